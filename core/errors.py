@@ -1,0 +1,37 @@
+"""What can go wrong in a way that a user can mend.
+
+Only a `CoreError` is shown to a user; its text is a sentence that says what to do
+and ends in what was received. Anything else is a defect: it is logged and it crashes.
+"""
+
+
+class CoreError(Exception):
+    """A refusal that the user can act on. `str(error)` is the sentence for the screen."""
+
+
+class InvalidInput(CoreError):
+    """What was given cannot be used."""
+
+
+class NotFound(CoreError):
+    """`raise NotFound("case", 9)` reads "There is no case 9."."""
+
+    def __init__(self, kind: str, name: object) -> None:
+        super().__init__(f"There is no {kind} {name}.")
+        self.kind = kind
+        self.name = name
+
+
+class Conflict(CoreError):
+    """What was asked contradicts what is already stored."""
+
+
+class NotAllowed(CoreError):
+    """This person may not do this."""
+
+
+class Stopped(CoreError):
+    """Somebody asked the work to stop, and it stopped in good order."""
+
+    def __init__(self, message: str = "Stopped on request.") -> None:
+        super().__init__(message)

@@ -1,0 +1,1 @@
+"""Who may do what: users, one-time sign-in tokens, server-side sessions."""

@@ -1,0 +1,163 @@
+"""The table of projects."""
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from core.clock import utc_now
+from core.errors import Conflict, InvalidInput, NotFound
+from core.projects.schema import Classification, LabelSchema, Task, check_schema, schema_from_json, schema_to_json
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+
+@dataclass(frozen=True)
+class ReferenceRule:
+    """How readers' labels become the one answer that training and evaluation use.
+
+    `reader`: the newest label of the named reader. `majority`: what most readers say; ties stay unlabelled.
+    """
+
+    kind: Literal["majority", "reader"] = "majority"
+    reader: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "reader") != bool(self.reader):
+            raise InvalidInput(f"Name a reader for the rule 'reader', and none for 'majority'. Received: {self!r}")
+
+
+@dataclass(frozen=True)
+class Project:
+    """One question asked of one collection of images."""
+
+    id: int
+    name: str
+    task: Task
+    schema: LabelSchema
+    schema_version: int
+    description: str
+    intended_use: str
+    reference_rule: ReferenceRule
+    digit_advances: bool
+    created_at: str
+    created_by: str
+
+
+def add_project(
+    connection: sqlite3.Connection,
+    *,
+    name: str,
+    task: Task,
+    schema: LabelSchema,
+    actor: Actor,
+    description: str = "",
+    intended_use: str = "",
+    reference_rule: ReferenceRule | None = None,
+    digit_advances: bool = True,
+) -> Project:
+    """Create a project.
+
+    Raises:
+        InvalidInput: the name is empty, or the task is one that Readroom cannot run yet.
+        Conflict: there is a project of this name.
+    """
+    if not name.strip():
+        raise InvalidInput(f"A project needs a name. Received: {name!r}")
+    if task != "classification" or not isinstance(schema, Classification):
+        raise InvalidInput(f"Readroom runs classification projects today; other tasks follow. Received: {task}")
+    check_schema(schema)
+    with writing(connection):
+        if connection.execute("SELECT 1 FROM projects WHERE name = ?", (name.strip(),)).fetchone():
+            raise Conflict(f"There is a project of this name already; choose another. Received: {name.strip()}")
+        cursor = connection.execute(
+            """INSERT INTO projects (name, task, label_schema, description, intended_use, reference_rule,
+                                     digit_advances, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                name.strip(),
+                task,
+                json.dumps(schema_to_json(schema)),
+                description.strip(),
+                intended_use.strip(),
+                json.dumps(asdict(reference_rule or ReferenceRule())),
+                int(digit_advances),
+                utc_now(),
+                actor.name,
+            ),
+        )
+        project_id = int(cursor.lastrowid or 0)
+        add_audit(connection, actor, "create project", f"project {project_id}", name=name.strip(), task=task)
+        return get_project(connection, project_id)
+
+
+def get_project(connection: sqlite3.Connection, name_or_id: str | int) -> Project:
+    """A project by its id or its name; a name of digits only is found by name first.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = None
+    if isinstance(name_or_id, str):
+        row = connection.execute("SELECT * FROM projects WHERE name = ?", (name_or_id,)).fetchone()
+    if row is None:
+        row = connection.execute("SELECT * FROM projects WHERE id = ?", (name_or_id,)).fetchone()
+    if row is None:
+        raise NotFound("project", name_or_id)
+    return _project(row)
+
+
+def list_projects(connection: sqlite3.Connection) -> list[Project]:
+    """All projects, newest first."""
+    return [_project(row) for row in connection.execute("SELECT * FROM projects ORDER BY id DESC")]
+
+
+def change_project(
+    connection: sqlite3.Connection,
+    project: Project,
+    *,
+    description: str,
+    intended_use: str,
+    digit_advances: bool,
+    actor: Actor,
+) -> Project:
+    """Change what may change without touching a label: the texts and the key-press setting."""
+    with writing(connection):
+        connection.execute(
+            "UPDATE projects SET description = ?, intended_use = ?, digit_advances = ? WHERE id = ?",
+            (description.strip(), intended_use.strip(), int(digit_advances), project.id),
+        )
+        add_audit(
+            connection,
+            actor,
+            "change project",
+            f"project {project.id}",
+            description=description.strip(),
+            intended_use=intended_use.strip(),
+            digit_advances=digit_advances,
+        )
+        return get_project(connection, project.id)
+
+
+def store_reference_rule(connection: sqlite3.Connection, project: Project, rule: ReferenceRule) -> None:
+    """Keep a rule; `labels.reference.set_reference_rule` calls this and settles every case anew."""
+    with writing(connection):
+        connection.execute(
+            "UPDATE projects SET reference_rule = ? WHERE id = ?", (json.dumps(asdict(rule)), project.id)
+        )
+
+
+def _project(row: sqlite3.Row) -> Project:
+    return Project(
+        id=row["id"],
+        name=row["name"],
+        task=row["task"],
+        schema=schema_from_json(row["task"], json.loads(row["label_schema"])),
+        schema_version=row["schema_version"],
+        description=row["description"],
+        intended_use=row["intended_use"],
+        reference_rule=ReferenceRule(**json.loads(row["reference_rule"])),
+        digit_advances=bool(row["digit_advances"]),
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )

@@ -1,0 +1,1 @@
+"""The ground floor: SQLite, files addressed by their content, and the audit trail."""

@@ -1,0 +1,104 @@
+"""One connection per thread, writes that begin immediately, a commit that survives a power cut.
+
+Every function that speaks SQL takes a `connection` first. A connection is never shared
+between threads: shared ones lost acknowledged rows in the lab.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlite_utils
+
+from core.errors import CoreError
+from core.settings import Settings
+from core.store.migrations import MIGRATION_NAMES, migrations
+
+BUSY_SECONDS = 30
+
+
+def connect(settings: Settings) -> sqlite3.Connection:
+    """A connection of the calling thread to an existing, migrated home; the caller closes it."""
+    connection = sqlite3.connect(settings.database_path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    # WAL with FULL: an acknowledged label is on disk, not in a buffer of the operating system.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -32000")
+    return connection
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
+    """`with opened(settings) as connection:` connects and closes."""
+    connection = connect(settings)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One transaction: all of it is stored, or none. Inside another `writing` it joins that one.
+
+    It begins immediately: a deferred transaction that turns into a writer half-way
+    fails with "database is locked" however long it is willing to wait.
+    """
+    if connection.in_transaction:
+        yield connection
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def prepare_home(settings: Settings) -> None:
+    """Make the home's folders and bring its database to this version. Safe to call from several processes.
+
+    Raises:
+        CoreError: the home cannot be written, or was written by a newer Readroom.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _file_lock(settings.home / "migrate.lock"):
+            _migrate(settings)
+    except (PermissionError, FileExistsError, NotADirectoryError, sqlite3.OperationalError) as error:
+        raise CoreError(
+            f"Readroom cannot write to its home. Give yourself write access or choose another with --home. "
+            f"Received: {settings.home} ({error})"
+        ) from error
+
+
+def _migrate(settings: Settings) -> None:
+    raw = sqlite3.connect(settings.database_path, timeout=BUSY_SECONDS)
+    try:
+        raw.execute("PRAGMA journal_mode = WAL")
+        database = sqlite_utils.Database(raw)
+        unknown = {done.name for done in migrations.applied(database)} - set(MIGRATION_NAMES)
+        if unknown:
+            raise CoreError(
+                f"This home was written by a newer Readroom. Update Readroom, or choose another home with --home. "
+                f"Received: {settings.home} with {', '.join(sorted(unknown))}"
+            )
+        migrations.apply(database)
+    finally:
+        raw.close()
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    """Hold an operating-system lock on `path`; it goes with the process, so a crash never leaves it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,109 @@
+"""Files addressed by the SHA-256 of their content: written once, never changed, checked when read.
+
+A file appears under its name only when it is whole and on disk, so a kill leaves
+at most a stray `*.part`, never half a file.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from core.errors import CoreError, NotFound
+
+Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared"]
+SUFFIX: dict[Shelf, str] = {
+    "pixels": ".npy",
+    "thumbnails": ".webp",
+    "models": "",
+    "explanations": ".npy",
+    "prepared": ".npy",
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """The file store of one home."""
+
+    root: Path
+
+    def path(self, shelf: Shelf, content_hash: str) -> Path:
+        """Where a file of this hash lies or would lie.
+
+        Raises:
+            NotFound: the text is not a hash, so that no caller can walk out of the store.
+        """
+        if len(content_hash) != 64 or not set(content_hash) <= set("0123456789abcdef"):
+            raise NotFound("file", content_hash)
+        return self.root / shelf / content_hash[:2] / f"{content_hash}{SUFFIX[shelf]}"
+
+    def has(self, shelf: Shelf, content_hash: str) -> bool:
+        return self.path(shelf, content_hash).exists()
+
+    def put_bytes(self, shelf: Shelf, content: bytes) -> str:
+        """Store bytes; the answer is their hash."""
+        content_hash = hashlib.sha256(content).hexdigest()
+        self.put_under(shelf, content_hash, content)
+        return content_hash
+
+    def put_under(self, shelf: Shelf, name_hash: str, content: bytes) -> None:
+        """Store bytes under a hash that names them (a thumbnail goes by the hash of its pixels)."""
+        target = self.path(shelf, name_hash)
+        if not target.exists():
+            write_whole(target, content)
+
+    def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
+        """Store an array as `.npy` bytes, C order; the answer is their hash."""
+        return self.put_bytes(shelf, array_bytes(array))
+
+    def read_bytes(self, shelf: Shelf, content_hash: str) -> bytes:
+        """The bytes of a file, checked against the hash.
+
+        Raises:
+            NotFound: there is no such file.
+            CoreError: the file was altered on disk.
+        """
+        content = self._read(shelf, content_hash)
+        if hashlib.sha256(content).hexdigest() != content_hash:
+            raise CoreError(
+                f"A stored file was altered on disk; restore it from a backup. Received: {shelf} {content_hash}"
+            )
+        return content
+
+    def read_array(self, shelf: Shelf, content_hash: str) -> np.ndarray:
+        """The array of a file, checked against the hash."""
+        array: np.ndarray = np.load(io.BytesIO(self.read_bytes(shelf, content_hash)), allow_pickle=False)
+        return array
+
+    def _read(self, shelf: Shelf, content_hash: str) -> bytes:
+        try:
+            return self.path(shelf, content_hash).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"file in {shelf}", content_hash) from error
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """An array as `.npy` bytes; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file so that it is whole or absent, also after a power cut."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(part).replace(target)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise

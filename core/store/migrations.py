@@ -1,0 +1,180 @@
+"""The tables, as the steps that made them. A released step is never edited; a new one is added below.
+
+A step is a list of single statements, never a script: `executescript` would commit half-way.
+Times are UTC text (`core.clock`), structured values are JSON text.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("readroom")
+
+FIRST_TABLES = [
+    # ---- people
+    """CREATE TABLE users (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL CHECK (kind IN ('person', 'imported', 'simulated')),
+        role TEXT NOT NULL CHECK (role IN ('admin', 'reader')),
+        created_at TEXT NOT NULL)""",
+    """CREATE TABLE sign_in_tokens (
+        token_hash TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id),
+        created_at TEXT NOT NULL, used_at TEXT)""",
+    """CREATE TABLE sessions (
+        session_hash TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id),
+        created_at TEXT NOT NULL, expires_at TEXT NOT NULL)""",
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, via TEXT NOT NULL,
+        what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL)""",
+    # ---- projects
+    """CREATE TABLE projects (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        task TEXT NOT NULL CHECK (task IN ('classification', 'segmentation', 'regression', 'generation')),
+        label_schema TEXT NOT NULL,
+        schema_version INTEGER NOT NULL DEFAULT 1,
+        description TEXT NOT NULL, intended_use TEXT NOT NULL,
+        reference_rule TEXT NOT NULL,
+        digit_advances INTEGER NOT NULL DEFAULT 1,
+        created_at TEXT NOT NULL, created_by TEXT NOT NULL)""",
+    # ---- images
+    """CREATE TABLE cases (
+        id INTEGER PRIMARY KEY,
+        project INTEGER NOT NULL REFERENCES projects(id),
+        source TEXT NOT NULL,
+        patient TEXT NOT NULL,
+        patient_from TEXT NOT NULL CHECK (patient_from IN ('table', 'dicom', 'pattern', 'none')),
+        pixel_hash TEXT NOT NULL,
+        file_hash TEXT NOT NULL,
+        perceptual_hash TEXT,
+        frames INTEGER NOT NULL, rows INTEGER NOT NULL, columns INTEGER NOT NULL, channels INTEGER NOT NULL,
+        dtype TEXT NOT NULL,
+        modality TEXT, view TEXT, photometric TEXT NOT NULL,
+        spacing_mm TEXT, spacing_at TEXT,
+        windows TEXT NOT NULL,
+        attributes TEXT NOT NULL,
+        given_split TEXT,
+        flagged INTEGER NOT NULL DEFAULT 0,
+        imported_at TEXT NOT NULL, imported_by TEXT NOT NULL,
+        UNIQUE (project, source, pixel_hash))""",
+    "CREATE INDEX cases_by_pixels ON cases (project, pixel_hash)",
+    "CREATE INDEX cases_by_patient ON cases (project, patient)",
+    """CREATE TABLE import_files (
+        job INTEGER NOT NULL, path TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('imported', 'skipped', 'failed')),
+        case_id INTEGER, reason TEXT NOT NULL,
+        PRIMARY KEY (job, path)) WITHOUT ROWID""",
+    # ---- labels
+    """CREATE TABLE labels (
+        id INTEGER PRIMARY KEY,
+        event TEXT NOT NULL UNIQUE,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        reader INTEGER NOT NULL REFERENCES users(id),
+        value TEXT,
+        unsure INTEGER NOT NULL, unusable INTEGER NOT NULL, note TEXT NOT NULL,
+        schema_version INTEGER NOT NULL,
+        replaces INTEGER REFERENCES labels(id),
+        made_in TEXT NOT NULL CHECK (made_in IN ('label page', 'review', 'import', 'command line', 'demo')),
+        entered_by TEXT NOT NULL,
+        made_at TEXT NOT NULL, stored_at TEXT NOT NULL)""",
+    "CREATE INDEX labels_by_case ON labels (case_id, reader)",
+    """CREATE TRIGGER labels_are_never_changed BEFORE UPDATE ON labels
+        BEGIN SELECT RAISE(ABORT, 'labels are append-only'); END""",
+    # Derived from labels in the transaction that adds one, so that 100,000 cases list fast.
+    """CREATE TABLE current_labels (
+        case_id INTEGER NOT NULL REFERENCES cases(id), reader INTEGER NOT NULL REFERENCES users(id),
+        label INTEGER NOT NULL REFERENCES labels(id), PRIMARY KEY (case_id, reader)) WITHOUT ROWID""",
+    "CREATE INDEX current_labels_by_reader ON current_labels (reader, case_id)",
+    """CREATE TABLE reference_labels (
+        case_id INTEGER PRIMARY KEY REFERENCES cases(id),
+        state TEXT NOT NULL CHECK (state IN ('labelled', 'tied', 'unusable')),
+        value TEXT, labels TEXT NOT NULL)""",
+    # ---- snapshots
+    """CREATE TABLE snapshots (
+        id INTEGER PRIMARY KEY,
+        project INTEGER NOT NULL REFERENCES projects(id),
+        name TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        task TEXT NOT NULL, label_schema TEXT NOT NULL, reference_rule TEXT NOT NULL,
+        split_rule TEXT NOT NULL, seed INTEGER NOT NULL, folds INTEGER NOT NULL,
+        leaks TEXT NOT NULL, leaks_allowed_because TEXT,
+        created_at TEXT NOT NULL, created_by TEXT NOT NULL,
+        UNIQUE (project, name))""",
+    """CREATE TABLE snapshot_cases (
+        snapshot INTEGER NOT NULL REFERENCES snapshots(id),
+        position INTEGER NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        patient TEXT NOT NULL,
+        split TEXT NOT NULL CHECK (split IN ('train', 'validation', 'test')),
+        fold INTEGER,
+        value TEXT NOT NULL, labels TEXT NOT NULL, pixel_hash TEXT NOT NULL,
+        PRIMARY KEY (snapshot, position)) WITHOUT ROWID""",
+    "CREATE INDEX snapshot_cases_by_case ON snapshot_cases (case_id)",
+    # ---- jobs
+    """CREATE TABLE jobs (
+        id INTEGER PRIMARY KEY,
+        project INTEGER,
+        kind TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'stopped')),
+        fraction REAL NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '', facts TEXT NOT NULL DEFAULT '{}',
+        result TEXT, error TEXT, remedy TEXT, traceback TEXT,
+        attempt INTEGER NOT NULL DEFAULT 0, attempts_allowed INTEGER NOT NULL DEFAULT 3,
+        stop_requested INTEGER NOT NULL DEFAULT 0,
+        device TEXT, pid INTEGER, pid_started REAL,
+        created_at TEXT NOT NULL, created_by TEXT NOT NULL,
+        started_at TEXT, finished_at TEXT, heartbeat_at TEXT)""",
+    "CREATE INDEX jobs_by_state ON jobs (state, lane, id)",
+    # ---- training
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        project INTEGER NOT NULL REFERENCES projects(id),
+        snapshot INTEGER NOT NULL REFERENCES snapshots(id),
+        fold INTEGER,
+        job INTEGER REFERENCES jobs(id),
+        name TEXT NOT NULL,
+        recipe TEXT NOT NULL, recipe_hash TEXT NOT NULL,
+        device TEXT, environment TEXT NOT NULL DEFAULT '{}',
+        created_at TEXT NOT NULL, created_by TEXT NOT NULL,
+        finished_at TEXT, seconds REAL,
+        UNIQUE (project, name))""",
+    """CREATE TABLE run_epochs (
+        run INTEGER NOT NULL REFERENCES runs(id), epoch INTEGER NOT NULL, facts TEXT NOT NULL,
+        PRIMARY KEY (run, epoch)) WITHOUT ROWID""",
+    """CREATE TABLE models (
+        id INTEGER PRIMARY KEY,
+        project INTEGER NOT NULL REFERENCES projects(id),
+        run INTEGER NOT NULL UNIQUE REFERENCES runs(id),
+        name TEXT NOT NULL,
+        keras_hash TEXT NOT NULL, onnx_hash TEXT, onnx_left_out_because TEXT,
+        parameters INTEGER NOT NULL, file_bytes INTEGER NOT NULL,
+        facts TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        UNIQUE (project, name))""",
+    # ---- evaluation and review
+    """CREATE TABLE predictions (
+        model INTEGER NOT NULL REFERENCES models(id), case_id INTEGER NOT NULL REFERENCES cases(id),
+        scores TEXT NOT NULL, made_at TEXT NOT NULL,
+        PRIMARY KEY (model, case_id)) WITHOUT ROWID""",
+    "CREATE INDEX predictions_by_case ON predictions (case_id)",
+    """CREATE TABLE evaluations (
+        id INTEGER PRIMARY KEY,
+        model INTEGER NOT NULL REFERENCES models(id), snapshot INTEGER NOT NULL REFERENCES snapshots(id),
+        split TEXT NOT NULL, result TEXT NOT NULL,
+        created_at TEXT NOT NULL, created_by TEXT NOT NULL)""",
+    "CREATE INDEX evaluations_by_model ON evaluations (model, snapshot, split)",
+    """CREATE TABLE comments (
+        id INTEGER PRIMARY KEY,
+        case_id INTEGER NOT NULL REFERENCES cases(id), model INTEGER REFERENCES models(id),
+        author INTEGER NOT NULL REFERENCES users(id), text TEXT NOT NULL, created_at TEXT NOT NULL)""",
+    "CREATE INDEX comments_by_case ON comments (case_id)",
+]
+
+
+@migrations()
+def m001_the_loop(database: Database) -> None:
+    for statement in FIRST_TABLES:
+        database.execute(statement)
+
+
+MIGRATION_NAMES = ("m001_the_loop",)

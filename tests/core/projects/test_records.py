@@ -1,0 +1,55 @@
+import sqlite3
+
+import pytest
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.projects.records import Project, ReferenceRule, add_project, change_project, get_project, list_projects
+from core.projects.schema import Regression, make_classification
+from core.store.audit import Actor
+
+
+def test_a_project_is_found_by_name_and_by_id(connection: sqlite3.Connection, project: Project) -> None:
+    assert get_project(connection, "Chest") == get_project(connection, project.id) == project
+    assert get_project(connection, str(project.id)) == project
+    assert list_projects(connection) == [project]
+
+
+def test_a_name_of_digits_is_a_name_first(connection: sqlite3.Connection, project: Project, actor: Actor) -> None:
+    schema = make_classification(["a", "b"])
+    named = add_project(connection, name=str(project.id), task="classification", schema=schema, actor=actor)
+    assert get_project(connection, str(project.id)) == named
+    assert get_project(connection, project.id) == project
+
+
+def test_a_second_project_of_the_same_name_is_refused(
+    connection: sqlite3.Connection, project: Project, actor: Actor
+) -> None:
+    with pytest.raises(Conflict, match="Chest"):
+        add_project(connection, name="Chest ", task="classification", schema=project.schema, actor=actor)
+
+
+def test_a_task_that_cannot_run_yet_is_refused_politely(connection: sqlite3.Connection, actor: Actor) -> None:
+    with pytest.raises(InvalidInput, match="other tasks follow"):
+        add_project(connection, name="Age", task="regression", schema=Regression("age", "years", 0, 120), actor=actor)
+
+
+def test_an_unknown_project_is_not_found(connection: sqlite3.Connection) -> None:
+    with pytest.raises(NotFound, match="There is no project Brain"):
+        get_project(connection, "Brain")
+
+
+def test_texts_can_change_and_the_change_is_audited(
+    connection: sqlite3.Connection, project: Project, actor: Actor
+) -> None:
+    changed = change_project(
+        connection, project, description="Children", intended_use="Triage", digit_advances=False, actor=actor
+    )
+    assert (changed.description, changed.intended_use, changed.digit_advances) == ("Children", "Triage", False)
+    whats = [row["what"] for row in connection.execute("SELECT what FROM audit ORDER BY id")]
+    assert whats == ["create project", "change project"]
+
+
+@pytest.mark.parametrize(("kind", "reader"), [("reader", None), ("majority", "anna")])
+def test_a_reference_rule_that_says_two_things_is_refused(kind: str, reader: str | None) -> None:
+    with pytest.raises(InvalidInput):
+        ReferenceRule(kind, reader)  # type: ignore[arg-type]

@@ -1,0 +1,75 @@
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core.errors import CoreError
+from core.settings import Settings
+from core.store.audit import Actor, add_audit
+from core.store.database import opened, prepare_home, writing
+
+
+def test_preparing_a_home_twice_changes_nothing(settings: Settings) -> None:
+    with opened(settings) as connection:
+        before = list(connection.iterdump())
+    prepare_home(settings)
+    with opened(settings) as connection:
+        assert list(connection.iterdump()) == before
+
+
+def test_many_processes_may_prepare_one_home(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prepare_home, [settings] * 8))
+    with opened(settings) as connection:
+        assert connection.execute("SELECT count(*) FROM projects").fetchone()[0] == 0
+
+
+def test_a_home_of_a_newer_version_is_refused_unchanged(settings: Settings) -> None:
+    with opened(settings) as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('readroom', 'm999_later', '')"
+        )
+    with pytest.raises(CoreError, match="newer Readroom"):
+        prepare_home(settings)
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(CoreError, match="choose another with --home"):
+        prepare_home(Settings(home=blocked))
+
+
+def test_a_transaction_is_stored_whole_or_not_at_all(connection: sqlite3.Connection) -> None:
+    def fail_half_way() -> None:
+        with writing(connection), writing(connection):
+            add_audit(connection, Actor("anna", "screen"), "try", "nothing")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert connection.execute("SELECT count(*) FROM audit").fetchone()[0] == 0
+    assert not connection.in_transaction
+
+
+def test_writers_wait_for_each_other(settings: Settings) -> None:
+    def write(number: int) -> None:
+        with opened(settings) as connection, writing(connection):
+            add_audit(connection, Actor(f"reader {number}", "screen"), "write", "row")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(200)))
+    with opened(settings) as connection:
+        assert connection.execute("SELECT count(*) FROM audit").fetchone()[0] == 200
+
+
+def test_labels_cannot_be_rewritten(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute(
+        """INSERT INTO labels (event, case_id, reader, unsure, unusable, note, schema_version, made_in, entered_by,
+                               made_at, stored_at) VALUES ('e', 1, 1, 0, 0, '', 1, 'review', 'anna', '', '')"""
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("UPDATE labels SET note = 'changed'")

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from core.errors import InvalidInput
+from core.settings import default_home, load_settings
+
+
+def test_the_home_is_the_given_one_then_the_environments(tmp_path: Path) -> None:
+    assert load_settings(tmp_path).home == tmp_path
+    assert load_settings(environ={"READROOM_HOME": str(tmp_path)}).home == tmp_path
+    assert default_home({}).name == "readroom"
+
+
+def test_settings_toml_overrides_a_default(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("max_image_pixels = 1000\n")
+    assert load_settings(tmp_path).max_image_pixels == 1000
+
+
+@pytest.mark.parametrize("text", ["max_image_pixels = 'many'", "max_pixels = 3", "session_hours = 0", "= broken"])
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    with pytest.raises(InvalidInput, match=r"settings\.toml"):
+        load_settings(tmp_path)
