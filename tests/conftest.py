@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from core.projects.records import Project, add_project
@@ -13,6 +14,10 @@ from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.database import opened, prepare_home
 from core.store.files import Files
+
+# No timed tests: on a busy machine Hypothesis would take a slow example for a failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture

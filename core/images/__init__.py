@@ -1,0 +1,1 @@
+"""What is seen: reading files, keeping their pixels as cases, and drawing them."""

@@ -1,0 +1,145 @@
+"""Zips, read member by member in memory: nothing is ever unpacked to disk, so nothing can slip out of a folder."""
+
+import re
+import stat
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from core.errors import InvalidInput
+from core.images.decoded import file_limit
+from core.settings import Settings
+
+DRIVE = re.compile(r"^[A-Za-z]:")
+SMALL_MEMBER = 1 << 20  # below this a high ratio is a blank picture, not a bomb
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive; `refusal` says why it will not be read."""
+
+    name: str  # with forward slashes
+    refusal: str | None = None
+
+
+def is_archive(path: Path) -> bool:
+    """A zip by its name and its first bytes; other packed files are refused when they are decoded."""
+    if path.suffix.lower() != ".zip":
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+
+
+def list_members(path: Path, settings: Settings) -> list[Member]:
+    """The files of a zip, those that will be refused with the reason.
+
+    Raises:
+        InvalidInput: the zip is damaged, empty, or unpacks to more than the settings allow.
+    """
+    with _opened(path) as archive:
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+    if not infos:
+        raise InvalidInput(f"The archive has no files; pack it again. Received: {path.name}")
+    if len(infos) > settings.max_unpacked_files:
+        raise InvalidInput(
+            f"The archive holds more than {settings.max_unpacked_files:,} files; split it. "
+            f"Received: {len(infos):,} files"
+        )
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > settings.max_unpacked_bytes:
+        raise InvalidInput(
+            f"The archive unpacks to more than {settings.max_unpacked_bytes:,} bytes; split it. "
+            f"Received: {unpacked:,} bytes"
+        )
+    # Members that overlap in the file get past the limit on each of them, but not past this one.
+    packed = path.stat().st_size
+    if unpacked > SMALL_MEMBER and unpacked > packed * settings.max_compression_ratio:
+        raise InvalidInput(
+            f"The archive unpacks to more than {settings.max_compression_ratio} times its size, as zip bombs do. "
+            f"Received: {packed:,} bytes that become {unpacked:,}"
+        )
+    seen: set[str] = set()
+    members = []
+    for info in infos:
+        name = info.filename.replace("\\", "/")
+        members.append(Member(name, _refusal(info, name, seen, settings)))
+        seen.add(name)
+    return members
+
+
+class OpenArchives:
+    """Zips kept open while their members are read, since opening one parses the whole list of its members."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._path: Path | None = None
+        self._archive: zipfile.ZipFile | None = None
+
+    def __enter__(self) -> "OpenArchives":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def read(self, path: Path, name: str) -> bytes:
+        """The bytes of a member, which never become more than the archive's list says.
+
+        Raises:
+            InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
+        """
+        if self._path != path or self._archive is None:
+            self._close()
+            self._archive, self._path = _opened(path), path
+        info = next((info for info in self._infos(name)), None)
+        if info is None:
+            raise InvalidInput(f"The archive changed while it was read; import it again. Received: {name}")
+        limit = file_limit(self._settings)
+        try:
+            with self._archive.open(info) as stream:
+                content = stream.read(limit + 1)
+        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {error}") from error
+        if len(content) > limit:
+            raise InvalidInput(f"The file is larger than any image within the limits. Received: over {limit:,} bytes")
+        return content
+
+    def _infos(self, name: str) -> list[zipfile.ZipInfo]:
+        assert self._archive is not None
+        try:
+            return [self._archive.getinfo(name)]
+        except KeyError:  # a member that was written with backslashes
+            return [info for info in self._archive.infolist() if info.filename.replace("\\", "/") == name]
+
+    def _close(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = self._path = None
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise InvalidInput(f"The archive is damaged or incomplete; pack it again. Received: {error}") from error
+
+
+def _refusal(info: zipfile.ZipInfo, name: str, seen: set[str], settings: Settings) -> str | None:
+    if name.startswith("/") or DRIVE.match(name) or ".." in PurePosixPath(name).parts:
+        return "The name leads out of the archive; pack it again without such names."
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "It is a link, not a file; pack the file itself."
+    if name in seen:
+        return "The archive holds this name twice; pack it again."
+    if info.flag_bits & 0x1:
+        return "It is encrypted; unpack the archive and import the folder."
+    if info.file_size > file_limit(settings):
+        return f"It is larger than any image within the limits. Received: {info.file_size:,} bytes"
+    if info.file_size > SMALL_MEMBER and info.file_size > info.compress_size * settings.max_compression_ratio:
+        return (
+            f"It unpacks to more than {settings.max_compression_ratio} times its size, as zip bombs do. "
+            f"Received: {info.compress_size:,} bytes that become {info.file_size:,}"
+        )
+    return None

@@ -1,0 +1,44 @@
+"""A file that kills the process that reads it (a decoder's crash, no memory left) must not do so for ever."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MOST_ATTEMPTS = 2
+
+
+class Attempts:
+    """Remembers, outside the process, which files were begun and not finished, and how often.
+
+    A file in whose reading the process died is tried once more, after all others: whoever
+    kills an import by chance hardly meets the same file twice. The note is not forced to
+    disk: it must outlive the process, not the machine.
+    """
+
+    def __init__(self, note: Path) -> None:
+        self._note = note
+        self._begun = self._read()
+        self.doubtful = frozenset(self._begun)
+
+    @contextmanager
+    def of(self, path: str) -> Iterator[bool]:
+        """Around the reading of a file; the answer is whether reading it ended the process too often."""
+        before = self._begun.get(path, 0)
+        self._begun[path] = before + 1
+        self._note.parent.mkdir(parents=True, exist_ok=True)
+        self._note.write_text(json.dumps(self._begun), "utf-8")
+        try:
+            yield before >= MOST_ATTEMPTS
+        finally:  # an exception is not a crash: whoever raised it is alive to say so
+            del self._begun[path]
+            if self._begun:
+                self._note.write_text(json.dumps(self._begun), "utf-8")
+            else:
+                self._note.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, int]:
+        try:
+            return {str(path): int(count) for path, count in json.loads(self._note.read_text("utf-8")).items()}
+        except (FileNotFoundError, json.JSONDecodeError):  # a kill may have cut the note itself
+            return {}

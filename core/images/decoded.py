@@ -1,0 +1,146 @@
+"""What a file says once it is read: real values, how to show them, and a few technical facts."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from core.errors import CoreError, InvalidInput
+from core.settings import Settings
+
+Pixels = np.ndarray[Any, np.dtype[Any]]
+Photometric = Literal["MONOCHROME1", "MONOCHROME2", "RGB"]
+SpacingAt = Literal["patient", "detector"]
+
+# No image within the limit on pixels needs more bytes than this for each of them (three channels of 16 bit are 6).
+MOST_BYTES_PER_PIXEL = 8
+LEAST_FILE_LIMIT = 1 << 20
+LARGEST_VALUE = 1e30  # far from where sums and differences of float32 overflow
+
+
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A grey-level window in the units of the stored values."""
+
+    name: str
+    centre: float
+    width: float
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """One image: `pixels` is (rows, columns) or (rows, columns, 3), of uint8, int16, uint16 or float32."""
+
+    pixels: Pixels
+    photometric: Photometric = "MONOCHROME2"
+    modality: str | None = None
+    view: str | None = None
+    spacing_mm: tuple[float, float] | None = None  # between rows, between columns
+    spacing_at: SpacingAt | None = None
+    windows: tuple[Window, ...] = ()
+    patient: str | None = None  # a pseudonym
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into a sentence about that file."""
+    try:
+        yield
+    except (CoreError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except MemoryError as error:
+        raise InvalidInput(
+            f"This {what} needs more memory than there is; make the image smaller. Received: {error}"
+        ) from error
+    except (
+        BaseException
+    ) as error:  # decoders raise anything at all on hostile bytes; those in Rust panic beside Exception
+        # a decoder may quote the value it stumbled on, and that may be a name
+        said = QUOTED.sub("...", " ".join(str(error).split()))[:200]
+        raise InvalidInput(
+            f"This {what} is damaged, incomplete or of a rare kind; export it again. "
+            f"Received: {type(error).__name__}{': ' + said if said else ''}"
+        ) from error
+
+
+def content_of(source: Path | bytes) -> bytes:
+    """The bytes of a file, or the bytes themselves."""
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def file_limit(settings: Settings) -> int:
+    """Bytes beyond which no file can be an image within the limit on pixels."""
+    return max(LEAST_FILE_LIMIT, settings.max_image_pixels * MOST_BYTES_PER_PIXEL)
+
+
+def check_size(rows: int, columns: int, settings: Settings) -> None:
+    """Refuse, before any pixel is decoded, an image without pixels or with absurdly many."""
+    if rows < 1 or columns < 1:
+        raise InvalidInput(f"The image has no pixels; export it again. Received: {columns} x {rows} pixels")
+    if rows * columns > settings.max_image_pixels:
+        raise InvalidInput(
+            f"The image has more than {settings.max_image_pixels:,} pixels, the limit against decompression bombs; "
+            f"raise max_image_pixels in settings.toml if it is genuine. Received: {columns} x {rows} pixels"
+        )
+
+
+def real_values(array: Pixels) -> Pixels:
+    """The array in one of the four stored types, equal in value (float64 is rounded to float32).
+
+    Raises:
+        InvalidInput: it holds NaN or infinity, or whole numbers that float32 cannot hold exactly.
+    """
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    array = native(array)
+    if np.issubdtype(array.dtype, np.floating):
+        return _real_floats(array)
+    if array.dtype in (np.uint8, np.uint16, np.int16):
+        return np.ascontiguousarray(array)
+    return _narrowed(array)
+
+
+def native(array: Pixels) -> Pixels:
+    """The same values in this machine's byte order."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def whole_numbers(array: Pixels) -> Pixels:
+    """Floats that are all whole numbers, as the narrowest stored whole type; others unchanged."""
+    if np.isfinite(array).all() and np.array_equal(array, np.rint(array)) and np.abs(array).max() < 65536:
+        return _narrowed(array.astype(np.int64))
+    return array
+
+
+def _real_floats(array: Pixels) -> Pixels:
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise InvalidInput(
+            f"The image holds values that are not numbers; replace them and export it again. "
+            f"Received: {bad} pixels of NaN or infinity"
+        )
+    largest = float(np.abs(array).max())
+    if largest > LARGEST_VALUE:
+        raise InvalidInput(f"The image holds values beyond {LARGEST_VALUE:g}; rescale it. Received: {largest:g}")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _narrowed(array: Pixels) -> Pixels:
+    low, high = int(array.min()), int(array.max())
+    for kind in (np.int16, np.uint16):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return np.ascontiguousarray(array, dtype=kind)
+    if max(-low, high) > 1 << 24:
+        raise InvalidInput(
+            f"The image holds whole numbers beyond 16,777,216, which cannot be kept exactly; rescale it. "
+            f"Received: {low} to {high}"
+        )
+    return np.ascontiguousarray(array, dtype=np.float32)

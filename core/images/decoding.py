@@ -1,0 +1,92 @@
+"""From a file to an image, by what the file holds and not by its name."""
+
+from pathlib import Path
+
+from core.errors import InvalidInput
+from core.images.decoded import DecodedImage, Window, content_of, file_limit
+from core.images.dicom import looks_like_dicom, read_dicom
+from core.images.raster import read_raster
+from core.settings import Settings
+
+__all__ = ["DecodedImage", "Window", "decode", "kind_of"]
+
+RASTER_STARTS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF",
+}
+# What people drop into a folder of images, so that the refusal can name it.
+OTHER_STARTS = {
+    b"GIF8": "a GIF image",
+    b"BM": "a BMP image",
+    b"\x00\x00\x00\x0cjP  ": "a JPEG 2000 image",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 codestream",
+    b"\x1f\x8b": "a gzip file",
+    b"PK\x03\x04": "a zip archive inside an archive or under another name",
+    b"PK\x05\x06": "an empty zip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"%PDF": "a PDF document",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF": "an HDF5 file",
+}
+
+
+def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str = "") -> DecodedImage:
+    """The image of a PNG, JPEG, TIFF or DICOM file, given by its path or its bytes.
+
+    Args:
+        secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
+        name: the file's name for the refusal, when `source` is bytes.
+
+    Raises:
+        InvalidInput: the file holds no image that Readroom takes in; the sentence says why.
+        OSError: the file cannot be read from disk.
+    """
+    name = name or (source.name if isinstance(source, Path) else "")
+    if isinstance(source, Path) and source.stat().st_size > file_limit(settings):
+        raise InvalidInput(
+            f"The file is larger than any image within the limit of {settings.max_image_pixels:,} pixels. "
+            f"Received: {source.stat().st_size:,} bytes"
+        )
+    content = content_of(source)
+    kind = kind_of(content)
+    if kind in ("PNG", "JPEG", "TIFF"):
+        return read_raster(content, settings)
+    if kind == "DICOM":
+        return read_dicom(content, settings, secret)
+    raise InvalidInput(_refusal(content, kind, Path(name).suffix.lower()))
+
+
+def kind_of(content: bytes) -> str:
+    """`PNG`, `JPEG`, `TIFF`, `DICOM`, or a few words on what else it is."""
+    if looks_like_dicom(content):  # first, as a DICOM preamble may begin like a TIFF (PS3.10 section 7.1)
+        return "DICOM"
+    for start, kind in RASTER_STARTS.items():
+        if content.startswith(start):
+            return kind
+    if not content:
+        return "an empty file"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "a WebP image"
+    for start, kind in OTHER_STARTS.items():
+        if content.startswith(start):
+            return kind
+    return "a text file" if _is_text(content[:1024]) else "a file of an unknown kind"
+
+
+def _refusal(content: bytes, kind: str, suffix: str) -> str:
+    if not content:
+        return "The file is empty; copy or export it again. Received: 0 bytes"
+    if "archive" in kind:
+        return f"Unpack it first, and import the files in it. Received: {kind}"
+    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"):
+        return f"The name ends in {suffix} but the content does not fit; export the image again. Received: {kind}"
+    return f"Readroom takes in PNG, JPEG, TIFF and DICOM; save the image as one of these. Received: {kind}"
+
+
+def _is_text(start: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\t\n\r\f" for byte in start)

@@ -1,0 +1,101 @@
+"""From a DICOM data set's pixel data to real values: decompress, cut to the stored bits, apply the modality LUT."""
+
+import re
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import JPEGExtended12Bit
+
+from core.errors import InvalidInput
+from core.images.decoded import Pixels, native, real_values, whole_numbers
+
+# Start-of-frame markers of JPEG (ISO 10918-1 table B.1) and JPEG-LS (ISO 14495-1 C.1.1), all of one layout.
+JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
+
+# The first that is there decodes. GDCM ends the process on some damaged files, so it gets only what no other can do.
+DECODERS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom", "gdcm")
+
+
+def real_pixels(dataset: Dataset) -> Pixels:
+    """Pixels of a single frame as (rows, columns) after the modality LUT, or as (rows, columns, 3).
+
+    Raises:
+        InvalidInput: colour of more than 16 bits, values that are not numbers, a codestream of another size.
+    """
+    _check_codestream(dataset)
+    pixels = native(_decompressed(dataset))
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, dataset)
+    elif pixels.ndim == 2:
+        pixels = _through_modality_lut(_stored_bits(pixels, dataset), dataset)
+    if pixels.ndim == 3 and pixels.dtype not in (np.uint8, np.uint16):
+        raise InvalidInput(f"Colour must have 8 or 16 bits a channel. Received: {pixels.dtype}")
+    return real_values(pixels)
+
+
+def _through_modality_lut(pixels: Pixels, dataset: Dataset) -> Pixels:
+    """PS3.3 C.11.1: the table or the rescale; whole numbers stay whole, and a rescale by 1 and 0 changes nothing."""
+    real = apply_modality_lut(pixels, dataset)
+    if real.dtype != np.float64:
+        return real
+    return pixels if np.array_equal(real, pixels) else whole_numbers(real)
+
+
+def codestream_size(frame: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a compressed frame itself announces; None where it does not say."""
+    start = frame.find(b"\xff\x4f\xff\x51", 0, 4096)  # JPEG 2000: SOC and SIZ, ISO 15444-1 A.5.1
+    if start >= 0:
+        right, bottom, left, top = (int.from_bytes(frame[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
+        return bottom - top, right - left
+    if not frame.startswith(b"\xff\xd8"):
+        return None
+    at = 2
+    while at + 9 <= len(frame) and frame[at] == 0xFF:
+        if JPEG_FRAME.match(frame, at):
+            rows, columns = (int.from_bytes(frame[at + skip : at + skip + 2], "big") for skip in (5, 7))
+            return (rows, columns) if rows else None
+        # A fill byte stands alone; every other marker here has a length.
+        at += 1 if frame[at + 1] == 0xFF else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return None
+
+
+def _check_codestream(dataset: Dataset) -> None:
+    """The header was checked against the limit on pixels; a compressed frame must not be larger than it says."""
+    if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    said = (int(dataset.Rows), int(dataset.Columns))
+    found = codestream_size(_frame(dataset))
+    if found and found != said:
+        raise InvalidInput(
+            f"The header and the compressed image differ in size; export the file again. "
+            f"Received: {said[1]} x {said[0]} and {found[1]} x {found[0]} pixels"
+        )
+
+
+def _frame(dataset: Dataset) -> bytes:
+    return get_frame(dataset.PixelData, 0, number_of_frames=1)
+
+
+def _decompressed(dataset: Dataset) -> Any:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated:
+        return dataset.pixel_array
+    # None of pydicom's free decoders does 12 bits.
+    if syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8 and int(dataset.SamplesPerPixel) == 1:
+        return imagecodecs.jpeg8_decode(_frame(dataset))
+    there = get_decoder(syntax).available_plugins
+    return pixel_array(dataset, decoding_plugin=next((name for name in DECODERS if name in there), ""))
+
+
+def _stored_bits(pixels: Pixels, dataset: Dataset) -> Pixels:
+    """Bits above the stored ones may hold an old overlay (PS3.5-2004 section 8.1.2), which is no part of a value."""
+    if not np.issubdtype(pixels.dtype, np.integer):
+        return pixels
+    spare = pixels.dtype.itemsize * 8 - int(dataset.BitsStored)
+    return (pixels << spare) >> spare if spare > 0 else pixels

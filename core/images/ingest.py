@@ -1,0 +1,287 @@
+"""The one way in: files become cases of a project, each in one transaction, or are refused with a reason."""
+
+import hashlib
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import CoreError, InvalidInput
+from core.images.archives import OpenArchives
+from core.images.attempts import Attempts
+from core.images.decoded import DecodedImage
+from core.images.decoding import decode
+from core.images.label_table import TableRow
+from core.images.matching import match_rows
+from core.images.pseudonyms import load_secret
+from core.images.records import (
+    Case,
+    ImportedFile,
+    NewCase,
+    PatientFrom,
+    find_same_pixels,
+    find_same_source,
+    insert_case,
+    list_import_files,
+    record_import_file,
+)
+from core.images.render import to_uint8
+from core.images.similarity import perceptual_hash
+from core.images.sources import SourceFile, list_sources, read_source
+from core.images.thumbnails import thumbnail_of
+from core.progress import Progress, stop_if_asked
+from core.projects.records import Project
+from core.settings import Settings
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+from core.store.files import Files
+
+OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
+LabelsOf = Callable[[sqlite3.Connection, Case], Sequence[str]]
+SECONDS_BETWEEN_REPORTS = 0.5
+NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of each file. `cases` counts the cases that the imported files made."""
+
+    imported: int
+    skipped: int
+    failed: int
+    cases: int
+    files: tuple[ImportedFile, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Import:
+    """What stays the same from file to file."""
+
+    connection: sqlite3.Connection
+    files: Files
+    settings: Settings
+    project: Project
+    rows: Mapping[str, TableRow]
+    pattern: re.Pattern[str] | None
+    job: int
+    actor: Actor
+    on_case: OnCase
+    on_skipped: OnCase | None
+    labels_of: LabelsOf | None
+    secret: bytes
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An image whose pixels and thumbnail lie in the file store."""
+
+    image: DecodedImage
+    pixel_hash: str
+    file_hash: str
+    perceptual_hash: str
+
+
+def import_paths(
+    connection: sqlite3.Connection,
+    files: Files,
+    settings: Settings,
+    project: Project,
+    paths: Sequence[Path],
+    *,
+    table: Mapping[str, TableRow] | None,
+    patient_from: str | None,
+    job: int,
+    actor: Actor,
+    on_case: OnCase,
+    progress: Progress,
+    root: Path | None = None,
+    label_table: Path | None = None,
+    on_skipped: OnCase | None = None,
+    labels_of: LabelsOf | None = None,
+) -> ImportReport:
+    """Import files, folders and zips. One bad file never stops the rest.
+
+    Killed at any moment and started again with the same job, it goes on where it was:
+    a case, its labels and the record of its file appear in one transaction or not at all.
+
+    Args:
+        table: what a label table says (`map_columns`), by path relative to the imported folder.
+        patient_from: a regular expression on the source; its first group, or the whole match, is the patient.
+        on_case: called with each new case and its row, in the case's transaction; a `CoreError` refuses the file.
+        root: the folder that sources are relative to; else each given folder or zip.
+        label_table: the table's own file, which is then no failure when it lies in the folder.
+        on_skipped: called likewise for a file whose case was there before.
+        labels_of: an older case's answers in words, to name opposite labels of same pixels.
+
+    Raises:
+        InvalidInput: `patient_from` is not a regular expression.
+        Stopped: somebody asked to stop; what was imported stays.
+    """
+    sources = list_sources([Path(path) for path in paths], settings, root=root)
+    matched = match_rows(table, [file.source for file in sources])
+    what = _Import(
+        connection, files, settings, project, matched.rows, _pattern(patient_from), job, actor, on_case, on_skipped,
+        labels_of, load_secret(settings),
+    )  # fmt: skip
+    done = {file.path: file for file in list_import_files(connection, job)}
+    attempts = Attempts(files.root / "imports" / f"{job}.reading")
+    reported = 0.0
+    with OpenArchives(settings) as archives:
+        for position, file in enumerate(sorted(sources, key=lambda file: file.path in attempts.doubtful)):
+            stop_if_asked(progress)
+            if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
+                progress.report(position / len(sources), f"{position} of {len(sources)} files", file=file.path)
+                reported = time.monotonic()
+            if file.path not in done:
+                with attempts.of(file.path) as is_poison:
+                    done[file.path] = _import_one(what, file, archives, label_table, is_poison)
+    report = _report([done[file.path] for file in sources], matched.warnings)
+    add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
+              skipped=report.skipped, failed=report.failed)  # fmt: skip
+    progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} failed")
+    return report
+
+
+def _import_one(
+    what: _Import, file: SourceFile, archives: OpenArchives, label_table: Path | None, is_poison: bool
+) -> ImportedFile:
+    def refused(reason: str) -> ImportedFile:
+        return record_import_file(what.connection, what.job, file.path, "failed", None, reason)
+
+    if file.is_system:
+        reason = "A file of the operating system, not an image."
+        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
+    if label_table and not file.member and label_table.exists() and file.location.samefile(label_table):
+        reason = "This is the label table."
+        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
+    if is_poison:
+        return refused("Reading this file ended the import twice, so it was left out; export it again.")
+    try:
+        content = read_source(file, archives, what.settings)
+        image = decode(content, what.settings, what.secret, name=file.source)
+        stored = _store(what.files, content, image)
+    except InvalidInput as error:
+        return refused(str(error))
+    except MemoryError:
+        return refused("Reading this file needs more memory than there is; make the image smaller.")
+    try:
+        with writing(what.connection):
+            return _keep(what, file, stored)
+    except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
+        return refused(str(error))
+
+
+def _store(files: Files, content: bytes, image: DecodedImage) -> _Stored:
+    """Pixels and thumbnail first: a kill before the transaction leaves files without a case, never the reverse."""
+    pixel_hash = files.put_array("pixels", image.pixels)
+    seen = to_uint8(image.pixels, image.photometric, image.windows)
+    if not files.has("thumbnails", pixel_hash):
+        files.put_under("thumbnails", pixel_hash, thumbnail_of(seen))
+    return _Stored(image, pixel_hash, hashlib.sha256(content).hexdigest(), perceptual_hash(seen))
+
+
+def _keep(what: _Import, file: SourceFile, stored: _Stored) -> ImportedFile:
+    """The case, its labels and the record of the file; the caller holds the transaction."""
+    row = what.rows.get(file.source)
+    same = find_same_pixels(what.connection, what.project.id, stored.pixel_hash)
+    own = next((case for case in same if case.source == file.source), None)
+    if own is not None:
+        if what.on_skipped:
+            what.on_skipped(what.connection, own, row)
+        reason = f"Already there as case {own.id}: same source and same pixels."
+        return record_import_file(what.connection, what.job, file.path, "skipped", own.id, reason)
+    others = find_same_source(what.connection, what.project.id, file.source)
+    case = insert_case(what.connection, _new_case(what, file, stored, row))
+    what.on_case(what.connection, case, row)
+    reasons = [_on_same_pixels(what, case, row, same)] if same else []
+    if others:
+        reasons.append(f"Another image came under this name before: case {_ids(others)}.")
+    return record_import_file(what.connection, what.job, file.path, "imported", case.id, " ".join(reasons))
+
+
+def _new_case(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | None) -> NewCase:
+    image = stored.image
+    patient, patient_from = _patient(what, file, stored, row)
+    return NewCase(
+        project=what.project.id,
+        source=file.source,
+        patient=patient,
+        patient_from=patient_from,
+        pixel_hash=stored.pixel_hash,
+        file_hash=stored.file_hash,
+        perceptual_hash=stored.perceptual_hash,
+        rows=image.pixels.shape[0],
+        columns=image.pixels.shape[1],
+        channels=1 if image.pixels.ndim == 2 else image.pixels.shape[2],
+        dtype=str(image.pixels.dtype),
+        photometric=image.photometric,
+        imported_by=what.actor.name,
+        modality=image.modality,
+        view=image.view,
+        spacing_mm=image.spacing_mm,
+        spacing_at=image.spacing_at,
+        windows=image.windows,
+        attributes={**image.attributes, **(row.attributes if row else {})},
+        given_split=row.split if row else None,
+    )
+
+
+def _patient(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | None) -> tuple[str, PatientFrom]:
+    """The table's word goes before the header's, the header's before the file name's."""
+    if row and row.patient:
+        return row.patient, "table"
+    if stored.image.patient:
+        return stored.image.patient, "dicom"
+    found = what.pattern.search(file.source) if what.pattern else None
+    matched = (found[1] if found.re.groups else found[0]) if found else None
+    if matched:
+        return matched, "pattern"
+    # Where nothing tells, each picture is its own patient; copies of one picture are then one.
+    return f"case:{stored.pixel_hash[:16]}", "none"
+
+
+def _on_same_pixels(what: _Import, case: Case, row: TableRow | None, same: Sequence[Case]) -> str:
+    """Which cases show the same pixels, and what they contradict this one in."""
+    sentences = [f"Same pixels as case {_ids(same)}."]
+    mine = [row.labels] if row and row.labels else list(what.labels_of(what.connection, case)) if what.labels_of else []
+    for other in same[:NAMED_AT_MOST]:
+        if other.patient != case.patient:
+            sentences.append(f"The patient differs: {case.patient} here, {other.patient} there.")
+        theirs = _answers(what, other)
+        if mine and theirs and set(mine) != set(theirs):
+            sentences.append(f"The labels are opposite: {', '.join(mine)} here, {', '.join(theirs)} there.")
+    return " ".join(sentences)
+
+
+def _answers(what: _Import, case: Case) -> list[str]:
+    """An older case's answers: the stored ones where the caller can tell them, else this table's."""
+    stored = list(what.labels_of(what.connection, case)) if what.labels_of else []
+    row = what.rows.get(case.source)
+    return stored or ([row.labels] if row and row.labels else [])
+
+
+def _ids(cases: Sequence[Case]) -> str:
+    some = ", ".join(f"{case.id} ({case.source})" for case in cases[:NAMED_AT_MOST])
+    return some + (f" and {len(cases) - NAMED_AT_MOST} more" if len(cases) > NAMED_AT_MOST else "")
+
+
+def _pattern(patient_from: str | None) -> re.Pattern[str] | None:
+    if not patient_from:
+        return None
+    try:
+        return re.compile(patient_from)
+    except re.error as error:
+        raise InvalidInput(
+            f"The patient pattern must be a regular expression, such as ^(person\\d+)_. "
+            f"Received: {patient_from} ({error})"
+        ) from error
+
+
+def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...]) -> ImportReport:
+    files = tuple(done)
+    count = {status: sum(file.status == status for file in files) for status in ("imported", "skipped", "failed")}
+    cases = {file.case for file in files if file.status == "imported"}
+    return ImportReport(count["imported"], count["skipped"], count["failed"], len(cases), files, warnings)

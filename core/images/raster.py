@@ -1,0 +1,179 @@
+"""PNG, JPEG and TIFF: grey or colour, 8 or 16 bit, upright, without losing a grey level."""
+
+import io
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image
+
+from core.errors import InvalidInput
+from core.images.decoded import DecodedImage, Photometric, Pixels, check_size, content_of, reading, real_values
+from core.settings import Settings
+
+# Our own limit comes from the settings and is checked before any pixel is decoded; Pillow's would only warn.
+Image.MAX_IMAGE_PIXELS = None
+
+ORIENTATION_TAG = 274  # EXIF 2.3 section 4.6.4, the same number in TIFF 6.0
+
+
+def read_raster(source: Path | bytes, settings: Settings) -> DecodedImage:
+    """The image of a PNG, JPEG or TIFF file, by its content.
+
+    Palettes become their colours, bilevel becomes 0 and 255, an opaque alpha channel is
+    dropped, colour with three equal channels becomes grey, EXIF rotation is applied.
+
+    Raises:
+        InvalidInput: CMYK or another colour space, transparency, several pictures in one file,
+            too many pixels, values that are not numbers, damaged.
+    """
+    content = content_of(source)
+    if content[:2] in (b"II", b"MM"):
+        pixels, photometric, orientation = _read_tiff(content, settings)
+    else:
+        pixels, photometric, orientation = _read_png_or_jpeg(content, settings)
+    pixels = _without_alpha(pixels)
+    if pixels.ndim == 3 and np.array_equal(pixels[..., 0], pixels[..., 1]) and _last_two_equal(pixels):
+        pixels = pixels[..., 0]
+    pixels = real_values(upright(pixels, orientation))
+    return DecodedImage(pixels, photometric if pixels.ndim == 2 else "RGB")
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """The image as its EXIF orientation (1 to 8) means it to be seen; unknown numbers change nothing."""
+    turns = {
+        2: lambda p: p[:, ::-1],
+        3: lambda p: p[::-1, ::-1],
+        4: lambda p: p[::-1],
+        5: lambda p: p.swapaxes(0, 1),
+        6: lambda p: np.rot90(p, -1),
+        7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+        8: lambda p: np.rot90(p),
+    }
+    turned: Pixels = turns.get(orientation, lambda p: p)(pixels)
+    return turned
+
+
+# ---- PNG and JPEG
+
+
+def _read_png_or_jpeg(content: bytes, settings: Settings) -> tuple[Pixels, Photometric, int]:
+    kind = "PNG" if content.startswith(b"\x89PNG") else "JPEG"
+    with reading(kind):
+        if kind == "PNG":
+            columns, rows = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
+            check_size(rows, columns, settings)
+        with Image.open(io.BytesIO(content), formats=[kind]) as image:
+            check_size(image.height, image.width, settings)
+            _refuse_several(image)
+            pixels = _deep_png(content) if kind == "PNG" and content[24] == 16 else _pillow_pixels(image)
+            return pixels, "MONOCHROME2", int(image.getexif().get(ORIENTATION_TAG, 1))
+
+
+def _refuse_several(image: Image.Image) -> None:
+    frames = int(getattr(image, "n_frames", 1))
+    # An MPO is a JPEG photograph with further views (a preview, the other eye); the first is the photograph.
+    if frames > 1 and image.format != "MPO":
+        raise InvalidInput(
+            f"The file is an animation; save the picture that is meant as a file of its own. "
+            f"Received: {frames} pictures"
+        )
+
+
+def _deep_png(content: bytes) -> Pixels:
+    """16 bit a channel: Pillow would cut colour to 8."""
+    pixels: Pixels = imagecodecs.png_decode(content)
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+
+
+def _pillow_pixels(image: Image.Image) -> Pixels:
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode in ("1", "L", "I;16", "I;16B", "I", "F", "LA", "RGB", "RGBA"):
+        return np.asarray(image)
+    raise _colour_space(image.mode)
+
+
+def _colour_space(name: str) -> InvalidInput:
+    return InvalidInput(f"The colours are not grey or RGB; convert the image to RGB first. Received: {name}")
+
+
+def _without_alpha(pixels: Pixels) -> Pixels:
+    """Grey or RGB of an opaque image.
+
+    Raises:
+        InvalidInput: parts are transparent, so that what is seen depends on the viewer's background.
+    """
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., -1]
+    most = np.iinfo(alpha.dtype).max if np.issubdtype(alpha.dtype, np.integer) else alpha.dtype.type(1)
+    seen_through = int(np.count_nonzero(alpha != most))
+    if seen_through:
+        raise InvalidInput(
+            f"The image has transparent parts; flatten it onto a background first. Received: {seen_through} such pixels"
+        )
+    return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
+
+
+def _last_two_equal(pixels: Pixels) -> bool:
+    return bool(np.array_equal(pixels[..., 1], pixels[..., 2]))
+
+
+# ---- TIFF
+
+
+def _read_tiff(content: bytes, settings: Settings) -> tuple[Pixels, Photometric, int]:
+    with reading("TIFF"), tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        page = _only_page(tiff)
+        check_size(page.imagelength, page.imagewidth, settings)
+        _refuse_cut_off(page, len(content))
+        colours = tifffile.PHOTOMETRIC(page.photometric)
+        if colours.name not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE") and not (
+            colours.name == "YCBCR" and page.compression == tifffile.COMPRESSION.JPEG  # its decoder gives RGB
+        ):
+            raise _colour_space("CMYK" if colours.name == "SEPARATED" else colours.name)
+        pixels = _channels_last(page.asarray(), page)
+        if colours.name == "PALETTE":
+            # The map has 16 bits an entry, of which 8-bit pictures use the upper 8 (TIFF 6.0 section 5).
+            pixels = (np.moveaxis(np.asarray(page.colormap), 0, -1)[pixels] >> 8).astype(np.uint8)
+        elif page.bitspersample == 1:
+            pixels = pixels.astype(bool)
+        tag = page.tags.get(ORIENTATION_TAG)
+        photometric: Photometric = "MONOCHROME1" if colours.name == "MINISWHITE" else "MONOCHROME2"
+        return pixels, photometric, int(tag.value) if tag else 1
+
+
+def _only_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    """The one picture of a TIFF; reduced copies of it (previews) do not count."""
+    pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced]
+    pictures = len(pages)
+    if pictures == 1 and (tiff.is_imagej or tiff.is_shaped):
+        # ImageJ keeps a stack behind one directory.
+        pictures = sum(series.size for series in tiff.series) // max(1, pages[0].size)
+    if pictures != 1 or pages[0].imagedepth != 1:
+        raise InvalidInput(
+            f"The TIFF must hold one picture; save each as a file of its own. Received: {pictures} pictures"
+        )
+    return pages[0]
+
+
+def _refuse_cut_off(page: tifffile.TiffPage, length: int) -> None:
+    """A missing strip would otherwise come back as zeros."""
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if offset == 0 or count == 0 or offset + count > length:
+            raise InvalidInput(
+                f"The TIFF is cut off; copy or export it again. Received: {length:,} bytes, image data up to "
+                f"{offset + count:,}"
+            )
+
+
+def _channels_last(pixels: Pixels, page: tifffile.TiffPage) -> Pixels:
+    if page.axes == "SYX":
+        pixels = np.moveaxis(pixels, 0, -1)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] in (2, 3, 4)):
+        raise InvalidInput(f"The TIFF must be grey or RGB. Received: {page.samplesperpixel} channels")
+    return pixels

@@ -1,0 +1,233 @@
+"""The table of cases, and what each import did with each file."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from core.clock import utc_now
+from core.errors import InvalidInput, NotFound
+from core.images.decoded import Photometric, SpacingAt, Window
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+__all__ = ["Case", "ImportedFile", "NewCase", "Window"]
+
+PatientFrom = Literal["table", "dicom", "pattern", "none"]
+FileStatus = Literal["imported", "skipped", "failed"]
+ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """One image about to become a case of a project."""
+
+    project: int
+    source: str  # the file, relative to the imported folder, with forward slashes
+    patient: str
+    patient_from: PatientFrom
+    pixel_hash: str
+    file_hash: str
+    perceptual_hash: str | None
+    rows: int
+    columns: int
+    channels: int
+    dtype: str
+    photometric: Photometric
+    imported_by: str
+    frames: int = 1
+    modality: str | None = None
+    view: str | None = None
+    spacing_mm: tuple[float, float] | None = None  # between rows, between columns
+    spacing_at: SpacingAt | None = None
+    windows: tuple[Window, ...] = ()
+    attributes: dict[str, str] = field(default_factory=dict)
+    given_split: str | None = None
+
+
+@dataclass(frozen=True)
+class Case(NewCase):
+    """The unit that is read, labelled and predicted."""
+
+    id: int = 0
+    flagged: bool = False
+    imported_at: str = ""
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """What an import did with one file, and why."""
+
+    path: str
+    status: FileStatus
+    case: int | None
+    reason: str
+
+
+def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
+    """Store a case. The caller has looked for one of the same source and pixels."""
+    row = {
+        **asdict(new),
+        "spacing_mm": json.dumps(new.spacing_mm) if new.spacing_mm else None,
+        "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),
+        "attributes": json.dumps(new.attributes, ensure_ascii=False, sort_keys=True),
+        "imported_at": utc_now(),
+    }
+    with writing(connection):
+        cursor = connection.execute(
+            f"INSERT INTO cases ({', '.join(row)}) VALUES ({', '.join(':' + key for key in row)})", row
+        )
+        return get_case(connection, int(cursor.lastrowid or 0))
+
+
+def get_case(connection: sqlite3.Connection, case_id: int) -> Case:
+    """A case by its id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute("SELECT * FROM cases WHERE id = ?", (case_id,)).fetchone()
+    if row is None:
+        raise NotFound("case", case_id)
+    return _case(row)
+
+
+def get_cases(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[Case]:
+    """Cases in the order of their ids as given.
+
+    Raises:
+        NotFound: one of them is not there.
+    """
+    found: dict[int, Case] = {}
+    for start in range(0, len(case_ids), ROWS_AT_ONCE):
+        some = list(case_ids[start : start + ROWS_AT_ONCE])
+        marks = ", ".join("?" * len(some))
+        found |= {
+            row["id"]: _case(row) for row in connection.execute(f"SELECT * FROM cases WHERE id IN ({marks})", some)
+        }
+    missing = [case_id for case_id in case_ids if case_id not in found]
+    if missing:
+        raise NotFound("case", missing[0])
+    return [found[case_id] for case_id in case_ids]
+
+
+def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) -> Case | None:
+    """A case by its id, its source, or its file name with or without the extension, if only one has it.
+
+    Raises:
+        InvalidInput: several cases go by this name; the sentence lists their ids.
+    """
+    text = str(name).strip()
+    if text.isascii() and text.isdigit():
+        row = connection.execute("SELECT * FROM cases WHERE project = ? AND id = ?", (project_id, int(text))).fetchone()
+        if row is not None:
+            return _case(row)
+    for found in (_by_source(connection, project_id, text), _by_file_name(connection, project_id, text)):
+        if len(found) > 1:
+            some = ", ".join(f"{case.id} ({case.source})" for case in found[:5])
+            raise InvalidInput(f"Several cases go by this name; give one of their ids: {some}. Received: {text}")
+        if found:
+            return found[0]
+    return None
+
+
+def find_same_pixels(connection: sqlite3.Connection, project_id: int, pixel_hash: str) -> list[Case]:
+    """All cases of a project with exactly these pixels, oldest first."""
+    return [
+        _case(row)
+        for row in connection.execute(
+            "SELECT * FROM cases WHERE project = ? AND pixel_hash = ? ORDER BY id", (project_id, pixel_hash)
+        )
+    ]
+
+
+def find_same_source(connection: sqlite3.Connection, project_id: int, source: str) -> list[Case]:
+    """All cases of a project that came under this name, oldest first."""
+    return _by_source(connection, project_id, source)
+
+
+def list_cases(connection: sqlite3.Connection, project_id: int) -> Iterator[Case]:
+    """All cases of a project by id, a thousand at a time, so that a slow reader holds nothing open."""
+    last = 0
+    while True:
+        rows = connection.execute(
+            "SELECT * FROM cases WHERE project = ? AND id > ? ORDER BY id LIMIT ?", (project_id, last, ROWS_AT_ONCE)
+        ).fetchall()
+        if not rows:
+            return
+        yield from map(_case, rows)
+        last = rows[-1]["id"]
+
+
+def count_cases(connection: sqlite3.Connection, project_id: int) -> int:
+    return int(connection.execute("SELECT COUNT(*) FROM cases WHERE project = ?", (project_id,)).fetchone()[0])
+
+
+def set_flag(connection: sqlite3.Connection, case_id: int, flagged: bool, actor: Actor) -> Case:
+    """Mark a case for a second look, or take the mark away."""
+    with writing(connection):
+        changed = connection.execute("UPDATE cases SET flagged = ? WHERE id = ?", (int(flagged), case_id))
+        if changed.rowcount != 1:
+            raise NotFound("case", case_id)
+        add_audit(connection, actor, "flag case" if flagged else "unflag case", f"case {case_id}")
+        return get_case(connection, case_id)
+
+
+def record_import_file(
+    connection: sqlite3.Connection, job: int, path: str, status: FileStatus, case_id: int | None, reason: str
+) -> ImportedFile:
+    """Keep what a job did with a file, in the transaction of the deed itself."""
+    with writing(connection):
+        connection.execute(
+            "INSERT INTO import_files (job, path, status, case_id, reason) VALUES (?, ?, ?, ?, ?)",
+            (job, path, status, case_id, reason),
+        )
+    return ImportedFile(path, status, case_id, reason)
+
+
+def list_import_files(connection: sqlite3.Connection, job: int) -> list[ImportedFile]:
+    """What a job did with each file so far, by path."""
+    return [
+        ImportedFile(row["path"], row["status"], row["case_id"], row["reason"])
+        for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,))
+    ]
+
+
+def _by_source(connection: sqlite3.Connection, project_id: int, source: str) -> list[Case]:
+    return [
+        _case(row)
+        for row in connection.execute(
+            "SELECT * FROM cases WHERE project = ? AND source = ? ORDER BY id", (project_id, source)
+        )
+    ]
+
+
+def _by_file_name(connection: sqlite3.Connection, project_id: int, name: str) -> list[Case]:
+    """Cases whose file has this name; failing that, this name before its extension."""
+    if not name or "/" in name:
+        return []
+    literal = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    rows = connection.execute(
+        r"""SELECT id, source FROM cases WHERE project = ? AND
+            (source LIKE ? ESCAPE '\' OR source LIKE ? ESCAPE '\') ORDER BY id""",
+        (project_id, f"{literal}%", f"%/{literal}%"),
+    ).fetchall()
+    for part in ("name", "stem"):
+        ids = [row["id"] for row in rows if getattr(PurePosixPath(row["source"]), part) == name]
+        if ids:
+            return get_cases(connection, ids)
+    return []
+
+
+def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
+    return Case(
+        **{
+            **dict(row),
+            "spacing_mm": tuple(json.loads(row["spacing_mm"])) if row["spacing_mm"] else None,
+            "windows": tuple(Window(*window) for window in json.loads(row["windows"])),
+            "attributes": json.loads(row["attributes"]),
+            "flagged": bool(row["flagged"]),
+        }
+    )

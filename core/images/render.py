@@ -1,0 +1,116 @@
+"""From real values to what is seen: by a person on the screen, and by a network, through the same steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from core.errors import InvalidInput
+from core.images.decoded import Pixels, Window
+
+LOW_PERCENT, HIGH_PERCENT = 0.1, 99.9
+NARROWEST_WIDTH = 1e-6  # of a constant image; the viewer has the same floor
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network takes in: (size, size, channels) of uint8."""
+
+    size: int
+    channels: int = 1
+    resize: Literal["stretch", "pad"] = "stretch"
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in ("stretch", "pad"):
+            raise InvalidInput(
+                f"A network's input has 8 to 2048 pixels a side, 1 or 3 channels, stretched or padded. Received: {self}"
+            )
+
+
+def apply_window(pixels: Pixels, centre: float, width: float) -> Pixels:
+    """Grey levels as float32 from 0 to 1: 0 at `centre - width / 2`, 1 at `centre + width / 2`.
+
+    This is LINEAR_EXACT of DICOM PS3.3 C.11.2.1.3.2, which unlike LINEAR does not assume
+    whole numbers; the viewer does the same.
+    """
+    width = max(float(width), NARROWEST_WIDTH)
+    low = float(centre) - width / 2
+    # float32 would lose a narrow window on large values
+    values: Pixels = np.array(pixels, np.float64 if width < 1 else np.float32)
+    values -= values.dtype.type(low)
+    values /= values.dtype.type(width)
+    return np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
+
+
+def display_window(pixels: Pixels, windows: Sequence[Window] = ()) -> Window:
+    """The window an image is first seen with: the file's, else 0.1 % to 99.9 % of the values; colour is left alone."""
+    if pixels.ndim == 3:
+        most = 255.0 if pixels.dtype == np.uint8 else 65535.0
+        return Window("as stored", most / 2, most)
+    if windows:
+        return windows[0]
+    low, high = _percentiles(pixels)
+    return Window("0.1 % to 99.9 %", (low + high) / 2, max(high - low, NARROWEST_WIDTH))
+
+
+def to_uint8(pixels: Pixels, photometric: str, windows: Sequence[Window] = ()) -> Pixels:
+    """What is seen, as uint8 of (rows, columns) or (rows, columns, 3): windowed, and black where X-rays were few."""
+    if pixels.ndim == 3 and pixels.dtype == np.uint8:
+        return pixels
+    window = display_window(pixels, windows)
+    if pixels.dtype.kind in "iu":
+        return _through_table(pixels, window, photometric == "MONOCHROME1")
+    return _levels(pixels, window, photometric == "MONOCHROME1")
+
+
+def model_input(pixels: Pixels, photometric: str, windows: Sequence[Window], spec: InputSpec) -> Pixels:
+    """What a network sees, as uint8 of (size, size, channels); training, prediction and explanation all call this."""
+    picture = Image.fromarray(to_uint8(pixels, photometric, windows))
+    picture = picture.convert("L" if spec.channels == 1 else "RGB")
+    if spec.resize == "stretch":
+        seen = np.asarray(_resized(picture, spec.size, spec.size))
+    else:
+        seen = _padded(picture, spec.size)
+    return seen.reshape(spec.size, spec.size, spec.channels)
+
+
+def _padded(picture: Image.Image, size: int) -> Pixels:
+    longest = max(picture.size)
+    width, height = (max(1, round(side * size / longest)) for side in picture.size)
+    whole = Image.new(picture.mode, (size, size))
+    whole.paste(_resized(picture, width, height), ((size - width) // 2, (size - height) // 2))
+    return np.asarray(whole)
+
+
+def _resized(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Bilinear; when shrinking, Pillow widens the filter so that every pixel counts."""
+    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def _percentiles(pixels: Pixels) -> tuple[float, float]:
+    if pixels.dtype.kind not in "iu":
+        low, high = np.percentile(pixels, [LOW_PERCENT, HIGH_PERCENT])
+        return float(low), float(high)
+    # Counting beats sorting: 5 ms against 100 ms on a 4-megapixel radiograph.
+    least = int(pixels.min())
+    counted = np.cumsum(np.bincount(pixels.ravel().astype(np.int32) - least))
+    low, high = (
+        int(np.searchsorted(counted, percent / 100 * (pixels.size - 1), side="right")) + least
+        for percent in (LOW_PERCENT, HIGH_PERCENT)
+    )
+    return float(low), float(high)
+
+
+def _through_table(pixels: Pixels, window: Window, inverted: bool) -> Pixels:
+    """Window whole numbers by looking each value up."""
+    limits = np.iinfo(pixels.dtype)
+    values = np.arange(limits.min, int(limits.max) + 1, dtype=np.int32)
+    at = pixels if limits.min == 0 else pixels.astype(np.int32) - limits.min
+    return np.asarray(_levels(values, window, inverted)[at])
+
+
+def _levels(values: Pixels, window: Window, inverted: bool) -> Pixels:
+    grey: Pixels = np.rint(apply_window(values, window.centre, window.width) * 255).astype(np.uint8)
+    return np.invert(grey) if inverted else grey

@@ -1,0 +1,114 @@
+"""What an import was pointed at, as a list of files: folders walked, zips looked into."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from core.errors import InvalidInput
+from core.images.archives import OpenArchives, is_archive, list_members
+from core.images.decoded import file_limit
+from core.settings import Settings
+
+SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini", "ehthumbs.db"}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to import."""
+
+    path: str  # how the report names it
+    source: str  # within the imported folder: what a label table's path is compared with
+    location: Path  # the file, or the zip that holds it
+    member: str | None = None  # its name in the zip
+    refusal: str | None = None  # why it is not even opened
+    is_system: bool = False  # the operating system's, nobody's image
+
+
+def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None = None) -> list[SourceFile]:
+    """All files under the given files, folders and zips, each once, in a stable order.
+
+    A source is relative to the folder or zip that was given, or to `root` where that is given.
+    A folder's or file's fault (unreadable, not there, a zip bomb) is one entry with a refusal.
+    """
+    found: dict[str, SourceFile] = {}
+    for given in paths:
+        for file in _under(given, settings, root):
+            # With several folders two files can have one source; the report then names the folder too.
+            shown = file.source if root or len(paths) == 1 else (given / file.source).as_posix()
+            if given.is_file() and file.member is None:
+                shown = file.source if root or len(paths) == 1 else given.as_posix()
+            found.setdefault(
+                shown,
+                SourceFile(shown, file.source, file.location, file.member, file.refusal, file.is_system),
+            )
+    return list(found.values())
+
+
+def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) -> bytes:
+    """The bytes of a file to import.
+
+    Raises:
+        InvalidInput: it cannot be read, or is refused.
+    """
+    if file.refusal:
+        raise InvalidInput(file.refusal)
+    if file.member is not None:
+        return archives.read(file.location, file.member)
+    try:
+        size = file.location.stat().st_size
+        if size > file_limit(settings):
+            raise InvalidInput(f"The file is larger than any image within the limits. Received: {size:,} bytes")
+        return file.location.read_bytes()
+    except OSError as error:
+        raise InvalidInput(_cannot_read(error)) from error
+
+
+def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[SourceFile]:
+    if not given.is_dir():
+        yield from _file(given, _relative(given, root, given.name), settings, given_itself=root is None)
+        return
+    troubles: list[OSError] = []
+    for folder, subfolders, names in os.walk(given, onerror=troubles.append):
+        subfolders.sort()
+        for name in sorted(names):
+            path = Path(folder) / name
+            yield from _file(path, _relative(path, root, path.relative_to(given).as_posix()), settings)
+    for trouble in troubles:
+        path = Path(str(trouble.filename))
+        yield SourceFile("", _relative(path, root or given, path.name), path, None, _cannot_read(trouble))
+
+
+def _relative(path: Path, root: Path | None, otherwise: str) -> str:
+    return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else otherwise
+
+
+def _file(path: Path, source: str, settings: Settings, *, given_itself: bool = False) -> Iterator[SourceFile]:
+    """The file itself, or the files in it when it is a zip; a zip that was given itself counts as the folder."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            yield SourceFile("", source, path, None, "It is not a regular file; leave it out.")
+            return
+        if not is_archive(path):
+            yield SourceFile("", source, path, is_system=_is_system(source))
+            return
+        members = list_members(path, settings)
+    except OSError as error:
+        yield SourceFile("", source, path, None, _cannot_read(error))
+        return
+    except InvalidInput as error:
+        yield SourceFile("", source, path, None, str(error))
+        return
+    for member in members:
+        inner = member.name if given_itself else f"{source}/{member.name}"
+        yield SourceFile("", inner, path, member.name, member.refusal, _is_system(member.name))
+
+
+def _is_system(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or parts[-1] in SYSTEM_FILES or parts[-1].startswith("._")
+
+
+def _cannot_read(error: OSError) -> str:
+    return f"It cannot be read; check the path and its permissions. Received: {error.strerror}"

@@ -1,0 +1,29 @@
+"""Small pictures for grids and lists, kept under the hash of the pixels they show."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image
+
+from core.images.decoded import Pixels, Window
+from core.images.render import to_uint8
+
+LONGEST_SIDE_PX = 256
+QUALITY = 80
+
+
+def make_thumbnail(pixels: Pixels, photometric: str, windows: Sequence[Window] = ()) -> bytes:
+    """A WebP of at most 256 px a side, seen through the file's window."""
+    return thumbnail_of(to_uint8(pixels, photometric, windows))
+
+
+def thumbnail_of(seen: Pixels) -> bytes:
+    """A WebP of at most 256 px a side, from uint8 of (rows, columns) or (rows, columns, 3)."""
+    picture = Image.fromarray(seen)
+    scale = min(1.0, LONGEST_SIDE_PX / max(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=QUALITY, method=2)
+    return buffer.getvalue()

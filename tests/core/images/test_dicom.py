@@ -1,0 +1,372 @@
+"""Single-frame DICOM: what comes through, what stays out, what is refused."""
+
+import io
+import warnings
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
+
+from core.errors import InvalidInput
+from core.images.decoded import DecodedImage
+from core.images.decoding import decode
+from core.images.dicom_pixels import codestream_size
+from core.images.pseudonyms import pseudonym
+from core.settings import Settings
+
+SECRET = b"s" * 32
+CT, DX, CAPTURE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.7"
+DEFAULT = (np.arange(6 * 8, dtype=np.uint16) * 80).reshape(6, 8)
+
+
+def made(
+    pixels: np.ndarray = DEFAULT, *, sop_class: str = CT, syntax: str = ExplicitVRLittleEndian, **tags: Any
+) -> bytes:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.SOPClassUID = sop_class
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.Modality = "CT"
+    dataset.PatientID, dataset.PatientName = "4711", "Doe^Jane"
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
+    dataset.PhotometricInterpretation = "MONOCHROME2" if pixels.ndim == 2 else "RGB"
+    if pixels.ndim == 3:
+        dataset.PlanarConfiguration = 0
+    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    dataset.PixelData = pixels.tobytes()
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some values are wrong on purpose
+        for tag, value in tags.items():
+            if value is None:
+                delattr(dataset, tag)
+            else:
+                setattr(dataset, tag, value)
+        dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def read(settings: Settings, pixels: np.ndarray = DEFAULT, **tags: Any) -> DecodedImage:
+    return decode(made(pixels, **tags), settings, SECRET)
+
+
+def refusal(content: bytes, settings: Settings) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        decode(content, settings, SECRET)
+    assert "Received: " in str(caught.value)
+    assert "Doe" not in str(caught.value)
+    assert "4711" not in str(caught.value)
+    return str(caught.value)
+
+
+@given(st.sampled_from([np.uint8, np.uint16, np.int16]).flatmap(lambda kind: hnp.arrays(kind, (4, 6))))
+def test_what_was_written_is_read(pixels: np.ndarray) -> None:
+    image = decode(made(pixels), Settings(home=Path()), SECRET)
+    assert image.pixels.dtype == pixels.dtype
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+def test_values_are_after_the_rescale(settings: Settings) -> None:
+    image = read(settings, RescaleSlope="2", RescaleIntercept="-1024")
+    assert image.pixels.dtype == np.int16
+    np.testing.assert_array_equal(image.pixels, DEFAULT.astype(int) * 2 - 1024)
+    fine = read(settings, RescaleSlope="0.03", RescaleIntercept="0")
+    assert fine.pixels.dtype == np.float32
+    np.testing.assert_allclose(fine.pixels, DEFAULT * 0.03, rtol=1e-6)
+
+
+def test_values_are_after_the_modality_table(settings: Settings) -> None:
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 16]
+    table.ModalityLUTType = "US"
+    table.LUTData = np.array([10, 20, 40, 80], np.uint16).tobytes()
+    image = read(settings, np.array([[0, 1], [2, 3]], np.uint16), ModalityLUTSequence=[table])
+    np.testing.assert_array_equal(image.pixels, [[10, 20], [40, 80]])
+
+
+def test_bits_above_the_stored_ones_do_not_count(settings: Settings) -> None:
+    overlaid = DEFAULT | np.uint16(0x8000)
+    np.testing.assert_array_equal(read(settings, overlaid, BitsStored=12, HighBit=11).pixels, DEFAULT)
+
+
+def test_monochrome1_stays_and_is_named(settings: Settings) -> None:
+    image = read(settings, PhotometricInterpretation="MONOCHROME1")
+    assert image.photometric == "MONOCHROME1"
+    np.testing.assert_array_equal(image.pixels, DEFAULT)
+
+
+def test_colour_is_read_where_it_is_expected(settings: Settings) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    image = read(settings, colour, Modality="OP")
+    assert image.photometric == "RGB"
+    np.testing.assert_array_equal(image.pixels, colour)
+
+
+def test_only_the_allow_list_comes_through(settings: Settings) -> None:
+    image = read(
+        settings,
+        PatientBirthDate="19700101",
+        PatientSex="F",
+        PatientAge="042Y",
+        InstitutionName="Secret Hospital",
+        ReferringPhysicianName="House^Gregory",
+        StudyDescription="Doe Jane chest",
+        Manufacturer="ACME",
+        ManufacturerModelName="Ray 5",
+        BodyPartExamined="CHEST",
+        ViewPosition="AP",
+        ImageComments="call Jane",
+    )
+    assert image.attributes == {
+        "sex": "F",
+        "age": "42",
+        "manufacturer": "ACME",
+        "scanner": "Ray 5",
+        "body_part": "CHEST",
+    }
+    assert (image.modality, image.view) == ("CT", "AP")
+    assert image.patient == pseudonym(SECRET, "patient /4711")
+    for hidden in ("Doe", "4711", "1970", "Secret", "House", "Jane"):
+        assert hidden not in repr(image)
+
+
+def test_a_name_typed_into_a_technical_field_stays_out(settings: Settings) -> None:
+    image = read(settings, ViewPosition="Doe^Jane", BodyPartExamined="knee of jane", PatientSex="Jane")
+    assert image.view is None
+    assert image.attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "years"),
+    [("042Y", "42"), ("006M", "0.5"), ("026W", "0.5"), ("010D", "0.03"), ("097Y", "90"), ("old", None)],
+)
+def test_ages_are_years_and_never_above_90(said: str, years: str | None, settings: Settings) -> None:
+    assert read(settings, PatientAge=said).attributes.get("age") == years
+
+
+def test_the_pseudonym_tells_issuers_apart_and_falls_back_on_the_study(settings: Settings) -> None:
+    plain = read(settings).patient
+    assert read(settings, PatientID=" 4711 ").patient == plain
+    assert read(settings, IssuerOfPatientID="B").patient != plain
+    study = {"PatientID": "", "StudyInstanceUID": "1.2.3"}
+    assert read(settings, **study).patient == read(settings, **study).patient != plain
+    assert read(settings, PatientID="").patient is None
+
+
+def test_spacing_says_where_it_holds(settings: Settings) -> None:
+    tags: list[tuple[dict[str, Any], Any]] = [
+        ({"PixelSpacing": [0.5, 0.6]}, ((0.5, 0.6), "patient")),
+        ({"ImagerPixelSpacing": [0.2, 0.2]}, ((0.2, 0.2), "detector")),
+        ({"Modality": "DX", "PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.2, 0.2]}, ((0.2, 0.2), "detector")),
+        ({"Modality": "DX", "PixelSpacing": [0.1, 0.1], "ImagerPixelSpacing": [0.2, 0.2]}, ((0.1, 0.1), "patient")),
+        ({"Modality": "DX", "PixelSpacing": [0.1, 0.1]}, ((0.1, 0.1), "detector")),
+        (
+            {"Modality": "DX", "PixelSpacing": [0.1, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
+            ((0.1, 0.1), "patient"),
+        ),
+        ({"PixelSpacing": [0, 0]}, (None, None)),
+        ({}, (None, None)),
+    ]
+    for given_tags, expected in tags:
+        image = read(settings, **given_tags)
+        assert (image.spacing_mm, image.spacing_at) == expected, given_tags
+
+
+def test_windows_keep_their_order_and_names(settings: Settings) -> None:
+    image = read(
+        settings,
+        WindowCenter=[40, -600, 7],
+        WindowWidth=[400, 1500, 0],
+        WindowCenterWidthExplanation=["SOFT", "Doe^J", ""],
+    )
+    assert [(window.name, window.centre, window.width) for window in image.windows] == [
+        ("SOFT", 40, 400),
+        ("Window 2", -600, 1500),
+    ]
+
+
+@pytest.mark.parametrize("modality", ["US", "SC", "XC", "OT", "ES"])
+def test_kinds_that_often_carry_names_are_refused(modality: str, settings: Settings) -> None:
+    assert "often carry the patient's name" in refusal(made(Modality=modality), settings)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"sop_class": CAPTURE}, "Secondary Capture"),
+        ({"sop_class": CAPTURE + ".2"}, "Secondary Capture"),
+        ({"ConversionType": "WSD"}, "CT, WSD"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "often carry"),
+        ({"BurnedInAnnotation": "YES"}, "BurnedInAnnotation YES"),
+        ({"Modality": ""}, "without a modality"),
+    ],
+)
+def test_captures_and_burned_in_text_are_refused(tags: dict[str, Any], said: str, settings: Settings) -> None:
+    assert said in refusal(made(**tags), settings)
+
+
+def test_colour_from_a_grey_modality_is_refused(settings: Settings) -> None:
+    assert "CT in colour" in refusal(made(np.zeros((4, 4, 3), np.uint8)), settings)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"PixelData": None}, "without pixels"),
+        ({"Rows": None}, "not an image"),
+        ({"Rows": 0}, "no pixels"),
+        ({"NumberOfFrames": 3}, "Received: 3 frames"),
+        ({"Rows": 600}, "damaged"),
+        ({"Rows": 60000, "Columns": 60000}, "decompression bombs"),
+        ({"Modality": "SEG"}, "SEG"),
+        ({"PhotometricInterpretation": "HSV", "Modality": "OP"}, "HSV"),
+    ],
+)
+def test_what_is_no_single_image_is_refused(tags: dict[str, Any], said: str, settings: Settings) -> None:
+    assert said in refusal(made(**tags), settings)
+
+
+def test_any_cut_leaves_a_refusal(settings: Settings) -> None:
+    content = made()
+    for end in range(0, len(content) - 1, 7):
+        refusal(content[:end], settings)
+
+
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small.dcm"]))
+    content = bytearray(Path(str(get_testdata_file(name))).read_bytes())
+    for at in data.draw(st.lists(st.integers(132, len(content) - 1), min_size=1, max_size=4)):
+        content[at] = data.draw(st.integers(0, 255))
+    with suppress(InvalidInput):
+        assert decode(bytes(content), Settings(home=Path()), SECRET).pixels.ndim in (2, 3)
+
+
+def test_a_deflated_bomb_is_refused(settings: Settings) -> None:
+    content = made(syntax=DeflatedExplicitVRLittleEndian)
+    np.testing.assert_array_equal(decode(content, settings, SECRET).pixels, DEFAULT)
+    start = 144 + int.from_bytes(content[140:144], "little")
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = content[:start] + packer.compress(bytes(4 << 20)) + packer.flush()
+    assert "unpacks to more" in refusal(bomb, Settings(home=settings.home, max_image_pixels=1000))
+
+
+def test_a_refusal_and_the_log_never_quote_the_header(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    content = made(PatientAge="Doe", RescaleSlope="1", RescaleIntercept="0").replace(b"DS\x02\x001 ", b"DS\x02\x00Jn")
+    assert "Jn" not in refusal(content, settings)
+    assert "Doe" not in caplog.text
+    assert "Jn" not in caplog.text
+
+
+def test_a_dicom_preamble_like_a_tiff_is_still_dicom(settings: Settings) -> None:
+    np.testing.assert_array_equal(decode(b"II*\x00" + made()[4:], settings, SECRET).pixels, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"),
+    [
+        ("MR_small_RLE.dcm", 64, 64),
+        ("MR_small_jp2klossless.dcm", 64, 64),
+        ("MR_small_jpeg_ls_lossless.dcm", 64, 64),
+        ("MR_small_bigendian.dcm", 64, 64),
+    ],
+)
+def test_every_lossless_compression_gives_the_same_pixels(
+    name: str, rows: int, columns: int, settings: Settings
+) -> None:
+    plain, packed = (decode(Path(str(get_testdata_file(file))), settings, SECRET) for file in ("MR_small.dcm", name))
+    assert packed.pixels.shape == (rows, columns)
+    np.testing.assert_array_equal(packed.pixels, plain.pixels)
+
+
+def test_a_codestream_larger_than_its_header_is_refused(settings: Settings) -> None:
+    content = bytearray(Path(str(get_testdata_file("MR_small_jp2klossless.dcm"))).read_bytes())
+    start = content.index(b"\xff\x4f\xff\x51")
+    assert codestream_size(bytes(content[start:])) == (64, 64)
+    content[start + 8 : start + 16] = (60000).to_bytes(4, "big") * 2
+    assert "60000 x 60000" in refusal(bytes(content), settings)
+
+
+def test_jpeg_announces_its_size() -> None:
+    start = b"\xff\xd8\xff\xe0\x00\x04ab"
+    assert codestream_size(start + b"\xff\xc0\x00\x0b\x08\x00\x20\x00\x40\x01") == (32, 64)
+    assert codestream_size(start + b"\xff\xf7\x00\x0b\x08\x00\x20\x00\x40\x01") == (32, 64)
+    assert codestream_size(b"RLE") is None
+
+
+# ---- files as they are found in the world
+
+BROKEN = {
+    "ExplVR_BigEndNoMeta.dcm": "RTPLAN",
+    "ExplVR_LitEndNoMeta.dcm": "RTPLAN",
+    "JLSL_RGB_ILV0.dcm": "often carry",
+    "JPEG2000-embedded-sequence-delimiter.dcm": "often carry",
+    "MR_small_padded.dcm": None,
+    "MR_truncated.dcm": "8130 vs 8192",
+    "OT-PAL-8-face.dcm": "often carry",
+    "UN_sequence.dcm": "holds no image",
+    "badVR.dcm": "RTDOSE",
+    "bad_sequence.dcm": None,
+    "csa_slice_norm.dcm": "without pixels",
+    "decimal_rescale.dcm": None,
+    "empty_charset_LEI.dcm": "holds no image",
+    "emri_small_jpeg_2k_lossless_too_short.dcm": "holds no image",
+    "explicit_VR-UN.dcm": "often carry",
+    "image_dfl.dcm": "often carry",
+    "meta_missing_tsyntax.dcm": "not an image",
+    "nested_priv_SQ.dcm": "not an image",
+    "no_meta.dcm": "content does not fit",
+    "no_meta_group_length.dcm": "holds no image",
+    "philips_nonimage_DICOMDIR": "Media Storage Directory",
+    "priv_SQ.dcm": "holds no image",
+    "rtplan_truncated.dcm": "RTPLAN",
+    "rtstruct.dump": "a text file",
+    "slicethickness_empty_string.dcm": None,
+    "zipMR.gz": "a gzip file",
+}
+
+
+@pytest.mark.parametrize(("name", "said"), BROKEN.items())
+def test_files_that_break_readers(name: str, said: str | None, settings: Settings, test_data: Path) -> None:
+    path = test_data / "dicom_broken" / "real" / name
+    if said is None:
+        assert decode(path, settings, SECRET).pixels.size > 1000
+    else:
+        assert said in refusal(path.read_bytes(), settings) or said in refusal_of(path, settings)
+
+
+def refusal_of(path: Path, settings: Settings) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        decode(path, settings, SECRET)
+    return str(caught.value)
+
+
+def test_the_table_of_broken_files_is_complete(test_data: Path) -> None:
+    assert {path.name for path in (test_data / "dicom_broken" / "real").iterdir()} == set(BROKEN)
+
+
+def test_of_the_odd_files_only_the_safe_single_images_come_in(settings: Settings, test_data: Path) -> None:
+    taken = {}
+    for path in sorted((test_data / "dicom_misc_pydicom").glob("*.dcm")):
+        with suppress(InvalidInput):
+            taken[path.name] = decode(path, settings, SECRET)
+    assert set(taken) == {"693_J2KR.dcm", "MR2_J2KI.dcm", "RG3_J2KI.dcm", "bad_sequence.dcm"}
+    assert taken["RG3_J2KI.dcm"].photometric == "MONOCHROME1"
+    assert taken["693_J2KR.dcm"].pixels.dtype == np.int16
+
+
+def test_burned_in_names_stay_out(settings: Settings, test_data: Path) -> None:
+    assert "often carry" in refusal_of(test_data / "dicom_phi_burned_in" / "deid_data" / "ctbrain1.dcm", settings)

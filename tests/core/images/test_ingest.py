@@ -1,0 +1,410 @@
+"""The way in: every file accounted for, nothing half-imported, whatever happens."""
+
+import io
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import InvalidInput, Stopped
+from core.images.attempts import Attempts
+from core.images.ingest import ImportReport, import_paths
+from core.images.label_table import TableRow, map_columns, read_label_table
+from core.images.records import Case, count_cases, get_case, list_cases, list_import_files
+from core.progress import Silent
+from core.projects.records import Project
+from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
+from core.store.database import opened
+from core.store.files import Files
+
+Import = Callable[..., ImportReport]
+
+
+def picture(seed: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (20, 24), np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def table_of(text: str) -> dict[str, TableRow]:
+    return map_columns(read_label_table(text.encode()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures, one of them in a subfolder."""
+    for seed, name in enumerate(("a.png", "b.png", "sub/c.png")):
+        written(tmp_path / "in" / name, picture(seed))
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def run(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Import:
+    """An import with what tests seldom change; `job` counts up."""
+    jobs = iter(range(1, 100))
+
+    def call(*paths: Path, table: Mapping[str, TableRow] | None = None, **more: Any) -> ImportReport:
+        given = {"patient_from": None, "job": next(jobs), "on_case": lambda *_: None, "progress": Silent(), **more}
+        return import_paths(connection, files, settings, project, paths, table=table, actor=actor, **given)
+
+    return call
+
+
+def by_path(report: ImportReport) -> dict[str, tuple[str, str]]:
+    return {file.path: (file.status, file.reason) for file in report.files}
+
+
+def test_it_works(run: Import, folder: Path, connection: sqlite3.Connection, project: Project, files: Files) -> None:
+    report = run(folder)
+    assert (report.imported, report.skipped, report.failed, report.cases) == (3, 0, 0, 3)
+    assert list(by_path(report)) == ["a.png", "b.png", "sub/c.png"]
+    case = get_case(connection, report.files[2].case or 0)
+    assert (case.source, case.rows, case.columns, case.dtype, case.photometric) == (
+        "sub/c.png", 20, 24, "uint8", "MONOCHROME2",
+    )  # fmt: skip
+    expected = np.asarray(Image.open(folder / "sub/c.png"))
+    np.testing.assert_array_equal(files.read_array("pixels", case.pixel_hash), expected)
+    assert files.has("thumbnails", case.pixel_hash)
+    assert case.imported_by == "anna"
+
+
+def test_a_second_import_skips_every_file(run: Import, folder: Path) -> None:
+    first = run(folder)
+    again = run(folder)
+    assert (again.imported, again.skipped, again.cases) == (0, 3, 0)
+    assert [file.case for file in again.files] == [file.case for file in first.files]
+    assert "same source and same pixels" in again.files[0].reason
+
+
+def test_one_bad_file_never_stops_the_rest(run: Import, folder: Path) -> None:
+    bad = {"empty.png": b"", "cut.png": picture(9)[:60], "words.txt": b"hello", "late.zip": b"PK\x03\x04broken"}
+    for name, content in bad.items():
+        written(folder / name, content)
+    (folder / "loose.png").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe.png")
+    report = run(folder, folder / "not there")
+    assert report.imported == 3
+    failed = {Path(file.path).name: file.reason for file in report.files if file.status == "failed"}
+    assert set(failed) == {*bad, "loose.png", "pipe.png", "not there"}
+    assert all(failed.values())
+    assert "empty" in failed["empty.png"]
+
+
+def test_files_of_the_operating_system_are_skipped(run: Import, folder: Path) -> None:
+    written(folder / ".DS_Store", b"\x00\x00\x00\x01Bud1")
+    written(folder / "__MACOSX" / "._a.png", b"\x00\x05\x16\x07")
+    report = run(folder)
+    assert (report.imported, report.skipped, report.failed) == (3, 2, 0)
+
+
+def test_a_changed_file_is_a_case_of_its_own(run: Import, folder: Path) -> None:
+    run(folder)
+    (folder / "a.png").write_bytes(picture(77))
+    status, reason = by_path(run(folder))["a.png"]
+    assert status == "imported"
+    assert "Another image came under this name before: case 1 (a.png)" in reason
+
+
+def test_same_pixels_come_in_as_their_own_case_and_are_reported(run: Import, folder: Path) -> None:
+    written(folder / "z.png", picture(0))
+    table = table_of("path,label,patient\na.png,normal,p1\nz.png,pneumonia,p2\nb.png,normal,p3\n")
+    status, reason = by_path(run(folder, table=table))["z.png"]
+    assert status == "imported"
+    assert reason == (
+        "Same pixels as case 1 (a.png). The patient differs: p2 here, p1 there. "
+        "The labels are opposite: pneumonia here, normal there."
+    )
+
+
+def test_opposite_labels_of_an_older_case_are_named_by_the_caller(run: Import, folder: Path) -> None:
+    run(folder)
+    later = written(folder.parent / "later" / "z.png", picture(0))
+    report = run(later, table=table_of("path,label\nz.png,pneumonia\n"), labels_of=lambda _, case: ["normal"])
+    assert "pneumonia here, normal there" in report.files[0].reason
+
+
+def test_equal_labels_and_patients_are_no_contradiction(run: Import, folder: Path) -> None:
+    written(folder / "z.png", picture(0))
+    table = table_of("path,label,patient\na.png,normal,p1\nz.png,normal,p1\n")
+    assert by_path(run(folder, table=table))["z.png"][1] == "Same pixels as case 1 (a.png)."
+
+
+def test_each_case_meets_its_row(run: Import, folder: Path) -> None:
+    met: list[tuple[str, str | None]] = []
+
+    def on_case(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
+        assert connection.in_transaction
+        met.append((case.source, row.labels if row else None))
+
+    # by whole path, by file name alone, by name without extension
+    table = table_of("path,label\na.png,one\nc.png,two\nelsewhere/b,three\n")
+    report = run(folder, table=table, on_case=on_case)
+    assert met == [("a.png", "one"), ("b.png", "three"), ("sub/c.png", "two")]
+    assert report.warnings == ()
+
+
+def test_unknown_and_ambiguous_rows_are_reported_and_not_fatal(run: Import, folder: Path) -> None:
+    written(folder / "other" / "c.png", picture(5))
+    report = run(folder, table=table_of("path,label\nghost.png,x\nc.png,y\na.png,x\n"))
+    assert report.imported == 4
+    assert len(report.warnings) == 2
+    assert "1 rows of the label table name no imported file" in report.warnings[0]
+    assert report.warnings[0].endswith("Received: ghost.png")
+    assert report.warnings[1].endswith("Received: c.png")
+
+
+def test_a_row_that_the_caller_refuses_leaves_no_case(
+    run: Import, folder: Path, connection: sqlite3.Connection, project: Project
+) -> None:
+    def on_case(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
+        if row and row.labels == "unicorn":
+            raise InvalidInput("There is no such class. Received: unicorn")
+
+    report = run(folder, table=table_of("path,label\nb.png,unicorn\n"), on_case=on_case)
+    assert by_path(report)["b.png"] == ("failed", "There is no such class. Received: unicorn")
+    assert [case.source for case in list_cases(connection, project.id)] == ["a.png", "sub/c.png"]
+
+
+def test_a_skipped_file_meets_its_row_where_asked(run: Import, folder: Path) -> None:
+    run(folder)
+    met = []
+    run(folder, table=table_of("path,label\na.png,x\n"), on_skipped=lambda _, case, row: met.append((case.id, row)))
+    assert [(case, row.labels if row else None) for case, row in met] == [(1, "x"), (2, None), (3, None)]
+
+
+def test_the_table_goes_before_the_pattern_and_the_pattern_before_nothing(
+    run: Import, folder: Path, connection: sqlite3.Connection
+) -> None:
+    table = table_of("path,patient,site,split\na.png,p1,Ulm,val\n")
+    report = run(folder, table=table, patient_from=r"^(b)\.|c")
+    cases = [get_case(connection, file.case or 0) for file in report.files]
+    assert [(case.patient, case.patient_from) for case in cases[:2]] == [("p1", "table"), ("b", "pattern")]
+    # the pattern matched, but its group took no part: nothing tells
+    assert cases[2].patient == f"case:{cases[2].pixel_hash[:16]}"
+    assert cases[2].patient_from == "none"
+    assert (cases[0].attributes, cases[0].given_split) == ({"site": "Ulm"}, "validation")
+
+
+def test_a_pattern_without_a_group_is_the_whole_match(
+    run: Import, folder: Path, connection: sqlite3.Connection
+) -> None:
+    report = run(folder / "a.png", patient_from=r"[a-z]")
+    assert get_case(connection, report.files[0].case or 0).patient == "a"
+
+
+def test_a_pattern_that_is_none_is_refused(run: Import, folder: Path) -> None:
+    with pytest.raises(InvalidInput, match=re.escape("Received: (")):
+        run(folder, patient_from="(")
+
+
+def test_the_label_table_itself_is_no_failure(run: Import, folder: Path) -> None:
+    labels = written(folder / "labels.csv", b"path,label\na.png,x\n")
+    report = run(folder, table=table_of("path,label\na.png,x\n"), label_table=labels)
+    assert by_path(report)["labels.csv"] == ("skipped", "This is the label table.")
+
+
+def test_sources_are_relative_to_the_folder_or_the_root(run: Import, folder: Path) -> None:
+    assert list(by_path(run(folder / "sub"))) == ["c.png"]
+    assert list(by_path(run(folder / "sub", folder / "a.png", root=folder))) == ["sub/c.png", "a.png"]
+    several = run(folder, folder / "sub")
+    assert [file.path for file in several.files] == [str(folder / name) for name in ("a.png", "b.png", "sub/c.png")]
+
+
+def test_a_zip_is_a_folder(run: Import, folder: Path, connection: sqlite3.Connection, project: Project) -> None:
+    archive = folder.parent / "all.zip"
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as nested:
+        nested.writestr("n.png", picture(50))
+    with zipfile.ZipFile(archive, "w") as packed:
+        for seed, name in enumerate(("a.png", "sub/c.png", "../out.png")):
+            packed.writestr(name, picture(seed + 10))
+        packed.writestr("nested.zip", inner.getvalue())
+    report = run(archive, table=table_of("path,patient\nsub/c.png,p7\n"))
+    statuses = by_path(report)
+    assert [statuses[name][0] for name in ("a.png", "sub/c.png", "../out.png", "nested.zip")] == [
+        "imported", "imported", "failed", "failed",
+    ]  # fmt: skip
+    assert "Unpack it first" in statuses["nested.zip"][1]
+    assert [(case.source, case.patient_from) for case in list_cases(connection, project.id)] == [
+        ("a.png", "none"),
+        ("sub/c.png", "table"),
+    ]
+    archive.rename(folder / "all.zip")
+    assert "all.zip/a.png" in by_path(run(folder))
+
+
+def test_a_zip_bomb_is_one_failure(run: Import, folder: Path) -> None:
+    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for number in range(30):
+            packed.writestr(f"{number}.png", bytes(1 << 20))
+    report = run(folder)
+    assert (report.imported, report.failed) == (3, 1)
+    assert "zip bombs" in by_path(report)["bomb.zip"][1]
+
+
+class StopAfter(Silent):
+    """Asks to stop before the file after `count`."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def should_stop(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_stopped_import_goes_on_where_it_was(run: Import, folder: Path, connection: sqlite3.Connection) -> None:
+    with pytest.raises(Stopped):
+        run(folder, job=7, progress=StopAfter(2))
+    assert [file.path for file in list_import_files(connection, 7)] == ["a.png", "b.png"]
+    report = run(folder, job=7)
+    assert (report.imported, report.skipped, report.cases) == (3, 0, 3)
+
+
+def test_a_file_in_which_the_import_died_once_is_tried_again_at_the_end(
+    run: Import, folder: Path, settings: Settings
+) -> None:
+    written(settings.home / "imports" / "5.reading", b'{"a.png": 1}')
+    report = run(folder, job=5)
+    assert report.imported == 3
+    assert [file.case for file in report.files] == [3, 1, 2]
+
+
+def test_a_file_that_keeps_killing_the_import_is_left_out(run: Import, folder: Path, settings: Settings) -> None:
+    note = written(settings.home / "imports" / "5.reading", b'{"b.png": 2}')
+    report = run(folder, job=5)
+    assert by_path(report)["b.png"][0] == "failed"
+    assert "ended the import twice" in by_path(report)["b.png"][1]
+    assert report.imported == 2
+    assert not note.exists()
+
+
+def test_attempts_are_counted_by_file_and_forgotten_when_it_went_well(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    dead = []
+
+    def killed_while_reading(path: str) -> bool:
+        dead.append(Attempts(note).of(path))  # never left, as when the process dies
+        return dead[-1].__enter__()
+
+    assert [killed_while_reading("a") for _ in range(3)] == [False, False, True]
+    assert killed_while_reading("b") is False
+    assert Attempts(note).doubtful == {"a", "b"}
+    for path in "ab":
+        with Attempts(note).of(path):
+            pass
+    assert not note.exists()
+    dead.clear()
+
+
+def test_a_note_that_a_kill_cut_short_is_forgotten(tmp_path: Path) -> None:
+    note = written(tmp_path / "note", b'{"a": ')
+    assert Attempts(note).doubtful == frozenset()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from core.images.ingest import import_paths
+from core.progress import Silent
+from core.projects.records import get_project
+from core.settings import Settings
+from core.store.audit import Actor, add_audit
+from core.store.database import opened
+from core.store.files import Files
+
+home, folder = Path(sys.argv[1]), Path(sys.argv[2])
+settings, actor = Settings(home=home), Actor("anna", "job")
+
+def on_case(connection, case, row):
+    add_audit(connection, actor, "label", f"case {case.id}")  # stands for a label in the same transaction
+
+with opened(settings) as connection:
+    project = get_project(connection, "Chest")
+    print("begun", flush=True)
+    report = import_paths(connection, Files(home), settings, project, [folder], table=None, patient_from=None,
+                          job=1, actor=actor, on_case=on_case, progress=Silent())
+    print("done", report.imported, flush=True)
+"""
+
+
+def test_killed_at_any_moment_nothing_is_half_imported_and_all_comes_in(
+    settings: Settings, project: Project, tmp_path: Path, files: Files
+) -> None:
+    for seed in range(60):
+        written(tmp_path / "in" / f"{seed}.png", picture(seed))
+    command = [sys.executable, "-c", KILLED, str(settings.home), str(tmp_path / "in")]
+    for wait in (0.05, 0.15):
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with opened(settings) as connection:
+            recorded = [file.case for file in list_import_files(connection, 1) if file.status == "imported"]
+            labelled = connection.execute("SELECT COUNT(*) FROM audit WHERE what = 'label'").fetchone()[0]
+            assert len(recorded) == labelled == count_cases(connection, project.id)
+            for case in list_cases(connection, project.id):
+                assert files.read_array("pixels", case.pixel_hash).shape == (case.rows, case.columns)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "begun\ndone 60\n"
+    with opened(settings) as connection:
+        assert count_cases(connection, project.id) == 60
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_dicom_patients_come_as_pseudonyms_and_the_file_itself_is_not_kept(
+    run: Import, connection: sqlite3.Connection, settings: Settings, test_data: Path
+) -> None:
+    path = test_data / "dicom_misc_pydicom" / "693_J2KR.dcm"
+    case = get_case(connection, run(path).files[0].case or 0)
+    assert (case.patient_from, case.patient[0], len(case.patient)) == ("dicom", "P", 17)
+    assert (case.modality, case.dtype, case.windows[0].width) == ("CT", "int16", 100)
+    kept = [file.read_bytes() for file in settings.home.rglob("*") if file.is_file()]
+    assert not any(b"DICM" in content for content in kept)
+
+
+def test_zipped_ultrasound_with_burned_in_names_stays_out(run: Import, test_data: Path) -> None:
+    report = run(test_data / "dicom_phi_burned_in" / "deid_data")
+    assert (report.imported, report.failed) == (0, 3)
+
+
+def test_the_real_x_rays_come_in_with_their_rows(
+    run: Import, connection: sqlite3.Connection, project: Project, test_data: Path
+) -> None:
+    root = test_data / "cxr_pediatric_pneumonia"
+    columns = {"path": "filename", "patient": "patient_id", "split": "source_split"}
+    table = map_columns(read_label_table(root / "labels.csv"), columns)
+    # every tenth, and the three pairs of equal files
+    twins = {f"person{name}.jpg" for name in ("1312_bacteria_3317", "1312_bacteria_3318", "357_virus_734")}
+    twins |= {f"person{name}.jpg" for name in ("357_virus_735", "401_virus_797", "401_virus_798")}
+    names = sorted({*sorted(table)[::10], *twins})
+    rows = {name: table[name] for name in names}
+    labels = root / "labels.csv"
+    report = run(*[root / "images" / name for name in names], labels, table=rows, label_table=labels, root=root)
+    assert (report.imported, report.skipped, report.failed) == (len(names), 1, 0)
+    assert report.warnings == ()
+    assert sum("Same pixels as" in file.reason for file in report.files) == 3
+    cases = list(list_cases(connection, project.id))
+    assert {case.patient for case in cases} == {row.patient for row in rows.values()}
+    assert {case.channels for case in cases} == {1}
+    assert all(case.given_split and case.patient_from == "table" for case in cases)

@@ -1,0 +1,121 @@
+"""The table of cases."""
+
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from core.errors import InvalidInput, NotFound
+from core.images.decoded import Window
+from core.images.records import (
+    NewCase,
+    count_cases,
+    find_case,
+    find_same_pixels,
+    get_case,
+    get_cases,
+    insert_case,
+    list_cases,
+    list_import_files,
+    record_import_file,
+    set_flag,
+)
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.store.database import writing
+
+
+@pytest.fixture
+def new(project: Project) -> NewCase:
+    return NewCase(
+        project=project.id,
+        source="in/a.png",
+        patient="p1",
+        patient_from="table",
+        pixel_hash="a" * 64,
+        file_hash="b" * 64,
+        perceptual_hash="0123456789abcdef",
+        rows=3,
+        columns=4,
+        channels=1,
+        dtype="int16",
+        photometric="MONOCHROME1",
+        imported_by="anna",
+        modality="CT",
+        view="AP",
+        spacing_mm=(0.5, 0.25),
+        spacing_at="patient",
+        windows=(Window("lung", -600.0, 1500.0), Window("bone", 480.0, 2500.0)),
+        attributes={"sex": "F", "Größe": "176"},
+        given_split="test",
+    )
+
+
+def test_a_case_is_read_back_as_it_was_given(connection: sqlite3.Connection, new: NewCase) -> None:
+    case = insert_case(connection, new)
+    assert replace(case, id=0, imported_at="", flagged=False) == type(case)(**vars(new))
+    assert get_case(connection, case.id) == case
+    assert case.imported_at.endswith("Z")
+
+
+def test_a_case_that_is_not_there_is_named(connection: sqlite3.Connection) -> None:
+    with pytest.raises(NotFound, match=r"There is no case 9\."):
+        get_case(connection, 9)
+
+
+def test_many_cases_come_in_the_order_asked_for(connection: sqlite3.Connection, new: NewCase) -> None:
+    with writing(connection):
+        ids = [insert_case(connection, replace(new, source=f"{n}.png")).id for n in range(2100)]
+    assert [case.id for case in list_cases(connection, new.project)] == ids
+    assert [case.id for case in get_cases(connection, ids[::-1])] == ids[::-1]
+    assert count_cases(connection, new.project) == 2100
+    assert get_cases(connection, []) == []
+    with pytest.raises(NotFound):
+        get_cases(connection, [*ids, 9999])
+
+
+def test_a_case_is_found_by_id_source_name_and_stem(connection: sqlite3.Connection, new: NewCase) -> None:
+    case = insert_case(connection, new)
+    insert_case(connection, replace(new, source="other/b_1.png"))
+    for name in (case.id, str(case.id), "in/a.png", "a.png", "a"):
+        assert find_case(connection, new.project, name) == case
+    for name in ("b%1", "b_", "", "in", "x/a.png", "999", "png"):
+        assert find_case(connection, new.project, name) is None
+    assert find_case(connection, new.project + 1, "a.png") is None
+
+
+def test_a_name_of_several_cases_is_refused_with_their_ids(connection: sqlite3.Connection, new: NewCase) -> None:
+    one = insert_case(connection, new)
+    two = insert_case(connection, replace(new, source="out/a.png"))
+    with pytest.raises(InvalidInput, match=f"{one.id} .*{two.id} .*Received: a.png"):
+        find_case(connection, new.project, "a.png")
+    assert find_case(connection, new.project, "out/a.png") == two
+
+
+def test_same_pixels_are_found_in_the_same_project_only(connection: sqlite3.Connection, new: NewCase) -> None:
+    one, two = (insert_case(connection, replace(new, source=source)) for source in ("a", "b"))
+    insert_case(connection, replace(new, pixel_hash="c" * 64))
+    assert find_same_pixels(connection, new.project, new.pixel_hash) == [one, two]
+    assert find_same_pixels(connection, new.project + 1, new.pixel_hash) == []
+
+
+def test_the_same_source_and_pixels_cannot_be_stored_twice(connection: sqlite3.Connection, new: NewCase) -> None:
+    insert_case(connection, new)
+    with pytest.raises(sqlite3.IntegrityError):
+        insert_case(connection, new)
+
+
+def test_a_flag_is_set_taken_away_and_audited(connection: sqlite3.Connection, new: NewCase, actor: Actor) -> None:
+    case = insert_case(connection, new)
+    assert set_flag(connection, case.id, True, actor).flagged
+    assert not set_flag(connection, case.id, False, actor).flagged
+    said = [row["what"] for row in connection.execute("SELECT what FROM audit WHERE subject = ?", (f"case {case.id}",))]
+    assert said == ["flag case", "unflag case"]
+    with pytest.raises(NotFound):
+        set_flag(connection, 999, True, actor)
+
+
+def test_what_became_of_files_is_kept_by_job(connection: sqlite3.Connection) -> None:
+    first = record_import_file(connection, 1, "a.png", "imported", 3, "")
+    record_import_file(connection, 2, "a.png", "failed", None, "empty")
+    assert list_import_files(connection, 1) == [first]
