@@ -14,8 +14,8 @@ from core.settings import PROJECT_ROOT
 FLOORS = (
     ("pages",),
     ("dashboard",),
-    ("core.cli", "core.commands"),
-    ("core.demo",),
+    ("core.cli",),
+    ("core.demo", "core.doctor"),
     ("core.jobs",),
     ("core.reviews",),
     ("core.evaluation",),

@@ -60,6 +60,11 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("COMMIT")
 
 
+def check_whole(connection: sqlite3.Connection) -> str:
+    """`ok`, or what SQLite found broken."""
+    return str(connection.execute("PRAGMA quick_check").fetchone()[0])
+
+
 def prepare_home(settings: Settings) -> None:
     """Make the home's folders and bring its database to this version. Safe to call from several processes.
 
@@ -74,6 +79,10 @@ def prepare_home(settings: Settings) -> None:
         raise CoreError(
             f"Readroom cannot write to its home. Give yourself write access or choose another with --home. "
             f"Received: {settings.home} ({error})"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise CoreError(
+            f"The database is damaged; restore a backup into another home. Received: {settings.database_path} ({error})"
         ) from error
 
 

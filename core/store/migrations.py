@@ -58,6 +58,22 @@ FIRST_TABLES = [
         UNIQUE (project, source, pixel_hash))""",
     "CREATE INDEX cases_by_pixels ON cases (project, pixel_hash)",
     "CREATE INDEX cases_by_patient ON cases (project, patient)",
+    "CREATE INDEX cases_flagged ON cases (project, id) WHERE flagged = 1",
+    # Derived from cases.attributes by the triggers below, so that a filter on one never opens 100,000 JSON texts.
+    """CREATE TABLE case_attributes (
+        project INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        PRIMARY KEY (project, name, value, case_id)) WITHOUT ROWID""",
+    "CREATE INDEX case_attributes_by_case ON case_attributes (case_id)",
+    """CREATE TRIGGER attributes_of_a_new_case AFTER INSERT ON cases BEGIN
+        INSERT INTO case_attributes (project, name, value, case_id)
+        SELECT NEW.project, key, CAST(value AS TEXT), NEW.id FROM json_each(NEW.attributes) WHERE value IS NOT NULL;
+        END""",
+    """CREATE TRIGGER attributes_of_a_changed_case AFTER UPDATE OF attributes ON cases BEGIN
+        DELETE FROM case_attributes WHERE case_id = NEW.id;
+        INSERT INTO case_attributes (project, name, value, case_id)
+        SELECT NEW.project, key, CAST(value AS TEXT), NEW.id FROM json_each(NEW.attributes) WHERE value IS NOT NULL;
+        END""",
     """CREATE TABLE import_files (
         job INTEGER NOT NULL, path TEXT NOT NULL,
         status TEXT NOT NULL CHECK (status IN ('imported', 'skipped', 'failed')),
@@ -66,7 +82,8 @@ FIRST_TABLES = [
     # ---- labels
     """CREATE TABLE labels (
         id INTEGER PRIMARY KEY,
-        event TEXT NOT NULL UNIQUE,
+        event TEXT NOT NULL,
+        project INTEGER NOT NULL,
         case_id INTEGER NOT NULL REFERENCES cases(id),
         reader INTEGER NOT NULL REFERENCES users(id),
         value TEXT,
@@ -75,19 +92,26 @@ FIRST_TABLES = [
         replaces INTEGER REFERENCES labels(id),
         made_in TEXT NOT NULL CHECK (made_in IN ('label page', 'review', 'import', 'command line', 'demo')),
         entered_by TEXT NOT NULL,
-        made_at TEXT NOT NULL, stored_at TEXT NOT NULL)""",
+        made_at TEXT NOT NULL, stored_at TEXT NOT NULL,
+        -- not over all projects: labels exported from one may be imported into another of the same images
+        UNIQUE (project, event))""",
     "CREATE INDEX labels_by_case ON labels (case_id, reader)",
     """CREATE TRIGGER labels_are_never_changed BEFORE UPDATE ON labels
         BEGIN SELECT RAISE(ABORT, 'labels are append-only'); END""",
-    # Derived from labels in the transaction that adds one, so that 100,000 cases list fast.
+    """CREATE TRIGGER labels_are_never_deleted BEFORE DELETE ON labels
+        BEGIN SELECT RAISE(ABORT, 'labels are append-only'); END""",
+    # Derived from labels in the transaction that adds one, so that 100,000 cases list fast. An answer that was
+    # withdrawn has no row here. The project stands in both so that counting needs no look into cases.
     """CREATE TABLE current_labels (
         case_id INTEGER NOT NULL REFERENCES cases(id), reader INTEGER NOT NULL REFERENCES users(id),
-        label INTEGER NOT NULL REFERENCES labels(id), PRIMARY KEY (case_id, reader)) WITHOUT ROWID""",
-    "CREATE INDEX current_labels_by_reader ON current_labels (reader, case_id)",
+        label INTEGER NOT NULL REFERENCES labels(id), project INTEGER NOT NULL,
+        PRIMARY KEY (case_id, reader)) WITHOUT ROWID""",
+    "CREATE INDEX current_labels_by_reader ON current_labels (project, reader, case_id)",
     """CREATE TABLE reference_labels (
-        case_id INTEGER PRIMARY KEY REFERENCES cases(id),
+        case_id INTEGER PRIMARY KEY REFERENCES cases(id), project INTEGER NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('labelled', 'tied', 'unusable')),
         value TEXT, labels TEXT NOT NULL)""",
+    "CREATE INDEX reference_labels_by_value ON reference_labels (project, state, value, case_id)",
     # ---- snapshots
     """CREATE TABLE snapshots (
         id INTEGER PRIMARY KEY,
@@ -107,6 +131,7 @@ FIRST_TABLES = [
         split TEXT NOT NULL CHECK (split IN ('train', 'validation', 'test')),
         fold INTEGER,
         value TEXT NOT NULL, labels TEXT NOT NULL, pixel_hash TEXT NOT NULL,
+        linked INTEGER NOT NULL,
         PRIMARY KEY (snapshot, position)) WITHOUT ROWID""",
     "CREATE INDEX snapshot_cases_by_case ON snapshot_cases (case_id)",
     # ---- jobs
@@ -154,7 +179,11 @@ FIRST_TABLES = [
     # ---- evaluation and review
     """CREATE TABLE predictions (
         model INTEGER NOT NULL REFERENCES models(id), case_id INTEGER NOT NULL REFERENCES cases(id),
-        scores TEXT NOT NULL, made_at TEXT NOT NULL,
+        scores TEXT NOT NULL,
+        -- the decision in the stored form of a label (`labels.answers.value_text`) and how sure the model is of it,
+        -- so that "right", "wrong" and "most confident mistakes first" are asked of SQL
+        predicted TEXT NOT NULL, confidence REAL NOT NULL,
+        made_at TEXT NOT NULL,
         PRIMARY KEY (model, case_id)) WITHOUT ROWID""",
     "CREATE INDEX predictions_by_case ON predictions (case_id)",
     """CREATE TABLE evaluations (

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out. What cannot be computed is None with the reason, never a guess."""

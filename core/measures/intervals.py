@@ -1,0 +1,65 @@
+"""Intervals by bootstrap over patients: images of one patient are drawn together, for they err together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 2000
+LEVEL = 0.95
+MOST_WEIGHTS_AT_ONCE = 1_000_000  # 8 MB of weights per chunk, whatever the number of cases
+
+Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Percentiles of the bootstrap distribution, or None with the reason."""
+
+    low: float | None
+    high: float | None
+    undefined_resamples: int
+    reason: str = ""
+
+
+def patient_bootstrap(
+    measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> dict[str, Interval]:
+    """Percentile intervals of several metrics at once, all on the same resamples.
+
+    Args:
+        measure: from case weights `(chunk, cases)` to `{name: values (chunk,)}`, NaN where a resample
+            has no value (one with a single class has no AUC): those are left out and counted.
+        patients: one key per case; patients are drawn with replacement, each with all its cases.
+    """
+    _, patient_of_case = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    n_patients, n_cases = int(patient_of_case.max(initial=-1)) + 1, len(patient_of_case)
+    if n_patients < 2:
+        reason = f"An interval over patients needs at least two patients. Received: {n_patients}"
+        return {name: Interval(None, None, 0, reason) for name in measure(np.ones((1, n_cases)))}
+    draws = np.random.default_rng(seed)
+    chunk = max(1, MOST_WEIGHTS_AT_ONCE // max(n_cases, 1))
+    values: dict[str, list[np.ndarray]] = {}
+    for start in range(0, resamples, chunk):
+        counts = _draw_counts(draws, n_patients, min(chunk, resamples - start))
+        for name, found in measure(counts[:, patient_of_case]).items():
+            values.setdefault(name, []).append(found)
+    return {name: percentile_interval(np.concatenate(found), level) for name, found in values.items()}
+
+
+def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
+    """The middle `level` of the defined values; None where fewer than half of the resamples have one."""
+    defined = values[~np.isnan(values)]
+    undefined = len(values) - len(defined)
+    if 2 * len(defined) < len(values) or not len(defined):
+        return Interval(None, None, undefined, f"{undefined} of {len(values)} resamples have no value.")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), undefined)
+
+
+def _draw_counts(draws: np.random.Generator, n_patients: int, resamples: int) -> np.ndarray:
+    """How often each patient is drawn, `(resamples, patients)`; each row sums to the number of patients."""
+    chosen = draws.integers(0, n_patients, size=(resamples, n_patients))
+    # One bincount for all rows: each row counts in its own range.
+    chosen += np.arange(resamples)[:, None] * n_patients
+    return np.bincount(chosen.ravel(), minlength=resamples * n_patients).reshape(resamples, n_patients).astype(float)

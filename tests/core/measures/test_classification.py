@@ -1,0 +1,141 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from core.errors import InvalidInput
+from core.measures.classification import measure_classification
+
+FEW = 40  # resamples, where the test is about the value
+
+
+def made_up_cases(seed: int, n: int, classes: int):
+    random = np.random.default_rng(seed)
+    truth = np.r_[np.arange(classes), random.integers(0, classes, n)]
+    scores = random.dirichlet(np.ones(classes), len(truth))
+    scores[np.arange(len(truth)), truth] += 0.3
+    scores /= scores.sum(axis=1, keepdims=True)
+    return truth, scores.round(2), [f"p{k // 2}" for k in range(len(truth))]
+
+
+@given(st.integers(0, 10**6), st.integers(5, 60), st.integers(2, 4))
+@settings(max_examples=40)
+def test_single_label_values_equal_scikit_learn(seed, n, classes):
+    truth, scores, patients = made_up_cases(seed, n, classes)
+    scores = scores / scores.sum(axis=1, keepdims=True)
+    found = measure_classification(
+        np.eye(classes, dtype=int)[truth], scores, patients, classes=list("abcd")[:classes], resamples=FEW
+    )
+    predicted = scores.argmax(axis=1)
+    one_hot = np.eye(classes)[truth]
+    auc = sk.roc_auc_score(truth, scores[:, 1]) if classes == 2 else sk.roc_auc_score(truth, scores, multi_class="ovr")
+    expected = {
+        "accuracy": sk.accuracy_score(truth, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(truth, predicted),
+        "f1_macro": sk.f1_score(truth, predicted, average="macro"),
+        "auc": auc,
+        "average_precision": sk.average_precision_score(one_hot, scores),
+    }
+    assert {name: m.value for name, m in found.metrics.items()} == pytest.approx(expected, abs=1e-9)
+    assert found.confusion_matrix == sk.confusion_matrix(truth, predicted).tolist()
+    assert [found.per_class[c]["support"].value for c in found.classes] == np.bincount(truth).tolist()
+
+
+@given(st.integers(0, 10**6), st.integers(5, 60), st.integers(2, 4))
+@settings(max_examples=40)
+def test_multi_label_values_equal_scikit_learn(seed, n, classes):
+    random = np.random.default_rng(seed)
+    targets = np.concatenate([np.eye(classes, dtype=int), random.integers(0, 2, (n, classes))])
+    scores = (targets * 0.3 + random.random(targets.shape)).clip(0, 1).round(2)
+    patients = [str(k) for k in range(len(targets))]
+    found = measure_classification(
+        targets, scores, patients, classes=list("abcd")[:classes], multi_label=True, resamples=FEW
+    )
+    predicted = (scores >= 0.5).astype(int)
+    expected = {
+        "accuracy": sk.accuracy_score(targets, predicted),
+        "balanced_accuracy": np.mean(
+            [sk.balanced_accuracy_score(targets[:, k], predicted[:, k]) for k in range(classes)]
+        ),
+        "f1_macro": sk.f1_score(targets, predicted, average="macro"),
+        "auc": sk.roc_auc_score(targets, scores),
+        "average_precision": sk.average_precision_score(targets, scores),
+    }
+    assert {name: m.value for name, m in found.metrics.items()} == pytest.approx(expected, abs=1e-9)
+    assert found.confusion_matrix == sk.multilabel_confusion_matrix(targets, predicted).tolist()
+
+
+def test_every_interval_holds_its_value():
+    truth, scores, patients = made_up_cases(3, 80, 3)
+    found = measure_classification(np.eye(3, dtype=int)[truth], scores, patients, classes=list("abc"))
+    estimates = [*found.metrics.values(), *(row[m] for row in found.per_class.values() for m in ("recall", "auc"))]
+    assert all(e.low < e.value < e.high for e in estimates)
+
+
+def test_one_class_alone_has_no_auc_and_the_reason_says_so():
+    targets, scores = np.array([[1, 0]] * 4), np.array([[0.9, 0.1]] * 4)
+    found = measure_classification(targets, scores, list("abcd"), classes=["well", "ill"], resamples=FEW)
+    assert found.metrics["auc"].value is None
+    assert "cases of another" in found.metrics["auc"].reason
+    assert found.metrics["accuracy"].value == 1
+    assert "too narrow" in found.metrics["accuracy"].note
+    assert found.per_class["ill"]["recall"].value is None
+    assert found.per_class["ill"]["f1"].value is None
+    assert found.confusion_matrix_by_row == [[1, 0], [None, None]]
+    assert found.curves["roc"]["ill"] is None
+
+
+def test_a_class_without_a_case_is_left_out_of_the_means_and_named():
+    truth, scores, patients = made_up_cases(1, 40, 3)
+    kept = truth != 2
+    targets = np.eye(3, dtype=int)[truth[kept]]
+    found = measure_classification(
+        targets, scores[kept], np.array(patients)[kept].tolist(), classes=["a", "b", "rare"], resamples=FEW
+    )
+    recalls = sk.recall_score(truth[kept], scores[kept].argmax(1), labels=[0, 1], average=None)
+    assert found.metrics["balanced_accuracy"].value == pytest.approx(recalls.mean())
+    assert "2 of 3 classes" in found.metrics["balanced_accuracy"].note
+    assert "rare" in found.metrics["auc"].note
+
+
+def test_a_resample_that_lost_a_class_is_counted_and_not_averaged_over_the_rest():
+    targets = np.eye(2, dtype=int)[[0, 0, 0, 0, 0, 1]]
+    scores = np.array([[0.8, 0.2]] * 4 + [[0.4, 0.6], [0.3, 0.7]])
+    found = measure_classification(targets, scores, list("abcdef"), classes=["well", "ill"])
+    assert found.metrics["balanced_accuracy"].undefined_resamples == pytest.approx(2000 * (5 / 6) ** 6, rel=0.1)
+    assert found.metrics["accuracy"].undefined_resamples == 0
+
+
+def test_one_patient_gives_values_without_intervals():
+    targets, scores = np.eye(2, dtype=int)[[0, 1, 1]], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    found = measure_classification(targets, scores, ["p"] * 3, classes=["a", "b"])
+    assert found.metrics["auc"].value == 1
+    assert found.metrics["auc"].low is None
+    assert "two patients" in found.metrics["auc"].note
+    assert found.n_patients == 1
+
+
+def test_the_document_is_plain_json_without_nan():
+    truth, scores, patients = made_up_cases(5, 20, 3)
+    found = measure_classification(np.eye(3, dtype=int)[truth], scores, patients, classes=list("abc"), resamples=FEW)
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert set(document["metrics"]) == {"accuracy", "balanced_accuracy", "f1_macro", "auc", "average_precision"}
+    assert {"value", "low", "high"} <= set(document["per_class"]["a"]["precision"])
+
+
+@pytest.mark.parametrize(
+    ("targets", "scores", "said"),
+    [
+        (np.zeros((0, 2)), np.zeros((0, 2)), "at least one case"),
+        (np.eye(2), np.zeros((2, 3)), "cases, classes"),
+        (np.eye(2), np.array([[math.nan, 1], [0, 1]]), "finite"),
+        (np.ones((2, 2)), np.full((2, 2), 0.5), "exactly one class"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(targets, scores, said):
+    with pytest.raises(InvalidInput, match=said):
+        measure_classification(targets, scores, ["p"] * len(targets), classes=["a", "b"])
