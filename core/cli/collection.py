@@ -1,0 +1,183 @@
+"""Commands about what is seen and said: projects, images, labels."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.door import HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
+from core.clock import utc_now
+from core.errors import InvalidInput
+from core.images.records import list_import_files
+from core.jobs.records import add_job
+from core.labels.records import NewLabel, add_label, new_event
+from core.labels.worklist import label_progress
+from core.people.accounts import ensure_user
+from core.projects.records import ReferenceRule, add_project, get_project, list_projects
+from core.projects.schema import (
+    COLOURS,
+    TASKS,
+    Generation,
+    LabelSchema,
+    Regression,
+    Segmentation,
+    Structure,
+    Task,
+    make_classification,
+    schema_to_json,
+)
+
+ProjectArgument = Annotated[str, typer.Argument(help="The project's name or number.")]
+
+
+def create_project(
+    name: str,
+    task: Annotated[str, typer.Option(help=f"One of {', '.join(TASKS)}.")] = "classification",
+    classes: Annotated[str, typer.Option(help="Class names: normal,pneumonia")] = "",
+    structures: Annotated[str, typer.Option(help="Structures of a segmentation: liver,lesion")] = "",
+    target: Annotated[str, typer.Option(help="The quantity of a regression: age")] = "",
+    unit: Annotated[str, typer.Option(help="Its unit: years")] = "",
+    multi_label: Annotated[bool, typer.Option("--multi-label", help="Any number of classes for each case.")] = False,
+    description: str = "",
+    intended_use: str = "",
+    reference_reader: Annotated[
+        str, typer.Option(help="The reference is this reader's newest label [default: majority of readers].")
+    ] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a project: one question asked of one collection of images."""
+    if task not in TASKS:
+        raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
+    schema = _schema(task, classes, structures, target, unit, multi_label)
+    rule = ReferenceRule("reader", reference_reader) if reference_reader else ReferenceRule()
+    with entered(home) as door:
+        project = add_project(
+            door.connection,
+            name=name,
+            task=task,
+            schema=schema,
+            description=description,
+            intended_use=intended_use,
+            reference_rule=rule,
+            actor=door.actor,
+        )
+    document = {"project": project.id, "name": project.name, "task": task, "schema": schema_to_json(project.schema)}
+    answer(document, f"Project {project.id} “{project.name}” created.", as_json=as_json)
+
+
+def _schema(task: Task, classes: str, structures: str, target: str, unit: str, multi_label: bool) -> LabelSchema:
+    if task == "classification":
+        return make_classification(_names(classes), multi_label=multi_label)
+    if task == "segmentation":
+        return Segmentation(
+            tuple(Structure(name, COLOURS[at % len(COLOURS)]) for at, name in enumerate(_names(structures)))
+        )
+    if task == "regression":
+        return Regression(target, unit, None, None)
+    return Generation(())
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def show_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the projects with their progress."""
+    with entered(home) as door:
+        rows: list[dict[str, Any]] = []
+        for project in list_projects(door.connection):
+            progress = label_progress(door.connection, project, door.actor.name)
+            rows.append(
+                {
+                    "project": project.id,
+                    "name": project.name,
+                    "task": project.task,
+                    "cases": progress.total,
+                    "referenced": progress.referenced,
+                }
+            )
+    lines = [
+        f"{row['project']:>4}  {row['name']}  ({row['referenced']} of {row['cases']} cases answered)" for row in rows
+    ]
+    answer({"projects": rows}, "\n".join(lines) or "No project yet: readroom project create NAME …", as_json=as_json)
+
+
+def import_images(
+    project: ProjectArgument,
+    paths: Annotated[list[Path], typer.Argument(help="Files, folders or zips.")],
+    labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
+    columns: Annotated[
+        str, typer.Option(help="Which column is what: path=filename,patient=patient_id,label=label")
+    ] = "",
+    patient_from: Annotated[
+        str, typer.Option(help="A pattern that finds the patient in a path; its first group counts.")
+    ] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import images, with a label table if given; every file is imported, skipped or refused with a reason."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        job = add_job(
+            door.connection,
+            "import",
+            {
+                "project": found.id,
+                "paths": [str(path.absolute()) for path in paths],
+                "labels": str(labels.absolute()) if labels else None,
+                "columns": _columns(columns),
+                "patient_from": patient_from or None,
+            },
+            project=found.id,
+            actor=door.actor,
+        )
+        result = wait_and_tell(door, job)
+        result["files"] = [asdict(file) for file in list_import_files(door.connection, job.id)]
+    for row in result["files"]:
+        if row["status"] == "failed" or (row["reason"] and not as_json):
+            tell(f"{row['path']}: {row['status']}. {row['reason']}")
+    for warning in result.get("warnings", []):
+        tell(warning)
+    text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
+    answer(result, text, as_json=as_json)
+
+
+def _columns(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in _names(text)]
+    for role, equals, column in pairs:
+        if not (role and equals and column):
+            raise InvalidInput(f"Columns read role=column, for example path=filename. Received: {text}")
+    return {role.strip(): column.strip() for role, _, column in pairs}
+
+
+def label(
+    project: ProjectArgument,
+    case: Annotated[str, typer.Argument(help="A case's number, path or file name.")],
+    value: Annotated[str, typer.Argument(help="A class; several separated by | where the project is multi-label.")],
+    reader: Annotated[str, typer.Option(help="Whose answer this is.")],
+    note: str = "",
+    unsure: Annotated[bool, typer.Option("--unsure")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Store one label from a script."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        ensure_user(door.connection, reader)
+        new = NewLabel(
+            event=new_event(),
+            case_id=case_named(door, found, case).id,
+            reader=reader,
+            value={"classes": [name.strip() for name in value.split("|") if name.strip()]},
+            unsure=unsure,
+            unusable=False,
+            note=note,
+            schema_version=found.schema_version,
+            made_in="command line",
+            made_at=utc_now(),
+        )
+        stored = add_label(door.connection, new, door.actor)
+    document = {"label": stored.id, "case": stored.case_id, "reader": reader, "value": stored.value}
+    answer(document, f"Label {stored.id} stored for case {stored.case_id}.", as_json=as_json)

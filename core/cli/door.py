@@ -1,0 +1,89 @@
+"""What every command shares: the home, who acts, and how the answer is printed."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.errors import CoreError, NotFound
+from core.images.records import Case, find_case
+from core.jobs.records import Job
+from core.jobs.waiting import wait_for_job
+from core.people.accounts import operating_system_user
+from core.projects.records import Project
+from core.settings import Settings, load_settings
+from core.store.audit import Actor
+from core.store.database import opened, prepare_home
+from core.store.files import Files
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Where Readroom keeps everything [default: $READROOM_HOME].")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+@dataclass(frozen=True)
+class Door:
+    """An open home, as one command sees it."""
+
+    settings: Settings
+    connection: sqlite3.Connection
+    files: Files
+    actor: Actor
+
+
+@contextmanager
+def entered(home: Path | None) -> Iterator[Door]:
+    """Open the home for one command, in the name of the operating system's user."""
+    settings = load_settings(home)
+    prepare_home(settings)
+    with opened(settings) as connection:
+        yield Door(settings, connection, Files(settings.home), Actor(operating_system_user(), "command line"))
+
+
+def case_named(door: Door, project: Project, name: str) -> Case:
+    """The case of this number, path or file name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = find_case(door.connection, project.id, name)
+    if found is None:
+        raise NotFound("case", name)
+    return found
+
+
+def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print the answer: one JSON document for programs, a few lines for people."""
+    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
+
+
+def tell(text: str) -> None:
+    """Say something to the person without touching the answer on standard output."""
+    typer.echo(text, err=True)
+
+
+def wait_and_tell(door: Door, job: Job) -> dict[str, Any]:
+    """Wait for a job, tell its notes on standard error, and give its result.
+
+    Raises:
+        CoreError: the job failed or was stopped; the text is its own sentence and remedy.
+    """
+    told: list[str] = []
+
+    def tell_news(now: Job) -> None:
+        line = f"{now.fraction:4.0%} {now.note}"
+        if now.note and told[-1:] != [line]:
+            told[:] = [line]
+            tell(line)
+
+    ended = wait_for_job(door.settings, job.id, tell_news)
+    if ended.state != "done":
+        sentence = ended.error or f"Job {ended.id} was {ended.state}."
+        raise CoreError(f"{sentence} {ended.remedy or ''}".strip())
+    return dict(ended.result or {})

@@ -1,0 +1,221 @@
+"""Commands about numbers: snapshots, training, evaluation, predictions, explanations."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.collection import ProjectArgument
+from core.cli.door import HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import get_snapshot, snapshot_counts
+from core.errors import InvalidInput
+from core.jobs.records import add_job
+from core.progress import Silent
+from core.projects.records import get_project
+from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_from_json
+from core.training.records import get_model, get_run, list_models
+from core.training.request import request_training
+
+
+def snapshot(
+    project: ProjectArgument,
+    name: str,
+    split: Annotated[str, typer.Option(help="Shares of train, validation and test.")] = "0.7,0.15,0.15",
+    split_column: Annotated[str, typer.Option(help="Take the split from this column of the label table instead.")] = "",
+    folds: Annotated[int, typer.Option(help="Also deal the patients into this many folds.")] = 0,
+    seed: int = 0,
+    allow_leaks: Annotated[str, typer.Option(help="Freeze despite leaks, and keep this reason for ever.")] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze the labelled cases into a hashed snapshot, split by patient and checked for leaks."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        made = freeze_snapshot(
+            door.connection,
+            door.files,
+            found,
+            name,
+            ratios=None if split_column else _ratios(split),
+            split_column=split_column or None,
+            folds=folds,
+            seed=seed,
+            allow_leaks=allow_leaks or None,
+            actor=door.actor,
+            progress=Silent(),
+        )
+        counts = snapshot_counts(door.connection, made)
+    leaks = [{"kind": leak.kind, "cases": list(leak.case_ids), "reason": leak.sentence} for leak in made.leaks]
+    for leak in leaks:
+        tell(f"Leak allowed: {leak['reason']}")
+    document = {"snapshot": made.name, "hash": made.hash, "counts": counts, "leaks": leaks}
+    sizes = ", ".join(f"{part} {numbers['images']} images" for part, numbers in counts.items())
+    answer(document, f"Snapshot {made.name} frozen: {sizes}. Hash {made.hash[:12]}.", as_json=as_json)
+
+
+def _ratios(text: str) -> tuple[float, float, float]:
+    try:
+        train, validation, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidInput(f"A split reads 0.7,0.15,0.15. Received: {text}") from error
+    return train, validation, test
+
+
+def train(
+    project: ProjectArgument,
+    snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
+    recipe: Annotated[str, typer.Option(help="cnn, resnet, or a JSON file.")] = "resnet",
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The model's name.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the model is there.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model in the background."""
+    settled = change_recipe(_recipe(recipe), _changes(change or []))
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        frozen = get_snapshot(door.connection, found.id, snapshot)
+        run, arguments = request_training(
+            door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor
+        )
+        job = add_job(door.connection, "train", arguments, project=found.id, actor=door.actor)
+        if not wait:
+            document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
+            answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)
+            return
+        result = wait_and_tell(door, job)
+    text = f"Model {result['model']} trained in {result['seconds']:.0f} s, {result['epochs']} epochs."
+    answer(result, text, as_json=as_json)
+
+
+def _recipe(text: str) -> Recipe:
+    path = Path(text)
+    if path.suffix != ".json":
+        return named_recipe(text)
+    try:
+        return recipe_from_json(json.loads(path.read_text("utf-8")))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InvalidInput(f"Name a readable JSON file as recipe: {error}. Received: {text}") from error
+
+
+def _changes(pairs: list[str]) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidInput(f"--set reads key=value. Received: {pair}")
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the models of a project, newest first."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        rows = []
+        for model in list_models(door.connection, found.id):
+            run = get_run(door.connection, model.run)
+            rows.append(
+                {
+                    "model": model.name,
+                    "run": run.id,
+                    "snapshot": run.snapshot,
+                    "fold": run.fold,
+                    "network": run.recipe.network,
+                    "parameters": model.parameters,
+                    "seconds": run.seconds,
+                    "onnx": model.onnx_hash is not None,
+                    "created_at": model.created_at,
+                }
+            )
+    lines = [f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters" for row in rows]
+    answer({"models": rows}, "\n".join(lines) or "No model yet: readroom train PROJECT …", as_json=as_json)
+
+
+def evaluate(
+    project: ProjectArgument,
+    model: str,
+    snapshot: Annotated[str, typer.Option(help="The snapshot [default: the one it was trained on].")] = "",
+    split: str = "test",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a model on a split, with 95 % intervals over patients. Every use of the test split is counted."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        trained = get_model(door.connection, found.id, model)
+        frozen = (
+            get_snapshot(door.connection, found.id, snapshot).id
+            if snapshot
+            else get_run(door.connection, trained.run).snapshot
+        )
+        arguments = {"model": trained.id, "snapshot": frozen, "split": split}
+        job = add_job(door.connection, "evaluate", arguments, project=found.id, actor=door.actor)
+        result = wait_and_tell(door, job)
+    answer(result, _metric_lines(result), as_json=as_json)
+
+
+def _metric_lines(result: dict[str, Any]) -> str:
+    lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients"]
+    for name, metric in result["metrics"].items():
+        if metric["value"] is None:
+            lines.append(f"{name:<20} undefined: {metric.get('reason', '')}")
+        else:
+            interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
+            lines.append(f"{name:<20} {metric['value']:.3f} ({interval})")
+    return "\n".join(lines)
+
+
+def predict(
+    project: ProjectArgument,
+    model: str,
+    paths: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict files that need not be imported: one row for each, with probabilities or the reason why not."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        trained = get_model(door.connection, found.id, model)
+        arguments = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
+        job = add_job(door.connection, "predict", arguments, project=found.id, actor=door.actor)
+        result = wait_and_tell(door, job)
+    lines = []
+    for row in result["cases"]:
+        scores = row.get("probabilities")
+        said = ", ".join(f"{name} {score:.3f}" for name, score in scores.items()) if scores else row["reason"]
+        lines.append(f"{row['path']}: {said}")
+    answer(result, "\n".join(lines), as_json=as_json)
+
+
+def explain(
+    project: ProjectArgument,
+    model: str,
+    case: str,
+    out: Annotated[Path, typer.Option(help="Where the overlay goes (PNG).")],
+    method: str = "grad_cam",
+    target: Annotated[str, typer.Option("--class", help="The class to explain [default: the predicted one].")] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw what a model looked at, as an overlay, with the check that says whether to trust it."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        trained = get_model(door.connection, found.id, model)
+        seen = case_named(door, found, case)
+        arguments = {"model": trained.id, "case": seen.id, "class": target or None, "method": method, "overlay": True}
+        job = add_job(door.connection, "explain", arguments, project=found.id, actor=door.actor)
+        result = wait_and_tell(door, job)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(result["overlay"], out)
+    document = {**result, "overlay": str(out)}
+    answer(
+        document, f"{method} for “{result['class']}” written to {out}. {result['check']['sentence']}", as_json=as_json
+    )
