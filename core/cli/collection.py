@@ -11,6 +11,7 @@ from core.clock import utc_now
 from core.errors import InvalidInput
 from core.images.records import list_import_files
 from core.jobs.records import add_job
+from core.labels.answers import parse_label_text
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
@@ -170,7 +171,7 @@ def label(
             event=new_event(),
             case_id=case_named(door, found, case).id,
             reader=reader,
-            value={"classes": [name.strip() for name in value.split("|") if name.strip()]},
+            value=parse_label_text(found.schema, value),
             unsure=unsure,
             unusable=False,
             note=note,

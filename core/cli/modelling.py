@@ -51,7 +51,9 @@ def snapshot(
     leaks = [{"kind": leak.kind, "cases": list(leak.case_ids), "reason": leak.sentence} for leak in made.leaks]
     for leak in leaks:
         tell(f"Leak allowed: {leak['reason']}")
-    document = {"snapshot": made.name, "hash": made.hash, "counts": counts, "leaks": leaks}
+    for note in made.notes:
+        tell(note)
+    document = {"snapshot": made.name, "hash": made.hash, "counts": counts, "leaks": leaks, "notes": made.notes}
     sizes = ", ".join(f"{part} {numbers['images']} images" for part, numbers in counts.items())
     answer(document, f"Snapshot {made.name} frozen: {sizes}. Hash {made.hash[:12]}.", as_json=as_json)
 

@@ -1,0 +1,210 @@
+"""Freezing: labelled cases become a snapshot, split by patient or by the table, checked for leaks, hashed."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.datasets.duplicates import pair_near_duplicates
+from core.datasets.exchange import content_hash, export_snapshot, import_snapshot
+from core.datasets.leaks import LeaksFound, find_leaks
+from core.datasets.records import (
+    Candidate,
+    Snapshot,
+    SnapshotCase,
+    add_snapshot,
+    count_left_out,
+    find_snapshot,
+    list_candidates,
+    list_split_columns,
+)
+from core.datasets.splits import (
+    SPLITS,
+    VALIDATION_SHARE,
+    assign_folds,
+    carve_validation,
+    check_ratios,
+    classes_of,
+    link_groups,
+    split_groups,
+)
+from core.errors import Conflict, InvalidInput
+from core.labels.answers import label_text, value_text
+from core.progress import Portion, Progress, stop_if_asked
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.store.audit import Actor
+from core.store.files import Files
+
+__all__ = ["DEFAULT_RATIOS", "export_snapshot", "find_split_columns", "freeze_snapshot", "import_snapshot"]
+
+DEFAULT_RATIOS = (0.7, 0.15, 0.15)
+SPELLINGS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def freeze_snapshot(
+    connection: sqlite3.Connection,
+    files: Files,
+    project: Project,
+    name: str,
+    *,
+    ratios: Sequence[float] | None = DEFAULT_RATIOS,
+    use_given_split: bool = False,
+    split_column: str | None = None,
+    folds: int = 0,
+    seed: int = 0,
+    allow_leaks: str | None = None,
+    actor: Actor,
+    progress: Progress,
+) -> Snapshot:
+    """Freeze every case that has a reference answer.
+
+    Args:
+        ratios: shares of train, validation and test, dealt by patient; not looked at when a column says the split.
+        use_given_split: the same as `split_column="split"`.
+        split_column: take the split from the label table: `split`, or the attribute that its column was kept as.
+            Where it names no validation, 15 % of train are taken for it, by patient.
+        folds: also deal all cases into this many folds, by patient; see `splits.fold_view`.
+        allow_leaks: the reason for which leaks are allowed; it is stored and shown for ever.
+
+    Raises:
+        LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
+        InvalidInput: there is nothing to freeze, or it cannot be split as asked.
+        Conflict: the project has a snapshot of this name.
+    """
+    column = split_column or ("split" if use_given_split else None)
+    name = _free_name(connection, project, name)
+    shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None
+    left_out = count_left_out(connection, project.id)
+    candidates = list_candidates(connection, project.id, column=column)
+    _check_answers(project, candidates, left_out)
+    if column is not None:
+        candidates = _with_known_split(candidates, column, left_out)
+    pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))
+    stop_if_asked(progress)
+    progress.report(0.9, "dealing cases to splits")
+    groups = link_groups([some.patient for some in candidates], [some.pixel_hash for some in candidates], pairs=pairs)
+    candidates, split_rule = _split(candidates, groups, column, shares, seed)
+    leaks = find_leaks(candidates, pairs)
+    reason = (allow_leaks or "").strip() or None
+    if leaks and reason is None:
+        raise LeaksFound(leaks)
+    cases = _frozen(candidates, groups, folds, seed)
+    return add_snapshot(
+        connection,
+        project,
+        name=name,
+        content_hash=content_hash(project.schema, cases, [candidate.source for candidate in candidates]),
+        split_rule=split_rule | {"left_out": left_out, "notes": _notes(project, cases, left_out)},
+        seed=seed,
+        folds=folds,
+        cases=cases,
+        actor=actor,
+        leaks=leaks,
+        leaks_allowed_because=reason if leaks else None,
+    )
+
+
+def find_split_columns(connection: sqlite3.Connection, project: Project) -> list[str]:
+    """What can be given as `split_column`: `split`, or an attribute, if all its values name a split."""
+    values: dict[str, set[str]] = {}
+    for column, value in list_split_columns(connection, project.id):
+        values.setdefault(column, set()).add(value.strip().lower())
+    return [column for column, said in values.items() if said <= set(SPELLINGS)]
+
+
+def _free_name(connection: sqlite3.Connection, project: Project, name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise InvalidInput(f"A snapshot needs a name. Received: {name!r}")
+    if find_snapshot(connection, project.id, name):
+        raise Conflict(f"There is a snapshot of this name already; choose another. Received: {name}")
+    return name
+
+
+def _check_answers(project: Project, candidates: Sequence[Candidate], left_out: dict[str, int]) -> None:
+    if not candidates:
+        why = ", ".join(f"{count} {state}" for state, count in left_out.items())
+        raise InvalidInput(f"No case has a reference answer yet; label some first. Received: {why}")
+    answers = {value_text(candidate.value) for candidate in candidates}
+    if len(answers) == 1:
+        raise InvalidInput(
+            f"All cases have the same answer, so there is nothing to tell apart; label cases of another class. "
+            f"Received: {len(candidates)} cases, {label_text(candidates[0].value)}"
+        )
+
+
+def _with_known_split(candidates: Sequence[Candidate], column: str, left_out: dict[str, int]) -> list[Candidate]:
+    """Candidates whose column names a split, in our spelling; those with an empty cell are left out and counted."""
+    unknown = sorted({some.split for some in candidates if some.split and some.split.strip().lower() not in SPELLINGS})
+    if unknown:
+        raise InvalidInput(
+            f"The column {column} must say train, validation (or val, valid) or test. "
+            f"Received: {', '.join(unknown[:5])}"
+        )
+    named = [replace(some, split=SPELLINGS[some.split.strip().lower()]) for some in candidates if some.split]
+    if not any(some.split == "train" for some in named):
+        raise InvalidInput(
+            f"The column {column} names no case for train; import the images with a label table that has it. "
+            f"Received: {len(candidates)} cases, {len(named)} of them with a split"
+        )
+    left_out["without a split"] = len(candidates) - len(named)
+    return named
+
+
+def _split(
+    candidates: Sequence[Candidate], groups: Sequence[int], column: str | None, shares: list[float] | None, seed: int
+) -> tuple[list[Candidate], dict[str, Any]]:
+    """The candidates with their final splits, and the rule that gave them."""
+    classes = [classes_of(candidate.value) for candidate in candidates]
+    rule: dict[str, Any]
+    splits: list[str]
+    if column is None:
+        splits = [*split_groups(groups, classes, ratios=shares or DEFAULT_RATIOS, seed=seed)]
+        rule = {"kind": "by patient", "ratios": shares}
+    else:
+        splits = [candidate.split for candidate in candidates]
+        rule = {"kind": "column", "column": column}
+        if "validation" not in splits:
+            at = [position for position, split in enumerate(splits) if split == "train"]
+            carved = carve_validation([groups[i] for i in at], [classes[i] for i in at], seed=seed)
+            for position, split in zip(at, carved, strict=True):
+                splits[position] = split
+            rule["validation"] = f"{VALIDATION_SHARE:.0%} of train, by patient"
+    return [replace(some, split=split) for some, split in zip(candidates, splits, strict=True)], rule
+
+
+def _frozen(candidates: Sequence[Candidate], groups: Sequence[int], folds: int, seed: int) -> list[SnapshotCase]:
+    classes = [classes_of(candidate.value) for candidate in candidates]
+    dealt: Sequence[int | None] = (
+        assign_folds(groups, classes, folds=folds, seed=seed) if folds else [None] * len(candidates)
+    )
+    return [
+        SnapshotCase(position, some.case_id, some.patient, some.split, fold, some.value, some.label_ids,
+                     some.pixel_hash, group)
+        for position, (some, fold, group) in enumerate(zip(candidates, dealt, groups, strict=True))
+    ]  # fmt: skip
+
+
+def _notes(project: Project, cases: Sequence[SnapshotCase], left_out: dict[str, int]) -> list[str]:
+    """What whoever reads results should know: what was left out, and what a split cannot tell."""
+    notes = [f"{count} cases were left out: {state}." for state, count in left_out.items() if count]
+    if not isinstance(project.schema, Classification):
+        return notes
+    used = [split for split in SPLITS if any(case.split == split for case in cases)]
+    for name in project.schema.names:
+        has = [case for case in cases if name in case.value["classes"]]
+        missing = [split for split in used if not any(case.split == split for case in has)]
+        if not has:
+            notes.append(f"Nobody answered {name}: a model cannot learn it.")
+        elif missing:
+            patients = len({case.patient for case in has})
+            notes.append(
+                f"{name} is absent from {' and '.join(missing)}: it has images of {patients} "
+                f"{'patient' if patients == 1 else 'patients'}. Label it in more patients to learn and to test it."
+            )
+    return notes

@@ -1,0 +1,99 @@
+"""What would make a model look better than it is: one patient, or one image, in two splits."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from core.errors import CoreError
+
+LeakKind = Literal["patient", "same pixels", "near-duplicate"]
+NAMED_CASES = 6  # in one sentence; all are in `case_ids`
+NAMED_LEAKS = 5
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One patient or one image in several splits; the sentence names the cases."""
+
+    kind: LeakKind
+    case_ids: tuple[int, ...]
+    splits: tuple[str, ...]
+    sentence: str
+
+
+class LeaksFound(CoreError):
+    """The snapshot was refused; `leaks` has everything that was found."""
+
+    def __init__(self, leaks: Sequence[Leak]) -> None:
+        self.leaks = tuple(leaks)
+        named = " ".join(leak.sentence for leak in self.leaks[:NAMED_LEAKS])
+        more = f" And {len(self.leaks) - NAMED_LEAKS} more." if len(self.leaks) > NAMED_LEAKS else ""
+        super().__init__(
+            f"The splits leak: what is learnt would be tested on itself. Split by patient, or allow it with a reason "
+            f"that stays with the snapshot. Received: {len(self.leaks)} leaks. {named}{more}"
+        )
+
+
+class SplitCase(Protocol):
+    """What the check needs to know of a case."""
+
+    @property
+    def case_id(self) -> int: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def patient(self) -> str: ...
+    @property
+    def pixel_hash(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+
+
+def find_leaks(cases: Sequence[SplitCase], near_duplicates: Sequence[tuple[int, int]] = ()) -> list[Leak]:
+    """Every patient, every image and every near-duplicate that is in more than one split.
+
+    Args:
+        near_duplicates: confirmed pairs of positions in `cases` (see `duplicates.find_near_duplicates`).
+    """
+    leaks = [
+        _leak("patient", some, f"Patient {some[0].patient} is in {{splits}}: {{names}}.")
+        for some in _in_several_splits(cases, [case.patient for case in cases])
+        if not _is_stand_in(some)  # for which the next check says it
+    ]
+    leaks += [
+        _leak("same pixels", some, "The same pixels are in {splits}: {names}.")
+        for some in _in_several_splits(cases, [case.pixel_hash for case in cases])
+    ]
+    for one, other in near_duplicates:
+        some = [cases[one], cases[other]]
+        if some[0].split != some[1].split and some[0].pixel_hash != some[1].pixel_hash:
+            leaks.append(_leak("near-duplicate", some, "Nearly the same image is in {splits}: {names}."))
+    return leaks
+
+
+def _is_stand_in(cases: Sequence[SplitCase]) -> bool:
+    """Whether no patient was known, so that the import named one after the pixels."""
+    return all(case.patient == f"case:{case.pixel_hash[:16]}" for case in cases)
+
+
+def _in_several_splits(cases: Sequence[SplitCase], keys: Sequence[Hashable]) -> Iterator[list[SplitCase]]:
+    together: dict[Hashable, list[SplitCase]] = defaultdict(list)
+    for key, case in zip(keys, cases, strict=True):
+        together[key].append(case)
+    return (some for some in together.values() if len({case.split for case in some}) > 1)
+
+
+def _leak(kind: LeakKind, cases: Sequence[SplitCase], sentence: str) -> Leak:
+    splits = tuple(split for split in ("train", "validation", "test") if any(case.split == split for case in cases))
+    # Each split is named by a case of its own before the rest, so that both sides of the leak can be looked at.
+    firsts = [next(case for case in cases if case.split == split) for split in splits]
+    ordered = firsts + [case for case in cases if case not in firsts]
+    names = ", ".join(f"{case.source} (case {case.case_id}, {case.split})" for case in ordered[:NAMED_CASES])
+    more = f" and {len(cases) - NAMED_CASES} more" if len(cases) > NAMED_CASES else ""
+    return Leak(
+        kind,
+        tuple(case.case_id for case in cases),
+        splits,
+        sentence.format(splits=" and ".join(splits), names=names + more),
+    )

@@ -1,0 +1,143 @@
+"""The pixels of a snapshot as a network takes them in: prepared once, kept on disk, read by the batch.
+
+Memory does not grow with the data: images are prepared one after the other straight into a file, and
+`PreparedImages.read` copies a batch out of that file. Reading through `images`, a memory map, is as fast but
+lets the operating system count every page touched towards the process until it needs the memory elsewhere.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from core.errors import InvalidInput
+from core.images.records import Case, get_cases
+from core.images.render import InputSpec, model_input
+from core.progress import Progress, stop_if_asked
+from core.store.files import Files
+
+RENDERING = 1  # raise it when `model_input` changes what it makes, so that old files are not taken for new ones
+AT_ONCE = 64
+
+
+class HasCase(Protocol):
+    """A case of a snapshot, or anything else that names a case."""
+
+    @property
+    def case_id(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class PreparedImages:
+    """`images` is a read-only memory map of uint8 (n, size, size, channels), row i being case `case_ids[i]`."""
+
+    images: np.memmap
+    case_ids: tuple[int, ...]
+    path: Path
+    file: int  # descriptor for `read`; closed with this object
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """A batch as a fresh array (len(rows), size, size, channels). Safe to call from several threads."""
+        batch = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
+        start, stride = int(self.images.offset), int(np.prod(self.images.shape[1:]))
+        for at, row in enumerate(rows):
+            if not 0 <= row < len(self.images):
+                raise IndexError(f"row {row} of {len(self.images)}")
+            os.preadv(self.file, [batch[at].data], start + int(row) * stride)
+        return batch
+
+
+def prepare_images(
+    connection: sqlite3.Connection, files: Files, cases: Sequence[HasCase], spec: InputSpec, progress: Progress
+) -> PreparedImages:
+    """The network's view of these cases, in this order; made at most once for the same pixels and `spec`.
+
+    Raises:
+        InvalidInput: there are no cases.
+        NotFound: a case or its pixels are gone.
+        Stopped: somebody asked to stop; what was made so far is thrown away.
+    """
+    if not cases:
+        raise InvalidInput(f"There is no image to prepare. Received: {len(cases)} cases")
+    case_ids = tuple(case.case_id for case in cases)
+    shape = (len(case_ids), spec.size, spec.size, spec.channels)
+    target = files.path("prepared", _key(connection, case_ids, spec))
+    if not target.exists():
+        _write(connection, files, case_ids, spec, target, progress)
+    progress.report(1.0, f"{len(case_ids)} images prepared")
+    images = np.load(target, mmap_mode="r")
+    if images.shape != shape:
+        raise InvalidInput(f"Delete this file, it is not what its name says. Received: {target}")
+    prepared = PreparedImages(images, case_ids, target, os.open(target, os.O_RDONLY))
+    weakref.finalize(prepared, os.close, prepared.file)
+    return prepared
+
+
+def _key(connection: sqlite3.Connection, case_ids: Sequence[int], spec: InputSpec) -> str:
+    """A hash of everything that decides the prepared bytes."""
+    digest = hashlib.sha256(json.dumps([RENDERING, asdict(spec)], sort_keys=True).encode())
+    for case in _in_batches(connection, case_ids):
+        window = asdict(case.windows[0]) if case.windows else None
+        digest.update(json.dumps([case.pixel_hash, case.photometric, window], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _write(
+    connection: sqlite3.Connection,
+    files: Files,
+    case_ids: Sequence[int],
+    spec: InputSpec,
+    target: Path,
+    progress: Progress,
+) -> None:
+    """Whole or absent, like every file of the store; two processes that prepare the same at once do no harm."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            _write_header(stream, (len(case_ids), spec.size, spec.size, spec.channels))
+            done = 0
+            for images in _rendered(connection, files, case_ids, spec):
+                stop_if_asked(progress)
+                stream.write(images.tobytes())
+                done += len(images)
+                progress.report(done / len(case_ids), f"preparing images, {done} of {len(case_ids)}")
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(part).replace(target)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+
+
+def _rendered(
+    connection: sqlite3.Connection, files: Files, case_ids: Sequence[int], spec: InputSpec
+) -> Iterator[np.ndarray]:
+    """Batches of prepared images. Threads help: hashing, windowing and resizing let go of the interpreter."""
+
+    def render(case: Case) -> np.ndarray:
+        return model_input(files.read_array("pixels", case.pixel_hash), case.photometric, case.windows, spec)
+
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
+        for start in range(0, len(case_ids), AT_ONCE):
+            cases = get_cases(connection, case_ids[start : start + AT_ONCE])
+            yield np.stack(list(threads.map(render, cases)))
+
+
+def _in_batches(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Iterator[Case]:
+    for start in range(0, len(case_ids), 1000):
+        yield from get_cases(connection, case_ids[start : start + 1000])

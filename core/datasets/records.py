@@ -1,0 +1,319 @@
+"""The tables of snapshots: frozen lists of cases with their reference answers and splits. Never changed."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.clock import utc_now
+from core.datasets.leaks import Leak
+from core.errors import Conflict, NotFound
+from core.labels.answers import value_text
+from core.projects.records import Project, ReferenceRule
+from core.projects.schema import Classification, LabelSchema, schema_from_json, schema_to_json
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a training stood on. `split_rule` says how cases came to their splits, what was left out, and `notes`."""
+
+    id: int
+    project: int
+    name: str
+    hash: str
+    task: str
+    schema: LabelSchema
+    reference_rule: ReferenceRule
+    split_rule: dict[str, Any]
+    seed: int
+    folds: int
+    leaks: tuple[Leak, ...]
+    leaks_allowed_because: str | None
+    created_at: str
+    created_by: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever reads results on this snapshot should know, in sentences."""
+        return tuple(self.split_rule.get("notes", ()))
+
+
+@dataclass(frozen=True)
+class SnapshotCase:
+    """One frozen case. Cases of one `group` (patient, same pixels, near-duplicates) must never be parted."""
+
+    position: int
+    case_id: int
+    patient: str
+    split: str
+    fold: int | None
+    value: dict[str, Any]
+    label_ids: tuple[int, ...]
+    pixel_hash: str
+    group: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A case with a reference answer, about to be frozen. `split` is what its table column says, then what it gets."""
+
+    case_id: int
+    source: str
+    patient: str
+    pixel_hash: str
+    perceptual_hash: str | None
+    split: str
+    value: dict[str, Any]
+    label_ids: tuple[int, ...]
+
+
+def list_candidates(connection: sqlite3.Connection, project_id: int, *, column: str | None = None) -> list[Candidate]:
+    """All cases of a project with a reference answer, by source, with what the split column says of them.
+
+    The order does not depend on when a case was imported: another home with the same images splits them alike.
+
+    Args:
+        column: `split` for the split of the label table, or the name of an attribute.
+    """
+    asked = "NULL" if column is None else "given_split" if column == "split" else "case_attributes.value"
+    rows = connection.execute(
+        f"""SELECT cases.id, source, patient, pixel_hash, perceptual_hash, {asked} AS asked,
+                   reference_labels.value AS answer, reference_labels.labels AS labels
+            FROM reference_labels JOIN cases ON cases.id = reference_labels.case_id
+            LEFT JOIN case_attributes ON case_attributes.case_id = cases.id AND case_attributes.name = :column
+            WHERE reference_labels.project = :project AND state = 'labelled'
+            ORDER BY source, pixel_hash""",
+        {"project": project_id, "column": column},
+    )
+    return [
+        Candidate(
+            row["id"],
+            row["source"],
+            row["patient"],
+            row["pixel_hash"],
+            row["perceptual_hash"],
+            row["asked"] or "",
+            json.loads(row["answer"]),
+            tuple(json.loads(row["labels"])),
+        )
+        for row in rows
+    ]
+
+
+def count_left_out(connection: sqlite3.Connection, project_id: int) -> dict[str, int]:
+    """How many cases have no reference answer, and why: `unlabelled`, `tied`, `unusable`."""
+    row = connection.execute("SELECT count(*) FROM cases WHERE project = ?", (project_id,)).fetchone()
+    states = dict(
+        connection.execute(
+            "SELECT state, count(*) FROM reference_labels WHERE project = ? GROUP BY state", (project_id,)
+        ).fetchall()
+    )
+    left = {"unlabelled": row[0] - sum(states.values()), "tied": states.get("tied", 0)}
+    return left | {"unusable": states.get("unusable", 0)}
+
+
+def list_split_columns(connection: sqlite3.Connection, project_id: int) -> list[tuple[str, str]]:
+    """What could hold a split: (column, value) for the table's split and every attribute with few values."""
+    rows = connection.execute(
+        """SELECT 'split', given_split FROM cases WHERE project = :project AND given_split IS NOT NULL
+           GROUP BY given_split
+           UNION ALL
+           SELECT name, value FROM case_attributes WHERE project = :project GROUP BY name, value""",
+        {"project": project_id},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def map_contents(connection: sqlite3.Connection, project_id: int) -> dict[tuple[str, str], int]:
+    """{(source, pixel hash): case id} of a project: how an exported snapshot finds its cases again."""
+    rows = connection.execute("SELECT source, pixel_hash, id FROM cases WHERE project = ?", (project_id,))
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def map_sources(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, str]:
+    """{case id: source} of a snapshot's cases."""
+    rows = connection.execute(
+        "SELECT cases.id, source FROM snapshot_cases JOIN cases ON cases.id = case_id WHERE snapshot = ?",
+        (snapshot_id,),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def map_events(connection: sqlite3.Connection, project_id: int) -> dict[int, str]:
+    """{label id: event} of a project; the event names a label in every home, the id only in this one."""
+    rows = connection.execute("SELECT id, event FROM labels WHERE project = ?", (project_id,))
+    return {row[0]: row[1] for row in rows}
+
+
+def add_snapshot(
+    connection: sqlite3.Connection,
+    project: Project,
+    *,
+    name: str,
+    content_hash: str,
+    split_rule: dict[str, Any],
+    seed: int,
+    folds: int,
+    cases: Sequence[SnapshotCase],
+    actor: Actor,
+    reference_rule: ReferenceRule | None = None,
+    leaks: Sequence[Leak] = (),
+    leaks_allowed_because: str | None = None,
+) -> Snapshot:
+    """Store a snapshot with its cases, in one transaction.
+
+    Raises:
+        Conflict: the project has a snapshot of this name.
+    """
+    with writing(connection):
+        if find_snapshot(connection, project.id, name):
+            raise Conflict(f"There is a snapshot of this name already; choose another. Received: {name}")
+        cursor = connection.execute(
+            """INSERT INTO snapshots (project, name, hash, task, label_schema, reference_rule, split_rule, seed, folds,
+                                      leaks, leaks_allowed_because, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                project.id,
+                name,
+                content_hash,
+                project.task,
+                json.dumps(schema_to_json(project.schema)),
+                json.dumps(asdict(reference_rule or project.reference_rule)),
+                json.dumps(split_rule),
+                seed,
+                folds,
+                json.dumps([asdict(leak) for leak in leaks]),
+                leaks_allowed_because,
+                utc_now(),
+                actor.name,
+            ),
+        )
+        snapshot_id = int(cursor.lastrowid or 0)
+        connection.executemany(
+            """INSERT INTO snapshot_cases (snapshot, position, case_id, patient, split, fold, value, labels, pixel_hash,
+                                           linked)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                (
+                    snapshot_id,
+                    case.position,
+                    case.case_id,
+                    case.patient,
+                    case.split,
+                    case.fold,
+                    value_text(case.value),
+                    json.dumps(case.label_ids),
+                    case.pixel_hash,
+                    case.group,
+                )
+                for case in cases
+            ),
+        )
+        told = {"name": name, "hash": content_hash, "cases": len(cases), "leaks": len(leaks)}
+        add_audit(connection, actor, "freeze snapshot", f"snapshot {snapshot_id}", **told)
+        return get_snapshot(connection, project.id, snapshot_id)
+
+
+def find_snapshot(connection: sqlite3.Connection, project_id: int, name_or_id: str | int) -> Snapshot | None:
+    """A snapshot of a project by name or id, or None; a name of digits only is found by name first."""
+    row = None
+    if isinstance(name_or_id, str):
+        row = connection.execute(
+            "SELECT * FROM snapshots WHERE project = ? AND name = ?", (project_id, name_or_id)
+        ).fetchone()
+    if row is None:
+        row = connection.execute(
+            "SELECT * FROM snapshots WHERE project = ? AND id = ?", (project_id, name_or_id)
+        ).fetchone()
+    return _snapshot(row) if row else None
+
+
+def get_snapshot(connection: sqlite3.Connection, project_id: int, name_or_id: str | int) -> Snapshot:
+    """A snapshot of a project by name or id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = find_snapshot(connection, project_id, name_or_id)
+    if found is None:
+        raise NotFound("snapshot", name_or_id)
+    return found
+
+
+def list_snapshots(connection: sqlite3.Connection, project_id: int) -> list[Snapshot]:
+    """A project's snapshots, newest first."""
+    rows = connection.execute("SELECT * FROM snapshots WHERE project = ? ORDER BY id DESC", (project_id,))
+    return [_snapshot(row) for row in rows]
+
+
+def list_snapshot_cases(
+    connection: sqlite3.Connection, snapshot_id: int, *, split: str | None = None
+) -> list[SnapshotCase]:
+    """The cases of a snapshot, or of one split of it, by position."""
+    rows = connection.execute(
+        """SELECT * FROM snapshot_cases WHERE snapshot = :snapshot AND (:split IS NULL OR split = :split)
+           ORDER BY position""",
+        {"snapshot": snapshot_id, "split": split},
+    )
+    return [
+        SnapshotCase(
+            row["position"],
+            row["case_id"],
+            row["patient"],
+            row["split"],
+            row["fold"],
+            json.loads(row["value"]),
+            tuple(json.loads(row["labels"])),
+            row["pixel_hash"],
+            row["linked"],
+        )
+        for row in rows
+    ]
+
+
+def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    """{split: {"images", "patients", "classes": {name: images}}} for the three splits, classes in schema order."""
+    names = snapshot.schema.names if isinstance(snapshot.schema, Classification) else ()
+    counts: dict[str, dict[str, Any]] = {
+        split: {"images": 0, "patients": 0, "classes": dict.fromkeys(names, 0)}
+        for split in ("train", "validation", "test")
+    }
+    for row in connection.execute(
+        """SELECT split, count(*) AS images, count(DISTINCT patient) AS patients
+           FROM snapshot_cases WHERE snapshot = ? GROUP BY split""",
+        (snapshot.id,),
+    ):
+        counts[row["split"]] |= {"images": row["images"], "patients": row["patients"]}
+    for row in connection.execute(
+        "SELECT split, value, count(*) AS images FROM snapshot_cases WHERE snapshot = ? GROUP BY split, value",
+        (snapshot.id,),
+    ):
+        for name in json.loads(row["value"]).get("classes", ()):
+            counts[row["split"]]["classes"][name] += row["images"]
+    return counts
+
+
+def _snapshot(row: sqlite3.Row) -> Snapshot:
+    leaks = [
+        Leak(leak["kind"], tuple(leak["case_ids"]), tuple(leak["splits"]), leak["sentence"])
+        for leak in json.loads(row["leaks"])
+    ]
+    return Snapshot(
+        id=row["id"],
+        project=row["project"],
+        name=row["name"],
+        hash=row["hash"],
+        task=row["task"],
+        schema=schema_from_json(row["task"], json.loads(row["label_schema"])),
+        reference_rule=ReferenceRule(**json.loads(row["reference_rule"])),
+        split_rule=json.loads(row["split_rule"]),
+        seed=row["seed"],
+        folds=row["folds"],
+        leaks=tuple(leaks),
+        leaks_allowed_because=row["leaks_allowed_because"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )

@@ -1,0 +1,225 @@
+"""Labels as a CSV table: written out, and read back unchanged; labels from other people's tables too."""
+
+import csv
+import io
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from core.clock import utc_now
+from core.errors import CoreError, InvalidInput
+from core.images.label_table import Answer, TableRow, clean_path, guess_columns, map_columns, read_label_table
+from core.images.records import Case, find_same_source, list_cases
+from core.labels.answers import label_text, parse_label_text
+from core.labels.records import (
+    Label,
+    NewLabel,
+    current_labels,
+    find_current_label,
+    find_label,
+    list_project_labels,
+    new_event,
+    put_label,
+)
+from core.people.accounts import ensure_user
+from core.projects.records import Project
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+COLUMNS = ("path", "label", "patient", "split", "reader", "unsure", "unusable", "note", "event", "made_at")
+READER_OF_TABLES = "label table"  # whose answers they are where a table does not say
+FORMULA_STARTS = "=+-@\t\r"  # a spreadsheet would run a note that begins with one of these
+YES = {"1", "true", "yes", "y", "x"}
+NO = {"", "0", "false", "no", "n"}
+ROWS_AT_ONCE = 200  # in one transaction, so that readers who label meanwhile wait for milliseconds
+
+
+@dataclass(frozen=True)
+class LabelImport:
+    """What an import did: labels added, labels that were there already, and refused rows with their reasons."""
+
+    added: int
+    unchanged: int
+    refused: tuple[str, ...]
+
+
+# ---- out
+
+
+def export_labels(connection: sqlite3.Connection, project: Project, *, history: bool = False) -> str:
+    """The labels that count, one row for each reader and case, oldest first; with `history` all there ever were.
+
+    After the ten columns come the attributes of the cases. `|` is the answer "none of the classes".
+    """
+    cases = {case.id: case for case in list_cases(connection, project.id)}
+    attributes = sorted({name for case in cases.values() for name in case.attributes} - set(COLUMNS))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
+    writer.writerow([*COLUMNS, *attributes])
+    for label in list_project_labels(connection, project.id, history=history):
+        case = cases[label.case_id]
+        writer.writerow([*_cells(case, label), *(case.attributes.get(name, "") for name in attributes)])
+    return text.getvalue()
+
+
+def _cells(case: Case, label: Label) -> list[str]:
+    return [
+        case.source,
+        label_text(label.value),
+        case.patient,
+        case.given_split or "",
+        label.reader,
+        "1" if label.unsure else "",
+        "1" if label.unusable else "",
+        _guarded(label.note),
+        label.event,
+        label.made_at,
+    ]
+
+
+def _guarded(note: str) -> str:
+    return "'" + note if note[:1] and note[0] in FORMULA_STARTS + "'" else note
+
+
+def _unguarded(note: str) -> str:
+    return note[1:] if note[:1] == "'" and note[1:2] and note[1] in FORMULA_STARTS + "'" else note
+
+
+# ---- in
+
+
+def import_labels(connection: sqlite3.Connection, project: Project, content: str | bytes, actor: Actor) -> LabelImport:
+    """Add the labels of a table to cases that are there. Importing the same table again changes nothing.
+
+    A row that cannot be used (unknown path, unknown class, ...) is refused with a reason; the others come in.
+
+    Raises:
+        InvalidInput: it is no label table at all.
+    """
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    raw = content if isinstance(content, bytes) else content.encode()
+    rows = _own_rows(text) if _is_own(text) else _other_rows(raw)
+    added = unchanged = 0
+    refused: list[str] = []
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
+        with writing(connection):
+            for path, answer in batch:
+                try:
+                    case = _case_of(connection, project, path, answer)
+                    is_new = _put_answer(connection, project, case.id, answer, actor)[1]
+                except CoreError as error:
+                    refused.append(f"{path}: {error}")
+                    continue
+                added, unchanged = added + is_new, unchanged + (not is_new)
+    told = {"added": added, "unchanged": unchanged, "refused": len(refused)}
+    add_audit(connection, actor, "import labels", f"project {project.id}", **told)
+    return LabelImport(added, unchanged, tuple(refused))
+
+
+def add_table_labels(
+    connection: sqlite3.Connection, project: Project, case: Case, row: TableRow | None, actor: Actor
+) -> list[Label]:
+    """Add what a label table says of one case, in the caller's transaction (`on_case` of an image import).
+
+    Raises:
+        CoreError: an unknown class, or an event that is taken by another answer.
+    """
+    answers = row.answers if row else ()
+    labels = [_put_answer(connection, project, case.id, answer, actor)[0] for answer in answers]
+    return [label for label in labels if label is not None]
+
+
+def answers_in_words(connection: sqlite3.Connection, case: Case) -> list[str]:
+    """The different answers that count on a case, in words: `labels_of` of an image import."""
+    said = {"unusable" if label.unusable else label_text(label.value) for label in current_labels(connection, case.id)}
+    return sorted(said)
+
+
+def _put_answer(
+    connection: sqlite3.Connection, project: Project, case_id: int, answer: Answer, actor: Actor
+) -> tuple[Label | None, bool]:
+    """The label of a row, and whether it is new. A row without answer and event says nothing: no label."""
+    told = answer.further
+    value = parse_label_text(project.schema, answer.labels)
+    unsure, unusable = _flag(told.get("unsure", "")), _flag(told.get("unusable", ""))
+    event, note = told.get("event"), _unguarded(told.get("note", ""))
+    if value is None and not unusable and not event:
+        return None, False
+    reader = ensure_user(connection, answer.reader or READER_OF_TABLES, kind="imported")
+    known = (
+        find_label(connection, project.id, event)
+        if event
+        else _repeated(connection, case_id, reader.name, (value, unsure, unusable, note))
+    )
+    if known is not None and not event:
+        return known, False
+    new = NewLabel(
+        event=event or new_event(),
+        case_id=case_id,
+        reader=reader.name,
+        value=value,
+        unsure=unsure,
+        unusable=unusable,
+        note=note,
+        schema_version=project.schema_version,
+        made_in="import",
+        made_at=told.get("made_at") or utc_now(),
+    )
+    return put_label(connection, project, new, entered_by=actor.name), known is None
+
+
+def _repeated(connection: sqlite3.Connection, case_id: int, reader: str, said: tuple[object, ...]) -> Label | None:
+    """The reader's answer that counts, if a row without an event id says just the same again."""
+    label = find_current_label(connection, case_id, reader)
+    same = label is not None and (label.value, label.unsure, label.unusable, label.note) == said
+    return label if same else None
+
+
+def _flag(text: str) -> bool:
+    if text.strip().lower() not in YES | NO:
+        raise InvalidInput(f"A mark such as unsure is 1 or empty. Received: {text!r}")
+    return text.strip().lower() in YES
+
+
+def _case_of(connection: sqlite3.Connection, project: Project, path: str, answer: Answer) -> Case:
+    """The case of a row. A file that came twice with other pixels is told apart by a label stored before."""
+    found = find_same_source(connection, project.id, path)
+    if len(found) > 1 and (event := answer.further.get("event")):
+        known = find_label(connection, project.id, event)
+        found = [case for case in found if known is not None and case.id == known.case_id] or found
+    if not found:
+        raise InvalidInput("No image of this path is in the project; import it first.")
+    if len(found) > 1:
+        raise InvalidInput(f"Several images have this path, with different pixels. Received: {len(found)} cases")
+    return found[0]
+
+
+def _is_own(text: str) -> bool:
+    return text.startswith(",".join(COLUMNS))
+
+
+def _own_rows(text: str) -> Iterator[tuple[str, Answer]]:
+    """Rows of our own export, every blank and line break as it stands."""
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        next(lines)
+        for cells in lines:
+            if len(cells) < len(COLUMNS):
+                raise InvalidInput(f"Line {lines.line_num} of the labels is cut off. Received: {cells}")
+            said = dict(zip(COLUMNS, cells, strict=False))
+            yield said["path"], _answer(said)
+    except csv.Error as error:
+        raise InvalidInput(f"The labels are not a CSV; export them again. Received: {error}") from error
+
+
+def _answer(said: dict[str, str]) -> Answer:
+    further = {key: said[key] for key in ("unsure", "unusable", "note", "event", "made_at") if said[key]}
+    return Answer(said["label"], said["reader"] or None, further)
+
+
+def _other_rows(content: bytes) -> Iterator[tuple[str, Answer]]:
+    """Rows of anybody's table: other encodings, separators and column names that explain themselves."""
+    table = read_label_table(content)
+    rows: Sequence[TableRow] = list(map_columns(table, guess_columns(table)).values())
+    return ((clean_path(row.path), answer) for row in rows for answer in row.answers)

@@ -1,0 +1,303 @@
+"""The table of labels, which only ever grows, and the two tables derived from it.
+
+A label is one reader's answer on one case; a correction is a new row. What counts is decided by when an
+answer was made, not by when it arrived: a browser that was offline may deliver late and in any order.
+`current_labels` (each reader's answer that counts) and `reference_labels` (the answer of the case) are
+written in the transaction that adds the label, so no reader of the database ever sees them disagree.
+"""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Literal, get_args
+
+from core.clock import utc_now, utc_text
+from core.errors import Conflict, InvalidInput, NotFound
+from core.labels.answers import value_text
+from core.labels.consensus import Reference, resolve_reference
+from core.people.accounts import get_user
+from core.projects.records import Project, get_project
+from core.projects.schema import check_value
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+MadeIn = Literal["label page", "review", "import", "command line", "demo"]
+LONGEST_NOTE = 10_000
+
+
+@dataclass(frozen=True)
+class NewLabel:
+    """An answer on its way in. Neither value nor `unusable` means that the reader withdraws their answer."""
+
+    event: str
+    case_id: int
+    reader: str
+    value: Mapping[str, Any] | None
+    unsure: bool = False
+    unusable: bool = False
+    note: str = ""
+    schema_version: int = 1
+    made_in: MadeIn = "label page"
+    made_at: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A stored answer. `replaces` is the reader's newest earlier answer that was stored before this one."""
+
+    id: int
+    event: str
+    case_id: int
+    reader: str
+    reader_id: int
+    value: dict[str, Any] | None
+    unsure: bool
+    unusable: bool
+    note: str
+    schema_version: int
+    replaces: int | None
+    made_in: MadeIn
+    entered_by: str
+    made_at: str
+    stored_at: str
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the reader took their answer back; a withdrawn answer counts nowhere."""
+        return self.value is None and not self.unusable
+
+
+_SELECT = "SELECT labels.*, users.name AS reader_name FROM labels JOIN users ON users.id = labels.reader"
+
+
+def new_event() -> str:
+    """A fresh event id for an answer that was not made in a browser."""
+    return str(uuid.uuid4())
+
+
+def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> Label:
+    """Store an answer once, however often it is sent: the same event gives the same label.
+
+    Raises:
+        NotFound: there is no such case or reader.
+        InvalidInput: the answer does not fit the project's schema, or the event, note or time cannot be kept.
+        Conflict: this event id came before with another answer, or the project's classes have changed since.
+    """
+    with writing(connection):
+        project = _project_of(connection, new.case_id)
+        is_new = find_label(connection, project.id, new.event) is None
+        label = put_label(connection, project, new, entered_by=actor.name)
+        if is_new:
+            add_audit(connection, actor, "add label", f"case {new.case_id}", label=label.id, reader=label.reader)
+        return label
+
+
+def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *, entered_by: str) -> Label:
+    """`add_label` for those who add many in one act and write one audit row for all of them."""
+    with writing(connection):
+        reader = get_user(connection, new.reader)
+        known = find_label(connection, project.id, new.event)
+        if known is not None:
+            return _same_answer(project, known, new)
+        value, made_at, stored_at = _checked(project, new)
+        made_at = min(made_at, stored_at)  # a clock that runs ahead must not outrank later corrections
+        earlier = connection.execute(
+            "SELECT id FROM labels WHERE case_id = ? AND reader = ? AND made_at <= ? ORDER BY made_at DESC, id DESC",
+            (new.case_id, reader.id, made_at),
+        ).fetchone()
+        cursor = connection.execute(
+            """INSERT INTO labels (event, project, case_id, reader, value, unsure, unusable, note, schema_version,
+                                   replaces, made_in, entered_by, made_at, stored_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                new.event,
+                project.id,
+                new.case_id,
+                reader.id,
+                value,
+                int(new.unsure),
+                int(new.unusable),
+                new.note,
+                new.schema_version,
+                earlier["id"] if earlier else None,
+                new.made_in,
+                entered_by,
+                made_at,
+                stored_at,
+            ),
+        )
+        _settle_reader(connection, project, new.case_id, reader.id)
+        _put_reference(connection, project, new.case_id, current_labels(connection, new.case_id))
+        return get_label(connection, int(cursor.lastrowid or 0))
+
+
+def find_label(connection: sqlite3.Connection, project_id: int, event: str) -> Label | None:
+    """The label of this event, or None."""
+    row = connection.execute(f"{_SELECT} WHERE project = ? AND event = ?", (project_id, event)).fetchone()
+    return _label(row) if row else None
+
+
+def get_label(connection: sqlite3.Connection, label_id: int) -> Label:
+    """A label by its id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute(f"{_SELECT} WHERE labels.id = ?", (label_id,)).fetchone()
+    if row is None:
+        raise NotFound("label", label_id)
+    return _label(row)
+
+
+def list_labels(connection: sqlite3.Connection, case_id: int) -> list[Label]:
+    """The whole history of a case, newest answer first, withdrawals included."""
+    rows = connection.execute(f"{_SELECT} WHERE case_id = ? ORDER BY made_at DESC, labels.id DESC", (case_id,))
+    return [_label(row) for row in rows]
+
+
+def list_project_labels(connection: sqlite3.Connection, project_id: int, *, history: bool) -> Iterator[Label]:
+    """A project's labels in the order they were made: those that count now, or all there ever were."""
+    current = "" if history else "AND labels.id IN (SELECT label FROM current_labels WHERE project = labels.project)"
+    for row in connection.execute(f"{_SELECT} WHERE project = ? {current} ORDER BY made_at, event", (project_id,)):
+        yield _label(row)
+
+
+def current_labels(connection: sqlite3.Connection, case_id: int) -> list[Label]:
+    """Each reader's answer that counts on this case, by reader's name; withdrawn answers are not among them."""
+    rows = connection.execute(
+        f"{_SELECT} JOIN current_labels ON current_labels.label = labels.id "
+        "WHERE current_labels.case_id = ? ORDER BY users.name",
+        (case_id,),
+    )
+    return [_label(row) for row in rows]
+
+
+def find_current_label(connection: sqlite3.Connection, case_id: int, reader: str) -> Label | None:
+    """One reader's answer that counts on this case, or None."""
+    row = connection.execute(
+        f"{_SELECT} JOIN current_labels ON current_labels.label = labels.id "
+        "WHERE current_labels.case_id = ? AND users.name = ?",
+        (case_id, reader),
+    ).fetchone()
+    return _label(row) if row else None
+
+
+def find_reference(connection: sqlite3.Connection, case_id: int) -> Reference | None:
+    """The reference of a case, or None where nobody who counts has answered."""
+    row = connection.execute("SELECT * FROM reference_labels WHERE case_id = ?", (case_id,)).fetchone()
+    if row is None:
+        return None
+    value = json.loads(row["value"]) if row["value"] else None
+    return Reference(row["state"], value, tuple(json.loads(row["labels"])))
+
+
+def settle_project(connection: sqlite3.Connection, project: Project) -> None:
+    """Resolve every case of a project anew, after its rule has changed."""
+    with writing(connection):
+        rows = connection.execute(
+            f"{_SELECT} JOIN current_labels ON current_labels.label = labels.id "
+            "WHERE current_labels.project = ? ORDER BY labels.case_id",
+            (project.id,),
+        ).fetchall()
+        connection.execute("DELETE FROM reference_labels WHERE project = ?", (project.id,))
+        for case_id, answers in groupby(map(_label, rows), key=lambda label: label.case_id):
+            _put_reference(connection, project, case_id, list(answers))
+
+
+def _settle_reader(connection: sqlite3.Connection, project: Project, case_id: int, reader_id: int) -> None:
+    """Point to the reader's newest answer, or to none when that one withdraws."""
+    newest = connection.execute(
+        """SELECT id, value IS NULL AND NOT unusable AS withdrawn FROM labels
+           WHERE case_id = ? AND reader = ? ORDER BY made_at DESC, id DESC""",
+        (case_id, reader_id),
+    ).fetchone()
+    if newest["withdrawn"]:
+        connection.execute("DELETE FROM current_labels WHERE case_id = ? AND reader = ?", (case_id, reader_id))
+        return
+    connection.execute(
+        """INSERT INTO current_labels (case_id, reader, label, project) VALUES (?, ?, ?, ?)
+           ON CONFLICT (case_id, reader) DO UPDATE SET label = excluded.label""",
+        (case_id, reader_id, newest["id"], project.id),
+    )
+
+
+def _put_reference(connection: sqlite3.Connection, project: Project, case_id: int, answers: list[Label]) -> None:
+    reference = resolve_reference(project.reference_rule, project.schema, answers)
+    if reference is None:
+        connection.execute("DELETE FROM reference_labels WHERE case_id = ?", (case_id,))
+        return
+    value = value_text(reference.value) if reference.value is not None else None
+    connection.execute(
+        """INSERT INTO reference_labels (case_id, project, state, value, labels) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (case_id) DO UPDATE
+           SET state = excluded.state, value = excluded.value, labels = excluded.labels""",
+        (case_id, project.id, reference.state, value, json.dumps(reference.label_ids)),
+    )
+
+
+def _project_of(connection: sqlite3.Connection, case_id: int) -> Project:
+    row = connection.execute("SELECT project FROM cases WHERE id = ?", (case_id,)).fetchone()
+    if row is None:
+        raise NotFound("case", case_id)
+    return get_project(connection, row["project"])
+
+
+def _checked(project: Project, new: NewLabel) -> tuple[str | None, str, str]:
+    """The answer as stored text, when it was made, and the present."""
+    if not new.event.strip() or len(new.event) > 200:
+        raise InvalidInput(f"An event needs an id of at most 200 characters. Received: {new.event!r}")
+    if new.made_in not in get_args(MadeIn):
+        raise InvalidInput(f"A label is made in one of {', '.join(get_args(MadeIn))}. Received: {new.made_in!r}")
+    if len(new.note) > LONGEST_NOTE:
+        raise InvalidInput(f"Keep a note below {LONGEST_NOTE} characters. Received: {len(new.note)}")
+    if "\0" in new.note or any("\ud800" <= letter <= "\udfff" for letter in new.note):
+        raise InvalidInput(f"A note is plain text. Received: {new.note!r}")
+    if new.schema_version != project.schema_version:
+        raise Conflict(
+            f"The classes of this project have changed; reload the page and label again. "
+            f"Received: version {new.schema_version} of {project.schema_version}"
+        )
+    value = None if new.value is None else value_text(check_value(project.schema, new.value))
+    return value, _utc(new.made_at), utc_now()
+
+
+def _utc(made_at: str) -> str:
+    try:
+        moment = datetime.fromisoformat(made_at)
+    except ValueError as error:
+        raise InvalidInput(f"A time reads like 2026-11-22T10:42:03.123Z. Received: {made_at!r}") from error
+    if moment.tzinfo is None:
+        raise InvalidInput(f"A time needs its zone, such as a final Z. Received: {made_at!r}")
+    return utc_text(moment)
+
+
+def _same_answer(project: Project, known: Label, new: NewLabel) -> Label:
+    value = None if new.value is None else check_value(project.schema, new.value)
+    told = (new.case_id, new.reader, value, new.unsure, new.unusable, new.note)
+    if told != (known.case_id, known.reader, known.value, known.unsure, known.unusable, known.note):
+        raise Conflict(f"This event was stored before with another answer; send a new one. Received: {new.event}")
+    return known
+
+
+def _label(row: sqlite3.Row) -> Label:
+    return Label(
+        id=row["id"],
+        event=row["event"],
+        case_id=row["case_id"],
+        reader=row["reader_name"],
+        reader_id=row["reader"],
+        value=json.loads(row["value"]) if row["value"] is not None else None,
+        unsure=bool(row["unsure"]),
+        unusable=bool(row["unusable"]),
+        note=row["note"],
+        schema_version=row["schema_version"],
+        replaces=row["replaces"],
+        made_in=row["made_in"],
+        entered_by=row["entered_by"],
+        made_at=row["made_at"],
+        stored_at=row["stored_at"],
+    )

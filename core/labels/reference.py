@@ -1,0 +1,31 @@
+"""The reference of a project: its rule, and what the rule makes of the answers."""
+
+import sqlite3
+from dataclasses import asdict, replace
+
+from core.labels.consensus import Reference, ReferenceState, resolve_reference
+from core.labels.records import settle_project
+from core.people.accounts import get_user
+from core.projects.records import Project, ReferenceRule, store_reference_rule
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+__all__ = ["Reference", "ReferenceState", "resolve_reference", "set_reference_rule"]
+
+
+def set_reference_rule(connection: sqlite3.Connection, project: Project, rule: ReferenceRule, actor: Actor) -> Project:
+    """Change whose answers count, and settle every case anew in the same transaction.
+
+    Snapshots keep the rule and the answers they were frozen with.
+
+    Raises:
+        NotFound: the rule names a reader whom nobody knows.
+    """
+    with writing(connection):
+        if rule.reader is not None:
+            get_user(connection, rule.reader)
+        store_reference_rule(connection, project, rule)
+        changed = replace(project, reference_rule=rule)
+        settle_project(connection, changed)
+        add_audit(connection, actor, "set reference rule", f"project {project.id}", **asdict(rule))
+        return changed

@@ -1,0 +1,1 @@
+"""Looking at cases together: searching them, and what people say about them."""

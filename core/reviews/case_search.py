@@ -1,0 +1,331 @@
+"""Finding cases: by label, reader, split, attribute, prediction, flag, patient or text; fast at 100,000 cases.
+
+Every filter is a condition that an index answers. A page of rows is found by id first; only the rows that
+are shown are then opened.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from core.datasets.records import list_snapshot_cases
+from core.datasets.splits import fold_view
+from core.errors import InvalidInput
+from core.labels.answers import value_text
+from core.projects.records import Project
+from core.projects.schema import Classification
+
+Order = Literal["oldest", "newest", "source", "patient", "most confident", "least confident"]
+State = Literal["labelled", "unlabelled", "tied", "unusable"]
+Outcome = Literal["right", "wrong"]
+
+_ORDERS: dict[Order, str] = {
+    "oldest": "cases.id",
+    "newest": "cases.id DESC",
+    "source": "cases.source, cases.id",
+    "patient": "cases.patient, cases.id",
+    "most confident": "predictions.confidence DESC, cases.id",
+    "least confident": "predictions.confidence, cases.id",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a confusion matrix. With several labels per image each class has a matrix of its own:
+    name it in `of_class`, and the answers are `present` and `absent`.
+    """
+
+    reference: str
+    predicted: str
+    of_class: str | None = None
+
+
+@dataclass(frozen=True)
+class CaseFilter:
+    """Which cases; every field that is set narrows the list. With a model, only cases that it has answered.
+
+    `label` is a class of the reference, or of `reader`'s own answer if a reader is named; `state` is that of the
+    reference. `split` belongs to `snapshot`, with `fold` as seen in that round of cross-validation. `outcome` and
+    `cell` compare the model's answer with the reference frozen in `snapshot` if one is set, else with today's.
+    """
+
+    label: str | None = None
+    state: State | None = None
+    reader: str | None = None
+    snapshot: int | None = None
+    split: str | None = None
+    fold: int | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    model: int | None = None
+    outcome: Outcome | None = None
+    cell: Cell | None = None
+    flagged: bool | None = None
+    patient: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case as lists show it. `reference` is the one that the filter compares with; `answers` counts readers."""
+
+    id: int
+    source: str
+    patient: str
+    pixel_hash: str
+    rows: int
+    columns: int
+    modality: str | None
+    attributes: dict[str, str]
+    given_split: str | None
+    flagged: bool
+    state: State
+    reference: dict[str, Any] | None
+    answers: int
+    split: str | None
+    predicted: dict[str, Any] | None
+    confidence: float | None
+
+
+def search_cases(
+    connection: sqlite3.Connection,
+    project: Project,
+    wanted: CaseFilter,
+    *,
+    order: Order = "oldest",
+    limit: int = 100,
+    offset: int = 0,
+) -> list[CaseRow]:
+    """One page of the cases that the filter lets through.
+
+    Raises:
+        InvalidInput: the filter contradicts itself or the project (see `check_filter`), or the order is unknown.
+    """
+    ids = search_case_ids(connection, project, wanted, order=order, limit=limit, offset=offset)
+    return _open_rows(connection, wanted, ids)
+
+
+def search_case_ids(
+    connection: sqlite3.Connection,
+    project: Project,
+    wanted: CaseFilter,
+    *,
+    order: Order = "oldest",
+    limit: int = -1,
+    offset: int = 0,
+) -> list[int]:
+    """The ids alone, all of them by default: what "previous" and "next" walk along."""
+    if order not in _ORDERS:
+        raise InvalidInput(f"Cases are ordered by one of {', '.join(_ORDERS)}. Received: {order}")
+    if "confident" in order and wanted.model is None:
+        raise InvalidInput(f"Choose a model to order cases by its confidence. Received: {order}")
+    tables, conditions, values = _query(connection, project, wanted)
+    sql = f"SELECT cases.id FROM {tables} WHERE {conditions} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :offset"
+    return [row[0] for row in connection.execute(sql, {**values, "limit": limit, "offset": offset})]
+
+
+def count_cases(connection: sqlite3.Connection, project: Project, wanted: CaseFilter) -> int:
+    """How many cases the filter lets through."""
+    tables, conditions, values = _query(connection, project, wanted)
+    return int(connection.execute(f"SELECT count(*) FROM {tables} WHERE {conditions}", values).fetchone()[0])
+
+
+def list_attribute_values(
+    connection: sqlite3.Connection, project_id: int, *, at_most: int = 50
+) -> dict[str, dict[str, int]]:
+    """{attribute: {value: cases}} to choose from; attributes with more different values are left out."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(
+        "SELECT name, value, count(*) FROM case_attributes WHERE project = ? GROUP BY name, value", (project_id,)
+    )
+    for name, value, count in rows:
+        found.setdefault(name, {})[value] = count
+    return {name: values for name, values in found.items() if len(values) <= at_most}
+
+
+def check_filter(project: Project, wanted: CaseFilter) -> None:
+    """Refuse a filter that could only be a mistake, such as a class that the project does not have.
+
+    Raises:
+        InvalidInput: the sentence says what is missing or unknown.
+    """
+    names = project.schema.names if isinstance(project.schema, Classification) else ()
+    multi_label = isinstance(project.schema, Classification) and project.schema.multi_label
+    asked = [wanted.label]
+    if wanted.cell is not None:
+        if bool(wanted.cell.of_class) != multi_label:
+            raise InvalidInput(
+                f"A cell names a class of its own only where images have several. Received: {wanted.cell}"
+            )
+        said = (wanted.cell.reference, wanted.cell.predicted)
+        asked += [wanted.cell.of_class] if multi_label else said
+        if multi_label and not set(said) <= {"present", "absent"}:
+            raise InvalidInput(f"The cells of one class are present and absent. Received: {wanted.cell}")
+    unknown = [name for name in asked if name is not None and name not in names]
+    if unknown:
+        raise InvalidInput(f"The classes are {', '.join(names)}. Received: {', '.join(unknown)}")
+    if (wanted.outcome or wanted.cell) and wanted.model is None:
+        raise InvalidInput(f"Choose a model whose answers to compare. Received: {wanted.outcome or wanted.cell}")
+    if (wanted.split is not None or wanted.fold is not None) and wanted.snapshot is None:
+        raise InvalidInput(f"Choose the snapshot that the split belongs to. Received: {wanted.split or wanted.fold}")
+    if wanted.state is not None and wanted.state not in get_args(State):
+        raise InvalidInput(f"A state is one of {', '.join(get_args(State))}. Received: {wanted.state}")
+
+
+def _query(connection: sqlite3.Connection, project: Project, wanted: CaseFilter) -> tuple[str, str, dict[str, Any]]:
+    """The tables, the conditions and their values, the same for listing and counting."""
+    check_filter(project, wanted)
+    tables, conditions = "cases", ["cases.project = :project"]
+    values: dict[str, Any] = {"project": project.id, "snapshot": wanted.snapshot, "model": wanted.model}
+    if wanted.snapshot is not None:
+        tables += " JOIN snapshot_cases ON snapshot_cases.snapshot = :snapshot AND snapshot_cases.case_id = cases.id"
+    if wanted.model is not None:
+        tables += " JOIN predictions ON predictions.model = :model AND predictions.case_id = cases.id"
+    for condition, added in (
+        _of_case(wanted),
+        _of_split(connection, wanted),
+        _of_labels(project, wanted),
+        _of_outcome(project, wanted),
+    ):
+        conditions += condition
+        values |= added
+    return tables, " AND ".join(conditions), values
+
+
+Part = tuple[list[str], dict[str, Any]]
+
+
+def _of_case(wanted: CaseFilter) -> Part:
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
+    if wanted.flagged is not None:
+        conditions.append("cases.flagged = 1" if wanted.flagged else "cases.flagged = 0")
+    if wanted.patient is not None:
+        conditions.append("cases.patient = :patient")
+        values["patient"] = wanted.patient
+    if wanted.text:
+        conditions.append(
+            r"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' UNION ALL "
+            r"SELECT id FROM cases WHERE project = :project AND patient LIKE :text ESCAPE '\')"
+        )
+        literal = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values["text"] = f"%{literal}%"
+    for at, (name, value) in enumerate(wanted.attributes):
+        conditions.append(
+            "cases.id IN (SELECT case_id FROM case_attributes "
+            f"WHERE project = :project AND name = :name{at} AND value = :value{at})"
+        )
+        values |= {f"name{at}": name, f"value{at}": value}
+    return conditions, values
+
+
+def _of_split(connection: sqlite3.Connection, wanted: CaseFilter) -> Part:
+    if wanted.snapshot is None or (wanted.split is None and wanted.fold is None):
+        return [], {}
+    if wanted.fold is None:
+        return ["snapshot_cases.split = :split"], {"split": wanted.split}
+    if wanted.split == "test":
+        return ["snapshot_cases.fold = :fold"], {"fold": wanted.fold}
+    # Which of the rest are validation is worked out, not stored; see `splits.fold_view`.
+    seen = fold_view(list_snapshot_cases(connection, wanted.snapshot), wanted.fold)
+    ids = [case.case_id for case in seen if wanted.split in (None, case.split)]
+    return ["cases.id IN (SELECT value FROM json_each(:in_fold))"], {"in_fold": json.dumps(ids)}
+
+
+def _of_labels(project: Project, wanted: CaseFilter) -> Part:
+    conditions: list[str] = []
+    values: dict[str, Any] = {"state": wanted.state}
+    if wanted.state == "unlabelled":
+        conditions.append("cases.id NOT IN (SELECT case_id FROM reference_labels WHERE project = :project)")
+    elif wanted.state is not None:
+        conditions.append(
+            "cases.id IN (SELECT case_id FROM reference_labels WHERE project = :project AND state = :state)"
+        )
+    if wanted.reader is not None:
+        answers = "current_labels"
+        if wanted.label is not None:
+            answers += " JOIN labels ON labels.id = current_labels.label"
+        said, added = _says(project, "labels.value", wanted.label, "label")
+        conditions.append(
+            f"cases.id IN (SELECT current_labels.case_id FROM {answers} WHERE current_labels.project = :project "
+            f"AND current_labels.reader = (SELECT id FROM users WHERE name = :reader) AND {said})"
+        )
+        values |= {"reader": wanted.reader} | added
+    elif wanted.label is not None:
+        said, added = _says(project, "reference_labels.value", wanted.label, "label")
+        conditions.append(
+            "cases.id IN (SELECT case_id FROM reference_labels "
+            f"WHERE project = :project AND state = 'labelled' AND {said})"
+        )
+        values |= added
+    return conditions, values
+
+
+def _of_outcome(project: Project, wanted: CaseFilter) -> Part:
+    if wanted.outcome is None and wanted.cell is None:
+        return [], {}
+    reference = (
+        "snapshot_cases.value"
+        if wanted.snapshot is not None
+        else "(SELECT value FROM reference_labels WHERE reference_labels.case_id = cases.id)"
+    )
+    conditions = [f"{reference} IS NOT NULL"]
+    values: dict[str, Any] = {}
+    if wanted.outcome is not None:
+        conditions.append(f"predictions.predicted {'=' if wanted.outcome == 'right' else '<>'} {reference}")
+    if wanted.cell is not None:
+        for column, answer, key in (
+            (reference, wanted.cell.reference, "in_reference"),
+            ("predictions.predicted", wanted.cell.predicted, "in_predicted"),
+        ):
+            said, added = _says(project, column, wanted.cell.of_class or answer, key)
+            conditions.append(f"NOT {said}" if answer == "absent" and wanted.cell.of_class else said)
+            values |= added
+    return conditions, values
+
+
+def _says(project: Project, column: str, name: str | None, key: str) -> tuple[str, dict[str, Any]]:
+    """The condition that an answer names a class; equality of text where an answer is one class, so an index helps."""
+    if name is None:
+        return "1", {}
+    if isinstance(project.schema, Classification) and project.schema.multi_label:
+        return f"EXISTS (SELECT 1 FROM json_each({column}, '$.classes') WHERE json_each.value = :{key})", {key: name}
+    return f"{column} = :{key}", {key: value_text({"classes": [name]})}
+
+
+def _open_rows(connection: sqlite3.Connection, wanted: CaseFilter, ids: Sequence[int]) -> list[CaseRow]:
+    rows = connection.execute(
+        """SELECT cases.*, reference_labels.state, reference_labels.value AS today, snapshot_cases.value AS frozen,
+                  snapshot_cases.split, predicted, confidence,
+                  (SELECT count(*) FROM current_labels WHERE current_labels.case_id = cases.id) AS answers
+           FROM cases LEFT JOIN reference_labels ON reference_labels.case_id = cases.id
+           LEFT JOIN snapshot_cases ON snapshot_cases.case_id = cases.id AND snapshot_cases.snapshot = :snapshot
+           LEFT JOIN predictions ON predictions.case_id = cases.id AND predictions.model = :model
+           WHERE cases.id IN (SELECT value FROM json_each(:ids))""",
+        {"snapshot": wanted.snapshot, "model": wanted.model, "ids": json.dumps(list(ids))},
+    )
+    found = {row["id"]: _row(row) for row in rows}
+    return [found[case_id] for case_id in ids if case_id in found]
+
+
+def _row(row: sqlite3.Row) -> CaseRow:
+    reference = row["frozen"] or row["today"]
+    return CaseRow(
+        id=row["id"],
+        source=row["source"],
+        patient=row["patient"],
+        pixel_hash=row["pixel_hash"],
+        rows=row["rows"],
+        columns=row["columns"],
+        modality=row["modality"],
+        attributes=json.loads(row["attributes"]),
+        given_split=row["given_split"],
+        flagged=bool(row["flagged"]),
+        state=row["state"] or "unlabelled",
+        reference=json.loads(reference) if reference else None,
+        answers=row["answers"],
+        split=row["split"],
+        predicted=json.loads(row["predicted"]) if row["predicted"] else None,
+        confidence=row["confidence"],
+    )

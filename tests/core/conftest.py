@@ -1,0 +1,104 @@
+"""Cases and answers by the handful, and a small project with something to learn: a planted bright square."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot
+from core.images.records import Case, NewCase, insert_case
+from core.images.similarity import perceptual_hash
+from core.labels.records import Label, NewLabel, add_label, new_event
+from core.people.accounts import ensure_user
+from core.progress import Silent
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.store.files import Files
+
+SIDE = 16
+SQUARE = 5
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A project, its snapshot, and where the squares are: `masks` by case id (all False where there is none)."""
+
+    project: Project
+    snapshot: Snapshot
+    masks: dict[int, np.ndarray]
+
+
+def draw_planted(n: int, *, side: int = SIDE, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noise images uint8 `(n, side, side, 1)`, every second one with a square, and the squares' masks."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 120, (n, side, side, 1), np.uint8)
+    masks = np.zeros((n, side, side), bool)
+    for at in range(1, n, 2):
+        row, column = random.integers(0, side - SQUARE, 2)
+        masks[at, row : row + SQUARE, column : column + SQUARE] = True
+        images[at][masks[at]] = random.integers(200, 256, (SQUARE * SQUARE, 1), np.uint8)
+    return images, masks
+
+
+@pytest.fixture
+def planted_images() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    return draw_planted
+
+
+@pytest.fixture
+def planted(connection: sqlite3.Connection, files: Files, project: Project, actor: Actor) -> Planted:
+    """40 cases of 40 patients, normal or pneumonia, frozen with 2 folds as "first"."""
+    ensure_user(connection, actor.name)
+    images, masks = draw_planted(40)
+    by_case = {}
+    for at, image in enumerate(images):
+        case = insert_case(
+            connection,
+            NewCase(
+                project=project.id, source=f"{at}.png", patient=f"p{at}", patient_from="table",
+                pixel_hash=files.put_array("pixels", image[..., 0]), file_hash=f"{at:064x}", perceptual_hash=None,
+                rows=SIDE, columns=SIDE, channels=1, dtype="uint8", photometric="MONOCHROME2", imported_by=actor.name,
+            ),
+        )  # fmt: skip
+        by_case[case.id] = masks[at]
+        answer = {"classes": ["pneumonia" if at % 2 else "normal"]}
+        add_label(connection, NewLabel(f"event-{at}", case.id, actor.name, answer), actor)
+    snapshot = freeze_snapshot(
+        connection, files, project, "first", ratios=(0.6, 0.3, 0.1), folds=2, actor=actor, progress=Silent()
+    )
+    return Planted(project, snapshot, by_case)
+
+
+@pytest.fixture
+def make_case(connection: sqlite3.Connection, files: Files, project: Project) -> Callable[..., Case]:
+    """`make_case("a.png", patient="p1")` stores an image; without `pixels` each has its own noise."""
+
+    def make(source: str, *, pixels: np.ndarray | None = None, into: Project = project, **fields: object) -> Case:
+        if pixels is None:
+            seed = np.frombuffer(source.encode(), np.uint8)
+            pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE), np.uint8)
+        known = {
+            "project": into.id, "source": source, "patient": source, "patient_from": "table",
+            "pixel_hash": files.put_array("pixels", pixels), "file_hash": "0" * 64,
+            "perceptual_hash": perceptual_hash(pixels), "rows": pixels.shape[0], "columns": pixels.shape[1],
+            "channels": 1, "dtype": str(pixels.dtype), "photometric": "MONOCHROME2", "imported_by": "anna",
+        }  # fmt: skip
+        return insert_case(connection, NewCase(**{**known, **fields}))
+
+    return make
+
+
+@pytest.fixture
+def answer(connection: sqlite3.Connection) -> Callable[..., Label]:
+    """`answer(case, "normal", reader="ben")` stores a label; without a class it withdraws."""
+
+    def say(case: Case, *classes: str, reader: str = "anna", **fields: object) -> Label:
+        ensure_user(connection, reader)
+        value = {"classes": list(classes)} if classes else None
+        known = {"event": new_event(), "case_id": case.id, "reader": reader, "value": value}
+        return add_label(connection, NewLabel(**{**known, **fields}), Actor(reader, "screen"))
+
+    return say

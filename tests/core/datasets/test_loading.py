@@ -1,0 +1,95 @@
+"""Pixels for the network: prepared once, the same as everywhere else, read by the batch."""
+
+import sqlite3
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from core.datasets.loading import AT_ONCE, prepare_images
+from core.errors import InvalidInput, NotFound, Stopped
+from core.images.records import Case, get_cases
+from core.images.render import InputSpec, model_input
+from core.progress import Silent
+from core.store.files import Files
+
+
+class Asked:
+    """What `prepare_images` needs of a case of a snapshot."""
+
+    def __init__(self, case: Case) -> None:
+        self.case_id = case.id
+
+
+@pytest.fixture
+def cases(make_case: Callable[..., Case]) -> list[Asked]:
+    return [Asked(make_case(f"{at}.png")) for at in range(6)]
+
+
+def test_each_row_is_what_the_network_sees_of_that_case(
+    connection: sqlite3.Connection, files: Files, cases: list[Asked]
+) -> None:
+    spec = InputSpec(12, 3, "pad")
+    prepared = prepare_images(connection, files, cases[::-1], spec, Silent())
+    assert prepared.case_ids == tuple(case.case_id for case in cases[::-1])
+    assert (prepared.images.shape, prepared.images.dtype) == ((6, 12, 12, 3), np.uint8)
+    for row, case in enumerate(get_cases(connection, prepared.case_ids)):
+        seen = model_input(files.read_array("pixels", case.pixel_hash), case.photometric, case.windows, spec)
+        assert np.array_equal(prepared.images[row], seen)
+    assert np.array_equal(prepared.read([4, 0, 4]), prepared.images[[4, 0, 4]])
+    with pytest.raises(IndexError):
+        prepared.read([6])
+
+
+def test_it_is_made_once_for_the_same_pixels_and_input(
+    connection: sqlite3.Connection, files: Files, cases: list[Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepare_images(connection, files, cases, InputSpec(8), Silent())
+    assert prepare_images(connection, files, cases[:3], InputSpec(8), Silent()).path != first.path
+    assert prepare_images(connection, files, cases, InputSpec(9), Silent()).path != first.path
+    monkeypatch.setattr("core.datasets.loading.model_input", None)
+    assert prepare_images(connection, files, cases, InputSpec(8), Silent()).path == first.path
+
+
+def test_another_window_is_another_picture(connection: sqlite3.Connection, files: Files, cases: list[Asked]) -> None:
+    first = prepare_images(connection, files, cases, InputSpec(8), Silent())
+    connection.execute("""UPDATE cases SET windows = '[["w", 100, 10]]' WHERE id = ?""", (cases[0].case_id,))
+    second = prepare_images(connection, files, cases, InputSpec(8), Silent())
+    assert not np.array_equal(first.images[0], second.images[0])
+
+
+def test_stopping_leaves_no_half_a_file(connection: sqlite3.Connection, files: Files, cases: list[Asked]) -> None:
+    class Impatient(Silent):
+        def should_stop(self) -> bool:
+            return True
+
+    with pytest.raises(Stopped):
+        prepare_images(connection, files, cases, InputSpec(8), Impatient())
+    assert [path for path in (files.root / "prepared").rglob("*") if path.is_file()] == []
+
+
+def test_no_cases_and_lost_pixels_are_told(connection: sqlite3.Connection, files: Files, cases: list[Asked]) -> None:
+    with pytest.raises(InvalidInput, match="0 cases"):
+        prepare_images(connection, files, [], InputSpec(8), Silent())
+    lost = get_cases(connection, [cases[0].case_id])[0]
+    files.path("pixels", lost.pixel_hash).unlink()
+    with pytest.raises(NotFound):
+        prepare_images(connection, files, cases, InputSpec(8), Silent())
+
+
+def test_memory_does_not_grow_with_the_data(
+    connection: sqlite3.Connection, files: Files, make_case: Callable[..., Case]
+) -> None:
+    """Four times the images take the memory of one batch, though the prepared file is four times as large."""
+    one = Asked(make_case("one.png"))
+    spec = InputSpec(128)
+    peaks = []
+    for batches in (2, 8):
+        tracemalloc.start()
+        prepared = prepare_images(connection, files, [one] * (batches * AT_ONCE), spec, Silent())
+        prepared.read(range(AT_ONCE))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] * 1.3
+    assert prepared.path.stat().st_size > 2 * peaks[1]

@@ -1,0 +1,85 @@
+"""One answer out of several."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.labels.consensus import resolve_reference
+from core.projects.records import ReferenceRule
+from core.projects.schema import make_classification
+
+SINGLE = make_classification(["normal", "pneumonia", "other"])
+MULTI = make_classification(["effusion", "nodule"], multi_label=True)
+MAJORITY = ReferenceRule()
+
+
+@dataclass(frozen=True)
+class Said:
+    id: int
+    reader: str
+    value: dict[str, list[str]] | None
+    unusable: bool = False
+
+
+def said(*answers: tuple[str, ...] | None) -> list[Said]:
+    """One reader after the other; None says "unusable"."""
+    return [
+        Said(at, f"r{at}", None, True) if classes is None else Said(at, f"r{at}", {"classes": list(classes)})
+        for at, classes in enumerate(answers)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "classes"),
+    [
+        (said(("normal",)), "labelled", ["normal"]),
+        (said(("normal",), ("pneumonia",)), "tied", None),
+        (said(("normal",), ("pneumonia",), ("pneumonia",)), "labelled", ["pneumonia"]),
+        (said(("normal",), ("normal",), ("pneumonia",), ("other",)), "labelled", ["normal"]),
+        (said(("normal",), ("normal",), ("pneumonia",), ("pneumonia",), ("other",)), "tied", None),
+        (said(None), "unusable", None),
+        (said(None, ("normal",)), "tied", None),
+        (said(None, None, ("normal",)), "unusable", None),
+        (said(None, ("normal",), ("normal",)), "labelled", ["normal"]),
+    ],
+)
+def test_the_majority_decides_and_ties_stay_ties(answers: list[Said], state: str, classes: list[str] | None) -> None:
+    reference = resolve_reference(MAJORITY, SINGLE, answers)
+    assert reference is not None
+    assert reference.state == state
+    assert reference.value == (None if classes is None else {"classes": classes})
+    assert reference.label_ids == tuple(range(len(answers)))
+
+
+def test_each_class_of_a_multi_label_answer_is_decided_by_itself() -> None:
+    answers = said(("effusion", "nodule"), ("effusion",), ())
+    reference = resolve_reference(MAJORITY, MULTI, answers)
+    assert reference is not None
+    assert reference.value == {"classes": ["effusion"]}
+
+
+def test_half_of_the_readers_for_one_class_is_a_tie() -> None:
+    reference = resolve_reference(MAJORITY, MULTI, said(("effusion",), ("effusion", "nodule")))
+    assert reference is not None
+    assert reference.state == "tied"
+
+
+def test_nobody_means_no_reference() -> None:
+    assert resolve_reference(MAJORITY, SINGLE, []) is None
+    assert resolve_reference(ReferenceRule("reader", "anna"), SINGLE, said(("normal",))) is None
+
+
+def test_only_the_named_reader_counts() -> None:
+    reference = resolve_reference(ReferenceRule("reader", "r1"), SINGLE, said(("normal",), ("other",), ("normal",)))
+    assert reference is not None
+    assert (reference.value, reference.label_ids) == ({"classes": ["other"]}, (1,))
+
+
+@given(st.permutations(range(6)), st.lists(st.sampled_from([*SINGLE.names, ""]), min_size=6, max_size=6))
+def test_the_order_of_readers_does_not_matter(order: list[int], names: list[str]) -> None:
+    answers = said(*[(name,) if name else None for name in names])
+    assert resolve_reference(MAJORITY, SINGLE, [answers[at] for at in order]) == resolve_reference(
+        MAJORITY, SINGLE, answers
+    )

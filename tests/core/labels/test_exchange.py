@@ -1,0 +1,163 @@
+"""Labels out as CSV and back."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput
+from core.images.label_table import map_columns, read_label_table
+from core.images.records import Case
+from core.labels.exchange import LabelImport, add_table_labels, answers_in_words, export_labels, import_labels
+from core.labels.records import Label, NewLabel, add_label, current_labels, find_current_label, list_labels, new_event
+from core.people.accounts import ensure_user, find_user
+from core.projects.records import Project, add_project
+from core.projects.schema import make_classification
+from core.store.audit import Actor
+from core.store.database import writing
+
+MakeCase = Callable[..., Case]
+Say = Callable[..., Label]
+NOTES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
+    ["=1+1", "'=1", "''", "@x", 'a,b;"c"', "a\r\nb", "a\rb", "\n", " blank ", "-", "'"]
+)
+
+
+def twin(connection: sqlite3.Connection, project: Project, actor: Actor) -> Project:
+    return add_project(connection, name=new_event(), task="classification", schema=project.schema, actor=actor)
+
+
+ANSWERS = st.tuples(
+    st.sampled_from(["anna", "ben"]),
+    st.sampled_from([["a"], ["a", "b"], [], None]),
+    st.booleans(),
+    st.booleans(),
+    NOTES,
+)
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=5))
+@hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_exported_comes_back_to_the_last_byte(
+    connection: sqlite3.Connection, make_case: MakeCase, actor: Actor, answers: list[tuple[Any, ...]]
+) -> None:
+    """From one project into another of the same images: labels that count, then the whole history."""
+    schema = make_classification(["a", "b"], multi_label=True)
+    with writing(connection):  # one commit for all, as 20 examples make some 300 rows
+        first, second = (
+            add_project(connection, name=new_event(), task="classification", schema=schema, actor=actor)
+            for _ in range(2)
+        )
+        for reader in ("anna", "ben"):
+            ensure_user(connection, reader)
+        known = {"attributes": {"sex": "F", "Größe": "1,7"}, "given_split": "train"}
+        cases = [make_case(f"x/{at}.png", into=first, **known) for at in range(2)]
+        for at in range(2):
+            make_case(f"x/{at}.png", into=second, **known)
+        for at, (reader, classes, unsure, unusable, note) in enumerate(answers):
+            value = None if classes is None else {"classes": classes}
+            sent = NewLabel(new_event(), cases[at % 2].id, reader, value, unsure, unusable, note)
+            add_label(connection, sent, actor)
+        for history in (False, True):
+            text = export_labels(connection, first, history=history)
+            assert import_labels(connection, second, text, actor).refused == ()
+            assert export_labels(connection, second, history=history) == text
+            assert import_labels(connection, second, text, actor).added == 0
+
+
+def test_export_and_import_into_a_twin_are_equal(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    other = twin(connection, project, actor)
+    case_a, case_b = make_case("a.png", patient="p1", attributes={"sex": "F"}), make_case("b.png")
+    make_case("a.png", into=other, patient="p1", attributes={"sex": "F"})
+    make_case("b.png", into=other)
+    answer(case_a, "normal", note="=SUM(A1)", unsure=True)
+    answer(case_a, "pneumonia", reader="ben")
+    answer(case_b, "normal")
+    answer(case_b)
+    answer(case_b, unusable=True, reader="ben")
+    for history in (False, True):
+        text = export_labels(connection, project, history=history)
+        import_labels(connection, other, text, actor)
+        assert export_labels(connection, other, history=history) == text
+    assert "'=SUM(A1)" in text
+    assert text.count("\r\n") == 6
+
+
+def test_the_export_can_be_the_label_table_of_an_image_import(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    source = make_case("a.png", patient="p1")
+    label = answer(source, "normal", note="faint", unsure=True)
+    rows = map_columns(read_label_table(export_labels(connection, project).encode()))
+    other = twin(connection, project, actor)
+    (added,) = add_table_labels(connection, other, make_case("a.png", into=other), rows["a.png"], actor)
+    assert (added.event, added.value, added.note, added.unsure, added.made_at) == (
+        label.event, label.value, "faint", True, label.made_at,
+    )  # fmt: skip
+
+
+def test_a_foreign_table_labels_cases_that_are_there(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    cases = [make_case(f"{name}.png") for name in "abc"]
+    table = "\ufefffilename;label;rater\na.png;normal;Dr. Ü\nb.png;flu;Dr. Ü\nz.png;normal;Dr. Ü\nc.png;;\n"
+    done = import_labels(connection, project, table.encode(), actor)
+    assert (done.added, done.unchanged, len(done.refused)) == (1, 0, 2)
+    assert "b.png: The classes are normal, pneumonia" in done.refused[0]
+    assert "z.png: No image of this path" in done.refused[1]
+    label = find_current_label(connection, cases[0].id, "Dr. Ü")
+    assert label is not None
+    assert (label.made_in, label.entered_by) == ("import", "anna")
+    reader = find_user(connection, "Dr. Ü")
+    assert reader is not None
+    assert reader.kind == "imported"
+    again = import_labels(connection, project, table.encode(), actor)
+    assert (again.added, again.unchanged) == (0, 1)
+
+
+def test_a_table_can_restore_what_a_reader_has_changed(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    case = make_case("a.png")
+    table = "path,label,reader\na.png,normal,anna\n"
+    import_labels(connection, project, table, actor)
+    answer(case, "pneumonia")
+    assert import_labels(connection, project, table, actor) == LabelImport(1, 0, ())
+    assert [label.value for label in current_labels(connection, case.id)] == [{"classes": ["normal"]}]
+    assert len(list_labels(connection, case.id)) == 3
+
+
+def test_what_is_no_table_is_refused(connection: sqlite3.Connection, project: Project, actor: Actor) -> None:
+    with pytest.raises(InvalidInput):
+        import_labels(connection, project, b"\x89PNG", actor)
+    broken = export_labels(connection, project) + "a.png,normal\r\n"
+    with pytest.raises(InvalidInput, match="cut off"):
+        import_labels(connection, project, broken, actor)
+
+
+def test_two_images_of_one_path_are_not_guessed_at(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    first = make_case("a.png")
+    make_case("a.png", pixels=np.zeros((8, 8), np.uint8))
+    answer(first, "normal")
+    assert (
+        import_labels(connection, project, "path,label\na.png,normal\n", actor).refused[0].startswith("a.png: Several")
+    )
+    assert import_labels(connection, project, export_labels(connection, project), actor) == LabelImport(0, 1, ())
+
+
+def test_a_case_says_in_words_what_is_said_of_it(
+    connection: sqlite3.Connection, make_case: MakeCase, answer: Say
+) -> None:
+    case = make_case("a.png")
+    answer(case, "normal")
+    answer(case, unusable=True, reader="ben")
+    assert answers_in_words(connection, case) == ["normal", "unusable"]

@@ -1,0 +1,227 @@
+"""Labels: stored once, never changed, and what counts of them."""
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.images.records import Case
+from core.labels.records import (
+    Label,
+    NewLabel,
+    add_label,
+    current_labels,
+    find_current_label,
+    find_reference,
+    get_label,
+    list_labels,
+    new_event,
+)
+from core.people.accounts import ensure_user
+from core.projects.records import Project
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.database import opened
+
+MakeCase = Callable[..., Case]
+Say = Callable[..., Label]
+NORMAL, PNEUMONIA = {"classes": ["normal"]}, {"classes": ["pneumonia"]}
+
+
+@pytest.fixture
+def case(make_case: MakeCase, connection: sqlite3.Connection) -> Case:
+    ensure_user(connection, "anna")
+    return make_case("a.png")
+
+
+def new(case: Case, value: dict[str, list[str]] | None = NORMAL, **fields: object) -> NewLabel:
+    return NewLabel(**{"event": new_event(), "case_id": case.id, "reader": "anna", "value": value, **fields})
+
+
+def test_a_label_is_kept_with_all_it_says(connection: sqlite3.Connection, case: Case, actor: Actor) -> None:
+    given_label = new(case, unsure=True, note="faint", made_in="review", made_at="2020-01-02T03:04:05.678+01:00")
+    label = add_label(connection, given_label, actor)
+    assert (label.value, label.unsure, label.note, label.made_in) == (NORMAL, True, "faint", "review")
+    assert label.made_at == "2020-01-02T02:04:05.678Z"
+    assert (label.reader, label.entered_by, label.replaces) == ("anna", "anna", None)
+    assert get_label(connection, label.id) == label
+    assert current_labels(connection, case.id) == [label]
+
+
+def test_the_same_event_twice_is_one_label(connection: sqlite3.Connection, case: Case, actor: Actor) -> None:
+    sent = new(case)
+    first = add_label(connection, sent, actor)
+    assert add_label(connection, replace(sent, made_in="review"), actor) == first
+    assert len(list_labels(connection, case.id)) == 1
+    assert connection.execute("SELECT count(*) FROM audit WHERE what = 'add label'").fetchone()[0] == 1
+
+
+@pytest.mark.parametrize("change", [{"value": PNEUMONIA}, {"unsure": True}, {"note": "x"}, {"reader": "ben"}])
+def test_the_same_event_with_another_answer_is_a_conflict(
+    connection: sqlite3.Connection, case: Case, actor: Actor, change: dict[str, object]
+) -> None:
+    ensure_user(connection, "ben")
+    sent = new(case)
+    add_label(connection, sent, actor)
+    with pytest.raises(Conflict, match="another answer"):
+        add_label(connection, replace(sent, **change), actor)
+
+
+def test_a_correction_replaces_and_history_stays(connection: sqlite3.Connection, case: Case, answer: Say) -> None:
+    first = answer(case, "normal", made_at="2026-01-01T00:00:00Z")
+    second = answer(case, "pneumonia", made_at="2026-01-01T00:00:01Z")
+    assert second.replaces == first.id
+    assert list_labels(connection, case.id) == [second, first]
+    assert current_labels(connection, case.id) == [second]
+
+
+def test_a_late_delivery_does_not_undo_a_correction(connection: sqlite3.Connection, case: Case, answer: Say) -> None:
+    corrected = answer(case, "pneumonia", made_at="2026-01-01T00:00:01Z")
+    answer(case, "normal", made_at="2026-01-01T00:00:00Z")
+    assert find_current_label(connection, case.id, "anna") == corrected
+
+
+def test_a_clock_that_runs_ahead_does_not_outrank_later_answers(
+    connection: sqlite3.Connection, case: Case, answer: Say
+) -> None:
+    ahead = answer(case, "normal", made_at="2999-01-01T00:00:00Z")
+    assert ahead.made_at == ahead.stored_at
+    later = answer(case, "pneumonia")
+    assert find_current_label(connection, case.id, "anna") == later
+
+
+def test_withdrawing_leaves_no_answer_and_no_reference(connection: sqlite3.Connection, case: Case, answer: Say) -> None:
+    answer(case, "normal")
+    assert find_reference(connection, case.id) is not None
+    assert answer(case).withdrawn
+    assert current_labels(connection, case.id) == []
+    assert find_reference(connection, case.id) is None
+    assert len(list_labels(connection, case.id)) == 2
+
+
+def test_two_readers_who_differ_are_tied_and_a_third_decides(
+    connection: sqlite3.Connection, case: Case, answer: Say
+) -> None:
+    answer(case, "normal", reader="anna")
+    answer(case, "pneumonia", reader="ben")
+    tied = find_reference(connection, case.id)
+    assert tied is not None
+    assert (tied.state, tied.value) == ("tied", None)
+    answer(case, "pneumonia", reader="cleo")
+    decided = find_reference(connection, case.id)
+    assert decided is not None
+    assert (decided.state, decided.value) == ("labelled", PNEUMONIA)
+
+
+def test_an_unusable_image_has_no_reference_value(connection: sqlite3.Connection, case: Case, answer: Say) -> None:
+    answer(case, unusable=True)
+    reference = find_reference(connection, case.id)
+    assert reference is not None
+    assert (reference.state, reference.value) == ("unusable", None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"value": {"classes": ["flu"]}},
+        {"value": {"classes": ["normal", "pneumonia"]}},
+        {"value": {"classes": []}},
+        {"event": " "},
+        {"note": "x" * 10_001},
+        {"note": "\ud800"},
+        {"made_at": "yesterday"},
+        {"made_at": "2026-01-01T00:00:00"},
+        {"made_in": "elsewhere"},
+    ],
+)
+def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
+    connection: sqlite3.Connection, case: Case, actor: Actor, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidInput, match="Received"):
+        add_label(connection, replace(new(case), **wrong), actor)
+    assert list_labels(connection, case.id) == []
+
+
+def test_unknown_cases_and_readers_are_named(connection: sqlite3.Connection, case: Case, actor: Actor) -> None:
+    with pytest.raises(NotFound, match="There is no case 99"):
+        add_label(connection, replace(new(case), case_id=99), actor)
+    with pytest.raises(NotFound, match="There is no user zoe"):
+        add_label(connection, replace(new(case), reader="zoe"), actor)
+
+
+def test_a_label_under_older_classes_is_a_conflict(connection: sqlite3.Connection, case: Case, actor: Actor) -> None:
+    with pytest.raises(Conflict, match="reload"):
+        add_label(connection, replace(new(case), schema_version=2), actor)
+
+
+def test_labels_cannot_be_deleted(connection: sqlite3.Connection, case: Case, answer: Say) -> None:
+    answer(case, "normal")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("DELETE FROM labels")
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["anna", "ben"]), st.sampled_from(["normal", "pneumonia", "unusable", "withdrawn"])),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(EVENTS, st.data())
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_of_delivery_gives_the_same_answers(
+    connection: sqlite3.Connection, make_case: MakeCase, events: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    """Each event has its own time; delivered in another order, some twice, the same labels count."""
+    order = data.draw(st.permutations(range(len(events))))
+    twice = data.draw(st.lists(st.sampled_from(order)))
+    ends = []
+    for delivery in (list(range(len(events))), [*order, *twice]):
+        case = make_case(new_event())
+        ids = [new_event() for _ in events]
+        for at in delivery:
+            reader, said = events[at]
+            ensure_user(connection, reader)
+            value = {"classes": [said]} if said in ("normal", "pneumonia") else None
+            sent = NewLabel(ids[at], case.id, reader, value, unusable=said == "unusable",
+                            made_at=f"2026-01-01T00:00:{at:02}Z")  # fmt: skip
+            add_label(connection, sent, Actor(reader, "screen"))
+        reference = find_reference(connection, case.id)
+        ends.append(
+            (
+                [(label.reader, label.value, label.unusable) for label in current_labels(connection, case.id)],
+                reference and (reference.state, reference.value),
+            )
+        )
+    assert ends[0] == ends[1]
+
+
+def test_eight_readers_at_once_lose_nothing(
+    settings: Settings, connection: sqlite3.Connection, make_case: MakeCase, project: Project
+) -> None:
+    """Eight threads with a connection each send 30 labels, every one of them twice."""
+    cases = [make_case(f"{at}.png") for at in range(30)]
+    for number in range(8):
+        ensure_user(connection, f"reader {number}")
+
+    def work(number: int) -> list[str]:
+        with opened(settings) as own:
+            sent = [
+                NewLabel(f"{number}-{case.id}", case.id, f"reader {number}", NORMAL if number % 2 else PNEUMONIA)
+                for case in cases
+            ]
+            return [add_label(own, label, Actor(label.reader, "screen")).event for label in [*sent, *sent]]
+
+    with ThreadPoolExecutor(8) as threads:
+        acknowledged = {event for events in threads.map(work, range(8)) for event in events}
+    stored = {row["event"] for row in connection.execute("SELECT event FROM labels")}
+    assert stored == acknowledged
+    assert len(stored) == 240
+    assert connection.execute("SELECT count(*) FROM current_labels").fetchone()[0] == 240
+    assert {row["state"] for row in connection.execute("SELECT state FROM reference_labels")} == {"tied"}
