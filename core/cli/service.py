@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -14,7 +15,9 @@ from core.jobs.records import Job, get_job, list_jobs, request_stop
 from core.jobs.records import resume_job as queue_again
 from core.jobs.waiting import read_log
 from core.people.accounts import ensure_user, issue_token, operating_system_user
-from core.settings import PROJECT_ROOT, load_settings
+from core.projects.records import Project
+from core.settings import PROJECT_ROOT, Settings, load_settings
+from core.store.audit import Actor
 
 JobArgument = Annotated[int, typer.Argument(help="The job's number.")]
 
@@ -65,7 +68,10 @@ def demo(
     from core.demo.pneumoniamnist import build_pneumoniamnist
     from core.demo.project import ensure_demo
 
-    makers = {"phantoms": ensure_demo, "pneumoniamnist": build_pneumoniamnist}
+    makers: dict[str, Callable[[Settings, Actor], Project]] = {
+        "phantoms": ensure_demo,
+        "pneumoniamnist": build_pneumoniamnist,
+    }
     if dataset not in makers:
         raise InvalidInput(f"A demo data set is one of {', '.join(makers)}. Received: {dataset}")
     with entered(home) as door:

@@ -1,0 +1,34 @@
+"""`python -m bench quick | full | table | ROW...`: measure, or print what was measured."""
+
+import sys
+
+from bench import quality_cxr, quality_pneumoniamnist, readers, screens, training_speed
+from bench.harness import Row, read_result, run_rows, table_of
+
+ROWS: list[Row] = [
+    *training_speed.ROWS,
+    *screens.ROWS,
+    *readers.ROWS,
+    *quality_pneumoniamnist.ROWS,
+    *quality_cxr.ROWS,
+]
+
+
+def main(words: list[str]) -> int:
+    if words == ["table"]:
+        print(table_of([result for row in ROWS if (result := read_result(row.name))]))
+        return 0
+    if words in (["quick"], ["full"]):
+        chosen = [row for row in ROWS if row.pace == "quick" or words == ["full"]]
+    else:
+        by_name = {row.name: row for row in ROWS}
+        unknown = [word for word in words if word not in by_name]
+        if unknown or not words:
+            print(f"Say quick, full, table or rows of: {', '.join(by_name)}. Received: {words}")
+            return 2
+        chosen = [by_name[word] for word in words]
+    return 0 if run_rows(chosen, again=words not in (["quick"], ["full"])) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,24 @@
+"""The command line as a bench uses it: a child process, one JSON document back."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.settings import PROJECT_ROOT
+
+
+def run_command(home: Path, *words: str) -> dict[str, Any]:
+    """Run `readroom WORDS --home HOME --json` and give its document; a refusal ends the bench with its sentence."""
+    done = subprocess.run(
+        [sys.executable, "-m", "core.cli.app", *words, "--home", str(home), "--json"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"readroom {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document

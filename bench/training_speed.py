@@ -1,0 +1,202 @@
+"""Training speed against a bare compiled loop and against `model.fit`, and memory against the size of the data.
+
+The three train the same network on the same arrays with the same batch and dtype, without
+augmentation. They take turns, epoch by epoch, so that a slow minute of the machine is a slow
+minute for all; our epochs run with the callbacks of a real run.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.harness import Figure, Figures, Row
+from core.projects.schema import make_classification
+from core.settings import PROJECT_ROOT
+from core.training.recipe import Recipe, change_recipe, named_recipe
+
+REPEATS = 5
+SIZES = {28: 3072, 128: 384}  # input side in pixels: images in an epoch
+PLAIN = {"rotation": 0, "zoom": 0, "shift": 0, "contrast": 0, "noise": 0, "epochs": REPEATS + 1, "dropout": 0}
+
+
+def measure_speed() -> Figures:
+    """Median ratios of images a second, ours over theirs, one child process for each size and network."""
+    figures: Figures = []
+    for network in ("resnet", "cnn"):
+        for size in SIZES:
+            words = [sys.executable, "-m", "bench.training_speed", network, str(size)]
+            done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise SystemExit(done.stderr)
+            figures += _ratios(network, size, json.loads(done.stdout.splitlines()[-1]))
+    return figures
+
+
+def _ratios(network: str, size: int, rates: dict[str, Any]) -> Figures:
+    figures = [Figure(f"{network} {size} px, ours", statistics.median(rates["ours"]), "images/s")]
+    for rival, least, words in (("bare", 0.95, "a bare tf.function loop"), ("fit", 1.0, "model.fit on arrays")):
+        ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates[rival], strict=True)]
+        middle = statistics.median(ratios)
+        figures.append(
+            Figure(
+                f"{network} {size} px, ratio to {words}",
+                middle,
+                "",
+                f"at least {least}",
+                middle >= least,
+                f"{min(ratios):.3f} to {max(ratios):.3f}; steps per call: ours {rates['steps_per_call']}, "
+                f"model.fit {rates['steps_per_call']}, bare 1",
+            )
+        )
+    return figures
+
+
+def _measure_one(network: str, size: int) -> dict[str, Any]:
+    """Images a second of each of the three, epoch by epoch; runs in a process of its own."""
+    from core.training.batches import Examples, plan_epoch
+    from core.training.fit import Fit, fit_network
+    from core.training.networks.build import build_network
+    from core.training.steps import Learner
+
+    changes = {**PLAIN, "input_size": size, "batch": 32}
+    recipe = change_recipe(named_recipe(network), changes)
+    schema = make_classification(["normal", "pneumonia"])
+    rng = np.random.default_rng(0)
+    count = SIZES[size]
+    images = rng.integers(0, 256, (count, size, size, 1), dtype=np.uint8)
+    targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, count)]
+    plan = plan_epoch(count, recipe)
+    weights = np.ones((2, 2), np.float32)
+
+    def learner() -> Learner:
+        return Learner(build_network(recipe, schema), recipe, schema, plan, weights)
+
+    with tempfile.NamedTemporaryFile(suffix=".npy") as stored:
+        np.save(stored, images)
+        stored.flush()
+        mapped = Examples(np.load(stored.name, mmap_mode="r"), np.arange(count), targets)
+        few = Examples(images, np.arange(64), targets[:64])
+        rivals = {"bare": _bare(learner(), images, targets), "fit": _fit(learner(), recipe, plan, images, targets)}
+        rates: dict[str, Any] = {"ours": [], "bare": [], "fit": [], "steps_per_call": plan.steps_per_call}
+
+        class TakeTurns:
+            """After each of our epochs the others train one; the first of each is a warm-up."""
+
+            def after_steps(self, fit: Fit) -> None:
+                pass
+
+            def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+                rates["ours"].append(facts["images_per_second"])
+                for name, epoch in rivals.items():
+                    began = time.monotonic()
+                    seen = epoch()
+                    rates[name].append(seen / (time.monotonic() - began))
+
+        fit_network(Fit(learner(), plan, recipe.epochs), mapped, few, [TakeTurns()])
+    return {name: rate[1:] if isinstance(rate, list) else rate for name, rate in rates.items()}
+
+
+def _bare(learner: Any, images: np.ndarray, targets: np.ndarray) -> Callable[[], int]:
+    """One epoch of the plainest compiled loop: a step on slices of arrays in memory."""
+    import keras
+    import tensorflow as tf
+
+    network, optimizer = learner.network, learner.optimizer
+    loss_of = keras.losses.CategoricalCrossentropy()
+
+    @tf.function(jit_compile=False)
+    def step(batch: Any, wanted: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(wanted, network(batch, training=True)) + sum(network.losses)
+        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+        return loss
+
+    batch = learner.plan.batch
+
+    def epoch() -> int:
+        for at in range(0, learner.plan.images, batch):
+            loss = step(tf.constant(images[at : at + batch]), tf.constant(targets[at : at + batch]))
+        float(loss)  # wait for the device
+        return int(learner.plan.images)
+
+    return epoch
+
+
+def _fit(learner: Any, recipe: Recipe, plan: Any, images: np.ndarray, targets: np.ndarray) -> Callable[[], int]:
+    """One epoch of `model.fit` on arrays, with as many steps per call as ours."""
+    learner.network.compile(
+        optimizer=learner.optimizer,
+        loss="categorical_crossentropy",
+        steps_per_execution=plan.steps_per_call,
+        jit_compile=False,
+    )
+
+    def epoch() -> int:
+        learner.network.fit(images[: plan.images], targets[: plan.images], batch_size=recipe.batch, epochs=1, verbose=0)
+        return int(plan.images)
+
+    return epoch
+
+
+def measure_memory() -> Figures:
+    """Peak anonymous memory of a training process on 1,000 and on 16,000 images of 128 px (16 and 262 MB)."""
+    peaks = {}
+    for count in (1_000, 16_000):
+        words = [sys.executable, "-m", "bench.training_speed", "memory", str(count)]
+        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr)
+        peaks[count] = float(done.stdout.splitlines()[-1])
+    growth = peaks[16_000] - peaks[1_000]
+    return [
+        Figure("memory with 1,000 images", peaks[1_000], "MB"),
+        Figure("memory with 16,000 images", peaks[16_000], "MB"),
+        Figure("growth for 246 MB more data", growth, "MB", "under 50 MB", growth < 50),
+    ]
+
+
+def _memory_of(count: int) -> float:
+    from core.training.batches import Examples, plan_epoch, stream_chunks
+    from core.training.networks.build import build_network
+    from core.training.steps import Learner
+
+    recipe = change_recipe(named_recipe("resnet"), {**PLAIN, "epochs": 1, "filters": "4,8,8"})
+    schema = make_classification(["normal", "pneumonia"])
+    plan = plan_epoch(count, recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, 128, 128, 1))
+        mapped.flush()
+        del mapped
+        targets = np.eye(2, dtype=np.float32)[np.arange(count) % 2]
+        examples = Examples(np.load(path, mmap_mode="r"), np.arange(count), targets)
+        learner = Learner(build_network(recipe, schema), recipe, schema, plan, np.ones((2, 2), np.float32))
+        peak = 0.0
+        for at, chunk in enumerate(stream_chunks(examples, recipe, plan, first_epoch=0)):
+            learner.train(*chunk)
+            if at % 10 == 0:
+                peak = max(peak, _anonymous_megabytes())
+    return peak
+
+
+def _anonymous_megabytes() -> float:
+    """Memory of this process that no file stands behind; pages of the memory map are not counted."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+
+
+ROWS = [Row("training_speed", "quick", measure_speed), Row("training_memory", "quick", measure_memory)]
+
+if __name__ == "__main__":
+    if sys.argv[1] == "memory":
+        print(_memory_of(int(sys.argv[2])))
+    else:
+        print(json.dumps(_measure_one(sys.argv[1], int(sys.argv[2]))))
