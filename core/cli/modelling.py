@@ -16,7 +16,7 @@ from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
 from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_from_json
-from core.training.records import get_model, get_run, list_models
+from core.training.records import get_model, get_run, list_models, set_run_job
 from core.training.request import request_training
 
 
@@ -88,6 +88,7 @@ def train(
             door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor
         )
         job = add_job(door.connection, "train", arguments, project=found.id, actor=door.actor)
+        set_run_job(door.connection, run.id, job.id)
         if not wait:
             document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
             answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)

@@ -1,10 +1,10 @@
 """Commands about the running service: start it, look at its jobs, ask what works."""
 
-import subprocess
+import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -32,22 +32,18 @@ def up(
     options = ["--host", host, "--port", str(port), "--home", str(load_settings(home).home)]
     if no_browser:
         options.append("--no-browser")
-    raise typer.Exit(_run_module("dashboard.up", options))
+    _become("dashboard.up", options)
 
 
 def worker(home: HomeOption = None) -> None:
     """Run the worker alone."""
-    raise typer.Exit(_run_module("core.jobs.worker", ["--home", str(load_settings(home).home)]))
+    _become("core.jobs.worker", ["--home", str(load_settings(home).home)])
 
 
-def _run_module(module: str, options: list[str]) -> int:
-    """Run a service as a process of its own, so that this door never imports the screens."""
-    process = subprocess.Popen([sys.executable, "-m", module, *options], cwd=PROJECT_ROOT)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # Ctrl-C reaches the service as well; it ends in good order and we wait for that
+def _become(module: str, options: list[str]) -> NoReturn:
+    """Turn this process into the service: this door never imports the screens, and every signal reaches them."""
+    os.chdir(PROJECT_ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", module, *options])
 
 
 def link(host: str = "127.0.0.1", port: int = 8501, home: HomeOption = None, as_json: JsonOption = False) -> None:

@@ -1,0 +1,47 @@
+"""What to say of a process that ended without settling its job."""
+
+import signal
+from dataclasses import dataclass
+
+from core.jobs.kinds import DEFAULT_REMEDY, KINDS
+from core.jobs.records import Job
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A sentence, what to do, and whether the attempt `counts` against those allowed."""
+
+    sentence: str
+    remedy: str
+    counts: bool = True
+
+
+def explain_ending(job: Job, code: int | None, *, silent_seconds: float | None, rebooted: bool) -> Ending:
+    """Why an attempt broke off.
+
+    Args:
+        job: the job as it stood.
+        code: the exit code, negative for a signal; None where the process was not our own child.
+        silent_seconds: how long it had given no sign of life when the worker killed it, or None.
+        rebooted: whether the machine started after the process did.
+    """
+    remedy = KINDS[job.kind].remedy if job.kind in KINDS else DEFAULT_REMEDY
+    if silent_seconds is not None:
+        return Ending(f"The job hung: it gave no sign of life for {silent_seconds:.0f} seconds and was ended.", remedy)
+    if rebooted:
+        return Ending("The machine was restarted while the job ran.", "Resume the job.", counts=False)
+    if job.pid is None and code is None:
+        return Ending("The worker ended before the job had begun.", "Resume the job.", counts=False)
+    if code is None:
+        return Ending("The job's process vanished while no worker watched, often out of memory.", remedy)
+    if code == -signal.SIGTERM:
+        return Ending("The system asked the job's process to end (signal 15).", "Resume the job.", counts=False)
+    if code == -signal.SIGKILL:
+        return Ending("The job was killed by the system (signal 9), often out of memory.", remedy)
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        return Ending(f"The job crashed inside a native library (signal {-code}, {name}).", remedy)
+    began = "ended without an answer" if job.pid else "could not start"
+    return Ending(
+        f"The job's process {began} (exit code {code}).", "Read the end of its log, mend what it names, then resume."
+    )

@@ -1,0 +1,1 @@
+"""Where child processes run: one file per place."""

@@ -1,0 +1,185 @@
+"""The bodies: an import by itself, and the whole chain from a training to an explanation in real children."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.datasets.freeze import freeze_snapshot
+from core.errors import InvalidInput
+from core.images.records import count_cases, list_cases, list_import_files
+from core.jobs.child import run_job
+from core.jobs.context import JobContext, job_folder
+from core.jobs.handlers import HANDLERS, import_images
+from core.jobs.kinds import KINDS
+from core.jobs.records import Job, add_job, claim_job, get_job
+from core.jobs.waiting import read_log, wait_for_job
+from core.labels.records import current_labels
+from core.progress import Silent
+from core.projects.records import Project
+from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training.recipe import change_recipe, named_recipe
+from core.training.records import get_model, get_run
+from core.training.request import request_training
+
+CLASSES = ("normal", "pneumonia")
+
+
+def draw(folder: Path, patients: int) -> None:
+    """Dark and bright noise, two images for each patient, with a label table."""
+    random = np.random.default_rng(3)
+    folder.mkdir(parents=True)
+    lines = ["file;diagnosis;patient"]
+    for at in range(2 * patients):
+        bright = at // 2 % 2
+        pixels = random.integers(60 + 100 * bright, 90 + 100 * bright, (40, 40), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{at}.png")
+        lines.append(f"{at}.png;{CLASSES[bright]};p{at // 2}")
+    (folder / "labels.csv").write_text("\n".join(lines))
+
+
+@pytest.fixture
+def upload(settings: Settings) -> Path:
+    """A folder as the browser leaves it."""
+    folder = settings.home / "uploads" / "token" / "files"
+    draw(folder, patients=2)
+    return folder
+
+
+@pytest.fixture
+def import_arguments(project: Project, upload: Path) -> dict[str, Any]:
+    return {
+        "project": project.id,
+        "paths": [str(upload)],
+        "labels": str(upload / "labels.csv"),
+        "columns": {"path": "file", "label": "diagnosis"},
+        "patient_from": None,
+        "remove_after": str(upload.parent),
+    }
+
+
+@pytest.fixture
+def context_of(
+    connection: sqlite3.Connection, files: Files, settings: Settings, actor: Actor
+) -> Callable[[str, dict[str, Any]], JobContext]:
+    def make(kind: str, arguments: dict[str, Any]) -> JobContext:
+        job = add_job(connection, kind, arguments, actor=actor)
+        return JobContext(
+            connection, files, settings, job, job_folder(settings, job.id), "cpu", Actor("anna", "job"), Silent()
+        )
+
+    return make
+
+
+MakeContext = Callable[[str, dict[str, Any]], JobContext]
+
+
+def test_every_kind_has_a_body() -> None:
+    assert set(HANDLERS) == set(KINDS)
+
+
+def test_the_web_process_can_import_the_bodies_without_tensorflow() -> None:
+    script = "import sys, core.jobs.handlers; sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=False).returncode == 0
+
+
+def test_an_import_brings_cases_with_their_labels_and_takes_the_upload_away(
+    connection: sqlite3.Connection, project: Project, upload: Path, import_arguments: dict[str, Any],
+    context_of: MakeContext,
+) -> None:  # fmt: skip
+    context = context_of("import", import_arguments)
+    result = import_images(context)
+    assert result == {"imported": 4, "skipped": 1, "failed": 0, "cases": 4, "warnings": ()}
+    cases = {case.source: case for case in list_cases(connection, project.id)}
+    assert cases["3.png"].patient == "p1"
+    assert [label.value for label in current_labels(connection, cases["3.png"].id)] == [{"classes": ["pneumonia"]}]
+    assert cases["3.png"].imported_by == "anna"
+    assert len(list_import_files(connection, context.job.id)) == 5
+    assert not upload.parent.exists()
+
+
+def test_killed_after_the_upload_was_taken_away_an_import_still_tells_what_it_did(
+    import_arguments: dict[str, Any], context_of: MakeContext
+) -> None:
+    context = context_of("import", import_arguments)
+    first = import_images(context)
+    again = import_images(context)
+    assert {**again, "warnings": ()} == first
+
+
+def test_an_upload_that_is_gone_before_anything_came_in_is_refused(
+    upload: Path, import_arguments: dict[str, Any], context_of: MakeContext
+) -> None:
+    shutil.rmtree(upload.parent)
+    with pytest.raises(InvalidInput, match="send the files again"):
+        import_images(context_of("import", import_arguments))
+
+
+def test_only_an_upload_is_ever_removed(
+    connection: sqlite3.Connection, project: Project, tmp_path: Path, context_of: MakeContext
+) -> None:
+    mine = tmp_path / "mine"
+    draw(mine, patients=1)
+    for folder in (mine, tmp_path / "home" / "uploads", tmp_path / "home" / "uploads" / ".." / "x"):
+        with pytest.raises(InvalidInput, match="is removed after an import"):
+            import_images(
+                context_of("import", {"project": project.id, "paths": [str(mine)], "remove_after": str(folder)})
+            )
+    assert (mine / "0.png").exists()
+    assert count_cases(connection, project.id) == 0
+
+
+def test_from_files_to_an_explanation(
+    connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor, tmp_path: Path
+) -> None:
+    """Import, train, evaluate, predict and explain, each as the job it is."""
+
+    def done(kind: str, arguments: dict[str, Any]) -> Job:
+        job = wait_for_job(settings, add_job(connection, kind, arguments, project=project.id, actor=actor).id)
+        log = read_log(settings, job.id)
+        assert job.state == "done", f"{job.error}\n{job.traceback}\n{log[-3000:]}"
+        return job
+
+    draw(tmp_path / "images", patients=20)
+    table = str(tmp_path / "images" / "labels.csv")
+    columns = {"path": "file", "label": "diagnosis"}
+    done("import", {"project": project.id, "paths": [str(tmp_path / "images")], "labels": table, "columns": columns})
+    snapshot = freeze_snapshot(
+        connection, files, project, "s", ratios=(0.5, 0.25, 0.25), allow_leaks="noise looks alike", actor=actor,
+        progress=Silent(),
+    )  # fmt: skip
+    recipe = change_recipe(named_recipe("resnet"), {"input_size": 32, "epochs": 2, "batch": 8})
+    run, arguments = request_training(connection, project, snapshot, recipe, name="m", actor=actor)
+    trained = done("train", arguments)
+    assert get_run(connection, run.id).job == trained.id
+    assert get_run(connection, run.id).device == "cpu"
+    model = get_model(connection, project.id, "m")
+    assert model.facts["explanations"], "its explanations were checked by the training job"
+    measured = done("evaluate", {"model": model.id, "snapshot": snapshot.id, "split": "test"})
+    assert (measured.result or {})["metrics"]["auc"]["value"] is not None
+    predicted = done("predict", {"model": model.id, "paths": [str(tmp_path / "images" / "0.png")]})
+    assert len((predicted.result or {})["cases"]) == 1
+    case = next(iter(list_cases(connection, project.id)))
+    asked = {"model": model.id, "case": case.id, "class": None, "method": "grad_cam", "overlay": True}
+    explained = done("explain", asked)
+    assert Path((explained.result or {})["overlay"]).exists()
+    assert files.has("explanations", (explained.result or {})["explanation"])
+
+
+def test_a_kind_without_a_body_fails_as_a_defect(
+    connection: sqlite3.Connection, settings: Settings, actor: Actor
+) -> None:
+    job = add_job(connection, "dance", {}, lane="work", actor=actor)
+    claimed = claim_job(connection, "work", "cpu")
+    assert claimed
+    run_job(settings, claimed, "core.jobs.handlers:HANDLERS")
+    assert "KeyError: 'dance'" in (get_job(connection, job.id).error or "")
