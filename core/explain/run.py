@@ -1,0 +1,159 @@
+"""The body of an explanation job, and what the warm process keeps between two of them."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.datasets.loading import prepare_images
+from core.datasets.records import get_snapshot
+from core.errors import InvalidInput
+from core.explain.checks import check_randomised, choose_layer
+from core.explain.grad_cam import METHOD, GradCam
+from core.explain.overlay import crop_borders, draw_overlay
+from core.images.records import Case, get_case
+from core.images.render import InputSpec, model_input, to_uint8
+from core.progress import Progress, stop_if_asked
+from core.store.files import Files, array_bytes, write_whole
+from core.training.records import Model, get_model, get_run, set_model_fact
+from core.training.request import training_cases
+from core.training.stored import load_network, model_spec
+
+FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
+CASES_CHECKED = 24
+MODELS_KEPT = 3  # in the warm process; each takes some 100 MB
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A model with its network loaded and its maps compiled."""
+
+    model: Model
+    spec: InputSpec
+    cam: GradCam
+
+    def explain(self, case: Case, pixels: np.ndarray, class_name: str | None) -> tuple[np.ndarray, np.ndarray, str]:
+        """The map of a class on one case, the probabilities, and the class: without one, the predicted class.
+
+        Returns:
+            map `(rows, columns)` float32 0 to 1 covering the whole image, at the layer's resolution (at the input's
+            where borders were cut off); probabilities `(classes,)`; the class explained.
+        """
+        classes = self.model.facts["classes"]
+        if class_name is not None and class_name not in classes:
+            raise InvalidInput(f"The classes of this model are {', '.join(classes)}. Received: {class_name}")
+        image = model_input(pixels, case.photometric, case.windows, self.spec)[None]
+        if class_name is None:
+            class_name = classes[int(np.asarray(self.cam.network(image, training=False))[0].argmax())]
+        maps, probabilities = self.cam.explain(image, np.array([classes.index(class_name)], np.int32))
+        return crop_borders(maps[0], case.rows, case.columns, self.spec), probabilities[0], class_name
+
+
+def explain_case(
+    connection: sqlite3.Connection,
+    files: Files,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+    kept: dict[str, Any],
+) -> dict[str, Any]:
+    """Answer `{"model": id, "case": id, "class": name or None, "method": "grad_cam", "overlay": bool}`.
+
+    Args:
+        kept: lives as long as the process; loaded models stay in it.
+
+    Returns:
+        `explanation` (key of the map on the shelf), `class`, `probabilities`, `method`, `layer`, `check` (the
+        model-randomisation check) and `layer_choice`, and with `overlay` the path of a PNG in `folder`.
+
+    Raises:
+        InvalidInput: an unknown method or class, or a case of another project.
+    """
+    if arguments.get("method", METHOD) != METHOD:
+        raise InvalidInput(f"The method is {METHOD}. Received: {arguments['method']}")
+    explainer = warm_explainer(connection, files, arguments["model"], progress, kept)
+    model, case = explainer.model, get_case(connection, arguments["case"])
+    if case.project != model.project:
+        raise InvalidInput(f"Choose a case of the model's own project. Received: case {case.id} for {model.name}")
+    stop_if_asked(progress)
+    pixels = files.read_array("pixels", case.pixel_hash)
+    values, probabilities, class_name = explainer.explain(case, pixels, arguments.get("class"))
+    key = explanation_key(model, case, METHOD, class_name, explainer.cam.layer)
+    files.put_under("explanations", key, array_bytes(values))
+    facts = model.facts[FACT][METHOD]
+    result: dict[str, Any] = {
+        "explanation": key,
+        "model": model.id,
+        "case": case.id,
+        "class": class_name,
+        "probabilities": dict(zip(model.facts["classes"], map(float, probabilities), strict=True)),
+        "method": METHOD,
+        "layer": explainer.cam.layer,
+        "check": facts["check"],
+        "layer_choice": facts["layer_choice"],
+    }
+    if arguments.get("overlay"):
+        path = folder / "overlay.png"
+        write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
+        result["overlay"] = str(path)
+    progress.report(1.0, f"Explained “{class_name}”")
+    return result
+
+
+def explanation_key(model: Model, case: Case, method: str, class_name: str, layer: str) -> str:
+    """The name of a map on the shelf: the same model file, pixels, window, method, layer and class give the same."""
+    window = [case.windows[0].centre, case.windows[0].width] if case.windows else None
+    parts = [model.keras_hash, case.pixel_hash, case.photometric, window, method, layer, class_name]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def warm_explainer(
+    connection: sqlite3.Connection, files: Files, model_id: int, progress: Progress, kept: dict[str, Any]
+) -> Explainer:
+    """The explainer of a model, loaded and traced, from `kept` where it is there already."""
+    explainers: dict[int, Explainer] = kept.setdefault("explainers", {})
+    if model_id in explainers:
+        explainers[model_id] = explainers.pop(model_id)  # the one asked for last leaves last
+        return explainers[model_id]
+    progress.report(0.1, "Loading the model")
+    model = check_explanations(connection, files, model_id, progress)
+    cam = GradCam(load_network(files, model), model.facts[FACT][METHOD]["layer_choice"]["layer"])
+    cam.warm()
+    while len(explainers) >= MODELS_KEPT:
+        explainers.pop(next(iter(explainers)))
+    explainers[model_id] = Explainer(model, model_spec(model), cam)
+    return explainers[model_id]
+
+
+def check_explanations(connection: sqlite3.Connection, files: Files, model_id: int, progress: Progress) -> Model:
+    """Choose the model's layer and run the randomisation check, once; both are kept among the model's facts.
+
+    It takes some ten seconds, so a training job does it at its end and nobody waits for it at the first overlay.
+    """
+    model = get_model(connection, None, model_id)
+    if METHOD in model.facts.get(FACT, {}):
+        return model
+    progress.report(0.2, "Choosing the layer that explains best")
+    network = load_network(files, model)
+    images = _validation_images(connection, files, model, progress)
+    cam, choice = choose_layer(network, model.facts["feature_layers"], images)
+    stop_if_asked(progress)
+    progress.report(0.6, "Checking explanations against shuffled weights")
+    check = check_randomised(cam, images)
+    facts = {**model.facts.get(FACT, {}), METHOD: {"layer_choice": choice.to_json(), "check": check.to_json()}}
+    set_model_fact(connection, model_id, FACT, facts)
+    return get_model(connection, None, model_id)
+
+
+def _validation_images(connection: sqlite3.Connection, files: Files, model: Model, progress: Progress) -> np.ndarray:
+    """Some of the validation images of the model's own run, evenly spread."""
+    run = get_run(connection, model.run)
+    _, cases = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+    step = -(-len(cases) // CASES_CHECKED)
+    prepared = prepare_images(connection, files, cases[::step], model_spec(model), progress)
+    return prepared.read(range(len(prepared.case_ids)))

@@ -1,0 +1,1 @@
+"""Recipe and snapshot in, model out. Keras is imported only inside a job."""

@@ -1,0 +1,81 @@
+"""Changes to training images, drawn anew at each step from a seed that names the step.
+
+Flip, rotation, zoom and shift are one resampling, which costs a quarter of four. All is
+stateless: the same (seed, epoch, step) gives the same images, so a resumed run goes on exactly.
+"""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from core.training.recipe import Recipe
+
+
+def is_augmented(recipe: Recipe) -> bool:
+    """Whether the recipe changes images at all."""
+    return _moves(recipe) or recipe.contrast > 0 or recipe.noise > 0
+
+
+def _moves(recipe: Recipe) -> bool:
+    return recipe.flip != "none" or recipe.rotation > 0 or recipe.zoom > 0 or recipe.shift > 0
+
+
+def augment(images: Any, seed: Any, recipe: Recipe) -> Any:
+    """Augmented copies of a batch.
+
+    Args:
+        images: uint8 `(batch, rows, columns, channels)`.
+        seed: int32 `(2,)`, another one for each step.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    values = tf.cast(images, tf.float32)
+    if _moves(recipe):
+        values = _resample(values, _transforms(tf.shape(images)[0], images.shape[1], images.shape[2], seed, recipe))
+    if recipe.contrast > 0:
+        mean = tf.reduce_mean(values, axis=(1, 2, 3), keepdims=True)
+        factor = _uniform((tf.shape(images)[0], 1, 1, 1), seed, 5, 1 - recipe.contrast, 1 + recipe.contrast)
+        values = (values - mean) * factor + mean
+    if recipe.noise > 0:
+        noise = tf.random.stateless_normal(tf.shape(values), _stream(seed, 6), stddev=recipe.noise * 255)
+        values += noise
+    return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 255.0)), tf.uint8)
+
+
+def _stream(seed: Any, number: int) -> Any:
+    """An independent seed for each kind of change, so that switching one off leaves the others as they were."""
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _uniform(shape: Any, seed: Any, stream: int, low: float, high: float) -> Any:
+    return tf.random.stateless_uniform(shape, _stream(seed, stream), low, high)
+
+
+def _transforms(n: Any, rows: int, columns: int, seed: Any, recipe: Recipe) -> Any:
+    """One projective transform `(n, 8)` an image, from output to input pixels, about the image's centre."""
+    angle = _uniform((n,), seed, 0, -1.0, 1.0) * (recipe.rotation * math.pi / 180)
+    scale = 1.0 / (1.0 + _uniform((n,), seed, 1, -1.0, 1.0) * recipe.zoom)
+    move = _uniform((n, 2), seed, 2, -1.0, 1.0) * recipe.shift
+    ones = tf.ones((n,))
+    mirror = ones if recipe.flip in ("none", "up-down") else tf.sign(_uniform((n,), seed, 3, -1.0, 1.0) + 1e-9)
+    invert = ones if recipe.flip in ("none", "left-right") else tf.sign(_uniform((n,), seed, 4, -1.0, 1.0) + 1e-9)
+    a, b = tf.cos(angle) * scale * mirror, -tf.sin(angle) * scale * mirror
+    c, d = tf.sin(angle) * scale * invert, tf.cos(angle) * scale * invert
+    middle_x, middle_y = (columns - 1) / 2, (rows - 1) / 2
+    x0 = middle_x - a * middle_x - b * middle_y + move[:, 0] * columns
+    y0 = middle_y - c * middle_x - d * middle_y + move[:, 1] * rows
+    return tf.stack([a, b, x0, c, d, y0, tf.zeros((n,)), tf.zeros((n,))], axis=1)
+
+
+def _resample(values: Any, transforms: Any) -> Any:
+    # Beyond its edge the image is mirrored: black corners would tell the network how far it was turned.
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=values,
+        transforms=transforms,
+        output_shape=tf.shape(values)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )

@@ -1,0 +1,102 @@
+"""Batches from a memory map to the network: uint8 all the way, read ahead while a step runs.
+
+The order of an epoch comes from (seed, epoch) and the seed of a step from (seed, step), so a run
+that resumes at an epoch sees exactly what an unbroken one would have seen.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from core.training.recipe import Recipe
+
+PIXELS_PER_CALL = 300_000  # small images go several steps a call: the way into TensorFlow costs half a millisecond
+MOST_STEPS_PER_CALL = 16
+CHUNKS_AHEAD = 2
+
+
+class Images(Protocol):
+    """Prepared images on disk (`core.datasets.loading`), or anything else that gives batches by row."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 `(len(rows), size, size, channels)`."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images with their targets; the images are never in memory together.
+
+    rows: which of the images belong here, `(n,)`.
+    targets: float32 `(n, classes)`.
+    """
+
+    images: Images
+    rows: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an epoch is cut: steps of `batch` images, several steps to one call of the compiled function."""
+
+    batch: int
+    steps: int
+    steps_per_call: int
+
+    @property
+    def calls(self) -> int:
+        return -(-self.steps // self.steps_per_call)
+
+    @property
+    def images(self) -> int:
+        return self.steps * self.batch
+
+
+def plan_epoch(examples: int, recipe: Recipe) -> Plan:
+    """The last images that fill no batch wait for the next epoch, which has another order."""
+    batch = min(recipe.batch, examples)
+    pixels = batch * recipe.input_size**2 * recipe.channels
+    return Plan(batch, examples // batch, max(1, min(MOST_STEPS_PER_CALL, PIXELS_PER_CALL // pixels)))
+
+
+def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of one epoch, a permutation of `range(examples)`."""
+    return np.random.default_rng((seed, epoch)).permutation(examples)
+
+
+def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch: int) -> tf.data.Dataset:
+    """Chunks from `first_epoch` to the recipe's last: images `(steps, batch, ...)`, targets, seeds `(steps, 2)`.
+
+    One stream for the whole run: a new one for each epoch would cost a start-up each time.
+    """
+
+    def read(call: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _read_chunk(examples, recipe, plan, int(call))
+
+    def load(call: Any) -> tuple[Any, Any, Any]:
+        images, targets, seeds = tf.numpy_function(read, [call], (tf.uint8, tf.float32, tf.int32))
+        images.set_shape((None, plan.batch, *shape))
+        targets.set_shape((None, plan.batch, examples.targets.shape[1]))
+        seeds.set_shape((None, 2))
+        return images, targets, seeds
+
+    shape = (recipe.input_size, recipe.input_size, recipe.channels)
+    calls = tf.data.Dataset.range(first_epoch * plan.calls, recipe.epochs * plan.calls)
+    return calls.map(load, num_parallel_calls=1).prefetch(CHUNKS_AHEAD)
+
+
+def _read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    epoch, within = divmod(call, plan.calls)
+    first = within * plan.steps_per_call
+    steps = np.arange(first, min(first + plan.steps_per_call, plan.steps))
+    order = epoch_order(len(examples), recipe.seed, epoch)
+    picked = order[first * plan.batch : (steps[-1] + 1) * plan.batch].reshape(len(steps), plan.batch)
+    picked = np.sort(picked, axis=1)  # the disk is read forwards
+    seeds = np.stack([np.full(len(steps), recipe.seed), epoch * plan.steps + steps], axis=1).astype(np.int32)
+    images = examples.images.read(examples.rows[picked.ravel()])
+    return images.reshape(*picked.shape, *images.shape[1:]), examples.targets[picked], seeds

@@ -1,0 +1,144 @@
+"""What happens beside the steps: one behaviour in each class, named by its effect."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from core.errors import CoreError
+from core.progress import Progress
+from core.training.fit import Fit
+from core.training.records import add_epoch
+
+SECONDS_BETWEEN_REPORTS = 1.0
+STOPPED = "asked to stop"
+
+
+class Quiet:
+    """Does nothing; the others say what they do."""
+
+    def after_steps(self, fit: Fit) -> None:
+        pass
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        pass
+
+
+class RefuseNan(Quiet):
+    """Ends the run when the loss is no longer a number: nothing learnt after that is worth keeping."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._last = clock, clock()
+
+    def after_steps(self, fit: Fit) -> None:
+        now = self._clock()
+        if now - self._last >= SECONDS_BETWEEN_REPORTS:
+            self._last = now
+            self._check(fit, fit.learner.read_sums()[0])
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        self._check(fit, facts["loss"])
+        self._check(fit, facts["validation_loss"])
+
+    def _check(self, fit: Fit, loss: float) -> None:
+        if not math.isfinite(loss):
+            rate = fit.learner.recipe.learning_rate
+            raise CoreError(
+                f"The loss is no longer a number: start again with a lower learning rate, for example {rate / 10:g}. "
+                f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}"
+            )
+
+
+class KeepBestWeights(Quiet):
+    """Keeps the weights of the epoch with the lowest validation loss."""
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        facts["best"] = facts["validation_loss"] < fit.best_value
+        if facts["best"]:
+            fit.best_value, fit.best_epoch = facts["validation_loss"], fit.epoch
+            fit.best_weights = fit.learner.network.get_weights()
+
+
+class StopEarly(Quiet):
+    """Ends the run after `patience` epochs without a new best. Comes after `KeepBestWeights`."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        if fit.epoch - fit.best_epoch >= self._patience:
+            fit.stop_because = f"no lower validation loss for {self._patience} epochs"
+
+
+class StopOnRequest(Quiet):
+    """Ends the run when somebody asks; half an epoch is thrown away unless it is the first."""
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self._progress, self._clock, self._last = progress, clock, -math.inf
+
+    def after_steps(self, fit: Fit) -> None:
+        now = self._clock()
+        if now - self._last >= SECONDS_BETWEEN_REPORTS / 4:
+            self._last = now
+            self._ask(fit)
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        self._ask(fit)
+
+    def _ask(self, fit: Fit) -> None:
+        if self._progress.should_stop():
+            fit.stop_because = STOPPED
+
+
+class RecordEpochs(Quiet):
+    """Writes the facts of each epoch to the run."""
+
+    def __init__(self, connection: sqlite3.Connection, run_id: int) -> None:
+        self._connection, self._run = connection, run_id
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        add_epoch(self._connection, self._run, fit.epoch, facts)
+
+
+class ReportProgress(Quiet):
+    """Says once a second where the run stands: epoch, batch, loss, images/s, time left, memory."""
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self._progress, self._clock, self._last = progress, clock, -math.inf
+        self._process = psutil.Process()
+        self._validation: dict[str, Any] = {}
+        self._epoch_seconds: float | None = None
+
+    def after_steps(self, fit: Fit) -> None:
+        if self._clock() - self._last >= SECONDS_BETWEEN_REPORTS:
+            self._say(fit, fit.epoch, fit.steps_done)
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        self._validation = {key: value for key, value in facts.items() if key.startswith("validation_")}
+        self._epoch_seconds = facts["seconds"]  # with the validation
+        self._say(fit, fit.epoch - 1, fit.plan.steps)
+
+    def _say(self, fit: Fit, epoch: int, batch: int) -> None:
+        self._last = self._clock()
+        loss, right, seen = fit.learner.read_sums()
+        seconds = max(time.monotonic() - fit.epoch_began, 1e-6)
+        done = (epoch + batch / fit.plan.steps) / fit.epochs
+        epoch_seconds = self._epoch_seconds or seconds * fit.plan.steps / max(batch, 1)
+        self._progress.report(
+            done,
+            f"Epoch {epoch + 1} of {fit.epochs}, batch {batch} of {fit.plan.steps}, loss {loss:.4f}",
+            epoch=epoch + 1,
+            epochs=fit.epochs,
+            batch=batch,
+            batches=fit.plan.steps,
+            loss=loss if math.isfinite(loss) else None,
+            accuracy=right,
+            images_per_second=seen / seconds,
+            seconds_left=(1 - done) * fit.epochs * epoch_seconds,
+            memory_bytes=self._process.memory_info().rss,
+            best_epoch=fit.best_epoch,
+            **self._validation,
+        )

@@ -1,0 +1,115 @@
+"""Which device a training gets. One function decides; nothing here imports TensorFlow.
+
+The worker lists the devices, gives each training a free one, and starts the child with
+`device.environment()`. The child calls `prepare_device` before it builds anything.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from core.errors import InvalidInput
+
+NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
+SECONDS_FOR_QUERY = 10
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to train: `cpu`, or `gpu:N` with N as nvidia-smi counts."""
+
+    name: str
+    kind: Literal["cpu", "gpu"]
+    title: str = ""
+    uuid: str = ""
+    memory_bytes: int = 0
+
+    @property
+    def mixed_precision(self) -> bool:
+        """Half precision is several times faster on GPUs and slower on CPUs."""
+        return self.kind == "gpu"
+
+    def environment(self) -> dict[str, str]:
+        """What the child's environment must say, so that it sees this device and no other."""
+        return {"CUDA_VISIBLE_DEVICES": self.uuid if self.kind == "gpu" else ""}
+
+
+CPU = Device("cpu", "cpu", "CPU")
+
+
+def list_devices(query: Callable[[], str] | None = None, environ: Mapping[str, str] = os.environ) -> tuple[Device, ...]:
+    """The training slots of this machine: one per GPU, or one on a machine without any.
+
+    Args:
+        query: gives what nvidia-smi prints for `NVIDIA_QUERY`; "" where there is no GPU.
+        environ: an administrator's CUDA_VISIBLE_DEVICES (indices or UUIDs) narrows the list.
+    """
+    gpus = [_gpu(line) for line in (query or _ask_nvidia)().splitlines() if line.count(",") >= 3]
+    allowed = environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        wanted = [part.strip() for part in allowed.split(",") if part.strip()]
+        gpus = [gpu for gpu in gpus if gpu.name.removeprefix("gpu:") in wanted or gpu.uuid in wanted]
+    return tuple(gpus) or (CPU,)
+
+
+def choose_device(devices: Sequence[Device], busy: Sequence[str]) -> Device | None:
+    """The device for the next training: the free one with the most memory, or None when all are taken.
+
+    Args:
+        busy: names of the devices on which trainings run now.
+    """
+    free = [device for device in devices if device.name not in busy]
+    return max(free, key=lambda device: device.memory_bytes, default=None)
+
+
+def device_named(name: str, devices: Sequence[Device]) -> Device:
+    """The device of a job's row.
+
+    Raises:
+        InvalidInput: the machine no longer has it.
+    """
+    for device in devices:
+        if device.name == name:
+            return device
+    raise InvalidInput(
+        f"This machine has {', '.join(device.name for device in devices)}; resume the job to take one of them. "
+        f"Received: {name}"
+    )
+
+
+def prepare_device(device: Device) -> str:
+    """Inside the child: take memory as needed instead of all at once. Answers the precision policy to build with.
+
+    Raises:
+        InvalidInput: TensorFlow does not see the GPU that this job was given.
+    """
+    import tensorflow as tf
+
+    if device.kind == "cpu":
+        return "float32"
+    seen = tf.config.list_physical_devices("GPU")
+    if not seen:
+        raise InvalidInput(
+            f"TensorFlow sees no GPU; install the GPU build (pip install 'readroom[gpu]') and check the driver with "
+            f"readroom doctor --gpu. Received: {device.name} {device.title}"
+        )
+    for gpu in seen:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return "mixed_float16"
+
+
+def _ask_nvidia() -> str:
+    """What nvidia-smi says; "" without an NVIDIA driver, and where its driver is broken or hangs."""
+    try:
+        done = subprocess.run(NVIDIA_QUERY, capture_output=True, text=True, timeout=SECONDS_FOR_QUERY, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _gpu(line: str) -> Device:
+    index, uuid, title, megabytes = (part.strip() for part in line.split(",")[:4])
+    memory = int(megabytes) << 20 if megabytes.isdecimal() else 0  # "[N/A]" on shared-memory machines
+    return Device(f"gpu:{index}", "gpu", title, uuid, memory)

@@ -1,0 +1,54 @@
+"""A small residual network (He et al. 2016, doi:10.1109/CVPR.2016.90) with a global average before the answer."""
+
+from typing import Any
+
+import keras
+
+from core.projects.schema import Classification
+from core.tasks.classification import build_head
+from core.training.recipe import Recipe
+
+LARGE_IMAGE = 64  # from here on the first convolution halves the image: the finest grain costs most and says least
+
+
+def build(recipe: Recipe, schema: Classification) -> Any:
+    """A first convolution, `stages` stages of `blocks` residual blocks (the last of each is layer `stage_n`)."""
+    penalty = keras.regularizers.L2(recipe.l2) if recipe.l2 else None
+    image = keras.Input((recipe.input_size, recipe.input_size, recipe.channels), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    x = _convolve(x, recipe, recipe.filters[0], stride=2 if recipe.input_size >= LARGE_IMAGE else 1, penalty=penalty)
+    x = keras.layers.Activation(recipe.activation)(x)
+    for stage, filters in enumerate(recipe.filters, start=1):
+        for block in range(recipe.blocks):
+            name = f"stage_{stage}" if block == recipe.blocks - 1 else None
+            x = _block(x, recipe, filters, stride=2 if stage > 1 and block == 0 else 1, penalty=penalty, name=name)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(recipe.dropout, name="dropout")(x)
+    return keras.Model(image, build_head(x, schema, penalty), name="resnet")
+
+
+def _block(x: Any, recipe: Recipe, filters: int, *, stride: int, penalty: Any, name: str | None) -> Any:
+    """Two convolutions beside a short cut, which is a convolution of size 1 where the shape changes."""
+    short = x
+    if stride > 1 or x.shape[-1] != filters:
+        if stride > 1:
+            short = keras.layers.AveragePooling2D(stride, padding="same")(short)
+        short = _convolve(short, recipe, filters, size=1, penalty=penalty)
+    x = _convolve(x, recipe, filters, stride=stride, penalty=penalty)
+    x = keras.layers.Activation(recipe.activation)(x)
+    x = _convolve(x, recipe, filters, penalty=penalty)
+    return keras.layers.Activation(recipe.activation, name=name)(keras.layers.Add()([short, x]))
+
+
+def _convolve(x: Any, recipe: Recipe, filters: int, *, size: int = 0, stride: int = 1, penalty: Any) -> Any:
+    """Convolution and batch normalisation."""
+    x = keras.layers.Conv2D(
+        filters,
+        size or recipe.kernel_size,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=penalty,
+    )(x)
+    return keras.layers.BatchNormalization(momentum=0.9)(x)

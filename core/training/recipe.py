@@ -1,0 +1,173 @@
+"""A recipe is everything that decides a training result besides the snapshot.
+
+It is frozen, it goes to JSON and back, and its hash names it. Nothing here imports Keras:
+the pages and the command line read recipes too.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from core.errors import InvalidInput, NotFound
+from core.training.recipe_fields import FIELDS, Field, field_of
+
+__all__ = [
+    "FIELDS",
+    "RECIPE_NAMES",
+    "Field",
+    "Recipe",
+    "change_recipe",
+    "named_recipe",
+    "recipe_from_json",
+    "recipe_hash",
+    "recipe_to_json",
+]
+
+RECIPE_NAMES = ("resnet", "cnn")
+MOST_DENSE_WEIGHTS = 500_000_000  # 2 GB of weights, 6 GB with the gradients and Adam's state
+LARGEST_SIDE_OF_CNN_MAP = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The defaults are those of `resnet`, the recipe to begin with. `FIELDS` explains each."""
+
+    network: str = "resnet"
+    # the image as the network sees it
+    input_size: int = 128
+    channels: int = 1
+    resize: str = "stretch"
+    # the network
+    stages: int = 3
+    filters: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+    kernel_size: int = 3
+    pooling: str = "max"
+    pool_size: int = 2
+    activation: str = "relu"
+    dense_units: int = 1024
+    dropout: float = 0.3
+    l2: float = 0.0
+    # the training
+    batch: int = 32
+    epochs: int = 25
+    optimiser: str = "adamw"
+    learning_rate: float = 0.002
+    schedule: str = "cosine"
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    class_weights: str = "balanced"
+    early_stopping: int = 0
+    seed: int = 0
+    # augmentation; no left-right flip: the heart of a mirrored chest is on the wrong side
+    flip: str = "none"
+    rotation: float = 7.0
+    zoom: float = 0.1
+    shift: float = 0.05
+    contrast: float = 0.2
+    noise: float = 0.01
+
+    def __post_init__(self) -> None:
+        for field in FIELDS:
+            field.check(getattr(self, field.key))
+        if len(self.filters) != self.stages:
+            raise InvalidInput(
+                f"Give one number of filters for each stage. Received: {self.stages} stages, "
+                f"filters {','.join(map(str, self.filters))}"
+            )
+        _check_fits(self)
+
+
+def _check_fits(recipe: Recipe) -> None:
+    """The image must be large enough for every halving, and the dense layer must fit into memory."""
+    if recipe.network != "cnn":
+        if recipe.input_size < 2**recipe.stages:
+            raise InvalidInput(
+                f"Take fewer stages or a larger input: each stage halves the image. "
+                f"Received: {recipe.stages} stages, {recipe.input_size} pixels"
+            )
+        return
+    side = recipe.input_size
+    for _ in range(recipe.stages):
+        side //= recipe.pool_size
+    if side < 1:
+        raise InvalidInput(
+            f"Take fewer stages, a smaller pool or a larger input: pooling would leave no pixel. "
+            f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels"
+        )
+    weights = side * side * recipe.filters[-1] * recipe.dense_units
+    if weights > MOST_DENSE_WEIGHTS:
+        raise InvalidInput(
+            f"Take more stages, a larger pool, a smaller input or fewer dense units: the dense layer would have "
+            f"{weights // 1_000_000} million weights, and {MOST_DENSE_WEIGHTS // 1_000_000} million is the limit. "
+            f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels, "
+            f"{recipe.dense_units} units"
+        )
+
+
+def named_recipe(name: str) -> Recipe:
+    """`resnet` (a small residual network, the default) or `cnn` (the classic stack).
+
+    Raises:
+        NotFound: there is no recipe of this name.
+    """
+    if name == "resnet":
+        return Recipe()
+    if name == "cnn":
+        return Recipe(network="cnn", dropout=0.5, optimiser="adam", learning_rate=0.0003)
+    raise NotFound("recipe", f"{name}; take one of {', '.join(RECIPE_NAMES)}")
+
+
+def recipe_to_json(recipe: Recipe) -> dict[str, object]:
+    """A recipe as plain JSON values; lists for tuples."""
+    return {**asdict(recipe), "filters": list(recipe.filters)}
+
+
+def recipe_from_json(document: Mapping[str, object]) -> Recipe:
+    """The recipe of a JSON object. Keys left out take the defaults of the recipe named by `network`.
+
+    Raises:
+        InvalidInput: an unknown key, or a value out of its bounds.
+    """
+    if not isinstance(document, Mapping):
+        raise InvalidInput(f"A recipe is a JSON object. Received: {type(document).__name__}")
+    network = document.get("network", "resnet")
+    if network not in RECIPE_NAMES:
+        raise InvalidInput(f"network must be one of {', '.join(RECIPE_NAMES)}. Received: {network!r}")
+    return change_recipe(named_recipe(str(network)), document)
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """SHA-256 of the recipe's canonical JSON: equal recipes have equal hashes."""
+    return hashlib.sha256(json.dumps(recipe_to_json(recipe), sort_keys=True).encode()).hexdigest()
+
+
+def change_recipe(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
+    """A recipe with some values changed; text (from `--set key=value`) is read as the field's kind.
+
+    `stages` and `filters` go together: changing one alone adapts the other, a new stage having
+    twice the filters of the one before it.
+
+    Raises:
+        InvalidInput: an unknown key, or a value out of its bounds.
+    """
+    values = {key: field_of(key).read(value) for key, value in changes.items()}
+    if "stages" in values and "filters" not in values:
+        values["filters"] = _filters_for(recipe.filters, values["stages"])
+    elif "filters" in values and "stages" not in values:
+        values["stages"] = len(values["filters"])
+    return replace(recipe, **values)
+
+
+def _filters_for(filters: tuple[int, ...], stages: int) -> tuple[int, ...]:
+    field_of("stages").check(stages)
+    highest = field_of("filters").high
+    grown = list(filters[:stages])
+    while len(grown) < stages:
+        grown.append(int(min(grown[-1] * 2, math.inf if highest is None else highest)))
+    return tuple(grown)
+
+
+assert {field.name for field in fields(Recipe)} == {field.key for field in FIELDS}, "a recipe field without a sentence"

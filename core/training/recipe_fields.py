@@ -1,0 +1,415 @@
+"""What each value of a recipe means, said once, for the page, the command line and the checks.
+
+Every field has a sentence that explains it and one on over- and underfitting: a model that
+overfits knows its training images by heart, one that underfits has not learnt what is there.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.errors import InvalidInput
+
+Kind = Literal["integer", "number", "choice", "integers"]
+Group = Literal["image", "network", "training", "augmentation"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of a recipe: its bounds or choices, and its two sentences.
+
+    `networks` names the networks that read it; the others ignore it.
+    """
+
+    key: str
+    title: str
+    group: Group
+    kind: Kind
+    explanation: str
+    effect: str
+    choices: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    networks: tuple[str, ...] = ("resnet", "cnn")
+
+    @property
+    def default(self) -> Any:
+        """The value in the default recipe."""
+        from core.training.recipe import Recipe  # the recipe is made of these fields
+
+        return Recipe.__dataclass_fields__[self.key].default
+
+    def read(self, value: object) -> Any:
+        """A value, or its text, as this field keeps it.
+
+        Raises:
+            InvalidInput: it cannot be read as this kind. Bounds are checked by `check`.
+        """
+        try:
+            if self.kind == "integers":
+                parts = value.replace(";", ",").split(",") if isinstance(value, str) else value
+                return tuple(_whole(part) for part in parts)  # type: ignore[attr-defined]
+            if self.kind == "integer":
+                return _whole(value)
+            if self.kind == "number":
+                return _real(value)
+            return next(choice for choice in self.choices if str(choice) == str(value).strip())
+        except (TypeError, ValueError, StopIteration) as error:
+            raise InvalidInput(f"{self.key} must be {self.allowed()}. Received: {value!r}") from error
+
+    def check(self, value: Any) -> None:
+        """Raise `InvalidInput` unless the value is of this kind and within its bounds."""
+        if self.read(value) != value or not all(self._within(part) for part in _parts(value)):
+            raise InvalidInput(f"{self.key} must be {self.allowed()}. Received: {value!r}")
+
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(map(str, self.choices))
+        noun = {"integer": "a whole number", "number": "a number", "integers": "whole numbers, separated by commas,"}
+        return f"{noun[self.kind]} from {self.low:g} to {self.high:g}"
+
+    def _within(self, value: Any) -> bool:
+        if self.kind == "choice":
+            return value in self.choices
+        assert self.low is not None  # every field that is not a choice has bounds
+        assert self.high is not None
+        return math.isfinite(value) and self.low <= value <= self.high
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _whole(value: Any) -> int:
+    number = _real(value)
+    if number != int(number):
+        raise ValueError("not a whole number")
+    return int(number)
+
+
+def _real(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def field_of(key: str) -> Field:
+    """The field of a key.
+
+    Raises:
+        InvalidInput: a recipe has no such key.
+    """
+    for field in FIELDS:
+        if field.key == key:
+            return field
+    raise InvalidInput(f"A recipe has {', '.join(field.key for field in FIELDS)}. Received: {key}")
+
+
+FIELDS: tuple[Field, ...] = (
+    # ---- the image as the network sees it
+    Field(
+        "network",
+        "Network",
+        "network",
+        "choice",
+        "resnet is a small residual network; cnn is the classic stack of convolution and pooling with a dense layer.",
+        "The dense layer of cnn has many weights and overfits sooner; resnet averages its map and overfits later.",
+        choices=("resnet", "cnn"),
+    ),
+    Field(
+        "input_size",
+        "Input size",
+        "image",
+        "integer",
+        "Side of the square image given to the network, in pixels; four times the work for twice the side.",
+        "Too small hides fine findings (underfitting); large shows more noise to learn by heart (overfitting).",
+        low=16,
+        high=1024,
+    ),
+    Field(
+        "channels",
+        "Channels",
+        "image",
+        "choice",
+        "1 turns every image to grey, 3 keeps colour.",
+        "Colour that says nothing about the answer, such as a stain or a camera, invites overfitting.",
+        choices=(1, 3),
+    ),
+    Field(
+        "resize",
+        "Fit into the square",
+        "image",
+        "choice",
+        "stretch fills the square and changes proportions; pad keeps proportions and adds black borders.",
+        "Borders reveal the file's proportions, a shortcut the network may learn instead of the finding (overfitting).",
+        choices=("stretch", "pad"),
+    ),
+    # ---- the network
+    Field(
+        "stages",
+        "Stages",
+        "network",
+        "integer",
+        "How many times the image is convolved and halved.",
+        "More stages see larger patterns and fit more; too few underfit.",
+        low=1,
+        high=6,
+    ),
+    Field(
+        "filters",
+        "Filters of each stage",
+        "network",
+        "integers",
+        "How many patterns each stage looks for, one number a stage.",
+        "More filters fit more and overfit sooner on few images.",
+        low=1,
+        high=1024,
+    ),
+    Field(
+        "blocks",
+        "Blocks in a stage",
+        "network",
+        "integer",
+        "How many residual blocks, of two convolutions each, follow one another in a stage.",
+        "More blocks fit more, take longer, and overfit sooner on few images.",
+        low=1,
+        high=8,
+        networks=("resnet",),
+    ),
+    Field(
+        "kernel_size",
+        "Kernel size",
+        "network",
+        "integer",
+        "Side of the convolution window, in pixels.",
+        "Larger windows have more weights and overfit sooner; 1 sees no neighbourhood and underfits.",
+        low=1,
+        high=11,
+    ),
+    Field(
+        "pooling",
+        "Pooling",
+        "network",
+        "choice",
+        "How a stage shrinks its map: keep the strongest answer (max) or their mean (average).",
+        "The mean smooths noise away and overfits a little less; the maximum keeps small, sharp findings.",
+        choices=("max", "average"),
+        networks=("cnn",),
+    ),
+    Field(
+        "pool_size",
+        "Pool size",
+        "network",
+        "integer",
+        "Side of the square that pooling turns into one value.",
+        "A larger pool leaves fewer weights (less overfitting) and loses position (underfitting).",
+        low=1,
+        high=8,
+        networks=("cnn",),
+    ),
+    Field(
+        "activation",
+        "Activation",
+        "network",
+        "choice",
+        "The curve through which each answer passes; relu and its kin learn fast, sigmoid and tanh learn slowly.",
+        "Sigmoid and tanh often underfit in deep stacks, because their slope vanishes.",
+        choices=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"),
+    ),
+    Field(
+        "dense_units",
+        "Dense units",
+        "network",
+        "integer",
+        "Width of the dense layer between the last pooling and the answer.",
+        "It holds nearly all weights of the stack: fewer units overfit less.",
+        low=1,
+        high=8192,
+        networks=("cnn",),
+    ),
+    Field(
+        "dropout",
+        "Dropout",
+        "network",
+        "number",
+        "Share of the last features that is hidden at random at each training step.",
+        "More dropout overfits less; too much underfits.",
+        low=0.0,
+        high=0.95,
+    ),
+    Field(
+        "l2",
+        "L2",
+        "network",
+        "number",
+        "Penalty on the squared size of every convolution and dense weight, added to the loss.",
+        "A larger penalty overfits less; too large underfits. With adamw prefer weight decay.",
+        low=0.0,
+        high=1.0,
+    ),
+    # ---- the training
+    Field(
+        "batch",
+        "Batch",
+        "training",
+        "integer",
+        "Images that are averaged for one step.",
+        "Small batches are noisy, which holds overfitting back a little; very large ones take few steps and underfit.",
+        low=1,
+        high=4096,
+    ),
+    Field(
+        "epochs",
+        "Epochs",
+        "training",
+        "integer",
+        "How many times every training image is seen.",
+        "Too few underfit; too many overfit, unless the schedule has come to rest or early stopping ends it.",
+        low=1,
+        high=10_000,
+    ),
+    Field(
+        "optimiser",
+        "Optimiser",
+        "training",
+        "choice",
+        "How the weights follow the gradient: adam, adamw and rmsprop adapt each step, sgd (momentum 0.9) does not.",
+        "adamw shrinks unused weights and overfits less than adam; sgd with too small a rate underfits.",
+        choices=("adam", "adamw", "sgd", "rmsprop"),
+    ),
+    Field(
+        "learning_rate",
+        "Learning rate",
+        "training",
+        "number",
+        "Length of a step at the schedule's height.",
+        "Too small underfits in the epochs given; too large never settles, and the loss may become NaN.",
+        low=1e-7,
+        high=10.0,
+    ),
+    Field(
+        "schedule",
+        "Schedule",
+        "training",
+        "choice",
+        "How the learning rate moves: constant, cosine (a short climb, then down to nothing), "
+        "or step (a tenth after half of the epochs, a hundredth after three quarters).",
+        "A falling rate ends in a calm, averaged model that overfits less to its last batches.",
+        choices=("constant", "cosine", "step"),
+    ),
+    Field(
+        "weight_decay",
+        "Weight decay",
+        "training",
+        "number",
+        "Share by which adamw shrinks weights at each step, times the learning rate; other optimisers ignore it.",
+        "More decay overfits less; too much underfits.",
+        low=0.0,
+        high=1.0,
+    ),
+    Field(
+        "label_smoothing",
+        "Label smoothing",
+        "training",
+        "number",
+        "How far the target is moved from certainty towards an even guess.",
+        "A little (0.05 to 0.1) keeps the model from being sure of wrong labels (overfitting).",
+        low=0.0,
+        high=0.5,
+    ),
+    Field(
+        "class_weights",
+        "Class weights",
+        "training",
+        "choice",
+        "balanced makes rare classes count as much as frequent ones; none counts every image the same.",
+        "Without weights a rare class may not be learnt at all (underfitting); with them its few images may be "
+        "learnt by heart.",
+        choices=("balanced", "none"),
+    ),
+    Field(
+        "early_stopping",
+        "Early stopping",
+        "training",
+        "integer",
+        "Stop after this many epochs without a lower validation loss; 0 never stops early. The best weights are kept "
+        "either way.",
+        "Stops when overfitting begins; too little patience stops before the schedule has come to rest (underfitting).",
+        low=0,
+        high=1000,
+    ),
+    Field(
+        "seed",
+        "Seed",
+        "training",
+        "integer",
+        "Decides first weights, order, augmentation and dropout: the same seed gives the same model on one machine.",
+        "A result that hangs on the seed is not to be trusted: try a few.",
+        low=0,
+        high=2**31 - 1,
+    ),
+    # ---- augmentation
+    Field(
+        "flip",
+        "Flip",
+        "augmentation",
+        "choice",
+        "Mirror half of the images. Not left-right for chests: heart, liver and side markers would change sides.",
+        "Overfits less where both sides mean the same; teaches falsehoods where they do not.",
+        choices=("none", "left-right", "up-down", "both"),
+    ),
+    Field(
+        "rotation",
+        "Rotation",
+        "augmentation",
+        "number",
+        "Turn each image by up to this many degrees, either way.",
+        "Overfits less to how patients were positioned; far more than real patients turn underfits.",
+        low=0.0,
+        high=180.0,
+    ),
+    Field(
+        "zoom",
+        "Zoom",
+        "augmentation",
+        "number",
+        "Enlarge or shrink each image by up to this share.",
+        "Overfits less to size; too much moves the finding out of the image (underfitting).",
+        low=0.0,
+        high=0.9,
+    ),
+    Field(
+        "shift",
+        "Shift",
+        "augmentation",
+        "number",
+        "Move each image by up to this share of its side.",
+        "Overfits less to position; too much moves the finding out of the image (underfitting).",
+        low=0.0,
+        high=0.5,
+    ),
+    Field(
+        "contrast",
+        "Contrast",
+        "augmentation",
+        "number",
+        "Stretch or press each image's grey values around their mean by up to this share.",
+        "Overfits less to exposure and scanner; too much hides faint findings (underfitting).",
+        low=0.0,
+        high=0.9,
+    ),
+    Field(
+        "noise",
+        "Noise",
+        "augmentation",
+        "number",
+        "Add Gaussian noise of this standard deviation, as a share of the grey range.",
+        "Overfits less to fine grain; too much hides fine findings (underfitting).",
+        low=0.0,
+        high=0.5,
+    ),
+)

@@ -1,0 +1,60 @@
+"""Asking for a training: what can be refused at once is refused here, before anything waits in a queue."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from core.datasets.records import Snapshot, SnapshotCase, list_snapshot_cases
+from core.datasets.splits import fold_view
+from core.errors import InvalidInput
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.store.database import writing
+from core.tasks import task_module
+from core.training.recipe import Recipe
+from core.training.records import Run, add_run
+
+
+def request_training(
+    connection: sqlite3.Connection,
+    project: Project,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    *,
+    name: str | None = None,
+    fold: int | None = None,
+    actor: Actor,
+) -> tuple[Run, dict[str, int]]:
+    """A run and the arguments of the job that trains it; whoever asks puts the job into the queue.
+
+    Raises:
+        CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
+            trained yet, a name that is taken.
+    """
+    if snapshot.project != project.id:
+        raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
+    task = task_module(snapshot.task)
+    train, validation = training_cases(connection, snapshot, fold)
+    task.check_trainable(
+        snapshot.schema,
+        task.encode_targets(snapshot.schema, [case.value for case in train]),
+        task.encode_targets(snapshot.schema, [case.value for case in validation]),
+    )
+    with writing(connection):
+        run = add_run(
+            connection, project=project.id, snapshot=snapshot.id, recipe=recipe, name=name, fold=fold, actor=actor
+        )
+    return run, {"run": run.id}
+
+
+def training_cases(
+    connection: sqlite3.Connection, snapshot: Snapshot, fold: int | None
+) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
+    """The training and the validation cases of a snapshot, or of one of its folds (0, 1, ...).
+
+    Raises:
+        InvalidInput: the snapshot has no such fold.
+    """
+    cases = list_snapshot_cases(connection, snapshot.id)
+    if fold is not None:
+        cases = fold_view(cases, fold)
+    return [case for case in cases if case.split == "train"], [case for case in cases if case.split == "validation"]

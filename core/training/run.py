@@ -1,0 +1,215 @@
+"""The body of a training job: from a run's row to a model's row.
+
+It can be killed at any moment and started again: the fit goes on from its checkpoint, a model
+that was stored is not stored twice, and only a missing ONNX file is made anew.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from core.datasets.loading import prepare_images
+from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
+from core.errors import CoreError
+from core.images.render import InputSpec
+from core.progress import Portion, Progress
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks import task_module, trainable_schema
+from core.training.batches import Examples, plan_epoch
+from core.training.callbacks import (
+    STOPPED,
+    KeepBestWeights,
+    RecordEpochs,
+    RefuseNan,
+    ReportProgress,
+    StopEarly,
+    StopOnRequest,
+)
+from core.training.checkpoint import NAME as CHECKPOINT
+from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
+from core.training.device import Device, prepare_device
+from core.training.environment import describe_environment
+from core.training.fit import Callback, Fit, fit_network
+from core.training.networks import build_network, feature_layers
+from core.training.onnx_export import make_onnx
+from core.training.recipe import Recipe
+from core.training.records import (
+    Model,
+    Run,
+    add_model,
+    find_model_of_run,
+    get_run,
+    list_epochs,
+    set_onnx,
+    start_run,
+)
+from core.training.request import training_cases
+from core.training.steps import Learner
+from core.training.stored import network_bytes
+
+PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
+EXPORT_INTERRUPTED = "The export was interrupted."
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the fit stands on."""
+
+    train: Examples
+    validation: Examples
+    class_weights: np.ndarray
+
+
+def run_training(
+    connection: sqlite3.Connection,
+    files: Files,
+    settings: Settings,
+    run_id: int,
+    folder: Path,
+    device: Device,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a run to its end, or go on with it from the checkpoint in `folder`.
+
+    Returns:
+        `model` (name), `model_id`, `run`, `snapshot` (name), `seconds`, `epochs`, `best_epoch`, `stopped`
+        (whether somebody asked; the best weights so far are kept then) and `ended_because`.
+
+    Raises:
+        CoreError: nothing to learn from, the loss became NaN, or the device is not there.
+    """
+    run = get_run(connection, run_id)
+    snapshot = get_snapshot(connection, run.project, run.snapshot)
+    model = find_model_of_run(connection, run_id)
+    if model is None:
+        model = _train(connection, files, run, snapshot, folder, device, progress)
+    if model.onnx_hash is None and model.onnx_left_out_because == EXPORT_INTERRUPTED:
+        progress.report(STORED, "Making the ONNX file")
+        onnx_hash, reason = make_onnx(files, model, folder, settings.onnx_memory_bytes, progress)
+        set_onnx(connection, model.id, onnx_hash, reason)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    progress.report(1.0, f"Model {model.name} is stored")
+    return {
+        "model": model.name,
+        "model_id": model.id,
+        "run": run.id,
+        "snapshot": snapshot.name,
+        "seconds": get_run(connection, run_id).seconds,
+        **{key: model.facts[key] for key in ("epochs", "best_epoch", "stopped", "ended_because")},
+    }
+
+
+def _train(
+    connection: sqlite3.Connection,
+    files: Files,
+    run: Run,
+    snapshot: Snapshot,
+    folder: Path,
+    device: Device,
+    progress: Progress,
+) -> Model:
+    folder.mkdir(parents=True, exist_ok=True)
+    policy = prepare_device(device)
+    start_run(connection, run.id, device=device.name, environment=describe_environment(device))
+    material = _gather(connection, files, run, snapshot, Portion(progress, 0.0, PREPARED))
+    fit = _build_fit(run.recipe, snapshot, material, policy)
+    resumed = restore_checkpoint(folder, fit, run.recipe_hash)
+    progress.report(PREPARED, f"Going on after epoch {fit.epoch}" if resumed else "Building the network")
+    part = Portion(progress, PREPARED, FITTED)
+    callbacks: list[Callback] = [RefuseNan(), KeepBestWeights(), RecordEpochs(connection, run.id)]
+    if run.recipe.early_stopping:
+        callbacks.append(StopEarly(run.recipe.early_stopping))
+    callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
+    try:
+        fit_network(fit, material.train, material.validation, callbacks)
+    except tf.errors.ResourceExhaustedError as error:
+        recipe = run.recipe
+        raise CoreError(
+            f"The device has too little memory: start again with a smaller batch, input size or network. "
+            f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}"
+        ) from error
+    progress.report(FITTED, "Storing the model")
+    return _store(connection, files, run, snapshot, fit)
+
+
+def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Snapshot, progress: Progress) -> Material:
+    """The prepared images and encoded targets of both splits."""
+    task = task_module(snapshot.task)
+    train, validation = training_cases(connection, snapshot, run.fold)
+    wanted: Sequence[SnapshotCase] = [*train, *validation]
+    targets = task.encode_targets(snapshot.schema, [case.value for case in wanted])
+    task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
+    images = prepare_images(connection, files, wanted, input_spec(run.recipe), progress)
+    rows, first = np.arange(len(wanted)), len(train)
+    balanced = run.recipe.class_weights == "balanced"
+    weights = task.class_weights(snapshot.schema, targets[:first])
+    return Material(
+        Examples(images, rows[:first], targets[:first]),
+        Examples(images, rows[first:], targets[first:]),
+        weights if balanced else np.ones_like(weights),
+    )
+
+
+def input_spec(recipe: Recipe) -> InputSpec:
+    """How images reach the network of a recipe."""
+    return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
+
+
+def _build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
+    schema = trainable_schema(snapshot.schema)
+    keras.utils.set_random_seed(recipe.seed)
+    keras.config.set_dtype_policy(policy)
+    try:
+        network = build_network(recipe, schema)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    plan = plan_epoch(len(material.train), recipe)
+    half = policy == "mixed_float16"
+    learner = Learner(network, recipe, schema, plan, material.class_weights, scale_loss=half)
+    return Fit(learner, plan, recipe.epochs)
+
+
+def _store(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Snapshot, fit: Fit) -> Model:
+    """The best weights in a network of full precision, so that the file runs on any machine."""
+    network = build_network(run.recipe, trainable_schema(snapshot.schema))
+    network.set_weights(fit.best_weights)
+    content = network_bytes(network)
+    epochs = list_epochs(connection, run.id)
+    return add_model(
+        connection,
+        run,
+        keras_hash=files.put_bytes("models", content),
+        onnx_left_out_because=EXPORT_INTERRUPTED,
+        parameters=int(network.count_params()),
+        file_bytes=len(content),
+        facts=describe_model(run.recipe, snapshot, fit, epochs),
+        seconds=sum(epoch["seconds"] for epoch in epochs),
+        actor=Actor(run.created_by, "job"),
+    )
+
+
+def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What prediction, explanation and the model's page need to know."""
+    best = next((epoch for epoch in epochs if epoch["epoch"] == fit.best_epoch), {})
+    task, schema = task_module(snapshot.task), trainable_schema(snapshot.schema)
+    return {
+        "input": {"size": recipe.input_size, "channels": recipe.channels, "resize": recipe.resize},
+        "task": snapshot.task,
+        "classes": list(schema.names),
+        "multi_label": schema.multi_label,
+        "activation": task.output_activation(schema),
+        "feature_layers": list(feature_layers(recipe)),
+        "validation": {key.removeprefix("validation_"): best[key] for key in best if key.startswith("validation_")},
+        "epochs": fit.epoch,
+        "best_epoch": fit.best_epoch,
+        "stopped": fit.stop_because == STOPPED,
+        "ended_because": fit.stop_because or "all epochs done",
+    }

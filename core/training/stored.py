@@ -1,0 +1,32 @@
+"""A stored model as a network again, and the images it takes. Importing this does not import Keras."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from core.images.render import InputSpec
+from core.store.files import Files
+from core.training.records import Model
+
+
+def model_spec(model: Model) -> InputSpec:
+    """How images reach this model."""
+    return InputSpec(**model.facts["input"])
+
+
+def load_network(files: Files, model: Model) -> Any:
+    """The Keras network, for prediction and explanation only (it is not compiled). Takes some 0.3 s."""
+    import keras
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "model.keras"  # Keras knows its format by the name, and a stored file has none
+        path.write_bytes(files.read_bytes("models", model.keras_hash))
+        return keras.models.load_model(path, compile=False)
+
+
+def network_bytes(network: Any) -> bytes:
+    """A network as the bytes of a `.keras` file."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "model.keras"
+        network.save(path)
+        return path.read_bytes()

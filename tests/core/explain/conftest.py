@@ -1,0 +1,41 @@
+"""A network that has learnt to find the planted square, trained once for all tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from core.projects.schema import make_classification
+from core.training.networks import build_network
+from core.training.recipe import Recipe, change_recipe, named_recipe
+
+Drawing = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def finder_recipe() -> Recipe:
+    return change_recipe(named_recipe("resnet"), {"input_size": 24, "filters": "8,16", "dropout": 0})
+
+
+@pytest.fixture(scope="session")
+def finder(finder_recipe: Recipe) -> Any:
+    """Says "pneumonia" where there is a bright square of 5 pixels in 24."""
+    keras.utils.set_random_seed(0)
+    network = build_network(finder_recipe, make_classification(["normal", "pneumonia"]))
+    random = np.random.default_rng(1)
+    images = random.integers(0, 120, (256, 24, 24, 1), np.uint8)
+    for image in images[1::2]:
+        row, column = random.integers(0, 19, 2)
+        image[row : row + 5, column : column + 5] = 230
+    network.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    network.fit(images, np.arange(256) % 2, batch_size=32, epochs=8, verbose=0)
+    return network
+
+
+@pytest.fixture
+def squares(planted_images: Callable[..., Drawing]) -> Drawing:
+    """12 images with a square, and their masks."""
+    images, masks = planted_images(24, side=24, seed=5)
+    return images[1::2], masks[1::2]

@@ -1,0 +1,105 @@
+"""What classification means to a model."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.utils.class_weight import compute_class_weight
+
+from core.errors import CoreError, InvalidInput
+from core.projects.schema import Regression, make_classification
+from core.tasks import task_module, trainable_schema
+from core.tasks.classification import (
+    check_trainable,
+    class_weights,
+    decode_scores,
+    encode_targets,
+    loss_name,
+    output_activation,
+    score_validation,
+)
+
+THREE = make_classification(["a", "b", "c"])
+SEVERAL = make_classification(["a", "b", "c"], multi_label=True)
+
+
+def values(*names: str) -> list[dict]:
+    return [{"classes": [part for part in name.split("|") if part]} for name in names]
+
+
+def test_targets_are_one_hot_or_many_hot() -> None:
+    assert encode_targets(THREE, values("b", "a")).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert encode_targets(SEVERAL, values("a|c", "")).tolist() == [[1, 0, 1], [0, 0, 0]]
+
+
+def test_two_answers_to_a_single_label_question_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="exactly one class"):
+        encode_targets(THREE, values("a|b"))
+
+
+def test_decoding_undoes_encoding() -> None:
+    for schema, given in ((THREE, values("a", "c")), (SEVERAL, values("a|b", "", "c"))):
+        assert [decode_scores(schema, row) for row in encode_targets(schema, given)] == given
+
+
+def test_head_and_loss_go_together() -> None:
+    assert (output_activation(THREE), loss_name(THREE)) == ("softmax", "softmax_cross_entropy")
+    assert (output_activation(SEVERAL), loss_name(SEVERAL)) == ("sigmoid", "sigmoid_cross_entropy")
+
+
+def test_class_weights_are_those_of_scikit_learn() -> None:
+    classes = np.array([0, 0, 0, 0, 1, 2, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=classes)
+    np.testing.assert_allclose(class_weights(THREE, np.eye(3)[classes])[1], expected, rtol=1e-6)
+
+
+def test_weights_of_several_labels_balance_each_class() -> None:
+    targets = np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 1]], np.float32)
+    weights = class_weights(SEVERAL, targets)
+    for column in (0, 2):
+        positives, negatives = targets[:, column].sum(), (1 - targets[:, column]).sum()
+        assert weights[1, column] * positives == pytest.approx(weights[0, column] * negatives)
+    assert weights[:, 1].tolist() == [1, 1]  # a class nobody has
+
+
+def test_a_class_that_is_absent_gets_a_plain_weight() -> None:
+    assert np.isfinite(class_weights(THREE, np.eye(3)[[0, 0, 1]])).all()
+
+
+def test_one_class_cannot_be_trained() -> None:
+    with pytest.raises(CoreError, match=r"second class.*Received: a \(2 cases\)"):
+        check_trainable(THREE, np.eye(3)[[0, 0]], np.eye(3)[[0]])
+    with pytest.raises(CoreError, match="no class of the training split has both"):
+        check_trainable(SEVERAL, np.zeros((3, 3)), np.zeros((1, 3)))
+
+
+def test_empty_splits_cannot_be_trained() -> None:
+    with pytest.raises(CoreError, match="an empty training split"):
+        check_trainable(THREE, np.zeros((0, 3)), np.eye(3))
+    with pytest.raises(CoreError, match="an empty validation split"):
+        check_trainable(THREE, np.eye(3), np.zeros((0, 3)))
+
+
+def test_validation_is_scored_as_scikit_learn_scores_it() -> None:
+    random = np.random.default_rng(0)
+    classes = random.integers(0, 3, 50)
+    scores = random.dirichlet([1, 1, 1], 50)
+    scored = score_validation(THREE, np.eye(3)[classes], scores)
+    assert scored["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(classes, scores.argmax(1)))
+    assert scored["auc"] == pytest.approx(roc_auc_score(classes, scores, multi_class="ovr"))
+    many = (random.random((50, 3)) > 0.5).astype(int)
+    assert score_validation(SEVERAL, many, scores)["auc"] == pytest.approx(roc_auc_score(many, scores))
+
+
+def test_a_validation_split_of_one_class_has_no_auc() -> None:
+    two = make_classification(["a", "b"])
+    scored = score_validation(two, np.eye(2)[[0, 0]], np.array([[0.9, 0.1], [0.2, 0.8]]))
+    assert scored == {"accuracy": 0.5, "balanced_accuracy": 0.5, "auc": None}
+
+
+def test_other_tasks_are_refused_politely() -> None:
+    with pytest.raises(CoreError, match="segmentation cannot be trained yet"):
+        task_module("segmentation")
+    with pytest.raises(CoreError, match="juggling is not a task"):
+        task_module("juggling")
+    with pytest.raises(CoreError, match="Received: regression"):
+        trainable_schema(Regression("age", "years", None, None))
