@@ -1,0 +1,1 @@
+"""The screens and the doors of Readroom: the shell, identity, the viewer, the routes."""

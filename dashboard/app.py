@@ -1,0 +1,33 @@
+"""The shell around every page: who is signed in, where to go, which project, what is running.
+
+Streamlit runs this script on each rerun; it lies in `dashboard/` because beside `pages/`
+Streamlit would serve `/review` by itself, around the shell and its guards.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.projects.records import list_projects
+from dashboard import links, messages, places, session
+from dashboard.sidebar import draw_sidebar
+
+ASSETS = Path(__file__).parent / "assets"
+SIDEBAR_PX = 232
+
+st.set_page_config(
+    page_title="Readroom",
+    page_icon=str(ASSETS / "icon.svg"),
+    layout="wide",
+    initial_sidebar_state=SIDEBAR_PX,
+    menu_items={"about": "Readroom: label, train, review and decide, in one place."},
+)
+page = st.navigation([places.page_of(place.name) for place in places.PLACES], position="hidden")
+st.html(ASSETS / "readroom.css")
+links.catch_clicks()
+
+user = session.current_user()
+with messages.refusals_shown():
+    draw_sidebar(list_projects(session.db()), session.current_project(), user)
+    messages.show_messages()
+    page.run()

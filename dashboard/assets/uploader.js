@@ -1,0 +1,140 @@
+// Files from this computer straight to disk on the server, piece by piece; Streamlit only learns when all are there.
+
+const PIECE_BYTES = 8 << 20
+const AT_ONCE = 4
+const TRIES = 6
+
+const states = new WeakMap()
+
+export default function ({ parentElement, setTriggerValue }) {
+  let state = states.get(parentElement)
+  if (!state) {
+    state = begin(parentElement)
+    states.set(parentElement, state)
+  }
+  state.tell = setTriggerValue
+}
+
+function begin(root) {
+  const find = (name) => root.querySelector(`[data-part="${name}"]`)
+  const state = { busy: false, tell: () => {} }
+  const start = (chosen) => {
+    if (!state.busy && chosen.length) send(chosen, find, state)
+  }
+  for (const [button, input] of [["pick-files", "files"], ["pick-folder", "folder"]]) {
+    find(button).addEventListener("click", () => find(input).click())
+    find(input).addEventListener("change", (event) => {
+      start([...event.target.files].map((file) => ({ file, path: insideFolder(file) })))
+      event.target.value = ""
+    })
+  }
+  const zone = find("zone")
+  zone.addEventListener("dragover", (event) => {
+    event.preventDefault()
+    zone.classList.add("over")
+  })
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"))
+  zone.addEventListener("drop", async (event) => {
+    event.preventDefault()
+    zone.classList.remove("over")
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean)
+    // A single dropped folder is the imported folder: paths are relative to what is in it.
+    const single = entries.length === 1 && entries[0].isDirectory
+    start((await Promise.all(entries.map((entry) => walk(entry, "", single)))).flat())
+  })
+  return state
+}
+
+function insideFolder(file) {
+  const path = file.webkitRelativePath
+  return path ? path.slice(path.indexOf("/") + 1) : file.name
+}
+
+async function walk(entry, prefix, omitName = false) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject))
+    return [{ file, path: prefix + entry.name }]
+  }
+  const reader = entry.createReader()
+  const children = []
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))
+    if (!some.length) break
+    children.push(...some)
+  }
+  const below = omitName ? "" : `${prefix}${entry.name}/`
+  return (await Promise.all(children.map((child) => walk(child, below)))).flat()
+}
+
+async function send(chosen, find, state) {
+  state.busy = true
+  find("zone").classList.add("busy")
+  const total = chosen.reduce((sum, { file }) => sum + file.size, 0)
+  const sent = { bytes: 0, files: 0 }
+  const show = (text) => {
+    find("bar").style.width = `${total ? (100 * sent.bytes) / total : 0}%`
+    find("said").textContent =
+      text ?? `${sent.files.toLocaleString()} of ${chosen.length.toLocaleString()} files, ${size(sent.bytes)} of ${size(total)}`
+  }
+  show()
+  try {
+    const { upload } = await ask("/api/v1/uploads", { method: "POST" })
+    const waiting = [...chosen]
+    const workers = Array.from({ length: AT_ONCE }, async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        await sendFile(upload, next, (bytes) => {
+          sent.bytes += bytes
+          show()
+        })
+        sent.files += 1
+        show()
+      }
+    })
+    await Promise.all(workers)
+    const paths = chosen.map(({ path }) => path)
+    const many = chosen.length === 1 ? "1 file is" : `${chosen.length.toLocaleString()} files are`
+    show(`${many} on the server (${size(total)}), ready to import.`)
+    state.tell("uploaded", {
+      upload,
+      files: chosen.length,
+      bytes: total,
+      tables: paths.filter((path) => /\.(csv|tsv|txt)$/i.test(path)).slice(0, 20),
+      single: paths.length === 1 ? paths[0] : null,
+    })
+  } catch (error) {
+    show(`${error.message} Nothing was imported; choose the files again.`)
+  }
+  find("zone").classList.remove("busy")
+  state.busy = false
+}
+
+async function sendFile(upload, { file, path }, report) {
+  const address = `/api/v1/uploads/${upload}/${path.split("/").map(encodeURIComponent).join("/")}`
+  let offset = 0
+  do {
+    const piece = file.slice(offset, offset + PIECE_BYTES)
+    const { size: there } = await ask(`${address}?offset=${offset}`, { method: "PUT", body: piece }, [409])
+    report(there - offset)
+    offset = there
+  } while (offset < file.size)
+}
+
+async function ask(address, request, alsoFine = []) {
+  for (let attempt = 1; ; attempt += 1) {
+    let answer
+    try {
+      answer = await fetch(address, request)
+    } catch {
+      if (attempt === TRIES) throw new Error("The server cannot be reached.")
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt))
+      continue
+    }
+    if (answer.ok || alsoFine.includes(answer.status)) return answer.json()
+    const said = await answer.json().catch(() => ({}))
+    throw new Error(said.reason ?? `The server answered ${answer.status}.`)
+  }
+}
+
+function size(bytes) {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`
+}

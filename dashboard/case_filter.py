@@ -1,0 +1,99 @@
+"""The filter bar of cases, kept in the address, so that a copied URL shows the same cases."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+from core.datasets.freeze import SPELLINGS
+from core.datasets.records import list_snapshots
+from core.datasets.splits import SPLITS
+from core.people.accounts import list_users
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.reviews.case_search import CaseFilter, list_attribute_values
+from core.training.records import list_models
+from dashboard import session
+
+# States of the reference, offered beside the classes.
+STATES = {"no reference": "unlabelled", "readers are tied": "tied", "unusable image": "unusable"}
+REMEMBERED_SECONDS = 300
+
+
+def draw_filter_bar(project: Project) -> CaseFilter:
+    """One row of controls, each bound to its key in the address; a second one only where a first was chosen."""
+    names = project.schema.names if isinstance(project.schema, Classification) else ()
+    snapshots = {str(snapshot.id): snapshot.name for snapshot in list_snapshots(session.db(), project.id)}
+    models = {str(model.id): model.name for model in list_models(session.db(), project.id)}
+    attributes = find_attributes(project)
+    chosen: dict[str, Any] = {}
+    text, label, reader, split, model, attribute, flagged = st.columns([1.4, 1.5, 1.2, 1.2, 1.2, 1.2, 0.8])
+    chosen["text"] = text.text_input("File or patient", key="text", bind="query-params", placeholder="any")
+    chosen["label"] = _select(label, "Reference", [*names, *STATES], "label")
+    chosen["reader"] = _select(reader, "Answered by", [user.name for user in list_users(session.db())], "reader")
+    chosen["split"] = _select(split, "Split", SPLITS if snapshots else (), "split")
+    if chosen["split"] and len(snapshots) > 1:
+        chosen["snapshot"] = _select(split, "of snapshot", snapshots, "snapshot", snapshots)
+    chosen["model"] = _select(model, "Predicted by", models, "model", models)
+    if chosen["model"]:
+        chosen["outcome"] = _select(model, "which was", ("right", "wrong"), "result")
+    chosen["attribute"] = _select(attribute, "Attribute", attributes, "attribute")
+    if chosen["attribute"]:
+        chosen["is"] = _select(attribute, "is", attributes[chosen["attribute"]], "is")
+    flagged.html('<div class="rr-quiet" style="margin-bottom:0.35rem">Flagged</div>')
+    chosen["flagged"] = flagged.toggle("Flagged", key="flagged", bind="query-params", label_visibility="collapsed")
+    return _filter(chosen, next(iter(snapshots), None))
+
+
+def find_attributes(project: Project) -> dict[str, dict[str, int]]:
+    """{attribute: {value: cases}}; asked for at most every few minutes, since it counts all cases."""
+    return _attributes(str(session.settings().home), project.id)
+
+
+def split_columns(project: Project) -> list[str]:
+    """What may hold a split: the label table's own split, and attributes that say train and test."""
+    said = [
+        name
+        for name, values in find_attributes(project).items()
+        if {value.lower() for value in values} <= set(SPELLINGS)
+    ]
+    return ["split", *said]
+
+
+@st.cache_data(ttl=REMEMBERED_SECONDS, show_spinner=False)
+def _attributes(home: str, project_id: int) -> dict[str, dict[str, int]]:
+    return list_attribute_values(session.db(), project_id)
+
+
+def _select(
+    place: Any, title: str, options: Iterable[str], key: str, names: dict[str, str] | None = None
+) -> str | None:
+    offered = list(options)
+    chosen = place.selectbox(
+        title,
+        offered,
+        index=None,
+        key=key,
+        bind="query-params",
+        placeholder="any",
+        disabled=not offered,
+        format_func=lambda option: (names or {}).get(option, option),
+    )
+    return None if chosen is None else str(chosen)
+
+
+def _filter(chosen: dict[str, Any], newest_snapshot: str | None) -> CaseFilter:
+    snapshot = chosen.get("snapshot") or newest_snapshot
+    label = chosen["label"]
+    return CaseFilter(
+        label=None if label in STATES else label,
+        state=STATES.get(label),  # type: ignore[arg-type]
+        reader=chosen["reader"],
+        split=chosen["split"],
+        snapshot=int(snapshot) if chosen["split"] and snapshot else None,
+        attributes=((chosen["attribute"], chosen["is"]),) if chosen.get("is") else (),
+        model=int(chosen["model"]) if chosen["model"] else None,
+        outcome=chosen.get("outcome"),
+        flagged=chosen["flagged"] or None,
+        text=chosen["text"].strip() or None,
+    )

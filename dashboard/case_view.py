@@ -1,0 +1,119 @@
+"""What is known of one case beside its image: history of labels, attributes, comments, what models say."""
+
+from html import escape
+
+import streamlit as st
+
+from core.images.records import Case, find_same_pixels, set_flag
+from core.labels.records import Label, find_reference, list_labels
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.reviews.comments import add_comment, list_comments
+from dashboard import messages, places, session, wording
+
+REFERENCE_WORDS = {"tied": "readers are tied", "unusable": "unusable image"}
+
+
+def reference_html(case: Case, project: Project) -> str:
+    """The reference answer, or why there is none."""
+    reference = find_reference(session.db(), case.id)
+    if reference is None:
+        return '<span class="rr-quiet">nobody whose answer counts has answered</span>'
+    if reference.value is None:
+        return f'<span class="rr-quiet">{REFERENCE_WORDS.get(reference.state, reference.state)}</span>'
+    return wording.chips(reference.value, project.schema)
+
+
+def draw_labels(case: Case, project: Project) -> None:
+    """Every answer ever given, newest first; those that were replaced stay, quietly."""
+    labels = list_labels(session.db(), case.id)
+    if not labels:
+        st.caption("Nobody has answered yet.")
+        return
+    replaced = {label.replaces for label in labels}
+    st.html("".join(_label_html(label, project, quiet=label.id in replaced) for label in labels))
+
+
+def _label_html(label: Label, project: Project, *, quiet: bool) -> str:
+    if label.withdrawn:
+        said = '<span class="rr-quiet">withdrawn</span>'
+    else:
+        said = wording.chip("unusable image", "") if label.unusable else wording.chips(label.value, project.schema)
+    marks = '<span class="rr-quiet">unsure</span>' if label.unsure else ""
+    note = f"<br>{escape(label.note)}" if label.note else ""
+    return (
+        f'<p class="rr-comment{" rr-past" if quiet else ""}"><b>{escape(label.reader)}</b> {said}{marks}{note}'
+        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}</small></p>"
+    )
+
+
+def draw_scores(scores: tuple[float, ...], schema: Classification) -> None:
+    """The model's probability for each class, as bars in the class's colour."""
+    st.html(
+        "".join(
+            f'<div class="rr-score"><span>{escape(label.name)}</span><div class="rr-bar">'
+            f'<i style="width:{100 * score:.1f}%;background:{escape(label.colour)}"></i></div>'
+            f"<span>{score:.3f}</span></div>"
+            for label, score in zip(schema.classes, scores, strict=True)
+        )
+    )
+
+
+def draw_facts(case: Case) -> None:
+    """Where the image came from and what is known of it."""
+    spacing = (
+        f"{case.spacing_mm[0]:g} × {case.spacing_mm[1]:g} mm at {case.spacing_at}"
+        if case.spacing_mm
+        else "not known: px only"
+    )
+    same = [other for other in find_same_pixels(session.db(), case.project, case.pixel_hash) if other.id != case.id]
+    facts = {
+        "Case": str(case.id),
+        "File": case.source,
+        "Patient": case.patient
+        + (" (not known: counted as a patient of its own)" if case.patient_from == "none" else ""),
+        "Image": f"{case.columns} × {case.rows} px, {case.dtype}, {wording.count(case.channels, 'channel')}",
+        "Spacing": spacing,
+        **({"Modality": case.modality} if case.modality else {}),
+        **({"View": case.view} if case.view else {}),
+        **({"Split in the table": case.given_split} if case.given_split else {}),
+        **case.attributes,
+    }
+    rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
+    twins = ", ".join(
+        f'<a href="{places.address("case", case=other.id)}" target="_self">case {other.id}</a>' for other in same
+    )
+    st.html(f'<dl class="rr-facts">{rows}{f"<dt>Same pixels</dt><dd>{twins}</dd>" if same else ""}</dl>')
+
+
+def draw_comments(case: Case, model: int | None = None) -> None:
+    """What was said about the case, and a line to say more."""
+    for comment in list_comments(session.db(), case.id):
+        st.html(
+            f'<p class="rr-comment"><b>{escape(comment.author)}</b> '
+            f"<small>{wording.moment(comment.created_at)}</small><br>{escape(comment.text)}</p>"
+        )
+    with st.form(f"comment_{case.id}", clear_on_submit=True, border=False):
+        text = st.text_input("Comment", placeholder="Say something about this case", label_visibility="collapsed")
+        if st.form_submit_button("Comment", key=f"comment_send_{case.id}") and text.strip():
+            with messages.refusals_shown():
+                add_comment(session.db(), case.id, text, actor=session.actor(), model=model)
+                st.rerun()
+
+
+def draw_flag(case: Case) -> None:
+    """The mark for a second look."""
+    st.button(
+        "Take the flag away" if case.flagged else "Flag",
+        icon=":material/flag:",
+        key=f"flag_{case.id}",
+        on_click=_flag,
+        args=(case.id, not case.flagged),
+        shortcut="f",
+        help="For a second look; a worklist of its own.",
+    )
+
+
+def _flag(case_id: int, flagged: bool) -> None:
+    with messages.refusals_told():
+        set_flag(session.db(), case_id, flagged, session.actor())

@@ -1,0 +1,198 @@
+"""The figures. Each takes plain numbers and gives a Plotly figure that follows the theme, dark or light.
+
+Class colours come from the project's schema, so that a class has one colour on every screen;
+other series take the same ten colour-blind-safe colours in order.
+"""
+
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+import plotly.graph_objects as go
+
+from core.projects.schema import COLOURS
+
+QUIET = "rgba(140,150,165,0.55)"
+# Low to high, perceptually even, from the dark ground to the accent: the middle of cividis without its yellow end.
+SHADES = [[0.0, "rgba(86,180,233,0.04)"], [0.35, "#1f4a66"], [0.7, "#2f7fb0"], [1.0, "#56b4e9"]]
+NO_TOOLBAR: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
+Point = Mapping[str, float | None]
+
+
+def draw_learning_curves(
+    epochs: Sequence[Mapping[str, Any]], pairs: Mapping[str, str], title: str, *, best_epoch: int | None = None
+) -> go.Figure:
+    """One line per measure over epochs (counted from 1); `pairs` names the key of each epoch's facts by its label."""
+    figure = go.Figure()
+    for at, (label, key) in enumerate(pairs.items()):
+        points = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
+        figure.add_scatter(
+            x=[x for x, _ in points],
+            y=[y for _, y in points],
+            name=label,
+            mode="lines+markers",
+            line={"color": COLOURS[at], "width": 2},
+            marker={"size": 5},
+            hovertemplate=f"{label} %{{y:.4f}}<extra>epoch %{{x}}</extra>",
+        )
+    if best_epoch:
+        figure.add_vline(
+            x=best_epoch,
+            line={"color": QUIET, "dash": "dot"},
+            annotation_text=f"best: {best_epoch}",
+            annotation_position="bottom left",
+        )
+    return _finished(figure, title, "epoch", "", height=280)
+
+
+def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, share_of_row: bool) -> go.Figure:
+    """Rows: reference. Columns: predicted. A click on a cell selects a marker that carries `[row, column]`.
+
+    Plotly's heat-map cells cannot be selected, so transparent markers lie over them.
+    """
+    totals = [sum(row) for row in matrix]
+    shares = [[cell / total if total else 0.0 for cell in row] for row, total in zip(matrix, totals, strict=True)]
+    texts = [
+        [f"{100 * share:.1f} %" if share_of_row else f"{cell:,}" for cell, share in zip(*pair, strict=True)]
+        for pair in zip(matrix, shares, strict=True)
+    ]
+    figure = go.Figure()
+    # The colour is always the share of the row: with counts a rare class would look empty whatever its recall.
+    figure.add_heatmap(z=shares, zmin=0, zmax=1, colorscale=SHADES, showscale=False, xgap=3, ygap=3, hoverinfo="skip")
+    cells = [(row, column) for row in range(len(classes)) for column in range(len(classes))]
+    figure.add_scatter(
+        x=[column for _, column in cells],
+        y=[row for row, _ in cells],
+        mode="markers+text",
+        text=[texts[row][column] for row, column in cells],
+        textfont={"size": 15, "color": [_ink(shares[row][column]) for row, column in cells]},
+        marker={"symbol": "square", "size": max(26, 230 // max(1, len(classes))), "color": "rgba(0,0,0,0)"},
+        selected={"marker": {"color": "rgba(255,255,255,0.14)", "opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=[[r, c, classes[r], classes[c], matrix[r][c], totals[r]] for r, c in cells],
+        hovertemplate="reference %{customdata[2]}, predicted %{customdata[3]}<br>"
+        "%{customdata[4]} of %{customdata[5]} cases<extra>open</extra>",
+        showlegend=False,
+    )
+    names = ["<br>".join(wrap(name.replace("_", " "), 13)) for name in classes]
+    marks = {
+        "tickvals": list(range(len(classes))),
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "",
+    }
+    figure.update_xaxes(title="predicted", tickangle=0, range=[-0.5, len(classes) - 0.5], **marks)
+    figure.update_yaxes(title="reference", range=[len(classes) - 0.5, -0.5], **marks)
+    figure.update_layout(clickmode="event+select", dragmode=False, height=max(320, 120 + 70 * len(classes)))
+    figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)")
+    return figure
+
+
+def clicked_cell(event: Any) -> tuple[int, int] | None:
+    """Row and column of the cell of a confusion matrix that was clicked, from `st.plotly_chart`'s answer."""
+    points = event["selection"]["points"] if event else []
+    if not points or not points[0].get("customdata"):
+        return None
+    row, column = points[0]["customdata"][:2]
+    return int(row), int(column)
+
+
+def draw_roc(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping[str, str]) -> go.Figure:
+    """Sensitivity over 1 - specificity, one curve per class; `names` gives each its legend (with AUC and n)."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": QUIET, "dash": "dot"}, hoverinfo="skip", showlegend=False
+    )
+    for at, (label, curve) in enumerate(curves.items()):
+        _add_curve(figure, names.get(label, label), curve["false_positive_rate"], curve["true_positive_rate"], at)
+    return _finished(figure, "ROC", "1 − specificity", "sensitivity", height=380, square=True)
+
+
+def draw_precision_recall(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping[str, str]) -> go.Figure:
+    """Precision over recall, one curve per class."""
+    figure = go.Figure()
+    for at, (label, curve) in enumerate(curves.items()):
+        _add_curve(figure, names.get(label, label), curve["recall"], curve["precision"], at)
+    return _finished(figure, "Precision and recall", "recall", "precision", height=380, square=True)
+
+
+def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
+    """Each measure as a dot with its 95 % interval as whiskers, from the top down, on 0 to 1."""
+    shown = {name: point for name, point in measures.items() if point.get("value") is not None}
+    values = [float(point["value"] or 0) for point in shown.values()]
+    upper = [
+        max(0.0, float(point.get("high") or value) - value) for point, value in zip(shown.values(), values, strict=True)
+    ]
+    lower = [
+        max(0.0, value - float(point.get("low") or value)) for point, value in zip(shown.values(), values, strict=True)
+    ]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=values,
+        y=list(shown),
+        mode="markers",
+        marker={"size": 9, "color": COLOURS[0]},
+        showlegend=False,
+        error_x={"type": "data", "symmetric": False, "array": upper, "arrayminus": lower, "color": COLOURS[0]},
+        hovertemplate="%{y} %{x:.3f}<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed")
+    return _finished(figure, title, "", "", height=70 + 34 * max(1, len(shown)), unit_range="x")
+
+
+def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
+    """Cases per class, one bar per split; a class keeps its colour."""
+    figure = go.Figure()
+    splits = list(counts)
+    for label, colour in colours.items():
+        figure.add_bar(
+            y=splits,
+            x=[counts[split].get(label, 0) for split in splits],
+            name=label,
+            orientation="h",
+            marker={"color": colour},
+            hovertemplate=f"{label}: %{{x:,}}<extra>%{{y}}</extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_yaxes(autorange="reversed")
+    return _finished(figure, "", "", "", height=110 + 40 * len(splits))
+
+
+def _ink(share: float) -> str:
+    """Readable on the shade of a cell, on a dark page and on a light one."""
+    return "#8fa0b1" if share < 0.15 else "#ffffff" if share < 0.8 else "#06131d"
+
+
+def _add_curve(figure: go.Figure, name: str, x: Sequence[float], y: Sequence[float], at: int) -> None:
+    figure.add_scatter(
+        x=list(x),
+        y=list(y),
+        name=name,
+        mode="lines",
+        line={"color": COLOURS[at % len(COLOURS)], "width": 2},
+        hovertemplate=f"{name}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _finished(
+    figure: go.Figure, title: str, x: str, y: str, *, height: int, square: bool = False, unit_range: str = ""
+) -> go.Figure:
+    """Quiet margins, legend below, no ground of its own."""
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}} if title else None,
+        height=height,
+        margin={"l": 10, "r": 10, "t": 36 if title else 10, "b": 54 if x else 40},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode=False,
+    )
+    figure.update_xaxes(title=x, zeroline=False)
+    figure.update_yaxes(title=y, zeroline=False)
+    if square:
+        figure.update_xaxes(range=[-0.02, 1.02])
+        figure.update_yaxes(range=[-0.02, 1.02])
+    if unit_range == "x":
+        figure.update_xaxes(range=[0, 1.0])
+    return figure

@@ -1,0 +1,179 @@
+"""An evaluation on screen: numbers with n and interval, the matrix whose cells open their cases, curves."""
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts, wording
+
+FEW_POSITIVES = 10  # below this a number is greyed, not hidden
+METRIC_WORDS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "auc": "AUC",
+    "f1_macro": "F1, mean over classes",
+    "average_precision": "Average precision",
+}
+CLASS_METRICS = {
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "f1": "F1",
+    "auc": "AUC",
+    "average_precision": "average precision",
+}
+Open = Callable[[str, str, str | None], None]
+
+
+def draw_headline(result: Mapping[str, Any]) -> None:
+    """The overall numbers as tiles, each with its interval, and what they were counted on."""
+    tiles = "".join(
+        f"<div><small>{escape(METRIC_WORDS.get(name, name))}</small><b>{wording.number(measure['value'])}</b>"
+        f"<span>{_whiskers(measure)}</span></div>"
+        for name, measure in _ordered(result["metrics"])
+    )
+    st.html(f'<div class="rr-tiles">{tiles}</div>')
+    for name, measure in result["metrics"].items():
+        if measure.get("reason") or measure.get("note"):
+            st.caption(f"{METRIC_WORDS.get(name, name)}: {measure.get('reason') or measure['note']}")
+
+
+def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
+    """`160 cases of 120 patients. 95 % intervals: 1,000 resamples of patients, seed 0. ...` as one sentence line."""
+    parts = [
+        f"{wording.count(result['n_cases'], 'case')} of {wording.count(result['n_patients'], 'patient')}.",
+        f"{100 * result['level']:.0f} % intervals by bootstrap over patients "
+        f"({result['resamples']:,} resamples, seed {result['seed']}).",
+    ]
+    if test_uses is not None:
+        parts.append(
+            f"These test cases have been used {wording.count(test_uses, 'time')}: "
+            "each further use makes a lucky result more likely."
+        )
+    return " ".join(parts)
+
+
+def draw_matrix(result: Mapping[str, Any], *, multi_label: bool, open_cell: Open, key: str) -> None:
+    """The confusion matrix; a click on a cell calls `open_cell(reference, predicted, of_class)`.
+
+    Where images have several classes, each has a 2 x 2 matrix of its own with `absent` and `present`.
+    """
+    of_class = None
+    share_of_row = (
+        st.segmented_control(
+            "Cells show",
+            ("counts", "share of the row"),
+            default="counts",
+            required=True,
+            key=f"{key}_cells",
+            label_visibility="collapsed",
+        )
+        != "counts"
+    )
+    matrix, classes = result["confusion_matrix"], list(result["classes"])
+    if multi_label:
+        of_class = st.pills("Class", classes, default=classes[0], required=True, key=f"{key}_class")
+        matrix, classes = matrix[classes.index(of_class)], ["absent", "present"]
+    event = st.plotly_chart(
+        charts.draw_confusion_matrix(matrix, classes, share_of_row=share_of_row),
+        on_select="rerun",
+        selection_mode="points",
+        config=charts.NO_TOOLBAR,
+        key=f"{key}_matrix_{share_of_row}_{of_class}",
+        alt="Confusion matrix: reference in rows, predicted in columns",
+    )
+    cell = charts.clicked_cell(event)
+    if cell:
+        open_cell(classes[cell[0]], classes[cell[1]], of_class)
+    st.caption("Rows: reference. Columns: predicted. Click a cell to open its cases, the most confident first.")
+
+
+def draw_class_table(result: Mapping[str, Any]) -> None:
+    """Per class: every number with its interval, and the n it stands on; classes with few cases are greyed."""
+    head = "".join(f"<th>{escape(title)}</th>" for title in CLASS_METRICS.values())
+    rows = []
+    for name, measures in result["per_class"].items():
+        support = int(measures["support"]["value"])
+        few = ' class="few"' if support < FEW_POSITIVES else ""
+        cells = "".join(f"<td>{_cell(measures[metric])}</td>" for metric in CLASS_METRICS)
+        rows.append(f"<tr{few}><td>{escape(name)}</td><td>{support:,}</td>{cells}</tr>")
+    st.html(
+        '<div class="rr-scroll"><table class="rr-numbers"><tr><th>class</th><th>n</th>'
+        f"{head}</tr>{''.join(rows)}</table></div>"
+    )
+    if any(int(measures["support"]["value"]) < FEW_POSITIVES for measures in result["per_class"].values()):
+        st.caption(f"Greyed: fewer than {FEW_POSITIVES} cases of the class; read these numbers with care.")
+
+
+def draw_class_intervals(result: Mapping[str, Any]) -> None:
+    """How sure one number is for each class; short whiskers are sure ones."""
+    metric = st.segmented_control(
+        "Intervals of",
+        list(CLASS_METRICS),
+        default="recall",
+        required=True,
+        format_func=CLASS_METRICS.__getitem__,
+        key="interval_metric",
+        label_visibility="collapsed",
+    )
+    named = {
+        f"{name} (n = {int(measures['support']['value']):,})": measures[metric]
+        for name, measures in result["per_class"].items()
+    }
+    st.plotly_chart(
+        charts.draw_intervals(named, f"{CLASS_METRICS[metric].capitalize()} with its interval"),
+        config=charts.NO_TOOLBAR,
+        key=f"intervals_{metric}",
+        alt=f"{metric} of each class with its interval",
+    )
+
+
+def draw_curves(result: Mapping[str, Any], *, multi_label: bool) -> None:
+    """ROC beside precision-recall, one curve per class; two exclusive classes share one ROC curve."""
+    shown = list(result["classes"])
+    if len(shown) == 2 and not multi_label:
+        shown = shown[1:]
+    roc = {name: result["curves"]["roc"][name] for name in shown if result["curves"]["roc"][name]}
+    precision = {
+        name: result["curves"]["precision_recall"][name] for name in shown if result["curves"]["precision_recall"][name]
+    }
+    left, right = st.columns(2)
+    left.plotly_chart(
+        charts.draw_roc(roc, {name: _legend(result, name, "AUC", "auc") for name in roc}),
+        config=charts.NO_TOOLBAR,
+        key="roc",
+        alt="ROC curves",
+    )
+    right.plotly_chart(
+        charts.draw_precision_recall(
+            precision, {name: _legend(result, name, "AP", "average_precision") for name in precision}
+        ),
+        config=charts.NO_TOOLBAR,
+        key="precision_recall",
+        alt="Precision-recall curves",
+    )
+
+
+def _ordered(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(
+        metrics.items(), key=lambda item: list(METRIC_WORDS).index(item[0]) if item[0] in METRIC_WORDS else 99
+    )
+
+
+def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> str:
+    measures = result["per_class"][name]
+    return f"{name}: {short} {wording.interval(measures[metric])}, n = {int(measures['support']['value'])}"
+
+
+def _whiskers(measure: Mapping[str, Any]) -> str:
+    if measure.get("low") is None or measure.get("high") is None:
+        return "no interval"
+    return f"{wording.number(measure['low'])} to {wording.number(measure['high'])}"
+
+
+def _cell(measure: Mapping[str, Any]) -> str:
+    if measure["value"] is None:
+        return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
+    return f"<b>{wording.number(measure['value'])}</b><br><small>{_whiskers(measure)}</small>"

@@ -1,0 +1,152 @@
+"""The form of an import: where the images are, the label table and what its columns mean."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.errors import CoreError, InvalidInput
+from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
+from core.labels.records import new_event
+from core.store.files import write_whole
+from dashboard import session, wording
+from dashboard.uploader import Upload, draw_uploader
+
+UPLOADER = "import_uploader"
+PREVIEW_ROWS = 3
+TABLE_BYTES = 64 << 20
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+# What a column may mean, in the words of the screen.
+MEANINGS = {
+    "path": ("File", "Which image a row is about: a path within the folder, or a file name."),
+    "label": ("Answer", "The class; several are separated by |."),
+    "patient": ("Patient", "All images of one patient stay in one split."),
+    "reader": ("Reader", "Who gave the answer. Without it the answers belong to whoever imports."),
+    "split": ("Split", "train, validation or test, where the data set came with a split."),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be imported."""
+
+    paths: list[str]
+    remove_after: str | None
+    tables: tuple[Path, ...]
+
+
+def draw_source() -> Source | None:
+    """Files from this computer, or a path on the server; None until something was chosen."""
+    where = st.segmented_control(
+        "Where are the images?",
+        ("computer", "server"),
+        default="computer",
+        required=True,
+        key="import_where",
+        format_func={"computer": "On this computer", "server": "On the server"}.__getitem__,
+    )
+    if where == "computer":
+        upload = draw_uploader(UPLOADER)
+        if upload is None:
+            return None
+        return _uploaded(upload)
+    text = st.text_input(
+        "Path on the server", key="import_path", placeholder="/data/chest/images", help="A folder, a zip or one image."
+    ).strip()
+    if not text:
+        return None
+    path = Path(text).expanduser()
+    if not path.is_absolute() or not path.exists():
+        st.error(f"Give a path that begins with / and exists on the server. Received: {text}", icon=":material/error:")
+        return None
+    return Source([str(path)], None, _tables_near(path))
+
+
+def _uploaded(upload: Upload) -> Source:
+    tables = tuple(upload.folder / name for name in upload.tables)
+    return Source(upload.paths, str(upload.folder.parent), tables)
+
+
+def _tables_near(path: Path) -> tuple[Path, ...]:
+    """Tables in the folder itself and beside it: where data sets keep them."""
+    folders = (path, path.parent) if path.is_dir() else (path.parent,)
+    return tuple(
+        sorted(table for folder in folders for table in folder.iterdir() if table.suffix.lower() in TABLE_SUFFIXES[:2])
+    )[:20]
+
+
+def draw_label_table(source: Source) -> dict[str, Any]:
+    """Choice of the table, its preview, and the meaning of its columns; the arguments of the job."""
+    choices: list[Path | str] = ["none", *source.tables, "other"]
+    chosen = st.selectbox(
+        "Label table",
+        choices,
+        index=1 if source.tables else 0,
+        key="import_table",
+        format_func=lambda choice: (
+            {"none": "No table", "other": "Choose a file …"}.get(str(choice)) or Path(choice).name
+        ),
+        help="A CSV with one row for each image. Further columns are kept as attributes of the image.",
+    )
+    path = _stored_table() if chosen == "other" else chosen if isinstance(chosen, Path) else None
+    if path is None:
+        return {"labels": None, "columns": {}}
+    table = read_label_table(path)
+    guessed = guess_columns(table)
+    columns = {}
+    for column, (meaning, (title, sentence)) in zip(st.columns(len(MEANINGS)), MEANINGS.items(), strict=True):
+        options = [None, *table.columns]
+        named = column.selectbox(
+            title,
+            options,
+            index=options.index(guessed.get(meaning)),
+            key=f"import_column_{meaning}_{path.name}",
+            format_func=lambda name: name or "(none)",
+            help=sentence,
+        )
+        if named:
+            columns[meaning] = named
+    _draw_preview(table, columns)
+    return {"labels": str(path), "columns": columns}
+
+
+def _draw_preview(table: LabelTable, columns: dict[str, str]) -> None:
+    """The first rows with what each column will be; a mapping that cannot work says so before the import."""
+    means = {column: MEANINGS[meaning][0] for meaning, column in columns.items()}
+    head = "".join(
+        f"<th>{escape(column)}<br><small>{escape(means.get(column, 'attribute'))}</small></th>"
+        for column in table.columns
+    )
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell[:60])}</td>" for cell in row) + "</tr>" for row in table.rows[:PREVIEW_ROWS]
+    )
+    st.html(f'<div class="rr-scroll"><table class="rr-numbers"><tr>{head}</tr>{rows}</table></div>')
+    try:
+        mapped = map_columns(table, columns)
+    except CoreError as error:
+        st.warning(str(error), icon=":material/warning:")
+        return
+    answered = sum(1 for row in mapped.values() if row.answers)
+    st.caption(
+        f"{wording.count(len(table.rows), 'row')} about {wording.count(len(mapped), 'file')}, "
+        f"{answered:,} with an answer."
+    )
+
+
+def _stored_table() -> Path | None:
+    """An uploaded table as a file that the job can read."""
+    upload = st.file_uploader("Label table (CSV)", type=["csv", "tsv", "txt"], key="import_table_file")
+    if upload is None:
+        return None
+    if upload.size > TABLE_BYTES:
+        raise InvalidInput(
+            f"A label table has at most {wording.size(TABLE_BYTES)}. Received: {wording.size(upload.size)}"
+        )
+    held = st.session_state.get("import:table")
+    if held is None or held[0] != upload.file_id or not held[1].exists():
+        target = session.settings().home / "uploads" / f"table-{new_event()}" / Path(upload.name).name
+        write_whole(target, upload.getvalue())
+        held = st.session_state["import:table"] = (upload.file_id, target)
+    return Path(held[1])

@@ -1,0 +1,123 @@
+"""Background work on screen: a panel that refreshes itself and keeps its height.
+
+Nothing on the page moves when a job reports; when the last watched job ends, the page is
+drawn once more so that its results appear.
+"""
+
+from html import escape
+
+import streamlit as st
+
+from core.jobs.records import Job, State, get_job, list_jobs, request_stop, resume_job
+from dashboard import messages, places, session, wording
+
+REFRESH_SECONDS = 1.0
+ACTIVE: tuple[State, ...] = ("queued", "running")
+STATE_WORDS = {
+    "queued": "waiting",
+    "running": "running",
+    "done": "done",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+KIND_WORDS = {
+    "import": "Import",
+    "train": "Training",
+    "evaluate": "Evaluation",
+    "explain": "Explanation",
+    "predict": "Prediction",
+}
+
+
+def watch_job(job: Job) -> None:
+    """One job with its buttons; refreshes itself while the job is active."""
+    if job.state in ACTIVE:
+        _watched(job.id)
+    else:
+        draw_job(job)
+
+
+def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
+    """All active jobs of these kinds in a project; draws nothing where there is none."""
+    jobs = list_jobs(session.db(), project=project_id, states=ACTIVE, kinds=kinds)
+    for job in jobs:
+        _watched(job.id)
+
+
+def draw_job(job: Job) -> None:
+    """State, bar, note; stop or resume; the error's sentence and remedy, the traceback one click away."""
+    with st.container(border=True, key=f"job_{job.id}"):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.html(_job_html(job))
+        with right:
+            if job.state in ACTIVE:
+                st.button(
+                    "Stop",
+                    key=f"stop_{job.id}",
+                    icon=":material/stop:",
+                    on_click=_stop,
+                    args=(job.id,),
+                    disabled=job.stop_requested,
+                    width="stretch",
+                    help="Ends in good order; what was reached so far is kept.",
+                )
+            elif job.state in ("failed", "stopped"):
+                st.button(
+                    "Resume",
+                    key=f"resume_{job.id}",
+                    icon=":material/play_arrow:",
+                    on_click=_resume,
+                    args=(job.id,),
+                    width="stretch",
+                    help="Goes on where the work was left.",
+                )
+        if job.state == "failed":
+            _draw_failure(job)
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _watched(job_id: int) -> None:
+    job = get_job(session.db(), job_id)
+    if job.state not in ACTIVE:
+        st.rerun()
+    draw_job(job)
+
+
+def _draw_failure(job: Job) -> None:
+    st.error(f"{job.error or 'The job failed without a reason.'}", icon=":material/error:")
+    if job.remedy:
+        st.markdown(f"**What to do:** {job.remedy}")
+    if job.traceback:
+        with st.expander("For the developer: the traceback"):
+            st.code(job.traceback, language="text")
+
+
+def _stop(job_id: int) -> None:
+    with messages.refusals_told():
+        request_stop(session.db(), job_id, session.actor())
+
+
+def _resume(job_id: int) -> None:
+    with messages.refusals_told():
+        resume_job(session.db(), job_id, session.actor())
+
+
+def _job_html(job: Job) -> str:
+    """Three lines of fixed height."""
+    state = "stopping" if job.stop_requested and job.state in ACTIVE else STATE_WORDS[job.state]
+    took = wording.duration(wording.seconds_between(job.started_at, job.finished_at))
+    facts = [f"by {job.created_by}", wording.moment(job.created_at)]
+    if job.started_at:
+        facts.append(f"{took} so far" if job.state == "running" else took)
+    if job.device:
+        facts.append(job.device)
+    if job.attempt > 1:
+        facts.append(f"attempt {job.attempt} of {job.attempts_allowed}")
+    percent = 100 if job.state == "done" else 100 * job.fraction
+    number = f'<a href="{places.address("jobs", job=job.id)}" target="_self">job {job.id}</a>'
+    return (
+        f'<div class="rr-job"><header><span><b>{escape(KIND_WORDS.get(job.kind, job.kind))}</b> · {number}</span>'
+        f"<span>{state} · {percent:.0f} %</span></header>"
+        f'<div class="rr-bar {job.state}"><i style="width:{percent:.1f}%"></i></div>'
+        f"<p>{escape(job.note) or '&nbsp;'}</p><p class='rr-quiet'>{escape(' · '.join(facts))}</p></div>"
+    )

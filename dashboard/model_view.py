@@ -1,0 +1,116 @@
+"""One model on screen: what it stands on, how it learnt, what it may be downloaded as."""
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.datasets.records import Snapshot
+from core.evaluation.records import Evaluation, list_evaluations
+from core.training.recipe import FIELDS, named_recipe
+from core.training.records import Model, Run
+from dashboard import places, run_view, session, wording
+
+
+def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
+    """Curves on the left; facts, lineage and downloads on the right."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        run_view.draw_curves(run)
+        recipe, environment, lineage = st.tabs(["Recipe", "Environment", "Lineage"])
+        recipe.html(_recipe_html(run))
+        environment.html(_facts({key: str(value) for key, value in run.environment.items()}))
+        lineage.html(_lineage_html(model, run, snapshot))
+    with right:
+        st.html(_facts_html(model, run, snapshot))
+        _draw_downloads(model)
+        with st.container(horizontal=True):
+            query = {"project": model.project, "model": model.id}
+            places.link("evaluate", "Evaluate", **query)
+            places.link("review", "Review its cases", **query)
+
+
+def _draw_downloads(model: Model) -> None:
+    """Plain links to a route: a file of hundreds of megabytes never passes through the page."""
+    links = [f'<a href="/api/v1/models/{model.id}/model.keras" download>Keras ({wording.size(model.file_bytes)})</a>']
+    if model.onnx_hash:
+        links.append(f'<a href="/api/v1/models/{model.id}/model.onnx" download>ONNX</a>')
+    st.html(f'<p class="rr-downloads">Download: {" · ".join(links)}</p>')
+    if not model.onnx_hash:
+        st.caption(f"No ONNX file: {model.onnx_left_out_because or 'it was not made yet.'}")
+
+
+def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
+    seen = model.facts.get("validation") or {}
+    measured = ", ".join(
+        f"{name.replace('_', ' ')} {wording.number(value)}" for name, value in seen.items() if isinstance(value, float)
+    )
+    return _facts(
+        {
+            "Trained on": f'<a href="{places.address("snapshots", project=model.project, snapshot=snapshot.id)}" '
+            f'target="_self">{escape(snapshot.name)}</a>'
+            + (f", test on fold {run.fold}" if run.fold is not None else ""),
+            "When": escape(f"{wording.moment(model.created_at)}, in {wording.duration(run.seconds)}"),
+            "Device": escape(run.device or "–"),
+            "Size": f"{model.parameters:,} parameters, {wording.size(model.file_bytes)}",
+            "Validation": escape(measured) + " (no intervals: evaluate gives them)" if measured else "–",
+            "Asked by": escape(run.created_by),
+        },
+        plain=False,
+    )
+
+
+def _recipe_html(run: Run) -> str:
+    """All values of the recipe; those that were changed from the named recipe in bold."""
+    base = named_recipe(run.recipe.network)
+    rows = []
+    for field in FIELDS:
+        if run.recipe.network not in field.networks:
+            continue
+        value = getattr(run.recipe, field.key)
+        text = escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        shown = text if value == getattr(base, field.key) else f"<b>{text}</b>"
+        rows.append(f"<dt>{escape(field.title)}</dt><dd>{shown}</dd>")
+    return (
+        f'<dl class="rr-facts rr-two">{"".join(rows)}</dl><p class="rr-quiet">Bold: changed from the named recipe.</p>'
+    )
+
+
+def _lineage_html(model: Model, run: Run, snapshot: Snapshot) -> str:
+    """From the pixels to the numbers, each step with the hash that pins it down."""
+    evaluations = list_evaluations(session.db(), model_id=model.id)
+    numbers = "<br>".join(
+        f'<a href="{_numbers_address(model, evaluation)}" target="_self">{escape(evaluation.split)}</a>, '
+        f"{wording.moment(evaluation.created_at)}, n = {evaluation.result['n_cases']:,}"
+        for evaluation in evaluations[:12]
+    )
+    job = f'<a href="{places.address("jobs", job=run.job)}" target="_self">job {run.job}</a>' if run.job else "–"
+    return _facts(
+        {
+            "Snapshot": f"{escape(snapshot.name)} <code>{snapshot.hash[:16]}</code>",
+            "Recipe": f"{escape(run.recipe.network)} <code>{run.recipe_hash[:16]}</code>",
+            "Run": f"{run.id}, {job}",
+            "Model file": f"<code>{model.keras_hash[:16]}</code>",
+            "Evaluations": numbers or "none yet",
+        },
+        plain=False,
+    )
+
+
+def _numbers_address(model: Model, evaluation: Evaluation) -> str:
+    return escape(
+        places.address(
+            "evaluate",
+            project=model.project,
+            model=model.id,
+            snapshot=evaluation.snapshot,
+            split=evaluation.split,
+        )
+    )
+
+
+def _facts(facts: dict[str, Any], *, plain: bool = True) -> str:
+    rows = "".join(
+        f"<dt>{escape(str(key))}</dt><dd>{escape(str(value)) if plain else value}</dd>" for key, value in facts.items()
+    )
+    return f'<dl class="rr-facts">{rows}</dl>'

@@ -1,0 +1,94 @@
+"""Where things are on screen: every page by name, its address, and the ways to get there.
+
+An address carries everything a view depends on, so that a copied URL shows the same view.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from core.settings import PROJECT_ROOT
+
+Query = str | int | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One page: its file `pages/<name>.py` is also its address; a group of "" is not in the menu."""
+
+    name: str
+    title: str
+    icon: str
+    group: str
+
+
+PLACES = (
+    Place("projects", "Projects", ":material/home:", "Readroom"),
+    Place("overview", "Overview", ":material/dashboard:", "Collection"),
+    Place("import_images", "Import", ":material/upload:", "Collection"),
+    Place("cases", "Cases", ":material/grid_view:", "Collection"),
+    Place("case", "Case", ":material/image:", ""),
+    Place("label", "Label", ":material/edit:", "Collection"),
+    Place("snapshots", "Snapshots", ":material/inventory_2:", "Model"),
+    Place("train", "Train", ":material/model_training:", "Model"),
+    Place("models", "Models", ":material/deployed_code:", "Model"),
+    Place("evaluate", "Evaluate", ":material/query_stats:", "Model"),
+    Place("review", "Review", ":material/fact_check:", "Model"),
+    Place("jobs", "Jobs", ":material/list_alt:", "Readroom"),
+)
+BY_NAME = {place.name: place for place in PLACES}
+
+
+def page_of(name: str) -> st.Page:
+    """The page as Streamlit knows it. The path is absolute: pages lie outside the script's folder on purpose."""
+    place = BY_NAME[name]
+    path = PROJECT_ROOT / "pages" / f"{name}.py"
+    home = name == PLACES[0].name
+    return st.Page(path, title=place.title, icon=place.icon, url_path=None if home else name, default=home)
+
+
+def address(name: str, **query: Query) -> str:
+    """The URL of a page, for links inside HTML; a value of None is left out."""
+    text = urlencode(_kept(query))
+    path = "/" if name == PLACES[0].name else f"/{name}"
+    return f"{path}?{text}" if text else path
+
+
+def go(name: str, **query: Query) -> None:
+    """Leave this page for another; nothing after this call runs."""
+    st.switch_page(page_of(name), query_params=_kept(query))
+
+
+def link(
+    name: str, label: str | None = None, *, icon: str | None = None, help: str | None = None, **query: Query
+) -> None:
+    """A link that changes the page without loading the whole application anew."""
+    place = BY_NAME[name]
+    st.page_link(
+        page_of(name), label=label or place.title, icon=icon or place.icon, help=help, query_params=_kept(query)
+    )
+
+
+def asked(key: str) -> str | None:
+    """What the address says under this key; an empty text counts as nothing."""
+    return st.query_params.get(key) or None
+
+
+def asked_number(key: str) -> int | None:
+    """What the address says under this key, where it is a whole number SQLite can hold."""
+    text = asked(key) or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def remember(**query: Query) -> None:
+    """Write into the address what the view now depends on; None takes a key out."""
+    for key, value in query.items():
+        if value is None or value == "":
+            st.query_params.pop(key, None)
+        elif st.query_params.get(key) != str(value):
+            st.query_params[key] = str(value)
+
+
+def _kept(query: dict[str, Query]) -> dict[str, str]:
+    return {key: str(value) for key, value in query.items() if value is not None and value != ""}

@@ -1,0 +1,204 @@
+"""The review of a model's cases: which cases, in which order, and what stands beside each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import streamlit as st
+
+from core.datasets.records import Snapshot, list_snapshots
+from core.errors import NotFound
+from core.evaluation.records import find_evaluation, find_predictions
+from core.images.records import get_case
+from core.labels.records import find_reference
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.reviews.case_search import CaseFilter, CaseRow, Cell, search_case_ids, search_cases
+from core.training.records import Model, get_run
+from dashboard import case_view, places, session
+from dashboard.viewer import Finding, Navigated, review_viewer
+
+AT_ONCE = 1000  # cases that the browser gets as one list
+AROUND = 12  # cases before and after the present one whose findings are sent along
+Result = Literal["right", "wrong", "all"]
+RESULT_WORDS: dict[Result, str] = {"wrong": "mistakes", "right": "right answers", "all": "all cases"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the address asks for."""
+
+    project: int
+    model: Model
+    snapshot: Snapshot
+    split: str
+    fold: int | None
+    result: Result
+    cell: Cell | None
+
+    @property
+    def numbers(self) -> dict[str, str | int]:
+        """The address of the evaluation that these cases belong to."""
+        return {"project": self.project, "model": self.model.id, "snapshot": self.snapshot.id, "split": self.split}
+
+    @property
+    def address(self) -> dict[str, str | int | None]:
+        """The address of this view, without the case."""
+        if self.cell is None:
+            return {**self.numbers, "result": self.result}
+        cell = {"reference": self.cell.reference, "predicted": self.cell.predicted, "of_class": self.cell.of_class}
+        return {**self.numbers, **cell}
+
+    @property
+    def said(self) -> str:
+        if self.cell is None:
+            return RESULT_WORDS[self.result]
+        of_class = f"{self.cell.of_class}: " if self.cell.of_class else ""
+        return f"{of_class}reference {self.cell.reference}, predicted {self.cell.predicted}"
+
+    @property
+    def wanted(self) -> CaseFilter:
+        outcome = None if self.cell or self.result == "all" else self.result
+        return CaseFilter(
+            model=self.model.id,
+            snapshot=self.snapshot.id,
+            split=self.split,
+            fold=self.fold,
+            outcome=outcome,
+            cell=self.cell,
+        )
+
+
+@dataclass(frozen=True)
+class Position:
+    """One case within the list that previous and next walk along."""
+
+    case_id: int
+    case_ids: list[int]
+    rows: dict[int, CaseRow]
+
+    @property
+    def at(self) -> int:
+        return self.case_ids.index(self.case_id)
+
+
+def read_view(project: Project, models: Mapping[int, Model]) -> View:
+    """The view that the address names; what it leaves out is the newest model, its own snapshot, test, mistakes."""
+    model = models.get(places.asked_number("model") or 0) or next(iter(models.values()))
+    run = get_run(session.db(), model.run)
+    snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
+    snapshot = snapshots.get(places.asked_number("snapshot") or 0) or snapshots[run.snapshot]
+    reference, predicted, result = places.asked("reference"), places.asked("predicted"), places.asked("result")
+    return View(
+        project=project.id,
+        model=model,
+        snapshot=snapshot,
+        split=places.asked("split") or "test",
+        fold=run.fold if run.snapshot == snapshot.id else None,
+        result=result if result in RESULT_WORDS else "wrong",
+        cell=Cell(reference, predicted, places.asked("of_class")) if reference and predicted else None,
+    )
+
+
+def find_evaluated(view: View) -> bool:
+    """Whether the model has answered the cases of this view."""
+    return find_evaluation(session.db(), view.model.id, view.snapshot.id, view.split) is not None
+
+
+def find_position(project: Project, view: View) -> Position | None:
+    """The case of the address within the view, the most confident answers first; the first case without an address.
+
+    A case that is no longer in the view (its neighbours were asked for by somebody else) stands before the others.
+    """
+    case_ids = search_case_ids(session.db(), project, view.wanted, order="most confident", limit=AT_ONCE)
+    asked = places.asked_number("case")
+    if asked is not None and asked not in case_ids:
+        try:
+            if get_case(session.db(), asked).project != project.id:
+                return None
+        except NotFound:
+            return None
+        case_ids = [asked, *case_ids]
+    if not case_ids:
+        return None
+    case_id = case_ids[0] if asked is None else asked
+    return Position(case_id, case_ids, _rows_around(project, view, case_id, case_ids))
+
+
+def draw_header(view: View, position: Position) -> None:
+    """Where one is in the list, which list, and the ways out."""
+    left, middle, right = st.columns([6, 4, 1.2], vertical_alignment="center")
+    left.html(
+        f"<b>{position.at + 1:,} of {len(position.case_ids):,}</b> · {escape(view.said)}"
+        f'<br><span class="rr-quiet">{escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
+        "most confident first</span>"
+    )
+    with middle:
+        st.segmented_control(
+            "Which cases",
+            list(RESULT_WORDS),
+            default=None if view.cell else view.result,
+            format_func=lambda result: RESULT_WORDS[result].capitalize(),
+            key=f"review_result_{view.result}_{view.said}",
+            on_change=_choose_result,
+            args=(f"review_result_{view.result}_{view.said}",),
+            label_visibility="collapsed",
+        )
+    with right:
+        places.link("evaluate", "Numbers", **view.numbers)
+
+
+def draw_case(project: Project, schema: Classification, view: View, position: Position) -> None:
+    """The viewer with reference, scores and overlay; beside it what people said."""
+    case = get_case(session.db(), position.case_id)
+    scores = find_predictions(session.db(), view.model.id, list(position.rows))
+    findings = {
+        row.id: Finding(row.reference, dict(zip(schema.names, scores[row.id], strict=True)))
+        for row in position.rows.values()
+        if row.id in scores
+    }
+    image, beside = st.columns([7, 2], gap="small")
+    with image:
+        review_viewer(
+            project,
+            session.current_user(),
+            position.case_ids,
+            model=view.model.id,
+            findings=findings,
+            index=position.at,
+            on_navigated=_follow,
+            key=f"review_viewer_{view.model.id}",
+        )
+    with beside, st.container(height=640, border=False):
+        st.subheader("Answers", anchor=False)
+        case_view.draw_labels(case, project)
+        if case.id in position.rows and _changed_since(case.id, position.rows[case.id]):
+            st.caption("The reference has changed since the snapshot was frozen; a new snapshot takes it up.")
+        st.subheader("Comments", anchor=False)
+        case_view.draw_comments(case, view.model.id)
+        case_view.draw_flag(case)
+        places.link("case", "All about this case", project=project.id, case=case.id)
+
+
+def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]) -> dict[int, CaseRow]:
+    """The rows near a case, from the list; and of the case itself, should it not be in the list."""
+    start = max(0, case_ids.index(case_id) - AROUND)
+    rows = search_cases(session.db(), project, view.wanted, order="most confident", limit=2 * AROUND + 1, offset=start)
+    return {row.id: row for row in rows}
+
+
+def _changed_since(case_id: int, row: CaseRow) -> bool:
+    reference = find_reference(session.db(), case_id)
+    return reference is None or reference.value != row.reference
+
+
+def _follow(event: Navigated) -> None:
+    places.remember(case=event.case_id)
+
+
+def _choose_result(key: str) -> None:
+    """Another list begins at its first case."""
+    chosen = st.session_state[key]
+    if chosen:
+        places.remember(result=chosen, case=None, reference=None, predicted=None, of_class=None)

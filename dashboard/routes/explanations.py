@@ -1,0 +1,89 @@
+"""Asking for an explanation: the one there is, or a job that makes it.
+
+A job's row is the memory of what was asked: the same question finds the job that answered it.
+"""
+
+import sqlite3
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from core.errors import InvalidInput
+from core.images.records import get_case
+from core.jobs.records import Job, add_job, list_jobs
+from core.people.accounts import User
+from core.projects.records import get_project
+from core.projects.schema import Classification
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.database import writing
+from core.store.files import Files
+from core.training.records import get_model
+from dashboard.database import ask
+from dashboard.routes.answers import read_json
+from dashboard.routes.jobs import describe_job
+
+METHODS = ("grad_cam",)
+REMEMBERED = 2000  # an older answer is found by the job itself, in a moment
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    files = Files(settings.home)
+
+    async def post_explanation(request: Request) -> JSONResponse:
+        """200 with the map's address and what is known of it, or 202 with the job to wait for."""
+        asked = await read_json(request, 4096)
+        job = await ask(settings, find_or_ask, files, request.user, asked)
+        if job.state == "done":
+            return JSONResponse(describe_explanation(job))
+        return JSONResponse(describe_job(job), 202)
+
+    return [Route("/api/v1/explanations", post_explanation, methods=["POST"])]
+
+
+def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked: dict[str, Any]) -> Job:
+    """The job that answers or will answer this; queued now where nobody asked before, or where it failed.
+
+    Raises:
+        NotFound: there is no such model or case.
+        InvalidInput: model and case belong to different projects, or the class or method is unknown.
+    """
+    arguments, project = _checked(connection, asked)
+    with writing(connection):  # two who ask at once share one job
+        for job in list_jobs(
+            connection, project=project, kinds=("explain",), states=("queued", "running", "done"), limit=REMEMBERED
+        ):
+            if job.arguments == arguments and (job.state != "done" or _is_kept(files, job)):
+                return job
+        return add_job(connection, "explain", arguments, project=project, actor=Actor(user.name, "screen"))
+
+
+def describe_explanation(job: Job) -> dict[str, Any]:
+    """What the job found, with the address of the map."""
+    result = dict(job.result or {})
+    return result | {"job": job.id, "url": f"/api/v1/explanations/{result['explanation']}.npy"}
+
+
+def _is_kept(files: Files, job: Job) -> bool:
+    return bool(job.result) and files.has("explanations", str((job.result or {}).get("explanation")))
+
+
+def _checked(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """The arguments of the job, and the project they belong to."""
+    for key, kind in {"model": int, "case": int, "class": str}.items():
+        if type(asked.get(key)) is not kind:
+            raise InvalidInput(f"Name a model and a case by number, and a class. Received: {str(asked)[:120]}")
+    if max(asked["model"], asked["case"]) >= 1 << 63:
+        raise InvalidInput(f"Name a model and a case by number. Received: {asked['model']}, {asked['case']}")
+    method = asked.get("method", METHODS[0])
+    if method not in METHODS:
+        raise InvalidInput(f"An explanation's method is one of {', '.join(METHODS)}. Received: {str(method)[:40]}")
+    case, model = get_case(connection, asked["case"]), get_model(connection, None, asked["model"])
+    if case.project != model.project:
+        raise InvalidInput(f"Model and case belong to different projects. Received: {model.name} and case {case.id}")
+    schema = get_project(connection, case.project).schema
+    if not isinstance(schema, Classification) or asked["class"] not in schema.names:
+        raise InvalidInput(f"This project has no such class. Received: {asked['class'][:80]}")
+    return {"model": model.id, "case": case.id, "class": asked["class"], "method": method}, case.project

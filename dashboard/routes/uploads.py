@@ -1,0 +1,161 @@
+"""Files on their way in: from the browser straight to disk, piece by piece, whatever their size.
+
+`POST /api/v1/uploads` opens a folder; `PUT /api/v1/uploads/{upload}/{path}?offset=N` appends a piece to a
+file in it; the import job reads the folder and removes it. A piece that was cut off is sent again from the
+size that the server names (409). Nothing here looks into the files: that is the import's work.
+"""
+
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from core.errors import InvalidInput, NotAllowed, NotFound
+from core.people.accounts import User
+from core.settings import Settings
+from dashboard.routes.answers import TooLarge
+
+ABANDONED_SECONDS = 48 * 3600
+LONGEST_NAME_BYTES = 200
+WRITE_BYTES = 1 << 20
+
+
+@dataclass
+class Upload:
+    """One folder that is being filled."""
+
+    token: str
+    owner: str
+    folder: Path
+    stored_bytes: int = 0
+    names: set[str] = field(default_factory=set)
+
+
+class Uploads:
+    """The uploads that this process has opened. After a restart the browser opens a new one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = settings.home / "uploads"
+        self.open: dict[str, Upload] = {}
+
+    def begin(self, user: User) -> Upload:
+        token = secrets.token_urlsafe(24)
+        upload = Upload(token, user.name, self.root / token / "files")
+        upload.folder.mkdir(parents=True, mode=0o700)
+        self.open[token] = upload
+        return upload
+
+    def get(self, token: str, user: User) -> Upload:
+        upload = self.open.get(token)
+        if upload is None or not upload.folder.is_dir():
+            raise NotFound("upload", token)
+        if upload.owner != user.name:
+            raise NotAllowed(f"This upload is somebody else's; begin one of your own. Received: {token}")
+        return upload
+
+    def remove_abandoned(self) -> None:
+        """Take away what nobody imported within two days."""
+        for folder in self.root.glob("*"):
+            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(folder)
+
+    def append(self, upload: Upload, target: Path, offset: int) -> IO[bytes]:
+        """The file, open for a piece that goes on where the last one ended."""
+        name = str(target)
+        if name not in upload.names and len(upload.names) >= self.settings.max_unpacked_files:
+            raise TooLarge(f"Send a zip, or fewer files. Received: more than {self.settings.max_unpacked_files} files")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            stream = target.open("ab" if offset else "wb")
+        except OSError as error:  # a name that is a folder already, or that this disk cannot hold
+            raise InvalidInput(f"Rename this file. Received: {target.relative_to(upload.folder)}") from error
+        upload.names.add(name)
+        return stream
+
+    def count(self, upload: Upload, size: int) -> None:
+        upload.stored_bytes += size
+        if upload.stored_bytes > self.settings.max_upload_bytes:
+            raise TooLarge(
+                f"Import this from a path on the server, or in parts. "
+                f"Received: more than {self.settings.max_upload_bytes >> 20} MB"
+            )
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    uploads = Uploads(settings)
+    uploads.remove_abandoned()
+
+    async def begin(request: Request) -> JSONResponse:
+        upload = await to_thread.run_sync(uploads.begin, request.user)
+        return JSONResponse({"upload": upload.token}, 201)
+
+    async def put_piece(request: Request) -> Response:
+        upload = uploads.get(request.path_params["upload"], request.user)
+        target = upload.folder / safe_path(request.path_params["path"])
+        offset = _offset(request)
+        size = target.stat().st_size if target.is_file() else 0
+        if offset > size or (0 < offset < size):
+            return JSONResponse({"reason": "Go on from the size that is here.", "size": size}, 409)
+        upload.stored_bytes -= size if offset == 0 else 0  # a file sent anew replaces the first
+        await _store(request, uploads, upload, target, offset)
+        return JSONResponse({"size": target.stat().st_size})
+
+    async def throw_away(request: Request) -> Response:
+        upload = uploads.get(request.path_params["upload"], request.user)
+        del uploads.open[upload.token]
+        await to_thread.run_sync(shutil.rmtree, upload.folder.parent)
+        return Response(status_code=204)
+
+    return [
+        Route("/api/v1/uploads", begin, methods=["POST"]),
+        Route("/api/v1/uploads/{upload}", throw_away, methods=["DELETE"]),
+        Route("/api/v1/uploads/{upload}/{path:path}", put_piece, methods=["PUT"]),
+    ]
+
+
+async def _store(request: Request, uploads: Uploads, upload: Upload, target: Path, offset: int) -> None:
+    """Write the body as it arrives, a megabyte at a time, never the whole of it in memory."""
+    stream = await to_thread.run_sync(uploads.append, upload, target, offset)
+    try:
+        waiting = bytearray()
+        async for chunk in request.stream():
+            uploads.count(upload, len(chunk))
+            waiting += chunk
+            if len(waiting) >= WRITE_BYTES:
+                await to_thread.run_sync(stream.write, bytes(waiting))
+                waiting.clear()
+        await to_thread.run_sync(stream.write, bytes(waiting))
+    finally:
+        await to_thread.run_sync(stream.close)
+
+
+def _offset(request: Request) -> int:
+    text = request.query_params.get("offset", "0")
+    if not text.isascii() or not text.isdigit():
+        raise InvalidInput(f"offset is the number of bytes that were sent before. Received: {text[:40]}")
+    return int(text)
+
+
+def safe_path(given: str) -> PurePosixPath:
+    """A path as the browser names it, kept inside the folder it goes to.
+
+    Raises:
+        InvalidInput: it leads out of the folder, or holds what no file name should.
+    """
+    parts = [part for part in given.replace("\\", "/").split("/") if part]
+    for part in parts:
+        unspeakable = part in (".", "..") or any(ord(sign) < 32 or ord(sign) == 127 for sign in part)
+        if unspeakable or len(os.fsencode(part)) > LONGEST_NAME_BYTES or (len(part) > 1 and part[1] == ":"):
+            raise InvalidInput(f"Rename this file. Received: {given[:120]!r}")
+    if not parts or len(parts) > 32:
+        raise InvalidInput(f"A file needs a name, in at most 31 folders. Received: {given[:120]!r}")
+    return PurePosixPath(*parts)

@@ -1,0 +1,87 @@
+"""One training run on screen: its job, its curves while they grow, its log. Heights never change."""
+
+from typing import Any
+
+import streamlit as st
+
+from core.jobs.records import get_job
+from core.jobs.waiting import read_log
+from core.training.records import Run, get_run, list_epochs
+from dashboard import charts, jobs_panel, session, wording
+
+REFRESH_SECONDS = 1.5
+LOG_LINES = 400
+LOSS = {"training": "loss", "validation": "validation_loss"}
+MEASURES = {
+    "training accuracy": "accuracy",
+    "balanced accuracy": "validation_balanced_accuracy",
+    "AUC": "validation_auc",
+}
+
+
+def watch_run(run: Run) -> None:
+    """Job, live facts, curves and log; refreshes itself until the run has ended."""
+    job = get_job(session.db(), run.job) if run.job else None
+    if job and job.state in jobs_panel.ACTIVE:
+        _watched(run.id)
+    else:
+        _draw_run(run)
+
+
+def draw_curves(run: Run) -> None:
+    """Loss and measures over epochs."""
+    epochs = list_epochs(session.db(), run.id)
+    if not epochs:
+        st.html('<div class="rr-waiting">Curves appear after the first epoch.</div>')
+        return
+    best = min(epochs, key=_validation_loss)["epoch"]
+    for column, (title, pairs) in zip(
+        st.columns(2), {"Loss": LOSS, "Accuracy and validation measures": MEASURES}.items(), strict=True
+    ):
+        column.plotly_chart(
+            charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
+            config=charts.NO_TOOLBAR,
+            key=f"curves_{run.id}_{title}",
+            alt=f"{title} over epochs",
+        )
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _watched(run_id: int) -> None:
+    run = get_run(session.db(), run_id)
+    if run.job is None or get_job(session.db(), run.job).state not in jobs_panel.ACTIVE:
+        st.rerun()
+    _draw_run(run)
+
+
+def _draw_run(run: Run) -> None:
+    job = get_job(session.db(), run.job) if run.job else None
+    if job:
+        jobs_panel.draw_job(job)
+        st.html(_live_facts(job.facts))
+    draw_curves(run)
+    if job:
+        with st.expander("Log", icon=":material/article:"), st.container(height=260, border=False, autoscroll=True):
+            st.code(
+                "\n".join(read_log(session.settings(), job.id).splitlines()[-LOG_LINES:]) or "Nothing yet.",
+                language="text",
+            )
+
+
+def _live_facts(facts: dict[str, Any]) -> str:
+    """What the child last said, in fixed places, so that numbers change and nothing moves."""
+    shown = {
+        "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",
+        "batch": f"{facts['batch']} / {facts['batches']}" if "batches" in facts and "batch" in facts else "–",
+        "loss": wording.number(facts.get("loss"), digits=4),
+        "images/s": wording.number(facts.get("images_per_second"), digits=0),
+        "time left": wording.duration(facts.get("seconds_left")),
+        "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",
+    }
+    cells = "".join(f"<div><small>{name}</small><b>{value}</b></div>" for name, value in shown.items())
+    return f'<div class="rr-live">{cells}</div>'
+
+
+def _validation_loss(epoch: dict[str, Any]) -> float:
+    value = epoch.get("validation_loss")
+    return float("inf") if value is None else value

@@ -1,0 +1,99 @@
+"""The web process: Streamlit's screens and our own routes behind one set of doors."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from core.errors import CoreError
+from core.settings import Settings
+from dashboard import session
+from dashboard.middleware import LOOPBACK, WILDCARDS, Identity, OurHosts, SameOrigin, Walls, cookie_name
+from dashboard.routes import cases, events, explanations, health, jobs, models, pixels, sign_in, uploads
+from dashboard.routes.answers import answer_refusal
+
+FOLDER = Path(__file__).resolve().parent
+log = logging.getLogger("readroom.web")
+
+
+def make_app(
+    settings: Settings, *, host: str = "127.0.0.1", port: int = 8501, names: frozenset[str] = frozenset()
+) -> st.App:
+    """The ASGI application of a prepared home. `names` are further host names under which it may be reached.
+
+    The script's path is absolute and inside `dashboard/`: beside `pages/` Streamlit would serve
+    the pages by itself, around the shell and its guards.
+    """
+    cookie = cookie_name(port)
+    session.configure(settings, session.identify_by_cookie(cookie))
+    return st.App(
+        FOLDER / "app.py",
+        routes=make_routes(settings, cookie),
+        middleware=make_middleware(settings, host, cookie, names),
+        exception_handlers={CoreError: answer_refusal},
+        on_script_error=_log_defect,
+        lifespan=_lifespan,
+    )
+
+
+def make_routes(settings: Settings, cookie: str) -> list[BaseRoute]:
+    """Everything that is not a Streamlit page."""
+    return [
+        *health.routes(settings),
+        *sign_in.routes(settings, cookie),
+        *events.routes(settings),
+        *cases.routes(settings),
+        *pixels.routes(settings),
+        *explanations.routes(settings),
+        *jobs.routes(settings),
+        *models.routes(settings),
+        *uploads.routes(settings),
+        Route("/api/{path:path}", _no_such_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Mount("/assets/viewer", _Bundle(directory=FOLDER / "viewer" / "build")),
+        Mount("/assets", StaticFiles(directory=FOLDER / "assets")),
+    ]
+
+
+def make_middleware(settings: Settings, host: str, cookie: str, names: frozenset[str]) -> list[Middleware]:
+    """From the outside in."""
+    ours = LOOPBACK | names | ({host} - WILDCARDS)
+    return [
+        Middleware(Walls),
+        Middleware(OurHosts, names=ours, any_address=host in WILDCARDS),
+        Middleware(SameOrigin),
+        Middleware(Identity, settings=settings, cookie=cookie),
+    ]
+
+
+class _Bundle(StaticFiles):
+    """The viewer's bundle, whose name holds the hash of its content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+@asynccontextmanager
+async def _lifespan(_: st.App) -> AsyncIterator[None]:
+    # Streamlit turns the access log on when it starts; it would fill up with pixels, and name sign-in tokens.
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    yield
+
+
+async def _no_such_route(request: Request) -> Response:
+    """Without this, Streamlit would answer an unknown address with its own start page."""
+    return JSONResponse({"reason": f"There is no {request.method} {request.url.path}."}, 404)
+
+
+def _log_defect(error: Exception) -> None:
+    """The screen says only that something went wrong; the log says what."""
+    log.error("A page broke", exc_info=error)

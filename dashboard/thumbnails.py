@@ -1,0 +1,28 @@
+"""A page of cases as one block of HTML: images by address, each a link. A hundred cost one element, not a hundred."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from core.projects.schema import LabelSchema
+from dashboard import wording
+
+
+def grid_html(tiles: Iterable[Mapping[str, Any]], schema: LabelSchema) -> str:
+    """Tiles with `address`, `pixel_hash`, `name`, `reference` (a value or None), `flagged`, `said`, `wrong`."""
+    return f'<div class="rr-grid">{"".join(_tile(tile, schema) for tile in tiles)}</div>'
+
+
+def _tile(tile: Mapping[str, Any], schema: LabelSchema) -> str:
+    name = escape(tile["name"])
+    flag = '<span class="rr-flag" title="flagged">⚑</span>' if tile["flagged"] else ""
+    reference = (
+        wording.chips(tile["reference"], schema) if tile["reference"] else '<span class="rr-quiet">no reference</span>'
+    )
+    said = f'<span class="rr-name">{escape(tile["said"])}</span>' if tile.get("said") else ""
+    return (
+        f'<a class="{"wrong" if tile.get("wrong") else ""}" href="{escape(tile["address"])}" target="_self" '
+        f'title="{name}"><div class="rr-shot">'
+        f'<img src="/api/v1/thumbnails/{tile["pixel_hash"]}.webp" alt="" loading="lazy">{flag}</div>'
+        f'<div class="rr-caption"><span class="rr-name">{name}</span>{said}{reference}</div></a>'
+    )

@@ -1,0 +1,165 @@
+"""Our image viewer as a Streamlit component: labels in, events out, pixels over HTTP.
+
+The browser module (source in `frontend/`, built into `dashboard/viewer/build`) fetches cases and
+pixels itself and sends answers itself, by `POST /api/v1/events`. Streamlit only learns of what
+happened, through one trigger that carries a numbered list: two triggers in one tick would lose the first.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.jobs.warm import request_warm
+from core.people.accounts import User
+from core.projects.records import Project
+from core.projects.schema import Classification
+from dashboard import session
+
+BUILD = Path(__file__).parent / "build"
+BUNDLE: str = json.loads((BUILD / "build.json").read_text("utf-8"))["bundle"]
+
+# A module of two lines, so that the bundle itself comes from our own cached mount and not over the websocket.
+_LOADER = f"""
+const viewer = await import(new URL("/assets/viewer/{BUNDLE}", window.location.origin).href);
+export default viewer.default;
+"""
+_component = st.components.v2.component("readroom_viewer", js=_LOADER, isolate_styles=True)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The server has acknowledged an answer of this reader; it is stored."""
+
+    case_id: int
+    label: int
+    value: dict[str, Any] | None
+    unsure: bool
+    unusable: bool
+
+
+@dataclass(frozen=True)
+class Navigated:
+    """The reader went to another case; `index` is its place in `case_ids`."""
+
+    case_id: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the review viewer says about one case: the reference answer and the model's score for each class."""
+
+    reference: dict[str, Any] | None
+    scores: dict[str, float]
+
+
+def label_viewer(
+    project: Project,
+    user: User,
+    case_ids: Sequence[int],
+    *,
+    index: int = 0,
+    labelled: int | None = None,
+    total: int | None = None,
+    on_labelled: Callable[[Labelled], None] | None = None,
+    on_navigated: Callable[[Navigated], None] | None = None,
+    key: str = "label_viewer",
+) -> None:
+    """The viewer for labelling one case after the other. It fills the rest of the window, without page scroll.
+
+    `case_ids` is the worklist: settle it once and keep it (session state), or a list such as
+    "unlabelled" would shift under the reader at every answer. `index` says where to open; giving
+    another one later jumps there. `labelled` of `total` is the progress to show. The callbacks run
+    before the script, once per event, in order.
+    """
+    data = {"mode": "label", "labelled": labelled, "total": total}
+    _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)
+
+
+def review_viewer(
+    project: Project,
+    user: User,
+    case_ids: Sequence[int],
+    *,
+    model: int | None = None,
+    findings: Mapping[int, Finding] | None = None,
+    method: str = "grad_cam",
+    index: int = 0,
+    on_labelled: Callable[[Labelled], None] | None = None,
+    on_navigated: Callable[[Navigated], None] | None = None,
+    key: str = "review_viewer",
+) -> None:
+    """The viewer beside a model: reference and scores, and the explanation of a class laid over the image on demand.
+
+    `findings` may cover some of the cases only; what is missing is not shown. Without a `model`
+    there is no overlay. A digit corrects the reader's own label (`made_in` "review") and stays on the case.
+    """
+    warmed = f"{key}:warm"
+    if model is not None and st.session_state.get(warmed) != model:  # once, when the page opens: loading takes seconds
+        request_warm(session.settings(), model)
+        st.session_state[warmed] = model
+    told = {str(case): asdict(finding) for case, finding in (findings or {}).items()}
+    data = {"mode": "review", "model": model, "method": method, "findings": told}
+    _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)
+
+
+def _mount(
+    key: str,
+    project: Project,
+    user: User,
+    case_ids: Sequence[int],
+    index: int,
+    data: dict[str, Any],
+    on_labelled: Callable[[Labelled], None] | None,
+    on_navigated: Callable[[Navigated], None] | None,
+) -> None:
+    place = st.session_state.setdefault(f"{key}:place", {"given": index, "index": index, "outbox": "", "seen": 0})
+    if index != place["given"]:  # Python asks for another case; otherwise the viewer is where the reader went
+        place["given"] = place["index"] = index
+
+    def learn() -> None:
+        for event in _unseen(place, st.session_state[key].get("happened") or {}):
+            if event["type"] == "navigated":
+                place["index"] = event["index"]
+                if on_navigated:
+                    on_navigated(Navigated(event["case"], event["index"]))
+            elif event["type"] == "labelled" and on_labelled:
+                on_labelled(Labelled(event["case"], event["label"], event["value"], event["unsure"], event["unusable"]))
+
+    common = {
+        "server": session.server_id(),
+        "reader": user.name,
+        "project": _project_facts(project),
+        "case_ids": list(case_ids),
+        "index": place["index"],
+        "outbox": place["outbox"],
+        "seen": place["seen"],
+    }
+    _component(key=key, data=common | data, on_happened_change=learn)
+
+
+def _unseen(place: dict[str, Any], batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The events of a batch that were not handled yet, marked as seen; the browser repeats a batch until they are."""
+    if batch.get("outbox") != place["outbox"]:  # the page was loaded anew: its numbers start again
+        place["outbox"], place["seen"] = batch.get("outbox", ""), 0
+    fresh = [event for event in batch.get("events", ()) if event["number"] > place["seen"]]
+    if fresh:
+        place["seen"] = fresh[-1]["number"]
+    return fresh
+
+
+def _project_facts(project: Project) -> dict[str, Any]:
+    if not isinstance(project.schema, Classification):
+        raise NotImplementedError(f"The viewer labels classification projects. Received: {project.task}")
+    return {
+        "id": project.id,
+        "name": project.name,
+        "classes": [asdict(label) for label in project.schema.classes],
+        "multi_label": project.schema.multi_label,
+        "digit_advances": project.digit_advances,
+        "schema_version": project.schema_version,
+    }

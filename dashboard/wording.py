@@ -1,0 +1,90 @@
+"""Numbers, moments and answers in words, the same everywhere on screen."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from core.projects.schema import Classification, LabelSchema
+
+
+def number(value: float | None, *, digits: int = 3) -> str:
+    """`0.912`; a dash where the number does not exist (one class has no AUC)."""
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def interval(measure: Mapping[str, float | None] | None) -> str:
+    """`0.912 (0.880–0.944)` of a value with its 95 % interval."""
+    if not measure or measure.get("value") is None:
+        return "–"
+    low, high = measure.get("low"), measure.get("high")
+    if low is None or high is None:
+        return f"{number(measure['value'])} (no interval)"
+    return f"{number(measure['value'])} ({number(low)}–{number(high)})"
+
+
+def count(amount: int, one: str, many: str | None = None) -> str:
+    """`1 case`, `1,024 cases`."""
+    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
+def size(size_bytes: int | float) -> str:
+    """`4.2 MB`."""
+    amount = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("unreachable: the loop ends at GB")
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def moment(stored: str | None) -> str:
+    """A stored UTC time in the server's time zone: `22 Nov 2026, 10:42`."""
+    if not stored:
+        return "–"
+    at = datetime.fromisoformat(stored.replace("Z", "+00:00")).astimezone()
+    return f"{at.day} {at:%b %Y, %H:%M}"
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Seconds from one stored time to another, or to now where the second is missing."""
+    if not start:
+        return None
+    first = datetime.fromisoformat(start.replace("Z", "+00:00"))
+    last = datetime.fromisoformat(end.replace("Z", "+00:00")) if end else datetime.now(UTC)
+    return max(0.0, (last - first).total_seconds())
+
+
+def answer(value: Mapping[str, Any] | None) -> str:
+    """A stored answer in words; no class at all reads "none of them"."""
+    if value is None:
+        return "–"
+    if "classes" in value:
+        return ", ".join(value["classes"]) or "none of them"
+    return str(value.get("value", "–"))
+
+
+def chips(value: Mapping[str, Any] | None, schema: LabelSchema) -> str:
+    """A stored answer as HTML with each class in its colour; text is escaped."""
+    if value is None or "classes" not in value or not isinstance(schema, Classification):
+        return f'<span class="rr-chip">{escape(answer(value))}</span>'
+    colours = {label.name: label.colour for label in schema.classes}
+    return "".join(chip(name, colours.get(name, "")) for name in value["classes"]) or chip("none of them", "")
+
+
+def chip(text: str, colour: str) -> str:
+    """One word with a dot of its colour, as HTML."""
+    dot = f'<i style="background:{escape(colour)}"></i>' if colour else ""
+    return f'<span class="rr-chip">{dot}{escape(text)}</span>'

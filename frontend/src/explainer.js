@@ -1,0 +1,100 @@
+// The overlay of the case on the screen: off until asked for, then with every case until it is taken away.
+
+import { Explanations, paintMap } from "./overlay.js"
+
+const explanations = new Explanations() // shared by every viewer of the page
+
+export class Explainer {
+  constructor(stage) {
+    this.stage = stage
+    this.panel = null
+    this.on = false
+    this.opacity = 0.6
+    this.hidden = false
+    this.picture = null
+    this.asked = null
+    this.informed = false // whether the scores of the case were known when it was entered
+    this.chosen = null // the class the reader picked; until then the one with the highest score
+    this.aborter = null
+  }
+
+  /** What the panel's controls call. */
+  controls() {
+    return {
+      toggle: () => this.toggle(),
+      opacity: (share) => this.setOpacity(share),
+      explain: (name) => this.explain(name),
+    }
+  }
+
+  /** A case is on the screen; again when more is known of it. */
+  enter({ facts, image }, { model, method, project }, finding) {
+    if (!model) return
+    if (this.asked?.case === facts.id && (this.chosen || !finding || this.informed)) return
+    this.informed = Boolean(finding)
+    this.leave()
+    const scores = Object.entries(finding?.scores ?? {})
+    const likeliest = scores.length ? scores.reduce((best, one) => (one[1] > best[1] ? one : best))[0] : project.classes[0].name
+    this.image = image
+    this.asked = { model, case: facts.id, class: this.chosen ?? likeliest, method }
+    this.panel.showOverlay(this.on, "", this.asked.class)
+    if (this.on) this.load()
+  }
+
+  leave() {
+    this.aborter?.abort()
+    this.asked = this.picture = null
+    this.stage.setLayer(null)
+  }
+
+  toggle() {
+    if (!this.asked) return
+    this.on = !this.on
+    this.panel.showOverlay(this.on, "", this.asked.class)
+    if (this.on && !this.picture) this.load()
+    else this.lay()
+  }
+
+  /** Another class, for this case and the ones after it. */
+  explain(name) {
+    this.chosen = name
+    if (!this.asked) return
+    this.asked = { ...this.asked, class: name }
+    this.picture = null
+    this.lay()
+    if (this.on) this.load()
+  }
+
+  setOpacity(share) {
+    this.opacity = share
+    this.lay()
+  }
+
+  /** While a key is held. */
+  hide(hidden) {
+    this.hidden = hidden
+    this.lay()
+  }
+
+  lay() {
+    const seen = this.on && this.picture && !this.hidden
+    this.stage.setLayer(seen ? { picture: this.picture, opacity: this.opacity } : null)
+  }
+
+  async load() {
+    this.aborter?.abort()
+    const aborter = (this.aborter = new AbortController())
+    const { asked, image } = this
+    const tell = (text) => aborter.signal.aborted || this.panel.showOverlay(this.on, text, asked.class)
+    tell("Asking")
+    try {
+      const { map, check } = await explanations.get(asked, tell, aborter.signal)
+      if (aborter.signal.aborted) return
+      this.picture = paintMap(map, image)
+      tell(check ? check.sentence : "")
+      this.lay()
+    } catch (error) {
+      if (!aborter.signal.aborted) tell(error.message)
+    }
+  }
+}

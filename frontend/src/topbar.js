@@ -1,0 +1,81 @@
+// Above the image: where the reader is in the list, and whether everything is saved. Beside it: tools.
+
+import { button, element } from "./dom.js"
+
+const SAY_MS = 5000
+const TOOLS = [
+  ["fit", "Fit", "Fit to the window"],
+  ["reset", "Reset", "Reset view and window (Space)"],
+  ["invert", "Invert", "Invert grey levels (I)"],
+  ["flipX", "Flip ↔", "Flip left and right (H)"],
+  ["flipY", "Flip ↕", "Flip up and down (V)"],
+  ["rotate", "Turn", "Turn by 90° (R)"],
+  ["undo", "Undo", "Take the last answer back (Ctrl+Z)"],
+  ["redo", "Redo", "Give it again (Ctrl+Y)"],
+  ["legend", "Keys ?", "All keys (?)"],
+]
+
+export class TopBar {
+  /** @param {{go: (step: number) => void, jump: (place: number) => void, command: (name: string) => void}} on */
+  constructor(on) {
+    this.place = element("input", {
+      type: "text", inputmode: "numeric", class: "place", "aria-label": "Go to case number", size: "5",
+      onfocus: () => this.place.select(),
+      onkeydown: (event) => {
+        if (event.key === "Escape") this.place.value = this.shown
+        if (event.key === "Escape" || event.key === "Enter") this.place.blur()
+      },
+      onchange: () => this.jump(on),
+    })
+    this.total = element("span", { class: "total" })
+    this.progress = element("span", { class: "progress" })
+    this.said = element("span", { class: "told", role: "status" })
+    this.state = element("span", { class: "state", role: "status" })
+    this.signIn = element("a", { href: "/sign-in", target: "_blank", rel: "noopener", hidden: true }, "Sign in")
+    this.element = element(
+      "header",
+      { class: "top" },
+      button({ class: "step", title: "Previous case (←)", "aria-label": "Previous case", onclick: () => on.go(-1) }, "‹"),
+      this.place, this.total,
+      button({ class: "step", title: "Next case (→)", "aria-label": "Next case", onclick: () => on.go(1) }, "›"),
+      this.progress, this.said, this.state, this.signIn,
+    )
+    this.tools = element(
+      "div",
+      { class: "tools", role: "toolbar", "aria-label": "View" },
+      ...TOOLS.map(([name, text, title]) => button({ title, "data-tool": name, onclick: () => on.command(name) }, text)),
+    )
+  }
+
+  jump(on) {
+    const number = Number(this.place.value)
+    this.place.value = this.shown
+    if (Number.isInteger(number)) on.jump(number)
+  }
+
+  showPlace(index, count) {
+    this.shown = this.place.value = String(index + 1)
+    this.total.textContent = `of ${count.toLocaleString("en-GB")}`
+  }
+
+  showProgress({ labelled, total }) {
+    const known = typeof labelled === "number" && typeof total === "number" && total > 0
+    this.progress.textContent = known
+      ? `${labelled.toLocaleString("en-GB")} of ${total.toLocaleString("en-GB")} answered by me (${Math.floor((100 * labelled) / total)} %)`
+      : ""
+  }
+
+  showState(state, text) {
+    this.state.textContent = text
+    this.state.dataset.kind = state.kind
+    this.signIn.hidden = state.kind !== "signed out"
+  }
+
+  /** A remark that goes away by itself, unless it must be read. */
+  say(text, stays = false) {
+    clearTimeout(this.timer)
+    this.said.textContent = text
+    this.said.classList.toggle("stays", stays)
+    if (!stays) this.timer = setTimeout(() => this.said.replaceChildren(), SAY_MS)
+  }
+}

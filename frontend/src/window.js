@@ -1,0 +1,77 @@
+// From real values to grey levels, step by step as core/images/render.py does it: a reader sees what a network sees.
+
+const LOW_PERCENT = 0.1
+const HIGH_PERCENT = 99.9
+export const NARROWEST = 1e-6 // of a constant image
+
+/** The window an image is first seen with: the file's, else 0.1 % to 99.9 % of its values; colour as stored. */
+export function firstWindow(image, windows) {
+  if (image.channels === 3) {
+    const most = image.kind === "u1" ? 255 : 65535
+    return { name: "as stored", centre: most / 2, width: most }
+  }
+  if (windows && windows.length) return windows[0]
+  return autoWindow(image)
+}
+
+/** 0.1 % to 99.9 % of the values. */
+export function autoWindow(image) {
+  const [low, high] = image.kind.startsWith("f") ? sortedPercentiles(image.values) : countedPercentiles(image.values)
+  return { name: "0.1 % to 99.9 %", centre: (low + high) / 2, width: Math.max(high - low, NARROWEST) }
+}
+
+function countedPercentiles(values) {
+  let least = Infinity
+  let most = -Infinity
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at]
+    if (value < least) least = value
+    if (value > most) most = value
+  }
+  const counts = new Uint32Array(most - least + 1)
+  for (let at = 0; at < values.length; at++) counts[values[at] - least]++
+  return [LOW_PERCENT, HIGH_PERCENT].map((percent) => {
+    const rank = (percent / 100) * (values.length - 1)
+    let seen = 0
+    let level = 0
+    while (level < counts.length - 1 && (seen += counts[level]) <= rank) level++
+    return level + least
+  })
+}
+
+function sortedPercentiles(values) {
+  const sorted = Float32Array.from(values).sort()
+  return [LOW_PERCENT, HIGH_PERCENT].map((percent) => {
+    const rank = (percent / 100) * (sorted.length - 1)
+    const below = Math.floor(rank)
+    const above = Math.min(below + 1, sorted.length - 1)
+    return sorted[below] + (sorted[above] - sorted[below]) * (rank - below)
+  })
+}
+
+/**
+ * Which grey level (0 to 255) a value has in a window; arithmetic in single precision and rounding to even, as NumPy.
+ * `inverted` is for MONOCHROME1, or for the reader's wish, but not for both.
+ */
+export function greyLevels({ centre, width }, inverted) {
+  const wide = Math.max(width, NARROWEST)
+  const low = centre - wide / 2
+  const single = Math.fround
+  const scale = wide < 1
+    ? (value) => single(clip((value - low) / wide))
+    : (value) => single(clip(single(single(single(value) - single(low)) / single(wide))))
+  return (value) => {
+    const level = roundToEven(single(scale(value) * 255))
+    return inverted ? 255 - level : level
+  }
+}
+
+function clip(share) {
+  return share < 0 ? 0 : share > 1 ? 1 : share
+}
+
+function roundToEven(number) {
+  const below = Math.floor(number)
+  const rest = number - below
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below
+}

@@ -1,0 +1,51 @@
+"""Case: one image with everything that was said about it."""
+
+import streamlit as st
+
+from core.errors import NotFound
+from core.evaluation.records import list_predictions_of_case
+from core.images.records import get_case
+from core.projects.records import get_project
+from core.projects.schema import Classification
+from core.training.records import get_model
+from dashboard import case_view, messages, places, session
+from dashboard.viewer import review_viewer
+
+asked = places.asked_number("case")
+try:
+    case = get_case(session.db(), asked or 0)
+except NotFound:
+    messages.end_empty(
+        f"There is no case {places.asked('case') or ''}".rstrip(),
+        "It may belong to another home, or the address was cut off.",
+        step="See all cases",
+        to="cases",
+    )
+project = get_project(session.db(), case.project)
+if session.current_project() != project:
+    session.open_project(project)
+    st.rerun()  # the menu and the switcher were drawn for another one
+
+image, facts = st.columns([2, 1], gap="medium")
+with image:
+    if isinstance(project.schema, Classification):
+        review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
+with facts:
+    st.title(f"Case {case.id}", anchor=False)
+    st.html(f"<p>Reference: {case_view.reference_html(case, project)}</p>")
+    with st.container(horizontal=True):
+        case_view.draw_flag(case)
+        places.link("label", "Label it", project=project.id, worklist="all", case=case.id)
+    labels, about, comments = st.tabs(["Labels", "About", "Comments"])
+    with labels:
+        case_view.draw_labels(case, project)
+        predictions = list_predictions_of_case(session.db(), case.id)
+        for model_id, scores in list(predictions.items())[-5:]:
+            model = get_model(session.db(), project.id, model_id)
+            places.link("review", f"{model.name} says", project=project.id, model=model.id, case=case.id)
+            if isinstance(project.schema, Classification):
+                case_view.draw_scores(scores, project.schema)
+    with about:
+        case_view.draw_facts(case)
+    with comments:
+        case_view.draw_comments(case)

@@ -1,0 +1,90 @@
+"""Cases: find them by what is known of them; thumbnails or a table, a hundred at a time."""
+
+import pandas as pd
+import streamlit as st
+
+from core.images.records import count_cases
+from core.reviews.case_search import CaseRow, search_cases
+from core.reviews.case_search import count_cases as count_found
+from dashboard import frame, jobs_panel, messages, places, session, wording
+from dashboard.case_filter import draw_filter_bar
+from dashboard.thumbnails import grid_html
+
+AT_ONCE = 96
+
+
+def draw_grid(rows: list[CaseRow]) -> None:
+    tiles = [
+        {
+            "address": places.address("case", project=project.id, case=row.id),
+            "pixel_hash": row.pixel_hash,
+            "name": row.source,
+            "reference": row.reference,
+            "flagged": row.flagged,
+            "said": f"predicted {wording.answer(row.predicted)}" if row.predicted else "",
+            "wrong": row.predicted is not None and row.reference is not None and row.predicted != row.reference,
+        }
+        for row in rows
+    ]
+    st.html(grid_html(tiles, project.schema))
+
+
+def draw_table(rows: list[CaseRow]) -> None:
+    table = pd.DataFrame(
+        {
+            "case": [places.address("case", project=project.id, case=row.id) for row in rows],
+            "file": [row.source for row in rows],
+            "patient": [row.patient for row in rows],
+            "reference": [wording.answer(row.reference) for row in rows],
+            "answers": [row.answers for row in rows],
+            "predicted": [wording.answer(row.predicted) for row in rows],
+            "flagged": [row.flagged for row in rows],
+            "size": [f"{row.columns} × {row.rows}" for row in rows],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=560,
+        key="cases_table",
+        column_config={"case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small")},
+    )
+
+
+project = frame.need_project()
+if not count_cases(session.db(), project.id):
+    frame.draw_heading("Cases", "The images of this project.")
+    jobs_panel.watch_active_jobs(project.id, ("import",))
+    messages.end_empty(
+        "No case yet",
+        "Cases are what you label, train on and review.",
+        step="Import images",
+        to="import_images",
+        project=project.id,
+    )
+
+wanted = draw_filter_bar(project)
+found = count_found(session.db(), project, wanted)
+pages = max(1, -(-found // AT_ONCE))
+left, middle, right = st.columns([2, 3, 1], vertical_alignment="center")
+left.html(f"<b>{wording.count(found, 'case')}</b>")
+with middle:
+    page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+view = right.segmented_control(
+    "View",
+    ("grid", "table"),
+    default="grid",
+    required=True,
+    key="view",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+rows = search_cases(session.db(), project, wanted, limit=AT_ONCE, offset=(min(page, pages) - 1) * AT_ONCE)
+if not rows:
+    messages.show_empty(
+        "No case fits", "Take a filter away to see more.", step="All cases", to="cases", project=project.id
+    )
+elif view == "grid":
+    draw_grid(rows)
+else:
+    draw_table(rows)

@@ -1,0 +1,107 @@
+"""Evaluate: how good a model is on a split, with intervals; the way from a number to its cases."""
+
+import streamlit as st
+
+from core.datasets.records import list_snapshots
+from core.evaluation.records import count_test_uses, find_evaluation
+from core.jobs.records import add_job
+from core.training.records import get_run, list_models
+from dashboard import evaluation_view, frame, jobs_panel, messages, places, session, wording
+
+SPLITS = ("test", "validation", "train")
+
+
+def start_evaluation() -> None:
+    with messages.refusals_told():
+        arguments = {"model": model.id, "snapshot": snapshot.id, "split": split}
+        add_job(session.db(), "evaluate", arguments, project=project.id, actor=session.actor())
+
+
+def open_cell(reference: str, predicted: str, of_class: str | None) -> None:
+    places.go("review", **view, reference=reference, predicted=predicted, of_class=of_class)
+
+
+project = frame.need_project()
+schema = frame.need_classification(project, "evaluation")
+frame.draw_heading(
+    "Evaluate", "What a model gets right and wrong on cases it has not learnt from, and how sure that is."
+)
+models = {model.id: model for model in list_models(session.db(), project.id)}
+if not models:
+    jobs_panel.watch_active_jobs(project.id, ("train",))
+    messages.end_empty(
+        "No model to evaluate",
+        "Train one first; it appears here when its training has ended.",
+        step="Train a model",
+        to="train",
+        project=project.id,
+    )
+
+wanted = places.asked_number("model")
+if wanted is not None and wanted not in models:
+    st.warning(f"There is no model {wanted} in this project; this is the newest one.")
+snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
+first, second, third, fourth = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+model = models[
+    first.selectbox(
+        "Model",
+        list(models),
+        index=list(models).index(wanted) if wanted in models else 0,
+        format_func=lambda number: models[number].name,
+        key=f"evaluate_model_{wanted}",
+    )
+]
+run = get_run(session.db(), model.run)
+given = places.asked_number("snapshot")
+home = given if given in snapshots else run.snapshot
+snapshot = snapshots[
+    second.selectbox(
+        "Snapshot",
+        list(snapshots),
+        index=list(snapshots).index(home),
+        key=f"evaluate_snapshot_{model.id}_{given}",
+        format_func=lambda number: snapshots[number].name + (" (its own)" if number == run.snapshot else ""),
+    )
+]
+asked = places.asked("split")
+split = third.segmented_control(
+    "Split", SPLITS, default=asked if asked in SPLITS else "test", required=True, key=f"evaluate_split_{asked}"
+)
+view = {"project": project.id, "model": model.id, "snapshot": snapshot.id, "split": split}
+places.remember(**view)
+evaluation = find_evaluation(session.db(), model.id, snapshot.id, split)
+fourth.button(
+    "Evaluate again" if evaluation else "Evaluate",
+    icon=":material/play_arrow:",
+    key="evaluate_start",
+    type="secondary" if evaluation else "primary",
+    on_click=start_evaluation,
+    width="stretch",
+)
+jobs_panel.watch_active_jobs(project.id, ("evaluate",))
+uses = count_test_uses(session.db(), snapshot.id, run.fold if run.snapshot == snapshot.id else None)
+if evaluation is None:
+    messages.end_empty(
+        "Not evaluated on this split yet",
+        "Press Evaluate. "
+        + (f"Its test cases have been used {wording.count(uses, 'time')} so far." if split == "test" else ""),
+    )
+
+result = evaluation.result
+evaluation_view.draw_headline(result)
+st.caption(evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None))
+for warning in result["warnings"]:
+    st.warning(warning, icon=":material/warning:")
+left, right = st.columns([4, 7], gap="medium")
+with left:
+    st.subheader("Confusion matrix", anchor=False)
+    evaluation_view.draw_matrix(
+        result, multi_label=schema.multi_label, open_cell=open_cell, key=f"evaluation_{evaluation.id}"
+    )
+    places.link("review", "Most confident mistakes", result="wrong", **view)
+with right:
+    st.subheader("Each class", anchor=False)
+    evaluation_view.draw_class_table(result)
+    evaluation_view.draw_class_intervals(result)
+evaluation_view.draw_curves(result, multi_label=schema.multi_label)
+st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")

@@ -1,0 +1,74 @@
+"""Import: images and a label table become cases; every file is imported, skipped or refused with a reason."""
+
+import re
+
+import streamlit as st
+
+from core.errors import NotFound
+from core.jobs.records import add_job, get_job, list_jobs
+from dashboard import frame, jobs_panel, messages, places, session, wording
+from dashboard.import_form import UPLOADER, draw_label_table, draw_source
+from dashboard.import_report import draw_report, say_result
+from dashboard.uploader import forget_upload
+
+project = frame.need_project()
+frame.draw_heading("Import", "Images come in once, in one form; the original file is not kept and stays where it is.")
+asked = places.asked_number("job")
+if asked is not None:
+    try:
+        job = get_job(session.db(), asked)
+        if job.kind == "import" and job.project == project.id:
+            jobs_panel.watch_job(job)
+            draw_report(job)
+            if job.state == "done":
+                with st.container(horizontal=True):
+                    places.link("cases", "See the cases", project=project.id)
+                    places.link("label", "Label them", project=project.id)
+                    places.link("import_images", "Import more", project=project.id)
+            st.stop()
+    except NotFound as error:
+        st.warning(str(error))
+
+source = draw_source()
+if source is not None:
+    with messages.refusals_shown():
+        arguments = draw_label_table(source)
+        with st.expander("Patients from file names"):
+            pattern = st.text_input(
+                "Pattern",
+                key="import_pattern",
+                placeholder=r"person(\d+)_",
+                help="A regular expression; its first group in the path is the patient. Used where no table names one.",
+            )
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            st.error(f"This pattern cannot be read: {error}. Received: {pattern}", icon=":material/error:")
+            st.stop()
+        if st.button("Import", type="primary", icon=":material/upload:", key="import_start", shortcut="ctrl+enter"):
+            arguments |= {"project": project.id, "paths": source.paths, "patient_from": pattern or None}
+            job = add_job(
+                session.db(),
+                "import",
+                arguments | {"remove_after": source.remove_after},
+                project=project.id,
+                actor=session.actor(),
+            )
+            forget_upload(UPLOADER)
+            places.go("import_images", project=project.id, job=job.id)
+
+before = list_jobs(session.db(), project=project.id, kinds=("import",), limit=5)
+if before:
+    st.subheader("Imports so far", anchor=False)
+    for job in before:
+        places.link(
+            "import_images",
+            f"{wording.moment(job.created_at)}: {say_result(job)}",
+            icon=":material/receipt_long:",
+            project=project.id,
+            job=job.id,
+        )
+else:
+    st.caption(
+        "Kinds that often carry names burned into the image (ultrasound, screen captures, ...) are refused for now."
+    )

@@ -1,0 +1,60 @@
+"""Models: what training left, with everything it stands on."""
+
+import pandas as pd
+import streamlit as st
+
+from core.datasets.records import get_snapshot, list_snapshots
+from core.training.records import get_run, list_models, list_runs
+from dashboard import frame, jobs_panel, messages, places, session, wording
+from dashboard.model_view import draw_model
+
+project = frame.need_project()
+frame.need_classification(project, "training")
+frame.draw_heading("Models", "Every model with its curves, recipe, snapshot and files; traceable back to the pixels.")
+jobs_panel.watch_active_jobs(project.id, ("train",))
+models = list_models(session.db(), project.id)
+if not models:
+    messages.end_empty(
+        "No model yet",
+        "A model appears here when its training has ended.",
+        step="Train a model",
+        to="train",
+        project=project.id,
+    )
+
+runs = {run.id: run for run in list_runs(session.db(), project.id)}
+snapshots = {snapshot.id: snapshot.name for snapshot in list_snapshots(session.db(), project.id)}
+ids = [model.id for model in models]
+wanted = places.asked_number("model")
+if wanted is not None and wanted not in ids:
+    st.warning(f"There is no model {wanted} in this project; this is the newest one.")
+shown = wanted if wanted in ids else ids[0]
+table = pd.DataFrame(
+    {
+        "model": [model.name for model in models],
+        "network": [runs[model.run].recipe.network for model in models],
+        "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
+        "fold": [runs[model.run].fold for model in models],
+        "parameters": [model.parameters for model in models],
+        "size": [wording.size(model.file_bytes) for model in models],
+        "took": [wording.duration(runs[model.run].seconds) for model in models],
+        "device": [runs[model.run].device for model in models],
+        "trained": [wording.moment(model.created_at) for model in models],
+    }
+)
+if len(models) > 1:
+    chosen = st.dataframe(
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="models_table",
+        height="content" if len(models) < 6 else 220,
+    )
+    rows = chosen["selection"]["rows"]
+    shown = ids[rows[0]] if rows else shown
+places.remember(model=shown)
+model = models[ids.index(shown)]
+st.subheader(model.name, anchor=False)
+run = get_run(session.db(), model.run)
+draw_model(model, run, get_snapshot(session.db(), project.id, run.snapshot))

@@ -1,0 +1,106 @@
+"""Overview: what a project asks, how far it is, whose answers count; labels out and in as a table."""
+
+from html import escape
+
+import streamlit as st
+
+from core.labels.exchange import export_labels, import_labels
+from core.labels.reference import set_reference_rule
+from core.labels.worklist import label_progress
+from core.projects.records import ReferenceRule, change_project
+from core.projects.schema import Classification
+from dashboard import frame, messages, session, wording
+from dashboard.progress_view import draw_steps
+from dashboard.project_form import draw_rule_choice
+
+
+def save_texts() -> None:
+    with messages.refusals_told():
+        change_project(
+            session.db(),
+            project,
+            description=st.session_state["about_text"],
+            intended_use=st.session_state["about_use"],
+            digit_advances=st.session_state["about_advance"],
+            actor=session.actor(),
+        )
+        messages.say("Saved.")
+
+
+def take_labels() -> None:
+    upload = st.session_state["labels_file"]
+    if upload is not None:
+        with messages.refusals_told():
+            st.session_state["labels_report"] = import_labels(session.db(), project, upload.getvalue(), session.actor())
+
+
+project = frame.need_project()
+progress = label_progress(session.db(), project, session.current_user().name)
+frame.draw_heading(
+    project.name, project.description or "No description yet; write one below, so that others know what they look at."
+)
+draw_steps(project, progress)
+classes = project.schema.classes if isinstance(project.schema, Classification) else ()
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("The question", anchor=False)
+    several = isinstance(project.schema, Classification) and project.schema.multi_label
+    st.html(
+        '<dl class="rr-facts"><dt>Task</dt><dd>'
+        + project.task
+        + (", several classes possible" if several else "")
+        + "</dd>"
+        "<dt>Classes</dt><dd>"
+        + "".join(wording.chip(f"{label.name}  {label.key}".strip(), label.colour) for label in classes)
+        + f"</dd><dt>Intended use</dt><dd>{escape(project.intended_use) or '–'}</dd>"
+        f"<dt>Created</dt><dd>{wording.moment(project.created_at)} by {escape(project.created_by)}</dd></dl>"
+    )
+    with st.expander("Change the texts", icon=":material/edit:"), st.form("about", border=False):
+        st.text_area("Description", project.description, key="about_text", height=80)
+        st.text_area("Intended use", project.intended_use, key="about_use", height=80)
+        st.toggle("A digit saves and goes to the next case", project.digit_advances, key="about_advance")
+        st.form_submit_button("Save", on_click=save_texts, key="about_save")
+with right:
+    st.subheader("Answers", anchor=False)
+    share = progress.labelled_by_anyone / progress.total if progress.total else 0.0
+    st.progress(
+        share,
+        text=f"{progress.labelled_by_anyone:,} of {progress.total:,} cases answered by somebody, "
+        f"{progress.mine:,} by you; {progress.referenced:,} have a reference",
+    )
+    kind, reader = draw_rule_choice("about", project.reference_rule)
+    complete = kind == "majority" or reader
+    if complete and ReferenceRule(kind, reader) != project.reference_rule:
+        st.caption("Changing the rule settles every case anew. Snapshots keep what they were frozen with.")
+        if st.button("Use this rule", key="about_rule_save", type="primary"):
+            with messages.refusals_shown():
+                set_reference_rule(session.db(), project, ReferenceRule(kind, reader), session.actor())
+                messages.say("The reference of every case is settled anew.")
+                st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for text, history in (("Labels as CSV", False), ("With all history", True)):
+            st.download_button(
+                text,
+                lambda history=history: export_labels(session.db(), project, history=history),
+                mime="text/csv",
+                file_name=f"labels-{project.id}.csv",
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"labels_out_{history}",
+                disabled=not progress.labelled_by_anyone,
+            )
+    with st.expander("Bring labels in from a CSV", icon=":material/upload:"):
+        st.caption(
+            "Columns path, label, reader and further ones, as the export writes them. "
+            "The same file twice changes nothing."
+        )
+        st.file_uploader(
+            "CSV", type=["csv", "tsv", "txt"], key="labels_file", on_change=take_labels, label_visibility="collapsed"
+        )
+    report = st.session_state.pop("labels_report", None)
+    if report:
+        st.success(
+            f"{report.added:,} labels added, {report.unchanged:,} were there already, {len(report.refused):,} refused."
+        )
+        if report.refused:
+            st.dataframe({"refused because": list(report.refused)}, height=220, key="labels_refused")

@@ -1,0 +1,38 @@
+"""Review: one case after the other beside what the model says of it; the address alone reproduces the view."""
+
+from core.training.records import list_models
+from dashboard import frame, messages, places, session
+from dashboard.review_view import draw_case, draw_header, find_evaluated, find_position, read_view
+
+project = frame.need_project()
+schema = frame.need_classification(project, "review")
+models = {model.id: model for model in list_models(session.db(), project.id)}
+if not models:
+    messages.end_empty(
+        "Nothing to review yet",
+        "Review shows a model's cases beside their reference; train and evaluate one first.",
+        step="Train a model",
+        to="train",
+        project=project.id,
+    )
+view = read_view(project, models)
+if not find_evaluated(view):
+    messages.end_empty(
+        f"{view.model.name} has not answered {view.split} of {view.snapshot.name} yet",
+        "An evaluation predicts every case of a split; review then walks through them.",
+        step="Evaluate it",
+        to="evaluate",
+        **view.numbers,
+    )
+position = find_position(project, view)
+if position is None:
+    messages.end_empty(
+        "No such case here",
+        f"Nothing on {view.split} is {view.said}, or the case in the address is not of this project.",
+        step="Back to the numbers",
+        to="evaluate",
+        **view.numbers,
+    )
+places.remember(**view.address, case=position.case_id)
+draw_header(view, position)
+draw_case(project, schema, view, position)

@@ -1,0 +1,99 @@
+"""Train: choose a snapshot and a recipe, start, and watch."""
+
+import streamlit as st
+
+from core.datasets.records import list_snapshots
+from core.errors import InvalidInput
+from core.jobs.records import add_job
+from core.store.database import writing
+from core.training.recipe import Recipe
+from core.training.records import list_runs, set_run_job
+from core.training.request import request_training
+from dashboard import frame, messages, places, session
+from dashboard.recipe_form import draw_recipe
+from dashboard.run_view import watch_run
+
+
+def start_training(recipe: Recipe) -> None:
+    with messages.refusals_shown():
+        with writing(session.db()):
+            run, arguments = request_training(
+                session.db(), project, snapshot, recipe, name=name.strip() or None, fold=fold, actor=session.actor()
+            )
+            job = add_job(session.db(), "train", arguments, project=project.id, actor=session.actor())
+            set_run_job(session.db(), run.id, job.id)
+        places.go("train", project=project.id, run=run.id)
+
+
+project = frame.need_project()
+frame.need_classification(project, "training")
+frame.draw_heading(
+    "Train", "A recipe on a snapshot gives a model. It trains in the background; you may leave this page."
+)
+snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
+if not snapshots:
+    messages.end_empty(
+        "No snapshot to train on",
+        "Training reads a frozen snapshot, never live labels, so that a result can be repeated.",
+        step="Freeze a snapshot",
+        to="snapshots",
+        project=project.id,
+    )
+
+form, watch = st.columns([5, 6], gap="large")
+with form:
+    wanted = places.asked_number("snapshot")
+    left, right = st.columns([2, 1])
+    chosen = left.selectbox(
+        "Snapshot",
+        list(snapshots),
+        index=list(snapshots).index(wanted) if wanted in snapshots else 0,
+        format_func=lambda number: snapshots[number].name,
+        key="train_snapshot",
+    )
+    snapshot = snapshots[chosen]
+    tested = right.selectbox(
+        "Fold",
+        ["", *map(str, range(snapshot.folds))],
+        disabled=not snapshot.folds,
+        key="train_fold",
+        format_func=lambda k: f"test on fold {k}" if k else "own split",
+        help="A snapshot with folds can be trained once for each fold, whose cases are then the test.",
+    )
+    fold = int(tested) if tested else None
+    if snapshot.leaks_allowed_because:
+        st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
+    try:
+        recipe = draw_recipe()
+    except InvalidInput as error:
+        recipe = None
+        st.error(str(error), icon=":material/error:")
+    name = st.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
+    if (
+        st.button(
+            "Start training",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="train_start",
+            disabled=recipe is None,
+            shortcut="ctrl+enter",
+        )
+        and recipe
+    ):
+        start_training(recipe)
+
+with watch:
+    runs = {run.id: run for run in list_runs(session.db(), project.id)}
+    if not runs:
+        messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")
+    else:
+        asked = places.asked_number("run")
+        shown = st.selectbox(
+            "Run",
+            list(runs),
+            index=list(runs).index(asked) if asked in runs else 0,
+            format_func=lambda number: runs[number].name,
+            key=f"train_run_{asked}",
+        )
+        places.remember(run=shown)
+        watch_run(runs[shown])

@@ -1,0 +1,162 @@
+"""A real Readroom on loopback and a real Chromium before it; where there is no Chromium, these tests skip."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from core.settings import PROJECT_ROOT, Settings
+from core.store.database import opened
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+START_SECONDS = 120
+WAIT_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A running Readroom with one small project, its model and its evaluation."""
+
+    address: str
+    home: Path
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.home)
+
+    def readroom(self, *words: str) -> Any:
+        return run_command(self.home, *words)
+
+    def link(self) -> str:
+        port = self.address.rpartition(":")[2]
+        return str(self.readroom("link", "--port", port)["url"])
+
+    def stored_events(self) -> list[str]:
+        with opened(self.settings) as connection:
+            return [row["event"] for row in connection.execute("SELECT event FROM labels WHERE made_in != 'import'")]
+
+    def web_process(self) -> psutil.Process:
+        port = self.address.rpartition(":")[2]
+        return next(
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if "dashboard.serve" in (process.info["cmdline"] or []) and port in process.info["cmdline"]
+        )
+
+
+def run_command(home: Path, *words: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "core.cli.app", *words, "--home", str(home), "--json"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
+    """Forty pictures with a bright or a dark middle, a model of two epochs, and the whole service around them."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is absent: sudo apt-get install chromium")
+    work = tmp_path_factory.mktemp("reading")
+    home = work / "home"
+    _write_images(work / "images")
+    run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
+    run_command(home, "import", "Middle", str(work / "images"), "--labels", str(work / "images" / "labels.csv"))
+    run_command(home, "snapshot", "Middle", "first", "--split", "0.5,0.2,0.3", "--allow-leaks", "noise resembles noise")
+    small = ("--set", "input_size=32", "--set", "filters=4,4,8", "--set", "epochs=2")
+    run_command(home, "train", "Middle", "--snapshot", "first", *small, "--name", "tiny", "--wait")
+    run_command(home, "evaluate", "Middle", "tiny")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "dashboard.up", "--home", str(home), "--port", str(port), "--no-browser"]
+    log = (work / "up.log").open("wb")
+    process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
+    made = Reading(f"http://127.0.0.1:{port}", home)
+    wait_until(lambda: is_up(made.address), START_SECONDS)
+    yield made
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    log.close()
+
+
+def _write_images(folder: Path) -> None:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["path,label,patient"]
+    for at in range(40):
+        pixels = rng.integers(0, 120, (64, 64), dtype=np.uint8)
+        pixels[20:44, 20:44] += 100 * (at % 2)
+        Image.fromarray(pixels).save(folder / f"{at:02d}.png")
+        lines.append(f"{at:02d}.png,{['dark', 'bright'][at % 2]},patient {at}")
+    (folder / "labels.csv").write_text("\n".join(lines), "utf-8")
+
+
+def is_up(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
+    last = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < last, "what was waited for did not come"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def browser(reading: Reading) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser, reading: Reading) -> Iterator[Page]:
+    """A signed-in tab at 1280x800. Afterwards: nothing was asked of another host, and no script failed."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(WAIT_MS)
+    made = context.new_page()
+    elsewhere: list[str] = []
+    failures: list[str] = []
+    host = reading.address.removeprefix("http://")
+    made.on(
+        "request",
+        lambda request: (
+            None if host in request.url or request.url.startswith(("blob:", "data:")) else elsewhere.append(request.url)
+        ),
+    )
+    made.on("pageerror", lambda error: failures.append(str(error)))
+    made.goto(reading.link())
+    made.get_by_role("heading", name="Projects").wait_for()
+    yield made
+    context.close()
+    assert elsewhere == []
+    assert failures == []

@@ -1,0 +1,97 @@
+"""The users' paths, walked by keyboard and mouse from the sign-in link to a Grad-CAM overlay."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Reading, is_up, wait_until
+
+
+def open_page(page: Page, name: str) -> None:
+    """Open the project and one of its pages by the navigation."""
+    page.goto(page.url.split("/")[0] + "//" + page.url.split("/")[2])
+    page.get_by_text("Open", exact=True).first.click()
+    page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True).click()
+
+
+def test_nobody_gets_in_without_the_link(browser: Browser, reading: Reading) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{reading.address}/label?project=1")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    assert context.request.get(f"{reading.address}/api/v1/cases/1").status == 401
+    context.close()
+
+
+def test_a_case_is_labelled_by_one_key_and_the_next_one_is_there(page: Page, reading: Reading) -> None:
+    before = len(reading.stored_events())
+    open_page(page, "Label")
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    first = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
+    page.keyboard.press("Digit1")
+    expect(page.get_by_text(re.compile(r"Saved \d"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Image"))).not_to_have_attribute("aria-label", first or "")
+    wait_until(lambda: len(reading.stored_events()) == before + 1)
+
+
+def test_an_answer_can_be_taken_back(page: Page, reading: Reading) -> None:
+    open_page(page, "Label")
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    before = len(reading.stored_events())
+    page.keyboard.press("Digit2")
+    wait_until(lambda: len(reading.stored_events()) == before + 1)
+    page.keyboard.press("Control+z")
+    wait_until(lambda: len(reading.stored_events()) == before + 2)
+    with_value = reading.readroom("export", "Middle", "labels", "--out", str(reading.home / "labels.csv"))
+    assert with_value["bytes"] > 0
+
+
+def test_the_label_page_needs_no_scrolling(page: Page) -> None:
+    open_page(page, "Label")
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    lowest = page.get_by_role("toolbar", name="View").bounding_box()
+    assert lowest is not None
+    assert lowest["y"] + lowest["height"] <= 800
+
+
+def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:
+    open_page(page, "Label")
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    before = len(reading.stored_events())
+    reading.web_process().kill()
+    page.keyboard.press("Digit1")
+    page.keyboard.press("Digit2")
+    wait_until(lambda: is_up(reading.address), 60)
+    wait_until(lambda: len(reading.stored_events()) == before + 2, 60)
+    assert len(set(reading.stored_events())) == before + 2
+
+
+def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(page: Page) -> None:
+    open_page(page, "Evaluate")
+    page.get_by_text("Confusion matrix").wait_for()
+    points = page.locator(".js-plotly-plot .scatterlayer .point")
+    points.first.wait_for()
+    points.first.click(force=True)
+    expect(page).to_have_url(re.compile(r"/review\?"))
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    with page.expect_response(re.compile(r"/api/v1/explanations/.*\.npy"), timeout=90_000) as answer:
+        page.keyboard.press("g")
+    assert answer.value.ok
+    expect(page.get_by_text(re.compile("shuffled weights"))).to_be_visible()
+
+
+def test_the_address_alone_reproduces_the_view(page: Page, reading: Reading) -> None:
+    open_page(page, "Review")
+    page.get_by_text("All cases", exact=True).click()
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    expect(page).to_have_url(re.compile("case="))
+    shown = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
+    page.goto(page.url)
+    expect(page.get_by_role("img", name=re.compile("Image"))).to_have_attribute("aria-label", shown or "")
+
+
+def test_every_page_opens(page: Page) -> None:
+    for name in ("Overview", "Import", "Cases", "Snapshots", "Train", "Models", "Evaluate", "Jobs"):
+        open_page(page, name)
+        expect(page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True)).to_be_visible()
+        expect(page.locator("[data-testid=stException]")).to_have_count(0)

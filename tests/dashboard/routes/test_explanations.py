@@ -1,0 +1,134 @@
+"""Asking for an explanation: once, however many ask; then by the job's own word."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from core.errors import NotFound
+from core.images.records import Case
+from core.jobs.records import Job, claim_job, finish_job, list_jobs
+from core.projects.records import Project
+from core.settings import Settings
+from core.store.files import Files
+from core.training.records import Model
+from dashboard.routes import explanations, models
+
+PATH = "/api/v1/explanations"
+KEY = "cd" * 32
+
+
+@pytest.fixture
+def model(project: Project, monkeypatch: pytest.MonkeyPatch) -> Model:
+    made = Model(
+        5,
+        project.id,
+        1,
+        "resnet 1",
+        "ef" * 32,
+        None,
+        "it needs too much memory",
+        10,
+        20,
+        {},
+        "2026-11-22T10:42:03.123Z",
+    )
+
+    def get_model(connection: sqlite3.Connection, project_id: int | None, name_or_id: int) -> Model:
+        if name_or_id != made.id:
+            raise NotFound("model", name_or_id)
+        return made
+
+    for module in (explanations, models):
+        monkeypatch.setattr(module, "get_model", get_model)
+    return made
+
+
+def asked(model: Model, case: Case, /, **changes: Any) -> dict[str, Any]:
+    return {"model": model.id, "case": case.id, "class": "pneumonia", "method": "grad_cam"} | changes
+
+
+def finish(connection: sqlite3.Connection, result: dict[str, Any] | None, **failure: str) -> Job:
+    job = claim_job(connection, "explain", "cpu")
+    assert job is not None
+    assert finish_job(connection, job, "done" if result else "failed", result=result, **failure)
+    return job
+
+
+def test_a_first_question_becomes_a_job_and_its_answer_an_address(
+    client: TestClient, case: Case, model: Model, connection: sqlite3.Connection, files: Files
+) -> None:
+    first = client.post(PATH, json=asked(model, case))
+    assert first.status_code == 202
+    job = first.json()["job"]
+    assert client.get(f"/api/v1/jobs/{job}").json()["state"] == "queued"
+    files.put_under("explanations", KEY, b"map")
+    finish(connection, {"explanation": KEY, "check": {"passed": True, "sentence": "It follows the weights."}})
+    second = client.post(PATH, json=asked(model, case))
+    assert second.status_code == 200
+    assert second.json()["url"] == f"/api/v1/explanations/{KEY}.npy"
+    assert second.json()["check"]["passed"] is True
+    assert client.get(second.json()["url"]).content == b"map"
+
+
+def test_the_same_question_shares_one_job(
+    client: TestClient, case: Case, model: Model, connection: sqlite3.Connection
+) -> None:
+    jobs = {client.post(PATH, json=asked(model, case)).json()["job"] for _ in range(3)}
+    other = client.post(PATH, json=asked(model, case) | {"class": "normal"}).json()["job"]
+    assert len(jobs) == 1
+    assert other not in jobs
+    assert len(list_jobs(connection, kinds=("explain",))) == 2
+
+
+def test_a_failed_or_lost_explanation_is_made_again(
+    client: TestClient, case: Case, model: Model, connection: sqlite3.Connection
+) -> None:
+    first = client.post(PATH, json=asked(model, case)).json()["job"]
+    finish(connection, None, error="It broke.", remedy="Ask again.", traceback="Traceback: patient name")
+    told = client.get(f"/api/v1/jobs/{first}")
+    assert (told.json()["error"], told.json()["remedy"]) == ("It broke.", "Ask again.")
+    assert "Traceback" not in told.text
+    second = client.post(PATH, json=asked(model, case)).json()["job"]
+    assert second != first
+    finish(connection, {"explanation": KEY})  # its file is not there
+    assert client.post(PATH, json=asked(model, case)).json()["job"] not in (first, second)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"model": 99}, 404),
+        ({"case": 99}, 404),
+        ({"model": "5"}, 422),
+        ({"case": True}, 422),
+        ({"case": 1 << 70}, 422),
+        ({"class": "cat"}, 422),
+        ({"class": None}, 422),
+        ({"method": "tea leaves"}, 422),
+    ],
+)
+def test_a_question_without_sense_is_refused(
+    client: TestClient, case: Case, model: Model, connection: sqlite3.Connection, changes: dict[str, Any], status: int
+) -> None:
+    answer = client.post(PATH, json=asked(model, case, **changes))
+    assert answer.status_code == status
+    assert answer.json()["reason"]
+    assert list_jobs(connection) == []
+
+
+def test_a_model_is_downloaded_under_its_name(
+    client: TestClient, model: Model, files: Files, settings: Settings
+) -> None:
+    files.put_under("models", model.keras_hash, b"weights")
+    answer = client.get(f"/api/v1/models/{model.id}/model.keras")
+    assert answer.content == b"weights"
+    assert 'filename="resnet_1.keras"' in answer.headers["content-disposition"]
+    assert answer.headers["content-encoding"] == "identity"
+
+
+def test_a_form_that_was_left_out_says_why(client: TestClient, model: Model) -> None:
+    answer = client.get(f"/api/v1/models/{model.id}/model.onnx")
+    assert answer.status_code == 404
+    assert "too much memory" in answer.json()["reason"]

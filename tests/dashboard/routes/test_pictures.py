@@ -1,0 +1,94 @@
+"""Cases, pixels, thumbnails and maps as the viewer fetches them."""
+
+import io
+import sqlite3
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from core.images.records import Case
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import User, ensure_user
+from core.store.audit import Actor
+from core.store.files import Files, array_bytes
+
+
+def test_a_case_tells_its_geometry_and_where_its_pixels_are(client: TestClient, case: Case) -> None:
+    told = client.get(f"/api/v1/cases/{case.id}").json()
+    assert told["pixels"] == f"/api/v1/pixels/{case.pixel_hash}.npy"
+    assert told["thumbnail"] == f"/api/v1/thumbnails/{case.pixel_hash}.webp"
+    assert told["windows"] == [{"name": "first", "centre": 2000.0, "width": 3000.0}]
+    assert (told["rows"], told["columns"], told["spacing_mm"], told["spacing_at"]) == (48, 64, [0.2, 0.1], "detector")
+    assert told["my_label"] is None
+
+
+def test_a_reader_sees_no_label_but_their_own(client: TestClient, case: Case, connection: sqlite3.Connection) -> None:
+    ensure_user(connection, "ben")
+    for reader, name in (("ben", "pneumonia"), ("anna", "normal")):
+        new = NewLabel(new_event(), case.id, reader, {"classes": [name]})
+        add_label(connection, new, Actor(reader, "screen"))
+    told = client.get(f"/api/v1/cases/{case.id}")
+    assert told.json()["my_label"]["value"] == {"classes": ["normal"]}
+    assert "ben" not in told.text
+
+
+def test_pixels_arrive_as_they_are_stored_and_are_kept_for_ever(client: TestClient, case: Case, files: Files) -> None:
+    answer = client.get(f"/api/v1/pixels/{case.pixel_hash}.npy", headers={"Accept-Encoding": "gzip"})
+    assert np.array_equal(np.load(io.BytesIO(answer.content)), files.read_array("pixels", case.pixel_hash))
+    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["content-encoding"] == "identity"
+    assert answer.headers["etag"] == f'"{case.pixel_hash}"'
+    again = client.get(f"/api/v1/pixels/{case.pixel_hash}.npy", headers={"If-None-Match": f'"{case.pixel_hash}"'})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_pixels_that_belong_to_no_case_are_not_given_out(client: TestClient, case: Case, files: Files) -> None:
+    loose = files.put_array("pixels", np.zeros((3, 3), np.uint8))
+    assert client.get(f"/api/v1/pixels/{loose}.npy").status_code == 404
+
+
+def test_pixels_that_were_altered_on_disk_are_not_given_out(client: TestClient, case: Case, files: Files) -> None:
+    files.path("pixels", case.pixel_hash).write_bytes(b"altered")
+    answer = client.get(f"/api/v1/pixels/{case.pixel_hash}.npy")
+    assert answer.status_code == 500
+    assert "backup" in answer.json()["reason"]
+
+
+def test_a_thumbnail_that_is_missing_is_made(client: TestClient, case: Case, files: Files) -> None:
+    assert not files.has("thumbnails", case.pixel_hash)
+    answer = client.get(f"/api/v1/thumbnails/{case.pixel_hash}.webp")
+    assert answer.headers["content-type"] == "image/webp"
+    assert Image.open(io.BytesIO(answer.content)).size == (64, 48)
+    assert files.has("thumbnails", case.pixel_hash)
+    assert client.get(f"/api/v1/thumbnails/{case.pixel_hash}.webp").content == answer.content
+
+
+def test_a_map_is_given_out_by_its_key(client: TestClient, files: Files) -> None:
+    files.put_under("explanations", "ab" * 32, array_bytes(np.ones((7, 7), np.float32)))
+    answer = client.get(f"/api/v1/explanations/{'ab' * 32}.npy")
+    assert np.load(io.BytesIO(answer.content)).shape == (7, 7)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/cases/999",
+        f"/api/v1/cases/{1 << 64}",
+        "/api/v1/cases/one",
+        f"/api/v1/pixels/{'0' * 64}.npy",
+        "/api/v1/pixels/short.npy",
+        f"/api/v1/thumbnails/{'0' * 64}.webp",
+        f"/api/v1/explanations/{'0' * 64}.npy",
+        "/api/v1/explanations/..%2Fsecret.npy",
+        "/api/v1/jobs/999",
+        f"/api/v1/jobs/{1 << 64}",
+        "/api/v1/models/999/model.keras",
+        "/api/v1/models/999/model.onnx",
+        "/api/v1/nonsense",
+        "/assets/viewer/nothing.js",
+    ],
+)
+def test_what_is_not_there_is_404(client: TestClient, anna: User, path: str) -> None:
+    assert client.get(path).status_code == 404

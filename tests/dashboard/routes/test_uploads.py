@@ -1,0 +1,124 @@
+"""Files on their way in: whole, inside their folder, within the limits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from core.errors import InvalidInput
+from core.people.accounts import User
+from core.settings import Settings
+from dashboard.routes import uploads
+from dashboard.routes.uploads import safe_path
+
+PATH = "/api/v1/uploads"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, max_upload_bytes=1000, max_unpacked_files=3)
+
+
+@pytest.fixture
+def token(client: TestClient) -> str:
+    answer = client.post(PATH)
+    assert answer.status_code == 201
+    return str(answer.json()["upload"])
+
+
+def folder(settings: Settings, token: str) -> Path:
+    return settings.home / "uploads" / token / "files"
+
+
+def test_a_folder_arrives_with_its_paths(client: TestClient, settings: Settings, token: str) -> None:
+    for name, content in (("a.png", b"one"), ("deep/er/ü b.png", b"two")):
+        answer = client.put(f"{PATH}/{token}/{name}", content=content)
+        assert (answer.status_code, answer.json()) == (200, {"size": 3})
+    assert (folder(settings, token) / "deep/er/ü b.png").read_bytes() == b"two"
+
+
+def test_a_file_arrives_in_pieces_and_goes_on_where_it_was_cut_off(
+    client: TestClient, settings: Settings, token: str
+) -> None:
+    assert client.put(f"{PATH}/{token}/a.zip", content=b"12345").status_code == 200
+    late = client.put(f"{PATH}/{token}/a.zip?offset=9", content=b"0")
+    assert (late.status_code, late.json()["size"]) == (409, 5)
+    assert client.put(f"{PATH}/{token}/a.zip?offset=3", content=b"45").status_code == 409
+    assert client.put(f"{PATH}/{token}/a.zip?offset=5", content=b"6789").json() == {"size": 9}
+    assert (folder(settings, token) / "a.zip").read_bytes() == b"123456789"
+
+
+def test_a_file_that_is_sent_anew_replaces_the_first_and_counts_once(
+    client: TestClient, settings: Settings, token: str
+) -> None:
+    for _ in range(5):
+        assert client.put(f"{PATH}/{token}/a.png", content=b"x" * 600).status_code == 200
+    assert (folder(settings, token) / "a.png").stat().st_size == 600
+
+
+def test_more_than_the_limit_is_refused(client: TestClient, token: str) -> None:
+    answer = client.put(f"{PATH}/{token}/a.png", content=b"x" * 1001)
+    assert answer.status_code == 413
+    assert "path on the server" in answer.json()["reason"]
+
+
+def test_more_files_than_the_limit_are_refused(client: TestClient, token: str) -> None:
+    statuses = [client.put(f"{PATH}/{token}/{number}.png", content=b"x").status_code for number in range(4)]
+    assert statuses == [200, 200, 200, 413]
+
+
+@pytest.mark.parametrize("query", ["offset=-1", "offset=x", "offset=%C2%B2"])
+def test_an_offset_is_a_number(client: TestClient, token: str, query: str) -> None:
+    assert client.put(f"{PATH}/{token}/a.png?{query}", content=b"x").status_code == 422
+
+
+def test_a_file_cannot_be_a_folder_too(client: TestClient, token: str) -> None:
+    assert client.put(f"{PATH}/{token}/a", content=b"x").status_code == 200
+    assert client.put(f"{PATH}/{token}/a/b", content=b"x").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["..", "../a", "a/../../b", ".", "", "/", "C:/a", "a\0b", "a\nb", "x" * 300, "/".join("a" * 40)],
+    ids=repr,
+)
+def test_no_path_leads_out_of_its_folder(path: str) -> None:
+    with pytest.raises(InvalidInput):
+        safe_path(path)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("/etc/passwd", "etc/passwd"), ("a\\b", "a/b"), ("a//b", "a/b")])
+def test_a_path_stays_inside(given: str, kept: str) -> None:
+    assert safe_path(given).as_posix() == kept
+
+
+def test_an_unknown_upload_is_404(client: TestClient) -> None:
+    assert client.put(f"{PATH}/nonsense/a.png", content=b"x").status_code == 404
+    assert client.put(f"{PATH}/..%2F..%2Fx/a.png", content=b"x").status_code == 404
+
+
+def test_nobody_adds_to_anothers_upload(settings: Settings) -> None:
+    from core.errors import NotAllowed
+
+    held = uploads.Uploads(settings)
+    upload = held.begin(User(1, "anna", "person", "reader"))
+    with pytest.raises(NotAllowed):
+        held.get(upload.token, User(2, "ben", "person", "reader"))
+
+
+def test_an_upload_can_be_thrown_away(client: TestClient, settings: Settings, token: str) -> None:
+    client.put(f"{PATH}/{token}/a.png", content=b"x")
+    assert client.delete(f"{PATH}/{token}").status_code == 204
+    assert not folder(settings, token).parent.exists()
+    assert client.put(f"{PATH}/{token}/a.png", content=b"x").status_code == 404
+
+
+def test_what_nobody_imported_is_removed_after_two_days(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = uploads.Uploads(settings)
+    upload = held.begin(User(1, "anna", "person", "reader"))
+    held.remove_abandoned()
+    assert upload.folder.exists()
+    monkeypatch.setattr(uploads, "ABANDONED_SECONDS", -1)
+    held.remove_abandoned()
+    assert not upload.folder.exists()

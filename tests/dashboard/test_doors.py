@@ -1,0 +1,218 @@
+"""Who gets in, by which name, from where; and what every answer carries."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from core.people.accounts import User, end_session, issue_token
+from core.settings import Settings
+from dashboard.middleware import cookie_name
+from dashboard.routes.sign_in import local_path
+from dashboard.server import make_middleware
+
+COOKIE = cookie_name(8501)
+SOCKET = "ws://127.0.0.1:8501/_stcore/stream"
+PAGE = {"accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/cases/1"),
+        ("GET", f"/api/v1/pixels/{'0' * 64}.npy"),
+        ("GET", f"/api/v1/thumbnails/{'0' * 64}.webp"),
+        ("GET", f"/api/v1/explanations/{'0' * 64}.npy"),
+        ("GET", "/api/v1/jobs/1"),
+        ("GET", "/api/v1/models/1/model.keras"),
+        ("POST", "/api/v1/events"),
+        ("POST", "/api/v1/explanations"),
+        ("POST", "/api/v1/uploads"),
+        ("PUT", "/api/v1/uploads/abc/file.png"),
+        ("DELETE", "/api/v1/uploads/abc"),
+        ("GET", "/_stcore/host-config"),
+        ("POST", "/sign-out"),
+    ],
+)
+def test_without_sign_in_there_is_nothing(stranger: TestClient, method: str, path: str) -> None:
+    answer = stranger.request(method, path)
+    assert answer.status_code == 401
+    assert answer.json() == {"reason": "Sign in first."}
+
+
+def test_a_page_leads_to_sign_in_and_back(stranger: TestClient) -> None:
+    answer = stranger.get("/review?project=1&model=2", headers=PAGE)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/sign-in?next=%2Freview%3Fproject%3D1%26model%3D2"
+    assert 'name="next" value="/review?project=1&amp;model=2"' in stranger.get(answer.headers["location"]).text
+
+
+def test_a_link_signs_in_once(stranger: TestClient, connection: sqlite3.Connection, anna: User) -> None:
+    token = issue_token(connection, anna)
+    answer = stranger.get(f"/sign-in?token={token}&next=/label")
+    assert answer.status_code == 200
+    assert 'content="0;url=/label"' in answer.text
+    assert token not in answer.text
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    assert stranger.get("/api/v1/cases/1").status_code == 404  # signed in: only the case is missing
+    stranger.cookies.clear()
+    assert stranger.get(f"/sign-in?token={token}").status_code == 401
+
+
+def test_a_pasted_token_or_link_signs_in(stranger: TestClient, connection: sqlite3.Connection, anna: User) -> None:
+    for paste in ("{}", " http://127.0.0.1:8501/sign-in?token={} "):
+        stranger.cookies.clear()
+        answer = stranger.post("/sign-in", data={"token": paste.format(issue_token(connection, anna)), "next": "/"})
+        assert answer.status_code == 200
+        assert COOKIE in answer.cookies
+
+
+def test_a_wrong_token_is_refused_in_words(stranger: TestClient) -> None:
+    answer = stranger.post("/sign-in", data={"token": "<script>", "next": "//evil.example"})
+    assert answer.status_code == 401
+    assert 'role="alert"' in answer.text
+    assert "<script>" not in answer.text
+    assert "evil.example" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ("/label?case=3", "/label?case=3"),
+        ("https://evil.example", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\nb", "/"),
+        ("", "/"),
+        (None, "/"),
+    ],
+)
+def test_sign_in_leads_nowhere_else(given: str | None, there: str) -> None:
+    assert local_path(given) == there
+
+
+def test_signing_out_ends_the_session_on_the_server(client: TestClient) -> None:
+    kept = client.cookies[COOKIE]
+    assert "Signed in as <b>anna</b>" in client.get("/sign-out").text
+    assert client.post("/sign-out").status_code == 303
+    client.cookies.set(COOKIE, kept)
+    assert client.get("/api/v1/cases/1").status_code == 401
+
+
+def test_an_ended_session_counts_at_once(client: TestClient, connection: sqlite3.Connection) -> None:
+    assert client.get("/api/v1/cases/1").status_code == 404
+    end_session(connection, client.cookies[COOKIE])
+    assert client.get("/api/v1/cases/1").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "user@evil.example:8501", "10.0.0.7"])
+def test_another_host_name_is_not_served(stranger: TestClient, host: str) -> None:
+    assert stranger.get("/healthz", headers={"host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8501", "localhost:9999", "[::1]:8501", "LOCALHOST"])
+def test_loopback_names_are_served_on_any_port(stranger: TestClient, host: str) -> None:
+    assert stranger.get("/healthz", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_another_sites_request_changes_nothing(client: TestClient, headers: dict[str, str]) -> None:
+    for method, path in (("POST", "/api/v1/events"), ("POST", "/sign-out"), ("PUT", "/api/v1/uploads/a/b")):
+        assert client.request(method, path, headers=headers).status_code == 403
+    assert client.get("/api/v1/cases/1", headers=headers).status_code == 404
+
+
+def test_a_page_of_ours_may_change_something(client: TestClient) -> None:
+    headers = {"origin": "http://127.0.0.1:8501", "sec-fetch-site": "same-origin"}
+    assert client.post("/api/v1/events", json={}, headers=headers).status_code == 422
+
+
+def test_every_answer_carries_the_walls(stranger: TestClient) -> None:
+    for path in ("/healthz", "/sign-in", "/api/v1/cases/1", "/assets/viewer/build.json"):
+        headers = stranger.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "'unsafe-eval'" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "http:" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+
+
+def test_health_is_told_to_everybody(stranger: TestClient) -> None:
+    assert stranger.get("/healthz").json()["status"] == "ok"
+
+
+def test_the_bundle_is_cached_for_ever(stranger: TestClient) -> None:
+    from dashboard.viewer import BUNDLE
+
+    assert "immutable" in stranger.get(f"/assets/viewer/{BUNDLE}").headers["cache-control"]
+
+
+def test_two_readrooms_on_one_machine_do_not_share_a_cookie() -> None:
+    assert cookie_name(8501) != cookie_name(8502)
+
+
+def doors(settings: Settings, host: str) -> TestClient:
+    """The doors around a page and a websocket that both tell who is there."""
+
+    async def page(request):  # type: ignore[no-untyped-def]
+        return PlainTextResponse(request.user.name)
+
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(websocket.user.name)
+        await websocket.close()
+
+    app = Starlette(
+        routes=[Route("/", page), WebSocketRoute("/_stcore/stream", socket)],
+        middleware=make_middleware(settings, host, COOKIE, frozenset()),
+    )
+    return TestClient(app, base_url="http://127.0.0.1:8501", follow_redirects=False)
+
+
+def test_a_websocket_needs_sign_in(settings: Settings) -> None:
+    with pytest.raises(WebSocketDisconnect), doors(settings, "127.0.0.1").websocket_connect(SOCKET):
+        raise AssertionError("it opened")
+
+
+def test_a_websocket_of_another_site_is_refused(settings: Settings, client: TestClient) -> None:
+    inside = doors(settings, "127.0.0.1")
+    inside.cookies = client.cookies
+    with inside.websocket_connect(SOCKET, headers={"origin": "http://127.0.0.1:8501"}) as socket:
+        assert socket.receive_text() == "anna"
+    with (
+        pytest.raises(WebSocketDisconnect),
+        inside.websocket_connect(SOCKET, headers={"origin": "http://evil.example"}),
+    ):
+        raise AssertionError("it opened")
+
+
+def test_listening_everywhere_takes_addresses_but_no_unknown_names(settings: Settings, client: TestClient) -> None:
+    inside = doors(settings, "0.0.0.0")
+    inside.cookies = client.cookies
+    assert inside.get("/", headers={"host": "10.0.0.7:8501"}).status_code != 400
+    assert inside.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_the_start_page_of_streamlit_is_public_to_nobody(stranger: TestClient, tmp_path: Path) -> None:
+    assert stranger.get("/", headers=PAGE).status_code == 303
+    assert stranger.get("/sign-in-please", headers=PAGE).status_code == 303

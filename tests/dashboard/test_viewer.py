@@ -1,0 +1,110 @@
+"""The viewer's Python side, and that its built bundle is of the source there is."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.images.render import Window, display_window, to_uint8
+from core.settings import PROJECT_ROOT
+from dashboard.viewer import BUILD, _unseen
+
+FRONTEND = PROJECT_ROOT / "frontend"
+FACTS = json.loads((BUILD / "build.json").read_text("utf-8"))
+LEVELS = FRONTEND / "tests" / "levels.json"
+KINDS = {"u1": np.uint8, "i2": np.int16, "u2": np.uint16, "f4": np.float32}
+
+
+def test_the_bundle_is_built_of_this_source() -> None:
+    """Mend with `cd frontend && npm ci && npm run build`."""
+    digest = hashlib.sha256()
+    names = [f"src/{path.name}" for path in (FRONTEND / "src").iterdir()] + ["package-lock.json", "vite.config.js"]
+    for name in sorted(names):
+        digest.update(f"{name}\n".encode() + (FRONTEND / name).read_bytes())
+    assert FACTS["source_sha256"] == digest.hexdigest()
+
+
+def test_the_bundle_is_the_one_that_was_built_and_the_only_one() -> None:
+    assert {path.name for path in BUILD.iterdir()} == {FACTS["bundle"], "build.json"}
+    assert hashlib.sha256((BUILD / FACTS["bundle"]).read_bytes()).hexdigest() == FACTS["bundle_sha256"]
+
+
+def test_the_bundle_asks_nobody_else_for_anything() -> None:
+    text = (BUILD / FACTS["bundle"]).read_text("utf-8")
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_the_lock_names_no_host() -> None:
+    assert "resolved" not in (FRONTEND / "package-lock.json").read_text("utf-8")
+
+
+def make_levels() -> list[dict[str, Any]]:
+    """Images and what is seen of them; `python -m tests.dashboard.test_viewer` writes them for Vitest."""
+    random = np.random.default_rng(0)
+    cases: list[tuple[str, str, np.ndarray, Window | None, bool]] = [
+        ("8 bit", "u1", np.arange(256), Window("", 127.5, 255), False),
+        ("8 bit, narrow", "u1", np.arange(256), Window("", 100, 31), False),
+        ("halves round to even", "u1", np.arange(256), Window("", 51, 102), False),
+        ("signed, a lung window", "i2", np.arange(-1400, 300, 7), Window("", -600, 1500), False),
+        ("16 bit, MONOCHROME1", "u2", np.arange(0, 65536, 257), Window("", 30000, 40001), True),
+        ("real numbers below one", "f4", np.linspace(-0.2, 1.2, 101), Window("", 0.5, 0.8), False),
+        ("16 bit, by its own values", "u2", random.integers(100, 60000, 4000), None, False),
+        ("signed, by its own values", "i2", random.normal(0, 300, 4000).round(), None, False),
+        ("real numbers, by their own values", "f4", random.normal(0, 30, 4000), None, True),
+        ("constant", "i2", np.full(5, 7), None, False),
+    ]
+    made = []
+    for name, kind, values, given, inverted in cases:
+        pixels = values.astype(KINDS[kind]).reshape(1, -1)
+        window = given or display_window(pixels)
+        seen = to_uint8(pixels, "MONOCHROME1" if inverted else "MONOCHROME2", (window,))
+        facts = {"centre": window.centre, "width": window.width}
+        made.append(
+            {
+                "name": name,
+                "kind": kind,
+                "values": pixels[0].tolist(),
+                "window": facts,
+                "inverted": inverted,
+                "expected": seen[0].tolist(),
+                "auto": None if given else facts,
+            }
+        )
+    return made
+
+
+def test_the_viewers_tests_expect_what_the_models_see() -> None:
+    assert json.loads(LEVELS.read_text("utf-8")) == make_levels()
+
+
+def place(**known: Any) -> dict[str, Any]:
+    return {"given": 0, "index": 0, "outbox": "", "seen": 0} | known
+
+
+def batch(outbox: str, *numbers: int) -> dict[str, Any]:
+    return {"outbox": outbox, "events": [{"number": number} for number in numbers]}
+
+
+def test_a_repeated_event_is_handled_once() -> None:
+    held = place()
+    assert [event["number"] for event in _unseen(held, batch("a", 1, 2))] == [1, 2]
+    assert [event["number"] for event in _unseen(held, batch("a", 1, 2, 3))] == [3]
+    assert held["seen"] == 3
+
+
+def test_a_page_that_was_loaded_anew_counts_from_one_again() -> None:
+    held = place(outbox="old", seen=9)
+    assert [event["number"] for event in _unseen(held, batch("new", 1))] == [1]
+    assert (held["outbox"], held["seen"]) == ("new", 1)
+
+
+@pytest.mark.parametrize("said", [{}, {"outbox": "a", "events": []}])
+def test_an_empty_batch_is_nothing_new(said: dict[str, Any]) -> None:
+    assert _unseen(place(outbox="a", seen=4), said) == []
+
+
+if __name__ == "__main__":
+    LEVELS.write_text(json.dumps(make_levels()) + "\n", "utf-8")

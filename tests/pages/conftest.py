@@ -1,0 +1,137 @@
+"""The screens without a browser: the whole shell runs, on a home that a test fills."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.records import add_evaluation, store_predictions
+from core.images.records import Case, NewCase, insert_case
+from core.labels.records import NewLabel, add_label, new_event
+from core.measures.classification import measure_classification
+from core.people.accounts import User, ensure_user
+from core.progress import Silent
+from core.projects.records import Project
+from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks.classification import encode_targets
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_epoch, add_model, add_run, get_run, start_run
+from dashboard import session
+
+OpenPage = Callable[..., AppTest]
+SECONDS = 60
+CLASSES = ("normal", "pneumonia")
+
+
+@pytest.fixture
+def anna(connection: sqlite3.Connection) -> User:
+    return ensure_user(connection, "anna", role="admin")
+
+
+@pytest.fixture
+def open_page(settings: Settings, anna: User) -> Iterator[OpenPage]:
+    """`open_page("cases", label="normal")` runs the shell at that address, with Anna signed in."""
+    session.configure(settings, lambda connection: anna)
+
+    def open_it(name: str, **query: str | int) -> AppTest:
+        app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=SECONDS).run()
+        app.switch_page(f"../pages/{name}.py")
+        for key, value in query.items():
+            app.query_params[key] = str(value)
+        return app.run()
+
+    yield open_it
+    session._Process.settings = session._Process.identify = None
+
+
+def said(app: AppTest) -> str:
+    """Everything that stands on the screen, as text."""
+    return "\n".join(str(getattr(element, "proto", "")) for element in app) + "\n".join(
+        str(getattr(element, "proto", "")) for element in app.sidebar
+    )
+
+
+@pytest.fixture
+def cases(connection: sqlite3.Connection, files: Files, project: Project, anna: User, actor: Actor) -> list[Case]:
+    """24 cases of 12 patients, each answered by Anna; every second patient has pneumonia."""
+    made = []
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 20)).astype(np.uint8)
+        pixel_hash = files.put_array("pixels", pixels)
+        new = NewCase(
+            project=project.id,
+            source=f"film-{number}.png",
+            patient=f"P{number // 2}",
+            patient_from="table",
+            pixel_hash=pixel_hash,
+            file_hash=pixel_hash,
+            perceptual_hash=f"{number * 0x0123456789ABCDEF % 2**64:016x}",
+            rows=16,
+            columns=20,
+            channels=1,
+            dtype="uint8",
+            photometric="MONOCHROME2",
+            imported_by="anna",
+            attributes={"sex": "F" if number % 3 else "M"},
+            given_split="train" if number < 15 else "test",
+        )
+        case = insert_case(connection, new)
+        answer = {"classes": [CLASSES[number // 2 % 2]]}
+        add_label(connection, NewLabel(new_event(), case.id, "anna", answer), actor)
+        made.append(case)
+    return made
+
+
+@pytest.fixture
+def snapshot(
+    connection: sqlite3.Connection, files: Files, project: Project, cases: list[Case], actor: Actor
+) -> Snapshot:
+    return freeze_snapshot(connection, files, project, "first", folds=2, actor=actor, progress=Silent())
+
+
+@pytest.fixture
+def model(connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor) -> Model:
+    """A model that was never trained, with two epochs and an evaluation of the test split: one mistake in it."""
+    run = add_run(
+        connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("resnet"), name="quick", actor=actor
+    )
+    start_run(connection, run.id, device="cpu", environment={"python": "3.11"})
+    for epoch, loss in enumerate((0.7, 0.5), start=1):
+        add_epoch(connection, run.id, epoch, {"epoch": epoch, "loss": loss, "validation_loss": loss, "accuracy": 0.5})
+    made = add_model(
+        connection,
+        get_run(connection, run.id),
+        keras_hash="0" * 64,
+        onnx_left_out_because="it would need 22 GB of memory",
+        parameters=1000,
+        file_bytes=4096,
+        facts={"classes": list(CLASSES), "multi_label": False},
+        seconds=2.0,
+        actor=actor,
+    )
+    _evaluate(connection, made, snapshot, actor)
+    return made
+
+
+def _evaluate(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, actor: Actor) -> None:
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+    targets = encode_targets(snapshot.schema, [case.value for case in tested]).astype(int)  # type: ignore[arg-type]
+    scores = targets * 0.8 + 0.1
+    scores[0] = scores[0][::-1]
+    store_predictions(
+        connection,
+        model.id,
+        snapshot.schema,  # type: ignore[arg-type]
+        {case.case_id: row.tolist() for case, row in zip(tested, scores, strict=True)},
+    )
+    measured = measure_classification(
+        targets, scores, [case.patient for case in tested], classes=CLASSES, resamples=50
+    ).to_json()
+    result = {"task": "classification", "split": "test", "warnings": [], "test_uses": 1, **measured}
+    add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split="test", result=result, actor=actor)

@@ -1,0 +1,66 @@
+"""The figures: what they say, and that a click on a cell is understood."""
+
+import pytest
+
+from core.projects.schema import COLOURS
+from dashboard import charts, wording
+
+MATRIX = [[8, 2], [1, 9]]
+CLASSES = ["normal", "viral_pneumonia"]
+
+
+def markers(share_of_row: bool = False) -> dict:  # type: ignore[type-arg]
+    figure = charts.draw_confusion_matrix(MATRIX, CLASSES, share_of_row=share_of_row).to_plotly_json()
+    return figure["data"][1]
+
+
+def test_a_marker_lies_over_each_cell_and_carries_it() -> None:
+    scatter = markers()
+    assert [cell[:2] for cell in scatter["customdata"]] == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    # A heat map draws its first row at y = 0 and its first column at x = 0.
+    assert list(scatter["x"]) == [0, 1, 0, 1]
+    assert list(scatter["y"]) == [0, 0, 1, 1]
+    assert list(scatter["text"]) == ["8", "2", "1", "9"]
+
+
+def test_cells_can_show_the_share_of_their_row() -> None:
+    assert list(markers(share_of_row=True)["text"]) == ["80.0 %", "20.0 %", "10.0 %", "90.0 %"]
+
+
+def test_a_row_without_cases_has_no_share() -> None:
+    figure = charts.draw_confusion_matrix([[0, 0], [1, 1]], CLASSES, share_of_row=True)
+    assert list(figure.data[1].text)[:2] == ["0.0 %", "0.0 %"]
+
+
+def test_a_click_names_its_cell_and_no_click_none() -> None:
+    clicked = {"selection": {"points": [{"customdata": [1, 0, "pneumonia", "normal", 1, 10]}]}}
+    assert charts.clicked_cell(clicked) == (1, 0)
+    assert charts.clicked_cell({"selection": {"points": []}}) is None
+    assert charts.clicked_cell(None) is None
+
+
+def test_a_curve_leaves_out_epochs_without_the_measure() -> None:
+    epochs = [{"epoch": 1, "loss": 0.7, "auc": None}, {"epoch": 2, "loss": 0.5, "auc": 0.8}]
+    figure = charts.draw_learning_curves(epochs, {"loss": "loss", "AUC": "auc"}, "Loss", best_epoch=2)
+    assert [len(line.x) for line in figure.data] == [2, 1]
+
+
+def test_whiskers_reach_from_low_to_high() -> None:
+    figure = charts.draw_intervals({"AUC": {"value": 0.9, "low": 0.85, "high": 0.95}, "F1": {"value": None}}, "Numbers")
+    (dots,) = figure.data
+    assert list(dots.y) == ["AUC"]
+    assert dots.error_x.array[0] == pytest.approx(0.05)
+    assert dots.error_x.arrayminus[0] == pytest.approx(0.05)
+
+
+def test_ten_series_have_ten_colours() -> None:
+    assert len(set(COLOURS)) == 10
+
+
+def test_numbers_read_with_their_interval() -> None:
+    assert wording.interval({"value": 0.9123, "low": 0.88, "high": 0.944}) == "0.912 (0.880–0.944)"
+    assert wording.interval({"value": 0.9, "low": None, "high": None}) == "0.900 (no interval)"
+    assert wording.interval({"value": None}) == "–"
+    assert (wording.duration(59), wording.duration(200), wording.duration(7500)) == ("59 s", "3 min 20 s", "2 h 05 min")
+    assert (wording.size(999), wording.size(4_200_000)) == ("999 B", "4.2 MB")
+    assert (wording.count(1, "case"), wording.count(1024, "case")) == ("1 case", "1,024 cases")

@@ -1,0 +1,87 @@
+"""Every page draws: on an empty home, on a small project, at addresses that lead nowhere."""
+
+import json
+import sqlite3
+
+import pytest
+
+from core.images.records import Case
+from core.projects.records import Project
+from core.training.records import Model
+from dashboard import places, session
+from tests.pages.conftest import OpenPage, said
+
+NAMES = [place.name for place in places.PLACES]
+OF_A_PROJECT = [name for name in NAMES if name not in ("projects", "jobs", "case")]
+NEEDS_CLASSES = ("label", "snapshots", "train", "models", "evaluate", "review")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_home_says_what_to_do_next(open_page: OpenPage, name: str) -> None:
+    app = open_page(name)
+    assert not app.exception
+    text = said(app)
+    if name in OF_A_PROJECT:
+        assert "No project is open" in text
+        assert "Open or create a project" in text
+    elif name == "projects":
+        assert "Your first project" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_project_without_images_names_the_next_step(open_page: OpenPage, project: Project, name: str) -> None:
+    app = open_page(name, project=project.id)
+    assert not app.exception
+    if name in ("cases", "label", "snapshots"):
+        assert "Import images" in said(app)
+    if name in ("models", "evaluate", "review"):
+        assert "Train a model" in said(app)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_small_project_draws(
+    open_page: OpenPage, project: Project, cases: list[Case], model: Model, name: str
+) -> None:
+    query = {"case": cases[0].id} if name == "case" else {}
+    app = open_page(name, project=project.id, **query)
+    assert not app.exception
+    assert not app.error
+    assert "Signed in as <b>anna</b>" in said(app)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wrong", ["999", "-1", "99999999999999999999999"])
+def test_wrong_ids_in_the_address_are_met_with_words(
+    open_page: OpenPage, project: Project, model: Model, name: str, wrong: str
+) -> None:
+    ids = dict.fromkeys(("case", "model", "snapshot", "run", "job", "split", "label", "page", "result"), wrong)
+    assert not open_page(name, project=project.id, **ids).exception
+
+
+@pytest.mark.parametrize("name", OF_A_PROJECT)
+def test_a_project_that_is_not_there_is_named(open_page: OpenPage, project: Project, name: str) -> None:
+    app = open_page(name, project=999)
+    assert not app.exception
+    assert "There is no project 999" in said(app)
+
+
+@pytest.mark.parametrize("name", OF_A_PROJECT)
+def test_another_task_is_met_politely(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, name: str
+) -> None:
+    # The schema carries the other tasks already; no screen makes one yet.
+    structures = json.dumps({"structures": [{"name": "liver", "colour": "#56b4e9"}]})
+    connection.execute(
+        "UPDATE projects SET task = 'segmentation', label_schema = ? WHERE id = ?", (structures, project.id)
+    )
+    app = open_page(name, project=project.id)
+    assert not app.exception
+    if name in NEEDS_CLASSES:
+        assert "Segmentation is not here yet" in said(app)
+
+
+def test_nobody_signed_in_sees_nothing(open_page: OpenPage, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session._Process, "identify", staticmethod(lambda connection: None))
+    text = said(open_page("cases", project=project.id))
+    assert "signed out" in text
+    assert project.name not in text
