@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from core.settings import PROJECT_ROOT
 from core.training.recipe import Recipe, change_recipe, named_recipe
 
 REPEATS = 5
-SIZES = {28: 3072, 128: 384}  # input side in pixels: images in an epoch
+SIZES = {28: 1280, 128: 256}  # input side in pixels: images in an epoch
 PLAIN = {"rotation": 0, "zoom": 0, "shift": 0, "contrast": 0, "noise": 0, "epochs": REPEATS + 1, "dropout": 0}
 
 
@@ -63,7 +64,7 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
     """Images a second of each of the three, epoch by epoch; runs in a process of its own."""
     from core.training.batches import Examples, plan_epoch
     from core.training.fit import Fit, fit_network
-    from core.training.networks.build import build_network
+    from core.training.networks import build_network
     from core.training.steps import Learner
 
     changes = {**PLAIN, "input_size": size, "batch": 32}
@@ -79,11 +80,9 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
     def learner() -> Learner:
         return Learner(build_network(recipe, schema), recipe, schema, plan, weights)
 
-    with tempfile.NamedTemporaryFile(suffix=".npy") as stored:
-        np.save(stored, images)
-        stored.flush()
-        mapped = Examples(np.load(stored.name, mmap_mode="r"), np.arange(count), targets)
-        few = Examples(images, np.arange(64), targets[:64])
+    with tempfile.TemporaryDirectory() as folder, _on_disk(Path(folder) / "images.npy", images) as prepared:
+        ours = Examples(prepared, np.arange(count), targets)
+        few = Examples(prepared, np.arange(64), targets[:64])
         rivals = {"bare": _bare(learner(), images, targets), "fit": _fit(learner(), recipe, plan, images, targets)}
         rates: dict[str, Any] = {"ours": [], "bare": [], "fit": [], "steps_per_call": plan.steps_per_call}
 
@@ -100,8 +99,18 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
                     seen = epoch()
                     rates[name].append(seen / (time.monotonic() - began))
 
-        fit_network(Fit(learner(), plan, recipe.epochs), mapped, few, [TakeTurns()])
+        fit_network(Fit(learner(), plan, recipe.epochs), ours, few, [TakeTurns()])
     return {name: rate[1:] if isinstance(rate, list) else rate for name, rate in rates.items()}
+
+
+@contextmanager
+def _on_disk(path: Path, images: np.ndarray) -> Iterator[Any]:
+    """Images as a run reads them: from the prepared file, batch by batch."""
+    from core.datasets.loading import PreparedImages
+
+    np.save(path, images)
+    with path.open("rb") as stream:
+        yield PreparedImages(np.load(path, mmap_mode="r"), tuple(range(len(images))), path, stream.fileno())
 
 
 def _bare(learner: Any, images: np.ndarray, targets: np.ndarray) -> Callable[[], int]:
@@ -164,8 +173,9 @@ def measure_memory() -> Figures:
 
 
 def _memory_of(count: int) -> float:
+    from core.datasets.loading import PreparedImages
     from core.training.batches import Examples, plan_epoch, stream_chunks
-    from core.training.networks.build import build_network
+    from core.training.networks import build_network
     from core.training.steps import Learner
 
     recipe = change_recipe(named_recipe("resnet"), {**PLAIN, "epochs": 1, "filters": "4,8,8"})
@@ -173,17 +183,16 @@ def _memory_of(count: int) -> float:
     plan = plan_epoch(count, recipe)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.npy"
-        mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, 128, 128, 1))
-        mapped.flush()
-        del mapped
-        targets = np.eye(2, dtype=np.float32)[np.arange(count) % 2]
-        examples = Examples(np.load(path, mmap_mode="r"), np.arange(count), targets)
-        learner = Learner(build_network(recipe, schema), recipe, schema, plan, np.ones((2, 2), np.float32))
-        peak = 0.0
-        for at, chunk in enumerate(stream_chunks(examples, recipe, plan, first_epoch=0)):
-            learner.train(*chunk)
-            if at % 10 == 0:
-                peak = max(peak, _anonymous_megabytes())
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, 128, 128, 1)).flush()
+        with path.open("rb") as stream:
+            prepared = PreparedImages(np.load(path, mmap_mode="r"), tuple(range(count)), path, stream.fileno())
+            examples = Examples(prepared, np.arange(count), np.eye(2, dtype=np.float32)[np.arange(count) % 2])
+            learner = Learner(build_network(recipe, schema), recipe, schema, plan, np.ones((2, 2), np.float32))
+            peak = 0.0
+            for at, chunk in enumerate(stream_chunks(examples, recipe, plan, first_epoch=0)):
+                learner.train(*chunk)
+                if at % 10 == 0:
+                    peak = max(peak, _anonymous_megabytes())
     return peak
 
 

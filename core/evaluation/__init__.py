@@ -1,0 +1,1 @@
+"""What a model is worth: one prediction per case, and the numbers with their intervals."""

@@ -1,0 +1,90 @@
+"""Predictions for files that were never imported; nothing of them is kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import CoreError, InvalidInput
+from core.evaluation.predictor import BATCH, Predictor, open_predictor
+from core.images.decoding import decode
+from core.images.pseudonyms import load_secret
+from core.images.render import model_input
+from core.measures.classification import predict_classes
+from core.progress import Progress, stop_if_asked
+from core.settings import Settings
+from core.store.files import Files
+from core.training.records import Model
+
+
+def predict_files(
+    files: Files, settings: Settings, model: Model, paths: Sequence[Path], progress: Progress
+) -> dict[str, Any]:
+    """One row per file, in order of path; a folder stands for the files in it.
+
+    Returns:
+        `{"model", "engine", "cases": [{"path", "classes": [...], "probabilities": {class: p}} or {"path", "reason"}],
+        "predicted", "failed"}`.
+
+    Raises:
+        InvalidInput: there is no file under the paths.
+        Stopped: somebody asked to stop.
+    """
+    found = _list_files(paths)
+    predictor, secret = open_predictor(files, model), load_secret(settings)
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(found), BATCH):
+        stop_if_asked(progress)
+        rows += _predict_batch(predictor, found[start : start + BATCH], settings, secret)
+        progress.report(len(rows) / len(found), f"{len(rows)} of {len(found)} files")
+    failed = sum("reason" in row for row in rows)
+    return {
+        "model": model.name,
+        "engine": predictor.engine,
+        "cases": rows,
+        "predicted": len(rows) - failed,
+        "failed": failed,
+    }
+
+
+def _predict_batch(
+    predictor: Predictor, paths: Sequence[Path], settings: Settings, secret: bytes
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    inputs: list[np.ndarray] = []
+    for path in paths:
+        row: dict[str, Any] = {"path": str(path)}
+        try:
+            image = decode(path, settings, secret)
+            inputs.append(model_input(image.pixels, image.photometric, image.windows, predictor.spec))
+        except (CoreError, OSError) as error:
+            row["reason"] = str(error)
+        rows.append(row)
+    if inputs:
+        scores = predictor.answer(np.stack(inputs))
+        chosen = predict_classes(scores, multi_label=predictor.multi_label)
+        answered = iter(zip(scores, chosen, strict=True))
+        for row in rows:
+            if "reason" not in row:
+                row |= _answer(predictor.classes, *next(answered))
+    return rows
+
+
+def _answer(classes: Sequence[str], scores: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+    return {
+        "classes": [name for name, taken in zip(classes, chosen, strict=True) if taken],
+        "probabilities": {name: float(score) for name, score in zip(classes, scores, strict=True)},
+    }
+
+
+def _list_files(paths: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        else:
+            found.append(path)  # one that is absent gets its own row with the reason
+    if not found:
+        raise InvalidInput(f"Name image files, or folders with some. Received: {', '.join(map(str, paths)) or 'none'}")
+    return found

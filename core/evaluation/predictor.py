@@ -1,0 +1,91 @@
+"""A stored model made ready to answer: ONNX Runtime where there is an ONNX file, else Keras."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.datasets.loading import prepare_images
+from core.images.render import InputSpec
+from core.progress import Portion, Progress, stop_if_asked
+from core.store.files import Files
+from core.training.records import Model
+
+BATCH = 64
+PREPARED = 0.4  # share of the progress bar
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """`answer` takes uint8 `(n, size, size, channels)` and gives probabilities `(n, classes)`."""
+
+    classes: tuple[str, ...]
+    multi_label: bool
+    spec: InputSpec
+    engine: str  # "ONNX Runtime" or "Keras"
+    answer: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    case_id: int
+
+
+def open_predictor(files: Files, model: Model) -> Predictor:
+    """Load a model for prediction. Without an ONNX file this imports TensorFlow: only inside a job.
+
+    Raises:
+        NotFound, CoreError: the model's file is gone, or was altered on disk.
+    """
+    facts = model.facts
+    answer = _open_onnx(files, model.onnx_hash) if model.onnx_hash else _open_keras(files, model.keras_hash)
+    return Predictor(
+        classes=tuple(facts["classes"]),
+        multi_label=bool(facts["multi_label"]),
+        spec=InputSpec(**facts["input"]),
+        engine="ONNX Runtime" if model.onnx_hash else "Keras",
+        answer=answer,
+    )
+
+
+def predict_cases(
+    connection: sqlite3.Connection, files: Files, model: Model, case_ids: Sequence[int], progress: Progress
+) -> np.ndarray:
+    """Probabilities `(cases, classes)` in the order of `case_ids`, float32; nothing is stored.
+
+    Raises:
+        Stopped: somebody asked to stop.
+    """
+    predictor = open_predictor(files, model)
+    asked = [_Asked(case_id) for case_id in case_ids]
+    prepared = prepare_images(connection, files, asked, predictor.spec, Portion(progress, 0.0, PREPARED))
+    scores = []
+    for start in range(0, len(asked), BATCH):
+        stop_if_asked(progress)
+        rows = range(start, min(start + BATCH, len(asked)))
+        scores.append(predictor.answer(prepared.read(rows)))
+        progress.report(PREPARED + (1 - PREPARED) * rows.stop / len(asked), f"{rows.stop} of {len(asked)} cases")
+    return np.concatenate(scores).astype(np.float32)
+
+
+def _open_onnx(files: Files, onnx_hash: str) -> Callable[[np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(files.read_bytes("models", onnx_hash), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: images})[0])
+
+
+def _open_keras(files: Files, keras_hash: str) -> Callable[[np.ndarray], np.ndarray]:
+    import keras
+
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / "model.keras"  # Keras knows its format by the name, and a stored file has none
+        files.read_bytes("models", keras_hash)  # checked against its hash before anything is loaded from it
+        shutil.copyfile(files.path("models", keras_hash), copy)
+        network = keras.models.load_model(copy, compile=False)
+    return lambda images: np.asarray(network(images, training=False))

@@ -1,0 +1,148 @@
+"""The tables of predictions and evaluations. Rows of an evaluation are only added: each is one use of a split."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.clock import utc_now
+from core.labels.answers import value_text
+from core.projects.schema import Classification
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+from core.tasks.classification import decode_scores
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model measured on one split of one snapshot; `result` is the document of `evaluate --json`."""
+
+    id: int
+    model: int
+    snapshot: int
+    split: str
+    result: dict[str, Any]
+    created_at: str
+    created_by: str
+
+
+def store_predictions(
+    connection: sqlite3.Connection, model_id: int, schema: Classification, scores: Mapping[int, Sequence[float]]
+) -> None:
+    """Keep one answer per case, `{case id: probabilities in schema order}`, with the decision it amounts to.
+
+    A model never changes, so a second prediction of a case changes nothing and the first is kept.
+    """
+    now = utc_now()
+    rows = [
+        (
+            model_id,
+            case_id,
+            json.dumps([float(score) for score in row]),
+            value_text(decode_scores(schema, np.asarray(row))),
+            confidence_of(schema, row),
+            now,
+        )
+        for case_id, row in scores.items()
+    ]
+    with writing(connection):
+        connection.executemany(
+            """INSERT INTO predictions (model, case_id, scores, predicted, confidence, made_at)
+               VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model, case_id) DO NOTHING""",
+            rows,
+        )
+
+
+def confidence_of(schema: Classification, scores: Sequence[float]) -> float:
+    """How sure a model is of its decision: the highest probability; multi-label, that of its least sure class."""
+    if schema.multi_label:
+        return float(min(max(score, 1 - score) for score in scores))
+    return float(max(scores))
+
+
+def find_predictions(
+    connection: sqlite3.Connection, model_id: int, case_ids: Iterable[int]
+) -> dict[int, tuple[float, ...]]:
+    """The stored probabilities of those of the cases that have some."""
+    rows = connection.execute(
+        """SELECT case_id, scores FROM predictions
+           WHERE model = ? AND case_id IN (SELECT value FROM json_each(?))""",
+        (model_id, json.dumps([int(case_id) for case_id in case_ids])),
+    )
+    return {row["case_id"]: tuple(json.loads(row["scores"])) for row in rows}
+
+
+def list_predictions_of_case(connection: sqlite3.Connection, case_id: int) -> dict[int, tuple[float, ...]]:
+    """What each model that has seen the case says, by model id."""
+    rows = connection.execute("SELECT model, scores FROM predictions WHERE case_id = ? ORDER BY model", (case_id,))
+    return {row["model"]: tuple(json.loads(row["scores"])) for row in rows}
+
+
+def add_evaluation(
+    connection: sqlite3.Connection,
+    *,
+    model_id: int,
+    snapshot_id: int,
+    split: str,
+    result: Mapping[str, Any],
+    actor: Actor,
+) -> Evaluation:
+    """Store a result; with it the use of the split is counted."""
+    with writing(connection):
+        cursor = connection.execute(
+            """INSERT INTO evaluations (model, snapshot, split, result, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?)""",
+            (model_id, snapshot_id, split, json.dumps(result, allow_nan=False), utc_now(), actor.name),
+        )
+        evaluation_id = int(cursor.lastrowid or 0)
+        add_audit(connection, actor, "evaluate", f"model {model_id}", snapshot=snapshot_id, split=split)
+        row = connection.execute("SELECT * FROM evaluations WHERE id = ?", (evaluation_id,)).fetchone()
+    return _evaluation(row)
+
+
+def find_evaluation(
+    connection: sqlite3.Connection, model_id: int, snapshot_id: int | None = None, split: str = "test"
+) -> Evaluation | None:
+    """The newest evaluation of a model on a split, of one snapshot or of any."""
+    row = connection.execute(
+        """SELECT * FROM evaluations WHERE model = :model AND split = :split
+           AND (:snapshot IS NULL OR snapshot = :snapshot) ORDER BY id DESC LIMIT 1""",
+        {"model": model_id, "snapshot": snapshot_id, "split": split},
+    ).fetchone()
+    return _evaluation(row) if row else None
+
+
+def list_evaluations(connection: sqlite3.Connection, *, model_id: int) -> list[Evaluation]:
+    """All evaluations of a model, newest first."""
+    rows = connection.execute("SELECT * FROM evaluations WHERE model = ? ORDER BY id DESC", (model_id,))
+    return [_evaluation(row) for row in rows]
+
+
+def count_test_uses(connection: sqlite3.Connection, snapshot_id: int, fold: int | None = None) -> int:
+    """How often the test cases of a snapshot (of this fold of it) have been looked at, by whichever model.
+
+    Each look invites a choice that fits these cases, so the count stands beside every result.
+    """
+    row = connection.execute(
+        """SELECT count(*) FROM evaluations JOIN models ON models.id = evaluations.model
+           JOIN runs ON runs.id = models.run
+           WHERE evaluations.snapshot = ? AND evaluations.split = 'test'
+             AND iif(runs.snapshot = evaluations.snapshot, runs.fold, NULL) IS ?""",
+        (snapshot_id, fold),
+    ).fetchone()
+    return int(row[0])
+
+
+def _evaluation(row: sqlite3.Row) -> Evaluation:
+    return Evaluation(
+        id=row["id"],
+        model=row["model"],
+        snapshot=row["snapshot"],
+        split=row["split"],
+        result=json.loads(row["result"]),
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+    )

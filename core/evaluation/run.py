@@ -1,0 +1,159 @@
+"""The body of an evaluation job: predictions for the cases of a split, then every number with its interval."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from core.datasets.records import Snapshot, SnapshotCase, get_snapshot, list_snapshot_cases
+from core.datasets.splits import fold_view
+from core.errors import InvalidInput
+from core.evaluation.predictor import predict_cases
+from core.evaluation.records import add_evaluation, count_test_uses, find_predictions, store_predictions
+from core.measures.classification import measure_classification
+from core.progress import Portion, Progress
+from core.projects.schema import Classification
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.database import writing
+from core.store.files import Files
+from core.tasks.classification import encode_targets
+from core.training.records import Model, Run, get_model, get_run
+from core.training.request import training_cases
+
+SPLITS = ("train", "validation", "test")
+PREDICTED = 0.8  # share of the progress bar
+SEED = 0  # of the bootstrap
+
+
+def evaluate_model(
+    connection: sqlite3.Connection,
+    files: Files,
+    settings: Settings,
+    model_id: int,
+    snapshot_id: int,
+    split: str,
+    actor: Actor,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Measure a model on a split of a snapshot, and store the predictions and the result.
+
+    A model that was trained for a fold is measured on that fold's view of its own snapshot: there the fold is
+    the test split. A case that this model has answered before is not asked again.
+
+    Returns:
+        The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `per_class`,
+        `confusion_matrix` (rows: reference), `confusion_matrix_by_row`, `curves`, `classes`, `seed`, `level`,
+        `resamples`, `snapshot`, `model`, `test_uses` (this one included), `seen_in_training`, `warnings`.
+
+    Raises:
+        InvalidInput: the split is empty or unknown, or model and snapshot have different classes.
+        Stopped: somebody asked to stop; nothing is stored then.
+    """
+    model = get_model(connection, None, model_id)
+    run = get_run(connection, model.run)
+    snapshot = get_snapshot(connection, model.project, snapshot_id)
+    schema = _check_classes(model, snapshot)
+    fold = run.fold if run.snapshot == snapshot.id else None
+    cases = split_cases(connection, snapshot, split, fold)
+    scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, PREDICTED))
+    progress.report(PREDICTED, "Measuring, with intervals over patients")
+    measures = measure_classification(
+        encode_targets(schema, [case.value for case in cases]).astype(int),
+        scores,
+        [case.patient for case in cases],
+        classes=schema.names,
+        multi_label=schema.multi_label,
+        seed=SEED,
+    )
+    seen = _seen_in_training(connection, run, cases)
+    result: dict[str, Any] = {
+        "task": snapshot.task,
+        "split": split,
+        "fold": fold,
+        "model": model.name,
+        "snapshot": snapshot.name,
+        **measures.to_json(),
+        "seen_in_training": seen,
+        "warnings": _warnings(snapshot, split, seen, len(cases)),
+    }
+    with writing(connection):
+        uses = count_test_uses(connection, snapshot.id, fold) + (split == "test")
+        result["test_uses"] = uses
+        add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split=split, result=result, actor=actor)
+    progress.report(1.0, f"{len(cases)} cases measured")
+    return result
+
+
+def split_cases(connection: sqlite3.Connection, snapshot: Snapshot, split: str, fold: int | None) -> list[SnapshotCase]:
+    """The cases of one split, or of one split of a fold's view.
+
+    Raises:
+        InvalidInput: there is no such split or fold, or it is empty.
+    """
+    if split not in SPLITS:
+        raise InvalidInput(f"A split is one of {', '.join(SPLITS)}. Received: {split}")
+    cases = list_snapshot_cases(connection, snapshot.id)
+    if fold is not None:
+        cases = fold_view(cases, fold)
+    chosen = [case for case in cases if case.split == split]
+    if not chosen:
+        raise InvalidInput(
+            f"Choose a split that has cases; {split} of snapshot {snapshot.name} is empty. Received: none"
+        )
+    return chosen
+
+
+def _check_classes(model: Model, snapshot: Snapshot) -> Classification:
+    if not isinstance(snapshot.schema, Classification):
+        raise InvalidInput(f"Readroom evaluates classification today; other tasks follow. Received: {snapshot.task}")
+    learnt = (tuple(model.facts["classes"]), bool(model.facts["multi_label"]))
+    if learnt != (snapshot.schema.names, snapshot.schema.multi_label):
+        raise InvalidInput(
+            f"Evaluate on a snapshot with the classes the model has learnt, {', '.join(learnt[0])}. "
+            f"Received: {', '.join(snapshot.schema.names)} in snapshot {snapshot.name}"
+        )
+    return snapshot.schema
+
+
+def _scores(
+    connection: sqlite3.Connection,
+    files: Files,
+    model: Model,
+    schema: Classification,
+    cases: Sequence[SnapshotCase],
+    progress: Progress,
+) -> np.ndarray:
+    """Probabilities `(cases, classes)`, asking the model only for cases it has not answered yet."""
+    known = find_predictions(connection, model.id, (case.case_id for case in cases))
+    missing = [case.case_id for case in cases if case.case_id not in known]
+    if missing:
+        found = predict_cases(connection, files, model, missing, progress)
+        store_predictions(connection, model.id, schema, dict(zip(missing, found.tolist(), strict=True)))
+        known = find_predictions(connection, model.id, (case.case_id for case in cases))
+    return np.array([known[case.case_id] for case in cases])
+
+
+def _seen_in_training(connection: sqlite3.Connection, run: Run, cases: Sequence[SnapshotCase]) -> int:
+    """How many of the cases are of a patient, or have the pixels, that the model was trained or tuned on."""
+    stood_on = get_snapshot(connection, run.project, run.snapshot)
+    train, validation = training_cases(connection, stood_on, run.fold)
+    patients = {case.patient for case in (*train, *validation)}
+    pixels = {case.pixel_hash for case in (*train, *validation)}
+    return sum(case.patient in patients or case.pixel_hash in pixels for case in cases)
+
+
+def _warnings(snapshot: Snapshot, split: str, seen: int, n_cases: int) -> list[str]:
+    """What a reader of the numbers must know before believing them."""
+    told = []
+    if split == "test" and seen:
+        told.append(
+            f"{seen} of these {n_cases} cases are of patients, or have pixels, that the model was trained or tuned "
+            f"on: the numbers flatter it."
+        )
+    if split != "test":
+        told.append(f"The model was made with the {split} split: these numbers flatter it; the test split does not.")
+    if snapshot.leaks_allowed_because:
+        told.append(f"This snapshot has leaks between its splits, allowed because: {snapshot.leaks_allowed_because}")
+    return told
