@@ -1,0 +1,86 @@
+import pytest
+
+from core.datasets.records import find_snapshot, list_snapshot_cases
+from core.demo.project import NAME, SNAPSHOT, ensure_demo
+from core.demo.readers import EXPERIENCED, READERS
+from core.errors import Stopped
+from core.images.records import list_cases
+from core.jobs.context import JobContext
+from core.jobs.handlers import HANDLERS
+from core.jobs.records import list_jobs
+from core.labels.records import current_labels
+from core.people.accounts import get_user
+from core.progress import Silent
+from core.training.records import add_model, list_runs
+
+PATIENTS = 12
+
+
+def test_the_demo_is_labelled_frozen_and_its_training_is_in_the_queue(connection, settings, actor):
+    project = ensure_demo(settings, actor, patients=PATIENTS)
+    cases = list(list_cases(connection, project.id))
+    assert len({case.patient for case in cases}) == PATIENTS < len(cases)
+    assert all(case.modality == "DX" and case.patient_from == "dicom" for case in cases)
+    assert {"site", "scanner"} <= set(cases[0].attributes)
+    for case in cases:
+        labels = current_labels(connection, case.id)
+        assert sorted(label.reader for label in labels) == sorted(reader.name for reader in READERS)
+        assert {label.made_in for label in labels} == {"demo"}
+    assert all(get_user(connection, reader.name).kind == "simulated" for reader in READERS)
+    snapshot = find_snapshot(connection, project.id, SNAPSHOT)
+    frozen = list_snapshot_cases(connection, snapshot.id)
+    assert len(frozen) == len(cases)
+    assert {case.split for case in frozen} == {"train", "validation", "test"}
+    [job] = list_jobs(connection, project=project.id)
+    [run] = list_runs(connection, project.id)
+    assert (job.kind, job.arguments) == ("train", {"run": run.id, "evaluate": "test"})
+
+
+def test_the_reference_is_the_experienced_readers_answer(connection, settings, actor):
+    project = ensure_demo(settings, actor, patients=PATIENTS)
+    snapshot = find_snapshot(connection, project.id, SNAPSHOT)
+    for case in list_snapshot_cases(connection, snapshot.id):
+        [label] = [label for label in current_labels(connection, case.case_id) if label.reader == EXPERIENCED.name]
+        assert (case.value, case.label_ids) == (label.value, (label.id,))
+
+
+def test_asking_twice_makes_nothing_twice(connection, settings, actor):
+    first = ensure_demo(settings, actor, patients=PATIENTS)
+    tables = ("projects", "cases", "labels", "snapshots", "runs", "jobs", "users")
+    before = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    assert ensure_demo(settings, actor, patients=PATIENTS) == first
+    assert [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables] == before
+
+
+def test_a_demo_that_was_cut_off_is_finished_at_the_next_start(connection, settings, actor):
+    class CutOff(Silent):
+        """Asks to stop when some of the images are in."""
+
+        def should_stop(self) -> bool:
+            return connection.execute("SELECT count(*) FROM cases").fetchone()[0] >= 5
+
+    with pytest.raises(Stopped):
+        ensure_demo(settings, actor, patients=PATIENTS, progress=CutOff())
+    assert connection.execute("SELECT count(*) FROM snapshots").fetchone()[0] == 0
+    project = ensure_demo(settings, actor, patients=PATIENTS)
+    cases = list(list_cases(connection, project.id))
+    assert project.name == NAME
+    assert len({case.source for case in cases}) == len(cases)
+    labels = connection.execute("SELECT count(*) FROM labels").fetchone()[0]
+    assert labels == 2 * len(cases)
+
+
+def test_the_demos_training_is_followed_by_one_evaluation(connection, settings, files, actor, tmp_path, monkeypatch):
+    """Also when the worker was killed after it had asked for the evaluation, and the job ran again."""
+    project = ensure_demo(settings, actor, patients=PATIENTS)
+    [job], [run] = list_jobs(connection, project=project.id), list_runs(connection, project.id)
+    made = add_model(
+        connection, run, keras_hash="0" * 64, onnx_left_out_because=None, parameters=1, file_bytes=1,
+        facts={}, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    monkeypatch.setattr("core.training.run.run_training", lambda *_: {"model_id": made.id})
+    monkeypatch.setattr("core.explain.run.check_explanations", lambda *_: made)
+    for _ in range(2):
+        HANDLERS["train"](JobContext(connection, files, settings, job, tmp_path, "cpu", actor, Silent()))
+    [asked] = list_jobs(connection, project=project.id, kinds=["evaluate"])
+    assert asked.arguments == {"model": made.id, "snapshot": run.snapshot, "split": "test"}
