@@ -57,6 +57,7 @@ def test_the_label_page_needs_no_scrolling(page: Page) -> None:
 def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:
     open_page(page, "Label")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
+    page.wait_for_load_state("networkidle")  # the next cases are in the browser
     before = len(reading.stored_events())
     reading.web_process().kill()
     page.keyboard.press("Digit1")
@@ -81,8 +82,7 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(pag
 
 
 def test_the_address_alone_reproduces_the_view(page: Page, reading: Reading) -> None:
-    open_page(page, "Review")
-    page.get_by_text("All cases", exact=True).click()
+    page.goto(f"{reading.address}/review?project=1&result=all")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     expect(page).to_have_url(re.compile("case="))
     shown = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
