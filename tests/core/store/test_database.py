@@ -69,7 +69,8 @@ def test_labels_cannot_be_rewritten(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute(
         """INSERT INTO labels (event, project, case_id, reader, unsure, unusable, note, schema_version, made_in,
-                               entered_by, made_at, stored_at) VALUES ('e', 1, 1, 1, 0, 0, '', 1, 'review', 'anna', '', '')"""
+                               entered_by, made_at, stored_at)
+           VALUES ('e', 1, 1, 1, 0, 0, '', 1, 'review', 'anna', '', '')"""
     )
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute("UPDATE labels SET note = 'changed'")
