@@ -37,9 +37,8 @@ class Running:
 
     def client(self, name: str) -> httpx.Client:
         """A signed-in HTTP client of this person."""
-        client = httpx.Client(base_url=self.address, timeout=60)
-        client.get(self.sign_in_link(name), follow_redirects=False)
-        return client
+        signed_in = httpx.get(self.sign_in_link(name)).raise_for_status()
+        return httpx.Client(base_url=self.address, timeout=60, cookies=signed_in.cookies)
 
     def web_process(self) -> psutil.Process:
         """The process that serves the screens."""

@@ -22,6 +22,7 @@ from core.training.device import list_devices
 ENOUGH_DISK_BYTES = 5 << 30
 ENOUGH_MEMORY_BYTES = 4 << 30
 GIGABYTE = 1 << 30
+TRIAL_STEPS = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 
 
@@ -44,10 +45,10 @@ def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-def examine_gpu(settings: Settings) -> Finding:
-    """Train 20 steps, in a process of its own, on the device that a run would get."""
+def examine_gpu(*, steps: int = TRIAL_STEPS) -> Finding:
+    """Train some steps, in a process of its own, on the device that a run would get: its name and images/s."""
     done = subprocess.run(
-        [sys.executable, "-m", "core.training.trial", "--steps", "20"],
+        [sys.executable, "-m", "core.training.trial", "--steps", str(steps)],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
@@ -55,7 +56,7 @@ def examine_gpu(settings: Settings) -> Finding:
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding("training trial", False, f"20 steps could not be trained: {last}")
+        return Finding("training trial", False, f"{steps} steps could not be trained: {last}")
     return Finding("training trial", True, done.stdout.strip().splitlines()[-1])
 
 

@@ -47,6 +47,10 @@ def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
         f"{100 * result['level']:.0f} % intervals by bootstrap over patients "
         f"({result['resamples']:,} resamples, seed {result['seed']}).",
     ]
+    if result.get("seen_in_training"):
+        parts.append(
+            f"{result['seen_in_training']:,} of them are of patients, or have pixels, that the model was made with."
+        )
     if test_uses is not None:
         parts.append(
             f"These test cases have been used {wording.count(test_uses, 'time')}: "
@@ -176,4 +180,5 @@ def _whiskers(measure: Mapping[str, Any]) -> str:
 def _cell(measure: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
-    return f"<b>{wording.number(measure['value'])}</b><br><small>{_whiskers(measure)}</small>"
+    told = f"<b>{wording.number(measure['value'])}</b><br><small>{_whiskers(measure)}</small>"
+    return f'<span title="{escape(measure["note"])}">{told}</span>' if measure.get("note") else told

@@ -1,5 +1,6 @@
 """The form of an import: where the images are, the label table and what its columns mean."""
 
+import os
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import CoreError, InvalidInput
+from core.errors import InvalidInput
 from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
+from core.labels.exchange import READER_OF_TABLES
 from core.labels.records import new_event
 from core.store.files import write_whole
 from dashboard import session, wording
@@ -23,7 +25,10 @@ MEANINGS = {
     "path": ("File", "Which image a row is about: a path within the folder, or a file name."),
     "label": ("Answer", "The class; several are separated by |."),
     "patient": ("Patient", "All images of one patient stay in one split."),
-    "reader": ("Reader", "Who gave the answer. Without it the answers belong to whoever imports."),
+    "reader": (
+        "Reader",
+        f"Who gave the answer. Without it the answers belong to a reader called “{READER_OF_TABLES}”.",
+    ),
     "split": ("Split", "train, validation or test, where the data set came with a split."),
 }
 
@@ -57,8 +62,13 @@ def draw_source() -> Source | None:
     ).strip()
     if not text:
         return None
-    path = Path(text).expanduser()
-    if not path.is_absolute() or not path.exists():
+    path = Path(text)
+    try:
+        path = path.expanduser()
+        is_there = path.is_absolute() and path.exists()
+    except (OSError, RuntimeError):  # a folder not to be entered, a name that is too long, ~ of nobody
+        is_there = False
+    if not is_there:
         st.error(f"Give a path that begins with / and exists on the server. Received: {text}", icon=":material/error:")
         return None
     return Source([str(path)], None, _tables_near(path))
@@ -72,8 +82,9 @@ def _uploaded(upload: Upload) -> Source:
 def _tables_near(path: Path) -> tuple[Path, ...]:
     """Tables in the folder itself and beside it: where data sets keep them."""
     folders = (path, path.parent) if path.is_dir() else (path.parent,)
+    readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
     return tuple(
-        sorted(table for folder in folders for table in folder.iterdir() if table.suffix.lower() in TABLE_SUFFIXES[:2])
+        sorted(table for folder in readable for table in folder.iterdir() if table.suffix.lower() in TABLE_SUFFIXES[:2])
     )[:20]
 
 
@@ -108,12 +119,18 @@ def draw_label_table(source: Source) -> dict[str, Any]:
         )
         if named:
             columns[meaning] = named
+        elif meaning in table.columns:
+            columns[meaning] = ""  # else a column of this name would be taken all the same
     _draw_preview(table, columns)
     return {"labels": str(path), "columns": columns}
 
 
 def _draw_preview(table: LabelTable, columns: dict[str, str]) -> None:
-    """The first rows with what each column will be; a mapping that cannot work says so before the import."""
+    """The first rows with what each column will be.
+
+    Raises:
+        CoreError: the mapping cannot work; an import would fail with the same sentence.
+    """
     means = {column: MEANINGS[meaning][0] for meaning, column in columns.items()}
     head = "".join(
         f"<th>{escape(column)}<br><small>{escape(means.get(column, 'attribute'))}</small></th>"
@@ -123,11 +140,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str]) -> None:
         "<tr>" + "".join(f"<td>{escape(cell[:60])}</td>" for cell in row) + "</tr>" for row in table.rows[:PREVIEW_ROWS]
     )
     st.html(f'<div class="rr-scroll"><table class="rr-numbers"><tr>{head}</tr>{rows}</table></div>')
-    try:
-        mapped = map_columns(table, columns)
-    except CoreError as error:
-        st.warning(str(error), icon=":material/warning:")
-        return
+    mapped = map_columns(table, columns)
     answered = sum(1 for row in mapped.values() if row.answers)
     st.caption(
         f"{wording.count(len(table.rows), 'row')} about {wording.count(len(mapped), 'file')}, "

@@ -59,7 +59,8 @@ def draw_job(job: Job) -> None:
                     args=(job.id,),
                     disabled=job.stop_requested,
                     width="stretch",
-                    help="Ends in good order; what was reached so far is kept.",
+                    help="Ends in good order; "
+                    + ("the best weights so far become a model." if job.kind == "train" else "what is done is kept."),
                 )
             elif job.state in ("failed", "stopped"):
                 st.button(

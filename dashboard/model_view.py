@@ -1,5 +1,6 @@
 """One model on screen: what it stands on, how it learnt, what it may be downloaded as."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -19,7 +20,7 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
         run_view.draw_curves(run)
         recipe, environment, lineage = st.tabs(["Recipe", "Environment", "Lineage"])
         recipe.html(_recipe_html(run))
-        environment.html(_facts({key: str(value) for key, value in run.environment.items()}))
+        environment.html(_facts(_in_words(run.environment)))
         lineage.html(_lineage_html(model, run, snapshot))
     with right:
         st.html(_facts_html(model, run, snapshot))
@@ -58,6 +59,16 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
         },
         plain=False,
     )
+
+
+def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What has parts of its own (packages, device, threads) as one line of them."""
+    return {
+        key.replace("_", " "): ", ".join(f"{name.replace('_', ' ')} {part}" for name, part in value.items())
+        if isinstance(value, Mapping)
+        else str(value)
+        for key, value in environment.items()
+    }
 
 
 def _recipe_html(run: Run) -> str:

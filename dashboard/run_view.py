@@ -1,13 +1,14 @@
 """One training run on screen: its job, its curves while they grow, its log. Heights never change."""
 
+from html import escape
 from typing import Any
 
 import streamlit as st
 
-from core.jobs.records import get_job
+from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
 from core.training.records import Run, get_run, list_epochs
-from dashboard import charts, jobs_panel, session, wording
+from dashboard import charts, jobs_panel, places, session, wording
 
 REFRESH_SECONDS = 1.5
 LOG_LINES = 400
@@ -59,6 +60,7 @@ def _draw_run(run: Run) -> None:
     if job:
         jobs_panel.draw_job(job)
         st.html(_live_facts(job.facts))
+        _draw_ending(run, job)
     draw_curves(run)
     if job:
         with st.expander("Log", icon=":material/article:"), st.container(height=260, border=False, autoscroll=True):
@@ -68,12 +70,27 @@ def _draw_run(run: Run) -> None:
             )
 
 
+def _draw_ending(run: Run, job: Job) -> None:
+    """What the run left: a stopped one too keeps its best weights."""
+    left = job.result or {}
+    if "model_id" not in left:
+        return
+    why = "Stopped on request" if left["stopped"] else f"Ended: {left['ended_because']}"
+    st.html(
+        f"{escape(why)}. The best weights, of epoch {left['best_epoch']} of {left['epochs']}, are kept as "
+        f'<a href="{places.address("models", project=run.project, model=left["model_id"])}" target="_self">'
+        f"{escape(str(left['model']))}</a>."
+    )
+
+
 def _live_facts(facts: dict[str, Any]) -> str:
     """What the child last said, in fixed places, so that numbers change and nothing moves."""
     shown = {
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",
         "batch": f"{facts['batch']} / {facts['batches']}" if "batches" in facts and "batch" in facts else "–",
         "loss": wording.number(facts.get("loss"), digits=4),
+        "accuracy": wording.number(facts.get("accuracy")),
+        "last validation": wording.number(facts.get("validation_balanced_accuracy")),
         "images/s": wording.number(facts.get("images_per_second"), digits=0),
         "time left": wording.duration(facts.get("seconds_left")),
         "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",

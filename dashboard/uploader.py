@@ -24,19 +24,21 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Upload:
-    """A filled folder. `single` is the only file's name where there is one, `tables` the files that may hold labels."""
+    """A filled folder; `tables` are the files in it that may hold labels."""
 
     folder: Path
     files: int
     size_bytes: int
-    single: str | None
     tables: tuple[str, ...]
 
     @property
     def paths(self) -> list[str]:
-        """What the import is pointed at: a single zip itself, so that paths are relative to what is in it."""
-        alone = self.single and self.single.lower().endswith(".zip")
-        return [str(self.folder / self.single) if alone and self.single else str(self.folder)]
+        """What the import is pointed at: a zip that came alone or with tables, as their paths are those within it."""
+        if self.files == len(self.tables) + 1:
+            others = [path for path in self.folder.iterdir() if path.name not in self.tables]
+            if len(others) == 1 and others[0].suffix.lower() == ".zip":
+                return [str(others[0])]
+        return [str(self.folder)]
 
 
 def draw_uploader(key: str) -> Upload | None:
@@ -48,11 +50,10 @@ def draw_uploader(key: str) -> Upload | None:
     if not kept or not TOKEN.fullmatch(str(kept.get("upload"))):
         return None
     folder = session.settings().home / "uploads" / kept["upload"] / "files"
-    names = [name for name in (kept["single"], *kept["tables"]) if name]
-    inside = all((folder / name).resolve().is_relative_to(folder.resolve()) for name in names)
+    inside = all((folder / name).resolve().is_relative_to(folder.resolve()) for name in kept["tables"])
     if not folder.is_dir() or not inside:
         return None
-    return Upload(folder, int(kept["files"]), int(kept["bytes"]), kept["single"], tuple(kept["tables"]))
+    return Upload(folder, int(kept["files"]), int(kept["bytes"]), tuple(kept["tables"]))
 
 
 def forget_upload(key: str) -> None:

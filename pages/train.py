@@ -4,11 +4,9 @@ import streamlit as st
 
 from core.datasets.records import list_snapshots
 from core.errors import InvalidInput
-from core.jobs.records import add_job
-from core.store.database import writing
+from core.jobs.asking import ask_training
 from core.training.recipe import Recipe
-from core.training.records import list_runs, set_run_job
-from core.training.request import request_training
+from core.training.records import list_runs
 from dashboard import frame, messages, places, session
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
@@ -16,12 +14,9 @@ from dashboard.run_view import watch_run
 
 def start_training(recipe: Recipe) -> None:
     with messages.refusals_shown():
-        with writing(session.db()):
-            run, arguments = request_training(
-                session.db(), project, snapshot, recipe, name=name.strip() or None, fold=fold, actor=session.actor()
-            )
-            job = add_job(session.db(), "train", arguments, project=project.id, actor=session.actor())
-            set_run_job(session.db(), run.id, job.id)
+        run, _ = ask_training(
+            session.db(), project, snapshot, recipe, name=name.strip() or None, fold=fold, actor=session.actor()
+        )
         places.go("train", project=project.id, run=run.id)
 
 

@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.door import HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
+from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput
 from core.images.records import list_import_files
 from core.jobs.records import add_job
 from core.labels.answers import parse_label_text
+from core.labels.exchange import import_labels
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
-from core.projects.records import ReferenceRule, add_project, get_project, list_projects
+from core.projects.records import Project, ReferenceRule, add_project, get_project, list_projects
 from core.projects.schema import (
     COLOURS,
     TASKS,
@@ -107,7 +108,10 @@ def show_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def import_images(
     project: ProjectArgument,
-    paths: Annotated[list[Path], typer.Argument(help="Files, folders or zips.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files, folders or zips; none brings in labels of images that are there."),
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
     columns: Annotated[
         str, typer.Option(help="Which column is what: path=filename,patient=patient_id,label=label")
@@ -119,14 +123,19 @@ def import_images(
     as_json: JsonOption = False,
 ) -> None:
     """Import images, with a label table if given; every file is imported, skipped or refused with a reason."""
+    if labels is None and (columns or not paths):
+        raise typer.BadParameter("Name images to import, or a label table with --labels; --columns belongs to a table.")
     with entered(home) as door:
         found = get_project(door.connection, project)
+        if labels and not paths:
+            _import_labels(door, found, labels, _columns(columns), as_json=as_json)
+            return
         job = add_job(
             door.connection,
             "import",
             {
                 "project": found.id,
-                "paths": [str(path.absolute()) for path in paths],
+                "paths": [str(path.absolute()) for path in paths or ()],
                 "labels": str(labels.absolute()) if labels else None,
                 "columns": _columns(columns),
                 "patient_from": patient_from or None,
@@ -138,11 +147,26 @@ def import_images(
         result["files"] = [asdict(file) for file in list_import_files(door.connection, job.id)]
     for row in result["files"]:
         if row["status"] == "failed" or (row["reason"] and not as_json):
-            tell(f"{row['path']}: {row['status']}. {row['reason']}")
+            status = "refused" if row["status"] == "failed" else row["status"]
+            tell(f"{row['path']}: {status}. {row['reason']}")
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
     answer(result, text, as_json=as_json)
+
+
+def _import_labels(door: Door, project: Project, table: Path, columns: dict[str, str], *, as_json: bool) -> None:
+    """Labels alone, as `readroom export PROJECT labels` writes them or as anybody's table has them."""
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"The label table cannot be read; check its path. Received: {table}") from error
+    done = import_labels(door.connection, project, content, door.actor, columns=columns)
+    for reason in done.refused:
+        tell(f"Refused: {reason}")
+    document = {"imported": 0, "skipped": 0, "failed": 0, "cases": 0, "files": [], "labels": asdict(done)}
+    text = f"{done.added} labels added, {done.unchanged} were there already, {len(done.refused)} refused."
+    answer(document, text, as_json=as_json)
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -166,12 +190,16 @@ def label(
     """Store one label from a script."""
     with entered(home) as door:
         found = get_project(door.connection, project)
+        labelled = case_named(door, found, case)
+        said = parse_label_text(found.schema, value)
+        if said is None:
+            raise InvalidInput(f"Name a class, or | for none where the project is multi-label. Received: {value!r}")
         ensure_user(door.connection, reader)
         new = NewLabel(
             event=new_event(),
-            case_id=case_named(door, found, case).id,
+            case_id=labelled.id,
             reader=reader,
-            value=parse_label_text(found.schema, value),
+            value=said,
             unsure=unsure,
             unusable=False,
             note=note,

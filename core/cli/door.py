@@ -72,7 +72,8 @@ def wait_and_tell(door: Door, job: Job) -> dict[str, Any]:
     """Wait for a job, tell its notes on standard error, and give its result.
 
     Raises:
-        CoreError: the job failed or was stopped; the text is its own sentence and remedy.
+        CoreError: the job failed, or was stopped and left nothing (a stopped training leaves its best weights);
+            the text is its own sentence and remedy.
     """
     told: list[str] = []
 
@@ -83,7 +84,7 @@ def wait_and_tell(door: Door, job: Job) -> dict[str, Any]:
             tell(line)
 
     ended = wait_for_job(door.settings, job.id, tell_news)
-    if ended.state != "done":
+    if ended.result is None or ended.state == "failed":
         sentence = ended.error or f"Job {ended.id} was {ended.state}."
         raise CoreError(f"{sentence} {ended.remedy or ''}".strip())
-    return dict(ended.result or {})
+    return dict(ended.result)

@@ -9,45 +9,61 @@ import typer
 
 from core.cli.collection import ProjectArgument
 from core.cli.door import HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
-from core.datasets.freeze import freeze_snapshot
-from core.datasets.records import get_snapshot, snapshot_counts
+from core.datasets.freeze import freeze_snapshot, import_snapshot
+from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.jobs.asking import ask_training
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
 from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_from_json
-from core.training.records import get_model, get_run, list_models, set_run_job
-from core.training.request import request_training
+from core.training.records import get_model, get_run, list_models
 
 
 def snapshot(
     project: ProjectArgument,
-    name: str,
+    name: Annotated[str, typer.Argument(help="What to call it.")] = "",
     split: Annotated[str, typer.Option(help="Shares of train, validation and test.")] = "0.7,0.15,0.15",
     split_column: Annotated[str, typer.Option(help="Take the split from this column of the label table instead.")] = "",
     folds: Annotated[int, typer.Option(help="Also deal the patients into this many folds.")] = 0,
     seed: int = 0,
     allow_leaks: Annotated[str, typer.Option(help="Freeze despite leaks, and keep this reason for ever.")] = "",
+    exported: Annotated[Path | None, typer.Option("--from", help="Bring back this exported snapshot instead.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Freeze the labelled cases into a hashed snapshot, split by patient and checked for leaks."""
+    if bool(name) == bool(exported):
+        raise typer.BadParameter("Name the new snapshot, or with --from a file that has its name in it.")
     with entered(home) as door:
         found = get_project(door.connection, project)
-        made = freeze_snapshot(
-            door.connection,
-            door.files,
-            found,
-            name,
-            ratios=None if split_column else _ratios(split),
-            split_column=split_column or None,
-            folds=folds,
-            seed=seed,
-            allow_leaks=allow_leaks or None,
-            actor=door.actor,
-            progress=Silent(),
-        )
-        counts = snapshot_counts(door.connection, made)
+        if exported:
+            made = import_snapshot(door.connection, found, _exported_text(exported), door.actor)
+        else:
+            made = freeze_snapshot(
+                door.connection,
+                door.files,
+                found,
+                name,
+                ratios=None if split_column else _ratios(split),
+                split_column=split_column or None,
+                folds=folds,
+                seed=seed,
+                allow_leaks=allow_leaks or None,
+                actor=door.actor,
+                progress=Silent(),
+            )
+        _tell_snapshot(made, snapshot_counts(door.connection, made), as_json=as_json)
+
+
+def _exported_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"Name a file that readroom export has written. Received: {path} ({error})") from error
+
+
+def _tell_snapshot(made: Snapshot, counts: dict[str, Any], *, as_json: bool) -> None:
     leaks = [{"kind": leak.kind, "cases": list(leak.case_ids), "reason": leak.sentence} for leak in made.leaks]
     for leak in leaks:
         tell(f"Leak allowed: {leak['reason']}")
@@ -84,11 +100,7 @@ def train(
     with entered(home) as door:
         found = get_project(door.connection, project)
         frozen = get_snapshot(door.connection, found.id, snapshot)
-        run, arguments = request_training(
-            door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor
-        )
-        job = add_job(door.connection, "train", arguments, project=found.id, actor=door.actor)
-        set_run_job(door.connection, run.id, job.id)
+        run, job = ask_training(door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor)
         if not wait:
             document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
             answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)
@@ -162,6 +174,8 @@ def evaluate(
         arguments = {"model": trained.id, "snapshot": frozen, "split": split}
         job = add_job(door.connection, "evaluate", arguments, project=found.id, actor=door.actor)
         result = wait_and_tell(door, job)
+    for warning in result["warnings"]:
+        tell(warning)
     answer(result, _metric_lines(result), as_json=as_json)
 
 

@@ -84,7 +84,7 @@ def doctor(
     settings = load_settings(home)
     findings = examine(settings)
     if gpu:
-        findings.append(examine_gpu(settings))
+        findings.append(examine_gpu())
     lines = [f"{'ok ' if finding.works else 'NO '} {finding.subject}: {finding.said}" for finding in findings]
     document = {
         "works": all(finding.works for finding in findings),

@@ -19,7 +19,7 @@ from core.errors import CoreError
 from core.images.ingest import import_paths
 from core.images.label_table import TableRow
 from core.images.records import Case
-from core.jobs.records import add_job
+from core.jobs.asking import ask_training
 from core.labels.records import NewLabel, put_label
 from core.people.accounts import ensure_user
 from core.progress import Portion, Progress, Silent, stop_if_asked
@@ -31,7 +31,6 @@ from core.store.database import opened, prepare_home, writing
 from core.store.files import Files
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import list_runs
-from core.training.request import request_training
 
 NAME = "Demo: nodules in chest phantoms"
 DESCRIPTION = (
@@ -178,5 +177,4 @@ def _ensure_training(connection: sqlite3.Connection, project: Project, snapshot:
     with writing(connection):
         if list_runs(connection, project.id):
             return
-        _, arguments = request_training(connection, project, snapshot, demo_recipe(), name=MODEL, actor=actor)
-        add_job(connection, "train", {**arguments, "evaluate": "test"}, project=project.id, actor=actor)
+        ask_training(connection, project, snapshot, demo_recipe(), name=MODEL, evaluate="test", actor=actor)

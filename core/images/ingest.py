@@ -141,7 +141,7 @@ def import_paths(
     report = _report([done[file.path] for file in sources], matched.warnings)
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
               skipped=report.skipped, failed=report.failed)  # fmt: skip
-    progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} failed")
+    progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused")
     return report
 
 
@@ -191,15 +191,23 @@ def _keep(what: _Import, file: SourceFile, stored: _Stored) -> ImportedFile:
     if own is not None:
         if what.on_skipped:
             what.on_skipped(what.connection, own, row)
-        reason = f"Already there as case {own.id}: same source and same pixels."
+        reason = f"Already there as case {own.id}: same source and same pixels.{_kept_as_it_was(own, row)}"
         return record_import_file(what.connection, what.job, file.path, "skipped", own.id, reason)
     others = find_same_source(what.connection, what.project.id, file.source)
     case = insert_case(what.connection, _new_case(what, file, stored, row))
     what.on_case(what.connection, case, row)
-    reasons = [_on_same_pixels(what, case, row, same)] if same else []
+    reasons = [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
     return record_import_file(what.connection, what.job, file.path, "imported", case.id, " ".join(reasons))
+
+
+def _kept_as_it_was(case: Case, row: TableRow | None) -> str:
+    """What a later table says otherwise of a case that is there: labels are added, the case itself stays."""
+    said = ((row.patient, case.patient, "patient"), (row.split, case.given_split, "split")) if row else ()
+    return "".join(
+        f" Its {name} stays {old or 'unknown'}; the table says {new}." for new, old, name in said if new and new != old
+    )
 
 
 def _new_case(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | None) -> NewCase:
@@ -243,10 +251,10 @@ def _patient(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | N
     return f"case:{stored.pixel_hash[:16]}", "none"
 
 
-def _on_same_pixels(what: _Import, case: Case, row: TableRow | None, same: Sequence[Case]) -> str:
+def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:
     """Which cases show the same pixels, and what they contradict this one in."""
     sentences = [f"Same pixels as case {_ids(same)}."]
-    mine = [row.labels] if row and row.labels else list(what.labels_of(what.connection, case)) if what.labels_of else []
+    mine = _answers(what, case)  # read back, so that "Normal" of a table is "normal" of an older case
     for other in same[:NAMED_AT_MOST]:
         if other.patient != case.patient:
             sentences.append(f"The patient differs: {case.patient} here, {other.patient} there.")
@@ -257,7 +265,7 @@ def _on_same_pixels(what: _Import, case: Case, row: TableRow | None, same: Seque
 
 
 def _answers(what: _Import, case: Case) -> list[str]:
-    """An older case's answers: the stored ones where the caller can tell them, else this table's."""
+    """What is said of a case: the stored answers where the caller can tell them, else this table's."""
     stored = list(what.labels_of(what.connection, case)) if what.labels_of else []
     row = what.rows.get(case.source)
     return stored or ([row.labels] if row and row.labels else [])

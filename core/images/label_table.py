@@ -106,7 +106,8 @@ def map_columns(table: LabelTable, columns: Mapping[str, str] | None = None) -> 
     """One `TableRow` for each path, in the order of the table.
 
     Args:
-        columns: {"path": "filename", ...}; what is not named here is looked for under its own name.
+        columns: {"path": "filename", ...}; what is not named here is looked for under its own name, and
+            {"reader": ""} says that no column tells the reader, whatever the columns are called.
 
     Raises:
         InvalidInput: no path column, an unknown column, an unknown split, or rows that contradict each other.
@@ -197,7 +198,7 @@ def _checked_mapping(table: LabelTable, columns: Mapping[str, str]) -> dict[str,
                 f"A column can be {', '.join(TARGETS)}; others are kept under their own names. "
                 f"Received: {target}={column}"
             )
-        if column not in table.columns:
+        if column and column not in table.columns:
             raise InvalidInput(
                 f"The label table has the columns {', '.join(table.columns)}. Received: {target}={column}"
             )

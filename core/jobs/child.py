@@ -101,6 +101,7 @@ def run_job(
             kept={} if kept is None else kept,
         )
         outcome = _outcome(context, handlers)
+    log.info("Job %d ended: %s", job.id, outcome["state"])
     # The event comes first: once the row is settled, another attempt may use the folder.
     write_event(folder, event=outcome["state"], attempt=job.attempt, error=outcome.get("error"))
     with opened(settings) as connection:

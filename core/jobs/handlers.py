@@ -1,5 +1,6 @@
 """The bodies of the jobs, by kind. Each imports what it needs when it runs: the web process never does."""
 
+import json
 import logging
 import shutil
 import sqlite3
@@ -12,7 +13,7 @@ from core.errors import CoreError, InvalidInput
 from core.jobs.context import Body, JobContext
 from core.progress import Portion, Silent
 from core.settings import Settings
-from core.store.files import Files
+from core.store.files import Files, write_whole
 
 TRAINED = 0.97  # the share of a training job that the training itself takes
 
@@ -34,8 +35,13 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
     given = context.job.arguments
     project = get_project(context.connection, int(given["project"]))
     upload = _upload(context.settings, given.get("remove_after"))
+    told = context.folder / "imported.json"
+    if upload and told.exists():  # an earlier attempt was killed between the last file and its answer
+        return _answered(told, upload)
     if upload and not upload.exists():
-        return _report_again(context)
+        raise InvalidInput(
+            f"The upload is no longer there; send the files again, what came in before stays. Received: {upload}"
+        )
     table_path = Path(given["labels"]) if given.get("labels") else None
 
     def add_labels(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
@@ -58,10 +64,19 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
         label_table=table_path,
         progress=context.progress,
     )
-    if upload:
-        shutil.rmtree(upload)
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
-    return {key: value for key, value in asdict(report).items() if key != "files"}
+    result = {key: value for key, value in asdict(report).items() if key != "files"}
+    if upload:
+        write_whole(told, json.dumps(result).encode())
+        return _answered(told, upload)
+    return result
+
+
+def _answered(told: Path, upload: Path) -> Mapping[str, Any]:
+    """Take the upload away and give the answer, which was written down first: a kill in between loses neither."""
+    if upload.exists():
+        shutil.rmtree(upload)
+    return dict(json.loads(told.read_text("utf-8")))
 
 
 def _upload(settings: Settings, given: str | None) -> Path | None:
@@ -74,28 +89,13 @@ def _upload(settings: Settings, given: str | None) -> Path | None:
     return folder
 
 
-def _report_again(context: JobContext) -> Mapping[str, Any]:
-    """The upload is gone: an earlier attempt had imported all of it and was killed before it could say so."""
-    from core.images.records import list_import_files
-
-    files = list_import_files(context.connection, context.job.id)
-    if not files:
-        raise InvalidInput(
-            f"The upload is no longer there; send the files again. Received: {context.job.arguments['remove_after']}"
-        )
-    counts = {state: sum(file.status == state for file in files) for state in ("imported", "skipped", "failed")}
-    return {**counts, "cases": len({file.case for file in files if file.status == "imported"}), "warnings": []}
-
-
 def train(context: JobContext) -> Mapping[str, Any]:
     """Train a run, then check once whether its explanations can be trusted, so that nobody waits for that later."""
     context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
     from core.training.device import device_named, list_devices
-    from core.training.records import set_run_job
     from core.training.run import run_training
 
     run_id = int(context.job.arguments["run"])
-    set_run_job(context.connection, run_id, context.job.id)
     result = run_training(
         context.connection,
         context.files,

@@ -3,7 +3,7 @@
 import csv
 import io
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -89,17 +89,27 @@ def _unguarded(note: str) -> str:
 # ---- in
 
 
-def import_labels(connection: sqlite3.Connection, project: Project, content: str | bytes, actor: Actor) -> LabelImport:
+def import_labels(
+    connection: sqlite3.Connection,
+    project: Project,
+    content: str | bytes,
+    actor: Actor,
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> LabelImport:
     """Add the labels of a table to cases that are there. Importing the same table again changes nothing.
 
     A row that cannot be used (unknown path, unknown class, ...) is refused with a reason; the others come in.
+
+    Args:
+        columns: {"path": "filename", ...} as in `map_columns`; the usual names need not be told.
 
     Raises:
         InvalidInput: it is no label table at all.
     """
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
-    rows = _own_rows(text) if _is_own(text) else _other_rows(raw)
+    rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {})
     added = unchanged = 0
     refused: list[str] = []
     while batch := list(islice(rows, ROWS_AT_ONCE)):
@@ -218,8 +228,8 @@ def _answer(said: dict[str, str]) -> Answer:
     return Answer(said["label"], said["reader"] or None, further)
 
 
-def _other_rows(content: bytes) -> Iterator[tuple[str, Answer]]:
+def _other_rows(content: bytes, columns: Mapping[str, str]) -> Iterator[tuple[str, Answer]]:
     """Rows of anybody's table: other encodings, separators and column names that explain themselves."""
     table = read_label_table(content)
-    rows: Sequence[TableRow] = list(map_columns(table, guess_columns(table)).values())
+    rows: Sequence[TableRow] = list(map_columns(table, {**guess_columns(table), **columns}).values())
     return ((clean_path(row.path), answer) for row in rows for answer in row.answers)

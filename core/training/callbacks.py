@@ -1,5 +1,6 @@
 """What happens beside the steps: one behaviour in each class, named by its effect."""
 
+import logging
 import math
 import sqlite3
 import time
@@ -14,7 +15,16 @@ from core.training.fit import Fit
 from core.training.records import add_epoch
 
 SECONDS_BETWEEN_REPORTS = 1.0
+LOGGED = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "validation_loss": "validation loss",
+    "validation_balanced_accuracy": "balanced accuracy",
+    "validation_auc": "AUC",
+}
 STOPPED = "asked to stop"
+
+log = logging.getLogger("readroom.training")
 
 
 class Quiet:
@@ -101,6 +111,21 @@ class RecordEpochs(Quiet):
 
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
         add_epoch(self._connection, self._run, fit.epoch, facts)
+
+
+class LogEpochs(Quiet):
+    """Writes one plain line about each epoch into the log. Comes after `KeepBestWeights`."""
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        log.info(
+            "Epoch %d of %d: %s; %.0f images/s, %.1f s%s",
+            fit.epoch,
+            fit.epochs,
+            ", ".join(f"{title} {facts[key]:.4f}" for key, title in LOGGED.items() if facts.get(key) is not None),
+            facts["images_per_second"],
+            facts["seconds"],
+            "; the best so far" if facts["best"] else "",
+        )
 
 
 class ReportProgress(Quiet):

@@ -4,6 +4,7 @@ It can be killed at any moment and started again: the fit goes on from its check
 that was stored is not stored twice, and only a missing ONNX file is made anew.
 """
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from core.training.batches import Examples, plan_epoch
 from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
+    LogEpochs,
     RecordEpochs,
     RefuseNan,
     ReportProgress,
@@ -57,6 +59,8 @@ from core.training.stored import network_bytes
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 EXPORT_INTERRUPTED = "The export was interrupted."
+
+log = logging.getLogger("readroom.training")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,10 @@ def run_training(
         set_onnx(connection, model.id, onnx_hash, reason)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     progress.report(1.0, f"Model {model.name} is stored")
+    log.info(
+        "Model %s is stored: the best of %d epochs was epoch %d; it ended because: %s",
+        *(model.name, *(model.facts[key] for key in ("epochs", "best_epoch", "ended_because"))),
+    )
     return {
         "model": model.name,
         "model_id": model.id,
@@ -123,8 +131,12 @@ def _train(
     fit = _build_fit(run.recipe, snapshot, material, policy)
     resumed = restore_checkpoint(folder, fit, run.recipe_hash)
     progress.report(PREPARED, f"Going on after epoch {fit.epoch}" if resumed else "Building the network")
+    log.info(
+        "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
+        *(run.name, snapshot.name, len(material.train), len(material.validation), fit.epoch + 1, device.name),
+    )
     part = Portion(progress, PREPARED, FITTED)
-    callbacks: list[Callback] = [RefuseNan(), KeepBestWeights(), RecordEpochs(connection, run.id)]
+    callbacks: list[Callback] = [RefuseNan(), KeepBestWeights(), LogEpochs(), RecordEpochs(connection, run.id)]
     if run.recipe.early_stopping:
         callbacks.append(StopEarly(run.recipe.early_stopping))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]

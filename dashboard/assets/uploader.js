@@ -99,7 +99,6 @@ async function send(chosen, find, state) {
       files: chosen.length,
       bytes: total,
       tables: paths.filter((path) => /\.(csv|tsv|txt)$/i.test(path)).slice(0, 20),
-      single: paths.length === 1 ? paths[0] : null,
     })
   } catch (error) {
     show(`${error.message} Nothing was imported; choose the files again.`)

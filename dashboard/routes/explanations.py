@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput
 from core.images.records import get_case
-from core.jobs.records import Job, add_job, list_jobs
+from core.jobs.records import Job, add_job, find_job
 from core.people.accounts import User
 from core.projects.records import get_project
 from core.projects.schema import Classification
@@ -26,7 +26,6 @@ from dashboard.routes.answers import read_json
 from dashboard.routes.jobs import describe_job
 
 METHODS = ("grad_cam",)
-REMEMBERED = 2000  # an older answer is found by the job itself, in a moment
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -52,11 +51,9 @@ def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked:
     """
     arguments, project = _checked(connection, asked)
     with writing(connection):  # two who ask at once share one job
-        for job in list_jobs(
-            connection, project=project, kinds=("explain",), states=("queued", "running", "done"), limit=REMEMBERED
-        ):
-            if job.arguments == arguments and (job.state != "done" or _is_kept(files, job)):
-                return job
+        job = find_job(connection, "explain", arguments)
+        if job and (job.state != "done" or _is_kept(files, job)):
+            return job
         return add_job(connection, "explain", arguments, project=project, actor=Actor(user.name, "screen"))
 
 

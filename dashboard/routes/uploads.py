@@ -5,10 +5,12 @@ file in it; the import job reads the folder and removes it. A piece that was cut
 size that the server names (409). Nothing here looks into the files: that is the import's work.
 """
 
+import math
 import os
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -19,11 +21,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.jobs.records import list_jobs
 from core.people.accounts import User
 from core.settings import Settings
+from core.store.database import opened
 from dashboard.routes.answers import TooLarge
 
 ABANDONED_SECONDS = 48 * 3600
+ACTIVE_IMPORTS = 10_000
 LONGEST_NAME_BYTES = 200
 WRITE_BYTES = 1 << 20
 
@@ -48,6 +53,7 @@ class Uploads:
         self.open: dict[str, Upload] = {}
 
     def begin(self, user: User) -> Upload:
+        self.remove_abandoned()
         token = secrets.token_urlsafe(24)
         upload = Upload(token, user.name, self.root / token / "files")
         upload.folder.mkdir(parents=True, mode=0o700)
@@ -63,10 +69,18 @@ class Uploads:
         return upload
 
     def remove_abandoned(self) -> None:
-        """Take away what nobody imported within two days."""
-        for folder in self.root.glob("*"):
-            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(folder)
+        """Take away what nobody imported within two days; what an import still reads stays."""
+        old = [folder for folder in self.root.glob("*") if _age_seconds(folder) > ABANDONED_SECONDS]
+        if not old:
+            return
+        with opened(self.settings) as connection:
+            jobs = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=ACTIVE_IMPORTS)
+        named = [job.arguments.get(key) for job in jobs for key in ("remove_after", "labels")]
+        needed = [Path(path) for path in named if path]
+        for folder in old:
+            if not any(path.is_relative_to(folder) for path in needed):
+                with suppress(FileNotFoundError):  # somebody else takes it away just now
+                    shutil.rmtree(folder)
 
     def append(self, upload: Upload, target: Path, offset: int) -> IO[bytes]:
         """The file, open for a piece that goes on where the last one ended."""
@@ -88,6 +102,13 @@ class Uploads:
                 f"Import this from a path on the server, or in parts. "
                 f"Received: more than {self.settings.max_upload_bytes >> 20} MB"
             )
+
+
+def _age_seconds(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:  # an import has just taken it away
+        return -math.inf
 
 
 def routes(settings: Settings) -> list[BaseRoute]:

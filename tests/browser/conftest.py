@@ -54,6 +54,10 @@ class Reading:
         with opened(self.settings) as connection:
             return [row["event"] for row in connection.execute("SELECT event FROM labels WHERE made_in != 'import'")]
 
+    def places_of_answers(self) -> set[str]:
+        with opened(self.settings) as connection:
+            return {row["made_in"] for row in connection.execute("SELECT DISTINCT made_in FROM labels")}
+
     def web_process(self) -> psutil.Process:
         port = self.address.rpartition(":")[2]
         return next(

@@ -81,6 +81,16 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(pag
     expect(page.get_by_text(re.compile("shuffled weights"))).to_be_visible()
 
 
+def test_a_label_is_corrected_from_the_review(page: Page, reading: Reading) -> None:
+    page.goto(f"{reading.address}/review?project=1&result=all")
+    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    shown = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
+    page.keyboard.press("Digit2")
+    wait_until(lambda: "review" in reading.places_of_answers())
+    expect(page.get_by_text(re.compile(r", review$")).first).to_be_visible()  # among the answers beside the image
+    expect(page.get_by_role("img", name=re.compile("Image"))).to_have_attribute("aria-label", shown or "")
+
+
 def test_the_address_alone_reproduces_the_view(page: Page, reading: Reading) -> None:
     page.goto(f"{reading.address}/review?project=1&result=all")
     page.get_by_role("img", name=re.compile("Image")).wait_for()

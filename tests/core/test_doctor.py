@@ -1,6 +1,10 @@
+import re
+import shutil
 from pathlib import Path
 
-from core.doctor import examine
+import pytest
+
+from core.doctor import examine, examine_gpu
 from core.settings import Settings
 
 
@@ -36,3 +40,15 @@ def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     findings = {finding.subject: finding for finding in examine(Settings(home=tmp_path / "file" / "home"))}
     assert not findings["home"].works
     assert not findings["database"].works
+
+
+def test_a_trial_says_device_and_speed() -> None:
+    finding = examine_gpu(steps=1)
+    assert finding.works, finding.said
+    assert re.fullmatch(r"(cpu|gpu:\d+) .+: 1 steps, \d+ images/s", finding.said)
+
+
+def test_a_trial_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    finding = examine_gpu(steps=1)
+    assert (finding.works, finding.said) == (False, "1 steps could not be trained: no message")

@@ -101,7 +101,7 @@ def model(connection: sqlite3.Connection, project: Project, snapshot: Snapshot, 
     run = add_run(
         connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("resnet"), name="quick", actor=actor
     )
-    start_run(connection, run.id, device="cpu", environment={"python": "3.11"})
+    start_run(connection, run.id, device="cpu", environment={"python": "3.11", "packages": {"keras": "3.15.1"}})
     for epoch, loss in enumerate((0.7, 0.5), start=1):
         add_epoch(connection, run.id, epoch, {"epoch": epoch, "loss": loss, "validation_loss": loss, "accuracy": 0.5})
     made = add_model(

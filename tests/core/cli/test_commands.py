@@ -11,7 +11,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli.app import TOP_LEVEL, app, main
-from core.settings import PROJECT_ROOT
+from core.errors import CoreError
+from core.people.accounts import find_user
+from core.settings import PROJECT_ROOT, load_settings
+from core.store.database import opened
 
 Run = Callable[..., Any]
 
@@ -61,6 +64,57 @@ def test_a_label_from_a_script_is_stored(run: Run, imported: Any) -> None:
     assert run("project", "list")["projects"][0]["cases"] == 20
 
 
+def test_a_label_that_cannot_be_leaves_no_reader(run: Run, imported: Any, tmp_path: Path) -> None:
+    for case, value in (("3.png", "flu"), ("3.png", ""), ("ghost.png", "normal")):
+        result = run("label", "Chest", case, value, "--reader", "typo", code=1)
+        assert isinstance(result.exception, CoreError)
+    with opened(load_settings(tmp_path / "home")) as connection:
+        assert find_user(connection, "typo") is None
+
+
+def test_exported_labels_come_back_unchanged(run: Run, imported: Any, images: Path, tmp_path: Path) -> None:
+    run("label", "Chest", "3.png", "normal", "--reader", "bert", "--note", "rotated", "--unsure")
+    run("export", "Chest", "labels", "--out", str(tmp_path / "one.csv"))
+    run("project", "create", "Twin", "--classes", "normal,pneumonia")
+    run("import", "Twin", str(images), "--labels", str(images / "table.csv"), "--columns", "path=file,patient=who")
+    told = run("import", "Twin", "--labels", str(tmp_path / "one.csv"))
+    assert told["labels"] == {"added": 21, "unchanged": 0, "refused": []}
+    assert (told["imported"], told["failed"], told["files"]) == (0, 0, [])
+    assert run("import", "Twin", "--labels", str(tmp_path / "one.csv"))["labels"]["added"] == 0
+    run("export", "Twin", "labels", "--out", str(tmp_path / "two.csv"))
+    assert {*_rows(tmp_path / "one.csv")} == {*_rows(tmp_path / "two.csv")}
+
+
+def _rows(path: Path) -> list[str]:
+    """The ten columns of labels; attributes of the cases come after them."""
+    return [",".join(line.split(",")[:10]) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_an_exported_snapshot_comes_back_to_the_same_hash(
+    run: Run, imported: Any, images: Path, tmp_path: Path
+) -> None:
+    frozen = run("snapshot", "Chest", "first")
+    run("export", "Chest", "snapshot", "first", "--out", str(tmp_path / "first.json"))
+    run("project", "create", "Twin", "--classes", "normal,pneumonia")
+    run("import", "Twin", str(images))
+    back = run("snapshot", "Twin", "--from", str(tmp_path / "first.json"))
+    assert (back["snapshot"], back["hash"], back["counts"]) == ("first", frozen["hash"], frozen["counts"])
+
+
+def test_a_refused_file_is_called_refused(
+    imported: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.png").write_text("hello")
+    home = ("--home", str(tmp_path / "home"))
+    monkeypatch.setattr("sys.argv", ["readroom", "import", "Chest", str(tmp_path / "words.png"), *home])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr()
+    assert "words.png: refused. The name ends in .png" in told.err
+    assert told.out == "0 imported, 0 skipped, 1 refused.\n"
+    assert "failed" not in told.out + told.err
+
+
 def test_a_snapshot_reports_its_hash_counts_and_leaks(run: Run, imported: Any) -> None:
     frozen = run("snapshot", "Chest", "first", "--split", "0.6,0.2,0.2")
     assert len(frozen["hash"]) == 64
@@ -106,6 +160,9 @@ def test_a_refusal_is_a_sentence_on_standard_error_and_exit_code_1(
 
 def test_a_command_called_wrongly_ends_with_2(run: Run) -> None:
     run("snapshot", code=2)
+    run("snapshot", "Chest", code=2)
+    run("import", "Chest", code=2)
+    run("import", "Chest", ".", "--columns", "path=file", code=2)
     run("frobnicate", code=2)
 
 

@@ -137,7 +137,8 @@ def test_same_pixels_come_in_as_their_own_case_and_are_reported(run: Import, fol
 def test_opposite_labels_of_an_older_case_are_named_by_the_caller(run: Import, folder: Path) -> None:
     run(folder)
     later = written(folder.parent / "later" / "z.png", picture(0))
-    report = run(later, table=table_of("path,label\nz.png,pneumonia\n"), labels_of=lambda _, case: ["normal"])
+    answers = {"a.png": ["normal"], "z.png": ["pneumonia"]}
+    report = run(later, labels_of=lambda _, case: answers[case.source])
     assert "pneumonia here, normal there" in report.files[0].reason
 
 
@@ -188,6 +189,15 @@ def test_a_skipped_file_meets_its_row_where_asked(run: Import, folder: Path) -> 
     met = []
     run(folder, table=table_of("path,label\na.png,x\n"), on_skipped=lambda _, case, row: met.append((case.id, row)))
     assert [(case, row.labels if row else None) for case, row in met] == [(1, "x"), (2, None), (3, None)]
+
+
+def test_a_later_table_that_names_another_patient_is_told_that_the_case_stays(run: Import, folder: Path) -> None:
+    run(folder, table=table_of("path,patient\na.png,p1\nb.png,p2\n"))
+    again = by_path(run(folder, table=table_of("path,patient,split\na.png,p1,\nb.png,p9,test\n")))
+    assert again["a.png"][1].endswith("same pixels.")
+    assert again["b.png"][1].endswith(
+        "Its patient stays p2; the table says p9. Its split stays unknown; the table says test."
+    )
 
 
 def test_the_table_goes_before_the_pattern_and_the_pattern_before_nothing(

@@ -67,6 +67,12 @@ def test_columns_are_guessed_by_their_usual_names() -> None:
     }
 
 
+def test_a_column_can_be_kept_from_meaning_what_its_name_says() -> None:
+    table = read_label_table(b"path,label,reader\na.png,x,room 3\n")
+    row = map_columns(table, {"reader": ""})["a.png"]
+    assert (row.reader, row.attributes) == (None, {"reader": "room 3"})
+
+
 def test_two_readers_of_one_case_are_two_answers() -> None:
     rows = map_columns(read_label_table(b"path,label,reader\na.png,x,anna\na.png,y,ben\na.png,x,anna\n"))
     assert [(answer.reader, answer.labels) for answer in rows["a.png"].answers] == [("anna", "x"), ("ben", "y")]

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Stopped
 from core.images.records import count_cases, list_cases, list_import_files
+from core.jobs.asking import ask_training
 from core.jobs.child import run_job
 from core.jobs.context import JobContext, job_folder
 from core.jobs.handlers import HANDLERS, import_images
@@ -29,7 +31,6 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import get_model, get_run
-from core.training.request import request_training
 
 CLASSES = ("normal", "pneumonia")
 
@@ -98,7 +99,7 @@ def test_an_import_brings_cases_with_their_labels_and_takes_the_upload_away(
 ) -> None:  # fmt: skip
     context = context_of("import", import_arguments)
     result = import_images(context)
-    assert result == {"imported": 4, "skipped": 1, "failed": 0, "cases": 4, "warnings": ()}
+    assert result == {"imported": 4, "skipped": 1, "failed": 0, "cases": 4, "warnings": []}
     cases = {case.source: case for case in list_cases(connection, project.id)}
     assert cases["3.png"].patient == "p1"
     assert [label.value for label in current_labels(connection, cases["3.png"].id)] == [{"classes": ["pneumonia"]}]
@@ -113,15 +114,75 @@ def test_killed_after_the_upload_was_taken_away_an_import_still_tells_what_it_di
     context = context_of("import", import_arguments)
     first = import_images(context)
     again = import_images(context)
-    assert {**again, "warnings": ()} == first
+    assert again == first
 
 
-def test_an_upload_that_is_gone_before_anything_came_in_is_refused(
+def test_killed_while_the_upload_was_taken_away_an_import_still_tells_what_it_did(
+    upload: Path, import_arguments: dict[str, Any], context_of: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(folder: Path) -> None:
+        (upload / "labels.csv").unlink()
+        (upload / "0.png").unlink()
+        raise KeyboardInterrupt
+
+    context = context_of("import", import_arguments)
+    with monkeypatch.context() as killed:
+        killed.setattr("core.jobs.handlers.shutil.rmtree", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            import_images(context)
+    assert import_images(context) == {"imported": 4, "skipped": 1, "failed": 0, "cases": 4, "warnings": []}
+    assert not upload.parent.exists()
+
+
+def test_an_upload_that_went_before_all_of_it_was_in_is_no_success(
+    connection: sqlite3.Connection,
+    project: Project,
+    upload: Path,
+    import_arguments: dict[str, Any],
+    context_of: MakeContext,
+) -> None:
+    class AskedToStop(Silent):
+        def should_stop(self) -> bool:
+            return count_cases(connection, project.id) == 2
+
+    context = context_of("import", import_arguments)
+    with pytest.raises(Stopped):
+        import_images(replace(context, progress=AskedToStop()))
+    assert upload.exists(), "a stopped import can be resumed"
+    shutil.rmtree(upload.parent)
+    with pytest.raises(InvalidInput, match="send the files again, what came in before stays"):
+        import_images(context)
+    assert count_cases(connection, project.id) == 2
+
+
+def test_a_failed_import_leaves_the_upload(
     upload: Path, import_arguments: dict[str, Any], context_of: MakeContext
 ) -> None:
-    shutil.rmtree(upload.parent)
-    with pytest.raises(InvalidInput, match="send the files again"):
-        import_images(context_of("import", import_arguments))
+    with pytest.raises(InvalidInput):
+        import_images(context_of("import", {**import_arguments, "columns": {"path": "nothing"}}))
+    assert (upload / "0.png").exists()
+
+
+def test_an_unknown_class_refuses_its_file_and_no_other(
+    upload: Path, import_arguments: dict[str, Any], context_of: MakeContext
+) -> None:
+    (upload / "labels.csv").write_text("file;diagnosis\n0.png;unicorn\n1.png;normal\n")
+    context = context_of("import", import_arguments)
+    assert {**import_images(context)}["imported"] == 3
+    (refused,) = [file for file in list_import_files(context.connection, context.job.id) if file.status == "failed"]
+    assert refused.path == "0.png"
+    assert "The classes are normal, pneumonia" in refused.reason
+
+
+def test_labels_that_differ_only_in_spelling_are_not_opposite(
+    upload: Path, import_arguments: dict[str, Any], context_of: MakeContext
+) -> None:
+    shutil.copyfile(upload / "0.png", upload / "z.png")
+    (upload / "labels.csv").write_text("file;diagnosis;patient\n0.png;normal;p0\nz.png;NORMAL;p0\n")
+    context = context_of("import", import_arguments)
+    import_images(context)
+    (copy,) = [file for file in list_import_files(context.connection, context.job.id) if file.path == "z.png"]
+    assert copy.reason == "Same pixels as case 1 (0.png)."
 
 
 def test_only_an_upload_is_ever_removed(
@@ -144,7 +205,10 @@ def test_from_files_to_an_explanation(
     """Import, train, evaluate, predict and explain, each as the job it is."""
 
     def done(kind: str, arguments: dict[str, Any]) -> Job:
-        job = wait_for_job(settings, add_job(connection, kind, arguments, project=project.id, actor=actor).id)
+        return waited(add_job(connection, kind, arguments, project=project.id, actor=actor))
+
+    def waited(asked: Job) -> Job:
+        job = wait_for_job(settings, asked.id)
         log = read_log(settings, job.id)
         assert job.state == "done", f"{job.error}\n{job.traceback}\n{log[-3000:]}"
         return job
@@ -158,9 +222,12 @@ def test_from_files_to_an_explanation(
         progress=Silent(),
     )  # fmt: skip
     recipe = change_recipe(named_recipe("resnet"), {"input_size": 32, "epochs": 2, "batch": 8})
-    run, arguments = request_training(connection, project, snapshot, recipe, name="m", actor=actor)
-    trained = done("train", arguments)
-    assert get_run(connection, run.id).job == trained.id
+    run, asked_for = ask_training(connection, project, snapshot, recipe, name="m", actor=actor)
+    trained = waited(asked_for)
+    log = read_log(settings, trained.id)
+    assert [log.count(f"Epoch {epoch} of 2: loss ") for epoch in (1, 2)] == [1, 1]
+    assert log.index("Training m on snapshot s") < log.index("Epoch 1 of 2") < log.index("Model m is stored")
+    assert f"Job {trained.id} ended: done" in log
     assert get_run(connection, run.id).device == "cpu"
     model = get_model(connection, project.id, "m")
     assert model.facts["explanations"], "its explanations were checked by the training job"

@@ -122,6 +122,15 @@ def test_a_foreign_table_labels_cases_that_are_there(
     assert (again.added, again.unchanged) == (0, 1)
 
 
+def test_columns_of_any_name_can_be_told(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    case = make_case("a.png")
+    table = "bild;befund\na.png;normal\n"
+    assert import_labels(connection, project, table, actor, columns={"path": "bild", "label": "befund"}).added == 1
+    assert answers_in_words(connection, case) == ["normal"]
+
+
 def test_a_table_can_restore_what_a_reader_has_changed(
     connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
 ) -> None:

@@ -1,5 +1,6 @@
 """Each callback by itself, with a learner that only says numbers."""
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.training.batches import Plan
 from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
+    LogEpochs,
     RecordEpochs,
     RefuseNan,
     ReportProgress,
@@ -112,6 +114,18 @@ def test_a_report_comes_once_a_second_with_everything_in_it(fit: Fit, said: Said
     assert (first["epoch"], first["batch"], first["batches"], first["loss"]) == (1, 4, 10, 0.5)
     assert first["memory_bytes"] > 1 << 20
     assert first["images_per_second"] > 0
+
+
+def test_the_log_holds_one_plain_line_for_each_epoch(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "readroom.training"):
+        for fit.epoch, loss in enumerate((0.5, 0.6), start=1):
+            seen = facts(loss) | {"images_per_second": 128.4}
+            KeepBestWeights().after_epoch(fit, seen)
+            LogEpochs().after_epoch(fit, seen)
+    assert caplog.messages == [
+        "Epoch 1 of 5: loss 0.4000, validation loss 0.5000, AUC 0.9000; 128 images/s, 20.0 s; the best so far",
+        "Epoch 2 of 5: loss 0.4000, validation loss 0.6000, AUC 0.9000; 128 images/s, 20.0 s",
+    ]
 
 
 def test_time_left_follows_the_last_epoch(fit: Fit, said: Said) -> None:

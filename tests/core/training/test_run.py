@@ -221,6 +221,23 @@ def test_a_loss_that_is_no_number_says_what_to_do(train, connection, small_recip
     assert list_models(connection, 1) == []
 
 
+@pytest.mark.parametrize(("chosen", "weight"), [("balanced", 3.0), ("none", 1.0)])
+def test_class_weights_reach_the_loss_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, train: Any, small_recipe: Recipe, chosen: str, weight: float
+) -> None:
+    class Seen(Exception):
+        pass
+
+    def look(network: Any, recipe: Recipe, schema: Any, plan: Any, weights: np.ndarray, **_: Any) -> None:
+        raise Seen(weights.tolist())
+
+    monkeypatch.setattr("core.tasks.classification.class_weights", lambda *_: np.full((2, 2), 3.0, np.float32))
+    monkeypatch.setattr(run_module, "Learner", look)
+    with pytest.raises(Seen) as seen:
+        train(change_recipe(small_recipe, {"class_weights": chosen}))
+    assert seen.value.args == ([[weight, weight]] * 2,)
+
+
 def test_a_fold_that_is_not_there_is_refused(connection, actor, planted) -> None:
     with pytest.raises(InvalidInput, match="Received: 7"):
         request_training(connection, planted.project, planted.snapshot, Recipe(), fold=7, actor=actor)

@@ -1,5 +1,6 @@
 """Files on their way in: whole, inside their folder, within the limits."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from core.errors import InvalidInput
+from core.jobs.records import add_job, request_stop
 from core.people.accounts import User
 from core.settings import Settings
+from core.store.audit import Actor
 from dashboard.routes import uploads
 from dashboard.routes.uploads import safe_path
 
@@ -122,3 +125,18 @@ def test_what_nobody_imported_is_removed_after_two_days(settings: Settings, monk
     monkeypatch.setattr(uploads, "ABANDONED_SECONDS", -1)
     held.remove_abandoned()
     assert not upload.folder.exists()
+
+
+def test_what_an_import_still_reads_is_never_abandoned(
+    settings: Settings, connection: sqlite3.Connection, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = uploads.Uploads(settings)
+    images, table = (held.begin(User(1, "anna", "person", "reader")).folder for _ in range(2))
+    given = {"remove_after": str(images.parent), "labels": str(table.parent / "labels.csv")}
+    job = add_job(connection, "import", given, actor=actor)
+    monkeypatch.setattr(uploads, "ABANDONED_SECONDS", -1)
+    held.remove_abandoned()
+    assert (images.exists(), table.exists()) == (True, True)
+    request_stop(connection, job.id, actor)
+    held.begin(User(1, "anna", "person", "reader"))
+    assert (images.exists(), table.exists()) == (False, False)
