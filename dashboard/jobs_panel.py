@@ -62,7 +62,7 @@ def draw_job(job: Job) -> None:
                     help="Ends in good order; "
                     + ("the best weights so far become a model." if job.kind == "train" else "what is done is kept."),
                 )
-            elif job.state in ("failed", "stopped"):
+            elif job.can_resume:
                 st.button(
                     "Resume",
                     key=f"resume_{job.id}",

@@ -52,6 +52,11 @@ class Job:
     heartbeat_at: str | None
 
     @property
+    def can_resume(self) -> bool:
+        """Whether work is left that a further attempt would do."""
+        return self.state == "failed" or (self.state == "stopped" and self.result is None)
+
+    @property
     def is_active(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ("queued", "running")
@@ -181,12 +186,16 @@ def resume_job(connection: sqlite3.Connection, job_id: int, actor: Actor) -> Job
 
     Raises:
         NotFound: there is no such job.
-        Conflict: it is done, or it still waits or runs.
+        Conflict: it is done, it still waits or runs, or it stopped and its result was kept (a stopped training
+            leaves its best weights as a model, and a model never changes).
     """
     with writing(connection):
         job = get_job(connection, job_id)
-        if job.state not in ("failed", "stopped"):
-            raise Conflict(f"Only a failed or stopped job can be resumed. Received: job {job_id}, which is {job.state}")
+        if not job.can_resume:
+            kept = " and has kept its result; start a new one to go on" if job.state == "stopped" else ""
+            raise Conflict(
+                f"Only a failed or stopped job can be resumed. Received: job {job_id}, which is {job.state}{kept}"
+            )
         known = KINDS.get(job.kind)
         connection.execute(
             """UPDATE jobs SET state = 'queued', stop_requested = 0, attempts_allowed = attempt + ?, note = '',

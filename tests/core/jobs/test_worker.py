@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import Conflict
 from core.jobs.context import job_folder
 from core.jobs.launchers.local import is_alive
 from core.jobs.records import (
@@ -148,8 +149,8 @@ def test_what_a_stopped_training_leaves_is_kept(
     stopped = settled(worker, job)
     assert stopped.state == "stopped"
     assert stopped.result == {"stopped": True, "model": "m"}
-    resume_job(connection, job.id, actor)
-    assert settled(worker, job).state == "done"
+    with pytest.raises(Conflict, match="has kept its result"):
+        resume_job(connection, job.id, actor)
 
 
 def test_a_child_that_hears_nothing_is_killed_with_all_it_started(
