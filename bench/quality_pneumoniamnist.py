@@ -1,11 +1,13 @@
 """Quality on PneumoniaMNIST (28 px, its given split) beside published figures."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 
 from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
+from core.demo.pneumoniamnist import SNAPSHOT
 
 MOST_MINUTES = 10
 LEAST_AUC = 0.96
@@ -14,16 +16,17 @@ LEAST_AUC = 0.96
 def measure() -> Figures:
     """Import, freeze, train and evaluate through the command line, as a user would."""
     published = json.loads((test_data() / "EXPECTED_MEDMNIST.json").read_text("utf-8"))["PneumoniaMNIST"]
+    os.environ.setdefault("READROOM_TEST_DATA", str(test_data()))  # where the command line looks for the file
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         project = str(run_command(home, "demo", "--dataset", "pneumoniamnist")["project"])
         trained = run_command(
-            home, "train", project, "--snapshot", "published split", "--set", "input_size=28", "--wait"
+            home, "train", project, "--snapshot", SNAPSHOT, "--set", "input_size=28", "--set", "epochs=12", "--wait"
         )
         result = run_command(home, "evaluate", project, trained["model"], "--split", "test")
     auc, accuracy = result["metrics"]["auc"], result["metrics"]["accuracy"]
     figures = [
-        Figure("AUC", auc["value"], "", f"at least {LEAST_AUC}", auc["value"] >= LEAST_AUC,
+        Figure("AUC, resnet at 28 px, 12 epochs", auc["value"], "", f"at least {LEAST_AUC}", auc["value"] >= LEAST_AUC,
                f"95 % interval {auc['low']:.3f} to {auc['high']:.3f}, n = {result['n_cases']}"),
         Figure("accuracy at 0.5", accuracy["value"], "", "", None,
                f"95 % interval {accuracy['low']:.3f} to {accuracy['high']:.3f}"),
