@@ -10,14 +10,17 @@ import streamlit as st
 
 from core.errors import InvalidInput
 from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
-from core.labels.exchange import READER_OF_TABLES
+from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
+from core.projects.records import Project
+from core.projects.schema import Classification
 from core.store.files import write_whole
 from dashboard import session, wording
 from dashboard.uploader import Upload, draw_uploader
 
 UPLOADER = "import_uploader"
 PREVIEW_ROWS = 3
+NAMED_AT_MOST = 5
 TABLE_BYTES = 64 << 20
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 # What a column may mean, in the words of the screen.
@@ -43,7 +46,10 @@ class Source:
 
 
 def draw_source() -> Source | None:
-    """Files from this computer, or a path on the server; None until something was chosen."""
+    """Files from this computer, or, for an administrator, a path on the server; None until something was chosen."""
+    if not session.may("administer"):  # a path reads the server's disk
+        upload = draw_uploader(UPLOADER)
+        return _uploaded(upload) if upload else None
     where = st.segmented_control(
         "Where are the images?",
         ("computer", "server"),
@@ -88,7 +94,7 @@ def _tables_near(path: Path) -> tuple[Path, ...]:
     )[:20]
 
 
-def draw_label_table(source: Source) -> dict[str, Any]:
+def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
     """Choice of the table, its preview, and the meaning of its columns; the arguments of the job."""
     choices: list[Path | str] = ["none", *source.tables, "other"]
     chosen = st.selectbox(
@@ -121,12 +127,12 @@ def draw_label_table(source: Source) -> dict[str, Any]:
             columns[meaning] = named
         elif meaning in table.columns:
             columns[meaning] = ""  # else a column of this name would be taken all the same
-    _draw_preview(table, columns)
+    _draw_preview(table, columns, project)
     return {"labels": str(path), "columns": columns}
 
 
-def _draw_preview(table: LabelTable, columns: dict[str, str]) -> None:
-    """The first rows with what each column will be.
+def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) -> None:
+    """The first rows with what each column will be, and which answers are none in this project.
 
     Raises:
         CoreError: the mapping cannot work; an import would fail with the same sentence.
@@ -146,6 +152,32 @@ def _draw_preview(table: LabelTable, columns: dict[str, str]) -> None:
         f"{wording.count(len(table.rows), 'row')} about {wording.count(len(mapped), 'file')}, "
         f"{answered:,} with an answer."
     )
+    unusable = list_unusable_answers(project, mapped.values())
+    if unusable:
+        st.warning(_say_unusable(unusable, columns.get("label", "label"), project), icon=":material/warning:")
+
+
+def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project) -> str:
+    """Which answers are none in this project, and what the import will do with their files."""
+    most = sorted(unusable, key=lambda text: (-len(unusable[text]), text))
+    named = ", ".join(
+        f"{_quoted(text)} ({wording.count(len(unusable[text]), 'file')})" for text in most[:NAMED_AT_MOST]
+    )
+    more = f" and {wording.count(len(most) - NAMED_AT_MOST, 'further value')}" if len(most) > NAMED_AT_MOST else ""
+    refused = len({path for paths in unusable.values() for path in paths})
+    classes = (
+        f" The classes are {', '.join(project.schema.names)}." if isinstance(project.schema, Classification) else ""
+    )
+    return (
+        f"Not a class of this project, in the column {_quoted(column)}: {named}{more}.{classes} The import will refuse "
+        f"{wording.count(refused, 'file')} for this; the others come in. Mend the table, or choose (none) as Answer "
+        f"to import the images without answers."
+    )
+
+
+def _quoted(text: str) -> str:
+    """A cell as Markdown code, so that nothing in it is taken for markup."""
+    return "`" + " ".join(text.split()).replace("`", "'")[:60] + "`"
 
 
 def _stored_table() -> Path | None:

@@ -5,7 +5,8 @@ import re
 import streamlit as st
 
 from core.errors import NotFound
-from core.jobs.records import add_job, get_job, list_jobs
+from core.jobs.asking import ask_import
+from core.jobs.records import get_job, list_jobs
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.import_form import UPLOADER, draw_label_table, draw_source
 from dashboard.import_report import draw_report, say_result
@@ -32,7 +33,7 @@ if asked is not None:
 source = draw_source()
 if source is not None:
     with messages.refusals_shown():
-        arguments = draw_label_table(source)
+        arguments = draw_label_table(source, project)
         with st.expander("Patients from file names"):
             pattern = st.text_input(
                 "Pattern",
@@ -46,12 +47,14 @@ if source is not None:
             st.error(f"This pattern cannot be read: {error}. Received: {pattern}", icon=":material/error:")
             st.stop()
         if st.button("Import", type="primary", icon=":material/upload:", key="import_start", shortcut="ctrl+enter"):
-            arguments |= {"project": project.id, "paths": source.paths, "patient_from": pattern or None}
-            job = add_job(
+            job = ask_import(
                 session.db(),
-                "import",
-                arguments | {"remove_after": source.remove_after},
-                project=project.id,
+                session.settings(),
+                project,
+                source.paths,
+                **arguments,
+                patient_from=pattern or None,
+                remove_after=source.remove_after,
                 actor=session.actor(),
             )
             forget_upload(UPLOADER)

@@ -12,14 +12,15 @@ import typer
 
 from core.errors import CoreError, NotFound
 from core.images.records import Case, find_case
-from core.jobs.records import Job
+from core.jobs.records import Job, add_job
 from core.jobs.waiting import wait_for_job
 from core.people.accounts import operating_system_user
-from core.projects.records import Project
+from core.projects.records import get_project
 from core.settings import Settings, load_settings
 from core.store.audit import Actor
 from core.store.database import opened, prepare_home
 from core.store.files import Files
+from core.training.records import Model, get_model
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Where Readroom keeps everything [default: $READROOM_HOME].")
@@ -46,16 +47,31 @@ def entered(home: Path | None) -> Iterator[Door]:
         yield Door(settings, connection, Files(settings.home), Actor(operating_system_user(), "command line"))
 
 
-def case_named(door: Door, project: Project, name: str) -> Case:
+def case_named(door: Door, project_id: int, name: str) -> Case:
     """The case of this number, path or file name.
 
     Raises:
         NotFound: there is none.
     """
-    found = find_case(door.connection, project.id, name)
+    found = find_case(door.connection, project_id, name)
     if found is None:
         raise NotFound("case", name)
     return found
+
+
+def model_named(door: Door, project: str, name: str) -> Model:
+    """The model of this name in the project of that name.
+
+    Raises:
+        NotFound: there is no such project or model.
+    """
+    return get_model(door.connection, get_project(door.connection, project).id, name)
+
+
+def ask_model(door: Door, kind: str, model: Model, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Queue a job about a model, wait for it as `wait_and_tell` does, and give its result."""
+    asked = {"model": model.id, **arguments}
+    return wait_and_tell(door, add_job(door.connection, kind, asked, project=model.project, actor=door.actor))
 
 
 def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:

@@ -8,16 +8,25 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
+from core.cli.door import (
+    HomeOption,
+    JsonOption,
+    answer,
+    ask_model,
+    case_named,
+    entered,
+    model_named,
+    tell,
+    wait_and_tell,
+)
 from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
 from core.jobs.asking import ask_training
-from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
 from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_from_json
-from core.training.records import get_model, get_run, list_models
+from core.training.records import get_run, list_models
 
 
 def snapshot(
@@ -164,16 +173,13 @@ def evaluate(
 ) -> None:
     """Evaluate a model on a split, with 95 % intervals over patients. Every use of the test split is counted."""
     with entered(home) as door:
-        found = get_project(door.connection, project)
-        trained = get_model(door.connection, found.id, model)
+        trained = model_named(door, project, model)
         frozen = (
-            get_snapshot(door.connection, found.id, snapshot).id
+            get_snapshot(door.connection, trained.project, snapshot).id
             if snapshot
             else get_run(door.connection, trained.run).snapshot
         )
-        arguments = {"model": trained.id, "snapshot": frozen, "split": split}
-        job = add_job(door.connection, "evaluate", arguments, project=found.id, actor=door.actor)
-        result = wait_and_tell(door, job)
+        result = ask_model(door, "evaluate", trained, {"snapshot": frozen, "split": split})
     for warning in result["warnings"]:
         tell(warning)
     answer(result, _metric_lines(result), as_json=as_json)
@@ -199,11 +205,8 @@ def predict(
 ) -> None:
     """Predict files that need not be imported: one row for each, with probabilities or the reason why not."""
     with entered(home) as door:
-        found = get_project(door.connection, project)
-        trained = get_model(door.connection, found.id, model)
-        arguments = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
-        job = add_job(door.connection, "predict", arguments, project=found.id, actor=door.actor)
-        result = wait_and_tell(door, job)
+        trained = model_named(door, project, model)
+        result = ask_model(door, "predict", trained, {"paths": [str(path.absolute()) for path in paths]})
     lines = []
     for row in result["cases"]:
         scores = row.get("probabilities")
@@ -224,12 +227,10 @@ def explain(
 ) -> None:
     """Draw what a model looked at, as an overlay, with the check that says whether to trust it."""
     with entered(home) as door:
-        found = get_project(door.connection, project)
-        trained = get_model(door.connection, found.id, model)
-        seen = case_named(door, found, case)
-        arguments = {"model": trained.id, "case": seen.id, "class": target or None, "method": method, "overlay": True}
-        job = add_job(door.connection, "explain", arguments, project=found.id, actor=door.actor)
-        result = wait_and_tell(door, job)
+        trained = model_named(door, project, model)
+        seen = case_named(door, trained.project, case)
+        asked = {"case": seen.id, "class": target or None, "method": method, "overlay": True}
+        result = ask_model(door, "explain", trained, asked)
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result["overlay"], out)
     document = {**result, "overlay": str(out)}

@@ -35,10 +35,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LabelTable:
-    """A table as it stands in the file: every cell is text without outer blanks."""
+    """A table as it stands in the file: every cell is text without outer blanks.
+
+    `lines` says in which line of the file each row begins: blank lines and cells of several lines are counted.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
     encoding: str
     separator: str
 
@@ -54,9 +58,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class TableRow:
-    """What a table says of one file, drawn together from all its rows."""
+    """What a table says of one file, drawn together from all its rows.
+
+    `from_case_column` tells that `path` comes from the column `case`: a number in it is a case's own number.
+    """
 
     path: str
+    from_case_column: bool = False
     patient: str | None = None
     split: Literal["train", "validation", "test"] | None = None
     attributes: dict[str, str] = field(default_factory=dict)
@@ -84,11 +92,19 @@ def read_label_table(source: Path | bytes) -> LabelTable:
     separator = ""
     if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # a hint that Excel writes
         separator, text = first.strip()[4], rest
+    before = 1 if separator else 0
     separator = separator or _separator(text)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    ended = 0
     try:
-        lines = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
+        for cells in reader:
+            lines.append((before + ended + 1, cells))
+            ended = reader.line_num
     except csv.Error as error:
-        raise InvalidInput(f"The label table is not a CSV; save it as one. Received: {error}") from error
+        raise InvalidInput(
+            f"The label table is not a CSV; save it as one. Received: {error}, in line {before + ended + 1}"
+        ) from error
     return _table(lines, encoding, separator)
 
 
@@ -117,7 +133,7 @@ def map_columns(table: LabelTable, columns: Mapping[str, str] | None = None) -> 
     taken = set(mapping.values())
     rows: dict[str, TableRow] = {}
     conflicts: list[str] = []
-    for number, cells in enumerate(table.rows, start=2):
+    for number, cells in zip(table.lines, table.rows, strict=True):
         said = {target: cells[at[column]] for target, column in mapping.items()}
         attributes = {column: cells[at[column]] for column in table.columns if column not in taken}
         row = _row(said, attributes, number)
@@ -167,8 +183,8 @@ def _separator(text: str) -> str:
     return max((",", ";", "\t"), key=bare.count)
 
 
-def _table(lines: Sequence[Sequence[str]], encoding: str, separator: str) -> LabelTable:
-    stripped = [(number, tuple(cell.strip() for cell in line)) for number, line in enumerate(lines, start=1)]
+def _table(lines: Sequence[tuple[int, Sequence[str]]], encoding: str, separator: str) -> LabelTable:
+    stripped = [(number, tuple(cell.strip() for cell in line)) for number, line in lines]
     filled = [(number, cells) for number, cells in stripped if any(cells)]
     if len(filled) < 2:
         raise InvalidInput(f"The label table needs a header and a row. Received: {len(filled)} lines with text")
@@ -185,7 +201,8 @@ def _table(lines: Sequence[Sequence[str]], encoding: str, separator: str) -> Lab
                 f"{separator!r}. Received: {len(cells)} cells for {len(columns)} columns"
             )
         rows.append(cells[: len(columns)] + ("",) * (len(columns) - len(cells)))
-    return LabelTable(columns, tuple(rows), encoding, separator)
+    numbers = tuple(number for number, _ in filled[1:])
+    return LabelTable(columns, tuple(rows), numbers, encoding, separator)
 
 
 # ---- from cells to cases
@@ -225,6 +242,7 @@ def _row(said: Mapping[str, str], attributes: Mapping[str, str], number: int) ->
     answers = (Answer(label, said.get("reader") or None, further),) if label or further else ()
     return TableRow(
         path=path,
+        from_case_column=not said.get("path"),
         patient=said.get("patient") or None,
         split=SPLITS[split.lower()] if split else None,  # type: ignore[arg-type]
         attributes={key: value for key, value in kept.items() if value},
@@ -265,6 +283,7 @@ def _joined(before: TableRow, row: TableRow, number: int, conflicts: list[str]) 
             answers = (*answers, answer)
     return TableRow(
         path=row.path,
+        from_case_column=before.from_case_column and row.from_case_column,
         patient=both("patient", before.patient, row.patient),
         split=both("split", before.split, row.split),  # type: ignore[arg-type]
         attributes=attributes,

@@ -1,6 +1,7 @@
 """A real Readroom on loopback and a real Chromium before it; where there is no Chromium, these tests skip."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,28 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from core.settings import PROJECT_ROOT, Settings
 from core.store.database import opened
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ON_PATH = ("chromium", "chromium-browser", "google-chrome")
+# On macOS a browser is an app, which no path leads to.
+MAC_APPS = ("Chromium.app/Contents/MacOS/Chromium", "Google Chrome.app/Contents/MacOS/Google Chrome")
+MAC_FOLDERS = (Path("/Applications"), Path.home() / "Applications")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 START_SECONDS = 120
 WAIT_MS = 30_000
+
+
+def find_chromium(environ: Mapping[str, str] = os.environ, mac_folders: Sequence[Path] = MAC_FOLDERS) -> str | None:
+    """What `READROOM_TEST_CHROMIUM` names, else a Chromium on the path, else an app of macOS."""
+    if given := environ.get("READROOM_TEST_CHROMIUM"):
+        found = shutil.which(given, path=environ.get("PATH"))
+        # Who names a browser wants it used: a typing error must not skip these tests in silence.
+        assert found, f"READROOM_TEST_CHROMIUM must name a browser that can be run. Received: {given}"
+        return found
+    on_path = (shutil.which(name, path=environ.get("PATH")) for name in ON_PATH)
+    apps = (shutil.which(str(folder / app)) for folder in mac_folders for app in MAC_APPS)
+    return next(filter(None, (*on_path, *apps)), None)
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,13 @@ class Reading:
     def stored_events(self) -> list[str]:
         with opened(self.settings) as connection:
             return [row["event"] for row in connection.execute("SELECT event FROM labels WHERE made_in != 'import'")]
+
+    def current_answers(self) -> dict[tuple[int, str], str | None]:
+        """The answer that counts, by case and reader, as the database has it."""
+        query = """SELECT current_labels.case_id, users.name, labels.value FROM current_labels
+                   JOIN labels ON labels.id = current_labels.label JOIN users ON users.id = current_labels.reader"""
+        with opened(self.settings) as connection:
+            return {(row["case_id"], row["name"]): row["value"] for row in connection.execute(query)}
 
     def places_of_answers(self) -> set[str]:
         with opened(self.settings) as connection:
@@ -82,8 +105,8 @@ def run_command(home: Path, *words: str) -> Any:
 @pytest.fixture(scope="session")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     """Forty pictures with a bright or a dark middle, a model of two epochs, and the whole service around them."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is absent: sudo apt-get install chromium")
+    if find_chromium() is None:
+        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
     work = tmp_path_factory.mktemp("reading")
     home = work / "home"
     _write_images(work / "images")
@@ -137,7 +160,7 @@ def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
 @pytest.fixture(scope="session")
 def browser(reading: Reading) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        made = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield made
         made.close()
 

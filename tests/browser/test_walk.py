@@ -34,16 +34,41 @@ def test_a_case_is_labelled_by_one_key_and_the_next_one_is_there(page: Page, rea
     wait_until(lambda: len(reading.stored_events()) == before + 1)
 
 
-def test_an_answer_can_be_taken_back(page: Page, reading: Reading) -> None:
+def test_an_answer_that_is_taken_back_counts_no_more(page: Page, reading: Reading) -> None:
     open_page(page, "Label")
-    page.get_by_role("img", name=re.compile("Image")).wait_for()
-    before = len(reading.stored_events())
+    image = page.get_by_role("img", name=re.compile("Image"))
+    image.wait_for()
+    shown = image.get_attribute("aria-label") or ""
+    before, events = reading.current_answers(), len(reading.stored_events())
     page.keyboard.press("Digit2")
-    wait_until(lambda: len(reading.stored_events()) == before + 1)
+    wait_until(lambda: len(reading.stored_events()) == events + 1)
+    given = {said for said in reading.current_answers().items() if said not in before.items()}
+    assert [value for _, value in given] == ['{"classes": ["bright"]}']
     page.keyboard.press("Control+z")
-    wait_until(lambda: len(reading.stored_events()) == before + 2)
-    with_value = reading.readroom("export", "Middle", "labels", "--out", str(reading.home / "labels.csv"))
-    assert with_value["bytes"] > 0
+    wait_until(lambda: len(reading.stored_events()) == events + 2)
+    assert reading.current_answers() == before
+    expect(image).to_have_attribute("aria-label", shown)
+
+
+def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, reading: Reading) -> None:
+    open_page(page, "Label")
+    image = page.get_by_role("img", name=re.compile("Image"))
+    image.wait_for()
+    shown = image.get_attribute("aria-label") or ""
+    nothing, events = reading.current_answers(), len(reading.stored_events())
+    page.keyboard.press("Digit1")
+    wait_until(lambda: len(reading.stored_events()) == events + 1)
+    first = reading.current_answers()
+    ((place, value),) = (said for said in first.items() if said not in nothing.items())
+    assert value == '{"classes": ["dark"]}'
+    page.keyboard.press("ArrowLeft")
+    expect(image).to_have_attribute("aria-label", shown)
+    page.keyboard.press("Digit2")
+    wait_until(lambda: len(reading.stored_events()) == events + 2)
+    assert reading.current_answers() == first | {place: '{"classes": ["bright"]}'}
+    page.keyboard.press("Control+z")
+    wait_until(lambda: len(reading.stored_events()) == events + 3)
+    assert reading.current_answers() == first
 
 
 def test_the_label_page_needs_no_scrolling(page: Page) -> None:

@@ -93,6 +93,28 @@ def test_conflicting_duplicates_are_refused_with_their_line(second: str, named: 
     assert "line 3" in said
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\n\npath,split\n\na,train\n\n\nb,fold 3\n", 8),
+        ("sep=;\npath;split\na;train\nb;fold 3\n", 4),
+        ("sep=,\r\n\r\npath,split\r\na,fold 3\r\n", 4),
+        ('path,split,note\na,train,"two\nlines"\nb,fold 3,\n', 4),
+        ('path,split,note\na,fold 3,"two\nlines"\n', 2),
+    ],
+)
+def test_lines_are_counted_as_an_editor_counts_them(text: str, line: int) -> None:
+    assert refusal(text).endswith(f"Received: fold 3 in line {line}")
+
+
+def test_every_sentence_about_a_line_names_the_same_one() -> None:
+    begin = "sep=;\n\npath;label\n\n"
+    assert "Line 5 of the label table has more cells" in refusal(begin + "a;b;c\n")
+    assert "Line 5 of the label table names no file" in refusal(begin + ";x\n")
+    assert "in line 6, y" in refusal(begin + "a;x\na;y\n")
+    assert refusal(begin + 'a;x\n"b;y\n').endswith("in line 6")
+
+
 def test_equal_duplicates_are_one() -> None:
     rows = map_columns(read_label_table(b"path,label\na.png,x\n.\\a.png,x\n"))
     assert list(rows) == ["a.png"]
