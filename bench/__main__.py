@@ -2,12 +2,13 @@
 
 import sys
 
-from bench import quality_cxr, quality_pneumoniamnist, readers, screens, training_speed
+from bench import quality_cxr, quality_pneumoniamnist, readers, screens, team, training_speed
 from bench.harness import Row, read_result, run_rows, table_of
 
 ROWS: list[Row] = [
     *training_speed.ROWS,
     *screens.ROWS,
+    *team.ROWS,
     *readers.ROWS,
     *quality_pneumoniamnist.ROWS,
     *quality_cxr.ROWS,

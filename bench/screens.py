@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from bench.harness import Figure, Figures, Row
 from bench.loop import run_command
 from bench.readers import write_images
-from bench.server import Running, percentile, running
+from bench.server import MEGABYTE, Running, percentile, running
 from core.labels.answers import value_text
 from core.people.accounts import ensure_user
 from core.projects.records import Project, add_project
@@ -33,7 +33,6 @@ from dashboard import session
 MANY = 100_000
 REPEATS = 15
 OVERLAYS = 30
-MEGABYTE = 1 << 20
 
 
 def measure_pages() -> Figures:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -13,32 +14,50 @@ from pathlib import Path
 import httpx
 import psutil
 
-from core.people.accounts import ensure_user, issue_token
+from core.people.accounts import ensure_user
+from core.people.sessions import issue_token
 from core.settings import PROJECT_ROOT, Settings
 from core.store.database import opened, prepare_home
 
 START_SECONDS = 120
+SECOND_LOOPBACK = "127.0.0.2"
+PASSWORD = "a long walk by the sea"
+MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Running:
-    """A running Readroom: its address, its settings, its process and what it printed."""
+    """A running Readroom: its address, its settings, its process and what it printed.
+
+    `verify` trusts the certificate that it was given; None where it speaks plain HTTP.
+    """
 
     address: str
     settings: Settings
     process: subprocess.Popen[bytes]
     output: Path
+    verify: ssl.SSLContext | None = None
 
-    def sign_in_link(self, name: str) -> str:
-        """An address that signs this person in once."""
+    @contextmanager
+    def client(self, name: str) -> Iterator[httpx.Client]:
+        """A signed-in HTTP client of this person: by link, or by password where there are accounts."""
+        with httpx.Client(base_url=self.address, timeout=60, verify=self.verify or True) as client:
+            if self.verify:
+                self._sign_in_by_password(client, name)
+            else:
+                with opened(self.settings) as connection:
+                    token = issue_token(connection, ensure_user(connection, name, role="admin"))
+                client.get("/sign-in", params={"token": token}).raise_for_status()
+            yield client
+
+    def _sign_in_by_password(self, client: httpx.Client, name: str) -> None:
+        """As a person who is new here: an account, a password set by link, and a sign-in with it."""
         with opened(self.settings) as connection:
-            token = issue_token(connection, ensure_user(connection, name, role="admin"))
-        return f"{self.address}/sign-in?token={token}"
-
-    def client(self, name: str) -> httpx.Client:
-        """A signed-in HTTP client of this person."""
-        signed_in = httpx.get(self.sign_in_link(name)).raise_for_status()
-        return httpx.Client(base_url=self.address, timeout=60, cookies=signed_in.cookies)
+            token = issue_token(connection, ensure_user(connection, name, role="admin"), purpose="invitation")
+        chosen = {"token": token, "new_password": PASSWORD, "repeated": PASSWORD}
+        _post(client, "/sign-in", chosen)
+        client.cookies.clear()
+        _post(client, "/sign-in", {"name": name, "password": PASSWORD})
 
     def web_process(self) -> psutil.Process:
         """The process that serves the screens."""
@@ -49,28 +68,58 @@ class Running:
 @contextmanager
 def running(home: Path) -> Iterator[Running]:
     """Start Readroom on a free port of the loopback and stop it afterwards."""
+    with _running(home, "127.0.0.1", [], None) as server:
+        yield server
+
+
+@contextmanager
+def running_securely(home: Path) -> Iterator[Running]:
+    """The same over TLS with accounts, on a second loopback address, with a certificate made for the purpose."""
+    certificate, key = home / "bench-certificate.pem", home / "bench-key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=readroom",
+         "-addext", f"subjectAltName=IP:{SECOND_LOOPBACK}", "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    verify = ssl.create_default_context(cafile=str(certificate))
+    options = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    with _running(home, SECOND_LOOPBACK, options, verify) as server:
+        yield server
+
+
+@contextmanager
+def _running(home: Path, host: str, options: list[str], verify: ssl.SSLContext | None) -> Iterator[Running]:
     settings = Settings(home=home)
     prepare_home(settings)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        free.bind((host, 0))
+        port = str(free.getsockname()[1])
     output = home / "bench-output.txt"
-    words = [sys.executable, "-m", "dashboard.up", "--home", str(home), "--port", str(port), "--no-browser"]
+    words = [sys.executable, "-m", "dashboard.up", "--home", str(home), "--host", host, "--port", port, "--no-browser"]
     with output.open("wb") as stream:
-        process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=stream, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*words, *options], cwd=PROJECT_ROOT, stdout=stream, stderr=subprocess.STDOUT)
+    address = f"{'https' if verify else 'http'}://{host}:{port}"
     try:
-        _wait_for(f"http://127.0.0.1:{port}/healthz", process, output)
-        yield Running(f"http://127.0.0.1:{port}", settings, process, output)
+        _wait_for(f"{address}/healthz", process, output, verify)
+        yield Running(address, settings, process, output, verify)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
+def _post(client: httpx.Client, path: str, fields: dict[str, str]) -> None:
+    """Send a form; wait where the server asks for patience."""
+    while (answer := client.post(path, data=fields)).status_code == 429:
+        time.sleep(float(answer.headers["Retry-After"]))
+    answer.raise_for_status()
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], output: Path, verify: ssl.SSLContext | None) -> None:
     last = time.monotonic() + START_SECONDS
     while time.monotonic() < last and process.poll() is None:
         try:
-            if httpx.get(address).status_code == 200:
+            if httpx.get(address, verify=verify or True).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

@@ -1,0 +1,59 @@
+"""A busy team through TLS and accounts: 20 readers, a training job, an import, and 50 people before open pages.
+
+The same load as `readers`, but over https on a second loopback address, everybody with a password of
+their own; beside it 50 sessions click through the pages.
+"""
+
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.harness import Figure, Figures, Row
+from bench.readers import measure_load, prepare_load
+from bench.server import MEGABYTE, Running, percentile, running_securely
+from bench.tabs import Click, click_until, open_tab
+
+TABS = 50
+SECONDS_BETWEEN = 20.0
+WALK = tuple(Click(page, {"project": "1"}) for page in ("overview", "cases", "models", "jobs", "snapshots"))
+
+
+def measure() -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        home = prepare_load(work)
+        with running_securely(home) as server:
+            return _measure_with_tabs(server, home, work / "more")
+
+
+def _measure_with_tabs(server: Running, home: Path, more: Path) -> Figures:
+    over, times, before = threading.Event(), list[float](), _memory(server)
+    with ThreadPoolExecutor(TABS) as pool:
+        visits = [pool.submit(_visit, server, number, over, times) for number in range(TABS)]
+        figures = measure_load(server, home, more)
+        memory = _memory(server)
+        over.set()
+        for visit in visits:
+            visit.result()
+    return [
+        *figures,
+        Figure("clicks answered", len(times), "", f"{TABS} open sessions, one click in {SECONDS_BETWEEN:.0f} s each"),
+        Figure("click to answer, median", percentile(times, 0.5), "ms"),
+        Figure("click to answer, 95th percentile", percentile(times, 0.95), "ms"),
+        Figure("memory of the web process, before", before, "MB"),
+        Figure(f"memory of the web process, {TABS} sessions", memory, "MB"),
+    ]
+
+
+def _visit(server: Running, number: int, over: threading.Event, times: list[float]) -> None:
+    with server.client(f"visitor {number}") as client:
+        tab = open_tab(server.address, client.cookies, server.verify)
+    click_until(over, tab, WALK, SECONDS_BETWEEN, number, times)
+
+
+def _memory(server: Running) -> float:
+    return float(server.web_process().memory_info().rss) / MEGABYTE
+
+
+ROWS = [Row("team", "quick", measure)]
