@@ -30,6 +30,10 @@ class NotAllowed(CoreError):
     """This person may not do this."""
 
 
+class Unavailable(CoreError):
+    """What was asked is right, but the disk or the database cannot serve it now. Nothing was changed; ask again."""
+
+
 class Stopped(CoreError):
     """Somebody asked the work to stop, and it stopped in good order."""
 

@@ -24,9 +24,20 @@ class Settings:
     max_unpacked_files: int = 200_000  # of one zip
     max_compression_ratio: int = 200  # of one zip member; medical images stay below 30
     onnx_memory_bytes: int = 6 << 30  # an export that needs more is left out, and the reason kept
-    session_hours: int = 12
+    session_hours: int = 12  # then everybody signs in again
+    session_idle_minutes: int = 60  # without a click or a key for so long, a person is signed out
     explain_idle_seconds: int = 600  # after this the warm child gives its memory back
     heartbeat_seconds: float = 60.0  # a child silent for longer is taken for hung
+    sign_ins_per_minute: int = 60  # tries from one address, which may be a whole ward's
+    uploads_per_minute: int = 30  # begun by one person; each takes any number of files
+    upload_pieces_at_once: int = 16  # of one person; a browser sends four
+    upload_bytes_per_second: int = 200 << 20  # of one person, over half a minute
+    prepared_keep_days: float = 14.0  # images prepared for training and not used for longer are removed
+    backup_folder: str = ""  # where the worker puts a backup each night, outside the home; empty: nowhere
+    backup_hour: int = 2  # by the clock on the wall, 0 to 23
+    backup_keep_days: int = 7  # every backup of so many days is kept,
+    backup_keep_weeks: int = 4  # then the last of each week,
+    backup_keep_months: int = 12  # then the last of each month
 
     @property
     def database_path(self) -> Path:
@@ -53,10 +64,24 @@ def load_settings(home: Path | None = None, environ: Mapping[str, str] = os.envi
         given = tomllib.loads(path.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"Mend {path}, it is not valid TOML: {error}") from error
-    known = {field.name: field.type for field in fields(Settings) if field.name != "home"}
+    known = {field.name for field in fields(Settings)} - {"home"}
     for key, value in given.items():
         if key not in known:
             raise InvalidInput(f"{path} may set {', '.join(sorted(known))}. Received: {key}")
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
-            raise InvalidInput(f"{key} in {path} must be a number above zero. Received: {value!r}")
+        wanted = _wanted(key, value)
+        if wanted:
+            raise InvalidInput(f"{key} in {path} must be {wanted}. Received: {value!r}")
     return replace(settings, **given)
+
+
+def _wanted(key: str, value: object) -> str:
+    """What a value should have been, or nothing where it is fine."""
+    if key == "backup_folder":
+        fine = value == "" or (isinstance(value, str) and Path(value).is_absolute())
+        return "" if fine else "the full path of a folder, in quotation marks"
+    if key == "backup_hour":
+        return "" if type(value) is int and 0 <= value <= 23 else "a whole number from 0 to 23"
+    if key in ("backup_keep_weeks", "backup_keep_months"):
+        return "" if type(value) is int and value >= 0 else "a whole number, zero or more"
+    fine = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return "" if fine else "a number above zero"

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sqlite_utils
-
-from core.errors import CoreError
+from core.errors import CoreError, Unavailable
 from core.settings import Settings
-from core.store.migrations import MIGRATION_NAMES, migrations
+from core.store.migrating import BUSY_SECONDS, Migration, migrate_database
 
-BUSY_SECONDS = 30
+# By SQLite's primary result code (https://www.sqlite.org/rescode.html).
+TROUBLES = {
+    sqlite3.SQLITE_FULL: "The disk that holds Readroom's home is full; make room, then try again.",
+    sqlite3.SQLITE_BUSY: "Another program holds the database (a backup or virus scanner?); let it end, then try again.",
+    sqlite3.SQLITE_READONLY: "Readroom may not write to its home; give it write access, then try again.",
+    sqlite3.SQLITE_CANTOPEN: "The database cannot be opened; is the disk of Readroom's home there? Then try again.",
+    sqlite3.SQLITE_IOERR: "The disk that holds Readroom's home does not answer as it should; look after it at once.",
+}
 
 
 def connect(settings: Settings) -> sqlite3.Connection:
@@ -51,13 +56,27 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     if connection.in_transaction:
         yield connection
         return
-    connection.execute("BEGIN IMMEDIATE")
+    with _troubles_named():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk makes SQLite roll back by itself
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _troubles_named() -> Iterator[None]:
+    """What the machine does to a database, in a sentence. A mistake in our SQL stays what it is: a defect."""
     try:
-        yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        yield
+    except sqlite3.OperationalError as error:
+        remedy = TROUBLES.get(error.sqlite_errorcode & 0xFF)
+        if remedy is None:
+            raise
+        raise Unavailable(f"{remedy} Nothing of this was stored. Received: {error}") from error
 
 
 def check_whole(connection: sqlite3.Connection) -> str:
@@ -65,16 +84,16 @@ def check_whole(connection: sqlite3.Connection) -> str:
     return str(connection.execute("PRAGMA quick_check").fetchone()[0])
 
 
-def prepare_home(settings: Settings) -> None:
+def prepare_home(settings: Settings) -> Migration:
     """Make the home's folders and bring its database to this version. Safe to call from several processes.
 
     Raises:
-        CoreError: the home cannot be written, or was written by a newer Readroom.
+        CoreError: the home cannot be written, was written by a newer Readroom, or cannot be brought to this version.
     """
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _file_lock(settings.home / "migrate.lock"):
-            _migrate(settings)
+            return migrate_database(settings)
     except (PermissionError, FileExistsError, NotADirectoryError, sqlite3.OperationalError) as error:
         raise CoreError(
             f"Readroom cannot write to its home. Give yourself write access or choose another with --home. "
@@ -84,22 +103,6 @@ def prepare_home(settings: Settings) -> None:
         raise CoreError(
             f"The database is damaged; restore a backup into another home. Received: {settings.database_path} ({error})"
         ) from error
-
-
-def _migrate(settings: Settings) -> None:
-    raw = sqlite3.connect(settings.database_path, timeout=BUSY_SECONDS)
-    try:
-        raw.execute("PRAGMA journal_mode = WAL")
-        database = sqlite_utils.Database(raw)
-        unknown = {done.name for done in migrations.applied(database)} - set(MIGRATION_NAMES)
-        if unknown:
-            raise CoreError(
-                f"This home was written by a newer Readroom. Update Readroom, or choose another home with --home. "
-                f"Received: {settings.home} with {', '.join(sorted(unknown))}"
-            )
-        migrations.apply(database)
-    finally:
-        raw.close()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A file appears under its name only when it is whole and on disk, so a kill leave
 at most a stray `*.part`, never half a file.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -14,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.errors import CoreError, NotFound
+from core.errors import CoreError, NotFound, Unavailable
 
 Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared"]
 SUFFIX: dict[Shelf, str] = {
@@ -23,6 +24,14 @@ SUFFIX: dict[Shelf, str] = {
     "models": "",
     "explanations": ".npy",
     "prepared": ".npy",
+}
+
+TROUBLES = {
+    errno.ENOSPC: "The disk that holds Readroom's home is full; make room, then try again.",
+    errno.EDQUOT: "The disk quota of Readroom's home is used up; have it raised, then try again.",
+    errno.EROFS: "The disk that holds Readroom's home is read-only; mount it for writing, then try again.",
+    errno.EACCES: "Readroom may not write to its home; give it write access, then try again.",
+    errno.EIO: "The disk that holds Readroom's home does not answer as it should; look after it at once.",
 }
 
 
@@ -95,7 +104,23 @@ def array_bytes(array: np.ndarray) -> bytes:
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Write a file so that it is whole or absent, also after a power cut."""
+    """Write a file so that it is whole or absent, also after a power cut.
+
+    Raises:
+        Unavailable: the disk is full, read-only or gone.
+    """
+    try:
+        _write_whole(target, content)
+    except OSError as error:
+        remedy = TROUBLES.get(error.errno or 0)
+        if remedy is None:
+            raise
+        raise Unavailable(
+            f"{remedy} Nothing of this was stored. Received: {target.parent} ({error.strerror})"
+        ) from error
+
+
+def _write_whole(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
     try:

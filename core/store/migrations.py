@@ -4,6 +4,9 @@ A step is a list of single statements, never a script: `executescript` would com
 Times are UTC text (`core.clock`), structured values are JSON text.
 """
 
+import hashlib
+import json
+
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("readroom")
@@ -206,4 +209,90 @@ def m001_the_loop(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATION_NAMES = ("m001_the_loop",)
+A_TEAM = [
+    # ---- people: who may come in, how, and what each may do in which project
+    "ALTER TABLE users ADD COLUMN password TEXT",  # scrypt with its parameters and salt; NULL: none was set
+    "ALTER TABLE users ADD COLUMN active INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE sign_in_tokens ADD COLUMN purpose TEXT NOT NULL DEFAULT 'link'",
+    "ALTER TABLE sign_in_tokens ADD COLUMN expires_at TEXT",
+    "UPDATE sign_in_tokens SET expires_at = created_at",  # those of before were good for ever
+    "ALTER TABLE sessions ADD COLUMN last_seen_at TEXT",
+    "UPDATE sessions SET last_seen_at = created_at",
+    # By the name that was tried, whether somebody bears it or not: an answer must not tell the two apart.
+    """CREATE TABLE sign_in_failures (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, account TEXT NOT NULL, address TEXT NOT NULL)""",
+    "CREATE INDEX sign_in_failures_by_account ON sign_in_failures (account, at)",
+    "CREATE INDEX sign_in_failures_by_address ON sign_in_failures (address, at)",
+    """CREATE TABLE members (
+        project INTEGER NOT NULL REFERENCES projects(id), user INTEGER NOT NULL REFERENCES users(id),
+        role TEXT NOT NULL CHECK (role IN ('reader', 'scientist', 'reviewer', 'admin')),
+        PRIMARY KEY (project, user)) WITHOUT ROWID""",
+    "CREATE INDEX members_by_user ON members (user)",
+    # Before there were roles everybody who could sign in could label everywhere.
+    """INSERT INTO members (project, user, role)
+        SELECT projects.id, users.id, 'reader' FROM projects, users
+        WHERE users.kind = 'person' AND users.role = 'reader'""",
+    "ALTER TABLE projects ADD COLUMN blind_first INTEGER NOT NULL DEFAULT 0",
+    # ---- audit: the chain itself is tied in `_chain_the_audit`
+    "ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE audit ADD COLUMN previous_hash TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
+    # How many rows there are and the hash of the last: without it, rows cut off at the end would not be missed.
+    """CREATE TABLE audit_head (
+        only INTEGER PRIMARY KEY CHECK (only = 1), rows INTEGER NOT NULL, hash TEXT NOT NULL)""",
+    # ---- erasing: a label may be deleted only with its case, in the transaction that names the case here
+    "CREATE TABLE erasing (case_id INTEGER PRIMARY KEY)",
+    "DROP TRIGGER labels_are_never_deleted",
+    """CREATE TRIGGER labels_are_never_deleted BEFORE DELETE ON labels
+        WHEN OLD.case_id NOT IN (SELECT case_id FROM erasing)
+        BEGIN SELECT RAISE(ABORT, 'labels are append-only'); END""",
+    "ALTER TABLE snapshots ADD COLUMN incomplete_since TEXT",
+    "ALTER TABLE snapshots ADD COLUMN erased_cases INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE evaluations ADD COLUMN erased_cases INTEGER NOT NULL DEFAULT 0",
+    # A number is never given twice: an answer kept in a browser may still be on its way to the case that bore it.
+    "CREATE TABLE erased_cases (case_id INTEGER PRIMARY KEY)",
+    """CREATE TRIGGER erased_numbers_stay_empty AFTER INSERT ON cases
+        WHEN NEW.id IN (SELECT case_id FROM erased_cases)
+        BEGIN SELECT RAISE(ABORT, 'this number belonged to a case that was erased'); END""",
+    # What erasing has yet to take away when its rows are gone; paths are relative to the home.
+    "CREATE TABLE files_to_erase (path TEXT PRIMARY KEY) WITHOUT ROWID",
+    # ---- backups
+    """CREATE TABLE backups (
+        id INTEGER PRIMARY KEY, folder TEXT NOT NULL, name TEXT NOT NULL,
+        started_at TEXT NOT NULL, finished_at TEXT, error TEXT,
+        files INTEGER NOT NULL DEFAULT 0, copied INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0)""",
+    # ---- jobs: lists by project, and the answers that were given before
+    "CREATE INDEX jobs_by_project ON jobs (project, id)",
+    "CREATE INDEX jobs_by_kind ON jobs (project, kind, id)",
+    "CREATE INDEX jobs_by_question ON jobs (kind, arguments, id)",
+    "CREATE INDEX jobs_by_explanation ON jobs (json_extract(result, '$.explanation')) WHERE kind = 'explain'",
+]
+
+AUDIT_IS_FROZEN = [
+    f"""CREATE TRIGGER audit_is_never_{done} BEFORE {verb} ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"""
+    for verb, done in (("UPDATE", "changed"), ("DELETE", "deleted"))
+]
+
+
+@migrations()
+def m002_a_team(database: Database) -> None:
+    for statement in A_TEAM:
+        database.execute(statement)
+    _chain_the_audit(database)
+    for statement in AUDIT_IS_FROZEN:
+        database.execute(statement)
+
+
+def _chain_the_audit(database: Database) -> None:
+    """Tie the rows of before into the chain. A released step is never edited, so the sum is written out here."""
+    rows, tip = 0, ""
+    for row in list(database.query("SELECT * FROM audit ORDER BY id")):
+        told = [row[key] for key in ("id", "at", "who", "via", "address", "what", "subject", "detail")]
+        digest = hashlib.sha256(json.dumps([tip, *told], ensure_ascii=False).encode()).hexdigest()
+        database.execute("UPDATE audit SET previous_hash = ?, hash = ? WHERE id = ?", [tip, digest, row["id"]])
+        rows, tip = rows + 1, digest
+    database.execute("INSERT INTO audit_head (only, rows, hash) VALUES (1, ?, ?)", [rows, tip])
+
+
+MIGRATION_NAMES = ("m001_the_loop", "m002_a_team")

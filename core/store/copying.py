@@ -1,0 +1,124 @@
+"""Copies that are whole or absent, and that only their owner may read."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+
+
+class Unreadable(Exception):
+    """The file to be copied is not there or cannot be read: a fault of the source, not of the target."""
+
+
+class Altered(Exception):
+    """The file to be copied does not have the hash that it should have."""
+
+
+def make_folder(path: Path) -> None:
+    """A folder that only its owner may look into."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def copy_database(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database that is in use into one file, by SQLite's backup API: what was committed, and nothing else."""
+    make_folder(target.parent)
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    copy = sqlite3.connect(part)
+    try:
+        source.backup(copy, pages=-1)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+    except BaseException:
+        copy.close()
+        part.unlink(missing_ok=True)
+        raise
+    copy.close()
+    _replace(part, target)
+
+
+def copy_file(source: Path, target: Path, *, expected: str | None = None) -> tuple[str, int]:
+    """Copy a file while hashing it; the answer is its SHA-256 and its size.
+
+    Raises:
+        Unreadable: the source is not there or cannot be read.
+        Altered: its hash is not the expected one; nothing appears under the name of the target.
+        OSError: the target cannot be written.
+    """
+    make_folder(target.parent)
+    part = target.with_name(f"{target.name}.part")
+    digest, size = hashlib.sha256(), 0
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            for chunk in _chunks(source):
+                digest.update(chunk)
+                size += len(chunk)
+                out.write(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+        if expected is not None and digest.hexdigest() != expected:
+            raise Altered(str(source))
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest(), size
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file.
+
+    Raises:
+        Unreadable: it is not there or cannot be read.
+    """
+    digest = hashlib.sha256()
+    for chunk in _chunks(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def file_size(path: Path) -> int:
+    """The size of a file.
+
+    Raises:
+        Unreadable: it is not there or cannot be looked at.
+    """
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+
+
+def write_private(target: Path, content: bytes) -> None:
+    """Write a file that is whole or absent, also after a power cut."""
+    part = target.with_name(f"{target.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    _replace(part, target)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+
+
+def _replace(part: Path, target: Path) -> None:
+    part.replace(target)
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems do not flush folders
+            os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,67 @@
+"""The stored files that the database names by their content: which there are, whether each is there and unaltered."""
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from core.progress import Progress, stop_if_asked
+from core.store.files import Files
+
+READ_BYTES = 1 << 20
+FILES_PER_REPORT = 25
+NAMED = """
+    SELECT DISTINCT 'pixels' AS shelf, pixel_hash AS content_hash FROM cases
+    UNION SELECT 'models', keras_hash FROM models
+    UNION SELECT 'models', onnx_hash FROM models WHERE onnx_hash IS NOT NULL"""
+OWNERS = {
+    "pixels": "SELECT 'case ' || id FROM cases WHERE pixel_hash = ? ORDER BY id LIMIT ?",
+    "models": "SELECT 'model ' || id FROM models WHERE ?1 IN (keras_hash, onnx_hash) ORDER BY id LIMIT ?2",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file by its shelf and the hash of its content."""
+
+    shelf: Literal["pixels", "models"]
+    content_hash: str
+
+
+def list_stored(connection: sqlite3.Connection, *, sample: int | None = None) -> list[Stored]:
+    """Every file that the database names, or so many drawn by chance."""
+    drawn = "" if sample is None else " ORDER BY random() LIMIT ?"
+    rows = connection.execute(f"SELECT * FROM ({NAMED}){drawn}", () if sample is None else (sample,))
+    return [Stored(row["shelf"], row["content_hash"]) for row in rows]
+
+
+def check_stored(files: Files, stored: Sequence[Stored], progress: Progress) -> list[tuple[Stored, str]]:
+    """The files that are bad, each with what is wrong: `is missing`, `was altered` or `cannot be read`."""
+    bad = []
+    for at, item in enumerate(stored, start=1):
+        stop_if_asked(progress)
+        fault = _fault(files, item)
+        if fault:
+            bad.append((item, fault))
+        if at % FILES_PER_REPORT == 0 or at == len(stored):
+            progress.report(at / len(stored), f"{at:,} of {len(stored):,} stored files looked at")
+    return bad
+
+
+def name_owners(connection: sqlite3.Connection, item: Stored, most: int) -> list[str]:
+    """Whose file it is, by number: `case 12`, `model 3`."""
+    return [row[0] for row in connection.execute(OWNERS[item.shelf], (item.content_hash, most))]
+
+
+def _fault(files: Files, item: Stored) -> str:
+    digest = hashlib.sha256()
+    try:
+        with files.path(item.shelf, item.content_hash).open("rb") as stream:
+            while block := stream.read(READ_BYTES):  # a model may be larger than the memory that is free
+                digest.update(block)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if digest.hexdigest() == item.content_hash else "was altered"
