@@ -12,7 +12,12 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.images.pseudonyms import load_secret, pseudonym
-from core.people.accounts import User, find_session
+from core.labels import sight as sights
+from core.labels.sight import Sight
+from core.people import roles
+from core.people.accounts import User
+from core.people.roles import Action
+from core.people.sessions import find_session, touch_session
 from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor
@@ -30,6 +35,7 @@ class _Process:
 
     settings: Settings | None = None
     identify: Identify | None = None
+    cookie: str | None = None
 
 
 class _Held:
@@ -46,9 +52,9 @@ class _Held:
 _thread = threading.local()
 
 
-def configure(settings: Settings, identify: Identify) -> None:
-    """Called once by the door: where data lie, and how to tell who is before the screen."""
-    _Process.settings, _Process.identify = settings, identify
+def configure(settings: Settings, identify: Identify, *, cookie: str | None = None) -> None:
+    """Called once by the door: where data lie, how to tell who is before the screen, and which cookie says so."""
+    _Process.settings, _Process.identify, _Process.cookie = settings, identify, cookie
 
 
 def identify_by_cookie(cookie: str) -> Identify:
@@ -56,7 +62,9 @@ def identify_by_cookie(cookie: str) -> Identify:
 
     def identify(connection: sqlite3.Connection) -> User | None:
         session_id = st.context.cookies.get(cookie)
-        return find_session(connection, session_id) if session_id else None
+        if not session_id:
+            return None
+        return find_session(connection, session_id, idle_minutes=settings().session_idle_minutes)
 
     return identify
 
@@ -93,17 +101,61 @@ def current_user() -> User:
 
 def actor() -> Actor:
     """Whoever is signed in, as the author of an act."""
-    return Actor(current_user().name, "screen")
+    address = st.context.ip_address
+    return Actor(current_user().name, "screen", address if isinstance(address, str) else "")
+
+
+def touch() -> None:
+    """Somebody clicked. Called by the shell, which parts of a page that refresh by themselves never pass."""
+    if _Process.cookie:
+        session_id = st.context.cookies.get(_Process.cookie)
+        if session_id:
+            touch_session(db(), session_id)
+
+
+def may(action: Action, project: Project | None = None) -> bool:
+    """Whether whoever is signed in may do this, in a project or to this Readroom as a whole."""
+    return roles.may(db(), current_user(), action, project.id if project else None)
+
+
+def sight(project: Project) -> Sight:
+    """What whoever is signed in may see of others' answers and of models in a project."""
+    return sights.sight_of(db(), current_user(), project)
+
+
+def open_places(project: Project | None) -> list[places.Place]:
+    """The pages that whoever is signed in may open. Without a project, its pages only say that none is open."""
+    user = current_user()
+    here = roles.actions_in(db(), user, project.id) if project else None
+    return [place for place in places.PLACES if _opens(user, place, here)]
+
+
+def may_open(name: str, project: Project | None) -> bool:
+    """Whether whoever is signed in may open one page."""
+    return places.BY_NAME[name] in open_places(project)
+
+
+def _opens(user: User, place: places.Place, here: frozenset[Action] | None) -> bool:
+    if place.action is None or user.role == "admin":
+        return True
+    if place.where == "any project":
+        return roles.may_somewhere(db(), user, place.action)
+    return place.where == "the project" and (here is None or place.action in here)
 
 
 def current_project() -> Project | None:
-    """The project of the address (`?project=ID`), else the one opened last in this tab, else None."""
+    """The project of the address (`?project=ID`), else the one opened last in this tab, else None.
+
+    A project that whoever is signed in may not see is none.
+    """
     asked = places.asked_number("project") or st.session_state.get(PROJECT)
     if asked is None:
         return None
     try:
         project = get_project(db(), asked)
     except NotFound:
+        project = None
+    if project is None or not may("see", project):
         st.session_state.pop(PROJECT, None)
         return None
     open_project(project)

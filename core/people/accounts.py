@@ -1,18 +1,12 @@
-"""Users, the one-time tokens they sign in with, and their sessions.
-
-Only hashes of tokens and sessions are stored: a copy of the database signs nobody in.
-"""
+"""The table of users: everybody with a name, whether they sign in, come from a label table or are simulated."""
 
 import getpass
-import hashlib
-import secrets
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from core.clock import utc_now, utc_text
-from core.errors import InvalidInput, NotAllowed, NotFound
+from core.clock import utc_now
+from core.errors import InvalidInput, NotFound
 from core.store.database import writing
 
 UserKind = Literal["person", "imported", "simulated"]
@@ -21,12 +15,18 @@ Role = Literal["admin", "reader"]
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with a name. `imported` readers come from label tables, `simulated` ones from the demo."""
+    """Somebody with a name. `imported` readers come from label tables, `simulated` ones from the demo.
+
+    `role` says whether a person administers this Readroom as a whole; what everybody else may do
+    is said project by project (`core.people.members`). Who is not `active` cannot sign in.
+    """
 
     id: int
     name: str
     kind: UserKind
     role: Role
+    active: bool = True
+    has_password: bool = False
 
 
 def operating_system_user() -> str:
@@ -56,8 +56,8 @@ def ensure_user(connection: sqlite3.Connection, name: str, *, kind: UserKind = "
 
 def find_user(connection: sqlite3.Connection, name: str) -> User | None:
     """The user of this name, or None."""
-    row = connection.execute("SELECT id, name, kind, role FROM users WHERE name = ?", (name,)).fetchone()
-    return User(**row) if row else None
+    row = connection.execute("SELECT * FROM users WHERE name = ?", (name,)).fetchone()
+    return user_of(row) if row else None
 
 
 def get_user(connection: sqlite3.Connection, name: str) -> User:
@@ -72,59 +72,19 @@ def get_user(connection: sqlite3.Connection, name: str) -> User:
     return found
 
 
-def list_users(connection: sqlite3.Connection) -> list[User]:
-    """All users by name."""
-    return [User(**row) for row in connection.execute("SELECT id, name, kind, role FROM users ORDER BY name")]
+def list_users(connection: sqlite3.Connection, *, kind: UserKind | None = None) -> list[User]:
+    """All users by name, or those of one kind."""
+    rows = connection.execute("SELECT * FROM users WHERE ? IS NULL OR kind = ? ORDER BY name", (kind, kind))
+    return [user_of(row) for row in rows]
 
 
-def issue_token(connection: sqlite3.Connection, user: User) -> str:
-    """A token that signs this user in once."""
-    token = secrets.token_urlsafe(32)
-    with writing(connection):
-        connection.execute(
-            "INSERT INTO sign_in_tokens (token_hash, user, created_at) VALUES (?, ?, ?)",
-            (_hash(token), user.id, utc_now()),
-        )
-    return token
-
-
-def redeem_token(connection: sqlite3.Connection, token: str, *, hours: int) -> str:
-    """A session id in exchange for a token; the token is worthless afterwards.
-
-    Raises:
-        NotAllowed: the token is unknown or was used before.
-    """
-    session_id = secrets.token_urlsafe(32)
-    expires_at = utc_text(datetime.now(UTC) + timedelta(hours=hours))
-    with writing(connection):
-        row = connection.execute(
-            "UPDATE sign_in_tokens SET used_at = ? WHERE token_hash = ? AND used_at IS NULL RETURNING user",
-            (utc_now(), _hash(token)),
-        ).fetchone()
-        if row is None:
-            raise NotAllowed("This sign-in link was used before or is unknown. Run `readroom link` for a new one.")
-        connection.execute(
-            "INSERT INTO sessions (session_hash, user, created_at, expires_at) VALUES (?, ?, ?, ?)",
-            (_hash(session_id), row["user"], utc_now(), expires_at),
-        )
-    return session_id
-
-
-def find_session(connection: sqlite3.Connection, session_id: str) -> User | None:
-    """The user of a session that has not expired, or None."""
-    row = connection.execute(
-        """SELECT users.id, users.name, users.kind, users.role FROM sessions JOIN users ON users.id = sessions.user
-           WHERE session_hash = ? AND expires_at > ?""",
-        (_hash(session_id), utc_now()),
-    ).fetchone()
-    return User(**row) if row else None
-
-
-def end_session(connection: sqlite3.Connection, session_id: str) -> None:
-    """Sign out: the session is gone from the server, whatever the browser keeps."""
-    with writing(connection):
-        connection.execute("DELETE FROM sessions WHERE session_hash = ?", (_hash(session_id),))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+def user_of(row: sqlite3.Row) -> User:
+    """A user from a row of the table; the password never leaves it."""
+    return User(
+        id=row["id"],
+        name=row["name"],
+        kind=row["kind"],
+        role=row["role"],
+        active=bool(row["active"]),
+        has_password=row["password"] is not None,
+    )

@@ -6,13 +6,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core.errors import Conflict, CoreError, InvalidInput, NotAllowed, NotFound
+from core.errors import Conflict, CoreError, InvalidInput, NotAllowed, NotFound, Unavailable
+from core.store.audit import Actor
+from dashboard.routes.plain import address_of
 
 STATUS: tuple[tuple[type[CoreError], int], ...] = (
     (NotFound, 404),
     (NotAllowed, 403),
     (Conflict, 409),
     (InvalidInput, 422),
+    (Unavailable, 503),
 )
 FOR_EVER = "private, max-age=31536000, immutable"
 
@@ -27,6 +30,11 @@ async def answer_refusal(request: Request, error: CoreError) -> JSONResponse:
         return JSONResponse({"reason": str(error)}, 413)
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
     return JSONResponse({"reason": str(error)}, status)
+
+
+def actor_of(request: Request) -> Actor:
+    """Whoever is signed in, as the author of an act."""
+    return Actor(request.user.name, "screen", address_of(request))
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from core.images.records import Case, get_case
 from core.labels.records import Label, find_current_label
 from core.people.accounts import User
+from core.people.roles import demand
 from core.projects.records import get_project
 from core.settings import Settings
 from dashboard.database import ask
@@ -30,8 +31,10 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
 
     Raises:
         NotFound: there is no such case.
+        NotAllowed: the user is a stranger to its project.
     """
     case = get_case(connection, case_id)
+    demand(connection, user, "see", case.project)
     mine = find_current_label(connection, case_id, user.name)
     return _geometry(case) | {
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, NotAllowed
+from core.errors import CoreError, InvalidInput, NotAllowed, Unavailable
 from core.labels.records import Label, NewLabel, add_label
 from core.people.accounts import User
 from core.settings import Settings
 from core.store.audit import Actor
 from dashboard.database import ask
-from dashboard.routes.answers import read_json
+from dashboard.routes.answers import actor_of, read_json
 
 MOST_EVENTS = 500
 SCREENS = ("label page", "review")
@@ -44,7 +44,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         events = (await read_json(request)).get("events")
         if not isinstance(events, list) or not events or len(events) > MOST_EVENTS:
             raise InvalidInput(f'Send {{"events": [...]}} with 1 to {MOST_EVENTS} events. Received: {str(events)[:80]}')
-        outcome = await ask(settings, store_events, request.user, events)
+        outcome = await ask(settings, store_events, request.user, events, actor_of(request))
         return JSONResponse(
             {"acknowledged": outcome.acknowledged, "refused": outcome.refused}, 422 if outcome.refused else 200
         )
@@ -52,13 +52,19 @@ def routes(settings: Settings) -> list[BaseRoute]:
     return [Route("/api/v1/events", post_events, methods=["POST"])]
 
 
-def store_events(connection: sqlite3.Connection, user: User, events: list[Any]) -> Outcome:
-    """Each event in a transaction of its own, so that one that is refused holds nothing else back."""
+def store_events(connection: sqlite3.Connection, user: User, events: list[Any], actor: Actor) -> Outcome:
+    """Each event in a transaction of its own, so that one that is refused holds nothing else back.
+
+    What the reader may not label is refused like anything else, event by event: the browser puts it aside with
+    the reason, where a 403 for the whole batch would have it try for ever.
+    """
     outcome = Outcome([], [])
     for event in events:
         name = event.get("event") if isinstance(event, dict) else None
         try:
-            label = add_label(connection, read_event(event, user), Actor(user.name, "screen"))
+            label = add_label(connection, read_event(event, user), actor)
+        except Unavailable:  # no verdict on the answer: the browser keeps it and sends it again
+            raise
         except CoreError as error:
             outcome.refused.append({"event": name, "reason": str(error)})
         else:

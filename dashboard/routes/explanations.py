@@ -14,6 +14,7 @@ from core.errors import InvalidInput
 from core.images.records import get_case
 from core.jobs.records import Job, add_job, find_job
 from core.people.accounts import User
+from core.people.roles import demand
 from core.projects.records import get_project
 from core.projects.schema import Classification
 from core.settings import Settings
@@ -22,7 +23,7 @@ from core.store.database import writing
 from core.store.files import Files
 from core.training.records import get_model
 from dashboard.database import ask
-from dashboard.routes.answers import read_json
+from dashboard.routes.answers import actor_of, read_json
 from dashboard.routes.jobs import describe_job
 
 METHODS = ("grad_cam",)
@@ -34,7 +35,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     async def post_explanation(request: Request) -> JSONResponse:
         """200 with the map's address and what is known of it, or 202 with the job to wait for."""
         asked = await read_json(request, 4096)
-        job = await ask(settings, find_or_ask, files, request.user, asked)
+        job = await ask(settings, find_or_ask, files, request.user, asked, actor_of(request))
         if job.state == "done":
             return JSONResponse(describe_explanation(job))
         return JSONResponse(describe_job(job), 202)
@@ -42,19 +43,20 @@ def routes(settings: Settings) -> list[BaseRoute]:
     return [Route("/api/v1/explanations", post_explanation, methods=["POST"])]
 
 
-def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked: dict[str, Any]) -> Job:
+def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked: dict[str, Any], actor: Actor) -> Job:
     """The job that answers or will answer this; queued now where nobody asked before, or where it failed.
 
     Raises:
         NotFound: there is no such model or case.
+        NotAllowed: the user may not know what models say about this case.
         InvalidInput: model and case belong to different projects, or the class or method is unknown.
     """
-    arguments, project = _checked(connection, asked)
+    arguments, project = _checked(connection, user, asked)
     with writing(connection):  # two who ask at once share one job
         job = find_job(connection, "explain", arguments)
         if job and (job.state != "done" or _is_kept(files, job)):
             return job
-        return add_job(connection, "explain", arguments, project=project, actor=Actor(user.name, "screen"))
+        return add_job(connection, "explain", arguments, project=project, actor=actor)
 
 
 def describe_explanation(job: Job) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _is_kept(files: Files, job: Job) -> bool:
     return bool(job.result) and files.has("explanations", str((job.result or {}).get("explanation")))
 
 
-def _checked(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """The arguments of the job, and the project they belong to."""
     for key, kind in {"model": int, "case": int, "class": str}.items():
         if type(asked.get(key)) is not kind:
@@ -78,6 +80,8 @@ def _checked(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[dic
     if method not in METHODS:
         raise InvalidInput(f"An explanation's method is one of {', '.join(METHODS)}. Received: {str(method)[:40]}")
     case, model = get_case(connection, asked["case"]), get_model(connection, None, asked["model"])
+    for project in (case.project, model.project):
+        demand(connection, user, "open test results", project)
     if case.project != model.project:
         raise InvalidInput(f"Model and case belong to different projects. Received: {model.name} and case {case.id}")
     schema = get_project(connection, case.project).schema

@@ -1,12 +1,16 @@
 """How a job stands, for whoever waits for it in the browser."""
 
+import sqlite3
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
+from core.people.accounts import User
+from core.people.roles import demand
 from core.settings import Settings
 from dashboard.database import ask
 from dashboard.routes.answers import row_id
@@ -14,10 +18,22 @@ from dashboard.routes.answers import row_id
 
 def routes(settings: Settings) -> list[BaseRoute]:
     async def show_job(request: Request) -> JSONResponse:
-        job = await ask(settings, get_job, row_id(request, "job"))
+        job = await ask(settings, find_seen, row_id(request, "job"), request.user)
         return JSONResponse(describe_job(job), headers={"Cache-Control": "no-store"})
 
     return [Route("/api/v1/jobs/{job:int}", show_job, methods=["GET"])]
+
+
+def find_seen(connection: sqlite3.Connection, job_id: int, user: User) -> Job:
+    """A job, for who may know what models say in its project; one without a project is for administrators.
+
+    Raises:
+        NotFound: there is no such job.
+        NotAllowed: the user may not see it.
+    """
+    job = get_job(connection, job_id)
+    demand(connection, user, SEEING_A_JOB, job.project)
+    return job
 
 
 def describe_job(job: Job) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A model's files to take away."""
 
 import re
+import sqlite3
 from typing import Literal
 
 from starlette.requests import Request
@@ -8,11 +9,15 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import NotFound
+from core.people.accounts import User
+from core.people.roles import demand
 from core.settings import Settings
+from core.store.audit import Actor, add_audit
 from core.store.files import Files
 from core.training.records import Model, get_model
 from dashboard.database import ask
 from dashboard.routes.answers import row_id
+from dashboard.routes.plain import address_of
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -20,11 +25,14 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
     def download(form: Literal["keras", "onnx"]) -> Route:
         async def send(request: Request) -> Response:
-            model = await ask(settings, get_model, None, row_id(request, "model"))
+            model = await ask(settings, find_exportable, row_id(request, "model"), request.user)
+            content = files.path("models", _hash_of(model, form))
+            if request.headers.get("range", "bytes=0-").startswith("bytes=0-"):  # else it goes on with what was noted
+                await ask(settings, note_download, model, form, Actor(request.user.name, "screen", address_of(request)))
             # The content is compressed already where it can be; 350 MB are not squeezed again at every download.
             headers = {"Cache-Control": "private, no-cache", "Content-Encoding": "identity"}
             return FileResponse(
-                files.path("models", _hash_of(model, form)),
+                content,
                 filename=f"{_file_name(model.name)}.{form}",
                 media_type="application/octet-stream",
                 headers=headers,
@@ -33,6 +41,23 @@ def routes(settings: Settings) -> list[BaseRoute]:
         return Route(f"/api/v1/models/{{model:int}}/model.{form}", send, methods=["GET"])
 
     return [download("keras"), download("onnx")]
+
+
+def find_exportable(connection: sqlite3.Connection, model_id: int, user: User) -> Model:
+    """A model, for who may carry it out of Readroom.
+
+    Raises:
+        NotFound: there is no such model.
+        NotAllowed: the user may not export from its project.
+    """
+    model = get_model(connection, None, model_id)
+    demand(connection, user, "export", model.project)
+    return model
+
+
+def note_download(connection: sqlite3.Connection, model: Model, form: str, actor: Actor) -> None:
+    """Who took a model along, and to where."""
+    add_audit(connection, actor, "export model", f"model {model.id}", project=model.project, format=form)
 
 
 def _hash_of(model: Model, form: Literal["keras", "onnx"]) -> str:

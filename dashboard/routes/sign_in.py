@@ -1,20 +1,29 @@
-"""Signing in with a one-time token, and out again."""
+"""Signing in by one-time token or by name and password, and out again."""
 
 from html import escape
-from pathlib import Path
-from string import Template
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.errors import NotAllowed
-from core.people.accounts import end_session, redeem_token
+from core.errors import CoreError, InvalidInput, NotAllowed
+from core.people.accounts import User, list_users
+from core.people.passwords import LEAST_CHARACTERS
+from core.people.sessions import Token, TryLater, end_session, look_at_token, redeem_token, sign_in
 from core.settings import Settings
 from dashboard.database import ask
+from dashboard.routes.plain import address_of, page, read_form, refusal
 
-PAGE = Template((Path(__file__).parent / "sign_in.html").read_text("utf-8"))
-FORM = """<p>Readroom prints a sign-in link where it was started. Open that link, or paste its token here.</p>
+PASSWORD_FORM = """<form method="post" action="/sign-in">
+<label for="name">Name</label>
+<input id="name" name="name" autocomplete="username" spellcheck="false" required autofocus>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required>
+<input type="hidden" name="next" value="{next}">
+<button>Sign in</button>
+</form>
+<p class="quiet">Forgotten? An administrator can give you a new link.</p>"""
+TOKEN_FORM = """<p>Readroom prints a sign-in link where it was started. Open that link, or paste its token here.</p>
 <form method="post" action="/sign-in">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="off" spellcheck="false" required autofocus>
@@ -22,33 +31,84 @@ FORM = """<p>Readroom prints a sign-in link where it was started. Open that link
 <button>Sign in</button>
 </form>
 <p class="quiet">A token works once. <code>readroom link</code> prints a new one.</p>"""
-FORM_LIMIT = 8192
+NEW_PASSWORD_FORM = """<p>Welcome, <b>{name}</b>.
+Choose a password of at least {least} characters; a few words are good.</p>
+<form method="post" action="/sign-in">
+<input type="hidden" name="username" value="{name}" autocomplete="username">
+<label for="new_password">New password</label>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" required autofocus>
+<label for="repeated">The same once more</label>
+<input id="repeated" name="repeated" type="password" autocomplete="new-password" required>
+<input type="hidden" name="token" value="{token}">
+<input type="hidden" name="next" value="{next}">
+<button>Set password and sign in</button>
+</form>"""
 
 
-def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
+def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRoute]:
+    """Where Readroom is reached over a network (`passwords`), whoever comes by link sets a password first."""
+
     async def show(request: Request) -> Response:
-        """With a token, sign in; without, ask for one. A person who is signed in already is let through."""
+        """With a token, sign in; without, ask who it is. A person who is signed in already is let through."""
         token, back = request.query_params.get("token"), local_path(request.query_params.get("next"))
         if token:
-            return await sign_in(request, token, back)
+            return await by_token(request, token, back)
         if request.user:
             return RedirectResponse(back, 303)
-        return page("Sign in", FORM.format(next=escape(back)))
+        return page("Sign in", await form(back))
 
     async def submit(request: Request) -> Response:
-        async with request.form(max_files=0, max_fields=4, max_part_size=FORM_LIMIT) as form:
-            token, back = str(form.get("token", "")).strip(), local_path(str(form.get("next", "")))
-        return await sign_in(request, token.rpartition("token=")[2], back)
+        fields = await read_form(request)
+        back = local_path(fields.get("next"))
+        if "token" in fields:
+            token = fields["token"].strip().rpartition("token=")[2]
+            return await by_token(request, token, back, fields.get("new_password"), fields.get("repeated"))
+        return await by_password(request, fields.get("name", ""), fields.get("password", ""), back)
 
-    async def sign_in(request: Request, token: str, back: str) -> Response:
+    async def by_token(
+        request: Request, token: str, back: str, chosen: str | None = None, repeated: str | None = None
+    ) -> Response:
         try:
-            session_id = await ask(settings, redeem_token, token, hours=settings.session_hours)
+            found = await ask(settings, look_at_token, token)
         except NotAllowed as error:
             if request.user:  # the link of a tab that was opened before: it has done its work
-                return _go_on(back)
-            body = f'<p class="refusal" role="alert">{escape(str(error))}</p>' + FORM.format(next=escape(back))
-            return page("Sign in", body, status=401)
-        response = _go_on(back)
+                return go_on(back)
+            return page("Sign in", refusal(str(error)) + await form(back), status=401)
+        if chosen is None and needs_password(found):
+            return page("Choose a password", password_form(found, token, back))
+        try:
+            if chosen != repeated:
+                raise InvalidInput("The two passwords differ; type the same one twice.")
+            address = address_of(request)
+            session_id = await ask(
+                settings, redeem_token, token, hours=settings.session_hours, new_password=chosen, address=address
+            )
+        except CoreError as error:
+            return page("Choose a password", refusal(str(error)) + password_form(found, token, back), status=422)
+        return let_in(request, session_id, back)
+
+    async def by_password(request: Request, name: str, password: str, back: str) -> Response:
+        try:
+            session_id = await ask(
+                settings, sign_in, name, password, hours=settings.session_hours, address=address_of(request)
+            )
+        except TryLater as error:
+            answer = page("Sign in", refusal(str(error)) + await form(back), status=429)
+            answer.headers["Retry-After"] = str(error.seconds)
+            return answer
+        except NotAllowed as error:
+            return page("Sign in", refusal(str(error)) + await form(back), status=401)
+        return let_in(request, session_id, back)
+
+    def needs_password(found: Token) -> bool:
+        return found.purpose != "link" or (passwords and not found.user.has_password)
+
+    async def form(back: str) -> str:
+        anybody = any(user.has_password for user in await ask(settings, list_users, kind="person"))
+        return (PASSWORD_FORM if anybody else TOKEN_FORM).format(next=escape(back))
+
+    def let_in(request: Request, session_id: str, back: str) -> Response:
+        response = go_on(back)
         response.set_cookie(
             cookie,
             session_id,
@@ -60,13 +120,12 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
         return response
 
     async def ask_to_leave(request: Request) -> Response:
-        body = '<p>Signed in as <b>{}</b>.</p><form method="post" action="/sign-out"><button>Sign out</button></form>'
-        return page("Sign out", body.format(escape(request.user.name)) + '<p><a href="/">Back to Readroom</a></p>')
+        return page("Sign out", leave_form(request.user))
 
     async def leave(request: Request) -> Response:
-        await ask(settings, end_session, request.cookies[cookie])
+        await ask(settings, end_session, request.cookies[cookie], address=address_of(request))
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(cookie, httponly=True, samesite="strict")
+        response.delete_cookie(cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return response
 
     return [
@@ -84,14 +143,26 @@ def local_path(given: str | None) -> str:
     return "/" if elsewhere or any(ord(sign) < 32 for sign in text) else text
 
 
-def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLResponse:
-    """A plain page in Readroom's colours; it needs no script."""
-    html = PAGE.substitute(title=escape(title), body=body, head=head)
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+def password_form(found: Token, token: str, back: str) -> str:
+    """Where the user of a token chooses a password; a screen reader and a password store find the name in it."""
+    return NEW_PASSWORD_FORM.format(
+        name=escape(found.user.name), least=LEAST_CHARACTERS, token=escape(token), next=escape(back)
+    )
 
 
-def _go_on(back: str) -> HTMLResponse:
-    # Not a redirect: followed from a link in a mail, it would count as coming from the mail's site,
-    # and the browser would leave the strict cookie out. From our own page it counts as ours.
+def leave_form(user: User) -> str:
+    """Signing out is an act, so it is asked for by a form and not by an address."""
+    return (
+        f"<p>Signed in as <b>{escape(user.name)}</b>.</p>"
+        '<form method="post" action="/sign-out"><button>Sign out</button></form><p><a href="/">Back to Readroom</a></p>'
+    )
+
+
+def go_on(back: str) -> HTMLResponse:
+    """A page that moves on by itself.
+
+    Not a redirect: followed from a link in a mail, it would count as coming from the mail's site, and the
+    browser would leave the strict cookie out. From our own page it counts as ours.
+    """
     head = f'<meta http-equiv="refresh" content="0;url={escape(back)}">'
     return page("Signed in", f'<p>You are signed in. <a href="{escape(back)}">Go on</a></p>', head=head)

@@ -1,19 +1,22 @@
 """Files on their way in: from the browser straight to disk, piece by piece, whatever their size.
 
-`POST /api/v1/uploads` opens a folder; `PUT /api/v1/uploads/{upload}/{path}?offset=N` appends a piece to a
-file in it; the import job reads the folder and removes it. A piece that was cut off is sent again from the
-size that the server names (409). Nothing here looks into the files: that is the import's work.
+`POST /api/v1/uploads` opens a folder; `PUT /api/v1/uploads/{upload}?offset=N` appends a piece to the file in it that
+the header `Readroom-Path` names (a script may add the path to the address instead); the import job reads the folder
+and removes it. A piece that was cut off is sent again from the size that the server names (409). Nothing here looks
+into the files: that is the import's work.
 """
 
 import math
 import os
 import secrets
 import shutil
+import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
+from urllib.parse import unquote
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -23,14 +26,17 @@ from starlette.routing import BaseRoute, Route
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.jobs.records import list_jobs
 from core.people.accounts import User
+from core.people.roles import may_somewhere
 from core.settings import Settings
 from core.store.database import opened
+from dashboard.database import ask
 from dashboard.routes.answers import TooLarge
 
 ABANDONED_SECONDS = 48 * 3600
 ACTIVE_IMPORTS = 10_000
 LONGEST_NAME_BYTES = 200
 WRITE_BYTES = 1 << 20
+PATH_HEADER = "readroom-path"
 
 
 @dataclass
@@ -104,6 +110,16 @@ class Uploads:
             )
 
 
+def check_importer(connection: sqlite3.Connection, user: User) -> None:
+    """Which project the files are for is said later, when they are imported.
+
+    Raises:
+        NotAllowed: the user may import into no project at all.
+    """
+    if not may_somewhere(connection, user, "import"):
+        raise NotAllowed(f"To import you need another role; ask an administrator. Received: {user.name}")
+
+
 def _age_seconds(folder: Path) -> float:
     try:
         return time.time() - folder.stat().st_mtime
@@ -116,12 +132,13 @@ def routes(settings: Settings) -> list[BaseRoute]:
     uploads.remove_abandoned()
 
     async def begin(request: Request) -> JSONResponse:
+        await ask(settings, check_importer, request.user)
         upload = await to_thread.run_sync(uploads.begin, request.user)
         return JSONResponse({"upload": upload.token}, 201)
 
     async def put_piece(request: Request) -> Response:
         upload = uploads.get(request.path_params["upload"], request.user)
-        target = upload.folder / safe_path(request.path_params["path"])
+        target = upload.folder / safe_path(_path(request))
         offset = _offset(request)
         size = target.stat().st_size if target.is_file() else 0
         if offset > size or (0 < offset < size):
@@ -139,6 +156,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     return [
         Route("/api/v1/uploads", begin, methods=["POST"]),
         Route("/api/v1/uploads/{upload}", throw_away, methods=["DELETE"]),
+        Route("/api/v1/uploads/{upload}", put_piece, methods=["PUT"]),
         Route("/api/v1/uploads/{upload}/{path:path}", put_piece, methods=["PUT"]),
     ]
 
@@ -157,6 +175,12 @@ async def _store(request: Request, uploads: Uploads, upload: Upload, target: Pat
         await to_thread.run_sync(stream.write, bytes(waiting))
     finally:
         await to_thread.run_sync(stream.close)
+
+
+def _path(request: Request) -> str:
+    """The file's path: in a header from our own pages, since addresses are logged on the way and a path may name
+    a patient; scripts may put it into the address."""
+    return str(request.path_params.get("path") or unquote(request.headers.get(PATH_HEADER, "")))
 
 
 def _offset(request: Request) -> int:

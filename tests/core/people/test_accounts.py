@@ -1,17 +1,12 @@
+"""Everybody with a name."""
+
 import sqlite3
 
 import pytest
 
-from core.errors import InvalidInput, NotAllowed, NotFound
-from core.people.accounts import (
-    end_session,
-    ensure_user,
-    find_session,
-    get_user,
-    issue_token,
-    list_users,
-    redeem_token,
-)
+from core.errors import InvalidInput, NotFound
+from core.people.accounts import ensure_user, get_user, list_users
+from core.people.passwords import hash_password
 
 
 def test_a_user_is_made_once_and_keeps_kind_and_role(connection: sqlite3.Connection) -> None:
@@ -30,32 +25,9 @@ def test_an_unknown_user_is_not_found(connection: sqlite3.Connection) -> None:
         get_user(connection, "bert")
 
 
-def test_a_token_signs_in_once(connection: sqlite3.Connection) -> None:
-    anna = ensure_user(connection, "anna")
-    token = issue_token(connection, anna)
-    session_id = redeem_token(connection, token, hours=1)
-    assert find_session(connection, session_id) == anna
-    with pytest.raises(NotAllowed, match="used before"):
-        redeem_token(connection, token, hours=1)
-
-
-def test_a_made_up_token_signs_nobody_in(connection: sqlite3.Connection) -> None:
-    with pytest.raises(NotAllowed):
-        redeem_token(connection, "guess", hours=1)
-
-
-def test_a_session_ends_on_sign_out_and_by_age(connection: sqlite3.Connection) -> None:
-    anna = ensure_user(connection, "anna")
-    session_id = redeem_token(connection, issue_token(connection, anna), hours=1)
-    end_session(connection, session_id)
-    assert find_session(connection, session_id) is None
-    expired = redeem_token(connection, issue_token(connection, anna), hours=0)
-    assert find_session(connection, expired) is None
-
-
-def test_the_database_holds_no_secret(connection: sqlite3.Connection) -> None:
-    token = issue_token(connection, ensure_user(connection, "anna"))
-    session_id = redeem_token(connection, token, hours=1)
-    dump = "\n".join(connection.iterdump())
-    assert token not in dump
-    assert session_id not in dump
+def test_a_user_says_that_there_is_a_password_and_never_which(connection: sqlite3.Connection) -> None:
+    assert not ensure_user(connection, "anna").has_password
+    kept = hash_password("four words and more")
+    connection.execute("UPDATE users SET password = ? WHERE name = 'anna'", (kept,))
+    assert get_user(connection, "anna").has_password
+    assert kept not in repr(get_user(connection, "anna"))

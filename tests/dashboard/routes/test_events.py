@@ -2,14 +2,19 @@
 
 import sqlite3
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from core.erasing.erase import erase
+from core.erasing.plan import plan_erasure
 from core.images.records import Case
 from core.labels.records import current_labels, list_labels
 from core.projects.records import Project
+from core.store.audit import Actor
+from core.store.files import Files
 
 PATH = "/api/v1/events"
 
@@ -140,3 +145,22 @@ def test_too_much_at_once_is_refused(client: TestClient, case: Case) -> None:
 
 def test_an_event_that_is_no_object_is_refused(client: TestClient, project: Project) -> None:
     assert client.post(PATH, json={"events": ["label"]}).status_code == 422
+
+
+def test_a_late_answer_to_an_erased_case_is_put_aside_and_holds_no_other_back(
+    client: TestClient,
+    connection: sqlite3.Connection,
+    files: Files,
+    project: Project,
+    make_case: Callable[..., Case],
+) -> None:
+    first, erased = make_case(number=1), make_case(number=2)
+    plan = plan_erasure(connection, files, project, case_ids=[erased.id])
+    erase(connection, files, plan, actor=Actor("anna", "screen"), reason="")
+    newcomer = make_case(number=3)  # must not bear the number of the one that is gone
+    late, good = an_event(erased), an_event(first)
+    answer = client.post(PATH, json={"events": [late, good]})
+    assert answer.status_code == 422
+    assert answer.json()["refused"] == [{"event": late["event"], "reason": f"There is no case {erased.id}."}]
+    assert [receipt["event"] for receipt in answer.json()["acknowledged"]] == [good["event"]]
+    assert list_labels(connection, newcomer.id) == []

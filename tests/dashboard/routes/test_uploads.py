@@ -41,6 +41,17 @@ def test_a_folder_arrives_with_its_paths(client: TestClient, settings: Settings,
     assert (folder(settings, token) / "deep/er/ü b.png").read_bytes() == b"two"
 
 
+def test_a_path_arrives_in_a_header_so_that_no_address_names_a_file(
+    client: TestClient, settings: Settings, token: str
+) -> None:
+    headers = {"Readroom-Path": "deep%2F%C3%BC%20b.png"}
+    assert client.put(f"{PATH}/{token}?offset=0", content=b"two", headers=headers).status_code == 200
+    assert (folder(settings, token) / "deep/ü b.png").read_bytes() == b"two"
+    escape = {"Readroom-Path": "..%2F..%2Fsecret.key"}
+    assert client.put(f"{PATH}/{token}?offset=0", content=b"x", headers=escape).status_code == 422
+    assert client.put(f"{PATH}/{token}?offset=0", content=b"x").status_code == 422
+
+
 def test_a_file_arrives_in_pieces_and_goes_on_where_it_was_cut_off(
     client: TestClient, settings: Settings, token: str
 ) -> None:

@@ -1,0 +1,47 @@
+"""What one user may see of what others, and models, say about the cases of a project."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.people.accounts import User
+from core.people.roles import actions_in
+from core.projects.records import Project
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How much of a project is open to one reader.
+
+    `blind_to_others`: of a case that the reader has not answered, nothing that another reader said is told.
+    `models`: what models say may be told at all. `NOBODY_BLIND` is for whoever sees everything.
+    """
+
+    reader: int = 0
+    blind_to_others: bool = False
+    models: bool = True
+
+
+NOBODY_BLIND = Sight()
+
+
+def sight_of(connection: sqlite3.Connection, user: User, project: Project) -> Sight:
+    """Who may not open test results hears of no model, and, where the project says so, answers blind first."""
+    models = "open test results" in actions_in(connection, user, project.id)
+    return Sight(user.id, project.blind_first and not models, models)
+
+
+def may_see_others(connection: sqlite3.Connection, sight: Sight, case_id: int) -> bool:
+    """Whether what others said of this case may be told: always, or once the reader's own answer stands."""
+    return not sight.blind_to_others or case_id in answered_cases(connection, sight, [case_id])
+
+
+def answered_cases(connection: sqlite3.Connection, sight: Sight, case_ids: Sequence[int]) -> set[int]:
+    """Those of the cases on which the reader has an answer that counts. One that was taken back opens nothing."""
+    rows = connection.execute(
+        """SELECT case_id FROM current_labels
+           WHERE reader = ? AND case_id IN (SELECT value FROM json_each(?))""",
+        (sight.reader, json.dumps(list(case_ids))),
+    )
+    return {row["case_id"] for row in rows}

@@ -1,0 +1,87 @@
+"""Your account: set another password, sign out everywhere."""
+
+import sqlite3
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from core.errors import CoreError, InvalidInput, NotAllowed
+from core.people.accounts import User
+from core.people.passwords import LEAST_CHARACTERS
+from core.people.sessions import change_password, end_sessions
+from core.settings import Settings
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+from dashboard.database import ask
+from dashboard.routes.plain import address_of, page, read_form, refusal
+
+OLD_PASSWORD = """<label for="password">Present password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required>"""
+FORM = """<p>Signed in as <b>{name}</b>.</p>
+<form method="post" action="/account">
+<input type="hidden" name="username" value="{name}" autocomplete="username">
+{old}
+<label for="new_password">New password, at least {least} characters</label>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" required>
+<label for="repeated">The same once more</label>
+<input id="repeated" name="repeated" type="password" autocomplete="new-password" required>
+<button>Set password</button>
+</form>
+<form method="post" action="/account/sign-out-everywhere">
+<button class="second">Sign out on every device</button>
+</form>
+<p class="quiet">A new password signs you out everywhere. <a href="/">Back to Readroom</a></p>"""
+
+
+def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
+    async def show(request: Request) -> Response:
+        return page("Your account", account_form(request.user))
+
+    async def submit(request: Request) -> Response:
+        """Set the password; every session ends with it, this one too, so the next page asks for the new one."""
+        fields = await read_form(request)
+        try:
+            if fields.get("new_password") != fields.get("repeated"):
+                raise InvalidInput("The two passwords differ; type the same one twice.")
+            await ask(
+                settings,
+                change_password,
+                request.user,
+                fields.get("password", ""),
+                fields.get("new_password", ""),
+                actor=Actor(request.user.name, "screen", address_of(request)),
+            )
+        except CoreError as error:
+            status = 403 if isinstance(error, NotAllowed) else 422
+            return page("Your account", refusal(str(error)) + account_form(request.user), status=status)
+        return gone()
+
+    async def leave_everywhere(request: Request) -> Response:
+        await ask(settings, sign_out_everywhere, request.user, address_of(request))
+        return gone()
+
+    def gone() -> Response:
+        response = RedirectResponse("/sign-in", 303)
+        response.delete_cookie(cookie, httponly=True, samesite="strict")
+        return response
+
+    return [
+        Route("/account", show, methods=["GET"]),
+        Route("/account", submit, methods=["POST"]),
+        Route("/account/sign-out-everywhere", leave_everywhere, methods=["POST"]),
+    ]
+
+
+def account_form(user: User) -> str:
+    """Who has no password yet sets the first one without naming an old one."""
+    old = OLD_PASSWORD if user.has_password else ""
+    return FORM.format(name=escape(user.name), least=LEAST_CHARACTERS, old=old)
+
+
+def sign_out_everywhere(connection: sqlite3.Connection, user: User, address: str) -> None:
+    """End every session of a user and void their links."""
+    with writing(connection):
+        end_sessions(connection, user)
+        add_audit(connection, Actor(user.name, "screen", address), "sign out everywhere", f"user {user.id}")

@@ -1,0 +1,35 @@
+"""Pages that work without Streamlit, and without a script too: signing in, setting a password, signing out."""
+
+from html import escape
+from pathlib import Path
+from string import Template
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from dashboard.theme_switch import page_names
+
+PAGE = Template((Path(__file__).parent / "plain.html").read_text("utf-8"))
+FORM_LIMIT = 8192
+
+
+def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLResponse:
+    """A plain page in Readroom's colours."""
+    html = PAGE.substitute(title=escape(title), body=body, head=head, pages=",".join(page_names()))
+    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+
+
+def refusal(text: str) -> str:
+    """A sentence that says why not, for the top of a form."""
+    return f'<p class="refusal" role="alert">{escape(text)}</p>'
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a small form."""
+    async with request.form(max_files=0, max_fields=8, max_part_size=FORM_LIMIT) as form:
+        return {key: str(value) for key, value in form.items()}
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, for the audit."""
+    return request.client.host if request.client else ""

@@ -1,0 +1,51 @@
+"""Which passwords are good enough, and what is kept of them."""
+
+import hashlib
+from base64 import b64decode
+
+import pytest
+
+from core.errors import InvalidInput
+from core.people.passwords import check_password, hash_password, is_password
+
+GOOD = "seven blue horses"
+
+
+def test_only_the_right_password_fits() -> None:
+    kept = hash_password(GOOD)
+    assert is_password(GOOD, kept)
+    assert not is_password(GOOD + " ", kept)
+    assert not is_password("", kept)
+    assert not is_password(GOOD, None)
+
+
+def test_what_is_kept_is_scrypt_with_its_parameters_and_a_salt_of_its_own() -> None:
+    first, second = hash_password(GOOD), hash_password(GOOD)
+    assert first != second
+    name, cost, block, lanes, salt, key = first.split("$")
+    assert (name, int(cost), int(block), int(lanes)) == ("scrypt", 2**15, 8, 3)  # OWASP's for 32 MiB
+    known = hashlib.scrypt(
+        GOOD.encode(), salt=b64decode(salt), n=2**15, r=8, p=3, dklen=32, maxmem=64 << 20
+    )  # by the standard library alone, as RFC 7914 says
+    assert b64decode(key) == known
+    assert len(b64decode(salt)) == 16
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("short", "at least 12"),
+        ("x" * 257, "at most 256"),
+        ("aaaaaaaaaaaaaaaa", "different characters"),
+        ("anna-readroom-1", "more than your name"),
+        ("readroompassword", "more than your name"),
+    ],
+)
+def test_what_is_guessed_first_is_refused(password: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why) as refused:
+        check_password(password, "anna")
+    assert password not in str(refused.value)
+
+
+def test_a_few_words_are_good() -> None:
+    check_password(GOOD, "anna")

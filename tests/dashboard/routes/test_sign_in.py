@@ -1,0 +1,132 @@
+"""Signing in by password, setting one by invitation, being locked out, and one's own account, over HTTP."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+from starlette.testclient import TestClient
+
+from core.clock import utc_text
+from core.people import sessions
+from core.people.accounts import User, get_user
+from core.people.invitations import invite_user, set_active
+from core.people.sessions import set_password
+from core.store.audit import Actor
+from tests.dashboard.conftest import COOKIE
+
+PASSWORD = "seven blue horses"
+
+
+@pytest.fixture(autouse=True)
+def cheap_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "hash_password", lambda password: f"sum of {password}")
+    monkeypatch.setattr(sessions, "is_password", lambda password, kept: kept == f"sum of {password}")
+
+
+@pytest.fixture
+def known(connection: sqlite3.Connection, anna: User) -> User:
+    set_password(connection, anna, PASSWORD, actor=Actor("anna", "screen"))
+    return get_user(connection, "anna")
+
+
+def sign_in(client: TestClient, password: str = PASSWORD, name: str = "anna", back: str = "/label"):  # type: ignore[no-untyped-def]
+    return client.post("/sign-in", data={"name": name, "password": password, "next": back})
+
+
+def test_name_and_password_let_in_and_lead_back(stranger: TestClient, known: User) -> None:
+    assert 'autocomplete="current-password"' in stranger.get("/sign-in").text
+    answer = sign_in(stranger)
+    assert answer.status_code == 200
+    assert 'content="0;url=/label"' in answer.text
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert stranger.get("/api/v1/cases/1").status_code == 404  # signed in: only the case is missing
+
+
+def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(stranger: TestClient, known: User) -> None:
+    answers = [sign_in(stranger, password="eight grey horses"), sign_in(stranger, name="nobody")]
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert answers[0].text == answers[1].text
+    assert COOKIE not in stranger.cookies
+
+
+def test_ten_failures_are_answered_429_with_the_time_to_wait(
+    stranger: TestClient, known: User, connection: sqlite3.Connection
+) -> None:
+    now = utc_text(datetime.now(UTC))
+    rows = [(now, "anna", "10.0.0.7")] * 10
+    connection.executemany("INSERT INTO sign_in_failures (at, account, address) VALUES (?, ?, ?)", rows)
+    answer = sign_in(stranger)
+    assert answer.status_code == 429
+    assert 800 < int(answer.headers["retry-after"]) <= 900
+    assert "Try again in" in answer.text
+    assert COOKIE not in stranger.cookies
+
+
+def test_an_invitation_asks_for_a_password_and_then_lets_in(
+    stranger: TestClient, known: User, connection: sqlite3.Connection
+) -> None:
+    token = invite_user(connection, "ben", actor=Actor("anna", "screen"))
+    form = stranger.get(f"/sign-in?token={token}")
+    assert form.status_code == 200
+    assert 'name="new_password"' in form.text
+    assert COOKIE not in stranger.cookies
+    for chosen, repeated in (("short", "short"), (PASSWORD, PASSWORD + "!")):
+        refused = stranger.post("/sign-in", data={"token": token, "new_password": chosen, "repeated": repeated})
+        assert refused.status_code == 422
+        assert 'role="alert"' in refused.text
+        assert chosen not in refused.text
+    taken = stranger.post("/sign-in", data={"token": token, "new_password": PASSWORD, "repeated": PASSWORD})
+    assert taken.status_code == 200
+    assert COOKIE in taken.cookies
+    stranger.cookies.clear()
+    assert stranger.get(f"/sign-in?token={token}").status_code == 401
+    assert sign_in(stranger, name="ben").status_code == 200
+
+
+def test_a_deactivated_user_is_out_with_the_next_request(
+    stranger: TestClient, known: User, connection: sqlite3.Connection
+) -> None:
+    shell = Actor("root", "command line")
+    token = invite_user(connection, "ben", actor=shell)
+    stranger.post("/sign-in", data={"token": token, "new_password": PASSWORD, "repeated": PASSWORD})
+    assert stranger.get("/account").status_code == 200
+    set_active(connection, "ben", False, actor=shell)
+    assert stranger.get("/account").status_code == 401
+    assert sign_in(stranger, name="ben").status_code == 401
+
+
+def test_an_idle_session_is_401_and_the_answer_is_taken_after_the_next_sign_in(
+    stranger: TestClient, known: User, connection: sqlite3.Connection
+) -> None:
+    sign_in(stranger)
+    connection.execute("UPDATE sessions SET last_seen_at = '2026-01-01T00:00:00.000Z'")
+    event = {"event": "e1", "type": "label", "case": 1}
+    assert stranger.post("/api/v1/events", json={"events": [event]}).status_code == 401
+    sign_in(stranger)
+    assert stranger.post("/api/v1/events", json={"events": [event]}).status_code == 422
+
+
+def test_ones_own_account_sets_another_password_and_signs_out_everywhere(stranger: TestClient, known: User) -> None:
+    sign_in(stranger)
+    form = {"password": "eight grey horses", "new_password": "a better password", "repeated": "a better password"}
+    assert stranger.post("/account", data=form).status_code == 403
+    assert stranger.post("/account", data=form | {"password": PASSWORD, "repeated": "x"}).status_code == 422
+    kept = stranger.cookies[COOKIE]
+    assert stranger.post("/account", data=form | {"password": PASSWORD}).status_code == 303
+    stranger.cookies.set(COOKIE, kept)
+    assert stranger.get("/account").status_code == 401
+    stranger.cookies.clear()
+    assert sign_in(stranger, password="a better password").status_code == 200
+
+
+def test_signing_out_everywhere_ends_the_other_device_too(stranger: TestClient, known: User) -> None:
+    sign_in(stranger)
+    other = stranger.cookies[COOKIE]
+    stranger.cookies.clear()
+    sign_in(stranger)
+    assert stranger.post("/account/sign-out-everywhere").status_code == 303
+    stranger.cookies.clear()
+    stranger.cookies.set(COOKIE, other)
+    assert stranger.get("/account").status_code == 401
