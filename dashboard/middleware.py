@@ -7,6 +7,7 @@ somebody must be signed in; and every answer carries the headers that keep a bro
 import base64
 import hashlib
 import re
+import sqlite3
 from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
@@ -18,14 +19,18 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.people.accounts import User, find_session
+from core.people.accounts import User
+from core.people.sessions import find_session, touch_session
 from core.settings import Settings
 from dashboard.database import ask
+from dashboard.reach import LOOPBACK
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-WILDCARDS = frozenset({"0.0.0.0", "::", ""})
 PUBLIC = frozenset({"/healthz", "/sign-in", "/favicon.ico", "/_stcore/health"})
 PUBLIC_FOLDER = "/assets/"  # our own styles and scripts: nothing about any patient
+STREAMLIT_FOLDER = "/_stcore/"
+HEALTH = frozenset({"/healthz"})
+TLS_SCHEMES = frozenset({"https", "wss"})
+TLS_FOR_SECONDS = 365 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -73,6 +78,29 @@ def _is_address(name: str) -> bool:
     return True
 
 
+class HttpsOnly:
+    """What comes from another machine must have come inside TLS, ours or that of a proxy in front.
+
+    Without this, whoever finds the port behind the proxy would send a password in clear; and a proxy that
+    does not say how it was reached would get cookies that are not kept to TLS.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or self._is_safe(scope):
+            await self.app(scope, receive, send)
+        else:
+            said = "Readroom is reached by https:// only. (A proxy in front must send X-Forwarded-Proto.)"
+            await refuse(scope, receive, send, PlainTextResponse(said, 403))
+
+    def _is_safe(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        here = client is not None and client[0] in LOOPBACK
+        return here or scope["scheme"] in TLS_SCHEMES or scope["path"] in HEALTH
+
+
 class SameOrigin:
     """A request that changes something, and every websocket, must come from a page of ours.
 
@@ -107,7 +135,7 @@ class Identity:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        scope["user"] = await self._find(scope)
+        scope["user"] = await ask(self.settings, self._find, HTTPConnection(scope))
         path = cast(str, scope["path"])
         public = scope["type"] == "http" and (path in PUBLIC or path.startswith(PUBLIC_FOLDER))
         if scope["user"] or public:
@@ -115,9 +143,15 @@ class Identity:
         else:
             await refuse(scope, receive, send, self._sign_in_first(scope, path))
 
-    async def _find(self, scope: Scope) -> User | None:
-        session_id = HTTPConnection(scope).cookies.get(self.cookie)
-        return await ask(self.settings, find_session, session_id) if session_id else None
+    def _find(self, connection: sqlite3.Connection, request: HTTPConnection) -> User | None:
+        session_id = request.cookies.get(self.cookie)
+        if not session_id:
+            return None
+        user = find_session(connection, session_id, idle_minutes=self.settings.session_idle_minutes)
+        # Streamlit's own traffic goes on by itself while a page is open; ours is asked for by somebody.
+        if user and not request.url.path.startswith(STREAMLIT_FOLDER):
+            touch_session(connection, session_id)
+        return user
 
     def _sign_in_first(self, scope: Scope, path: str) -> Response:
         wants_page = "text/html" in Headers(scope=scope).get("accept", "") and not path.startswith("/api/")
@@ -140,6 +174,7 @@ class Walls:
             await self.app(scope, receive, send)
             return
         policy = self._policy(Headers(scope=scope).get("host", ""))
+        by_tls = scope["scheme"] in TLS_SCHEMES
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -151,6 +186,8 @@ class Walls:
                 headers["cross-origin-opener-policy"] = "same-origin"
                 headers["cross-origin-resource-policy"] = "same-origin"
                 headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
+                if by_tls:  # and never otherwise from now on, whatever somebody types
+                    headers["strict-transport-security"] = f"max-age={TLS_FOR_SECONDS}"
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -1,33 +1,38 @@
-"""`python -m dashboard.serve --home DIR --host H --port P`: the web process, and nothing else."""
+"""`python -m dashboard.serve --home DIR --host H --port P ...`: the web process, and nothing else."""
 
 import argparse
 import gc
-import logging
 import os
 import socket
-import sys
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import CoreError
+from core.logs import start_log
 from core.settings import PROJECT_ROOT, load_settings
 from core.store.database import prepare_home
+from dashboard.certificate import Certificate, make_context
+from dashboard.reach import Reach, add_options, check_reach, reach_of
 
 LARGEST_MESSAGE_BYTES = 64 << 20
 GOODBYE_SECONDS = 3
 CALLERS_WAITING = 2048
 
 
-def serve(home: Path | None, host: str, port: int, names: frozenset[str] = frozenset()) -> None:
+def serve(home: Path | None, reach: Reach) -> None:
     """Serve until asked to stop (Ctrl-C, SIGTERM); open websockets get a moment to end.
 
     Raises:
-        CoreError: the home cannot be used, or the port is taken.
+        CoreError: the home cannot be used, the port is taken, or it would be reached without TLS.
     """
+    check_reach(reach)
     settings = load_settings(home)
     prepare_home(settings)
-    door = _listen(host, port)
-    # Streamlit looks for `.streamlit/config.toml` in the working directory, and only there finds ours.
+    start_log(settings, "web")
+    door = _listen(reach.host, reach.port)
+    # Streamlit reads `.streamlit/config.toml` beside `dashboard/app.py`, which is ours and is in the wheel too, but
+    # before it that of the working directory: from the root, settings of somebody else's application stay out.
     os.chdir(PROJECT_ROOT)
     # Loaded only now: a taken port is told at once, not after two seconds of imports.
     import uvicorn
@@ -36,18 +41,24 @@ def serve(home: Path | None, host: str, port: int, names: frozenset[str] = froze
 
     # Our own uvicorn instead of `streamlit run`: a trivial click falls from 50-90 ms to about 8 ms.
     config = uvicorn.Config(
-        make_app(settings, host=host, port=port, names=names),
+        make_app(settings, reach),
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         access_log=False,
         log_level="warning",
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(reach.proxies),
+        forwarded_allow_ips=list(reach.proxies),
+        ssl_context_factory=_tls(reach.certificate) if reach.certificate else None,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     gc.freeze()  # what is loaded now stays; a collection need not look at it again
     uvicorn.Server(config).run(sockets=[door])
+
+
+def _tls(certificate: Certificate) -> Callable[[object, object], ssl.SSLContext]:
+    return lambda *_: make_context(certificate)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -64,13 +75,10 @@ def _listen(host: str, port: int) -> socket.socket:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m dashboard.serve", description=__doc__)
     parser.add_argument("--home", type=Path, default=None)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8501)
-    parser.add_argument("--name", action="append", default=[], help="a further host name to answer to")
+    add_options(parser)
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
-        serve(given.home, given.host, given.port, frozenset(given.name))
+        serve(given.home, reach_of(given))
     except CoreError as error:
         raise SystemExit(str(error)) from None
 

@@ -14,41 +14,45 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from core.errors import CoreError
+from core.logs import take_over_loggers
 from core.settings import Settings
 from dashboard import session
-from dashboard.middleware import LOOPBACK, WILDCARDS, Identity, OurHosts, SameOrigin, Walls, cookie_name
-from dashboard.routes import cases, events, explanations, health, jobs, models, pixels, sign_in, uploads
+from dashboard.limits import RateLimits
+from dashboard.middleware import HttpsOnly, Identity, OurHosts, SameOrigin, Walls, cookie_name
+from dashboard.reach import LOOPBACK, WILDCARDS, Reach
+from dashboard.request_log import RequestLog
+from dashboard.routes import account, cases, events, explanations, health, jobs, models, pixels, sign_in, uploads
 from dashboard.routes.answers import answer_refusal
 
 FOLDER = Path(__file__).resolve().parent
+HERE = Reach()
 log = logging.getLogger("readroom.web")
 
 
-def make_app(
-    settings: Settings, *, host: str = "127.0.0.1", port: int = 8501, names: frozenset[str] = frozenset()
-) -> st.App:
-    """The ASGI application of a prepared home. `names` are further host names under which it may be reached.
+def make_app(settings: Settings, reach: Reach = HERE) -> st.App:
+    """The ASGI application of a prepared home.
 
     The script's path is absolute and inside `dashboard/`: beside `pages/` Streamlit would serve
     the pages by itself, around the shell and its guards.
     """
-    cookie = cookie_name(port)
-    session.configure(settings, session.identify_by_cookie(cookie))
+    cookie = cookie_name(reach.port)
+    session.configure(settings, session.identify_by_cookie(cookie), cookie=cookie)
     return st.App(
         FOLDER / "app.py",
-        routes=make_routes(settings, cookie),
-        middleware=make_middleware(settings, host, cookie, names),
+        routes=make_routes(settings, cookie, passwords=reach.from_elsewhere),
+        middleware=make_middleware(settings, reach.host, cookie, frozenset(reach.names), https_only=reach.https_only),
         exception_handlers={CoreError: answer_refusal},
         on_script_error=_log_defect,
         lifespan=_lifespan,
     )
 
 
-def make_routes(settings: Settings, cookie: str) -> list[BaseRoute]:
-    """Everything that is not a Streamlit page."""
+def make_routes(settings: Settings, cookie: str, *, passwords: bool = False) -> list[BaseRoute]:
+    """Everything that is not a Streamlit page. With `passwords` nobody stays without one."""
     return [
         *health.routes(settings),
-        *sign_in.routes(settings, cookie),
+        *sign_in.routes(settings, cookie, passwords=passwords),
+        *account.routes(settings, cookie),
         *events.routes(settings),
         *cases.routes(settings),
         *pixels.routes(settings),
@@ -62,14 +66,19 @@ def make_routes(settings: Settings, cookie: str) -> list[BaseRoute]:
     ]
 
 
-def make_middleware(settings: Settings, host: str, cookie: str, names: frozenset[str]) -> list[Middleware]:
-    """From the outside in."""
+def make_middleware(
+    settings: Settings, host: str, cookie: str, names: frozenset[str], *, https_only: bool = False
+) -> list[Middleware]:
+    """From the outside in. `names` are further host names under which the server may be reached."""
     ours = LOOPBACK | names | ({host} - WILDCARDS)
     return [
+        Middleware(RequestLog),
         Middleware(Walls),
         Middleware(OurHosts, names=ours, any_address=host in WILDCARDS),
+        *([Middleware(HttpsOnly)] if https_only else []),
         Middleware(SameOrigin),
         Middleware(Identity, settings=settings, cookie=cookie),
+        Middleware(RateLimits, settings=settings),
     ]
 
 
@@ -84,6 +93,7 @@ class _Bundle(StaticFiles):
 
 @asynccontextmanager
 async def _lifespan(_: st.App) -> AsyncIterator[None]:
+    take_over_loggers()
     # Streamlit turns the access log on when it starts; it would fill up with pixels, and name sign-in tokens.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     yield

@@ -1,6 +1,5 @@
 """The processes that `readroom up` keeps running: started, heard, started again, ended."""
 
-import http.client
 import os
 import subprocess
 import sys
@@ -109,15 +108,3 @@ def end_leftovers(leftovers: Sequence[tuple[int, float]]) -> None:
             time.sleep(0.1)
         if is_alive(pid, started):
             kill_group(pid, started)
-
-
-def answers(host: str, port: int) -> bool:
-    """Whether `/healthz` says that all is well."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

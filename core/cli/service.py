@@ -1,20 +1,24 @@
 """Commands about the running service: start it, look at its jobs, ask what works."""
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
-from core.cli.door import HomeOption, JsonOption, answer, entered, tell
-from core.doctor import examine, examine_gpu
-from core.errors import InvalidInput
+from core.cli.door import Door, HomeOption, JsonOption, answer, entered, tell
+from core.errors import InvalidInput, NotAllowed
 from core.jobs.records import Job, get_job, list_jobs, request_stop
 from core.jobs.records import resume_job as queue_again
 from core.jobs.waiting import read_log
-from core.people.accounts import ensure_user, issue_token, operating_system_user
+from core.people.accounts import ensure_user, find_user, operating_system_user
+from core.people.invitations import invite_user, reset_user
+from core.people.sessions import issue_token
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings, load_settings
 from core.store.audit import Actor
@@ -23,15 +27,30 @@ JobArgument = Annotated[int, typer.Argument(help="The job's number.")]
 
 
 def up(
-    host: str = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: int = 8501,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A host name browsers may use; repeatable.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate and its chain, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key, PEM.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Let others come without TLS.")] = False,
+    proxy: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="A reverse proxy in front that has TLS; repeatable.")
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Start the web process and the worker; an empty home gets the demo project."""
+    """Start the web process and the worker; an empty home gets the demo project.
+
+    Where others can reach it, people sign in by password, and TLS is needed: docs/deploy.
+    """
     options = ["--host", host, "--port", str(port), "--home", str(load_settings(home).home)]
-    if no_browser:
-        options.append("--no-browser")
+    options += [word for name in allowed_host or () for word in ("--allowed-host", name)]
+    options += [word for address in proxy or () for word in ("--proxy", address)]
+    for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key)):
+        options += [option, str(file.absolute())] if file else []  # the service runs in another folder
+    options += [option for option, given in (("--insecure", insecure), ("--no-browser", no_browser)) if given]
     _become("dashboard.up", options)
 
 
@@ -46,12 +65,47 @@ def _become(module: str, options: list[str]) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-m", module, *options])
 
 
-def link(host: str = "127.0.0.1", port: int = 8501, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Print a new one-time sign-in address for a running Readroom."""
+def link(
+    user: Annotated[
+        str | None, typer.Option(help="For whom; a new name is an administrator's [default: yours].")
+    ] = None,
+    new_password: Annotated[
+        bool, typer.Option("--new-password", help="The old password counts no more; the link asks for a new one.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Instead of the running server's.")] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of the running server's.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a new one-time sign-in address of the running Readroom."""
     with entered(home) as door:
-        user = ensure_user(door.connection, operating_system_user(), role="admin")
-        address = f"http://{host}:{port}/sign-in?token={issue_token(door.connection, user)}"
+        token = _token_for(door, user, new_password=new_password)
+        address = f"{server_url(door.settings, host, port)}/sign-in?token={token}"
     answer({"url": address}, address, as_json=as_json)
+
+
+def _token_for(door: Door, name: str | None, *, new_password: bool) -> str:
+    if name is None:
+        name = ensure_user(door.connection, operating_system_user(), role="admin").name
+    found = find_user(door.connection, name)
+    if found is None or found.kind == "imported":
+        return invite_user(door.connection, name, actor=door.actor, role="admin")
+    if not found.active or found.kind != "person":
+        raise NotAllowed(f"A link signs in people whose account is active. Received: {name}")
+    if new_password:
+        return reset_user(door.connection, name, actor=door.actor)
+    return issue_token(door.connection, found)
+
+
+def server_url(settings: Settings, host: str | None = None, port: int | None = None) -> str:
+    """Where the running server says that it is reached (`up.json`), save for what is asked for."""
+    word = settings.home / "up.json"
+    running = urlsplit(json.loads(word.read_text("utf-8"))["url"] if word.exists() else "http://127.0.0.1:8501")
+    if host is None and port is None:
+        return running.geturl()
+    name, number = host or str(running.hostname), port or running.port
+    bracketed = f"[{name}]" if ":" in name else name
+    return f"{running.scheme}://{bracketed}{f':{number}' if number else ''}"
 
 
 def demo(
@@ -73,24 +127,6 @@ def demo(
     with entered(home) as door:
         project = makers[dataset](door.settings, door.actor)
     answer({"project": project.id, "name": project.name}, f"Project “{project.name}” is there.", as_json=as_json)
-
-
-def doctor(
-    gpu: Annotated[bool, typer.Option("--gpu", help="Train 20 steps on the device a run would get.")] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what works here, what does not, and how to mend it."""
-    settings = load_settings(home)
-    findings = examine(settings)
-    if gpu:
-        findings.append(examine_gpu())
-    lines = [f"{'ok ' if finding.works else 'NO '} {finding.subject}: {finding.said}" for finding in findings]
-    document = {
-        "works": all(finding.works for finding in findings),
-        "findings": [{"subject": f.subject, "works": f.works, "said": f.said} for f in findings],
-    }
-    answer(document, "\n".join(lines), as_json=as_json)
 
 
 def jobs_or_list(context: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from core.errors import CoreError
 from core.images.records import Case, NewCase, Window, insert_case
-from core.people.accounts import User, ensure_user, issue_token, redeem_token
+from core.people.accounts import User, ensure_user
+from core.people.sessions import issue_token, redeem_token
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.files import Files

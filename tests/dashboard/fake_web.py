@@ -7,7 +7,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 for option in ("--home", "--host", "--port"):
     parser.add_argument(option)
-given = parser.parse_args()
+given, _ = parser.parse_known_args()
 if (Path(given.home) / "refuse").exists():
     raise SystemExit("fake web: no file config.toml")
 

@@ -9,12 +9,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from core.people.accounts import User, end_session, issue_token
+from core.people.accounts import User
+from core.people.sessions import end_session, issue_token
 from core.settings import Settings
 from dashboard.middleware import cookie_name
 from dashboard.routes.sign_in import local_path
-from dashboard.server import make_middleware
+from dashboard.server import make_middleware, make_routes
 
 COOKIE = cookie_name(8501)
 SOCKET = "ws://127.0.0.1:8501/_stcore/stream"
@@ -211,6 +213,55 @@ def test_listening_everywhere_takes_addresses_but_no_unknown_names(settings: Set
     inside.cookies = client.cookies
     assert inside.get("/", headers={"host": "10.0.0.7:8501"}).status_code != 400
     assert inside.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+def behind_proxy(settings: Settings, sender: str) -> TestClient:
+    """A server on loopback that lets nobody in without TLS, behind a proxy at 127.0.0.1, asked from `sender`."""
+    app = Starlette(
+        routes=make_routes(settings, COOKIE, passwords=True),
+        middleware=make_middleware(settings, "127.0.0.1", COOKIE, frozenset({"ward.example"}), https_only=True),
+    )
+    asked = ProxyHeadersMiddleware(app, trusted_hosts=["127.0.0.1"])  # type: ignore[arg-type]
+    return TestClient(asked, base_url="http://ward.example", follow_redirects=False, client=(sender, 40000))  # type: ignore[arg-type]
+
+
+FORWARDED = {"x-forwarded-for": "10.1.2.3", "x-forwarded-proto": "https"}
+
+
+def test_behind_a_proxy_the_cookie_is_kept_to_tls_and_the_address_is_the_readers(
+    settings: Settings, connection: sqlite3.Connection, anna: User
+) -> None:
+    client = behind_proxy(settings, "127.0.0.1")
+    form = {"token": issue_token(connection, anna), "new_password": "a few good words", "repeated": "a few good words"}
+    answer = client.post("/sign-in", data=form, headers=FORWARDED)
+    assert answer.status_code == 200
+    assert "; Secure" in answer.headers["set-cookie"]
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+    assert {row["address"] for row in connection.execute("SELECT address FROM audit WHERE what = 'sign in'")} == {
+        "10.1.2.3"
+    }
+
+
+def test_what_a_stranger_says_of_itself_is_not_believed(settings: Settings) -> None:
+    client = behind_proxy(settings, "10.1.2.3")
+    assert client.get("/sign-in", headers={**FORWARDED, "x-forwarded-for": "127.0.0.1"}).status_code == 403
+
+
+def test_a_proxy_that_was_reached_without_tls_lets_nobody_sign_in(settings: Settings) -> None:
+    client = behind_proxy(settings, "127.0.0.1")
+    refused = client.get("/sign-in", headers=FORWARDED | {"x-forwarded-proto": "http"})
+    assert refused.status_code == 403
+    assert "https://" in refused.text
+    assert client.get("/sign-in", headers=FORWARDED).status_code == 200
+    assert client.get("/sign-in").status_code == 200, "who sits at the machine itself needs no TLS"
+
+
+def test_health_is_told_without_tls_too(settings: Settings) -> None:
+    assert behind_proxy(settings, "10.1.2.3").get("/healthz").status_code == 200
+
+
+def test_without_tls_no_browser_is_told_to_insist_on_it(stranger: TestClient) -> None:
+    assert "strict-transport-security" not in stranger.get("/sign-in").headers
 
 
 def test_the_start_page_of_streamlit_is_public_to_nobody(stranger: TestClient, tmp_path: Path) -> None:

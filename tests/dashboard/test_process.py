@@ -22,7 +22,8 @@ import pytest
 
 from core.images.records import Case
 from core.labels.records import list_labels
-from core.people.accounts import User, issue_token, redeem_token
+from core.people.accounts import User
+from core.people.sessions import issue_token, redeem_token
 from core.settings import PROJECT_ROOT, Settings
 from dashboard.middleware import cookie_name
 

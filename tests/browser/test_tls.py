@@ -1,0 +1,101 @@
+"""A reader on another machine: over TLS, from the invitation to the first label. Skips where Chromium is absent."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+from core.settings import PROJECT_ROOT, Settings
+from core.store.database import opened
+from dashboard.reach import Reach, answers
+from tests.browser.conftest import FLAGS, START_SECONDS, WAIT_MS, find_chromium, run_command
+from tests.dashboard.certificates import make_certificate
+
+HOST = "127.0.0.2"  # not the loopback address proper, so it counts as the network
+PASSWORD = "grey horses sleep standing"
+
+
+@dataclass(frozen=True)
+class Ward:
+    """A running Readroom with three unread images, served over TLS."""
+
+    reach: Reach
+    home: Path
+
+    def labels(self) -> list[tuple[str, str]]:
+        """Who gave which answer, as the database has it."""
+        query = "SELECT users.name, labels.value FROM labels JOIN users ON users.id = labels.reader"
+        with opened(Settings(home=self.home)) as connection:
+            return [(row["name"], row["value"]) for row in connection.execute(query)]
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    if find_chromium() is None:
+        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
+    with socket.socket() as free:
+        try:
+            free.bind((HOST, 0))
+        except OSError:
+            pytest.skip(f"{HOST} is not an address of this machine: sudo ifconfig lo0 alias {HOST}")
+        port = free.getsockname()[1]
+    home, images = tmp_path / "home", tmp_path / "images"
+    images.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (64, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(images / f"{number}.png")
+    run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
+    run_command(home, "import", "Middle", str(images))
+    reach = Reach(HOST, port, certificate=make_certificate(tmp_path / "tls"))
+    words = [sys.executable, "-m", "dashboard.up", *reach.options(), "--home", str(home), "--no-browser"]
+    with (tmp_path / "up.log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
+    until = time.monotonic() + START_SECONDS
+    while not answers(reach):
+        assert process.poll() is None, (tmp_path / "up.log").read_text("utf-8")
+        assert time.monotonic() < until, (tmp_path / "up.log").read_text("utf-8")
+        time.sleep(0.2)
+    yield Ward(reach, home)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+
+
+def test_an_invited_administrator_chooses_a_password_and_labels_a_case_over_tls(ward: Ward) -> None:
+    link = str(run_command(ward.home, "link", "--user", "Dr. Okafor")["url"])
+    assert link.startswith(ward.reach.url + "/sign-in?token=")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, ignore_https_errors=True)
+        context.set_default_timeout(WAIT_MS)
+        page = context.new_page()
+        sockets: list[str] = []
+        page.on("websocket", lambda opened_socket: sockets.append(opened_socket.url))
+
+        page.goto(link)
+        page.get_by_label("New password").fill(PASSWORD)
+        page.get_by_label("The same once more").fill(PASSWORD)
+        page.get_by_role("button", name="Set password and sign in").click()
+        page.get_by_role("heading", name="Projects").wait_for()
+        assert sockets
+        assert all(url.startswith(f"wss://{HOST}:") for url in sockets)
+        (cookie,) = [kept for kept in context.cookies() if kept["name"].startswith("readroom_")]
+        assert cookie["secure"]
+        assert cookie["httpOnly"]
+
+        page.get_by_text("Open", exact=True).first.click()
+        page.locator("[data-testid=stSidebar]").get_by_role("link", name="Label", exact=True).click()
+        page.get_by_role("img", name=re.compile("Image")).wait_for()
+        page.keyboard.press("Digit2")
+        expect(page.get_by_text(re.compile(r"Saved \d"))).to_be_visible()
+        assert ward.labels() == [("Dr. Okafor", '{"classes": ["bright"]}')]
+        browser.close()
