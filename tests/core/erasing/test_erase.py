@@ -1,0 +1,452 @@
+"""Erasing takes every trace of what it names, nothing of anybody else, and survives being killed half-way."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.datasets import loading
+from core.datasets.freeze import export_snapshot, import_snapshot
+from core.datasets.records import get_snapshot, list_snapshot_cases
+from core.erasing.erase import erase, finish_erasing
+from core.erasing.plan import ErasurePlan, plan_erasure
+from core.erasing.records import OF_A_PROJECT, OF_CASES, add_files_to_erase, has_files_to_erase
+from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from core.evaluation.records import list_evaluations
+from core.images import ingest
+from core.images.records import NewCase, insert_case, list_cases, list_import_files
+from core.images.render import InputSpec
+from core.jobs.records import add_job, get_job, list_jobs, request_stop
+from core.jobs.worker import Worker
+from core.labels.records import NewLabel, add_label, new_event
+from core.labels.reference import set_reference_rule
+from core.people.accounts import ensure_user
+from core.people.members import set_member
+from core.progress import Silent
+from core.projects.records import ReferenceRule, add_project, list_projects
+from core.projects.schema import make_classification
+from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor, list_audit, verify_audit
+from core.store.database import opened
+from core.store.files import Files
+from core.training.device import CPU
+from core.training.recipe import named_recipe
+from core.training.request import request_training
+
+GONE, STAYS = "MUELLER-1947", "KOWALSKI-1962"
+BOSS = Actor("operator", "command line")
+
+
+def files_naming(home: Path, *needles: str) -> list[str]:
+    """Every file of a home, its name included, that holds one of the texts."""
+    wanted = [needle.encode() for needle in needles]
+    found = []
+    for path in home.rglob("*"):
+        content = str(path.relative_to(home)).encode() + (path.read_bytes() if path.is_file() else b"")
+        found += [f"{path.relative_to(home)}: {needle!r}" for needle in wanted if needle in content]
+    return found
+
+
+def traces_of(used: Any, connection: sqlite3.Connection, patient: str) -> list[str]:
+    needles = [patient]
+    for case in used.of(patient):
+        needles += [case.source, case.pixel_hash, case.file_hash]
+    needles += [row[0] for row in connection.execute("SELECT note FROM labels") if patient in row[0]]
+    return needles + [row[0] for row in connection.execute("SELECT text FROM comments") if patient in row[0]]
+
+
+def plan_patient(connection: sqlite3.Connection, files: Files, used: Any, patient: str = GONE) -> ErasurePlan:
+    return plan_erasure(connection, files, used.project, patient=patient)
+
+
+def test_no_byte_of_an_erased_patient_is_left_in_any_file_of_the_home(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    needles = traces_of(used, connection, GONE)
+    assert len(needles) == 1 + 2 * 3 + 2 + 2
+    before = "\n".join(files_naming(files.root, *needles))
+    for needle in needles:
+        assert repr(needle.encode()) in before, "a trace that was never there proves nothing"
+    assert erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="asked for") is True
+    assert files_naming(files.root, *needles) == []
+    assert files_naming(files.root, STAYS), "the others are still there"
+
+
+def test_erasing_a_patient_leaves_everybody_else_byte_for_byte(
+    connection: sqlite3.Connection, files: Files, used: Any, bystanders: Callable[[str], str]
+) -> None:
+    before = bystanders(GONE)
+    others = [case.pixel_hash for case in used.cases if case.patient != GONE]
+    erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    assert bystanders(GONE) == before
+    assert GONE not in {case.patient for case in list_cases(connection, used.project.id)}
+    assert all(files.has("pixels", one) and files.has("thumbnails", one) for one in others)
+    kept = [file for file in list_import_files(connection, used.job.id) if file.case is not None]
+    assert len(kept) == len(others)
+
+
+@pytest.mark.parametrize("patients", [(GONE,), (STAYS, GONE), ("ROSSI-1950", "OKAFOR-1933", "NGUYEN-1980")])
+def test_what_is_derived_still_follows_from_the_labels_and_every_reference_leads_somewhere(
+    connection: sqlite3.Connection, files: Files, used: Any, patients: tuple[str, ...]
+) -> None:
+    for patient in patients:
+        erase(connection, files, plan_patient(connection, files, used, patient), actor=BOSS, reason="")
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+    tables = ("current_labels", "reference_labels")
+    before = [[tuple(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in tables]
+    set_reference_rule(connection, used.project, ReferenceRule("reader", "ben"), BOSS)
+    set_reference_rule(connection, used.project, used.project.reference_rule, BOSS)
+    assert [[tuple(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in tables] == before
+    assert connection.execute("SELECT count(*) FROM erasing").fetchone()[0] == 0
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("DELETE FROM labels")
+    assert verify_audit(connection).is_whole
+
+
+def test_the_plan_counts_what_goes_and_names_what_stays(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    plan = plan_patient(connection, files, used)
+    assert (len(plan.case_ids), plan.images, plan.images_kept) == (2, 2, 0)
+    assert (plan.labels, plan.comments, plan.predictions, plan.overlays) == (4, 2, 2, 2)
+    assert plan.readers == ("ben", "label table")
+    assert (plan.prepared, plan.import_rows) == (1, 2)
+    assert [(lost.name, lost.lost, lost.left) for lost in plan.snapshots] == [("first", 2, 10)]
+    split = {case.case_id: case.split for case in list_snapshot_cases(connection, used.snapshot.id)}[plan.case_ids[0]]
+    assert plan.models == (() if split == "test" else ("quick",))
+    assert plan.evaluations == 1
+    assert plan.logs == 1
+    assert plan.jobs == 3
+
+
+def test_a_picture_that_another_project_shows_too_stays(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    other = add_project(
+        connection, name="Twin", task="classification", schema=make_classification(["a", "b"]), actor=BOSS
+    )
+    mine = used.of(GONE)[0]
+    told = {key: getattr(mine, key) for key in NewCase.__dataclass_fields__} | {"project": other.id}
+    insert_case(connection, NewCase(**told))
+    plan = plan_patient(connection, files, used)
+    assert (plan.images, plan.images_kept, plan.also_in) == (1, 1, ("Twin",))
+    erase(connection, files, plan, actor=BOSS, reason="")
+    assert files.has("pixels", mine.pixel_hash)
+    assert files.has("thumbnails", mine.pixel_hash)
+    assert not files.has("pixels", used.of(GONE)[1].pixel_hash)
+
+
+def test_one_case_goes_and_the_patient_stays(connection: sqlite3.Connection, files: Files, used: Any) -> None:
+    first, second = used.of(GONE)
+    plan = plan_erasure(connection, files, used.project, case_ids=[first.id])
+    erase(connection, files, plan, actor=BOSS, reason="")
+    assert [case.id for case in list_cases(connection, used.project.id) if case.patient == GONE] == [second.id]
+    assert files_naming(files.root, first.source, first.pixel_hash) == []
+
+
+def test_a_project_goes_with_everything_but_the_audit_and_the_numbers_of_its_jobs(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    needles = [needle for patient in (GONE, STAYS) for needle in traces_of(used, connection, patient)]
+    keeps = add_project(
+        connection, name="Keeps", task="classification", schema=make_classification(["a", "b"]), actor=BOSS
+    )
+    plan = plan_erasure(connection, files, used.project)
+    assert (plan.runs, plan.models, len(plan.case_ids)) == (1, ("quick",), 12)
+    erase(connection, files, plan, actor=BOSS, reason="closed")
+    assert [project.id for project in list_projects(connection)] == [keeps.id]
+    assert files_naming(files.root, *needles) == []
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    for rows in OF_A_PROJECT:
+        table = rows.split()[0]
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0, table
+    job = get_job(connection, used.job.id)
+    assert (job.project, job.arguments, job.can_resume) == (None, {"erased": True}, False)
+    assert not (files.root / "jobs" / str(used.job.id)).exists()
+    assert list_audit(connection, what="erase project")[0].detail["reason"] == "closed"
+
+
+def test_a_snapshot_that_lost_cases_says_so_and_is_neither_trained_on_nor_exported(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    exported = export_snapshot(connection, used.snapshot)
+    erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    snapshot = get_snapshot(connection, used.project.id, "first")
+    assert snapshot.loss == f"Incomplete since {snapshot.incomplete_since[:10]}: 2 cases were erased."
+    assert snapshot.hash == used.snapshot.hash, "the hash stands for what was frozen"
+    with pytest.raises(Conflict, match="2 cases were erased"):
+        export_snapshot(connection, snapshot)
+    with pytest.raises(Conflict, match="2 cases were erased"):
+        import_snapshot(connection, used.project, exported, BOSS)
+    with pytest.raises(Conflict, match="2 cases were erased"):
+        request_training(connection, used.project, snapshot, named_recipe("resnet"), actor=BOSS)
+    erase(connection, files, plan_patient(connection, files, used, STAYS), actor=BOSS, reason="")
+    later = get_snapshot(connection, used.project.id, "first")
+    assert (later.erased_cases, later.incomplete_since) == (4, snapshot.incomplete_since)
+
+
+def test_an_evaluation_keeps_its_numbers_and_says_how_many_of_its_cases_are_gone(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    split = {case.patient: case.split for case in list_snapshot_cases(connection, used.snapshot.id)}[GONE]
+    erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    found = {one.split: one.erased_cases for one in list_evaluations(connection, model_id=used.model.id)}
+    assert found == {"train": 0, "validation": 0, "test": 0} | {split: 2}
+
+
+@pytest.mark.parametrize("kind", ["import", "train", "evaluate", "explain", "backup"])
+def test_nothing_is_erased_under_a_job_that_uses_it(
+    connection: sqlite3.Connection, files: Files, used: Any, kind: str
+) -> None:
+    arguments = {
+        "import": {"paths": ["/data"]},
+        "train": {"run": used.model.run},
+        "evaluate": {"model": used.model.id, "snapshot": used.snapshot.id, "split": "test"},
+        "explain": {"case": used.of(GONE)[0].id},
+        "backup": {},
+    }[kind]
+    job = add_job(connection, kind, arguments, actor=BOSS, project=None if kind == "backup" else used.project.id)
+    plan = plan_patient(connection, files, used)
+    with pytest.raises(Conflict, match=rf"job {job.id} \("):
+        erase(connection, files, plan, actor=BOSS, reason="")
+    assert len(list_cases_of(connection, used, GONE)) == 2
+    assert not has_files_to_erase(connection)
+    request_stop(connection, job.id, BOSS)
+    assert erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+
+
+def list_cases_of(connection: sqlite3.Connection, used: Any, patient: str) -> list[int]:
+    return [case.id for case in list_cases(connection, used.project.id) if case.patient == patient]
+
+
+def test_a_job_about_other_cases_does_not_stand_in_the_way(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    add_job(connection, "explain", {"case": used.of(STAYS)[0].id}, actor=BOSS, project=used.project.id)
+    assert erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    assert len(list_jobs(connection, states=("queued",))) == 1
+
+
+def test_what_came_in_since_the_plan_was_shown_is_not_erased_unseen(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    plan = plan_patient(connection, files, used)
+    new = NewLabel(new_event(), plan.case_ids[0], "anna", {"classes": ["normal"]})
+    add_label(connection, new, Actor("anna", "screen"))
+    with pytest.raises(Conflict, match="meanwhile"):
+        erase(connection, files, plan, actor=BOSS, reason="")
+
+
+def test_the_number_of_an_erased_case_is_never_given_again_and_a_late_answer_to_it_is_refused(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    last = used.cases[-1]
+    erase(connection, files, plan_erasure(connection, files, used.project, patient=last.patient), actor=BOSS, reason="")
+    told = {key: getattr(used.cases[0], key) for key in NewCase.__dataclass_fields__} | {"source": "new.png"}
+    assert insert_case(connection, NewCase(**told)).id == last.id + 1
+    late = NewLabel(new_event(), last.id, "anna", {"classes": ["normal"]})
+    with pytest.raises(NotFound, match=f"There is no case {last.id}"):
+        add_label(connection, late, Actor("anna", "screen"))
+    with pytest.raises(sqlite3.IntegrityError, match="was erased"):
+        connection.execute(
+            """INSERT INTO cases SELECT ?, project, 'x', patient, patient_from, pixel_hash, file_hash, perceptual_hash,
+               frames, rows, columns, channels, dtype, modality, view, photometric, spacing_mm, spacing_at, windows,
+               attributes, given_split, flagged, imported_at, imported_by FROM cases LIMIT 1""",
+            (last.id,),
+        )
+
+
+def test_who_may_erase(connection: sqlite3.Connection, files: Files, used: Any) -> None:
+    for name, role in (("rita", "scientist"), ("paul", "admin")):
+        ensure_user(connection, name)
+        set_member(connection, used.project.id, name, role, actor=Actor("anna", "screen"))
+    plan = plan_patient(connection, files, used)
+    for name in ("rita", "nobody"):
+        with pytest.raises(NotAllowed):
+            erase(connection, files, plan, actor=Actor(name, "screen"), reason="")
+    whole = plan_erasure(connection, files, used.project)
+    with pytest.raises(NotAllowed):
+        erase(connection, files, whole, actor=Actor("paul", "screen"), reason="")
+    assert erase(connection, files, plan, actor=Actor("paul", "screen"), reason="")
+
+
+def test_the_audit_tells_numbers_and_a_reason_that_names_nobody(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    plan = plan_patient(connection, files, used)
+    with pytest.raises(InvalidInput, match="names and paths"):
+        erase(connection, files, plan, actor=BOSS, reason=f"{GONE} asked us to")
+    erase(connection, files, plan, actor=BOSS, reason="the patient asked us to")
+    (row,) = list_audit(connection, what="erase")
+    assert (row.what, row.who, row.subject) == ("erase patient", "operator", f"project {used.project.id}")
+    assert row.detail["case_numbers"] == list(plan.case_ids)
+    assert row.detail["labels"] == 4
+    assert row.detail["reason"] == "the patient asked us to"
+
+
+def test_the_queue_writes_no_path_into_the_audit(connection: sqlite3.Connection, used: Any) -> None:
+    queued = list_audit(connection, what="queue import")[0].detail["arguments"]
+    assert queued == {"project": used.project.id, "paths": 6}
+
+
+def test_a_left_upload_with_an_erased_image_goes(
+    connection: sqlite3.Connection, files: Files, used: Any, tmp_path: Path
+) -> None:
+    uploads = files.root / "uploads"
+    image = (tmp_path / "clinic" / used.of(GONE)[0].source).read_bytes()
+    for name, content in (("a/files/x.png", image), ("b/t.csv", f"path\n{GONE}/1.png\n".encode()), ("c/y.png", b"-")):
+        (uploads / name).parent.mkdir(parents=True)
+        (uploads / name).write_bytes(content)
+    plan = plan_patient(connection, files, used)
+    assert plan.uploads == 2
+    erase(connection, files, plan, actor=BOSS, reason="")
+    assert [path.name for path in uploads.rglob("*") if path.is_file()] == ["y.png"]
+
+
+def test_a_job_whose_texts_were_cleaned_keeps_the_rest(connection: sqlite3.Connection, files: Files, used: Any) -> None:
+    erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    job = get_job(connection, used.job.id)
+    assert job.arguments["paths"].count("(erased)") == 1
+    assert len(job.arguments["paths"]) == 6
+    assert job.arguments["project"] == used.project.id
+    assert job.state == "done"
+
+
+def test_killed_between_rows_and_files_the_next_start_goes_on(
+    connection: sqlite3.Connection, files: Files, settings: Settings, used: Any
+) -> None:
+    needles = traces_of(used, connection, GONE)
+    script = f"""
+import os, signal
+from pathlib import Path
+from core.erasing import erase as deed
+from core.erasing.plan import plan_erasure
+from core.projects.records import get_project
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.database import opened
+from core.store.files import Files
+home = Path({str(settings.home)!r})
+deed.finish_erasing = lambda files: os.kill(os.getpid(), signal.SIGKILL)
+with opened(Settings(home)) as connection:
+    plan = plan_erasure(connection, Files(home), get_project(connection, {used.project.id}), patient={GONE!r})
+    deed.erase(connection, Files(home), plan, actor=Actor("operator", "command line"), reason="")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert list_cases_of(connection, used, GONE) == []
+    assert all(files.has("pixels", case.pixel_hash) for case in used.of(GONE))
+    connection.close()  # as everything that was killed
+    assert finish_erasing(files) is True
+    assert files_naming(files.root, *needles) == []
+    with opened(settings) as after:
+        assert not has_files_to_erase(after)
+
+
+def test_pixels_that_came_back_before_the_list_was_worked_off_stay(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    case = used.of(STAYS)[0]
+    add_files_to_erase(connection, [files.path("pixels", case.pixel_hash).relative_to(files.root).as_posix()])
+    assert finish_erasing(files) is True
+    assert files.has("pixels", case.pixel_hash)
+
+
+def test_the_worker_works_off_what_an_erasing_left(
+    connection: sqlite3.Connection, files: Files, settings: Settings
+) -> None:
+    left = files.path("pixels", "ab" * 32)
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"pixels of a case that is gone")
+    add_files_to_erase(connection, [left.relative_to(files.root).as_posix()])
+    worker = Worker(settings, devices=[CPU])
+    worker.tick()
+    worker.close()
+    assert not left.exists()
+    assert not has_files_to_erase(connection)
+
+
+def test_pixels_that_go_while_their_file_is_imported_are_stored_again(
+    connection: sqlite3.Connection, files: Files, used: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored_of = ingest._store
+
+    def lose_once(*given: Any) -> Any:
+        monkeypatch.setattr(ingest, "_store", stored_of)
+        stored = stored_of(*given)
+        files.path("pixels", stored.pixel_hash).unlink()  # as an erasing in another project does
+        return stored
+
+    monkeypatch.setattr(ingest, "_store", lose_once)
+    image = tmp_path / "late.png"
+    Image.fromarray(np.random.default_rng(99).integers(0, 256, (24, 24), np.uint8)).save(image)
+    ingest.import_paths(
+        connection, files, Settings(files.root), used.project, [image], table=None, patient_from=None, job=9_999,
+        actor=BOSS, on_case=lambda *_: None, progress=Silent(),
+    )  # fmt: skip
+    late = list(list_cases(connection, used.project.id))[-1]
+    assert late.source == "late.png"
+    assert files.has("pixels", late.pixel_hash)
+
+
+def test_prepared_images_that_go_before_they_are_opened_are_made_again(
+    connection: sqlite3.Connection, files: Files, used: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_touched", lambda target: True)  # it was there, and is gone at the next look
+    cases = list_snapshot_cases(connection, used.snapshot.id)[:2]
+    prepared = loading.prepare_images(connection, files, cases, InputSpec(16, 1, "stretch"), Silent())
+    assert prepared.read([0, 1]).shape == (2, 16, 16, 1)
+
+
+def test_a_reader_that_holds_the_log_open_delays_the_end_and_the_next_call_reaches_it(
+    connection: sqlite3.Connection, files: Files, settings: Settings, used: Any
+) -> None:
+    with opened(settings) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM labels").fetchone()
+        plan = plan_patient(connection, files, used)
+        reader_sees = erase_quickly(connection, files, plan)
+        assert reader_sees is False
+        assert has_files_to_erase(connection)
+        reader.execute("ROLLBACK")
+    assert finish_erasing(files) is True
+    assert not has_files_to_erase(connection)
+
+
+def erase_quickly(connection: sqlite3.Connection, files: Files, plan: ErasurePlan) -> bool:
+    return erase(connection, files, plan, actor=BOSS, reason="")
+
+
+def test_every_table_that_speaks_of_a_case_is_known_to_erasing(connection: sqlite3.Connection) -> None:
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    speaking = set()
+    for table in tables:
+        columns = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        parents = {row["table"] for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
+        if "case_id" in columns or "cases" in parents:
+            speaking.add(table)
+    assert speaking - {"erasing", "erased_cases"} == {table for table, _ in OF_CASES} - {"cases"}
+
+
+def test_every_table_that_belongs_to_a_project_is_known_to_erasing(connection: sqlite3.Connection) -> None:
+    known = {rows.split()[0] for rows in OF_A_PROJECT} | {table for table, _ in OF_CASES}
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        columns = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if columns & {"project", "snapshot", "model", "run"} and table != "jobs":
+            assert table in known, f"{table} belongs to a project and would outlive it"
+
+
+def test_what_is_not_there_cannot_be_planned(connection: sqlite3.Connection, files: Files, used: Any) -> None:
+    with pytest.raises(NotFound, match="There is no patient nobody"):
+        plan_erasure(connection, files, used.project, patient="nobody")
+    with pytest.raises(NotFound, match="There is no case 99"):
+        plan_erasure(connection, files, used.project, case_ids=[99])
