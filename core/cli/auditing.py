@@ -1,0 +1,121 @@
+"""Commands about the audit: check the chain, list it, carry it out."""
+
+import io
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+import typer
+
+from core.cli.door import HomeOption, JsonOption, answer, entered, tell
+from core.store.audit import (
+    AuditRow,
+    add_audit,
+    export_audit,
+    list_audit,
+    note_check,
+    since_text,
+    until_text,
+    verify_audit,
+)
+from core.store.files import write_whole
+
+WhoOption = Annotated[str, typer.Option("--who", help="Only this person's acts.")]
+WhatOption = Annotated[str, typer.Option("--what", help='Only this kind of act, such as "sign in" or "export".')]
+SubjectOption = Annotated[str, typer.Option("--subject", help='Only about this, such as "project 1" or "case".')]
+ViaOption = Annotated[str, typer.Option("--via", help="Only by this door: screen, command line or job.")]
+SinceOption = Annotated[str, typer.Option("--since", help="From this day or time on (UTC), such as 2026-11-22.")]
+UntilOption = Annotated[str, typer.Option("--until", help="Up to this day, with it (UTC).")]
+
+
+class _Chosen(TypedDict):
+    """The filters of a list, as `list_audit` takes them."""
+
+    who: str
+    what: str
+    subject: str
+    via: str
+    since: str
+    until: str
+
+
+def verify(
+    head: Annotated[str, typer.Option("--head", help="A head noted earlier; it must still be in the chain.")] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that no row was altered, taken out, slipped in or cut off; exit code 1 where one was."""
+    with entered(home) as door:
+        check = verify_audit(door.connection, noted_head=head)
+        note_check(door.connection, check, door.actor)
+    document = {"whole": check.is_whole, "rows": check.rows, "head": check.head, "faults": list(check.faults)}
+    verdict = f"The chain is whole: {check.rows} rows." if check.is_whole else "The chain is broken."
+    answer(document, "\n".join([verdict, *check.faults, f"Head: {check.head}"]), as_json=as_json)
+    if not check.is_whole:
+        tell("The audit is not what was written. Compare it with a backup, and note who can write the home's files.")
+        raise typer.Exit(1)
+
+
+def list_rows(
+    who: WhoOption = "",
+    what: WhatOption = "",
+    subject: SubjectOption = "",
+    via: ViaOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List who did what, the newest first."""
+    chosen = _choose(who, what, subject, via, since, until)
+    with entered(home) as door:
+        rows = list_audit(door.connection, **chosen, limit=limit)
+    document = {"rows": [_row(row) for row in rows]}
+    answer(document, "\n".join(map(_line, rows)) or "Nothing was written that fits.", as_json=as_json)
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", help="The CSV file to write.")],
+    who: WhoOption = "",
+    what: WhatOption = "",
+    subject: SubjectOption = "",
+    via: ViaOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the audit to a CSV file; that it was taken along is a row of the audit too."""
+    chosen = _choose(who, what, subject, via, since, until)
+    stream = io.StringIO(newline="")
+    with entered(home) as door:
+        count = export_audit(list_audit(door.connection, **chosen, limit=None), stream)
+        write_whole(out.absolute(), stream.getvalue().encode())
+        kept = {key: value for key, value in chosen.items() if value}
+        add_audit(door.connection, door.actor, "export audit", "audit", rows=count, filters=kept)
+    answer({"path": str(out), "rows": count}, f"{count} rows written to {out}.", as_json=as_json)
+
+
+def _choose(who: str, what: str, subject: str, via: str, since: str, until: str) -> _Chosen:
+    times = since_text(since), until_text(until)
+    return {"who": who, "what": what, "subject": subject, "via": via, "since": times[0], "until": times[1]}
+
+
+def _row(row: AuditRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "at": row.at,
+        "who": row.who,
+        "via": row.via,
+        "address": row.address,
+        "what": row.what,
+        "subject": row.subject,
+        "detail": row.detail,
+        "hash": row.hash,
+    }
+
+
+def _line(row: AuditRow) -> str:
+    where = f" from {row.address}" if row.address else ""
+    said = "  ".join(f"{key}={value}" for key, value in row.detail.items())
+    return f"{row.id:>6}  {row.at}  {row.who} ({row.via}{where})  {row.what}: {row.subject}  {said}".rstrip()

@@ -1,0 +1,129 @@
+"""The audit on screen: a row in words, the verdict on the chain, and the copy to take along."""
+
+import io
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from core.errors import NotAllowed
+from core.store.audit import (
+    AuditCheck,
+    AuditRow,
+    add_audit,
+    export_audit,
+    list_audit,
+    note_check,
+    since_text,
+    until_text,
+    verify_audit,
+)
+from dashboard import session, wording
+
+CHANGED = ("before", "after")
+
+
+class _Bar:
+    """Progress as a bar that goes away."""
+
+    def __init__(self) -> None:
+        self._bar = st.progress(0.0, text="Looking at every row")
+
+    def report(self, fraction: float, note: str, **facts: object) -> None:
+        self._bar.progress(min(1.0, fraction), text=note)
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def check_with_bar() -> AuditCheck:
+    """Walk the chain, and remember that it was done."""
+    need_administrator()
+    check = verify_audit(session.db(), progress=_Bar())
+    note_check(session.db(), check, session.actor())
+    return check
+
+
+def need_administrator() -> None:
+    """In callbacks, which run before the page's own guard.
+
+    Raises:
+        NotAllowed: whoever is signed in does not administer this Readroom.
+    """
+    if not session.may("administer"):
+        raise NotAllowed("The audit is for administrators of this Readroom; ask one. Received: another role")
+
+
+def draw_verdict(check: AuditCheck) -> None:
+    """Whole, or every fault by name."""
+    if check.is_whole:
+        st.success(f"The chain is whole: {wording.count(check.rows, 'row')}.", icon=":material/verified:")
+    else:
+        faults = "\n".join(f"- {fault}" for fault in check.faults)
+        st.error(f"The audit is not what was written.\n\n{faults}", icon=":material/error:")
+        st.markdown(
+            "Compare it with a backup (`readroom audit verify --head`), and ask who can write the home's files."
+        )
+    st.caption("The head of the chain. Noted elsewhere, it proves later that nothing before it was rewritten.")
+    st.code(check.head or "no row yet", language="text")
+
+
+def say_last_check(row: AuditRow | None) -> str:
+    """When the chain was looked at last, and what came of it."""
+    if row is None:
+        return "The chain was never checked."
+    faults = int(row.detail.get("faults", 0))
+    return f"Checked {wording.moment(row.at)}: {'whole' if not faults else wording.count(faults, 'fault')}."
+
+
+def read_days(first: date | None, last: date | None) -> dict[str, str]:
+    """Two days as the stored times between which rows lie."""
+    return {
+        "since": since_text(first.isoformat()) if first else "",
+        "until": until_text(last.isoformat()) if last else "",
+    }
+
+
+def csv_of(chosen: Mapping[str, str]) -> Callable[[], str]:
+    """The rows that fit as CSV, made when the button is pressed and written into the audit then."""
+
+    def make() -> str:
+        need_administrator()
+        stream = io.StringIO(newline="")
+        count = export_audit(list_audit(session.db(), **dict(chosen), limit=None), stream)
+        kept = {key: value for key, value in chosen.items() if value}
+        add_audit(session.db(), session.actor(), "export audit", "audit", rows=count, filters=kept)
+        return stream.getvalue()
+
+    return make
+
+
+def shown(row: AuditRow) -> dict[str, object]:
+    """A row as the table has it: what was before and what after, then everything else."""
+    rest = {key: value for key, value in row.detail.items() if key not in CHANGED}
+    return {
+        "row": row.id,
+        "when": wording.moment(row.at),
+        "who": row.who,
+        "did": row.what,
+        "about": row.subject,
+        "before": say(row.detail.get("before")),
+        "after": say(row.detail.get("after")),
+        "further": say(rest),
+        "door": row.via,
+        "from": row.address,
+    }
+
+
+def say(value: Any) -> str:
+    """A stored value without brackets and quotation marks."""
+    if value is None or value == {} or value == []:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(key).replace('_', ' ')}: {say(inner) or '–'}" for key, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(say(inner) for inner in value)
+    return str(value)
