@@ -1,4 +1,4 @@
-"""The figures. Each takes plain numbers and gives a Plotly figure that follows the theme, dark or light.
+"""The figures. Each takes plain numbers and gives a Plotly figure in the colours of the theme, dark or light.
 
 Class colours come from the project's schema, so that a class has one colour on every screen;
 other series take the same ten colour-blind-safe colours in order.
@@ -10,11 +10,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from core.projects.schema import COLOURS
+from dashboard import theme
 
-QUIET = "rgba(140,150,165,0.55)"
-# Low to high, perceptually even, from the dark ground to the accent: the middle of cividis without its yellow end.
-SHADES = [[0.0, "rgba(86,180,233,0.04)"], [0.35, "#1f4a66"], [0.7, "#2f7fb0"], [1.0, "#56b4e9"]]
+QUIET = "rgba(125,136,148,0.8)"
+# Low to high in even steps, from the ground to the accent: what a cell says stands out from its shade on both pages.
+DARK_SHADES = ["#161d26", "#1b3344", "#1f4a66", "#27658b", "#2f7fb0", "#56b4e9"]
+LIGHT_SHADES = ["#eff4f8", "#d5e6f3", "#b5d3ea", "#8bbbdd", "#4f93c6", "#0b66a8"]
+MARKED_EPOCHS = 30  # with more, the dots of a line run together
 NO_TOOLBAR: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
 Point = Mapping[str, float | None]
 
@@ -23,15 +25,15 @@ def draw_learning_curves(
     epochs: Sequence[Mapping[str, Any]], pairs: Mapping[str, str], title: str, *, best_epoch: int | None = None
 ) -> go.Figure:
     """One line per measure over epochs (counted from 1); `pairs` names the key of each epoch's facts by its label."""
-    figure = go.Figure()
+    figure, colours = go.Figure(), theme.series_colours(light=theme.is_light())
     for at, (label, key) in enumerate(pairs.items()):
         points = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
         figure.add_scatter(
             x=[x for x, _ in points],
             y=[y for _, y in points],
             name=label,
-            mode="lines+markers",
-            line={"color": COLOURS[at], "width": 2},
+            mode="lines+markers" if len(epochs) <= MARKED_EPOCHS else "lines",
+            line={"color": colours[at], "width": 2},
             marker={"size": 5},
             hovertemplate=f"{label} %{{y:.4f}}<extra>epoch %{{x}}</extra>",
         )
@@ -40,9 +42,9 @@ def draw_learning_curves(
             x=best_epoch,
             line={"color": QUIET, "dash": "dot"},
             annotation_text=f"best: {best_epoch}",
-            annotation_position="bottom left",
+            annotation_position="top left",
         )
-    return _finished(figure, title, "epoch", "", height=280)
+    return _finished(figure, title, "epoch", "", height=250)
 
 
 def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, share_of_row: bool) -> go.Figure:
@@ -56,16 +58,17 @@ def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str
         [f"{100 * share:.1f} %" if share_of_row else f"{cell:,}" for cell, share in zip(*pair, strict=True)]
         for pair in zip(matrix, shares, strict=True)
     ]
-    figure = go.Figure()
+    figure, shades = go.Figure(), LIGHT_SHADES if theme.is_light() else DARK_SHADES
+    scale = [[at / (len(shades) - 1), shade] for at, shade in enumerate(shades)]
     # The colour is always the share of the row: with counts a rare class would look empty whatever its recall.
-    figure.add_heatmap(z=shares, zmin=0, zmax=1, colorscale=SHADES, showscale=False, xgap=3, ygap=3, hoverinfo="skip")
+    figure.add_heatmap(z=shares, zmin=0, zmax=1, colorscale=scale, showscale=False, xgap=3, ygap=3, hoverinfo="skip")
     cells = [(row, column) for row in range(len(classes)) for column in range(len(classes))]
     figure.add_scatter(
         x=[column for _, column in cells],
         y=[row for row, _ in cells],
         mode="markers+text",
         text=[texts[row][column] for row, column in cells],
-        textfont={"size": 15, "color": [_ink(shares[row][column]) for row, column in cells]},
+        textfont={"size": 15, "color": [_ink(shares[row][column], shades) for row, column in cells]},
         marker={"symbol": "square", "size": max(26, 230 // max(1, len(classes))), "color": "rgba(0,0,0,0)"},
         selected={"marker": {"color": "rgba(255,255,255,0.14)", "opacity": 1}},
         unselected={"marker": {"opacity": 1}},
@@ -84,8 +87,9 @@ def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str
     }
     figure.update_xaxes(title="predicted", tickangle=0, range=[-0.5, len(classes) - 0.5], **marks)
     figure.update_yaxes(title="reference", range=[len(classes) - 0.5, -0.5], **marks)
-    figure.update_layout(clickmode="event+select", dragmode=False, height=max(320, 120 + 70 * len(classes)))
+    figure.update_layout(clickmode="event+select", dragmode=False, height=max(250, 110 + 64 * len(classes)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)")
+    _quieten(figure)
     return figure
 
 
@@ -106,7 +110,7 @@ def draw_roc(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping
     )
     for at, (label, curve) in enumerate(curves.items()):
         _add_curve(figure, names.get(label, label), curve["false_positive_rate"], curve["true_positive_rate"], at)
-    return _finished(figure, "ROC", "1 − specificity", "sensitivity", height=380, square=True)
+    return _finished(figure, "ROC", "1 − specificity", "sensitivity", height=340, square=True)
 
 
 def draw_precision_recall(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping[str, str]) -> go.Figure:
@@ -114,7 +118,7 @@ def draw_precision_recall(curves: Mapping[str, Mapping[str, Sequence[float]]], n
     figure = go.Figure()
     for at, (label, curve) in enumerate(curves.items()):
         _add_curve(figure, names.get(label, label), curve["recall"], curve["precision"], at)
-    return _finished(figure, "Precision and recall", "recall", "precision", height=380, square=True)
+    return _finished(figure, "Precision and recall", "recall", "precision", height=340, square=True)
 
 
 def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
@@ -127,14 +131,14 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
     lower = [
         max(0.0, value - float(point.get("low") or value)) for point, value in zip(shown.values(), values, strict=True)
     ]
-    figure = go.Figure()
+    figure, accent = go.Figure(), theme.series_colours(light=theme.is_light())[0]
     figure.add_scatter(
         x=values,
         y=list(shown),
         mode="markers",
-        marker={"size": 9, "color": COLOURS[0]},
+        marker={"size": 9, "color": accent},
         showlegend=False,
-        error_x={"type": "data", "symmetric": False, "array": upper, "arrayminus": lower, "color": COLOURS[0]},
+        error_x={"type": "data", "symmetric": False, "array": upper, "arrayminus": lower, "color": accent},
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed")
@@ -151,7 +155,7 @@ def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, 
             x=[counts[split].get(label, 0) for split in splits],
             name=label,
             orientation="h",
-            marker={"color": colour},
+            marker={"color": theme.on_ground(colour, light=theme.is_light())},
             hovertemplate=f"{label}: %{{x:,}}<extra>%{{y}}</extra>",
         )
     figure.update_layout(barmode="stack", bargap=0.35)
@@ -159,18 +163,20 @@ def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, 
     return _finished(figure, "", "", "", height=110 + 40 * len(splits))
 
 
-def _ink(share: float) -> str:
-    """Readable on the shade of a cell, on a dark page and on a light one."""
-    return "#8fa0b1" if share < 0.15 else "#ffffff" if share < 0.8 else "#06131d"
+def _ink(share: float, shades: Sequence[str]) -> str:
+    """Black or white, whichever reads better on the shade of a cell; one of them always does."""
+    shade = theme.between(shades, share)
+    return max(("#000000", "#ffffff"), key=lambda ink: theme.contrast(ink, shade))
 
 
 def _add_curve(figure: go.Figure, name: str, x: Sequence[float], y: Sequence[float], at: int) -> None:
+    colours = theme.series_colours(light=theme.is_light())
     figure.add_scatter(
         x=list(x),
         y=list(y),
         name=name,
         mode="lines",
-        line={"color": COLOURS[at % len(COLOURS)], "width": 2},
+        line={"color": colours[at % len(colours)], "width": 2},
         hovertemplate=f"{name}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>",
     )
 
@@ -187,12 +193,22 @@ def _finished(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode=False,
+        font={"size": 12},
     )
     figure.update_xaxes(title=x, zeroline=False)
     figure.update_yaxes(title=y, zeroline=False)
+    _quieten(figure)
     if square:
         figure.update_xaxes(range=[-0.02, 1.02])
         figure.update_yaxes(range=[-0.02, 1.02])
     if unit_range == "x":
         figure.update_xaxes(range=[0, 1.0])
     return figure
+
+
+def _quieten(figure: go.Figure) -> None:
+    """Axes and legend step back behind the data, and stay readable in both themes."""
+    quiet = theme.QUIET["light" if theme.is_light() else "dark"]
+    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+        axis.update(tickfont={"color": quiet}, title={"font": {"color": quiet, "size": 12}})
+    figure.update_layout(legend={"font": {"size": 11, "color": quiet}})

@@ -7,12 +7,17 @@ import streamlit as st
 
 from core.jobs.records import Job, list_jobs
 from core.jobs.worker import worker_alive
+from core.labels.records import find_last_saved
 from core.people.accounts import User
 from core.projects.records import Project
-from dashboard import places, session
+from dashboard import places, session, wording
+from dashboard.jobs_panel import KIND_WORDS
+from dashboard.theme_switch import draw_theme_switch
 
 LOGO = Path(__file__).parent / "assets" / "logo.svg"
 STATUS_SECONDS = 4
+OF_A_PROJECT = ("Collection", "Model")
+ACCOUNT_LINKS = '<a href="/account" target="_self">Your account</a> · <a href="/sign-out" target="_self">Sign out</a>'
 
 
 def draw_sidebar(projects: list[Project], project: Project | None, user: User) -> None:
@@ -20,16 +25,24 @@ def draw_sidebar(projects: list[Project], project: Project | None, user: User) -
     st.logo(str(LOGO), size="medium", icon_image=str(LOGO.with_name("icon.svg")))
     with st.sidebar:
         _draw_switcher(projects, project)
-        group = ""
-        for place in sorted(places.PLACES, key=lambda place: place.group == "Readroom" and place.name != "projects"):
-            if not place.group or (place.group in ("Collection", "Model") and project is None):
-                continue
-            if place.group != group and place.name not in ("projects", "jobs"):
-                st.html(f'<div class="rr-group">{escape(place.group)}</div>')
-            group = place.group
-            places.link(place.name, project=project.id if project else None)
+        _draw_menu(project)
         with st.container(key="status"):
             _draw_status(user.name)
+            st.html(f'<div class="rr-person">{ACCOUNT_LINKS}</div>')
+            draw_theme_switch()
+
+
+def _draw_menu(project: Project | None) -> None:
+    """The start page, then the project's pages by group, then what concerns the whole Readroom."""
+    shown = [place for place in session.open_places(project) if project or place.group not in OF_A_PROJECT]
+    start = places.PLACES[0]
+    places.link(start.name, project=project.id if project else None)
+    for group in (*OF_A_PROJECT, start.group):
+        members = [place for place in shown if place.group == group and place != start]
+        if members:
+            st.html(f'<div class="rr-group">{escape(group)}</div>')
+        for place in members:
+            places.link(place.name, project=project.id if project else None)
 
 
 def _draw_switcher(projects: list[Project], project: Project | None) -> None:
@@ -60,26 +73,28 @@ def _switch_project() -> None:
 
 @st.fragment(run_every=STATUS_SECONDS)
 def _draw_status(name: str) -> None:
-    """Signed in as, worker, running job; of fixed height."""
+    """Signed in as, last answer saved, worker, running job and its device; of fixed height."""
     alive = worker_alive(session.settings())
-    running = list_jobs(session.db(), states=("running", "queued"), limit=20)
-    st.html(f'<div class="rr-status">{_status_lines(name, alive, running)}</div>')
+    running = list_jobs(session.db(), states=("running", "queued"), seen_by=session.current_user(), limit=20)
+    saved = find_last_saved(session.db(), session.current_user().id)
+    st.html(f'<div class="rr-status">{_status_lines(name, saved, alive, running)}</div>')
 
 
-def _status_lines(name: str, alive: bool, jobs: list[Job]) -> str:
+def _status_lines(name: str, saved: str | None, alive: bool, jobs: list[Job]) -> str:
+    """Four lines and a bar, of which none ever comes or goes."""
     worker = "Worker ready" if alive else "Worker is not running"
-    lines = [
-        f"<p>Signed in as <b>{escape(name)}</b></p>",
-        f'<p><span class="rr-dot {"on" if alive else "off"}"></span>{worker}</p>',
-    ]
-    running = [job for job in jobs if job.state == "running"]
-    if running:
-        job = running[0]
-        more = f" (+{len(jobs) - 1})" if len(jobs) > 1 else ""
-        lines.append(
-            f"<p>{escape(job.kind.capitalize())} {100 * job.fraction:.0f} %{more} · {escape(job.note)}</p>"
-            f'<div class="rr-bar"><i style="width:{100 * job.fraction:.1f}%"></i></div>'
-        )
-    elif jobs:
-        lines.append(f"<p>{len(jobs)} waiting</p>")
-    return "".join(lines)
+    state = "off" if not alive else "busy" if jobs else "on"
+    job = next((job for job in jobs if job.state == "running"), None)
+    others = f", {len(jobs) - 1} more" if job and len(jobs) > 1 else ""
+    if job:
+        what = f"{escape(KIND_WORDS.get(job.kind, job.kind))} {100 * job.fraction:.0f} %{others}"
+        what += f" · {escape(job.device)}" if job.device else ""
+    else:
+        what = f"{wording.count(len(jobs), 'job')} waiting" if jobs else "No job is running"
+    return (
+        f"<p>Signed in as <b>{escape(name)}</b></p>"
+        f"<p>{f'Last answer saved {wording.clock(saved)}' if saved else 'No answer of yours yet'}</p>"
+        f'<p><span class="rr-dot {state}"></span>{worker}</p>'
+        f'<p title="{escape(job.note) if job else ""}">{what}</p>'
+        f'<div class="rr-bar"><i style="width:{100 * job.fraction if job else 0:.1f}%"></i></div>'
+    )

@@ -108,11 +108,12 @@ async function send(chosen, find, state) {
 }
 
 async function sendFile(upload, { file, path }, report) {
-  const address = `/api/v1/uploads/${upload}/${path.split("/").map(encodeURIComponent).join("/")}`
+  const address = `/api/v1/uploads/${upload}`
+  const headers = { "Readroom-Path": encodeURIComponent(path) } // not in the address: that is logged on the way
   let offset = 0
   do {
     const piece = file.slice(offset, offset + PIECE_BYTES)
-    const { size: there } = await ask(`${address}?offset=${offset}`, { method: "PUT", body: piece }, [409])
+    const { size: there } = await ask(`${address}?offset=${offset}`, { method: "PUT", body: piece, headers }, [409])
     report(there - offset)
     offset = there
   } while (offset < file.size)
@@ -126,6 +127,10 @@ async function ask(address, request, alsoFine = []) {
     } catch {
       if (attempt === TRIES) throw new Error("The server cannot be reached.")
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt))
+      continue
+    }
+    if (answer.status === 429 && attempt < TRIES) {
+      await new Promise((resolve) => setTimeout(resolve, 1000 * (Number(answer.headers.get("Retry-After")) || 1)))
       continue
     }
     if (answer.ok || alsoFine.includes(answer.status)) return answer.json()

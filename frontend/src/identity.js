@@ -12,8 +12,11 @@ export function newId() {
 
 let last = 0
 
-/** Now, as stored text; each call later than the one before, for the newest answer is the one that counts. */
-export function nextMoment() {
-  last = Math.max(last + 1, Date.now())
+/**
+ * Now, as stored text; each call later than the one before, and later than `known`, the time of the answer it replaces:
+ * the newest answer is the one that counts, also after the clock was set back.
+ */
+export function nextMoment(known) {
+  last = Math.max(last + 1, Date.now(), (Date.parse(known ?? "") || 0) + 1)
   return new Date(last).toISOString()
 }

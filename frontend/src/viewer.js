@@ -207,7 +207,8 @@ export class Viewer {
 
   /** Keep it and send it; a mark or a note without an answer waits for the answer. */
   record(caseId, before, after) {
-    const madeAt = nextMoment()
+    const stored = this.loaded?.facts.id === caseId ? this.loaded.facts.my_label?.made_at : undefined
+    const madeAt = nextMoment([this.said.get(caseId)?.madeAt, stored].filter(Boolean).sort().at(-1))
     this.said.set(caseId, { answer: after, madeAt })
     if (this.loaded?.facts.id === caseId) this.answers.show(after, true)
     if (!isAnswer(before) && !isAnswer(after)) return

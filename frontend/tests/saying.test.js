@@ -110,9 +110,11 @@ describe("what Streamlit learns", () => {
 
 describe("moments and names", () => {
   it("never repeat", () => {
-    const moments = Array.from({ length: 50 }, nextMoment)
+    const moments = Array.from({ length: 50 }, () => nextMoment())
     expect([...moments].sort()).toEqual(moments)
     expect(new Set(moments).size).toBe(50)
+    const ahead = new Date(Date.now() + 3600000).toISOString() // the clock was an hour ahead, then set back
+    expect(nextMoment(ahead) > ahead).toBe(true)
     expect(newId()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   })
 })

@@ -1,0 +1,83 @@
+"""What a program can check of accessibility, on every page in both themes."""
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import WAIT_MS, Reading
+
+THEMES = ("dark", "light")
+PAGES = (
+    "", "overview", "import_images", "cases", "case", "label", "snapshots", "train", "models", "evaluate", "review",
+    "jobs", "users", "audit", "doctor",
+)  # fmt: skip
+OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+# Faults of Streamlit's own widgets, which no page of ours can mend.
+NOT_OURS = "[data-testid=stDataFrame], [data-testid=stFileUploader], .js-plotly-plot"
+
+
+@pytest.fixture(params=THEMES)
+def themed(request: pytest.FixtureRequest, browser: Browser, reading: Reading) -> Page:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(WAIT_MS)
+    wanted = json.dumps(request.param)
+    context.add_init_script(
+        f"localStorage.getItem('readroom-theme') ?? localStorage.setItem('readroom-theme', {wanted})"
+    )
+    page = context.new_page()
+    page.goto(reading.link())
+    page.get_by_role("heading", name="Projects").wait_for()
+    expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", request.param)
+    yield page
+    context.close()
+
+
+def test_no_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading) -> None:
+    faults = []
+    for name in PAGES:
+        query = "?project=1" + ("&case=1" if name == "case" else "&result=all" if name == "review" else "")
+        themed.goto(f"{reading.address}/{name}{query if name else ''}")
+        themed.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        expect(themed.locator("[data-testid=stSidebar]").get_by_text("Signed in as")).to_be_visible()
+        themed.wait_for_timeout(500)  # Streamlit fades in what it draws, and half-faded text has half its contrast
+        found = Axe().run(themed, context={"exclude": [NOT_OURS]}, options=OPTIONS).response["violations"]
+        faults += [
+            f"{name or 'projects'}: {fault['id']}: {node['target']} {node['failureSummary'].splitlines()[-1]}"
+            for fault in found
+            for node in fault["nodes"]
+        ]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(themed: Page, reading: Reading) -> None:
+    app = themed.locator("[data-testid=stApp]")
+    for choice in ("Light", "Dark"):
+        themed.get_by_role("button", name=choice, exact=True).click()
+        expect(app).to_have_css("color-scheme", choice.lower())
+        for name in ("cases?project=1", "train?project=1", ""):
+            themed.goto(f"{reading.address}/{name}")
+            expect(app).to_have_css("color-scheme", choice.lower())
+
+
+def test_whoever_goes_by_keyboard_sees_where_they_are(themed: Page) -> None:
+    seen = 0
+    for _ in range(25):
+        themed.keyboard.press("Tab")
+        ring = themed.evaluate(
+            """() => {
+                let at = document.activeElement
+                while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
+                if (at === document.body) return null
+                const style = getComputedStyle(at), name = at.outerHTML.slice(0, 120)
+                return { outline: parseFloat(style.outlineWidth), kind: style.outlineStyle, name }
+            }"""
+        )
+        # The frame of a combobox lights up; the way past the menu is there only while it has the focus.
+        if ring is None or any(sign in ring["name"] for sign in ('role="combobox"', "stSkipToContent")):
+            continue
+        assert ring["kind"] != "none", ring
+        assert ring["outline"] >= 2, ring
+        seen += 1
+    assert seen > 10
