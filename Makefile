@@ -18,7 +18,7 @@ setup: $(RUN_STAMP)  ## own virtual environment from the hashed lock, byte-compi
 run: $(RUN_STAMP)  ## start Readroom: web process, worker, and the demo project in an empty home
 	@exec $(BIN)/readroom up $(ARGS)
 
-test: $(DEV_STAMP) chromium  ## every test; browser tests too where Chromium is or can be installed
+test: $(DEV_STAMP) chromium proxies  ## every test; browser tests too where Chromium is or can be installed
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_STAMP)  ## style, types of the engine, the walls between the rooms
@@ -33,6 +33,9 @@ bench: $(DEV_STAMP)  ## the quick set of measurements, under 20 minutes
 bench-full: $(DEV_STAMP)  ## every row; stop it and start it again, it goes on where it was
 	$(BIN)/python -m bench full
 
+screenshots: $(DEV_STAMP) chromium  ## every page at two sizes in two themes, and the README's pictures
+	$(BIN)/python docs/screenshots/make.py $(ARGS)
+
 viewer:  ## build the viewer's bundle from frontend/ (needs Node 20; users do not)
 	cd frontend && npm ci --no-fund --no-audit && npm test && npm run build
 
@@ -40,8 +43,14 @@ lock: $(VENV)/bin/uv  ## resolve pyproject.toml into the two hashed lock files
 	$(UV) compile -q pyproject.toml --extra cpu --universal --no-header --no-annotate --generate-hashes -o requirements.lock
 	$(UV) compile -q pyproject.toml --extra cpu --extra dev --universal --no-header --no-annotate --generate-hashes -o requirements-dev.lock
 
+audit: $(VENV)/bin/uv  ## ask whether the locked dependencies have known vulnerabilities; says so where it cannot ask
+	@$(BIN)/python scripts/audit_dependencies.py
+
 chromium:
 	@bash tests/browser/install_chromium.sh
+
+proxies:
+	@bash tests/dashboard/install_proxies.sh
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -62,4 +71,4 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(UV) install --quiet --require-hashes --compile-bytecode --python $(BIN)/python -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help setup run test check bench bench-full viewer lock chromium
+.PHONY: help setup run test check bench bench-full viewer lock audit chromium proxies

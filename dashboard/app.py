@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.projects.records import list_projects
-from dashboard import links, messages, places, session
+from dashboard import frame, links, messages, places, session
 from dashboard.sidebar import draw_sidebar
 
 ASSETS = Path(__file__).parent / "assets"
@@ -27,7 +27,10 @@ st.html(ASSETS / "readroom.css")
 links.catch_clicks()
 
 user = session.current_user()
+session.touch()
 with messages.refusals_shown():
-    draw_sidebar(list_projects(session.db()), session.current_project(), user)
+    project = session.current_project()
+    draw_sidebar(list_projects(session.db(), seen_by=user), project, user)
     messages.show_messages()
+    frame.need_admission(page.url_path or places.PLACES[0].name, project)
     page.run()

@@ -1,4 +1,4 @@
-"""The filter bar of cases, kept in the address, so that a copied URL shows the same cases."""
+"""The filter bar of cases, kept in the address by ids and choices, so that a copied URL shows the same cases."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +8,7 @@ import streamlit as st
 from core.datasets.freeze import SPELLINGS
 from core.datasets.records import list_snapshots
 from core.datasets.splits import SPLITS
+from core.labels.sight import Sight
 from core.people.accounts import list_users
 from core.projects.records import Project
 from core.projects.schema import Classification
@@ -20,27 +21,33 @@ STATES = {"no reference": "unlabelled", "readers are tied": "tied", "unusable im
 REMEMBERED_SECONDS = 300
 
 
-def draw_filter_bar(project: Project) -> CaseFilter:
-    """One row of controls, each bound to its key in the address; a second one only where a first was chosen."""
+def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
+    """One row of controls, each bound to its key in the address; a second one only where a first was chosen.
+
+    Nothing is offered that `sight` may not know: no model, and to a blind reader no reader but themselves.
+    """
     names = project.schema.names if isinstance(project.schema, Classification) else ()
     snapshots = {str(snapshot.id): snapshot.name for snapshot in list_snapshots(session.db(), project.id)}
-    models = {str(model.id): model.name for model in list_models(session.db(), project.id)}
+    models = {str(model.id): model.name for model in list_models(session.db(), project.id)} if sight.models else {}
+    people = [user for user in list_users(session.db()) if not sight.blind_to_others or user.id == sight.reader]
+    readers = {str(user.id): user.name for user in people}
     attributes = find_attributes(project)
     chosen: dict[str, Any] = {}
     text, label, reader, split, model, attribute, flagged = st.columns([1.4, 1.5, 1.2, 1.2, 1.2, 1.2, 0.8])
-    chosen["text"] = text.text_input("File or patient", key="text", bind="query-params", placeholder="any")
+    # Alone of all filters not in the address: addresses are passed on and logged, and this one may name a patient.
+    chosen["text"] = text.text_input("File or patient", key="case_text", placeholder="any")
     chosen["label"] = _select(label, "Reference", [*names, *STATES], "label")
-    chosen["reader"] = _select(reader, "Answered by", [user.name for user in list_users(session.db())], "reader")
+    chosen["reader"] = readers.get(_select(reader, "Answered by", readers, "reader", readers) or "")
     chosen["split"] = _select(split, "Split", SPLITS if snapshots else (), "split")
     if chosen["split"] and len(snapshots) > 1:
         chosen["snapshot"] = _select(split, "of snapshot", snapshots, "snapshot", snapshots)
-    chosen["model"] = _select(model, "Predicted by", models, "model", models)
+    chosen["model"] = _select(model, "Predicted by", models, "model", models) if sight.models else None
     if chosen["model"]:
         chosen["outcome"] = _select(model, "which was", ("right", "wrong"), "result")
     chosen["attribute"] = _select(attribute, "Attribute", attributes, "attribute")
     if chosen["attribute"]:
         chosen["is"] = _select(attribute, "is", attributes[chosen["attribute"]], "is")
-    flagged.html('<div class="rr-quiet" style="margin-bottom:0.35rem">Flagged</div>')
+    flagged.html('<div style="font-size:0.875rem">Flagged</div>')
     chosen["flagged"] = flagged.toggle("Flagged", key="flagged", bind="query-params", label_visibility="collapsed")
     return _filter(chosen, next(iter(snapshots), None))
 

@@ -24,11 +24,12 @@ def reference_html(case: Case, project: Project) -> str:
     return wording.chips(reference.value, project.schema)
 
 
-def draw_labels(case: Case, project: Project) -> None:
-    """Every answer ever given, newest first; those that were replaced stay, quietly."""
-    labels = list_labels(session.db(), case.id)
+def draw_labels(case: Case, project: Project, *, of_others: bool = True) -> None:
+    """Every answer ever given, newest first; those that were replaced stay, quietly. A blind reader sees their own."""
+    name = session.current_user().name
+    labels = [label for label in list_labels(session.db(), case.id) if of_others or label.reader == name]
     if not labels:
-        st.caption("Nobody has answered yet.")
+        st.caption("Nobody has answered yet." if of_others else "You have not answered yet.")
         return
     replaced = {label.replaces for label in labels}
     st.html("".join(_label_html(label, project, quiet=label.id in replaced) for label in labels))
@@ -86,9 +87,10 @@ def draw_facts(case: Case) -> None:
     st.html(f'<dl class="rr-facts">{rows}{f"<dt>Same pixels</dt><dd>{twins}</dd>" if same else ""}</dl>')
 
 
-def draw_comments(case: Case, model: int | None = None) -> None:
-    """What was said about the case, and a line to say more."""
-    for comment in list_comments(session.db(), case.id):
+def draw_comments(case: Case, model: int | None = None, *, of_others: bool = True) -> None:
+    """What was said about the case, and a line to say more. A blind reader sees what they said themselves."""
+    name = session.current_user().name
+    for comment in (comment for comment in list_comments(session.db(), case.id) if of_others or comment.author == name):
         st.html(
             f'<p class="rr-comment"><b>{escape(comment.author)}</b> '
             f"<small>{wording.moment(comment.created_at)}</small><br>{escape(comment.text)}</p>"

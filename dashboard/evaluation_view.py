@@ -71,6 +71,7 @@ def draw_matrix(result: Mapping[str, Any], *, multi_label: bool, open_cell: Open
             ("counts", "share of the row"),
             default="counts",
             required=True,
+            format_func=str.capitalize,
             key=f"{key}_cells",
             label_visibility="collapsed",
         )

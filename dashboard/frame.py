@@ -1,10 +1,13 @@
 """The frame of a page: its heading, and the guards that every page about a project needs."""
 
 from html import escape
+from typing import NoReturn
 
 import streamlit as st
 
-from core.projects.records import Project
+from core.people.members import list_administrators
+from core.people.roles import Action
+from core.projects.records import Project, list_projects
 from core.projects.schema import Classification
 from dashboard import messages, places, session
 
@@ -15,11 +18,38 @@ def draw_heading(title: str, lead: str) -> None:
     st.html(f'<p class="rr-lead">{escape(lead)}</p>')
 
 
+def need_admission(name: str, project: Project | None) -> None:
+    """By the shell, before a page: whoever may not open it is told whom to ask, and the page is not run."""
+    if not session.may_open(name, project):
+        place = places.BY_NAME[name]
+        where = f"in {place.where}" if place.where != "any project" else "in at least one project"
+        _end_closed(f"{place.title} is not open to you", f"It is for those who may {place.action} {where}.", project)
+
+
+def need_action(action: Action, project: Project) -> None:
+    """For a page whose project only turns up on the way: whoever may not do this there is told whom to ask."""
+    if not session.may(action, project):
+        _end_closed("This is not open to you", f"It is for those who may {action} in its project.", None)
+
+
+def _end_closed(title: str, text: str, project: Project | None) -> NoReturn:
+    names = list_administrators(session.db(), project.id if project else None)
+    messages.end_empty(
+        title,
+        f"{text} Ask {messages.listed(names) or 'an administrator'} for a role.",
+        step="All projects",
+        to="projects",
+    )
+
+
 def need_project() -> Project:
     """The project that the address or the switcher names; without one the page ends in its next step."""
     project = session.current_project()
     if project is None:
         asked = places.asked("project")
+        number = places.asked_number("project")
+        if number is not None and number in {project.id for project in list_projects(session.db())}:
+            _end_closed(f"Project {number} is not open to you", "It is for its members.", None)
         messages.end_empty(
             f"There is no project {asked}" if asked else "No project is open",
             "Everything in Readroom belongs to a project: one question asked of one collection of images.",

@@ -9,6 +9,7 @@ from html import escape
 import streamlit as st
 
 from core.jobs.records import Job, State, get_job, list_jobs, request_stop, resume_job
+from core.people.roles import may
 from dashboard import messages, places, session, wording
 
 REFRESH_SECONDS = 1.0
@@ -26,6 +27,7 @@ KIND_WORDS = {
     "evaluate": "Evaluation",
     "explain": "Explanation",
     "predict": "Prediction",
+    "backup": "Backup",
 }
 
 
@@ -39,7 +41,7 @@ def watch_job(job: Job) -> None:
 
 def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
     """All active jobs of these kinds in a project; draws nothing where there is none."""
-    jobs = list_jobs(session.db(), project=project_id, states=ACTIVE, kinds=kinds)
+    jobs = list_jobs(session.db(), project=project_id, states=ACTIVE, kinds=kinds, seen_by=session.current_user())
     for job in jobs:
         _watched(job.id)
 
@@ -57,7 +59,7 @@ def draw_job(job: Job) -> None:
                     icon=":material/stop:",
                     on_click=_stop,
                     args=(job.id,),
-                    disabled=job.stop_requested,
+                    disabled=job.stop_requested or not _may_steer(job),
                     width="stretch",
                     help="Ends in good order; "
                     + ("the best weights so far become a model." if job.kind == "train" else "what is done is kept."),
@@ -69,6 +71,7 @@ def draw_job(job: Job) -> None:
                     icon=":material/play_arrow:",
                     on_click=_resume,
                     args=(job.id,),
+                    disabled=not _may_steer(job),
                     width="stretch",
                     help="Goes on where the work was left.",
                 )
@@ -91,6 +94,11 @@ def _draw_failure(job: Job) -> None:
     if job.traceback:
         with st.expander("For the developer: the traceback"):
             st.code(job.traceback, language="text")
+
+
+def _may_steer(job: Job) -> bool:
+    """Stopping and resuming take what asking for the work took."""
+    return all(may(session.db(), session.current_user(), action, job.project) for action in job.actions)
 
 
 def _stop(job_id: int) -> None:

@@ -1,13 +1,13 @@
 """What the screen says when something is refused, done, or not there yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
 import streamlit as st
 
 from core.errors import CoreError
-from dashboard import places
+from dashboard import places, session
 
 REFUSAL, NEWS = "message:refusal", "message:news"
 
@@ -50,7 +50,7 @@ def show_empty(title: str, text: str, *, step: str = "", to: str = "", **query: 
     with st.container(border=True, key="empty_state", horizontal_alignment="center", gap="small"):
         st.markdown(f"#### {title}", text_alignment="center")
         st.markdown(text, text_alignment="center")
-        if to:
+        if to and session.may_open(to, session.current_project()):
             places.link(to, step or None, **query)
 
 
@@ -58,3 +58,8 @@ def end_empty(title: str, text: str, *, step: str = "", to: str = "", **query: p
     """An empty state with which the page ends."""
     show_empty(title, text, step=step, to=to, **query)
     st.stop()
+
+
+def listed(names: Sequence[str]) -> str:
+    """`anna, ben or carla`."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

@@ -8,23 +8,28 @@ import streamlit as st
 
 from core.datasets.records import Snapshot
 from core.evaluation.records import Evaluation, list_evaluations
+from core.people.roles import may
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
 from dashboard import places, run_view, session, wording
+
+TEXT_PX = 360  # the long lists scroll within the page, not the page
 
 
 def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
     """Curves on the left; facts, lineage and downloads on the right."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        run_view.draw_curves(run)
-        recipe, environment, lineage = st.tabs(["Recipe", "Environment", "Lineage"])
-        recipe.html(_recipe_html(run))
-        environment.html(_facts(_in_words(run.environment)))
-        lineage.html(_lineage_html(model, run, snapshot))
+        curves, recipe, environment, lineage = st.tabs(["Curves", "Recipe", "Environment", "Lineage"])
+        with curves:
+            run_view.draw_curves(run)
+        recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run))
+        environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(run.environment)))
+        lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))
     with right:
         st.html(_facts_html(model, run, snapshot))
-        _draw_downloads(model)
+        if may(session.db(), session.current_user(), "export", model.project):
+            _draw_downloads(model)
         with st.container(horizontal=True):
             query = {"project": model.project, "model": model.id}
             places.link("evaluate", "Evaluate", **query)

@@ -4,38 +4,52 @@ An address carries everything a view depends on, so that a copied URL shows the 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.people.roles import Action
 from core.settings import PROJECT_ROOT
 
 Query = str | int | None
 
 
+Where = Literal["the project", "any project", "this Readroom"]
+
+
 @dataclass(frozen=True)
 class Place:
-    """One page: its file `pages/<name>.py` is also its address; a group of "" is not in the menu."""
+    """One page: its file `pages/<name>.py` is also its address; a group of "" is not in the menu.
+
+    Who opens it must be allowed `action` (None: be signed in), in the project that is open, in any project,
+    or in this Readroom as a whole. A page that says nothing of it is for administrators.
+    """
 
     name: str
     title: str
     icon: str
     group: str
+    action: Action | None = "administer"
+    where: Where = "this Readroom"
 
 
 PLACES = (
-    Place("projects", "Projects", ":material/home:", "Readroom"),
-    Place("overview", "Overview", ":material/dashboard:", "Collection"),
-    Place("import_images", "Import", ":material/upload:", "Collection"),
-    Place("cases", "Cases", ":material/grid_view:", "Collection"),
-    Place("case", "Case", ":material/image:", ""),
-    Place("label", "Label", ":material/edit:", "Collection"),
-    Place("snapshots", "Snapshots", ":material/inventory_2:", "Model"),
-    Place("train", "Train", ":material/model_training:", "Model"),
-    Place("models", "Models", ":material/deployed_code:", "Model"),
-    Place("evaluate", "Evaluate", ":material/query_stats:", "Model"),
-    Place("review", "Review", ":material/fact_check:", "Model"),
-    Place("jobs", "Jobs", ":material/list_alt:", "Readroom"),
+    Place("projects", "Projects", ":material/home:", "Readroom", None, "any project"),
+    Place("overview", "Overview", ":material/dashboard:", "Collection", "see", "the project"),
+    Place("import_images", "Import", ":material/upload:", "Collection", "import", "the project"),
+    Place("cases", "Cases", ":material/grid_view:", "Collection", "see", "the project"),
+    Place("case", "Case", ":material/image:", "", "see", "the project"),
+    Place("label", "Label", ":material/edit:", "Collection", "label", "the project"),
+    Place("snapshots", "Snapshots", ":material/inventory_2:", "Model", "open test results", "the project"),
+    Place("train", "Train", ":material/model_training:", "Model", "train", "the project"),
+    Place("models", "Models", ":material/deployed_code:", "Model", "open test results", "the project"),
+    Place("evaluate", "Evaluate", ":material/query_stats:", "Model", "open test results", "the project"),
+    Place("review", "Review", ":material/fact_check:", "Model", "open test results", "the project"),
+    Place("users", "Users", ":material/group:", "Readroom", "administer", "any project"),
+    Place("jobs", "Jobs", ":material/list_alt:", "Readroom", "open test results", "any project"),
+    Place("audit", "Audit", ":material/history:", "Readroom", "administer", "this Readroom"),
+    Place("doctor", "Doctor", ":material/health_and_safety:", "Readroom", "administer", "this Readroom"),
 )
 BY_NAME = {place.name: place for place in PLACES}
 

@@ -25,6 +25,8 @@ def draw_steps(project: Project, progress: LabelProgress) -> None:
         ("evaluate", "Evaluate", evaluations, wording.count(evaluations, "evaluation")),
         ("review", "Review", 0, "case by case" if evaluations else "after an evaluation"),
     ]
+    open_to_me = {place.name for place in session.open_places(project)}
+    steps = [step for step in steps if step[0] in open_to_me]
     following = next((at for at, step in enumerate(steps) if not step[2]), len(steps) - 1)
     st.html(
         '<div class="rr-steps">'

@@ -21,6 +21,10 @@ NOT_YET = {
     "regression": "measuring a quantity",
     "generation": "drawing images",
 }
+BLIND_HELP = (
+    "A reader sees what others, or a model, say of a case only after their own answer. "
+    "It does not hide anything from scientists, reviewers and administrators."
+)
 assert set(TASK_WORDS) == set(get_args(Task)) == set(TASKS)
 
 
@@ -58,6 +62,7 @@ def draw_project_form() -> None:
         disabled=multi_label,
         help="For projects with one class for each image. Otherwise Enter saves and goes on.",
     )
+    blind_first = st.toggle("Readers answer blind first", key="new_blind", help=BLIND_HELP)
     if st.button("Create project", type="primary", key="new_create", shortcut="ctrl+enter"):
         with messages.refusals_shown():
             project = add_project(
@@ -69,6 +74,7 @@ def draw_project_form() -> None:
                 intended_use=intended_use,
                 reference_rule=ReferenceRule(*rule),
                 digit_advances=digit_advances,
+                blind_first=blind_first,
                 actor=session.actor(),
             )
             places.go("import_images", project=project.id)

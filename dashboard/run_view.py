@@ -77,9 +77,10 @@ def _draw_ending(run: Run, job: Job) -> None:
         return
     why = "Stopped on request" if left["stopped"] else f"Ended: {left['ended_because']}"
     st.html(
-        f"{escape(why)}. The best weights, of epoch {left['best_epoch']} of {left['epochs']}, are kept as "
+        f'<div class="rr-said">{escape(why)}. The best weights, of epoch {left["best_epoch"]} of {left["epochs"]}, '
+        "are kept as "
         f'<a href="{places.address("models", project=run.project, model=left["model_id"])}" target="_self">'
-        f"{escape(str(left['model']))}</a>."
+        f"{escape(str(left['model']))}</a>.</div>"
     )
 
 

@@ -6,12 +6,14 @@ import streamlit as st
 
 from core.datasets.freeze import export_snapshot
 from core.datasets.records import Snapshot, snapshot_counts
+from core.projects.records import Project
 from core.projects.schema import Classification
 from dashboard import charts, places, session, wording
+from dashboard.downloads import note_export
 from dashboard.snapshot_form import draw_leak_table
 
 
-def draw_snapshot(snapshot: Snapshot, schema: Classification) -> None:
+def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification) -> None:
     """Images, patients and classes of each split; what the split stands on; leaks that were allowed."""
     counts = snapshot_counts(session.db(), snapshot)
     names = {label.name: label.colour for label in schema.classes}
@@ -46,17 +48,32 @@ def draw_snapshot(snapshot: Snapshot, schema: Classification) -> None:
     if snapshot.leaks_allowed_because:
         right.warning(f"Frozen with leaks, because: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
         draw_leak_table(snapshot.leaks)
+    if snapshot.loss:
+        right.warning(
+            f"{snapshot.loss} It can no longer be trained on or exported, and its hash stands for what was frozen. "
+            f"Freeze a new snapshot to go on; evaluating this one measures what is left.",
+            icon=":material/delete_sweep:",
+        )
+        return
     with right.container(horizontal=True):
-        places.link("train", "Train on this", project=snapshot.project, snapshot=snapshot.id)
+        if session.may_open("train", project):
+            places.link("train", "Train on this", project=snapshot.project, snapshot=snapshot.id)
+        if not session.may("export", project):
+            return
         st.download_button(
             "Export",
-            lambda: export_snapshot(session.db(), snapshot),
+            lambda: _export(project, snapshot),
             file_name=f"{snapshot.name}.json",
             mime="application/json",
             icon=":material/download:",
             on_click="ignore",
             key="export_snapshot",
         )
+
+
+def _export(project: Project, snapshot: Snapshot) -> str:
+    note_export(project, "snapshot", name=snapshot.name)
+    return export_snapshot(session.db(), snapshot)
 
 
 def _say_split(snapshot: Snapshot) -> str:

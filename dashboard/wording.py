@@ -58,6 +58,12 @@ def moment(stored: str | None) -> str:
     return f"{at.day} {at:%b %Y, %H:%M}"
 
 
+def clock(stored: str) -> str:
+    """A stored UTC time of today as `10:42` in the server's time zone, of another day with its date."""
+    at = datetime.fromisoformat(stored.replace("Z", "+00:00")).astimezone()
+    return f"{at:%H:%M}" if at.date() == datetime.now().astimezone().date() else f"{at.day} {at:%b}, {at:%H:%M}"
+
+
 def seconds_between(start: str | None, end: str | None) -> float | None:
     """Seconds from one stored time to another, or to now where the second is missing."""
     if not start:

@@ -5,10 +5,11 @@ import streamlit as st
 from core.errors import NotFound
 from core.evaluation.records import list_predictions_of_case
 from core.images.records import get_case
+from core.labels.sight import may_see_others
 from core.projects.records import get_project
 from core.projects.schema import Classification
 from core.training.records import get_model
-from dashboard import case_view, messages, places, session
+from dashboard import case_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
 
 asked = places.asked_number("case")
@@ -22,24 +23,30 @@ except NotFound:
         to="cases",
     )
 project = get_project(session.db(), case.project)
+frame.need_action("see", project)
 if session.current_project() != project:
     session.open_project(project)
     st.rerun()  # the menu and the switcher were drawn for another one
 
-image, facts = st.columns([2, 1], gap="medium")
+sight = session.sight(project)
+is_open = may_see_others(session.db(), sight, case.id)
+image, facts = st.columns([5, 2], gap="medium")
 with image:
     if isinstance(project.schema, Classification):
         review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
 with facts:
     st.title(f"Case {case.id}", anchor=False)
-    st.html(f"<p>Reference: {case_view.reference_html(case, project)}</p>")
-    with st.container(horizontal=True):
+    if is_open:
+        st.html(f"<p>Reference: {case_view.reference_html(case, project)}</p>")
+    else:
+        st.caption("In this project readers answer first; what others say of this case appears after your own answer.")
+    with st.container(horizontal=True, vertical_alignment="center"):
         case_view.draw_flag(case)
         places.link("label", "Label it", project=project.id, worklist="all", case=case.id)
     labels, about, comments = st.tabs(["Labels", "About", "Comments"])
     with labels:
-        case_view.draw_labels(case, project)
-        predictions = list_predictions_of_case(session.db(), case.id)
+        case_view.draw_labels(case, project, of_others=is_open)
+        predictions = list_predictions_of_case(session.db(), case.id) if sight.models else {}
         for model_id, scores in list(predictions.items())[-5:]:
             model = get_model(session.db(), project.id, model_id)
             places.link("review", f"{model.name} says", project=project.id, model=model.id, case=case.id)
@@ -47,5 +54,6 @@ with facts:
                 case_view.draw_scores(scores, project.schema)
     with about:
         case_view.draw_facts(case)
+        erasing_view.draw_case_deletion(case, project)
     with comments:
-        case_view.draw_comments(case)
+        case_view.draw_comments(case, of_others=is_open)

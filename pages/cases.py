@@ -26,7 +26,7 @@ def draw_grid(rows: list[CaseRow]) -> None:
         }
         for row in rows
     ]
-    st.html(grid_html(tiles, project.schema))
+    st.html(f'<div class="rr-pane">{grid_html(tiles, project.schema)}</div>')
 
 
 def draw_table(rows: list[CaseRow]) -> None:
@@ -37,7 +37,7 @@ def draw_table(rows: list[CaseRow]) -> None:
             "patient": [row.patient for row in rows],
             "reference": [wording.answer(row.reference) for row in rows],
             "answers": [row.answers for row in rows],
-            "predicted": [wording.answer(row.predicted) for row in rows],
+            **({"predicted": [wording.answer(row.predicted) for row in rows]} if sight.models else {}),
             "flagged": [row.flagged for row in rows],
             "size": [f"{row.columns} × {row.rows}" for row in rows],
         }
@@ -63,8 +63,9 @@ if not count_cases(session.db(), project.id):
         project=project.id,
     )
 
-wanted = draw_filter_bar(project)
-found = count_found(session.db(), project, wanted)
+sight = session.sight(project)
+wanted = draw_filter_bar(project, sight)
+found = count_found(session.db(), project, wanted, sight=sight)
 pages = max(1, -(-found // AT_ONCE))
 left, middle, right = st.columns([2, 3, 1], vertical_alignment="center")
 left.html(f"<b>{wording.count(found, 'case')}</b>")
@@ -77,9 +78,11 @@ view = right.segmented_control(
     required=True,
     key="view",
     bind="query-params",
+    format_func=str.capitalize,
     label_visibility="collapsed",
 )
-rows = search_cases(session.db(), project, wanted, limit=AT_ONCE, offset=(min(page, pages) - 1) * AT_ONCE)
+start = (min(page, pages) - 1) * AT_ONCE
+rows = search_cases(session.db(), project, wanted, limit=AT_ONCE, offset=start, sight=sight)
 if not rows:
     messages.show_empty(
         "No case fits", "Take a filter away to see more.", step="All cases", to="cases", project=project.id

@@ -5,6 +5,7 @@ import streamlit as st
 from core.datasets.records import list_snapshots
 from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
+from core.people.roles import Action
 from core.training.records import get_run, list_models
 from dashboard import evaluation_view, frame, jobs_panel, messages, places, session, wording
 
@@ -70,6 +71,8 @@ split = third.segmented_control(
 view = {"project": project.id, "model": model.id, "snapshot": snapshot.id, "split": split}
 places.remember(**view)
 evaluation = find_evaluation(session.db(), model.id, snapshot.id, split)
+needed: Action = "open test results" if split == "test" else "train"
+may_start = session.may(needed, project)
 fourth.button(
     "Evaluate again" if evaluation else "Evaluate",
     icon=":material/play_arrow:",
@@ -77,31 +80,36 @@ fourth.button(
     type="secondary" if evaluation else "primary",
     on_click=start_evaluation,
     width="stretch",
+    disabled=not may_start,
+    help=None if may_start else f"To evaluate on {split} you need a role that may {needed}; ask an administrator.",
 )
+if snapshot.loss:
+    st.caption(f"{snapshot.loss} Evaluating it measures what is left.")
 jobs_panel.watch_active_jobs(project.id, ("evaluate",))
 uses = count_test_uses(session.db(), snapshot.id, run.fold if run.snapshot == snapshot.id else None)
 if evaluation is None:
     messages.end_empty(
         "Not evaluated on this split yet",
-        "Press Evaluate. "
+        ("Press Evaluate. " if may_start else "Ask somebody who may train in this project to evaluate it. ")
         + (f"Its test cases have been used {wording.count(uses, 'time')} so far." if split == "test" else ""),
     )
 
 result = evaluation.result
 evaluation_view.draw_headline(result)
 st.caption(evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None))
-for warning in result["warnings"]:
+for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
-left, right = st.columns([4, 7], gap="medium")
+matrix, curves = st.tabs(["Confusion matrix and classes", "Curves"])
+with matrix:
+    left, right = st.columns([4, 7], gap="medium")
 with left:
-    st.subheader("Confusion matrix", anchor=False)
     evaluation_view.draw_matrix(
         result, multi_label=schema.multi_label, open_cell=open_cell, key=f"evaluation_{evaluation.id}"
     )
     places.link("review", "Most confident mistakes", result="wrong", **view)
 with right:
-    st.subheader("Each class", anchor=False)
     evaluation_view.draw_class_table(result)
     evaluation_view.draw_class_intervals(result)
-evaluation_view.draw_curves(result, multi_label=schema.multi_label)
-st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+with curves:
+    evaluation_view.draw_curves(result, multi_label=schema.multi_label)
+    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")

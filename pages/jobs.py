@@ -4,8 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import NotFound
+from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import get_job, list_jobs
 from core.jobs.waiting import read_log
+from core.people.roles import may
 from dashboard import frame, jobs_panel, messages, places, session, wording
 
 LOG_LINES = 2000
@@ -16,6 +18,9 @@ def draw_one(job_id: int) -> None:
         job = get_job(session.db(), job_id)
     except NotFound as error:
         st.warning(f"{error} All jobs are listed below.")
+        return
+    if not may(session.db(), session.current_user(), SEEING_A_JOB, job.project):
+        st.warning("This job belongs to a project that is not open to you. Jobs that are, are listed below.")
         return
     jobs_panel.watch_job(job)
     log, events = st.tabs(["Log", "Details"])
@@ -31,7 +36,7 @@ frame.draw_heading(
 asked = places.asked_number("job")
 if asked is not None:
     draw_one(asked)
-jobs = list_jobs(session.db(), limit=200)
+jobs = list_jobs(session.db(), seen_by=session.current_user(), limit=200)
 if not jobs:
     messages.end_empty("No job yet", "Importing, training and evaluating happen here in the background.", to="projects")
 table = pd.DataFrame(

@@ -29,7 +29,7 @@ def settle_list() -> list[int]:
     case = places.asked_number("case")
     fresh = held is None or held[0] != (project.id, kind) or (case is not None and case not in held[1])
     if fresh:
-        ids = list_case_ids(session.db(), project, Worklist(kind), user.name)
+        ids = list_case_ids(session.db(), project, Worklist(kind), user.name, sight=session.sight(project))
         if case is not None and case not in ids:
             ids = [case, *ids]
         start = ids.index(case) // AT_ONCE * AT_ONCE if case is not None else 0

@@ -9,9 +9,16 @@ from core.labels.reference import set_reference_rule
 from core.labels.worklist import label_progress
 from core.projects.records import ReferenceRule, change_project
 from core.projects.schema import Classification
-from dashboard import frame, messages, session, wording
+from dashboard import frame, messages, places, session, wording
+from dashboard.downloads import note_export
+from dashboard.erasing_view import draw_project_deletion
 from dashboard.progress_view import draw_steps
-from dashboard.project_form import draw_rule_choice
+from dashboard.project_form import BLIND_HELP, draw_rule_choice
+
+BLIND_WORDS = {
+    True: "answer blind first: what others and models say of a case appears after their own answer",
+    False: "see what others have answered",
+}
 
 
 def save_texts() -> None:
@@ -22,6 +29,7 @@ def save_texts() -> None:
             description=st.session_state["about_text"],
             intended_use=st.session_state["about_use"],
             digit_advances=st.session_state["about_advance"],
+            blind_first=st.session_state["about_blind"],
             actor=session.actor(),
         )
         messages.say("Saved.")
@@ -34,10 +42,18 @@ def take_labels() -> None:
             st.session_state["labels_report"] = import_labels(session.db(), project, upload.getvalue(), session.actor())
 
 
+def write_labels(history: bool) -> str:
+    note_export(project, "labels", history=history)
+    return export_labels(session.db(), project, history=history)
+
+
 project = frame.need_project()
+may_administer = session.may("administer", project)
 progress = label_progress(session.db(), project, session.current_user().name)
 frame.draw_heading(
-    project.name, project.description or "No description yet; write one below, so that others know what they look at."
+    project.name,
+    project.description
+    or "No description yet" + ("; write one below, so that others know what they look at." if may_administer else "."),
 )
 draw_steps(project, progress)
 classes = project.schema.classes if isinstance(project.schema, Classification) else ()
@@ -53,13 +69,18 @@ with left:
         "<dt>Classes</dt><dd>"
         + "".join(wording.chip(f"{label.name}  {label.key}".strip(), label.colour) for label in classes)
         + f"</dd><dt>Intended use</dt><dd>{escape(project.intended_use) or '–'}</dd>"
+        f"<dt>Readers</dt><dd>{BLIND_WORDS[project.blind_first]}</dd>"
         f"<dt>Created</dt><dd>{wording.moment(project.created_at)} by {escape(project.created_by)}</dd></dl>"
     )
-    with st.expander("Change the texts", icon=":material/edit:"), st.form("about", border=False):
-        st.text_area("Description", project.description, key="about_text", height=80)
-        st.text_area("Intended use", project.intended_use, key="about_use", height=80)
-        st.toggle("A digit saves and goes to the next case", project.digit_advances, key="about_advance")
-        st.form_submit_button("Save", on_click=save_texts, key="about_save")
+    if may_administer:
+        with st.expander("Change the texts", icon=":material/edit:"), st.form("about", border=False):
+            st.text_area("Description", project.description, key="about_text", height=80)
+            st.text_area("Intended use", project.intended_use, key="about_use", height=80)
+            st.toggle("A digit saves and goes to the next case", project.digit_advances, key="about_advance")
+            st.toggle("Readers answer blind first", project.blind_first, key="about_blind", help=BLIND_HELP)
+            st.form_submit_button("Save", on_click=save_texts, key="about_save")
+        places.link("users", "Who may do what here", project=project.id)
+    draw_project_deletion(project)
 with right:
     st.subheader("Answers", anchor=False)
     share = progress.labelled_by_anyone / progress.total if progress.total else 0.0
@@ -68,35 +89,45 @@ with right:
         text=f"{progress.labelled_by_anyone:,} of {progress.total:,} cases answered by somebody, "
         f"{progress.mine:,} by you; {progress.referenced:,} have a reference",
     )
-    kind, reader = draw_rule_choice("about", project.reference_rule)
-    complete = kind == "majority" or reader
-    if complete and ReferenceRule(kind, reader) != project.reference_rule:
-        st.caption("Changing the rule settles every case anew. Snapshots keep what they were frozen with.")
-        if st.button("Use this rule", key="about_rule_save", type="primary"):
-            with messages.refusals_shown():
-                set_reference_rule(session.db(), project, ReferenceRule(kind, reader), session.actor())
-                messages.say("The reference of every case is settled anew.")
-                st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for text, history in (("Labels as CSV", False), ("With all history", True)):
-            st.download_button(
-                text,
-                lambda history=history: export_labels(session.db(), project, history=history),
-                mime="text/csv",
-                file_name=f"labels-{project.id}.csv",
-                on_click="ignore",
-                icon=":material/download:",
-                key=f"labels_out_{history}",
-                disabled=not progress.labelled_by_anyone,
+    if may_administer:
+        kind, reader = draw_rule_choice("about", project.reference_rule)
+        complete = kind == "majority" or reader
+        if complete and ReferenceRule(kind, reader) != project.reference_rule:
+            st.caption("Changing the rule settles every case anew. Snapshots keep what they were frozen with.")
+            if st.button("Use this rule", key="about_rule_save", type="primary"):
+                with messages.refusals_shown():
+                    set_reference_rule(session.db(), project, ReferenceRule(kind, reader), session.actor())
+                    messages.say("The reference of every case is settled anew.")
+                    st.rerun()
+    else:
+        rule = project.reference_rule
+        st.caption(f"The answer that counts: {f'the newest of {rule.reader}' if rule.reader else 'what most say'}.")
+    if session.may("export", project):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            for text, history in (("Labels as CSV", False), ("With all history", True)):
+                st.download_button(
+                    text,
+                    lambda history=history: write_labels(history),
+                    mime="text/csv",
+                    file_name=f"labels-{project.id}.csv",
+                    on_click="ignore",
+                    icon=":material/download:",
+                    key=f"labels_out_{history}",
+                    disabled=not progress.labelled_by_anyone,
+                )
+    if session.may("import", project):
+        with st.expander("Bring labels in from a CSV", icon=":material/upload:"):
+            st.caption(
+                "Columns path, label, reader and further ones, as the export writes them. "
+                "The same file twice changes nothing."
             )
-    with st.expander("Bring labels in from a CSV", icon=":material/upload:"):
-        st.caption(
-            "Columns path, label, reader and further ones, as the export writes them. "
-            "The same file twice changes nothing."
-        )
-        st.file_uploader(
-            "CSV", type=["csv", "tsv", "txt"], key="labels_file", on_change=take_labels, label_visibility="collapsed"
-        )
+            st.file_uploader(
+                "CSV",
+                type=["csv", "tsv", "txt"],
+                key="labels_file",
+                on_change=take_labels,
+                label_visibility="collapsed",
+            )
     report = st.session_state.pop("labels_report", None)
     if report:
         st.success(

@@ -5,9 +5,10 @@ from html import escape
 import streamlit as st
 
 from core.labels.worklist import label_progress
+from core.people.members import list_administrators
 from core.projects.records import Project, list_projects
 from core.projects.schema import Classification
-from dashboard import frame, places, session, wording
+from dashboard import frame, messages, places, session, wording
 from dashboard.project_form import draw_project_form
 
 
@@ -34,19 +35,25 @@ def draw_card(project: Project) -> None:
         )
 
 
-projects = list_projects(session.db())
+projects = list_projects(session.db(), seen_by=session.current_user())
+may_create = session.may("administer")
 left, right = st.columns([5, 1], vertical_alignment="bottom")
 with left:
     frame.draw_heading(
         "Projects", "One question asked of one collection of images, from the first label to the review."
     )
 if projects:
-    if right.button("New project", icon=":material/add:", type="primary", key="new_project", width="stretch"):
+    if may_create and right.button(
+        "New project", icon=":material/add:", type="primary", key="new_project", width="stretch"
+    ):
         create_project()
     for row in range(0, len(projects), 2):
         for column, project in zip(st.columns(2), projects[row : row + 2], strict=False):
             with column:
                 draw_card(project)
+elif not may_create:
+    names = messages.listed(list_administrators(session.db()))
+    messages.end_empty("No project is open to you yet", f"Ask {names or 'an administrator'} for a role in one.")
 else:
     form, story = st.columns([3, 2], gap="large")
     with form, st.container(border=True):

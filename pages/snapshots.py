@@ -51,11 +51,16 @@ if snapshots:
         key=f"shown_{wanted}",
     )
     places.remember(snapshot=shown)
-    draw_snapshot(get_snapshot(session.db(), project.id, shown), schema)
-with st.expander(
-    "New snapshot", expanded=not snapshots or "snapshot_form:leaks" in st.session_state, icon=":material/add:"
-):
-    st.caption(f"{wording.count(progress.referenced, 'case')} of {progress.total:,} have a reference answer and go in.")
-    draw_snapshot_form(project, split_columns(project))
-with st.expander("Bring back an exported snapshot", icon=":material/upload:"):
-    st.file_uploader("Exported snapshot (JSON)", type="json", key="snapshot_file", on_change=bring_back)
+    draw_snapshot(project, get_snapshot(session.db(), project.id, shown), schema)
+if session.may("freeze", project):
+    with st.expander(
+        "New snapshot", expanded=not snapshots or "snapshot_form:leaks" in st.session_state, icon=":material/add:"
+    ):
+        st.caption(
+            f"{wording.count(progress.referenced, 'case')} of {progress.total:,} have a reference answer and go in."
+        )
+        draw_snapshot_form(project, split_columns(project))
+    with st.expander("Bring back an exported snapshot", icon=":material/upload:"):
+        st.file_uploader("Exported snapshot (JSON)", type="json", key="snapshot_file", on_change=bring_back)
+else:
+    st.caption("To freeze a snapshot you need another role in this project; ask an administrator.")

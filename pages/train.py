@@ -56,6 +56,8 @@ with form:
         help="A snapshot with folds can be trained once for each fold, whose cases are then the test.",
     )
     fold = int(tested) if tested else None
+    if snapshot.loss:
+        st.warning(f"{snapshot.loss} Freeze a new snapshot to train.", icon=":material/delete_sweep:")
     if snapshot.leaks_allowed_because:
         st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
     try:
@@ -70,7 +72,7 @@ with form:
             type="primary",
             icon=":material/play_arrow:",
             key="train_start",
-            disabled=recipe is None,
+            disabled=recipe is None or bool(snapshot.loss),
             shortcut="ctrl+enter",
         )
         and recipe

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from core.people.accounts import ensure_user
 from core.projects.records import Project, add_project
 from core.projects.schema import make_classification
 from core.settings import PROJECT_ROOT, Settings
@@ -40,7 +41,9 @@ def files(settings: Settings) -> Files:
 
 
 @pytest.fixture
-def actor() -> Actor:
+def actor(connection: sqlite3.Connection) -> Actor:
+    """Anna, who administers this Readroom, before a screen."""
+    ensure_user(connection, "anna", role="admin")
     return Actor("anna", "screen")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from core.cli import collection, keeping, modelling, service
+from core.cli import auditing, collection, erasing, examining, keeping, modelling, people, service
 from core.errors import CoreError
 
 app = typer.Typer(
@@ -16,7 +16,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+delete_app = typer.Typer(help="Erase a case, a patient or a project with every trace.", no_args_is_help=True)
 project_app = typer.Typer(help="Create and list projects.", no_args_is_help=True)
+audit_app = typer.Typer(help="Who did what: check the chain, list it, export it.", no_args_is_help=True)
+user_app = typer.Typer(help="Accounts: invite, list, new password, deactivate.", no_args_is_help=True)
+member_app = typer.Typer(help="Who is what in which project.", no_args_is_help=True)
 jobs_app = typer.Typer(help="See, stop and resume background work.")
 
 TOP_LEVEL: dict[str, Callable[..., None]] = {
@@ -24,7 +28,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "worker": service.worker,
     "link": service.link,
     "demo": service.demo,
-    "doctor": service.doctor,
+    "doctor": examining.doctor,
     "import": collection.import_images,
     "label": collection.label,
     "snapshot": modelling.snapshot,
@@ -36,12 +40,30 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "export": keeping.export,
     "backup": keeping.backup,
     "restore": keeping.restore,
+    "migrate": keeping.migrate,
 }
 for name, command in TOP_LEVEL.items():
     app.command(name)(command)
 app.add_typer(project_app, name="project")
 project_app.command("create")(collection.create_project)
 project_app.command("list")(collection.show_projects)
+app.add_typer(audit_app, name="audit")
+audit_app.command("verify")(auditing.verify)
+audit_app.command("list")(auditing.list_rows)
+audit_app.command("export")(auditing.export)
+app.add_typer(delete_app, name="delete")
+delete_app.command("case")(erasing.delete_case)
+delete_app.command("patient")(erasing.delete_patient)
+delete_app.command("project")(erasing.delete_project)
+app.add_typer(user_app, name="user")
+user_app.command("invite")(people.invite)
+user_app.command("list")(people.show_users)
+user_app.command("reset")(people.reset)
+user_app.command("deactivate")(people.deactivate)
+app.add_typer(member_app, name="member")
+# A single command would take its group's place; the callback keeps `member set` as it is written.
+member_app.callback()(lambda: None)
+member_app.command("set")(people.give_role)
 app.add_typer(jobs_app, name="jobs")
 jobs_app.callback(invoke_without_command=True)(service.jobs_or_list)
 jobs_app.command("list")(service.list_all_jobs)

@@ -46,6 +46,9 @@ def create_project(
     reference_reader: Annotated[
         str, typer.Option(help="The reference is this reader's newest label [default: majority of readers].")
     ] = "",
+    blind_first: Annotated[
+        bool, typer.Option("--blind-first", help="A reader sees what others and models say after their own answer.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,6 +66,7 @@ def create_project(
             description=description,
             intended_use=intended_use,
             reference_rule=rule,
+            blind_first=blind_first,
             actor=door.actor,
         )
     document = {"project": project.id, "name": project.name, "task": task, "schema": schema_to_json(project.schema)}
@@ -190,7 +194,7 @@ def label(
     """Store one label from a script."""
     with entered(home) as door:
         found = get_project(door.connection, project)
-        labelled = case_named(door, found, case)
+        labelled = case_named(door, found.id, case)
         said = parse_label_text(found.schema, value)
         if said is None:
             raise InvalidInput(f"Name a class, or | for none where the project is multi-label. Received: {value!r}")

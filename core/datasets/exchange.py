@@ -13,6 +13,7 @@ from core.datasets.records import (
     Snapshot,
     SnapshotCase,
     add_snapshot,
+    demand_whole,
     find_snapshot,
     list_snapshot_cases,
     map_contents,
@@ -21,6 +22,7 @@ from core.datasets.records import (
 )
 from core.datasets.splits import SPLITS
 from core.errors import Conflict, InvalidInput
+from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
 from core.projects.schema import LabelSchema, check_value, schema_to_json
 from core.store.audit import Actor
@@ -40,7 +42,12 @@ def content_hash(schema: LabelSchema, cases: Sequence[SnapshotCase], sources: Se
 
 
 def export_snapshot(connection: sqlite3.Connection, snapshot: Snapshot) -> str:
-    """The snapshot as JSON text: cases by source and pixel hash, labels by event id."""
+    """The snapshot as JSON text: cases by source and pixel hash, labels by event id.
+
+    Raises:
+        Conflict: cases of it were erased.
+    """
+    demand_whole(snapshot, "export it")
     cases = list_snapshot_cases(connection, snapshot.id)
     sources = map_sources(connection, snapshot.id)
     events = map_events(connection, snapshot.project)
@@ -85,11 +92,14 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
         InvalidInput: it is no snapshot, was altered, has other classes, or names images that the project lacks.
         Conflict: the project has another snapshot of this name.
         LeaksFound: its splits leak, and it does not say why that was allowed.
+        NotAllowed: the actor may not freeze in this project.
     """
+    demand_of(connection, actor, "freeze", project.id)
     document = _read(text)
     known = find_snapshot(connection, project.id, str(document["name"]))
     if known is not None:
         if known.hash == document["hash"]:
+            demand_whole(known, "bring it back")
             return known
         raise Conflict(f"There is another snapshot of this name; rename one in its file. Received: {known.name}")
     if document["schema"] != json.loads(json.dumps(schema_to_json(project.schema))):

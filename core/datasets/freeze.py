@@ -30,6 +30,7 @@ from core.datasets.splits import (
 )
 from core.errors import Conflict, InvalidInput
 from core.labels.answers import label_text, value_text
+from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.records import Project
 from core.projects.schema import Classification
@@ -75,7 +76,9 @@ def freeze_snapshot(
         LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
         InvalidInput: there is nothing to freeze, or it cannot be split as asked.
         Conflict: the project has a snapshot of this name.
+        NotAllowed: the actor may not freeze in this project.
     """
+    demand_of(connection, actor, "freeze", project.id)
     column = split_column or ("split" if use_given_split else None)
     name = _free_name(connection, project, name)
     shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -27,6 +28,7 @@ from core.store.files import Files
 
 RENDERING = 1  # raise it when `model_input` changes what it makes, so that old files are not taken for new ones
 AT_ONCE = 64
+SECONDS_A_DAY = 86_400
 
 
 class HasCase(Protocol):
@@ -71,15 +73,55 @@ def prepare_images(
     case_ids = tuple(case.case_id for case in cases)
     shape = (len(case_ids), spec.size, spec.size, spec.channels)
     target = files.path("prepared", _key(connection, case_ids, spec))
-    if not target.exists():
+    opened = _opened(target) if _touched(target) else None
+    while opened is None:  # erasing a case takes away every prepared file at once, so also just before it is opened
         _write(connection, files, case_ids, spec, target, progress)
+        opened = _opened(target)
     progress.report(1.0, f"{len(case_ids)} images prepared")
-    images = np.load(target, mmap_mode="r")
+    images, file = opened
     if images.shape != shape:
+        os.close(file)
         raise InvalidInput(f"Delete this file, it is not what its name says. Received: {target}")
-    prepared = PreparedImages(images, case_ids, target, os.open(target, os.O_RDONLY))
+    prepared = PreparedImages(images, case_ids, target, file)
     weakref.finalize(prepared, os.close, prepared.file)
     return prepared
+
+
+def remove_unused_images(files: Files, *, now: datetime, keep_days: float) -> int:
+    """Remove prepared images not used for so many days, and what a killed process left half-made; how many files.
+
+    They can be made again from the pixels. Whoever has one open reads on undisturbed; still the caller sees to it
+    that no job runs, so that none is removed between the look for it and its opening.
+    """
+    oldest = now.timestamp() - keep_days * SECONDS_A_DAY
+    removed = 0
+    for path in (files.root / "prepared").glob("*/*"):
+        if path.is_file() and path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _opened(target: Path) -> tuple[np.memmap, int] | None:
+    """The images as a memory map and a descriptor for `read`; None where the file is gone."""
+    try:
+        file = os.open(target, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return np.load(target, mmap_mode="r"), file
+    except FileNotFoundError:
+        os.close(file)
+        return None
+
+
+def _touched(target: Path) -> bool:
+    """Note on an existing file that it is used now; False where there is none."""
+    try:
+        os.utime(target)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _key(connection: sqlite3.Connection, case_ids: Sequence[int], spec: InputSpec) -> str:

@@ -1,4 +1,7 @@
-"""The tables of snapshots: frozen lists of cases with their reference answers and splits. Never changed."""
+"""The tables of snapshots: frozen lists of cases with their reference answers and splits.
+
+Never changed, with one exception: cases that were erased are missing from then on, and the snapshot says so.
+"""
 
 import json
 import sqlite3
@@ -34,11 +37,21 @@ class Snapshot:
     leaks_allowed_because: str | None
     created_at: str
     created_by: str
+    incomplete_since: str | None = None
+    erased_cases: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever reads results on this snapshot should know, in sentences."""
         return tuple(self.split_rule.get("notes", ()))
+
+    @property
+    def loss(self) -> str:
+        """What was erased from it, as a sentence; "" where it is whole."""
+        if not self.incomplete_since:
+            return ""
+        cases = "1 case was" if self.erased_cases == 1 else f"{self.erased_cases:,} cases were"
+        return f"Incomplete since {self.incomplete_since[:10]}: {cases} erased."
 
 
 @dataclass(frozen=True)
@@ -243,6 +256,19 @@ def get_snapshot(connection: sqlite3.Connection, project_id: int, name_or_id: st
     return found
 
 
+def demand_whole(snapshot: Snapshot, deed: str) -> None:
+    """Refuse what promises that a result can be repeated on just these cases.
+
+    Raises:
+        Conflict: some of them were erased, so that its hash no longer describes what is left.
+    """
+    if snapshot.incomplete_since:
+        raise Conflict(
+            f"Freeze a new snapshot to {deed}; what is left of this one is not what its hash stands for. "
+            f"{snapshot.loss} Received: snapshot {snapshot.name}"
+        )
+
+
 def list_snapshots(connection: sqlite3.Connection, project_id: int) -> list[Snapshot]:
     """A project's snapshots, newest first."""
     rows = connection.execute("SELECT * FROM snapshots WHERE project = ? ORDER BY id DESC", (project_id,))
@@ -316,4 +342,6 @@ def _snapshot(row: sqlite3.Row) -> Snapshot:
         leaks_allowed_because=row["leaks_allowed_because"],
         created_at=row["created_at"],
         created_by=row["created_by"],
+        incomplete_since=row["incomplete_since"],
+        erased_cases=row["erased_cases"],
     )

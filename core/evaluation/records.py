@@ -18,7 +18,10 @@ from core.tasks.classification import decode_scores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model measured on one split of one snapshot; `result` is the document of `evaluate --json`."""
+    """One model measured on one split of one snapshot; `result` is the document of `evaluate --json`.
+
+    `erased_cases` of those it was measured on were erased since; its numbers stay as they were.
+    """
 
     id: int
     model: int
@@ -27,6 +30,15 @@ class Evaluation:
     result: dict[str, Any]
     created_at: str
     created_by: str
+    erased_cases: int = 0
+
+    @property
+    def loss(self) -> str:
+        """What was erased since it was made, as a sentence; "" where nothing was."""
+        if not self.erased_cases:
+            return ""
+        cases = "1 of its cases was" if self.erased_cases == 1 else f"{self.erased_cases:,} of its cases were"
+        return f"{cases} erased since; the numbers still count what was erased. Evaluate again to measure what is left."
 
 
 def store_predictions(
@@ -145,4 +157,5 @@ def _evaluation(row: sqlite3.Row) -> Evaluation:
         result=json.loads(row["result"]),
         created_at=row["created_at"],
         created_by=row["created_by"],
+        erased_cases=row["erased_cases"],
     )

@@ -154,6 +154,8 @@ def _warnings(snapshot: Snapshot, split: str, seen: int, n_cases: int) -> list[s
         )
     if split != "test":
         told.append(f"The model was made with the {split} split: these numbers flatter it; the test split does not.")
+    if snapshot.loss:
+        told.append(f"{snapshot.loss} These numbers are of the cases that are left.")
     if snapshot.leaks_allowed_because:
         told.append(f"This snapshot has leaks between its splits, allowed because: {snapshot.leaks_allowed_because}")
     return told

@@ -117,9 +117,12 @@ def warm_explainer(
 ) -> Explainer:
     """The explainer of a model, loaded and traced, from `kept` where it is there already."""
     explainers: dict[int, Explainer] = kept.setdefault("explainers", {})
-    if model_id in explainers:
+    known = explainers.get(model_id)
+    # The number of a model that was erased with its project may belong to another one now.
+    if known and known.model.keras_hash == get_model(connection, None, model_id).keras_hash:
         explainers[model_id] = explainers.pop(model_id)  # the one asked for last leaves last
         return explainers[model_id]
+    explainers.pop(model_id, None)
     progress.report(0.1, "Loading the model")
     model = check_explanations(connection, files, model_id, progress)
     cam = GradCam(load_network(files, model), model.facts[FACT][METHOD]["layer_choice"]["layer"])

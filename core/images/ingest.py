@@ -31,6 +31,7 @@ from core.images.render import to_uint8
 from core.images.similarity import perceptual_hash
 from core.images.sources import SourceFile, list_sources, read_source
 from core.images.thumbnails import thumbnail_of
+from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
 from core.projects.records import Project
 from core.settings import Settings
@@ -39,7 +40,7 @@ from core.store.database import writing
 from core.store.files import Files
 
 OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
-LabelsOf = Callable[[sqlite3.Connection, Case], Sequence[str]]
+LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
 NAMED_AT_MOST = 3
 
@@ -114,12 +115,14 @@ def import_paths(
         root: the folder that sources are relative to; else each given folder or zip.
         label_table: the table's own file, which is then no failure when it lies in the folder.
         on_skipped: called likewise for a file whose case was there before.
-        labels_of: an older case's answers in words, to name opposite labels of same pixels.
+        labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
 
     Raises:
+        NotAllowed: the actor may not import into this project.
         InvalidInput: `patient_from` is not a regular expression.
         Stopped: somebody asked to stop; what was imported stays.
     """
+    demand_of(connection, actor, "import", project.id)
     sources = list_sources([Path(path) for path in paths], settings, root=root)
     matched = match_rows(table, [file.source for file in sources])
     what = _Import(
@@ -169,6 +172,9 @@ def _import_one(
         return refused("Reading this file needs more memory than there is; make the image smaller.")
     try:
         with writing(what.connection):
+            # The last case of these pixels may have been erased since; from here on nobody takes them away.
+            if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
+                stored = _store(what.files, content, image)
             return _keep(what, file, stored)
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
         return refused(str(error))
@@ -252,28 +258,41 @@ def _patient(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | N
 
 
 def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:
-    """Which cases show the same pixels, and what they contradict this one in."""
+    """Which cases show the same pixels, and what they contradict this one in: all are looked at, a few are named."""
     sentences = [f"Same pixels as case {_ids(same)}."]
-    mine = _answers(what, case)  # read back, so that "Normal" of a table is "normal" of an older case
-    for other in same[:NAMED_AT_MOST]:
-        if other.patient != case.patient:
-            sentences.append(f"The patient differs: {case.patient} here, {other.patient} there.")
-        theirs = _answers(what, other)
-        if mine and theirs and set(mine) != set(theirs):
-            sentences.append(f"The labels are opposite: {', '.join(mine)} here, {', '.join(theirs)} there.")
+    strangers = [(other, other.patient) for other in same if other.patient != case.patient]
+    if strangers:
+        sentences.append(f"The patient differs: {case.patient} here, {_there(strangers, same)}.")
+    answers = _answers(what, [case, *same])  # mine read back too: "Normal" of a table is "normal" of an older case
+    mine = answers[case.id]
+    opposite = [(other, ", ".join(said)) for other in same if (said := answers[other.id]) and set(said) != set(mine)]
+    if mine and opposite:
+        sentences.append(f"The labels are opposite: {', '.join(mine)} here, {_there(opposite, same)}.")
     return " ".join(sentences)
 
 
-def _answers(what: _Import, case: Case) -> list[str]:
-    """What is said of a case: the stored answers where the caller can tell them, else this table's."""
-    stored = list(what.labels_of(what.connection, case)) if what.labels_of else []
-    row = what.rows.get(case.source)
-    return stored or ([row.labels] if row and row.labels else [])
+def _there(differing: Sequence[tuple[Case, str]], same: Sequence[Case]) -> str:
+    """What is said of the cases that differ, and which of those of the same pixels they are."""
+    words = _some(list(dict.fromkeys(said for _, said in differing)), " or ")
+    if len(same) == 1:
+        return f"{words} there"
+    return f"{words} in {len(differing)} of those {len(same)}: case {_ids([case for case, _ in differing])}"
+
+
+def _answers(what: _Import, cases: Sequence[Case]) -> dict[int, list[str]]:
+    """What is said of each case: the stored answers where the caller can tell them, else this table's."""
+    stored = what.labels_of(what.connection, cases) if what.labels_of else {}
+    told = {case.id: row.labels for case in cases if (row := what.rows.get(case.source))}
+    return {case.id: list(stored.get(case.id, ())) or [said for said in [told.get(case.id)] if said] for case in cases}
 
 
 def _ids(cases: Sequence[Case]) -> str:
-    some = ", ".join(f"{case.id} ({case.source})" for case in cases[:NAMED_AT_MOST])
-    return some + (f" and {len(cases) - NAMED_AT_MOST} more" if len(cases) > NAMED_AT_MOST else "")
+    return _some([f"{case.id} ({case.source})" for case in cases], ", ")
+
+
+def _some(words: Sequence[str], between: str) -> str:
+    more = f" and {len(words) - NAMED_AT_MOST} more" if len(words) > NAMED_AT_MOST else ""
+    return between.join(words[:NAMED_AT_MOST]) + more
 
 
 def _pattern(patient_from: str | None) -> re.Pattern[str] | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
 from core.images.decoded import Photometric, SpacingAt, Window
+from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -18,6 +19,7 @@ __all__ = ["Case", "ImportedFile", "NewCase", "Window"]
 PatientFrom = Literal["table", "dicom", "pattern", "none"]
 FileStatus = Literal["imported", "skipped", "failed"]
 ROWS_AT_ONCE = 1000
+LONGEST_NUMBER = 18  # digits; SQLite's integers end at 19
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class ImportedFile:
 
 def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
     """Store a case. The caller has looked for one of the same source and pixels."""
-    row = {
+    row: dict[str, Any] = {
         **asdict(new),
         "spacing_mm": json.dumps(new.spacing_mm) if new.spacing_mm else None,
         "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),
@@ -76,6 +78,11 @@ def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
         "imported_at": utc_now(),
     }
     with writing(connection):
+        # The number of an erased case is never given again: answers to that one may still be on their way.
+        row["id"] = connection.execute(
+            """SELECT 1 + max(coalesce((SELECT max(id) FROM cases), 0),
+                              coalesce((SELECT max(case_id) FROM erased_cases), 0))"""
+        ).fetchone()[0]
         cursor = connection.execute(
             f"INSERT INTO cases ({', '.join(row)}) VALUES ({', '.join(':' + key for key in row)})", row
         )
@@ -120,10 +127,9 @@ def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) 
         InvalidInput: several cases go by this name; the sentence lists their ids.
     """
     text = str(name).strip()
-    if text.isascii() and text.isdigit():
-        row = connection.execute("SELECT * FROM cases WHERE project = ? AND id = ?", (project_id, int(text))).fetchone()
-        if row is not None:
-            return _case(row)
+    numbered = find_numbered_case(connection, project_id, text)
+    if numbered is not None:
+        return numbered
     for found in (_by_source(connection, project_id, text), _by_file_name(connection, project_id, text)):
         if len(found) > 1:
             some = ", ".join(f"{case.id} ({case.source})" for case in found[:5])
@@ -131,6 +137,14 @@ def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) 
         if found:
             return found[0]
     return None
+
+
+def find_numbered_case(connection: sqlite3.Connection, project_id: int, text: str) -> Case | None:
+    """The case of a project whose id this text is, or None."""
+    if not (text.isascii() and text.isdigit()) or len(text) > LONGEST_NUMBER:
+        return None
+    row = connection.execute("SELECT * FROM cases WHERE project = ? AND id = ?", (project_id, int(text))).fetchone()
+    return _case(row) if row is not None else None
 
 
 def find_same_pixels(connection: sqlite3.Connection, project_id: int, pixel_hash: str) -> list[Case]:
@@ -161,17 +175,29 @@ def list_cases(connection: sqlite3.Connection, project_id: int) -> Iterator[Case
         last = rows[-1]["id"]
 
 
+def list_case_sources(connection: sqlite3.Connection, project_id: int) -> list[str]:
+    """The different sources of a project's cases."""
+    query = "SELECT DISTINCT source FROM cases WHERE project = ? ORDER BY source"
+    return [row["source"] for row in connection.execute(query, (project_id,))]
+
+
 def count_cases(connection: sqlite3.Connection, project_id: int) -> int:
     return int(connection.execute("SELECT COUNT(*) FROM cases WHERE project = ?", (project_id,)).fetchone()[0])
 
 
 def set_flag(connection: sqlite3.Connection, case_id: int, flagged: bool, actor: Actor) -> Case:
-    """Mark a case for a second look, or take the mark away."""
+    """Mark a case for a second look, or take the mark away.
+
+    Raises:
+        NotFound: there is no such case.
+        NotAllowed: the actor may not label in its project.
+    """
     with writing(connection):
-        changed = connection.execute("UPDATE cases SET flagged = ? WHERE id = ?", (int(flagged), case_id))
-        if changed.rowcount != 1:
-            raise NotFound("case", case_id)
-        add_audit(connection, actor, "flag case" if flagged else "unflag case", f"case {case_id}")
+        case = get_case(connection, case_id)
+        demand_of(connection, actor, "label", case.project)
+        connection.execute("UPDATE cases SET flagged = ? WHERE id = ?", (int(flagged), case_id))
+        told = {"before": case.flagged, "after": flagged}
+        add_audit(connection, actor, "flag case" if flagged else "unflag case", f"case {case_id}", **told)
         return get_case(connection, case_id)
 
 

@@ -1,15 +1,54 @@
-"""Asking for a training: a run and the job that trains it, which know of each other from the first moment."""
+"""Asking for work: an import, or a training with a run and a job that know of each other from the first moment."""
 
 import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from core.datasets.records import Snapshot
 from core.jobs.records import Job, add_job
+from core.people.roles import demand_of
 from core.projects.records import Project
+from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
 from core.training.recipe import Recipe
 from core.training.records import Run, get_run, set_run_job
 from core.training.request import request_training
+
+
+def ask_import(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    project: Project,
+    paths: Sequence[str],
+    *,
+    labels: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    patient_from: str | None = None,
+    remove_after: str | None = None,
+    actor: Actor,
+) -> Job:
+    """Queue an import of files that were uploaded, or, for an administrator, that lie anywhere on this server.
+
+    Raises:
+        NotAllowed: the actor may not import here, or names a path outside the uploads and does not administer
+            this Readroom: the worker reads files that the actor may not be meant to see.
+    """
+    uploads = (settings.home / "uploads").resolve()
+    named = [Path(path).resolve() for path in (*paths, *([labels] if labels else []))]
+    with writing(connection):
+        if any(uploads not in path.parents for path in named):
+            demand_of(connection, actor, "administer", None)
+        arguments: dict[str, Any] = {
+            "project": project.id,
+            "paths": list(paths),
+            "labels": labels,
+            "columns": dict(columns or {}),
+            "patient_from": patient_from,
+            "remove_after": remove_after,
+        }
+        return add_job(connection, "import", arguments, project=project.id, actor=actor)
 
 
 def ask_training(

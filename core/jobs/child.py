@@ -29,7 +29,7 @@ from core.store.files import Files
 
 HANDLERS = "core.jobs.handlers:HANDLERS"
 # The web process and the warm child come first on a busy machine.
-NICENESS: dict[Lane, int] = {"train": 10, "work": 5, "explain": 0}
+NICENESS: dict[Lane, int] = {"train": 10, "work": 5, "explain": 0, "keep": 10}
 PREDECESSOR_SECONDS = 30.0
 
 log = logging.getLogger("readroom.jobs")

@@ -171,6 +171,21 @@ def explain(context: JobContext) -> Mapping[str, Any]:
     )
 
 
+def back_up(context: JobContext) -> Mapping[str, Any]:
+    """Add a backup to the folder that `settings.toml` names."""
+    from core.store.backups import back_up_home
+
+    folder = context.settings.backup_folder
+    if not folder:
+        raise InvalidInput(f"Set backup_folder in settings.toml, then ask again. Received: {context.settings.home}")
+    made = back_up_home(
+        context.connection, context.settings, Path(folder), actor=context.actor, progress=context.progress
+    )
+    if made.error:
+        raise CoreError(made.error)
+    return {key: value for key, value in asdict(made).items() if key != "faults"}
+
+
 def preload(
     connection: sqlite3.Connection, files: Files, settings: Settings, model_id: int, kept: dict[str, Any]
 ) -> None:
@@ -186,4 +201,5 @@ HANDLERS: dict[str, Body] = {
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,
+    "backup": back_up,
 }

@@ -14,12 +14,15 @@ from typing import Any, Literal
 
 from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotFound
-from core.jobs.kinds import KINDS, Lane
+from core.jobs.kinds import KINDS, SEEING_A_JOB, Lane, actions_of
+from core.people.accounts import User
+from core.people.roles import ROLE_ACTIONS, Action, demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
 State = Literal["queued", "running", "done", "failed", "stopped"]
 ATTEMPTS_OF_UNKNOWN_KINDS = 3
+SAID_IN_AUDIT = ("split", "evaluate", "class", "method")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Job:
         return self.state == "failed" or (self.state == "stopped" and self.result is None)
 
     @property
+    def actions(self) -> frozenset[Action]:
+        """What asking for it took, and stopping or resuming it takes."""
+        return actions_of(self.kind, self.arguments)
+
+    @property
     def is_active(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ("queued", "running")
@@ -76,12 +84,15 @@ def add_job(
 
     Raises:
         InvalidInput: the kind is unknown and no lane is named.
+        NotAllowed: the actor may not do this kind of work in the project.
     """
     known = KINDS.get(kind)
     if known is None and lane is None:
         raise InvalidInput(f"A job is one of {', '.join(KINDS)}. Received: {kind}")
     allowed = attempts_allowed or (known.attempts_allowed if known else ATTEMPTS_OF_UNKNOWN_KINDS)
     with writing(connection):
+        for action in actions_of(kind, arguments):
+            demand_of(connection, actor, action, project)
         cursor = connection.execute(
             """INSERT INTO jobs (project, kind, lane, arguments, state, attempts_allowed, created_at, created_by)
                VALUES (?, ?, ?, ?, 'queued', ?, ?, ?)""",
@@ -96,7 +107,7 @@ def add_job(
             ),
         )
         job_id = int(cursor.lastrowid or 0)
-        add_audit(connection, actor, f"queue {kind}", f"job {job_id}", arguments=dict(arguments))
+        add_audit(connection, actor, f"queue {kind}", f"job {job_id}", arguments=_without_names(arguments))
         return get_job(connection, job_id)
 
 
@@ -118,10 +129,16 @@ def list_jobs(
     project: int | None = None,
     states: Sequence[State] | None = None,
     kinds: Sequence[str] | None = None,
+    seen_by: User | None = None,
     limit: int = 50,
 ) -> list[Job]:
-    """Jobs, newest first."""
+    """Jobs, newest first; with `seen_by` those of projects where this user may know what models say."""
     wanted, values = ["1"], list[Any]()
+    if seen_by is not None and seen_by.role != "admin":
+        roles = [role for role, actions in ROLE_ACTIONS.items() if SEEING_A_JOB in actions]
+        marks = ", ".join("?" * len(roles))
+        wanted.append(f"project IN (SELECT project FROM members WHERE user = ? AND role IN ({marks}))")
+        values += [seen_by.id, *roles]
     if project is not None:
         wanted.append("project = ?")
         values.append(project)
@@ -149,6 +166,16 @@ def find_job(
     return _job(row) if row else None
 
 
+def find_explaining_job(connection: sqlite3.Connection, explanation: str) -> Job | None:
+    """The newest job that made an explanation, or None: the map itself does not say which project it belongs to."""
+    row = connection.execute(
+        """SELECT * FROM jobs WHERE kind = 'explain' AND json_extract(result, '$.explanation') = ?
+           ORDER BY id DESC LIMIT 1""",
+        (explanation,),
+    ).fetchone()
+    return _job(row) if row else None
+
+
 def list_running(connection: sqlite3.Connection) -> list[Job]:
     """Every running job, oldest first."""
     return [_job(row) for row in connection.execute("SELECT * FROM jobs WHERE state = 'running' ORDER BY id")]
@@ -165,9 +192,11 @@ def request_stop(connection: sqlite3.Connection, job_id: int, actor: Actor) -> J
 
     Raises:
         NotFound: there is no such job.
+        NotAllowed: the actor may not do this kind of work in the job's project.
     """
     with writing(connection):
         job = get_job(connection, job_id)
+        _demand_its_actions(connection, actor, job)
         if job.is_active and not job.stop_requested:
             connection.execute(
                 """UPDATE jobs SET stop_requested = 1,
@@ -186,11 +215,13 @@ def resume_job(connection: sqlite3.Connection, job_id: int, actor: Actor) -> Job
 
     Raises:
         NotFound: there is no such job.
+        NotAllowed: the actor may not do this kind of work in the job's project.
         Conflict: it is done, it still waits or runs, or it stopped and its result was kept (a stopped training
             leaves its best weights as a model, and a model never changes).
     """
     with writing(connection):
         job = get_job(connection, job_id)
+        _demand_its_actions(connection, actor, job)
         if not job.can_resume:
             kept = " and has kept its result; start a new one to go on" if job.state == "stopped" else ""
             raise Conflict(
@@ -318,6 +349,11 @@ def requeue_job(connection: sqlite3.Connection, job: Job, note: str, *, counts: 
         return updated.rowcount == 1
 
 
+def _demand_its_actions(connection: sqlite3.Connection, actor: Actor, job: Job) -> None:
+    for action in job.actions:
+        demand_of(connection, actor, action, job.project)
+
+
 def _job(row: sqlite3.Row) -> Job:
     columns = dict(row)
     for name in ("arguments", "facts", "result"):
@@ -329,6 +365,13 @@ def _job(row: sqlite3.Row) -> Job:
 def _arguments_text(arguments: Mapping[str, Any]) -> str:
     """Equal arguments give equal text, so that `find_job` can compare them in SQL."""
     return json.dumps(dict(arguments), sort_keys=True)
+
+
+def _without_names(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit keeps for ever of a job: numbers and choices, and no paths, which may name a patient."""
+    told = {key: value for key, value in arguments.items() if key in SAID_IN_AUDIT or isinstance(value, (int, float))}
+    paths = arguments.get("paths")
+    return told | ({"paths": len(paths)} if isinstance(paths, (list, tuple)) else {})
 
 
 def plain_json(value: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from core.clock import utc_now
+from core.errors import Unavailable
 from core.jobs.records import Job, beat_job, is_stop_requested, plain_json, report_job, requeue_job
 from core.settings import Settings
 from core.store.database import opened
@@ -87,7 +88,7 @@ class JobProgress:
                 closing = self._closing.wait(PULSE_SECONDS)
                 try:
                     self._speak(connection, last=closing)
-                except sqlite3.OperationalError as error:
+                except (sqlite3.OperationalError, Unavailable) as error:
                     # A full disk or a long lock: the next pulse tries again, and if none gets
                     # through, the worker finds the job silent and ends it.
                     log.warning("The job could not be reported: %s", error)

@@ -12,25 +12,36 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.datasets.loading import remove_unused_images
+from core.erasing.erase import finish_erasing
+from core.errors import Unavailable
 from core.jobs.child import HANDLERS
 from core.jobs.endings import explain_ending
 from core.jobs.keeping_warm import WarmKeeper
 from core.jobs.kinds import KINDS, Lane
 from core.jobs.launchers import local
 from core.jobs.locks import FileLock, is_held, take_lock
-from core.jobs.records import Job, claim_job, finish_job, get_job, list_running, requeue_job
+from core.jobs.nightly import NightlyBackup
+from core.jobs.records import Job, claim_job, finish_job, get_job, list_jobs, list_running, requeue_job
+from core.logs import start_log
 from core.settings import Settings, load_settings
 from core.store.database import connect, prepare_home
+from core.store.files import Files
 from core.training.device import CPU, Device, choose_device, list_devices
 
 TICK_SECONDS = 0.2
+BEAT_SECONDS = 5.0
 WORK_SLOTS = 2
 STOP_GRACE_SECONDS = 20.0
+TIDY_SECONDS = 3600.0
+ERASING_SECONDS = 30.0
 STARTING_SECONDS = 120.0  # until the child has said that it began
 
 log = logging.getLogger("readroom.jobs")
@@ -45,6 +56,11 @@ def utc_clock() -> datetime:
 def worker_lock_path(settings: Settings) -> Path:
     """The lock that the worker of a home holds as long as it lives."""
     return settings.home / "worker.lock"
+
+
+def beat_path(settings: Settings) -> Path:
+    """The file whose time says when the worker last stirred: one that holds its lock may still hang."""
+    return settings.home / "worker.beat"
 
 
 def worker_alive(settings: Settings) -> bool:
@@ -87,21 +103,28 @@ class Worker:
         self._stops_since: dict[tuple[int, int], datetime] = {}
         self._silences: dict[tuple[int, int], float] = {}
         self._warm = WarmKeeper(settings, handlers)
+        self._nightly = NightlyBackup(settings)
         self._awake_since = self._ticked_at = clock()
+        self._tidied_at: datetime | None = None
+        self._erased_at: datetime | None = None
 
     def tick(self) -> None:
         """Look after every running job, then fill the free slots. Quick; never waits for a child."""
         now = self._clock()
         # A laptop that slept did not hang: silence counts only while this worker was awake to hear it.
-        if (now - self._ticked_at).total_seconds() > self._settings.heartbeat_seconds / 2:
+        # Nor did one whose clock was set back: what was counted before is counted anew.
+        if not 0 <= (now - self._ticked_at).total_seconds() <= self._settings.heartbeat_seconds / 2:
             self._awake_since = now
         self._ticked_at = now
         running = list_running(self._connection)
         for job in running:
             self._look_after(job, now)
         self._reap({_key(job) for job in running}, now)
+        self._nightly.tick(self._connection, now)
         self._fill()
         self._warm.tick(self._connection)
+        self._finish_erasing(now)
+        self._tidy(now)
 
     def close(self) -> None:
         """Let go of the home. Running jobs live on; the warm child ends, since nobody would look after it."""
@@ -143,6 +166,8 @@ class Worker:
 
     def _silent_seconds(self, job: Job, now: datetime) -> float:
         heard = datetime.fromisoformat(job.heartbeat_at) if job.heartbeat_at else self._awake_since
+        if heard > now:  # the clock was set back: what was heard before says nothing about the silence since
+            heard = self._awake_since
         return (now - max(heard, self._awake_since)).total_seconds()
 
     def _silence_allowed(self, job: Job) -> float:
@@ -187,7 +212,7 @@ class Worker:
                 local.kill_group(child.process.pid, None)
 
     def _fill(self) -> None:
-        """Claim what the free slots can take: a training for each free device, two jobs of other work."""
+        """Claim what the free slots can take: a training for each free device, two jobs of other work, one backup."""
         occupants = {_key(job): job for job in list_running(self._connection)}
         occupants.update({key: child.job for key, child in self._children.items()})
         busy = [job.device or "cpu" for job in occupants.values() if job.lane == "train"]
@@ -196,6 +221,8 @@ class Worker:
         working = sum(job.lane == "work" for job in occupants.values())
         while working < WORK_SLOTS and self._start_next("work", CPU):
             working += 1
+        if not any(job.lane == "keep" for job in occupants.values()):
+            self._start_next("keep", CPU)
 
     def _start_next(self, lane: Lane, device: Device) -> bool:
         job = claim_job(self._connection, lane, device.name)
@@ -210,9 +237,40 @@ class Worker:
             self._children[_key(job)] = _Child(job, process)
         return True
 
+    def _finish_erasing(self, now: datetime) -> None:
+        """Remove what an erasing left behind when its process died: at the start, then twice a minute."""
+        if self._erased_at and 0 <= (now - self._erased_at).total_seconds() < ERASING_SECONDS:
+            return
+        self._erased_at = now
+        finish_erasing(Files(self._settings.home))
+
+    def _tidy(self, now: datetime) -> None:
+        """At the first quiet moment of each hour, when no job runs or waits, remove what nobody has used for long."""
+        if self._tidied_at and (now - self._tidied_at).total_seconds() < TIDY_SECONDS:
+            return
+        if list_jobs(self._connection, states=("queued", "running"), limit=1):
+            return
+        self._tidied_at = now
+        files, keep_days = Files(self._settings.home), self._settings.prepared_keep_days
+        try:
+            removed = remove_unused_images(files, now=now, keep_days=keep_days)
+        except OSError as error:  # a disk that refuses this must not end the worker
+            log.warning("Prepared images could not be removed: %s", error)
+        else:
+            if removed:
+                log.info("Removed %d files of prepared images that were not used for long", removed)
+
 
 def _key(job: Job) -> tuple[int, int]:
     return job.id, job.attempt
+
+
+def beat(settings: Settings) -> None:
+    """Leave a sign of life every few seconds; a disk that takes none must not end the worker."""
+    path = beat_path(settings)
+    with suppress(OSError):
+        if not path.exists() or abs(time.time() - path.stat().st_mtime) > BEAT_SECONDS:
+            path.touch()
 
 
 def serve(settings: Settings, lock: FileLock, stopping: threading.Event, *, handlers: str = HANDLERS) -> None:
@@ -222,7 +280,8 @@ def serve(settings: Settings, lock: FileLock, stopping: threading.Event, *, hand
         while not stopping.wait(TICK_SECONDS):
             try:
                 worker.tick()
-            except sqlite3.OperationalError as error:
+                beat(settings)
+            except (sqlite3.OperationalError, Unavailable) as error:
                 log.warning("The database did not answer; the next tick tries again: %s", error)
     finally:
         worker.close()
@@ -235,9 +294,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--handlers", default=HANDLERS)
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     settings = load_settings(given.home)
     prepare_home(settings)
+    start_log(settings, "worker")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -3,26 +3,28 @@
 import csv
 import io
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput
-from core.images.label_table import Answer, TableRow, clean_path, guess_columns, map_columns, read_label_table
-from core.images.records import Case, find_same_source, list_cases
+from core.images.label_table import Answer, TableRow, guess_columns, map_columns, read_label_table
+from core.images.matching import SourceNames
+from core.images.records import Case, find_numbered_case, find_same_source, list_case_sources, list_cases
 from core.labels.answers import label_text, parse_label_text
 from core.labels.records import (
     Label,
     NewLabel,
-    current_labels,
     find_current_label,
     find_label,
+    list_current_labels,
     list_project_labels,
     new_event,
     put_label,
 )
 from core.people.accounts import ensure_user
+from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -32,6 +34,7 @@ READER_OF_TABLES = "label table"  # whose answers they are where a table does no
 FORMULA_STARTS = "=+-@\t\r"  # a spreadsheet would run a note that begins with one of these
 YES = {"1", "true", "yes", "y", "x"}
 NO = {"", "0", "false", "no", "n"}
+NAMED_AT_MOST = 5
 ROWS_AT_ONCE = 200  # in one transaction, so that readers who label meanwhile wait for milliseconds
 
 
@@ -42,6 +45,15 @@ class LabelImport:
     added: int
     unchanged: int
     refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One answer of a table, and the image it is about as the table names it."""
+
+    path: str
+    answer: Answer
+    may_be_number: bool = False
 
 
 # ---- out
@@ -100,6 +112,8 @@ def import_labels(
     """Add the labels of a table to cases that are there. Importing the same table again changes nothing.
 
     A row that cannot be used (unknown path, unknown class, ...) is refused with a reason; the others come in.
+    An image is found by its path, by the end of its path, or by its file name where only one has it; in a column
+    `case` also by its number.
 
     Args:
         columns: {"path": "filename", ...} as in `map_columns`; the usual names need not be told.
@@ -107,19 +121,21 @@ def import_labels(
     Raises:
         InvalidInput: it is no label table at all.
     """
+    demand_of(connection, actor, "import", project.id)
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
     rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {})
+    names = SourceNames(list_case_sources(connection, project.id))
     added = unchanged = 0
     refused: list[str] = []
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         with writing(connection):
-            for path, answer in batch:
+            for row in batch:
                 try:
-                    case = _case_of(connection, project, path, answer)
-                    is_new = _put_answer(connection, project, case.id, answer, actor)[1]
+                    case = _case_of(connection, project, row, names)
+                    is_new = _put_answer(connection, project, case.id, row.answer, actor)[1]
                 except CoreError as error:
-                    refused.append(f"{path}: {error}")
+                    refused.append(f"{row.path}: {error}")
                     continue
                 added, unchanged = added + is_new, unchanged + (not is_new)
     told = {"added": added, "unchanged": unchanged, "refused": len(refused)}
@@ -140,10 +156,36 @@ def add_table_labels(
     return [label for label in labels if label is not None]
 
 
-def answers_in_words(connection: sqlite3.Connection, case: Case) -> list[str]:
-    """The different answers that count on a case, in words: `labels_of` of an image import."""
-    said = {"unusable" if label.unusable else label_text(label.value) for label in current_labels(connection, case.id)}
-    return sorted(said)
+def list_unusable_answers(project: Project, rows: Iterable[TableRow]) -> dict[str, list[str]]:
+    """What a label table gives as answer and is none in this project, each with the paths it is given for.
+
+    An image import refuses these files (`add_table_labels`); said before, the table can be mended.
+    """
+    found: dict[str, list[str]] = {}
+    known: dict[str, bool] = {}  # a table of 100,000 rows has a handful of different answers
+    for row in rows:
+        for text in dict.fromkeys(answer.labels for answer in row.answers):
+            if text not in known:
+                known[text] = _is_usable(project, text)
+            if not known[text]:
+                found.setdefault(text, []).append(row.path)
+    return found
+
+
+def _is_usable(project: Project, text: str) -> bool:
+    try:
+        parse_label_text(project.schema, text)
+    except InvalidInput:
+        return False
+    return True
+
+
+def answers_in_words(connection: sqlite3.Connection, cases: Sequence[Case]) -> dict[int, list[str]]:
+    """The different answers that count on each of these cases, in words, by case id: `labels_of` of an image import."""
+    said: dict[int, set[str]] = {case.id: set() for case in cases}
+    for label in list_current_labels(connection, list(said)):
+        said[label.case_id].add("unusable" if label.unusable else label_text(label.value))
+    return {case_id: sorted(words) for case_id, words in said.items()}
 
 
 def _put_answer(
@@ -192,24 +234,39 @@ def _flag(text: str) -> bool:
     return text.strip().lower() in YES
 
 
-def _case_of(connection: sqlite3.Connection, project: Project, path: str, answer: Answer) -> Case:
+def _case_of(connection: sqlite3.Connection, project: Project, row: _Row, names: SourceNames) -> Case:
     """The case of a row. A file that came twice with other pixels is told apart by a label stored before."""
-    found = find_same_source(connection, project.id, path)
-    if len(found) > 1 and (event := answer.further.get("event")):
+    # A number in a column of paths is a file's name, never a case: 12 may be 12.png, which is not imported yet.
+    numbered = find_numbered_case(connection, project.id, row.path) if row.may_be_number else None
+    if numbered is not None:
+        return numbered
+    found = find_same_source(connection, project.id, row.path)
+    if not found:
+        sources = names.find(row.path)
+        if len(sources) > 1:
+            raise InvalidInput(f"Several images go by this name; write whole paths. Received: {_some(sources)}")
+        found = find_same_source(connection, project.id, sources[0]) if sources else []
+    if len(found) > 1 and (event := row.answer.further.get("event")):
         known = find_label(connection, project.id, event)
         found = [case for case in found if known is not None and case.id == known.case_id] or found
     if not found:
         raise InvalidInput("No image of this path is in the project; import it first.")
     if len(found) > 1:
-        raise InvalidInput(f"Several images have this path, with different pixels. Received: {len(found)} cases")
+        ids = _some([str(case.id) for case in found])
+        raise InvalidInput(f"Several images have this path, with different pixels. Received: cases {ids}")
     return found[0]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(names[:NAMED_AT_MOST]) + more
 
 
 def _is_own(text: str) -> bool:
     return text.startswith(",".join(COLUMNS))
 
 
-def _own_rows(text: str) -> Iterator[tuple[str, Answer]]:
+def _own_rows(text: str) -> Iterator[_Row]:
     """Rows of our own export, every blank and line break as it stands."""
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -218,7 +275,7 @@ def _own_rows(text: str) -> Iterator[tuple[str, Answer]]:
             if len(cells) < len(COLUMNS):
                 raise InvalidInput(f"Line {lines.line_num} of the labels is cut off. Received: {cells}")
             said = dict(zip(COLUMNS, cells, strict=False))
-            yield said["path"], _answer(said)
+            yield _Row(said["path"], _answer(said))
     except csv.Error as error:
         raise InvalidInput(f"The labels are not a CSV; export them again. Received: {error}") from error
 
@@ -228,8 +285,8 @@ def _answer(said: dict[str, str]) -> Answer:
     return Answer(said["label"], said["reader"] or None, further)
 
 
-def _other_rows(content: bytes, columns: Mapping[str, str]) -> Iterator[tuple[str, Answer]]:
+def _other_rows(content: bytes, columns: Mapping[str, str]) -> Iterator[_Row]:
     """Rows of anybody's table: other encodings, separators and column names that explain themselves."""
     table = read_label_table(content)
     rows: Sequence[TableRow] = list(map_columns(table, {**guess_columns(table), **columns}).values())
-    return ((clean_path(row.path), answer) for row in rows for answer in row.answers)
+    return (_Row(row.path, answer, row.from_case_column) for row in rows for answer in row.answers)

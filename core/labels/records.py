@@ -9,7 +9,7 @@ written in the transaction that adds the label, so no reader of the database eve
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -20,6 +20,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.labels.answers import value_text
 from core.labels.consensus import Reference, resolve_reference
 from core.people.accounts import get_user
+from core.people.roles import demand_of
 from core.projects.records import Project, get_project
 from core.projects.schema import check_value
 from core.store.audit import Actor, add_audit
@@ -27,6 +28,8 @@ from core.store.database import writing
 
 MadeIn = Literal["label page", "review", "import", "command line", "demo"]
 LONGEST_NOTE = 10_000
+CASES_AT_ONCE = 1000
+LOOKED_BACK = 5000  # a status line asks every few seconds and may not read 100,000 rows
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,18 @@ def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> La
         NotFound: there is no such case or reader.
         InvalidInput: the answer does not fit the project's schema, or the event, note or time cannot be kept.
         Conflict: this event id came before with another answer, or the project's classes have changed since.
+        NotAllowed: the actor may not label here, or not in the name of this reader.
     """
     with writing(connection):
         project = _project_of(connection, new.case_id)
+        demand_of(connection, actor, "label", project.id)
+        if new.reader != actor.name:
+            demand_of(connection, actor, "edit others' labels", project.id)
         is_new = find_label(connection, project.id, new.event) is None
         label = put_label(connection, project, new, entered_by=actor.name)
         if is_new:
-            add_audit(connection, actor, "add label", f"case {new.case_id}", label=label.id, reader=label.reader)
+            told = {"reader": label.reader, "before": label.replaces, "after": label.id}  # by number, not text
+            add_audit(connection, actor, "add label", f"case {new.case_id}", **told)
         return label
 
 
@@ -104,6 +112,8 @@ def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *
         if known is not None:
             return _same_answer(project, known, new)
         value, made_at, stored_at = _checked(project, new)
+        # The server's clock may have been set back since the answer before: what comes later stays later.
+        stored_at = max(stored_at, _last_stored_at(connection, new.case_id, reader.id))
         made_at = min(made_at, stored_at)  # a clock that runs ahead must not outrank later corrections
         earlier = connection.execute(
             "SELECT id FROM labels WHERE case_id = ? AND reader = ? AND made_at <= ? ORDER BY made_at DESC, id DESC",
@@ -176,6 +186,18 @@ def current_labels(connection: sqlite3.Connection, case_id: int) -> list[Label]:
     return [_label(row) for row in rows]
 
 
+def list_current_labels(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Iterator[Label]:
+    """The answers that count on any of these cases; withdrawn answers are not among them."""
+    for start in range(0, len(case_ids), CASES_AT_ONCE):
+        some = case_ids[start : start + CASES_AT_ONCE]
+        rows = connection.execute(
+            f"{_SELECT} JOIN current_labels ON current_labels.label = labels.id "
+            f"WHERE current_labels.case_id IN ({', '.join('?' * len(some))})",
+            tuple(some),
+        )
+        yield from map(_label, rows)
+
+
 def find_current_label(connection: sqlite3.Connection, case_id: int, reader: str) -> Label | None:
     """One reader's answer that counts on this case, or None."""
     row = connection.execute(
@@ -193,6 +215,16 @@ def find_reference(connection: sqlite3.Connection, case_id: int) -> Reference | 
         return None
     value = json.loads(row["value"]) if row["value"] else None
     return Reference(row["state"], value, tuple(json.loads(row["labels"])))
+
+
+def find_last_saved(connection: sqlite3.Connection, reader_id: int) -> str | None:
+    """When this reader's newest answer was stored (UTC), or None; looks among the newest answers of everybody only."""
+    row = connection.execute(
+        """SELECT stored_at FROM labels WHERE reader = ? AND id > (SELECT max(id) FROM labels) - ?
+           ORDER BY id DESC LIMIT 1""",
+        (reader_id, LOOKED_BACK),
+    ).fetchone()
+    return str(row["stored_at"]) if row else None
 
 
 def settle_project(connection: sqlite3.Connection, project: Project) -> None:
@@ -244,6 +276,11 @@ def _project_of(connection: sqlite3.Connection, case_id: int) -> Project:
     if row is None:
         raise NotFound("case", case_id)
     return get_project(connection, row["project"])
+
+
+def _last_stored_at(connection: sqlite3.Connection, case_id: int, reader: int) -> str:
+    query = "SELECT COALESCE(MAX(stored_at), '') FROM labels WHERE case_id = ? AND reader = ?"
+    return str(connection.execute(query, (case_id, reader)).fetchone()[0])
 
 
 def _checked(project: Project, new: NewLabel) -> tuple[str | None, str, str]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from core.labels.consensus import Reference, ReferenceState, resolve_reference
 from core.labels.records import settle_project
 from core.people.accounts import get_user
+from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule, store_reference_rule
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -20,12 +21,15 @@ def set_reference_rule(connection: sqlite3.Connection, project: Project, rule: R
 
     Raises:
         NotFound: the rule names a reader whom nobody knows.
+        NotAllowed: the actor does not administer the project.
     """
     with writing(connection):
+        demand_of(connection, actor, "administer", project.id)
         if rule.reader is not None:
             get_user(connection, rule.reader)
         store_reference_rule(connection, project, rule)
         changed = replace(project, reference_rule=rule)
         settle_project(connection, changed)
-        add_audit(connection, actor, "set reference rule", f"project {project.id}", **asdict(rule))
+        told = {"before": asdict(project.reference_rule), "after": asdict(rule)}
+        add_audit(connection, actor, "set reference rule", f"project {project.id}", **told)
         return changed

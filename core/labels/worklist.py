@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from core.errors import InvalidInput
+from core.labels.sight import NOBODY_BLIND, Sight, answered_cases
 from core.people.accounts import find_user
 from core.projects.records import Project
 
@@ -54,11 +55,20 @@ class LabelProgress:
     referenced: int
 
 
-def list_case_ids(connection: sqlite3.Connection, project: Project, worklist: Worklist, reader: str) -> list[int]:
-    """The cases of a worklist in the order of their import. A reader whom nobody knows has labelled nothing."""
+def list_case_ids(
+    connection: sqlite3.Connection, project: Project, worklist: Worklist, reader: str, *, sight: Sight = NOBODY_BLIND
+) -> list[int]:
+    """The cases of a worklist in the order of their import. A reader whom nobody knows has labelled nothing.
+
+    That others disagree about a case is nothing that a blind reader may know before they have answered it.
+    """
     user = find_user(connection, reader)
     parameters = {"project": project.id, "reader": user.id if user else 0}
-    return [row[0] for row in connection.execute(_QUERIES[worklist.kind], parameters)]
+    ids = [row[0] for row in connection.execute(_QUERIES[worklist.kind], parameters)]
+    if worklist.kind != "disagreements" or not sight.blind_to_others:
+        return ids
+    answered = answered_cases(connection, sight, ids)
+    return [case_id for case_id in ids if case_id in answered]
 
 
 def label_progress(connection: sqlite3.Connection, project: Project, reader: str) -> LabelProgress:

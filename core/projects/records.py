@@ -2,14 +2,18 @@
 
 import json
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotFound
+from core.people.accounts import User
+from core.people.roles import demand_of
 from core.projects.schema import Classification, LabelSchema, Task, check_schema, schema_from_json, schema_to_json
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
+
+CHANGEABLE = ("description", "intended_use", "digit_advances", "blind_first")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Project:
     digit_advances: bool
     created_at: str
     created_by: str
+    blind_first: bool = False  # readers see nobody else's answer on a case, nor a model's, before their own
 
 
 def add_project(
@@ -55,10 +60,12 @@ def add_project(
     intended_use: str = "",
     reference_rule: ReferenceRule | None = None,
     digit_advances: bool = True,
+    blind_first: bool = False,
 ) -> Project:
     """Create a project.
 
     Raises:
+        NotAllowed: the actor does not administer this Readroom.
         InvalidInput: the name is empty, or the task is one that Readroom cannot run yet.
         Conflict: there is a project of this name.
     """
@@ -68,12 +75,13 @@ def add_project(
         raise InvalidInput(f"Readroom runs classification projects today; other tasks follow. Received: {task}")
     check_schema(schema)
     with writing(connection):
+        demand_of(connection, actor, "administer", None)
         if connection.execute("SELECT 1 FROM projects WHERE name = ?", (name.strip(),)).fetchone():
             raise Conflict(f"There is a project of this name already; choose another. Received: {name.strip()}")
         cursor = connection.execute(
             """INSERT INTO projects (name, task, label_schema, description, intended_use, reference_rule,
-                                     digit_advances, created_at, created_by)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                                     digit_advances, blind_first, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (
                 name.strip(),
                 task,
@@ -82,6 +90,7 @@ def add_project(
                 intended_use.strip(),
                 json.dumps(asdict(reference_rule or ReferenceRule())),
                 int(digit_advances),
+                int(blind_first),
                 utc_now(),
                 actor.name,
             ),
@@ -107,9 +116,15 @@ def get_project(connection: sqlite3.Connection, name_or_id: str | int) -> Projec
     return _project(row)
 
 
-def list_projects(connection: sqlite3.Connection) -> list[Project]:
-    """All projects, newest first."""
-    return [_project(row) for row in connection.execute("SELECT * FROM projects ORDER BY id DESC")]
+def list_projects(connection: sqlite3.Connection, *, seen_by: User | None = None) -> list[Project]:
+    """All projects, or those that a user is a member of; newest first."""
+    if seen_by is None or seen_by.role == "admin":
+        return [_project(row) for row in connection.execute("SELECT * FROM projects ORDER BY id DESC")]
+    rows = connection.execute(
+        "SELECT * FROM projects WHERE id IN (SELECT project FROM members WHERE user = ?) ORDER BY id DESC",
+        (seen_by.id,),
+    )
+    return [_project(row) for row in rows]
 
 
 def change_project(
@@ -119,24 +134,38 @@ def change_project(
     description: str,
     intended_use: str,
     digit_advances: bool,
+    blind_first: bool | None = None,
     actor: Actor,
 ) -> Project:
-    """Change what may change without touching a label: the texts and the key-press setting."""
+    """Change what may change without touching a label: texts, the key-press setting, whether readers answer blind.
+
+    Raises:
+        NotAllowed: the actor does not administer the project.
+    """
     with writing(connection):
-        connection.execute(
-            "UPDATE projects SET description = ?, intended_use = ?, digit_advances = ? WHERE id = ?",
-            (description.strip(), intended_use.strip(), int(digit_advances), project.id),
+        demand_of(connection, actor, "administer", project.id)
+        before = get_project(connection, project.id)
+        after = replace(
+            before,
+            description=description.strip(),
+            intended_use=intended_use.strip(),
+            digit_advances=digit_advances,
+            blind_first=before.blind_first if blind_first is None else blind_first,
         )
+        connection.execute(
+            "UPDATE projects SET description = ?, intended_use = ?, digit_advances = ?, blind_first = ? WHERE id = ?",
+            (after.description, after.intended_use, int(after.digit_advances), int(after.blind_first), project.id),
+        )
+        changed = [name for name in CHANGEABLE if getattr(before, name) != getattr(after, name)]
         add_audit(
             connection,
             actor,
             "change project",
             f"project {project.id}",
-            description=description.strip(),
-            intended_use=intended_use.strip(),
-            digit_advances=digit_advances,
+            before={name: getattr(before, name) for name in changed},
+            after={name: getattr(after, name) for name in changed},
         )
-        return get_project(connection, project.id)
+        return after
 
 
 def store_reference_rule(connection: sqlite3.Connection, project: Project, rule: ReferenceRule) -> None:
@@ -160,4 +189,5 @@ def _project(row: sqlite3.Row) -> Project:
         digit_advances=bool(row["digit_advances"]),
         created_at=row["created_at"],
         created_by=row["created_by"],
+        blind_first=bool(row["blind_first"]),
     )

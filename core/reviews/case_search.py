@@ -7,13 +7,14 @@ are shown are then opened.
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import fold_view
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotAllowed
 from core.labels.answers import value_text
+from core.labels.sight import NOBODY_BLIND, Sight, answered_cases
 from core.projects.records import Project
 from core.projects.schema import Classification
 
@@ -96,14 +97,19 @@ def search_cases(
     order: Order = "oldest",
     limit: int = 100,
     offset: int = 0,
+    sight: Sight = NOBODY_BLIND,
 ) -> list[CaseRow]:
-    """One page of the cases that the filter lets through.
+    """One page of the cases that the filter lets through, with as much of their answers as `sight` may see.
 
     Raises:
         InvalidInput: the filter contradicts itself or the project (see `check_filter`), or the order is unknown.
     """
-    ids = search_case_ids(connection, project, wanted, order=order, limit=limit, offset=offset)
-    return _open_rows(connection, wanted, ids)
+    ids = search_case_ids(connection, project, wanted, order=order, limit=limit, offset=offset, sight=sight)
+    rows = _open_rows(connection, wanted, ids)
+    if not sight.blind_to_others:
+        return rows
+    answered = answered_cases(connection, sight, ids)
+    return [row if row.id in answered else _covered(row) for row in rows]
 
 
 def search_case_ids(
@@ -114,20 +120,23 @@ def search_case_ids(
     order: Order = "oldest",
     limit: int = -1,
     offset: int = 0,
+    sight: Sight = NOBODY_BLIND,
 ) -> list[int]:
     """The ids alone, all of them by default: what "previous" and "next" walk along."""
     if order not in _ORDERS:
         raise InvalidInput(f"Cases are ordered by one of {', '.join(_ORDERS)}. Received: {order}")
     if "confident" in order and wanted.model is None:
         raise InvalidInput(f"Choose a model to order cases by its confidence. Received: {order}")
-    tables, conditions, values = _query(connection, project, wanted)
+    tables, conditions, values = _query(connection, project, wanted, sight)
     sql = f"SELECT cases.id FROM {tables} WHERE {conditions} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :offset"
     return [row[0] for row in connection.execute(sql, {**values, "limit": limit, "offset": offset})]
 
 
-def count_cases(connection: sqlite3.Connection, project: Project, wanted: CaseFilter) -> int:
+def count_cases(
+    connection: sqlite3.Connection, project: Project, wanted: CaseFilter, *, sight: Sight = NOBODY_BLIND
+) -> int:
     """How many cases the filter lets through."""
-    tables, conditions, values = _query(connection, project, wanted)
+    tables, conditions, values = _query(connection, project, wanted, sight)
     return int(connection.execute(f"SELECT count(*) FROM {tables} WHERE {conditions}", values).fetchone()[0])
 
 
@@ -173,9 +182,13 @@ def check_filter(project: Project, wanted: CaseFilter) -> None:
         raise InvalidInput(f"A state is one of {', '.join(get_args(State))}. Received: {wanted.state}")
 
 
-def _query(connection: sqlite3.Connection, project: Project, wanted: CaseFilter) -> tuple[str, str, dict[str, Any]]:
+def _query(
+    connection: sqlite3.Connection, project: Project, wanted: CaseFilter, sight: Sight
+) -> tuple[str, str, dict[str, Any]]:
     """The tables, the conditions and their values, the same for listing and counting."""
     check_filter(project, wanted)
+    if wanted.model is not None and not sight.models:
+        raise NotAllowed(f"To filter by what a model says you need another role. Received: model {wanted.model}")
     tables, conditions = "cases", ["cases.project = :project"]
     values: dict[str, Any] = {"project": project.id, "snapshot": wanted.snapshot, "model": wanted.model}
     if wanted.snapshot is not None:
@@ -190,6 +203,12 @@ def _query(connection: sqlite3.Connection, project: Project, wanted: CaseFilter)
     ):
         conditions += condition
         values |= added
+    if sight.blind_to_others and (wanted.label or wanted.state or wanted.reader):
+        # Being found would tell what others said: only cases that the reader has answered take part.
+        conditions.append(
+            "cases.id IN (SELECT case_id FROM current_labels WHERE project = :project AND reader = :blind_reader)"
+        )
+        values["blind_reader"] = sight.reader
     return tables, " AND ".join(conditions), values
 
 
@@ -329,3 +348,8 @@ def _row(row: sqlite3.Row) -> CaseRow:
         predicted=json.loads(row["predicted"]) if row["predicted"] else None,
         confidence=row["confidence"],
     )
+
+
+def _covered(row: CaseRow) -> CaseRow:
+    """A row that tells nothing of what others, or a model, say."""
+    return replace(row, state="unlabelled", reference=None, answers=0, predicted=None, confidence=None)

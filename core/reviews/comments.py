@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
+from core.images.records import get_case
 from core.people.accounts import get_user
+from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -36,6 +38,7 @@ def add_comment(
     Raises:
         InvalidInput: the comment is empty, too long or no plain text.
         NotFound: there is no such case, model or user.
+        NotAllowed: the actor may not label in the project of the case.
     """
     text = text.strip()
     if not 0 < len(text) <= LONGEST_COMMENT:
@@ -43,11 +46,12 @@ def add_comment(
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise InvalidInput(f"A comment is plain text. Received: {text!r}")
     with writing(connection):
-        author = get_user(connection, actor.name)
         for kind, table, number in (("case", "cases", case_id), ("model", "models", model)):
             known = connection.execute(f"SELECT 1 FROM {table} WHERE id = ?", (number,)).fetchone()
             if number is not None and known is None:
                 raise NotFound(kind, number)
+        demand_of(connection, actor, "label", get_case(connection, case_id).project)
+        author = get_user(connection, actor.name)
         cursor = connection.execute(
             "INSERT INTO comments (case_id, model, author, text, created_at) VALUES (?, ?, ?, ?, ?)",
             (case_id, model, author.id, text, utc_now()),

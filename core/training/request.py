@@ -3,9 +3,10 @@
 import sqlite3
 from collections.abc import Sequence
 
-from core.datasets.records import Snapshot, SnapshotCase, list_snapshot_cases
+from core.datasets.records import Snapshot, SnapshotCase, demand_whole, list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput
+from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
@@ -28,8 +29,10 @@ def request_training(
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
-            trained yet, a name that is taken.
+            trained yet, a name that is taken, a snapshot of which cases were erased.
     """
+    demand_whole(snapshot, "train")
+    demand_of(connection, actor, "train", project.id)
     if snapshot.project != project.id:
         raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
     task = task_module(snapshot.task)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from core.datasets.loading import prepare_images
-from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
+from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.errors import CoreError
 from core.images.render import InputSpec
 from core.progress import Portion, Progress
@@ -94,6 +94,7 @@ def run_training(
     snapshot = get_snapshot(connection, run.project, run.snapshot)
     model = find_model_of_run(connection, run_id)
     if model is None:
+        demand_whole(snapshot, "train")  # cases may have been erased since somebody asked
         model = _train(connection, files, run, snapshot, folder, device, progress)
     if model.onnx_hash is None and model.onnx_left_out_because == EXPORT_INTERRUPTED:
         progress.report(STORED, "Making the ONNX file")

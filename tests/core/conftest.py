@@ -99,6 +99,6 @@ def answer(connection: sqlite3.Connection) -> Callable[..., Label]:
         ensure_user(connection, reader)
         value = {"classes": list(classes)} if classes else None
         known = {"event": new_event(), "case_id": case.id, "reader": reader, "value": value}
-        return add_label(connection, NewLabel(**{**known, **fields}), Actor(reader, "screen"))
+        return add_label(connection, NewLabel(**{**known, **fields}), Actor(reader, "command line"))
 
     return say

@@ -12,7 +12,7 @@ from dashboard import places, session
 from tests.pages.conftest import OpenPage, said
 
 NAMES = [place.name for place in places.PLACES]
-OF_A_PROJECT = [name for name in NAMES if name not in ("projects", "jobs", "case")]
+OF_A_PROJECT = [place.name for place in places.PLACES if place.where == "the project" and place.name != "case"]
 NEEDS_CLASSES = ("label", "snapshots", "train", "models", "evaluate", "review")
 
 

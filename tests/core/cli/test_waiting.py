@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from core.cli import door as door_module
-from core.cli.door import Door, wait_and_tell
-from core.errors import CoreError
+from core.cli.door import Door, ask_model, model_named, wait_and_tell
+from core.errors import CoreError, NotFound
 from core.jobs.records import Job, add_job, claim_job, finish_job, get_job
+from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.training.records import Model
 
 End = Callable[..., dict[str, Any]]
 
@@ -52,3 +54,29 @@ def test_what_was_stopped_and_left_nothing_is_said(end: End) -> None:
 def test_a_failure_is_its_sentence_and_remedy(end: End) -> None:
     with pytest.raises(CoreError, match=r"^Too little memory. Take a smaller batch.$"):
         end("failed", error="Too little memory.", remedy="Take a smaller batch.")
+
+
+def test_a_question_to_a_model_is_a_job_of_its_project(
+    connection: sqlite3.Connection, settings: Settings, files: Files, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answered(settings: Settings, job_id: int, _: object) -> Job:
+        running = claim_job(connection, "work", "cpu")
+        assert running
+        finish_job(connection, running, "done", result={"job": job_id})
+        return get_job(connection, job_id)
+
+    monkeypatch.setattr(door_module, "wait_for_job", answered)
+    model = Model(5, 3, 1, "m", "0" * 64, None, None, 1, 1, {}, "2026-11-22T10:00:00Z")
+    result = ask_model(Door(settings, connection, files, actor), "evaluate", model, {"split": "test"})
+    job = get_job(connection, result["job"])
+    assert (job.kind, job.project, job.arguments) == ("evaluate", 3, {"model": 5, "split": "test"})
+
+
+def test_a_model_is_named_with_its_project(
+    connection: sqlite3.Connection, settings: Settings, files: Files, actor: Actor, project: Project
+) -> None:
+    door = Door(settings, connection, files, actor)
+    with pytest.raises(NotFound, match="There is no project Knees"):
+        model_named(door, "Knees", "m")
+    with pytest.raises(NotFound, match="There is no model m"):
+        model_named(door, project.name, "m")

@@ -1,13 +1,15 @@
 """Pixels for the network: prepared once, the same as everywhere else, read by the batch."""
 
+import os
 import sqlite3
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from core.datasets.loading import AT_ONCE, prepare_images
+from core.datasets.loading import AT_ONCE, prepare_images, remove_unused_images
 from core.errors import InvalidInput, NotFound, Stopped
 from core.images.records import Case, get_cases
 from core.images.render import InputSpec, model_input
@@ -57,6 +59,29 @@ def test_another_window_is_another_picture(connection: sqlite3.Connection, files
     connection.execute("""UPDATE cases SET windows = '[["w", 100, 10]]' WHERE id = ?""", (cases[0].case_id,))
     second = prepare_images(connection, files, cases, InputSpec(8), Silent())
     assert not np.array_equal(first.images[0], second.images[0])
+
+
+def test_what_is_used_is_kept_and_what_is_not_is_removed_and_made_again(
+    connection: sqlite3.Connection, files: Files, cases: list[Asked]
+) -> None:
+    now = datetime.now(UTC)
+    used, unused = (prepare_images(connection, files, cases, InputSpec(size), Silent()) for size in (8, 9))
+    half_made = used.path.with_name("left by a kill.part")
+    half_made.touch()
+    month_ago = (now - timedelta(days=30)).timestamp()
+    for path in (used.path, unused.path, half_made):
+        os.utime(path, (month_ago, month_ago))
+    prepare_images(connection, files, cases, InputSpec(8), Silent())
+    assert remove_unused_images(files, now=now, keep_days=14) == 2
+    assert [path for path in (files.root / "prepared").rglob("*") if path.is_file()] == [used.path]
+    assert np.array_equal(unused.read([0]), unused.images[:1]), "whoever has it open reads on"
+    again = prepare_images(connection, files, cases, InputSpec(9), Silent())
+    assert np.array_equal(again.images, unused.images)
+    assert remove_unused_images(files, now=now, keep_days=1e9) == 0
+
+
+def test_a_home_without_prepared_images_has_none_to_remove(files: Files) -> None:
+    assert remove_unused_images(files, now=datetime.now(UTC), keep_days=14) == 0
 
 
 def test_stopping_leaves_no_half_a_file(connection: sqlite3.Connection, files: Files, cases: list[Asked]) -> None:

@@ -138,8 +138,31 @@ def test_opposite_labels_of_an_older_case_are_named_by_the_caller(run: Import, f
     run(folder)
     later = written(folder.parent / "later" / "z.png", picture(0))
     answers = {"a.png": ["normal"], "z.png": ["pneumonia"]}
-    report = run(later, labels_of=lambda _, case: answers[case.source])
+    report = run(later, labels_of=lambda _, cases: {case.id: answers[case.source] for case in cases})
     assert "pneumonia here, normal there" in report.files[0].reason
+
+
+def test_all_cases_of_the_same_pixels_are_compared_and_a_few_named(run: Import, folder: Path) -> None:
+    names = [f"twin{at}.png" for at in range(7)]
+    for name in names:
+        written(folder.parent / "twins" / name, picture(0))
+    # the first three agree with the one to come: what contradicts it lies behind them
+    said = ["normal"] * 3 + ["pneumonia"] * 4
+    patients = ["p0"] * 5 + ["p5", "p6"]
+    lines = [f"{name},{label},{who}" for name, label, who in zip(names, said, patients, strict=True)]
+    answers = dict(zip(names, said, strict=True)) | {"z.png": "normal"}
+    run(folder.parent / "twins", table=table_of("\n".join(["path,label,patient", *lines])))
+    last = run(
+        written(folder.parent / "later" / "z.png", picture(0)),
+        table=table_of("path,label,patient\nz.png,normal,p0\n"),
+        labels_of=lambda _, cases: {case.id: [answers[case.source]] for case in cases},
+    )
+    assert last.files[0].reason == (
+        "Same pixels as case 1 (twin0.png), 2 (twin1.png), 3 (twin2.png) and 4 more. "
+        "The patient differs: p0 here, p5 or p6 in 2 of those 7: case 6 (twin5.png), 7 (twin6.png). "
+        "The labels are opposite: normal here, pneumonia in 4 of those 7: "
+        "case 4 (twin3.png), 5 (twin4.png), 6 (twin5.png) and 1 more."
+    )
 
 
 def test_equal_labels_and_patients_are_no_contradiction(run: Import, folder: Path) -> None:

@@ -165,6 +165,43 @@ def test_a_child_that_hears_nothing_is_killed_with_all_it_started(
     wait_until(lambda: not is_alive(int(helper.read_text()), None))
 
 
+# ---- quiet moments
+
+
+def test_prepared_images_that_nobody_uses_go_when_no_job_runs_or_waits(
+    connection: sqlite3.Connection, settings: Settings, actor: Actor, make_worker: MakeWorker
+) -> None:
+    (settings.home / "settings.toml").write_text("prepared_keep_days = 3")
+    old, new = (settings.home / "prepared" / "ab" / name for name in ("old.npy", "new.npy"))
+    old.parent.mkdir(parents=True)
+    later = timedelta()
+    for path, days in ((old, 3.1), (new, 2.9)):
+        path.touch()
+        moment = (utc_clock() - timedelta(days=days)).timestamp()
+        os.utime(path, (moment, moment))
+    worker = make_worker(settings=load_settings(settings.home), clock=lambda: utc_clock() + later)
+    job = add_job(connection, "wait", {}, lane="work", actor=actor)
+    wait_until(begun(settings, job), worker.tick)
+    assert old.exists()
+    (job_folder(settings, job.id) / "go").touch()
+    wait_until(lambda: not old.exists(), worker.tick)
+    assert new.exists()
+    later = timedelta(days=0.2)
+    worker.tick()
+    assert not new.exists()
+
+
+def test_images_that_cannot_be_removed_do_not_end_the_worker(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr("core.jobs.worker.remove_unused_images", refuse)
+    worker.tick()
+    assert "could not be removed: read-only" in caplog.text
+
+
 # ---- slots
 
 

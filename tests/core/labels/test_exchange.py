@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput
 from core.images.label_table import map_columns, read_label_table
 from core.images.records import Case
-from core.labels.exchange import LabelImport, add_table_labels, answers_in_words, export_labels, import_labels
+from core.labels.exchange import (
+    LabelImport,
+    add_table_labels,
+    answers_in_words,
+    export_labels,
+    import_labels,
+    list_unusable_answers,
+)
 from core.labels.records import Label, NewLabel, add_label, current_labels, find_current_label, list_labels, new_event
 from core.people.accounts import ensure_user, find_user
 from core.projects.records import Project, add_project
@@ -128,7 +135,7 @@ def test_columns_of_any_name_can_be_told(
     case = make_case("a.png")
     table = "bild;befund\na.png;normal\n"
     assert import_labels(connection, project, table, actor, columns={"path": "bild", "label": "befund"}).added == 1
-    assert answers_in_words(connection, case) == ["normal"]
+    assert answers_in_words(connection, [case]) == {case.id: ["normal"]}
 
 
 def test_a_table_can_restore_what_a_reader_has_changed(
@@ -166,7 +173,58 @@ def test_two_images_of_one_path_are_not_guessed_at(
 def test_a_case_says_in_words_what_is_said_of_it(
     connection: sqlite3.Connection, make_case: MakeCase, answer: Say
 ) -> None:
-    case = make_case("a.png")
+    case, other = make_case("a.png"), make_case("b.png")
     answer(case, "normal")
     answer(case, unusable=True, reader="ben")
-    assert answers_in_words(connection, case) == ["normal", "unusable"]
+    assert answers_in_words(connection, [case, other]) == {case.id: ["normal", "unusable"], other.id: []}
+
+
+def test_labels_find_their_images_by_the_end_of_a_path_or_by_file_name(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    cases = [make_case(source) for source in ("s/a/x.png", "s/b/x.png", "s/b/y.png", "12.png")]
+    table = "path,label\na/x.png,normal\n/data/s/b/x.png,pneumonia\ny,normal\n12,pneumonia\n"
+    assert import_labels(connection, project, table, actor) == LabelImport(4, 0, ())
+    said = answers_in_words(connection, cases)
+    assert [said[case.id] for case in cases] == [["normal"], ["pneumonia"], ["normal"], ["pneumonia"]]
+
+
+def test_a_name_of_several_images_is_refused_with_them(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    for at in range(7):
+        make_case(f"{at}/x.png")
+    done = import_labels(connection, project, "path,label\nx.png,normal\n1/x.png,normal\n9/x.png,normal\n", actor)
+    assert done.added == 1
+    assert done.refused == (
+        "x.png: Several images go by this name; write whole paths. "
+        "Received: 0/x.png, 1/x.png, 2/x.png, 3/x.png, 4/x.png and 2 more",
+        "9/x.png: No image of this path is in the project; import it first.",
+    )
+
+
+def test_a_number_is_a_case_in_a_column_of_cases_and_never_in_one_of_paths(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    cases = [make_case(f"{name}.png") for name in "abc"]
+    done = import_labels(connection, project, f"case,label\n{cases[1].id},normal\nc,normal\n", actor)
+    assert done == LabelImport(2, 0, ())
+    said = answers_in_words(connection, cases)
+    assert [said[case.id] for case in cases] == [[], ["normal"], ["normal"]]
+    done = import_labels(connection, project, f"path,label\n{cases[0].id},pneumonia\n", actor)
+    assert (done.added, len(done.refused)) == (0, 1)
+
+
+def test_a_case_of_another_project_is_not_labelled_by_its_number(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    theirs = make_case("a.png", into=twin(connection, project, actor))
+    done = import_labels(connection, project, f"case,label\n{theirs.id},normal\n{'9' * 30},normal\n", actor)
+    assert (done.added, len(done.refused)) == (0, 2)
+
+
+def test_answers_that_are_none_in_the_project_are_told_with_their_files(project: Project) -> None:
+    text = "path,label,reader\na,Normal,anna\nb,flu,anna\nb,flu,ben\nc,flu,anna\nd,normal|pneumonia,anna\ne,,anna\n"
+    rows = map_columns(read_label_table(text.encode()))
+    found = list_unusable_answers(project, rows.values())
+    assert found == {"flu": ["b", "c"], "normal|pneumonia": ["d"]}

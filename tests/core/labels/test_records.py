@@ -18,12 +18,13 @@ from core.labels.records import (
     add_label,
     current_labels,
     find_current_label,
+    find_last_saved,
     find_reference,
     get_label,
     list_labels,
     new_event,
 )
-from core.people.accounts import ensure_user
+from core.people.accounts import ensure_user, get_user
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
@@ -191,7 +192,7 @@ def test_any_order_of_delivery_gives_the_same_answers(
             value = {"classes": [said]} if said in ("normal", "pneumonia") else None
             sent = NewLabel(ids[at], case.id, reader, value, unusable=said == "unusable",
                             made_at=f"2026-01-01T00:00:{at:02}Z")  # fmt: skip
-            add_label(connection, sent, Actor(reader, "screen"))
+            add_label(connection, sent, Actor(reader, "command line"))
         reference = find_reference(connection, case.id)
         ends.append(
             (
@@ -216,7 +217,7 @@ def test_eight_readers_at_once_lose_nothing(
                 NewLabel(f"{number}-{case.id}", case.id, f"reader {number}", NORMAL if number % 2 else PNEUMONIA)
                 for case in cases
             ]
-            return [add_label(own, label, Actor(label.reader, "screen")).event for label in [*sent, *sent]]
+            return [add_label(own, label, Actor(label.reader, "command line")).event for label in [*sent, *sent]]
 
     with ThreadPoolExecutor(8) as threads:
         acknowledged = {event for events in threads.map(work, range(8)) for event in events}
@@ -225,3 +226,14 @@ def test_eight_readers_at_once_lose_nothing(
     assert len(stored) == 240
     assert connection.execute("SELECT count(*) FROM current_labels").fetchone()[0] == 240
     assert {row["state"] for row in connection.execute("SELECT state FROM reference_labels")} == {"tied"}
+
+
+def test_the_status_line_tells_when_a_reader_was_last_saved(
+    connection: sqlite3.Connection, case: Case, actor: Actor
+) -> None:
+    anna = get_user(connection, "anna").id
+    assert find_last_saved(connection, anna) is None
+    add_label(connection, new(case), actor)
+    last = add_label(connection, new(case, PNEUMONIA), actor)
+    assert find_last_saved(connection, anna) == last.stored_at
+    assert find_last_saved(connection, ensure_user(connection, "ben").id) is None

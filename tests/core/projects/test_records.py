@@ -5,7 +5,7 @@ import pytest
 from core.errors import Conflict, InvalidInput, NotFound
 from core.projects.records import Project, ReferenceRule, add_project, change_project, get_project, list_projects
 from core.projects.schema import Regression, make_classification
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 
 
 def test_a_project_is_found_by_name_and_by_id(connection: sqlite3.Connection, project: Project) -> None:
@@ -47,6 +47,19 @@ def test_texts_can_change_and_the_change_is_audited(
     assert (changed.description, changed.intended_use, changed.digit_advances) == ("Children", "Triage", False)
     whats = [row["what"] for row in connection.execute("SELECT what FROM audit ORDER BY id")]
     assert whats == ["create project", "change project"]
+
+
+def test_blind_first_is_kept_until_it_is_changed_and_the_audit_has_before_and_after(
+    connection: sqlite3.Connection, project: Project, actor: Actor
+) -> None:
+    texts = {"description": project.description, "intended_use": "Triage", "digit_advances": True}
+    assert not project.blind_first
+    assert change_project(connection, project, **texts, blind_first=True, actor=actor).blind_first
+    assert change_project(connection, project, **texts, actor=actor).blind_first
+    second, first = list_audit(connection, what="change project")
+    assert first.detail["before"] == {"intended_use": "", "blind_first": False}
+    assert first.detail["after"] == {"intended_use": "Triage", "blind_first": True}
+    assert second.detail == {"before": {}, "after": {}}
 
 
 @pytest.mark.parametrize(("kind", "reader"), [("reader", None), ("majority", "anna")])

@@ -37,9 +37,8 @@ def test_a_comment_needs_its_case_model_and_author(
     connection: sqlite3.Connection, make_case: Callable[..., Case], actor: Actor
 ) -> None:
     case = make_case("a.png")
-    with pytest.raises(NotFound, match="user anna"):
-        add_comment(connection, case.id, "hello", actor=actor)
-    ensure_user(connection, "anna")
+    with pytest.raises(NotFound, match="user nobody"):
+        add_comment(connection, case.id, "hello", actor=Actor("nobody", "command line"))
     with pytest.raises(NotFound, match="case 99"):
         add_comment(connection, 99, "hello", actor=actor)
     with pytest.raises(NotFound, match="model 5"):

@@ -124,3 +124,8 @@ def test_recipes_and_records_need_no_tensorflow() -> None:
         "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=True)
+
+
+def test_every_recipe_can_be_chosen_on_screen_and_its_name_is_its_network() -> None:
+    assert field_of("network").choices == RECIPE_NAMES
+    assert [named_recipe(name).network for name in RECIPE_NAMES] == list(RECIPE_NAMES)

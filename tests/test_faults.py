@@ -1,0 +1,272 @@
+"""What a machine can do to Readroom: each fault has a sentence, and nothing that was acknowledged is lost."""
+
+import errno
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from core.clock import utc_text
+from core.errors import CoreError, Unavailable
+from core.images.records import Case, NewCase, insert_case
+from core.jobs.records import add_job, get_job
+from core.labels.records import NewLabel, add_label, find_current_label, list_labels
+from core.people.accounts import ensure_user
+from core.people.sessions import find_session, issue_token, redeem_token
+from core.projects.records import Project
+from core.settings import PROJECT_ROOT, Settings
+from core.store import database
+from core.store.audit import Actor, verify_audit
+from core.store.database import connect, opened, prepare_home, writing
+from core.store.files import Files
+
+PATIENCE_SECONDS = 120
+NOBODY = 65534
+
+
+@pytest.fixture
+def case(connection: sqlite3.Connection, files: Files, project: Project) -> Case:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    return insert_case(
+        connection,
+        NewCase(
+            project=project.id, source="film.png", patient="P1", patient_from="table",
+            pixel_hash=files.put_array("pixels", pixels), file_hash="0" * 64, perceptual_hash=None,
+            rows=16, columns=16, channels=1, dtype="uint8", photometric="MONOCHROME2", imported_by="anna",
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def answer(connection: sqlite3.Connection, case: Case, actor: Actor) -> Callable[..., Any]:
+    ensure_user(connection, "anna", role="admin")
+
+    def say(event: str, label: str = "normal", **fields: Any) -> Any:
+        return add_label(connection, NewLabel(event, case.id, "anna", {"classes": [label]}, **fields), actor)
+
+    return say
+
+
+# ---- the disk
+
+
+def test_on_a_full_disk_a_label_is_refused_whole_and_the_ones_before_are_there(
+    connection: sqlite3.Connection, case: Case, answer: Callable[..., Any]
+) -> None:
+    answer("before")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Unavailable, match="full; make room"):
+        [answer(f"more-{number}", note="x" * 900) for number in range(2000)]
+    assert not connection.in_transaction
+    assert verify_audit(connection).is_whole
+    kept = len(list_labels(connection, case.id))
+    connection.execute("PRAGMA max_page_count = 1000000")
+    answer("after")
+    assert len(list_labels(connection, case.id)) == kept + 1
+
+
+def test_on_a_full_disk_no_half_a_file_is_left(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unavailable, match="full; make room"):
+        files.put_bytes("models", b"weights")
+    assert [path for path in files.root.rglob("*") if path.is_file() and "models" in path.parts] == []
+
+
+def test_a_home_that_became_read_only_is_named(settings: Settings, connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(Unavailable, match="may not write to its home"), writing(connection):
+        connection.execute("INSERT INTO users (name, kind, role, created_at) VALUES ('b', 'person', 'reader', '')")
+    assert not connection.in_transaction
+
+
+def test_a_read_only_home_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(NOBODY)  # the superuser may write everywhere
+    try:
+        with pytest.raises(CoreError, match="cannot write to its home"):
+            prepare_home(Settings(home=home))
+    finally:
+        os.seteuid(me)
+
+
+def test_a_mistake_in_our_own_sql_is_a_defect_and_no_sentence(connection: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.OperationalError), writing(connection):
+        connection.execute("INSERT INTO nothing VALUES (1)")
+
+
+# ---- the database
+
+
+def test_a_database_held_by_a_backup_tool_is_said_and_the_label_can_be_sent_again(
+    settings: Settings, case: Case, answer: Callable[..., Any], connection: sqlite3.Connection
+) -> None:
+    connection.execute("PRAGMA busy_timeout = 50")
+    other = connect(settings)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Unavailable, match="Another program holds the database"):
+        answer("event")
+    other.execute("ROLLBACK")
+    other.close()
+    assert answer("event").event == "event"
+
+
+def test_an_altered_pixel_file_is_named_and_never_shown(files: Files, case: Case) -> None:
+    path = files.path("pixels", case.pixel_hash)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CoreError, match=f"altered on disk; restore it from a backup.*{case.pixel_hash}"):
+        files.read_array("pixels", case.pixel_hash)
+
+
+def test_an_altered_model_file_is_named(files: Files) -> None:
+    name = files.put_bytes("models", b"weights")
+    files.path("models", name).write_bytes(b"weighty")
+    with pytest.raises(CoreError, match=f"altered on disk.*models {name}"):
+        files.read_bytes("models", name)
+
+
+# ---- the clock
+
+
+def test_a_correction_counts_also_after_the_clock_was_set_back(
+    connection: sqlite3.Connection, case: Case, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer("first", "normal", made_at=utc_text(datetime.now(UTC)))
+    past = utc_text(datetime.now(UTC) - timedelta(hours=1))
+    monkeypatch.setattr("core.labels.records.utc_now", lambda: past)
+    answer("second", "pneumonia", made_at=utc_text(datetime.now(UTC)))
+    current = find_current_label(connection, case.id, "anna")
+    assert current is not None
+    assert current.value == {"classes": ["pneumonia"]}
+
+
+def test_a_clock_that_leaps_ends_sessions_and_nothing_else(
+    connection: sqlite3.Connection, case: Case, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = ensure_user(connection, "anna")
+    session = redeem_token(connection, issue_token(connection, anna), hours=12)
+    answer("before")
+    monkeypatch.setattr("core.people.sessions.utc_now", lambda: utc_text(datetime.now(UTC) + timedelta(days=400)))
+    assert find_session(connection, session) is None
+    assert [label.event for label in list_labels(connection, case.id)] == ["before"]
+
+
+# ---- processes
+
+
+class Readroom:
+    """A real `readroom up` on a free port of the loopback."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        words = [sys.executable, "-m", "dashboard.up", "--home", str(settings.home), "--port", str(self.port)]
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [*words, "--no-browser"], cwd=PROJECT_ROOT, stdout=stream, stderr=stream, start_new_session=True
+            )
+
+    def is_up(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5) as answered:
+                return bool(answered.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def family(self) -> list[psutil.Process]:
+        """Everything that it started, and itself."""
+        me = psutil.Process(self.process.pid)
+        return [*me.children(recursive=True), me]
+
+    def pull_the_plug(self) -> None:
+        """SIGKILL to all of it, as fast as it goes."""
+        family = self.family()
+        for process in family:
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(family, timeout=20)
+        self.process.wait()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.pull_the_plug()
+
+
+@pytest.fixture
+def start(settings: Settings, tmp_path: Path) -> Iterator[Callable[[], Readroom]]:
+    started: list[Readroom] = []
+
+    def begin() -> Readroom:
+        started.append(Readroom(settings, tmp_path / "up.log"))
+        wait_until(started[-1].is_up, lambda: (tmp_path / "up.log").read_text())
+        return started[-1]
+
+    yield begin
+    for readroom in started:
+        readroom.close()
+
+
+def wait_until(is_so: Callable[[], bool], told: Callable[[], str] = str) -> None:
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < give_up, told()
+        time.sleep(0.2)
+
+
+def test_when_everything_is_killed_at_once_labels_are_there_and_the_import_goes_on(
+    settings: Settings, connection: sqlite3.Connection, project: Project, case: Case, start: Callable[[], Readroom],
+    tmp_path: Path, answer: Callable[..., Any], actor: Actor,
+) -> None:  # fmt: skip
+    from PIL import Image
+
+    folder = tmp_path / "films"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(300):
+        Image.fromarray(random.integers(0, 255, (64, 64), np.uint8)).save(folder / f"{number}.png")
+    readroom = start()
+    arguments = {"project": project.id, "paths": [str(folder)]}
+    job = add_job(connection, "import", arguments, project=project.id, actor=Actor("anna", "command line"))
+    wait_until(lambda: get_job(connection, job.id).fraction > 0.1, lambda: str(get_job(connection, job.id)))
+    acknowledged = [answer(f"event-{number}").event for number in range(20)]
+    readroom.pull_the_plug()
+
+    start()
+    wait_until(lambda: get_job(connection, job.id).state in ("done", "failed"))
+    ended = get_job(connection, job.id)
+    assert ended.state == "done", ended.error
+    with opened(settings) as fresh:
+        assert {label.event for label in list_labels(fresh, case.id)} == set(acknowledged)
+        assert database.check_whole(fresh) == "ok"
+        assert verify_audit(fresh).is_whole
+        assert fresh.execute("SELECT COUNT(*) FROM cases").fetchone()[0] == 301
+    assert not list(settings.home.rglob("pixels/**/*.part"))
