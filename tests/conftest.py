@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,40 @@ from core.store.files import Files
 # No timed tests: on a busy machine Hypothesis would take a slow example for a failure.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# Begun first, longest first, so that all workers end together; a file that is missing here only ends later.
+LONG_FILES = (
+    "browser/test_walk.py",
+    "pages/test_what_readers_do.py",
+    "pages/test_every_page.py",
+    "core/jobs/test_handlers.py",
+    "core/training/test_run.py",
+    "core/jobs/test_worker.py",
+    "dashboard/test_process.py",
+    "dashboard/test_up.py",
+)
+WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For the whole suite a worker for each core; what is named runs here, at once and with all that it prints."""
+    whole = config.args == config.getini("testpaths")
+    return min(os.cpu_count() or 1, WORKERS_AT_MOST) if whole else 0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first, where workers share the files."""
+    if hasattr(config, "workerinput"):
+        place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FILES)}
+        items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.fixture(autouse=True)
+def _main_module_kept() -> Iterator[None]:
+    """Streamlit's AppTest makes its script `__main__` for good, and a process spawned later would run that script."""
+    kept = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = kept
 
 
 @pytest.fixture
