@@ -20,7 +20,9 @@ import psutil
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from typer.testing import CliRunner
 
+from core.cli.app import app
 from core.settings import PROJECT_ROOT, Settings
 from core.store.database import opened
 
@@ -91,18 +93,12 @@ class Reading:
 
 
 def run_command(home: Path, *words: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "core.cli.app", *words, "--home", str(home), "--json"],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
+    assert done.exit_code == 0, done.output + repr(done.exception)
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not of the session: it would run on beside all other tests
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     """Forty pictures with a bright or a dark middle, a model of two epochs, and the whole service around them."""
     if find_chromium() is None:
@@ -157,7 +153,7 @@ def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(reading: Reading) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
