@@ -1,6 +1,6 @@
 """Commands about people: accounts, and who is what in which project."""
 
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -45,7 +45,7 @@ def show_users(home: HomeOption = None, as_json: JsonOption = False) -> None:
     with entered(home) as door:
         names = {project.id: project.name for project in list_projects(door.connection)}
         seen = list_last_seen(door.connection)
-        users = [
+        users: list[dict[str, Any]] = [
             {
                 "name": user.name,
                 "active": user.active,
@@ -59,10 +59,10 @@ def show_users(home: HomeOption = None, as_json: JsonOption = False) -> None:
     lines = [
         "  ".join(
             [
-                str(user["name"]),
+                user["name"],
                 *(["administrator"] if user["administrator"] else []),
                 *([] if user["active"] else ["deactivated"]),
-                *(f"{project}: {role}" for project, role in user["roles"].items()),  # type: ignore[attr-defined]
+                *(f"{project}: {role}" for project, role in user["roles"].items()),
             ]
         )
         for user in users

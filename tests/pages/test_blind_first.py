@@ -57,6 +57,13 @@ def open_as(settings: Settings, connection: sqlite3.Connection) -> Iterator[Call
     session._Process.settings = session._Process.identify = None
 
 
+def as_table(app: AppTest) -> AppTest:
+    app.session_state["view"] = "table"
+    app.run()
+    assert not app.exception
+    return app
+
+
 def answer(connection: sqlite3.Connection, case: Case, reader: str) -> None:
     add_label(connection, NewLabel(new_event(), case.id, reader, {"classes": ["pneumonia"]}), Actor(reader, "screen"))
 
@@ -81,8 +88,7 @@ def test_the_list_of_cases_tells_only_of_answered_ones(
     open_as: Callable[..., AppTest], connection: sqlite3.Connection, blind: Project, cases: list[Case]
 ) -> None:
     answer(connection, cases[0], "ben")
-    app = open_as("ben", "cases", project=blind.id, view="table")
-    assert not app.exception
+    app = as_table(open_as("ben", "cases", project=blind.id))
     table = app.dataframe[0].value
     assert "predicted" not in table
     rows = {row["file"]: (row["reference"], row["answers"]) for row in table.to_dict("records")}
@@ -100,8 +106,7 @@ def test_a_filter_by_what_others_said_finds_only_answered_cases(
     query: dict[str, str],
 ) -> None:
     answer(connection, cases[2], "ben")
-    app = open_as("ben", "cases", project=blind.id, view="table", **query)
-    assert not app.exception
+    app = as_table(open_as("ben", "cases", project=blind.id, **query))
     shown = set(app.dataframe[0].value["file"]) if app.dataframe else set()
     if "reader" in query:  # another reader is not even offered, so the address is not listened to
         assert len(shown) == len(cases)
@@ -112,8 +117,7 @@ def test_a_filter_by_what_others_said_finds_only_answered_cases(
 def test_a_model_in_the_address_filters_nothing_for_a_reader(
     open_as: Callable[..., AppTest], blind: Project, cases: list[Case], model: Model
 ) -> None:
-    app = open_as("ben", "cases", project=blind.id, view="table", model=model.id, result="wrong")
-    assert not app.exception
+    app = as_table(open_as("ben", "cases", project=blind.id, model=model.id, result="wrong"))
     assert len(app.dataframe[0].value) == len(cases)
     assert model.name not in said(app)
 
