@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,10 @@ def run_command(home: Path, *words: str) -> dict[str, Any]:
         raise SystemExit(f"readroom {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
     document: dict[str, Any] = json.loads(done.stdout)
     return document
+
+
+def end_job(home: Path, job: int) -> None:
+    """Stop a job and wait for its end: it outlives the server, and would write into a home that is being removed."""
+    run_command(home, "jobs", "stop", str(job))
+    while run_command(home, "jobs", "show", str(job))["state"] in ("queued", "running"):
+        time.sleep(0.5)

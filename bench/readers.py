@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bench.harness import Figure, Figures, Row
-from bench.loop import run_command
+from bench.loop import end_job, run_command
 from bench.server import Running, percentile, running
 from core.clock import utc_now
 from core.images.records import list_cases
@@ -72,7 +72,7 @@ def measure_load(server: Running, home: Path, more: Path) -> Figures:
     """What 20 readers see while a model trains and `more` is imported."""
     with opened(server.settings) as connection:
         case_ids = [case.id for case in list_cases(connection, get_project(connection, "load").id)]
-    run_command(home, "train", "load", "--snapshot", "all", "--set", "epochs=400", "--set", "input_size=96")
+    training = run_command(home, "train", "load", "--snapshot", "all", "--set", "epochs=400", "--set", "input_size=96")
     importing = subprocess.Popen(
         [sys.executable, "-m", "core.cli.app", "import", "load", str(more), "--home", str(home), "--json"],
         cwd=PROJECT_ROOT,
@@ -91,7 +91,9 @@ def measure_load(server: Running, home: Path, more: Path) -> Figures:
         over.set()
         for reader in readers:
             reader.result()  # a reader who fell over must not pass for one who lost nothing
-    return _figures(server, case_ids, acknowledged, refused, import_seconds)
+    figures = _figures(server, case_ids, acknowledged, refused, import_seconds)
+    end_job(home, training["job"])
+    return figures
 
 
 def _label(

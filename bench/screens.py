@@ -18,7 +18,7 @@ import httpx
 from streamlit.testing.v1 import AppTest
 
 from bench.harness import Figure, Figures, Row
-from bench.loop import run_command
+from bench.loop import end_job, run_command
 from bench.readers import write_images
 from bench.server import MEGABYTE, Running, percentile, running
 from core.labels.answers import value_text
@@ -156,7 +156,7 @@ def _beside_a_fit(server: Running, home: Path, client: httpx.Client) -> list[flo
     job = str(run_command(home, "train", "load", "--snapshot", "all", *slow)["job"])
     _wait_until(lambda: "epoch 2" in run_command(home, "jobs", "show", job)["note"].lower())
     times = [_explain(client, case) for case in range(100, 100 + OVERLAYS)]
-    run_command(home, "jobs", "stop", job)
+    end_job(home, int(job))
     return times
 
 
