@@ -25,7 +25,7 @@ def test_a_case_tells_its_geometry_and_where_its_pixels_are(client: TestClient, 
 
 
 def test_a_reader_sees_no_label_but_their_own(client: TestClient, case: Case, connection: sqlite3.Connection) -> None:
-    ensure_user(connection, "ben")
+    ensure_user(connection, "ben", role="admin")
     for reader, name in (("ben", "pneumonia"), ("anna", "normal")):
         new = NewLabel(new_event(), case.id, reader, {"classes": [name]})
         add_label(connection, new, Actor(reader, "screen"))
