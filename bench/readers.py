@@ -12,8 +12,10 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import numpy as np
 from PIL import Image
 
@@ -33,6 +35,7 @@ SECONDS_BETWEEN = 15.0
 LEAST_SECONDS = 90
 FILES = 5000
 BUDGET_MS = 500
+LONG_TRAINING = ("--set", "epochs=400", "--set", "input_size=96")
 
 
 def measure() -> Figures:
@@ -69,10 +72,19 @@ def write_images(folder: Path, count: int, *, seed: int) -> None:
 
 
 def measure_load(server: Running, home: Path, more: Path) -> Figures:
-    """What 20 readers see while a model trains and `more` is imported."""
+    """What 20 readers see while a model trains and `more` is imported. They have signed in before it begins."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.client(f"reader {number}")) for number in range(READERS)]
+        training = run_command(home, "train", "load", "--snapshot", "all", *LONG_TRAINING)
+        try:
+            return _measure_beside(server, home, more, clients)
+        finally:
+            end_job(home, training["job"])
+
+
+def _measure_beside(server: Running, home: Path, more: Path, clients: list[httpx.Client]) -> Figures:
     with opened(server.settings) as connection:
         case_ids = [case.id for case in list_cases(connection, get_project(connection, "load").id)]
-    training = run_command(home, "train", "load", "--snapshot", "all", "--set", "epochs=400", "--set", "input_size=96")
     importing = subprocess.Popen(
         [sys.executable, "-m", "core.cli.app", "import", "load", str(more), "--home", str(home), "--json"],
         cwd=PROJECT_ROOT,
@@ -84,20 +96,23 @@ def measure_load(server: Running, home: Path, more: Path) -> Figures:
     acknowledged: list[tuple[str, float]] = []
     refused: list[str] = []
     with ThreadPoolExecutor(READERS) as pool:
-        readers = [pool.submit(_label, server, at, case_ids, over, acknowledged, refused) for at in range(READERS)]
-        importing.wait()
-        import_seconds = time.monotonic() - began
-        time.sleep(max(0.0, LEAST_SECONDS - import_seconds))
-        over.set()
+        readers = [
+            pool.submit(_label, client, number, case_ids, over, acknowledged, refused)
+            for number, client in enumerate(clients)
+        ]
+        try:
+            importing.wait()
+            import_seconds = time.monotonic() - began
+            time.sleep(max(0.0, LEAST_SECONDS - import_seconds))
+        finally:
+            over.set()
         for reader in readers:
             reader.result()  # a reader who fell over must not pass for one who lost nothing
-    figures = _figures(server, case_ids, acknowledged, refused, import_seconds)
-    end_job(home, training["job"])
-    return figures
+    return _figures(server, case_ids, acknowledged, refused, import_seconds)
 
 
 def _label(
-    server: Running,
+    client: httpx.Client,
     reader: int,
     case_ids: list[int],
     over: threading.Event,
@@ -106,29 +121,28 @@ def _label(
 ) -> None:
     """One reader: an answer, a pause, until it is over."""
     rng = np.random.default_rng(reader)
-    with server.client(f"reader {reader}") as client:
-        over.wait(float(rng.uniform(0, SECONDS_BETWEEN)))
-        while not over.is_set():
-            event = {
-                "event": str(uuid.uuid4()),
-                "type": "label",
-                "case": int(rng.choice(case_ids)),
-                "value": {"classes": [str(rng.choice(["dark", "bright"]))]},
-                "unsure": False,
-                "unusable": False,
-                "note": "",
-                "schema_version": 1,
-                "made_at": utc_now(),
-                "made_in": "label page",
-            }
-            began = time.perf_counter()
-            answer = client.post("/api/v1/events", json={"events": [event]})
-            took = 1000 * (time.perf_counter() - began)
-            if answer.status_code == 200:
-                acknowledged.append((str(event["event"]), took))
-            else:
-                refused.append(answer.text)
-            over.wait(SECONDS_BETWEEN)
+    over.wait(float(rng.uniform(0, SECONDS_BETWEEN)))
+    while not over.is_set():
+        event = {
+            "event": str(uuid.uuid4()),
+            "type": "label",
+            "case": int(rng.choice(case_ids)),
+            "value": {"classes": [str(rng.choice(["dark", "bright"]))]},
+            "unsure": False,
+            "unusable": False,
+            "note": "",
+            "schema_version": 1,
+            "made_at": utc_now(),
+            "made_in": "label page",
+        }
+        began = time.perf_counter()
+        answer = client.post("/api/v1/events", json={"events": [event]})
+        took = 1000 * (time.perf_counter() - began)
+        if answer.status_code == 200:
+            acknowledged.append((str(event["event"]), took))
+        else:
+            refused.append(answer.text)
+        over.wait(SECONDS_BETWEEN)
 
 
 def _figures(

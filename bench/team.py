@@ -9,6 +9,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from websockets.sync.client import ClientConnection
+
 from bench.harness import Figure, Figures, Row
 from bench.readers import measure_load, prepare_load
 from bench.server import MEGABYTE, Running, percentile, running_securely
@@ -29,11 +31,16 @@ def measure() -> Figures:
 
 def _measure_with_tabs(server: Running, home: Path, more: Path) -> Figures:
     over, times, before = threading.Event(), list[float](), _memory(server)
+    tabs = [_open_tab(server, number) for number in range(TABS)]
     with ThreadPoolExecutor(TABS) as pool:
-        visits = [pool.submit(_visit, server, number, over, times) for number in range(TABS)]
-        figures = measure_load(server, home, more)
-        memory = _memory(server)
-        over.set()
+        visits = [
+            pool.submit(click_until, over, tab, WALK, SECONDS_BETWEEN, number, times) for number, tab in enumerate(tabs)
+        ]
+        try:
+            figures = measure_load(server, home, more)
+            memory = _memory(server)
+        finally:
+            over.set()  # else nobody would leave, and an error would never be told
         for visit in visits:
             visit.result()
     return [
@@ -46,10 +53,9 @@ def _measure_with_tabs(server: Running, home: Path, more: Path) -> Figures:
     ]
 
 
-def _visit(server: Running, number: int, over: threading.Event, times: list[float]) -> None:
+def _open_tab(server: Running, number: int) -> ClientConnection:
     with server.client(f"visitor {number}") as client:
-        tab = open_tab(server.address, client.cookies, server.verify)
-    click_until(over, tab, WALK, SECONDS_BETWEEN, number, times)
+        return open_tab(server.address, client.cookies, server.verify)
 
 
 def _memory(server: Running) -> float:

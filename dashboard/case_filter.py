@@ -1,4 +1,7 @@
-"""The filter bar of cases, kept in the address by ids and choices, so that a copied URL shows the same cases."""
+"""The filter bar of cases, kept in the address by ids and choices, so that a copied URL shows the same cases.
+
+What may name somebody (a text, an attribute's value) is kept in the tab instead.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +11,7 @@ import streamlit as st
 from core.datasets.freeze import SPELLINGS
 from core.datasets.records import list_snapshots
 from core.datasets.splits import SPLITS
+from core.images.records import count_cases
 from core.labels.sight import Sight
 from core.people.accounts import list_users
 from core.projects.records import Project
@@ -34,7 +38,7 @@ def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
     attributes = find_attributes(project)
     chosen: dict[str, Any] = {}
     text, label, reader, split, model, attribute, flagged = st.columns([1.4, 1.5, 1.2, 1.2, 1.2, 1.2, 0.8])
-    # Alone of all filters not in the address: addresses are passed on and logged, and this one may name a patient.
+    # This and an attribute's value stay out of the address, which is passed on and logged: they may name a patient.
     chosen["text"] = text.text_input("File or patient", key="case_text", placeholder="any")
     chosen["label"] = _select(label, "Reference", [*names, *STATES], "label")
     chosen["reader"] = readers.get(_select(reader, "Answered by", readers, "reader", readers) or "")
@@ -46,7 +50,8 @@ def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
         chosen["outcome"] = _select(model, "which was", ("right", "wrong"), "result")
     chosen["attribute"] = _select(attribute, "Attribute", attributes, "attribute")
     if chosen["attribute"]:
-        chosen["is"] = _select(attribute, "is", attributes[chosen["attribute"]], "is")
+        values, key = attributes[chosen["attribute"]], f"case_is_{chosen['attribute']}"
+        chosen["is"] = attribute.selectbox("is", list(values), index=None, key=key, placeholder="any")
     flagged.html('<div style="font-size:0.875rem">Flagged</div>')
     chosen["flagged"] = flagged.toggle("Flagged", key="flagged", bind="query-params", label_visibility="collapsed")
     return _filter(chosen, next(iter(snapshots), None))
@@ -54,7 +59,12 @@ def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
 
 def find_attributes(project: Project) -> dict[str, dict[str, int]]:
     """{attribute: {value: cases}}; asked for at most every few minutes, since it counts all cases."""
-    return _attributes(str(session.settings().home), project.id)
+    return _attributes(str(session.settings().home), project.id, count_cases(session.db(), project.id))
+
+
+def forget_attributes() -> None:
+    """Cases were erased: their values are offered to nobody any more."""
+    _attributes.clear()
 
 
 def split_columns(project: Project) -> list[str]:
@@ -68,7 +78,8 @@ def split_columns(project: Project) -> list[str]:
 
 
 @st.cache_data(ttl=REMEMBERED_SECONDS, show_spinner=False)
-def _attributes(home: str, project_id: int) -> dict[str, dict[str, int]]:
+def _attributes(home: str, project_id: int, cases: int) -> dict[str, dict[str, int]]:
+    """Kept by the number of cases too, which an import or an erasing from elsewhere changes."""
     return list_attribute_values(session.db(), project_id)
 
 

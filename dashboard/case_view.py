@@ -60,8 +60,8 @@ def draw_scores(scores: tuple[float, ...], schema: Classification) -> None:
     )
 
 
-def draw_facts(case: Case) -> None:
-    """Where the image came from and what is known of it."""
+def draw_facts(case: Case, *, of_others: bool = True) -> None:
+    """Where the image came from and what is known of it; to a blind reader not the file, whose path may tell."""
     spacing = (
         f"{case.spacing_mm[0]:g} × {case.spacing_mm[1]:g} mm at {case.spacing_at}"
         if case.spacing_mm
@@ -70,7 +70,7 @@ def draw_facts(case: Case) -> None:
     same = [other for other in find_same_pixels(session.db(), case.project, case.pixel_hash) if other.id != case.id]
     facts = {
         "Case": str(case.id),
-        "File": case.source,
+        "File": case.source if of_others else "appears after your own answer",
         "Patient": case.patient
         + (" (not known: counted as a patient of its own)" if case.patient_from == "none" else ""),
         "Image": f"{case.columns} × {case.rows} px, {case.dtype}, {wording.count(case.channels, 'channel')}",

@@ -87,7 +87,7 @@ def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str
     }
     figure.update_xaxes(title="predicted", tickangle=0, range=[-0.5, len(classes) - 0.5], **marks)
     figure.update_yaxes(title="reference", range=[len(classes) - 0.5, -0.5], **marks)
-    figure.update_layout(clickmode="event+select", dragmode=False, height=max(250, 110 + 64 * len(classes)))
+    figure.update_layout(clickmode="event+select", dragmode=False, height=max(225, 97 + 64 * len(classes)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)")
     _quieten(figure)
     return figure
@@ -142,7 +142,7 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed")
-    return _finished(figure, title, "", "", height=70 + 34 * max(1, len(shown)), unit_range="x")
+    return _finished(figure, title, "", "", height=58 + 34 * max(1, len(shown)), unit_range="x")
 
 
 def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:

@@ -4,13 +4,15 @@ import sqlite3
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
+from core.people.passwords import SUMS_AT_ONCE
 from core.settings import Settings
 from core.store.database import opened
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_TURNS = CapacityLimiter(SUMS_AT_ONCE)
 
 
 async def ask(
@@ -21,8 +23,25 @@ async def ask(
     Opening one costs 0.4 ms; a connection shared between threads would cost acknowledged rows.
     """
 
+    return await _ask(None, settings, question, *args, **kwargs)
+
+
+async def ask_in_turn(
+    settings: Settings, question: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """`ask` for what makes sums of passwords: whoever waits for them holds no thread that others need."""
+    return await _ask(_TURNS, settings, question, *args, **kwargs)
+
+
+async def _ask(
+    turns: CapacityLimiter | None,
+    settings: Settings,
+    question: Callable[Concatenate[sqlite3.Connection, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
     def work() -> T:
         with opened(settings) as connection:
             return question(connection, *args, **kwargs)
 
-    return await to_thread.run_sync(work)
+    return await to_thread.run_sync(work, limiter=turns)

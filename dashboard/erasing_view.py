@@ -7,6 +7,7 @@ from core.erasing.plan import describe_plan, plan_erasure
 from core.images.records import Case
 from core.projects.records import Project
 from dashboard import messages, places, session
+from dashboard.case_filter import forget_attributes
 
 ASKED = "delete:asked"
 
@@ -50,6 +51,7 @@ def _forget() -> None:
 @st.dialog("Delete for good", width="medium", on_dismiss=_forget)
 def confirm_deletion(project: Project, *, case_id: int | None = None, patient: str | None = None) -> None:
     """Say what goes and what stays; delete once its name was typed. Enter in either field presses the button."""
+    session.need("administer", None if case_id is None and patient is None else project.id)
     case_ids = None if case_id is None else [case_id]
     with messages.refusals_shown():
         plan = plan_erasure(session.db(), session.files(), project, case_ids=case_ids, patient=patient)
@@ -72,6 +74,7 @@ def confirm_deletion(project: Project, *, case_id: int | None = None, patient: s
         with st.spinner("Deleting …"):
             complete = erase(session.db(), session.files(), plan, actor=session.actor(), reason=reason)
         _forget()
+        forget_attributes()
         rest = "" if complete else " Some files wait until nothing reads them; the worker removes them then."
         messages.say(f"{plan.title[0].upper()}{plan.title[1:]} is deleted.{rest}")
         if plan.extent == "project":

@@ -35,9 +35,12 @@ def draw_headline(result: Mapping[str, Any]) -> None:
         for name, measure in _ordered(result["metrics"])
     )
     st.html(f'<div class="rr-tiles">{tiles}</div>')
-    for name, measure in result["metrics"].items():
+    noted: dict[str, list[str]] = {}  # what is said of several numbers is said once, or a page of it stands in the way
+    for name, measure in _ordered(result["metrics"]):
         if measure.get("reason") or measure.get("note"):
-            st.caption(f"{METRIC_WORDS.get(name, name)}: {measure.get('reason') or measure['note']}")
+            noted.setdefault(measure.get("reason") or measure["note"], []).append(METRIC_WORDS.get(name, name))
+    for note, names in noted.items():
+        st.caption(f"{', '.join(names)}: {note}")
 
 
 def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
@@ -92,7 +95,7 @@ def draw_matrix(result: Mapping[str, Any], *, multi_label: bool, open_cell: Open
     cell = charts.clicked_cell(event)
     if cell:
         open_cell(classes[cell[0]], classes[cell[1]], of_class)
-    st.caption("Rows: reference. Columns: predicted. Click a cell to open its cases, the most confident first.")
+    st.caption("Click a cell to open its cases, surest first.")
 
 
 def draw_class_table(result: Mapping[str, Any]) -> None:

@@ -8,7 +8,9 @@ from html import escape
 
 import streamlit as st
 
+from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, State, get_job, list_jobs, request_stop, resume_job
+from core.jobs.worker import worker_alive
 from core.people.roles import may
 from dashboard import messages, places, session, wording
 
@@ -29,12 +31,19 @@ KIND_WORDS = {
     "predict": "Prediction",
     "backup": "Backup",
 }
+NO_WORKER = "Worker is not running: start it with {command}, or tell an administrator"
+
+
+def warn_without_worker() -> None:
+    """On pages that ask for background work: without the worker it would wait, and nothing would say why."""
+    if not worker_alive(session.settings()):
+        st.warning(f"{NO_WORKER.format(command='`readroom up`')}.", icon=":material/power_off:")
 
 
 def watch_job(job: Job) -> None:
     """One job with its buttons; refreshes itself while the job is active."""
     if job.state in ACTIVE:
-        _watched(job.id)
+        _watched(job.id, job.project)
     else:
         draw_job(job)
 
@@ -43,7 +52,7 @@ def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
     """All active jobs of these kinds in a project; draws nothing where there is none."""
     jobs = list_jobs(session.db(), project=project_id, states=ACTIVE, kinds=kinds, seen_by=session.current_user())
     for job in jobs:
-        _watched(job.id)
+        _watched(job.id, project_id)
 
 
 def draw_job(job: Job) -> None:
@@ -80,7 +89,8 @@ def draw_job(job: Job) -> None:
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
-def _watched(job_id: int) -> None:
+def _watched(job_id: int, project_id: int | None) -> None:
+    session.need(SEEING_A_JOB, project_id)
     job = get_job(session.db(), job_id)
     if job.state not in ACTIVE:
         st.rerun()

@@ -11,13 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 from typing import cast
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.people.accounts import User
+from core.people.callers import caller_of
 from core.settings import Settings
 from dashboard.routes.plain import page, refusal
 
@@ -114,14 +114,9 @@ class RateLimits:
 
 
 def address_key(scope: Scope) -> str:
-    """The address a request comes from; of IPv6 the first half, since a caller has all of the second."""
+    """Whose request counts as one caller's, by the address it comes from."""
     client = scope.get("client")
-    text = str(client[0]) if client else ""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return text
-    return f"{int(address) >> 64:x}::/64" if isinstance(address, IPv6Address) else text
+    return caller_of(str(client[0])) if client else ""
 
 
 def _person(scope: Scope) -> str:

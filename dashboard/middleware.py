@@ -64,10 +64,15 @@ class OurHosts:
 
     def _is_ours(self, host: str) -> bool:
         try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+            name = _host_name(host)
         except ValueError:
             return False
         return name in self.names or (self.any_address and _is_address(name))
+
+
+def _host_name(host: str) -> str:
+    """The name in a `Host` header, without the port; a ValueError where there is none."""
+    return (urlsplit(f"//{host}").hostname or "").rstrip(".")
 
 
 def _is_address(name: str) -> bool:
@@ -96,8 +101,10 @@ class HttpsOnly:
             await refuse(scope, receive, send, PlainTextResponse(said, 403))
 
     def _is_safe(self, scope: Scope) -> bool:
+        # A proxy on this machine that forwards no address looks like this machine, save for the name it was asked for.
         client = scope.get("client")
-        here = client is not None and client[0] in LOOPBACK
+        named = _host_name(Headers(scope=scope).get("host", ""))  # OurHosts has read it already
+        here = client is not None and client[0] in LOOPBACK and named in LOOPBACK
         return here or scope["scheme"] in TLS_SCHEMES or scope["path"] in HEALTH
 
 

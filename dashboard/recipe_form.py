@@ -8,13 +8,12 @@ from typing import Any
 
 import streamlit as st
 
-from core.training.recipe import FIELDS, RECIPE_NAMES, Field, Recipe, change_recipe, named_recipe
+from core.training.recipe import FIELDS, RECIPE_NAMES, RECIPES, Field, Recipe, change_recipe, named_recipe
 from dashboard import places
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
 PER_ROW = 3
 GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augmentation": "Augmentation"}
-RECIPE_WORDS = {"resnet": "resnet · small residual network", "cnn": "cnn · the classic stack"}
 
 
 def draw_recipe() -> Recipe:
@@ -29,7 +28,7 @@ def draw_recipe() -> Recipe:
         RECIPE_NAMES,
         default=wanted if wanted in RECIPE_NAMES else RECIPE_NAMES[0],
         required=True,
-        format_func=RECIPE_WORDS.__getitem__,
+        format_func=lambda known: f"{known} · {RECIPES[known]}",
         key="recipe",
         help="A recipe is everything that decides the result besides the snapshot.",
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
 from core.training.records import Run, get_run, list_epochs
@@ -24,7 +25,7 @@ def watch_run(run: Run) -> None:
     """Job, live facts, curves and log; refreshes itself until the run has ended."""
     job = get_job(session.db(), run.job) if run.job else None
     if job and job.state in jobs_panel.ACTIVE:
-        _watched(run.id)
+        _watched(run.id, run.project)
     else:
         _draw_run(run)
 
@@ -48,7 +49,8 @@ def draw_curves(run: Run) -> None:
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
-def _watched(run_id: int) -> None:
+def _watched(run_id: int, project_id: int) -> None:
+    session.need(SEEING_A_JOB, project_id)
     run = get_run(session.db(), run_id)
     if run.job is None or get_job(session.db(), run.job).state not in jobs_panel.ACTIVE:
         st.rerun()

@@ -123,6 +123,16 @@ def sight(project: Project) -> Sight:
     return sights.sight_of(db(), current_user(), project)
 
 
+def need(action: Action, project_id: int | None = None) -> None:
+    """First in each part that is drawn by itself: who signed out or may no longer do this gets the whole page anew.
+
+    Only the shell, which such a part never passes, says why.
+    """
+    user = _Process.identify(db()) if _Process.identify else None
+    if user is None or not roles.may(db(), user, action, project_id):
+        st.rerun()
+
+
 def open_places(project: Project | None) -> list[places.Place]:
     """The pages that whoever is signed in may open. Without a project, its pages only say that none is open."""
     user = current_user()

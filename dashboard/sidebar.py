@@ -11,7 +11,7 @@ from core.labels.records import find_last_saved
 from core.people.accounts import User
 from core.projects.records import Project
 from dashboard import places, session, wording
-from dashboard.jobs_panel import KIND_WORDS
+from dashboard.jobs_panel import KIND_WORDS, NO_WORKER
 from dashboard.theme_switch import draw_theme_switch
 
 LOGO = Path(__file__).parent / "assets" / "logo.svg"
@@ -81,9 +81,16 @@ def _draw_status(name: str) -> None:
 
 
 def _status_lines(name: str, saved: str | None, alive: bool, jobs: list[Job]) -> str:
-    """Four lines and a bar, of which none ever comes or goes."""
-    worker = "Worker ready" if alive else "Worker is not running"
-    state = "off" if not alive else "busy" if jobs else "on"
+    """Four lines and a bar; without a worker the lower half is for what to do about that. The height never changes."""
+    person = (
+        f"<p>Signed in as <b>{escape(name)}</b></p>"
+        f"<p>{f'Last answer saved {wording.clock(saved)}' if saved else 'No answer of yours yet'}</p>"
+    )
+    if not alive:
+        waiting = f"{wording.count(len(jobs), 'job')} waiting"
+        remedy = NO_WORKER.format(command="<code>readroom up</code>")
+        return f'{person}<p class="rr-remedy" title="{waiting}"><span class="rr-dot off"></span>{remedy}</p>'
+    state = "busy" if jobs else "on"
     job = next((job for job in jobs if job.state == "running"), None)
     others = f", {len(jobs) - 1} more" if job and len(jobs) > 1 else ""
     if job:
@@ -92,9 +99,7 @@ def _status_lines(name: str, saved: str | None, alive: bool, jobs: list[Job]) ->
     else:
         what = f"{wording.count(len(jobs), 'job')} waiting" if jobs else "No job is running"
     return (
-        f"<p>Signed in as <b>{escape(name)}</b></p>"
-        f"<p>{f'Last answer saved {wording.clock(saved)}' if saved else 'No answer of yours yet'}</p>"
-        f'<p><span class="rr-dot {state}"></span>{worker}</p>'
+        f'{person}<p><span class="rr-dot {state}"></span>Worker ready</p>'
         f'<p title="{escape(job.note) if job else ""}">{what}</p>'
         f'<div class="rr-bar"><i style="width:{100 * job.fraction if job else 0:.1f}%"></i></div>'
     )

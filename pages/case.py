@@ -53,7 +53,7 @@ with facts:
             if isinstance(project.schema, Classification):
                 case_view.draw_scores(scores, project.schema)
     with about:
-        case_view.draw_facts(case)
+        case_view.draw_facts(case, of_others=is_open)
         erasing_view.draw_case_deletion(case, project)
     with comments:
         case_view.draw_comments(case, of_others=is_open)

@@ -14,6 +14,7 @@ from dashboard.uploader import forget_upload
 
 project = frame.need_project()
 frame.draw_heading("Import", "Images come in once, in one form; the original file is not kept and stays where it is.")
+jobs_panel.warn_without_worker()
 asked = places.asked_number("job")
 if asked is not None:
     try:

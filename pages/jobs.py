@@ -33,6 +33,7 @@ def draw_one(job_id: int) -> None:
 frame.draw_heading(
     "Jobs", "Background work: imports, training, evaluation, explanations. It goes on when you close the browser."
 )
+jobs_panel.warn_without_worker()
 asked = places.asked_number("job")
 if asked is not None:
     draw_one(asked)

@@ -7,7 +7,7 @@ from core.errors import InvalidInput
 from core.jobs.asking import ask_training
 from core.training.recipe import Recipe
 from core.training.records import list_runs
-from dashboard import frame, messages, places, session
+from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
 
@@ -25,6 +25,7 @@ frame.need_classification(project, "training")
 frame.draw_heading(
     "Train", "A recipe on a snapshot gives a model. It trains in the background; you may leave this page."
 )
+jobs_panel.warn_without_worker()
 snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
 if not snapshots:
     messages.end_empty(

@@ -24,6 +24,9 @@ hypothesis.settings.load_profile("untimed")
 # Begun first, longest first, so that all workers end together; a file that is missing here only ends later.
 LONG_FILES = (
     "browser/test_walk.py",
+    "browser/test_access.py",
+    "browser/test_walls.py",
+    "test_permissions.py",
     "pages/test_what_readers_do.py",
     "pages/test_every_page.py",
     "core/jobs/test_handlers.py",
@@ -32,6 +35,8 @@ LONG_FILES = (
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )
+# Every other file stays with one worker, for what it sets up serves all its tests; of these any worker may take a part.
+FILES_IN_PARTS = {"test_permissions.py": 8, "test_architecture.py": 2}
 WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
 
 
@@ -41,11 +46,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(os.cpu_count() or 1, WORKERS_AT_MOST) if whole else 0
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long files first, where workers share the files."""
-    if hasattr(config, "workerinput"):
-        place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FILES)}
-        items.sort(key=lambda item: place.get(item.path, len(place)))
+    """Long files first, where workers share the files, and a file to a worker."""
+    if not hasattr(config, "workerinput"):
+        return
+    here = Path(__file__).parent
+    place = {here / name: at for at, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+    for at, item in enumerate(items):
+        name = item.path.relative_to(here).as_posix()
+        part = at % FILES_IN_PARTS.get(name, 1)
+        item.add_marker(pytest.mark.xdist_group(f"{name}:{part}"))
 
 
 @pytest.fixture(autouse=True)

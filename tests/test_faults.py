@@ -22,7 +22,10 @@ import pytest
 from core.clock import utc_text
 from core.errors import CoreError, Unavailable
 from core.images.records import Case, NewCase, insert_case
-from core.jobs.records import add_job, get_job
+from core.jobs.child import run_job
+from core.jobs.context import JobContext
+from core.jobs.handlers import HANDLERS
+from core.jobs.records import Job, add_job, begin_job, claim_job, get_job, resume_job
 from core.labels.records import NewLabel, add_label, find_current_label, list_labels
 from core.people.accounts import ensure_user
 from core.people.sessions import find_session, issue_token, redeem_token
@@ -108,6 +111,86 @@ def test_a_read_only_home_is_refused_before_anything_starts(tmp_path: Path) -> N
             prepare_home(Settings(home=home))
     finally:
         os.seteuid(me)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EROFS, "read-only; mount it for writing"), (errno.ENOSPC, "full; make room")]
+)
+def test_a_home_on_a_disk_that_takes_nothing_is_refused_with_a_sentence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(Unavailable, match=f"{said}.*Received: {settings.home}"):
+        prepare_home(settings)
+
+
+def attempt(connection: sqlite3.Connection, settings: Settings, job: Job) -> Job:
+    """One attempt of a job in this process, as its child would do it."""
+    claimed = claim_job(connection, job.lane, "cpu")
+    assert claimed is not None
+    begun = begin_job(connection, claimed.id, claimed.attempt, os.getpid(), 1.0)
+    assert begun is not None
+    run_job(settings, begun, "core.jobs.handlers:HANDLERS")
+    return get_job(connection, job.id)
+
+
+def fill_disk(patch: pytest.MonkeyPatch) -> None:
+    """From now on nothing that is forced to disk arrives there."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    patch.setattr(os, "fsync", full)
+
+
+def draw_films(folder: Path, count: int) -> Path:
+    from PIL import Image
+
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(count):
+        Image.fromarray(random.integers(0, 255, (64, 64), np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def test_an_import_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
+    settings: Settings, connection: sqlite3.Connection, project: Project, actor: Actor, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    arguments = {"project": project.id, "paths": [str(draw_films(tmp_path / "films", 3))]}
+    job = add_job(connection, "import", arguments, project=project.id, actor=actor)
+    with monkeypatch.context() as patch:
+        fill_disk(patch)
+        failed = attempt(connection, settings, job)
+    assert failed.state == "failed"
+    assert "full; make room" in (failed.error or "")
+    assert failed.remedy == "Make room or mend what it names, then resume the job."
+    done = attempt(connection, settings, resume_job(connection, job.id, actor))
+    assert (done.state, (done.result or {})["imported"], (done.result or {})["failed"]) == ("done", 3, 0)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_disk_that_takes_no_checkpoint_is_no_defect_of_ours(
+    settings: Settings, connection: sqlite3.Connection, actor: Actor, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As numpy writes a checkpoint, or the events of the job itself: straight to disk, past the file store."""
+
+    def write(context: JobContext) -> dict[str, Any]:
+        raise OSError(number, os.strerror(number), str(context.folder / "checkpoint.npz.part"))
+
+    def no_event(folder: Path, **_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setitem(HANDLERS, "train", write)
+    monkeypatch.setattr("core.jobs.child.write_event", no_event)
+    failed = attempt(connection, settings, add_job(connection, "train", {}, actor=actor))
+    assert failed.state == "failed"
+    assert "defect" not in (failed.error or "")
+    assert (failed.error or "").endswith("checkpoint.npz.part'")
+    assert "then resume the job" in (failed.remedy or "")
 
 
 def test_a_mistake_in_our_own_sql_is_a_defect_and_no_sentence(connection: sqlite3.Connection) -> None:
@@ -201,6 +284,11 @@ class Readroom:
         me = psutil.Process(self.process.pid)
         return [*me.children(recursive=True), me]
 
+    def web(self) -> psutil.Process:
+        """The process that answers."""
+        (found,) = (process for process in self.family() if "dashboard.serve" in process.cmdline())
+        return found
+
     def pull_the_plug(self) -> None:
         """SIGKILL to all of it, as fast as it goes."""
         family = self.family()
@@ -246,13 +334,7 @@ def test_when_everything_is_killed_at_once_labels_are_there_and_the_import_goes_
     settings: Settings, connection: sqlite3.Connection, project: Project, case: Case, start: Callable[[], Readroom],
     tmp_path: Path, answer: Callable[..., Any], actor: Actor,
 ) -> None:  # fmt: skip
-    from PIL import Image
-
-    folder = tmp_path / "films"
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for number in range(300):
-        Image.fromarray(random.integers(0, 255, (64, 64), np.uint8)).save(folder / f"{number}.png")
+    folder = draw_films(tmp_path / "films", 300)
     readroom = start()
     arguments = {"project": project.id, "paths": [str(folder)]}
     job = add_job(connection, "import", arguments, project=project.id, actor=Actor("anna", "command line"))
@@ -270,3 +352,20 @@ def test_when_everything_is_killed_at_once_labels_are_there_and_the_import_goes_
         assert verify_audit(fresh).is_whole
         assert fresh.execute("SELECT COUNT(*) FROM cases").fetchone()[0] == 301
     assert not list(settings.home.rglob("pixels/**/*.part"))
+
+
+def test_when_the_web_process_alone_is_killed_it_comes_back_and_no_job_notices(
+    connection: sqlite3.Connection, project: Project, start: Callable[[], Readroom], tmp_path: Path, actor: Actor
+) -> None:
+    readroom = start()
+    arguments = {"project": project.id, "paths": [str(draw_films(tmp_path / "films", 300))]}
+    job = add_job(connection, "import", arguments, project=project.id, actor=Actor("anna", "command line"))
+    wait_until(lambda: get_job(connection, job.id).fraction > 0.1, lambda: str(get_job(connection, job.id)))
+    killed = readroom.web()
+    killed.kill()
+    assert get_job(connection, job.id).state == "running"
+    wait_until(lambda: not killed.is_running() and readroom.is_up(), lambda: (tmp_path / "up.log").read_text())
+    assert readroom.web() != killed
+    wait_until(lambda: get_job(connection, job.id).state in ("done", "failed"))
+    ended = get_job(connection, job.id)
+    assert (ended.state, ended.attempt, (ended.result or {}).get("imported")) == ("done", 1, 300), ended.error

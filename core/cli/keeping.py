@@ -151,6 +151,9 @@ def migrate(
     """Bring a home of an older Readroom to this version; every other command does the same on its way."""
     settings = _demand_home(home)
     done = rehearse_migration(settings) if dry_run else prepare_home(settings)
+    if done.steps and not dry_run:
+        with entered(home) as door:
+            add_audit(door.connection, door.actor, "migrate", "home", steps=list(done.steps))
     rows = {name: list(counts) for name, counts in done.rows.items() if counts[0] != counts[1]}
     kept = str(done.copy_kept) if done.copy_kept else None
     answer(

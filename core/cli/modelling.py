@@ -25,7 +25,7 @@ from core.errors import InvalidInput
 from core.jobs.asking import ask_training
 from core.progress import Silent
 from core.projects.records import get_project
-from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_from_json
+from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
 from core.training.records import get_run, list_models
 
 
@@ -94,7 +94,7 @@ def _ratios(text: str) -> tuple[float, float, float]:
 def train(
     project: ProjectArgument,
     snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
-    recipe: Annotated[str, typer.Option(help="cnn, resnet, or a JSON file.")] = "resnet",
+    recipe: Annotated[str, typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file.")] = "resnet",
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
     fold: Annotated[
         int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")

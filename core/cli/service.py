@@ -16,12 +16,13 @@ from core.errors import InvalidInput, NotAllowed
 from core.jobs.records import Job, get_job, list_jobs, request_stop
 from core.jobs.records import resume_job as queue_again
 from core.jobs.waiting import read_log
-from core.people.accounts import ensure_user, find_user, operating_system_user
+from core.people.accounts import ensure_user, find_user, get_user, operating_system_user
 from core.people.invitations import invite_user, reset_user
 from core.people.sessions import issue_token
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings, load_settings
-from core.store.audit import Actor
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
 
 JobArgument = Annotated[int, typer.Argument(help="The job's number.")]
 
@@ -79,14 +80,18 @@ def link(
 ) -> None:
     """Print a new one-time sign-in address of the running Readroom."""
     with entered(home) as door:
-        token = _token_for(door, user, new_password=new_password)
+        name = user
+        if name is None:
+            name = ensure_user(door.connection, operating_system_user(), role="admin").name
+        with writing(door.connection):
+            token = _token_for(door, name, new_password=new_password)
+            found = get_user(door.connection, name.strip())
+            add_audit(door.connection, door.actor, "issue link", f"user {found.id}", user=found.name)
         address = f"{server_url(door.settings, host, port)}/sign-in?token={token}"
     answer({"url": address}, address, as_json=as_json)
 
 
-def _token_for(door: Door, name: str | None, *, new_password: bool) -> str:
-    if name is None:
-        name = ensure_user(door.connection, operating_system_user(), role="admin").name
+def _token_for(door: Door, name: str, *, new_password: bool) -> str:
     found = find_user(door.connection, name)
     if found is None or found.kind == "imported":
         return invite_user(door.connection, name, actor=door.actor, role="admin")

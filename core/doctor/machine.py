@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import psutil
 
@@ -41,9 +42,17 @@ def look_at_packages(settings: Settings) -> Finding:
 
 
 def look_at_disk(settings: Settings) -> Finding:
-    free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.anchor).free
-    works = free >= ENOUGH_DISK_BYTES
-    return Finding("disk", works, f"{free / GIGABYTE:.1f} GB free", "" if works else "Make room for at least 5 GB.")
+    """The disk of the home, and that of the backups where it is another one."""
+    disks = {"the home": _standing(settings.home)}
+    if settings.backup_folder:
+        backups = _standing(Path(settings.backup_folder))
+        if _device(backups) != _device(disks["the home"]):
+            disks["the backups"] = backups
+    free = {whose: shutil.disk_usage(path).free for whose, path in disks.items()}
+    tight = [whose for whose, size in free.items() if size < ENOUGH_DISK_BYTES]
+    told = ", ".join(f"{size / GIGABYTE:.1f} GB free for {whose}" for whose, size in free.items())
+    mend = f"Make room for at least 5 GB on the disk of {' and of '.join(tight)}." if tight else ""
+    return Finding("disk", not tight, told, mend)
 
 
 def look_at_memory(settings: Settings) -> Finding:
@@ -81,6 +90,15 @@ def look_at_clock(settings: Settings) -> Finding:
         return Finding("clock", True, told)
     mend = "Set the clock by a time server (timedatectl set-ntp true); what was stored keeps its order by number."
     return Finding("clock", False, f"{told}. {' '.join(faults)}", mend)
+
+
+def _standing(path: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there already."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _device(path: Path) -> int:
+    return path.stat().st_dev
 
 
 def _synchronised() -> str:

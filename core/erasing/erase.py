@@ -18,6 +18,7 @@ from core.erasing.records import (
     DATABASE,
     add_files_to_erase,
     check_references,
+    clean_backups,
     clean_import_files,
     clean_job,
     count_rows,
@@ -98,7 +99,8 @@ def _erase_rows(connection: sqlite3.Connection, plan: ErasurePlan, actor: Actor,
         if not whole:
             mark_snapshots(connection, plan.case_ids, plan.traces)
             clean_import_files(connection, plan.project, plan.traces)
-            _clean_jobs(connection, plan)
+        _clean_jobs(connection, plan)
+        clean_backups(connection, plan.traces)
         delete_cases(connection)
         if whole:
             delete_project(connection, plan.project)

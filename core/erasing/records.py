@@ -223,6 +223,13 @@ def clean_job(connection: sqlite3.Connection, job: sqlite3.Row, traces: Traces) 
     connection.execute(f"UPDATE jobs SET {sets} WHERE id = :id", {**cleaned, "id": job["id"]})
 
 
+def clean_backups(connection: sqlite3.Connection, traces: Traces) -> None:
+    """What a backup said it lacked, where that gives an erased case away."""
+    for backup, error in connection.execute("SELECT id, error FROM backups WHERE error IS NOT NULL").fetchall():
+        if traces.named_in(error):
+            connection.execute("UPDATE backups SET error = ? WHERE id = ?", (traces.cleaned(error), backup))
+
+
 def list_audit_paths(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     """`subject` and `detail` of audit rows that hold paths: before issue 3 the queue wrote them down."""
     return connection.execute(
@@ -322,6 +329,7 @@ def delete_project(connection: sqlite3.Connection, project: int) -> None:
     for rows in OF_A_PROJECT:
         connection.execute(f"DELETE FROM {rows}", {"project": project})
     connection.execute("DELETE FROM projects WHERE id = ?", (project,))
+    connection.execute("INSERT INTO erased_projects (project) VALUES (?)", (project,))
 
 
 def check_references(connection: sqlite3.Connection) -> None:

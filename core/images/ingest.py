@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import CoreError, InvalidInput
+from core.errors import CoreError, InvalidInput, Unavailable
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
@@ -120,6 +120,7 @@ def import_paths(
     Raises:
         NotAllowed: the actor may not import into this project.
         InvalidInput: `patient_from` is not a regular expression.
+        Unavailable: the disk is full or the database is held; what was imported stays.
         Stopped: somebody asked to stop; what was imported stays.
     """
     demand_of(connection, actor, "import", project.id)
@@ -176,6 +177,8 @@ def _import_one(
             if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
                 stored = _store(what.files, content, image)
             return _keep(what, file, stored)
+    except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
+        raise
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
         return refused(str(error))
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.errors import CoreError, Stopped
+from core.errors import CoreError, Stopped, Unavailable
 from core.jobs.context import Body, JobContext, job_folder
 from core.jobs.kinds import DEFAULT_REMEDY, KINDS, Lane
 from core.jobs.launchers.local import started_at
@@ -26,6 +26,7 @@ from core.settings import Settings, load_settings
 from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
+from core.store.troubles import find_remedy
 
 HANDLERS = "core.jobs.handlers:HANDLERS"
 # The web process and the warm child come first on a busy machine.
@@ -87,7 +88,7 @@ def run_job(
 ) -> None:
     """Run the body of an attempt that is ours, and settle the job by how the body ends."""
     folder = job_folder(settings, job.id)
-    write_event(folder, event="started", attempt=job.attempt, device=job.device)
+    _leave_event(folder, event="started", attempt=job.attempt, device=job.device)
     with JobProgress(settings, job, folder, terminated=terminated) as progress, opened(settings) as connection:
         context = JobContext(
             connection=connection,
@@ -103,10 +104,18 @@ def run_job(
         outcome = _outcome(context, handlers)
     log.info("Job %d ended: %s", job.id, outcome["state"])
     # The event comes first: once the row is settled, another attempt may use the folder.
-    write_event(folder, event=outcome["state"], attempt=job.attempt, error=outcome.get("error"))
+    _leave_event(folder, event=outcome["state"], attempt=job.attempt, error=outcome.get("error"))
     with opened(settings) as connection:
         if not finish_job(connection, job, **outcome):
             log.error("Job %d was settled by another process; dropped here: %s", job.id, outcome)
+
+
+def _leave_event(folder: Path, **facts: object) -> None:
+    """Events are there to be looked at; a full disk must not keep the job from being settled."""
+    try:
+        write_event(folder, **facts)
+    except OSError as error:
+        log.warning("The event could not be written: %s", error)
 
 
 def _outcome(context: JobContext, handlers: str) -> dict[str, Any]:
@@ -125,7 +134,11 @@ def _outcome(context: JobContext, handlers: str) -> dict[str, Any]:
 def _failure(job: Job, error: Exception) -> dict[str, Any]:
     remedy = KINDS[job.kind].remedy if job.kind in KINDS else DEFAULT_REMEDY
     trace = "".join(traces.format_exception(error))
-    if isinstance(error, CoreError):
+    trouble = find_remedy(error)
+    if trouble or isinstance(error, Unavailable):
+        sentence = f"{trouble} Received: {error}" if trouble else str(error)
+        remedy = "Make room or mend what it names, then resume the job."
+    elif isinstance(error, CoreError):
         sentence, remedy = str(error), getattr(error, "remedy", None) or "Mend what it names, then resume the job."
     elif isinstance(error, MemoryError):
         sentence = "There was not enough memory for the job."

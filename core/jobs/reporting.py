@@ -88,7 +88,7 @@ class JobProgress:
                 closing = self._closing.wait(PULSE_SECONDS)
                 try:
                     self._speak(connection, last=closing)
-                except (sqlite3.OperationalError, Unavailable) as error:
+                except (sqlite3.OperationalError, Unavailable, OSError) as error:
                     # A full disk or a long lock: the next pulse tries again, and if none gets
                     # through, the worker finds the job silent and ends it.
                     log.warning("The job could not be reported: %s", error)

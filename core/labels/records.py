@@ -91,6 +91,7 @@ def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> La
         Conflict: this event id came before with another answer, or the project's classes have changed since.
         NotAllowed: the actor may not label here, or not in the name of this reader.
     """
+    _check_event(new.event)
     with writing(connection):
         project = _project_of(connection, new.case_id)
         demand_of(connection, actor, "label", project.id)
@@ -106,6 +107,7 @@ def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> La
 
 def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *, entered_by: str) -> Label:
     """`add_label` for those who add many in one act and write one audit row for all of them."""
+    _check_event(new.event)
     with writing(connection):
         reader = get_user(connection, new.reader)
         known = find_label(connection, project.id, new.event)
@@ -285,13 +287,11 @@ def _last_stored_at(connection: sqlite3.Connection, case_id: int, reader: int) -
 
 def _checked(project: Project, new: NewLabel) -> tuple[str | None, str, str]:
     """The answer as stored text, when it was made, and the present."""
-    if not new.event.strip() or len(new.event) > 200:
-        raise InvalidInput(f"An event needs an id of at most 200 characters. Received: {new.event!r}")
     if new.made_in not in get_args(MadeIn):
         raise InvalidInput(f"A label is made in one of {', '.join(get_args(MadeIn))}. Received: {new.made_in!r}")
     if len(new.note) > LONGEST_NOTE:
         raise InvalidInput(f"Keep a note below {LONGEST_NOTE} characters. Received: {len(new.note)}")
-    if "\0" in new.note or any("\ud800" <= letter <= "\udfff" for letter in new.note):
+    if _is_no_text(new.note):
         raise InvalidInput(f"A note is plain text. Received: {new.note!r}")
     if new.schema_version != project.schema_version:
         raise Conflict(
@@ -300,6 +300,16 @@ def _checked(project: Project, new: NewLabel) -> tuple[str | None, str, str]:
         )
     value = None if new.value is None else value_text(check_value(project.schema, new.value))
     return value, _utc(new.made_at), utc_now()
+
+
+def _check_event(event: str) -> None:
+    """Before anything is looked up by it: half a letter cannot even be asked for."""
+    if not event.strip() or len(event) > 200 or _is_no_text(event):
+        raise InvalidInput(f"An event needs an id of at most 200 characters. Received: {event!r}")
+
+
+def _is_no_text(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _utc(made_at: str) -> str:

@@ -14,7 +14,8 @@ from core.projects.records import Project
 class Sight:
     """How much of a project is open to one reader.
 
-    `blind_to_others`: of a case that the reader has not answered, nothing that another reader said is told.
+    `blind_to_others`: of a case that the reader has not answered, nothing that another reader said is told, nor
+    where its file lay: a folder named after the finding says the answer.
     `models`: what models say may be told at all. `NOBODY_BLIND` is for whoever sees everything.
     """
 
@@ -35,6 +36,11 @@ def sight_of(connection: sqlite3.Connection, user: User, project: Project) -> Si
 def may_see_others(connection: sqlite3.Connection, sight: Sight, case_id: int) -> bool:
     """Whether what others said of this case may be told: always, or once the reader's own answer stands."""
     return not sight.blind_to_others or case_id in answered_cases(connection, sight, [case_id])
+
+
+def covered_source(case_id: int) -> str:
+    """What stands in place of a file's path where that may not be told."""
+    return f"case {case_id}"
 
 
 def answered_cases(connection: sqlite3.Connection, sight: Sight, case_ids: Sequence[int]) -> set[int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import threading
 from base64 import b64decode, b64encode
 
 from core.errors import InvalidInput
@@ -10,6 +11,9 @@ COST, BLOCK, LANES = 1 << 15, 8, 3
 SALT_BYTES, KEY_BYTES = 16, 32
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 256
 LEAST_DIFFERENT = 5
+# Each sum takes 32 MiB: forty people who come at once wait a moment instead of taking 1.3 GB.
+SUMS_AT_ONCE = 4
+_SUMS = threading.BoundedSemaphore(SUMS_AT_ONCE)
 
 
 def hash_password(password: str) -> str:
@@ -45,9 +49,10 @@ def check_password(password: str, name: str) -> None:
 
 def _derive(password: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
     memory = 128 * block * (cost + lanes + 2)
-    return hashlib.scrypt(
-        password.encode(), salt=salt, n=cost, r=block, p=lanes, dklen=KEY_BYTES, maxmem=memory + (1 << 20)
-    )
+    with _SUMS:
+        return hashlib.scrypt(
+            password.encode(), salt=salt, n=cost, r=block, p=lanes, dklen=KEY_BYTES, maxmem=memory + (1 << 20)
+        )
 
 
 # What a sign-in under an unknown name is held against, so that it takes as long as one under a known name.

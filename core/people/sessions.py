@@ -12,7 +12,8 @@ from typing import Literal
 
 from core.clock import utc_now, utc_text
 from core.errors import NotAllowed
-from core.people.accounts import User, find_user, user_of
+from core.people.accounts import User, user_of
+from core.people.callers import caller_of
 from core.people.passwords import check_password, hash_password, is_password
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -25,6 +26,9 @@ REMEMBERED_MINUTES = 15
 TOUCH_SECONDS = 30
 MOST_NAME_CHARACTERS = 80
 WRONG = "Name or password is wrong."
+SIGNED_OUT = "You were signed out meanwhile; sign in again."
+# What people type as a name may be their password, and the audit keeps what it is told for ever.
+UNKNOWN_NAME = "(unknown name)"
 
 
 class TryLater(NotAllowed):
@@ -83,10 +87,13 @@ def redeem_token(
         NotAllowed: the token is not good any more.
         InvalidInput: the password is not good enough; the token stays good.
     """
+    found = look_at_token(connection, token)
+    # The sum is slow on purpose: nobody else's answer may wait for it, so it is made before the transaction.
+    kept = None if new_password is None else _kept_form(new_password, found.user)
     with writing(connection):
         found = look_at_token(connection, token)
-        if new_password is not None:
-            set_password(connection, found.user, new_password, actor=Actor(found.user.name, "screen", address))
+        if kept is not None:
+            _keep_password(connection, found.user, kept, actor=Actor(found.user.name, "screen", address))
         connection.execute("UPDATE sign_in_tokens SET used_at = ? WHERE token_hash = ?", (utc_now(), _hash(token)))
         return _begin_session(connection, found.user, hours, address, how=found.purpose)
 
@@ -99,17 +106,17 @@ def sign_in(connection: sqlite3.Connection, name: str, password: str, *, hours: 
         NotAllowed: name or password is wrong; which of the two is not said.
     """
     name = name.strip()[:MOST_NAME_CHARACTERS]
-    wait = seconds_to_wait(connection, name, address)
-    if wait:
-        raise TryLater(wait)
-    user = find_user(connection, name)
-    row = connection.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
-    if not is_password(password, row["password"] if row else None) or user is None or not user.active:
-        _note_failure(connection, name, address)
-        raise NotAllowed(WRONG)
+    _count_as_failed(connection, name, address)
+    asked = _row_of(connection, name)
+    is_right = is_password(password, asked["password"] if asked else None)
     with writing(connection):
-        connection.execute("DELETE FROM sign_in_failures WHERE account = ?", (name,))
-        return _begin_session(connection, user, hours, address, how="password")
+        row = _row_of(connection, name)
+        # While the sum was made, the password may have been reset or the account closed.
+        if is_right and asked and row and row["active"] and row["password"] == asked["password"]:
+            connection.execute("DELETE FROM sign_in_failures WHERE account = ?", (name,))
+            return _begin_session(connection, user_of(row), hours, address, how="password")
+        add_audit(connection, Actor(name if row else UNKNOWN_NAME, "screen", address), "sign in refused", "session")
+    raise NotAllowed(WRONG)
 
 
 def seconds_to_wait(connection: sqlite3.Connection, name: str, address: str) -> int:
@@ -118,8 +125,10 @@ def seconds_to_wait(connection: sqlite3.Connection, name: str, address: str) -> 
     After the third failure 2 s, then 4, 8, ...; after the tenth until the oldest is forgotten.
     """
     return max(
-        _wait(connection, "account", name, LOCKING_FAILURES, doubling=True),
-        _wait(connection, "address", address, LOCKING_FAILURES_OF_AN_ADDRESS, doubling=False) if address else 0,
+        _wait(connection, "account", _counted_name(connection, name), LOCKING_FAILURES, doubling=True),
+        _wait(connection, "address", caller_of(address), LOCKING_FAILURES_OF_AN_ADDRESS, doubling=False)
+        if address
+        else 0,
     )
 
 
@@ -129,31 +138,45 @@ def set_password(connection: sqlite3.Connection, user: User, password: str, *, a
     Raises:
         InvalidInput: it is not good enough.
     """
-    check_password(password, user.name)
-    kept = hash_password(password)
+    kept = _kept_form(password, user)
     with writing(connection):
-        connection.execute("UPDATE users SET password = ? WHERE id = ?", (kept, user.id))
-        end_sessions(connection, user)
-        connection.execute("DELETE FROM sign_in_failures WHERE account = ?", (user.name,))
-        add_audit(connection, actor, "set password", f"user {user.id}", user=user.name)
+        _keep_password(connection, user, kept, actor=actor)
 
 
-def change_password(connection: sqlite3.Connection, user: User, old: str, new: str, *, actor: Actor) -> None:
+def change_password(
+    connection: sqlite3.Connection,
+    user: User,
+    old: str,
+    new: str,
+    *,
+    actor: Actor,
+    session_id: str,
+    idle_minutes: int = 60,
+) -> None:
     """Set a new password for somebody who knows the old one; who has none yet sets the first.
+
+    The session counts again when the password is written: a request whose session was found good may be held
+    back, and after a reset it would be taken for somebody who has no password yet.
 
     Raises:
         TryLater: the old password was guessed at too often.
-        NotAllowed: the old password is wrong.
+        NotAllowed: the old password is wrong, or the session ended meanwhile.
         InvalidInput: the new one is not good enough.
     """
-    wait = seconds_to_wait(connection, user.name, actor.address)
-    if wait:
-        raise TryLater(wait)
-    kept = connection.execute("SELECT password FROM users WHERE id = ?", (user.id,)).fetchone()["password"]
-    if kept is not None and not is_password(old, kept):
-        _note_failure(connection, user.name, actor.address)
-        raise NotAllowed("The present password is wrong.")
-    set_password(connection, user, new, actor=actor)
+    check_password(new, user.name)
+    before = connection.execute("SELECT password FROM users WHERE id = ?", (user.id,)).fetchone()["password"]
+    if before is not None:
+        _count_as_failed(connection, user.name, actor.address)
+        if not is_password(old, before):
+            add_audit(connection, actor, "sign in refused", "session")
+            raise NotAllowed("The present password is wrong.")
+    kept = _kept_form(new, user)
+    with writing(connection):
+        holder = find_session(connection, session_id, idle_minutes=idle_minutes)
+        now = connection.execute("SELECT password FROM users WHERE id = ?", (user.id,)).fetchone()["password"]
+        if holder is None or holder.id != user.id or now != before:
+            raise NotAllowed(SIGNED_OUT)
+        _keep_password(connection, user, kept, actor=actor)
 
 
 def find_session(connection: sqlite3.Connection, session_id: str, *, idle_minutes: int = 60) -> User | None:
@@ -214,6 +237,7 @@ def forget_the_past(connection: sqlite3.Connection) -> None:
 
 
 def _begin_session(connection: sqlite3.Connection, user: User, hours: int, address: str, *, how: str) -> str:
+    forget_the_past(connection)
     session_id = secrets.token_urlsafe(32)
     connection.execute(
         "INSERT INTO sessions (session_hash, user, created_at, expires_at, last_seen_at) VALUES (?, ?, ?, ?, ?)",
@@ -223,13 +247,48 @@ def _begin_session(connection: sqlite3.Connection, user: User, hours: int, addre
     return session_id
 
 
-def _note_failure(connection: sqlite3.Connection, name: str, address: str) -> None:
-    account = name[:MOST_NAME_CHARACTERS]
+def _count_as_failed(connection: sqlite3.Connection, name: str, address: str) -> None:
+    """Let an attempt begin, and count it as failed until it has succeeded.
+
+    Looking and counting are one transaction before the slow sum: of many guesses sent at once, each sees those
+    before it.
+
+    Raises:
+        TryLater: there were too many failures.
+    """
     with writing(connection):
+        wait = seconds_to_wait(connection, name, address)
+        if wait:
+            raise TryLater(wait)
+        forget_the_past(connection)
         connection.execute(
-            "INSERT INTO sign_in_failures (at, account, address) VALUES (?, ?, ?)", (utc_now(), account, address)
+            "INSERT INTO sign_in_failures (at, account, address) VALUES (?, ?, ?)",
+            (utc_now(), _counted_name(connection, name), caller_of(address)),
         )
-        add_audit(connection, Actor(account, "screen", address), "sign in refused", "session")
+
+
+def _counted_name(connection: sqlite3.Connection, name: str) -> str:
+    """Under what failures of a name are counted; a name that nobody bears may be a password, so its hash."""
+    return name if _row_of(connection, name) else _hash(name)
+
+
+def _row_of(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM users WHERE name = ?", (name,)).fetchone()
+    return row
+
+
+def _kept_form(password: str, user: User) -> str:
+    """What is stored of a password that is good enough."""
+    check_password(password, user.name)
+    return hash_password(password)
+
+
+def _keep_password(connection: sqlite3.Connection, user: User, kept: str, *, actor: Actor) -> None:
+    with writing(connection):
+        connection.execute("UPDATE users SET password = ? WHERE id = ?", (kept, user.id))
+        end_sessions(connection, user)
+        connection.execute("DELETE FROM sign_in_failures WHERE account = ?", (user.name,))
+        add_audit(connection, actor, "set password", f"user {user.id}", user=user.name)
 
 
 def _wait(connection: sqlite3.Connection, column: str, value: str, locking: int, *, doubling: bool) -> int:

@@ -78,11 +78,17 @@ def add_project(
         demand_of(connection, actor, "administer", None)
         if connection.execute("SELECT 1 FROM projects WHERE name = ?", (name.strip(),)).fetchone():
             raise Conflict(f"There is a project of this name already; choose another. Received: {name.strip()}")
+        # The number of an erased project is never given again: the audit goes on speaking of that one.
+        number = connection.execute(
+            """SELECT 1 + max(coalesce((SELECT max(id) FROM projects), 0),
+                              coalesce((SELECT max(project) FROM erased_projects), 0))"""
+        ).fetchone()[0]
         cursor = connection.execute(
-            """INSERT INTO projects (name, task, label_schema, description, intended_use, reference_rule,
+            """INSERT INTO projects (id, name, task, label_schema, description, intended_use, reference_rule,
                                      digit_advances, blind_first, created_at, created_by)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (
+                number,
                 name.strip(),
                 task,
                 json.dumps(schema_to_json(schema)),

@@ -14,7 +14,7 @@ from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput, NotAllowed
 from core.labels.answers import value_text
-from core.labels.sight import NOBODY_BLIND, Sight, answered_cases
+from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_source
 from core.projects.records import Project
 from core.projects.schema import Classification
 
@@ -30,6 +30,8 @@ _ORDERS: dict[Order, str] = {
     "most confident": "predictions.confidence DESC, cases.id",
     "least confident": "predictions.confidence, cases.id",
 }
+
+_ANSWERED = "SELECT case_id FROM current_labels WHERE project = :project AND reader = :blind_reader"
 
 
 @dataclass(frozen=True)
@@ -196,26 +198,29 @@ def _query(
     if wanted.model is not None:
         tables += " JOIN predictions ON predictions.model = :model AND predictions.case_id = cases.id"
     for condition, added in (
-        _of_case(wanted),
+        _of_case(wanted, sight),
         _of_split(connection, wanted),
         _of_labels(project, wanted),
         _of_outcome(project, wanted),
     ):
         conditions += condition
         values |= added
-    if sight.blind_to_others and (wanted.label or wanted.state or wanted.reader):
+    if sight.blind_to_others and _tells_of_others(wanted):
         # Being found would tell what others said: only cases that the reader has answered take part.
-        conditions.append(
-            "cases.id IN (SELECT case_id FROM current_labels WHERE project = :project AND reader = :blind_reader)"
-        )
-        values["blind_reader"] = sight.reader
+        conditions.append(f"cases.id IN ({_ANSWERED})")
+    values["blind_reader"] = sight.reader
     return tables, " AND ".join(conditions), values
+
+
+def _tells_of_others(wanted: CaseFilter) -> bool:
+    """Whether cases are found by what others said; a snapshot holds only cases that have a reference."""
+    return bool(wanted.label or wanted.state or wanted.reader or wanted.split or wanted.snapshot)
 
 
 Part = tuple[list[str], dict[str, Any]]
 
 
-def _of_case(wanted: CaseFilter) -> Part:
+def _of_case(wanted: CaseFilter, sight: Sight) -> Part:
     conditions: list[str] = []
     values: dict[str, Any] = {}
     if wanted.flagged is not None:
@@ -224,9 +229,10 @@ def _of_case(wanted: CaseFilter) -> Part:
         conditions.append("cases.patient = :patient")
         values["patient"] = wanted.patient
     if wanted.text:
+        seen = f"AND id IN ({_ANSWERED})" if sight.blind_to_others else ""
         conditions.append(
-            r"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' UNION ALL "
-            r"SELECT id FROM cases WHERE project = :project AND patient LIKE :text ESCAPE '\')"
+            rf"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' {seen} "
+            r"UNION ALL SELECT id FROM cases WHERE project = :project AND patient LIKE :text ESCAPE '\')"
         )
         literal = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         values["text"] = f"%{literal}%"
@@ -351,5 +357,8 @@ def _row(row: sqlite3.Row) -> CaseRow:
 
 
 def _covered(row: CaseRow) -> CaseRow:
-    """A row that tells nothing of what others, or a model, say."""
-    return replace(row, state="unlabelled", reference=None, answers=0, predicted=None, confidence=None)
+    """A row that tells nothing of what others, a model, or the names of folders say."""
+    source = covered_source(row.id)
+    return replace(
+        row, source=source, state="unlabelled", reference=None, answers=0, split=None, predicted=None, confidence=None
+    )

@@ -104,5 +104,5 @@ def back_up_home(
         raise
     with writing(connection):
         record(made.generation, made.error, files=made.files, copied=made.copied, size_bytes=made.bytes_copied)
-        add_audit(connection, actor, "back up", "home", generation=made.generation, error=made.error)
+        add_audit(connection, actor, "back up", "home", generation=made.generation, faults=len(made.faults))
     return made

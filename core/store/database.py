@@ -7,22 +7,18 @@ between threads: shared ones lost acknowledged rows in the lab.
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import CoreError, Unavailable
 from core.settings import Settings
 from core.store.migrating import BUSY_SECONDS, Migration, migrate_database
+from core.store.troubles import find_remedy, troubles_named
 
-# By SQLite's primary result code (https://www.sqlite.org/rescode.html).
-TROUBLES = {
-    sqlite3.SQLITE_FULL: "The disk that holds Readroom's home is full; make room, then try again.",
-    sqlite3.SQLITE_BUSY: "Another program holds the database (a backup or virus scanner?); let it end, then try again.",
-    sqlite3.SQLITE_READONLY: "Readroom may not write to its home; give it write access, then try again.",
-    sqlite3.SQLITE_CANTOPEN: "The database cannot be opened; is the disk of Readroom's home there? Then try again.",
-    sqlite3.SQLITE_IOERR: "The disk that holds Readroom's home does not answer as it should; look after it at once.",
-}
+NO_HOME = (PermissionError, FileExistsError, NotADirectoryError)
+OTHERS = 0o077
 
 
 def connect(settings: Settings) -> sqlite3.Connection:
@@ -56,7 +52,7 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     if connection.in_transaction:
         yield connection
         return
-    with _troubles_named():
+    with troubles_named():
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -65,18 +61,6 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             if connection.in_transaction:  # a full disk makes SQLite roll back by itself
                 connection.execute("ROLLBACK")
             raise
-
-
-@contextmanager
-def _troubles_named() -> Iterator[None]:
-    """What the machine does to a database, in a sentence. A mistake in our SQL stays what it is: a defect."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        remedy = TROUBLES.get(error.sqlite_errorcode & 0xFF)
-        if remedy is None:
-            raise
-        raise Unavailable(f"{remedy} Nothing of this was stored. Received: {error}") from error
 
 
 def check_whole(connection: sqlite3.Connection) -> str:
@@ -88,13 +72,20 @@ def prepare_home(settings: Settings) -> Migration:
     """Make the home's folders and bring its database to this version. Safe to call from several processes.
 
     Raises:
+        Unavailable: the disk is full, read-only or gone, or another program holds the database.
         CoreError: the home cannot be written, was written by a newer Readroom, or cannot be brought to this version.
     """
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _file_lock(settings.home / "migrate.lock"):
+            _keep_private(settings.database_path)
             return migrate_database(settings)
-    except (PermissionError, FileExistsError, NotADirectoryError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.OperationalError) as error:
+        remedy = None if isinstance(error, PermissionError) else find_remedy(error)
+        if remedy:
+            raise Unavailable(f"{remedy} Received: {settings.home} ({error})") from error
+        if isinstance(error, OSError) and not isinstance(error, NO_HOME):
+            raise
         raise CoreError(
             f"Readroom cannot write to its home. Give yourself write access or choose another with --home. "
             f"Received: {settings.home} ({error})"
@@ -103,6 +94,18 @@ def prepare_home(settings: Settings) -> Migration:
         raise CoreError(
             f"The database is damaged; restore a backup into another home. Received: {settings.database_path} ({error})"
         ) from error
+
+
+def _keep_private(path: Path) -> None:
+    """A database that only its owner may read, also in a folder that others may look into; SQLite gives the files
+    beside it (WAL and shared memory) the mode of the database."""
+    if not path.exists():  # an existing one is never opened here: closing it would drop the locks of our connections
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for one in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
+        with suppress(FileNotFoundError, PermissionError):  # another's file: its owner decides
+            mode = one.stat().st_mode
+            if mode & OTHERS:
+                one.chmod(stat.S_IMODE(mode) & ~OTHERS)
 
 
 @contextmanager

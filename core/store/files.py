@@ -4,7 +4,6 @@ A file appears under its name only when it is whole and on disk, so a kill leave
 at most a stray `*.part`, never half a file.
 """
 
-import errno
 import hashlib
 import io
 import os
@@ -15,7 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from core.errors import CoreError, NotFound, Unavailable
+from core.errors import CoreError, NotFound
+from core.store.copying import Unreadable, hash_file
+from core.store.troubles import troubles_named
 
 Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared"]
 SUFFIX: dict[Shelf, str] = {
@@ -24,14 +25,6 @@ SUFFIX: dict[Shelf, str] = {
     "models": "",
     "explanations": ".npy",
     "prepared": ".npy",
-}
-
-TROUBLES = {
-    errno.ENOSPC: "The disk that holds Readroom's home is full; make room, then try again.",
-    errno.EDQUOT: "The disk quota of Readroom's home is used up; have it raised, then try again.",
-    errno.EROFS: "The disk that holds Readroom's home is read-only; mount it for writing, then try again.",
-    errno.EACCES: "Readroom may not write to its home; give it write access, then try again.",
-    errno.EIO: "The disk that holds Readroom's home does not answer as it should; look after it at once.",
 }
 
 
@@ -79,10 +72,27 @@ class Files:
         """
         content = self._read(shelf, content_hash)
         if hashlib.sha256(content).hexdigest() != content_hash:
-            raise CoreError(
-                f"A stored file was altered on disk; restore it from a backup. Received: {shelf} {content_hash}"
-            )
+            raise _altered(shelf, content_hash)
         return content
+
+    def check(self, shelf: Shelf, content_hash: str) -> Path:
+        """Where a file lies that is too large for memory, once its content was checked against the hash.
+
+        Raises:
+            NotFound: there is no such file.
+            CoreError: the file was altered on disk, or cannot be read.
+        """
+        path = self.path(shelf, content_hash)
+        try:
+            if hash_file(path) != content_hash:
+                raise _altered(shelf, content_hash)
+        except Unreadable as error:
+            if not path.exists():
+                raise NotFound(f"file in {shelf}", content_hash) from error
+            raise CoreError(
+                f"A stored file cannot be read; look after the disk, or restore it from a backup. Received: {error}"
+            ) from error
+        return path
 
     def read_array(self, shelf: Shelf, content_hash: str) -> np.ndarray:
         """The array of a file, checked against the hash."""
@@ -94,6 +104,10 @@ class Files:
             return self.path(shelf, content_hash).read_bytes()
         except FileNotFoundError as error:
             raise NotFound(f"file in {shelf}", content_hash) from error
+
+
+def _altered(shelf: Shelf, content_hash: str) -> CoreError:
+    return CoreError(f"A stored file was altered on disk; restore it from a backup. Received: {shelf} {content_hash}")
 
 
 def array_bytes(array: np.ndarray) -> bytes:
@@ -109,15 +123,8 @@ def write_whole(target: Path, content: bytes) -> None:
     Raises:
         Unavailable: the disk is full, read-only or gone.
     """
-    try:
+    with troubles_named(target.parent):
         _write_whole(target, content)
-    except OSError as error:
-        remedy = TROUBLES.get(error.errno or 0)
-        if remedy is None:
-            raise
-        raise Unavailable(
-            f"{remedy} Nothing of this was stored. Received: {target.parent} ({error.strerror})"
-        ) from error
 
 
 def _write_whole(target: Path, content: bytes) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import sqlite_utils
 
-from core.errors import Conflict, CoreError, NotFound
+from core.errors import Conflict, CoreError, NotFound, Unavailable
 from core.settings import Settings
 from core.store.copying import copy_database
 from core.store.migrations import MIGRATION_NAMES, migrations
+from core.store.troubles import find_remedy
 
 BUSY_SECONDS = 30
 COPIES_KEPT = 3
@@ -37,6 +38,7 @@ def migrate_database(settings: Settings) -> Migration:
 
     Raises:
         Conflict: steps are missing, and Readroom still serves this home.
+        Unavailable: the disk or another program stood in the way; nothing was changed.
         CoreError: the home was written by a newer Readroom, or a step failed; then nothing was changed.
     """
     with _connected(settings.database_path) as raw:
@@ -52,6 +54,10 @@ def migrate_database(settings: Settings) -> Migration:
         try:
             _apply(raw)
         except Exception as error:
+            if remedy := find_remedy(error):
+                raise Unavailable(
+                    f"{remedy} The home was left as it was. Received: {settings.home} ({error})"
+                ) from error
             where = f" The copy {kept} is not needed: the database is as it was." if kept else ""
             raise CoreError(
                 f"The home could not be brought to this version and was left as it was.{where} Use the Readroom "

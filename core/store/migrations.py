@@ -254,6 +254,11 @@ A_TEAM = [
     """CREATE TRIGGER erased_numbers_stay_empty AFTER INSERT ON cases
         WHEN NEW.id IN (SELECT case_id FROM erased_cases)
         BEGIN SELECT RAISE(ABORT, 'this number belonged to a case that was erased'); END""",
+    # Nor that of a project: the audit and addresses that somebody kept speak of it by its number.
+    "CREATE TABLE erased_projects (project INTEGER PRIMARY KEY)",
+    """CREATE TRIGGER erased_projects_stay_empty AFTER INSERT ON projects
+        WHEN NEW.id IN (SELECT project FROM erased_projects)
+        BEGIN SELECT RAISE(ABORT, 'this number belonged to a project that was erased'); END""",
     # What erasing has yet to take away when its rows are gone; paths are relative to the home.
     "CREATE TABLE files_to_erase (path TEXT PRIMARY KEY) WITHOUT ROWID",
     # ---- backups

@@ -156,7 +156,7 @@ def _copy_checked(place: Path, goal: Path, expected: str | None) -> None:
 
 
 def _bring_database(place: Path, settings: Settings, *, expected: str | None) -> None:
-    """Check the database beside its place, settle its jobs, and only then give it its name."""
+    """Check the database beside its place, settle its jobs, close its doors, and only then give it its name."""
     part = settings.home / f"{DATABASE_NAME}.restored"
     _copy_checked(place, part, expected)
     try:
@@ -172,6 +172,9 @@ def _bring_database(place: Path, settings: Settings, *, expected: str | None) ->
                    WHERE state IN ('queued', 'running')""",
                 (NOTE, utc_now()),
             )
+            # Who signed out or used a link since the backup was made must not come in by it again.
+            copy.execute("DELETE FROM sessions")
+            copy.execute("UPDATE sign_in_tokens SET used_at = ? WHERE used_at IS NULL", (utc_now(),))
             copy.commit()
     except sqlite3.DatabaseError as error:
         part.unlink(missing_ok=True)

@@ -48,11 +48,15 @@ def save_checkpoint(folder: Path, fit: Fit, recipe_hash: str) -> None:
         **{f"best_{at}": value for at, value in enumerate(fit.best_weights)},
     }
     part = folder / f"{NAME}.part"  # straight to disk: with its optimiser a large network weighs a gigabyte
-    with part.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, state=np.array(json.dumps(state)), **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(folder / NAME)
+    try:
+        with part.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, state=np.array(json.dumps(state)), **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(folder / NAME)
+    except BaseException:  # on a full disk half a checkpoint would take the room that the next one needs
+        part.unlink(missing_ok=True)
+        raise
 
 
 def restore_checkpoint(folder: Path, fit: Fit, recipe_hash: str) -> bool:

@@ -15,6 +15,7 @@ from core.training.recipe_fields import FIELDS, Field, field_of
 
 __all__ = [
     "FIELDS",
+    "RECIPES",
     "RECIPE_NAMES",
     "Field",
     "Recipe",
@@ -25,7 +26,9 @@ __all__ = [
     "recipe_to_json",
 ]
 
-RECIPE_NAMES = ("resnet", "cnn")
+# Each recipe by its name, with what it is called on screen; the first is the one to begin with.
+RECIPES = {"resnet": "small residual network", "cnn": "the classic stack"}
+RECIPE_NAMES = tuple(RECIPES)
 MOST_DENSE_WEIGHTS = 500_000_000  # 2 GB of weights, 6 GB with the gradients and Adam's state
 LARGEST_SIDE_OF_CNN_MAP = 64
 

@@ -129,7 +129,8 @@ async function ask(address, request, alsoFine = []) {
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt))
       continue
     }
-    if (answer.status === 429 && attempt < TRIES) {
+    const isEarly = answer.status === 429 || (answer.status === 409 && answer.headers.has("Retry-After"))
+    if (isEarly && attempt < TRIES) {
       await new Promise((resolve) => setTimeout(resolve, 1000 * (Number(answer.headers.get("Retry-After")) || 1)))
       continue
     }

@@ -10,11 +10,11 @@ from starlette.routing import BaseRoute, Route
 from core.errors import CoreError, InvalidInput, NotAllowed
 from core.people.accounts import User
 from core.people.passwords import LEAST_CHARACTERS
-from core.people.sessions import change_password, end_sessions
+from core.people.sessions import change_password, end_sessions, find_session
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
-from dashboard.database import ask
+from dashboard.database import ask, ask_in_turn
 from dashboard.routes.plain import address_of, page, read_form, refusal
 
 OLD_PASSWORD = """<label for="password">Present password</label>
@@ -45,13 +45,15 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
         try:
             if fields.get("new_password") != fields.get("repeated"):
                 raise InvalidInput("The two passwords differ; type the same one twice.")
-            await ask(
+            await ask_in_turn(
                 settings,
                 change_password,
                 request.user,
                 fields.get("password", ""),
                 fields.get("new_password", ""),
                 actor=Actor(request.user.name, "screen", address_of(request)),
+                session_id=request.cookies[cookie],
+                idle_minutes=settings.session_idle_minutes,
             )
         except CoreError as error:
             status = 403 if isinstance(error, NotAllowed) else 422
@@ -59,7 +61,7 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
         return gone()
 
     async def leave_everywhere(request: Request) -> Response:
-        await ask(settings, sign_out_everywhere, request.user, address_of(request))
+        await ask(settings, sign_out_everywhere, request.user, address_of(request), session_id=request.cookies[cookie])
         return gone()
 
     def gone() -> Response:
@@ -80,8 +82,13 @@ def account_form(user: User) -> str:
     return FORM.format(name=escape(user.name), least=LEAST_CHARACTERS, old=old)
 
 
-def sign_out_everywhere(connection: sqlite3.Connection, user: User, address: str) -> None:
-    """End every session of a user and void their links."""
+def sign_out_everywhere(connection: sqlite3.Connection, user: User, address: str, *, session_id: str) -> None:
+    """End every session of a user and void their links.
+
+    Who was signed out meanwhile is out already, and the link they were given since then stays good.
+    """
     with writing(connection):
+        if find_session(connection, session_id) is None:
+            return
         end_sessions(connection, user)
         add_audit(connection, Actor(user.name, "screen", address), "sign out everywhere", f"user {user.id}")

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +21,22 @@ STATUS: tuple[tuple[type[CoreError], int], ...] = (
 FOR_EVER = "private, max-age=31536000, immutable"
 
 
+class RowNumber(IntegerConvertor):
+    """`{case:int}`: as many digits as a row's number has. Python refuses to read thousands, which would be a 500."""
+
+    regex = "[0-9]{1,19}"
+
+
+register_url_convertor("int", RowNumber())
+
+
+class PlainJson(JSONResponse):
+    """JSON in ASCII: half a letter that somebody sent goes back as it came, where UTF-8 could not carry it."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 class TooLarge(CoreError):
     """More was sent than is taken."""
 
@@ -29,7 +46,7 @@ async def answer_refusal(request: Request, error: CoreError) -> JSONResponse:
     if isinstance(error, TooLarge):
         return JSONResponse({"reason": str(error)}, 413)
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    return JSONResponse({"reason": str(error)}, status)
+    return PlainJson({"reason": str(error)}, status)
 
 
 def actor_of(request: Request) -> Actor:
@@ -60,7 +77,7 @@ async def read_json(request: Request, limit: int = 1 << 20) -> dict[str, Any]:
     body = await read_body(request, limit)
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"Send a JSON object. Received: {body[:80]!r}") from error
     if not isinstance(content, dict):
         raise InvalidInput(f"Send a JSON object. Received: {body[:80]!r}")

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.images.records import Case, get_case
 from core.labels.records import Label, find_current_label
+from core.labels.sight import covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
 from core.projects.records import get_project
@@ -36,10 +37,13 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
     case = get_case(connection, case_id)
     demand(connection, user, "see", case.project)
     mine = find_current_label(connection, case_id, user.name)
+    project = get_project(connection, case.project)
+    told = may_see_others(connection, sight_of(connection, user, project), case.id)
     return _geometry(case) | {
+        "source": case.source if told else covered_source(case.id),
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",
         "thumbnail": f"/api/v1/thumbnails/{case.pixel_hash}.webp",
-        "schema_version": get_project(connection, case.project).schema_version,
+        "schema_version": project.schema_version,
         "my_label": _own(mine) if mine else None,
     }
 
@@ -48,7 +52,6 @@ def _geometry(case: Case) -> dict[str, Any]:
     return {
         "id": case.id,
         "project": case.project,
-        "source": case.source,
         "patient": case.patient,
         "rows": case.rows,
         "columns": case.columns,

@@ -14,7 +14,7 @@ from core.people.accounts import User
 from core.settings import Settings
 from core.store.audit import Actor
 from dashboard.database import ask
-from dashboard.routes.answers import actor_of, read_json
+from dashboard.routes.answers import PlainJson, actor_of, read_json
 
 MOST_EVENTS = 500
 SCREENS = ("label page", "review")
@@ -45,7 +45,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         if not isinstance(events, list) or not events or len(events) > MOST_EVENTS:
             raise InvalidInput(f'Send {{"events": [...]}} with 1 to {MOST_EVENTS} events. Received: {str(events)[:80]}')
         outcome = await ask(settings, store_events, request.user, events, actor_of(request))
-        return JSONResponse(
+        return PlainJson(
             {"acknowledged": outcome.acknowledged, "refused": outcome.refused}, 422 if outcome.refused else 200
         )
 
@@ -61,6 +61,7 @@ def store_events(connection: sqlite3.Connection, user: User, events: list[Any], 
     outcome = Outcome([], [])
     for event in events:
         name = event.get("event") if isinstance(event, dict) else None
+        name = name if isinstance(name, str) else None  # NaN could be read and not be told
         try:
             label = add_label(connection, read_event(event, user), actor)
         except Unavailable:  # no verdict on the answer: the browser keeps it and sends it again

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from typing import Literal
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -16,8 +17,9 @@ from core.store.audit import Actor, add_audit
 from core.store.files import Files
 from core.training.records import Model, get_model
 from dashboard.database import ask
-from dashboard.routes.answers import row_id
-from dashboard.routes.plain import address_of
+from dashboard.routes.answers import actor_of, row_id
+
+LONGEST_RANGE = 100
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -26,9 +28,9 @@ def routes(settings: Settings) -> list[BaseRoute]:
     def download(form: Literal["keras", "onnx"]) -> Route:
         async def send(request: Request) -> Response:
             model = await ask(settings, find_exportable, row_id(request, "model"), request.user)
-            content = files.path("models", _hash_of(model, form))
-            if request.headers.get("range", "bytes=0-").startswith("bytes=0-"):  # else it goes on with what was noted
-                await ask(settings, note_download, model, form, Actor(request.user.name, "screen", address_of(request)))
+            content = await to_thread.run_sync(files.check, "models", _hash_of(model, form))
+            part = request.headers.get("range", "")[:LONGEST_RANGE]
+            await ask(settings, note_download, model, form, part, actor_of(request))
             # The content is compressed already where it can be; 350 MB are not squeezed again at every download.
             headers = {"Cache-Control": "private, no-cache", "Content-Encoding": "identity"}
             return FileResponse(
@@ -55,9 +57,10 @@ def find_exportable(connection: sqlite3.Connection, model_id: int, user: User) -
     return model
 
 
-def note_download(connection: sqlite3.Connection, model: Model, form: str, actor: Actor) -> None:
-    """Who took a model along, and to where."""
-    add_audit(connection, actor, "export model", f"model {model.id}", project=model.project, format=form)
+def note_download(connection: sqlite3.Connection, model: Model, form: str, part: str, actor: Actor) -> None:
+    """Who took a model along, and to where; of a download in parts each is told, since any one may be all of it."""
+    ranged = {"range": part} if part else {}
+    add_audit(connection, actor, "export model", f"model {model.id}", project=model.project, format=form, **ranged)
 
 
 def _hash_of(model: Model, form: Literal["keras", "onnx"]) -> str:

@@ -7,6 +7,7 @@ from string import Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from core.errors import InvalidInput
 from dashboard.theme_switch import page_names
 
 PAGE = Template((Path(__file__).parent / "plain.html").read_text("utf-8"))
@@ -25,9 +26,21 @@ def refusal(text: str) -> str:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a small form."""
-    async with request.form(max_files=0, max_fields=8, max_part_size=FORM_LIMIT) as form:
-        return {key: str(value) for key, value in form.items()}
+    """The fields of a small form, as text that the database and a sum can take.
+
+    Raises:
+        InvalidInput: it names an encoding that cannot read it.
+    """
+    try:
+        async with request.form(max_files=0, max_fields=8, max_part_size=FORM_LIMIT) as form:
+            return {_whole_text(key): _whole_text(str(value)) for key, value in form.items()}
+    except UnicodeError as error:
+        raise InvalidInput(f"Send the form as UTF-8. Received: {type(error).__name__}") from error
+
+
+def _whole_text(text: str) -> str:
+    """Some encodings, utf-7 for one, can be made to give half a letter, which nothing can store."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def address_of(request: Request) -> str:

@@ -11,7 +11,7 @@ from core.people.accounts import User, list_users
 from core.people.passwords import LEAST_CHARACTERS
 from core.people.sessions import Token, TryLater, end_session, look_at_token, redeem_token, sign_in
 from core.settings import Settings
-from dashboard.database import ask
+from dashboard.database import ask, ask_in_turn
 from dashboard.routes.plain import address_of, page, read_form, refusal
 
 PASSWORD_FORM = """<form method="post" action="/sign-in">
@@ -49,9 +49,12 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
     """Where Readroom is reached over a network (`passwords`), whoever comes by link sets a password first."""
 
     async def show(request: Request) -> Response:
-        """With a token, sign in; without, ask who it is. A person who is signed in already is let through."""
+        """With a token, sign in; without, ask who it is. A person who is signed in already is let through.
+
+        HEAD asks what is there and changes nothing: a mail scanner that sends it uses no link up.
+        """
         token, back = request.query_params.get("token"), local_path(request.query_params.get("next"))
-        if token:
+        if token and request.method == "GET":
             return await by_token(request, token, back)
         if request.user:
             return RedirectResponse(back, 303)
@@ -80,7 +83,7 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             if chosen != repeated:
                 raise InvalidInput("The two passwords differ; type the same one twice.")
             address = address_of(request)
-            session_id = await ask(
+            session_id = await ask_in_turn(
                 settings, redeem_token, token, hours=settings.session_hours, new_password=chosen, address=address
             )
         except CoreError as error:
@@ -89,7 +92,7 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
 
     async def by_password(request: Request, name: str, password: str, back: str) -> Response:
         try:
-            session_id = await ask(
+            session_id = await ask_in_turn(
                 settings, sign_in, name, password, hours=settings.session_hours, address=address_of(request)
             )
         except TryLater as error:

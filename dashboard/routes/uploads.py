@@ -29,6 +29,7 @@ from core.people.accounts import User
 from core.people.roles import may_somewhere
 from core.settings import Settings
 from core.store.database import opened
+from core.store.troubles import find_remedy, troubles_named
 from dashboard.database import ask
 from dashboard.routes.answers import TooLarge
 
@@ -48,6 +49,7 @@ class Upload:
     folder: Path
     stored_bytes: int = 0
     names: set[str] = field(default_factory=set)
+    under_way: set[Path] = field(default_factory=set)  # files of which a piece is just arriving
 
 
 class Uploads:
@@ -62,7 +64,8 @@ class Uploads:
         self.remove_abandoned()
         token = secrets.token_urlsafe(24)
         upload = Upload(token, user.name, self.root / token / "files")
-        upload.folder.mkdir(parents=True, mode=0o700)
+        with troubles_named("uploads"):
+            upload.folder.mkdir(parents=True, mode=0o700)
         self.open[token] = upload
         return upload
 
@@ -96,7 +99,10 @@ class Uploads:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             stream = target.open("ab" if offset else "wb")
-        except OSError as error:  # a name that is a folder already, or that this disk cannot hold
+        except OSError as error:
+            if find_remedy(error):
+                raise  # the disk's fault and not the name's: `troubles_named` says it
+            # A name that is a folder already, or that this disk cannot hold.
             raise InvalidInput(f"Rename this file. Received: {target.relative_to(upload.folder)}") from error
         upload.names.add(name)
         return stream
@@ -141,10 +147,18 @@ def routes(settings: Settings) -> list[BaseRoute]:
         target = upload.folder / safe_path(_path(request))
         offset = _offset(request)
         size = target.stat().st_size if target.is_file() else 0
+        if target in upload.under_way:  # sent again after a cut that this side has not noticed yet
+            said = {"reason": "A piece of this file is arriving just now; ask again in a moment.", "size": size}
+            return JSONResponse(said, 409, {"Retry-After": "1"})
         if offset > size or (0 < offset < size):
             return JSONResponse({"reason": "Go on from the size that is here.", "size": size}, 409)
         upload.stored_bytes -= size if offset == 0 else 0  # a file sent anew replaces the first
-        await _store(request, uploads, upload, target, offset)
+        upload.under_way.add(target)
+        try:
+            with troubles_named(target.relative_to(upload.folder)):
+                await _store(request, uploads, upload, target, offset)
+        finally:
+            upload.under_way.discard(target)
         return JSONResponse({"size": target.stat().st_size})
 
     async def throw_away(request: Request) -> Response:

@@ -28,6 +28,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
+from dashboard.places import PLACES
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SMALL, LARGE = (1280, 800), (1920, 1080)
@@ -35,7 +37,7 @@ THEMES = ("dark", "light")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 # The body of these may not scroll on the small screen; lists within them may.
 MAIN = ("projects", "overview", "cases", "label", "train", "evaluate", "review", "models")
-OTHER = ("import_images", "snapshots", "case", "jobs", "users", "audit", "doctor")
+OTHER = tuple(place.name for place in PLACES if place.name not in MAIN)
 README = (("label", "dark"), ("review", "dark"), ("evaluate", "light"), ("cases", "dark"), ("train", "light"))
 LARGEST_BYTES = 200_000
 START_SECONDS, DEMO_SECONDS = 120, 1800

@@ -6,13 +6,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard.places import PLACES
 from tests.browser.conftest import WAIT_MS, Reading
 
 THEMES = ("dark", "light")
-PAGES = (
-    "", "overview", "import_images", "cases", "case", "label", "snapshots", "train", "models", "evaluate", "review",
-    "jobs", "users", "audit", "doctor",
-)  # fmt: skip
+PAGES = ("", *(place.name for place in PLACES[1:]))
 OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 # Faults of Streamlit's own widgets, which no page of ours can mend.
 NOT_OURS = "[data-testid=stDataFrame], [data-testid=stFileUploader], .js-plotly-plot"

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Reading, is_up, wait_until
@@ -71,12 +72,24 @@ def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, 
     assert reading.current_answers() == first
 
 
-def test_the_label_page_needs_no_scrolling(page: Page) -> None:
-    open_page(page, "Label")
-    page.get_by_role("img", name=re.compile("Image")).wait_for()
-    lowest = page.get_by_role("toolbar", name="View").bounding_box()
-    assert lowest is not None
-    assert lowest["y"] + lowest["height"] <= 800
+@pytest.mark.parametrize("name", ["", "overview", "cases", "label", "train", "evaluate", "review?result=all", "models"])
+def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading, name: str) -> None:
+    page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator("[data-testid=stSidebar]").get_by_text("Signed in as")).to_be_visible()
+    if name in ("label", "review?result=all"):
+        lowest = page.get_by_role("toolbar", name="View").bounding_box()
+        assert lowest is not None
+        assert lowest["y"] + lowest["height"] <= 800
+    if name in ("train", "evaluate"):
+        page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.wait_for_timeout(300)  # what is drawn last has taken its place
+    for part in ("stMain", "stSidebarContent"):
+        over = page.evaluate(
+            f"(() => {{ const at = document.querySelector('[data-testid={part}]');"
+            "return at.scrollHeight - at.clientHeight })()"
+        )
+        assert over <= 1, f"{name or 'projects'}: {part} scrolls by {over} px at 1280 x 800"
 
 
 def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:

@@ -253,7 +253,9 @@ def test_a_proxy_that_was_reached_without_tls_lets_nobody_sign_in(settings: Sett
     assert refused.status_code == 403
     assert "https://" in refused.text
     assert client.get("/sign-in", headers=FORWARDED).status_code == 200
-    assert client.get("/sign-in").status_code == 200, "who sits at the machine itself needs no TLS"
+    assert client.get("/sign-in").status_code == 403, "a proxy that forwards nothing is not this machine"
+    for name in ("127.0.0.1:8501", "localhost", "[::1]:8501"):
+        assert client.get("/sign-in", headers={"host": name}).status_code == 200, "who sits here needs no TLS"
 
 
 def test_health_is_told_without_tls_too(settings: Settings) -> None:

@@ -97,6 +97,22 @@ def test_the_list_of_cases_tells_only_of_answered_ones(
     assert len({reference for reference, _ in rows.values()}) == 1  # the sign for none, at every one of them
 
 
+def test_where_a_file_lay_tells_a_blind_reader_nothing(
+    open_as: Callable[..., AppTest], connection: sqlite3.Connection, blind: Project, cases: list[Case]
+) -> None:
+    connection.execute("UPDATE cases SET source = 'bacterial/' || source")
+    answer(connection, cases[0], "ben")
+    grid = said(open_as("ben", "cases", project=blind.id))
+    assert "bacterial/film-0.png" in grid
+    assert grid.count("bacterial/") == grid.count("bacterial/film-0.png")
+    assert f"case {cases[1].id}<" in grid
+    table = as_table(open_as("ben", "cases", project=blind.id)).dataframe[0].value
+    assert [name for name in table["file"] if "bacterial" in name] == ["bacterial/film-0.png"]
+    assert "bacterial" in said(open_as("ben", "case", case=cases[0].id))
+    assert "bacterial" not in said(open_as("ben", "case", case=cases[1].id))
+    assert "bacterial" in said(open_as("rita", "case", case=cases[1].id))
+
+
 @pytest.mark.parametrize("query", [{"label": "normal"}, {"label": "pneumonia"}, {"reader": "anna"}])
 def test_a_filter_by_what_others_said_finds_only_answered_cases(
     open_as: Callable[..., AppTest],
@@ -159,6 +175,7 @@ def test_no_route_tells_a_reader_anything(
             assert told.status_code == 200
             assert "anna" not in told.text
             assert (told.json()["my_label"] is not None) == answered
+            assert told.json()["source"] == (cases[0].source if answered else f"case {cases[0].id}")
             asked = {"model": model.id, "case": cases[0].id, "class": "normal"}
             assert client.post("/api/v1/explanations", json=asked).status_code == 403
             answer(connection, cases[0], "ben")

@@ -7,6 +7,7 @@ import pytest
 
 from core.images.records import Case
 from core.projects.records import Project
+from core.training.recipe import RECIPE_NAMES, RECIPES
 from core.training.records import Model
 from dashboard import places, session
 from tests.pages.conftest import OpenPage, said
@@ -47,6 +48,17 @@ def test_a_small_project_draws(
     assert not app.exception
     assert not app.error
     assert "Signed in as <b>anna</b>" in said(app)
+
+
+@pytest.mark.parametrize("recipe", RECIPE_NAMES)
+def test_every_recipe_draws(
+    open_page: OpenPage, project: Project, cases: list[Case], model: Model, recipe: str
+) -> None:
+    app = open_page("train", project=project.id, recipe=recipe)
+    assert not app.exception
+    assert not app.error
+    assert app.segmented_control(key="recipe").value == recipe
+    assert f"{recipe} · {RECIPES[recipe]}" in said(app)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -88,6 +88,9 @@ def test_an_old_home_is_rehearsed_and_then_migrated(run: Run, tmp_path: Path) ->
     assert done["steps"] == told["steps"]
     assert Path(done["copy_kept"]).is_file()
     assert run("migrate", home=home)["steps"] == []
+    with opened(Settings(home=home)) as connection:
+        (row,) = list_audit(connection, what="migrate")
+    assert row.detail == {"steps": done["steps"]}
 
 
 @pytest.mark.parametrize("words", [("backup", "out"), ("migrate",), ("migrate", "--dry-run")])

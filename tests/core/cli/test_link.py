@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.errors import NotAllowed
-from core.people.accounts import find_user, get_user, operating_system_user
+from core.people.accounts import ensure_user, find_user, get_user, operating_system_user
 from core.people.invitations import set_active
 from core.people.sessions import look_at_token, redeem_token
 from core.settings import Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 
 Link = Callable[..., str]
 PASSWORD = "grey horses sleep standing"
@@ -92,3 +92,16 @@ def test_nobody_gets_in_whose_account_was_closed(link: Link, connection: sqlite3
     found = find_user(connection, "ben")
     assert found
     assert not found.active
+
+
+@pytest.mark.parametrize("words", [[], ["--user", "ben"], ["--user", "carla"], ["--user", "ben", "--new-password"]])
+def test_every_link_is_on_record_and_its_token_is_not(
+    link: Link, connection: sqlite3.Connection, words: list[str]
+) -> None:
+    ensure_user(connection, "ben")
+    token = token_of(link(*words))
+    (row,) = list_audit(connection, what="issue link")
+    name = words[1] if words else operating_system_user()
+    assert (row.who, row.via, row.detail) == (operating_system_user(), "command line", {"user": name})
+    assert row.subject == f"user {get_user(connection, name).id}"
+    assert token not in "\n".join(connection.iterdump())

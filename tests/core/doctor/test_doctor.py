@@ -9,8 +9,10 @@ import sqlite3
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -167,6 +169,24 @@ def test_the_last_good_backup_is_said_with_its_age(
     assert not home.look_at_backup(settings).works
     back_up(datetime.now(UTC))
     assert home.look_at_backup(settings).works
+
+
+def test_a_full_disk_of_the_backups_is_said_beside_that_of_the_home(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backups = tmp_path / "other disk" / "backups"
+    backups.parent.mkdir()
+    given = replace(settings, backup_folder=str(backups))
+    free = {settings.home: 9 << 30, backups.parent: 1 << 30}
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    assert machine.look_at_disk(given).said == "9.0 GB free for the home"  # one disk holds both
+    monkeypatch.setattr(machine, "_device", {settings.home: 1, backups.parent: 2}.__getitem__)
+    finding = machine.look_at_disk(given)
+    assert not finding.works
+    assert finding.said == "9.0 GB free for the home, 1.0 GB free for the backups"
+    assert "the backups" in finding.mend
+    assert "the home" not in finding.mend
+    assert machine.look_at_disk(settings).works
 
 
 def test_a_clock_behind_what_was_stored_is_said(settings: Settings, connection: sqlite3.Connection) -> None:

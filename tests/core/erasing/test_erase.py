@@ -34,6 +34,7 @@ from core.projects.records import ReferenceRule, add_project, list_projects
 from core.projects.schema import make_classification
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor, list_audit, verify_audit
+from core.store.backups import list_backups, record_backup
 from core.store.database import opened
 from core.store.files import Files
 from core.training.device import CPU
@@ -172,6 +173,40 @@ def test_a_project_goes_with_everything_but_the_audit_and_the_numbers_of_its_job
     assert (job.project, job.arguments, job.can_resume) == (None, {"erased": True}, False)
     assert not (files.root / "jobs" / str(used.job.id)).exists()
     assert list_audit(connection, what="erase project")[0].detail["reason"] == "closed"
+
+
+def test_the_number_of_an_erased_project_is_never_given_again(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    erase(connection, files, plan_erasure(connection, files, used.project), actor=BOSS, reason="closed")
+    asked = {"task": "classification", "schema": make_classification(["a", "b"]), "actor": BOSS}
+    made = [add_project(connection, name=name, **asked).id for name in ("One", "Two")]
+    assert made == [used.project.id + 1, used.project.id + 2]
+    with pytest.raises(sqlite3.IntegrityError, match="was erased"):
+        connection.execute(
+            """INSERT INTO projects (id, name, task, label_schema, description, intended_use, reference_rule,
+                                     created_at, created_by)
+               SELECT ?, 'Again', task, label_schema, '', '', reference_rule, '', '' FROM projects LIMIT 1""",
+            (used.project.id,),
+        )
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_backup_said_it_lacked_no_longer_names_an_erased_image(
+    connection: sqlite3.Connection, files: Files, used: Any, whole: bool
+) -> None:
+    lost, other = used.of(GONE)[0].pixel_hash, "cd" * 32
+    for pixel_hash in (lost, other):
+        record_backup(
+            connection, folder="/b", name="b", started_at="", finished_at="",
+            error=f"The backup b is incomplete; mend what it names. Received: pixels {pixel_hash} is missing.",
+        )  # fmt: skip
+    plan = plan_erasure(connection, files, used.project, patient=None if whole else GONE)
+    erase(connection, files, plan, actor=BOSS, reason="closed")
+    stays, cleaned = (backup.error or "" for backup in list_backups(connection))
+    assert other in stays
+    assert cleaned == "(erased)"
+    assert files_naming(files.root, lost) == []
 
 
 def test_a_snapshot_that_lost_cases_says_so_and_is_neither_trained_on_nor_exported(
@@ -441,7 +476,7 @@ def test_every_table_that_belongs_to_a_project_is_known_to_erasing(connection: s
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for table in tables:
         columns = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-        if columns & {"project", "snapshot", "model", "run"} and table != "jobs":
+        if columns & {"project", "snapshot", "model", "run"} and table not in ("jobs", "erased_projects"):
             assert table in known, f"{table} belongs to a project and would outlive it"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import InvalidInput, Stopped
+from core.errors import InvalidInput, Stopped, Unavailable
 from core.images.attempts import Attempts
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import TableRow, map_columns, read_label_table
@@ -441,3 +441,18 @@ def test_the_real_x_rays_come_in_with_their_rows(
     assert {case.patient for case in cases} == {row.patient for row in rows.values()}
     assert {case.channels for case in cases} == {1}
     assert all(case.given_split and case.patient_from == "table" for case in cases)
+
+
+def test_a_passing_lock_is_no_fault_of_the_file(run: Import, folder: Path) -> None:
+    """The job fails with the sentence; resumed, it takes up the file where it was."""
+    held = [True]
+
+    def label(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
+        if case.source == "b.png" and held:
+            held.clear()
+            raise Unavailable("Another program holds the database.")
+
+    with pytest.raises(Unavailable, match="holds the database"):
+        run(folder, job=900, on_case=label)
+    report = run(folder, job=900, on_case=label)
+    assert (report.imported, report.failed) == (3, 0)

@@ -134,6 +134,7 @@ def test_an_unusable_image_has_no_reference_value(connection: sqlite3.Connection
         {"value": {"classes": ["normal", "pneumonia"]}},
         {"value": {"classes": []}},
         {"event": " "},
+        {"event": "\ud800"},
         {"note": "x" * 10_001},
         {"note": "\ud800"},
         {"made_at": "yesterday"},

@@ -1,12 +1,14 @@
 """Which passwords are good enough, and what is kept of them."""
 
 import hashlib
+import threading
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from core.errors import InvalidInput
-from core.people.passwords import check_password, hash_password, is_password
+from core.people.passwords import SUMS_AT_ONCE, check_password, hash_password, is_password
 
 GOOD = "seven blue horses"
 
@@ -49,3 +51,24 @@ def test_what_is_guessed_first_is_refused(password: str, why: str) -> None:
 
 def test_a_few_words_are_good() -> None:
     check_password(GOOD, "anna")
+
+
+def test_no_more_than_a_few_sums_take_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, full, under_way, most = threading.Lock(), threading.Event(), 0, 0
+
+    def counted(*_: object, **__: object) -> bytes:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        if most > SUMS_AT_ONCE:
+            full.set()
+        full.wait(0.05)  # long enough for the others to come in, if they can
+        with lock:
+            under_way -= 1
+        return b""
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    with ThreadPoolExecutor(12) as people:
+        list(people.map(hash_password, [GOOD] * 24))
+    assert 1 <= most <= SUMS_AT_ONCE

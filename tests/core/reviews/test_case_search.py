@@ -242,6 +242,28 @@ def test_changed_attributes_are_found_by_their_new_value(
 @pytest.mark.parametrize(
     "wanted",
     [
+        CaseFilter(snapshot=1),
+        CaseFilter(snapshot=1, split="train"),
+        CaseFilter(snapshot=1, fold=0),
+        CaseFilter(text="ward"),
+    ],
+)
+def test_a_blind_reader_finds_by_snapshot_or_folder_only_what_they_answered(
+    connection: sqlite3.Connection,
+    project: Project,
+    cases: list[Case],
+    snapshot: Snapshot,
+    wanted: CaseFilter,
+) -> None:
+    others = Sight(reader=999, blind_to_others=True)
+    assert search_case_ids(connection, project, wanted, sight=others) == []
+    rows = search_cases(connection, project, CaseFilter(), sight=others)
+    assert [row.source for row in rows] == [f"case {case.id}" for case in cases]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
         CaseFilter(label="normal"),
         CaseFilter(state="tied"),
         CaseFilter(reader="anna", label="normal"),

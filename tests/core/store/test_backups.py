@@ -39,6 +39,9 @@ def test_an_incomplete_backup_is_not_the_last_good_one(
     connection.execute("UPDATE cases SET pixel_hash = ? WHERE id = 1", ("ab" * 32,))
     broken = back_up_home(connection, settings, tmp_path / "out", actor=ANNA)
     assert "incomplete" in (broken.error or "")
+    # The audit is kept for ever, also when the image is erased.
+    (told, before) = (row.detail for row in list_audit(connection, what="back up"))
+    assert (told, before["faults"]) == ({"generation": broken.generation, "faults": 1}, 0)
     last = last_good_backup(connection)
     assert last is not None
     assert last.name == good.generation

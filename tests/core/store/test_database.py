@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +41,39 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked.write_text("not a folder")
     with pytest.raises(CoreError, match="choose another with --home"):
         prepare_home(Settings(home=blocked))
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_only_the_owner_may_read_a_database_in_a_folder_that_others_may_look_into(
+    tmp_path: Path, existed: bool
+) -> None:
+    settings = Settings(home=tmp_path / "volume")
+    settings.home.mkdir(mode=0o755)
+    settings.home.chmod(0o755)
+    if existed:
+        prepare_home(settings)
+        settings.database_path.chmod(0o644)
+    prepare_home(settings)
+    with opened(settings) as connection, writing(connection):
+        add_audit(connection, Actor("anna", "screen"), "write", "row")
+        found = {path.name: path.stat().st_mode & 0o777 for path in settings.home.glob("readroom.db*")}
+    assert found == {"readroom.db": 0o600, "readroom.db-wal": 0o600, "readroom.db-shm": 0o600}
+
+
+def test_preparing_a_home_never_opens_a_database_beside_sqlite(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing any handle of a file drops all locks that this process has on it, those of its connections too."""
+    asked, real = list[str](), os.open
+
+    def look(path: str, *given: int) -> int:
+        asked.append(str(path))
+        return real(path, *given)
+
+    monkeypatch.setattr(os, "open", look)
+    prepare_home(settings)
+    assert str(settings.home / "migrate.lock") in asked
+    assert str(settings.database_path) not in asked
 
 
 def test_a_transaction_is_stored_whole_or_not_at_all(connection: sqlite3.Connection) -> None:

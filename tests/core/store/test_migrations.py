@@ -1,5 +1,7 @@
 """A home of the release before opens in this one, and a step that fails costs nothing."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,7 +12,7 @@ import pytest
 from sqlite_utils import Database
 
 from core.clock import utc_now
-from core.errors import Conflict, CoreError, NotAllowed, NotFound
+from core.errors import Conflict, CoreError, NotAllowed, NotFound, Unavailable
 from core.evaluation.records import find_evaluation, find_predictions
 from core.images.records import list_cases
 from core.jobs.locks import take_lock
@@ -256,3 +258,41 @@ def test_a_home_of_a_newer_readroom_is_not_rehearsed(settings: Settings) -> None
         )
     with pytest.raises(CoreError, match="newer Readroom"):
         rehearse_migration(settings)
+
+
+# ---- what a machine does meanwhile
+
+
+def test_a_database_that_another_program_holds_is_said(old_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.store.migrating.BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(old_home.database_path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable, match="Another program holds the database"):
+            prepare_home(old_home)
+    assert prepare_home(old_home).steps
+
+
+def test_a_disk_that_is_full_before_the_copy_is_said(old_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.store.migrating.copy_database", fill)
+        with pytest.raises(Unavailable, match="full; make room"):
+            prepare_home(old_home)
+    assert prepare_home(old_home).steps
+
+
+def test_a_disk_that_fills_during_a_step_is_said_and_the_home_is_as_it_was(
+    settings: Settings, add_step: AddStep
+) -> None:
+    def fill(database: Database) -> None:
+        database.execute(f"PRAGMA max_page_count = {database.execute('PRAGMA page_count').fetchone()[0]}")
+        database.execute("CREATE TABLE large (content BLOB)")
+        database.execute("INSERT INTO large VALUES (zeroblob(1000000))")
+
+    add_step(fill)
+    with pytest.raises(Unavailable, match=r"full; make room.*left as it was"):
+        prepare_home(settings)
+    with opened(settings) as connection:
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'large'").fetchone()

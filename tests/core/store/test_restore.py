@@ -13,6 +13,8 @@ from core.errors import CoreError, InvalidInput, NotFound
 from core.evaluation.records import find_evaluation
 from core.jobs.records import list_jobs
 from core.labels.records import NewLabel, add_label, find_label
+from core.people.accounts import ensure_user
+from core.people.sessions import find_session, issue_token, redeem_token
 from core.settings import Settings, load_settings
 from core.store import restore as restoring
 from core.store.audit import Actor, verify_audit
@@ -114,6 +116,20 @@ def test_a_restored_home_starts_nothing_unasked(out: Path, target: Settings) -> 
     settings = load_settings(target.home)
     assert (settings.backup_folder, settings.session_hours) == ("", 8)
     assert "Nightly backups are switched off" in said[0]
+
+
+def test_no_session_and_no_link_of_the_backup_opens_a_restored_home(
+    full_home: FullHome, connection: sqlite3.Connection, tmp_path: Path, target: Settings
+) -> None:
+    ben = ensure_user(connection, "ben")
+    session, link = redeem_token(connection, issue_token(connection, ben), hours=12), issue_token(connection, ben)
+    make_backup(full_home.settings, tmp_path / "backups", now=NOW)
+    restore_backup(tmp_path / "backups", target)
+    with opened(target) as restored:
+        assert find_session(restored, session) is None
+        with pytest.raises(CoreError):
+            redeem_token(restored, link, hours=12)
+    assert find_session(connection, session)
 
 
 def test_only_the_owner_can_read_a_restored_home(out: Path, target: Settings) -> None:

@@ -1,5 +1,6 @@
 """Where answers arrive: stored once, refused with a reason, never another's."""
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -74,6 +75,21 @@ def test_what_is_refused_holds_nothing_else_back(
     assert len(list_labels(connection, case.id)) == 1
 
 
+@pytest.mark.parametrize(
+    "spoiled", [{"event": "\ud800"}, {"\ud800": 1}, {"type": "\ud800"}, {"event": float("nan")}], ids=ascii
+)
+def test_half_a_letter_is_refused_and_what_came_before_it_is_acknowledged(
+    client: TestClient, case: Case, connection: sqlite3.Connection, spoiled: dict[str, Any]
+) -> None:
+    good, bad = an_event(case), an_event(case, **spoiled)
+    answer = client.post(PATH, content=json.dumps({"events": [good, bad]}))
+    assert answer.status_code == 422
+    assert [told["event"] for told in answer.json()["acknowledged"]] == [good["event"]]
+    (refused,) = answer.json()["refused"]
+    assert refused["event"] == (bad["event"] if isinstance(bad["event"], str) else None)
+    assert len(list_labels(connection, case.id)) == 1
+
+
 def test_the_same_event_with_another_answer_is_refused(client: TestClient, case: Case) -> None:
     event = an_event(case)
     client.post(PATH, json={"events": [event]})
@@ -131,7 +147,9 @@ def test_an_event_that_lacks_something_is_refused(client: TestClient, case: Case
     assert missing in answer.json()["refused"][0]["reason"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"events": []}', b'{"events": {}}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"events": []}', b'{"events": {}}', b"\xff", b"[" * 100_000]
+)
 def test_a_body_that_is_no_list_of_events_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post(PATH, content=body)
     assert answer.status_code == 422

@@ -10,10 +10,9 @@ from core.errors import NotFound
 from core.images.records import Case
 from core.jobs.records import Job, claim_job, finish_job, list_jobs
 from core.projects.records import Project
-from core.settings import Settings
 from core.store.files import Files
 from core.training.records import Model
-from dashboard.routes import explanations, models
+from dashboard.routes import explanations
 
 PATH = "/api/v1/explanations"
 KEY = "cd" * 32
@@ -40,8 +39,7 @@ def model(project: Project, monkeypatch: pytest.MonkeyPatch) -> Model:
             raise NotFound("model", name_or_id)
         return made
 
-    for module in (explanations, models):
-        monkeypatch.setattr(module, "get_model", get_model)
+    monkeypatch.setattr(explanations, "get_model", get_model)
     return made
 
 
@@ -116,19 +114,3 @@ def test_a_question_without_sense_is_refused(
     assert answer.status_code == status
     assert answer.json()["reason"]
     assert list_jobs(connection) == []
-
-
-def test_a_model_is_downloaded_under_its_name(
-    client: TestClient, model: Model, files: Files, settings: Settings
-) -> None:
-    files.put_under("models", model.keras_hash, b"weights")
-    answer = client.get(f"/api/v1/models/{model.id}/model.keras")
-    assert answer.content == b"weights"
-    assert 'filename="resnet_1.keras"' in answer.headers["content-disposition"]
-    assert answer.headers["content-encoding"] == "identity"
-
-
-def test_a_form_that_was_left_out_says_why(client: TestClient, model: Model) -> None:
-    answer = client.get(f"/api/v1/models/{model.id}/model.onnx")
-    assert answer.status_code == 404
-    assert "too much memory" in answer.json()["reason"]

@@ -1,17 +1,24 @@
 """Signing in by password, setting one by invitation, being locked out, and one's own account, over HTTP."""
 
+import asyncio
 import sqlite3
+import threading
 from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
 from core.clock import utc_text
 from core.people import sessions
 from core.people.accounts import User, get_user
-from core.people.invitations import invite_user, set_active
-from core.people.sessions import set_password
+from core.people.invitations import invite_user, reset_user, set_active
+from core.people.sessions import find_session, issue_token, look_at_token, set_password
+from core.settings import Settings
 from core.store.audit import Actor
+from core.store.database import opened
+from dashboard.database import ask_in_turn
+from dashboard.routes.account import sign_out_everywhere
 from tests.dashboard.conftest import COOKIE
 
 PASSWORD = "seven blue horses"
@@ -130,3 +137,84 @@ def test_signing_out_everywhere_ends_the_other_device_too(stranger: TestClient, 
     stranger.cookies.clear()
     stranger.cookies.set(COOKIE, other)
     assert stranger.get("/account").status_code == 401
+
+
+def test_looking_whether_a_link_is_there_does_not_use_it_up(
+    stranger: TestClient, anna: User, connection: sqlite3.Connection
+) -> None:
+    token = issue_token(connection, anna)
+    looked = stranger.head(f"/sign-in?token={token}")
+    assert looked.status_code == 200
+    assert "set-cookie" not in looked.headers
+    assert look_at_token(connection, token)
+    assert COOKIE in stranger.get(f"/sign-in?token={token}").cookies
+
+
+def test_a_form_held_back_over_a_reset_sets_no_password(
+    stranger: TestClient, known: User, settings: Settings, connection: sqlite3.Connection
+) -> None:
+    """The session is looked at when the headers arrive; the body comes after the administrator's reset."""
+    sign_in(stranger)
+    resets: list[str] = []
+
+    async def receive_late() -> Message:
+        with opened(settings) as another:
+            resets.append(reset_user(another, "anna", actor=Actor("root", "command line")))
+        body = b"new_password=a+better+password&repeated=a+better+password"
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def held_back(scope: Scope, receive: Receive, send: Send) -> None:
+        await stranger.app(scope, receive_late, send)
+
+    late = TestClient(held_back, base_url=str(stranger.base_url), follow_redirects=False)
+    late.cookies.set(COOKIE, stranger.cookies[COOKIE])
+    answer = late.post("/account", headers={"content-type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 403
+    assert "signed out meanwhile" in answer.text
+    assert not get_user(connection, "anna").has_password
+    assert look_at_token(connection, resets[0]), "the link of the reset is still good"
+
+
+def test_signing_out_everywhere_from_a_session_that_is_over_voids_no_new_link(
+    stranger: TestClient, known: User, connection: sqlite3.Connection
+) -> None:
+    sign_in(stranger)
+    token = reset_user(connection, "anna", actor=Actor("root", "command line"))
+    sign_out_everywhere(connection, known, "", session_id=stranger.cookies[COOKIE])
+    assert find_session(connection, stranger.cookies[COOKIE]) is None
+    assert look_at_token(connection, token)
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "punycode", "undefined", "no-such"])
+def test_a_form_in_an_odd_encoding_is_refused_and_breaks_nothing(
+    stranger: TestClient, known: User, charset: str
+) -> None:
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n' for name in ("name", "password")]
+    body = "".join(part + "+2AA-\r\n" for part in parts) + "--x--\r\n"
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = stranger.post("/sign-in", content=body.encode(), headers={"content-type": kind})
+    assert answer.status_code in (401, 422)
+
+
+def test_who_waits_for_a_sum_holds_no_thread_that_others_need(settings: Settings) -> None:
+    at_once, most, lock, go = 0, 0, threading.Lock(), threading.Event()
+
+    def sum_up(connection: sqlite3.Connection) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        go.wait(30)
+        with lock:
+            at_once -= 1
+
+    async def walk() -> None:
+        sums = [asyncio.create_task(ask_in_turn(settings, sum_up)) for _ in range(12)]
+        while at_once < 4:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        go.set()
+        await asyncio.gather(*sums)
+
+    asyncio.run(walk())
+    assert most == 4

@@ -1,8 +1,11 @@
 """Files on their way in: whole, inside their folder, within the limits."""
 
+import errno
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -151,3 +154,45 @@ def test_what_an_import_still_reads_is_never_abandoned(
     request_stop(connection, job.id, actor)
     held.begin(User(1, "anna", "person", "reader"))
     assert (images.exists(), table.exists()) == (False, False)
+
+
+class FullDisk:
+    """A file on a disk without room."""
+
+    def write(self, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("step", ["open", "write"])
+def test_a_full_disk_is_said_and_the_piece_can_be_sent_again(
+    client: TestClient, token: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with monkeypatch.context() as patch:
+        disk = FullDisk()
+        patch.setattr(Path, "open", lambda *_: disk.write(b"") if step == "open" else disk)
+        answer = client.put(f"{PATH}/{token}/a.png", content=b"one")
+    assert answer.status_code == 503
+    assert "full; make room" in answer.json()["reason"]
+    assert client.put(f"{PATH}/{token}/a.png", content=b"one").json() == {"size": 3}
+
+
+def test_two_pieces_of_one_file_never_arrive_at_once(
+    client: TestClient, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent again after a cut: both would take the first one's size off what this upload may hold."""
+    address, early, real = f"{PATH}/{token}/a.png?offset=0", list[Any](), uploads.Uploads.append
+    client.put(address, content=b"x" * 900)
+
+    def append(self: uploads.Uploads, upload: uploads.Upload, target: Path, offset: int) -> IO[bytes]:
+        if not early:
+            early.append(None)
+            early[0] = client.put(address, content=b"x" * 900)
+        return real(self, upload, target, offset)
+
+    monkeypatch.setattr(uploads.Uploads, "append", append)
+    assert client.put(address, content=b"x" * 900).status_code == 200
+    assert (early[0].status_code, early[0].json()["size"], early[0].headers["retry-after"]) == (409, 900, "1")
+    assert client.put(f"{PATH}/{token}/b.png", content=b"x" * 101).status_code == 413
