@@ -41,9 +41,10 @@ WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes o
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """For the whole suite a worker for each core; what is named runs here, at once and with all that it prints."""
+    """For the whole suite one worker more than there are cores, since one mostly waits for a browser; what is named
+    runs here, at once and with all that it prints."""
     whole = config.args == config.getini("testpaths")
-    return min(os.cpu_count() or 1, WORKERS_AT_MOST) if whole else 0
+    return min((os.cpu_count() or 1) + 1, WORKERS_AT_MOST) if whole else 0
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,7 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for at, item in enumerate(items):
         name = item.path.relative_to(here).as_posix()
         part = at % FILES_IN_PARTS.get(name, 1)
-        item.add_marker(pytest.mark.xdist_group(f"{name}:{part}"))
+        shares_a_service = "reading" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("browser" if shares_a_service else f"{name}:{part}"))
 
 
 @pytest.fixture(autouse=True)

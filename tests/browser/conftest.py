@@ -98,7 +98,7 @@ def run_command(home: Path, *words: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module")  # not of the session: it would run on beside all other tests
+@pytest.fixture(scope="session")  # one for all files here; without a page open it is at rest
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     """Forty pictures with a bright or a dark middle, a model of two epochs, and the whole service around them."""
     if find_chromium() is None:

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Reading, is_up, wait_until
@@ -72,8 +71,12 @@ def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, 
     assert reading.current_answers() == first
 
 
-@pytest.mark.parametrize("name", ["", "overview", "cases", "label", "train", "evaluate", "review?result=all", "models"])
-def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading, name: str) -> None:
+def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
+    for name in ("", "overview", "cases", "label", "train", "evaluate", "review?result=all", "models"):
+        assert_fits(page, reading, name)
+
+
+def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     expect(page.locator("[data-testid=stSidebar]").get_by_text("Signed in as")).to_be_visible()
@@ -85,11 +88,12 @@ def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading, name: str)
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
     page.wait_for_timeout(300)  # what is drawn last has taken its place
     for part in ("stMain", "stSidebarContent"):
-        over = page.evaluate(
+        measure = (
             f"(() => {{ const at = document.querySelector('[data-testid={part}]');"
             "return at.scrollHeight - at.clientHeight })()"
         )
-        assert over <= 1, f"{name or 'projects'}: {part} scrolls by {over} px at 1280 x 800"
+        # While a page is being drawn a piece of the one before may still stand below it.
+        page.wait_for_function(f"{measure} <= 1")
 
 
 def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:
@@ -98,7 +102,10 @@ def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Pag
     page.wait_for_load_state("networkidle")  # the next cases are in the browser
     before = len(reading.stored_events())
     reading.web_process().kill()
+    image = page.get_by_role("img", name=re.compile("Image"))
+    shown = image.get_attribute("aria-label")
     page.keyboard.press("Digit1")
+    expect(image).not_to_have_attribute("aria-label", shown or "")  # the next one was in the browser
     page.keyboard.press("Digit2")
     wait_until(lambda: is_up(reading.address), 60)
     wait_until(lambda: len(reading.stored_events()) == before + 2, 60)
@@ -136,10 +143,3 @@ def test_the_address_alone_reproduces_the_view(page: Page, reading: Reading) -> 
     shown = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
     page.goto(page.url)
     expect(page.get_by_role("img", name=re.compile("Image"))).to_have_attribute("aria-label", shown or "")
-
-
-def test_every_page_opens(page: Page) -> None:
-    for name in ("Overview", "Import", "Cases", "Snapshots", "Train", "Models", "Evaluate", "Jobs"):
-        open_page(page, name)
-        expect(page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True)).to_be_visible()
-        expect(page.locator("[data-testid=stException]")).to_have_count(0)
