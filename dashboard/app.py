@@ -30,7 +30,7 @@ user = session.current_user()
 session.touch()
 with messages.refusals_shown():
     project = session.current_project()
-    draw_sidebar(list_projects(session.db(), seen_by=user), project, user)
+    draw_sidebar(list_projects(session.db(), seen_by=user), project)
     messages.show_messages()
     frame.need_admission(page.url_path or places.PLACES[0].name, project)
     page.run()

@@ -1,6 +1,5 @@
 """The audit on screen: a row in words, the verdict on the chain, and the copy to take along."""
 
-import io
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -10,37 +9,24 @@ import streamlit as st
 from core.errors import NotAllowed
 from core.store.audit import (
     AuditCheck,
+    AuditFilters,
     AuditRow,
-    add_audit,
-    export_audit,
-    list_audit,
     note_check,
     since_text,
+    take_audit_along,
     until_text,
     verify_audit,
 )
 from dashboard import session, wording
+from dashboard.progress_bar import BarProgress
 
 CHANGED = ("before", "after")
-
-
-class _Bar:
-    """Progress as a bar that goes away."""
-
-    def __init__(self) -> None:
-        self._bar = st.progress(0.0, text="Looking at every row")
-
-    def report(self, fraction: float, note: str, **facts: object) -> None:
-        self._bar.progress(min(1.0, fraction), text=note)
-
-    def should_stop(self) -> bool:
-        return False
 
 
 def check_with_bar() -> AuditCheck:
     """Walk the chain, and remember that it was done."""
     need_administrator()
-    check = verify_audit(session.db(), progress=_Bar())
+    check = verify_audit(session.db(), progress=BarProgress("Looking at every row"))
     note_check(session.db(), check, session.actor())
     return check
 
@@ -85,16 +71,13 @@ def read_days(first: date | None, last: date | None) -> dict[str, str]:
     }
 
 
-def csv_of(chosen: Mapping[str, str]) -> Callable[[], str]:
+def csv_of(chosen: AuditFilters) -> Callable[[], str]:
     """The rows that fit as CSV, made when the button is pressed and written into the audit then."""
 
     def make() -> str:
         need_administrator()
-        stream = io.StringIO(newline="")
-        count = export_audit(list_audit(session.db(), **dict(chosen), limit=None), stream)
-        kept = {key: value for key, value in chosen.items() if value}
-        add_audit(session.db(), session.actor(), "export audit", "audit", rows=count, filters=kept)
-        return stream.getvalue()
+        text, _ = take_audit_along(session.db(), session.actor(), chosen)
+        return text
 
     return make
 

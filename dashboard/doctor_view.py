@@ -7,24 +7,9 @@ import streamlit as st
 
 from core.doctor import GROUPS, Finding, examine
 from dashboard import messages, session, wording
+from dashboard.progress_bar import BarProgress
 
 FINDINGS = "doctor:findings"
-
-
-class _Bar:
-    """Progress as a bar that goes away."""
-
-    def __init__(self) -> None:
-        self._bar = st.progress(0.0, text="Looking")
-
-    def report(self, fraction: float, note: str, **facts: object) -> None:
-        self._bar.progress(min(1.0, fraction), text=note[:1].upper() + note[1:])
-
-    def should_stop(self) -> bool:
-        return False
-
-    def remove(self) -> None:
-        self._bar.empty()
 
 
 def find_findings() -> list[Finding]:
@@ -39,7 +24,7 @@ def look_again(*, every_file: bool = False) -> None:
     if not session.may("administer"):  # a callback runs before the page's own guard
         return
     with messages.refusals_told():
-        bar = _Bar()
+        bar = BarProgress("Looking")
         st.session_state[FINDINGS] = examine(session.settings(), every_file=every_file, progress=bar)
         bar.remove()
 

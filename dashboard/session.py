@@ -89,9 +89,13 @@ def files() -> Files:
     return Files(settings().home)
 
 
+def _find_user() -> User | None:
+    return _Process.identify(db()) if _Process.identify else None
+
+
 def current_user() -> User:
     """Who is signed in. Where nobody is (any more), says so and draws nothing further."""
-    user = _Process.identify(db()) if _Process.identify else None
+    user = _find_user()
     if user is None:
         st.info("You are signed out. Answers that were not sent yet stay in this browser until you sign in again.")
         st.markdown("[Sign in](/sign-in)")
@@ -128,7 +132,7 @@ def need(action: Action, project_id: int | None = None) -> None:
 
     Only the shell, which such a part never passes, says why.
     """
-    user = _Process.identify(db()) if _Process.identify else None
+    user = _find_user()
     if user is None or not roles.may(db(), user, action, project_id):
         st.rerun()
 

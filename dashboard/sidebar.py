@@ -8,7 +8,6 @@ import streamlit as st
 from core.jobs.records import Job, list_jobs
 from core.jobs.worker import worker_alive
 from core.labels.records import find_last_saved
-from core.people.accounts import User
 from core.projects.records import Project
 from dashboard import places, session, wording
 from dashboard.jobs_panel import KIND_WORDS, NO_WORKER
@@ -20,14 +19,14 @@ OF_A_PROJECT = ("Collection", "Model")
 ACCOUNT_LINKS = '<a href="/account" target="_self">Your account</a> · <a href="/sign-out" target="_self">Sign out</a>'
 
 
-def draw_sidebar(projects: list[Project], project: Project | None, user: User) -> None:
+def draw_sidebar(projects: list[Project], project: Project | None) -> None:
     """Everything left of the page."""
     st.logo(str(LOGO), size="medium", icon_image=str(LOGO.with_name("icon.svg")))
     with st.sidebar:
         _draw_switcher(projects, project)
         _draw_menu(project)
         with st.container(key="status"):
-            _draw_status(user.name)
+            _draw_status()
             st.html(f'<div class="rr-person">{ACCOUNT_LINKS}</div>')
             draw_theme_switch()
 
@@ -72,12 +71,13 @@ def _switch_project() -> None:
 
 
 @st.fragment(run_every=STATUS_SECONDS)
-def _draw_status(name: str) -> None:
+def _draw_status() -> None:
     """Signed in as, last answer saved, worker, running job and its device; of fixed height."""
+    user = session.current_user()
     alive = worker_alive(session.settings())
-    running = list_jobs(session.db(), states=("running", "queued"), seen_by=session.current_user(), limit=20)
-    saved = find_last_saved(session.db(), session.current_user().id)
-    st.html(f'<div class="rr-status">{_status_lines(name, saved, alive, running)}</div>')
+    running = list_jobs(session.db(), states=("running", "queued"), seen_by=user, limit=20)
+    saved = find_last_saved(session.db(), user.id)
+    st.html(f'<div class="rr-status">{_status_lines(user.name, saved, alive, running)}</div>')
 
 
 def _status_lines(name: str, saved: str | None, alive: bool, jobs: list[Job]) -> str:

@@ -9,23 +9,11 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.projects.records import Project
 from dashboard import messages, places, session, wording
+from dashboard.progress_bar import BarProgress
 
 LEAKS = "snapshot_form:leaks"
 SHOWN_LEAKS = 200
 KIND_WORDS = {"patient": "same patient", "same pixels": "identical images", "near-duplicate": "nearly identical images"}
-
-
-class BarProgress:
-    """Progress of an engine function as a bar on the page."""
-
-    def __init__(self, text: str) -> None:
-        self._bar = st.progress(0.0, text=text)
-
-    def report(self, fraction: float, note: str, **facts: object) -> None:
-        self._bar.progress(min(1.0, max(0.0, fraction)), text=note)
-
-    def should_stop(self) -> bool:
-        return False
 
 
 def draw_snapshot_form(project: Project, columns: list[str]) -> None:

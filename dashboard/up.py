@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CoreError
-from core.jobs.locks import take_lock
 from core.jobs.records import list_running
 from core.people.accounts import ensure_user, list_users, operating_system_user
 from core.people.sessions import issue_token
@@ -26,6 +25,7 @@ from core.projects.records import list_projects
 from core.settings import Settings, load_settings
 from core.store.database import opened, prepare_home
 from core.store.files import write_whole
+from core.store.locks import take_lock
 from dashboard.certificate import WARNING_DAYS
 from dashboard.reach import WILDCARDS, Reach, add_options, answers, check_reach, reach_of
 from dashboard.services import HEALTH_SECONDS, Service, end_leftovers, module_command

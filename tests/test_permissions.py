@@ -44,6 +44,7 @@ from dashboard import places, session
 from dashboard.middleware import cookie_name
 from dashboard.routes.answers import answer_refusal
 from dashboard.server import make_middleware, make_routes
+from tests.pages.conftest import run_page
 
 SHELL = Actor("root", "command line")
 STRANGER, NOBODY, ADMINISTRATOR = "stranger", "nobody", "administrator"
@@ -307,11 +308,7 @@ def open_as(settings: Settings, connection: sqlite3.Connection) -> Iterator[Call
     def open_it(who: str, name: str, **query: object) -> AppTest:
         user: User | None = None if who == NOBODY else ensure_user(connection, who)
         session.configure(settings, lambda _: user)
-        app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=60).run()
-        app.switch_page(f"../pages/{name}.py")
-        for key, value in query.items():
-            app.query_params[key] = str(value)
-        return app.run()
+        return run_page(name, **query)
 
     yield open_it
     session._Process.settings = session._Process.identify = None

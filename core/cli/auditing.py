@@ -1,22 +1,23 @@
 """Commands about the audit: check the chain, list it, carry it out."""
 
-import io
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 import typer
 
 from core.cli.door import HomeOption, JsonOption, answer, entered, tell
 from core.store.audit import (
+    AuditFilters,
     AuditRow,
-    add_audit,
-    export_audit,
     list_audit,
     note_check,
     since_text,
+    take_audit_along,
     until_text,
     verify_audit,
 )
+from core.store.database import writing
 from core.store.files import write_whole
 
 WhoOption = Annotated[str, typer.Option("--who", help="Only this person's acts.")]
@@ -25,17 +26,6 @@ SubjectOption = Annotated[str, typer.Option("--subject", help='Only about this, 
 ViaOption = Annotated[str, typer.Option("--via", help="Only by this door: screen, command line or job.")]
 SinceOption = Annotated[str, typer.Option("--since", help="From this day or time on (UTC), such as 2026-11-22.")]
 UntilOption = Annotated[str, typer.Option("--until", help="Up to this day, with it (UTC).")]
-
-
-class _Chosen(TypedDict):
-    """The filters of a list, as `list_audit` takes them."""
-
-    who: str
-    what: str
-    subject: str
-    via: str
-    since: str
-    until: str
 
 
 def verify(
@@ -70,7 +60,7 @@ def list_rows(
     chosen = _choose(who, what, subject, via, since, until)
     with entered(home) as door:
         rows = list_audit(door.connection, **chosen, limit=limit)
-    document = {"rows": [_row(row) for row in rows]}
+    document = {"rows": [asdict(row) for row in rows]}
     answer(document, "\n".join(map(_line, rows)) or "Nothing was written that fits.", as_json=as_json)
 
 
@@ -87,32 +77,15 @@ def export(
 ) -> None:
     """Write the audit to a CSV file; that it was taken along is a row of the audit too."""
     chosen = _choose(who, what, subject, via, since, until)
-    stream = io.StringIO(newline="")
-    with entered(home) as door:
-        count = export_audit(list_audit(door.connection, **chosen, limit=None), stream)
-        write_whole(out.absolute(), stream.getvalue().encode())
-        kept = {key: value for key, value in chosen.items() if value}
-        add_audit(door.connection, door.actor, "export audit", "audit", rows=count, filters=kept)
+    with entered(home) as door, writing(door.connection):  # without the file, nothing was taken along
+        text, count = take_audit_along(door.connection, door.actor, chosen)
+        write_whole(out.absolute(), text.encode())
     answer({"path": str(out), "rows": count}, f"{count} rows written to {out}.", as_json=as_json)
 
 
-def _choose(who: str, what: str, subject: str, via: str, since: str, until: str) -> _Chosen:
+def _choose(who: str, what: str, subject: str, via: str, since: str, until: str) -> AuditFilters:
     times = since_text(since), until_text(until)
     return {"who": who, "what": what, "subject": subject, "via": via, "since": times[0], "until": times[1]}
-
-
-def _row(row: AuditRow) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "at": row.at,
-        "who": row.who,
-        "via": row.via,
-        "address": row.address,
-        "what": row.what,
-        "subject": row.subject,
-        "detail": row.detail,
-        "hash": row.hash,
-    }
 
 
 def _line(row: AuditRow) -> str:

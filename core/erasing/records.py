@@ -231,7 +231,7 @@ def clean_backups(connection: sqlite3.Connection, traces: Traces) -> None:
 
 
 def list_audit_paths(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    """`subject` and `detail` of audit rows that hold paths: before issue 3 the queue wrote them down."""
+    """`subject` and `detail` of audit rows that hold paths: an earlier version wrote them down."""
     return connection.execute(
         "SELECT subject, detail FROM audit WHERE what IN ('queue import', 'queue predict') AND detail LIKE '%/%'"
     ).fetchall()

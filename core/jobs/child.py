@@ -19,13 +19,13 @@ from core.errors import CoreError, Stopped, Unavailable
 from core.jobs.context import Body, JobContext, job_folder
 from core.jobs.kinds import DEFAULT_REMEDY, KINDS, Lane
 from core.jobs.launchers.local import started_at
-from core.jobs.locks import take_lock
 from core.jobs.records import Job, begin_job, finish_job
 from core.jobs.reporting import GIVEN_AWAY, JobProgress, write_event
 from core.settings import Settings, load_settings
 from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
+from core.store.locks import take_lock
 from core.store.troubles import find_remedy
 
 HANDLERS = "core.jobs.handlers:HANDLERS"

@@ -7,10 +7,10 @@ import time
 
 from core.jobs.kinds import KINDS
 from core.jobs.launchers import local
-from core.jobs.locks import is_held
 from core.jobs.records import claim_job, finish_job, has_queued
 from core.jobs.warm import find_warm_process, is_warm_wanted, warm_lock_path
 from core.settings import Settings
+from core.store.locks import is_held
 
 RETRY_SECONDS = 2.0
 GOODBYE_SECONDS = 5.0

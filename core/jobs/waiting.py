@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 
 from core.jobs.context import job_folder
-from core.jobs.locks import FileLock, take_lock
 from core.jobs.records import Job, get_job
 from core.jobs.worker import TICK_SECONDS, Worker, worker_lock_path
 from core.settings import Settings
 from core.store.database import opened
+from core.store.locks import FileLock, take_lock
 
 
 def wait_for_job(

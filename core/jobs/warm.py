@@ -20,11 +20,11 @@ from typing import Any
 from core.errors import CoreError
 from core.jobs.child import HANDLERS, end_on_sigterm, run_job
 from core.jobs.launchers.local import is_alive, started_at
-from core.jobs.locks import is_held, take_lock
 from core.jobs.records import claim_job, has_queued
 from core.settings import Settings, load_settings
 from core.store.database import opened
 from core.store.files import Files, write_whole
+from core.store.locks import is_held, take_lock
 
 BUSY_POLL_SECONDS, IDLE_POLL_SECONDS = 0.02, 0.2
 BUSY_FOR_SECONDS = 60.0  # after this without work it looks less often

@@ -27,13 +27,13 @@ from core.jobs.endings import explain_ending
 from core.jobs.keeping_warm import WarmKeeper
 from core.jobs.kinds import KINDS, Lane
 from core.jobs.launchers import local
-from core.jobs.locks import FileLock, is_held, take_lock
 from core.jobs.nightly import NightlyBackup
 from core.jobs.records import Job, claim_job, finish_job, get_job, list_jobs, list_running, requeue_job
 from core.logs import start_log
 from core.settings import Settings, load_settings
 from core.store.database import connect, prepare_home
 from core.store.files import Files
+from core.store.locks import FileLock, is_held, take_lock
 from core.training.device import CPU, Device, choose_device, list_devices
 
 TICK_SECONDS = 0.2

@@ -29,7 +29,6 @@ from core.store.database import writing
 MadeIn = Literal["label page", "review", "import", "command line", "demo"]
 LONGEST_NOTE = 10_000
 CASES_AT_ONCE = 1000
-LOOKED_BACK = 5000  # a status line asks every few seconds and may not read 100,000 rows
 
 
 @dataclass(frozen=True)
@@ -220,12 +219,9 @@ def find_reference(connection: sqlite3.Connection, case_id: int) -> Reference | 
 
 
 def find_last_saved(connection: sqlite3.Connection, reader_id: int) -> str | None:
-    """When this reader's newest answer was stored (UTC), or None; looks among the newest answers of everybody only."""
-    row = connection.execute(
-        """SELECT stored_at FROM labels WHERE reader = ? AND id > (SELECT max(id) FROM labels) - ?
-           ORDER BY id DESC LIMIT 1""",
-        (reader_id, LOOKED_BACK),
-    ).fetchone()
+    """When this reader's newest answer was stored (UTC), or None."""
+    query = "SELECT stored_at FROM labels WHERE reader = ? ORDER BY id DESC LIMIT 1"
+    row = connection.execute(query, (reader_id,)).fetchone()
     return str(row["stored_at"]) if row else None
 
 

@@ -132,17 +132,6 @@ def seconds_to_wait(connection: sqlite3.Connection, name: str, address: str) -> 
     )
 
 
-def set_password(connection: sqlite3.Connection, user: User, password: str, *, actor: Actor) -> None:
-    """Keep a new password and end every session of the user, whoever holds them.
-
-    Raises:
-        InvalidInput: it is not good enough.
-    """
-    kept = _kept_form(password, user)
-    with writing(connection):
-        _keep_password(connection, user, kept, actor=actor)
-
-
 def change_password(
     connection: sqlite3.Connection,
     user: User,
@@ -284,6 +273,7 @@ def _kept_form(password: str, user: User) -> str:
 
 
 def _keep_password(connection: sqlite3.Connection, user: User, kept: str, *, actor: Actor) -> None:
+    """Store it and end every session of the user, whoever holds them."""
     with writing(connection):
         connection.execute("UPDATE users SET password = ? WHERE id = ?", (kept, user.id))
         end_sessions(connection, user)

@@ -11,6 +11,7 @@ written here stays when a patient is erased.
 
 import csv
 import hashlib
+import io
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypedDict
 
 from core.clock import utc_now, utc_text
 from core.errors import CoreError, InvalidInput
@@ -59,6 +60,17 @@ class AuditRow:
     subject: str
     detail: dict[str, Any]
     hash: str
+
+
+class AuditFilters(TypedDict, total=False):
+    """What `list_audit` may be asked for; a text of "" asks for nothing."""
+
+    who: str
+    what: str
+    subject: str
+    via: str
+    since: str
+    until: str
 
 
 @dataclass(frozen=True)
@@ -266,6 +278,16 @@ def audit_choices(connection: sqlite3.Connection) -> dict[str, list[str]]:
         column: [row[0] for row in connection.execute(f"SELECT DISTINCT {column} FROM audit ORDER BY {column}")]
         for column in ("who", "what")
     }
+
+
+def take_audit_along(connection: sqlite3.Connection, actor: Actor, filters: AuditFilters) -> tuple[str, int]:
+    """The rows that fit as CSV, and how many; that they were taken along is a row of the audit too."""
+    stream = io.StringIO(newline="")
+    with writing(connection):
+        count = export_audit(list_audit(connection, **filters, limit=None), stream)
+        kept = {key: value for key, value in filters.items() if value}
+        add_audit(connection, actor, "export audit", "audit", rows=count, filters=kept)
+    return stream.getvalue(), count
 
 
 def export_audit(rows: Iterable[AuditRow], stream: IO[str]) -> int:

@@ -13,6 +13,10 @@ CHUNK_BYTES = 1 << 20
 class Unreadable(Exception):
     """The file to be copied is not there or cannot be read: a fault of the source, not of the target."""
 
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path}: {error.strerror}")
+        self.error = error
+
 
 class Altered(Exception):
     """The file to be copied does not have the hash that it should have."""
@@ -92,7 +96,7 @@ def file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror}") from error
+        raise Unreadable(path, error) from error
 
 
 def write_private(target: Path, content: bytes) -> None:
@@ -111,7 +115,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
     except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror}") from error
+        raise Unreadable(path, error) from error
 
 
 def _replace(part: Path, target: Path) -> None:

@@ -87,7 +87,7 @@ class Files:
             if hash_file(path) != content_hash:
                 raise _altered(shelf, content_hash)
         except Unreadable as error:
-            if not path.exists():
+            if isinstance(error.error, FileNotFoundError):
                 raise NotFound(f"file in {shelf}", content_hash) from error
             raise CoreError(
                 f"A stored file cannot be read; look after the disk, or restore it from a backup. Received: {error}"

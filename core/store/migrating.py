@@ -1,7 +1,5 @@
 """Bringing a database to this version: under a lock, after a copy was kept, all steps or none; and its rehearsal."""
 
-import fcntl
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ import sqlite_utils
 from core.errors import Conflict, CoreError, NotFound, Unavailable
 from core.settings import Settings
 from core.store.copying import copy_database
+from core.store.locks import is_held
 from core.store.migrations import MIGRATION_NAMES, migrations
 from core.store.troubles import find_remedy
 
@@ -153,25 +152,11 @@ def _copies_folder(settings: Settings) -> Path:
 
 def _refuse_while_served(settings: Settings) -> None:
     for name in SERVING_LOCKS:
-        if _is_held(settings.home / name):
+        if is_held(settings.home / name):
             raise Conflict(
                 f"This home is still served by a Readroom of the version before. Stop it (readroom up, or the process "
                 f"core.jobs.worker), then try again. Received: {settings.home / name} is held"
             )
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _tables(raw: sqlite3.Connection) -> list[str]:

@@ -247,6 +247,8 @@ A_TEAM = [
         WHEN OLD.case_id NOT IN (SELECT case_id FROM erasing)
         BEGIN SELECT RAISE(ABORT, 'labels are append-only'); END""",
     "ALTER TABLE snapshots ADD COLUMN incomplete_since TEXT",
+    # ---- labels: when a reader was last saved, asked every few seconds by every open page
+    "CREATE INDEX labels_by_reader ON labels (reader, id)",
     "ALTER TABLE snapshots ADD COLUMN erased_cases INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE evaluations ADD COLUMN erased_cases INTEGER NOT NULL DEFAULT 0",
     # A number is never given twice: an answer kept in a browser may still be on its way to the case that bore it.

@@ -1,15 +1,14 @@
 """The stored files that the database names by their content: which there are, whether each is there and unaltered."""
 
-import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from core.progress import Progress, stop_if_asked
+from core.store.copying import Unreadable, hash_file
 from core.store.files import Files
 
-READ_BYTES = 1 << 20
 FILES_PER_REPORT = 25
 NAMED = """
     SELECT DISTINCT 'pixels' AS shelf, pixel_hash AS content_hash FROM cases
@@ -55,13 +54,9 @@ def name_owners(connection: sqlite3.Connection, item: Stored, most: int) -> list
 
 
 def _fault(files: Files, item: Stored) -> str:
-    digest = hashlib.sha256()
     try:
-        with files.path(item.shelf, item.content_hash).open("rb") as stream:
-            while block := stream.read(READ_BYTES):  # a model may be larger than the memory that is free
-                digest.update(block)
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return "" if digest.hexdigest() == item.content_hash else "was altered"
+        found = hash_file(files.path(item.shelf, item.content_hash))
+    except Unreadable as told:
+        missing = isinstance(told.error, FileNotFoundError)
+        return "is missing" if missing else f"cannot be read ({told.error.strerror})"
+    return "" if found == item.content_hash else "was altered"

@@ -17,7 +17,6 @@ import pytest
 
 from core.jobs.context import job_folder
 from core.jobs.launchers.local import child_environment, is_alive, kill_group
-from core.jobs.locks import take_lock
 from core.jobs.records import add_job, claim_job, get_job
 from core.jobs.worker import worker_alive
 from core.people.accounts import ensure_user
@@ -25,6 +24,7 @@ from core.people.sessions import find_session, issue_token, redeem_token
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
+from core.store.locks import take_lock
 from core.training.device import CPU
 from dashboard.reach import Reach, answers
 from dashboard.up import has_display, is_demo_wanted, sign_in_url

@@ -44,17 +44,22 @@ def anna(connection: sqlite3.Connection) -> User:
     return ensure_user(connection, "anna", role="admin")
 
 
+def run_page(name: str, **query: object) -> AppTest:
+    """The shell at the address of a page, for whoever `session.configure` says is signed in."""
+    app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=SECONDS).run()
+    app.switch_page(f"../pages/{name}.py")
+    for key, value in query.items():
+        app.query_params[key] = str(value)
+    return app.run()
+
+
 @pytest.fixture
 def open_page(settings: Settings, anna: User) -> Iterator[OpenPage]:
     """`open_page("cases", label="normal")` runs the shell at that address, with Anna signed in."""
     session.configure(settings, lambda connection: anna)
 
     def open_it(name: str, **query: str | int) -> AppTest:
-        app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=SECONDS).run()
-        app.switch_page(f"../pages/{name}.py")
-        for key, value in query.items():
-            app.query_params[key] = str(value)
-        return app.run()
+        return run_page(name, **query)
 
     yield open_it
     session._Process.settings = session._Process.identify = None

@@ -17,14 +17,14 @@ from core.people.members import set_member
 from core.people.sessions import issue_token, redeem_token
 from core.projects.records import Project, change_project
 from core.reviews.comments import add_comment
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import Settings
 from core.store.audit import Actor
 from core.training.records import Model
 from dashboard import session
 from dashboard.middleware import cookie_name
 from dashboard.routes.answers import answer_refusal
 from dashboard.server import make_middleware, make_routes
-from tests.pages.conftest import said
+from tests.pages.conftest import run_page, said
 
 COOKIE = cookie_name(8501)
 SECRET = "a spiculated mass, surely"
@@ -47,11 +47,7 @@ def open_as(settings: Settings, connection: sqlite3.Connection) -> Iterator[Call
     def open_it(who: str, name: str, **query: object) -> AppTest:
         user = ensure_user(connection, who)
         session.configure(settings, lambda _: user)
-        app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=60).run()
-        app.switch_page(f"../pages/{name}.py")
-        for key, value in query.items():
-            app.query_params[key] = str(value)
-        return app.run()
+        return run_page(name, **query)
 
     yield open_it
     session._Process.settings = session._Process.identify = None

@@ -7,7 +7,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.images.records import Case
 from core.jobs.kinds import KINDS
-from core.jobs.locks import take_lock
 from core.jobs.records import Job, add_job
 from core.jobs.worker import worker_lock_path
 from core.people.accounts import User, ensure_user
@@ -15,6 +14,7 @@ from core.people.members import set_member
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
+from core.store.locks import take_lock
 from core.training.records import Model
 from dashboard import session
 from dashboard.jobs_panel import KIND_WORDS

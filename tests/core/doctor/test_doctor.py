@@ -19,12 +19,12 @@ import pytest
 from core.clock import utc_text
 from core.doctor import Finding, examine, examine_gpu, home, machine, service
 from core.images.records import Case
-from core.jobs.locks import take_lock
 from core.jobs.worker import beat, beat_path, worker_lock_path
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.backups import record_backup
 from core.store.files import Files
+from core.store.locks import take_lock
 from tests.dashboard.certificates import make_certificate
 
 MakeCase = Callable[..., Case]

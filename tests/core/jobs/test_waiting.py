@@ -9,12 +9,12 @@ import pytest
 
 from core.errors import NotFound
 from core.jobs.context import job_folder
-from core.jobs.locks import take_lock
 from core.jobs.records import Job, add_job, get_job
 from core.jobs.waiting import read_log, wait_for_job
 from core.jobs.worker import Worker, worker_alive, worker_lock_path
 from core.settings import Settings
 from core.store.audit import Actor
+from core.store.locks import take_lock
 from core.training.device import CPU
 from tests.core.jobs.bodies import PLACE
 

@@ -21,7 +21,6 @@ from core.people.sessions import (
     list_last_seen,
     look_at_token,
     redeem_token,
-    set_password,
     sign_in,
     touch_session,
 )
@@ -45,7 +44,7 @@ def cheap_sums(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ben(connection: sqlite3.Connection, clock: TurnedClock) -> User:
     made = ensure_user(connection, "ben")
-    set_password(connection, made, PASSWORD, actor=Actor("ben", "screen"))
+    redeem_token(connection, issue_token(connection, made, purpose="invitation"), hours=1, new_password=PASSWORD)
     return get_user(connection, "ben")
 
 

@@ -15,18 +15,18 @@ from core.clock import utc_now
 from core.errors import Conflict, CoreError, NotAllowed, NotFound, Unavailable
 from core.evaluation.records import find_evaluation, find_predictions
 from core.images.records import list_cases
-from core.jobs.locks import take_lock
 from core.jobs.records import get_job, list_jobs
 from core.labels.records import current_labels, list_labels
 from core.people.accounts import get_user
 from core.people.members import list_members
-from core.people.sessions import find_session, issue_token, redeem_token, set_password, sign_in
+from core.people.sessions import find_session, issue_token, redeem_token, sign_in
 from core.projects.records import get_project, list_projects
 from core.reviews.comments import list_comments
 from core.settings import Settings
-from core.store.audit import Actor, list_audit, verify_audit
+from core.store.audit import list_audit, verify_audit
 from core.store.database import opened, prepare_home
 from core.store.files import Files
+from core.store.locks import take_lock
 from core.store.migrating import COPIES_KEPT, copies_kept, rehearse_migration
 from core.store.migrations import MIGRATION_NAMES, migrations
 from core.training.records import get_model, list_epochs
@@ -124,7 +124,8 @@ def test_people_of_before_sign_in(old_home: Settings) -> None:
         assert find_session(connection, redeem_token(connection, issue_token(connection, ben), hours=1)) == ben
         with pytest.raises(NotAllowed):
             sign_in(connection, "ben", "", hours=1)
-        set_password(connection, ben, "a long walk at low tide", actor=Actor("anna", "screen"))
+        invitation = issue_token(connection, ben, purpose="invitation")
+        redeem_token(connection, invitation, hours=1, new_password="a long walk at low tide")
         signed_in = find_session(connection, sign_in(connection, "ben", "a long walk at low tide", hours=1))
         assert signed_in is not None
         assert signed_in.name == "ben"

@@ -13,7 +13,7 @@ from core.clock import utc_text
 from core.people import sessions
 from core.people.accounts import User, get_user
 from core.people.invitations import invite_user, reset_user, set_active
-from core.people.sessions import find_session, issue_token, look_at_token, set_password
+from core.people.sessions import find_session, issue_token, look_at_token, redeem_token
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import opened
@@ -32,7 +32,7 @@ def cheap_sums(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def known(connection: sqlite3.Connection, anna: User) -> User:
-    set_password(connection, anna, PASSWORD, actor=Actor("anna", "screen"))
+    redeem_token(connection, issue_token(connection, anna, purpose="invitation"), hours=1, new_password=PASSWORD)
     return get_user(connection, "anna")
 
 
