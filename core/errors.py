@@ -4,6 +4,8 @@ Only a `CoreError` is shown to a user; its text is a sentence that says what to 
 and ends in what was received. Anything else is a defect: it is logged and it crashes.
 """
 
+from collections.abc import Sequence
+
 
 class CoreError(Exception):
     """A refusal that the user can act on. `str(error)` is the sentence for the screen."""
@@ -39,3 +41,9 @@ class Stopped(CoreError):
 
     def __init__(self, message: str = "Stopped on request.") -> None:
         super().__init__(message)
+
+
+def some_of(words: Sequence[str], most: int, *, between: str = ", ") -> str:
+    """A few of many, for a sentence: `some_of(["a", "b", "c"], 2)` reads "a, b and 1 more"."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more

@@ -142,7 +142,9 @@ class Identity:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        scope["user"] = await ask(self.settings, self._find, HTTPConnection(scope))
+        request = HTTPConnection(scope)
+        session_id = request.cookies.get(self.cookie)
+        scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
         path = cast(str, scope["path"])
         public = scope["type"] == "http" and (path in PUBLIC or path.startswith(PUBLIC_FOLDER))
         if scope["user"] or public:
@@ -150,13 +152,10 @@ class Identity:
         else:
             await refuse(scope, receive, send, self._sign_in_first(scope, path))
 
-    def _find(self, connection: sqlite3.Connection, request: HTTPConnection) -> User | None:
-        session_id = request.cookies.get(self.cookie)
-        if not session_id:
-            return None
+    def _find(self, connection: sqlite3.Connection, session_id: str, path: str) -> User | None:
         user = find_session(connection, session_id, idle_minutes=self.settings.session_idle_minutes)
         # Streamlit's own traffic goes on by itself while a page is open; ours is asked for by somebody.
-        if user and not request.url.path.startswith(STREAMLIT_FOLDER):
+        if user and not path.startswith(STREAMLIT_FOLDER):
             touch_session(connection, session_id)
         return user
 

@@ -5,9 +5,12 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from core.people.accounts import ensure_user
 from core.projects.records import Project, add_project
@@ -26,6 +29,7 @@ LONG_FILES = (
     "browser/test_walk.py",
     "browser/test_access.py",
     "browser/test_walls.py",
+    "browser/test_signed_out.py",
     "test_permissions.py",
     "pages/test_what_readers_do.py",
     "pages/test_every_page.py",
@@ -35,7 +39,7 @@ LONG_FILES = (
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )
-# Every other file stays with one worker, for what it sets up serves all its tests; of these any worker may take a part.
+FILES_OF_ONE_SERVICE = tuple(f"browser/test_{name}.py" for name in ("walk", "access", "walls", "signed_out"))
 FILES_IN_PARTS = {"test_permissions.py": 8, "test_architecture.py": 2}
 WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
 
@@ -47,19 +51,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min((os.cpu_count() or 1) + 1, WORKERS_AT_MOST) if whole else 0
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long files first, where workers share the files, and a file to a worker."""
-    if not hasattr(config, "workerinput"):
-        return
-    here = Path(__file__).parent
-    place = {here / name: at for at, name in enumerate(LONG_FILES)}
-    items.sort(key=lambda item: place.get(item.path, len(place)))
-    for at, item in enumerate(items):
-        name = item.path.relative_to(here).as_posix()
-        part = at % FILES_IN_PARTS.get(name, 1)
-        shares_a_service = "reading" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("browser" if shares_a_service else f"{name}:{part}"))
+    """Long files first, where workers share the files."""
+    if hasattr(config, "workerinput"):
+        place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FILES)}
+        items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+class ByWhatIsShared(LoadScopeScheduling):
+    """One worker for a file, whose fixtures serve all its tests, and for all files of a service; large files in parts."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = nodeid.partition("::")[0].removeprefix("tests/")
+        if name in FILES_OF_ONE_SERVICE:
+            return "one service"
+        return f"{name}:{crc32(nodeid.encode()) % FILES_IN_PARTS.get(name, 1)}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return ByWhatIsShared(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -286,7 +286,8 @@ class Readroom:
 
     def web(self) -> psutil.Process:
         """The process that answers."""
-        (found,) = (process for process in self.family() if "dashboard.serve" in process.cmdline())
+        living = (process for process in self.family() if process.status() != psutil.STATUS_ZOMBIE)
+        (found,) = (process for process in living if "dashboard.serve" in process.cmdline())
         return found
 
     def pull_the_plug(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from core.errors import CoreError
+from core.errors import CoreError, some_of
 
 LeakKind = Literal["patient", "same pixels", "near-duplicate"]
 NAMED_CASES = 6  # in one sentence; all are in `case_ids`
@@ -89,11 +89,10 @@ def _leak(kind: LeakKind, cases: Sequence[SplitCase], sentence: str) -> Leak:
     # Each split is named by a case of its own before the rest, so that both sides of the leak can be looked at.
     firsts = [next(case for case in cases if case.split == split) for split in splits]
     ordered = firsts + [case for case in cases if case not in firsts]
-    names = ", ".join(f"{case.source} (case {case.case_id}, {case.split})" for case in ordered[:NAMED_CASES])
-    more = f" and {len(cases) - NAMED_CASES} more" if len(cases) > NAMED_CASES else ""
+    names = some_of([f"{case.source} (case {case.case_id}, {case.split})" for case in ordered], NAMED_CASES)
     return Leak(
         kind,
         tuple(case.case_id for case in cases),
         splits,
-        sentence.format(splits=" and ".join(splits), names=names + more),
+        sentence.format(splits=" and ".join(splits), names=names),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.doctor.findings import Finding
-from core.errors import CoreError
+from core.errors import CoreError, some_of
 from core.progress import Progress, Silent
 from core.settings import Settings
 from core.store.audit import last_check, verify_audit
@@ -133,6 +133,5 @@ def _walk(home: Path) -> Iterator[Path]:
 
 
 def _counted(named: list[str], one: str, many: str) -> str:
-    more = f" and {len(named) - MOST_NAMES} more" if len(named) > MOST_NAMES else ""
-    names = f" ({', '.join(sorted(named)[:MOST_NAMES])}{more})" if named else ""
+    names = f" ({some_of(sorted(named), MOST_NAMES)})" if named else ""
     return f"{len(named)} {one if len(named) == 1 else many}{names}"

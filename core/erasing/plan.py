@@ -24,7 +24,7 @@ from core.erasing.records import (
     list_snapshots_hit,
 )
 from core.erasing.traces import Traces, make_traces
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, NotFound, some_of
 from core.projects.records import Project
 from core.store.files import Files
 
@@ -224,8 +224,7 @@ def _count(amount: int, one: str, many: str | None = None) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more
+    return some_of(names, NAMED_AT_MOST)
 
 
 def _relative(files: Files, shelf: Literal["pixels", "thumbnails", "models"], content_hash: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import CoreError, InvalidInput, Unavailable
+from core.errors import CoreError, InvalidInput, Unavailable, some_of
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
@@ -276,7 +276,7 @@ def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:
 
 def _there(differing: Sequence[tuple[Case, str]], same: Sequence[Case]) -> str:
     """What is said of the cases that differ, and which of those of the same pixels they are."""
-    words = _some(list(dict.fromkeys(said for _, said in differing)), " or ")
+    words = some_of(list(dict.fromkeys(said for _, said in differing)), NAMED_AT_MOST, between=" or ")
     if len(same) == 1:
         return f"{words} there"
     return f"{words} in {len(differing)} of those {len(same)}: case {_ids([case for case, _ in differing])}"
@@ -290,12 +290,7 @@ def _answers(what: _Import, cases: Sequence[Case]) -> dict[int, list[str]]:
 
 
 def _ids(cases: Sequence[Case]) -> str:
-    return _some([f"{case.id} ({case.source})" for case in cases], ", ")
-
-
-def _some(words: Sequence[str], between: str) -> str:
-    more = f" and {len(words) - NAMED_AT_MOST} more" if len(words) > NAMED_AT_MOST else ""
-    return between.join(words[:NAMED_AT_MOST]) + more
+    return some_of([f"{case.id} ({case.source})" for case in cases], NAMED_AT_MOST)
 
 
 def _pattern(patient_from: str | None) -> re.Pattern[str] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from core.errors import some_of
 from core.images.label_table import TableRow, clean_path
 
 NAMED_AT_MOST = 5
@@ -120,7 +121,8 @@ def _stem(path: str) -> str:
 def _unknown(paths: list[str]) -> list[str]:
     if not paths:
         return []
-    return [f"{len(paths)} rows of the label table name no imported file; check the paths. Received: {_some(paths)}"]
+    named = some_of(paths, NAMED_AT_MOST)
+    return [f"{len(paths)} rows of the label table name no imported file; check the paths. Received: {named}"]
 
 
 def _ambiguous(paths: list[str]) -> list[str]:
@@ -128,10 +130,5 @@ def _ambiguous(paths: list[str]) -> list[str]:
         return []
     return [
         f"{len(paths)} rows of the label table fit several files or share one; write whole paths. "
-        f"Received: {_some(paths)}"
+        f"Received: {some_of(paths, NAMED_AT_MOST)}"
     ]
-
-
-def _some(paths: list[str]) -> str:
-    more = f" and {len(paths) - NAMED_AT_MOST} more" if len(paths) > NAMED_AT_MOST else ""
-    return ", ".join(paths[:NAMED_AT_MOST]) + more

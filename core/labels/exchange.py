@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from core.clock import utc_now
-from core.errors import CoreError, InvalidInput
+from core.errors import CoreError, InvalidInput, some_of
 from core.images.label_table import Answer, TableRow, guess_columns, map_columns, read_label_table
 from core.images.matching import SourceNames
 from core.images.records import Case, find_numbered_case, find_same_source, list_case_sources, list_cases
@@ -244,7 +244,9 @@ def _case_of(connection: sqlite3.Connection, project: Project, row: _Row, names:
     if not found:
         sources = names.find(row.path)
         if len(sources) > 1:
-            raise InvalidInput(f"Several images go by this name; write whole paths. Received: {_some(sources)}")
+            raise InvalidInput(
+                f"Several images go by this name; write whole paths. Received: {some_of(sources, NAMED_AT_MOST)}"
+            )
         found = find_same_source(connection, project.id, sources[0]) if sources else []
     if len(found) > 1 and (event := row.answer.further.get("event")):
         known = find_label(connection, project.id, event)
@@ -252,14 +254,9 @@ def _case_of(connection: sqlite3.Connection, project: Project, row: _Row, names:
     if not found:
         raise InvalidInput("No image of this path is in the project; import it first.")
     if len(found) > 1:
-        ids = _some([str(case.id) for case in found])
+        ids = some_of([str(case.id) for case in found], NAMED_AT_MOST)
         raise InvalidInput(f"Several images have this path, with different pixels. Received: cases {ids}")
     return found[0]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more
 
 
 def _is_own(text: str) -> bool:

@@ -47,6 +47,7 @@ export class AnswerPanel {
     press(this.unusable, answer.unusable)
     if (this.note !== this.note.getRootNode().activeElement) this.note.value = answer.note
     this.element.classList.toggle("waiting", !ready)
+    for (const made of this.element.querySelectorAll(".key")) made.setAttribute("aria-disabled", String(!ready))
   }
 }
 

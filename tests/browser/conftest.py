@@ -35,6 +35,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 START_SECONDS = 120
+NOTHING_CAME = "what was waited for did not come"
 WAIT_MS = 30_000
 
 
@@ -146,10 +147,10 @@ def is_up(address: str) -> bool:
         return False
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
+def wait_until(is_so: Callable[[], object], seconds: float = 30, otherwise: str = NOTHING_CAME) -> None:
     last = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < last, "what was waited for did not come"
+        assert time.monotonic() < last, otherwise
         time.sleep(0.1)
 
 

@@ -1,6 +1,7 @@
 """What a program can check of accessibility, on every page in both themes."""
 
 import json
+import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -36,7 +37,9 @@ def themed(request: pytest.FixtureRequest, browser: Browser, reading: Reading) -
 def settle(page: Page) -> None:
     """Wait until a page is drawn: half-way, Streamlit's own header is there and our styles are not."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.locator("[data-testid=stSidebar]").get_by_text("Signed in as")).to_be_visible()
+    page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
+    for viewer in page.locator(".viewer").all():
+        expect(viewer).to_have_attribute("data-case", re.compile("."))  # until then its answers are disabled and pale
     page.wait_for_timeout(500)  # Streamlit fades in what it draws, and half-faded text has half its contrast
 
 

@@ -79,7 +79,7 @@ def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
 def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.locator("[data-testid=stSidebar]").get_by_text("Signed in as")).to_be_visible()
+    page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
     if name in ("label", "review?result=all"):
         lowest = page.get_by_role("toolbar", name="View").bounding_box()
         assert lowest is not None
@@ -93,7 +93,7 @@ def assert_fits(page: Page, reading: Reading, name: str) -> None:
             "return at.scrollHeight - at.clientHeight })()"
         )
         # While a page is being drawn a piece of the one before may still stand below it.
-        page.wait_for_function(f"{measure} <= 1")
+        wait_until(lambda measure=measure: page.evaluate(measure) <= 1, 10, f"{name or 'projects'}: {part} scrolls")
 
 
 def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:

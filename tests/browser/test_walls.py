@@ -44,7 +44,7 @@ def test_every_page_opens_asks_nobody_else_and_breaks_no_policy(page: Page, read
         path = "" if place == PLACES[0] else place.name
         case = "&case=1" if place.name == "case" else ""
         page.goto(f"{reading.address}/{path}?project=1{case}")
-        expect(page.locator("[data-testid=stSidebar]").get_by_text("Signed in as")).to_be_visible()
+        page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
         page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
         page.wait_for_timeout(SETTLE_MS)  # what a page fetches late: fonts, charts, the viewer
         expect(page.locator("[data-testid=stException]")).to_have_count(0)
