@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class ByWhatIsShared(LoadScopeScheduling):
-    """One worker for a file, whose fixtures serve all its tests, and for all files of a service; large files in parts."""
+    """One worker for a file, whose fixtures serve all its tests, or for a service's files; large files in parts."""
 
     def _split_scope(self, nodeid: str) -> str:
         name = nodeid.partition("::")[0].removeprefix("tests/")
