@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from bench.harness import Figure, Figures, Row, test_data
@@ -20,9 +21,11 @@ def measure() -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         project = str(run_command(home, "demo", "--dataset", "pneumoniamnist")["project"])
+        began = time.monotonic()
         trained = run_command(
             home, "train", project, "--snapshot", SNAPSHOT, "--set", "input_size=28", "--set", "epochs=12", "--wait"
         )
+        minutes = (time.monotonic() - began) / 60
         result = run_command(home, "evaluate", project, trained["model"], "--split", "test")
     auc, accuracy = result["metrics"]["auc"], result["metrics"]["accuracy"]
     figures = [
@@ -30,8 +33,8 @@ def measure() -> Figures:
                f"95 % interval {auc['low']:.3f} to {auc['high']:.3f}, n = {result['n_cases']}"),
         Figure("accuracy at 0.5", accuracy["value"], "", "", None,
                f"95 % interval {accuracy['low']:.3f} to {accuracy['high']:.3f}"),
-        Figure("training", trained["seconds"] / 60, "minutes", f"at most {MOST_MINUTES}",
-               trained["seconds"] / 60 <= MOST_MINUTES),
+        Figure("from the command to the stored model", minutes, "minutes", f"at most {MOST_MINUTES}",
+               minutes <= MOST_MINUTES),
     ]  # fmt: skip
     for name, numbers in published.items():
         if isinstance(numbers, dict):

@@ -5,6 +5,7 @@ The overlay goes the whole way: asked over HTTP, made by the warm child, fetched
 on a machine at rest, and once more beside a running fit.
 """
 
+import json
 import logging
 import sqlite3
 import statistics
@@ -24,7 +25,7 @@ from bench.server import MEGABYTE, Running, percentile, running
 from core.labels.answers import value_text
 from core.people.accounts import ensure_user
 from core.projects.records import Project, add_project
-from core.projects.schema import make_classification
+from core.projects.schema import make_classification, schema_to_json
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.database import opened, prepare_home, writing
@@ -48,10 +49,14 @@ def measure_pages() -> Figures:
         plain = _script_runs("jobs", {"project": str(project.id)})
         cases = _script_runs("cases", {"project": str(project.id)})
         filtered = _script_runs("cases", {"project": str(project.id), "label": "pneumonia"})
+        by_attribute = _script_runs("cases", {"project": str(project.id), "attribute": "site"}, case_is_site="site 3")
+        wrong = _script_runs("cases", {"project": str(project.id), "model": "1", "result": "wrong"})
     return [
         _page_figure("plain page", plain, 50),
         _page_figure(f"cases page, {MANY:,} cases", cases, 300),
         _page_figure(f"cases page, {MANY:,} cases, filtered by label", filtered, 300),
+        _page_figure(f"cases page, {MANY:,} cases, filtered by attribute", by_attribute, 300),
+        _page_figure(f"cases page, {MANY:,} cases, a model's mistakes", wrong, 300),
     ]
 
 
@@ -62,7 +67,8 @@ def _page_figure(name: str, times: list[float], budget_ms: int) -> Figure:
 
 
 def _add_many_cases(connection: sqlite3.Connection) -> Project:
-    """A project of 100,000 cases of 40,000 patients, each with one reader's label, straight into the tables."""
+    """A project of 100,000 cases of 40,000 patients, each with four attributes, a reader's label and what a model
+    says of it, straight into the tables."""
     schema = make_classification(["normal", "pneumonia"])
     project = add_project(
         connection, name="Many", task="classification", schema=schema, actor=Actor("bench", "command line")
@@ -77,8 +83,11 @@ def _add_many_cases(connection: sqlite3.Connection) -> Project:
     with writing(connection):
         connection.executemany(
             f"INSERT INTO cases ({columns}) VALUES (?, ?, ?, ?, 'table', ?, ?, 1, 512, 512, 1, 'uint8', "
-            "'MONOCHROME2', '[]', '{}', '2026-01-01T00:00:00.000Z', 'bench')",
-            ((at, project.id, f"{at:06d}.png", f"patient {at % 40_000}", f"{at:064x}", f"{at:064x}") for at in numbers),
+            "'MONOCHROME2', '[]', ?, '2026-01-01T00:00:00.000Z', 'bench')",
+            (
+                (at, project.id, f"{at:06d}.png", f"patient {at % 40_000}", f"{at:064x}", f"{at:064x}", _attributes(at))
+                for at in numbers
+            ),
         )
         connection.executemany(
             "INSERT INTO labels (id, project, event, case_id, reader, value, unsure, unusable, note, schema_version, "
@@ -94,13 +103,46 @@ def _add_many_cases(connection: sqlite3.Connection) -> Project:
             "INSERT INTO reference_labels (project, case_id, state, value, labels) "
             "SELECT project, case_id, 'labelled', value, '[' || id || ']' FROM labels"
         )
+        _add_model(connection, project, values)
     return project
 
 
-def _script_runs(page: str, query: dict[str, str]) -> list[float]:
+def _attributes(at: int) -> str:
+    told = {"sex": "FM"[at % 2], "age": str(at % 90), "site": f"site {at % 5}", "scanner": f"scanner {at % 12}"}
+    return json.dumps(told)
+
+
+def _add_model(connection: sqlite3.Connection, project: Project, values: list[str]) -> None:
+    """A model that is right about nine cases in ten."""
+    now = "2026-01-01T00:00:00.000Z"
+    connection.execute(
+        "INSERT INTO snapshots (id, project, name, hash, task, label_schema, reference_rule, split_rule, seed, folds, "
+        "leaks, created_at, created_by) "
+        "VALUES (1, ?, 'all', '', 'classification', ?, '{}', '{}', 0, 0, '[]', ?, 'bench')",
+        (project.id, json.dumps(schema_to_json(project.schema)), now),
+    )
+    connection.execute(
+        "INSERT INTO runs (id, project, snapshot, name, recipe, recipe_hash, created_at, created_by) "
+        "VALUES (1, ?, 1, 'model', '{}', '', ?, 'bench')",
+        (project.id, now),
+    )
+    connection.execute(
+        "INSERT INTO models (id, project, run, name, keras_hash, parameters, file_bytes, facts, created_at) "
+        "VALUES (1, ?, 1, 'model', '', 0, 0, '{}', ?)",
+        (project.id, now),
+    )
+    connection.executemany(
+        "INSERT INTO predictions (model, case_id, scores, predicted, confidence, made_at) VALUES (1, ?, '[]', ?, ?, ?)",
+        ((at, values[(at + (at % 10 == 0)) % 2], (at % 100) / 100, now) for at in range(1, MANY + 1)),
+    )
+
+
+def _script_runs(page: str, query: dict[str, str], **chosen: str) -> list[float]:
     """Milliseconds of each run of a page inside the shell, after one that warms the caches."""
     app = AppTest.from_file(str(PROJECT_ROOT / "dashboard" / "app.py"), default_timeout=60)
     app.query_params.update(query)
+    for key, value in chosen.items():
+        app.session_state[key] = value
     app.switch_page(str(PROJECT_ROOT / "pages" / f"{page}.py"))
     times = []
     for _ in range(REPEATS + 1):

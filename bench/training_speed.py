@@ -2,7 +2,8 @@
 
 The three train the same network on the same arrays with the same batch and dtype, without
 augmentation. They take turns, epoch by epoch, so that a slow minute of the machine is a slow
-minute for all; our epochs run with the callbacks of a real run.
+minute for all; our epochs run with the callbacks that a real run calls after each step. While the
+others train, our stream holds its next few chunks ready, as it would beside a validation.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Figure, Figures, Row
+from core.progress import Silent
 from core.projects.schema import make_classification
 from core.settings import PROJECT_ROOT
 from core.training.recipe import Recipe, change_recipe, named_recipe
@@ -63,6 +65,7 @@ def _ratios(network: str, size: int, rates: dict[str, Any]) -> Figures:
 def _measure_one(network: str, size: int) -> dict[str, Any]:
     """Images a second of each of the three, epoch by epoch; runs in a process of its own."""
     from core.training.batches import Examples, plan_epoch
+    from core.training.callbacks import KeepBestWeights, RefuseNan, ReportProgress, StopOnRequest
     from core.training.fit import Fit, fit_network
     from core.training.networks import build_network
     from core.training.steps import Learner
@@ -99,7 +102,9 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
                     seen = epoch()
                     rates[name].append(seen / (time.monotonic() - began))
 
-        fit_network(Fit(learner(), plan, recipe.epochs), ours, few, [TakeTurns()])
+        silent = Silent()
+        callbacks = [RefuseNan(), KeepBestWeights(), ReportProgress(silent), StopOnRequest(silent), TakeTurns()]
+        fit_network(Fit(learner(), plan, recipe.epochs), ours, few, callbacks)
     return {name: rate[1:] if isinstance(rate, list) else rate for name, rate in rates.items()}
 
 

@@ -1,6 +1,8 @@
 """Commands about what is seen and said: projects, images, labels."""
 
-from dataclasses import asdict
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +22,8 @@ from core.projects.records import Project, ReferenceRule, add_project, get_proje
 from core.projects.schema import (
     COLOURS,
     TASKS,
+    Classification,
+    ClassLabel,
     Generation,
     LabelSchema,
     Regression,
@@ -30,6 +34,7 @@ from core.projects.schema import (
     schema_to_json,
 )
 
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name or number.")]
 
 
@@ -41,6 +46,11 @@ def create_project(
     target: Annotated[str, typer.Option(help="The quantity of a regression: age")] = "",
     unit: Annotated[str, typer.Option(help="Its unit: years")] = "",
     multi_label: Annotated[bool, typer.Option("--multi-label", help="Any number of classes for each case.")] = False,
+    keys: Annotated[str, typer.Option(help="The digit of each class [default: 1,2,3 and so on].")] = "",
+    colours: Annotated[str, typer.Option(help="The colour of each class: #56b4e9,#e69f00")] = "",
+    digit_advances: Annotated[
+        bool, typer.Option("--digit-advances/--digit-stays", help="A digit saves and goes to the next case.")
+    ] = True,
     description: str = "",
     intended_use: str = "",
     reference_reader: Annotated[
@@ -56,6 +66,8 @@ def create_project(
     if task not in TASKS:
         raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
     schema = _schema(task, classes, structures, target, unit, multi_label)
+    if isinstance(schema, Classification):
+        schema = replace(schema, classes=_dressed(schema.classes, _names(keys), _names(colours)))
     rule = ReferenceRule("reader", reference_reader) if reference_reader else ReferenceRule()
     with entered(home) as door:
         project = add_project(
@@ -66,6 +78,7 @@ def create_project(
             description=description,
             intended_use=intended_use,
             reference_rule=rule,
+            digit_advances=digit_advances,
             blind_first=blind_first,
             actor=door.actor,
         )
@@ -83,6 +96,20 @@ def _schema(task: Task, classes: str, structures: str, target: str, unit: str, m
     if task == "regression":
         return Regression(target, unit, None, None)
     return Generation(())
+
+
+def _dressed(classes: Sequence[ClassLabel], keys: list[str], colours: list[str]) -> tuple[ClassLabel, ...]:
+    """Classes with the keys and colours that were asked for, in order, else with those they were given."""
+    for word, given in (("key", keys), ("colour", colours)):
+        if given and len(given) != len(classes):
+            raise InvalidInput(f"Give one {word} for each of {len(classes)} classes. Received: {','.join(given)}")
+    dressed = [replace(label, key=key) for label, key in zip(classes, keys, strict=True)] if keys else list(classes)
+    for colour in colours:
+        if not COLOUR.fullmatch(colour):
+            raise InvalidInput(f"A colour reads #56b4e9. Received: {colour}")
+    if colours:
+        dressed = [replace(label, colour=colour) for label, colour in zip(dressed, colours, strict=True)]
+    return tuple(dressed)
 
 
 def _names(text: str) -> list[str]:
@@ -184,10 +211,13 @@ def _columns(text: str) -> dict[str, str]:
 def label(
     project: ProjectArgument,
     case: Annotated[str, typer.Argument(help="A case's number, path or file name.")],
-    value: Annotated[str, typer.Argument(help="A class; several separated by | where the project is multi-label.")],
     reader: Annotated[str, typer.Option(help="Whose answer this is.")],
+    value: Annotated[
+        str, typer.Argument(help="A class; several separated by | where the project is multi-label.")
+    ] = "",
     note: str = "",
     unsure: Annotated[bool, typer.Option("--unsure")] = False,
+    unusable: Annotated[bool, typer.Option("--unusable", help="The image cannot be read; give no value then.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -196,8 +226,11 @@ def label(
         found = get_project(door.connection, project)
         labelled = case_named(door, found.id, case)
         said = parse_label_text(found.schema, value)
-        if said is None:
-            raise InvalidInput(f"Name a class, or | for none where the project is multi-label. Received: {value!r}")
+        if (said is None) != unusable:
+            raise InvalidInput(
+                f"Name a class, or | for none where the project is multi-label, or --unusable alone. "
+                f"Received: {value!r}{' and --unusable' if unusable else ''}"
+            )
         ensure_user(door.connection, reader)
         new = NewLabel(
             event=new_event(),
@@ -205,12 +238,18 @@ def label(
             reader=reader,
             value=said,
             unsure=unsure,
-            unusable=False,
+            unusable=unusable,
             note=note,
             schema_version=found.schema_version,
             made_in="command line",
             made_at=utc_now(),
         )
         stored = add_label(door.connection, new, door.actor)
-    document = {"label": stored.id, "case": stored.case_id, "reader": reader, "value": stored.value}
+    document = {
+        "label": stored.id,
+        "case": stored.case_id,
+        "reader": reader,
+        "value": stored.value,
+        "unusable": stored.unusable,
+    }
     answer(document, f"Label {stored.id} stored for case {stored.case_id}.", as_json=as_json)

@@ -31,6 +31,9 @@ def export(
     name: Annotated[str, typer.Argument(help="Which snapshot or model.")] = "",
     file_format: Annotated[str, typer.Option("--format", help="csv; json; keras or onnx.")] = "",
     out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Labels: also the answers that were replaced or withdrawn.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,16 +47,16 @@ def export(
         raise InvalidInput(f"Name the {what} to export; labels need no name. Received: {name!r}")
     with entered(home) as door:
         found = get_project(door.connection, project)
-        content = _content(door, found, what, name, chosen)
+        content = _content(door, found, what, name, chosen, history=history)
         target = out or Path(f"{name or found.name}-{what}.{chosen}")
         write_whole(target.absolute(), content)
         add_audit(door.connection, door.actor, f"export {what}", f"project {found.id}", name=name, format=chosen)
     answer({"path": str(target), "bytes": len(content)}, f"Written to {target}.", as_json=as_json)
 
 
-def _content(door: Door, project: Project, what: str, name: str, chosen: str) -> bytes:
+def _content(door: Door, project: Project, what: str, name: str, chosen: str, *, history: bool) -> bytes:
     if what == "labels":
-        return export_labels(door.connection, project).encode()
+        return export_labels(door.connection, project, history=history).encode()
     if what == "snapshot":
         return export_snapshot(door.connection, get_snapshot(door.connection, project.id, name)).encode()
     model = get_model(door.connection, project.id, name)

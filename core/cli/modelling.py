@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from core.cli.door import (
     wait_and_tell,
 )
 from core.datasets.freeze import freeze_snapshot, import_snapshot
+from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
 from core.jobs.asking import ask_training
@@ -49,19 +51,23 @@ def snapshot(
         if exported:
             made = import_snapshot(door.connection, found, _exported_text(exported), door.actor)
         else:
-            made = freeze_snapshot(
-                door.connection,
-                door.files,
-                found,
-                name,
-                ratios=None if split_column else _ratios(split),
-                split_column=split_column or None,
-                folds=folds,
-                seed=seed,
-                allow_leaks=allow_leaks or None,
-                actor=door.actor,
-                progress=Silent(),
-            )
+            try:
+                made = freeze_snapshot(
+                    door.connection,
+                    door.files,
+                    found,
+                    name,
+                    ratios=None if split_column else _ratios(split),
+                    split_column=split_column or None,
+                    folds=folds,
+                    seed=seed,
+                    allow_leaks=allow_leaks or None,
+                    actor=door.actor,
+                    progress=Silent(),
+                )
+            except LeaksFound as refusal:
+                _tell_leaks(refusal, as_json=as_json)
+                raise typer.Exit(1) from refusal
         _tell_snapshot(made, snapshot_counts(door.connection, made), as_json=as_json)
 
 
@@ -73,7 +79,7 @@ def _exported_text(path: Path) -> str:
 
 
 def _tell_snapshot(made: Snapshot, counts: dict[str, Any], *, as_json: bool) -> None:
-    leaks = [{"kind": leak.kind, "cases": list(leak.case_ids), "reason": leak.sentence} for leak in made.leaks]
+    leaks = _leak_rows(made.leaks)
     for leak in leaks:
         tell(f"Leak allowed: {leak['reason']}")
     for note in made.notes:
@@ -81,6 +87,20 @@ def _tell_snapshot(made: Snapshot, counts: dict[str, Any], *, as_json: bool) -> 
     document = {"snapshot": made.name, "hash": made.hash, "counts": counts, "leaks": leaks, "notes": made.notes}
     sizes = ", ".join(f"{part} {numbers['images']} images" for part, numbers in counts.items())
     answer(document, f"Snapshot {made.name} frozen: {sizes}. Hash {made.hash[:12]}.", as_json=as_json)
+
+
+def _tell_leaks(refusal: LeaksFound, *, as_json: bool) -> None:
+    """Every leak by name, where the sentence of the refusal names a few: a script mends them all at once."""
+    tell(str(refusal))
+    leaks = _leak_rows(refusal.leaks)
+    for leak in leaks:
+        tell(f"Leak: {leak['reason']}")
+    if as_json:
+        answer({"snapshot": None, "hash": None, "counts": {}, "leaks": leaks, "notes": []}, "", as_json=True)
+
+
+def _leak_rows(leaks: Sequence[Leak]) -> list[dict[str, Any]]:
+    return [{"kind": leak.kind, "cases": list(leak.case_ids), "reason": leak.sentence} for leak in leaks]
 
 
 def _ratios(text: str) -> tuple[float, float, float]:

@@ -86,7 +86,7 @@ def freeze_snapshot(
     candidates = list_candidates(connection, project.id, column=column)
     _check_answers(project, candidates, left_out)
     if column is not None:
-        candidates = _with_known_split(candidates, column, left_out)
+        candidates = _with_known_split(candidates, column, find_split_columns(connection, project), left_out)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))
     stop_if_asked(progress)
     progress.report(0.9, "dealing cases to splits")
@@ -141,7 +141,9 @@ def _check_answers(project: Project, candidates: Sequence[Candidate], left_out: 
         )
 
 
-def _with_known_split(candidates: Sequence[Candidate], column: str, left_out: dict[str, int]) -> list[Candidate]:
+def _with_known_split(
+    candidates: Sequence[Candidate], column: str, columns: Sequence[str], left_out: dict[str, int]
+) -> list[Candidate]:
     """Candidates whose column names a split, in our spelling; those with an empty cell are left out and counted."""
     unknown = sorted({some.split for some in candidates if some.split and some.split.strip().lower() not in SPELLINGS})
     if unknown:
@@ -151,8 +153,9 @@ def _with_known_split(candidates: Sequence[Candidate], column: str, left_out: di
         )
     named = [replace(some, split=SPELLINGS[some.split.strip().lower()]) for some in candidates if some.split]
     if not any(some.split == "train" for some in named):
+        there = f"columns that say a split are: {', '.join(columns)}" if columns else "no column says a split"
         raise InvalidInput(
-            f"The column {column} names no case for train; import the images with a label table that has it. "
+            f"The column {column} names no case for train; {there}. Import the images with a label table that has it. "
             f"Received: {len(candidates)} cases, {len(named)} of them with a split"
         )
     left_out["without a split"] = len(candidates) - len(named)

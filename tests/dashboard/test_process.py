@@ -142,8 +142,9 @@ def test_the_running_process_answers_behind_its_doors_and_stays_small(web: WebPr
     assert web.request("GET", "/api/v1/nonsense")[0] == 404
     assert web.request("GET", "/pages/label.py", headers={"Accept": "*/*"})[1].find("import") == -1
     assert psutil.Process(web.process.pid).memory_info().rss < 400 << 20
-    mapped = {Path(region.path).name for region in psutil.Process(web.process.pid).memory_maps()}
-    assert not [name for name in mapped if "tensorflow" in name]
+    if hasattr(psutil.Process, "memory_maps"):  # macOS tells nobody what a process has mapped
+        mapped = {Path(region.path).name for region in psutil.Process(web.process.pid).memory_maps()}
+        assert not [name for name in mapped if "tensorflow" in name]
 
 
 def test_a_token_never_reaches_the_log(web: WebProcess) -> None:

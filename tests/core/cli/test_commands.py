@@ -122,6 +122,58 @@ def test_a_snapshot_reports_its_hash_counts_and_leaks(run: Run, imported: Any) -
     assert frozen["leaks"] == []
 
 
+def test_a_refused_snapshot_names_every_leak_until_a_reason_is_given(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    lines = ["path,label,patient,split"]
+    for at in range(16):
+        picture = np.random.default_rng(at // 2).integers(0, 255, (32, 32), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / f"{at}.png")
+        lines.append(f"{at}.png,{['normal', 'pneumonia'][(at // 2) % 2]},{at},{['train', 'test'][at % 2]}")
+    (folder / "table.csv").write_text("\n".join(lines), "utf-8")
+    run("project", "create", "Twins", "--classes", "normal,pneumonia")
+    run("import", "Twins", str(folder), "--labels", str(folder / "table.csv"))
+    refused = run("snapshot", "Twins", "given", "--split-column", "split", code=1)
+    told = json.loads(refused.stdout)
+    assert told["snapshot"] is None
+    assert {leak["kind"] for leak in told["leaks"]} == {"same pixels"}
+    assert len(told["leaks"]) == 8
+    assert all(leak["reason"] in refused.stderr for leak in told["leaks"])
+    allowed = run("snapshot", "Twins", "given", "--split-column", "split", "--allow-leaks", "a published split")
+    assert allowed["leaks"] == told["leaks"]
+
+
+def test_an_image_that_cannot_be_read_is_said_so_from_a_script(run: Run, imported: Any) -> None:
+    stored = run("label", "Chest", "3.png", "--unusable", "--reader", "bert")
+    assert (stored["value"], stored["unusable"]) == (None, True)
+    for words in (("pneumonia", "--unusable"), ()):
+        refused = run("label", "Chest", "3.png", *words, "--reader", "bert", code=1)
+        assert "--unusable alone" in str(refused.exception)
+
+
+def test_the_history_of_answers_is_exported_when_it_is_asked_for(run: Run, imported: Any, tmp_path: Path) -> None:
+    for value in ("normal", "pneumonia"):
+        run("label", "Chest", "3.png", value, "--reader", "bert")
+    sizes = []
+    for words in ((), ("--history",)):
+        run("export", "Chest", "labels", "--out", str(tmp_path / "labels.csv"), *words)
+        sizes.append(sum(",bert," in row for row in _rows(tmp_path / "labels.csv")))
+    assert sizes == [1, 2]
+
+
+def test_a_project_is_created_with_its_keys_and_colours(run: Run) -> None:
+    dressed = ("--keys", "7,2", "--colours", "#112233,#445566")
+    schema = run("project", "create", "Keys", "--classes", "normal,pneumonia", *dressed, "--digit-stays")["schema"]
+    assert [(label["key"], label["colour"]) for label in schema["classes"]] == [("7", "#112233"), ("2", "#445566")]
+    for words, sentence in (
+        (("--keys", "1"), "one key for each of 2 classes"),
+        (("--keys", "1,1"), "its own digit"),
+        (("--colours", "red,blue"), "A colour reads #56b4e9"),
+    ):
+        refused = run("project", "create", "More", "--classes", "normal,pneumonia", *words, code=1)
+        assert sentence in str(refused.exception)
+
+
 def test_exports_are_written_whole(run: Run, imported: Any, tmp_path: Path) -> None:
     run("snapshot", "Chest", "first")
     written = run("export", "Chest", "labels", "--out", str(tmp_path / "labels.csv"))
