@@ -14,7 +14,15 @@ from core.images.records import get_case
 from core.labels.records import find_reference
 from core.projects.records import Project
 from core.projects.schema import Classification
-from core.reviews.case_search import CaseFilter, CaseRow, Cell, search_case_ids, search_cases
+from core.reviews.case_search import (
+    CaseFilter,
+    CaseRow,
+    Cell,
+    count_cases,
+    open_rows,
+    search_case_ids,
+    search_cases,
+)
 from core.training.records import Model, get_run
 from dashboard import case_view, places, session
 from dashboard.viewer import Finding, Navigated, review_viewer
@@ -72,11 +80,13 @@ class View:
 
 @dataclass(frozen=True)
 class Position:
-    """One case within the list that previous and next walk along."""
+    """One case within the list that previous and next walk along; the view may hold more than that list, `total`."""
 
     case_id: int
     case_ids: list[int]
     rows: dict[int, CaseRow]
+    total: int
+    is_listed: bool
 
     @property
     def at(self) -> int:
@@ -112,8 +122,12 @@ def find_position(project: Project, view: View) -> Position | None:
     A case that is no longer in the view (its neighbours were asked for by somebody else) stands before the others.
     """
     case_ids = search_case_ids(session.db(), project, view.wanted, order="most confident", limit=AT_ONCE)
+    total = len(case_ids)
+    if total == AT_ONCE:
+        total = count_cases(session.db(), project, view.wanted)
     asked = places.asked_number("case")
-    if asked is not None and asked not in case_ids:
+    is_listed = asked is None or asked in case_ids
+    if asked is not None and not is_listed:
         try:
             if get_case(session.db(), asked).project != project.id:
                 return None
@@ -123,16 +137,19 @@ def find_position(project: Project, view: View) -> Position | None:
     if not case_ids:
         return None
     case_id = case_ids[0] if asked is None else asked
-    return Position(case_id, case_ids, _rows_around(project, view, case_id, case_ids))
+    rows = _rows_around(project, view, case_id, case_ids)
+    return Position(case_id, case_ids, rows, total, is_listed)
 
 
 def draw_header(view: View, position: Position) -> None:
     """Where one is in the list, which list, and the ways out."""
     left, middle, right = st.columns([6, 4, 1.2], vertical_alignment="center")
+    at = f"{position.at + 1:,} of {position.total:,}" if position.is_listed else f"Beside a list of {position.total:,}"
+    order = "most confident first" + (f", walked up to {AT_ONCE:,}" if position.total > AT_ONCE else "")
     left.html(
-        f"<b>{position.at + 1:,} of {len(position.case_ids):,}</b> · {escape(view.said)}"
+        f"<b>{at}</b> · {escape(view.said)}"
         f'<br><span class="rr-quiet">{escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
-        "most confident first</span>"
+        f"{order}</span>"
     )
     with middle:
         st.segmented_control(
@@ -185,10 +202,15 @@ def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]
     """The rows near a case, from the list; and of the case itself, should it not be in the list."""
     start = max(0, case_ids.index(case_id) - AROUND)
     rows = search_cases(session.db(), project, view.wanted, order="most confident", limit=2 * AROUND + 1, offset=start)
-    return {row.id: row for row in rows}
+    found = {row.id: row for row in rows}
+    if case_id not in found:
+        found |= {row.id: row for row in open_rows(session.db(), view.wanted, [case_id])}
+    return found
 
 
 def _changed_since(case_id: int, row: CaseRow) -> bool:
+    if row.split is None:  # never frozen there: its reference is today's
+        return False
     reference = find_reference(session.db(), case_id)
     return reference is None or reference.value != row.reference
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import NotFound
-from core.evaluation.records import list_predictions_of_case
+from core.evaluation.records import find_evaluation_of_case, list_predictions_of_case
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
@@ -49,7 +49,11 @@ with facts:
         predictions = list_predictions_of_case(session.db(), case.id) if sight.models else {}
         for model_id, scores in list(predictions.items())[-5:]:
             model = get_model(session.db(), project.id, model_id)
-            places.link("review", f"{model.name} says", project=project.id, model=model.id, case=case.id)
+            measured = find_evaluation_of_case(session.db(), model.id, case.id)
+            view = {"snapshot": measured.snapshot, "split": measured.split} if measured else {}
+            places.link(
+                "review", f"{model.name} says", project=project.id, model=model.id, **view, result="all", case=case.id
+            )
             if isinstance(project.schema, Classification):
                 case_view.draw_scores(scores, project.schema)
     with about:

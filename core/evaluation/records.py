@@ -127,6 +127,17 @@ def find_evaluation(
     return _evaluation(row) if row else None
 
 
+def find_evaluation_of_case(connection: sqlite3.Connection, model_id: int, case_id: int) -> Evaluation | None:
+    """The newest evaluation of a model on the split that a case is in; else its newest on whatever."""
+    row = connection.execute(
+        """SELECT evaluations.* FROM evaluations
+           LEFT JOIN snapshot_cases ON snapshot_cases.snapshot = evaluations.snapshot AND case_id = :case
+           WHERE model = :model ORDER BY snapshot_cases.split IS evaluations.split DESC, evaluations.id DESC LIMIT 1""",
+        {"model": model_id, "case": case_id},
+    ).fetchone()
+    return _evaluation(row) if row else None
+
+
 def list_evaluations(connection: sqlite3.Connection, *, model_id: int) -> list[Evaluation]:
     """All evaluations of a model, newest first."""
     rows = connection.execute("SELECT * FROM evaluations WHERE model = ? ORDER BY id DESC", (model_id,))

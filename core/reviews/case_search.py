@@ -107,7 +107,7 @@ def search_cases(
         InvalidInput: the filter contradicts itself or the project (see `check_filter`), or the order is unknown.
     """
     ids = search_case_ids(connection, project, wanted, order=order, limit=limit, offset=offset, sight=sight)
-    rows = _open_rows(connection, wanted, ids)
+    rows = open_rows(connection, wanted, ids)
     if not sight.blind_to_others:
         return rows
     answered = answered_cases(connection, sight, ids)
@@ -132,6 +132,25 @@ def search_case_ids(
     tables, conditions, values = _query(connection, project, wanted, sight)
     sql = f"SELECT cases.id FROM {tables} WHERE {conditions} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :offset"
     return [row[0] for row in connection.execute(sql, {**values, "limit": limit, "offset": offset})]
+
+
+def open_rows(connection: sqlite3.Connection, wanted: CaseFilter, ids: Sequence[int]) -> list[CaseRow]:
+    """These cases as the filter's lists show them, whether it lets them through or not; nothing is covered.
+
+    Only for whoever may see all of it: lists for others come from `search_cases`.
+    """
+    rows = connection.execute(
+        """SELECT cases.*, reference_labels.state, reference_labels.value AS today, snapshot_cases.value AS frozen,
+                  snapshot_cases.split, predicted, confidence,
+                  (SELECT count(*) FROM current_labels WHERE current_labels.case_id = cases.id) AS answers
+           FROM cases LEFT JOIN reference_labels ON reference_labels.case_id = cases.id
+           LEFT JOIN snapshot_cases ON snapshot_cases.case_id = cases.id AND snapshot_cases.snapshot = :snapshot
+           LEFT JOIN predictions ON predictions.case_id = cases.id AND predictions.model = :model
+           WHERE cases.id IN (SELECT value FROM json_each(:ids))""",
+        {"snapshot": wanted.snapshot, "model": wanted.model, "ids": json.dumps(list(ids))},
+    )
+    found = {row["id"]: _row(row) for row in rows}
+    return [found[case_id] for case_id in ids if case_id in found]
 
 
 def count_cases(
@@ -317,21 +336,6 @@ def _says(project: Project, column: str, name: str | None, key: str) -> tuple[st
     if isinstance(project.schema, Classification) and project.schema.multi_label:
         return f"EXISTS (SELECT 1 FROM json_each({column}, '$.classes') WHERE json_each.value = :{key})", {key: name}
     return f"{column} = :{key}", {key: value_text({"classes": [name]})}
-
-
-def _open_rows(connection: sqlite3.Connection, wanted: CaseFilter, ids: Sequence[int]) -> list[CaseRow]:
-    rows = connection.execute(
-        """SELECT cases.*, reference_labels.state, reference_labels.value AS today, snapshot_cases.value AS frozen,
-                  snapshot_cases.split, predicted, confidence,
-                  (SELECT count(*) FROM current_labels WHERE current_labels.case_id = cases.id) AS answers
-           FROM cases LEFT JOIN reference_labels ON reference_labels.case_id = cases.id
-           LEFT JOIN snapshot_cases ON snapshot_cases.case_id = cases.id AND snapshot_cases.snapshot = :snapshot
-           LEFT JOIN predictions ON predictions.case_id = cases.id AND predictions.model = :model
-           WHERE cases.id IN (SELECT value FROM json_each(:ids))""",
-        {"snapshot": wanted.snapshot, "model": wanted.model, "ids": json.dumps(list(ids))},
-    )
-    found = {row["id"]: _row(row) for row in rows}
-    return [found[case_id] for case_id in ids if case_id in found]
 
 
 def _row(row: sqlite3.Row) -> CaseRow:

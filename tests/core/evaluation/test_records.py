@@ -1,10 +1,12 @@
 import pytest
 
+from core.datasets.records import list_snapshot_cases
 from core.evaluation.records import (
     add_evaluation,
     confidence_of,
     count_test_uses,
     find_evaluation,
+    find_evaluation_of_case,
     find_predictions,
     list_evaluations,
     list_predictions_of_case,
@@ -70,3 +72,12 @@ def test_an_evaluation_is_audited(connection, model, snapshot, actor):
     add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split="test", result={}, actor=actor)
     row = connection.execute("SELECT who, subject FROM audit WHERE what = 'evaluate'").fetchone()
     assert tuple(row) == ("anna", f"model {model.id}")
+
+
+def test_a_case_is_led_to_the_evaluation_of_its_own_split(connection, model, snapshot, actor):
+    tested, learnt = (list_snapshot_cases(connection, snapshot.id, split=split)[0] for split in ("test", "train"))
+    assert find_evaluation_of_case(connection, model.id, tested.case_id) is None
+    for split in ("test", "validation"):
+        add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split=split, result={}, actor=actor)
+    found = [find_evaluation_of_case(connection, model.id, case.case_id) for case in (tested, learnt)]
+    assert [evaluation.split for evaluation in found] == ["test", "validation"]
