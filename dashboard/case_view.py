@@ -5,11 +5,11 @@ from html import escape
 import streamlit as st
 
 from core.images.records import Case, find_same_pixels, set_flag
-from core.labels.records import Label, find_reference, list_labels
+from core.labels.records import Label, current_labels, find_reference, list_labels
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.reviews.comments import add_comment, list_comments
-from dashboard import messages, places, session, wording
+from dashboard import correction, messages, places, session, wording
 
 REFERENCE_WORDS = {"tied": "readers are tied", "unusable": "unusable image"}
 
@@ -25,14 +25,21 @@ def reference_html(case: Case, project: Project) -> str:
 
 
 def draw_labels(case: Case, project: Project, *, of_others: bool = True) -> None:
-    """Every answer ever given, newest first; those that were replaced stay, quietly. A blind reader sees their own."""
+    """Every answer ever given, newest first; those that were replaced stay, quietly. A blind reader sees their own.
+
+    Beside what counts today stands a way to correct it, for those who may, and below all what an own answer would do.
+    """
     name = session.current_user().name
     labels = [label for label in list_labels(session.db(), case.id) if of_others or label.reader == name]
     if not labels:
         st.caption("Nobody has answered yet." if of_others else "You have not answered yet.")
-        return
     replaced = {label.replaces for label in labels}
-    st.html("".join(_label_html(label, project, quiet=label.id in replaced) for label in labels))
+    counting = {label.id for label in current_labels(session.db(), case.id)}
+    for label in labels:
+        st.html(_label_html(label, project, quiet=label.id in replaced))
+        if label.id in counting and correction.may_correct(label, project):
+            correction.draw_correction(label, project)
+    correction.draw_effect(project)
 
 
 def _label_html(label: Label, project: Project, *, quiet: bool) -> str:
@@ -42,9 +49,10 @@ def _label_html(label: Label, project: Project, *, quiet: bool) -> str:
         said = wording.chip("unusable image", "") if label.unusable else wording.chips(label.value, project.schema)
     marks = '<span class="rr-quiet">unsure</span>' if label.unsure else ""
     note = f"<br>{escape(label.note)}" if label.note else ""
+    by = f" by {escape(label.entered_by)}" if label.made_in == "review" and label.entered_by != label.reader else ""
     return (
         f'<p class="rr-comment{" rr-past" if quiet else ""}"><b>{escape(label.reader)}</b> {said}{marks}{note}'
-        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}</small></p>"
+        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}{by}</small></p>"
     )
 
 

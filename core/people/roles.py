@@ -18,7 +18,7 @@ What each action covers:
   training only by who may also open test results.
 - open test results: whatever a model says, of one case or of many: evaluations on test, predictions,
   explanations, review; the pages of snapshots and models, and the jobs with their logs, which name such numbers.
-- sign: decisions about models.
+- sign: decisions about models. Nothing asks for it yet; the review meeting will.
 - export: labels, snapshots and model files out of Readroom.
 - administer: the project's texts, reference rule, members, and whether readers answer blind.
 
@@ -53,7 +53,7 @@ ROLE_ACTIONS: Mapping[ProjectRole, frozenset[Action]] = {
 ROLE_WORDS: Mapping[ProjectRole, str] = {
     "reader": "labels images",
     "scientist": "imports, freezes snapshots, trains and evaluates models",
-    "reviewer": "reviews models, corrects labels and signs decisions",
+    "reviewer": "reviews models and corrects labels",
     "admin": "does everything in the project",
 }
 DOORS_WITH_FILES = ("command line", "job")

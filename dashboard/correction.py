@@ -1,0 +1,85 @@
+"""Correcting another reader's answer from beside the image, and what an answer of one's own would do instead."""
+
+from html import escape
+
+import streamlit as st
+
+from core.errors import Conflict, InvalidInput
+from core.labels.records import Label, NewLabel, add_label, find_current_label, new_event
+from core.projects.records import Project
+from core.projects.schema import Classification
+from dashboard import messages, session
+
+
+def may_correct(label: Label, project: Project) -> bool:
+    """Whether this answer is somebody else's to correct; one's own is changed with the keys beside the image."""
+    return label.reader != session.current_user().name and session.may("edit others' labels", project)
+
+
+def draw_correction(label: Label, project: Project) -> None:
+    """What the reader should have said, starting from what they did say. The old answer stays in the history."""
+    if not isinstance(project.schema, Classification):
+        return
+    key = f"correct_{label.id}"
+    with (
+        st.popover(
+            "Correct",
+            icon=":material/edit:",
+            key=key,
+            help="In this reader's name; the old answer stays.",
+        ),
+        st.form(f"{key}_form", border=False),
+    ):
+        said = list(label.value["classes"]) if label.value else []
+        if project.schema.multi_label:
+            st.pills("Classes", project.schema.names, default=said, selection_mode="multi", key=f"{key}_classes")
+            st.caption("None chosen: none of them.")
+        else:
+            st.pills("Class", project.schema.names, default=said[0] if said else None, key=f"{key}_classes")
+        st.checkbox("Image cannot be used", label.unusable, key=f"{key}_unusable")
+        st.text_input("Note", label.note, key=f"{key}_note", placeholder="Why it is corrected")
+        st.form_submit_button("Store", type="primary", key=f"{key}_store", on_click=_store, args=(label, project, key))
+
+
+def draw_effect(project: Project) -> None:
+    """What an answer of one's own does to the reference here, so that nobody takes it for a correction."""
+    rule, name = project.reference_rule, session.current_user().name
+    if rule.kind == "majority":
+        text = (
+            "Your own answer is one more vote: the reference is what most readers say, and a tie leaves the case "
+            "without one."
+        )
+    elif rule.reader == name:
+        text = "Your own answer is the reference of this project."
+    else:
+        text = f"The reference is what {rule.reader} says: an answer of your own changes nothing in it."
+    if rule.reader != name:
+        text += (
+            " To mend what another reader said, correct it above."
+            if session.may("edit others' labels", project)
+            else " A reviewer can correct what a reader said."
+        )
+    st.html(f'<p class="rr-quiet">{escape(text)}</p>')
+
+
+def _store(label: Label, project: Project, key: str) -> None:
+    chosen, unusable = st.session_state[f"{key}_classes"], st.session_state[f"{key}_unusable"]
+    classes = [chosen] if isinstance(chosen, str) else list(chosen or ())
+    with messages.refusals_told():
+        if not (classes or unusable or project.schema.multi_label):
+            raise InvalidInput("Choose a class, or say that the image cannot be used. Received: neither")
+        current = find_current_label(session.db(), label.case_id, label.reader)
+        if current is None or current.id != label.id:
+            raise Conflict("The reader has answered anew meanwhile; look at that first. Received: an older answer")
+        new = NewLabel(
+            event=new_event(),
+            case_id=label.case_id,
+            reader=label.reader,
+            value=None if unusable else {"classes": classes},
+            unusable=unusable,
+            note=st.session_state[f"{key}_note"],
+            schema_version=project.schema_version,
+            made_in="review",
+        )
+        add_label(session.db(), new, session.actor())
+        messages.say("The answer is corrected.")
