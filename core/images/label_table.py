@@ -87,7 +87,8 @@ def read_label_table(source: Path | bytes) -> LabelTable:
         InvalidInput: it is no such table, has no header or no rows, or a row has too many cells.
     """
     content = source if isinstance(source, bytes) else _content(source)
-    text, encoding = _decoded(content)
+    text, encoding = decode_table(content)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.partition("\n")
     separator = ""
     if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # a hint that Excel writes
@@ -106,6 +107,29 @@ def read_label_table(source: Path | bytes) -> LabelTable:
             f"The label table is not a CSV; save it as one. Received: {error}, in line {before + ended + 1}"
         ) from error
     return _table(lines, encoding, separator)
+
+
+def decode_table(content: bytes) -> tuple[str, str]:
+    """The text of a table, every line break as it stands, and its encoding. No byte is guessed away.
+
+    Raises:
+        InvalidInput: it is a spreadsheet, or no text.
+    """
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InvalidInput("Save the label table as CSV first. Received: a spreadsheet")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    elif b"\x00" in content[:200]:
+        encodings = ["utf-16-le" if content[1:2] == b"\x00" else "utf-16-be"]
+    else:
+        # Windows-1252 leaves five bytes undefined; Latin-1 defines all, so that no table stays unread.
+        encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    for encoding in encodings:
+        try:
+            return content.decode(encoding), encoding
+        except UnicodeDecodeError:
+            continue
+    raise InvalidInput("The label table is not text; save it as CSV in UTF-8. Received: bytes of no known encoding")
 
 
 def guess_columns(table: LabelTable) -> dict[str, str]:
@@ -156,24 +180,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"The label table cannot be read; check its path. Received: {path}") from error
-
-
-def _decoded(content: bytes) -> tuple[str, str]:
-    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise InvalidInput("Save the label table as CSV first. Received: a spreadsheet")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif b"\x00" in content[:200]:
-        encodings = ["utf-16-le" if content[1:2] == b"\x00" else "utf-16-be"]
-    else:
-        # Windows-1252 leaves five bytes undefined; Latin-1 defines all, so that no table stays unread.
-        encodings = ["utf-8-sig", "cp1252", "latin-1"]
-    for encoding in encodings:
-        try:
-            return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n"), encoding
-        except UnicodeDecodeError:
-            continue
-    raise InvalidInput("The label table is not text; save it as CSV in UTF-8. Received: bytes of no known encoding")
 
 
 def _separator(text: str) -> str:

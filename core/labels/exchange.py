@@ -9,7 +9,7 @@ from itertools import islice
 
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
-from core.images.label_table import Answer, TableRow, guess_columns, map_columns, read_label_table
+from core.images.label_table import Answer, TableRow, decode_table, guess_columns, map_columns, read_label_table
 from core.images.matching import SourceNames
 from core.images.records import Case, find_numbered_case, find_same_source, list_case_sources, list_cases
 from core.labels.answers import label_text, parse_label_text
@@ -122,7 +122,7 @@ def import_labels(
         InvalidInput: it is no label table at all.
     """
     demand_of(connection, actor, "import", project.id)
-    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    text = decode_table(content)[0] if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
     rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {})
     names = SourceNames(list_case_sources(connection, project.id))

@@ -1,5 +1,7 @@
 """Labels out as CSV and back."""
 
+import csv
+import io
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -95,6 +97,25 @@ def test_export_and_import_into_a_twin_are_equal(
         assert export_labels(connection, other, history=history) == text
     assert "'=SUM(A1)" in text
     assert text.count("\r\n") == 6
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_an_export_that_a_spreadsheet_saved_again_comes_back_with_every_name(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor,
+    encoding: str, separator: str,
+) -> None:  # fmt: skip
+    other = twin(connection, project, actor)
+    ensure_user(connection, "Dr. Müller–Lüdenscheidt")
+    source = make_case("Köln/a.png", attributes={"Größe": "1"})
+    copy = make_case("Köln/a.png", into=other, attributes={"Größe": "1"})
+    said = answer(source, "normal", reader="Dr. Müller–Lüdenscheidt", note="=Ödem; “links”, 5 €")
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator).writerows(csv.reader(io.StringIO(export_labels(connection, project))))
+    assert import_labels(connection, other, text.getvalue().encode(encoding), actor) == LabelImport(1, 0, ())
+    (label,) = current_labels(connection, copy.id)
+    assert (label.reader, label.note, label.event) == (said.reader, said.note, said.event)
+    assert import_labels(connection, project, text.getvalue().encode(encoding), actor) == LabelImport(0, 1, ())
 
 
 def test_the_export_can_be_the_label_table_of_an_image_import(
