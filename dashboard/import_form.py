@@ -33,6 +33,8 @@ MEANINGS = {
         f"Who gave the answer. Without it the answers belong to a reader called “{READER_OF_TABLES}”.",
     ),
     "split": ("Split", "train, validation or test, where the data set came with a split."),
+    "sex": ("Sex", "Kept as the attribute sex, whatever the column is called, so that cases are filtered by it."),
+    "age": ("Age", "Kept as the attribute age, whatever the column is called."),
 }
 
 

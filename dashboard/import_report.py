@@ -3,11 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from core.images.records import list_import_files
+from core.images.records import ImportedFile, list_import_files
 from core.jobs.records import Job
 from dashboard import jobs_panel, places, session
 
 STATUS = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
+NOTED = "noted"  # imported, with something to look at: same pixels, opposite labels, a name that came before
+WORDS = {**STATUS, NOTED: "noted"}
 
 
 def draw_report(job: Job) -> None:
@@ -17,18 +19,18 @@ def draw_report(job: Job) -> None:
         st.warning(warning, icon=":material/warning:")
     if not files:
         return
-    counts = {status: sum(file.status == status for file in files) for status in STATUS}
+    counts = {word: sum(_is(file, word) for file in files) for word in WORDS}
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     kept = left.segmented_control(
         "Show",
-        list(STATUS),
+        list(WORDS),
         selection_mode="multi",
-        default=[s for s in ("failed",) if counts[s]],
+        default=[word for word in ("failed", NOTED) if counts[word]],
         key=f"report_{job.id}",
-        format_func=lambda status: f"{STATUS[status]} ({counts[status]:,})",
-        help="None chosen: all files.",
+        format_func=lambda word: f"{WORDS[word]} ({counts[word]:,})",
+        help="None chosen: all files. Noted: imported, with a reason to look at them.",
     )
-    shown = [file for file in files if not kept or file.status in kept]
+    shown = [file for file in files if not kept or any(_is(file, word) for word in kept)]
     table = pd.DataFrame(
         {
             "file": [file.path for file in shown],
@@ -56,6 +58,10 @@ def draw_report(job: Job) -> None:
         key=f"report_table_{job.id}",
         column_config={"case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small")},
     )
+
+
+def _is(file: ImportedFile, word: str) -> bool:
+    return file.status == "imported" and bool(file.reason) if word == NOTED else file.status == word
 
 
 def say_result(job: Job) -> str:

@@ -195,7 +195,8 @@ def _import_labels(door: Door, project: Project, table: Path, columns: dict[str,
     done = import_labels(door.connection, project, content, door.actor, columns=columns)
     for reason in done.refused:
         tell(f"Refused: {reason}")
-    document = {"imported": 0, "skipped": 0, "failed": 0, "cases": 0, "files": [], "labels": asdict(done)}
+    counts = dict.fromkeys(("imported", "skipped", "failed", "cases", "same_pixels", "opposite_labels"), 0)
+    document = {**counts, "files": [], "labels": asdict(done)}
     text = f"{done.added} labels added, {done.unchanged} were there already, {len(done.refused)} refused."
     answer(document, text, as_json=as_json)
 

@@ -43,16 +43,24 @@ OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
 NAMED_AT_MOST = 3
+# How a reason begins, or goes on, by which a report counts; reasons are stored, so a resumed import counts alike.
+SAME_PIXELS = "Same pixels as case "
+OPPOSITE_LABELS = " The labels are opposite: "
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of each file. `cases` counts the cases that the imported files made."""
+    """What became of each file. `cases` counts the cases that the imported files made.
+
+    `same_pixels` of them show what another case shows, `opposite_labels` of these with another answer.
+    """
 
     imported: int
     skipped: int
     failed: int
     cases: int
+    same_pixels: int
+    opposite_labels: int
     files: tuple[ImportedFile, ...]
     warnings: tuple[str, ...]
 
@@ -262,7 +270,7 @@ def _patient(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | N
 
 def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:
     """Which cases show the same pixels, and what they contradict this one in: all are looked at, a few are named."""
-    sentences = [f"Same pixels as case {_ids(same)}."]
+    sentences = [f"{SAME_PIXELS}{_ids(same)}."]
     strangers = [(other, other.patient) for other in same if other.patient != case.patient]
     if strangers:
         sentences.append(f"The patient differs: {case.patient} here, {_there(strangers, same)}.")
@@ -270,7 +278,7 @@ def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:
     mine = answers[case.id]
     opposite = [(other, ", ".join(said)) for other in same if (said := answers[other.id]) and set(said) != set(mine)]
     if mine and opposite:
-        sentences.append(f"The labels are opposite: {', '.join(mine)} here, {_there(opposite, same)}.")
+        sentences.append(f"{OPPOSITE_LABELS[1:]}{', '.join(mine)} here, {_there(opposite, same)}.")
     return " ".join(sentences)
 
 
@@ -309,4 +317,27 @@ def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...]) -> ImportRe
     files = tuple(done)
     count = {status: sum(file.status == status for file in files) for status in ("imported", "skipped", "failed")}
     cases = {file.case for file in files if file.status == "imported"}
-    return ImportReport(count["imported"], count["skipped"], count["failed"], len(cases), files, warnings)
+    same = [file for file in files if file.status == "imported" and file.reason.startswith(SAME_PIXELS)]
+    opposite = [file for file in same if OPPOSITE_LABELS in file.reason]
+    return ImportReport(
+        imported=count["imported"],
+        skipped=count["skipped"],
+        failed=count["failed"],
+        cases=len(cases),
+        same_pixels=len(same),
+        opposite_labels=len(opposite),
+        files=files,
+        warnings=(*warnings, *_warn_of_same_pixels(same, opposite)),
+    )
+
+
+def _warn_of_same_pixels(same: Sequence[ImportedFile], opposite: Sequence[ImportedFile]) -> list[str]:
+    """Among thousands of files nobody finds the few reasons that matter: one sentence says that they are there."""
+    if not same:
+        return []
+    show = "1 file shows" if len(same) == 1 else f"{len(same):,} files show"
+    named = some_of([file.path for file in opposite or same], NAMED_AT_MOST)
+    return [
+        f"{show} the same pixels as another case, {f'{len(opposite):,}' if opposite else 'none'} with opposite labels: "
+        f"{named}. The reasons name the other cases."
+    ]

@@ -24,7 +24,7 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
     """Files become cases, a label table's rows their labels. What became of each file is in `list_import_files`.
 
     Returns:
-        `imported`, `skipped`, `failed`, `cases` (counts) and `warnings` (sentences).
+        `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences).
     """
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table

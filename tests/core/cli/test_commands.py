@@ -54,6 +54,7 @@ def imported(run: Run, images: Path) -> Any:
 
 def test_an_import_names_every_file(imported: Any) -> None:
     assert (imported["imported"], imported["cases"]) == (20, 20)
+    assert (imported["same_pixels"], imported["opposite_labels"]) == (0, 0)
     assert {row["status"] for row in imported["files"] if row["path"].endswith(".png")} == {"imported"}
     assert all(row["reason"] for row in imported["files"] if row["status"] == "failed")
 
@@ -80,6 +81,7 @@ def test_exported_labels_come_back_unchanged(run: Run, imported: Any, images: Pa
     told = run("import", "Twin", "--labels", str(tmp_path / "one.csv"))
     assert told["labels"] == {"added": 21, "unchanged": 0, "refused": []}
     assert (told["imported"], told["failed"], told["files"]) == (0, 0, [])
+    assert set(told) == set(imported) - {"warnings"} | {"labels"}
     assert run("import", "Twin", "--labels", str(tmp_path / "one.csv"))["labels"]["added"] == 0
     run("export", "Twin", "labels", "--out", str(tmp_path / "two.csv"))
     assert {*_rows(tmp_path / "one.csv")} == {*_rows(tmp_path / "two.csv")}

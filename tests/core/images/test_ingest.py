@@ -134,6 +134,26 @@ def test_same_pixels_come_in_as_their_own_case_and_are_reported(run: Import, fol
     )
 
 
+def test_same_pixels_and_opposite_labels_are_counted_and_said_above_the_files(run: Import, folder: Path) -> None:
+    assert run(folder).warnings == ()
+    copies = folder.parent / "copies"
+    for name in ("x.png", "y.png"):
+        written(copies / name, picture(0))
+    written(copies / "new.png", picture(8))
+    table = table_of("path,label\na.png,normal\nx.png,normal\ny.png,pneumonia\n")
+    report = run(copies, table=table)
+    assert (report.imported, report.same_pixels, report.opposite_labels) == (3, 2, 1)
+    assert report.warnings[-1] == (
+        "2 files show the same pixels as another case, 1 with opposite labels: y.png. The reasons name the other cases."
+    )
+    alike = run(written(folder.parent / "more" / "z.png", picture(8)))
+    assert alike.warnings == (
+        "1 file shows the same pixels as another case, none with opposite labels: z.png. "
+        "The reasons name the other cases.",
+    )
+    assert run(copies).same_pixels == 0, "what was there before is skipped and no news"
+
+
 def test_opposite_labels_of_an_older_case_are_named_by_the_caller(run: Import, folder: Path) -> None:
     run(folder)
     later = written(folder.parent / "later" / "z.png", picture(0))
@@ -435,8 +455,9 @@ def test_the_real_x_rays_come_in_with_their_rows(
     labels = root / "labels.csv"
     report = run(*[root / "images" / name for name in names], labels, table=rows, label_table=labels, root=root)
     assert (report.imported, report.skipped, report.failed) == (len(names), 1, 0)
-    assert report.warnings == ()
-    assert sum("Same pixels as" in file.reason for file in report.files) == 3
+    assert (report.same_pixels, report.opposite_labels) == (3, 0)
+    (warning,) = report.warnings  # no row without its file
+    assert warning.startswith("3 files show the same pixels as another case, none with opposite labels: ")
     cases = list(list_cases(connection, project.id))
     assert {case.patient for case in cases} == {row.patient for row in rows.values()}
     assert {case.channels for case in cases} == {1}
