@@ -126,8 +126,7 @@ def _last_two_equal(pixels: Pixels) -> bool:
 
 def _read_tiff(content: bytes, settings: Settings) -> tuple[Pixels, Photometric, int]:
     with reading("TIFF"), tifffile.TiffFile(io.BytesIO(content)) as tiff:
-        page = _only_page(tiff)
-        check_size(page.imagelength, page.imagewidth, settings)
+        page = _only_page(tiff, settings)
         _refuse_cut_off(page, len(content))
         colours = tifffile.PHOTOMETRIC(page.photometric)
         if colours.name not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE") and not (
@@ -145,9 +144,11 @@ def _read_tiff(content: bytes, settings: Settings) -> tuple[Pixels, Photometric,
         return pixels, photometric, int(tag.value) if tag else 1
 
 
-def _only_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
-    """The one picture of a TIFF; reduced copies of it (previews) do not count."""
+def _only_page(tiff: tifffile.TiffFile, settings: Settings) -> tifffile.TiffPage:
+    """The one picture of a TIFF, of a size that can be; reduced copies of it (previews) do not count."""
     pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced]
+    for page in pages:
+        check_size(page.imagelength, page.imagewidth, settings)  # first, as tifffile divides by it
     pictures = len(pages)
     if pictures == 1 and (tiff.is_imagej or tiff.is_shaped):
         # ImageJ keeps a stack behind one directory.

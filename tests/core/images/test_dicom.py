@@ -239,6 +239,30 @@ def test_what_is_no_single_image_is_refused(tags: dict[str, Any], said: str, set
     assert said in refusal(made(**tags), settings)
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [{"RescaleSlope": "nan"}, {"RescaleIntercept": "nan"}, {"RescaleSlope": "inf"}, {"RescaleSlope": "1e308"}],
+    ids=lambda tags: "-".join(*tags.items()),
+)
+def test_a_rescale_to_what_is_no_number_is_refused(tags: dict[str, Any], settings: Settings) -> None:
+    refused = refusal(made(**{"RescaleSlope": "1", "RescaleIntercept": "0", **tags}), settings)
+    assert "not numbers" in refused or "beyond 1e+30" in refused
+
+
+@pytest.mark.parametrize("kind", ["FloatPixelData", "DoubleFloatPixelData"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_floating_pixels_are_read_and_refused_where_one_is_no_number(kind: str, bad: float, settings: Settings) -> None:
+    real = DEFAULT.astype(np.float32 if kind == "FloatPixelData" else np.float64) / 7
+
+    def of(pixels: np.ndarray) -> bytes:
+        bits = {"BitsAllocated": pixels.dtype.itemsize * 8, "BitsStored": None, "HighBit": None}
+        return made(**{kind: pixels.tobytes(), "PixelData": None, "PixelRepresentation": None, **bits})
+
+    np.testing.assert_allclose(decode(of(real), settings, SECRET).pixels, real, rtol=1e-6)
+    real[2, 3] = bad
+    assert "1 pixels of NaN or infinity" in refusal(of(real), settings)
+
+
 def test_any_cut_leaves_a_refusal(settings: Settings) -> None:
     content = made()
     for end in range(0, len(content) - 1, 7):

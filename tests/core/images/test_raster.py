@@ -172,6 +172,23 @@ def test_an_image_without_pixels_is_refused(settings: Settings) -> None:
     assert "no pixels" in refusal(bytes(content), settings)
 
 
+@pytest.mark.parametrize("side", ["rows", "columns", "both"])
+def test_a_tiff_or_a_jpeg_without_pixels_is_refused(side: str, settings: Settings) -> None:
+    sides = {"rows": (257,), "columns": (256,), "both": (256, 257)}[side]  # ImageWidth and ImageLength, TIFF 6.0
+    content = bytearray(tiff(GREY))
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        for tag in sides:
+            at = file.pages[0].tags[tag].valueoffset
+            content[at : at + 4] = bytes(4)
+    assert "no pixels" in refusal(bytes(content), settings)
+    content = bytearray(saved(GREY, "JPEG"))
+    frame = content.index(b"\xff\xc0")  # rows and columns stand 5 and 7 bytes behind, ISO 10918-1 B.2.2
+    for tag in sides:
+        at = frame + (5 if tag == 257 else 7)
+        content[at : at + 2] = bytes(2)
+    assert "This JPEG is damaged" in refusal(bytes(content), settings)
+
+
 def test_too_many_pixels_are_refused_before_they_are_decoded(settings: Settings) -> None:
     small = Settings(home=settings.home, max_image_pixels=1000)
     for content in (saved(GREY), saved(GREY, "JPEG"), tiff(GREY)):
