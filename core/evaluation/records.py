@@ -127,6 +127,14 @@ def find_evaluation(
     return _evaluation(row) if row else None
 
 
+def find_evaluation_of_job(connection: sqlite3.Connection, model_id: int, job: int) -> Evaluation | None:
+    """What an earlier attempt of this job stored, or None."""
+    row = connection.execute(
+        "SELECT * FROM evaluations WHERE model = ? AND json_extract(result, '$.job') = ?", (model_id, job)
+    ).fetchone()
+    return _evaluation(row) if row else None
+
+
 def find_evaluation_of_case(connection: sqlite3.Connection, model_id: int, case_id: int) -> Evaluation | None:
     """The newest evaluation of a model on the split that a case is in; else its newest on whatever."""
     row = connection.execute(

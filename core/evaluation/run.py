@@ -10,7 +10,13 @@ from core.datasets.records import Snapshot, SnapshotCase, get_snapshot, list_sna
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput
 from core.evaluation.predictor import predict_cases
-from core.evaluation.records import add_evaluation, count_test_uses, find_predictions, store_predictions
+from core.evaluation.records import (
+    add_evaluation,
+    count_test_uses,
+    find_evaluation_of_job,
+    find_predictions,
+    store_predictions,
+)
 from core.measures.classification import measure_classification
 from core.progress import Portion, Progress
 from core.projects.schema import Classification
@@ -36,8 +42,12 @@ def evaluate_model(
     split: str,
     actor: Actor,
     progress: Progress,
+    *,
+    job: int | None = None,
 ) -> dict[str, Any]:
     """Measure a model on a split of a snapshot, and store the predictions and the result.
+
+    Killed at any moment and started again with the same job, it stores one result: one look at the split.
 
     A model that was trained for a fold is measured on that fold's view of its own snapshot: there the fold is
     the test split. A case that this model has answered before is not asked again.
@@ -45,12 +55,15 @@ def evaluate_model(
     Returns:
         The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `per_class`,
         `confusion_matrix` (rows: reference), `confusion_matrix_by_row`, `curves`, `classes`, `seed`, `level`,
-        `resamples`, `snapshot`, `model`, `test_uses` (this one included), `seen_in_training`, `warnings`.
+        `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`, `warnings`.
 
     Raises:
         InvalidInput: the split is empty or unknown, or model and snapshot have different classes.
         Stopped: somebody asked to stop; nothing is stored then.
     """
+    stored = find_evaluation_of_job(connection, model_id, job) if job is not None else None
+    if stored is not None:  # an earlier attempt was killed between its result and the end of its job
+        return stored.result
     model = get_model(connection, None, model_id)
     run = get_run(connection, model.run)
     snapshot = get_snapshot(connection, model.project, snapshot_id)
@@ -74,6 +87,7 @@ def evaluate_model(
         "fold": fold,
         "model": model.name,
         "snapshot": snapshot.name,
+        "job": job,
         **measures.to_json(),
         "seen_in_training": seen,
         "warnings": _warnings(snapshot, split, seen, len(cases)),

@@ -148,6 +148,7 @@ def evaluate(context: JobContext) -> Mapping[str, Any]:
         given["split"],
         context.actor,
         context.progress,
+        job=context.job.id,
     )
 
 
