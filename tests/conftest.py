@@ -27,6 +27,7 @@ hypothesis.settings.load_profile("untimed")
 # Begun first, longest first, so that all workers end together; a file that is missing here only ends later.
 LONG_FILES = (
     "browser/test_walk.py",
+    "browser/test_loop.py",
     "browser/test_access.py",
     "browser/test_walls.py",
     "browser/test_signed_out.py",
@@ -39,7 +40,7 @@ LONG_FILES = (
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )
-FILES_OF_ONE_SERVICE = tuple(f"browser/test_{name}.py" for name in ("walk", "access", "walls", "signed_out"))
+FILES_OF_ONE_SERVICE = tuple(f"browser/test_{name}.py" for name in ("walk", "loop", "access", "walls", "signed_out"))
 FILES_IN_PARTS = {"test_permissions.py": 8, "test_architecture.py": 2}
 WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
 
