@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.errors import Unavailable
 from core.people.accounts import User
 from core.people.sessions import find_session, touch_session
 from core.settings import Settings
@@ -144,7 +145,11 @@ class Identity:
             return
         request = HTTPConnection(scope)
         session_id = request.cookies.get(self.cookie)
-        scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
+        try:
+            scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
+        except Unavailable as error:  # no verdict on the session: nobody is signed out by a disk
+            await refuse(scope, receive, send, JSONResponse({"reason": str(error)}, 503))
+            return
         path = cast(str, scope["path"])
         public = scope["type"] == "http" and (path in PUBLIC or path.startswith(PUBLIC_FOLDER))
         if scope["user"] or public:

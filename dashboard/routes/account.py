@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, NotAllowed
+from core.errors import CoreError, InvalidInput
 from core.people.accounts import User
 from core.people.passwords import LEAST_CHARACTERS
 from core.people.sessions import change_password, end_sessions, find_session
@@ -15,7 +15,8 @@ from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from dashboard.database import ask, ask_in_turn
-from dashboard.routes.plain import address_of, page, read_form, refusal
+from dashboard.routes.answers import STATUS
+from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
 OLD_PASSWORD = """<label for="password">Present password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>"""
@@ -56,7 +57,7 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
                 idle_minutes=settings.session_idle_minutes,
             )
         except CoreError as error:
-            status = 403 if isinstance(error, NotAllowed) else 422
+            status = next((status for kind, status in STATUS if isinstance(error, kind)), 422)
             return page("Your account", refusal(str(error)) + account_form(request.user), status=status)
         return gone()
 
@@ -71,8 +72,8 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
 
     return [
         Route("/account", show, methods=["GET"]),
-        Route("/account", submit, methods=["POST"]),
-        Route("/account/sign-out-everywhere", leave_everywhere, methods=["POST"]),
+        Route("/account", on_a_page(submit), methods=["POST"]),
+        Route("/account/sign-out-everywhere", on_a_page(leave_everywhere), methods=["POST"]),
     ]
 
 

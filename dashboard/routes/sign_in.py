@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, NotAllowed
+from core.errors import CoreError, InvalidInput, NotAllowed, Unavailable
 from core.people.accounts import User, list_users
 from core.people.passwords import LEAST_CHARACTERS
 from core.people.sessions import Token, TryLater, end_session, look_at_token, redeem_token, sign_in
 from core.settings import Settings
 from dashboard.database import ask, ask_in_turn
-from dashboard.routes.plain import address_of, page, read_form, refusal
+from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
 PASSWORD_FORM = """<form method="post" action="/sign-in">
 <label for="name">Name</label>
@@ -86,6 +86,8 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             session_id = await ask_in_turn(
                 settings, redeem_token, token, hours=settings.session_hours, new_password=chosen, address=address
             )
+        except Unavailable:
+            raise
         except CoreError as error:
             return page("Choose a password", refusal(str(error)) + password_form(found, token, back), status=422)
         return let_in(request, session_id, back)
@@ -99,8 +101,9 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             answer = page("Sign in", refusal(str(error)) + await form(back), status=429)
             answer.headers["Retry-After"] = str(error.seconds)
             return answer
-        except NotAllowed as error:
-            return page("Sign in", refusal(str(error)) + await form(back), status=401)
+        except (NotAllowed, Unavailable) as error:
+            status = 401 if isinstance(error, NotAllowed) else 503
+            return page("Sign in", refusal(str(error)) + await form(back), status=status)
         return let_in(request, session_id, back)
 
     def needs_password(found: Token) -> bool:
@@ -132,10 +135,10 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
         return response
 
     return [
-        Route("/sign-in", show, methods=["GET"]),
-        Route("/sign-in", submit, methods=["POST"]),
+        Route("/sign-in", on_a_page(show), methods=["GET"]),
+        Route("/sign-in", on_a_page(submit), methods=["POST"]),
         Route("/sign-out", ask_to_leave, methods=["GET"]),
-        Route("/sign-out", leave, methods=["POST"]),
+        Route("/sign-out", on_a_page(leave), methods=["POST"]),
     ]
 
 
