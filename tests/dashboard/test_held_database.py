@@ -1,4 +1,4 @@
-"""While something else holds the database (a backup tool, a virus scanner), reading goes on and writing says why not."""
+"""While a backup tool or a virus scanner holds the database, reading goes on and writing says why not."""
 
 import sqlite3
 from collections.abc import Iterator
