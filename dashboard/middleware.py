@@ -199,6 +199,7 @@ class Walls:
                 headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
                 if by_tls:  # and never otherwise from now on, whatever somebody types
                     headers["strict-transport-security"] = f"max-age={TLS_FOR_SECONDS}"
+                    message["headers"] = [_kept_to_tls(*header) for header in message["headers"]]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -214,6 +215,13 @@ class Walls:
             f"connect-src 'self'{socket}; worker-src 'self' blob:; object-src 'none'; "
             "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
         )
+
+
+def _kept_to_tls(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header; where it sets a cookie, Streamlit's too, the browser sends that cookie inside TLS alone."""
+    if name.lower() != b"set-cookie" or b"secure" in [part.strip().lower() for part in value.split(b";")]:
+        return name, value
+    return name, value + b"; Secure"
 
 
 def _inline_script_hashes() -> list[str]:

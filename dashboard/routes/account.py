@@ -59,15 +59,15 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
         except CoreError as error:
             status = next((status for kind, status in STATUS if isinstance(error, kind)), 422)
             return page("Your account", refusal(str(error)) + account_form(request.user), status=status)
-        return gone()
+        return gone(request)
 
     async def leave_everywhere(request: Request) -> Response:
         await ask(settings, sign_out_everywhere, request.user, address_of(request), session_id=request.cookies[cookie])
-        return gone()
+        return gone(request)
 
-    def gone() -> Response:
+    def gone(request: Request) -> Response:
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(cookie, httponly=True, samesite="strict")
+        response.delete_cookie(cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return response
 
     return [

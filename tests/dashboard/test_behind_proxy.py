@@ -177,6 +177,10 @@ def test_the_documented_proxy_carries_everything(
     assert headers["strict-transport-security"]
     signed_in = {"Cookie": headers["set-cookie"].partition(";")[0]}
 
+    # So is what Streamlit sets by itself.
+    set_by_it = outside.ask("GET", "/_stcore/health", **signed_in)[2].get_all("set-cookie") or []
+    assert [one.partition("=")[0] for one in set_by_it if "; Secure" in one] == ["_streamlit_xsrf"]
+
     # A page, and the websocket that draws it; from another site there is none.
     status, html, _ = outside.ask("GET", "/", Accept="text/html", **signed_in)
     assert status == 200

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
@@ -240,6 +241,30 @@ def test_behind_a_proxy_the_cookie_is_kept_to_tls_and_the_address_is_the_readers
     assert {row["address"] for row in connection.execute("SELECT address FROM audit WHERE what = 'sign in'")} == {
         "10.1.2.3"
     }
+
+
+@pytest.mark.parametrize(("sent", "by"), [("https", "; Secure"), ("http", "")])
+def test_within_tls_every_cookie_is_kept_to_tls_whoever_sets_it(settings: Settings, sent: str, by: str) -> None:
+    """Streamlit sets one of its own, `_streamlit_xsrf`, and does not say Secure behind a proxy."""
+
+    async def foreign(_: Request) -> PlainTextResponse:
+        answer = PlainTextResponse("")
+        answer.set_cookie("_streamlit_xsrf", "x")
+        answer.set_cookie("insecure", "secure", secure=True)
+        return answer
+
+    app = Starlette(
+        routes=[Route("/healthz", foreign)],
+        middleware=make_middleware(settings, "127.0.0.1", COOKIE, frozenset({"ward.example"}), https_only=True),
+    )
+    asked = ProxyHeadersMiddleware(app, trusted_hosts=["127.0.0.1"])  # type: ignore[arg-type]
+    client = TestClient(asked, base_url="http://ward.example", client=("127.0.0.1", 40000))  # type: ignore[arg-type]
+    set_by_others = client.get("/healthz", headers=FORWARDED | {"x-forwarded-proto": sent}).headers.get_list(
+        "set-cookie"
+    )
+    assert set_by_others == [
+        f"_streamlit_xsrf=x; Path=/; SameSite=lax{by}", "insecure=secure; Path=/; SameSite=lax; Secure"
+    ]  # fmt: skip
 
 
 def test_what_a_stranger_says_of_itself_is_not_believed(settings: Settings) -> None:
