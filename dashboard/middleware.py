@@ -30,6 +30,7 @@ PUBLIC = frozenset({"/healthz", "/sign-in", "/favicon.ico", "/_stcore/health"})
 PUBLIC_FOLDER = "/assets/"  # our own styles and scripts: nothing about any patient
 STREAMLIT_FOLDER = "/_stcore/"
 HEALTH = frozenset({"/healthz"})
+HOST_ONLY = "__Host-"
 TLS_SCHEMES = frozenset({"https", "wss"})
 TLS_FOR_SECONDS = 365 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,6 +39,15 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 def cookie_name(port: int) -> str:
     """Cookies do not tell ports apart, so two Readrooms on one machine would sign each other out."""
     return f"readroom_{port}"
+
+
+def cookie_of(request: HTTPConnection, cookie: str) -> str:
+    """What the session's cookie is called on the way that a request came.
+
+    Inside TLS its name begins with `__Host-`: such a cookie a browser takes only from this very host, by TLS, so that
+    neither a page in clear nor a neighbouring name can slip us one of theirs.
+    """
+    return f"{HOST_ONLY}{cookie}" if request.url.scheme in TLS_SCHEMES else cookie
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
@@ -144,7 +154,7 @@ class Identity:
             await self.app(scope, receive, send)
             return
         request = HTTPConnection(scope)
-        session_id = request.cookies.get(self.cookie)
+        session_id = request.cookies.get(cookie_of(request, self.cookie))
         try:
             scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
         except Unavailable as error:  # no verdict on the session: nobody is signed out by a disk

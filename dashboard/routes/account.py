@@ -15,6 +15,7 @@ from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from dashboard.database import ask, ask_in_turn
+from dashboard.middleware import cookie_of
 from dashboard.routes.answers import STATUS
 from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
@@ -53,7 +54,7 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
                 fields.get("password", ""),
                 fields.get("new_password", ""),
                 actor=Actor(request.user.name, "screen", address_of(request)),
-                session_id=request.cookies[cookie],
+                session_id=request.cookies[cookie_of(request, cookie)],
                 idle_minutes=settings.session_idle_minutes,
             )
         except CoreError as error:
@@ -62,12 +63,20 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
         return gone(request)
 
     async def leave_everywhere(request: Request) -> Response:
-        await ask(settings, sign_out_everywhere, request.user, address_of(request), session_id=request.cookies[cookie])
+        await ask(
+            settings,
+            sign_out_everywhere,
+            request.user,
+            address_of(request),
+            session_id=request.cookies[cookie_of(request, cookie)],
+        )
         return gone(request)
 
     def gone(request: Request) -> Response:
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+        response.delete_cookie(
+            cookie_of(request, cookie), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        )
         return response
 
     return [

@@ -12,6 +12,7 @@ from core.people.passwords import LEAST_CHARACTERS
 from core.people.sessions import Token, TryLater, end_session, look_at_token, redeem_token, sign_in
 from core.settings import Settings
 from dashboard.database import ask, ask_in_turn
+from dashboard.middleware import cookie_of
 from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
 PASSWORD_FORM = """<form method="post" action="/sign-in">
@@ -116,7 +117,7 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
     def let_in(request: Request, session_id: str, back: str) -> Response:
         response = go_on(back)
         response.set_cookie(
-            cookie,
+            cookie_of(request, cookie),
             session_id,
             max_age=settings.session_hours * 3600,
             httponly=True,
@@ -129,9 +130,11 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
         return page("Sign out", leave_form(request.user))
 
     async def leave(request: Request) -> Response:
-        await ask(settings, end_session, request.cookies[cookie], address=address_of(request))
+        await ask(settings, end_session, request.cookies[cookie_of(request, cookie)], address=address_of(request))
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+        response.delete_cookie(
+            cookie_of(request, cookie), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        )
         return response
 
     return [

@@ -172,7 +172,7 @@ def test_the_documented_proxy_carries_everything(
     typed = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"https://{NAME}"}
     status, _, headers = outside.ask("POST", "/sign-in", urlencode(form).encode(), **typed)
     assert status == 200
-    assert headers["set-cookie"].startswith(cookie_name(ports.readroom))
+    assert headers["set-cookie"].startswith(f"__Host-{cookie_name(ports.readroom)}=")
     assert "; Secure" in headers["set-cookie"]
     assert headers["strict-transport-security"]
     signed_in = {"Cookie": headers["set-cookie"].partition(";")[0]}

@@ -267,6 +267,28 @@ def test_within_tls_every_cookie_is_kept_to_tls_whoever_sets_it(settings: Settin
     ]  # fmt: skip
 
 
+def test_by_tls_a_session_is_known_only_by_the_cookie_that_no_other_host_can_set(
+    settings: Settings, connection: sqlite3.Connection, anna: User
+) -> None:
+    client = behind_proxy(settings, "127.0.0.1")
+    form = {"token": issue_token(connection, anna), "new_password": "a few good words", "repeated": "a few good words"}
+    name, _, rest = client.post("/sign-in", data=form, headers=FORWARDED).headers["set-cookie"].partition("=")
+    session = rest.partition(";")[0]
+    assert name == f"__Host-{COOKIE}"
+    assert "Path=/" in rest
+    assert "Domain" not in rest
+    client.cookies.clear()
+    for cookie, by, status in (
+        (name, FORWARDED, 200),
+        (COOKIE, FORWARDED, 401),
+        (COOKIE, {"host": "127.0.0.1:8501"}, 200),  # who sits here needs no TLS, and a browser keeps no such name
+    ):
+        assert client.get("/account", headers={**by, "cookie": f"{cookie}={session}"}).status_code == status
+    left = client.post("/sign-out", headers={**FORWARDED, "cookie": f"{name}={session}"})
+    assert left.headers["set-cookie"].startswith(f'{name}=""')
+    assert "Max-Age=0" in left.headers["set-cookie"]
+
+
 def test_what_a_stranger_says_of_itself_is_not_believed(settings: Settings) -> None:
     client = behind_proxy(settings, "10.1.2.3")
     assert client.get("/sign-in", headers={**FORWARDED, "x-forwarded-for": "127.0.0.1"}).status_code == 403

@@ -116,8 +116,8 @@ def test_from_the_network_people_come_by_tls_and_leave_with_a_password(
     )
     assert status == 200
     cookie = headers["set-cookie"]
-    assert cookie.startswith(cookie_name(port))
-    for part in ("Secure", "HttpOnly", "SameSite=strict"):
+    assert cookie.startswith(f"__Host-{cookie_name(port)}=")
+    for part in ("Secure", "HttpOnly", "SameSite=strict", "Path=/"):
         assert part.lower() in cookie.lower()
     assert headers["strict-transport-security"]
     assert ward.ask("GET", "/account", cookie=cookie.partition(";")[0])[0] == 200
