@@ -284,6 +284,30 @@ def test_a_disk_that_is_full_before_the_copy_is_said(old_home: Settings, monkeyp
     assert prepare_home(old_home).steps
 
 
+def test_a_rehearsal_on_a_full_disk_for_passing_files_says_which_disk(
+    old_home: Settings, add_step: AddStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content_of(old_home)
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.store.migrating.copy_database", fill)
+        with pytest.raises(Unavailable, match=r"make room there, or name another folder in TMPDIR. The home was not"):
+            rehearse_migration(old_home)
+
+    def large(database: Database) -> None:
+        database.execute(f"PRAGMA max_page_count = {database.execute('PRAGMA page_count').fetchone()[0]}")
+        database.execute("CREATE TABLE large (content BLOB)")
+        database.execute("INSERT INTO large VALUES (zeroblob(1000000))")
+
+    add_step(large)
+    with pytest.raises(Unavailable, match=r"TMPDIR"):
+        rehearse_migration(old_home)
+    assert content_of(old_home) == before
+
+
 def test_a_disk_that_fills_during_a_step_is_said_and_the_home_is_as_it_was(
     settings: Settings, add_step: AddStep
 ) -> None:
