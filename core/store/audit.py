@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import IO, Any, Literal, TypedDict
 
+from core.cells import guard
 from core.clock import utc_now, utc_text
 from core.errors import CoreError, InvalidInput
 from core.progress import Progress, Silent
@@ -34,8 +35,6 @@ VERIFIED = "verify audit"
 CLOCK_TOLERANCE = timedelta(minutes=2)
 CLOCK_MEMORY = timedelta(days=1)
 ROWS_FOR_CLOCK = 2000
-# A spreadsheet takes a cell that begins so for a formula, and a stranger may choose the name of a refused sign-in.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -298,13 +297,9 @@ def export_audit(rows: Iterable[AuditRow], stream: IO[str]) -> int:
     for row in rows:
         detail = json.dumps(row.detail, sort_keys=True, ensure_ascii=False)
         told = (row.at, row.who, row.via, row.address, row.what, row.subject, detail)
-        writer.writerow((row.id, *map(_no_formula, told), row.hash))
+        writer.writerow((row.id, *map(guard, told), row.hash))
         count += 1
     return count
-
-
-def _no_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 
 def _sum(previous: object, told: Sequence[object]) -> str:
