@@ -29,6 +29,7 @@ from core.store.files import Files
 from core.store.locks import take_lock
 from core.store.migrating import COPIES_KEPT, copies_kept, rehearse_migration
 from core.store.migrations import MIGRATION_NAMES, migrations
+from core.store.numbers import next_number
 from core.training.records import get_model, list_epochs
 from tests.fixtures.make_home_m001 import CASES, FIXTURE, MODEL_BYTES, draw_pixels
 
@@ -138,6 +139,21 @@ def test_an_old_home_can_be_worked_on(old_home: Settings) -> None:
         assert get_job(connection, 1).result == {"model": "quick", "model_id": 1}
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_numbers_that_were_erased_before_are_known_from_the_audit(old_home: Settings) -> None:
+    with closing(sqlite3.connect(old_home.database_path)) as raw, raw:
+        (runs,) = raw.execute("SELECT max(id) FROM runs").fetchone()
+        raw.execute(
+            """INSERT INTO audit (at, who, via, what, subject, detail)
+               SELECT at, who, via, what, 'run 41', detail FROM audit LIMIT 1"""
+        )
+    prepare_home(old_home)
+    with opened(old_home) as connection:
+        assert runs < 41
+        assert next_number(connection, "runs") == 42
+        (models,) = connection.execute("SELECT max(id) FROM models").fetchone()
+        assert next_number(connection, "models") == models + 1
 
 
 # ---- the copy of before
