@@ -45,14 +45,24 @@ Choose a password of at least {least} characters; a few words are good.</p>
 <button>Set password and sign in</button>
 </form>"""
 
+LINK_FORM = """<p>This link is for <b>{name}</b>, and works once.</p>
+<form method="post" action="/sign-in">
+<input type="hidden" name="token" value="{token}">
+<input type="hidden" name="next" value="{next}">
+<button autofocus>Sign in</button>
+</form>"""
+
 
 def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRoute]:
-    """Where Readroom is reached over a network (`passwords`), whoever comes by link sets a password first."""
+    """Where Readroom is reached over a network (`passwords`), whoever comes by link sets a password first.
+
+    There a link travels by mail, whose scanners open it: looking at it shows a button, and only the button uses it up.
+    """
 
     async def show(request: Request) -> Response:
-        """With a token, sign in; without, ask who it is. A person who is signed in already is let through.
+        """With a token, sign in or offer to; without, ask who it is. Who is signed in already is let through.
 
-        HEAD asks what is there and changes nothing: a mail scanner that sends it uses no link up.
+        HEAD asks what is there and changes nothing.
         """
         token, back = request.query_params.get("token"), local_path(request.query_params.get("next"))
         if token and request.method == "GET":
@@ -80,6 +90,8 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             return page("Sign in", refusal(str(error)) + await form(back), status=401)
         if chosen is None and needs_password(found):
             return page("Choose a password", password_form(found, token, back))
+        if passwords and request.method == "GET":
+            return page("Sign in", link_form(found, token, back))
         try:
             if chosen != repeated:
                 raise InvalidInput("The two passwords differ; type the same one twice.")
@@ -157,6 +169,11 @@ def password_form(found: Token, token: str, back: str) -> str:
     return NEW_PASSWORD_FORM.format(
         name=escape(found.user.name), least=LEAST_CHARACTERS, token=escape(token), next=escape(back)
     )
+
+
+def link_form(found: Token, token: str, back: str) -> str:
+    """One button, for the user of a token who has a password already."""
+    return LINK_FORM.format(name=escape(found.user.name), token=escape(token), next=escape(back))
 
 
 def leave_form(user: User) -> str:

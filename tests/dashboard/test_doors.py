@@ -267,6 +267,22 @@ def test_within_tls_every_cookie_is_kept_to_tls_whoever_sets_it(settings: Settin
     ]  # fmt: skip
 
 
+def test_from_the_network_a_link_that_a_mail_scanner_opened_is_still_good(
+    settings: Settings, connection: sqlite3.Connection, anna: User
+) -> None:
+    connection.execute("UPDATE users SET password = 'set' WHERE id = ?", (anna.id,))
+    client, token = behind_proxy(settings, "127.0.0.1"), issue_token(connection, anna)
+    for _ in range(2):
+        looked = client.get(f"/sign-in?token={token}&next=/label", headers=FORWARDED)
+        assert looked.status_code == 200
+        assert "set-cookie" not in looked.headers
+        assert "<button autofocus>Sign in</button>" in looked.text
+    pressed = client.post("/sign-in", data={"token": token, "next": "/label"}, headers=FORWARDED)
+    assert "set-cookie" in pressed.headers
+    assert 'content="0;url=/label"' in pressed.text
+    assert client.post("/sign-in", data={"token": token, "next": "/"}, headers=FORWARDED).status_code == 401
+
+
 def test_by_tls_a_session_is_known_only_by_the_cookie_that_no_other_host_can_set(
     settings: Settings, connection: sqlite3.Connection, anna: User
 ) -> None:
