@@ -96,6 +96,7 @@ def test_sql_lives_in_records(path: Path) -> None:
             "core.people.members",
             "core.people.roles",
             "core.people.sessions",
+            "core.labels.said",
             "core.labels.sight",
             "core.labels.worklist",
             "core.labels.reference",
