@@ -121,6 +121,7 @@ def _wait_until_healthy(web: Service, reach: Reach, stopping: threading.Event) -
 
 def _look_after(settings: Settings, services: Sequence[Service], reach: Reach) -> None:
     for service in services:
+        service.turn_log_over()
         if service.has_died():
             tell(f"The {service.name} ended by itself and is started again; its log is {service.log}")
             service.start_again()
