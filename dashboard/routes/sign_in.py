@@ -19,7 +19,8 @@ PASSWORD_FORM = """<form method="post" action="/sign-in">
 <label for="name">Name</label>
 <input id="name" name="name" autocomplete="username" spellcheck="false" required autofocus>
 <label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required>
+<span class="field"><input id="password" name="password" type="password"
+autocomplete="current-password" required></span>
 <input type="hidden" name="next" value="{next}">
 <button>Sign in</button>
 </form>
@@ -37,9 +38,10 @@ Choose a password of at least {least} characters; a few words are good.</p>
 <form method="post" action="/sign-in">
 <input type="hidden" name="username" value="{name}" autocomplete="username">
 <label for="new_password">New password</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" required autofocus>
+<span class="field"><input id="new_password" name="new_password" type="password" data-least="{least}"
+autocomplete="new-password" required autofocus></span>
 <label for="repeated">The same once more</label>
-<input id="repeated" name="repeated" type="password" autocomplete="new-password" required>
+<span class="field"><input id="repeated" name="repeated" type="password" autocomplete="new-password" required></span>
 <input type="hidden" name="token" value="{token}">
 <input type="hidden" name="next" value="{next}">
 <button>Set password and sign in</button>
