@@ -129,6 +129,7 @@ PUBLIC = "public"
 EVENT = {"type": "label", "made_at": "2026-11-22T10:00:00.000Z", "schema_version": 1, "made_in": "label page"}
 DOORS: dict[tuple[str, str], Door] = {
     ("GET", "/healthz"): Door(PUBLIC, lambda house: "/healthz"),
+    ("GET", "/assets/source-sans.woff2"): Door(PUBLIC, lambda house: "/assets/source-sans.woff2"),
     ("GET", "/sign-in"): Door(PUBLIC, lambda house: "/sign-in", opens=(200, 303)),
     ("POST", "/sign-in"): Door(PUBLIC, lambda house: "/sign-in", opens=(401,)),
     ("GET", "/sign-out"): Door(None, lambda house: "/sign-out"),

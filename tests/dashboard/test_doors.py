@@ -170,6 +170,14 @@ def test_the_bundle_is_cached_for_ever(stranger: TestClient) -> None:
     assert "immutable" in stranger.get(f"/assets/viewer/{BUNDLE}").headers["cache-control"]
 
 
+def test_the_plain_pages_bring_their_own_font(stranger: TestClient) -> None:
+    page = stranger.get("/sign-in").text
+    assert 'url("/assets/source-sans.woff2")' in page
+    font = stranger.get("/assets/source-sans.woff2")
+    assert font.headers["content-type"] == "font/woff2"
+    assert font.content[:4] == b"wOF2"
+
+
 def test_two_readrooms_on_one_machine_do_not_share_a_cookie() -> None:
     assert cookie_name(8501) != cookie_name(8502)
 
