@@ -74,7 +74,7 @@ def write_images(folder: Path, count: int, *, seed: int) -> None:
 def measure_load(server: Running, home: Path, more: Path) -> Figures:
     """What 20 readers see while a model trains and `more` is imported. They have signed in before it begins."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(server.client(f"reader {number}")) for number in range(READERS)]
+        clients = [stack.enter_context(server.client(f"reader {number}", "reader")) for number in range(READERS)]
         training = run_command(home, "train", "load", "--snapshot", "all", *LONG_TRAINING)
         try:
             return _measure_beside(server, home, more, clients)

@@ -14,9 +14,13 @@ from pathlib import Path
 import httpx
 import psutil
 
-from core.people.accounts import ensure_user
+from core.people.accounts import ensure_user, get_user
+from core.people.members import set_member
+from core.people.roles import ProjectRole
 from core.people.sessions import issue_token
+from core.projects.records import list_projects
 from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
 from core.store.database import opened, prepare_home
 
 START_SECONDS = 120
@@ -39,21 +43,31 @@ class Running:
     verify: ssl.SSLContext | None = None
 
     @contextmanager
-    def client(self, name: str) -> Iterator[httpx.Client]:
-        """A signed-in HTTP client of this person: by link, or by password where there are accounts."""
+    def client(self, name: str, role: ProjectRole | None = None) -> Iterator[httpx.Client]:
+        """A signed-in HTTP client of this person: by link, or by password where there are accounts.
+
+        With a `role` they have it in every project; without one they administer this Readroom.
+        """
+        self._admit(name, role)
         with httpx.Client(base_url=self.address, timeout=60, verify=self.verify or True) as client:
             if self.verify:
                 self._sign_in_by_password(client, name)
             else:
                 with opened(self.settings) as connection:
-                    token = issue_token(connection, ensure_user(connection, name, role="admin"))
+                    token = issue_token(connection, get_user(connection, name))
                 client.get("/sign-in", params={"token": token}).raise_for_status()
             yield client
 
-    def _sign_in_by_password(self, client: httpx.Client, name: str) -> None:
-        """As a person who is new here: an account, a password set by link, and a sign-in with it."""
+    def _admit(self, name: str, role: ProjectRole | None) -> None:
         with opened(self.settings) as connection:
-            token = issue_token(connection, ensure_user(connection, name, role="admin"), purpose="invitation")
+            ensure_user(connection, name, role="reader" if role else "admin")
+            for project in list_projects(connection) if role else ():
+                set_member(connection, project.id, name, role, actor=Actor("bench", "command line"))
+
+    def _sign_in_by_password(self, client: httpx.Client, name: str) -> None:
+        """As a person who is new here: a password set by link, and a sign-in with it."""
+        with opened(self.settings) as connection:
+            token = issue_token(connection, get_user(connection, name), purpose="invitation")
         chosen = {"token": token, "new_password": PASSWORD, "repeated": PASSWORD}
         _post(client, "/sign-in", chosen)
         client.cookies.clear()

@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.projects.records import list_projects
+from core.store.troubles import troubles_named
 from dashboard import frame, links, messages, places, session
 from dashboard.sidebar import draw_sidebar
 
@@ -26,9 +27,9 @@ page = st.navigation([places.page_of(place.name) for place in places.PLACES], po
 st.html(ASSETS / "readroom.css")
 links.catch_clicks()
 
-user = session.current_user()
-session.touch()
-with messages.refusals_shown():
+with messages.refusals_shown(), troubles_named():
+    user = session.current_user()
+    session.touch()
     project = session.current_project()
     draw_sidebar(list_projects(session.db(), seen_by=user), project)
     messages.show_messages()

@@ -7,10 +7,13 @@ from typing import Any
 import streamlit as st
 
 from core.errors import NotAllowed
+from core.labels.said import say_answers
 from core.store.audit import (
+    NOTHING_SAID,
     AuditCheck,
     AuditFilters,
     AuditRow,
+    Said,
     note_check,
     since_text,
     take_audit_along,
@@ -76,13 +79,13 @@ def csv_of(chosen: AuditFilters) -> Callable[[], str]:
 
     def make() -> str:
         need_administrator()
-        text, _ = take_audit_along(session.db(), session.actor(), chosen)
+        text, _ = take_audit_along(session.db(), session.actor(), chosen, say=say_answers)
         return text
 
     return make
 
 
-def shown(row: AuditRow) -> dict[str, object]:
+def shown(row: AuditRow, said: Said = NOTHING_SAID) -> dict[str, object]:
     """A row as the table has it: what was before and what after, then everything else."""
     rest = {key: value for key, value in row.detail.items() if key not in CHANGED}
     return {
@@ -91,12 +94,17 @@ def shown(row: AuditRow) -> dict[str, object]:
         "who": row.who,
         "did": row.what,
         "about": row.subject,
-        "before": say(row.detail.get("before")),
-        "after": say(row.detail.get("after")),
+        "before": _with_answer(say(row.detail.get("before")), said.before),
+        "after": _with_answer(say(row.detail.get("after")), said.after),
         "further": say(rest),
         "door": row.via,
         "from": row.address,
     }
+
+
+def _with_answer(number: str, answer: str) -> str:
+    """The answer behind a label's number, as long as it is there."""
+    return f"{answer} (label {number})" if answer else number
 
 
 def say(value: Any) -> str:

@@ -28,14 +28,15 @@ REMEMBERED_SECONDS = 300
 def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
     """One row of controls, each bound to its key in the address; a second one only where a first was chosen.
 
-    Nothing is offered that `sight` may not know: no model, and to a blind reader no reader but themselves.
+    Nothing is offered that `sight` may not know: no model, and to a blind reader no reader but themselves and no
+    attribute, whose values may say the answer.
     """
     names = project.schema.names if isinstance(project.schema, Classification) else ()
     snapshots = {str(snapshot.id): snapshot.name for snapshot in list_snapshots(session.db(), project.id)}
     models = {str(model.id): model.name for model in list_models(session.db(), project.id)} if sight.models else {}
     people = [user for user in list_users(session.db()) if not sight.blind_to_others or user.id == sight.reader]
     readers = {str(user.id): user.name for user in people}
-    attributes = find_attributes(project)
+    attributes = {} if sight.blind_to_others else find_attributes(project)
     chosen: dict[str, Any] = {}
     text, label, reader, split, model, attribute, flagged = st.columns([1.4, 1.5, 1.2, 1.2, 1.2, 1.2, 0.8])
     # This and an attribute's value stay out of the address, which is passed on and logged: they may name a patient.
@@ -48,7 +49,7 @@ def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
     chosen["model"] = _select(model, "Predicted by", models, "model", models) if sight.models else None
     if chosen["model"]:
         chosen["outcome"] = _select(model, "which was", ("right", "wrong"), "result")
-    chosen["attribute"] = _select(attribute, "Attribute", attributes, "attribute")
+    chosen["attribute"] = _select(attribute, "Attribute", attributes, "attribute") if attributes else None
     if chosen["attribute"]:
         values, key = attributes[chosen["attribute"]], f"case_is_{chosen['attribute']}"
         chosen["is"] = attribute.selectbox("is", list(values), index=None, key=key, placeholder="any")

@@ -11,6 +11,7 @@ from core.projects.schema import Classification
 from core.reviews.comments import add_comment, list_comments
 from dashboard import correction, messages, places, session, wording
 
+LATER = "after your own answer"
 REFERENCE_WORDS = {"tied": "readers are tied", "unusable": "unusable image"}
 
 
@@ -69,24 +70,24 @@ def draw_scores(scores: tuple[float, ...], schema: Classification) -> None:
 
 
 def draw_facts(case: Case, *, of_others: bool = True) -> None:
-    """Where the image came from and what is known of it; to a blind reader not the file, whose path may tell."""
+    """Where the image came from and what is known of it; to a blind reader nothing that may say the answer."""
     spacing = (
         f"{case.spacing_mm[0]:g} × {case.spacing_mm[1]:g} mm at {case.spacing_at}"
         if case.spacing_mm
         else "not known: px only"
     )
     same = [other for other in find_same_pixels(session.db(), case.project, case.pixel_hash) if other.id != case.id]
+    patient = case.patient + (" (not known: counted as a patient of its own)" if case.patient_from == "none" else "")
+    given = {"Split in the table": case.given_split} if case.given_split else {}
     facts = {
         "Case": str(case.id),
-        "File": case.source if of_others else "appears after your own answer",
-        "Patient": case.patient
-        + (" (not known: counted as a patient of its own)" if case.patient_from == "none" else ""),
+        "File": case.source if of_others else LATER,
+        "Patient": patient if of_others or case.patient_from == "dicom" else LATER,
         "Image": f"{case.columns} × {case.rows} px, {case.dtype}, {wording.count(case.channels, 'channel')}",
         "Spacing": spacing,
         **({"Modality": case.modality} if case.modality else {}),
         **({"View": case.view} if case.view else {}),
-        **({"Split in the table": case.given_split} if case.given_split else {}),
-        **case.attributes,
+        **({**given, **case.attributes} if of_others else {"Further facts": LATER}),
     }
     rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
     twins = ", ".join(

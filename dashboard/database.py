@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, to_thread
 from core.people.passwords import SUMS_AT_ONCE
 from core.settings import Settings
 from core.store.database import opened
+from core.store.troubles import troubles_named
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +42,7 @@ async def _ask(
     **kwargs: P.kwargs,
 ) -> T:
     def work() -> T:
-        with opened(settings) as connection:
+        with troubles_named(), opened(settings) as connection:
             return question(connection, *args, **kwargs)
 
     return await to_thread.run_sync(work, limiter=turns)

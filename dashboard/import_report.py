@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.cells import guard
 from core.images.records import ImportedFile, list_import_files
 from core.jobs.records import Job
 from dashboard import jobs_panel, places, session
@@ -10,6 +11,11 @@ from dashboard import jobs_panel, places, session
 STATUS = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
 NOTED = "noted"  # imported, with something to look at: same pixels, opposite labels, a name that came before
 WORDS = {**STATUS, NOTED: "noted"}
+
+
+def csv_of(table: pd.DataFrame) -> str:
+    """The report to take along; a file may be named, and a reason begin, like a formula."""
+    return table.map(lambda cell: guard(cell) if isinstance(cell, str) else cell).to_csv(index=False)
 
 
 def draw_report(job: Job) -> None:
@@ -43,7 +49,7 @@ def draw_report(job: Job) -> None:
     )
     right.download_button(
         "CSV",
-        lambda: table.to_csv(index=False),
+        lambda: csv_of(table),
         file_name=f"import-{job.id}.csv",
         mime="text/csv",
         on_click="ignore",

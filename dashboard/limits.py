@@ -1,12 +1,14 @@
 """How often one person or one address may ask for what is costly: signing in, and sending files.
 
 The browser's uploader sends thousands of small requests in its own right, so pieces are not counted: how many
-are under way at once is, and their bytes over half a minute. Who is refused is told when to try again (429).
-Kept in memory: a restart forgives.
+are under way at once is, and their bytes over half a minute. Streamlit's own uploader, for tables and snapshots, keeps
+whole files in memory and asks nobody for a role: both is asked for and counted here. Who is refused is told when to
+try again (429). Kept in memory: a restart forgives.
 """
 
 import logging
 import math
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,13 +18,18 @@ from typing import cast
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.errors import Unavailable
 from core.people.accounts import User
 from core.people.callers import caller_of
+from core.people.roles import Action, may_somewhere
 from core.settings import Settings
+from dashboard.database import ask
 from dashboard.routes.plain import page, refusal
 
 SIGN_IN_PATHS = frozenset({"/sign-in", "/account"})
 UPLOADS_PATH = "/api/v1/uploads"
+TABLES_PATH = "/_stcore/upload_file/"
+SENDING_TABLES: tuple[Action, ...] = ("import", "freeze")  # label tables, and snapshots that come back
 BYTES_OVER_SECONDS = 30
 MANY_CALLERS = 10_000
 log = logging.getLogger("readroom.web")
@@ -64,11 +71,13 @@ class RateLimits:
         def by_the_minute(count: float) -> Allowance:
             return Allowance(count, count / 60, clock)
 
-        self.app = app
+        self.app, self.settings = app, settings
         self.sign_ins = by_the_minute(settings.sign_ins_per_minute)
         self.uploads = by_the_minute(settings.uploads_per_minute)
         per_second = settings.upload_bytes_per_second
         self.bytes = Allowance(per_second * BYTES_OVER_SECONDS, per_second, clock)
+        self.tables = by_the_minute(settings.uploads_per_minute)
+        self.table_bytes = by_the_minute(settings.table_bytes_per_minute)
         self.pieces_at_once = settings.upload_pieces_at_once
         self.under_way: Counter[str] = Counter()
 
@@ -82,7 +91,9 @@ class RateLimits:
         elif asked == "POST" and path == UPLOADS_PATH:
             await self._counted(self.uploads, _person(scope), scope, receive, send)
         elif asked == "PUT" and path.startswith(f"{UPLOADS_PATH}/"):
-            await self._piece(_person(scope), scope, receive, send)
+            await self._piece(self.bytes, _person(scope), scope, receive, send)
+        elif asked in ("PUT", "POST") and path.startswith(TABLES_PATH):
+            await self._table(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -94,8 +105,25 @@ class RateLimits:
         allowance.take(caller)
         await self.app(scope, receive, send)
 
-    async def _piece(self, person: str, scope: Scope, receive: Receive, send: Send) -> None:
-        wait = 1 if self.under_way[person] >= self.pieces_at_once else self.bytes.wait_seconds(person)
+    async def _table(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            may_send = await ask(self.settings, may_send_tables, cast(User, scope["user"]))
+        except Unavailable as error:
+            await JSONResponse({"reason": str(error)}, 503)(scope, receive, send)
+            return
+        if not may_send:
+            said = f"To {' or '.join(SENDING_TABLES)} you need another role; ask an administrator."
+            await JSONResponse({"reason": said}, 403)(scope, receive, send)
+            return
+        wait = self.tables.wait_seconds(_person(scope))
+        if wait:
+            await _try_later(scope, wait)(scope, receive, send)
+            return
+        self.tables.take(_person(scope))
+        await self._piece(self.table_bytes, _person(scope), scope, receive, send)
+
+    async def _piece(self, allowed: Allowance, person: str, scope: Scope, receive: Receive, send: Send) -> None:
+        wait = 1 if self.under_way[person] >= self.pieces_at_once else allowed.wait_seconds(person)
         if wait:
             await _try_later(scope, wait)(scope, receive, send)
             return
@@ -103,7 +131,7 @@ class RateLimits:
         async def receive_and_count() -> Message:
             message = await receive()
             if body := message.get("body"):
-                self.bytes.take(person, len(body))
+                allowed.take(person, len(body))
             return message
 
         self.under_way[person] += 1
@@ -111,6 +139,11 @@ class RateLimits:
             await self.app(scope, receive_and_count, send)
         finally:
             self.under_way[person] -= 1
+
+
+def may_send_tables(connection: sqlite3.Connection, user: User) -> bool:
+    """Whether any page shows this user an uploader of Streamlit's; what was sent is asked for again by its page."""
+    return any(may_somewhere(connection, user, action) for action in SENDING_TABLES)
 
 
 def address_key(scope: Scope) -> str:
@@ -125,7 +158,9 @@ def _person(scope: Scope) -> str:
 
 def _try_later(scope: Scope, seconds: int) -> Response:
     said = f"That was too much in a short time. Try again in {seconds} second{'s' if seconds > 1 else ''}."
-    what = "an upload" if scope["path"].startswith(UPLOADS_PATH) else scope["path"]  # its path names files
+    what = (
+        "an upload" if scope["path"].startswith((UPLOADS_PATH, TABLES_PATH)) else scope["path"]
+    )  # its path names files
     log.warning("Too many requests for %s from %s", what, address_key(scope))
     if scope["path"] in SIGN_IN_PATHS:
         answer: Response = page("Try again soon", refusal(said), status=429)

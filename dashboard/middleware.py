@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.errors import Unavailable
 from core.people.accounts import User
 from core.people.sessions import find_session, touch_session
 from core.settings import Settings
@@ -29,6 +30,7 @@ PUBLIC = frozenset({"/healthz", "/sign-in", "/favicon.ico", "/_stcore/health"})
 PUBLIC_FOLDER = "/assets/"  # our own styles and scripts: nothing about any patient
 STREAMLIT_FOLDER = "/_stcore/"
 HEALTH = frozenset({"/healthz"})
+HOST_ONLY = "__Host-"
 TLS_SCHEMES = frozenset({"https", "wss"})
 TLS_FOR_SECONDS = 365 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,6 +39,15 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 def cookie_name(port: int) -> str:
     """Cookies do not tell ports apart, so two Readrooms on one machine would sign each other out."""
     return f"readroom_{port}"
+
+
+def cookie_of(request: HTTPConnection, cookie: str) -> str:
+    """What the session's cookie is called on the way that a request came.
+
+    Inside TLS its name begins with `__Host-`: such a cookie a browser takes only from this very host, by TLS, so that
+    neither a page in clear nor a neighbouring name can slip us one of theirs.
+    """
+    return f"{HOST_ONLY}{cookie}" if request.url.scheme in TLS_SCHEMES else cookie
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
@@ -143,8 +154,12 @@ class Identity:
             await self.app(scope, receive, send)
             return
         request = HTTPConnection(scope)
-        session_id = request.cookies.get(self.cookie)
-        scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
+        session_id = request.cookies.get(cookie_of(request, self.cookie))
+        try:
+            scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
+        except Unavailable as error:  # no verdict on the session: nobody is signed out by a disk
+            await refuse(scope, receive, send, JSONResponse({"reason": str(error)}, 503))
+            return
         path = cast(str, scope["path"])
         public = scope["type"] == "http" and (path in PUBLIC or path.startswith(PUBLIC_FOLDER))
         if scope["user"] or public:
@@ -194,6 +209,7 @@ class Walls:
                 headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
                 if by_tls:  # and never otherwise from now on, whatever somebody types
                     headers["strict-transport-security"] = f"max-age={TLS_FOR_SECONDS}"
+                    message["headers"] = [_kept_to_tls(*header) for header in message["headers"]]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -209,6 +225,13 @@ class Walls:
             f"connect-src 'self'{socket}; worker-src 'self' blob:; object-src 'none'; "
             "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
         )
+
+
+def _kept_to_tls(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header; where it sets a cookie, Streamlit's too, the browser sends that cookie inside TLS alone."""
+    if name.lower() != b"set-cookie" or b"secure" in [part.strip().lower() for part in value.split(b";")]:
+        return name, value
+    return name, value + b"; Secure"
 
 
 def _inline_script_hashes() -> list[str]:

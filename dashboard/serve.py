@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core.errors import CoreError
 from core.logs import start_log
+from core.people.homes import enter_home
 from core.settings import PROJECT_ROOT, load_settings
-from core.store.database import prepare_home
 from dashboard.certificate import Certificate, make_context
 from dashboard.reach import Reach, add_options, check_reach, reach_of
 
@@ -28,7 +28,7 @@ def serve(home: Path | None, reach: Reach) -> None:
     """
     check_reach(reach)
     settings = load_settings(home)
-    prepare_home(settings)
+    enter_home(settings)
     start_log(settings, "web")
     door = _listen(reach.host, reach.port)
     # Streamlit reads `.streamlit/config.toml` beside `dashboard/app.py`, which is ours and is in the wheel too, but

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -26,6 +26,8 @@ from dashboard.routes.answers import answer_refusal
 
 FOLDER = Path(__file__).resolve().parent
 HERE = Reach()
+FONT_PATH = "/assets/source-sans.woff2"
+STREAMLIT_FONTS = Path(st.__file__).parent / "static" / "static" / "media"
 log = logging.getLogger("readroom.web")
 
 
@@ -61,6 +63,7 @@ def make_routes(settings: Settings, cookie: str, *, passwords: bool = False) -> 
         *models.routes(settings),
         *uploads.routes(settings),
         Route("/api/{path:path}", _no_such_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route(FONT_PATH, _font, methods=["GET"]),
         Mount("/assets/viewer", _Bundle(directory=FOLDER / "viewer" / "build")),
         Mount("/assets", StaticFiles(directory=FOLDER / "assets")),
     ]
@@ -80,6 +83,14 @@ def make_middleware(
         Middleware(Identity, settings=settings, cookie=cookie),
         Middleware(RateLimits, settings=settings),
     ]
+
+
+async def _font(request: Request) -> Response:
+    """Source Sans (OFL) for the plain pages, which are there before Streamlit is: the file that Streamlit brings."""
+    found = sorted(STREAMLIT_FONTS.glob("SourceSansVF-Upright*.woff2"))
+    if not found:  # another Streamlit: the pages fall back to a font of the system
+        return JSONResponse({"reason": f"There is no {FONT_PATH}."}, 404)
+    return FileResponse(found[0], media_type="font/woff2", headers={"Cache-Control": "public, max-age=86400"})
 
 
 class _Bundle(StaticFiles):

@@ -1,11 +1,13 @@
 """The processes that `readroom up` keeps running: started, heard, started again, ended."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,8 +36,7 @@ class Service:
     def start(self) -> None:
         """Start the process in a session of its own: Ctrl-C reaches `up` alone, which ends it in order."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".old.log"))
+        self.turn_log_over()
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
                 self.command,
@@ -47,6 +48,17 @@ class Service:
                 start_new_session=True,
             )
         self.started = started_at(self.process.pid)
+
+    def turn_log_over(self) -> None:
+        """Keep the log small while the process runs: one older part stays beside it.
+
+        The process goes on writing into the file that it was given, always at its end, so that the file is copied
+        and emptied, not renamed; a line of just that moment may be lost.
+        """
+        with suppress(OSError):  # not there yet; or no room for the copy, and then nothing is thrown away
+            if self.log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".old.log"))
+                os.truncate(self.log, 0)
 
     def has_died(self) -> bool:
         return self.process is not None and self.process.poll() is not None

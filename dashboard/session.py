@@ -24,6 +24,7 @@ from core.store.audit import Actor
 from core.store.database import connect
 from core.store.files import Files
 from dashboard import places
+from dashboard.middleware import HOST_ONLY
 
 Identify = Callable[[sqlite3.Connection], User | None]
 
@@ -61,12 +62,18 @@ def identify_by_cookie(cookie: str) -> Identify:
     """Whoever holds the session that this cookie names; asked anew at every rerun, so a sign-out counts at once."""
 
     def identify(connection: sqlite3.Connection) -> User | None:
-        session_id = st.context.cookies.get(cookie)
+        session_id = _session_id(cookie)
         if not session_id:
             return None
         return find_session(connection, session_id, idle_minutes=settings().session_idle_minutes)
 
     return identify
+
+
+def _session_id(cookie: str) -> str | None:
+    """As the door read it, which let nobody through by TLS who has only the cookie of the way without."""
+    cookies = st.context.cookies
+    return cookies.get(f"{HOST_ONLY}{cookie}") or cookies.get(cookie)
 
 
 def settings() -> Settings:
@@ -112,7 +119,7 @@ def actor() -> Actor:
 def touch() -> None:
     """Somebody clicked. Called by the shell, which parts of a page that refresh by themselves never pass."""
     if _Process.cookie:
-        session_id = st.context.cookies.get(_Process.cookie)
+        session_id = _session_id(_Process.cookie)
         if session_id:
             touch_session(db(), session_id)
 

@@ -20,10 +20,12 @@ from typing import Any
 from core.errors import CoreError
 from core.jobs.records import list_running
 from core.people.accounts import ensure_user, list_users, operating_system_user
+from core.people.homes import enter_home
 from core.people.sessions import issue_token
 from core.projects.records import list_projects
 from core.settings import Settings, load_settings
-from core.store.database import opened, prepare_home
+from core.store.audit import Actor, add_audit
+from core.store.database import opened, writing
 from core.store.files import write_whole
 from core.store.locks import take_lock
 from dashboard.certificate import WARNING_DAYS
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reach = reach_of(given)
         warn_of_reach(reach, check_reach(reach))
         settings = load_settings(given.home)
-        prepare_home(settings)
+        enter_home(settings)
         run(settings, reach, stopping, browser=not given.no_browser and has_display(), web=given.web)
     except CoreError as error:
         sys.stderr.write(f"{error}\n")
@@ -119,6 +121,7 @@ def _wait_until_healthy(web: Service, reach: Reach, stopping: threading.Event) -
 
 def _look_after(settings: Settings, services: Sequence[Service], reach: Reach) -> None:
     for service in services:
+        service.turn_log_over()
         if service.has_died():
             tell(f"The {service.name} ended by itself and is started again; its log is {service.log}")
             service.start_again()
@@ -158,9 +161,11 @@ def _demo_marker(settings: Settings) -> Path:
 
 def sign_in_url(settings: Settings, url: str) -> str:
     """An address that signs in whoever runs this machine's Readroom, once."""
-    with opened(settings) as connection:
-        user = ensure_user(connection, operating_system_user(), role="admin")
+    me = operating_system_user()
+    with opened(settings) as connection, writing(connection):
+        user = ensure_user(connection, me, role="admin")
         token = issue_token(connection, user)
+        add_audit(connection, Actor(me, "command line"), "issue link", f"user {user.id}", user=user.name)
     return f"{url}/sign-in?token={token}"
 
 

@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from core.store.audit import audit_choices, count_audit, last_check, list_audit
+from core.labels.said import say_answers
+from core.store.audit import NOTHING_SAID, audit_choices, count_audit, last_check, list_audit
 from dashboard import audit_view, frame, messages, session, wording
 
 AT_ONCE = 100
@@ -60,7 +61,8 @@ right.download_button(
 rows = list_audit(session.db(), **chosen, limit=AT_ONCE, offset=(min(page, pages) - 1) * AT_ONCE)
 if not rows:
     messages.end_empty("Nothing was written that fits", "Take a filter away to see more.", step="All of it", to="audit")
-table = pd.DataFrame([audit_view.shown(row) for row in rows])
+said = say_answers(session.db(), rows)
+table = pd.DataFrame([audit_view.shown(row, said.get(row.id, NOTHING_SAID)) for row in rows])
 st.dataframe(
     table,
     hide_index=True,

@@ -28,7 +28,7 @@ FLOORS = (
     ("core.projects",),
     ("core.people",),
     ("core.store",),
-    ("core.errors", "core.clock", "core.settings", "core.progress", "core.logs"),
+    ("core.errors", "core.clock", "core.settings", "core.progress", "core.logs", "core.cells"),
 )
 HEIGHT = {room: len(FLOORS) - at for at, floor in enumerate(FLOORS) for room in floor}
 SOURCES = sorted(path for top in ("core", "dashboard", "pages") for path in (PROJECT_ROOT / top).rglob("*.py"))
@@ -96,6 +96,7 @@ def test_sql_lives_in_records(path: Path) -> None:
             "core.people.members",
             "core.people.roles",
             "core.people.sessions",
+            "core.labels.said",
             "core.labels.sight",
             "core.labels.worklist",
             "core.labels.reference",

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from core.cli.door import HomeOption, JsonOption, answer, entered, tell
+from core.labels.said import say_answers
 from core.store.audit import (
+    NOTHING_SAID,
     AuditFilters,
     AuditRow,
+    Said,
     list_audit,
     note_check,
     since_text,
@@ -60,8 +63,10 @@ def list_rows(
     chosen = _choose(who, what, subject, via, since, until)
     with entered(home) as door:
         rows = list_audit(door.connection, **chosen, limit=limit)
-    document = {"rows": [asdict(row) for row in rows]}
-    answer(document, "\n".join(map(_line, rows)) or "Nothing was written that fits.", as_json=as_json)
+        said = say_answers(door.connection, rows)
+    document = {"rows": [asdict(row) | ({"said": asdict(said[row.id])} if row.id in said else {}) for row in rows]}
+    lines = [_line(row, said.get(row.id, NOTHING_SAID)) for row in rows]
+    answer(document, "\n".join(lines) or "Nothing was written that fits.", as_json=as_json)
 
 
 def export(
@@ -78,7 +83,7 @@ def export(
     """Write the audit to a CSV file; that it was taken along is a row of the audit too."""
     chosen = _choose(who, what, subject, via, since, until)
     with entered(home) as door, writing(door.connection):  # without the file, nothing was taken along
-        text, count = take_audit_along(door.connection, door.actor, chosen)
+        text, count = take_audit_along(door.connection, door.actor, chosen, say=say_answers)
         write_whole(out.absolute(), text.encode())
     answer({"path": str(out), "rows": count}, f"{count} rows written to {out}.", as_json=as_json)
 
@@ -88,7 +93,8 @@ def _choose(who: str, what: str, subject: str, via: str, since: str, until: str)
     return {"who": who, "what": what, "subject": subject, "via": via, "since": times[0], "until": times[1]}
 
 
-def _line(row: AuditRow) -> str:
+def _line(row: AuditRow, answers: Said) -> str:
     where = f" from {row.address}" if row.address else ""
     said = "  ".join(f"{key}={value}" for key, value in row.detail.items())
+    said += f"  ({answers.before or '-'} -> {answers.after})" if answers.after else ""
     return f"{row.id:>6}  {row.at}  {row.who} ({row.via}{where})  {row.what}: {row.subject}  {said}".rstrip()

@@ -15,10 +15,11 @@ from core.images.records import Case, find_case
 from core.jobs.records import Job, add_job
 from core.jobs.waiting import wait_for_job
 from core.people.accounts import operating_system_user
+from core.people.homes import enter_home
 from core.projects.records import get_project
 from core.settings import Settings, load_settings
 from core.store.audit import Actor
-from core.store.database import opened, prepare_home
+from core.store.database import opened
 from core.store.files import Files
 from core.training.records import Model, get_model
 
@@ -42,7 +43,7 @@ class Door:
 def entered(home: Path | None) -> Iterator[Door]:
     """Open the home for one command, in the name of the operating system's user."""
     settings = load_settings(home)
-    prepare_home(settings)
+    enter_home(settings)
     with opened(settings) as connection:
         yield Door(settings, connection, Files(settings.home), Actor(operating_system_user(), "command line"))
 

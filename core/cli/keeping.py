@@ -12,11 +12,11 @@ from core.datasets.freeze import export_snapshot
 from core.datasets.records import get_snapshot
 from core.errors import CoreError, InvalidInput, NotFound
 from core.labels.exchange import export_labels
+from core.people.homes import enter_home
 from core.projects.records import Project, get_project
 from core.settings import Settings, load_settings
 from core.store.audit import add_audit, verify_audit
 from core.store.backups import Backup, back_up_home, last_good_backup, list_backups
-from core.store.database import prepare_home
 from core.store.files import write_whole
 from core.store.migrating import Migration, rehearse_migration
 from core.store.restore import restore_backup
@@ -153,10 +153,7 @@ def migrate(
 ) -> None:
     """Bring a home of an older Readroom to this version; every other command does the same on its way."""
     settings = _demand_home(home)
-    done = rehearse_migration(settings) if dry_run else prepare_home(settings)
-    if done.steps and not dry_run:
-        with entered(home) as door:
-            add_audit(door.connection, door.actor, "migrate", "home", steps=list(done.steps))
+    done = rehearse_migration(settings) if dry_run else enter_home(settings)
     rows = {name: list(counts) for name, counts in done.rows.items() if counts[0] != counts[1]}
     kept = str(done.copy_kept) if done.copy_kept else None
     answer(

@@ -17,6 +17,7 @@ from core.projects.records import Project, ReferenceRule
 from core.projects.schema import Classification, LabelSchema, schema_from_json, schema_to_json
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
+from core.store.numbers import next_number
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,11 @@ def add_snapshot(
         if find_snapshot(connection, project.id, name):
             raise Conflict(f"There is a snapshot of this name already; choose another. Received: {name}")
         cursor = connection.execute(
-            """INSERT INTO snapshots (project, name, hash, task, label_schema, reference_rule, split_rule, seed, folds,
-                                      leaks, leaks_allowed_because, created_at, created_by)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            """INSERT INTO snapshots (id, project, name, hash, task, label_schema, reference_rule, split_rule, seed,
+                                      folds, leaks, leaks_allowed_because, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (
+                next_number(connection, "snapshots"),
                 project.id,
                 name,
                 content_hash,

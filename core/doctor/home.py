@@ -9,11 +9,12 @@ from pathlib import Path
 
 from core.doctor.findings import Finding
 from core.errors import CoreError, some_of
+from core.people.homes import enter_home
 from core.progress import Progress, Silent
 from core.settings import Settings
 from core.store.audit import last_check, verify_audit
 from core.store.backups import last_good_backup
-from core.store.database import check_whole, opened, prepare_home
+from core.store.database import check_whole, opened
 from core.store.files import Files
 from core.store.migrations import MIGRATION_NAMES
 from core.store.stock import Stored, check_stored, list_stored, name_owners
@@ -27,7 +28,7 @@ REMEDY_RESTORE = "Restore it from a backup: readroom restore IN --home NEW"
 
 def look_at_home(settings: Settings) -> Finding:
     try:
-        prepare_home(settings)
+        enter_home(settings)
     except CoreError as error:
         return Finding("home", False, str(error), "Mend what the sentence names, then look again.", "data")
     newest = MIGRATION_NAMES[-1]

@@ -145,7 +145,8 @@ def import_paths(
         for position, file in enumerate(sorted(sources, key=lambda file: file.path in attempts.doubtful)):
             stop_if_asked(progress)
             if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
-                progress.report(position / len(sources), f"{position} of {len(sources)} files", file=file.path)
+                # Not which file: a path may name a patient, and what is reported stays in the job's log and row.
+                progress.report(position / len(sources), f"{position} of {len(sources)} files")
                 reported = time.monotonic()
             if file.path not in done:
                 with attempts.of(file.path) as is_poison:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from core.cells import unguard
 from core.errors import InvalidInput
 
 # What a table may say of a case, and of one reader's answer on it. Every other column is an attribute of the case.
@@ -190,7 +191,7 @@ def _separator(text: str) -> str:
 
 
 def _table(lines: Sequence[tuple[int, Sequence[str]]], encoding: str, separator: str) -> LabelTable:
-    stripped = [(number, tuple(cell.strip() for cell in line)) for number, line in lines]
+    stripped = [(number, tuple(unguard(cell.strip()).strip() for cell in line)) for number, line in lines]
     filled = [(number, cells) for number, cells in stripped if any(cells)]
     if len(filled) < 2:
         raise InvalidInput(f"The label table needs a header and a row. Received: {len(filled)} lines with text")

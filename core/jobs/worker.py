@@ -30,8 +30,9 @@ from core.jobs.launchers import local
 from core.jobs.nightly import NightlyBackup
 from core.jobs.records import Job, claim_job, finish_job, get_job, list_jobs, list_running, requeue_job
 from core.logs import start_log
+from core.people.homes import enter_home
 from core.settings import Settings, load_settings
-from core.store.database import connect, prepare_home
+from core.store.database import connect
 from core.store.files import Files
 from core.store.locks import FileLock, is_held, take_lock
 from core.training.device import CPU, Device, choose_device, list_devices
@@ -295,7 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--handlers", default=HANDLERS)
     given = parser.parse_args(arguments)
     settings = load_settings(given.home)
-    prepare_home(settings)
+    enter_home(settings)
     start_log(settings, "worker")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

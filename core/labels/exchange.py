@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from core.cells import guard, unguard
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
 from core.images.label_table import Answer, TableRow, decode_table, guess_columns, map_columns, read_label_table
@@ -31,7 +32,6 @@ from core.store.database import writing
 
 COLUMNS = ("path", "label", "patient", "split", "reader", "unsure", "unusable", "note", "event", "made_at")
 READER_OF_TABLES = "label table"  # whose answers they are where a table does not say
-FORMULA_STARTS = "=+-@\t\r"  # a spreadsheet would run a note that begins with one of these
 YES = {"1", "true", "yes", "y", "x"}
 NO = {"", "0", "false", "no", "n"}
 NAMED_AT_MOST = 5
@@ -68,10 +68,11 @@ def export_labels(connection: sqlite3.Connection, project: Project, *, history: 
     attributes = sorted({name for case in cases.values() for name in case.attributes} - set(COLUMNS))
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
-    writer.writerow([*COLUMNS, *attributes])
+    writer.writerow([*COLUMNS, *map(guard, attributes)])
     for label in list_project_labels(connection, project.id, history=history):
         case = cases[label.case_id]
-        writer.writerow([*_cells(case, label), *(case.attributes.get(name, "") for name in attributes)])
+        cells = [*_cells(case, label), *(case.attributes.get(name, "") for name in attributes)]
+        writer.writerow(map(guard, cells))
     return text.getvalue()
 
 
@@ -84,18 +85,10 @@ def _cells(case: Case, label: Label) -> list[str]:
         label.reader,
         "1" if label.unsure else "",
         "1" if label.unusable else "",
-        _guarded(label.note),
+        label.note,
         label.event,
         label.made_at,
     ]
-
-
-def _guarded(note: str) -> str:
-    return "'" + note if note[:1] and note[0] in FORMULA_STARTS + "'" else note
-
-
-def _unguarded(note: str) -> str:
-    return note[1:] if note[:1] == "'" and note[1:2] and note[1] in FORMULA_STARTS + "'" else note
 
 
 # ---- in
@@ -195,7 +188,7 @@ def _put_answer(
     told = answer.further
     value = parse_label_text(project.schema, answer.labels)
     unsure, unusable = _flag(told.get("unsure", "")), _flag(told.get("unusable", ""))
-    event, note = told.get("event"), _unguarded(told.get("note", ""))
+    event, note = told.get("event"), told.get("note", "")
     if value is None and not unusable and not event:
         return None, False
     reader = ensure_user(connection, answer.reader or READER_OF_TABLES, kind="imported")
@@ -271,7 +264,7 @@ def _own_rows(text: str) -> Iterator[_Row]:
         for cells in lines:
             if len(cells) < len(COLUMNS):
                 raise InvalidInput(f"Line {lines.line_num} of the labels is cut off. Received: {cells}")
-            said = dict(zip(COLUMNS, cells, strict=False))
+            said = dict(zip(COLUMNS, map(unguard, cells), strict=False))
             yield _Row(said["path"], _answer(said))
     except csv.Error as error:
         raise InvalidInput(f"The labels are not a CSV; export them again. Received: {error}") from error

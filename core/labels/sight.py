@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.images.records import PatientFrom
 from core.people.accounts import User
 from core.people.roles import actions_in
 from core.projects.records import Project
@@ -15,7 +16,9 @@ class Sight:
     """How much of a project is open to one reader.
 
     `blind_to_others`: of a case that the reader has not answered, nothing that another reader said is told, nor
-    where its file lay: a folder named after the finding says the answer.
+    what came with it and may say the answer: where its file lay, the attributes and the split of its table, a
+    patient's name that a table or a file name gave. A flag is shown, whoever set it: it asks for a second look, says
+    neither what was seen nor by whom, and is how cases are handed on.
     `models`: what models say may be told at all. `NOBODY_BLIND` is for whoever sees everything.
     """
 
@@ -41,6 +44,11 @@ def may_see_others(connection: sqlite3.Connection, sight: Sight, case_id: int) -
 def covered_source(case_id: int) -> str:
     """What stands in place of a file's path where that may not be told."""
     return f"case {case_id}"
+
+
+def covered_patient(case_id: int, patient: str, patient_from: PatientFrom) -> str:
+    """What stands in place of a patient's name where that may not be told; a pseudonym of ours, from DICOM, may be."""
+    return patient if patient_from == "dicom" else covered_source(case_id)
 
 
 def answered_cases(connection: sqlite3.Connection, sight: Sight, case_ids: Sequence[int]) -> set[int]:

@@ -1,6 +1,7 @@
 """The table of users: everybody with a name, whether they sign in, come from a label table or are simulated."""
 
 import getpass
+import os
 import sqlite3
 from dataclasses import dataclass
 from typing import Literal
@@ -30,8 +31,19 @@ class User:
 
 
 def operating_system_user() -> str:
-    """The name under which whoever started this process acts."""
-    return getpass.getuser()
+    """The name under which whoever started this process acts, for the audit.
+
+    From the system's own table and not from LOGNAME or USER, which anybody may set to another's name.
+    """
+    try:
+        import pwd
+    except ModuleNotFoundError:  # a system without such a table: Windows
+        return getpass.getuser()
+    me = os.geteuid()
+    try:
+        return pwd.getpwuid(me).pw_name
+    except KeyError:  # as in a container that was given a number only
+        return f"uid {me}"
 
 
 def ensure_user(connection: sqlite3.Connection, name: str, *, kind: UserKind = "person", role: Role = "reader") -> User:

@@ -1,15 +1,18 @@
 """Passwords: which are good enough, and how they are kept (scrypt, RFC 7914, with OWASP's parameters of 32 MiB)."""
 
 import hashlib
+import re
 import secrets
 import threading
 from base64 import b64decode, b64encode
 
 from core.errors import InvalidInput
+from core.people.commonest import COMMONEST
 
 COST, BLOCK, LANES = 1 << 15, 8, 3
 SALT_BYTES, KEY_BYTES = 16, 32
-LEAST_CHARACTERS, MOST_CHARACTERS = 12, 256
+LEAST_CHARACTERS, MOST_CHARACTERS = 12, 128
+READ_CHARACTERS = 256  # as many were taken once, and whoever has so long a password still gets in
 LEAST_DIFFERENT = 5
 # Each sum takes 32 MiB: forty people who come at once wait a moment instead of taking 1.3 GB.
 SUMS_AT_ONCE = 4
@@ -26,7 +29,7 @@ def hash_password(password: str) -> str:
 def is_password(password: str, stored: str | None) -> bool:
     """Whether this is the password of the stored sum. Without one it takes as long and is False."""
     _, cost, block, lanes, salt, key = (stored or NOBODY).split("$")
-    derived = _derive(password[: MOST_CHARACTERS + 1], b64decode(salt), int(cost), int(block), int(lanes))
+    derived = _derive(password[: READ_CHARACTERS + 1], b64decode(salt), int(cost), int(block), int(lanes))
     return secrets.compare_digest(derived, b64decode(key)) and stored is not None
 
 
@@ -34,7 +37,7 @@ def check_password(password: str, name: str) -> None:
     """Refuse what is guessed first.
 
     Raises:
-        InvalidInput: too short, too long, a few characters over and over, or made of the user's name.
+        InvalidInput: too short, too long, a few characters over and over, made of the user's name, or very common.
     """
     if len(password) < LEAST_CHARACTERS:
         raise InvalidInput(f"Choose a password of at least {LEAST_CHARACTERS} characters; a few words are good.")
@@ -45,6 +48,15 @@ def check_password(password: str, name: str) -> None:
     rest = password.casefold().replace(name.casefold(), "").replace("readroom", "").replace("password", "")
     if len(rest) < LEAST_CHARACTERS // 2:
         raise InvalidInput("Choose a password that is more than your name, “readroom” or “password”.")
+    if _is_common(password):
+        raise InvalidInput("Choose a password that is not among the commonest; a few words of your own are good.")
+
+
+def _is_common(password: str) -> bool:
+    """Whether a password is one of the commonest, repeats one, or adds nothing but digits and signs to one."""
+    plain = re.sub(r"[\W_]", "", password.casefold())
+    stems = {plain, plain.rstrip("0123456789"), plain.strip("0123456789")}
+    return any(stem == word * (len(stem) // len(word)) for stem in stems - {""} for word in COMMONEST)
 
 
 def _derive(password: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:

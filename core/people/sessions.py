@@ -6,24 +6,25 @@ Only hashes of tokens and sessions are stored: a copy of the database signs nobo
 import hashlib
 import secrets
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from core.clock import utc_now, utc_text
-from core.errors import NotAllowed
+from core.errors import NotAllowed, Unavailable
 from core.people.accounts import User, user_of
 from core.people.callers import caller_of
 from core.people.passwords import check_password, hash_password, is_password
 from core.store.audit import Actor, add_audit
-from core.store.database import writing
+from core.store.database import waiting_at_most, writing
 
 Purpose = Literal["link", "invitation", "reset"]
 TOKEN_HOURS: dict[Purpose, int] = {"link": 24, "invitation": 72, "reset": 24}
 # A guesser is slowed down from the third failure and locked out at the tenth; one address may serve a whole ward.
 FREE_FAILURES, LOCKING_FAILURES, LOCKING_FAILURES_OF_AN_ADDRESS = 2, 10, 60
 REMEMBERED_MINUTES = 15
-TOUCH_SECONDS = 30
+TOUCH_SECONDS, TOUCH_MILLISECONDS = 30, 50
 MOST_NAME_CHARACTERS = 80
 WRONG = "Name or password is wrong."
 SIGNED_OUT = "You were signed out meanwhile; sign in again."
@@ -179,13 +180,15 @@ def find_session(connection: sqlite3.Connection, session_id: str, *, idle_minute
 
 
 def touch_session(connection: sqlite3.Connection, session_id: str) -> None:
-    """The person did something: the session is not idle. Written at most every half minute."""
+    """The person did something: the session is not idle. Written at most every half minute, and only where it can be:
+    while a backup tool holds the database or the disk is full, whoever only looks must not wait for a note of it.
+    """
     seen = connection.execute(
         "SELECT 1 FROM sessions WHERE session_hash = ? AND last_seen_at > ?",
         (_hash(session_id), _in(seconds=-TOUCH_SECONDS)),
     ).fetchone()
     if seen is None:
-        with writing(connection):
+        with suppress(Unavailable), waiting_at_most(connection, TOUCH_MILLISECONDS), writing(connection):
             connection.execute(
                 "UPDATE sessions SET last_seen_at = ? WHERE session_hash = ?", (utc_now(), _hash(session_id))
             )

@@ -13,8 +13,9 @@ from typing import Any, Literal, get_args
 from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput, NotAllowed
+from core.images.records import PatientFrom
 from core.labels.answers import value_text
-from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_source
+from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_patient, covered_source
 from core.projects.records import Project
 from core.projects.schema import Classification
 
@@ -32,6 +33,7 @@ _ORDERS: dict[Order, str] = {
 }
 
 _ANSWERED = "SELECT case_id FROM current_labels WHERE project = :project AND reader = :blind_reader"
+_PATIENT_SEEN = f"patient_from = 'dicom' OR cases.id IN ({_ANSWERED})"  # see `covered_patient`
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class CaseRow:
     id: int
     source: str
     patient: str
+    patient_from: PatientFrom
     pixel_hash: str
     rows: int
     columns: int
@@ -232,8 +235,8 @@ def _query(
 
 
 def _tells_of_others(wanted: CaseFilter) -> bool:
-    """Whether cases are found by what others said; a snapshot holds only cases that have a reference."""
-    return bool(wanted.label or wanted.state or wanted.reader or wanted.split or wanted.snapshot)
+    """Whether cases are found by what others or a table said; a snapshot holds only cases that have a reference."""
+    return bool(wanted.label or wanted.state or wanted.reader or wanted.split or wanted.snapshot or wanted.attributes)
 
 
 Part = tuple[list[str], dict[str, Any]]
@@ -245,13 +248,17 @@ def _of_case(wanted: CaseFilter, sight: Sight) -> Part:
     if wanted.flagged is not None:
         conditions.append("cases.flagged = 1" if wanted.flagged else "cases.flagged = 0")
     if wanted.patient is not None:
-        conditions.append("cases.patient = :patient")
+        seen = f" AND ({_PATIENT_SEEN})" if sight.blind_to_others else ""
+        conditions.append(f"cases.patient = :patient{seen}")
         values["patient"] = wanted.patient
     if wanted.text:
-        seen = f"AND id IN ({_ANSWERED})" if sight.blind_to_others else ""
+        file_seen, patient_seen = (
+            (f"AND id IN ({_ANSWERED})", f"AND ({_PATIENT_SEEN})") if sight.blind_to_others else ("", "")
+        )
+        patients = rf"SELECT id FROM cases WHERE project = :project AND patient LIKE :text ESCAPE '\' {patient_seen}"
         conditions.append(
-            rf"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' {seen} "
-            r"UNION ALL SELECT id FROM cases WHERE project = :project AND patient LIKE :text ESCAPE '\')"
+            rf"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' {file_seen} "
+            rf"UNION ALL {patients})"
         )
         literal = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         values["text"] = f"%{literal}%"
@@ -344,6 +351,7 @@ def _row(row: sqlite3.Row) -> CaseRow:
         id=row["id"],
         source=row["source"],
         patient=row["patient"],
+        patient_from=row["patient_from"],
         pixel_hash=row["pixel_hash"],
         rows=row["rows"],
         columns=row["columns"],
@@ -361,8 +369,17 @@ def _row(row: sqlite3.Row) -> CaseRow:
 
 
 def _covered(row: CaseRow) -> CaseRow:
-    """A row that tells nothing of what others, a model, or the names of folders say."""
-    source = covered_source(row.id)
+    """A row that tells nothing of what others, a model, a table, or the names of folders say."""
     return replace(
-        row, source=source, state="unlabelled", reference=None, answers=0, split=None, predicted=None, confidence=None
+        row,
+        source=covered_source(row.id),
+        patient=covered_patient(row.id, row.patient, row.patient_from),
+        attributes={},
+        given_split=None,
+        state="unlabelled",
+        reference=None,
+        answers=0,
+        split=None,
+        predicted=None,
+        confidence=None,
     )

@@ -14,13 +14,14 @@ import hashlib
 import io
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import IO, Any, Literal, TypedDict
 
+from core.cells import guard
 from core.clock import utc_now, utc_text
 from core.errors import CoreError, InvalidInput
 from core.progress import Progress, Silent
@@ -34,8 +35,6 @@ VERIFIED = "verify audit"
 CLOCK_TOLERANCE = timedelta(minutes=2)
 CLOCK_MEMORY = timedelta(days=1)
 ROWS_FOR_CLOCK = 2000
-# A spreadsheet takes a cell that begins so for a formula, and a stranger may choose the name of a refused sign-in.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,19 @@ class AuditRow:
     subject: str
     detail: dict[str, Any]
     hash: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a row means by its numbers before and after, as long as that is there."""
+
+    before: str = ""
+    after: str = ""
+
+
+NOTHING_SAID = Said()
+# Told by a room above, which knows what the numbers stand for (`core.labels.said`).
+Say = Callable[[sqlite3.Connection, Sequence[AuditRow]], Mapping[int, Said]]
 
 
 class AuditFilters(TypedDict, total=False):
@@ -280,31 +292,34 @@ def audit_choices(connection: sqlite3.Connection) -> dict[str, list[str]]:
     }
 
 
-def take_audit_along(connection: sqlite3.Connection, actor: Actor, filters: AuditFilters) -> tuple[str, int]:
+def take_audit_along(
+    connection: sqlite3.Connection, actor: Actor, filters: AuditFilters, *, say: Say | None = None
+) -> tuple[str, int]:
     """The rows that fit as CSV, and how many; that they were taken along is a row of the audit too."""
     stream = io.StringIO(newline="")
     with writing(connection):
-        count = export_audit(list_audit(connection, **filters, limit=None), stream)
+        rows = list_audit(connection, **filters, limit=None)
+        count = export_audit(rows, stream, said=say(connection, rows) if say else None)
         kept = {key: value for key, value in filters.items() if value}
         add_audit(connection, actor, "export audit", "audit", rows=count, filters=kept)
     return stream.getvalue(), count
 
 
-def export_audit(rows: Iterable[AuditRow], stream: IO[str]) -> int:
-    """Write rows as CSV, with their hashes, so that a copy elsewhere can be held against the chain; how many."""
+def export_audit(rows: Iterable[AuditRow], stream: IO[str], *, said: Mapping[int, Said] | None = None) -> int:
+    """Write rows as CSV, with their hashes, so that a copy elsewhere can be held against the chain; how many.
+
+    After the hash, which does not cover it, stands what a row `said` where it names things by number only.
+    """
     writer = csv.writer(stream)
-    writer.writerow((*TOLD, "hash"))
+    writer.writerow((*TOLD, "hash", "answer before", "answer after"))
     count = 0
     for row in rows:
         detail = json.dumps(row.detail, sort_keys=True, ensure_ascii=False)
         told = (row.at, row.who, row.via, row.address, row.what, row.subject, detail)
-        writer.writerow((row.id, *map(_no_formula, told), row.hash))
+        answers = (said or {}).get(row.id, NOTHING_SAID)
+        writer.writerow((row.id, *map(guard, told), row.hash, guard(answers.before), guard(answers.after)))
         count += 1
     return count
-
-
-def _no_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 
 def _sum(previous: object, told: Sequence[object]) -> str:

@@ -43,6 +43,17 @@ def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
+def waiting_at_most(connection: sqlite3.Connection, milliseconds: int) -> Iterator[None]:
+    """For what may as well be left out: meanwhile a held database is waited for no longer than this."""
+    (usual,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+@contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """One transaction: all of it is stored, or none. Inside another `writing` it joins that one.
 

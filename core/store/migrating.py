@@ -70,28 +70,48 @@ def rehearse_migration(settings: Settings) -> Migration:
 
     Raises:
         NotFound: there is no home.
+        Unavailable: the disk for passing files has no room for the copy, or another program holds the database.
         CoreError: a step failed, or the copy is damaged or has rows that refer to nothing.
     """
     if not settings.database_path.exists():
         raise NotFound("home", settings.home)
-    with tempfile.TemporaryDirectory(prefix="readroom-") as folder:
-        copy = Path(folder) / "rehearsal.db"
-        with _connected(settings.database_path) as raw:
-            steps = missing_steps(raw, settings.home)
-            copy_database(raw, copy)
-        with _connected(copy) as raw:
-            before = count_rows(raw)
-            try:
-                _apply(raw)
-                said = raw.execute("PRAGMA integrity_check").fetchone()[0]
-                if said != "ok":
-                    raise sqlite3.DatabaseError(said)
-            except Exception as error:
-                raise CoreError(
-                    f"The rehearsal failed; the home was not touched. Stay with the Readroom from before, and report "
-                    f"this. Received: {', '.join(steps) or 'no steps'}: {error}"
-                ) from error
-            return Migration(steps, None, _compared(before, count_rows(raw)))
+    try:
+        with tempfile.TemporaryDirectory(prefix="readroom-") as folder:
+            return _rehearse_on(Path(folder) / "rehearsal.db", settings)
+    except (OSError, sqlite3.OperationalError) as error:
+        if find_remedy(error) is None:
+            raise
+        held = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+        told = (
+            find_remedy(error)
+            if held
+            else (
+                "The rehearsal works on a copy in the folder for passing files, which could not be written; make room "
+                "there, or name another folder in TMPDIR."
+            )
+        )
+        raise Unavailable(f"{told} The home was not touched. Received: {tempfile.gettempdir()} ({error})") from error
+
+
+def _rehearse_on(copy: Path, settings: Settings) -> Migration:
+    with _connected(settings.database_path) as raw:
+        steps = missing_steps(raw, settings.home)
+        copy_database(raw, copy)
+    with _connected(copy) as raw:
+        before = count_rows(raw)
+        try:
+            _apply(raw)
+            said = raw.execute("PRAGMA integrity_check").fetchone()[0]
+            if said != "ok":
+                raise sqlite3.DatabaseError(said)
+        except Exception as error:
+            if find_remedy(error):  # the disk's fault and not the step's
+                raise
+            raise CoreError(
+                f"The rehearsal failed; the home was not touched. Stay with the Readroom from before, and report "
+                f"this. Received: {', '.join(steps) or 'no steps'}: {error}"
+            ) from error
+        return Migration(steps, None, _compared(before, count_rows(raw)))
 
 
 def missing_steps(raw: sqlite3.Connection, home: Path) -> tuple[str, ...]:

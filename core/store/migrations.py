@@ -302,4 +302,34 @@ def _chain_the_audit(database: Database) -> None:
     database.execute("INSERT INTO audit_head (only, rows, hash) VALUES (1, ?, ?)", [rows, tip])
 
 
-MIGRATION_NAMES = ("m001_the_loop", "m002_a_team")
+# The audit, and addresses that somebody kept, speak of these by their numbers for ever: what is erased leaves its
+# number behind, and what is made later gets a higher one (`core.store.numbers`).
+NUMBERED = (("runs", "run"), ("models", "model"), ("snapshots", "snapshot"))
+KEPT_NUMBERS = [
+    "CREATE TABLE kept_numbers (numbered TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
+    *(
+        statement
+        for table, one in NUMBERED
+        for statement in (
+            # Those that were erased before: the audit knows the highest there ever was.
+            f"""INSERT INTO kept_numbers (numbered, number)
+                SELECT '{table}', coalesce(max(CAST(substr(subject, {len(one) + 2}) AS INTEGER)), 0) FROM audit
+                WHERE subject GLOB '{one} [0-9]*'
+                  AND CAST(substr(subject, {len(one) + 2}) AS INTEGER) NOT IN (SELECT id FROM {table})""",
+            f"""CREATE TRIGGER numbers_of_{table}_are_kept AFTER DELETE ON {table}
+                BEGIN UPDATE kept_numbers SET number = max(number, OLD.id) WHERE numbered = '{table}'; END""",
+            f"""CREATE TRIGGER numbers_of_{table}_stay_empty AFTER INSERT ON {table}
+                WHEN NEW.id <= (SELECT number FROM kept_numbers WHERE numbered = '{table}')
+                BEGIN SELECT RAISE(ABORT, 'this number belonged to a {one} that was erased'); END""",
+        )
+    ),
+]
+
+
+@migrations()
+def m004_kept_numbers(database: Database) -> None:
+    for statement in KEPT_NUMBERS:
+        database.execute(statement)
+
+
+MIGRATION_NAMES = ("m001_the_loop", "m002_a_team", "m004_kept_numbers")

@@ -10,6 +10,7 @@ from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotFound
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
+from core.store.numbers import next_number
 from core.training.recipe import Recipe, recipe_from_json, recipe_hash, recipe_to_json
 
 
@@ -73,9 +74,10 @@ def add_run(
         if connection.execute("SELECT 1 FROM runs WHERE project = ? AND name = ?", (project, chosen)).fetchone():
             raise Conflict(f"Choose another name: this project has a run of that name. Received: {chosen}")
         row = connection.execute(
-            """INSERT INTO runs (project, snapshot, fold, name, recipe, recipe_hash, created_at, created_by)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+            """INSERT INTO runs (id, project, snapshot, fold, name, recipe, recipe_hash, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
             (
+                next_number(connection, "runs"),
                 project,
                 snapshot,
                 fold,
@@ -170,10 +172,11 @@ def add_model(
             raise Conflict(f"This run has left a model already. Received: run {run.id}")
         now = utc_now()
         row = connection.execute(
-            """INSERT INTO models (project, run, name, keras_hash, onnx_left_out_because, parameters, file_bytes,
+            """INSERT INTO models (id, project, run, name, keras_hash, onnx_left_out_because, parameters, file_bytes,
                                    facts, created_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
             (
+                next_number(connection, "models"),
                 run.project,
                 run.id,
                 run.name,

@@ -7,26 +7,32 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, NotAllowed
+from core.errors import CoreError, InvalidInput
 from core.people.accounts import User
+from core.people.history import AccountHistory, SignIn, account_history
 from core.people.passwords import LEAST_CHARACTERS
 from core.people.sessions import change_password, end_sessions, find_session
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from dashboard.database import ask, ask_in_turn
-from dashboard.routes.plain import address_of, page, read_form, refusal
+from dashboard.middleware import cookie_of
+from dashboard.routes.answers import STATUS
+from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
 OLD_PASSWORD = """<label for="password">Present password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required>"""
+<span class="field"><input id="password" name="password" type="password"
+autocomplete="current-password" required></span>"""
 FORM = """<p>Signed in as <b>{name}</b>.</p>
+{history}
 <form method="post" action="/account">
 <input type="hidden" name="username" value="{name}" autocomplete="username">
 {old}
 <label for="new_password">New password, at least {least} characters</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" required>
+<span class="field"><input id="new_password" name="new_password" type="password" data-least="{least}"
+autocomplete="new-password" required></span>
 <label for="repeated">The same once more</label>
-<input id="repeated" name="repeated" type="password" autocomplete="new-password" required>
+<span class="field"><input id="repeated" name="repeated" type="password" autocomplete="new-password" required></span>
 <button>Set password</button>
 </form>
 <form method="post" action="/account/sign-out-everywhere">
@@ -37,7 +43,7 @@ FORM = """<p>Signed in as <b>{name}</b>.</p>
 
 def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
     async def show(request: Request) -> Response:
-        return page("Your account", account_form(request.user))
+        return page("Your account", await form(request))
 
     async def submit(request: Request) -> Response:
         """Set the password; every session ends with it, this one too, so the next page asks for the new one."""
@@ -52,34 +58,65 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
                 fields.get("password", ""),
                 fields.get("new_password", ""),
                 actor=Actor(request.user.name, "screen", address_of(request)),
-                session_id=request.cookies[cookie],
+                session_id=request.cookies[cookie_of(request, cookie)],
                 idle_minutes=settings.session_idle_minutes,
             )
         except CoreError as error:
-            status = 403 if isinstance(error, NotAllowed) else 422
-            return page("Your account", refusal(str(error)) + account_form(request.user), status=status)
-        return gone()
+            status = next((status for kind, status in STATUS if isinstance(error, kind)), 422)
+            return page("Your account", refusal(str(error)) + await form(request), status=status)
+        return gone(request)
+
+    async def form(request: Request) -> str:
+        return account_form(request.user, await ask(settings, account_history, request.user))
 
     async def leave_everywhere(request: Request) -> Response:
-        await ask(settings, sign_out_everywhere, request.user, address_of(request), session_id=request.cookies[cookie])
-        return gone()
+        await ask(
+            settings,
+            sign_out_everywhere,
+            request.user,
+            address_of(request),
+            session_id=request.cookies[cookie_of(request, cookie)],
+        )
+        return gone(request)
 
-    def gone() -> Response:
+    def gone(request: Request) -> Response:
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(cookie, httponly=True, samesite="strict")
+        response.delete_cookie(
+            cookie_of(request, cookie), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        )
         return response
 
     return [
         Route("/account", show, methods=["GET"]),
-        Route("/account", submit, methods=["POST"]),
-        Route("/account/sign-out-everywhere", leave_everywhere, methods=["POST"]),
+        Route("/account", on_a_page(submit), methods=["POST"]),
+        Route("/account/sign-out-everywhere", on_a_page(leave_everywhere), methods=["POST"]),
     ]
 
 
-def account_form(user: User) -> str:
+def account_form(user: User, history: AccountHistory) -> str:
     """Who has no password yet sets the first one without naming an old one."""
     old = OLD_PASSWORD if user.has_password else ""
-    return FORM.format(name=escape(user.name), least=LEAST_CHARACTERS, old=old)
+    return FORM.format(name=escape(user.name), least=LEAST_CHARACTERS, old=old, history=history_html(history))
+
+
+def history_html(history: AccountHistory) -> str:
+    """What the account's owner would wonder at, had it been somebody else."""
+    said = [
+        f"The password was last set {_moment(history.password_set_at)}." if history.password_set_at else "",
+        f"You signed in {_from(history.signed_in)}." if history.signed_in else "",
+        f"The time before was {_from(history.signed_in_before)}." if history.signed_in_before else "",
+        f"Refused since then: {history.refused}." if history.refused and history.signed_in_before else "",
+    ]
+    known = " ".join(filter(None, said))
+    return f'<p class="quiet">{known} If that was not you, tell an administrator.</p>' if known else ""
+
+
+def _from(at: SignIn) -> str:
+    return f"{_moment(at.at)}{f' from {escape(at.address)}' if at.address else ''}"
+
+
+def _moment(at: str) -> str:
+    return f"{at[:10]} {at[11:16]} UTC"
 
 
 def sign_out_everywhere(connection: sqlite3.Connection, user: User, address: str, *, session_id: str) -> None:

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.images.records import Case, get_case
 from core.labels.records import Label, find_current_label
-from core.labels.sight import covered_source, may_see_others, sight_of
+from core.labels.sight import covered_patient, covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
 from core.projects.records import get_project
@@ -41,6 +41,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
     told = may_see_others(connection, sight_of(connection, user, project), case.id)
     return _geometry(case) | {
         "source": case.source if told else covered_source(case.id),
+        "patient": case.patient if told else covered_patient(case.id, case.patient, case.patient_from),
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",
         "thumbnail": f"/api/v1/thumbnails/{case.pixel_hash}.webp",
         "schema_version": project.schema_version,
@@ -52,7 +53,6 @@ def _geometry(case: Case) -> dict[str, Any]:
     return {
         "id": case.id,
         "project": case.project,
-        "patient": case.patient,
         "rows": case.rows,
         "columns": case.columns,
         "channels": case.channels,

@@ -1,17 +1,21 @@
 """Pages that work without Streamlit, and without a script too: signing in, setting a password, signing out."""
 
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from html import escape
 from pathlib import Path
 from string import Template
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from dashboard.theme_switch import page_names
 
 PAGE = Template((Path(__file__).parent / "plain.html").read_text("utf-8"))
 FORM_LIMIT = 8192
+
+Act = Callable[[Request], Awaitable[Response]]
 
 
 def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLResponse:
@@ -23,6 +27,20 @@ def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLRes
 def refusal(text: str) -> str:
     """A sentence that says why not, for the top of a form."""
     return f'<p class="refusal" role="alert">{escape(text)}</p>'
+
+
+def on_a_page(act: Act) -> Act:
+    """Whoever sends a form while the disk is full or the database is held reads so on a page, and may send it again."""
+
+    @wraps(act)
+    async def answer(request: Request) -> Response:
+        try:
+            return await act(request)
+        except Unavailable as error:
+            again = f'<p><a href="{escape(request.url.path)}">Try again</a></p>'
+            return page("Not just now", refusal(str(error)) + again, status=503)
+
+    return answer
 
 
 async def read_form(request: Request) -> dict[str, str]:

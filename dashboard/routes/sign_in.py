@@ -6,19 +6,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, NotAllowed
+from core.errors import CoreError, InvalidInput, NotAllowed, Unavailable
 from core.people.accounts import User, list_users
 from core.people.passwords import LEAST_CHARACTERS
 from core.people.sessions import Token, TryLater, end_session, look_at_token, redeem_token, sign_in
 from core.settings import Settings
 from dashboard.database import ask, ask_in_turn
-from dashboard.routes.plain import address_of, page, read_form, refusal
+from dashboard.middleware import cookie_of
+from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
 PASSWORD_FORM = """<form method="post" action="/sign-in">
 <label for="name">Name</label>
 <input id="name" name="name" autocomplete="username" spellcheck="false" required autofocus>
 <label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required>
+<span class="field"><input id="password" name="password" type="password"
+autocomplete="current-password" required></span>
 <input type="hidden" name="next" value="{next}">
 <button>Sign in</button>
 </form>
@@ -36,22 +38,33 @@ Choose a password of at least {least} characters; a few words are good.</p>
 <form method="post" action="/sign-in">
 <input type="hidden" name="username" value="{name}" autocomplete="username">
 <label for="new_password">New password</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" required autofocus>
+<span class="field"><input id="new_password" name="new_password" type="password" data-least="{least}"
+autocomplete="new-password" required autofocus></span>
 <label for="repeated">The same once more</label>
-<input id="repeated" name="repeated" type="password" autocomplete="new-password" required>
+<span class="field"><input id="repeated" name="repeated" type="password" autocomplete="new-password" required></span>
 <input type="hidden" name="token" value="{token}">
 <input type="hidden" name="next" value="{next}">
 <button>Set password and sign in</button>
 </form>"""
 
+LINK_FORM = """<p>This link is for <b>{name}</b>, and works once.</p>
+<form method="post" action="/sign-in">
+<input type="hidden" name="token" value="{token}">
+<input type="hidden" name="next" value="{next}">
+<button autofocus>Sign in</button>
+</form>"""
+
 
 def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRoute]:
-    """Where Readroom is reached over a network (`passwords`), whoever comes by link sets a password first."""
+    """Where Readroom is reached over a network (`passwords`), whoever comes by link sets a password first.
+
+    There a link travels by mail, whose scanners open it: looking at it shows a button, and only the button uses it up.
+    """
 
     async def show(request: Request) -> Response:
-        """With a token, sign in; without, ask who it is. A person who is signed in already is let through.
+        """With a token, sign in or offer to; without, ask who it is. Who is signed in already is let through.
 
-        HEAD asks what is there and changes nothing: a mail scanner that sends it uses no link up.
+        HEAD asks what is there and changes nothing.
         """
         token, back = request.query_params.get("token"), local_path(request.query_params.get("next"))
         if token and request.method == "GET":
@@ -79,6 +92,8 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             return page("Sign in", refusal(str(error)) + await form(back), status=401)
         if chosen is None and needs_password(found):
             return page("Choose a password", password_form(found, token, back))
+        if passwords and request.method == "GET":
+            return page("Sign in", link_form(found, token, back))
         try:
             if chosen != repeated:
                 raise InvalidInput("The two passwords differ; type the same one twice.")
@@ -86,6 +101,8 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             session_id = await ask_in_turn(
                 settings, redeem_token, token, hours=settings.session_hours, new_password=chosen, address=address
             )
+        except Unavailable:
+            raise
         except CoreError as error:
             return page("Choose a password", refusal(str(error)) + password_form(found, token, back), status=422)
         return let_in(request, session_id, back)
@@ -99,8 +116,9 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
             answer = page("Sign in", refusal(str(error)) + await form(back), status=429)
             answer.headers["Retry-After"] = str(error.seconds)
             return answer
-        except NotAllowed as error:
-            return page("Sign in", refusal(str(error)) + await form(back), status=401)
+        except (NotAllowed, Unavailable) as error:
+            status = 401 if isinstance(error, NotAllowed) else 503
+            return page("Sign in", refusal(str(error)) + await form(back), status=status)
         return let_in(request, session_id, back)
 
     def needs_password(found: Token) -> bool:
@@ -113,7 +131,7 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
     def let_in(request: Request, session_id: str, back: str) -> Response:
         response = go_on(back)
         response.set_cookie(
-            cookie,
+            cookie_of(request, cookie),
             session_id,
             max_age=settings.session_hours * 3600,
             httponly=True,
@@ -126,16 +144,18 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
         return page("Sign out", leave_form(request.user))
 
     async def leave(request: Request) -> Response:
-        await ask(settings, end_session, request.cookies[cookie], address=address_of(request))
+        await ask(settings, end_session, request.cookies[cookie_of(request, cookie)], address=address_of(request))
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+        response.delete_cookie(
+            cookie_of(request, cookie), httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        )
         return response
 
     return [
-        Route("/sign-in", show, methods=["GET"]),
-        Route("/sign-in", submit, methods=["POST"]),
+        Route("/sign-in", on_a_page(show), methods=["GET"]),
+        Route("/sign-in", on_a_page(submit), methods=["POST"]),
         Route("/sign-out", ask_to_leave, methods=["GET"]),
-        Route("/sign-out", leave, methods=["POST"]),
+        Route("/sign-out", on_a_page(leave), methods=["POST"]),
     ]
 
 
@@ -151,6 +171,11 @@ def password_form(found: Token, token: str, back: str) -> str:
     return NEW_PASSWORD_FORM.format(
         name=escape(found.user.name), least=LEAST_CHARACTERS, token=escape(token), next=escape(back)
     )
+
+
+def link_form(found: Token, token: str, back: str) -> str:
+    """One button, for the user of a token who has a password already."""
+    return LINK_FORM.format(name=escape(found.user.name), token=escape(token), next=escape(back))
 
 
 def leave_form(user: User) -> str:

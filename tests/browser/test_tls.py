@@ -88,7 +88,7 @@ def test_an_invited_administrator_chooses_a_password_and_labels_a_case_over_tls(
         page.get_by_role("heading", name="Projects").wait_for()
         assert sockets
         assert all(url.startswith(f"wss://{HOST}:") for url in sockets)
-        (cookie,) = [kept for kept in context.cookies() if kept["name"].startswith("readroom_")]
+        (cookie,) = [kept for kept in context.cookies() if kept["name"].startswith("__Host-readroom_")]
         assert cookie["secure"]
         assert cookie["httpOnly"]
 

@@ -1,5 +1,6 @@
 """Every page in a real browser: nothing is asked of another host, and the policy has nothing to refuse."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,3 +74,22 @@ def test_the_watch_sees_a_request_elsewhere_and_a_refusal(browser: Browser, read
     assert watch.violations
     watch.note_address("https://fonts.example/x.woff2")
     assert watch.elsewhere == ["https://fonts.example/x.woff2"]
+
+
+def test_a_password_can_be_shown_and_its_length_is_told(page: Page, reading: Reading) -> None:
+    watch = Watch(page)
+    page.goto(f"{reading.address}/account")
+    field = page.locator("#new_password")
+    field.fill("five more")
+    expect(page.get_by_text("3 more characters needed.")).to_be_visible()
+    field.fill("seven blue horses")
+    expect(page.get_by_text("Long enough; longer is better.")).to_be_visible()
+    expect(field).to_have_attribute("type", "password")
+    show = page.get_by_role("button", name=re.compile("Show: New password"))
+    show.click()
+    expect(field).to_have_attribute("type", "text")
+    show.click()
+    expect(field).to_have_attribute("type", "password")
+    page.goto(f"{reading.address}/sign-out")
+    expect(page.get_by_role("button", name=re.compile("Show"))).to_have_count(0)
+    assert watch.violations == []

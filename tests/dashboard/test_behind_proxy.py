@@ -172,10 +172,14 @@ def test_the_documented_proxy_carries_everything(
     typed = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"https://{NAME}"}
     status, _, headers = outside.ask("POST", "/sign-in", urlencode(form).encode(), **typed)
     assert status == 200
-    assert headers["set-cookie"].startswith(cookie_name(ports.readroom))
+    assert headers["set-cookie"].startswith(f"__Host-{cookie_name(ports.readroom)}=")
     assert "; Secure" in headers["set-cookie"]
     assert headers["strict-transport-security"]
     signed_in = {"Cookie": headers["set-cookie"].partition(";")[0]}
+
+    # So is what Streamlit sets by itself.
+    set_by_it = outside.ask("GET", "/_stcore/health", **signed_in)[2].get_all("set-cookie") or []
+    assert [one.partition("=")[0] for one in set_by_it if "; Secure" in one] == ["_streamlit_xsrf"]
 
     # A page, and the websocket that draws it; from another site there is none.
     status, html, _ = outside.ask("GET", "/", Accept="text/html", **signed_in)

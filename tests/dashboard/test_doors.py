@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
@@ -169,6 +170,14 @@ def test_the_bundle_is_cached_for_ever(stranger: TestClient) -> None:
     assert "immutable" in stranger.get(f"/assets/viewer/{BUNDLE}").headers["cache-control"]
 
 
+def test_the_plain_pages_bring_their_own_font(stranger: TestClient) -> None:
+    page = stranger.get("/sign-in").text
+    assert 'url("/assets/source-sans.woff2")' in page
+    font = stranger.get("/assets/source-sans.woff2")
+    assert font.headers["content-type"] == "font/woff2"
+    assert font.content[:4] == b"wOF2"
+
+
 def test_two_readrooms_on_one_machine_do_not_share_a_cookie() -> None:
     assert cookie_name(8501) != cookie_name(8502)
 
@@ -240,6 +249,68 @@ def test_behind_a_proxy_the_cookie_is_kept_to_tls_and_the_address_is_the_readers
     assert {row["address"] for row in connection.execute("SELECT address FROM audit WHERE what = 'sign in'")} == {
         "10.1.2.3"
     }
+
+
+@pytest.mark.parametrize(("sent", "by"), [("https", "; Secure"), ("http", "")])
+def test_within_tls_every_cookie_is_kept_to_tls_whoever_sets_it(settings: Settings, sent: str, by: str) -> None:
+    """Streamlit sets one of its own, `_streamlit_xsrf`, and does not say Secure behind a proxy."""
+
+    async def foreign(_: Request) -> PlainTextResponse:
+        answer = PlainTextResponse("")
+        answer.set_cookie("_streamlit_xsrf", "x")
+        answer.set_cookie("insecure", "secure", secure=True)
+        return answer
+
+    app = Starlette(
+        routes=[Route("/healthz", foreign)],
+        middleware=make_middleware(settings, "127.0.0.1", COOKIE, frozenset({"ward.example"}), https_only=True),
+    )
+    asked = ProxyHeadersMiddleware(app, trusted_hosts=["127.0.0.1"])  # type: ignore[arg-type]
+    client = TestClient(asked, base_url="http://ward.example", client=("127.0.0.1", 40000))  # type: ignore[arg-type]
+    set_by_others = client.get("/healthz", headers=FORWARDED | {"x-forwarded-proto": sent}).headers.get_list(
+        "set-cookie"
+    )
+    assert set_by_others == [
+        f"_streamlit_xsrf=x; Path=/; SameSite=lax{by}", "insecure=secure; Path=/; SameSite=lax; Secure"
+    ]  # fmt: skip
+
+
+def test_from_the_network_a_link_that_a_mail_scanner_opened_is_still_good(
+    settings: Settings, connection: sqlite3.Connection, anna: User
+) -> None:
+    connection.execute("UPDATE users SET password = 'set' WHERE id = ?", (anna.id,))
+    client, token = behind_proxy(settings, "127.0.0.1"), issue_token(connection, anna)
+    for _ in range(2):
+        looked = client.get(f"/sign-in?token={token}&next=/label", headers=FORWARDED)
+        assert looked.status_code == 200
+        assert "set-cookie" not in looked.headers
+        assert "<button autofocus>Sign in</button>" in looked.text
+    pressed = client.post("/sign-in", data={"token": token, "next": "/label"}, headers=FORWARDED)
+    assert "set-cookie" in pressed.headers
+    assert 'content="0;url=/label"' in pressed.text
+    assert client.post("/sign-in", data={"token": token, "next": "/"}, headers=FORWARDED).status_code == 401
+
+
+def test_by_tls_a_session_is_known_only_by_the_cookie_that_no_other_host_can_set(
+    settings: Settings, connection: sqlite3.Connection, anna: User
+) -> None:
+    client = behind_proxy(settings, "127.0.0.1")
+    form = {"token": issue_token(connection, anna), "new_password": "a few good words", "repeated": "a few good words"}
+    name, _, rest = client.post("/sign-in", data=form, headers=FORWARDED).headers["set-cookie"].partition("=")
+    session = rest.partition(";")[0]
+    assert name == f"__Host-{COOKIE}"
+    assert "Path=/" in rest
+    assert "Domain" not in rest
+    client.cookies.clear()
+    for cookie, by, status in (
+        (name, FORWARDED, 200),
+        (COOKIE, FORWARDED, 401),
+        (COOKIE, {"host": "127.0.0.1:8501"}, 200),  # who sits here needs no TLS, and a browser keeps no such name
+    ):
+        assert client.get("/account", headers={**by, "cookie": f"{cookie}={session}"}).status_code == status
+    left = client.post("/sign-out", headers={**FORWARDED, "cookie": f"{name}={session}"})
+    assert left.headers["set-cookie"].startswith(f'{name}=""')
+    assert "Max-Age=0" in left.headers["set-cookie"]
 
 
 def test_what_a_stranger_says_of_itself_is_not_believed(settings: Settings) -> None:

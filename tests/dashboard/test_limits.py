@@ -124,7 +124,7 @@ class Pieces:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def send(self, user: User, body: bytes = b"x") -> int:
+    async def send(self, user: User, body: bytes = b"x", path: str = f"{PATH}/abc/a.png") -> int:
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -133,7 +133,7 @@ class Pieces:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        scope: dict[str, Any] = {"type": "http", "method": "PUT", "path": f"{PATH}/abc/a.png", "user": user}
+        scope: dict[str, Any] = {"type": "http", "method": "PUT", "path": path, "user": user}
         await self.limits({**scope, "client": ("127.0.0.1", 1), "headers": []}, receive, send)
         return int(sent[0]["status"])
 
@@ -161,6 +161,21 @@ def test_bytes_are_counted_over_half_a_minute(settings: Settings, clock: Clock) 
         assert await pieces.send(BEN, b"x") == 200
         clock.now += 1
         assert await pieces.send(ANNA) == 200
+
+    asyncio.run(walk())
+
+
+def test_tables_of_one_person_are_counted_and_weighed(settings: Settings, clock: Clock) -> None:
+    table = "/_stcore/upload_file/session/file"
+
+    async def walk() -> None:
+        pieces = Pieces(replace(settings, table_bytes_per_minute=600, uploads_per_minute=4), clock)
+        pieces.go.set()
+        assert [await pieces.send(ANNA, b"x" * 500, table) for _ in range(3)] == [200, 200, 429]
+        assert await pieces.send(BEN, b"x", table) == 403, "who may neither import nor freeze sends none at all"
+        clock.now += 60
+        assert [await pieces.send(ANNA, b"x", table) for _ in range(5)] == [200, 200, 200, 200, 429]
+        assert await pieces.send(ANNA) == 200, "images go by another way"
 
     asyncio.run(walk())
 

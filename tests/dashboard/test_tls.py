@@ -116,12 +116,18 @@ def test_from_the_network_people_come_by_tls_and_leave_with_a_password(
     )
     assert status == 200
     cookie = headers["set-cookie"]
-    assert cookie.startswith(cookie_name(port))
-    for part in ("Secure", "HttpOnly", "SameSite=strict"):
+    assert cookie.startswith(f"__Host-{cookie_name(port)}=")
+    for part in ("Secure", "HttpOnly", "SameSite=strict", "Path=/"):
         assert part.lower() in cookie.lower()
     assert headers["strict-transport-security"]
     assert ward.ask("GET", "/account", cookie=cookie.partition(";")[0])[0] == 200
     assert get_user(connection, operating_system_user()).has_password
+
+    # What Streamlit sets by itself is kept to TLS too.
+    for path in ("/", "/_stcore/health", "/_stcore/host-config"):
+        set_by_it = ward.ask("GET", path, cookie=cookie.partition(";")[0])[2].get_all("set-cookie") or []
+        assert all("; Secure" in one for one in set_by_it), set_by_it
+        assert path != "/_stcore/health" or set_by_it, "here Streamlit sets its own against forged requests"
 
     # And from then on name and password do it.
     status, _, headers = ward.ask("POST", "/sign-in", {"name": operating_system_user(), "password": PASSWORD})

@@ -19,11 +19,11 @@ from core.jobs.context import job_folder
 from core.jobs.launchers.local import child_environment, is_alive, kill_group
 from core.jobs.records import add_job, claim_job, get_job
 from core.jobs.worker import worker_alive
-from core.people.accounts import ensure_user
+from core.people.accounts import ensure_user, operating_system_user
 from core.people.sessions import find_session, issue_token, redeem_token
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 from core.store.locks import take_lock
 from core.training.device import CPU
 from dashboard.reach import Reach, answers
@@ -297,6 +297,17 @@ def test_the_demo_is_made_in_an_empty_home_and_again_if_that_was_interrupted(
 )
 def test_the_address_is_one_that_a_browser_here_can_open(settings: Settings, host: str, shown: str) -> None:
     assert sign_in_url(settings, Reach(host, 8501).url).startswith(f"http://{shown}:8501/sign-in?token=")
+
+
+def test_a_printed_link_is_on_record(settings: Settings, connection: sqlite3.Connection) -> None:
+    token = sign_in_url(settings, "http://127.0.0.1:8501").partition("token=")[2]
+    (row,) = list_audit(connection, what="issue link")
+    assert (row.who, row.via, row.detail) == (
+        operating_system_user(),
+        "command line",
+        {"user": operating_system_user()},
+    )
+    assert token not in str(row)
 
 
 def test_a_browser_is_opened_only_where_a_window_can_open() -> None:

@@ -21,6 +21,13 @@ def test_an_act_is_shown_with_what_was_before_and_after(
     assert row["after"] == "description: Old films, digit advances: no"
 
 
+def test_an_answer_is_shown_and_not_its_number_alone(open_page: OpenPage, cases: list[Case]) -> None:
+    table = open_page("audit").dataframe[0].value
+    row = table[table["did"] == "add label"].iloc[-1]
+    assert row["after"] == "normal (label 1)"
+    assert row["before"] == ""
+
+
 def test_filters_narrow_the_rows(
     open_page: OpenPage, connection: sqlite3.Connection, cases: list[Case], actor: Actor
 ) -> None:

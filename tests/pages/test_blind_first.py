@@ -109,6 +109,33 @@ def test_where_a_file_lay_tells_a_blind_reader_nothing(
     assert "bacterial" in said(open_as("rita", "case", case=cases[1].id))
 
 
+def test_what_a_table_says_of_a_case_tells_a_blind_reader_nothing(
+    open_as: Callable[..., AppTest], connection: sqlite3.Connection, blind: Project, cases: list[Case]
+) -> None:
+    """Attributes, the given split and a patient's name: any of them may be named after the finding."""
+    connection.execute("UPDATE cases SET patient = 'bacterial-' || patient, given_split = 'bacterial-split'")
+    connection.execute("""UPDATE cases SET attributes = '{"finding":"bacterial"}'""")
+    connection.execute("UPDATE case_attributes SET name = 'finding', value = 'bacterial'")
+    answer(connection, cases[0], "ben")
+    assert "bacterial" not in said(open_as("ben", "case", case=cases[1].id))
+    for who, number in (("ben", 0), ("rita", 1)):
+        shown = said(open_as(who, "case", case=cases[number].id))
+        for word in ("bacterial-split", f"bacterial-{cases[number].patient}", "finding"):
+            assert word in shown
+    app = as_table(open_as("ben", "cases", project=blind.id, attribute="finding"))
+    assert "finding" not in said(app), "an attribute is not offered to filter by, whatever the address says"
+    patients = list(app.dataframe[0].value["patient"])
+    assert [name for name in patients if "bacterial" in name] == [f"bacterial-{cases[0].patient}"]
+    assert "finding" in said(open_as("rita", "cases", project=blind.id))
+
+
+def test_a_pseudonym_is_shown_to_a_blind_reader(
+    open_as: Callable[..., AppTest], connection: sqlite3.Connection, blind: Project, cases: list[Case]
+) -> None:
+    connection.execute("UPDATE cases SET patient = 'P0123456789abcdef', patient_from = 'dicom'")
+    assert "P0123456789abcdef" in said(open_as("ben", "case", case=cases[1].id))
+
+
 @pytest.mark.parametrize("query", [{"label": "normal"}, {"label": "pneumonia"}, {"reader": "anna"}])
 def test_a_filter_by_what_others_said_finds_only_answered_cases(
     open_as: Callable[..., AppTest],
@@ -172,6 +199,7 @@ def test_no_route_tells_a_reader_anything(
             assert "anna" not in told.text
             assert (told.json()["my_label"] is not None) == answered
             assert told.json()["source"] == (cases[0].source if answered else f"case {cases[0].id}")
+            assert told.json()["patient"] == (cases[0].patient if answered else f"case {cases[0].id}")
             asked = {"model": model.id, "case": cases[0].id, "class": "normal"}
             assert client.post("/api/v1/explanations", json=asked).status_code == 403
             answer(connection, cases[0], "ben")

@@ -37,6 +37,7 @@ from core.store.audit import Actor, list_audit, verify_audit
 from core.store.backups import list_backups, record_backup
 from core.store.database import opened
 from core.store.files import Files
+from core.store.numbers import Numbered, next_number
 from core.training.device import CPU
 from core.training.recipe import named_recipe
 from core.training.request import request_training
@@ -188,6 +189,26 @@ def test_the_number_of_an_erased_project_is_never_given_again(
                                      created_at, created_by)
                SELECT ?, 'Again', task, label_schema, '', '', reference_rule, '', '' FROM projects LIMIT 1""",
             (used.project.id,),
+        )
+
+
+@pytest.mark.parametrize("table", ["runs", "models", "snapshots"])
+def test_the_number_of_an_erased_run_model_or_snapshot_is_never_given_again(
+    connection: sqlite3.Connection, files: Files, used: Any, table: Numbered
+) -> None:
+    """The audit says for ever that run 1 was asked for by somebody; another run 1 would be taken for it."""
+    (highest,) = connection.execute(f"SELECT max(id) FROM {table}").fetchone()
+    columns = [row["name"] for row in connection.execute(f"PRAGMA table_info({table})")]
+    kept = dict(connection.execute(f"SELECT * FROM {table} WHERE id = ?", (highest,)).fetchone())
+    assert next_number(connection, table) == highest + 1
+    erase(connection, files, plan_erasure(connection, files, used.project), actor=BOSS, reason="closed")
+    assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
+    assert next_number(connection, table) == highest + 1
+    connection.execute("PRAGMA foreign_keys = OFF")
+    with pytest.raises(sqlite3.IntegrityError, match="was erased"):
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            [kept[column] for column in columns],
         )
 
 

@@ -96,6 +96,39 @@ def test_the_web_process_can_import_the_bodies_without_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=False).returncode == 0
 
 
+def test_an_import_leaves_no_file_and_no_patient_in_the_job_s_folder_and_facts(
+    settings: Settings, connection: sqlite3.Connection, project: Project, upload: Path,
+    import_arguments: dict[str, Any], actor: Actor,
+) -> None:  # fmt: skip
+    """The report of an import, which is shown to those who may see the job, has its own table."""
+    named = upload / "Miller Agnes"
+    named.mkdir()
+    for number in range(2):
+        (upload / f"{number}.png").rename(named / f"{number}.png")
+    (named / "broken.png").write_bytes(b"no picture")
+    table = (
+        (upload / "labels.csv")
+        .read_text()
+        .replace("0.png", "Miller Agnes/0.png")
+        .replace("1.png", "Miller Agnes/1.png")
+    )
+    (upload / "labels.csv").write_text(table.replace("p0", "Agnes"))
+    add_job(connection, "import", import_arguments, project=project.id, actor=actor)
+    job = claim_job(connection, "work", "cpu")
+    assert job is not None
+    job_folder(settings, job.id).mkdir(parents=True)
+    run_job(settings, job, "core.jobs.handlers:HANDLERS")
+    done = get_job(connection, job.id)
+    assert (done.state, (done.result or {})["imported"], (done.result or {})["failed"]) == ("done", 4, 1)
+    kept = {
+        path: path.read_text("utf-8", "replace") for path in job_folder(settings, job.id).rglob("*") if path.is_file()
+    }
+    assert "4 imported" in "".join(kept.values())
+    for text in (*kept.values(), str(done.facts), done.note):
+        assert not [name for name in ("Miller", "Agnes", ".png") if name in text], text
+    assert any("Miller Agnes/0.png" in file.path for file in list_import_files(connection, job.id))
+
+
 def test_an_import_brings_cases_with_their_labels_and_takes_the_upload_away(
     connection: sqlite3.Connection, project: Project, upload: Path, import_arguments: dict[str, Any],
     context_of: MakeContext,

@@ -79,6 +79,29 @@ def test_what_is_exported_comes_back_to_the_last_byte(
             assert import_labels(connection, second, text, actor).added == 0
 
 
+def test_nothing_that_goes_out_starts_a_formula_and_all_of_it_comes_back(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    other = twin(connection, project, actor)
+    for into in (project, other):
+        known = {"patient": "@p1", "attributes": {"=site": "+A1", "change": "-1.5"}}
+        case = make_case("=cmd|x/-1.png", into=into, **known)
+        if into == project:
+            ensure_user(connection, "-eve")
+            sent = NewLabel("=event", case.id, "-eve", {"classes": ["normal"]}, note="\tfaint")
+            add_label(connection, sent, actor)
+    text = export_labels(connection, project)
+    header, row = csv.reader(io.StringIO(text, newline=""))
+    assert row[0] == "'=cmd|x/-1.png"
+    assert dict(zip(header, row, strict=True))["change"] == "-1.5"
+    assert not [cell for cell in (*header, *row) if cell[:1] in "=+-@\t" and cell not in ("", "-1.5")]
+    assert import_labels(connection, other, text, actor).added == 1
+    assert export_labels(connection, other) == text
+    # As the table of an image import, too.
+    (read,) = map_columns(read_label_table(text.encode())).values()
+    assert (read.path, read.patient, read.reader, read.attributes["=site"]) == ("=cmd|x/-1.png", "@p1", "-eve", "+A1")
+
+
 def test_export_and_import_into_a_twin_are_equal(
     connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
 ) -> None:

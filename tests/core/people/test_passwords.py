@@ -37,10 +37,16 @@ def test_what_is_kept_is_scrypt_with_its_parameters_and_a_salt_of_its_own() -> N
     ("password", "why"),
     [
         ("short", "at least 12"),
-        ("x" * 257, "at most 256"),
+        ("seven blue horses " * 8, "at most 128"),
         ("aaaaaaaaaaaaaaaa", "different characters"),
         ("anna-readroom-1", "more than your name"),
         ("readroompassword", "more than your name"),
+        ("1q2w3e4r5t6y", "commonest"),
+        ("Correct Horse Battery Staple", "commonest"),
+        ("iloveyouiloveyou", "commonest"),
+        ("Welcome-2026!!", "commonest"),
+        ("2026radiology!", "commonest"),
+        ("qwertyuiop12", "commonest"),
     ],
 )
 def test_what_is_guessed_first_is_refused(password: str, why: str) -> None:
@@ -49,8 +55,16 @@ def test_what_is_guessed_first_is_refused(password: str, why: str) -> None:
     assert password not in str(refused.value)
 
 
-def test_a_few_words_are_good() -> None:
-    check_password(GOOD, "anna")
+@pytest.mark.parametrize("password", [GOOD, "welcome the sunshine", "x7" * 60 + "qwerty!?", "radiology is our trade"])
+def test_a_few_words_are_good(password: str) -> None:
+    check_password(password, "anna")
+
+
+def test_a_longer_password_of_before_still_fits() -> None:
+    kept = hash_password("x" * 256)
+    assert is_password("x" * 256, kept)
+    assert not is_password("x" * 128, kept)
+    assert not is_password("x" * 300, kept)
 
 
 def test_no_more_than_a_few_sums_take_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,9 +246,12 @@ def test_changed_attributes_are_found_by_their_new_value(
         CaseFilter(snapshot=1, split="train"),
         CaseFilter(snapshot=1, fold=0),
         CaseFilter(text="ward"),
+        CaseFilter(attributes=(("sex", "F"),)),
+        CaseFilter(patient="p1"),
+        CaseFilter(text="p1"),
     ],
 )
-def test_a_blind_reader_finds_by_snapshot_or_folder_only_what_they_answered(
+def test_a_blind_reader_finds_by_snapshot_folder_table_or_patient_only_what_they_answered(
     connection: sqlite3.Connection,
     project: Project,
     cases: list[Case],
@@ -259,6 +262,20 @@ def test_a_blind_reader_finds_by_snapshot_or_folder_only_what_they_answered(
     assert search_case_ids(connection, project, wanted, sight=others) == []
     rows = search_cases(connection, project, CaseFilter(), sight=others)
     assert [row.source for row in rows] == [f"case {case.id}" for case in cases]
+    assert [row.patient for row in rows] == [f"case {case.id}" for case in cases]
+    assert {(str(row.attributes), row.given_split) for row in rows} == {("{}", None)}
+
+
+def test_a_blind_reader_finds_the_cases_of_a_pseudonym(
+    connection: sqlite3.Connection, project: Project, cases: list[Case]
+) -> None:
+    connection.execute("UPDATE cases SET patient_from = 'dicom' WHERE patient = 'p1'")
+    others = Sight(reader=999, blind_to_others=True)
+    of_one = [case.id for case in cases if case.patient == "p1"]
+    assert search_case_ids(connection, project, CaseFilter(patient="p1"), sight=others) == of_one
+    assert set(of_one) <= set(search_case_ids(connection, project, CaseFilter(text="p1"), sight=others))
+    rows = search_cases(connection, project, CaseFilter(patient="p1"), sight=others)
+    assert [row.patient for row in rows] == ["p1", "p1"]
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ import pytest
 
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.pseudonyms import load_secret
-from core.jobs.records import add_job
+from core.jobs.records import add_job, claim_job, finish_job
 from core.people.accounts import ensure_user
 from core.people.members import set_member
 from core.reviews.comments import add_comment
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.store.restore import NOTE
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, set_onnx, start_run
 from tests.core.conftest import Planted
@@ -31,7 +32,7 @@ class FullHome:
 def full_home(
     settings: Settings, connection: sqlite3.Connection, files: Files, planted: Planted, actor: Actor
 ) -> FullHome:
-    """40 labelled cases with thumbnails, a snapshot, a model with its numbers, people, a comment, a waiting job."""
+    """40 labelled cases with thumbnails, a snapshot, a model with its numbers, people, a comment, two jobs."""
     load_secret(settings)
     (settings.home / "settings.toml").write_text('session_hours = 8\nbackup_folder = "/nowhere/backups"\n')
     ensure_user(connection, "ben")
@@ -60,9 +61,14 @@ def full_home(
     )  # fmt: skip
     add_comment(connection, case_id, "Look again.", actor=Actor("anna", "command line"), model=model.id)
     add_job(connection, "train", {"run": run.id}, project=planted.project.id, actor=Actor("anna", "command line"))
+    add_job(connection, "explain", {"model": model.id}, project=planted.project.id, actor=Actor("anna", "command line"))
+    explained = claim_job(connection, "explain", "cpu")
+    assert explained is not None
+    finish_job(connection, explained, "done", note="1 map", result={"explanation": "ab" * 32})
     return FullHome(settings, planted, model)
 
 
+CHANGED_BY_A_RESTORE = ("state", "stop_requested", "note", "finished_at")
 Listing = dict[str, list[tuple[object, ...]]]
 
 
@@ -72,10 +78,15 @@ def listing_of() -> Callable[[sqlite3.Connection], Listing]:
 
     def list_all(connection: sqlite3.Connection) -> Listing:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            name: sorted((tuple(row) for row in connection.execute(f'SELECT * FROM "{name}"')), key=repr)
-            for name in names
-            if not name.startswith("sqlite_") and name != "jobs"
-        }
+        return {name: list_rows(connection, name) for name in names if not name.startswith("sqlite_")}
 
     return list_all
+
+
+def list_rows(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
+    """Of a job that had not ended, which a restored home stops, everything but how it stands."""
+    rows = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')]
+    for row in rows:
+        if table == "jobs" and (row["state"] in ("queued", "running") or row["note"] == NOTE):
+            row.update(dict.fromkeys(CHANGED_BY_A_RESTORE))
+    return sorted((tuple(row.values()) for row in rows), key=repr)

@@ -29,6 +29,7 @@ from core.store.files import Files
 from core.store.locks import take_lock
 from core.store.migrating import COPIES_KEPT, copies_kept, rehearse_migration
 from core.store.migrations import MIGRATION_NAMES, migrations
+from core.store.numbers import next_number
 from core.training.records import get_model, list_epochs
 from tests.fixtures.make_home_m001 import CASES, FIXTURE, MODEL_BYTES, draw_pixels
 
@@ -138,6 +139,21 @@ def test_an_old_home_can_be_worked_on(old_home: Settings) -> None:
         assert get_job(connection, 1).result == {"model": "quick", "model_id": 1}
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_numbers_that_were_erased_before_are_known_from_the_audit(old_home: Settings) -> None:
+    with closing(sqlite3.connect(old_home.database_path)) as raw, raw:
+        (runs,) = raw.execute("SELECT max(id) FROM runs").fetchone()
+        raw.execute(
+            """INSERT INTO audit (at, who, via, what, subject, detail)
+               SELECT at, who, via, what, 'run 41', detail FROM audit LIMIT 1"""
+        )
+    prepare_home(old_home)
+    with opened(old_home) as connection:
+        assert runs < 41
+        assert next_number(connection, "runs") == 42
+        (models,) = connection.execute("SELECT max(id) FROM models").fetchone()
+        assert next_number(connection, "models") == models + 1
 
 
 # ---- the copy of before
@@ -282,6 +298,30 @@ def test_a_disk_that_is_full_before_the_copy_is_said(old_home: Settings, monkeyp
         with pytest.raises(Unavailable, match="full; make room"):
             prepare_home(old_home)
     assert prepare_home(old_home).steps
+
+
+def test_a_rehearsal_on_a_full_disk_for_passing_files_says_which_disk(
+    old_home: Settings, add_step: AddStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content_of(old_home)
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.store.migrating.copy_database", fill)
+        with pytest.raises(Unavailable, match=r"make room there, or name another folder in TMPDIR. The home was not"):
+            rehearse_migration(old_home)
+
+    def large(database: Database) -> None:
+        database.execute(f"PRAGMA max_page_count = {database.execute('PRAGMA page_count').fetchone()[0]}")
+        database.execute("CREATE TABLE large (content BLOB)")
+        database.execute("INSERT INTO large VALUES (zeroblob(1000000))")
+
+    add_step(large)
+    with pytest.raises(Unavailable, match=r"TMPDIR"):
+        rehearse_migration(old_home)
+    assert content_of(old_home) == before
 
 
 def test_a_disk_that_fills_during_a_step_is_said_and_the_home_is_as_it_was(

@@ -111,8 +111,8 @@ def test_labels_that_were_acknowledged_before_the_backup_are_in_it(
 def test_a_restored_home_starts_nothing_unasked(out: Path, target: Settings) -> None:
     said = restore_backup(out, target).said
     with opened(target) as connection:
-        assert [job.state for job in list_jobs(connection)] == ["stopped"]
-        assert list_jobs(connection)[0].can_resume
+        assert [(job.kind, job.state) for job in list_jobs(connection)] == [("explain", "done"), ("train", "stopped")]
+        assert list_jobs(connection)[1].can_resume
     settings = load_settings(target.home)
     assert (settings.backup_folder, settings.session_hours) == ("", 8)
     assert "Nightly backups are switched off" in said[0]

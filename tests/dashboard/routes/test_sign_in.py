@@ -12,10 +12,11 @@ from starlette.types import Message, Receive, Scope, Send
 from core.clock import utc_text
 from core.people import sessions
 from core.people.accounts import User, get_user
+from core.people.history import account_history
 from core.people.invitations import invite_user, reset_user, set_active
 from core.people.sessions import find_session, issue_token, look_at_token, redeem_token
 from core.settings import Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 from core.store.database import opened
 from dashboard.database import ask_in_turn
 from dashboard.routes.account import sign_out_everywhere
@@ -126,6 +127,25 @@ def test_ones_own_account_sets_another_password_and_signs_out_everywhere(strange
     assert stranger.get("/account").status_code == 401
     stranger.cookies.clear()
     assert sign_in(stranger, password="a better password").status_code == 200
+
+
+def test_ones_own_account_says_what_became_of_it_lately(
+    stranger: TestClient, known: User, connection: sqlite3.Connection
+) -> None:
+    """Readroom sends no mail: that somebody else signed in, guessed, or set the password is read here."""
+    sign_in(stranger)
+    assert sign_in(stranger, password="eight grey horses").status_code == 401
+    sign_in(stranger)
+    newest = [row.at for row in list_audit(connection, who="anna") if row.what == "sign in"]
+    text = stranger.get("/account").text
+    for at in newest[:2]:
+        assert f"{at[:10]} {at[11:16]} UTC from testclient" in text
+    assert "Refused since then: 1." in text
+    (was_set,) = [row.at for row in list_audit(connection, what="set password")]
+    assert f"last set {was_set[:10]} {was_set[11:16]} UTC" in text
+    history = account_history(connection, known)
+    assert history.signed_in is not None
+    assert (history.signed_in.at, history.refused) == (newest[0], 1)
 
 
 def test_signing_out_everywhere_ends_the_other_device_too(stranger: TestClient, known: User) -> None:
