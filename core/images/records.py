@@ -44,6 +44,8 @@ class NewCase:
     view: str | None = None
     spacing_mm: tuple[float, float] | None = None  # between rows, between columns
     spacing_at: SpacingAt | None = None
+    slice_spacing_mm: float | None = None  # between frames
+    affine: tuple[tuple[float, ...], ...] | None = None  # (column, row, frame, 1) -> patient millimetres, LPS
     windows: tuple[Window, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     given_split: str | None = None
@@ -73,6 +75,7 @@ def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
     row: dict[str, Any] = {
         **asdict(new),
         "spacing_mm": json.dumps(new.spacing_mm) if new.spacing_mm else None,
+        "affine": json.dumps(new.affine) if new.affine else None,
         "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),
         "attributes": json.dumps(new.attributes, ensure_ascii=False, sort_keys=True),
         "imported_at": utc_now(),
@@ -252,6 +255,7 @@ def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
         **{
             **dict(row),
             "spacing_mm": tuple(json.loads(row["spacing_mm"])) if row["spacing_mm"] else None,
+            "affine": tuple(tuple(line) for line in json.loads(row["affine"])) if row["affine"] else None,
             "windows": tuple(Window(*window) for window in json.loads(row["windows"])),
             "attributes": json.loads(row["attributes"]),
             "flagged": bool(row["flagged"]),
