@@ -5,8 +5,8 @@ import { Explanations, paintMap } from "./overlay.js"
 const explanations = new Explanations() // shared by every viewer of the page
 
 export class Explainer {
-  constructor(stage) {
-    this.stage = stage
+  constructor(layout) {
+    this.layout = layout
     this.panel = null
     this.on = false
     this.opacity = 0.6
@@ -28,14 +28,14 @@ export class Explainer {
   }
 
   /** A case is on the screen; again when more is known of it. */
-  enter({ facts, image }, { model, method, project }, finding) {
+  enter({ facts }, { model, method, project }, finding) {
     if (!model) return
     if (this.asked?.case === facts.id && (this.chosen || !finding || this.informed)) return
     this.informed = Boolean(finding)
     this.leave()
     const scores = Object.entries(finding?.scores ?? {})
     const likeliest = scores.length ? scores.reduce((best, one) => (one[1] > best[1] ? one : best))[0] : project.classes[0].name
-    this.image = image
+    this.facts = facts
     this.asked = { model, case: facts.id, class: this.chosen ?? likeliest, method }
     this.panel.showOverlay(this.on, "", this.asked.class)
     if (this.on) this.load()
@@ -44,7 +44,7 @@ export class Explainer {
   leave() {
     this.aborter?.abort()
     this.asked = this.picture = null
-    this.stage.setLayer(null)
+    this.layout.setLayers("explanation", null)
   }
 
   toggle() {
@@ -78,19 +78,19 @@ export class Explainer {
 
   lay() {
     const seen = this.on && this.picture && !this.hidden
-    this.stage.setLayer(seen ? { picture: this.picture, opacity: this.opacity } : null)
+    this.layout.setLayers("explanation", seen ? () => [{ picture: this.picture, opacity: this.opacity }] : null)
   }
 
   async load() {
     this.aborter?.abort()
     const aborter = (this.aborter = new AbortController())
-    const { asked, image } = this
+    const { asked, facts } = this
     const tell = (text) => aborter.signal.aborted || this.panel.showOverlay(this.on, text, asked.class)
     tell("Asking")
     try {
       const { map, check } = await explanations.get(asked, tell, aborter.signal)
       if (aborter.signal.aborted) return
-      this.picture = paintMap(map, image)
+      this.picture = paintMap(map, facts)
       tell(check ? check.sentence : "")
       this.lay()
     } catch (error) {

@@ -6,12 +6,12 @@ import { button, element } from "./dom.js"
 import { Explainer } from "./explainer.js"
 import { newId, nextMoment } from "./identity.js"
 import { REPEATABLE, commandOf, isTaken } from "./keys.js"
+import { Layout } from "./layout.js"
 import { Legend } from "./legend.js"
 import { Outbox } from "./outbox.js"
 import { AnswerPanel, ModelPanel } from "./panel.js"
 import { stateText } from "./queue.js"
 import { queueOf } from "./sending.js"
-import { Stage } from "./stage.js"
 import { TopBar } from "./topbar.js"
 
 const cases = new Cases() // shared by every viewer of the page: a case that was seen is still there
@@ -25,7 +25,7 @@ export class Viewer {
     this.said = new Map() // case id -> {answer, madeAt}: what was said here or waits to be sent
     this.history = new History()
     this.outbox = new Outbox()
-    this.stage = new Stage()
+    this.layout = new Layout()
     this.answers = new AnswerPanel(data.project, this.mode, {
       choose: (name) => this.choose(name),
       none: () => this.answer(chooseNone(this.current())),
@@ -33,7 +33,7 @@ export class Viewer {
       unusable: () => this.markUnusable(),
       note: (text) => this.writeNote(text),
     })
-    this.explainer = new Explainer(this.stage)
+    this.explainer = new Explainer(this.layout)
     this.model = this.mode === "review" ? new ModelPanel(data.project, Boolean(data.model), this.explainer.controls()) : null
     this.explainer.panel = this.model
     this.legend = new Legend(this.mode, data.project)
@@ -49,7 +49,7 @@ export class Viewer {
       element(
         "div",
         { class: "middle" },
-        element("div", { class: "left" }, this.stage.element, this.bar.tools),
+        element("div", { class: "left" }, this.layout.element, this.bar.tools),
         element("aside", {}, this.model?.element, this.answers.element),
       ),
       this.legend.dialog,
@@ -116,11 +116,11 @@ export class Viewer {
     this.answers.show(NOTHING, false)
     this.model?.showFinding(null)
     if (id === undefined) {
-      this.stage.clear("There is no case in this list.")
+      this.layout.clear("There is no case in this list.")
       return
     }
     this.element.dataset.case = ""
-    if (!cases.isReady(id)) this.stage.clear()
+    if (!cases.isReady(id)) this.layout.clear()
     try {
       const [loaded] = await Promise.all([cases.get(id), this.starting])
       if (this.data.case_ids[this.index] === id && !this.loaded) this.show(loaded)
@@ -131,8 +131,9 @@ export class Viewer {
 
   show(loaded) {
     this.loaded = loaded
-    const { facts, image } = loaded
-    this.stage.show(image, facts)
+    const { facts } = loaded
+    this.layout.show(loaded)
+    cases.shown = new Set([facts.id])
     this.element.dataset.case = facts.id
     this.answers.show(this.current(), true)
     this.showFinding()
@@ -149,7 +150,7 @@ export class Viewer {
 
   showFault(error, id) {
     const again = button({ onclick: () => this.open(this.data.case_ids.indexOf(id)) }, "Try again")
-    this.stage.clear(error.message, again)
+    this.layout.clear(error.message, again)
     cases.prefetch(this.data.case_ids, this.index)
   }
 
@@ -266,7 +267,7 @@ export class Viewer {
       legend: () => this.legend.toggle(),
     }
     if (commands[command]) commands[command]()
-    else this.stage.command(command)
+    else this.layout.command(command)
   }
 
   pressDigit(digit) {
@@ -306,7 +307,7 @@ export class Viewer {
     for (const kind of ["keydown", "keyup"]) window.removeEventListener(kind, this.onKey, true)
     this.explainer.leave()
     this.outbox.close()
-    this.stage.close()
+    this.layout.close()
     this.element.remove()
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 
 import levels from "./levels.json"
 import { fitScale, freshView, toImage, turned, viewMatrix, zoomAt } from "../src/geometry.js"
-import { draggedWindow } from "../src/interaction.js"
+import { draggedWindow } from "../src/drag.js"
 import { parseNpy } from "../src/npy.js"
 import { paintPixels } from "../src/renderer.js"
 import { autoWindow, firstWindow } from "../src/window.js"

@@ -1,7 +1,6 @@
 import { describe, expect, it, vi } from "vitest"
 
 import { History, NOTHING, choose, chooseNone, isAnswer, isSame, makeEvent, toggleUnsure, toggleUnusable } from "../src/answers.js"
-import { Cases } from "../src/cases.js"
 import { newId, nextMoment } from "../src/identity.js"
 import { KEYS, commandOf } from "../src/keys.js"
 import { Outbox } from "../src/outbox.js"
@@ -116,37 +115,6 @@ describe("moments and names", () => {
     const ahead = new Date(Date.now() + 3600000).toISOString() // the clock was an hour ahead, then set back
     expect(nextMoment(ahead) > ahead).toBe(true)
     expect(newId()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-  })
-})
-
-describe("cases", () => {
-  const loaded = (size) => ({ image: { values: new Uint8Array(size) } })
-
-  it("that were used longest ago are given up first", async () => {
-    const load = vi.fn(async () => loaded(40))
-    const cases = new Cases(load, 100)
-    await cases.get(1)
-    await cases.get(2)
-    await cases.get(1)
-    await cases.get(3)
-    expect([...cases.held.keys()]).toEqual([1, 3])
-    expect(cases.bytes).toBe(80)
-  })
-
-  it("that could not be loaded are asked for again", async () => {
-    const load = vi.fn().mockRejectedValueOnce(new Error("down")).mockResolvedValue(loaded(1))
-    const cases = new Cases(load)
-    await expect(cases.get(1)).rejects.toThrow("down")
-    await expect(cases.get(1)).resolves.toBeTruthy()
-  })
-
-  it("around the one on the screen are there before they are asked for", async () => {
-    const load = vi.fn(async () => loaded(1))
-    const cases = new Cases(load)
-    await cases.get(12)
-    cases.prefetch([10, 11, 12, 13, 14, 15], 2)
-    await vi.waitFor(() => expect([11, 13, 14, 15].every((id) => cases.isReady(id))).toBe(true))
-    expect(load).toHaveBeenCalledTimes(5)
   })
 })
 
