@@ -29,6 +29,7 @@ from core.datasets.splits import (
     split_groups,
 )
 from core.errors import Conflict, InvalidInput
+from core.images.frames import refuse_volumes
 from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
@@ -74,7 +75,7 @@ def freeze_snapshot(
 
     Raises:
         LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
-        InvalidInput: there is nothing to freeze, or it cannot be split as asked.
+        InvalidInput: there is nothing to freeze, there are volumes, or it cannot be split as asked.
         Conflict: the project has a snapshot of this name.
         NotAllowed: the actor may not freeze in this project.
     """
@@ -85,6 +86,7 @@ def freeze_snapshot(
     left_out = count_left_out(connection, project.id)
     candidates = list_candidates(connection, project.id, column=column)
     _check_answers(project, candidates, left_out)
+    refuse_volumes(connection, [candidate.case_id for candidate in candidates], "freeze a snapshot of")
     if column is not None:
         candidates = _with_known_split(candidates, column, left_out)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))

@@ -4,12 +4,12 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
-from core.images.decoded import Photometric, SpacingAt, Window
+from core.images.decoded import Affine, Photometric, SpacingAt, Window
+from core.images.names import name_parts
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -45,7 +45,7 @@ class NewCase:
     spacing_mm: tuple[float, float] | None = None  # between rows, between columns
     spacing_at: SpacingAt | None = None
     slice_spacing_mm: float | None = None  # between frames
-    affine: tuple[tuple[float, ...], ...] | None = None  # (column, row, frame, 1) -> patient millimetres, LPS
+    affine: Affine | None = None  # (column, row, frame, 1) to patient millimetres, LPS
     windows: tuple[Window, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     given_split: str | None = None
@@ -121,6 +121,18 @@ def get_cases(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[C
     if missing:
         raise NotFound("case", missing[0])
     return [found[case_id] for case_id in case_ids]
+
+
+def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
+    """The first of these cases that has several frames."""
+    for start in range(0, len(case_ids), ROWS_AT_ONCE):
+        some = list(case_ids[start : start + ROWS_AT_ONCE])
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT * FROM cases WHERE id IN ({marks}) AND frames > 1 ORDER BY id LIMIT 1"
+        row = connection.execute(query, some).fetchone()
+        if row is not None:
+            return _case(row)
+    return None
 
 
 def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) -> Case | None:
@@ -243,8 +255,8 @@ def _by_file_name(connection: sqlite3.Connection, project_id: int, name: str) ->
             (source LIKE ? ESCAPE '\' OR source LIKE ? ESCAPE '\') ORDER BY id""",
         (project_id, f"{literal}%", f"%/{literal}%"),
     ).fetchall()
-    for part in ("name", "stem"):
-        ids = [row["id"] for row in rows if getattr(PurePosixPath(row["source"]), part) == name]
+    for with_extension in (True, False):
+        ids = [row["id"] for row in rows if name == "".join(name_parts(row["source"])[: 1 + with_extension])]
         if ids:
             return get_cases(connection, ids)
     return []

@@ -64,6 +64,8 @@ def _geometry(case: Case) -> dict[str, Any]:
         "windows": [asdict(window) for window in case.windows],
         "spacing_mm": case.spacing_mm,
         "spacing_at": case.spacing_at,
+        "slice_spacing_mm": case.slice_spacing_mm,
+        "affine": case.affine,
         "flagged": case.flagged,
     }
 
