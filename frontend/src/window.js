@@ -67,11 +67,43 @@ export function greyLevels({ centre, width }, inverted) {
 }
 
 function clip(share) {
-  return share < 0 ? 0 : share > 1 ? 1 : share
+  return share > 0 ? Math.min(share, 1) : 0 // also where it is no number
 }
 
 function roundToEven(number) {
   const below = Math.floor(number)
   const rest = number - below
   return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below
+}
+
+/**
+ * From which value on each grey level is reached, as 256 singles: a value has the level of the last step not above it.
+ * A shader that compares with these gives the levels of `greyLevels` (not inverted), whatever its own division rounds to.
+ */
+export function levelSteps(window) {
+  const level = greyLevels(window, false)
+  const steps = new Float32Array(256).fill(Infinity)
+  steps[0] = -Infinity
+  let least = LEAST
+  for (let at = 1; at < 256 && level(singleAt(GREATEST)) >= at; at++) {
+    let most = GREATEST
+    while (least < most) {
+      const middle = Math.floor((least + most) / 2)
+      if (level(singleAt(middle)) >= at) most = middle
+      else least = middle + 1
+    }
+    steps[at] = singleAt(least)
+  }
+  return steps
+}
+
+// Singles in their order: as whole numbers their bits rise with the value, from -Infinity to Infinity.
+const bits = new Int32Array(1)
+const single = new Float32Array(bits.buffer)
+const LEAST = -0x7f800000
+const GREATEST = 0x7f800000
+
+function singleAt(place) {
+  bits[0] = place < 0 ? -place | 0x80000000 : place
+  return single[0]
 }

@@ -118,12 +118,9 @@ export function outlineWidth(ratio = globalThis.devicePixelRatio || 1) {
 
 /**
  * What of a mask layer must be drawn anew by who has drawn its `version` before: [x, y, width, height], null for
- * nothing, undefined for everything. A layer tells it by `changedSince(version)`, or by `dirty`, which counts from
- * the version before its own (or from `since`).
+ * nothing, undefined for everything. `dirty` counts from the version `since`, or else from the one before.
  */
 export function changeOf(layer, version) {
   if (layer.version === version) return null
-  if (layer.changedSince) return layer.changedSince(version)
-  if (layer.dirty && version === (layer.since ?? layer.version - 1)) return layer.dirty
-  return undefined
+  return layer.dirty && version === (layer.since ?? layer.version - 1) ? layer.dirty : undefined
 }
