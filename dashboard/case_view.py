@@ -62,11 +62,6 @@ def draw_scores(scores: tuple[float, ...], schema: Classification) -> None:
 
 def draw_facts(case: Case, *, of_others: bool = True) -> None:
     """Where the image came from and what is known of it; to a blind reader not the file, whose path may tell."""
-    spacing = (
-        f"{case.spacing_mm[0]:g} × {case.spacing_mm[1]:g} mm at {case.spacing_at}"
-        if case.spacing_mm
-        else "not known: px only"
-    )
     same = [other for other in find_same_pixels(session.db(), case.project, case.pixel_hash) if other.id != case.id]
     facts = {
         "Case": str(case.id),
@@ -74,7 +69,9 @@ def draw_facts(case: Case, *, of_others: bool = True) -> None:
         "Patient": case.patient
         + (" (not known: counted as a patient of its own)" if case.patient_from == "none" else ""),
         "Image": f"{case.columns} × {case.rows} px, {case.dtype}, {wording.count(case.channels, 'channel')}",
-        "Spacing": spacing,
+        **({"Frames": f"{case.frames:,}"} if case.frames > 1 else {}),
+        "Spacing": _spacing(case),
+        **({"Orientation": _orientation(case)} if case.frames > 1 else {}),
         **({"Modality": case.modality} if case.modality else {}),
         **({"View": case.view} if case.view else {}),
         **({"Split in the table": case.given_split} if case.given_split else {}),
@@ -85,6 +82,17 @@ def draw_facts(case: Case, *, of_others: bool = True) -> None:
         f'<a href="{places.address("case", case=other.id)}" target="_self">case {other.id}</a>' for other in same
     )
     st.html(f'<dl class="rr-facts">{rows}{f"<dt>Same pixels</dt><dd>{twins}</dd>" if same else ""}</dl>')
+
+
+def _spacing(case: Case) -> str:
+    if case.spacing_mm is None:
+        return "not known: px only"
+    between = "" if case.slice_spacing_mm is None else f", {case.slice_spacing_mm:.4g} mm between frames"
+    return f"{case.spacing_mm[0]:.4g} × {case.spacing_mm[1]:.4g} mm at {case.spacing_at}{between}"
+
+
+def _orientation(case: Case) -> str:
+    return "known" if case.affine else "not known: no letters, frames as in the file"
 
 
 def draw_comments(case: Case, model: int | None = None, *, of_others: bool = True) -> None:

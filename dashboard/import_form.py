@@ -64,7 +64,10 @@ def draw_source() -> Source | None:
             return None
         return _uploaded(upload)
     text = st.text_input(
-        "Path on the server", key="import_path", placeholder="/data/chest/images", help="A folder, a zip or one image."
+        "Path on the server",
+        key="import_path",
+        placeholder="/data/chest/images",
+        help="A folder, a zip, one image or one volume (.nii, .nii.gz).",
     ).strip()
     if not text:
         return None

@@ -62,7 +62,7 @@ else:
     with story:
         st.subheader("What happens next", anchor=False)
         st.markdown(
-            "1. **Import** images: PNG, JPEG, TIFF or DICOM, with or without a table of labels.\n"
+            "1. **Import** images: PNG, JPEG, TIFF, DICOM or NIfTI, with or without a table of labels.\n"
             "2. **Label** them, one key for each class.\n"
             "3. **Freeze a snapshot**: patients are split into train, validation and test.\n"
             "4. **Train** a model in the background.\n"

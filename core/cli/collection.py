@@ -114,7 +114,10 @@ def import_images(
     project: ProjectArgument,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files, folders or zips; none brings in labels of images that are there."),
+        typer.Argument(
+            help="Images (PNG, JPEG, TIFF, DICOM), volumes (.nii, .nii.gz), folders or zips; "
+            "none brings in labels of images that are there."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
     columns: Annotated[
