@@ -146,6 +146,14 @@ DOORS: dict[tuple[str, str], Door] = {
         shut=422,
     ),
     ("GET", "/api/v1/cases/{case:int}"): Door("see", lambda house: f"/api/v1/cases/{house.case.id}"),
+    ("GET", "/api/v1/cases/{case:int}/marks"): Door("see", lambda house: f"/api/v1/cases/{house.case.id}/marks"),
+    # A classification has no structures, which only those hear who might have painted one.
+    ("GET", "/api/v1/cases/{case:int}/masks/{structure}"): Door(
+        "see", lambda house: f"/api/v1/cases/{house.case.id}/masks/liver", opens=(404,)
+    ),
+    ("PUT", "/api/v1/cases/{case:int}/masks/{structure}"): Door(
+        "label", lambda house: f"/api/v1/cases/{house.case.id}/masks/liver", opens=(422,)
+    ),
     ("GET", "/api/v1/pixels/{hash}.npy"): Door("see", lambda house: f"/api/v1/pixels/{house.case.pixel_hash}.npy"),
     ("GET", "/api/v1/thumbnails/{hash}.webp"): Door(
         "see", lambda house: f"/api/v1/thumbnails/{house.case.pixel_hash}.webp"

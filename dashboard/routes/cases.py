@@ -1,6 +1,7 @@
-"""What the viewer must know of a case before it can show it; of labels only the reader's own."""
+"""What the viewer must know of a case before it can show it; what others said only where the reader may see it."""
 
 import sqlite3
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from core.images.records import Case, get_case
+from core.labels.marks import Mark, list_marks
+from core.labels.masks import list_painted
 from core.labels.records import Label, find_current_label
 from core.labels.sight import covered_source, may_see_others, sight_of
 from core.people.accounts import User
@@ -17,6 +20,7 @@ from core.projects.records import get_project
 from core.settings import Settings
 from dashboard.database import ask
 from dashboard.routes.answers import row_id
+from dashboard.routes.masks import demand_sight
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -24,7 +28,15 @@ def routes(settings: Settings) -> list[BaseRoute]:
         facts = await ask(settings, describe_case, row_id(request, "case"), request.user)
         return JSONResponse(facts, headers={"Cache-Control": "no-store"})
 
-    return [Route("/api/v1/cases/{case:int}", show_case, methods=["GET"])]
+    async def show_marks(request: Request) -> JSONResponse:
+        asked = (row_id(request, "case"), request.query_params.get("reader"))
+        marks = await ask(settings, find_marks, *asked, request.user)
+        return JSONResponse({"marks": marks}, headers={"Cache-Control": "no-store"})
+
+    return [
+        Route("/api/v1/cases/{case:int}", show_case, methods=["GET"]),
+        Route("/api/v1/cases/{case:int}/marks", show_marks, methods=["GET"]),
+    ]
 
 
 def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> dict[str, Any]:
@@ -45,7 +57,33 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "thumbnail": f"/api/v1/thumbnails/{case.pixel_hash}.webp",
         "schema_version": project.schema_version,
         "my_label": _own(mine) if mine else None,
+        "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],
+        "masks": [painted.structure for painted in list_painted(connection, case.id, reader=user.name)],
+        "others": _others(connection, case.id, user.name) if told else [],
     }
+
+
+def find_marks(connection: sqlite3.Connection, case_id: int, reader: str | None, user: User) -> list[dict[str, Any]]:
+    """The marks of one reader on a case, the user's own where none is named.
+
+    Raises:
+        NotFound: there is no such case.
+        NotAllowed: the user is a stranger to its project, or is to answer first.
+    """
+    case = get_case(connection, case_id)
+    demand(connection, user, "see", case.project)
+    demand_sight(connection, user, get_project(connection, case.project), case.id, reader)
+    return [_mark(mark) for mark in list_marks(connection, case.id, reader or user.name)]
+
+
+def _others(connection: sqlite3.Connection, case_id: int, name: str) -> list[dict[str, Any]]:
+    """Which other readers have painted or drawn something here that could be laid over the image."""
+    masks: dict[str, list[str]] = {}
+    for painted in list_painted(connection, case_id):
+        masks.setdefault(painted.reader, []).append(painted.structure)
+    drawn = Counter(mark.reader for mark in list_marks(connection, case_id))
+    readers = sorted({*masks, *drawn} - {name})
+    return [{"reader": reader, "masks": masks.get(reader, []), "marks": drawn[reader]} for reader in readers]
 
 
 def _geometry(case: Case) -> dict[str, Any]:
@@ -78,6 +116,24 @@ def _own(label: Label) -> dict[str, Any]:
         "unsure": label.unsure,
         "unusable": label.unusable,
         "note": label.note,
+        "confidence": label.confidence,
+        "unusable_reason": label.unusable_reason,
+        "active_seconds": label.active_seconds,
+        "draft": label.draft,
         "made_at": label.made_at,
         "stored_at": label.stored_at,
+    }
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    return {
+        "mark": mark.mark,
+        "kind": mark.kind,
+        "frame": mark.frame,
+        "geometry": mark.geometry,
+        "label": mark.label,
+        "reader": mark.reader,
+        "event": mark.event,
+        "made_at": mark.made_at,
+        "stored_at": mark.stored_at,
     }

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.projects.records import Project, ReferenceRule, add_project, change_project, get_project, list_projects
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import Generation, Regression, make_classification, make_segmentation
 from core.store.audit import Actor, list_audit
 
 
@@ -30,7 +30,7 @@ def test_a_second_project_of_the_same_name_is_refused(
 
 def test_a_task_that_cannot_run_yet_is_refused_politely(connection: sqlite3.Connection, actor: Actor) -> None:
     with pytest.raises(InvalidInput, match="other tasks follow"):
-        add_project(connection, name="Age", task="regression", schema=Regression("age", "years", 0, 120), actor=actor)
+        add_project(connection, name="Faces", task="generation", schema=Generation(()), actor=actor)
 
 
 def test_an_unknown_project_is_not_found(connection: sqlite3.Connection) -> None:
