@@ -1,18 +1,31 @@
-// What the corners of a pane say: whose image, which, how it is shown, and the value under the pointer.
+// What the corners of a pane say: whose image, which, how it is shown, and the value under the pointer; at the edges
+// which way the patient lies, and how long a millimetre is.
 
+import { planeColour } from "./crosshair.js"
 import { element } from "./dom.js"
 import { fitScale } from "./geometry.js"
+import { edgeLetters, planeName } from "./orientation.js"
+import { nameOfWindow } from "./presets.js"
+import { scaleBar } from "./scale.js"
 
 const CORNERS = ["who", "what", "how", "value"]
+const EDGES = ["left", "right", "top", "bottom"]
 
 export class Corners {
   constructor() {
-    this.texts = Object.fromEntries(CORNERS.map((name) => [name, element("div", { class: `corner ${name}` })]))
-    this.elements = Object.values(this.texts)
+    this.texts = Object.fromEntries([
+      ...CORNERS.map((name) => [name, element("div", { class: `corner ${name}` })]),
+      ...EDGES.map((name) => [name, element("div", { class: `edge ${name}`, "aria-hidden": "true" })]),
+    ])
+    this.plane = element("div", { class: "plane-name" })
+    this.bar = element("div", { class: "scale" }, element("i"), element("span"))
+    this.elements = [...Object.values(this.texts), this.plane, this.bar]
   }
 
   clear() {
-    for (const name of CORNERS) this.write(name, "")
+    for (const name of [...CORNERS, ...EDGES]) this.write(name, "")
+    this.plane.textContent = ""
+    this.bar.hidden = true
   }
 
   /** Only what changed: a text that is set anew is laid out anew. */
@@ -21,28 +34,50 @@ export class Corners {
   }
 
   describe(pane, picture) {
-    const { facts, window: seen } = pane
+    const { facts } = pane
     if (!facts) return this.clear()
-    const ratio = window.devicePixelRatio || 1
     const shape = pane.shape()
-    const percent = (100 * fitScale(shape, pane.size(), pane.view.turns) * pane.view.zoom) / ratio
     const spacing = facts.spacing_mm
-    this.write("who", [facts.source, `Patient ${facts.patient}`].join("\n"))
+    this.write("who", lines(facts.source, `Patient ${facts.patient}`))
     this.write("what", lines(
       [facts.modality, facts.view].filter(Boolean).join(" "),
       `${shape.columns} × ${shape.rows} px`,
-      spacing ? `${spacing[1].toPrecision(3)} mm/px at ${facts.spacing_at}` : "",
+      spacing && pane.plane === "frame" ? `${spacing[1].toPrecision(3)} mm/px${facts.spacing_at ? ` at ${facts.spacing_at}` : ""}` : "",
     ))
     this.write("how", lines(
       pane.count > 1 ? `${pane.index + 1} / ${pane.count}${picture ? "" : "  loading"}` : "",
-      `W ${short(seen.width)}  L ${short(seen.centre)}${pane.inverted ? "  inverted" : ""}`,
-      `Zoom ${percent.toFixed(0)} %`,
+      windowText(pane),
+      `Zoom ${(100 * fitScale(shape, pane.size(), pane.view.turns) * pane.view.zoom).toFixed(0)} %`,
     ))
+    this.describePlace(pane)
+  }
+
+  /** Letters, the name of the plane, and the bar. */
+  describePlace(pane) {
+    const { facts, plane, matrix } = pane
+    const letters = edgeLetters(facts.affine, plane, matrix)
+    for (const name of EDGES) this.write(name, letters?.[name] ?? "")
+    const name = pane.count > 1 ? planeName(facts.affine, plane) : ""
+    if (this.plane.textContent !== name) this.plane.textContent = name
+    this.plane.style.color = planeColour(plane)
+    const ratio = window.devicePixelRatio || 1
+    const scale = scaleBar(facts, plane, matrix, pane.size().width)
+    this.bar.hidden = !scale
+    if (!scale) return
+    const width = `${(scale.pixels / ratio).toFixed(1)}px`
+    if (this.bar.firstChild.style.width !== width) this.bar.firstChild.style.width = width
+    if (this.bar.lastChild.textContent !== scale.text) this.bar.lastChild.textContent = scale.text
   }
 
   point(pane, at) {
     this.write("value", pane.facts && pane.matrix && at ? valueAt(pane, at) : "")
   }
+}
+
+function windowText(pane) {
+  const { facts, window: seen } = pane
+  const name = nameOfWindow(facts, seen)
+  return `W ${short(seen.width)}  L ${short(seen.centre)}${name ? `  ${name}` : ""}${pane.inverted ? "  inverted" : ""}`
 }
 
 /** Place and value under a point of the canvas, "" beside the picture. */

@@ -3,6 +3,7 @@
 import { zoomAt } from "./geometry.js"
 
 const ZOOM_PER_PX = 0.006
+const CLICK_PX = 3 // a press that moves less was not meant as a drag
 
 /** The window after a drag of (x, y) canvas pixels: to the right wider, downwards brighter values into the middle. */
 export function draggedWindow(start, first, x, y) {
@@ -24,10 +25,12 @@ export class Drag {
     this.from = from
     this.kind = kind
     this.tool = null
+    this.moved = false
     if (kind === "tool") {
-      const { tool } = pane
+      const place = pane.place(from)
+      const tool = pane.grab?.(place, event) ?? pane.tool
       // A tool that declines leaves the drag to the window.
-      if (tool && tool.down(pane.place(from), event) !== false) this.tool = tool
+      if (tool && tool.down(place, event) !== false) this.tool = tool
       else this.kind = "window"
     }
     this.view = pane.view
@@ -39,12 +42,14 @@ export class Drag {
     const { pane, from } = this
     if (this.tool) return this.tool.move(pane.place(at), event)
     const [x, y] = [at[0] - from[0], at[1] - from[1]]
+    if (Math.hypot(x, y) > CLICK_PX) this.moved = true
     if (this.kind === "window") pane.setWindow(draggedWindow(this.window, pane.first, x, y))
     else pane.setView(draggedView(this.kind, this.view, pane.size(), from, x, y))
   }
 
   up(at, event) {
     if (this.tool) this.tool.up(this.pane.place(at), event)
+    else if (this.kind === "window" && !this.moved) this.pane.onClick?.(this.pane.place(this.from), event)
     this.end()
   }
 

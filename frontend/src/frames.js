@@ -76,6 +76,13 @@ export class Volume {
     return asked.promise
   }
 
+  /** A frame that is needed soon; false where it could not be loaded. */
+  want(frame) {
+    if (this.failed.has(frame)) return false
+    if (!this.isLoaded(frame) && !this.asked.has(frame)) this.ask(frame).promise.catch(() => {})
+    return true
+  }
+
   /** The reader looks at this frame: load around it, and give up what is now far away. */
   focus(frame) {
     this.centre = frame

@@ -1,32 +1,85 @@
-// The panes on the screen: one, three planes of a volume, or two cases side by side.
+// The panes on the screen: one, three planes of a volume with a crosshair, or two cases side by side.
 //
 // Tools, layers and painters belong to the case that is read: they are given once and hold for each of its panes,
 // also those that come later, and never for a case that is only compared with.
 
+import { Cine } from "./cine.js"
+import { CompareBar, caseOf, choicesOf } from "./compare.js"
+import { Crosshair } from "./crosshair.js"
 import { element } from "./dom.js"
+import { Link } from "./linking.js"
+import { LookBar } from "./lookbar.js"
 import { Pane } from "./pane.js"
 
 const EVENTS = ["shown", "frame", "view", "window", "painted"]
 
 export class Layout {
-  constructor() {
+  /** @param {{cases?: object, listed?: () => number[]}} [options] where cases to compare with come from, and the list */
+  constructor({ cases = null, listed = () => [] } = {}) {
+    this.cases = cases
+    this.listed = listed
     this.painters = [] // (context2d, pane) => void, for the panes of the case that is read
     this.makers = new Map() // name -> (pane) => layers
     this.listeners = new Map()
     this.tool = null
     this.loaded = null
-    this.panes = []
-    this.main = this.addPane()
-    this.element = element("div", { class: "panes", "data-layout": "one" }, this.main.element)
+    this.hidden = false
+    this.mode = "one" // "one", "planes" or "compare"
+    this.wanted = "one" // what the reader chose; a single image has no planes
+    this.panes = [] // of the case that is read
+    this.other = null // the pane of the case it is compared with
+    this.compared = "" // what the reader chose to compare with
+    this.crosshair = new Crosshair(() => (this.mode === "planes" ? this.panes : []))
+    this.element = element("div", { class: "panes", "data-layout": "one" })
+    this.main = this.active = this.addPane()
+    this.cine = new Cine(() => this.active, { onChange: () => this.bar.showCine() })
+    this.bar = new LookBar(this)
   }
 
-  addPane(options = {}) {
-    const pane = new Pane({ painters: this.painters, ...options })
+  // ---- panes come and go
+
+  addPane(label = "") {
+    const pane = this.makePane({ painters: this.painters, label })
     pane.setTool(this.tool)
+    pane.grab = (place, event) => this.mode === "planes" && this.crosshair.grab(place, event)
+    pane.onClick = (place) => this.mode === "planes" && this.crosshair.moveTo(place.voxel)
     for (const name of EVENTS) pane.on(name, () => this.learn(name, pane))
     this.panes.push(pane)
     return pane
   }
+
+  makePane(options) {
+    const pane = new Pane(options)
+    pane.hideOverlays(this.hidden)
+    for (const kind of ["pointerdown", "focusin"]) pane.element.addEventListener(kind, () => this.activate(pane), true)
+    pane.on("window", () => pane === this.active && this.bar?.showLook())
+    this.element.append(pane.element)
+    return pane
+  }
+
+  removePane(pane) {
+    if (!pane) return
+    this.panes = this.panes.filter((other) => other !== pane)
+    pane.close()
+    pane.element.remove()
+    if (this.active === pane) this.activate(this.main)
+  }
+
+  /** The pane that keys and the bar speak to. */
+  activate(pane) {
+    if (pane === this.active) return
+    this.active = pane
+    this.markActive()
+    this.bar.showLook()
+  }
+
+  markActive() {
+    for (const pane of [...this.panes, this.other].filter(Boolean)) {
+      pane.element.classList.toggle("active", this.mode !== "one" && pane === this.active)
+    }
+  }
+
+  // ---- who wants to know
 
   /** Calls back with the pane when something happened in one of the case's panes; returns how to stop that. */
   on(name, listener) {
@@ -37,22 +90,165 @@ export class Layout {
 
   learn(name, pane) {
     if (name === "shown" || name === "frame") for (const key of this.makers.keys()) this.layOn(pane, key)
+    if (name === "frame" && this.mode === "planes") this.crosshair.follow(pane)
+    if (name === "window" && this.mode === "planes") this.shareLook(pane)
     for (const listener of this.listeners.get(name) ?? []) listener(pane)
   }
 
+  /** The planes of one volume have one window. */
+  shareLook(from) {
+    if (this.sharing) return
+    this.sharing = true
+    for (const pane of this.panes) if (pane !== from && pane.facts) pane.lookAs(from)
+    this.sharing = false
+  }
+
+  // ---- cases
+
   show(loaded) {
+    const before = this.loaded
+    this.cine.stop()
     this.loaded = loaded
+    if (before && before.volume !== loaded.volume) before.volume.rest()
     this.main.show(loaded)
+    this.arrange(this.wanted)
+    this.keepShown()
+    this.bar.showCase()
   }
 
   clear(text, ...actions) {
+    this.cine.stop()
+    this.loaded?.volume.rest()
     this.loaded = null
-    for (const pane of this.panes) pane.clear(text, ...actions)
+    this.dropPlanes()
+    this.main.clear(text, ...actions)
+    this.bar.showCase()
   }
 
-  command(name) {
-    return this.main.command(name)
+  /** What is on the screen is not given up for memory. */
+  keepShown() {
+    if (this.cases) this.cases.shown = new Set([this.loaded?.facts.id, this.other?.facts?.id].filter((id) => id !== undefined))
   }
+
+  canShowPlanes() {
+    return (this.loaded?.facts.frames ?? 1) > 1
+  }
+
+  // ---- layouts
+
+  setMode(mode) {
+    this.wanted = mode
+    if (this.loaded) this.arrange(mode)
+  }
+
+  arrange(wanted) {
+    const mode = wanted === "planes" && !this.canShowPlanes() ? "one" : wanted
+    if (this.mode !== mode) {
+      this.dropPlanes()
+      if (this.mode === "compare") this.dropOther()
+      this.mode = mode
+      this.element.dataset.layout = mode
+    }
+    if (mode === "planes") this.showPlanes()
+    if (mode === "compare") this.showOther()
+    this.markActive()
+    this.bar.showCase()
+  }
+
+  showPlanes() {
+    const { facts } = this.loaded
+    if (this.panes.length === 1) for (const plane of ["row", "column"]) this.addPane().element.dataset.plane = plane
+    for (const [at, plane] of [[1, "row"], [2, "column"]]) {
+      this.panes[at].show(this.loaded, { plane })
+      this.sharing = true
+      this.panes[at].lookAs(this.main)
+      this.sharing = false
+    }
+    this.crosshair.at = null
+    if (!this.painters.includes(this.crosshair.painter)) this.painters.push(this.crosshair.painter)
+    this.crosshair.moveTo([facts.columns / 2, facts.rows / 2, this.main.index + 0.5])
+  }
+
+  dropPlanes() {
+    this.crosshair.at = null
+    for (const pane of this.panes.slice(1)) this.removePane(pane)
+    if (this.mode === "planes") {
+      this.mode = "one"
+      this.element.dataset.layout = "one"
+    }
+  }
+
+  // ---- side by side
+
+  async showOther(value = this.compared) {
+    const { facts } = this.loaded
+    if (!this.other) {
+      this.other = this.makePane({ label: "Compared with" })
+      this.compareBar = new CompareBar({ choose: (one) => this.showOther(one), link: () => this.toggleLink(), close: () => this.setMode("one") })
+      this.other.element.append(this.compareBar.element)
+      this.link = new Link(this.main, this.other)
+    }
+    const choices = choicesOf(facts, this.listed())
+    const chosen = caseOf(value, facts, this.listed()) === undefined ? choices[0]?.[0] ?? "" : value
+    this.compared = value || chosen
+    this.compareBar.show(choices, chosen, this.link.on)
+    this.link.places = null
+    if (!chosen) return this.other.clear("There is no other case to compare with. A case number leads to any of this project.")
+    const id = caseOf(chosen, facts, this.listed())
+    const asked = (this.asked = {})
+    if (id !== facts.id) this.other.clear()
+    try {
+      const loaded = id === facts.id ? this.loaded : await this.cases.get(id)
+      if (this.asked !== asked || !this.other) return
+      const index = id === facts.id ? Math.min(facts.frames - 1, this.main.index + 1) : null
+      if (loaded.facts.project !== facts.project) this.other.clear("That case is of another project.")
+      else this.other.show(loaded, { index })
+      if (id === facts.id) loaded.volume.focus(this.main.index)
+      this.link.anchor()
+      this.keepShown()
+    } catch (error) {
+      if (this.asked === asked) this.other?.clear(error.message)
+    }
+  }
+
+  dropOther() {
+    this.link?.close()
+    if (this.other?.volume && this.other.volume !== this.loaded?.volume) this.other.volume.rest()
+    this.removePane(this.other)
+    this.other = this.link = null
+    this.keepShown()
+  }
+
+  toggleLink() {
+    if (!this.link) return
+    this.link.setOn(!this.link.on)
+    this.compareBar.link.setAttribute("aria-pressed", String(this.link.on))
+  }
+
+  // ---- commands
+
+  /** What a key or a button asks for; false where it is not about looking. */
+  command(name, digit) {
+    const own = {
+      preset: () => this.active.choosePreset(digit),
+      play: () => this.cine.toggle(),
+      planes: () => this.canShowPlanes() && this.setMode(this.mode === "planes" ? "one" : "planes"),
+      compare: () => this.setMode(this.mode === "compare" ? "one" : "compare"),
+      link: () => this.toggleLink(),
+      fullScreen: () => this.toggleFullScreen(),
+    }
+    if (!own[name]) return this.active.command(name)
+    if (this.loaded) own[name]()
+    return true
+  }
+
+  async toggleFullScreen() {
+    const whole = this.element.closest(".viewer") ?? this.element
+    if (document.fullscreenElement) return document.exitFullscreen()
+    await whole.requestFullscreen?.().catch(() => {}) // a browser that forbids it says so itself
+  }
+
+  // ---- what others lay on the case that is read
 
   setTool(tool) {
     this.tool = tool
@@ -76,7 +272,8 @@ export class Layout {
   }
 
   hideOverlays(hidden) {
-    for (const pane of this.panes) pane.hideOverlays(hidden)
+    this.hidden = hidden
+    for (const pane of [...this.panes, this.other]) pane?.hideOverlays(hidden)
   }
 
   redraw() {
@@ -88,6 +285,9 @@ export class Layout {
   }
 
   close() {
+    this.cine.stop()
+    this.loaded?.volume.rest()
+    this.dropOther()
     for (const pane of this.panes) pane.close()
   }
 }

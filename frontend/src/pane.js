@@ -7,10 +7,17 @@ import { firstFrame } from "./cases.js"
 import { Corners } from "./corners.js"
 import { element } from "./dom.js"
 import { fitScale, freshView, toImage, turned, viewMatrix, zoomAt } from "./geometry.js"
+import { FrameBar } from "./framebar.js"
 import { followPointer } from "./interaction.js"
+import { usualView } from "./orientation.js"
 import { fromVoxel, pictureOf, planeCount, planeSize, toVoxel } from "./planes.js"
-import { makeRenderer } from "./wrapped.js"
-import { autoWindow, firstWindow } from "./window.js"
+import { makeRenderer } from "./renderers/choose.js"
+import { presetWindow } from "./presets.js"
+import { COLOUR_MAPS } from "./renderers/looks.js"
+import { NARROWEST, autoWindow, firstWindow } from "./window.js"
+
+const WINDOW_STEP = 1.15
+const PAN_SHARE = 0.08 // of the pane, for one press of a key
 
 export class Pane {
   /** @param {{painters?: Function[], label?: string}} [options] painters may be shared with other panes */
@@ -20,11 +27,12 @@ export class Pane {
     this.canvas = element("canvas", { "aria-hidden": "true" })
     this.over = element("canvas", { class: "over", "aria-hidden": "true" })
     this.corners = new Corners()
+    this.bar = new FrameBar(this)
     this.message = element("div", { class: "message", role: "alert", hidden: true })
     this.element = element(
       "div",
       { class: "stage", tabindex: "0", role: "img", "aria-label": "No image" },
-      this.canvas, this.over, ...this.corners.elements, this.message,
+      this.canvas, this.over, ...this.corners.elements, this.bar.element, this.message,
     )
     this.drawing = this.over.getContext("2d")
     this.renderer = makeRenderer(this.canvas, { onRestored: () => this.redraw() })
@@ -32,6 +40,8 @@ export class Pane {
     this.layers = new Map() // name -> what is laid over the picture
     this.hidden = false // overlays, while a key is held
     this.tool = null
+    this.grab = null // (place, event) => tool | null: who comes before the tool
+    this.onClick = null // (place) => void: a press without a drag, where no tool is
     this.facts = this.volume = null
     this.plane = "frame"
     this.index = 0
@@ -74,7 +84,9 @@ export class Pane {
     this.stopLoading = volume.onLoaded((frame, error) => this.learnLoaded(frame, error))
     this.first = firstWindow(volume.at(firstFrame(facts)) ?? this.picture(), facts.windows)
     this.element.setAttribute("aria-label", [this.label, `Image ${facts.source}`].filter(Boolean).join(": "))
-    volume.focus(this.frame)
+    if (plane === "frame") volume.focus(this.index)
+    else if (volume.centre === null) volume.focus(firstFrame(facts))
+    this.bar.showLoaded()
     this.reset()
     this.emit("shown")
     this.emit("frame")
@@ -87,6 +99,7 @@ export class Pane {
     this.say(text, ...actions)
     this.element.setAttribute("aria-label", text || "Loading")
     this.corners.clear()
+    this.bar.element.hidden = true
     this.redraw()
   }
 
@@ -100,7 +113,6 @@ export class Pane {
     this.stopLoading = null
     this.layers.clear()
     this.drag?.cancel()
-    this.pointed = null
   }
 
   /** The picture on the screen, or null while it is on its way. */
@@ -134,6 +146,7 @@ export class Pane {
     this.index = wanted
     if (this.plane === "frame") this.volume.focus(wanted)
     this.message.hidden = true
+    this.bar.showPlace()
     this.redraw()
     this.emit("frame")
   }
@@ -143,6 +156,7 @@ export class Pane {
     this.plane = plane
     this.index = Math.min(planeCount(this.facts, plane) - 1, Math.max(0, index))
     this.view = this.usualView()
+    this.bar.showLoaded()
     this.redraw()
     this.emit("frame")
     this.emit("view")
@@ -151,7 +165,10 @@ export class Pane {
   learnLoaded(frame, error) {
     const seen = this.plane !== "frame" || frame === this.index
     if (error && this.plane === "frame" && frame === this.index) this.say(error.message)
+    if (!error && seen && this.plane === "frame") this.message.hidden = true
     if (!error && seen) this.redraw()
+    this.barStale = true
+    this.repaintOver()
   }
 
   // ---- how it is shown
@@ -166,7 +183,7 @@ export class Pane {
   }
 
   usualView() {
-    return freshView()
+    return usualView(this.facts.affine, this.plane)
   }
 
   /** What a key or a button asks for; false where it is not about looking. */
@@ -175,7 +192,7 @@ export class Pane {
     const changes = {
       reset: () => this.reset(),
       fit: () => this.setView({ ...view, zoom: 1, panX: 0, panY: 0 }),
-      actual: () => this.setView({ ...view, zoom: (window.devicePixelRatio || 1) / fitScale(this.shape(), this.size(), view.turns), panX: 0, panY: 0 }),
+      actual: () => this.setView({ ...view, zoom: 1 / fitScale(this.shape(), this.size(), view.turns), panX: 0, panY: 0 }),
       zoomIn: () => this.zoom(1.25),
       zoomOut: () => this.zoom(0.8),
       invert: () => this.setInverted(!this.inverted),
@@ -184,6 +201,15 @@ export class Pane {
       rotate: () => this.setView(turned(view)),
       smooth: () => this.setSmooth(!this.smooth),
       auto: () => this.picture() && this.setWindow(autoWindow(this.picture())),
+      panLeft: () => this.pan(-1, 0),
+      panRight: () => this.pan(1, 0),
+      panUp: () => this.pan(0, -1),
+      panDown: () => this.pan(0, 1),
+      narrower: () => this.changeWindow(0, 1 / WINDOW_STEP),
+      wider: () => this.changeWindow(0, WINDOW_STEP),
+      darker: () => this.changeWindow(0.05, 1), // a higher level shows the same value darker
+      brighter: () => this.changeWindow(-0.05, 1),
+      colours: () => this.nextColourMap(),
       frameBefore: () => this.setIndex(this.index - 1),
       frameAfter: () => this.setIndex(this.index + 1),
       framesBefore: () => this.setIndex(this.index - 10),
@@ -200,6 +226,37 @@ export class Pane {
     const { width, height } = this.size()
     const [x, y] = this.pointed ?? [width / 2, height / 2]
     this.setView(zoomAt(this.view, this.size(), x, y, factor))
+  }
+
+  /** By a step of the pane's size, as the picture moves. */
+  pan(across, down) {
+    const { width, height } = this.size()
+    this.setView({ ...this.view, panX: this.view.panX + across * width * PAN_SHARE, panY: this.view.panY + down * height * PAN_SHARE })
+  }
+
+  changeWindow(shift, factor) {
+    const { centre, width } = this.window
+    this.setWindow({ name: "set by hand", centre: centre + shift * width, width: Math.max(NARROWEST, width * factor) })
+  }
+
+  /** The window of a digit: a preset of CT, or of the file; false where there is none. */
+  choosePreset(digit) {
+    const chosen = this.facts && presetWindow(this.facts, digit, this.picture())
+    if (chosen) this.setWindow(chosen)
+    return Boolean(chosen)
+  }
+
+  nextColourMap() {
+    if (this.volume.channels !== 1) return
+    const names = Object.keys(COLOUR_MAPS)
+    this.setColourMap(names[(names.indexOf(this.colourMap) + 1) % names.length])
+  }
+
+  /** Window, inversion and colours of another pane. */
+  lookAs({ window, inverted, colourMap, smooth }) {
+    Object.assign(this, { window, inverted, colourMap, smooth })
+    this.redraw()
+    this.emit("window")
   }
 
   setView(view) {
@@ -278,8 +335,9 @@ export class Pane {
   place(canvas) {
     const [x, y] = this.toImage(...canvas)
     const { plane, index } = this
-    const frame = Math.floor(toVoxel(plane, index, x, y)[2])
-    return { x, y, frame: Math.min((this.facts.frames ?? 1) - 1, Math.max(0, frame)), plane, index, canvas, pane: this }
+    const voxel = toVoxel(plane, index, x, y)
+    const frame = Math.min((this.facts.frames ?? 1) - 1, Math.max(0, Math.floor(voxel[2])))
+    return { x, y, frame, voxel, plane, index, canvas, pane: this }
   }
 
   /** Go to the picture in which a point of the volume lies. */
@@ -311,6 +369,8 @@ export class Pane {
   repaintOver() {
     this.waiting ||= requestAnimationFrame(() => {
       this.waiting = 0
+      if (this.barStale) this.bar.showLoaded()
+      this.barStale = false
       if (this.stale) this.paint()
       else this.paintOver()
     })

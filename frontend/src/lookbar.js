@@ -1,0 +1,98 @@
+// Everything about looking, as buttons and menus; each says its key.
+
+import { RATES } from "./cine.js"
+import { button, element } from "./dom.js"
+import { keyMap, nameOfChord } from "./keys.js"
+import { presetsOf } from "./presets.js"
+import { COLOUR_MAPS } from "./renderers/looks.js"
+
+/** [command, what stands on it, what it does, group]. */
+const BUTTONS = [
+  ["fit", "Fit", "Fit to the window"],
+  ["actual", "1:1", "One image pixel for one of the screen"],
+  ["reset", "Reset", "Reset view and window"],
+  ["invert", "Invert", "Invert grey levels"],
+  ["flipX", "Flip ↔", "Flip left and right"],
+  ["flipY", "Flip ↕", "Flip up and down"],
+  ["rotate", "Turn", "Turn by 90°"],
+  ["smooth", "Smooth", "Smooth or crisp pixels"],
+]
+const LAYOUTS = [
+  ["planes", "3 planes", "Three planes of the volume"],
+  ["compare", "Compare", "Side by side with another case or frame"],
+]
+
+export class LookBar {
+  constructor(layout) {
+    this.layout = layout
+    const run = (name) => layout.command(name)
+    const make = ([name, text, title]) => button({ "data-tool": name, title: `${title} (${nameOfChord(keyMap.chordOf(name))})`, onclick: () => run(name) }, text)
+    this.buttons = new Map([...BUTTONS, ...LAYOUTS].map((row) => [row[0], make(row)]))
+    this.presets = this.menu("Window", (value) => value && layout.active.choosePreset(value), "window")
+    this.colours = this.menu("Colour map", (value) => layout.active.setColourMap(value), "colours")
+    this.colours.append(...Object.entries(COLOUR_MAPS).map(([value, text]) => element("option", { value }, text)))
+    this.play = button({ "data-tool": "play", "aria-pressed": "false", title: "Play the frames, or stop (C)", onclick: () => run("play") }, "Play")
+    this.rate = element("input", {
+      type: "number", min: RATES[0], max: RATES[1], step: "1", "aria-label": "Frames per second", title: "Frames per second",
+      onchange: () => layout.cine.setRate(Number(this.rate.value)),
+      onkeydown: (event) => (event.key === "Enter" || event.key === "Escape") && this.rate.blur(),
+    })
+    this.cine = element("span", { class: "cine" }, this.play, this.rate, element("span", {}, "/s"))
+    this.element = element(
+      "div",
+      { class: "look", role: "toolbar", "aria-label": "Looking" },
+      this.presets, this.colours,
+      ...BUTTONS.map(([name]) => this.buttons.get(name)),
+      ...LAYOUTS.map(([name]) => this.buttons.get(name)),
+      this.cine,
+      button({ "data-tool": "fullScreen", title: "Full screen (F)", onclick: () => run("fullScreen") }, "Full screen"),
+    )
+    this.showCase()
+    this.showCine()
+  }
+
+  menu(label, choose, name) {
+    const made = element("select", {
+      "aria-label": label, "data-tool": name, title: label,
+      onchange: () => {
+        choose(made.value)
+        made.blur() // the keys are the viewer's again
+      },
+    })
+    return made
+  }
+
+  /** Another case or another layout. */
+  showCase() {
+    const { layout } = this
+    const { facts } = layout.active
+    this.buttons.get("planes").hidden = !layout.canShowPlanes()
+    for (const [name] of LAYOUTS) this.buttons.get(name).setAttribute("aria-pressed", String(layout.mode === name))
+    this.cine.hidden = !layout.canShowPlanes()
+    const presets = facts ? presetsOf(facts) : []
+    this.presets.hidden = this.colours.hidden = !presets.length
+    this.presets.replaceChildren(
+      element("option", { value: "" }, "Window"),
+      ...presets.map(({ value, digit, name }) => element("option", { value }, digit ? `${name} (Shift ${digit})` : name)),
+    )
+    this.showLook()
+  }
+
+  /** Another window, colour map or pane. */
+  showLook() {
+    const { active } = this.layout
+    this.colours.value = active.colourMap
+    this.buttons.get("invert").setAttribute("aria-pressed", String(active.inverted))
+    this.buttons.get("smooth").setAttribute("aria-pressed", String(active.smooth))
+    const seen = active.window
+    const found = active.facts && seen && presetsOf(active.facts).find(({ window }) => window && window.centre === seen.centre && window.width === seen.width)
+    this.presets.value = found?.value ?? ""
+  }
+
+  showCine() {
+    const { playing, rate } = this.layout.cine ?? { playing: false, rate: 12 }
+    this.play.textContent = playing ? "Stop" : "Play"
+    this.play.setAttribute("aria-pressed", String(playing))
+    this.rate.value = rate
+  }
+}
