@@ -1,0 +1,497 @@
+// The masks of the case on the screen: structures, tools, and what becomes of a stroke.
+
+import { fetchChecked } from "../fetching.js"
+import { planeCount, planeSize } from "../planes.js"
+import { BrushTool, pixelOf, reach } from "./brush.js"
+import { FillTool, PickTool, RegionTool, brightness } from "./fill.js"
+import { Grid } from "./grid.js"
+import { interpolate } from "./interpolate.js"
+import { PaneLayers } from "./layers.js"
+import { MaskPanel } from "./panel.js"
+import { MaskError, fromBase64, toBase64 } from "./runs.js"
+import { Stroke } from "./stroke.js"
+
+export const SMALLEST = 1
+export const LARGEST = 400
+const NAME = "masks"
+
+export class Masks {
+  /**
+   * @param {{structures: {name: string, colour: string, key?: string, retired?: boolean}[]}} project
+   * @param {object} on
+   *   onStroke({case, structure, before, after}): an act is complete; before and after map frames to their run-length codes
+   *   onFault(text): something stored cannot be shown; it stays on the screen until read
+   *   onSay(text): a remark
+   *   onTool(kind | null): the reader chose a tool, or laid it down
+   * @param {(masks: Masks) => object} [makePanel] what shows it beside the image
+   */
+  constructor(project, { onStroke, onFault, onSay, onTool } = {}, makePanel = (masks) => new MaskPanel(masks)) {
+    this.onStroke = onStroke ?? (() => {})
+    this.fault = onFault ?? (() => {})
+    this.say = onSay ?? (() => {})
+    this.onTool = onTool ?? (() => {})
+    this.structures = project.structures.map((structure, at) => ({
+      ...structure,
+      key: structure.retired ? "" : structure.key ?? (at < 9 ? String(at + 1) : ""),
+      locked: Boolean(structure.retired), hidden: false, fill: 0.35, outline: true,
+      grid: null, state: "absent", waiting: [],
+    }))
+    this.active = this.structures.find((structure) => !structure.retired) ?? this.structures[0]
+    this.settings = { size: 15, range: { low: null, high: null }, tolerance: null, rangedBall: false, largestFill: 0.25, keepOff: true }
+    this.facts = null
+    this.layout = null
+    this.readOnly = new Map() // title -> {title, structures: [{name, colour, grid}], outline, hidden}
+    this.panes = new WeakMap() // pane -> PaneLayers
+    this.pointer = null
+    this.kind = this.kindBefore = null
+    this.open = null // the tool with a stroke under way
+    this.tools = new Map(
+      [
+        new BrushTool(this, { name: "brush" }),
+        new BrushTool(this, { name: "eraser", value: 0 }),
+        new BrushTool(this, { name: "threshold", ranged: () => true }),
+        new BrushTool(this, { name: "ball", ball: true, ranged: () => this.settings.rangedBall }),
+        new FillTool(this), new RegionTool(this), new PickTool(this),
+      ].map((tool) => [tool.name, tool]),
+    )
+    this.painter = (context, pane) => this.paintCursor(context, pane)
+    this.panel = makePanel(this)
+  }
+
+  // ---- where they are drawn
+
+  /** @param {object} layout the panes of the case that is read: see layout.js */
+  attach(layout) {
+    this.layout = layout
+    layout.painters.push(this.painter)
+    layout.setLayers(NAME, (pane) => this.layersFor(pane))
+  }
+
+  detach() {
+    this.leave()
+    if (!this.layout) return
+    this.layout.setLayers(NAME, null)
+    this.layout.painters.splice(this.layout.painters.indexOf(this.painter), 1)
+    this.layout = null
+  }
+
+  /** What the renderer lays over the picture of a pane: what others painted below, what is painted here above. */
+  layersFor(pane) {
+    if (!this.panes.has(pane)) this.panes.set(pane, new PaneLayers(pane))
+    const others = [...this.readOnly.values()].filter((layer) => !layer.hidden).flatMap((layer) =>
+      layer.structures.map(({ name, colour, grid }) => ({
+        name: `${layer.title}: ${name}`, grid, colour, fill: layer.outline ? 0 : 0.25, outline: true,
+      })))
+    const own = this.structures.filter((structure) => structure.grid && !structure.hidden)
+    return this.panes.get(pane).build(this.facts && pane.facts?.id === this.facts.id ? [...others, ...own] : [])
+  }
+
+  redraw() {
+    this.layout?.refreshLayers(NAME)
+  }
+
+  /** The brush around the pointer; of a ball also where it cuts the other planes. */
+  paintCursor(context, pane) {
+    const { pointer } = this
+    if (!pointer || !this.facts || !this.tools.get(this.kind)?.isBrush || pane.facts !== pointer.pane.facts || !pane.matrix) return
+    const isBall = this.kind === "ball"
+    const inOther = pane !== pointer.pane || pane.index !== pointer.index
+    if (inOther && !isBall) return
+    const seen = inOther ? this.cutOf(pointer, pane) : { x: pointer.x, y: pointer.y, radius: this.radiusIn(pane.plane) }
+    if (!seen) return
+    const [a, b] = pane.matrix
+    const [x, y] = pane.toCanvas(seen.x, seen.y)
+    const radius = Math.max(1, seen.radius * Math.hypot(a, b))
+    for (const [width, colour] of [[3, "rgb(0 0 0 / 60%)"], [1.5, this.kind === "eraser" ? "#ffffff" : this.active.colour]]) {
+      context.beginPath()
+      context.arc(x, y, radius, 0, 2 * Math.PI)
+      context.lineWidth = width
+      context.strokeStyle = colour
+      context.stroke()
+    }
+  }
+
+  radiusIn(plane) {
+    return reach(this.facts, plane, 0, this.settings.size, false)[0][1]
+  }
+
+  /** Where another plane cuts the ball around the pointer. */
+  cutOf({ plane, index, x, y }, pane) {
+    if (plane === pane.plane) return null
+    const place = { frame: [x, y, index + 0.5], row: [x, index + 0.5, y], column: [index + 0.5, x, y] }[plane]
+    const [own, acrossAt, downAt] = { frame: [2, 0, 1], row: [1, 0, 2], column: [0, 1, 2] }[pane.plane]
+    const { across, through } = pixelOf(this.facts, pane.plane)
+    const far = ((pane.index + 0.5 - place[own]) * through) / across
+    const rest = this.radiusIn(pane.plane) ** 2 - far ** 2
+    return rest > 0 ? { x: place[acrossAt], y: place[downAt], radius: Math.sqrt(rest) } : null
+  }
+
+  hover(at) {
+    this.pointer = at
+    this.layout?.repaintOver()
+  }
+
+  // ---- the case
+
+  /**
+   * A case is on the screen: get what this reader painted before.
+   *
+   * @param {object} facts of `GET /api/v1/cases/{id}`
+   * @param {{pending?: object[]}} [options] events of type "mask" for this case that wait to be sent: newer than the server's
+   */
+  async load(facts, { pending = [] } = {}) {
+    this.leave()
+    this.facts = facts
+    this.aborter = new AbortController()
+    const stored = new Set(facts.masks ?? [])
+    for (const structure of this.structures) {
+      structure.grid = new Grid(facts)
+      structure.waiting = pending.filter((event) => event.structure === structure.name).map(({ frames }) => frames)
+      structure.state = stored.has(structure.name) ? "loading" : "ready"
+      if (structure.state === "ready") this.settle(structure)
+    }
+    this.panel.show()
+    this.redraw()
+    await Promise.all(this.structures.filter(({ state }) => state === "loading").map((structure) => this.fetchStored(structure)))
+  }
+
+  leave() {
+    this.open?.cancel()
+    this.aborter?.abort()
+    this.facts = this.pointer = null
+    this.readOnly.clear()
+    for (const structure of this.structures) Object.assign(structure, { grid: null, state: "absent", waiting: [] })
+    this.panel.show()
+    this.redraw()
+  }
+
+  /** What the server has of a structure; again after it failed. */
+  async fetchStored(structure) {
+    const { facts, aborter } = this
+    structure.state = "loading"
+    this.panel.show()
+    try {
+      const grid = await fetchGrid(facts, structure.name, null, aborter.signal)
+      if (aborter.signal.aborted) return
+      structure.grid = grid ?? new Grid(facts)
+      structure.state = "ready"
+      this.settle(structure)
+    } catch (error) {
+      if (aborter.signal.aborted) return
+      structure.state = "failed"
+      this.fault(`The mask of ${structure.name} cannot be shown: ${error.message} It is kept as it is; nothing can be painted on it until it is there.`)
+    }
+    this.panel.show()
+    this.redraw()
+  }
+
+  /** Once what is stored is there: what was painted since. */
+  settle(structure) {
+    for (const frames of structure.waiting.splice(0)) this.put(structure, frames)
+  }
+
+  put(structure, frames) {
+    try {
+      for (const [frame, runs] of framesOf(frames)) {
+        if (frame < 0 || frame >= structure.grid.frames) throw new MaskError(`This image has no frame ${frame + 1}.`)
+        structure.grid.setRuns(frame, runs)
+      }
+    } catch (error) {
+      if (!(error instanceof MaskError)) throw error
+      this.fault(`A change of ${structure.name} cannot be shown: ${error.message}`)
+    }
+  }
+
+  // ---- what is said
+
+  /** Frames as they shall be, for undo and redo. */
+  apply(name, frames) {
+    const structure = this.find(name)
+    if (!structure?.grid) return
+    if (structure.state === "ready") this.put(structure, frames)
+    else structure.waiting.push(frames)
+    this.panel.showVolumes()
+    this.redraw()
+  }
+
+  /** The body of the event that tells the server. */
+  toEvent(structure, frames) {
+    const coded = Object.fromEntries([...frames].map(([frame, runs]) => [String(frame), toBase64(runs)]))
+    return { type: "mask", structure, frames: coded }
+  }
+
+  /** Begin an act on the chosen structure; null where that cannot be, and the reader is told why. */
+  begin(tool = null) {
+    const structure = this.active
+    const obstacle = this.obstacle(structure)
+    if (obstacle) return this.say(obstacle), null
+    if (structure.hidden) this.change(structure, { hidden: false }) // nobody paints what they do not see
+    this.open = tool?.isBrush ? tool : null
+    return new Stroke(structure.grid, structure.name, (frame) => this.guard(structure, frame))
+  }
+
+  obstacle(structure) {
+    if (!structure) return "This project has no structures to paint."
+    if (!this.facts || structure.state === "absent") return "Wait for the image."
+    if (structure.state === "loading") return `Wait until the mask of ${structure.name} is loaded.`
+    if (structure.state === "failed") return `The mask of ${structure.name} could not be loaded. Load it again before you paint on it.`
+    if (structure.retired) return `${structure.name} is not used any more; what was painted stays.`
+    return structure.locked ? `${structure.name} is locked. Unlock it to change it.` : ""
+  }
+
+  /** Which pixels of a frame may be painted: null, all of them. */
+  guard(structure, frame) {
+    if (!this.settings.keepOff) return null
+    const kept = this.structures
+      .filter((other) => other !== structure && other.locked && other.grid?.countIn(frame))
+      .map((other) => other.grid.mask(frame))
+    return kept.length ? (place) => !kept.some((mask) => mask[place]) : null
+  }
+
+  /** The act is complete. */
+  finish(stroke) {
+    this.open = null
+    const act = stroke.finish()
+    this.panel.showVolumes()
+    this.redraw()
+    if (act) this.onStroke({ case: this.facts.id, ...act })
+    return Boolean(act)
+  }
+
+  // ---- acts on a whole slice, of the pane that is looked at
+
+  get pane() {
+    return this.pointer?.pane ?? this.layout?.main ?? null
+  }
+
+  clearSlice() {
+    this.onSlice((stroke, plane, index, size) => {
+      stroke.replace(plane, index, null, size)
+      return "Nothing is painted on this slice."
+    })
+  }
+
+  /** The next slice becomes what this one is, and is looked at. */
+  copySlice() {
+    const { pane } = this
+    this.onSlice((stroke, plane, index, size) => {
+      if (index + 1 >= planeCount(this.facts, plane)) return "This is the last slice."
+      const slice = stroke.grid.slice(plane, index)
+      if (!slice) return "Nothing is painted on this slice."
+      stroke.replace(plane, index + 1, slice, size)
+      pane.setIndex(index + 1)
+      return "The next slice is the same already."
+    })
+  }
+
+  /** Fill the gaps between painted slices. */
+  interpolate() {
+    let filled = 0
+    this.onSlice((stroke, plane, _index, size) => {
+      const painted = stroke.grid.paintedSlices(plane)
+      const gaps = painted.slice(1).map((last, at) => [painted[at], last]).filter(([first, last]) => last - first > 1)
+      for (const [first, last] of gaps) {
+        const [one, other] = [first, last].map((index) => stroke.grid.slice(plane, index))
+        interpolate(one, other, last - first - 1, size).forEach((slice, step) => {
+          stroke.replace(plane, first + 1 + step, slice, size)
+          filled += slice.includes(1)
+        })
+      }
+      if (!gaps.length) return "Paint two slices with empty ones between them first."
+      return "Nothing lies between the painted slices: their shapes are too far apart."
+    })
+    if (filled) this.say(`Filled ${filled} ${filled === 1 ? "slice" : "slices"} between painted ones. Look at each; Ctrl+Z takes them back.`)
+  }
+
+  /** One act; `work` returns what to say where it changes nothing. */
+  onSlice(work) {
+    const { pane } = this
+    if (!pane?.facts || !this.facts) return this.say("Wait for the image.")
+    this.open?.cancel()
+    const stroke = this.begin()
+    if (!stroke) return
+    const remark = work(stroke, pane.plane, pane.index, planeSize(this.facts, pane.plane))
+    if (!this.finish(stroke)) this.say(remark)
+  }
+
+  // ---- tools and their settings
+
+  tool(kind) {
+    return this.tools.get(kind) ?? null
+  }
+
+  /** Take a tool in hand; the same again, or null, lays it down. */
+  choose(kind) {
+    this.open?.cancel()
+    this.kindBefore = this.kind === "pick" ? this.kindBefore : this.kind
+    this.kind = kind === this.kind ? null : kind
+    this.layout?.setTool(this.tool(this.kind))
+    this.panel.showTools()
+    this.onTool(this.kind)
+  }
+
+  /** Another part of the page took the tool out of the hand. */
+  drop() {
+    this.open?.cancel()
+    this.kind = null
+    this.panel.showTools()
+  }
+
+  /** What a key or a button asks for; false where it is not about masks. */
+  command(name) {
+    const commands = {
+      smaller: () => this.setSize(Math.min(this.settings.size - 1, this.settings.size * 0.85)),
+      larger: () => this.setSize(Math.max(this.settings.size + 1, this.settings.size * 1.15)),
+      interpolate: () => this.interpolate(),
+      clearSlice: () => this.clearSlice(),
+      copySlice: () => this.copySlice(),
+    }
+    if (this.tools.has(name)) this.choose(name)
+    else if (commands[name]) commands[name]()
+    else return false
+    return true
+  }
+
+  setSize(size) {
+    this.settings.size = Math.min(LARGEST, Math.max(SMALLEST, Math.round(size)))
+    this.panel.showTools()
+    this.layout?.repaintOver()
+  }
+
+  setRange(range) {
+    Object.assign(this.settings.range, range)
+    this.panel.showRange()
+  }
+
+  /** [low, high] around a value: the tolerance, or a tenth of the window the reader looks with. */
+  rangeAround(value) {
+    const tolerance = this.settings.tolerance ?? (this.pane?.window?.width ?? 0) / 10
+    return [value - tolerance, value + tolerance].map((bound) => +bound.toPrecision(6))
+  }
+
+  /** For a brush that paints only inside the range: (frame) => (place) => boolean. */
+  rangeTest() {
+    const { low, high } = this.settings.range
+    const [least, most] = [low ?? -Infinity, high ?? Infinity]
+    const volume = this.pane?.volume
+    return (frame) => {
+      const picture = volume?.at(frame)
+      if (!picture) return this.say("Some slices are not loaded yet; they were not painted."), () => false
+      const valueAt = brightness(picture)
+      return (place) => valueAt(place) >= least && valueAt(place) <= most
+    }
+  }
+
+  // ---- structures
+
+  find(name) {
+    return this.structures.find((structure) => structure.name === name)
+  }
+
+  pick(name) {
+    this.open?.cancel()
+    this.active = this.find(name) ?? this.active
+    this.panel.show()
+    this.layout?.repaintOver()
+  }
+
+  /** Whether a digit names a structure. */
+  pressDigit(digit) {
+    const found = this.structures.find((structure) => structure.key === digit)
+    if (found) this.pick(found.name)
+    return Boolean(found)
+  }
+
+  /** Lock, hide, or show in another way. */
+  change(structure, changed) {
+    if (structure.retired) delete changed.locked
+    this.open?.cancel()
+    Object.assign(structure, changed)
+    this.panel.show()
+    this.redraw()
+  }
+
+  // ---- what others painted, to be looked at only
+
+  /**
+   * Masks of a model, a reference, another reader.
+   *
+   * @param {string} title
+   * @param {Record<string, Record<string, string> | Map<number, Uint8Array>> | null} masks frames by structure; null takes them away
+   */
+  showReadOnly(title, masks, { outline = true } = {}) {
+    this.readOnly.delete(title)
+    if (masks && this.facts) {
+      try {
+        const structures = Object.entries(masks).map(([name, frames]) => ({
+          name, colour: this.find(name)?.colour ?? "#bbbbbb", grid: gridOf(this.facts, framesOf(frames)),
+        }))
+        this.readOnly.set(title, { title, structures, outline, hidden: false })
+      } catch (error) {
+        if (!(error instanceof MaskError)) throw error
+        this.fault(`The mask “${title}” cannot be shown: ${error.message}`)
+      }
+    }
+    this.panel.show()
+    this.redraw()
+  }
+
+  /** Another reader's masks, where this reader may see them. */
+  async showReader(reader) {
+    const { facts, aborter } = this
+    try {
+      const masks = {}
+      for (const { name } of this.structures) {
+        const grid = await fetchGrid(facts, name, reader, aborter.signal)
+        if (grid?.count) masks[name] = new Map(grid.painted().map((frame) => [frame, grid.runs(frame)]))
+      }
+      if (aborter.signal.aborted) return
+      if (Object.keys(masks).length) this.showReadOnly(reader, masks)
+      else this.say(`${reader} has painted nothing on this case.`)
+    } catch (error) {
+      if (!aborter.signal.aborted) this.fault(`The masks of ${reader} cannot be shown: ${error.message}`)
+    }
+  }
+
+  /** Take over what is only shown, one act for each structure; locked ones stay as they are. */
+  adopt(title) {
+    const before = this.active
+    for (const { name, grid } of this.readOnly.get(title)?.structures ?? []) {
+      this.active = this.find(name)
+      const stroke = this.active ? this.begin() : null
+      if (!stroke) continue
+      const size = planeSize(this.facts, "frame")
+      const frames = new Set([...grid.painted(), ...stroke.grid.painted()])
+      for (const frame of frames) stroke.replace("frame", frame, grid.slice("frame", frame), size)
+      this.finish(stroke)
+    }
+    this.active = before
+    this.panel.show()
+  }
+}
+
+/** Frames of an event or an answer as they are held here: Map(frame -> code). */
+function framesOf(frames) {
+  if (frames instanceof Map) return frames
+  return new Map(Object.entries(frames ?? {}).map(([frame, text]) => [Number(frame), fromBase64(text)]))
+}
+
+function gridOf(facts, frames) {
+  const grid = new Grid(facts)
+  for (const [frame, runs] of frames) {
+    if (!Number.isInteger(frame) || frame < 0 || frame >= grid.frames) throw new MaskError(`This image has no frame ${frame + 1}.`)
+    grid.setRuns(frame, runs)
+  }
+  return grid
+}
+
+async function fetchGrid(facts, structure, reader, signal) {
+  const whose = reader === null ? "" : `?reader=${encodeURIComponent(reader)}`
+  const path = `/api/v1/cases/${facts.id}/masks/${encodeURIComponent(structure)}${whose}`
+  const told = await (await fetchChecked(path, { signal })).json()
+  const [frames, rows, columns] = [told.frames_total, told.rows, told.columns]
+  if (rows !== facts.rows || columns !== facts.columns || frames !== (facts.frames ?? 1)) {
+    throw new MaskError(`It has ${columns} × ${rows} pixels in ${frames} frames, the image ${facts.columns} × ${facts.rows} in ${facts.frames ?? 1}.`)
+  }
+  return gridOf(facts, framesOf(told.frames))
+}

@@ -1,0 +1,198 @@
+// Beside the image: the structures, the tools that paint them, and what tools need to know.
+
+import { button, element } from "../dom.js"
+import { amountText, sizeText } from "./measure.js"
+
+const TOOLS = [
+  ["brush", "Brush", "B", "Paint; Alt erases"],
+  ["eraser", "Eraser", "E", "Erase; Alt paints"],
+  ["threshold", "In range", "T", "Paint only where the value lies in the range"],
+  ["ball", "3-D ball", "", "Paint a ball through the slices, true to scale"],
+  ["fill", "Fill hole", "", "Fill what is enclosed by the structure"],
+  ["region", "Region", "", "Take the connected region inside the range; without a range, of values like the one clicked on"],
+]
+const ACTS = [
+  ["interpolate", "Interpolate", "Fill the gaps between painted slices"],
+  ["copySlice", "Copy to next", "The next slice becomes what this one is"],
+  ["clearSlice", "Clear slice", "Take the structure away on this slice"],
+]
+const EYE = "M1 8s2.6-4.5 7-4.5S15 8 15 8s-2.6 4.5-7 4.5S1 8 1 8Zm7-2a2 2 0 1 0 0 4 2 2 0 0 0 0-4Z"
+const LOCK = "M4.5 7V5a3.5 3.5 0 0 1 7 0v2h1v6.5h-9V7h1Zm1.5 0h4V5a2 2 0 0 0-4 0v2Z"
+const OPEN = "M4.5 7V5a3.5 3.5 0 0 1 6.8-1.2l-1.4.6A2 2 0 0 0 6 5v2h6.5v6.5h-9V7h1Z"
+
+export class MaskPanel {
+  /** @param {import("./masks.js").Masks} masks */
+  constructor(masks) {
+    this.masks = masks
+    this.list = element("div", { class: "structures", role: "group", "aria-label": "Structures" })
+    this.others = element("div", { class: "others" })
+    this.tools = new Map(TOOLS.map(([kind, text, key, title]) => [kind, this.toolButton(kind, text, key, title)]))
+    this.size = slider("Size of the brush", 0, 1, 0.01, (share) => masks.setSize(sizeOf(share)))
+    this.sizeText = element("output")
+    this.range = this.rangeControls()
+    this.fill = slider("Opacity", 0, 1, 0.05, (fill) => masks.change(masks.active, { fill }))
+    this.outline = checkbox((outline) => masks.change(masks.active, { outline }))
+    this.keepOff = checkbox((keepOff) => (masks.settings.keepOff = keepOff))
+    this.keepOff.checked = masks.settings.keepOff
+    this.element = element(
+      "section",
+      { class: "masks", "aria-label": "Structures and brushes" },
+      element("h2", {}, "Structures"),
+      this.list,
+      element("div", { class: "looks" }, element("label", {}, "Opacity", this.fill), element("label", {}, this.outline, "Outline")),
+      element("div", { class: "kinds", role: "toolbar", "aria-label": "Brushes" }, ...this.tools.values()),
+      element("label", { class: "size" }, element("span", {}, "Size", element("kbd", {}, "["), element("kbd", {}, "]")), this.size, this.sizeText),
+      this.range,
+      element("div", { class: "acts" }, ...ACTS.map(([name, text, title]) => button({ title, onclick: () => masks.command(name) }, text))),
+      element("label", { class: "keep", title: "A locked structure keeps its pixels: others are not painted over it" }, this.keepOff, "Keep off locked structures"),
+      this.others,
+    )
+    this.show()
+    this.showTools()
+    this.showRange()
+  }
+
+  toolButton(kind, text, key, title) {
+    return button(
+      { "data-kind": kind, title: key ? `${title} (${key})` : title, "aria-pressed": "false", "aria-keyshortcuts": key || null, onclick: () => this.masks.choose(kind) },
+      text, key ? element("kbd", {}, key) : null,
+    )
+  }
+
+  rangeControls() {
+    const { masks } = this
+    this.low = number("Lowest value", "any", (low) => masks.setRange({ low }))
+    this.high = number("Highest value", "any", (high) => masks.setRange({ high }))
+    this.tolerance = number("Tolerance", "auto", (tolerance) => (masks.settings.tolerance = tolerance))
+    this.ranged = checkbox((rangedBall) => (masks.settings.rangedBall = rangedBall))
+    this.largest = number("Largest fill in per cent of the image", "25", (share) => (masks.settings.largestFill = clip(share ?? 25) / 100))
+    this.pick = button({ title: "Click on the image: its value, a tolerance below and above", "aria-pressed": "false", onclick: () => masks.choose("pick") }, "From here")
+    return element(
+      "div",
+      { class: "range" },
+      element("div", {}, element("span", {}, "Range"), this.low, "to", this.high),
+      element("div", {}, this.pick, "±", this.tolerance),
+      element("div", {}, element("label", { title: "The 3-D ball paints only where the value lies in the range" }, this.ranged, "Ball too"), element("label", {}, "Largest fill", this.largest, "%")),
+    )
+  }
+
+  /** Structures and layers anew. */
+  show() {
+    const { masks } = this
+    this.amounts = new Map()
+    this.list.replaceChildren(...masks.structures.filter(({ retired, grid }) => !retired || grid?.count).map((structure) => this.row(structure)))
+    this.others.replaceChildren(...[...masks.readOnly.values()].map((layer) => this.otherRow(layer)))
+    this.fill.value = String(masks.active?.fill ?? 0)
+    this.outline.checked = masks.active?.outline ?? false
+    this.showVolumes()
+  }
+
+  row(structure) {
+    const { masks } = this
+    const { name, key, colour, hidden, locked, state } = structure
+    const amount = element("small")
+    this.amounts.set(structure, amount)
+    const chosen = structure === masks.active
+    const choose = button(
+      { class: "structure", "aria-pressed": String(chosen), "aria-keyshortcuts": key || null, onclick: () => masks.pick(name) },
+      element("kbd", {}, key || "·"), element("i"), element("b", { title: name }, name), amount,
+    )
+    const row = element(
+      "div",
+      { class: "row", "data-structure": name },
+      choose,
+      state === "failed" ? button({ class: "again", title: "Load this mask again", onclick: () => masks.fetchStored(structure) }, "Load again") : null,
+      toggle(`Hide ${name}`, hidden, EYE, EYE, () => masks.change(structure, { hidden: !hidden })),
+      toggle(`Lock ${name}`, locked, LOCK, OPEN, () => masks.change(structure, { locked: !locked })),
+    )
+    row.style.setProperty("--colour", colour)
+    return row
+  }
+
+  otherRow(layer) {
+    const { masks } = this
+    const hide = () => {
+      layer.hidden = !layer.hidden
+      this.show()
+      masks.redraw()
+    }
+    return element(
+      "div",
+      { class: "row" },
+      element("span", { title: layer.title }, layer.title),
+      button({ title: "Make it mine, to correct it", onclick: () => masks.adopt(layer.title) }, "Take over"),
+      toggle(`Hide ${layer.title}`, layer.hidden, EYE, EYE, hide),
+    )
+  }
+
+  showVolumes() {
+    const { facts } = this.masks
+    for (const [{ grid, state }, amount] of this.amounts) {
+      amount.textContent = state === "loading" ? "loading" : state === "failed" ? "not loaded" : grid && facts ? amountText(grid.count, facts) : ""
+    }
+  }
+
+  showTools() {
+    const { masks } = this
+    for (const [kind, made] of this.tools) made.setAttribute("aria-pressed", String(kind === masks.kind))
+    this.pick.setAttribute("aria-pressed", String(masks.kind === "pick"))
+    this.size.value = String(shareOf(masks.settings.size))
+    this.sizeText.textContent = sizeText(masks.settings.size, masks.facts ?? {})
+  }
+
+  showRange() {
+    const { low, high } = this.masks.settings.range
+    this.low.value = low ?? ""
+    this.high.value = high ?? ""
+  }
+}
+
+// A slider for sizes: each step the same share larger, so that small brushes can be told apart.
+const DOUBLINGS = Math.log2(400)
+
+function sizeOf(share) {
+  return Math.round(2 ** (share * DOUBLINGS))
+}
+
+function shareOf(size) {
+  return Math.log2(size) / DOUBLINGS
+}
+
+function clip(percent) {
+  return Math.min(100, Math.max(1, percent))
+}
+
+function slider(label, min, max, step, onchange) {
+  const made = element("input", { type: "range", min, max, step, "aria-label": label, oninput: () => onchange(Number(made.value)) })
+  return made
+}
+
+function checkbox(onchange) {
+  const made = element("input", { type: "checkbox", onchange: () => onchange(made.checked) })
+  return made
+}
+
+/** A field for a number, or for none. */
+function number(label, placeholder, onchange) {
+  const made = element("input", {
+    type: "number", step: "any", placeholder, "aria-label": label, title: label,
+    onchange: () => onchange(made.value.trim() === "" || !Number.isFinite(made.valueAsNumber) ? null : made.valueAsNumber),
+    onkeydown: (event) => ["Enter", "Escape"].includes(event.key) && made.blur(),
+  })
+  return made
+}
+
+function toggle(label, on, iconOn, iconOff, onclick) {
+  return button({ class: "toggle", title: label, "aria-label": label, "aria-pressed": String(on), onclick }, drawn(on ? iconOn : iconOff))
+}
+
+function drawn(path) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  made.setAttribute("viewBox", "0 0 16 16")
+  made.setAttribute("aria-hidden", "true")
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path")
+  line.setAttribute("d", path)
+  line.setAttribute("fill-rule", "evenodd")
+  made.append(line)
+  return made
+}
