@@ -43,7 +43,13 @@ def open_anew() -> None:
 
 
 project = frame.need_project()
-schema = frame.need_classification(project, "labelling")
+if project.task == "generation":
+    messages.end_empty(
+        "Nothing is labelled here",
+        "In a project of generation images are drawn, not read.",
+        step="Open another project",
+        to="projects",
+    )
 user = session.current_user()
 progress = label_progress(session.db(), project, user.name)
 if not progress.total:
@@ -94,8 +100,7 @@ label_viewer(
     user,
     case_ids,
     index=case_ids.index(case) if case in case_ids else 0,
-    labelled=progress.mine,
-    total=progress.total,
+    progress=progress,
     on_navigated=go_on,
     key=f"label_viewer_{project.id}_{kind}",
 )

@@ -14,9 +14,10 @@ from typing import Any
 import streamlit as st
 
 from core.jobs.warm import request_warm
+from core.labels.worklist import LabelProgress
 from core.people.accounts import User
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Generation
 from dashboard import session
 
 BUILD = Path(__file__).parent / "build"
@@ -63,8 +64,7 @@ def label_viewer(
     case_ids: Sequence[int],
     *,
     index: int = 0,
-    labelled: int | None = None,
-    total: int | None = None,
+    progress: LabelProgress | None = None,
     on_labelled: Callable[[Labelled], None] | None = None,
     on_navigated: Callable[[Navigated], None] | None = None,
     key: str = "label_viewer",
@@ -73,10 +73,12 @@ def label_viewer(
 
     `case_ids` is the worklist: settle it once and keep it (session state), or a list such as
     "unlabelled" would shift under the reader at every answer. `index` says where to open; giving
-    another one later jumps there. `labelled` of `total` is the progress to show. The callbacks run
-    before the script, once per event, in order.
+    another one later jumps there. `progress` is shown above the image. The callbacks run before the
+    script, once per event, in order.
     """
-    data = {"mode": "label", "labelled": labelled, "total": total}
+    data: dict[str, Any] = {"mode": "label"}
+    if progress:
+        data |= {"labelled": progress.mine, "total": progress.total, "labelled_by_anyone": progress.labelled_by_anyone}
     _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)
 
 
@@ -153,13 +155,19 @@ def _unseen(place: dict[str, Any], batch: Mapping[str, Any]) -> list[dict[str, A
 
 
 def _project_facts(project: Project) -> dict[str, Any]:
-    if not isinstance(project.schema, Classification):
-        raise NotImplementedError(f"The viewer labels classification projects. Received: {project.task}")
+    """What the browser must know of a project to ask its question."""
+    if isinstance(project.schema, Generation):
+        raise NotImplementedError(f"Nothing is labelled in a project of this task. Received: {project.task}")
     return {
+        "classes": [],
+        "structures": [],
+        "multi_label": False,
+        **asdict(project.schema),
         "id": project.id,
         "name": project.name,
-        "classes": [asdict(label) for label in project.schema.classes],
-        "multi_label": project.schema.multi_label,
+        "task": project.task,
         "digit_advances": project.digit_advances,
+        "blind_first": project.blind_first,
+        "assisted": project.assist_model is not None,
         "schema_version": project.schema_version,
     }

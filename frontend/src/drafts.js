@@ -1,6 +1,6 @@
 // What a model suggests: a draft that a reader accepts, edits or rejects; which of these is stored with the answer.
 
-import { LoadError, fetchChecked } from "./cases.js"
+import { LoadError, fetchChecked } from "./fetching.js"
 
 /**
  * Whether a draft may be asked for: where the project has a model to assist, and in a blind-first project only after

@@ -16,6 +16,12 @@ export class History {
     this.writing = Promise.resolve()
   }
 
+  /** Keep what is done from now on in a store, and take up what an earlier page left there. */
+  async keepIn(store, owner) {
+    Object.assign(this, { store, owner })
+    await this.load()
+  }
+
   /** Take up what an earlier page left. What was done here before it was read stays the newest. */
   async load() {
     const rows = await this.store?.listActs(this.owner).catch(() => [])

@@ -34,10 +34,10 @@ export function rounded(value) {
  */
 export function typed(text, { code, key, shiftKey }) {
   if (code === "Backspace") return text.slice(0, -1)
-  if (code === "Delete") return ""
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(code)
   if (digit) return shiftKey ? null : text + digit[1]
-  if (code === "NumpadDecimal" || key === "." || key === ",") return /[.,]/.test(text) ? text : `${text || "0"}.`
+  // Without a number before them these keys are the window's and the zoom's.
+  if (code === "NumpadDecimal" || key === "." || key === ",") return text ? (/[.,]/.test(text) ? text : `${text}.`) : null
   if (code === "NumpadSubtract" || key === "-" || key === "\u2212") return text.startsWith("-") ? text.slice(1) : `-${text}`
   return null
 }

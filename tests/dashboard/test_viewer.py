@@ -20,7 +20,8 @@ KINDS = {"u1": np.uint8, "i2": np.int16, "u2": np.uint16, "f4": np.float32}
 def test_the_bundle_is_built_of_this_source() -> None:
     """Mend with `cd frontend && npm ci && npm run build`."""
     digest = hashlib.sha256()
-    names = [f"src/{path.name}" for path in (FRONTEND / "src").iterdir()] + ["package-lock.json", "vite.config.js"]
+    sources = (path for path in (FRONTEND / "src").rglob("*") if path.is_file())
+    names = [path.relative_to(FRONTEND).as_posix() for path in sources] + ["package-lock.json", "vite.config.js"]
     for name in sorted(names):
         digest.update(f"{name}\n".encode() + (FRONTEND / name).read_bytes())
     assert FACTS["source_sha256"] == digest.hexdigest()
