@@ -172,6 +172,17 @@ def find_same_pixels(connection: sqlite3.Connection, project_id: int, pixel_hash
     ]
 
 
+def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50) -> list[int]:
+    """Other cases of a case's patient in its project: ids, those that came before it first, the nearest of each first.
+
+    Cases of which nothing told the patient are each their own.
+    """
+    query = """SELECT id FROM cases WHERE project = ? AND patient = ? AND id != ?
+               ORDER BY id > ?, abs(id - ?) LIMIT ?"""
+    values = (case.project, case.patient, case.id, case.id, case.id, most)
+    return [row["id"] for row in connection.execute(query, values)]
+
+
 def find_same_source(connection: sqlite3.Connection, project_id: int, source: str) -> list[Case]:
     """All cases of a project that came under this name, oldest first."""
     return _by_source(connection, project_id, source)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from core.images.records import Case, get_case
+from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
 from core.labels.masks import list_painted
 from core.labels.records import Label, find_current_label
@@ -55,6 +55,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "source": case.source if told else covered_source(case.id),
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",
         "thumbnail": f"/api/v1/thumbnails/{case.pixel_hash}.webp",
+        "same_patient": list_same_patient(connection, case),  # of this project: whoever sees one sees them all
         "schema_version": project.schema_version,
         "my_label": _own(mine) if mine else None,
         "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],

@@ -17,6 +17,7 @@ from core.images.records import (
     insert_case,
     list_cases,
     list_import_files,
+    list_same_patient,
     record_import_file,
     set_flag,
 )
@@ -97,6 +98,17 @@ def test_same_pixels_are_found_in_the_same_project_only(connection: sqlite3.Conn
     insert_case(connection, replace(new, pixel_hash="c" * 64))
     assert find_same_pixels(connection, new.project, new.pixel_hash) == [one, two]
     assert find_same_pixels(connection, new.project + 1, new.pixel_hash) == []
+
+
+def test_other_cases_of_a_patient_are_listed_the_earlier_ones_first(
+    connection: sqlite3.Connection, new: NewCase
+) -> None:
+    cases = [insert_case(connection, replace(new, source=f"{n}.png")) for n in range(4)]
+    other = insert_case(connection, replace(new, source="other.png", patient="p2"))
+    ids = [case.id for case in cases]
+    assert list_same_patient(connection, cases[2]) == [ids[1], ids[0], ids[3]]
+    assert list_same_patient(connection, cases[2], most=1) == [ids[1]]
+    assert list_same_patient(connection, other) == []
 
 
 def test_the_same_source_and_pixels_cannot_be_stored_twice(connection: sqlite3.Connection, new: NewCase) -> None:
