@@ -36,12 +36,14 @@ export function paintPixels(picture, look, words, part = [0, 0, picture.columns,
 
 /** Draws one picture and the layers over it into a canvas. The matrix may hold quarter turns and flips, no others. */
 export class CanvasRenderer {
-  constructor(canvas) {
+  /** @param {{software?: boolean}} [options] no graphics card: the canvases stay in memory, where they are written */
+  constructor(canvas, { software = false } = {}) {
     this.name = "canvas"
     this.canvas = canvas
-    this.context = canvas.getContext("2d", { alpha: false })
+    this.kind = { willReadFrequently: software }
+    this.context = canvas.getContext("2d", { ...this.kind, alpha: false })
     this.part = document.createElement("canvas") // the visible part of the picture, in its window
-    this.partContext = this.part.getContext("2d", { alpha: false })
+    this.partContext = this.part.getContext("2d", { ...this.kind, alpha: false })
     this.painted = null // what the part shows
     this.sheets = [] // of masks that follow each other in the layers
     this.heats = new Map()
@@ -60,14 +62,14 @@ export class CanvasRenderer {
     if (!picture || !canvas.width || !canvas.height) return
     const times = halvings(look.matrix)
     const [left, top] = this.paint(levels.get(picture, times), picture, look, times)
-    const size = 2 ** times
+    const [across, down] = times.map((one) => 2 ** one)
     context.setTransform(...look.matrix)
     context.imageSmoothingEnabled = !isCrisp(look)
     context.imageSmoothingQuality = "low" // bilinear, as the other renderer; the averages are in the picture already
     // A halved picture of an odd side covers half a pixel more than is there.
-    const wide = Math.min(this.part.width, picture.columns / size - left)
-    const tall = Math.min(this.part.height, picture.rows / size - top)
-    if (wide > 0 && tall > 0) context.drawImage(this.part, 0, 0, wide, tall, left * size, top * size, wide * size, tall * size)
+    const wide = Math.min(this.part.width, picture.columns / across - left)
+    const tall = Math.min(this.part.height, picture.rows / down - top)
+    if (wide > 0 && tall > 0) context.drawImage(this.part, 0, 0, wide, tall, left * across, top * down, wide * across, tall * down)
     this.drawLayers(picture, look)
   }
 
@@ -75,11 +77,11 @@ export class CanvasRenderer {
   paint(level, { key }, look, times) {
     const { width, height } = this.canvas
     const { window, inverted, matrix, colourMap = "grey" } = look
-    const wanted = { key, times, centre: window.centre, width: window.width, inverted, colourMap }
-    const needed = visiblePart(level, matrix, width, height, 2, times)
+    const wanted = { key, times: String(times), centre: window.centre, width: window.width, inverted, colourMap }
+    const needed = visiblePart(level, matrix, width, height, times, 2)
     const { painted } = this
     if (painted && Object.keys(wanted).every((name) => wanted[name] === painted.as[name]) && holds(painted.part, needed)) return painted.part
-    const part = visiblePart(level, matrix, width, height, MARGIN_PX, times)
+    const part = visiblePart(level, matrix, width, height, times, MARGIN_PX)
     const [wide, tall] = [part[2] - part[0], part[3] - part[1]]
     if (!wide || !tall) return part
     if (this.part.width !== wide || this.part.height !== tall || !this.data) {
@@ -105,7 +107,7 @@ export class CanvasRenderer {
       }
       const masks = [layers[at]]
       while (layers[at + 1]?.kind === "mask") masks.push(layers[++at])
-      this.sheets[sheet] ??= new MaskSheet()
+      this.sheets[sheet] ??= new MaskSheet(this.kind)
       context.setTransform(1, 0, 0, 1, 0, 0)
       context.globalAlpha = 1
       this.sheets[sheet++].draw(context, picture, masks, look.matrix, outlineWidth())
@@ -122,7 +124,7 @@ export class CanvasRenderer {
       made = document.createElement("canvas")
       made.width = columns
       made.height = rows
-      made.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(words.buffer), columns, rows), 0, 0)
+      made.getContext("2d", this.kind).putImageData(new ImageData(new Uint8ClampedArray(words.buffer), columns, rows), 0, 0)
     }
     this.heats.delete(key)
     this.heats.set(key, made)

@@ -51,12 +51,16 @@ export function isSoftware(name) {
   return SOFTWARE.test(name)
 }
 
+function onCanvas(canvas) {
+  return new CanvasRenderer(canvas, { software: !graphicsCard() || isSoftware(graphicsCard()) })
+}
+
 class Renderer {
   constructor(canvas, { prefer, onRestored, patience }) {
     Object.assign(this, { canvas, onRestored, patience, timer: 0, last: null })
     const wanted = prefer === "gl" || (prefer !== "canvas" && !isSoftware(graphicsCard()))
     if (wanted && graphicsCard()) this.tryGl()
-    else this.inner = new CanvasRenderer(canvas)
+    else this.inner = onCanvas(canvas)
   }
 
   get name() {
@@ -109,7 +113,7 @@ class Renderer {
     const fresh = this.canvas.cloneNode()
     this.canvas.replaceWith(fresh)
     this.canvas = fresh
-    this.inner = new CanvasRenderer(fresh)
+    this.inner = onCanvas(fresh)
   }
 
   close() {

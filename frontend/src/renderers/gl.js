@@ -4,8 +4,8 @@
 // with the steps of levelSteps, because a shader's division may round as it likes.
 
 import { levelSteps } from "../window.js"
-import { halvings, isCrisp, levels } from "./levels.js"
-import { TABLES, changeOf, colourWords, heatPicture, outlineWidth, parts, valueWords } from "./looks.js"
+import { PooledMasks, halvings, isCrisp, levels, poolSizes } from "./levels.js"
+import { TABLES, colourWords, heatPicture, outlineWidth, parts, valueWords } from "./looks.js"
 
 const BUDGET_BYTES = 256 * 2 ** 20
 
@@ -53,7 +53,7 @@ function pictureShader({ sampler }, channels) {
   return `${HEAD}
 uniform ${sampler} picture;
 uniform sampler2D table;
-uniform float halving;
+uniform vec2 halving;
 uniform bool crisp;
 ${sampler === "sampler2D" ? BY_STEPS : BY_TABLE}
 vec3 pixel(ivec2 at) {
@@ -78,11 +78,11 @@ void main() {
 
 const MASK = `${HEAD}
 uniform usampler2D mask;
-uniform vec2 maskSize;
+uniform vec2 maskSize, covers; // how many of the picture's pixels one of the mask's covers
 uniform vec3 colour;
 uniform float fill;
 uniform int outline; // its width on the screen, or 0
-bool has(vec2 at) { at *= maskSize / pictureSize; return isIn(at, maskSize) && texelFetch(mask, ivec2(floor(at)), 0).r != 0u; }
+bool has(vec2 at) { at /= covers; return isIn(at, maskSize) && texelFetch(mask, ivec2(floor(at)), 0).r != 0u; }
 void main() {
   vec2 at = here();
   if (!has(at)) discard;
@@ -130,6 +130,7 @@ export class GlRenderer {
   begin() {
     const { gl } = this
     this.programs = new Map()
+    this.pooled = new PooledMasks()
     this.textures = new Map() // by what they hold, the one not used for longest first
     this.bytes = 0
     this.table = this.steps = this.tabled = null
@@ -151,6 +152,7 @@ export class GlRenderer {
     gl.clearColor(0, 0, 0, 1)
     gl.clear(gl.COLOR_BUFFER_BIT)
     if (!picture || !canvas.width || !canvas.height) return
+    this.matrix = look.matrix
     this.place = placeOf(look.matrix)
     this.drawPicture(picture, look)
     gl.enable(gl.BLEND)
@@ -159,19 +161,23 @@ export class GlRenderer {
 
   drawPicture(picture, look) {
     const { gl } = this
-    let times = halvings(look.matrix)
-    while (Math.max(picture.rows, picture.columns) / 2 ** times > this.most) times++
+    const times = halvings(look.matrix)
+    const isSmaller = [picture.columns, picture.rows].map((side, axis) => {
+      const least = times[axis]
+      while (side / 2 ** times[axis] > this.most) times[axis]++ // no texture of this card holds it
+      return times[axis] > least
+    })
     const { values, rows, columns, channels, kind } = levels.get(picture, times)
     const as = STORED[kind] ? kind : "f4"
-    const texture = this.textureFor(`picture ${picture.key} ${times}`, 0, rows * columns * channels * bytesOf(as), () => {
+    const texture = this.textureFor(`picture ${picture.key} ${times}`, rows * columns * channels * bytesOf(as), () => {
       const [internal, format] = STORED[as][channels]
       this.upload(internal, columns, rows, format, STORED[as].type, STORED[kind] ? values : Float32Array.from(values))
     })
     const program = this.programFor(`picture ${as} ${channels}`, () => pictureShader(STORED[as], channels))
     this.use(program, picture)
     this.tables(as, channels, look)
-    gl.uniform1f(program.at("halving"), 2 ** times)
-    gl.uniform1i(program.at("crisp"), isCrisp(look) && times === halvings(look.matrix) ? 1 : 0)
+    gl.uniform2fv(program.at("halving"), times.map((one) => 2 ** one))
+    gl.uniform1i(program.at("crisp"), isCrisp(look) && !isSmaller.includes(true) ? 1 : 0)
     gl.uniform1i(program.at("least"), TABLES[as]?.[0] ?? 0)
     this.bind(program, { picture: texture, table: this.table, steps: this.steps })
     gl.drawArrays(gl.TRIANGLES, 0, 3)
@@ -200,17 +206,16 @@ export class GlRenderer {
 
   drawMask(layer, picture) {
     const { gl } = this
-    const { rows, columns, values } = layer
-    const key = `mask ${layer.key} ${rows} ${columns}`
-    const held = this.textures.get(key)
-    const change = held ? changeOf(layer, held.version) : undefined
+    const { rows, columns, values, size, change } = this.pooled.get(layer, poolSizes(this.matrix, layer, picture))
+    const key = `mask ${layer.key}`
+    const isHeld = this.textures.has(key)
     if (change === undefined) this.drop(key)
-    const texture = this.textureFor(key, layer.version, rows * columns, () => this.upload("R8UI", columns, rows, "RED_INTEGER", "UNSIGNED_BYTE", values))
-    if (change) this.patch(texture, columns, values, change)
-    this.textures.get(key).version = layer.version
+    const texture = this.textureFor(key, rows * columns, () => this.upload("R8UI", columns, rows, "RED_INTEGER", "UNSIGNED_BYTE", values))
+    if (change && isHeld) this.patch(texture, columns, values, change)
     const program = this.programFor("mask", MASK)
     this.use(program, picture)
     gl.uniform2f(program.at("maskSize"), columns, rows)
+    gl.uniform2f(program.at("covers"), (picture.columns / layer.columns) * size[0], (picture.rows / layer.rows) * size[1])
     gl.uniform3fv(program.at("colour"), parts(layer.colour).map((part) => part / 255))
     gl.uniform1f(program.at("fill"), layer.fill ?? 0)
     gl.uniform1i(program.at("outline"), layer.outline ? outlineWidth() : 0)
@@ -222,7 +227,7 @@ export class GlRenderer {
   drawHeat(layer, picture) {
     const { gl } = this
     const key = `heat ${layer.key} ${layer.version} ${layer.threshold} ${layer.colourMap}`
-    const texture = this.textureFor(key, 0, 0, () => {
+    const texture = this.textureFor(key, 0, () => {
       const { rows, columns, words } = heatPicture(layer)
       this.upload("RGBA8", columns, rows, "RGBA", "UNSIGNED_BYTE", multiplied(words))
       for (const side of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, side, gl.LINEAR)
@@ -289,12 +294,12 @@ export class GlRenderer {
   // ---- textures
 
   /** The texture that holds something, filled by `fill` (which may return how many bytes it took) where there is none yet. */
-  textureFor(key, version, bytes, fill) {
+  textureFor(key, bytes, fill) {
     const { gl } = this
     let held = this.textures.get(key)
     if (held) this.textures.delete(key)
     else {
-      held = { texture: gl.createTexture(), version, bytes }
+      held = { texture: gl.createTexture(), bytes }
       gl.bindTexture(gl.TEXTURE_2D, held.texture)
       held.bytes = fill() ?? bytes
       this.bytes += held.bytes

@@ -4,14 +4,17 @@
 // addition, one of the pixels up to the outline's width left, right, above or below does not. The other renderer's
 // shader says the same, so masks look the same to the pixel.
 
-import { changeOf, parts } from "./looks.js"
+import { PooledMasks, poolSizes } from "./levels.js"
+import { parts } from "./looks.js"
 
-/** Where the mask pixel of each screen column and row begins in the mask's values, or -1 outside: [across, down]. */
-export function placesOf({ rows, columns }, picture, [a, b, c, d, e, f], [left, top, right, bottom]) {
-  const [perColumn, perRow] = [columns / picture.columns, rows / picture.rows]
+/**
+ * Where the mask pixel of each screen column and row begins in the mask's values, or -1 outside: [across, down].
+ * A mask is {rows, columns, values, step}; `step` says how many of the picture's pixels one of its own covers, [across, down].
+ */
+export function placesOf({ rows, columns, step }, [a, b, c, d, e, f], [left, top, right, bottom]) {
   const turned = a === 0 && d === 0
-  const column = (at) => inside(Math.floor((turned ? (at - f) / b : (at - e) / a) * perColumn), columns, 1)
-  const row = (at) => inside(Math.floor((turned ? (at - e) / c : (at - f) / d) * perRow), rows, columns)
+  const column = (at) => inside(Math.floor((turned ? (at - f) / b : (at - e) / a) / step[0]), columns, 1)
+  const row = (at) => inside(Math.floor((turned ? (at - e) / c : (at - f) / d) / step[1]), rows, columns)
   const across = Int32Array.from({ length: right - left }, (_, at) => (turned ? row : column)(left + at + 0.5))
   const down = Int32Array.from({ length: bottom - top }, (_, at) => (turned ? column : row)(top + at + 0.5))
   return [across, down]
@@ -22,9 +25,9 @@ function inside(at, count, step) {
 }
 
 /** Which pixels of a part of the screen are in a mask. */
-export function seenMask(layer, picture, matrix, part) {
-  const [across, down] = placesOf(layer, picture, matrix, part)
-  const { values } = layer
+export function seenMask(mask, matrix, part) {
+  const [across, down] = placesOf(mask, matrix, part)
+  const { values } = mask
   const seen = new Uint8Array(across.length * down.length)
   let first = 0
   let last = across.length
@@ -56,9 +59,8 @@ export function boundsOf({ rows, columns, values }) {
 }
 
 /** A rectangle of a mask on the screen, as [left, top, right, bottom] in whole pixels, with a border. */
-function onScreen([x, y, width, height], { rows, columns }, picture, [a, b, c, d, e, f], border) {
-  const [perColumn, perRow] = [picture.columns / columns, picture.rows / rows]
-  const [xs, ys] = [[x * perColumn, (x + width) * perColumn], [y * perRow, (y + height) * perRow]]
+function onScreen([x, y, width, height], { step }, [a, b, c, d, e, f], border) {
+  const [xs, ys] = [[x * step[0], (x + width) * step[0]], [y * step[1], (y + height) * step[1]]]
   const corners = xs.flatMap((at) => ys.map((down) => [a * at + c * down + e, b * at + d * down + f]))
   const [across, down] = [0, 1].map((axis) => corners.map((corner) => corner[axis]))
   return [
@@ -77,63 +79,71 @@ function joined(one, other) {
 }
 
 export class MaskSheet {
-  constructor() {
+  constructor(kind) {
     this.canvas = document.createElement("canvas")
-    this.context = this.canvas.getContext("2d")
-    this.drawn = null // {look, layers: [{version, bounds}]}
+    this.context = this.canvas.getContext("2d", kind)
+    this.pooled = new PooledMasks()
+    this.bounds = new Map() // by key: the rectangle of the mask that holds all of it
+    this.look = "" // in which the sheet was drawn
     this.filled = null // the part of the sheet that holds something
   }
 
   /** Draws these mask layers, the last one on top, into a context whose transform is none. */
   draw(context, picture, layers, matrix, line) {
     const { width, height } = context.canvas
+    const masks = layers.map((layer) => this.follow(layer, picture, matrix))
     const look = JSON.stringify([
-      width, height, matrix, line, picture.rows, picture.columns,
-      layers.map(({ key, colour, fill, outline, rows, columns }) => [key, colour, fill, outline, rows, columns]),
+      width, height, matrix, line, masks.map(({ key, colour, fill, outline, rows, columns, step }) => [key, colour, fill, outline, rows, columns, step]),
     ])
-    const same = this.drawn?.look === look
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width
-      this.canvas.height = height
-      this.data = new ImageData(width, height)
-      this.words = new Uint32Array(this.data.data.buffer)
-      this.filled = null
-    }
+    const same = this.look === look
+    this.look = look
+    this.fit(width, height)
     let stale = same ? null : this.filled
-    const held = new Map(this.drawn?.layers.map((one) => [one.key, one]))
-    const known = layers.map((layer) => {
-      const before = held.get(layer.key)
-      const change = before ? changeOf(layer, before.version) : undefined
-      const bounds = change === undefined ? boundsOf(layer) : joinedBounds(before.bounds, change)
-      const fresh = same && change !== undefined ? change : joinedBounds(bounds, before?.bounds)
-      if (fresh) stale = joined(stale, onScreen(fresh, layer, picture, matrix, line + 1))
-      return { key: layer.key, version: layer.version, bounds }
-    })
-    if (stale) this.fill(clipped(stale, width, height), picture, layers, known, matrix, line)
-    this.drawn = { look, layers: known }
-    this.filled = null
-    known.forEach(({ bounds }, at) => {
-      if (bounds) this.filled = joined(this.filled, onScreen(bounds, layers[at], picture, matrix, line + 1))
-    })
-    if (!this.filled) return
-    this.filled = clipped(this.filled, width, height)
+    for (const mask of masks) {
+      const changed = same && mask.change !== undefined ? mask.change : joinedBounds(mask.bounds, same && mask.before)
+      if (changed) stale = joined(stale, onScreen(changed, mask, matrix, line + 1))
+    }
+    if (stale) this.fill(clipped(stale, width, height), masks, matrix, line)
+    const filled = masks.reduce((all, mask) => (mask.bounds ? joined(all, onScreen(mask.bounds, mask, matrix, line + 1)) : all), null)
+    this.filled = filled && clipped(filled, width, height)
+    if (!filled) return
     const [left, top, right, bottom] = this.filled
     const [wide, tall] = [right - left, bottom - top]
     if (wide > 0 && tall > 0) context.drawImage(this.canvas, left, top, wide, tall, left, top, wide, tall)
     else this.filled = null
   }
 
-  fill([left, top, right, bottom], picture, layers, known, matrix, line) {
+  /** A layer as it is seen, what of it changed since it was drawn last, and where it is now and was before. */
+  follow(layer, picture, matrix) {
+    const seen = this.pooled.get(layer, poolSizes(matrix, layer, picture))
+    const before = this.bounds.get(layer.key) ?? null
+    const bounds = seen.change === undefined ? boundsOf(seen) : joinedBounds(before, seen.change)
+    this.bounds.set(layer.key, bounds)
+    const step = [(picture.columns / layer.columns) * seen.size[0], (picture.rows / layer.rows) * seen.size[1]]
+    const { key, colour, fill, outline } = layer
+    return { ...seen, key, colour, fill, outline, step, bounds, before }
+  }
+
+  fit(width, height) {
+    if (this.canvas.width === width && this.canvas.height === height && this.data) return
+    this.canvas.width = width
+    this.canvas.height = height
+    this.data = new ImageData(width, height)
+    this.words = new Uint32Array(this.data.data.buffer)
+    this.filled = null
+  }
+
+  fill([left, top, right, bottom], masks, matrix, line) {
     if (left >= right || top >= bottom) return
     const { words } = this
     const { width, height } = this.canvas
     for (let y = top; y < bottom; y++) words.fill(0, y * width + left, y * width + right)
-    layers.forEach((layer, at) => {
-      if (!known[at].bounds) return
-      const place = onScreen(known[at].bounds, layer, picture, matrix, 0)
+    for (const mask of masks) {
+      if (!mask.bounds) continue
+      const place = onScreen(mask.bounds, mask, matrix, 0)
       const part = clipped([Math.max(left, place[0]), Math.max(top, place[1]), Math.min(right, place[2]), Math.min(bottom, place[3])], width, height)
-      if (part[0] < part[2] && part[1] < part[3]) paintMask(layer, picture, matrix, part, line, words, width)
-    })
+      if (part[0] < part[2] && part[1] < part[3]) paintMask(mask, matrix, part, line, words, width)
+    }
     this.context.putImageData(this.data, 0, 0, left, top, right - left, bottom - top)
   }
 }
@@ -144,8 +154,8 @@ function joinedBounds(one, other) {
   return [x, y, Math.max(one[0] + one[2], other[0] + other[2]) - x, Math.max(one[1] + one[3], other[1] + other[3]) - y]
 }
 
-function paintMask(layer, picture, matrix, [left, top, right, bottom], line, words, width) {
-  const seen = seenMask(layer, picture, matrix, [left - line, top - line, right + line, bottom + line])
+function paintMask(layer, matrix, [left, top, right, bottom], line, words, width) {
+  const seen = seenMask(layer, matrix, [left - line, top - line, right + line, bottom + line])
   const across = right - left + 2 * line
   const [red, green, blue] = parts(layer.colour)
   const colour = (blue << 16) | (green << 8) | red
