@@ -7,7 +7,8 @@ import { Touches } from "./touch.js"
 
 const ZOOM_PER_WHEEL = 0.0016
 const LINE_PX = 20 // of a wheel that counts in lines
-const NOTCH_PX = 100 // of a mouse wheel; what a touchpad sends in small parts is summed up to it
+const NOTCH_PX = 100 // of a mouse wheel, roughly
+const FRAME_PX = 33 // what a touchpad sends in small parts is summed up to this
 const DRAGS = ["tool", "pan", "zoom"] // by mouse button; Shift moves and Ctrl zooms where there is one button only
 
 /** How many frames a wheel has turned; keeps what is less than one. */
@@ -23,8 +24,8 @@ export class WheelSteps {
       return Math.sign(pixels) * Math.max(1, Math.round(Math.abs(pixels) / NOTCH_PX / 1.2))
     }
     this.rest += pixels
-    const steps = Math.trunc(this.rest / (NOTCH_PX / 3))
-    this.rest -= steps * (NOTCH_PX / 3)
+    const steps = Math.trunc(this.rest / FRAME_PX)
+    this.rest -= steps * FRAME_PX
     return steps
   }
 }
