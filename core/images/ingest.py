@@ -127,10 +127,12 @@ def import_paths(
     """
     demand_of(connection, actor, "import", project.id)
     sources = list_sources([Path(path) for path in paths], settings, root=root)
-    matched = match_rows(table, [file.source for file in sources])
+    label_maps = find_label_maps([file.source for file in sources])
+    # a mask of the same name as its image would make the image's row fit two files
+    matched = match_rows(table, [file.source for file in sources if file.source not in label_maps])
     what = _Import(
         connection, files, settings, project, matched.rows, _pattern(patient_from), job, actor, on_case, on_skipped,
-        labels_of, load_secret(settings), find_label_maps([file.source for file in sources]),
+        labels_of, load_secret(settings), label_maps,
     )  # fmt: skip
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")

@@ -125,16 +125,17 @@ def _checked(head: bytes, version: int, settings: Settings) -> _Header:
         raise InvalidInput(f"The header names no place for the voxels; export it again. Received: {first_voxel}")
     slope, inter = header.get_slope_inter()
     scaled = slope is not None
-    low, high = float(header["cal_min"]), float(header["cal_max"])
     scale = TO_MM.get(header.get_xyzt_units()[0], 1.0)
+    spacing_mm = _spacing(kind(head[: HEADER_BYTES[version]], check=False), header, shape, scale)
+    low, high = float(header["cal_min"]), float(header["cal_max"])
     return _Header(
         shape=shape,
         kind=_scalar(header),
         first_voxel=first_voxel,
         slope=float(slope) if scaled else 1.0,
         inter=float(inter or 0.0) if scaled else 0.0,
-        affine=_affine(header, scale),
-        spacing_mm=_spacing(header, scale),
+        affine=_affine(header, scale, has_spacing=spacing_mm is not None),
+        spacing_mm=spacing_mm,
         window=(low, high) if np.isfinite([low, high]).all() and low < high else None,
     )
 
@@ -181,10 +182,10 @@ def _scalar(header: Any) -> np.dtype[Any]:
     return kind
 
 
-def _affine(header: Any, scale: float) -> Pixels | None:
+def _affine(header: Any, scale: float, *, has_spacing: bool) -> Pixels | None:
     """Method 3, else method 2 of nifti1.h; what neither tells, or what folds space flat, is not known."""
     for code, read in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
-        if int(header[code]) <= 0:
+        if int(header[code]) <= 0 or (code == "qform_code" and not has_spacing):  # method 2 steps by `pixdim`
             continue
         try:
             affine = np.asarray(read(), np.float64)
@@ -200,9 +201,13 @@ def _affine(header: Any, scale: float) -> Pixels | None:
     return None
 
 
-def _spacing(header: Any, scale: float) -> tuple[float, ...] | None:
-    """Method 1: `pixdim`, all that is left where no affine is given."""
-    told = [abs(float(size)) * scale for size in header["pixdim"][1:4]]
+def _spacing(raw: Any, mended: Any, shape: tuple[int, int, int], scale: float) -> tuple[float, ...] | None:
+    """Method 1: `pixdim`, all that is left where no affine is given.
+
+    nibabel mends 0 to 1, which nobody said; only across a single slice it does no harm.
+    """
+    said = [(raw if size > 1 else mended)["pixdim"][axis + 1] for axis, size in enumerate(shape)]
+    told = [abs(float(number)) * scale for number in said]
     return tuple(told) if all(0 < size < WIDEST_MM for size in told) else None
 
 
