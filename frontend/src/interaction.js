@@ -26,7 +26,7 @@ export class WheelSteps {
     this.rest += pixels
     const steps = Math.trunc(this.rest / FRAME_PX)
     this.rest -= steps * FRAME_PX
-    return steps
+    return steps || 0
   }
 }
 
