@@ -1,13 +1,15 @@
 """What is known of one case beside its image: history of labels, attributes, comments, what models say."""
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
 
 from core.images.records import Case, find_same_pixels, set_flag
+from core.labels.masks import list_painted, volume_ml
 from core.labels.records import Label, find_reference, list_labels
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Segmentation
 from core.reviews.comments import add_comment, list_comments
 from dashboard import messages, places, session, wording
 
@@ -40,22 +42,61 @@ def _label_html(label: Label, project: Project, *, quiet: bool) -> str:
         said = '<span class="rr-quiet">withdrawn</span>'
     else:
         said = wording.chip("unusable image", "") if label.unusable else wording.chips(label.value, project.schema)
-    marks = '<span class="rr-quiet">unsure</span>' if label.unsure else ""
+    details = "".join(f'<span class="rr-quiet">{escape(detail)}</span>' for detail in _details(label))
     note = f"<br>{escape(label.note)}" if label.note else ""
+    entered = f", entered by {escape(label.entered_by)}" if label.entered_by != label.reader else ""
     return (
-        f'<p class="rr-comment{" rr-past" if quiet else ""}"><b>{escape(label.reader)}</b> {said}{marks}{note}'
-        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}</small></p>"
+        f'<p class="rr-comment{" rr-past" if quiet else ""}"><b>{escape(label.reader)}</b> {said} {details}{note}'
+        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}{entered}</small></p>"
     )
 
 
-def draw_scores(scores: tuple[float, ...], schema: Classification) -> None:
-    """The model's probability for each class, as bars in the class's colour."""
+def _details(label: Label) -> list[str]:
+    """What was said along with an answer, and how it came about."""
+    told = []
+    if label.unusable_reason:
+        told.append(f"because: {label.unusable_reason}")
+    if label.unsure:
+        told.append("unsure")
+    if label.confidence is not None:
+        told.append(f"confidence {label.confidence} of 5")
+    if label.draft is not None:
+        told.append(f"draft of model {label.draft['model']} {label.draft['outcome']}")
+    if label.active_seconds is not None:
+        told.append(f"{label.active_seconds:.0f} s")
+    return [", ".join(told)] if told else []
+
+
+def draw_masks(case: Case, project: Project, *, of_others: bool = True) -> None:
+    """What is painted on the case, reader by reader: volumes where the distances are known, else pixels."""
+    if not isinstance(project.schema, Segmentation):
+        return
+    reader = None if of_others else session.current_user().name
+    colours = {one.name: one.colour for one in project.schema.structures}
+    rows = [
+        f'<p class="rr-comment"><b>{escape(painted.reader)}</b> '
+        f"{wording.chip(painted.structure, colours.get(painted.structure, ''))} "
+        f'<span class="rr-quiet">{_amount(case, painted.pixels)}</span></p>'
+        for painted in list_painted(session.db(), case.id, reader=reader)
+    ]
+    st.html("".join(rows) or '<p class="rr-quiet">Nothing is painted yet.</p>')
+
+
+def _amount(case: Case, pixels: int) -> str:
+    volume = volume_ml(case, pixels)
+    told = f"{pixels:,} {'voxels' if case.frames > 1 else 'px'}"
+    return told if volume is None else f"{volume:,.2f} ml, {told}"
+
+
+def draw_scores(scores: Mapping[str, float], schema: Classification) -> None:
+    """The model's probability for each class that it knows, as bars in the class's colour."""
+    colours = {label.name: label.colour for label in schema.classes}
     st.html(
         "".join(
-            f'<div class="rr-score"><span>{escape(label.name)}</span><div class="rr-bar">'
-            f'<i style="width:{100 * score:.1f}%;background:{escape(label.colour)}"></i></div>'
+            f'<div class="rr-score"><span>{escape(name)}</span><div class="rr-bar">'
+            f'<i style="width:{100 * score:.1f}%;background:{escape(colours.get(name, ""))}"></i></div>'
             f"<span>{score:.3f}</span></div>"
-            for label, score in zip(schema.classes, scores, strict=True)
+            for name, score in scores.items()
         )
     )
 

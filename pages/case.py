@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.errors import NotFound
+from core.evaluation.drafts import name_scores
 from core.evaluation.records import list_predictions_of_case
 from core.images.records import get_case
 from core.labels.sight import may_see_others
@@ -46,12 +47,13 @@ with facts:
     labels, about, comments = st.tabs(["Labels", "About", "Comments"])
     with labels:
         case_view.draw_labels(case, project, of_others=is_open)
+        case_view.draw_masks(case, project, of_others=is_open)
         predictions = list_predictions_of_case(session.db(), case.id) if sight.models else {}
         for model_id, scores in list(predictions.items())[-5:]:
             model = get_model(session.db(), project.id, model_id)
             places.link("review", f"{model.name} says", project=project.id, model=model.id, case=case.id)
             if isinstance(project.schema, Classification):
-                case_view.draw_scores(scores, project.schema)
+                case_view.draw_scores(name_scores(session.db(), project, model, scores), project.schema)
     with about:
         case_view.draw_facts(case, of_others=is_open)
         erasing_view.draw_case_deletion(case, project)
