@@ -31,6 +31,7 @@ export class Answering {
     this.draft = new DraftBox(project, {
       accept: (draft) => this.acceptDraft(draft),
       reject: () => this.rejectDraft(),
+      shown: (draft) => this.part.showDraft?.(draft),
     })
   }
 

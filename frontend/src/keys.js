@@ -64,7 +64,10 @@ export const KEYS = [
   ["KeyZ", "Z", "ball", "Brush through neighbouring frames", "label", "Drawing"],
   ["KeyE", "E", "eraser", "Eraser", "label", "Drawing"],
   ["KeyJ", "J", "fill", "Fill", "label", "Drawing"],
+  ["Shift+KeyR", "Shift R", "region", "Fill a connected region of like values", "label", "Drawing"],
+  ["Shift+KeyV", "Shift V", "pick", "Take the range of values from the image", "label", "Drawing"],
   ["Shift+KeyJ", "Shift J", "interpolate", "Fill the frames between two painted ones", "label", "Drawing"],
+  ["Shift+KeyE", "Shift E", "clearSlice", "Take the structure away on this frame", "label", "Drawing"],
   ["BracketLeft", "[", "smaller", "Smaller brush", "label", "Drawing"],
   ["BracketRight", "]", "larger", "Larger brush", "label", "Drawing"],
 ]

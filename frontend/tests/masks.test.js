@@ -11,13 +11,14 @@ const press = { button: 0, altKey: false, pointerType: "mouse", timeStamp: 0 }
 
 /** A pane as tools and layers see it. */
 function makePane(facts, plane = "frame", index = 5) {
-  const listeners = []
+  const listeners = new Map()
   const pane = {
     facts, plane, index, hidden: false, layers: [], matrix: [1, 0, 0, 1, 0, 0], window: { centre: 50, width: 100 },
-    on: (_name, listener) => (listeners.push(listener), () => {}),
+    on: (name, listener) => (listeners.set(name, listener), () => listeners.delete(name)),
+    tell: (name) => listeners.get(name)?.(),
     toCanvas: (x, y) => [x, y],
     setIndex: (next) => (pane.index = next),
-    painted: () => listeners.forEach((listener) => listener()),
+    painted: () => pane.tell("painted"),
     at: (x, y) => ({ x, y, plane: pane.plane, index: pane.index, frame: 0, canvas: [x, y], pane }),
     picture: () => ({ rows: planeSize(facts, pane.plane).rows, columns: planeSize(facts, pane.plane).columns, channels: 1, values: pane.values }),
     volume: { at: (frame) => (frame === 19 ? null : { channels: 1, values: Int16Array.from({ length: facts.rows * facts.columns }, (_, at) => at % facts.columns) }) },
@@ -42,6 +43,7 @@ class Layout {
   }
   setTool(tool) {
     this.tool = tool
+    for (const pane of this.panes) pane.tell("tool")
   }
   repaintOver() {
     this.repaints++
@@ -281,7 +283,7 @@ describe("a whole slice", () => {
     masks.command("clearSlice")
     expect(told.remarks.at(-1)).toContain("Nothing is painted")
     stroke(masks, "brush", pane, [10, 10], [20, 10])
-    masks.command("copySlice")
+    masks.command("copyToNext")
     const { grid } = masks.find("liver")
     expect([pane.index, grid.runs(6)]).toEqual([6, grid.runs(5)])
     masks.command("clearSlice")
@@ -318,7 +320,7 @@ describe("a structure", () => {
       stroke(masks, kind, pane, [10, 10], [20, 20])
       expect(told.remarks.at(-1)).toBe("liver is locked. Unlock it to change it.")
     }
-    for (const command of ["clearSlice", "copySlice", "interpolate"]) masks.command(command)
+    for (const command of ["clearSlice", "copyToNext", "interpolate"]) masks.command(command)
     expect(masks.find("liver").grid.runs(5)).toEqual(before)
     expect(told.acts.length).toBe(1)
   })
@@ -473,6 +475,26 @@ describe("the masks of a case", () => {
     expect(countOf(pixels(told.acts[1].before.get(5)))).toBe(300)
   })
 
+  it("are what was last seen here while there is no connection", async () => {
+    answers.set("/api/v1/cases/7/masks/liver", answer)
+    const { masks, pane, told } = setUp()
+    await masks.load(facts)
+    masks.pressDigit("2")
+    stroke(masks, "brush", pane, [30, 10])
+    const lesion = masks.find("lesion").grid.runs(5)
+    await masks.load({ ...volumeFacts, id: 8 })
+    for (const name of ["liver", "lesion"]) answers.set(`/api/v1/cases/7/masks/${name}`, new TypeError("no network"))
+    await masks.load(volumeFacts)
+    expect([masks.find("liver").grid.mask(5), masks.find("lesion").grid.runs(5)]).toEqual([stored, lesion])
+    expect(told.faults).toEqual([])
+    answers.set("/api/v1/cases/9/masks/liver", new TypeError("no network"))
+    await masks.load({ ...facts, id: 9 }) // never seen, but painted
+    expect(told.faults[0]).toContain("There is no connection")
+    masks.pressDigit("2")
+    stroke(masks, "brush", pane, [30, 10])
+    expect(told.acts.at(-1)).toMatchObject({ case: 9, structure: "lesion" })
+  })
+
   it("are newer where strokes wait to be sent or were taken back meanwhile", async () => {
     answers.set("/api/v1/cases/7/masks/liver", answer)
     const { masks } = setUp()
@@ -617,8 +639,10 @@ describe("the brush's circle", () => {
     masks.choose("brush")
     masks.choose("brush")
     expect([masks.kind, layout.tool]).toEqual([null, null])
+    masks.choose("ball")
+    expect([masks.command("escape"), masks.kind, masks.command("escape")]).toEqual([true, null, false])
     masks.choose("eraser")
-    masks.drop()
-    expect([masks.kind, told.tools]).toEqual([null, ["brush", null, "eraser"]])
+    layout.setTool({ name: "box" })
+    expect([masks.kind, told.tools]).toEqual([null, ["brush", null, "ball", null, "eraser"]])
   })
 })

@@ -60,6 +60,6 @@ describe("the run-length code of a mask", () => {
     const runs = encode(mask)
     const encoded = performance.now()
     expect(isSame(decode(runs, mask.length), mask)).toBe(true)
-    expect(encoded - begun).toBeLessThan(40) // about 3 on an idle machine
+    expect(encoded - begun).toBeLessThan(400) // about 3 on an idle machine; byte by byte it would be 20
   })
 })

@@ -1,6 +1,6 @@
 // The masks of the case on the screen: structures, tools, and what becomes of a stroke.
 
-import { fetchChecked } from "../fetching.js"
+import { LoadError, fetchChecked } from "../fetching.js"
 import { planeCount, planeSize } from "../planes.js"
 import { BrushTool, pixelOf, reach } from "./brush.js"
 import { FillTool, PickTool, RegionTool, brightness } from "./fill.js"
@@ -14,6 +14,7 @@ import { Stroke } from "./stroke.js"
 export const SMALLEST = 1
 export const LARGEST = 400
 const NAME = "masks"
+const KEPT_CASES = 50 // as codes: a few kilobytes each
 
 export class Masks {
   /**
@@ -42,6 +43,7 @@ export class Masks {
     this.layout = null
     this.readOnly = new Map() // title -> {title, structures: [{name, colour, grid}], outline, hidden}
     this.panes = new WeakMap() // pane -> PaneLayers
+    this.kept = new Map() // case id -> Map(structure -> frames), as last seen here
     this.pointer = null
     this.kind = this.kindBefore = null
     this.open = null // the tool with a stroke under way
@@ -65,6 +67,13 @@ export class Masks {
     this.layout = layout
     layout.painters.push(this.painter)
     layout.setLayers(NAME, (pane) => this.layersFor(pane))
+    this.stopListening = layout.main.on("tool", () => this.learnTool())
+  }
+
+  /** Another part of the page put another tool into the hand. */
+  learnTool() {
+    if (!this.kind || this.layout.tool === this.tool(this.kind)) return
+    this.drop()
   }
 
   detach() {
@@ -72,6 +81,7 @@ export class Masks {
     if (!this.layout) return
     this.layout.setLayers(NAME, null)
     this.layout.painters.splice(this.layout.painters.indexOf(this.painter), 1)
+    this.stopListening()
     this.layout = null
   }
 
@@ -136,19 +146,20 @@ export class Masks {
   /**
    * A case is on the screen: get what this reader painted before.
    *
-   * @param {object} facts of `GET /api/v1/cases/{id}`
+   * @param {object} facts of `GET /api/v1/cases/{id}`, of now: a stroke replaces a whole frame, so a structure that they
+   *   do not name must not have been painted since
    * @param {{pending?: object[]}} [options] events of type "mask" for this case that wait to be sent: newer than the server's
    */
   async load(facts, { pending = [] } = {}) {
     this.leave()
     this.facts = facts
     this.aborter = new AbortController()
-    const stored = new Set(facts.masks ?? [])
+    const stored = new Set([...(facts.masks ?? []), ...(this.kept.get(facts.id)?.keys() ?? [])])
     for (const structure of this.structures) {
       structure.grid = new Grid(facts)
       structure.waiting = pending.filter((event) => event.structure === structure.name).map(({ frames }) => frames)
-      structure.state = stored.has(structure.name) ? "loading" : "ready"
-      if (structure.state === "ready") this.settle(structure)
+      if (stored.has(structure.name)) structure.state = "loading"
+      else this.settle(structure)
     }
     this.panel.show()
     this.redraw()
@@ -158,11 +169,21 @@ export class Masks {
   leave() {
     this.open?.cancel()
     this.aborter?.abort()
+    this.keep()
     this.facts = this.pointer = null
     this.readOnly.clear()
     for (const structure of this.structures) Object.assign(structure, { grid: null, state: "absent", waiting: [] })
     this.panel.show()
     this.redraw()
+  }
+
+  /** What was seen of a case is kept for when there is no connection. */
+  keep() {
+    const ready = this.structures.filter(({ grid, state }) => state === "ready" && grid.held.size)
+    if (!this.facts || !ready.length) return
+    this.kept.delete(this.facts.id)
+    this.kept.set(this.facts.id, new Map(ready.map(({ name, grid }) => [name, new Map([...grid.held.keys()].map((frame) => [frame, grid.runs(frame)]))])))
+    if (this.kept.size > KEPT_CASES) this.kept.delete(this.kept.keys().next().value)
   }
 
   /** What the server has of a structure; again after it failed. */
@@ -173,20 +194,28 @@ export class Masks {
     try {
       const grid = await fetchGrid(facts, structure.name, null, aborter.signal)
       if (aborter.signal.aborted) return
-      structure.grid = grid ?? new Grid(facts)
-      structure.state = "ready"
+      structure.grid = grid
       this.settle(structure)
     } catch (error) {
       if (aborter.signal.aborted) return
-      structure.state = "failed"
-      this.fault(`The mask of ${structure.name} cannot be shown: ${error.message} It is kept as it is; nothing can be painted on it until it is there.`)
+      const seen = error instanceof LoadError && this.kept.get(facts.id)?.get(structure.name)
+      if (seen) {
+        structure.grid = gridOf(facts, seen)
+        this.settle(structure)
+      } else this.fail(structure, error)
     }
     this.panel.show()
     this.redraw()
   }
 
+  fail(structure, error) {
+    structure.state = "failed"
+    this.fault(`The mask of ${structure.name} cannot be shown: ${error.message} It is kept as it is; nothing can be painted on it until it is there.`)
+  }
+
   /** Once what is stored is there: what was painted since. */
   settle(structure) {
+    structure.state = "ready"
     for (const frames of structure.waiting.splice(0)) this.put(structure, frames)
   }
 
@@ -261,7 +290,10 @@ export class Masks {
   // ---- acts on a whole slice, of the pane that is looked at
 
   get pane() {
-    return this.pointer?.pane ?? this.layout?.main ?? null
+    const { pointer, layout } = this
+    // Beside the case that is read there may be one that it is only compared with.
+    const own = [pointer?.pane, layout?.active].filter((pane) => layout?.panes.includes(pane))
+    return own[0] ?? layout?.main ?? null
   }
 
   clearSlice() {
@@ -330,7 +362,7 @@ export class Masks {
     this.onTool(this.kind)
   }
 
-  /** Another part of the page took the tool out of the hand. */
+  /** Lay the tool down, because another part of the page has one in the hand now. */
   drop() {
     this.open?.cancel()
     this.kind = null
@@ -344,9 +376,11 @@ export class Masks {
       larger: () => this.setSize(Math.max(this.settings.size + 1, this.settings.size * 1.15)),
       interpolate: () => this.interpolate(),
       clearSlice: () => this.clearSlice(),
+      copyToNext: () => this.copySlice(),
       copySlice: () => this.copySlice(),
     }
-    if (this.tools.has(name)) this.choose(name)
+    if (name === "escape" && this.kind) this.choose(null)
+    else if (this.tools.has(name)) this.choose(name)
     else if (commands[name]) commands[name]()
     else return false
     return true

@@ -1,19 +1,20 @@
 // Beside the image: the structures, the tools that paint them, and what tools need to know.
 
 import { button, element } from "../dom.js"
+import { keyMap, nameOfChord } from "../keys.js"
 import { amountText, sizeText } from "./measure.js"
 
 const TOOLS = [
-  ["brush", "Brush", "B", "Paint; Alt erases"],
-  ["eraser", "Eraser", "E", "Erase; Alt paints"],
-  ["threshold", "In range", "T", "Paint only where the value lies in the range"],
-  ["ball", "3-D ball", "", "Paint a ball through the slices, true to scale"],
-  ["fill", "Fill hole", "", "Fill what is enclosed by the structure"],
-  ["region", "Region", "", "Take the connected region inside the range; without a range, of values like the one clicked on"],
+  ["brush", "Brush", "Paint; Alt erases"],
+  ["eraser", "Eraser", "Erase; Alt paints"],
+  ["threshold", "In range", "Paint only where the value lies in the range"],
+  ["ball", "3-D ball", "Paint a ball through the slices, true to scale"],
+  ["fill", "Fill hole", "Fill what is enclosed by the structure"],
+  ["region", "Region", "Take the connected region inside the range; without a range, of values like the one clicked on"],
 ]
 const ACTS = [
   ["interpolate", "Interpolate", "Fill the gaps between painted slices"],
-  ["copySlice", "Copy to next", "The next slice becomes what this one is"],
+  ["copyToNext", "Copy to next", "The next slice becomes what this one is"],
   ["clearSlice", "Clear slice", "Take the structure away on this slice"],
 ]
 const EYE = "M1 8s2.6-4.5 7-4.5S15 8 15 8s-2.6 4.5-7 4.5S1 8 1 8Zm7-2a2 2 0 1 0 0 4 2 2 0 0 0 0-4Z"
@@ -26,7 +27,7 @@ export class MaskPanel {
     this.masks = masks
     this.list = element("div", { class: "structures", role: "group", "aria-label": "Structures" })
     this.others = element("div", { class: "others" })
-    this.tools = new Map(TOOLS.map(([kind, text, key, title]) => [kind, this.toolButton(kind, text, key, title)]))
+    this.tools = new Map(TOOLS.map(([kind, text, title]) => [kind, this.toolButton(kind, text, title)]))
     this.size = slider("Size of the brush", 0, 1, 0.01, (share) => masks.setSize(sizeOf(share)))
     this.sizeText = element("output")
     this.range = this.rangeControls()
@@ -43,7 +44,7 @@ export class MaskPanel {
       element("div", { class: "kinds", role: "toolbar", "aria-label": "Brushes" }, ...this.tools.values()),
       element("label", { class: "size" }, element("span", {}, "Size", element("kbd", {}, "["), element("kbd", {}, "]")), this.size, this.sizeText),
       this.range,
-      element("div", { class: "acts" }, ...ACTS.map(([name, text, title]) => button({ title, onclick: () => masks.command(name) }, text))),
+      element("div", { class: "acts" }, ...ACTS.map(([name, text, title]) => button({ title: titled(title, keyOf(name)), onclick: () => masks.command(name) }, text))),
       element("label", { class: "keep", title: "A locked structure keeps its pixels: others are not painted over it" }, this.keepOff, "Keep off locked structures"),
       this.others,
     )
@@ -52,10 +53,11 @@ export class MaskPanel {
     this.showRange()
   }
 
-  toolButton(kind, text, key, title) {
+  toolButton(kind, text, title) {
+    const key = keyOf(kind)
     return button(
-      { "data-kind": kind, title: key ? `${title} (${key})` : title, "aria-pressed": "false", "aria-keyshortcuts": key || null, onclick: () => this.masks.choose(kind) },
-      text, key ? element("kbd", {}, key) : null,
+      { "data-kind": kind, title: titled(title, key), "aria-pressed": "false", "aria-keyshortcuts": key || null, onclick: () => this.masks.choose(kind) },
+      text, element("kbd", {}, key.replace("Shift ", "⇧")),
     )
   }
 
@@ -66,7 +68,7 @@ export class MaskPanel {
     this.tolerance = number("Tolerance", "auto", (tolerance) => (masks.settings.tolerance = tolerance))
     this.ranged = checkbox((rangedBall) => (masks.settings.rangedBall = rangedBall))
     this.largest = number("Largest fill in per cent of the image", "25", (share) => (masks.settings.largestFill = clip(share ?? 25) / 100))
-    this.pick = button({ title: "Click on the image: its value, a tolerance below and above", "aria-pressed": "false", onclick: () => masks.choose("pick") }, "From here")
+    this.pick = button({ title: titled("Click on the image: its value, a tolerance below and above", keyOf("pick")), "aria-pressed": "false", onclick: () => masks.choose("pick") }, "From here")
     return element(
       "div",
       { class: "range" },
@@ -145,6 +147,14 @@ export class MaskPanel {
     this.low.value = low ?? ""
     this.high.value = high ?? ""
   }
+}
+
+function keyOf(command) {
+  return nameOfChord(keyMap.chordOf(command))
+}
+
+function titled(text, key) {
+  return key ? `${text} (${key})` : text
 }
 
 // A slider for sizes: each step the same share larger, so that small brushes can be told apart.
