@@ -4,7 +4,6 @@ Off until somebody chooses a model. Where readers answer blind first, nobody see
 first answer, whatever their role: a draft that was seen cannot be unseen.
 """
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.evaluation.predictor import predict_cases
-from core.evaluation.records import find_predictions, store_predictions
+from core.evaluation.records import find_decision, find_predictions, list_unpredicted, store_predictions
 from core.images.records import Case
 from core.labels.records import find_current_label
 from core.people.roles import demand_of
@@ -71,20 +70,18 @@ def find_draft(connection: sqlite3.Connection, project: Project, case: Case, rea
     if project.blind_first and find_current_label(connection, case.id, reader) is None:
         return None
     model = get_model(connection, project.id, project.assist_model)
-    row = connection.execute(
-        "SELECT predicted, scores FROM predictions WHERE model = ? AND case_id = ?", (model.id, case.id)
-    ).fetchone()
-    if row is None:
+    decided = find_decision(connection, model.id, case.id)
+    if decided is None:
         return None
-    value = under_present_names(json.loads(row["predicted"]), present_names(connection, project))
+    value = under_present_names(decided[0], present_names(connection, project))
     if not set(value.get("classes", ())) <= set(_offered(project)):
         return None  # a class that was retired: nobody could accept it
-    return Draft(model, value, name_scores(connection, project, model, json.loads(row["scores"])))
+    return Draft(model, value, name_scores(connection, project, model, decided[1]))
 
 
 def count_without_draft(connection: sqlite3.Connection, project: Project) -> int:
     """How many cases the chosen model has not looked at yet; 0 where none is chosen."""
-    return len(_without_draft(connection, project)) if project.assist_model is not None else 0
+    return len(list_unpredicted(connection, project.id, project.assist_model)) if project.assist_model else 0
 
 
 def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, progress: Progress) -> dict[str, Any]:
@@ -98,7 +95,7 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
         raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
     model = get_model(connection, project.id, project.assist_model)
     schema = make_classification(model.facts["classes"], multi_label=bool(model.facts["multi_label"]))
-    waiting = _without_draft(connection, project)
+    waiting = list_unpredicted(connection, project.id, model.id)
     for start in range(0, len(waiting), CASES_AT_ONCE):
         stop_if_asked(progress)
         some = waiting[start : start + CASES_AT_ONCE]
@@ -133,12 +130,3 @@ def name_predictions(
 def _offered(project: Project) -> tuple[str, ...]:
     schema = project.schema
     return tuple(label.name for label in schema.offered) if isinstance(schema, Classification) else ()
-
-
-def _without_draft(connection: sqlite3.Connection, project: Project) -> list[int]:
-    rows = connection.execute(
-        """SELECT id FROM cases WHERE project = ? AND frames = 1
-           AND id NOT IN (SELECT case_id FROM predictions WHERE model = ?) ORDER BY id""",
-        (project.id, project.assist_model),
-    )
-    return [row[0] for row in rows]

@@ -1,4 +1,4 @@
-"""Lists of cases kept by name, such as the mistakes found in a review: to be read again, and to be sent as an address."""
+"""Lists of cases kept by name, such as the mistakes found in a review: to be read again, to be sent as an address."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from core.clock import utc_text
-from core.errors import Conflict, Deleted, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput
 from core.people.roles import demand_of
-from core.projects.records import Project, get_project
+from core.projects.records import Project
 from core.store.audit import Actor
 
 MadeIn = Literal["label page", "review", "import", "command line", "demo"]
@@ -55,21 +55,6 @@ def check_version(project: Project, schema_version: int) -> None:
             f"The classes of this project are not those of this page; reload it and answer again. "
             f"Received: version {schema_version} of {project.schema_version}"
         )
-
-
-def project_of(connection: sqlite3.Connection, case_id: int) -> Project:
-    """The project of a case that something is said about.
-
-    Raises:
-        Deleted: the case was erased.
-        NotFound: there never was one.
-    """
-    row = connection.execute("SELECT project FROM cases WHERE id = ?", (case_id,)).fetchone()
-    if row is not None:
-        return get_project(connection, row["project"])
-    if connection.execute("SELECT 1 FROM erased_cases WHERE case_id = ?", (case_id,)).fetchone():
-        raise Deleted("case", case_id)
-    raise NotFound("case", case_id)
 
 
 def demand_speaking(connection: sqlite3.Connection, actor: Actor, reader: str, project_id: int) -> None:

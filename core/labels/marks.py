@@ -22,9 +22,9 @@ from core.labels.incoming import (
     check_version,
     demand_speaking,
     is_no_text,
-    project_of,
     to_utc,
 )
+from core.labels.records import project_of
 from core.people.accounts import User, get_user
 from core.projects.changes import present_names
 from core.projects.records import Project

@@ -21,9 +21,9 @@ from core.labels.incoming import (
     check_seconds,
     check_version,
     demand_speaking,
-    project_of,
     to_utc,
 )
+from core.labels.records import project_of
 from core.labels.runs import decode_runs, encode_runs, settle_runs
 from core.people.accounts import get_user
 from core.projects.changes import present_names

@@ -9,13 +9,13 @@ written in the transaction that adds the label, so no reader of the database eve
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
 from core.clock import utc_now
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, Deleted, InvalidInput, NotFound
 from core.labels.answers import value_text
 from core.labels.consensus import Reference, resolve_reference
 from core.labels.incoming import (
@@ -26,12 +26,11 @@ from core.labels.incoming import (
     check_version,
     demand_speaking,
     is_no_text,
-    project_of,
     to_utc,
 )
 from core.people.accounts import get_user
 from core.projects.changes import present_names, under_present_names
-from core.projects.records import Project
+from core.projects.records import Project, get_project
 from core.projects.schema import check_value
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -254,6 +253,58 @@ def find_last_saved(connection: sqlite3.Connection, reader_id: int) -> str | Non
     return str(row["stored_at"]) if row else None
 
 
+def count_values(connection: sqlite3.Connection, project_id: int) -> list[tuple[dict[str, Any], int]]:
+    """Each different answer that counts in a project, and how often it was given."""
+    rows = connection.execute(
+        """SELECT labels.value, count(*) AS amount FROM current_labels JOIN labels ON labels.id = label
+           WHERE current_labels.project = ? AND value IS NOT NULL GROUP BY labels.value""",
+        (project_id,),
+    )
+    return [(json.loads(row["value"]), row["amount"]) for row in rows]
+
+
+def reword_answers(
+    connection: sqlite3.Connection,
+    project: Project,
+    reword: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    entered_by: str,
+) -> int:
+    """Add a new row for each answer that counts and reads otherwise after `reword`; how many.
+
+    It is the same reader's, made at the same time, so that whatever the reader said later still counts; the caller
+    holds the transaction and settles the references afterwards.
+    """
+    rows = connection.execute(
+        """SELECT labels.* FROM current_labels JOIN labels ON labels.id = label
+           WHERE current_labels.project = ? AND value IS NOT NULL ORDER BY labels.id""",
+        (project.id,),
+    ).fetchall()
+    reworded = 0
+    for row in rows:
+        value = value_text(reword(json.loads(row["value"])))
+        if value == row["value"]:
+            continue
+        told = dict(row) | {
+            "event": f"schema-{project.schema_version}-{row['id']}",
+            "value": value,
+            "schema_version": project.schema_version,
+            "replaces": row["id"],
+            "entered_by": entered_by,
+            "stored_at": max(utc_now(), row["stored_at"]),
+        }
+        del told["id"]
+        cursor = connection.execute(
+            f"INSERT INTO labels ({', '.join(told)}) VALUES ({', '.join(':' + key for key in told)})", told
+        )
+        connection.execute(
+            "UPDATE current_labels SET label = ? WHERE case_id = ? AND reader = ?",
+            (cursor.lastrowid, row["case_id"], row["reader"]),
+        )
+        reworded += 1
+    return reworded
+
+
 def settle_project(connection: sqlite3.Connection, project: Project) -> None:
     """Resolve every case of a project anew, after its rule has changed."""
     with writing(connection):
@@ -296,6 +347,21 @@ def _put_reference(connection: sqlite3.Connection, project: Project, case_id: in
            SET state = excluded.state, value = excluded.value, labels = excluded.labels""",
         (case_id, project.id, reference.state, value, json.dumps(reference.label_ids)),
     )
+
+
+def project_of(connection: sqlite3.Connection, case_id: int) -> Project:
+    """The project of a case that something is said about.
+
+    Raises:
+        Deleted: the case was erased.
+        NotFound: there never was one.
+    """
+    row = connection.execute("SELECT project FROM cases WHERE id = ?", (case_id,)).fetchone()
+    if row is not None:
+        return get_project(connection, row["project"])
+    if connection.execute("SELECT 1 FROM erased_cases WHERE case_id = ?", (case_id,)).fetchone():
+        raise Deleted("case", case_id)
+    raise NotFound("case", case_id)
 
 
 def _last_stored_at(connection: sqlite3.Connection, case_id: int, reader: int) -> str:

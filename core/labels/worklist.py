@@ -82,7 +82,8 @@ def list_case_ids(
 ) -> list[int]:
     """The cases of a worklist in the order of their import. A reader whom nobody knows has labelled nothing.
 
-    Of a review's list, those of its cases that are in the project, in its own order. That others disagree about a case is nothing that a blind reader may know before they have answered it.
+    Of a review's list, those of its cases that are in the project, in its own order. That others disagree about a
+    case is nothing that a blind reader may know before they have answered it.
     """
     user = find_user(connection, reader)
     parameters: dict[str, object] = {"project": project.id, "reader": user.id if user else 0}
