@@ -12,6 +12,7 @@ from core.images.records import (
     count_cases,
     find_case,
     find_same_pixels,
+    find_volume,
     get_case,
     get_cases,
     insert_case,
@@ -83,6 +84,21 @@ def test_a_case_is_found_by_id_source_name_and_stem(connection: sqlite3.Connecti
     for name in ("b%1", "b_", "", "in", "x/a.png", "999", "png"):
         assert find_case(connection, new.project, name) is None
     assert find_case(connection, new.project + 1, "a.png") is None
+
+
+def test_a_volume_is_read_back_with_its_geometry_and_found_by_its_stem(
+    connection: sqlite3.Connection, new: NewCase
+) -> None:
+    affine = ((0.1, 0.0, 0.0, 1 / 3), (0.0, 0.25, 0.0, -7.0), (0.0, 0.0, 2.5, 1e-9), (0.0, 0.0, 0.0, 1.0))
+    given = replace(new, source="in/scan.nii.gz", frames=12, slice_spacing_mm=2.5, affine=affine)
+    case = insert_case(connection, given)
+    assert (case.frames, case.slice_spacing_mm, case.affine) == (12, 2.5, affine)
+    assert find_case(connection, new.project, "scan") == case
+    assert find_case(connection, new.project, "scan.nii") is None
+    image = insert_case(connection, new)
+    assert (image.frames, image.slice_spacing_mm, image.affine) == (1, None, None)
+    assert find_volume(connection, [image.id, case.id]) == case
+    assert find_volume(connection, [image.id]) is None
 
 
 def test_a_name_of_several_cases_is_refused_with_their_ids(connection: sqlite3.Connection, new: NewCase) -> None:
