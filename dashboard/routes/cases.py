@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
 from core.labels.masks import list_painted
-from core.labels.records import Label, find_current_label
+from core.labels.records import Label, current_labels, find_current_label
 from core.labels.sight import covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
@@ -78,13 +78,22 @@ def find_marks(connection: sqlite3.Connection, case_id: int, reader: str | None,
 
 
 def _others(connection: sqlite3.Connection, case_id: int, name: str) -> list[dict[str, Any]]:
-    """Which other readers have painted or drawn something here that could be laid over the image."""
+    """Which other readers have answered here, or painted or drawn what could be laid over the image."""
     masks: dict[str, list[str]] = {}
     for painted in list_painted(connection, case_id):
         masks.setdefault(painted.reader, []).append(painted.structure)
     drawn = Counter(mark.reader for mark in list_marks(connection, case_id))
-    readers = sorted({*masks, *drawn} - {name})
-    return [{"reader": reader, "masks": masks.get(reader, []), "marks": drawn[reader]} for reader in readers]
+    answered = {label.reader: label.stored_at for label in current_labels(connection, case_id)}
+    readers = sorted({*masks, *drawn, *answered} - {name})
+    return [
+        {
+            "reader": reader,
+            "masks": masks.get(reader, []),
+            "marks": drawn[reader],
+            "answered_at": answered.get(reader),
+        }
+        for reader in readers
+    ]
 
 
 def _geometry(case: Case) -> dict[str, Any]:

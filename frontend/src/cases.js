@@ -93,10 +93,11 @@ export class Cases {
 }
 
 async function loadCase(id) {
+  const askedAt = Date.now()
   const facts = await (await fetchChecked(`/api/v1/cases/${id}`)).json()
   const volume = new Volume(facts)
   await volume.frame(firstFrame(facts))
-  return { facts, volume }
+  return { facts, volume, askedAt }
 }
 
 /** Where a case opens: a volume in its middle, where most is to be seen; a film at its beginning. */

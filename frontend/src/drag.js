@@ -28,7 +28,7 @@ export class Drag {
     this.moved = false
     if (kind === "tool") {
       const place = pane.place(from)
-      const tool = pane.grab?.(place, event) ?? pane.tool
+      const tool = pane.grab?.(place, event) || pane.tool
       // A tool that declines leaves the drag to the window.
       if (tool && tool.down(place, event) !== false) this.tool = tool
       else this.kind = "window"

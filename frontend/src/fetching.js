@@ -14,5 +14,6 @@ export async function fetchChecked(path, options = {}) {
   }
   if (response.ok) return response
   const reason = await response.json().then((told) => told.reason, () => null)
-  throw new LoadError(response.status === 401 ? "You are signed out." : reason ?? `The server answered ${response.status}.`)
+  const text = response.status === 401 ? "You are signed out." : reason ?? `The server answered ${response.status}.`
+  throw Object.assign(new LoadError(text), { status: response.status })
 }

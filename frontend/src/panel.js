@@ -27,7 +27,7 @@ export class AnswerPanel {
     this.element = element(
       "section",
       { class: "answer", "aria-label": "Answer" },
-      element("h2", {}, mode === "review" ? "My answer" : questionOf(project)),
+      project.task === "segmentation" ? null : element("h2", {}, mode === "review" ? "My answer" : questionOf(project)),
       this.part.element,
       element("div", { class: "remarks", role: "group" }, this.unsure, this.unusable),
       this.reasons,
@@ -93,7 +93,6 @@ function partOf(project, on) {
 
 function questionOf(project) {
   if (project.task === "regression") return project.target.charAt(0).toUpperCase() + project.target.slice(1)
-  if (project.task === "segmentation") return "Structures"
   return project.multi_label ? "Which of these?" : "Which one?"
 }
 

@@ -8,6 +8,7 @@ export class Said {
     this.labels = new Map() // case id -> {answer, madeAt}
     this.marks = new Map() // case id -> Map(mark -> {mark, kind, frame, geometry, label, deleted, madeAt})
     this.strokes = new Map() // case id -> events of masks that the server has not acknowledged yet
+    this.painted = new Map() // case id -> structures on which anything was painted here
   }
 
   /** Take up an event, whoever made it; an older one changes nothing. Returns whether it told anything new. */
@@ -16,6 +17,7 @@ export class Said {
     if (event.type === "mark") return this.keepMark(event)
     const strokes = this.strokes.get(event.case) ?? []
     this.strokes.set(event.case, [...strokes, event])
+    this.painted.set(event.case, new Set([...(this.painted.get(event.case) ?? []), event.structure]))
     return true
   }
 
@@ -65,6 +67,11 @@ export class Said {
       if (!(counted.get(name)?.madeAt > mark.madeAt)) counted.set(name, { ...counted.get(name), ...mark })
     }
     return [...counted.values()].filter((mark) => !mark.deleted)
+  }
+
+  /** The facts with the masks that were painted since they were asked for. */
+  withPainted(facts) {
+    return { ...facts, masks: [...new Set([...(facts.masks ?? []), ...(this.painted.get(facts.id) ?? [])])] }
   }
 
   strokesOf(caseId) {

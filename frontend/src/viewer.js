@@ -5,6 +5,7 @@ import { isAnswer } from "./answers.js"
 import { Aside } from "./aside.js"
 import { Cases } from "./cases.js"
 import { button, element } from "./dom.js"
+import { Drawing, StructurePart } from "./drawing.js"
 import { Explainer } from "./explainer.js"
 import { History } from "./history.js"
 import { REPEATABLE, commandOf, isTaken } from "./keys.js"
@@ -18,6 +19,7 @@ import { Said } from "./said.js"
 import { queueOf } from "./sending.js"
 import { ActiveTime, Pace } from "./time.js"
 import { TopBar } from "./topbar.js"
+import { Watch } from "./watch.js"
 
 const cases = new Cases() // shared by every viewer of the page: a case that was seen is still there
 
@@ -54,13 +56,13 @@ export class Viewer {
   makeScreen() {
     const { project } = this.data
     this.layout = new Layout({ cases, listed: () => this.data.case_ids })
-    this.answering = new Answering(project, {
-      mode: this.mode,
-      said: this.said,
-      recorder: this.recorder,
-      say: (text, stays) => this.bar.say(text, stays),
-      onDone: () => this.go(this.index + 1),
-    })
+    const say = (text, stays) => this.bar.say(text, stays)
+    const { said, recorder, mode, layout } = this
+    this.drawing = new Drawing(mode === "label" ? project : {}, { layout, said, recorder, say, onChanged: () => this.answering.refresh() })
+    const answer = (change) => this.answering.answer(change(this.answering.current()))
+    const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
+    this.answering = new Answering(project, { mode, said, recorder, part, say, onDone: () => this.go(this.index + 1) })
+    this.watch = new Watch({ onFacts: (facts) => this.learnFacts(facts), onGone: (error) => this.showFault(error, this.loaded.facts.id) })
     this.explainer = new Explainer(this.layout)
     this.model = this.mode === "review" ? new ModelPanel(project, Boolean(this.data.model), this.explainer.controls()) : null
     this.explainer.panel = this.model
@@ -157,7 +159,9 @@ export class Viewer {
     this.said.refused(event)
     this.bar.say(`Not accepted and put aside: ${reason}`, true)
     this.aside.refresh()
-    this.showNews(event)
+    if (event.case !== this.loaded?.facts.id) return
+    this.answering.refresh()
+    this.drawing.reload()
   }
 
   /** From another tab of this reader. */
@@ -170,8 +174,18 @@ export class Viewer {
   /** The case on the screen is not any more what was shown of it. */
   showNews(event, text = "") {
     if (event.case !== this.loaded?.facts.id) return
+    this.drawing.hear(event)
     this.answering.refresh()
     if (text) this.bar.say(text)
+  }
+
+  /** What the server says of the case on the screen now. */
+  learnFacts(facts) {
+    this.answering.refresh()
+    const news = this.watch.newsOf(facts)
+    if (news) this.bar.say(news, true)
+    // The classes have changed under the page: Python is asked for a rerun, which brings the new ones.
+    if (facts.schema_version > this.data.project.schema_version) this.outbox.push({ type: "outdated", case: facts.id })
   }
 
   // ---- going from case to case
@@ -192,9 +206,11 @@ export class Viewer {
     this.index = index
     this.loaded = null
     this.time.leave()
+    this.watch.leave()
     this.explainer.leave()
     this.showPlace()
     this.answering.close()
+    this.drawing.close()
     this.model?.showFinding(null)
     if (id === undefined) {
       this.layout.clear("There is no case in this list.")
@@ -219,6 +235,17 @@ export class Viewer {
     this.answering.open(facts)
     this.showFinding()
     cases.prefetch(this.data.case_ids, this.index)
+    this.openDrawing(loaded)
+  }
+
+  /** Masks wait until it is known which there are: what is painted over something unseen would be painted wrongly. */
+  async openDrawing({ facts, askedAt }) {
+    const needed = Boolean(this.drawing.masks)
+    const known = this.watch.enter(facts, askedAt, needed)
+    if (needed) await known
+    if (this.loaded?.facts !== facts) return
+    this.drawing.open(facts)
+    this.learnFacts(facts)
   }
 
   /** What the model says of the case on the screen; Python may tell it only after the image is there. */
@@ -230,6 +257,11 @@ export class Viewer {
   }
 
   showFault(error, id) {
+    this.loaded = null
+    this.watch.leave()
+    this.answering.close()
+    this.drawing.close()
+    cases.drop?.(id)
     const again = button({ onclick: () => this.open(this.data.case_ids.indexOf(id)) }, "Try again")
     this.layout.clear(error.message, again)
     cases.prefetch(this.data.case_ids, this.index)
@@ -249,6 +281,7 @@ export class Viewer {
       return
     }
     if (act.caseId === this.loaded?.facts.id) {
+      this.drawing.retrace(act, way === "undo" ? "before" : "after")
       this.answering.refresh()
       return
     }
@@ -294,7 +327,7 @@ export class Viewer {
       legend: () => this.legend.toggle(),
     }
     if (commands[command]) commands[command]()
-    else if (!this.answering.command(command)) this.layout.command(command, digit)
+    else if (!this.answering.command(command) && !this.drawing.command(command)) this.layout.command(command, digit)
   }
 
   // ---- its place on the page
@@ -318,7 +351,9 @@ export class Viewer {
     for (const kind of ["keydown", "keyup"]) window.removeEventListener(kind, this.onKey, true)
     this.stopTiming?.()
     this.stopListening?.()
+    this.watch.leave()
     this.answering.close()
+    this.drawing.detach()
     this.explainer.leave()
     this.outbox.close()
     this.layout.close()
