@@ -15,7 +15,7 @@ export class Corners {
   constructor() {
     this.texts = Object.fromEntries([
       ...CORNERS.map((name) => [name, element("div", { class: `corner ${name}` })]),
-      ...EDGES.map((name) => [name, element("div", { class: `edge ${name}`, "aria-hidden": "true" })]),
+      ...EDGES.map((name) => [name, element("div", { class: `edge at-${name}`, "aria-hidden": "true" })]),
     ])
     this.plane = element("div", { class: "plane-name" })
     this.bar = element("div", { class: "scale" }, element("i"), element("span"))
@@ -42,7 +42,7 @@ export class Corners {
     this.write("what", lines(
       [facts.modality, facts.view].filter(Boolean).join(" "),
       `${shape.columns} × ${shape.rows} px`,
-      spacing && pane.plane === "frame" ? `${spacing[1].toPrecision(3)} mm/px${facts.spacing_at ? ` at ${facts.spacing_at}` : ""}` : "",
+      spacing && pane.plane === "frame" ? `${spacing[1].toPrecision(3)} mm/px${facts.spacing_at === "detector" ? " at detector" : ""}` : "",
     ))
     this.write("how", lines(
       pane.count > 1 ? `${pane.index + 1} / ${pane.count}${picture ? "" : "  loading"}` : "",

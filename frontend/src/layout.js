@@ -7,7 +7,7 @@ import { Cine } from "./cine.js"
 import { CompareBar, caseOf, choicesOf } from "./compare.js"
 import { Crosshair } from "./crosshair.js"
 import { element } from "./dom.js"
-import { Link } from "./linking.js"
+import { Link, linkedView, shareWindow } from "./linking.js"
 import { LookBar } from "./lookbar.js"
 import { Pane } from "./pane.js"
 
@@ -54,6 +54,7 @@ export class Layout {
     for (const kind of ["pointerdown", "focusin"]) pane.element.addEventListener(kind, () => this.activate(pane), true)
     pane.on("window", () => pane === this.active && this.bar?.showLook())
     this.element.append(pane.element)
+    pane.resize() // now, not with the next frame: what is shown in it at once must fit
     return pane
   }
 
@@ -109,6 +110,7 @@ export class Layout {
     const before = this.loaded
     this.cine.stop()
     this.loaded = loaded
+    if (this.link) this.link.places = null
     if (before && before.volume !== loaded.volume) before.volume.rest()
     this.main.show(loaded)
     this.arrange(this.wanted)
@@ -203,12 +205,21 @@ export class Layout {
       const index = id === facts.id ? Math.min(facts.frames - 1, this.main.index + 1) : null
       if (loaded.facts.project !== facts.project) this.other.clear("That case is of another project.")
       else this.other.show(loaded, { index })
+      this.lookAlike(id === facts.id)
       if (id === facts.id) loaded.volume.focus(this.main.index)
       this.link.anchor()
       this.keepShown()
     } catch (error) {
       if (this.asked === asked) this.other?.clear(error.message)
     }
+  }
+
+  /** What is linked begins alike, where the same window means the same: one case, or Hounsfield units. */
+  lookAlike(sameCase) {
+    const { main, other, link } = this
+    if (!link.on || !other.facts) return
+    if (sameCase || (main.facts.modality === "CT" && shareWindow(main.facts, other.facts))) other.lookAs(main)
+    other.setView(linkedView(main.view, main.size(), sameCase ? main.view : other.view, other.size()))
   }
 
   dropOther() {
@@ -236,6 +247,7 @@ export class Layout {
       compare: () => this.setMode(this.mode === "compare" ? "one" : "compare"),
       link: () => this.toggleLink(),
       fullScreen: () => this.toggleFullScreen(),
+      escape: () => this.active.drag?.cancel(),
     }
     if (!own[name]) return this.active.command(name)
     if (this.loaded) own[name]()

@@ -7,11 +7,11 @@ import { HU_PRESETS } from "./presets.js"
 
 const MOUSE = [
   ["Left drag", "The tool; without one the window: across wider, down darker"],
-  ["Middle drag, Shift + left drag", "Move"],
-  ["Right drag, Ctrl + left drag", "Zoom"],
-  ["Wheel", "Next frame; on a single image zoom"],
-  ["Ctrl + wheel", "Zoom"],
-  ["Alt + left drag", "The crosshair of three planes; without a tool also by its lines, or a click"],
+  ["Middle drag", "Move; also Shift and left drag"],
+  ["Right drag", "Zoom; also Ctrl and left drag"],
+  ["Wheel", "Next frame; on a single image, or with Ctrl, zoom"],
+  ["Click", "The crosshair of three planes, where no tool is; also drag its lines"],
+  ["Alt drag", "The crosshair, whatever the tool"],
 ]
 const TOUCH = [
   ["One finger", "The tool; without one the window"],
@@ -37,7 +37,7 @@ export class Legend {
         "header", {},
         element("h2", {}, "Keys"), this.said,
         button({ onclick: () => this.reset() }, "Keys as delivered"),
-        button({ onclick: () => this.dialog.close() }, "Close"),
+        button({ autofocus: true, onclick: () => this.dialog.close() }, "Close"),
       ),
       this.body,
     )

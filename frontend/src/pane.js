@@ -25,7 +25,7 @@ export class Pane {
     this.label = label
     this.painters = painters
     this.canvas = element("canvas", { "aria-hidden": "true" })
-    this.over = element("canvas", { class: "over", "aria-hidden": "true" })
+    this.over = element("canvas", { class: "over", width: "0", height: "0", "aria-hidden": "true" })
     this.corners = new Corners()
     this.bar = new FrameBar(this)
     this.message = element("div", { class: "message", role: "alert", hidden: true })
