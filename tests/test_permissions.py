@@ -148,6 +148,10 @@ DOORS: dict[tuple[str, str], Door] = {
     ("GET", "/api/v1/cases/{case:int}"): Door("see", lambda house: f"/api/v1/cases/{house.case.id}"),
     ("GET", "/api/v1/cases/{case:int}/marks"): Door("see", lambda house: f"/api/v1/cases/{house.case.id}/marks"),
     # A classification has no structures, which only those hear who might have painted one.
+    # No model is chosen for drafts, which only those hear who might see one.
+    ("GET", "/api/v1/cases/{case:int}/draft"): Door(
+        "label", lambda house: f"/api/v1/cases/{house.case.id}/draft", opens=(404,)
+    ),
     ("GET", "/api/v1/cases/{case:int}/masks/{structure}"): Door(
         "see", lambda house: f"/api/v1/cases/{house.case.id}/masks/liver", opens=(404,)
     ),

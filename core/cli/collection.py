@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -18,15 +18,14 @@ from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
 from core.projects.records import Project, ReferenceRule, add_project, get_project, list_projects
 from core.projects.schema import (
-    COLOURS,
     TASKS,
     Generation,
     LabelSchema,
+    Measure,
     Regression,
-    Segmentation,
-    Structure,
     Task,
     make_classification,
+    make_segmentation,
     schema_to_json,
 )
 
@@ -40,11 +39,15 @@ def create_project(
     structures: Annotated[str, typer.Option(help="Structures of a segmentation: liver,lesion")] = "",
     target: Annotated[str, typer.Option(help="The quantity of a regression: age")] = "",
     unit: Annotated[str, typer.Option(help="Its unit: years")] = "",
+    low: Annotated[float | None, typer.Option(help="The least that it can be.")] = None,
+    high: Annotated[float | None, typer.Option(help="The most that it can be.")] = None,
+    measure: Annotated[str, typer.Option(help="Readers draw it, and the number follows: length, angle or area.")] = "",
     multi_label: Annotated[bool, typer.Option("--multi-label", help="Any number of classes for each case.")] = False,
     description: str = "",
     intended_use: str = "",
     reference_reader: Annotated[
-        str, typer.Option(help="The reference is this reader's newest label [default: majority of readers].")
+        str,
+        typer.Option(help="The reference is this reader's newest label [default: majority, of numbers the median]."),
     ] = "",
     blind_first: Annotated[
         bool, typer.Option("--blind-first", help="A reader sees what others and models say after their own answer.")
@@ -55,8 +58,14 @@ def create_project(
     """Create a project: one question asked of one collection of images."""
     if task not in TASKS:
         raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
-    schema = _schema(task, classes, structures, target, unit, multi_label)
-    rule = ReferenceRule("reader", reference_reader) if reference_reader else ReferenceRule()
+    if task == "regression":
+        quantity = Regression(target.strip(), unit.strip(), low, high, cast(Measure, measure) if measure else None)
+        schema: LabelSchema = quantity
+    elif low is not None or high is not None or measure or target or unit:
+        raise InvalidInput(f"--target, --unit, --low, --high and --measure belong to a regression. Received: {task}")
+    else:
+        schema = _schema(task, classes, structures, multi_label)
+    rule = ReferenceRule("reader", reference_reader) if reference_reader else None
     with entered(home) as door:
         project = add_project(
             door.connection,
@@ -73,15 +82,11 @@ def create_project(
     answer(document, f"Project {project.id} “{project.name}” created.", as_json=as_json)
 
 
-def _schema(task: Task, classes: str, structures: str, target: str, unit: str, multi_label: bool) -> LabelSchema:
+def _schema(task: Task, classes: str, structures: str, multi_label: bool) -> LabelSchema:
     if task == "classification":
         return make_classification(_names(classes), multi_label=multi_label)
     if task == "segmentation":
-        return Segmentation(
-            tuple(Structure(name, COLOURS[at % len(COLOURS)]) for at, name in enumerate(_names(structures)))
-        )
-    if task == "regression":
-        return Regression(target, unit, None, None)
+        return make_segmentation(_names(structures))
     return Generation(())
 
 
@@ -187,10 +192,14 @@ def _columns(text: str) -> dict[str, str]:
 def label(
     project: ProjectArgument,
     case: Annotated[str, typer.Argument(help="A case's number, path or file name.")],
-    value: Annotated[str, typer.Argument(help="A class; several separated by | where the project is multi-label.")],
+    value: Annotated[
+        str,
+        typer.Argument(help="A class, a number, or the structures found; several separated by |, none of them: |."),
+    ],
     reader: Annotated[str, typer.Option(help="Whose answer this is.")],
     note: str = "",
     unsure: Annotated[bool, typer.Option("--unsure")] = False,
+    confidence: Annotated[int | None, typer.Option(help="From 1 (a guess) to 5 (certain).")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -200,7 +209,7 @@ def label(
         labelled = case_named(door, found.id, case)
         said = parse_label_text(found.schema, value)
         if said is None:
-            raise InvalidInput(f"Name a class, or | for none where the project is multi-label. Received: {value!r}")
+            raise InvalidInput(f"Name a class, a number or structures, or | for none of several. Received: {value!r}")
         ensure_user(door.connection, reader)
         new = NewLabel(
             event=new_event(),
@@ -210,6 +219,7 @@ def label(
             unsure=unsure,
             unusable=False,
             note=note,
+            confidence=confidence,
             schema_version=found.schema_version,
             made_in="command line",
             made_at=utc_now(),

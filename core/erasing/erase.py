@@ -50,7 +50,7 @@ FILES_AT_ONCE = 200
 NUMBERS_IN_AUDIT = 1000
 NAMED_BY_HASH = ("pixels", "thumbnails", "models")
 KIND_WORDS = {"import": "an import", "train": "a training", "evaluate": "an evaluation", "predict": "a prediction",
-              "explain": "an explanation", "backup": "a backup"}  # fmt: skip
+              "draft": "drafts of a model", "explain": "an explanation", "backup": "a backup"}  # fmt: skip
 
 log = logging.getLogger("readroom.erasing")
 
