@@ -302,6 +302,7 @@ export class GlRenderer {
       held = { texture: gl.createTexture(), bytes }
       gl.bindTexture(gl.TEXTURE_2D, held.texture)
       held.bytes = fill() ?? bytes
+      if (gl.getError() === gl.OUT_OF_MEMORY) throw new Error("The graphics card has no memory left.") // it would draw black
       this.bytes += held.bytes
     }
     this.textures.set(key, held)
