@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from core.jobs.warm import request_warm
-from core.labels.worklist import LabelProgress
+from core.labels.worklist import LabelProgress, Pace
 from core.people.accounts import User
 from core.projects.records import Project
 from core.projects.schema import Generation
@@ -65,6 +65,7 @@ def label_viewer(
     *,
     index: int = 0,
     progress: LabelProgress | None = None,
+    pace: Pace | None = None,
     on_labelled: Callable[[Labelled], None] | None = None,
     on_navigated: Callable[[Navigated], None] | None = None,
     key: str = "label_viewer",
@@ -73,10 +74,10 @@ def label_viewer(
 
     `case_ids` is the worklist: settle it once and keep it (session state), or a list such as
     "unlabelled" would shift under the reader at every answer. `index` says where to open; giving
-    another one later jumps there. `progress` is shown above the image. The callbacks run before the
+    another one later jumps there. `progress` and `pace` are shown above the image. The callbacks run before the
     script, once per event, in order.
     """
-    data: dict[str, Any] = {"mode": "label"}
+    data: dict[str, Any] = {"mode": "label", "pace": asdict(pace) if pace else None}
     if progress:
         data |= {"labelled": progress.mine, "total": progress.total, "labelled_by_anyone": progress.labelled_by_anyone}
     _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)

@@ -68,24 +68,16 @@ export class ActiveTime {
   }
 }
 
-/** How fast the reading goes: counted over the cases that were answered since the page was opened. */
-export class Pace {
-  constructor() {
-    this.answered = new Map() // case id -> active seconds
-  }
+const FEWEST_CASES = 5 // below that a pace says nothing
 
-  add(caseId, seconds) {
-    this.answered.set(caseId, seconds)
-  }
-
-  /** "120 cases/h, 14 min left", or "" until five cases tell something. */
-  text(remaining) {
-    if (this.answered.size < 5) return ""
-    const seconds = [...this.answered.values()].reduce((sum, one) => sum + one, 0) / this.answered.size
-    if (!(seconds > 0)) return ""
-    const rate = `${Math.round(3600 / seconds).toLocaleString("en-GB")} cases/h`
-    return remaining > 0 ? `${rate}, ${duration(seconds * remaining)} left` : rate
-  }
+/**
+ * "600 cases/h, 10 min left", or "" until enough cases tell something.
+ * @param {{seconds_per_case: number | null, cases: number} | null} pace as the server counts it, idle time left out
+ */
+export function paceText(pace, remaining) {
+  if (!pace || pace.cases < FEWEST_CASES || !(pace.seconds_per_case > 0)) return ""
+  const rate = `${Math.round(3600 / pace.seconds_per_case).toLocaleString("en-GB")} cases/h`
+  return remaining > 0 ? `${rate}, ${duration(pace.seconds_per_case * remaining)} left` : rate
 }
 
 /** `40 s`, `14 min`, `2 h 10 min`. */

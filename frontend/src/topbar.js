@@ -1,6 +1,7 @@
 // Above the image: where the reader is in the list, and whether everything is saved. Beside it: tools.
 
 import { button, element } from "./dom.js"
+import { paceText } from "./time.js"
 
 const SAY_MS = 5000
 const TOOLS = [
@@ -57,11 +58,11 @@ export class TopBar {
   }
 
   /** How far the reader is, how far everybody is, and how fast it goes. */
-  showProgress({ labelled, total, labelled_by_anyone: anyone }, pace) {
+  showProgress({ labelled, total, labelled_by_anyone: anyone, pace }) {
     const known = typeof labelled === "number" && typeof total === "number" && total > 0
     const mine = known ? `${count(labelled)} of ${count(total)} by me (${Math.floor((100 * labelled) / total)} %)` : ""
     const all = known && typeof anyone === "number" ? `${count(anyone)} by anyone` : ""
-    this.progress.textContent = [mine, all, known ? pace.text(total - labelled) : ""].filter(Boolean).join(" · ")
+    this.progress.textContent = [mine, all, known ? paceText(pace, total - labelled) : ""].filter(Boolean).join(" · ")
     this.progress.title = known ? `${mine} answered, ${all || "others not counted"}. The pace counts active time only.` : ""
   }
 

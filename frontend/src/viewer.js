@@ -1,7 +1,6 @@
 // Puts the parts together: the list of cases, the image, the answer, the queue, and what Python learns.
 
 import { Answering } from "./answering.js"
-import { isAnswer } from "./answers.js"
 import { Aside } from "./aside.js"
 import { Cases } from "./cases.js"
 import { button, element } from "./dom.js"
@@ -17,7 +16,7 @@ import { ownerOf, stateText } from "./queue.js"
 import { Recorder } from "./recorder.js"
 import { Said } from "./said.js"
 import { queueOf } from "./sending.js"
-import { ActiveTime, Pace } from "./time.js"
+import { ActiveTime } from "./time.js"
 import { TopBar } from "./topbar.js"
 import { Watch } from "./watch.js"
 
@@ -40,7 +39,6 @@ export class Viewer {
     this.said = new Said()
     this.history = new History()
     this.time = new ActiveTime()
-    this.pace = new Pace()
     this.outbox = new Outbox()
     this.recorder = new Recorder({
       said: this.said,
@@ -108,7 +106,7 @@ export class Viewer {
     this.outbox.acknowledge(data.outbox, data.seen)
     const moved = this.data.case_ids[this.index] // the case on the screen, wherever a new list has it
     this.data = data
-    this.bar.showProgress(data, this.pace)
+    this.bar.showProgress(data)
     const kept = data.case_ids.indexOf(moved)
     if (this.index < 0 || kept < 0) return this.open(data.index)
     // A rerun that began before the reader's last step knows an old place: it must not pull the reader back.
@@ -122,7 +120,6 @@ export class Viewer {
   // ---- what the server and other tabs say
 
   send(event) {
-    if (event.type === "label" && isAnswer(event)) this.pace.add(event.case, event.active_seconds)
     this.starting.then(() => {
       this.queue.add(event)
       this.queue.tabs.tell({ said: event })

@@ -9,7 +9,7 @@ import { draftText, mayAsk, outcomeOf } from "../src/drafts.js"
 import { History } from "../src/history.js"
 import { faultOf, parseNumber, typed } from "../src/number.js"
 import { openStore } from "../src/store.js"
-import { ActiveTime, Pace, duration } from "../src/time.js"
+import { ActiveTime, duration, paceText } from "../src/time.js"
 
 beforeEach(() => {
   globalThis.indexedDB = new IDBFactory()
@@ -50,12 +50,10 @@ describe("active time", () => {
   })
 
   it("says how fast it goes once five cases tell something", () => {
-    const pace = new Pace()
-    for (let id = 1; id < 5; id++) pace.add(id, 6)
-    expect(pace.text(100)).toBe("")
-    pace.add(5, 6)
-    expect(pace.text(100)).toBe("600 cases/h, 10 min left")
-    expect(pace.text(0)).toBe("600 cases/h")
+    expect(paceText({ seconds_per_case: 6, cases: 4 }, 100)).toBe("")
+    expect(paceText({ seconds_per_case: 6, cases: 5 }, 100)).toBe("600 cases/h, 10 min left")
+    expect(paceText({ seconds_per_case: 6, cases: 50 }, 0)).toBe("600 cases/h")
+    expect(paceText(null, 100)).toBe("")
     expect([duration(40), duration(7800), duration(7200)]).toEqual(["40 s", "2 h 10 min", "2 h"])
   })
 })
