@@ -19,6 +19,7 @@ STATUS: tuple[tuple[type[CoreError], int], ...] = (
     (InvalidInput, 422),
     (Unavailable, 503),
 )
+PIECE_BYTES = 1 << 20  # of a file on its way; each costs a turn of a thread
 FOR_EVER = "private, max-age=31536000, immutable"
 
 
@@ -113,7 +114,9 @@ def unchanging(content: bytes, name: str, media_type: str) -> Response:
 
 def unchanging_file(path: Path, name: str, media_type: str) -> FileResponse:
     """The same for a file that is too large for memory."""
-    return FileResponse(path, media_type=media_type, headers=_unchanging(name))
+    answer = FileResponse(path, media_type=media_type, headers=_unchanging(name))
+    answer.chunk_size = PIECE_BYTES
+    return answer
 
 
 def _unchanging(name: str) -> dict[str, str]:
