@@ -33,17 +33,15 @@ def assign(
     """Ask a reader to read cases; they find them in the worklist "assigned to me"."""
     with entered(home) as door:
         found = get_project(door.connection, project)
-        if reader:
-            if bool(cases) == bool(chosen_by_chance) and not (remove and not chosen_by_chance):
-                raise InvalidInput(
-                    f"Name cases with --cases, or how many with --random. Received: {cases or 'neither'}"
-                )
-            named = _numbers(door, found.id, cases) if cases else None
-            if remove:
-                unassign_cases(door.connection, found, reader, named, actor=door.actor)
-            else:
-                ids = named or draw_unread(door.connection, found, reader, chosen_by_chance, seed=seed)
-                assign_cases(door.connection, found, reader, ids, actor=door.actor)
+        named = _numbers(door, found.id, cases) if cases else None
+        if reader and remove:
+            unassign_cases(door.connection, found, reader, named, actor=door.actor)
+        elif reader:
+            if (named is None) == (chosen_by_chance == 0):
+                given = cases or "neither"
+                raise InvalidInput(f"Name cases with --cases, or how many with --random. Received: {given}")
+            ids = named or draw_unread(door.connection, found, reader, chosen_by_chance, seed=seed)
+            assign_cases(door.connection, found, reader, ids, actor=door.actor)
         told = list_assigned(door.connection, found.id)
     lines = [f"{one.reader}: {one.answered} of {one.cases} cases answered" for one in told]
     answer({"assigned": [asdict(one) for one in told]}, "\n".join(lines) or "Nobody is asked yet.", as_json=as_json)

@@ -25,7 +25,7 @@ from core.errors import Conflict, InvalidInput
 from core.images.frames import refuse_volumes
 from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
-from core.projects.schema import LabelSchema, check_value, schema_to_json
+from core.projects.schema import LabelSchema, check_value, schema_to_json, without_retired
 from core.store.audit import Actor
 
 FORMAT = "readroom snapshot 1"
@@ -104,6 +104,7 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
             demand_whole(known, "bring it back")
             return known
         raise Conflict(f"There is another snapshot of this name; rename one in its file. Received: {known.name}")
+    project = replace(project, schema=without_retired(project.schema))
     if document["schema"] != json.loads(json.dumps(schema_to_json(project.schema))):
         raise InvalidInput(
             f"The snapshot was made under another label schema than that of project {project.name}. "

@@ -184,7 +184,8 @@ def _png(values: np.ndarray, schema: Segmentation) -> bytes:
 def _nifti(case: Case, values: np.ndarray) -> bytes:
     """NIfTI-1 with the axes (column, row, frame), and where they lie in the patient as far as that is known."""
     array = np.ascontiguousarray(values.transpose(2, 1, 0))
-    image: Any = nibabel.Nifti1Image(array, None if case.affine is None else TO_RAS @ np.array(case.affine))
+    made: Any = nibabel.Nifti1Image
+    image = made(array, None if case.affine is None else TO_RAS @ np.array(case.affine))
     image.header.set_intent("label")
     image.header.set_xyzt_units("mm" if case.spacing_mm else "unknown")
     if case.affine is not None:

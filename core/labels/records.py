@@ -383,7 +383,8 @@ def _checked(
     names = present_names(connection, project)
     value = None
     if new.value is not None:
-        value = value_text(check_value(project.schema, under_present_names(new.value, names)))
+        said = under_present_names(new.value, names)
+        value = value_text(check_value(project.schema, said, retired=new.made_in == "import"))
     draft = None
     if new.draft is not None:
         draft = value_text(_checked_draft(connection, project, new.draft, names))
@@ -414,17 +415,21 @@ def _checked_draft(
             f'A draft reads {{"model": number, "outcome": {" or ".join(OUTCOMES)}, "value": ...}}. '
             f"Received: {str(dict(draft))[:120]}"
         )
-    known = (
-        model < 1 << 63
-        and connection.execute("SELECT 1 FROM models WHERE id = ? AND project = ?", (model, project.id)).fetchone()
-    )
-    if not known:
+    if not is_model_of(connection, project.id, model):
         raise NotFound("model", model)
     if value is not None:
         if not isinstance(value, Mapping):
             raise InvalidInput(f"The value of a draft is an answer. Received: {str(value)[:80]}")
         value = check_value(project.schema, under_present_names(value, names), retired=True)
     return {"model": model, "outcome": outcome, "value": value}
+
+
+def is_model_of(connection: sqlite3.Connection, project_id: int, model: object) -> bool:
+    """Whether a project has a model of this number."""
+    if type(model) is not int or not 0 < model < 1 << 63:
+        return False
+    query = "SELECT 1 FROM models WHERE id = ? AND project = ?"
+    return connection.execute(query, (model, project_id)).fetchone() is not None
 
 
 def _same_answer(connection: sqlite3.Connection, project: Project, known: Label, new: NewLabel) -> Label:
