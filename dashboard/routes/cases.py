@@ -16,7 +16,7 @@ from core.labels.records import Label, current_labels, find_current_label
 from core.labels.sight import covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
-from core.projects.records import get_project
+from core.projects.records import Project, get_project
 from core.settings import Settings
 from dashboard.database import ask
 from dashboard.routes.answers import row_id
@@ -60,7 +60,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "my_label": _own(mine) if mine else None,
         "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],
         "masks": [painted.structure for painted in list_painted(connection, case.id, reader=user.name)],
-        "others": _others(connection, case.id, user.name) if told else [],
+        "others": _others(connection, project, case.id, user.name) if told else [],
     }
 
 
@@ -77,13 +77,14 @@ def find_marks(connection: sqlite3.Connection, case_id: int, reader: str | None,
     return [_mark(mark) for mark in list_marks(connection, case.id, reader or user.name)]
 
 
-def _others(connection: sqlite3.Connection, case_id: int, name: str) -> list[dict[str, Any]]:
-    """Which other readers have answered here, or painted or drawn what could be laid over the image."""
+def _others(connection: sqlite3.Connection, project: Project, case_id: int, name: str) -> list[dict[str, Any]]:
+    """Which other readers have painted or drawn what could be laid over the image, or answered where none is blind."""
     masks: dict[str, list[str]] = {}
     for painted in list_painted(connection, case_id):
         masks.setdefault(painted.reader, []).append(painted.structure)
     drawn = Counter(mark.reader for mark in list_marks(connection, case_id))
-    answered = {label.reader: label.stored_at for label in current_labels(connection, case_id)}
+    answers = [] if project.blind_first else current_labels(connection, case_id)
+    answered = {label.reader: label.stored_at for label in answers}
     readers = sorted({*masks, *drawn, *answered} - {name})
     return [
         {
