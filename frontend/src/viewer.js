@@ -181,6 +181,7 @@ export class Viewer {
     this.answering.refresh()
     const news = this.watch.newsOf(facts)
     if (news) this.bar.say(news, true)
+    this.drawing.masks?.learnOthers(facts.others)
     // The classes have changed under the page: Python is asked for a rerun, which brings the new ones.
     if (facts.schema_version > this.data.project.schema_version) this.outbox.push({ type: "outdated", case: facts.id })
   }

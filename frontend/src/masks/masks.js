@@ -42,6 +42,7 @@ export class Masks {
     this.facts = null
     this.layout = null
     this.readOnly = new Map() // title -> {title, structures: [{name, colour, grid}], outline, hidden}
+    this.others = [] // {reader, masks: names of structures}: whose masks may be laid over
     this.panes = new WeakMap() // pane -> PaneLayers
     this.kept = new Map() // case id -> Map(structure -> frames), as last seen here
     this.pointer = null
@@ -153,6 +154,7 @@ export class Masks {
   async load(facts, { pending = [] } = {}) {
     this.leave()
     this.facts = facts
+    this.others = facts.others ?? []
     this.aborter = new AbortController()
     const stored = new Set([...(facts.masks ?? []), ...(this.kept.get(facts.id)?.keys() ?? [])])
     for (const structure of this.structures) {
@@ -172,6 +174,7 @@ export class Masks {
     this.keep()
     this.facts = this.pointer = null
     this.readOnly.clear()
+    this.others = []
     for (const structure of this.structures) Object.assign(structure, { grid: null, state: "absent", waiting: [] })
     this.panel.show()
     this.redraw()
@@ -470,12 +473,27 @@ export class Masks {
     this.redraw()
   }
 
+  hideReadOnly(title, hidden) {
+    const layer = this.readOnly.get(title)
+    if (layer) layer.hidden = hidden
+    this.panel.show()
+    this.redraw()
+  }
+
+  /** Who else has painted on the case became known, for example after the reader's own answer. */
+  learnOthers(others = []) {
+    if (!this.facts || JSON.stringify(others) === JSON.stringify(this.others)) return
+    this.others = others
+    this.panel.show()
+  }
+
   /** Another reader's masks, where this reader may see them. */
   async showReader(reader) {
     const { facts, aborter } = this
+    const names = this.others.find((one) => one.reader === reader)?.masks ?? this.structures.map(({ name }) => name)
     try {
       const masks = {}
-      for (const { name } of this.structures) {
+      for (const name of names) {
         const grid = await fetchGrid(facts, name, reader, aborter.signal)
         if (grid?.count) masks[name] = new Map(grid.painted().map((frame) => [frame, grid.runs(frame)]))
       }

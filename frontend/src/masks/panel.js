@@ -14,8 +14,8 @@ const TOOLS = [
 ]
 const ACTS = [
   ["interpolate", "Interpolate", "Fill the gaps between painted slices"],
-  ["copyToNext", "Copy to next", "The next slice becomes what this one is"],
-  ["clearSlice", "Clear slice", "Take the structure away on this slice"],
+  ["copyToNext", "To next", "The next slice becomes what this one is"],
+  ["clearSlice", "Clear", "Take the structure away on this slice"],
 ]
 const EYE = "M1 8s2.6-4.5 7-4.5S15 8 15 8s-2.6 4.5-7 4.5S1 8 1 8Zm7-2a2 2 0 1 0 0 4 2 2 0 0 0 0-4Z"
 const LOCK = "M4.5 7V5a3.5 3.5 0 0 1 7 0v2h1v6.5h-9V7h1Zm1.5 0h4V5a2 2 0 0 0-4 0v2Z"
@@ -83,9 +83,12 @@ export class MaskPanel {
     const { masks } = this
     this.amounts = new Map()
     this.list.replaceChildren(...masks.structures.filter(({ retired, grid }) => !retired || grid?.count).map((structure) => this.row(structure)))
-    this.others.replaceChildren(...[...masks.readOnly.values()].map((layer) => this.otherRow(layer)))
+    const readers = masks.others.filter((other) => other.masks.length).map(({ reader }) => reader)
+    const titles = [...new Set([...masks.readOnly.keys(), ...readers])]
+    this.others.replaceChildren(...(titles.length ? [element("h2", {}, "Painted by others")] : []), ...titles.map((title) => this.otherRow(title)))
     this.fill.value = String(masks.active?.fill ?? 0)
     this.outline.checked = masks.active?.outline ?? false
+    this.sizeText.textContent = sizeText(masks.settings.size, masks.facts ?? {})
     this.showVolumes()
   }
 
@@ -111,19 +114,17 @@ export class MaskPanel {
     return row
   }
 
-  otherRow(layer) {
+  otherRow(title) {
     const { masks } = this
-    const hide = () => {
-      layer.hidden = !layer.hidden
-      this.show()
-      masks.redraw()
-    }
+    const layer = masks.readOnly.get(title)
+    const hidden = !layer || layer.hidden
+    const toggleIt = () => (layer ? masks.hideReadOnly(title, !hidden) : masks.showReader(title))
     return element(
       "div",
       { class: "row" },
-      element("span", { title: layer.title }, layer.title),
-      button({ title: "Make it mine, to correct it", onclick: () => masks.adopt(layer.title) }, "Take over"),
-      toggle(`Hide ${layer.title}`, layer.hidden, EYE, EYE, hide),
+      element("span", { title }, title),
+      layer && button({ title: "Make it mine, to correct it; locked structures stay as they are", onclick: () => masks.adopt(title) }, "Take over"),
+      toggle(`Hide ${title}`, hidden, EYE, EYE, toggleIt),
     )
   }
 
@@ -197,12 +198,7 @@ function toggle(label, on, iconOn, iconOff, onclick) {
 }
 
 function drawn(path) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  made.setAttribute("viewBox", "0 0 16 16")
-  made.setAttribute("aria-hidden", "true")
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  line.setAttribute("d", path)
-  line.setAttribute("fill-rule", "evenodd")
-  made.append(line)
-  return made
+  const made = element("span")
+  made.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path fill-rule="evenodd" d="${path}"/></svg>`
+  return made.firstChild
 }
