@@ -8,7 +8,7 @@ from core.evaluation.records import list_predictions_of_case
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Generation
 from core.training.records import get_model
 from dashboard import case_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
@@ -33,7 +33,7 @@ sight = session.sight(project)
 is_open = may_see_others(session.db(), sight, case.id)
 image, facts = st.columns([5, 2], gap="medium")
 with image:
-    if isinstance(project.schema, Classification):
+    if not isinstance(project.schema, Generation):
         review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
 with facts:
     st.title(f"Case {case.id}", anchor=False)
