@@ -1,4 +1,4 @@
-// What stands beside the case that is read: another frame of it, another case of the patient, a neighbour in the list,
+// What stands beside the case that is read: another case of the patient, another frame of it, a neighbour in the list,
 // or any case by its number.
 
 import { button, element } from "./dom.js"
@@ -6,8 +6,8 @@ import { button, element } from "./dom.js"
 /** What can be chosen: [value, text]. */
 export function choicesOf(facts, listed) {
   const choices = []
-  if ((facts.frames ?? 1) > 1) choices.push(["frame", "Another frame of this case"])
   for (const id of facts.same_patient ?? []) choices.push([`case ${id}`, `Same patient: case ${id}`])
+  if ((facts.frames ?? 1) > 1) choices.push(["frame", "Another frame of this case"])
   choices.push(["previous", "Previous case of the list"], ["next", "Next case of the list"])
   return choices.filter(([value]) => caseOf(value, facts, listed) !== undefined)
 }
@@ -24,7 +24,7 @@ export function caseOf(value, facts, listed) {
 
 /** The choice over the other pane. */
 export class CompareBar {
-  /** @param {{choose: (value: string) => void, link: () => void, close: () => void}} on */
+  /** @param {{choose: (value: string, typed?: boolean) => void, link: () => void, close: () => void}} on */
   constructor(on) {
     this.select = element("select", { "aria-label": "What to compare with", onchange: () => { on.choose(this.select.value); this.select.blur() } })
     this.number = element("input", {
@@ -33,7 +33,7 @@ export class CompareBar {
       onchange: () => {
         const id = Number(this.number.value)
         this.number.value = ""
-        if (Number.isInteger(id) && id > 0) on.choose(`case ${id}`)
+        if (Number.isInteger(id) && id > 0) on.choose(`case ${id}`, true)
       },
     })
     this.link = button({ "aria-pressed": "true", title: "Scroll, move, zoom and window both together (K)", onclick: on.link }, "Linked")

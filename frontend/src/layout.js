@@ -11,7 +11,7 @@ import { Link, linkedView, shareWindow } from "./linking.js"
 import { LookBar } from "./lookbar.js"
 import { Pane } from "./pane.js"
 
-const EVENTS = ["shown", "frame", "view", "window", "painted"]
+const EVENTS = ["shown", "frame", "view", "window", "painted", "pointed"]
 
 export class Layout {
   /** @param {{cases?: object, listed?: () => number[]}} [options] where cases to compare with come from, and the list */
@@ -19,6 +19,8 @@ export class Layout {
     this.cases = cases
     this.listed = listed
     this.painters = [] // (context2d, pane) => void, for the panes of the case that is read
+    this.grabs = [] // (place, event) => tool | null: what lies on the image and can be taken hold of
+    this.clicks = [] // (place) => boolean: whether a click without a tool was meant for what lies there
     this.makers = new Map() // name -> (pane) => layers
     this.listeners = new Map()
     this.tool = null
@@ -28,7 +30,7 @@ export class Layout {
     this.wanted = "one" // what the reader chose; a single image has no planes
     this.panes = [] // of the case that is read
     this.other = null // the pane of the case it is compared with
-    this.compared = "" // what the reader chose to compare with
+    this.compared = "" // what the reader chose to compare with; "" is the first there is
     this.crosshair = new Crosshair(() => (this.mode === "planes" ? this.panes : []))
     this.element = element("div", { class: "panes", "data-layout": "one" })
     this.main = this.active = this.addPane()
@@ -41,11 +43,23 @@ export class Layout {
   addPane(label = "") {
     const pane = this.makePane({ painters: this.painters, label })
     pane.setTool(this.tool)
-    pane.grab = (place, event) => this.mode === "planes" && this.crosshair.grab(place, event)
-    pane.onClick = (place) => this.mode === "planes" && this.crosshair.moveTo(place.voxel)
+    pane.grab = (place, event) => (event.altKey && this.grabCrosshair(place, event)) || this.grabOther(place, event) || this.grabCrosshair(place, event)
+    pane.onClick = (place) => this.clicks.some((click) => click(place)) || (this.mode === "planes" && this.crosshair.moveTo(place.voxel))
     for (const name of EVENTS) pane.on(name, () => this.learn(name, pane))
     this.panes.push(pane)
     return pane
+  }
+
+  grabCrosshair(place, event) {
+    return this.mode === "planes" && this.crosshair.grab(place, event)
+  }
+
+  grabOther(place, event) {
+    for (const grab of this.grabs) {
+      const tool = grab(place, event)
+      if (tool) return tool
+    }
+    return null
   }
 
   makePane(options) {
@@ -122,7 +136,9 @@ export class Layout {
     this.cine.stop()
     this.loaded?.volume.rest()
     this.loaded = null
-    this.dropPlanes()
+    this.crosshair.at = null
+    for (const pane of this.panes.slice(1)) pane.clear()
+    this.other?.clear()
     this.main.clear(text, ...actions)
     this.bar.showCase()
   }
@@ -182,17 +198,22 @@ export class Layout {
 
   // ---- side by side
 
+  /** What the reader chose: a case of the patient holds for this case only, one given by its number for all. */
+  chooseOther(value, typed = false) {
+    this.compared = typed || !value.startsWith("case") ? value : ""
+    this.showOther(value)
+  }
+
   async showOther(value = this.compared) {
     const { facts } = this.loaded
     if (!this.other) {
       this.other = this.makePane({ label: "Compared with" })
-      this.compareBar = new CompareBar({ choose: (one) => this.showOther(one), link: () => this.toggleLink(), close: () => this.setMode("one") })
+      this.compareBar = new CompareBar({ choose: (one, typed) => this.chooseOther(one, typed), link: () => this.toggleLink(), close: () => this.setMode("one") })
       this.other.element.append(this.compareBar.element)
       this.link = new Link(this.main, this.other)
     }
     const choices = choicesOf(facts, this.listed())
     const chosen = caseOf(value, facts, this.listed()) === undefined ? choices[0]?.[0] ?? "" : value
-    this.compared = value || chosen
     this.compareBar.show(choices, chosen, this.link.on)
     this.link.places = null
     if (!chosen) return this.other.clear("There is no other case to compare with. A case number leads to any of this project.")

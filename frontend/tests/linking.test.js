@@ -91,8 +91,8 @@ describe("two panes", () => {
 describe("what can be compared with", () => {
   const facts = { id: 5, frames: 3, same_patient: [2, 9] }
 
-  it("is another frame, the patient's other cases, and the neighbours in the list", () => {
-    expect(choicesOf(facts, [4, 5, 6]).map(([value]) => value)).toEqual(["frame", "case 2", "case 9", "previous", "next"])
+  it("is the patient's other cases, another frame, and the neighbours in the list", () => {
+    expect(choicesOf(facts, [4, 5, 6]).map(([value]) => value)).toEqual(["case 2", "case 9", "frame", "previous", "next"])
     expect(choicesOf({ id: 5 }, [5]).map(([value]) => value)).toEqual([])
     expect(choicesOf({ id: 5 }, [1, 2]).map(([value]) => value)).toEqual([])
   })
