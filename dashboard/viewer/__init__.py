@@ -28,6 +28,7 @@ _LOADER = f"""
 const viewer = await import(new URL("/assets/viewer/{BUNDLE}", window.location.origin).href);
 export default viewer.default;
 """
+RECENT = 100  # cases the reader went to last, by which an address that lags behind is known
 _component = st.components.v2.component("readroom_viewer", js=_LOADER, isolate_styles=True)
 
 
@@ -120,14 +121,17 @@ def _mount(
     on_labelled: Callable[[Labelled], None] | None,
     on_navigated: Callable[[Navigated], None] | None,
 ) -> None:
-    place = st.session_state.setdefault(f"{key}:place", {"given": index, "index": index, "outbox": "", "seen": 0})
-    if index != place["given"]:  # Python asks for another case; otherwise the viewer is where the reader went
-        place["given"] = place["index"] = index
+    fresh = {"given": index, "index": index, "outbox": "", "seen": 0, "went": []}
+    place = st.session_state.setdefault(f"{key}:place", fresh)
+    if key not in st.session_state:  # the page was left meanwhile: what it asks for now is meant
+        place["went"] = []
+    _settle_place(place, case_ids, index)
 
     def learn() -> None:
         for event in _unseen(place, st.session_state[key].get("happened") or {}):
             if event["type"] == "navigated":
                 place["index"] = event["index"]
+                place["went"] = [*place["went"], event["case"]][-RECENT:]
                 if on_navigated:
                     on_navigated(Navigated(event["case"], event["index"]))
             elif event["type"] == "labelled" and on_labelled:
@@ -143,6 +147,19 @@ def _mount(
         "seen": place["seen"],
     }
     _component(key=key, data=common | data, on_happened_change=learn)
+
+
+def _settle_place(place: dict[str, Any], case_ids: Sequence[int], index: int) -> None:
+    """Where Python asks for another case, go there; otherwise the viewer is where the reader went.
+
+    A page takes its case from the address, and the address that a rerun brings may lag behind the reader:
+    a case they have just been to is such an echo, and must not pull them back.
+    """
+    if index == place["given"]:
+        return
+    place["given"] = index
+    if not (0 <= index < len(case_ids) and case_ids[index] in place["went"]):
+        place["index"] = index
 
 
 def _unseen(place: dict[str, Any], batch: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -48,10 +48,10 @@ export class ActiveTime {
     this.counted = Math.max(this.counted, until)
   }
 
-  /** Seconds on a case so far, to a tenth. */
+  /** Seconds on a case so far, to a hundredth. */
   seconds(caseId) {
     this.count()
-    return Math.round((this.spent.get(caseId) ?? 0) / 100) / 10
+    return Math.round((this.spent.get(caseId) ?? 0) / 10) / 100
   }
 
   /** Listen to the reader; returns how to stop that. */

@@ -9,7 +9,7 @@ import pytest
 
 from core.images.render import Window, display_window, to_uint8
 from core.settings import PROJECT_ROOT
-from dashboard.viewer import BUILD, _unseen
+from dashboard.viewer import BUILD, _settle_place, _unseen
 
 FRONTEND = PROJECT_ROOT / "frontend"
 FACTS = json.loads((BUILD / "build.json").read_text("utf-8"))
@@ -82,7 +82,7 @@ def test_the_viewers_tests_expect_what_the_models_see() -> None:
 
 
 def place(**known: Any) -> dict[str, Any]:
-    return {"given": 0, "index": 0, "outbox": "", "seen": 0} | known
+    return {"given": 0, "index": 0, "outbox": "", "seen": 0, "went": []} | known
 
 
 def batch(outbox: str, *numbers: int) -> dict[str, Any]:
@@ -105,6 +105,18 @@ def test_a_page_that_was_loaded_anew_counts_from_one_again() -> None:
 @pytest.mark.parametrize("said", [{}, {"outbox": "a", "events": []}])
 def test_an_empty_batch_is_nothing_new(said: dict[str, Any]) -> None:
     assert _unseen(place(outbox="a", seen=4), said) == []
+
+
+def test_an_address_that_lags_behind_does_not_pull_the_reader_back() -> None:
+    held = place(given=1, index=3, went=[11, 12, 13])
+    _settle_place(held, [10, 11, 12, 13, 14], 2)
+    assert (held["given"], held["index"]) == (2, 3)
+
+
+def test_a_case_that_python_asks_for_is_gone_to() -> None:
+    held = place(given=1, index=3, went=[11, 12, 13])
+    _settle_place(held, [10, 11, 12, 13, 14], 4)
+    assert (held["given"], held["index"]) == (4, 4)
 
 
 if __name__ == "__main__":
