@@ -20,7 +20,7 @@ function makePane(facts, plane = "frame", index = 5) {
     setIndex: (next) => (pane.index = next),
     painted: () => pane.tell("painted"),
     at: (x, y) => ({ x, y, plane: pane.plane, index: pane.index, frame: 0, canvas: [x, y], pane }),
-    picture: () => ({ rows: planeSize(facts, pane.plane).rows, columns: planeSize(facts, pane.plane).columns, channels: 1, values: pane.values }),
+    picture: () => pane.plane === "frame" && !pane.volume.at(pane.index) ? null : ({ rows: planeSize(facts, pane.plane).rows, columns: planeSize(facts, pane.plane).columns, channels: 1, values: pane.values }),
     volume: { at: (frame) => (frame === 19 ? null : { channels: 1, values: Int16Array.from({ length: facts.rows * facts.columns }, (_, at) => at % facts.columns) }) },
   }
   return pane
@@ -116,6 +116,19 @@ describe("a stroke", () => {
     masks.apply("liver", first.after)
     masks.apply("liver", second.after)
     expect(encode(grid.mask(5))).toEqual(second.after.get(5))
+  })
+
+  it("that is under way goes on where another act is taken back meanwhile", async () => {
+    const { masks, pane, told } = setUp()
+    await masks.load(volumeFacts)
+    stroke(masks, "brush", pane, [10, 10])
+    const tool = masks.tool("brush")
+    tool.down(pane.at(30, 20), press)
+    masks.apply("liver", told.acts[0].before) // Ctrl+Z with the button held
+    tool.move(pane.at(32, 20), press)
+    tool.up(pane.at(32, 20), press)
+    expect(countOf(pixels(told.acts[1].before.get(5)))).toBe(0)
+    expect(told.acts[1].after.get(5)).toEqual(encode(masks.find("liver").grid.mask(5)))
   })
 
   it("in the coronal plane is found in the axial one", async () => {
@@ -216,7 +229,11 @@ describe("a brush with a range", () => {
     expect(new Set([...grid.mask(5).keys()].filter((at) => grid.mask(5)[at]).map((at) => at % 40))).toEqual(new Set([18, 19, 20, 21]))
     pane.index = 19
     stroke(masks, "threshold", pane, [20, 10])
-    expect(grid.painted()).toEqual([5])
+    expect([grid.painted(), told.remarks.at(-1)]).toEqual([[5], "Wait for the image."])
+    pane.index = 18
+    masks.settings.rangedBall = true
+    stroke(masks, "ball", pane, [20, 10])
+    expect(grid.painted()).toEqual([5, 14, 15, 16, 17, 18])
     expect(told.remarks.at(-1)).toContain("not loaded")
   })
 

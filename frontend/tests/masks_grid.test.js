@@ -63,6 +63,29 @@ describe("the grid of a structure", () => {
     expect([grid.count, grid.held.size, grid.painted()]).toEqual([0, 0, []])
   })
 
+  it("looks the same from every side while its frames are folded, and folds what was looked at longest ago", () => {
+    const { grid, whole } = filled(9)
+    const folded = new Grid(facts, 60) // bytes: two frames
+    for (const frame of grid.painted()) folded.setRuns(frame, grid.runs(frame))
+    for (const plane of PLANES) {
+      const { rows, columns } = planeSize(facts, plane)
+      for (let index = 0; index < planeCount(facts, plane); index++) {
+        const slice = new Uint8Array(rows * columns).fill(7)
+        folded.copyInto(slice, plane, index, [0, 0, columns, rows])
+        expect(slice).toEqual(sliceMask(whole, facts, plane, index))
+        const part = new Uint8Array(rows * columns)
+        folded.copyInto(part, plane, index, [1, 1, 2, 2])
+        for (const [x, y] of [[1, 1], [2, 1], [1, 2], [2, 2]]) expect(part[y * columns + x]).toBe(slice[y * columns + x])
+      }
+    }
+    expect([...folded.unfolded]).toEqual([])
+    for (const frame of [0, 1, 2, 0, 3]) folded.mask(frame)
+    expect([...folded.unfolded]).toEqual([0, 3])
+    folded.write(0, 0, 1, 30, 1)
+    for (const frame of [1, 2, 3]) folded.mask(frame)
+    expect([folded.held.get(0).mask, folded.slice("frame", 0)]).toEqual([null, new Uint8Array(30).fill(1)])
+  })
+
   it("is as it was when a code is corrupt", () => {
     const { grid } = filled(4)
     const [before, count] = [grid.runs(1), grid.count]

@@ -51,6 +51,7 @@ export class BrushTool {
 
   down(at, event) {
     this.cancel()
+    if (!at.pane.picture()) return this.masks.say("Wait for the image."), true // nobody paints on what they do not see
     this.stroke = this.masks.begin(this)
     if (!this.stroke) return true // the reader was told why; a drag meant to paint must not change the window
     this.painting = event?.altKey ? 1 - this.value : this.value

@@ -1,9 +1,11 @@
 // One structure of one case: which pixels are painted. Only painted frames take memory: a volume of 600 frames with a
-// small lesion is as light as the lesion, and a frame that was stored is unfolded when it is first looked at.
+// small lesion is as light as the lesion. A frame is unfolded from its code when it is looked at, and the ones looked at
+// longest ago are folded again.
 
 import { planeCount, planeSize } from "../planes.js"
-import { countOnes, decode, emptyRuns, encode } from "./runs.js"
+import { countOnes, decode, eachRun, emptyRuns, encode } from "./runs.js"
 
+const MOST_UNFOLDED = 48 << 20 // bytes
 const REMEMBERED = 256 // changes; who has seen none of them draws the whole slice anew
 
 /** Where line `y` of a slice lies: in one stored frame, from `start` on, every `step` pixels. */
@@ -40,8 +42,10 @@ export function around(one, other) {
 
 export class Grid {
   /** @param {{frames?: number, rows: number, columns: number}} facts of the case */
-  constructor(facts) {
+  constructor(facts, mostUnfolded = MOST_UNFOLDED) {
     this.facts = facts
+    this.mostUnfolded = mostUnfolded
+    this.unfolded = new Set() // frames, the one looked at last at the end
     this.frames = facts.frames ?? 1
     this.rows = facts.rows
     this.columns = facts.columns
@@ -53,12 +57,21 @@ export class Grid {
     this.nothing = emptyRuns(this.size)
   }
 
-  /** The mask of a frame, or null where nothing was ever painted. It is the grid's own memory: only to be read. */
+  /** The mask of a frame, or null where nothing was ever painted. It is the grid's own memory: only to be read, at once. */
   mask(frame) {
     const held = this.held.get(frame)
     if (!held) return null
     held.mask ??= decode(held.runs, this.size)
+    this.unfolded.delete(frame)
+    this.unfolded.add(frame)
+    if (this.unfolded.size * this.size > this.mostUnfolded && this.unfolded.size > 1) this.fold(this.unfolded.values().next().value)
     return held.mask
+  }
+
+  fold(frame) {
+    this.runs(frame)
+    this.held.get(frame).mask = null
+    this.unfolded.delete(frame)
   }
 
   /** The mask of a frame to be written to by `write`. */
@@ -83,6 +96,7 @@ export class Grid {
   setRuns(frame, runs) {
     const count = countOnes(runs, this.size) // first: a corrupt code changes nothing
     this.count += count - this.countIn(frame)
+    this.unfolded.delete(frame)
     if (count) this.held.set(frame, { mask: null, runs, count })
     else this.held.delete(frame)
     this.note({ columns: [0, this.columns], rows: [0, this.rows], frames: [frame, frame + 1] })
@@ -153,12 +167,24 @@ export class Grid {
     const { columns } = planeSize(this.facts, plane)
     for (let y = top; y < top + height; y++) {
       const { frame, start, step } = lineOf(this, plane, index, y)
-      const mask = this.mask(frame)
+      const held = this.held.get(frame)
       const to = y * columns + left
-      if (!mask) slice.fill(0, to, to + width)
-      else if (step === 1) slice.set(mask.subarray(start + left, start + left + width), to)
-      else for (let x = 0, from = start + left * step; x < width; x++, from += step) slice[to + x] = mask[from]
+      if (!held?.mask) slice.fill(0, to, to + width)
+      if (!held) continue
+      const first = start + left * step
+      if (!held.mask) this.copyFolded(held.runs, first, step, width, slice, to)
+      else if (step === 1) slice.set(held.mask.subarray(first, first + width), to)
+      else for (let x = 0, from = first; x < width; x++, from += step) slice[to + x] = held.mask[from]
     }
+  }
+
+  /** One line of a frame straight from its code: to see a volume from the side, nobody unfolds all its frames. */
+  copyFolded(runs, first, step, count, slice, to) {
+    eachRun(runs, this.size, (start, end) => {
+      const from = Math.max(0, Math.ceil((start - first) / step))
+      const last = Math.min(count, Math.floor((end - 1 - first) / step) + 1)
+      if (from < last) slice.fill(1, to + from, to + last)
+    })
   }
 
   /** The slices of a plane with a painted pixel, in order. */

@@ -242,6 +242,9 @@ export class Masks {
     if (!structure?.grid) return
     if (structure.state === "ready") this.put(structure, frames)
     else structure.waiting.push(frames)
+    const stroke = this.open?.stroke
+    // A stroke that is still being drawn goes on from here, and so does what takes it back.
+    if (stroke?.structure === name) for (const frame of framesOf(frames).keys()) stroke.before.set(frame, structure.grid.runs(frame))
     this.panel.showVolumes()
     this.redraw()
   }
@@ -403,7 +406,8 @@ export class Masks {
   /** [low, high] around a value: the tolerance, or a tenth of the window the reader looks with. */
   rangeAround(value) {
     const tolerance = this.settings.tolerance ?? (this.pane?.window?.width ?? 0) / 10
-    return [value - tolerance, value + tolerance].map((bound) => +bound.toPrecision(6))
+    const digits = tolerance > 0 ? Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(tolerance)))) : 6
+    return [value - tolerance, value + tolerance].map((bound) => +bound.toFixed(digits))
   }
 
   /** For a brush that paints only inside the range: (frame) => (place) => boolean. */
