@@ -34,9 +34,10 @@ export class NumberPart {
     this.check()
   }
 
-  /** From a measurement on the image. */
+  /** From a measurement on the image; null: what came from one is there no more. */
   measure(value, kind) {
-    this.write(value === null ? "" : numberText(rounded(value)), value === null ? "" : `from the ${kind}`)
+    if (value !== null) this.write(numberText(rounded(value)), `from the ${kind}`)
+    else if (this.source) this.write(numberText(this.stored))
   }
 
   /** Whether the field holds something that is not stored. */
@@ -70,10 +71,11 @@ export class NumberPart {
     return true
   }
 
-  show({ value }, fresh) {
+  show({ value, unusable }, fresh) {
+    const told = this.stored
     this.stored = value?.value ?? null
-    // Half a number that is being typed is not overwritten by news about the answer before.
-    if (fresh || !this.isTyping()) this.field.value = numberText(this.stored)
+    // Half a number that is being typed, or one that was measured, is not overwritten by news about something else.
+    if (fresh || (!this.isTyping() && (unusable || told !== this.stored))) this.field.value = numberText(this.stored)
     if (fresh) this.source = ""
     this.check()
   }

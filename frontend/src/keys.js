@@ -57,6 +57,7 @@ export const KEYS = [
   ["KeyY", "Y", "point", "Point", "label", "Drawing"],
   ["KeyL", "L", "length", "Length", "label", "Drawing"],
   ["Shift+KeyL", "Shift L", "angle", "Angle", "label", "Drawing"],
+  ["Shift+KeyM", "Shift M", "nextMark", "Choose the next mark", "label", "Drawing"],
   ["Delete", "Del", "delete", "Delete what is chosen", "label", "Drawing"],
   ["Shift+KeyC", "Shift C", "copyToNext", "Copy to the next frame", "label", "Drawing"],
   ["KeyB", "B", "brush", "Brush", "label", "Drawing"],

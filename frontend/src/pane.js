@@ -59,7 +59,7 @@ export class Pane {
     this.observer.observe(this.element)
   }
 
-  // ---- who wants to know: "shown", "frame", "view", "window", "painted", "tool"
+  // ---- who wants to know: "shown", "frame", "view", "window", "painted", "pointed", "tool"
 
   /** Calls back with this pane when something happened; returns how to stop that. */
   on(name, listener) {
@@ -412,6 +412,7 @@ export class Pane {
     this.pointed = at
     if (this.facts && this.matrix && at && this.plane !== "frame") this.frameOver = this.place(at).frame
     this.corners.point(this, at)
+    this.emit("pointed")
   }
 
   close() {

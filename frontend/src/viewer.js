@@ -56,7 +56,11 @@ export class Viewer {
     this.layout = new Layout({ cases, listed: () => this.data.case_ids })
     const say = (text, stays) => this.bar.say(text, stays)
     const { said, recorder, mode, layout } = this
-    this.drawing = new Drawing(mode === "label" ? project : {}, { layout, said, recorder, say, onChanged: () => this.answering.refresh() })
+    this.drawing = new Drawing(project, {
+      mode, layout, said, recorder, say,
+      onChanged: () => this.answering.refresh(),
+      onMeasured: (value, measure) => this.answering.part.measure?.(value, measure),
+    })
     const answer = (change) => this.answering.answer(change(this.answering.current()))
     const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
     this.answering = new Answering(project, { mode, said, recorder, part, say, onDone: () => this.go(this.index + 1) })
@@ -79,7 +83,7 @@ export class Viewer {
         "div",
         { class: "middle" },
         element("div", { class: "left" }, this.layout.element, element("div", { class: "bars" }, this.layout.bar.element, this.bar.tools)),
-        element("aside", {}, this.model?.element, this.answering.draft.element, this.answering.panel.element),
+        element("aside", {}, this.model?.element, this.answering.draft.element, this.answering.panel.element, this.drawing.marks.panel.element),
       ),
       this.legend.dialog, this.aside.dialog,
     )
@@ -181,7 +185,7 @@ export class Viewer {
     this.answering.refresh()
     const news = this.watch.newsOf(facts)
     if (news) this.bar.say(news, true)
-    this.drawing.masks?.learnOthers(facts.others)
+    this.drawing.learn(facts)
     // The classes have changed under the page: Python is asked for a rerun, which brings the new ones.
     if (facts.schema_version > this.data.project.schema_version) this.outbox.push({ type: "outdated", case: facts.id })
   }
@@ -194,6 +198,7 @@ export class Viewer {
       return
     }
     if (index === this.index) return
+    this.drawing.settle()
     this.answering.commit()
     this.open(index)
     this.outbox.push({ type: "navigated", case: this.data.case_ids[index], index })
@@ -295,7 +300,8 @@ export class Viewer {
     const target = event.composedPath()[0]
     if (isTaken(event, target) || document.querySelector('[role="dialog"]')) return
     const isSheet = this.legend.dialog.open || this.aside.dialog.open
-    if (event.type === "keydown" && !isSheet && this.answering.key(event)) return this.keepAway(event)
+    const isOwn = event.type === "keydown" && !isSheet && !this.answering.panel.armed && this.drawing.key(event)
+    if (isOwn || (event.type === "keydown" && !isSheet && this.answering.key(event))) return this.keepAway(event)
     const asked = commandOf(event, this.mode)
     if (!asked || (isSheet && asked.command !== "legend")) return
     if (event.type === "keyup") {
@@ -343,6 +349,7 @@ export class Viewer {
   }
 
   detach() {
+    this.drawing.settle()
     this.answering.commit()
     window.removeEventListener("resize", this.fit)
     window.removeEventListener("blur", this.away)
