@@ -21,6 +21,7 @@ export class Answering {
       choose: (name) => this.answer(choose(this.current(), name, project), !project.multi_label),
       none: () => this.answer(chooseNone(this.current())),
       number: (value) => this.answer(withValue(this.current(), value === null ? null : { value })),
+      done: () => this.confirm() && this.onDone(),
       unsure: () => this.answer(toggleUnsure(this.current())),
       unusable: () => this.markUnusable(),
       reason: (text) => this.giveReason(text),

@@ -4,7 +4,7 @@ import { element } from "./dom.js"
 import { faultOf, numberText, parseNumber, rounded, typed } from "./number.js"
 
 export class NumberPart {
-  /** `on` holds number(value): the number that the reader confirmed, null where the field was emptied. */
+  /** `on` holds number(value), the number that the reader confirmed, null where the field was emptied; and done(). */
   constructor(project, on) {
     this.project = project
     this.on = on
@@ -14,6 +14,7 @@ export class NumberPart {
       "aria-describedby": "number-said",
       oninput: () => this.check(),
       onblur: () => this.check(),
+      onkeydown: (event) => this.ownKey(event),
     })
     this.said = element("p", { id: "number-said", class: "quiet said-number", role: "status" })
     this.element = element("div", { class: "part" }, element("label", { class: "entry" }, this.field, element("span", {}, project.unit)), this.said)
@@ -26,6 +27,15 @@ export class NumberPart {
     if (text === null || (text.startsWith("-") && this.project.low >= 0 && this.project.low !== null)) return false
     this.write(text)
     return true
+  }
+
+  /** In the field itself: Enter saves and goes on, Escape gives up what was typed. */
+  ownKey(event) {
+    if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return
+    event.preventDefault()
+    if (event.key === "Escape") this.write(numberText(this.stored))
+    this.field.blur()
+    if (event.key === "Enter") this.on.done()
   }
 
   write(text, source = "") {
