@@ -61,7 +61,8 @@ def _details(label: Label) -> list[str]:
     if label.confidence is not None:
         told.append(f"confidence {label.confidence} of 5")
     if label.draft is not None:
-        told.append(f"draft of model {label.draft['model']} {label.draft['outcome']}")
+        whose = "a model's draft" if label.made_in == "import" else f"draft of model {label.draft['model']}"
+        told.append(f"{whose} {label.draft['outcome']}")
     if label.active_seconds is not None:
         told.append(f"{label.active_seconds:.0f} s")
     return [", ".join(told)] if told else []

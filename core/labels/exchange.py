@@ -20,7 +20,6 @@ from core.labels.records import (
     NewLabel,
     find_current_label,
     find_label,
-    is_model_of,
     list_current_labels,
     list_project_labels,
     new_event,
@@ -224,7 +223,7 @@ def _put_answer(
         confidence=_whole_number(told.get("confidence", "")),
         unusable_reason=_unguarded(told.get("unusable_reason", "")),
         active_seconds=_seconds(told.get("active_seconds", "")),
-        draft=_draft(connection, project, told.get("draft", "")),
+        draft=_draft(told.get("draft", "")),
         case_id=case_id,
         reader=reader.name,
         value=value,
@@ -262,8 +261,8 @@ def _seconds(text: str) -> float | None:
         raise InvalidInput(f"Active seconds are a number. Received: {text[:40]!r}") from error
 
 
-def _draft(connection: sqlite3.Connection, project: Project, text: str) -> dict[str, Any] | None:
-    """What a model had proposed; in another Readroom its number means nothing, so there the cell is left out."""
+def _draft(text: str) -> dict[str, Any] | None:
+    """What a model had proposed, as the export wrote it."""
     if not text.strip():
         return None
     try:
@@ -272,7 +271,7 @@ def _draft(connection: sqlite3.Connection, project: Project, text: str) -> dict[
         raise InvalidInput(f"A draft is a JSON object, as the export writes it. Received: {text[:80]!r}") from error
     if not isinstance(draft, dict):
         raise InvalidInput(f"A draft is a JSON object, as the export writes it. Received: {text[:80]!r}")
-    return draft if is_model_of(connection, project.id, draft.get("model")) else None
+    return draft
 
 
 def _repeated(connection: sqlite3.Connection, case_id: int, reader: str, said: tuple[object, ...]) -> Label | None:

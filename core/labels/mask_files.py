@@ -190,13 +190,18 @@ def _nifti(case: Case, values: np.ndarray) -> bytes:
     image.header.set_xyzt_units("mm" if case.spacing_mm else "unknown")
     if case.affine is not None:
         image.set_sform(image.affine, code="scanner")
-        image.set_qform(image.affine, code="scanner")
+        if _is_rigid(image.affine):  # else the quaternion could not tell it, and the two would contradict each other
+            image.set_qform(image.affine, code="scanner")
     else:
-        image.set_sform(None, code=0)
-        image.set_qform(None, code=0)
         rows_mm, columns_mm = case.spacing_mm or (1.0, 1.0)
         image.header.set_zooms((columns_mm, rows_mm, case.slice_spacing_mm or 1.0))
     return gzip.compress(image.to_bytes(), mtime=0)  # the same masks give the same file
+
+
+def _is_rigid(affine: np.ndarray) -> bool:
+    """Whether the axes stand square to each other."""
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
 
 
 def _free_stem(case: Case, reader: str, taken: set[str]) -> str:

@@ -387,7 +387,7 @@ def _checked(
         value = value_text(check_value(project.schema, said, retired=new.made_in == "import"))
     draft = None
     if new.draft is not None:
-        draft = value_text(_checked_draft(connection, project, new.draft, names))
+        draft = value_text(_checked_draft(connection, project, new.draft, names, imported=new.made_in == "import"))
     return value, draft, to_utc(new.made_at), utc_now()
 
 
@@ -406,16 +406,23 @@ def _check_details(new: NewLabel) -> None:
 
 
 def _checked_draft(
-    connection: sqlite3.Connection, project: Project, draft: Mapping[str, Any], names: Mapping[str, str]
+    connection: sqlite3.Connection,
+    project: Project,
+    draft: Mapping[str, Any],
+    names: Mapping[str, str],
+    *,
+    imported: bool,
 ) -> dict[str, Any]:
     """What a model had proposed and what became of it, in its stored form."""
     outcome, model, value = draft.get("outcome"), draft.get("model"), draft.get("value")
-    if set(draft) - {"model", "outcome", "value"} or outcome not in OUTCOMES or type(model) is not int:
+    if set(draft) - {"model", "outcome", "value"} or outcome not in OUTCOMES or not _is_id(model):
         raise InvalidInput(
             f'A draft reads {{"model": number, "outcome": {" or ".join(OUTCOMES)}, "value": ...}}. '
             f"Received: {str(dict(draft))[:120]}"
         )
-    if not is_model_of(connection, project.id, model):
+    query = "SELECT 1 FROM models WHERE id = ? AND project = ?"
+    # A table may come from another Readroom, whose models are not here; what became of the draft is true all the same.
+    if not imported and not connection.execute(query, (model, project.id)).fetchone():
         raise NotFound("model", model)
     if value is not None:
         if not isinstance(value, Mapping):
@@ -424,12 +431,8 @@ def _checked_draft(
     return {"model": model, "outcome": outcome, "value": value}
 
 
-def is_model_of(connection: sqlite3.Connection, project_id: int, model: object) -> bool:
-    """Whether a project has a model of this number."""
-    if type(model) is not int or not 0 < model < 1 << 63:
-        return False
-    query = "SELECT 1 FROM models WHERE id = ? AND project = ?"
-    return connection.execute(query, (model, project_id)).fetchone() is not None
+def _is_id(number: object) -> bool:
+    return type(number) is int and 0 < number < 1 << 63
 
 
 def _same_answer(connection: sqlite3.Connection, project: Project, known: Label, new: NewLabel) -> Label:

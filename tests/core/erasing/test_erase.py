@@ -288,13 +288,14 @@ def test_the_number_of_an_erased_case_is_never_given_again_and_a_late_answer_to_
     told = {key: getattr(used.cases[0], key) for key in NewCase.__dataclass_fields__} | {"source": "new.png"}
     assert insert_case(connection, NewCase(**told)).id == last.id + 1
     late = NewLabel(new_event(), last.id, "anna", {"classes": ["normal"]})
-    with pytest.raises(NotFound, match=f"deleted for good.*case {last.id}"):
+    with pytest.raises(NotFound, match=rf"deleted for good.*case {last.id}"):
         add_label(connection, late, Actor("anna", "screen"))
     with pytest.raises(sqlite3.IntegrityError, match="was erased"):
         connection.execute(
             """INSERT INTO cases SELECT ?, project, 'x', patient, patient_from, pixel_hash, file_hash, perceptual_hash,
                frames, rows, columns, channels, dtype, modality, view, photometric, spacing_mm, spacing_at, windows,
-               attributes, given_split, flagged, imported_at, imported_by, slice_spacing_mm, affine FROM cases LIMIT 1""",
+               attributes, given_split, flagged, imported_at, imported_by, slice_spacing_mm, affine
+               FROM cases LIMIT 1""",
             (last.id,),
         )
 
