@@ -60,17 +60,17 @@ export const KEYS = [
   ["Shift+KeyM", "Shift M", "nextMark", "Choose the next mark", "label", "Drawing"],
   ["Delete", "Del", "delete", "Delete what is chosen", "label", "Drawing"],
   ["Shift+KeyC", "Shift C", "copyToNext", "Copy to the next frame", "label", "Drawing"],
-  ["KeyB", "B", "brush", "Brush", "label", "Drawing"],
-  ["Shift+KeyB", "Shift B", "threshold", "Brush inside a range of values", "label", "Drawing"],
-  ["KeyZ", "Z", "ball", "Brush through neighbouring frames", "label", "Drawing"],
-  ["KeyE", "E", "eraser", "Eraser", "label", "Drawing"],
-  ["KeyJ", "J", "fill", "Fill", "label", "Drawing"],
-  ["Shift+KeyR", "Shift R", "region", "Fill a connected region of like values", "label", "Drawing"],
-  ["Shift+KeyV", "Shift V", "pick", "Take the range of values from the image", "label", "Drawing"],
-  ["Shift+KeyJ", "Shift J", "interpolate", "Fill the frames between two painted ones", "label", "Drawing"],
-  ["Shift+KeyE", "Shift E", "clearSlice", "Take the structure away on this frame", "label", "Drawing"],
-  ["BracketLeft", "[", "smaller", "Smaller brush", "label", "Drawing"],
-  ["BracketRight", "]", "larger", "Larger brush", "label", "Drawing"],
+  ["KeyB", "B", "brush", "Brush", "label", "Painting"],
+  ["Shift+KeyB", "Shift B", "threshold", "Brush inside a range of values", "label", "Painting"],
+  ["KeyZ", "Z", "ball", "Brush through neighbouring frames", "label", "Painting"],
+  ["KeyE", "E", "eraser", "Eraser", "label", "Painting"],
+  ["KeyJ", "J", "fill", "Fill", "label", "Painting"],
+  ["Shift+KeyR", "Shift R", "region", "Fill a connected region of like values", "label", "Painting"],
+  ["Shift+KeyV", "Shift V", "pick", "Take the range of values from the image", "label", "Painting"],
+  ["Shift+KeyJ", "Shift J", "interpolate", "Fill the frames between two painted ones", "label", "Painting"],
+  ["Shift+KeyE", "Shift E", "clearSlice", "Take the structure away on this frame", "label", "Painting"],
+  ["BracketLeft", "[", "smaller", "Smaller brush", "label", "Painting"],
+  ["BracketRight", "]", "larger", "Larger brush", "label", "Painting"],
 ]
 
 /** Commands that a held key may repeat; a class or an undo must be pressed each time. */
@@ -104,6 +104,7 @@ export class KeyMap {
   constructor(storage = browserStorage()) {
     this.storage = storage
     this.changed = new Map(readChanges(storage))
+    this.listeners = new Set()
     this.index()
   }
 
@@ -155,7 +156,14 @@ export class KeyMap {
     this.keep()
   }
 
+  /** Calls back when a key was changed; returns how to stop that. */
+  onChange(listener) {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
   keep() {
+    for (const listener of this.listeners) listener()
     try {
       if (this.changed.size) this.storage?.setItem(STORED_UNDER, JSON.stringify([...this.changed]))
       else this.storage?.removeItem(STORED_UNDER)

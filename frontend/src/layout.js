@@ -319,6 +319,7 @@ export class Layout {
 
   close() {
     this.cine.stop()
+    this.bar.close()
     this.loaded?.volume.rest()
     this.dropOther()
     for (const pane of this.panes) pane.close()

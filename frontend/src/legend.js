@@ -19,13 +19,12 @@ const TOUCH = [
   ["Three fingers", "From frame to frame"],
 ]
 
-/** A dialog that lists the keys of a mode. `offers(command)` says whether a command means anything here. */
+/** A dialog that lists the keys of a mode, as far as they mean something in this project. */
 export class Legend {
-  constructor(mode, project, { map = keyMap, offers = () => true } = {}) {
+  constructor(mode, project, { map = keyMap } = {}) {
     this.mode = mode
     this.project = project
     this.map = map
-    this.offers = offers
     this.printed = null
     this.waiting = "" // the command that gets the next key
     this.said = element("p", { class: "told", role: "status" })
@@ -60,7 +59,8 @@ export class Legend {
   }
 
   groups() {
-    const commands = KEYS.filter(([, , command, , where]) => (where === "both" || where === this.mode) && this.offers(command))
+    const paints = this.project.task === "segmentation"
+    const commands = KEYS.filter(([, , , , where, group]) => (where === "both" || where === this.mode) && (paints || group !== "Painting"))
     return new Map([...new Set(commands.map((row) => row[5]))].map((group) => [group, commands.filter((row) => row[5] === group)]))
   }
 

@@ -6,7 +6,7 @@ import { keyMap, nameOfChord } from "./keys.js"
 import { presetsOf } from "./presets.js"
 import { COLOUR_MAPS } from "./renderers/looks.js"
 
-/** [command, what stands on it, what it does, group]. */
+/** [command, what stands on it, what it does]. */
 const BUTTONS = [
   ["fit", "Fit", "Fit to the window"],
   ["actual", "1:1", "One image pixel for one of the screen"],
@@ -16,39 +16,48 @@ const BUTTONS = [
   ["flipY", "Flip ↕", "Flip up and down"],
   ["rotate", "Turn", "Turn by 90°"],
   ["smooth", "Smooth", "Smooth or crisp pixels"],
-]
-const LAYOUTS = [
   ["planes", "3 planes", "Three planes of the volume"],
   ["compare", "Compare", "Side by side with another case or frame"],
+  ["play", "Play", "Play the frames, or stop"],
+  ["fullScreen", "Full screen", "Full screen"],
 ]
+const LAYOUTS = ["planes", "compare"]
 
 export class LookBar {
   constructor(layout) {
     this.layout = layout
     const run = (name) => layout.command(name)
-    const make = ([name, text, title]) => button({ "data-tool": name, title: `${title} (${nameOfChord(keyMap.chordOf(name))})`, onclick: () => run(name) }, text)
-    this.buttons = new Map([...BUTTONS, ...LAYOUTS].map((row) => [row[0], make(row)]))
-    this.presets = this.menu("Window", (value) => value && layout.active.choosePreset(value), "window")
+    this.buttons = new Map(BUTTONS.map(([name, text]) => [name, button({ "data-tool": name, onclick: () => run(name) }, text)]))
+    this.presets = this.menu("Window (Shift and the digit)", (value) => value && layout.active.choosePreset(value), "window")
     this.colours = this.menu("Colour map", (value) => layout.active.setColourMap(value), "colours")
     this.colours.append(...Object.entries(COLOUR_MAPS).map(([value, text]) => element("option", { value }, text)))
-    this.play = button({ "data-tool": "play", "aria-pressed": "false", title: "Play the frames, or stop (C)", onclick: () => run("play") }, "Play")
     this.rate = element("input", {
       type: "number", min: RATES[0], max: RATES[1], step: "1", "aria-label": "Frames per second", title: "Frames per second",
       onchange: () => layout.cine.setRate(Number(this.rate.value)),
       onkeydown: (event) => (event.key === "Enter" || event.key === "Escape") && this.rate.blur(),
     })
-    this.cine = element("span", { class: "cine" }, this.play, this.rate, element("span", {}, "/s"))
+    this.cine = element("span", { class: "cine" }, this.buttons.get("play"), this.rate, element("span", {}, "/s"))
     this.element = element(
       "div",
       { class: "look", role: "toolbar", "aria-label": "Looking" },
       this.presets, this.colours,
-      ...BUTTONS.map(([name]) => this.buttons.get(name)),
-      ...LAYOUTS.map(([name]) => this.buttons.get(name)),
+      ...BUTTONS.filter(([name]) => name !== "play" && name !== "fullScreen").map(([name]) => this.buttons.get(name)),
       this.cine,
-      button({ "data-tool": "fullScreen", title: "Full screen (F)", onclick: () => run("fullScreen") }, "Full screen"),
+      this.buttons.get("fullScreen"),
     )
+    this.stopListening = keyMap.onChange(() => this.nameKeys())
+    this.nameKeys()
     this.showCase()
     this.showCine()
+  }
+
+  /** Each button says which key does the same. */
+  nameKeys() {
+    for (const [name, , title] of BUTTONS) this.buttons.get(name).title = `${title} (${nameOfChord(keyMap.chordOf(name))})`
+  }
+
+  close() {
+    this.stopListening()
   }
 
   menu(label, choose, name) {
@@ -67,13 +76,13 @@ export class LookBar {
     const { layout } = this
     const { facts } = layout.active
     this.buttons.get("planes").hidden = !layout.canShowPlanes()
-    for (const [name] of LAYOUTS) this.buttons.get(name).setAttribute("aria-pressed", String(layout.mode === name))
+    for (const name of LAYOUTS) this.buttons.get(name).setAttribute("aria-pressed", String(layout.mode === name))
     this.cine.hidden = !layout.canShowPlanes()
     const presets = facts ? presetsOf(facts) : []
     this.presets.hidden = this.colours.hidden = !presets.length
     this.presets.replaceChildren(
       element("option", { value: "" }, "Window"),
-      ...presets.map(({ value, digit, name }) => element("option", { value }, digit ? `${name} (Shift ${digit})` : name)),
+      ...presets.map(({ value, digit, name }) => element("option", { value }, digit ? `${digit}  ${name}` : name)),
     )
     this.showLook()
   }
@@ -91,8 +100,8 @@ export class LookBar {
 
   showCine() {
     const { playing, rate } = this.layout.cine ?? { playing: false, rate: 12 }
-    this.play.textContent = playing ? "Stop" : "Play"
-    this.play.setAttribute("aria-pressed", String(playing))
+    this.buttons.get("play").textContent = playing ? "Stop" : "Play"
+    this.buttons.get("play").setAttribute("aria-pressed", String(playing))
     this.rate.value = rate
   }
 }
