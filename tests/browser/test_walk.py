@@ -81,7 +81,7 @@ def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
     if name in ("label", "review?result=all"):
-        lowest = page.get_by_role("toolbar", name="View").bounding_box()
+        lowest = page.get_by_role("toolbar", name="Looking").bounding_box()
         assert lowest is not None
         assert lowest["y"] + lowest["height"] <= 800
     if name in ("train", "evaluate"):
