@@ -6,16 +6,16 @@ import { Cases } from "./cases.js"
 import { button, element } from "./dom.js"
 import { Drawing, StructurePart } from "./drawing.js"
 import { Explainer } from "./explainer.js"
+import { fillWindow } from "./fit.js"
 import { History } from "./history.js"
 import { REPEATABLE, commandOf, isTaken } from "./keys.js"
 import { Layout } from "./layout.js"
 import { Legend } from "./legend.js"
+import { News } from "./news.js"
 import { Outbox } from "./outbox.js"
 import { ModelPanel } from "./panel.js"
-import { ownerOf, stateText } from "./queue.js"
 import { Recorder } from "./recorder.js"
 import { Said } from "./said.js"
-import { queueOf } from "./sending.js"
 import { ActiveTime } from "./time.js"
 import { TopBar } from "./topbar.js"
 import { Watch } from "./watch.js"
@@ -31,7 +31,7 @@ export class Viewer {
     this.makeMemory()
     this.makeScreen()
     this.onKey = (event) => this.key(event)
-    this.starting = this.start()
+    this.starting = this.news.start()
   }
 
   /** What was said, what can be taken back, how long it took. */
@@ -40,11 +40,12 @@ export class Viewer {
     this.history = new History()
     this.time = new ActiveTime()
     this.outbox = new Outbox()
+    this.news = new News(this)
     this.recorder = new Recorder({
       said: this.said,
       history: this.history,
       time: this.time,
-      send: (event) => this.send(event),
+      send: (event) => this.news.send(event),
       facts: (id) => (this.loaded?.facts.id === id ? this.loaded.facts : { id }),
       madeIn: this.mode === "review" ? "review" : "label page",
       version: () => this.data.project.schema_version,
@@ -64,12 +65,12 @@ export class Viewer {
     const answer = (change) => this.answering.answer(change(this.answering.current()))
     const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
     this.answering = new Answering(project, { mode, said, recorder, part, say, onDone: () => this.go(this.index + 1) })
-    this.watch = new Watch({ onFacts: (facts) => this.learnFacts(facts), onGone: (error) => this.showFault(error, this.loaded.facts.id) })
+    this.watch = new Watch({ onFacts: (facts) => this.news.learnFacts(facts), onGone: (error) => this.loaded && this.showFault(error, this.loaded.facts.id) })
     this.explainer = new Explainer(this.layout)
     this.model = this.mode === "review" ? new ModelPanel(project, Boolean(this.data.model), this.explainer.controls()) : null
     this.explainer.panel = this.model
     this.legend = new Legend(this.mode, project)
-    this.aside = new Aside({ again: (event) => this.sendAgain(event) })
+    this.aside = new Aside({ again: (event) => this.news.sendAgain(event) })
     this.bar = new TopBar({
       go: (step) => this.go(this.index + step),
       jump: (place) => this.go(place - 1),
@@ -89,21 +90,6 @@ export class Viewer {
     )
   }
 
-  /** What waits from an earlier page counts as said; then send it. */
-  async start() {
-    const { server, reader, project } = this.data
-    const queue = await queueOf(server, reader)
-    this.queue = queue
-    queue.onState = (state) => this.bar.showState(state, stateText(state, queue.store.isDurable))
-    queue.onStored = (event, receipt) => this.learnStored(event, receipt)
-    queue.onRefused = (event, reason) => this.learnRefused(event, reason)
-    for (const event of await queue.pending()) this.said.keep(event)
-    this.stopListening = queue.tabs.listen((news) => this.hear(news))
-    await this.history.keepIn(queue.store, `${ownerOf(server, reader)}|${project.id}`)
-    await this.aside.read(queue.store, queue.owner)
-    queue.flush()
-  }
-
   // ---- what Python says
 
   update(data) {
@@ -119,75 +105,6 @@ export class Viewer {
     this.showPlace()
     this.showFinding()
     return Promise.resolve()
-  }
-
-  // ---- what the server and other tabs say
-
-  send(event) {
-    this.starting.then(() => {
-      this.queue.add(event)
-      this.queue.tabs.tell({ said: event })
-    })
-  }
-
-  /** What was put aside, under the classes as they are now. */
-  async sendAgain(event) {
-    const again = { ...event, schema_version: this.data.project.schema_version }
-    this.said.keep(again)
-    this.showNews(again)
-    await this.queue.add(again)
-  }
-
-  learnStored(event, receipt) {
-    this.queue.tabs.tell({ stored: { ...event, frames: undefined }, receipt })
-    this.takeStored(event, receipt)
-  }
-
-  takeStored(event, receipt) {
-    this.said.acknowledged(event)
-    if (event.type !== "label") return
-    const { value, unsure, unusable } = event
-    this.outbox.push({ type: "labelled", case: event.case, label: receipt.label, value, unsure, unusable })
-    if (event.case === this.loaded?.facts.id) this.answering.askDraft()
-  }
-
-  learnRefused(event, reason) {
-    this.queue.tabs.tell({ refused: event, reason })
-    this.takeRefused(event, reason)
-  }
-
-  takeRefused(event, reason) {
-    this.said.refused(event)
-    this.bar.say(`Not accepted and put aside: ${reason}`, true)
-    this.aside.refresh()
-    if (event.case !== this.loaded?.facts.id) return
-    this.answering.refresh()
-    this.drawing.reload()
-  }
-
-  /** From another tab of this reader. */
-  hear({ said, stored, receipt, refused, reason }) {
-    if (said && this.said.keep(said)) this.showNews(said, "Changed in another tab of yours.")
-    if (stored) this.takeStored(stored, receipt)
-    if (refused) this.takeRefused(refused, reason)
-  }
-
-  /** The case on the screen is not any more what was shown of it. */
-  showNews(event, text = "") {
-    if (event.case !== this.loaded?.facts.id) return
-    this.drawing.hear(event)
-    this.answering.refresh()
-    if (text) this.bar.say(text)
-  }
-
-  /** What the server says of the case on the screen now. */
-  learnFacts(facts) {
-    this.answering.refresh()
-    const news = this.watch.newsOf(facts)
-    if (news) this.bar.say(news, true)
-    this.drawing.learn(facts)
-    // The classes have changed under the page: Python is asked for a rerun, which brings the new ones.
-    if (facts.schema_version > this.data.project.schema_version) this.outbox.push({ type: "outdated", case: facts.id })
   }
 
   // ---- going from case to case
@@ -248,7 +165,7 @@ export class Viewer {
     if (needed) await known
     if (this.loaded?.facts !== facts) return
     this.drawing.open(facts)
-    this.learnFacts(facts)
+    this.news.learnFacts(facts)
   }
 
   /** What the model says of the case on the screen; Python may tell it only after the image is there. */
@@ -355,7 +272,7 @@ export class Viewer {
     window.removeEventListener("blur", this.away)
     for (const kind of ["keydown", "keyup"]) window.removeEventListener(kind, this.onKey, true)
     this.stopTiming?.()
-    this.stopListening?.()
+    this.news.stop()
     this.watch.leave()
     this.answering.close()
     this.drawing.detach()
@@ -364,15 +281,4 @@ export class Viewer {
     this.layout.close()
     this.element.remove()
   }
-}
-
-const LOWEST_PX = 440
-
-/** As high as the window leaves, so that the page never scrolls while somebody reads. */
-function fillWindow(own) {
-  const scroller = document.querySelector('[data-testid="stMain"]')
-  const block = document.querySelector('[data-testid="stMainBlockContainer"]')
-  const above = own.getBoundingClientRect().top + (scroller?.scrollTop ?? 0)
-  const below = block ? parseFloat(getComputedStyle(block).paddingBottom) || 0 : 0
-  own.style.height = `${Math.max(LOWEST_PX, Math.floor(window.innerHeight - above - Math.max(12, below) - 2))}px`
 }
