@@ -88,6 +88,11 @@ export class Grid {
     return held.runs
   }
 
+  /** The codes of all frames that are held: Map(frame -> code). */
+  frameRuns() {
+    return new Map([...this.held.keys()].map((frame) => [frame, this.runs(frame)]))
+  }
+
   /**
    * Replace a frame by what a code says.
    *

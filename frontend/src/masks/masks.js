@@ -1,14 +1,16 @@
 // The masks of the case on the screen: structures, tools, and what becomes of a stroke.
 
-import { LoadError, fetchChecked } from "../fetching.js"
-import { planeCount, planeSize } from "../planes.js"
-import { BrushTool, pixelOf, reach } from "./brush.js"
+import { LoadError } from "../fetching.js"
+import { BrushTool } from "./brush.js"
+import { paintCursor } from "./cursor.js"
 import { FillTool, PickTool, RegionTool, brightness } from "./fill.js"
 import { Grid } from "./grid.js"
-import { interpolate } from "./interpolate.js"
 import { PaneLayers } from "./layers.js"
+import { Others } from "./others.js"
 import { MaskPanel } from "./panel.js"
-import { MaskError, fromBase64, toBase64 } from "./runs.js"
+import { MaskError, toBase64 } from "./runs.js"
+import { clearSlice, copySlice, fillBetween } from "./slices.js"
+import { fetchGrid, framesOf, gridOf } from "./stored.js"
 import { Stroke } from "./stroke.js"
 
 export const SMALLEST = 1
@@ -41,8 +43,7 @@ export class Masks {
     this.settings = { size: 15, range: { low: null, high: null }, tolerance: null, rangedBall: false, largestFill: 0.25, keepOff: true }
     this.facts = null
     this.layout = null
-    this.readOnly = new Map() // title -> {title, structures: [{name, colour, grid}], outline, hidden}
-    this.others = [] // {reader, masks: names of structures}: whose masks may be laid over
+    this.others = new Others(this)
     this.panes = new WeakMap() // pane -> PaneLayers
     this.kept = new Map() // case id -> Map(structure -> frames), as last seen here
     this.pointer = null
@@ -57,7 +58,7 @@ export class Masks {
         new FillTool(this), new RegionTool(this), new PickTool(this),
       ].map((tool) => [tool.name, tool]),
     )
-    this.painter = (context, pane) => this.paintCursor(context, pane)
+    this.painter = (context, pane) => paintCursor(this, context, pane)
     this.panel = makePanel(this)
   }
 
@@ -89,52 +90,23 @@ export class Masks {
   /** What the renderer lays over the picture of a pane: what others painted below, what is painted here above. */
   layersFor(pane) {
     if (!this.panes.has(pane)) this.panes.set(pane, new PaneLayers(pane))
-    const others = [...this.readOnly.values()].filter((layer) => !layer.hidden).flatMap((layer) =>
-      layer.structures.map(({ name, colour, grid }) => ({
-        name: `${layer.title}: ${name}`, grid, colour, fill: layer.outline ? 0 : 0.25, outline: true,
-      })))
     const own = this.structures.filter((structure) => structure.grid && !structure.hidden)
-    return this.panes.get(pane).build(this.facts && pane.facts?.id === this.facts.id ? [...others, ...own] : [])
+    return this.panes.get(pane).build(this.facts && pane.facts?.id === this.facts.id ? [...this.others.sources(), ...own] : [])
+  }
+
+  /** Who else has painted on the case became known. */
+  learnOthers(others) {
+    this.others.learn(others)
+  }
+
+  /** What the panel says and what the panes show. */
+  refresh() {
+    this.panel.show()
+    this.redraw()
   }
 
   redraw() {
     this.layout?.refreshLayers(NAME)
-  }
-
-  /** The brush around the pointer; of a ball also where it cuts the other planes. */
-  paintCursor(context, pane) {
-    const { pointer } = this
-    if (!pointer || !this.facts || !this.tools.get(this.kind)?.isBrush || pane.facts !== pointer.pane.facts || !pane.matrix) return
-    const isBall = this.kind === "ball"
-    const inOther = pane !== pointer.pane || pane.index !== pointer.index
-    if (inOther && !isBall) return
-    const seen = inOther ? this.cutOf(pointer, pane) : { x: pointer.x, y: pointer.y, radius: this.radiusIn(pane.plane) }
-    if (!seen) return
-    const [a, b] = pane.matrix
-    const [x, y] = pane.toCanvas(seen.x, seen.y)
-    const radius = Math.max(1, seen.radius * Math.hypot(a, b))
-    for (const [width, colour] of [[3, "rgb(0 0 0 / 60%)"], [1.5, this.kind === "eraser" ? "#ffffff" : this.active.colour]]) {
-      context.beginPath()
-      context.arc(x, y, radius, 0, 2 * Math.PI)
-      context.lineWidth = width
-      context.strokeStyle = colour
-      context.stroke()
-    }
-  }
-
-  radiusIn(plane) {
-    return reach(this.facts, plane, 0, this.settings.size, false)[0][1]
-  }
-
-  /** Where another plane cuts the ball around the pointer. */
-  cutOf({ plane, index, x, y }, pane) {
-    if (plane === pane.plane) return null
-    const place = { frame: [x, y, index + 0.5], row: [x, index + 0.5, y], column: [index + 0.5, x, y] }[plane]
-    const [own, acrossAt, downAt] = { frame: [2, 0, 1], row: [1, 0, 2], column: [0, 1, 2] }[pane.plane]
-    const { across, through } = pixelOf(this.facts, pane.plane)
-    const far = ((pane.index + 0.5 - place[own]) * through) / across
-    const rest = this.radiusIn(pane.plane) ** 2 - far ** 2
-    return rest > 0 ? { x: place[acrossAt], y: place[downAt], radius: Math.sqrt(rest) } : null
   }
 
   hover(at) {
@@ -154,17 +126,16 @@ export class Masks {
   async load(facts, { pending = [] } = {}) {
     this.leave()
     this.facts = facts
-    this.others = facts.others ?? []
+    this.others.enter(facts.others)
     this.aborter = new AbortController()
-    const stored = new Set([...(facts.masks ?? []), ...(this.kept.get(facts.id)?.keys() ?? [])])
+    const stored = new Set([...(facts.masks ?? []), ...[...(this.kept.get(facts.id) ?? [])].filter(([, frames]) => frames.size).map(([name]) => name)])
     for (const structure of this.structures) {
       structure.grid = new Grid(facts)
       structure.waiting = pending.filter((event) => event.structure === structure.name).map(({ frames }) => frames)
       if (stored.has(structure.name)) structure.state = "loading"
       else this.settle(structure)
     }
-    this.panel.show()
-    this.redraw()
+    this.refresh()
     await Promise.all(this.structures.filter(({ state }) => state === "loading").map((structure) => this.fetchStored(structure)))
   }
 
@@ -173,19 +144,19 @@ export class Masks {
     this.aborter?.abort()
     this.keep()
     this.facts = this.pointer = null
-    this.readOnly.clear()
-    this.others = []
+    this.others.enter()
     for (const structure of this.structures) Object.assign(structure, { grid: null, state: "absent", waiting: [] })
-    this.panel.show()
-    this.redraw()
+    this.refresh()
   }
 
   /** What was seen of a case is kept for when there is no connection. */
   keep() {
-    const ready = this.structures.filter(({ grid, state }) => state === "ready" && grid.held.size)
-    if (!this.facts || !ready.length) return
-    this.kept.delete(this.facts.id)
-    this.kept.set(this.facts.id, new Map(ready.map(({ name, grid }) => [name, new Map([...grid.held.keys()].map((frame) => [frame, grid.runs(frame)]))])))
+    if (!this.facts) return
+    const { id } = this.facts
+    const seen = new Map(this.kept.get(id))
+    for (const { name, grid, state } of this.structures) if (state === "ready") seen.set(name, grid.frameRuns())
+    this.kept.delete(id)
+    if ([...seen.values()].some((frames) => frames.size)) this.kept.set(id, seen)
     if (this.kept.size > KEPT_CASES) this.kept.delete(this.kept.keys().next().value)
   }
 
@@ -207,8 +178,7 @@ export class Masks {
         this.settle(structure)
       } else this.fail(structure, error)
     }
-    this.panel.show()
-    this.redraw()
+    this.refresh()
   }
 
   fail(structure, error) {
@@ -293,63 +263,12 @@ export class Masks {
     return Boolean(act)
   }
 
-  // ---- acts on a whole slice, of the pane that is looked at
-
+  /** The pane that is looked at. */
   get pane() {
     const { pointer, layout } = this
     // Beside the case that is read there may be one that it is only compared with.
     const own = [pointer?.pane, layout?.active].filter((pane) => layout?.panes.includes(pane))
     return own[0] ?? layout?.main ?? null
-  }
-
-  clearSlice() {
-    this.onSlice((stroke, plane, index, size) => {
-      stroke.replace(plane, index, null, size)
-      return "Nothing is painted on this slice."
-    })
-  }
-
-  /** The next slice becomes what this one is, and is looked at. */
-  copySlice() {
-    const { pane } = this
-    this.onSlice((stroke, plane, index, size) => {
-      if (index + 1 >= planeCount(this.facts, plane)) return "This is the last slice."
-      const slice = stroke.grid.slice(plane, index)
-      if (!slice) return "Nothing is painted on this slice."
-      stroke.replace(plane, index + 1, slice, size)
-      pane.setIndex(index + 1)
-      return "The next slice is the same already."
-    })
-  }
-
-  /** Fill the gaps between painted slices. */
-  interpolate() {
-    let filled = 0
-    this.onSlice((stroke, plane, _index, size) => {
-      const painted = stroke.grid.paintedSlices(plane)
-      const gaps = painted.slice(1).map((last, at) => [painted[at], last]).filter(([first, last]) => last - first > 1)
-      for (const [first, last] of gaps) {
-        const [one, other] = [first, last].map((index) => stroke.grid.slice(plane, index))
-        interpolate(one, other, last - first - 1, size).forEach((slice, step) => {
-          stroke.replace(plane, first + 1 + step, slice, size)
-          filled += slice.includes(1)
-        })
-      }
-      if (!gaps.length) return "Paint two slices with empty ones between them first."
-      return "Nothing lies between the painted slices: their shapes are too far apart."
-    })
-    if (filled) this.say(`Filled ${filled} ${filled === 1 ? "slice" : "slices"} between painted ones. Look at each; Ctrl+Z takes them back.`)
-  }
-
-  /** One act; `work` returns what to say where it changes nothing. */
-  onSlice(work) {
-    const { pane } = this
-    if (!pane?.facts || !this.facts) return this.say("Wait for the image.")
-    this.open?.cancel()
-    const stroke = this.begin()
-    if (!stroke) return
-    const remark = work(stroke, pane.plane, pane.index, planeSize(this.facts, pane.plane))
-    if (!this.finish(stroke)) this.say(remark)
   }
 
   // ---- tools and their settings
@@ -380,10 +299,10 @@ export class Masks {
     const commands = {
       smaller: () => this.setSize(Math.min(this.settings.size - 1, this.settings.size * 0.85)),
       larger: () => this.setSize(Math.max(this.settings.size + 1, this.settings.size * 1.15)),
-      interpolate: () => this.interpolate(),
-      clearSlice: () => this.clearSlice(),
-      copyToNext: () => this.copySlice(),
-      copySlice: () => this.copySlice(),
+      interpolate: () => fillBetween(this),
+      clearSlice: () => clearSlice(this),
+      copySlice: () => copySlice(this),
+      copyToNext: () => copySlice(this),
     }
     if (name === "escape" && this.kind) this.choose(null)
     else if (this.tools.has(name)) this.choose(name)
@@ -448,106 +367,6 @@ export class Masks {
     if (structure.retired) delete changed.locked
     this.open?.cancel()
     Object.assign(structure, changed)
-    this.panel.show()
-    this.redraw()
+    this.refresh()
   }
-
-  // ---- what others painted, to be looked at only
-
-  /**
-   * Masks of a model, a reference, another reader.
-   *
-   * @param {string} title
-   * @param {Record<string, Record<string, string> | Map<number, Uint8Array>> | null} masks frames by structure; null takes them away
-   */
-  showReadOnly(title, masks, { outline = true } = {}) {
-    this.readOnly.delete(title)
-    if (masks && this.facts) {
-      try {
-        const structures = Object.entries(masks).map(([name, frames]) => ({
-          name, colour: this.find(name)?.colour ?? "#bbbbbb", grid: gridOf(this.facts, framesOf(frames)),
-        }))
-        this.readOnly.set(title, { title, structures, outline, hidden: false })
-      } catch (error) {
-        if (!(error instanceof MaskError)) throw error
-        this.fault(`The mask “${title}” cannot be shown: ${error.message}`)
-      }
-    }
-    this.panel.show()
-    this.redraw()
-  }
-
-  hideReadOnly(title, hidden) {
-    const layer = this.readOnly.get(title)
-    if (layer) layer.hidden = hidden
-    this.panel.show()
-    this.redraw()
-  }
-
-  /** Who else has painted on the case became known, for example after the reader's own answer. */
-  learnOthers(others = []) {
-    if (!this.facts || JSON.stringify(others) === JSON.stringify(this.others)) return
-    this.others = others
-    this.panel.show()
-  }
-
-  /** Another reader's masks, where this reader may see them. */
-  async showReader(reader) {
-    const { facts, aborter } = this
-    const names = this.others.find((one) => one.reader === reader)?.masks ?? this.structures.map(({ name }) => name)
-    try {
-      const masks = {}
-      for (const name of names) {
-        const grid = await fetchGrid(facts, name, reader, aborter.signal)
-        if (grid?.count) masks[name] = new Map(grid.painted().map((frame) => [frame, grid.runs(frame)]))
-      }
-      if (aborter.signal.aborted) return
-      if (Object.keys(masks).length) this.showReadOnly(reader, masks)
-      else this.say(`${reader} has painted nothing on this case.`)
-    } catch (error) {
-      if (!aborter.signal.aborted) this.fault(`The masks of ${reader} cannot be shown: ${error.message}`)
-    }
-  }
-
-  /** Take over what is only shown, one act for each structure; locked ones stay as they are. */
-  adopt(title) {
-    const before = this.active
-    for (const { name, grid } of this.readOnly.get(title)?.structures ?? []) {
-      this.active = this.find(name)
-      const stroke = this.active ? this.begin() : null
-      if (!stroke) continue
-      const size = planeSize(this.facts, "frame")
-      const frames = new Set([...grid.painted(), ...stroke.grid.painted()])
-      for (const frame of frames) stroke.replace("frame", frame, grid.slice("frame", frame), size)
-      this.finish(stroke)
-    }
-    this.active = before
-    this.panel.show()
-  }
-}
-
-/** Frames of an event or an answer as they are held here: Map(frame -> code). */
-function framesOf(frames) {
-  if (frames instanceof Map) return frames
-  return new Map(Object.entries(frames ?? {}).map(([frame, text]) => [Number(frame), fromBase64(text)]))
-}
-
-function gridOf(facts, frames) {
-  const grid = new Grid(facts)
-  for (const [frame, runs] of frames) {
-    if (!Number.isInteger(frame) || frame < 0 || frame >= grid.frames) throw new MaskError(`This image has no frame ${frame + 1}.`)
-    grid.setRuns(frame, runs)
-  }
-  return grid
-}
-
-async function fetchGrid(facts, structure, reader, signal) {
-  const whose = reader === null ? "" : `?reader=${encodeURIComponent(reader)}`
-  const path = `/api/v1/cases/${facts.id}/masks/${encodeURIComponent(structure)}${whose}`
-  const told = await (await fetchChecked(path, { signal })).json()
-  const [frames, rows, columns] = [told.frames_total, told.rows, told.columns]
-  if (rows !== facts.rows || columns !== facts.columns || frames !== (facts.frames ?? 1)) {
-    throw new MaskError(`It has ${columns} × ${rows} pixels in ${frames} frames, the image ${facts.columns} × ${facts.rows} in ${facts.frames ?? 1}.`)
-  }
-  return gridOf(facts, framesOf(told.frames))
 }

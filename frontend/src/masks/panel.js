@@ -26,7 +26,7 @@ export class MaskPanel {
   constructor(masks) {
     this.masks = masks
     this.list = element("div", { class: "structures", role: "group", "aria-label": "Structures" })
-    this.others = element("div", { class: "others" })
+    this.overlays = element("div", { class: "others" })
     this.tools = new Map(TOOLS.map(([kind, text, title]) => [kind, this.toolButton(kind, text, title)]))
     this.size = slider("Size of the brush", 0, 1, 0.01, (share) => masks.setSize(sizeOf(share)))
     this.sizeText = element("output")
@@ -46,7 +46,7 @@ export class MaskPanel {
       this.range,
       element("div", { class: "acts" }, ...ACTS.map(([name, text, title]) => button({ title: titled(title, keyOf(name)), onclick: () => masks.command(name) }, text))),
       element("label", { class: "keep", title: "A locked structure keeps its pixels: others are not painted over it" }, this.keepOff, "Keep off locked structures"),
-      this.others,
+      this.overlays,
     )
     this.show()
     this.showTools()
@@ -83,9 +83,8 @@ export class MaskPanel {
     const { masks } = this
     this.amounts = new Map()
     this.list.replaceChildren(...masks.structures.filter(({ retired, grid }) => !retired || grid?.count).map((structure) => this.row(structure)))
-    const readers = masks.others.filter((other) => other.masks.length).map(({ reader }) => reader)
-    const titles = [...new Set([...masks.readOnly.keys(), ...readers])]
-    this.others.replaceChildren(...(titles.length ? [element("h2", {}, "Painted by others")] : []), ...titles.map((title) => this.otherRow(title)))
+    const titles = masks.others.titles()
+    this.overlays.replaceChildren(...(titles.length ? [element("h2", {}, "Painted by others")] : []), ...titles.map((title) => this.otherRow(title)))
     this.fill.value = String(masks.active?.fill ?? 0)
     this.outline.checked = masks.active?.outline ?? false
     this.sizeText.textContent = sizeText(masks.settings.size, masks.facts ?? {})
@@ -115,15 +114,15 @@ export class MaskPanel {
   }
 
   otherRow(title) {
-    const { masks } = this
-    const layer = masks.readOnly.get(title)
+    const { others } = this.masks
+    const layer = others.shown.get(title)
     const hidden = !layer || layer.hidden
-    const toggleIt = () => (layer ? masks.hideReadOnly(title, !hidden) : masks.showReader(title))
+    const toggleIt = () => (layer ? others.hide(title, !hidden) : others.showReader(title))
     return element(
       "div",
       { class: "row" },
       element("span", { title }, title),
-      layer && button({ title: "Make it mine, to correct it; locked structures stay as they are", onclick: () => masks.adopt(title) }, "Take over"),
+      layer && button({ title: "Make it mine, to correct it; locked structures stay as they are", onclick: () => others.adopt(title) }, "Take over"),
       toggle(`Hide ${title}`, hidden, EYE, EYE, toggleIt),
     )
   }
