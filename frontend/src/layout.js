@@ -4,10 +4,10 @@
 // also those that come later, and never for a case that is only compared with.
 
 import { Cine } from "./cine.js"
-import { CompareBar, caseOf, choicesOf } from "./compare.js"
+import { choosePreset } from "./commands.js"
+import { Comparison } from "./comparison.js"
 import { Crosshair } from "./crosshair.js"
 import { element } from "./dom.js"
-import { Link, linkedView, shareWindow } from "./linking.js"
 import { LookBar } from "./lookbar.js"
 import { Pane } from "./pane.js"
 
@@ -29,8 +29,7 @@ export class Layout {
     this.mode = "one" // "one", "planes" or "compare"
     this.wanted = "one" // what the reader chose; a single image has no planes
     this.panes = [] // of the case that is read
-    this.other = null // the pane of the case it is compared with
-    this.compared = "" // what the reader chose to compare with; "" is the first there is
+    this.comparison = new Comparison(this)
     this.crosshair = new Crosshair(() => (this.mode === "planes" ? this.panes : []))
     this.element = element("div", { class: "panes", "data-layout": "one" })
     this.main = this.active = this.addPane()
@@ -89,7 +88,7 @@ export class Layout {
   }
 
   markActive() {
-    for (const pane of [...this.panes, this.other].filter(Boolean)) {
+    for (const pane of [...this.panes, this.comparison.pane].filter(Boolean)) {
       pane.element.classList.toggle("active", this.mode !== "one" && pane === this.active)
     }
   }
@@ -114,7 +113,7 @@ export class Layout {
   shareLook(from) {
     if (this.sharing) return
     this.sharing = true
-    for (const pane of this.panes) if (pane !== from && pane.facts) pane.lookAs(from)
+    for (const pane of this.panes) if (pane !== from && pane.facts) pane.lookAs(from.look)
     this.sharing = false
   }
 
@@ -124,7 +123,7 @@ export class Layout {
     const before = this.loaded
     this.cine.stop()
     this.loaded = loaded
-    if (this.link) this.link.places = null
+    this.comparison.wait()
     if (before && before.volume !== loaded.volume) before.volume.rest()
     this.main.show(loaded)
     this.arrange(this.wanted)
@@ -138,14 +137,14 @@ export class Layout {
     this.loaded = null
     this.crosshair.at = null
     for (const pane of this.panes.slice(1)) pane.clear()
-    this.other?.clear()
+    this.comparison.pane?.clear()
     this.main.clear(text, ...actions)
     this.bar.showCase()
   }
 
   /** What is on the screen is not given up for memory. */
   keepShown() {
-    if (this.cases) this.cases.shown = new Set([this.loaded?.facts.id, this.other?.facts?.id].filter((id) => id !== undefined))
+    if (this.cases) this.cases.shown = new Set([this.loaded?.facts.id, this.comparison.pane?.facts?.id].filter((id) => id !== undefined))
   }
 
   canShowPlanes() {
@@ -163,12 +162,12 @@ export class Layout {
     const mode = wanted === "planes" && !this.canShowPlanes() ? "one" : wanted
     if (this.mode !== mode) {
       this.dropPlanes()
-      if (this.mode === "compare") this.dropOther()
+      if (this.mode === "compare") this.comparison.close()
       this.mode = mode
       this.element.dataset.layout = mode
     }
     if (mode === "planes") this.showPlanes()
-    if (mode === "compare") this.showOther()
+    if (mode === "compare") this.comparison.show()
     this.markActive()
     this.bar.showCase()
   }
@@ -179,7 +178,7 @@ export class Layout {
     for (const [at, plane] of [[1, "row"], [2, "column"]]) {
       this.panes[at].show(this.loaded, { plane })
       this.sharing = true
-      this.panes[at].lookAs(this.main)
+      this.panes[at].lookAs(this.main.look)
       this.sharing = false
     }
     this.crosshair.at = null
@@ -196,77 +195,16 @@ export class Layout {
     }
   }
 
-  // ---- side by side
-
-  /** What the reader chose: a case of the patient holds for this case only, one given by its number for all. */
-  chooseOther(value, typed = false) {
-    this.compared = typed || !value.startsWith("case") ? value : ""
-    this.showOther(value)
-  }
-
-  async showOther(value = this.compared) {
-    const { facts } = this.loaded
-    if (!this.other) {
-      this.other = this.makePane({ label: "Compared with" })
-      this.compareBar = new CompareBar({ choose: (one, typed) => this.chooseOther(one, typed), link: () => this.toggleLink(), close: () => this.setMode("one") })
-      this.other.element.append(this.compareBar.element)
-      this.link = new Link(this.main, this.other)
-    }
-    const choices = choicesOf(facts, this.listed())
-    const chosen = caseOf(value, facts, this.listed()) === undefined ? choices[0]?.[0] ?? "" : value
-    this.compareBar.show(choices, chosen, this.link.on)
-    this.link.places = null
-    if (!chosen) return this.other.clear("There is no other case to compare with. A case number leads to any of this project.")
-    const id = caseOf(chosen, facts, this.listed())
-    const asked = (this.asked = {})
-    if (id !== facts.id) this.other.clear()
-    try {
-      const loaded = id === facts.id ? this.loaded : await this.cases.get(id)
-      if (this.asked !== asked || !this.other) return
-      const index = id === facts.id ? Math.min(facts.frames - 1, this.main.index + 1) : null
-      if (loaded.facts.project !== facts.project) this.other.clear("That case is of another project.")
-      else this.other.show(loaded, { index })
-      this.lookAlike(id === facts.id)
-      if (id === facts.id) loaded.volume.focus(this.main.index)
-      this.link.anchor()
-      this.keepShown()
-    } catch (error) {
-      if (this.asked === asked) this.other?.clear(error.message)
-    }
-  }
-
-  /** What is linked begins alike, where the same window means the same: one case, or Hounsfield units. */
-  lookAlike(sameCase) {
-    const { main, other, link } = this
-    if (!link.on || !other.facts) return
-    if (sameCase || (main.facts.modality === "CT" && shareWindow(main.facts, other.facts))) other.lookAs(main)
-    other.setView(linkedView(main.view, main.size(), sameCase ? main.view : other.view, other.size()))
-  }
-
-  dropOther() {
-    this.link?.close()
-    if (this.other?.volume && this.other.volume !== this.loaded?.volume) this.other.volume.rest()
-    this.removePane(this.other)
-    this.other = this.link = null
-    this.keepShown()
-  }
-
-  toggleLink() {
-    if (!this.link) return
-    this.link.setOn(!this.link.on)
-    this.compareBar.link.setAttribute("aria-pressed", String(this.link.on))
-  }
-
   // ---- commands
 
   /** What a key or a button asks for; false where it is not about looking. */
   command(name, digit) {
     const own = {
-      preset: () => this.active.choosePreset(digit),
+      preset: () => choosePreset(this.active, digit),
       play: () => this.cine.toggle(),
       planes: () => this.canShowPlanes() && this.setMode(this.mode === "planes" ? "one" : "planes"),
       compare: () => this.setMode(this.mode === "compare" ? "one" : "compare"),
-      link: () => this.toggleLink(),
+      link: () => this.comparison.toggleLink(),
       fullScreen: () => this.toggleFullScreen(),
       escape: () => this.active.drag?.cancel(),
     }
@@ -306,7 +244,7 @@ export class Layout {
 
   hideOverlays(hidden) {
     this.hidden = hidden
-    for (const pane of [...this.panes, this.other]) pane?.hideOverlays(hidden)
+    for (const pane of [...this.panes, this.comparison.pane]) pane?.hideOverlays(hidden)
   }
 
   redraw() {
@@ -321,7 +259,7 @@ export class Layout {
     this.cine.stop()
     this.bar.close()
     this.loaded?.volume.rest()
-    this.dropOther()
+    this.comparison.close()
     for (const pane of this.panes) pane.close()
   }
 }

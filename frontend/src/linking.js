@@ -36,7 +36,7 @@ export class Link {
       return [
         pane.on("frame", () => this.follow(() => this.scroll(pane, follow))),
         pane.on("view", () => this.follow(() => follow.setView(linkedView(pane.view, pane.size(), follow.view, follow.size())))),
-        pane.on("window", () => this.follow(() => shareWindow(pane.facts, follow.facts) && follow.lookAs(pane))),
+        pane.on("window", () => this.follow(() => shareWindow(pane.facts, follow.facts) && follow.lookAs(pane.look))),
       ]
     })
   }

@@ -1,6 +1,7 @@
 // Everything about looking, as buttons and menus; each says its key.
 
 import { RATES } from "./cine.js"
+import { choosePreset } from "./commands.js"
 import { button, element } from "./dom.js"
 import { keyMap, nameOfChord } from "./keys.js"
 import { presetsOf } from "./presets.js"
@@ -28,8 +29,8 @@ export class LookBar {
     this.layout = layout
     const run = (name) => layout.command(name)
     this.buttons = new Map(BUTTONS.map(([name, text]) => [name, button({ "data-tool": name, onclick: () => run(name) }, text)]))
-    this.presets = this.menu("Window (Shift and the digit)", (value) => value && layout.active.choosePreset(value), "window")
-    this.colours = this.menu("Colour map", (value) => layout.active.setColourMap(value), "colours")
+    this.presets = this.menu("Window (Shift and the digit)", (value) => value && choosePreset(layout.active, value), "window")
+    this.colours = this.menu("Colour map", (value) => layout.active.lookAs({ colourMap: value }), "colours")
     this.colours.append(...Object.entries(COLOUR_MAPS).map(([value, text]) => element("option", { value }, text)))
     this.rate = element("input", {
       type: "number", min: RATES[0], max: RATES[1], step: "1", "aria-label": "Frames per second", title: "Frames per second",

@@ -4,20 +4,16 @@
 // called after every paint as (context2d, pane) to draw in canvas pixels on a canvas above the picture.
 
 import { firstFrame } from "./cases.js"
+import { runCommand } from "./commands.js"
 import { Corners } from "./corners.js"
 import { element } from "./dom.js"
-import { fitScale, freshView, toImage, turned, viewMatrix, zoomAt } from "./geometry.js"
+import { freshView, toImage, viewMatrix } from "./geometry.js"
 import { FrameBar } from "./framebar.js"
 import { followPointer } from "./interaction.js"
 import { usualView } from "./orientation.js"
 import { fromVoxel, pictureOf, planeCount, planeSize, toVoxel } from "./planes.js"
 import { makeRenderer } from "./renderers/choose.js"
-import { presetWindow } from "./presets.js"
-import { COLOUR_MAPS } from "./renderers/looks.js"
-import { NARROWEST, autoWindow, firstWindow } from "./window.js"
-
-const WINDOW_STEP = 1.15
-const PAN_SHARE = 0.08 // of the pane, for one press of a key
+import { firstWindow } from "./window.js"
 
 export class Pane {
   /** @param {{painters?: Function[], label?: string}} [options] painters may be shared with other panes */
@@ -174,12 +170,8 @@ export class Pane {
   // ---- how it is shown
 
   reset() {
-    this.view = this.usualView()
-    this.window = this.first
-    this.inverted = false
-    this.redraw()
-    this.emit("view")
-    this.emit("window")
+    this.setView(this.usualView())
+    this.lookAs({ window: this.first, inverted: false })
   }
 
   usualView() {
@@ -188,75 +180,7 @@ export class Pane {
 
   /** What a key or a button asks for; false where it is not about looking. */
   command(name) {
-    const { view } = this
-    const changes = {
-      reset: () => this.reset(),
-      fit: () => this.setView({ ...view, zoom: 1, panX: 0, panY: 0 }),
-      actual: () => this.setView({ ...view, zoom: 1 / fitScale(this.shape(), this.size(), view.turns), panX: 0, panY: 0 }),
-      zoomIn: () => this.zoom(1.25),
-      zoomOut: () => this.zoom(0.8),
-      invert: () => this.setInverted(!this.inverted),
-      flipX: () => this.setView({ ...view, flipX: !view.flipX, panX: -view.panX }),
-      flipY: () => this.setView({ ...view, flipY: !view.flipY, panY: -view.panY }),
-      rotate: () => this.setView(turned(view)),
-      smooth: () => this.setSmooth(!this.smooth),
-      auto: () => this.picture() && this.setWindow(autoWindow(this.picture())),
-      panLeft: () => this.pan(-1, 0),
-      panRight: () => this.pan(1, 0),
-      panUp: () => this.pan(0, -1),
-      panDown: () => this.pan(0, 1),
-      narrower: () => this.changeWindow(0, 1 / WINDOW_STEP),
-      wider: () => this.changeWindow(0, WINDOW_STEP),
-      darker: () => this.changeWindow(0.05, 1), // a higher level shows the same value darker
-      brighter: () => this.changeWindow(-0.05, 1),
-      colours: () => this.nextColourMap(),
-      frameBefore: () => this.setIndex(this.index - 1),
-      frameAfter: () => this.setIndex(this.index + 1),
-      framesBefore: () => this.setIndex(this.index - 10),
-      framesAfter: () => this.setIndex(this.index + 10),
-      firstFrame: () => this.setIndex(0),
-      lastFrame: () => this.setIndex(this.count - 1),
-    }
-    if (!changes[name]) return false
-    if (this.facts) changes[name]()
-    return true
-  }
-
-  zoom(factor) {
-    const { width, height } = this.size()
-    const [x, y] = this.pointed ?? [width / 2, height / 2]
-    this.setView(zoomAt(this.view, this.size(), x, y, factor))
-  }
-
-  /** By a step of the pane's size, as the picture moves. */
-  pan(across, down) {
-    const { width, height } = this.size()
-    this.setView({ ...this.view, panX: this.view.panX + across * width * PAN_SHARE, panY: this.view.panY + down * height * PAN_SHARE })
-  }
-
-  changeWindow(shift, factor) {
-    const { centre, width } = this.window
-    this.setWindow({ name: "set by hand", centre: centre + shift * width, width: Math.max(NARROWEST, width * factor) })
-  }
-
-  /** The window of a digit: a preset of CT, or of the file; false where there is none. */
-  choosePreset(digit) {
-    const chosen = this.facts && presetWindow(this.facts, digit, this.picture())
-    if (chosen) this.setWindow(chosen)
-    return Boolean(chosen)
-  }
-
-  nextColourMap() {
-    if (this.volume.channels !== 1) return
-    const names = Object.keys(COLOUR_MAPS)
-    this.setColourMap(names[(names.indexOf(this.colourMap) + 1) % names.length])
-  }
-
-  /** Window, inversion and colours of another pane. */
-  lookAs({ window, inverted, colourMap, smooth }) {
-    Object.assign(this, { window, inverted, colourMap, smooth })
-    this.redraw()
-    this.emit("window")
+    return runCommand(this, name)
   }
 
   setView(view) {
@@ -266,25 +190,18 @@ export class Pane {
   }
 
   setWindow(window) {
-    this.window = window
-    this.redraw()
-    this.emit("window")
+    this.lookAs({ window })
   }
 
-  setInverted(inverted) {
-    this.inverted = inverted
-    this.redraw()
-    this.emit("window")
+  /** How values are shown, apart from where: to be given to another pane. */
+  get look() {
+    const { window, inverted, colourMap, smooth } = this
+    return { window, inverted, colourMap, smooth }
   }
 
-  setColourMap(name) {
-    this.colourMap = name
-    this.redraw()
-    this.emit("window")
-  }
-
-  setSmooth(smooth) {
-    this.smooth = smooth
+  /** Changes some of the look. */
+  lookAs(change) {
+    Object.assign(this, change)
     this.redraw()
     this.emit("window")
   }

@@ -49,6 +49,9 @@ function pane(index, facts = {}) {
       made.view = view
       listeners.view?.()
     },
+    get look() {
+      return { window: made.window }
+    },
     lookAs({ window }) {
       made.window = window
       listeners.window?.()
