@@ -22,7 +22,7 @@ export class Drawing {
     const faults = { onFault: (text) => this.say(text, true), onSay: (text) => this.say(text) }
     this.marks = new Marks(
       project,
-      { ...faults, onChange: (act) => this.keepMark(act), onTool: (kind) => this.take("marks", kind) },
+      { ...faults, onChange: (act) => this.keepMark(act), onTool: (kind) => this.take("marks", kind), onChoose: (mark) => this.offerMeasured(mark) },
       { editable: this.mode === "label" },
     )
     this.marks.attach(this.layout)
@@ -36,8 +36,6 @@ export class Drawing {
   open(facts) {
     this.facts = facts
     this.showMarks()
-    const { value, unusable } = this.said.answer(facts)
-    if (value === null && !unusable) this.tellMeasured()
     this.masks?.load(this.said.withPainted(facts), { pending: this.said.strokesOf(facts.id) })
   }
 
@@ -83,11 +81,18 @@ export class Drawing {
   /** The number that the project derives from a mark follows the one that was drawn or changed last. */
   tellMeasured(kind) {
     const { measure, unit } = this.project
-    if (!measure || this.mode !== "label" || !this.facts || (kind && !gives(kind, measure))) return
+    if (!measure || this.mode !== "label" || !this.facts || !gives(kind, measure)) return
     const mark = this.marks.newest((one) => gives(one.kind, measure))
     const value = mark && numberFrom(mark.kind, mark.geometry, this.facts, this.project)
-    if (mark && value === null && kind) this.say(`This image does not say how large its pixels are, so nothing can be measured in ${unit}. Type the number.`, true)
+    if (mark && value === null) this.say(`This image does not say how large its pixels are, so nothing can be measured in ${unit}. Type the number.`, true)
     this.onMeasured(value, measure)
+  }
+
+  /** A mark of an earlier visit gives its number when it is chosen: by itself it must not bring back one that was taken back. */
+  offerMeasured({ kind, theirs }) {
+    if (!this.facts || theirs) return
+    const { value, unusable } = this.said.answer(this.facts)
+    if (value === null && !unusable) this.tellMeasured(kind)
   }
 
   /** What the server says of the case now. */

@@ -13,6 +13,7 @@ const MOUSE = [
   ["Click", "The crosshair of three planes, where no tool is; also drag its lines"],
   ["Alt drag", "The crosshair, whatever the tool"],
 ]
+const MARK = ["On a mark", "Click chooses it; drag its line, a handle, or the middle of a side for a new corner; Alt click takes a corner away"]
 const TOUCH = [
   ["One finger", "The tool; without one the window"],
   ["Two fingers", "Zoom and move"],
@@ -80,7 +81,7 @@ export class Legend {
           ...({ "Cases and answers": undo, Looking: windows }[group] ?? []).map(fixedRow),
         ]),
       ),
-      section("Mouse", MOUSE.map(fixedRow)),
+      section("Mouse", [...MOUSE, ...(this.mode === "label" ? [MARK] : [])].map(fixedRow)),
       section("Touch", TOUCH.map(fixedRow)),
     )
   }

@@ -15,13 +15,15 @@ export class Marks {
    *   onChange({case, before, after}): a mark was drawn (before null), changed, or taken away (after null)
    *   onSay(text), onFault(text): a remark; what stays on the screen until read
    *   onTool(kind | null): the reader chose a tool, or laid it down
+   *   onChoose(mark): the reader chose a mark
    * @param {{editable?: boolean, makePanel?: (marks: Marks) => object}} [options]
    */
-  constructor(project, { onChange, onSay, onFault, onTool } = {}, { editable = true, makePanel = (marks) => new MarkPanel(marks) } = {}) {
+  constructor(project, { onChange, onSay, onFault, onTool, onChoose } = {}, { editable = true, makePanel = (marks) => new MarkPanel(marks) } = {}) {
     this.onChange = onChange ?? (() => {})
     this.say = onSay ?? (() => {})
     this.fault = onFault ?? (() => {})
     this.onTool = onTool ?? (() => {})
+    this.onChoose = onChoose ?? (() => {})
     this.editable = editable
     this.classes = project.classes?.length ? project.classes : project.structures ?? []
     this.offered = this.classes.filter((label) => !label.retired)
@@ -42,7 +44,7 @@ export class Marks {
   forget() {
     this.chosen = "" // id of the selected mark
     this.vertex = -1 // its corner that was clicked on
-    this.touched = "" // id of the mark that was last drawn or changed
+    this.touched = "" // id of the mark that was last drawn, changed or chosen
     this.draft = this.previewed = null
   }
 
@@ -155,7 +157,7 @@ export class Marks {
     return this.editable && !mark.theirs
   }
 
-  /** The mark that was last drawn or changed, of those that `fits`; else the last one. */
+  /** The mark that was last drawn, changed or chosen, of those that `fits`; else the last one. */
   newest(fits) {
     const found = this.own.filter(fits)
     return found.find((mark) => mark.mark === this.touched) ?? found.at(-1) ?? null
@@ -209,6 +211,9 @@ export class Marks {
     this.chord.clear()
     this.panel.show()
     this.redraw()
+    if (!this.selected) return
+    this.touched = id
+    this.onChoose(this.selected)
   }
 
   /** Choose a mark and go to its frame. */

@@ -153,7 +153,7 @@ function valueText({ x, y }, { values, rows, columns, channels }, unit) {
 }
 
 function short(value) {
-  const sized = Math.abs(value) >= 1000 ? Math.round(value) : Math.abs(value) >= 10 ? +value.toFixed(1) : +value.toFixed(3)
+  const sized = Math.abs(value) >= 1000 ? Math.round(value) : Math.abs(value) >= 10 ? +value.toFixed(1) : +value.toPrecision(3)
   return String(sized).replace("-", "−")
 }
 

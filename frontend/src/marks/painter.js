@@ -35,7 +35,7 @@ export function paintMarks(context, pane, marks) {
       paintSpots(context, middlesOf(mark.kind, mark.geometry).map(toCanvas), { ratio, colour, radius: 2.5 })
       paintSpots(context, handlesOf(mark.kind, mark.geometry).map(toCanvas), { ratio, colour: "#ffffff", radius: 3.5, chosen: marks.vertex })
     } else if (mark.kind === "length" || mark.kind === "angle" || mark.open) paintSpots(context, line, { ratio, colour, radius: 2.5 })
-    const lines = textOf(mark, isChosen || mark.isDraft, pane)
+    const lines = textOf(mark, Boolean(isChosen || mark.isDraft), pane)
     if (lines.length) plates.push({ lines, line, colour, isChosen })
   }
   // Text last, the chosen one's first: the others give way.

@@ -45,14 +45,14 @@ export class MarkPanel {
     })
     this.next = button({ title: `Copy to the next frame (${keyOf("copyToNext")})`, onclick: () => marks.command("copyToNext") }, "To next frame")
     this.said = element("p", { class: "quiet", role: "status" })
-    this.chosen = element("div", { class: "chosen" }, this.said, element("div", { class: "acts" }, this.classes, this.next))
+    this.acts = element("div", { class: "acts" }, this.classes, this.next)
     this.others = element("div", { class: "others" })
     this.element = element(
       "section",
       { class: "marks", "aria-label": "Marks and measurements" },
       element("header", {}, element("h2", {}, "Marks and measurements"), this.hide),
       marks.editable ? element("div", { class: "kinds", role: "toolbar", "aria-label": "Drawing" }, ...this.tools.values()) : null,
-      this.list, this.chosen, this.others,
+      this.acts, this.list, this.said, this.others,
     )
     this.show()
     this.showTools()
@@ -113,18 +113,19 @@ export class MarkPanel {
     )
   }
 
-  /** What is chosen: what it measures, and its class. */
+  /** What is chosen: what it measures, and its class. What there is to press keeps its place, whatever is chosen. */
   showChosen() {
     const { marks } = this
     const { selected, facts } = marks
-    this.chosen.hidden = !selected
-    if (!selected || !facts) return
-    const mine = marks.isMine(selected)
-    const lines = measureLines(selected.kind, selected.geometry, facts, marks.layout?.main.volume?.at(selected.frame))
+    const mine = Boolean(selected) && marks.isMine(selected)
+    const lines = selected && facts ? measureLines(selected.kind, selected.geometry, facts, marks.layout?.main.volume?.at(selected.frame)) : []
     const keys = mine && marks.offered.length ? "A digit gives its class, Esc lets go of it." : ""
     this.said.replaceChildren(...[...lines, keys].filter(Boolean).flatMap((text, at) => (at ? [element("br"), text] : [text])))
-    this.classes.hidden = !mine || !marks.offered.length
-    this.next.hidden = !mine || (facts.frames ?? 1) < 2
+    this.classes.hidden = !marks.offered.length
+    this.next.hidden = (facts?.frames ?? 1) < 2
+    this.acts.hidden = !marks.editable || !marks.own.length || (this.classes.hidden && this.next.hidden)
+    this.classes.disabled = this.next.disabled = !mine
+    if (!mine) return this.classes.replaceChildren(element("option", {}, "Class of the chosen mark"))
     const names = marks.offered.map(({ name }) => name)
     const retired = selected.label && !names.includes(selected.label) ? [selected.label] : []
     this.classes.replaceChildren(
