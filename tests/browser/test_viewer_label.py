@@ -120,7 +120,7 @@ def test_undo_after_a_reload_takes_the_answers_back_one_by_one_and_redo_gives_th
     def told(case: str) -> Any:
         return answers(reading, project).get(int(case), {}).get("value")
 
-    wait_until(lambda: told(first) == before[int(first)]["value"] and told(second) == before[int(second)]["value"])
+    wait_until(lambda: all(told(case) == before.get(int(case), {}).get("value") for case in (first, second)))
     press(page, "Control+y")
     wait_until(lambda: told(first) == '{"classes": ["bright"]}')
 
@@ -176,6 +176,32 @@ def test_a_number_is_typed_checked_and_saved(page: Page, reading: Reading, proje
     page.keyboard.type("99")  # in its place: the number is chosen
     press_and_go(page, "Enter")
     wait_until(lambda: values(reading, project) == [{"value": 42.5}, {"value": 99.0}])
+
+
+def test_classes_that_change_under_an_open_page_are_taken_over_and_said(
+    page: Page, reading: Reading, projects: dict[str, int]
+) -> None:
+    project = projects["Fourteen"]
+    open_list(page, reading, project)
+    page.wait_for_timeout(3500)  # what was asked for before is old now
+    reading.readroom("project", "classes", "Fourteen", "rename", "finding 2", "cyst")
+    press(page, "ArrowRight")
+    expect(page.get_by_text(re.compile("What can be answered in this project has changed"))).to_be_visible()
+    expect(page.get_by_role("button", name="cyst")).to_be_visible()
+    case = int(shown(page))
+    press_and_go(page, "Digit2")
+    wait_until(lambda: answers(reading, project).get(case, {}).get("value") == '{"classes": ["cyst"]}')
+
+
+def test_that_somebody_else_has_answered_meanwhile_is_said(
+    page: Page, reading: Reading, projects: dict[str, int]
+) -> None:
+    open_list(page, reading, projects["Twenty"])
+    case = int(shown(page))
+    page.wait_for_timeout(3500)
+    reading.readroom("label", "Twenty", str(case + 1), "bright", "--reader", "ben")
+    press(page, "ArrowRight")
+    expect(page.get_by_text("ben has answered this case meanwhile.")).to_be_visible()
 
 
 @pytest.fixture
