@@ -11,7 +11,7 @@ from typing import Any
 
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
-from core.images.label_table import Answer, TableRow, guess_columns, map_columns, read_label_table
+from core.images.label_table import LATER_COLUMNS, Answer, TableRow, guess_columns, map_columns, read_label_table
 from core.images.matching import SourceNames
 from core.images.records import Case, find_numbered_case, find_same_source, list_case_sources, list_cases
 from core.labels.answers import SEPARATOR, label_text, parse_label_text, value_text
@@ -33,8 +33,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
 COLUMNS = ("path", "label", "patient", "split", "reader", "unsure", "unusable", "note", "event", "made_at")
-# What came later stands after those, so that a table of before is read as it was; empty where nothing was said.
-LATER_COLUMNS = ("confidence", "unusable_reason", "active_seconds", "draft")
+# `LATER_COLUMNS` stand after those, so that a table of before is read as it was; empty where nothing was said.
 TOLD_BESIDE = ("unsure", "unusable", "note", "event", "made_at", *LATER_COLUMNS)
 READER_OF_TABLES = "label table"  # whose answers they are where a table does not say
 FORMULA_STARTS = "=+-@\t\r"  # a spreadsheet would run a note that begins with one of these

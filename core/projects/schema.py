@@ -27,7 +27,7 @@ LONGEST_NAME = 100
 Measure = Literal["length", "angle", "area"]
 # What a measurement on the image gives, and in which units a quantity that is derived from it may be asked.
 MEASURE_UNITS: Mapping[Measure, tuple[str, ...]] = {
-    "length": ("mm", "cm"), "angle": ("°",), "area": ("mm²", "cm²"),
+    "length": ("mm", "cm"), "angle": ("°", "degrees"), "area": ("mm²", "cm²"),
 }  # fmt: skip
 
 
