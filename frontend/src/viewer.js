@@ -88,6 +88,10 @@ export class Viewer {
       ),
       this.legend.dialog, this.aside.dialog,
     )
+    this.layout.on("painted", ({ facts, index }) => {
+      // For whoever measures from outside: this picture is in the canvas, and on the screen with this frame.
+      this.element.dispatchEvent(new CustomEvent("painted", { bubbles: true, composed: true, detail: { case: facts.id, index } }))
+    })
   }
 
   // ---- what Python says
@@ -117,6 +121,7 @@ export class Viewer {
     if (index === this.index) return
     this.drawing.settle()
     this.answering.commit()
+    this.bar.fade()
     this.open(index)
     this.outbox.push({ type: "navigated", case: this.data.case_ids[index], index })
   }
