@@ -75,8 +75,14 @@ export class TopBar {
   /** A remark that goes away by itself, unless it must be read. */
   say(text, stays = false) {
     clearTimeout(this.timer)
-    this.said.textContent = text
+    this.said.textContent = this.said.title = text
     this.said.classList.toggle("stays", stays)
-    if (!stays) this.timer = setTimeout(() => this.said.replaceChildren(), SAY_MS)
+    if (!stays) this.fade()
+  }
+
+  /** The reader goes on: what stayed has been read, or is soon. */
+  fade() {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.said.replaceChildren(), SAY_MS)
   }
 }
