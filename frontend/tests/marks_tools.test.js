@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest"
 
 import { Marks } from "../src/marks/marks.js"
-import { placeText, textOf } from "../src/marks/painter.js"
+import { isOnScreen, placeText, textOf } from "../src/marks/painter.js"
 
 const project = { classes: [{ name: "nodule", key: "1", colour: "#56b4e9" }, { name: "effusion", key: "2", colour: "#e69f00" }, { name: "old", key: "", colour: "#bbbbbb", retired: true }] }
 const film = { id: 7, frames: 1, rows: 80, columns: 100, spacing_mm: [0.5, 0.25] }
@@ -390,6 +390,12 @@ describe("text beside a mark", () => {
     expect(at([[100, 100], [200, 290]])).toEqual({ x: 100, y: 75 })
     expect(at([[100, 5], [200, 290]])).toEqual({ x: 205, y: 5 })
     expect(at([[100, 100], [200, 150]], [{ x: 90, y: 150, width: 60, height: 20 }])).toEqual({ x: 100, y: 75 })
+  })
+
+  it("is left out of what is not on the screen", () => {
+    expect(isOnScreen([[-50, -50], [500, 400]], canvas)).toBe(true) // all around it
+    expect(isOnScreen([[-50, 10], [-1, 40]], canvas)).toBe(false)
+    expect(isOnScreen([[10, 310], [30, 340]], canvas)).toBe(false)
   })
 
   it("is on the screen whatever the mark is", () => {

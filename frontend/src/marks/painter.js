@@ -10,6 +10,7 @@ const PLATE = "rgb(8 11 15 / 78%)"
 const GAP_PX = 6
 const LINE_PX = 15 // from line to line of text
 const PAD_PX = 4
+const CORNER_PX = [180, 42] // where the pane says what is shown and how
 
 export function colourOf(mark, classes) {
   return classes.find((label) => label.name === mark.label)?.colour ?? PLAIN
@@ -36,10 +37,10 @@ export function paintMarks(context, pane, marks) {
       paintSpots(context, handlesOf(mark.kind, mark.geometry).map(toCanvas), { ratio, colour: "#ffffff", radius: 3.5, chosen: marks.vertex })
     } else if (mark.kind === "length" || mark.kind === "angle" || mark.open) paintSpots(context, line, { ratio, colour, radius: 2.5 })
     const lines = textOf(mark, Boolean(isChosen || mark.isDraft), pane)
-    if (lines.length) plates.push({ lines, line, colour, isChosen })
+    if (lines.length && isOnScreen(line, pane.size())) plates.push({ lines, line, colour, isChosen })
   }
   // Text last, the chosen one's first: the others give way.
-  const taken = []
+  const taken = cornersOf(pane.size(), ratio)
   for (const plate of plates.sort((one, other) => Number(other.isChosen) - Number(one.isChosen))) taken.push(paintPlate(context, plate, pane.size(), taken, ratio))
 }
 
@@ -117,6 +118,17 @@ function paintPlate(context, { lines, line, colour }, size, taken, ratio) {
     context.fillText(text, place.x + PAD_PX * ratio, place.y + (at * LINE_PX + LINE_PX / 2 + 1) * ratio)
   })
   return { ...place, width, height }
+}
+
+/** Text of what is not on the screen would name something else. */
+export function isOnScreen(line, { width, height }) {
+  const [xs, ys] = [0, 1].map((axis) => line.map((point) => point[axis]))
+  return Math.max(...xs) >= 0 && Math.min(...xs) <= width && Math.max(...ys) >= 0 && Math.min(...ys) <= height
+}
+
+function cornersOf(size, ratio) {
+  const [width, height] = CORNER_PX.map((side) => side * ratio)
+  return [0, size.width - width].flatMap((x) => [0, size.height - height].map((y) => ({ x, y, width, height })))
 }
 
 /** Where a plate of text goes: {x, y} of its upper left corner. */
