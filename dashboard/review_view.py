@@ -20,6 +20,7 @@ from core.projects.schema import Classification
 from core.reviews.case_search import CaseFilter, CaseRow, Cell, search_case_ids, search_cases
 from core.training.records import Model, get_run
 from dashboard import case_view, places, session
+from dashboard.handing_out import draw_list_keeper
 from dashboard.viewer import Finding, Navigated, review_viewer
 
 AT_ONCE = 1000  # cases that the browser gets as one list
@@ -194,6 +195,8 @@ def draw_case(project: Project, schema: Classification, view: View, position: Po
         case_view.draw_comments(case, view.model.id)
         case_view.draw_flag(case)
         places.link("case", "All about this case", project=project.id, case=case.id)
+        with st.popover("Read these again", icon=":material/playlist_add:"):
+            draw_list_keeper(project, len(position.case_ids), lambda: position.case_ids)
 
 
 def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]) -> dict[int, CaseRow]:
