@@ -45,7 +45,7 @@ export const KEYS = [
   ["KeyR", "R", "rotate", "Turn by 90°", "both", "Looking"],
   ["KeyS", "S", "smooth", "Smooth or crisp pixels", "both", "Looking"],
   ["Shift+KeyK", "Shift K", "colours", "Next colour map", "both", "Looking"],
-  ["KeyF", "F", "fullScreen", "Full screen", "both", "Looking"],
+  ["Shift+KeyF", "Shift F", "fullScreen", "Full screen", "both", "Looking"],
   ["KeyG", "G", "explain", "Explanation overlay, on or off", "review", "Looking"],
   ["KeyM", "M", "hide", "Hold to hide all overlays", "both", "Looking"],
 

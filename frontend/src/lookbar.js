@@ -13,14 +13,14 @@ const BUTTONS = [
   ["actual", "1:1", "One image pixel for one of the screen"],
   ["reset", "Reset", "Reset view and window"],
   ["invert", "Invert", "Invert grey levels"],
-  ["flipX", "Flip ↔", "Flip left and right"],
-  ["flipY", "Flip ↕", "Flip up and down"],
-  ["rotate", "Turn", "Turn by 90°"],
+  ["flipX", "↔", "Flip left and right"],
+  ["flipY", "↕", "Flip up and down"],
+  ["rotate", "↻", "Turn by 90°"],
   ["smooth", "Smooth", "Smooth or crisp pixels"],
-  ["planes", "3 planes", "Three planes of the volume"],
+  ["planes", "Planes", "Three planes of the volume"],
   ["compare", "Compare", "Side by side with another case or frame"],
   ["play", "Play", "Play the frames, or stop"],
-  ["fullScreen", "Full screen", "Full screen"],
+  ["fullScreen", "Full", "Full screen"],
 ]
 const LAYOUTS = ["planes", "compare"]
 
@@ -28,7 +28,7 @@ export class LookBar {
   constructor(layout) {
     this.layout = layout
     const run = (name) => layout.command(name)
-    this.buttons = new Map(BUTTONS.map(([name, text]) => [name, button({ "data-tool": name, onclick: () => run(name) }, text)]))
+    this.buttons = new Map(BUTTONS.map(([name, text, label]) => [name, button({ "data-tool": name, "aria-label": label, onclick: () => run(name) }, text)]))
     this.presets = this.menu("Window (Shift and the digit)", (value) => value && choosePreset(layout.active, value), "window")
     this.colours = this.menu("Colour map", (value) => layout.active.lookAs({ colourMap: value }), "colours")
     this.colours.append(...Object.entries(COLOUR_MAPS).map(([value, text]) => element("option", { value }, text)))

@@ -27,6 +27,10 @@ describe("keys", () => {
     expect(new Set(KEYS.map(([, , command]) => command)).size).toBe(KEYS.length)
   })
 
+  it("leave F to the review page, which flags with it", () => {
+    expect(commandOf(press("KeyF"), "review")).toBe(null)
+  })
+
   it("of drawing are not there in review", () => {
     expect(commandOf(press("KeyB"), "review")).toBe(null)
     expect(commandOf(press("KeyB"), "label").command).toBe("brush")
@@ -53,8 +57,8 @@ describe("changed keys", () => {
 
   it("change places with the command that had the key, and say so", () => {
     const map = new KeyMap(shelf())
-    expect(map.give("invert", "KeyF")).toBe("“Full screen” had this key; it has I now.")
-    expect([map.find("KeyF", "label"), map.find("KeyI", "label")]).toEqual(["invert", "fullScreen"])
+    expect(map.give("invert", "KeyO")).toBe("“One image pixel for one of the screen” had this key; it has I now.")
+    expect([map.find("KeyO", "label"), map.find("KeyI", "label")]).toEqual(["invert", "actual"])
   })
 
   it("never take a digit, a modifier or Tab", () => {
