@@ -12,7 +12,6 @@ from core.errors import NotFound
 from core.evaluation.drafts import name_predictions
 from core.evaluation.records import find_evaluation
 from core.images.records import get_case
-from core.labels.case_lists import LONGEST_NAME, add_case_list
 from core.labels.records import find_reference
 from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project
@@ -130,9 +129,9 @@ def find_position(project: Project, view: View) -> Position | None:
     return Position(case_id, case_ids, _rows_around(project, view, case_id, case_ids))
 
 
-def draw_header(project: Project, view: View, position: Position) -> None:
+def draw_header(view: View, position: Position) -> None:
     """Where one is in the list, which list, and the ways out."""
-    left, middle, again, right = st.columns([5, 4, 1.5, 1.2], vertical_alignment="center")
+    left, middle, right = st.columns([6, 4, 1.2], vertical_alignment="center")
     left.html(
         f"<b>{position.at + 1:,} of {len(position.case_ids):,}</b> · {escape(view.said)}"
         f'<br><span class="rr-quiet">{escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
@@ -149,17 +148,6 @@ def draw_header(project: Project, view: View, position: Position) -> None:
             args=(f"review_result_{view.result}_{view.said}",),
             label_visibility="collapsed",
         )
-    again.button(
-        "Read again",
-        icon=":material/edit:",
-        type="tertiary",
-        on_click=_keep_list,
-        args=(project, view, position),
-        help="Keep these cases as a list and label them, without what the model says",
-        disabled=not session.may("label", project),
-    )
-    if "review:kept" in st.session_state:
-        places.go("label", project=project.id, worklist="review", list=st.session_state.pop("review:kept"))
     with right:
         places.link("evaluate", "Numbers", **view.numbers)
 
@@ -209,12 +197,6 @@ def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]
 def _changed_since(case_id: int, row: CaseRow, names: Mapping[str, str]) -> bool:
     reference = find_reference(session.db(), case_id)
     return reference is None or reference.value != (row.reference and under_present_names(row.reference, names))
-
-
-def _keep_list(project: Project, view: View, position: Position) -> None:
-    name = f"{view.model.name} on {view.split}: {view.said}"[:LONGEST_NAME]
-    kept = add_case_list(session.db(), project, name, position.case_ids, actor=session.actor())
-    st.session_state["review:kept"] = kept.id
 
 
 def _follow(event: Navigated) -> None:

@@ -34,5 +34,5 @@ if position is None:
         **view.numbers,
     )
 places.remember(**view.address, case=position.case_id)
-draw_header(project, view, position)
+draw_header(view, position)
 draw_case(project, schema, view, position)

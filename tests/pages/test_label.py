@@ -11,7 +11,6 @@ from core.labels.case_lists import add_case_list
 from core.projects.records import Project
 from core.projects.schema import Generation
 from core.store.audit import Actor
-from core.training.records import Model
 from dashboard.viewer import _project_facts
 from tests.pages.conftest import OpenPage, said
 
@@ -55,16 +54,6 @@ def test_without_a_kept_list_the_page_says_where_one_is_made(
     open_page: OpenPage, project: Project, cases: list[Case]
 ) -> None:
     assert "Keep a list in the review of a model" in said(open_page("label", project=project.id, worklist="review"))
-
-
-def test_what_is_reviewed_is_kept_to_be_read_again(
-    open_page: OpenPage, connection: sqlite3.Connection, project: Project, cases: list[Case], model: Model
-) -> None:
-    app = open_page("review", project=project.id, model=model.id, result="all")
-    again = next(button for button in app.button if button.label == "Read again")
-    again.click().run()
-    (row,) = connection.execute("SELECT * FROM case_lists").fetchall()
-    assert row["name"].startswith(model.name)
 
 
 def test_cases_that_i_was_asked_to_read_are_a_list(
