@@ -167,7 +167,9 @@ def add_table_labels(
     return [label for label in labels if label is not None]
 
 
-def list_unusable_answers(project: Project, rows: Iterable[TableRow]) -> dict[str, list[str]]:
+def list_unusable_answers(
+    connection: sqlite3.Connection, project: Project, rows: Iterable[TableRow]
+) -> dict[str, list[str]]:
     """What a label table gives as answer and is none in this project, each with the paths it is given for.
 
     An image import refuses these files (`add_table_labels`); said before, the table can be mended.
@@ -177,15 +179,15 @@ def list_unusable_answers(project: Project, rows: Iterable[TableRow]) -> dict[st
     for row in rows:
         for text in dict.fromkeys(answer.labels for answer in row.answers):
             if text not in known:
-                known[text] = _is_usable(project, text)
+                known[text] = _is_usable(connection, project, text)
             if not known[text]:
                 found.setdefault(text, []).append(row.path)
     return found
 
 
-def _is_usable(project: Project, text: str) -> bool:
+def _is_usable(connection: sqlite3.Connection, project: Project, text: str) -> bool:
     try:
-        parse_label_text(project.schema, text)
+        _value_of(connection, project, text)
     except InvalidInput:
         return False
     return True

@@ -58,13 +58,18 @@ def _read(runs: bytes, size: int) -> np.ndarray:
     ends = np.flatnonzero(given < 128)  # the last byte of each number
     if not given.size or not ends.size or ends[-1] != given.size - 1:
         raise InvalidInput(f"The runs of a mask end in the middle of a number. Received: {len(runs)} bytes")
+    if ends.size == given.size:  # a byte each
+        return _checked_sum(given.astype(np.int64), size)
     starts = np.concatenate(([0], ends[:-1] + 1))
     bytes_each = ends - starts + 1
     if int(bytes_each.max()) > LONGEST_NUMBER:
         raise InvalidInput(f"A run of a mask is longer than any frame. Received: {int(bytes_each.max())} bytes for one")
     place = np.arange(given.size) - np.repeat(starts, bytes_each)
     parts = (given & 127).astype(np.int64) << (7 * place)
-    lengths: np.ndarray = np.add.reduceat(parts, starts)
+    return _checked_sum(np.add.reduceat(parts, starts), size)
+
+
+def _checked_sum(lengths: np.ndarray, size: int) -> np.ndarray:
     if int(lengths.sum()) != size:  # at most 2 ** 35 each, and as many as the body has bytes: no overflow
         raise InvalidInput(f"The runs of a mask add up to rows x columns, {size}. Received: {int(lengths.sum())}")
     return lengths
@@ -72,6 +77,8 @@ def _read(runs: bytes, size: int) -> np.ndarray:
 
 def _written(lengths: np.ndarray) -> bytes:
     """Numbers as unsigned LEB128, one after the other."""
+    if int(lengths.max()) < 128:  # a byte each, as in masks of noise, which have the most of them
+        return bytes(lengths.astype(np.uint8).tobytes())
     left = lengths.astype(np.int64)
     bytes_each = np.ones(left.size, np.int64)
     for more in range(1, LONGEST_NUMBER):

@@ -224,10 +224,12 @@ def test_a_case_of_another_project_is_not_labelled_by_its_number(
     assert (done.added, len(done.refused)) == (0, 2)
 
 
-def test_answers_that_are_none_in_the_project_are_told_with_their_files(project: Project) -> None:
+def test_answers_that_are_none_in_the_project_are_told_with_their_files(
+    connection: sqlite3.Connection, project: Project
+) -> None:
     text = "path,label,reader\na,Normal,anna\nb,flu,anna\nb,flu,ben\nc,flu,anna\nd,normal|pneumonia,anna\ne,,anna\n"
     rows = map_columns(read_label_table(text.encode()))
-    found = list_unusable_answers(project, rows.values())
+    found = list_unusable_answers(connection, project, rows.values())
     assert found == {"flu": ["b", "c"], "normal|pneumonia": ["d"]}
 
 
