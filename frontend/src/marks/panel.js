@@ -1,7 +1,7 @@
 // Beside the image: the tools that draw marks, and the marks of the case.
 
 import { chordText, chordsOf } from "../chords.js"
-import { button, element } from "../dom.js"
+import { button, element, icon } from "../dom.js"
 import { keyMap, nameOfChord } from "../keys.js"
 import { measureLines, quantityText } from "./measures.js"
 import { KINDS } from "./model.js"
@@ -35,7 +35,7 @@ export class MarkPanel {
     this.chords = chordsOf(marks.offered)
     this.tools = new Map(Object.keys(KINDS).map((kind) => [kind, this.toolButton(kind)]))
     this.list = element("div", { class: "list", role: "group", "aria-label": "Marks on this case" })
-    this.hide = button({ class: "toggle", title: "Hide all marks", "aria-label": "Hide all marks", onclick: () => marks.setHidden(!marks.hidden) }, drawn(EYE))
+    this.hide = button({ class: "toggle", title: "Hide all marks", "aria-label": "Hide all marks", onclick: () => marks.setHidden(!marks.hidden) }, icon(EYE))
     this.classes = element("select", {
       "aria-label": "Class of the chosen mark",
       onchange: () => {
@@ -62,7 +62,7 @@ export class MarkPanel {
     const key = keyOf(kind)
     return button(
       { "data-kind": kind, title: `${KINDS[kind].title} (${key}): ${lower(HOW[kind])}`, "aria-label": KINDS[kind].title, "aria-pressed": "false", "aria-keyshortcuts": key || null, onclick: () => this.marks.command(kind) },
-      drawn(ICONS[kind]),
+      icon(ICONS[kind]),
     )
   }
 
@@ -95,11 +95,11 @@ export class MarkPanel {
     const title = [mark.theirs, mark.label || name].filter(Boolean).join(": ")
     const choose = button(
       { class: "mark", "data-kind": mark.kind, "data-place": mark.mark, "aria-pressed": String(isChosen), title: [name, mark.label, measure, place].filter(Boolean).join(", "), onclick: () => marks.goTo(mark.mark) },
-      drawn(ICONS[mark.kind]), element("b", {}, title), element("small", {}, [measure.replace(" at detector", ""), place && String(mark.frame + 1)].filter(Boolean).join(" · ")),
+      icon(ICONS[mark.kind]), element("b", {}, title), element("small", {}, [measure.replace(" at detector", ""), place && String(mark.frame + 1)].filter(Boolean).join(" · ")),
     )
     const row = element(
       "div", { class: "row" }, choose,
-      marks.isMine(mark) ? button({ class: "toggle", title: `Delete ${name.toLowerCase()}${isChosen ? ` (${keyOf("delete")})` : ""}`, "aria-label": `Delete ${name.toLowerCase()}`, onclick: () => marks.remove(mark.mark) }, drawn(BIN)) : null,
+      marks.isMine(mark) ? button({ class: "toggle", title: `Delete ${name.toLowerCase()}${isChosen ? ` (${keyOf("delete")})` : ""}`, "aria-label": `Delete ${name.toLowerCase()}`, onclick: () => marks.remove(mark.mark) }, icon(BIN)) : null,
     )
     row.style.setProperty("--colour", colourOf(mark, marks.classes))
     return row
@@ -109,7 +109,7 @@ export class MarkPanel {
     const shown = this.marks.theirs.has(reader)
     return element(
       "div", { class: "row" }, element("span", { title: reader }, `${reader} (${count})`),
-      button({ class: "toggle", title: `Show the marks of ${reader}`, "aria-label": `Show the marks of ${reader}`, "aria-pressed": String(shown), onclick: () => this.marks.toggleReader(reader) }, drawn(EYE)),
+      button({ class: "toggle", title: `Show the marks of ${reader}`, "aria-label": `Show the marks of ${reader}`, "aria-pressed": String(shown), onclick: () => this.marks.toggleReader(reader) }, icon(EYE)),
     )
   }
 
@@ -146,14 +146,4 @@ function keyOf(command) {
 
 function lower(text) {
   return text.charAt(0).toLowerCase() + text.slice(1)
-}
-
-function drawn(path) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  made.setAttribute("viewBox", "0 0 16 16")
-  made.setAttribute("aria-hidden", "true")
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  line.setAttribute("d", path)
-  made.append(line)
-  return made
 }

@@ -1,6 +1,6 @@
 // Beside the image: the structures, the tools that paint them, and what tools need to know.
 
-import { button, element } from "../dom.js"
+import { button, element, icon } from "../dom.js"
 import { keyMap, nameOfChord } from "../keys.js"
 import { amountText, sizeText } from "./measure.js"
 
@@ -193,11 +193,5 @@ function number(label, placeholder, onchange) {
 }
 
 function toggle(label, on, iconOn, iconOff, onclick) {
-  return button({ class: "toggle", title: label, "aria-label": label, "aria-pressed": String(on), onclick }, drawn(on ? iconOn : iconOff))
-}
-
-function drawn(path) {
-  const made = element("span")
-  made.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path fill-rule="evenodd" d="${path}"/></svg>`
-  return made.firstChild
+  return button({ class: "toggle", title: label, "aria-label": label, "aria-pressed": String(on), onclick }, icon(on ? iconOn : iconOff))
 }
