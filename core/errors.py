@@ -24,6 +24,14 @@ class NotFound(CoreError):
         self.name = name
 
 
+class Deleted(NotFound):
+    """It was there, and somebody deleted it for good."""
+
+    def __init__(self, kind: str, name: object) -> None:
+        super().__init__(kind, name)
+        self.args = (f"This {kind} was deleted for good; nothing more is kept about it. Received: {kind} {name}",)
+
+
 class Conflict(CoreError):
     """What was asked contradicts what is already stored."""
 

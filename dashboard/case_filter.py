@@ -25,8 +25,10 @@ STATES = {"no reference": "unlabelled", "readers are tied": "tied", "unusable im
 REMEMBERED_SECONDS = 300
 
 
-def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
+def draw_filter_bar(project: Project, sight: Sight, *, stacked: bool = False) -> CaseFilter:
     """One row of controls, each bound to its key in the address; a second one only where a first was chosen.
+
+    `stacked` puts them below each other, for a narrow place.
 
     Nothing is offered that `sight` may not know: no model, and to a blind reader no reader but themselves and no
     attribute, whose values may say the answer.
@@ -38,7 +40,10 @@ def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
     readers = {str(user.id): user.name for user in people}
     attributes = {} if sight.blind_to_others else find_attributes(project)
     chosen: dict[str, Any] = {}
-    text, label, reader, split, model, attribute, flagged = st.columns([1.4, 1.5, 1.2, 1.2, 1.2, 1.2, 0.8])
+    widths = [1.4, 1.5, 1.2, 1.2, 1.2, 1.2, 0.8]
+    text, label, reader, split, model, attribute, flagged = (
+        [st.container() for _ in widths] if stacked else st.columns(widths)
+    )
     # This and an attribute's value stay out of the address, which is passed on and logged: they may name a patient.
     chosen["text"] = text.text_input("File or patient", key="case_text", placeholder="any")
     chosen["label"] = _select(label, "Reference", [*names, *STATES], "label")
@@ -53,8 +58,11 @@ def draw_filter_bar(project: Project, sight: Sight) -> CaseFilter:
     if chosen["attribute"]:
         values, key = attributes[chosen["attribute"]], f"case_is_{chosen['attribute']}"
         chosen["is"] = attribute.selectbox("is", list(values), index=None, key=key, placeholder="any")
-    flagged.html('<div style="font-size:0.875rem">Flagged</div>')
-    chosen["flagged"] = flagged.toggle("Flagged", key="flagged", bind="query-params", label_visibility="collapsed")
+    if not stacked:
+        flagged.html('<div style="font-size:0.875rem">Flagged</div>')
+    chosen["flagged"] = flagged.toggle(
+        "Flagged", key="flagged", bind="query-params", label_visibility="visible" if stacked else "collapsed"
+    )
     return _filter(chosen, next(iter(snapshots), None))
 
 

@@ -1,13 +1,15 @@
 """What is known of one case beside its image: history of labels, attributes, comments, what models say."""
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
 
 from core.images.records import Case, find_same_pixels, set_flag
+from core.labels.masks import list_painted, volume_ml
 from core.labels.records import Label, current_labels, find_reference, list_labels
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Segmentation
 from core.reviews.comments import add_comment, list_comments
 from dashboard import correction, messages, places, session, wording
 
@@ -48,34 +50,68 @@ def _label_html(label: Label, project: Project, *, quiet: bool) -> str:
         said = '<span class="rr-quiet">withdrawn</span>'
     else:
         said = wording.chip("unusable image", "") if label.unusable else wording.chips(label.value, project.schema)
-    marks = '<span class="rr-quiet">unsure</span>' if label.unsure else ""
+    details = "".join(f'<span class="rr-quiet">{escape(detail)}</span>' for detail in _details(label))
     note = f"<br>{escape(label.note)}" if label.note else ""
-    by = f" by {escape(label.entered_by)}" if label.made_in == "review" and label.entered_by != label.reader else ""
+    entered = f", entered by {escape(label.entered_by)}" if label.entered_by != label.reader else ""
     return (
-        f'<p class="rr-comment{" rr-past" if quiet else ""}"><b>{escape(label.reader)}</b> {said}{marks}{note}'
-        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}{by}</small></p>"
+        f'<p class="rr-comment{" rr-past" if quiet else ""}"><b>{escape(label.reader)}</b> {said} {details}{note}'
+        f"<br><small>{wording.moment(label.made_at)}, {escape(label.made_in)}{entered}</small></p>"
     )
 
 
-def draw_scores(scores: tuple[float, ...], schema: Classification) -> None:
-    """The model's probability for each class, as bars in the class's colour."""
+def _details(label: Label) -> list[str]:
+    """What was said along with an answer, and how it came about."""
+    told = []
+    if label.unusable_reason:
+        told.append(f"because: {label.unusable_reason}")
+    if label.unsure:
+        told.append("unsure")
+    if label.confidence is not None:
+        told.append(f"confidence {label.confidence} of 5")
+    if label.draft is not None:
+        whose = "a model's draft" if label.made_in == "import" else f"draft of model {label.draft['model']}"
+        told.append(f"{whose} {label.draft['outcome']}")
+    if label.active_seconds is not None:
+        told.append(f"{label.active_seconds:.0f} s")
+    return [", ".join(told)] if told else []
+
+
+def draw_masks(case: Case, project: Project, *, of_others: bool = True) -> None:
+    """What is painted on the case, reader by reader: volumes where the distances are known, else pixels."""
+    if not isinstance(project.schema, Segmentation):
+        return
+    reader = None if of_others else session.current_user().name
+    colours = {one.name: one.colour for one in project.schema.structures}
+    rows = [
+        f'<p class="rr-comment"><b>{escape(painted.reader)}</b> '
+        f"{wording.chip(painted.structure, colours.get(painted.structure, ''))} "
+        f'<span class="rr-quiet">{_amount(case, painted.pixels)}</span></p>'
+        for painted in list_painted(session.db(), case.id, reader=reader)
+    ]
+    st.html("".join(rows) or '<p class="rr-quiet">Nothing is painted yet.</p>')
+
+
+def _amount(case: Case, pixels: int) -> str:
+    volume = volume_ml(case, pixels)
+    told = f"{pixels:,} {'voxels' if case.frames > 1 else 'px'}"
+    return told if volume is None else f"{volume:,.2f} ml, {told}"
+
+
+def draw_scores(scores: Mapping[str, float], schema: Classification) -> None:
+    """The model's probability for each class that it knows, as bars in the class's colour."""
+    colours = {label.name: label.colour for label in schema.classes}
     st.html(
         "".join(
-            f'<div class="rr-score"><span>{escape(label.name)}</span><div class="rr-bar">'
-            f'<i style="width:{100 * score:.1f}%;background:{escape(label.colour)}"></i></div>'
+            f'<div class="rr-score"><span>{escape(name)}</span><div class="rr-bar">'
+            f'<i style="width:{100 * score:.1f}%;background:{escape(colours.get(name, ""))}"></i></div>'
             f"<span>{score:.3f}</span></div>"
-            for label, score in zip(schema.classes, scores, strict=True)
+            for name, score in scores.items()
         )
     )
 
 
 def draw_facts(case: Case, *, of_others: bool = True) -> None:
     """Where the image came from and what is known of it; to a blind reader nothing that may say the answer."""
-    spacing = (
-        f"{case.spacing_mm[0]:g} × {case.spacing_mm[1]:g} mm at {case.spacing_at}"
-        if case.spacing_mm
-        else "not known: px only"
-    )
     same = [other for other in find_same_pixels(session.db(), case.project, case.pixel_hash) if other.id != case.id]
     patient = case.patient + (" (not known: counted as a patient of its own)" if case.patient_from == "none" else "")
     given = {"Split in the table": case.given_split} if case.given_split else {}
@@ -84,7 +120,9 @@ def draw_facts(case: Case, *, of_others: bool = True) -> None:
         "File": case.source if of_others else LATER,
         "Patient": patient if of_others or case.patient_from == "dicom" else LATER,
         "Image": f"{case.columns} × {case.rows} px, {case.dtype}, {wording.count(case.channels, 'channel')}",
-        "Spacing": spacing,
+        **({"Frames": f"{case.frames:,}"} if case.frames > 1 else {}),
+        "Spacing": _spacing(case),
+        **({"Orientation": _orientation(case)} if case.frames > 1 else {}),
         **({"Modality": case.modality} if case.modality else {}),
         **({"View": case.view} if case.view else {}),
         **({**given, **case.attributes} if of_others else {"Further facts": LATER}),
@@ -94,6 +132,17 @@ def draw_facts(case: Case, *, of_others: bool = True) -> None:
         f'<a href="{places.address("case", case=other.id)}" target="_self">case {other.id}</a>' for other in same
     )
     st.html(f'<dl class="rr-facts">{rows}{f"<dt>Same pixels</dt><dd>{twins}</dd>" if same else ""}</dl>')
+
+
+def _spacing(case: Case) -> str:
+    if case.spacing_mm is None:
+        return "not known: px only"
+    between = "" if case.slice_spacing_mm is None else f", {case.slice_spacing_mm:.4g} mm between frames"
+    return f"{case.spacing_mm[0]:.4g} × {case.spacing_mm[1]:.4g} mm at {case.spacing_at}{between}"
+
+
+def _orientation(case: Case) -> str:
+    return "known" if case.affine else "not known: no letters, frames as in the file"
 
 
 def draw_comments(case: Case, model: int | None = None, *, of_others: bool = True) -> None:

@@ -1,5 +1,11 @@
 """What leaves Readroom by a button: asked for by who may export, and written into the audit."""
 
+import io
+import tempfile
+import zipfile
+from pathlib import Path
+
+from core.labels.mask_files import export_masks
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import add_audit
@@ -15,3 +21,14 @@ def note_export(project: Project, what: str, **detail: object) -> None:
     actor = session.actor()
     demand_of(session.db(), actor, "export", project.id)
     add_audit(session.db(), actor, f"export {what}", f"project {project.id}", **detail)
+
+
+def zip_masks(project: Project) -> bytes:
+    """All masks of a project as one ZIP; the export itself keeps the audit."""
+    with tempfile.TemporaryDirectory() as place:
+        done = export_masks(session.db(), project, Path(place) / "masks", actor=session.actor())
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(path for path in done.folder.rglob("*") if path.is_file()):
+                archive.write(path, path.relative_to(done.folder))
+        return content.getvalue()

@@ -13,7 +13,7 @@ from core.images.label_table import LabelTable, guess_columns, map_columns, read
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Segmentation
 from core.store.files import write_whole
 from dashboard import session, wording
 from dashboard.uploader import Upload, draw_uploader
@@ -66,7 +66,10 @@ def draw_source() -> Source | None:
             return None
         return _uploaded(upload)
     text = st.text_input(
-        "Path on the server", key="import_path", placeholder="/data/chest/images", help="A folder, a zip or one image."
+        "Path on the server",
+        key="import_path",
+        placeholder="/data/chest/images",
+        help="A folder, a zip, one image or one volume (.nii, .nii.gz).",
     ).strip()
     if not text:
         return None
@@ -154,7 +157,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
         f"{wording.count(len(table.rows), 'row')} about {wording.count(len(mapped), 'file')}, "
         f"{answered:,} with an answer."
     )
-    unusable = list_unusable_answers(project, mapped.values())
+    unusable = list_unusable_answers(session.db(), project, mapped.values())
     if unusable:
         st.warning(_say_unusable(unusable, columns.get("label", "label"), project), icon=":material/warning:")
 
@@ -167,11 +170,13 @@ def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project)
     )
     more = f" and {wording.count(len(most) - NAMED_AT_MOST, 'further value')}" if len(most) > NAMED_AT_MOST else ""
     refused = len({path for paths in unusable.values() for path in paths})
-    classes = (
-        f" The classes are {', '.join(project.schema.names)}." if isinstance(project.schema, Classification) else ""
-    )
+    schema, classes = project.schema, ""
+    kind = "a class" if isinstance(schema, Classification) else "an answer"
+    if isinstance(schema, (Classification, Segmentation)):
+        word = "classes" if isinstance(schema, Classification) else "structures"
+        classes = f" The {word} are {', '.join(one.name for one in schema.offered)}."
     return (
-        f"Not a class of this project, in the column {_quoted(column)}: {named}{more}.{classes} The import will refuse "
+        f"Not {kind} of this project, in the column {_quoted(column)}: {named}{more}.{classes} The import will refuse "
         f"{wording.count(refused, 'file')} for this; the others come in. Mend the table, or choose (none) as Answer "
         f"to import the images without answers."
     )

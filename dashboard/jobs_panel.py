@@ -29,6 +29,7 @@ KIND_WORDS = {
     "evaluate": "Evaluation",
     "explain": "Explanation",
     "predict": "Prediction",
+    "draft": "Drafts",
     "backup": "Backup",
 }
 NO_WORKER = "Worker is not running: start it with {command}, or tell an administrator"

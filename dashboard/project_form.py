@@ -1,31 +1,54 @@
-"""The form of a new project: texts, task, classes with hot keys and colours, reference rule."""
+"""The form of a new project: texts, task, what is asked (classes, structures or a quantity), reference rule."""
 
 from typing import get_args
 
 import streamlit as st
 
 from core.people.accounts import list_users
-from core.projects.records import ReferenceRule, add_project
-from core.projects.schema import COLOURS, HOT_KEYS, TASKS, Classification, ClassLabel, Task, check_schema
+from core.projects.records import RULES, ReferenceRule, RuleKind, add_project
+from core.projects.schema import (
+    COLOURS,
+    HOT_KEYS,
+    MEASURE_UNITS,
+    TASKS,
+    Classification,
+    ClassLabel,
+    LabelSchema,
+    Regression,
+    Segmentation,
+    Structure,
+    Task,
+)
 from dashboard import messages, places, session
 
 ROWS = "project_form:rows"  # ids of the class rows on screen; an id is never given out twice
+STRUCTURE_ROWS = "project_form:structures"
 TASK_WORDS = {
     "classification": "Classification",
     "segmentation": "Segmentation",
     "regression": "Regression",
     "generation": "Generation",
 }
-NOT_YET = {
-    "segmentation": "painting structures",
-    "regression": "measuring a quantity",
-    "generation": "drawing images",
-}
 BLIND_HELP = (
     "A reader sees what others, or a model, say of a case only after their own answer. "
     "It does not hide anything from scientists, reviewers and administrators."
 )
+RULE_WORDS: dict[RuleKind, str] = {
+    "majority": "Majority of readers",
+    "reader": "One named reader",
+    "median": "Median of readers",
+    "only": "The only reader",
+}
+RULE_HELP: dict[RuleKind, str] = {
+    "majority": "Majority: what most readers say; a tie leaves the case without a reference.",
+    "median": "Median: the middle of the readers' numbers, of two their mean.",
+    "only": "The only reader: as long as one reader has painted, that is the reference; where several have, "
+    "the case waits until you name one. There is no majority of outlines.",
+    "reader": "One reader: the newest answer of the reader you name.",
+}
+MEASURE_WORDS = {None: "typed", "length": "from a length", "angle": "from an angle", "area": "from an area"}
 assert set(TASK_WORDS) == set(get_args(Task)) == set(TASKS)
+assert set(RULE_WORDS) == set(RULE_HELP) == set(get_args(RuleKind))
 
 
 def draw_project_form() -> None:
@@ -34,19 +57,19 @@ def draw_project_form() -> None:
     task = st.segmented_control(
         "Task", TASKS, default="classification", format_func=TASK_WORDS.__getitem__, key="new_task", required=True
     )
-    if task != "classification":
+    if task == "generation":
         st.info(
-            f"{TASK_WORDS[task]} ({NOT_YET[task]}) is planned and not here yet. "
-            "Today Readroom runs classification: which of these classes does the image show?",
+            "Generation (drawing images) is planned and not here yet. Today Readroom labels by classes, by painting "
+            "structures, and by a number.",
             icon=":material/schedule:",
         )
         return
-    multi_label = st.toggle(
+    multi_label = task == "classification" and st.toggle(
         "An image may have several classes at once",
         key="new_multi",
         help="Off: exactly one class for each image. On: any number of them, or none.",
     )
-    classes = _draw_classes()
+    schema = _draw_schema(task, multi_label)
     left, right = st.columns(2)
     description = left.text_area(
         "Description", key="new_description", height=90, placeholder="What is in the images, from where"
@@ -54,8 +77,8 @@ def draw_project_form() -> None:
     intended_use = right.text_area(
         "Intended use", key="new_use", height=90, placeholder="Who would use a model, for what, and for what not"
     )
-    rule = draw_rule_choice("new", ReferenceRule())
-    digit_advances = st.toggle(
+    rule = draw_rule_choice(f"new_{task}", task, ReferenceRule(RULES[task][0]))
+    digit_advances = task == "classification" and st.toggle(
         "A digit saves and goes to the next case",
         value=True,
         key="new_advance",
@@ -69,7 +92,7 @@ def draw_project_form() -> None:
                 session.db(),
                 name=name,
                 task=task,
-                schema=check_schema(Classification(classes, multi_label)),
+                schema=schema,
                 description=description,
                 intended_use=intended_use,
                 reference_rule=ReferenceRule(*rule),
@@ -80,23 +103,22 @@ def draw_project_form() -> None:
             places.go("import_images", project=project.id)
 
 
-def draw_rule_choice(key: str, rule: ReferenceRule) -> tuple[str, str | None]:
+def draw_rule_choice(key: str, task: Task, rule: ReferenceRule) -> tuple[RuleKind, str | None]:
     """Which answer counts when readers differ: the kind of rule and its reader."""
     readers = [user.name for user in list_users(session.db())]
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     kind = left.segmented_control(
         "Which answer counts",
-        ("majority", "reader"),
+        RULES[task],
         default=rule.kind,
         required=True,
-        format_func={"majority": "Majority of readers", "reader": "One named reader"}.__getitem__,
+        format_func=RULE_WORDS.__getitem__,
         key=f"{key}_rule",
         help="The reference is what training and evaluation take for true. "
-        "Majority: what most readers say; a tie leaves the case without a reference. "
-        "One reader: the newest answer of the reader you name.",
+        + " ".join(RULE_HELP[one] for one in RULES[task]),
     )
-    if kind == "majority":
-        return "majority", None
+    if kind != "reader":
+        return kind, None
     reader = right.selectbox(
         "Reader",
         readers,
@@ -106,6 +128,78 @@ def draw_rule_choice(key: str, rule: ReferenceRule) -> tuple[str, str | None]:
         placeholder="Name",
     )
     return "reader", reader
+
+
+def _draw_schema(task: Task, multi_label: bool) -> LabelSchema:
+    """What is asked; the engine refuses what is incomplete when the project is created."""
+    if task == "classification":
+        return Classification(_draw_classes(), multi_label)
+    if task == "segmentation":
+        return Segmentation(_draw_structures())
+    return _draw_quantity()
+
+
+def _draw_structures() -> tuple[Structure, ...]:
+    """One row per structure: colour, name."""
+    rows: list[int] = st.session_state.setdefault(STRUCTURE_ROWS, [0])
+    st.markdown("Structures", help="Each is painted in its own colour; the digits 1 to 9 choose them in this order.")
+    structures = []
+    for at, row in enumerate(rows):
+        colour, name, remove = st.columns([0.6, 6.1, 0.6], vertical_alignment="center")
+        shade = colour.color_picker(
+            f"Colour of structure {at + 1}",
+            COLOURS[row % len(COLOURS)],
+            key=f"structure_colour_{row}",
+            label_visibility="collapsed",
+        )
+        text = name.text_input(
+            f"Name of structure {at + 1}",
+            key=f"structure_name_{row}",
+            label_visibility="collapsed",
+            placeholder=("liver", "lesion")[at] if at < 2 else "another structure",
+        )
+        remove.button(
+            "",
+            icon=":material/close:",
+            key=f"structure_remove_{row}",
+            on_click=rows.remove,
+            args=(row,),
+            type="tertiary",
+            disabled=len(rows) == 1,
+            help="Remove this structure",
+        )
+        structures.append(Structure(text.strip(), shade))
+    st.button(
+        "Add a structure",
+        icon=":material/add:",
+        key="structure_add",
+        on_click=_add_row,
+        args=(STRUCTURE_ROWS,),
+        type="tertiary",
+    )
+    return tuple(structures)
+
+
+def _draw_quantity() -> Regression:
+    """What is measured, in which unit and range, and whether the number is typed or drawn."""
+    how, target, unit = st.columns([2, 2, 1], vertical_alignment="bottom")
+    measure = how.selectbox(
+        "The number is",
+        list(MEASURE_WORDS),
+        format_func=MEASURE_WORDS.__getitem__,
+        key="new_measure",
+        help="Derived from a measurement, the number follows what the reader draws, and the drawing stays beside it "
+        "as evidence. Images whose pixel spacing is not known can be answered by typing alone.",
+    )
+    name = target.text_input("Quantity", key="new_target", placeholder="age" if measure is None else "heart width")
+    if measure is None:
+        word = unit.text_input("Unit", key="new_unit", placeholder="years")
+    else:
+        word = unit.selectbox("Unit", MEASURE_UNITS[measure], key=f"new_unit_{measure}")
+    low, high = st.columns(2)
+    least = low.number_input("Least", value=None, key="new_low", placeholder="no limit", help="Less is refused.")
+    most = high.number_input("Most", value=None, key="new_high", placeholder="no limit", help="More is refused.")
+    return Regression(name.strip(), word.strip(), least, most, measure)
 
 
 def _draw_classes() -> tuple[ClassLabel, ...]:
@@ -146,10 +240,10 @@ def _draw_classes() -> tuple[ClassLabel, ...]:
             help="Remove this class",
         )
         labels.append(ClassLabel(text.strip(), chosen, shade))
-    st.button("Add a class", icon=":material/add:", key="class_add", on_click=_add_row, type="tertiary")
+    st.button("Add a class", icon=":material/add:", key="class_add", on_click=_add_row, args=(ROWS,), type="tertiary")
     return tuple(labels)
 
 
-def _add_row() -> None:
-    rows = st.session_state[ROWS]
+def _add_row(which: str) -> None:
+    rows = st.session_state[which]
     rows.append(max(rows) + 1)

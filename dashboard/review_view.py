@@ -9,9 +9,11 @@ import streamlit as st
 
 from core.datasets.records import Snapshot, list_snapshots
 from core.errors import NotFound
-from core.evaluation.records import find_evaluation, find_predictions
+from core.evaluation.drafts import name_predictions
+from core.evaluation.records import find_evaluation
 from core.images.records import get_case
 from core.labels.records import find_reference
+from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.reviews.case_search import (
@@ -25,6 +27,7 @@ from core.reviews.case_search import (
 )
 from core.training.records import Model, get_run
 from dashboard import case_view, places, session
+from dashboard.handing_out import draw_list_keeper
 from dashboard.viewer import Finding, Navigated, review_viewer
 
 AT_ONCE = 1000  # cases that the browser gets as one list
@@ -169,9 +172,10 @@ def draw_header(view: View, position: Position) -> None:
 def draw_case(project: Project, schema: Classification, view: View, position: Position) -> None:
     """The viewer with reference, scores and overlay; beside it what people said."""
     case = get_case(session.db(), position.case_id)
-    scores = find_predictions(session.db(), view.model.id, list(position.rows))
+    scores = name_predictions(session.db(), project, view.model, list(position.rows))
+    names = present_names(session.db(), project)  # a snapshot calls classes what they were called then
     findings = {
-        row.id: Finding(row.reference, dict(zip(schema.names, scores[row.id], strict=True)))
+        row.id: Finding(row.reference and under_present_names(row.reference, names), scores[row.id])
         for row in position.rows.values()
         if row.id in scores
     }
@@ -190,12 +194,14 @@ def draw_case(project: Project, schema: Classification, view: View, position: Po
     with beside, st.container(height=640, border=False):
         st.subheader("Answers", anchor=False)
         case_view.draw_labels(case, project)
-        if case.id in position.rows and _changed_since(case.id, position.rows[case.id]):
+        if case.id in position.rows and _changed_since(case.id, position.rows[case.id], names):
             st.caption("The reference has changed since the snapshot was frozen; a new snapshot takes it up.")
         st.subheader("Comments", anchor=False)
         case_view.draw_comments(case, view.model.id)
         case_view.draw_flag(case)
         places.link("case", "All about this case", project=project.id, case=case.id)
+        with st.popover("Read these again", icon=":material/playlist_add:"):
+            draw_list_keeper(project, len(position.case_ids), lambda: position.case_ids)
 
 
 def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]) -> dict[int, CaseRow]:
@@ -208,11 +214,11 @@ def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]
     return found
 
 
-def _changed_since(case_id: int, row: CaseRow) -> bool:
+def _changed_since(case_id: int, row: CaseRow, names: Mapping[str, str]) -> bool:
     if row.split is None:  # never frozen there: its reference is today's
         return False
     reference = find_reference(session.db(), case_id)
-    return reference is None or reference.value != row.reference
+    return reference is None or reference.value != (row.reference and under_present_names(row.reference, names))
 
 
 def _follow(event: Navigated) -> None:

@@ -21,7 +21,20 @@ from dashboard.limits import RateLimits
 from dashboard.middleware import HttpsOnly, Identity, OurHosts, SameOrigin, Walls, cookie_name
 from dashboard.reach import LOOPBACK, WILDCARDS, Reach
 from dashboard.request_log import RequestLog
-from dashboard.routes import account, cases, events, explanations, health, jobs, models, pixels, sign_in, uploads
+from dashboard.routes import (
+    account,
+    cases,
+    drafts,
+    events,
+    explanations,
+    health,
+    jobs,
+    masks,
+    models,
+    pixels,
+    sign_in,
+    uploads,
+)
 from dashboard.routes.answers import answer_refusal
 
 FOLDER = Path(__file__).resolve().parent
@@ -57,6 +70,8 @@ def make_routes(settings: Settings, cookie: str, *, passwords: bool = False) -> 
         *account.routes(settings, cookie),
         *events.routes(settings),
         *cases.routes(settings),
+        *masks.routes(settings),
+        *drafts.routes(settings),
         *pixels.routes(settings),
         *explanations.routes(settings),
         *jobs.routes(settings),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from core.projects.schema import Classification, LabelSchema
+from core.projects.schema import Classification, LabelSchema, Regression, Segmentation
 
 
 def number(value: float | None, *, digits: int = 3) -> str:
@@ -79,15 +79,21 @@ def answer(value: Mapping[str, Any] | None) -> str:
         return "–"
     if "classes" in value:
         return ", ".join(value["classes"]) or "none of them"
-    return str(value.get("value", "–"))
+    if "structures" in value:
+        return ", ".join(value["structures"]) or "nothing to paint"
+    return f"{value['value']:g}" if "value" in value else "–"
 
 
 def chips(value: Mapping[str, Any] | None, schema: LabelSchema) -> str:
-    """A stored answer as HTML with each class in its colour; text is escaped."""
-    if value is None or "classes" not in value or not isinstance(schema, Classification):
+    """A stored answer as HTML with each class or structure in its colour, a number with its unit; text is escaped."""
+    if isinstance(schema, Regression) and value is not None and "value" in value:
+        return chip(f"{answer(value)} {schema.unit}", "")
+    names = (value or {}).get("classes", (value or {}).get("structures"))
+    if names is None or not isinstance(schema, (Classification, Segmentation)):
         return f'<span class="rr-chip">{escape(answer(value))}</span>'
-    colours = {label.name: label.colour for label in schema.classes}
-    return "".join(chip(name, colours.get(name, "")) for name in value["classes"]) or chip("none of them", "")
+    ones = schema.classes if isinstance(schema, Classification) else schema.structures
+    colours = {one.name: one.colour for one in ones}
+    return "".join(chip(name, colours.get(name, "")) for name in names) or chip(answer(value), "")
 
 
 def chip(text: str, colour: str) -> str:

@@ -3,11 +3,12 @@
 import streamlit as st
 
 from core.errors import NotFound
+from core.evaluation.drafts import name_scores
 from core.evaluation.records import find_evaluation_of_case, list_predictions_of_case
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Generation
 from core.training.records import get_model
 from dashboard import case_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
@@ -32,7 +33,7 @@ sight = session.sight(project)
 is_open = may_see_others(session.db(), sight, case.id)
 image, facts = st.columns([5, 2], gap="medium")
 with image:
-    if isinstance(project.schema, Classification):
+    if not isinstance(project.schema, Generation):
         review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
 with facts:
     st.title(f"Case {case.id}", anchor=False)
@@ -46,6 +47,7 @@ with facts:
     labels, about, comments = st.tabs(["Labels", "About", "Comments"])
     with labels:
         case_view.draw_labels(case, project, of_others=is_open)
+        case_view.draw_masks(case, project, of_others=is_open)
         predictions = list_predictions_of_case(session.db(), case.id) if sight.models else {}
         for model_id, scores in list(predictions.items())[-5:]:
             model = get_model(session.db(), project.id, model_id)
@@ -55,7 +57,7 @@ with facts:
                 "review", f"{model.name} says", project=project.id, model=model.id, **view, result="all", case=case.id
             )
             if isinstance(project.schema, Classification):
-                case_view.draw_scores(scores, project.schema)
+                case_view.draw_scores(name_scores(session.db(), project, model, scores), project.schema)
     with about:
         case_view.draw_facts(case, of_others=is_open)
         erasing_view.draw_case_deletion(case, project)

@@ -4,10 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from core.images.records import count_cases
-from core.reviews.case_search import CaseRow, search_cases
+from core.reviews.case_search import CaseRow, search_case_ids, search_cases
 from core.reviews.case_search import count_cases as count_found
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.case_filter import draw_filter_bar
+from dashboard.handing_out import draw_handing_out
 from dashboard.thumbnails import grid_html
 
 AT_ONCE = 96
@@ -68,7 +69,9 @@ wanted = draw_filter_bar(project, sight)
 found = count_found(session.db(), project, wanted, sight=sight)
 pages = max(1, -(-found // AT_ONCE))
 left, middle, right = st.columns([2, 3, 1], vertical_alignment="center")
-left.html(f"<b>{wording.count(found, 'case')}</b>")
+with left, st.container(horizontal=True, vertical_alignment="center"):
+    st.html(f"<b>{wording.count(found, 'case')}</b>")
+    draw_handing_out(project, found, lambda: search_case_ids(session.db(), project, wanted, sight=sight))
 with middle:
     page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
 view = right.segmented_control(

@@ -74,5 +74,6 @@ if before:
         )
 else:
     st.caption(
+        "Images are PNG, JPEG, TIFF or single-frame DICOM files, volumes are NIfTI files (.nii, .nii.gz). "
         "Kinds that often carry names burned into the image (ultrasound, screen captures, ...) are refused for now."
     )

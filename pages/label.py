@@ -4,47 +4,120 @@ from typing import get_args
 
 import streamlit as st
 
-from core.labels.worklist import Worklist, WorklistKind, label_progress, list_case_ids
+from core.labels.case_lists import list_case_lists
+from core.labels.worklist import Worklist, WorklistKind, label_progress, list_case_ids, reading_pace
+from core.reviews.case_search import CaseFilter, search_case_ids
 from dashboard import frame, messages, places, session
+from dashboard.case_filter import draw_filter_bar
 from dashboard.viewer import Navigated, label_viewer
 
-KINDS = {
-    "unlabelled": "Not answered by me",
-    "all": "All cases",
-    "mine": "Answered by me",
+KINDS: dict[WorklistKind, str] = {
+    "unlabelled": "Unanswered",
+    "all": "All",
+    "mine": "Answered",
+    "assigned": "Assigned to me",
     "flagged": "Flagged",
     "disagreements": "Readers disagree",
+    "review": "From a review",
 }
 AT_ONCE = 1000  # cases that the browser gets as one list; the next list begins where this one ends
-assert set(KINDS) <= set(get_args(WorklistKind))
+assert set(KINDS) == set(get_args(WorklistKind))
 
 
 def go_on(event: Navigated) -> None:
     places.remember(case=event.case_id)
 
 
-def settle_list() -> list[int]:
+def draw_choice() -> tuple[Worklist | None, CaseFilter]:
+    """Which list, and what narrows it; both are in the address. None: there is no list of a review yet."""
+    asked = places.asked("worklist")
+    left, middle, right = st.columns([8, 1.5, 0.6], vertical_alignment="center")
+    kind = left.segmented_control(
+        "Worklist",
+        list(KINDS),
+        default=asked if asked in KINDS else "unlabelled",
+        required=True,
+        key="worklist",
+        format_func=KINDS.__getitem__,
+        label_visibility="collapsed",
+        on_change=open_anew,
+    )
+    with middle.popover("Filter", icon=":material/filter_list:", width="stretch"):
+        kept = choose_kept_list() if kind == "review" else None
+        wanted = draw_filter_bar(project, sight, stacked=True)
+    right.button(
+        "",
+        icon=":material/refresh:",
+        on_click=open_anew,
+        key="label_refresh",
+        type="tertiary",
+        help="New list. A list stays as it was when it was opened, so that nothing shifts while you read.",
+    )
+    places.remember(worklist=kind, list=kept)
+    if kind == "review":
+        return (Worklist(kind, list_id=kept) if kept else None), wanted
+    return Worklist(kind), wanted
+
+
+def choose_kept_list() -> int | None:
+    lists = {one.id: f"{one.name} ({one.cases:,})" for one in list_case_lists(session.db(), project.id)}
+    if not lists:
+        st.caption("No list is kept in this project yet.")
+        return None
+    asked = places.asked_number("list")
+    at = list(lists).index(asked) if asked in lists else 0
+    return st.selectbox(
+        "List", list(lists), index=at, format_func=lists.__getitem__, key="label_list", on_change=open_anew
+    )
+
+
+def settle_list(worklist: Worklist, wanted: CaseFilter) -> list[int]:
     """The cases to read, fixed when the list is opened: "unlabelled" would shift under the reader at every answer."""
     held = st.session_state.get("label:list")
     case = places.asked_number("case")
-    fresh = held is None or held[0] != (project.id, kind) or (case is not None and case not in held[1])
-    if fresh:
-        ids = list_case_ids(session.db(), project, Worklist(kind), user.name, sight=session.sight(project))
+    asked = (project.id, worklist, wanted)
+    if held is None or held[0] != asked or (case is not None and case not in held[1]):
+        ids = list_case_ids(session.db(), project, worklist, user.name, sight=sight)
+        if wanted != CaseFilter():
+            passed = set(search_case_ids(session.db(), project, wanted, sight=sight))
+            ids = [id for id in ids if id in passed]
+            case = case if held is None or case in ids else None  # a filter that was just set leads to its own cases
         if case is not None and case not in ids:
             ids = [case, *ids]
         start = ids.index(case) // AT_ONCE * AT_ONCE if case is not None else 0
-        held = st.session_state["label:list"] = ((project.id, kind), ids[start : start + AT_ONCE])
+        held = st.session_state["label:list"] = (asked, ids[start : start + AT_ONCE])
     return held[1]
 
 
 def open_anew() -> None:
+    """From the first case, wherever the reader was in the list before."""
     st.session_state.pop("label:list", None)
-    places.remember(case=None)
+    st.session_state["label:opened"] = st.session_state.get("label:opened", 0) + 1
+    places.remember(case=None, list=None)
+
+
+def end_without_cases(worklist: Worklist | None, wanted: CaseFilter) -> None:
+    if worklist is None:
+        text, step, to = "Keep a list in the review of a model: its cases can be read again here.", "Review", "review"
+    elif wanted != CaseFilter():
+        text, step, to = "No case of this list passes the filter.", "Without filter", "label"
+    elif worklist.kind == "unlabelled":
+        text, step, to = f"You have answered {progress.mine:,} of {progress.total:,} cases.", "See all cases", "cases"
+    else:
+        text, step, to = "No case is in it.", "See all cases", "cases"
+    messages.end_empty("This list is empty", text, step=step, to=to, project=project.id)
 
 
 project = frame.need_project()
-schema = frame.need_classification(project, "labelling")
+if project.task == "generation":
+    messages.end_empty(
+        "Nothing is labelled here",
+        "In a project of generation images are drawn, not read.",
+        step="Open another project",
+        to="projects",
+    )
 user = session.current_user()
+sight = session.sight(project)
 progress = label_progress(session.db(), project, user.name)
 if not progress.total:
     messages.end_empty(
@@ -54,48 +127,18 @@ if not progress.total:
         to="import_images",
         project=project.id,
     )
-
-asked = places.asked("worklist")
-left, right = st.columns([6, 1], vertical_alignment="center")
-kind = left.segmented_control(
-    "Worklist",
-    list(KINDS),
-    default=asked if asked in KINDS else "unlabelled",
-    required=True,
-    key="worklist",
-    format_func=KINDS.__getitem__,
-    label_visibility="collapsed",
-    on_change=open_anew,
-)
-right.button(
-    "New list",
-    icon=":material/refresh:",
-    on_click=open_anew,
-    key="label_refresh",
-    width="stretch",
-    type="tertiary",
-    help="A list stays as it was when it was opened, so that nothing shifts while you read.",
-)
-places.remember(worklist=kind)
-case_ids = settle_list()
+worklist, wanted = draw_choice()
+case_ids = settle_list(worklist, wanted) if worklist else []
 if not case_ids:
-    messages.end_empty(
-        "This list is empty",
-        f"You have answered {progress.mine:,} of {progress.total:,} cases."
-        if kind == "unlabelled"
-        else "No case is in it.",
-        step="See all cases",
-        to="cases",
-        project=project.id,
-    )
+    end_without_cases(worklist, wanted)
 case = places.asked_number("case")
 label_viewer(
     project,
     user,
     case_ids,
     index=case_ids.index(case) if case in case_ids else 0,
-    labelled=progress.mine,
-    total=progress.total,
+    progress=progress,
+    pace=reading_pace(session.db(), project, user.name),
     on_navigated=go_on,
-    key=f"label_viewer_{project.id}_{kind}",
+    key=f"label_viewer_{project.id}_{hash((worklist, wanted))}_{st.session_state.get('label:opened', 0)}",
 )

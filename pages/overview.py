@@ -1,4 +1,4 @@
-"""Overview: what a project asks, how far it is, whose answers count; labels out and in as a table."""
+"""Overview: what a project asks, how far it is, whose answers count; labels and masks out, labels in as a table."""
 
 from html import escape
 
@@ -8,12 +8,14 @@ from core.labels.exchange import export_labels, import_labels
 from core.labels.reference import set_reference_rule
 from core.labels.worklist import label_progress
 from core.projects.records import ReferenceRule, change_project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Segmentation
 from dashboard import frame, messages, places, session, wording
-from dashboard.downloads import note_export
+from dashboard.assist_panel import draw_assignments, draw_assist_choice
+from dashboard.downloads import note_export, zip_masks
 from dashboard.erasing_view import draw_project_deletion
 from dashboard.progress_view import draw_steps
-from dashboard.project_form import BLIND_HELP, draw_rule_choice
+from dashboard.project_form import BLIND_HELP, RULE_WORDS, draw_rule_choice
+from dashboard.schema_view import draw_schema_editor, question_facts
 
 BLIND_WORDS = {
     True: "answer blind first: what others and models say of a case appears after their own answer",
@@ -56,7 +58,6 @@ frame.draw_heading(
     or "No description yet" + ("; write one below, so that others know what they look at." if may_administer else "."),
 )
 draw_steps(project, progress)
-classes = project.schema.classes if isinstance(project.schema, Classification) else ()
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("The question", anchor=False)
@@ -66,9 +67,8 @@ with left:
         + project.task
         + (", several classes possible" if several else "")
         + "</dd>"
-        "<dt>Classes</dt><dd>"
-        + "".join(wording.chip(f"{label.name}  {label.key}".strip(), label.colour) for label in classes)
-        + f"</dd><dt>Intended use</dt><dd>{escape(project.intended_use) or '–'}</dd>"
+        + question_facts(project)
+        + f"<dt>Intended use</dt><dd>{escape(project.intended_use) or '–'}</dd>"
         f"<dt>Readers</dt><dd>{BLIND_WORDS[project.blind_first]}</dd>"
         f"<dt>Created</dt><dd>{wording.moment(project.created_at)} by {escape(project.created_by)}</dd></dl>"
     )
@@ -76,9 +76,17 @@ with left:
         with st.expander("Change the texts", icon=":material/edit:"), st.form("about", border=False):
             st.text_area("Description", project.description, key="about_text", height=80)
             st.text_area("Intended use", project.intended_use, key="about_use", height=80)
-            st.toggle("A digit saves and goes to the next case", project.digit_advances, key="about_advance")
+            st.toggle(
+                "A digit saves and goes to the next case",
+                project.digit_advances,
+                key="about_advance",
+                disabled=several or not isinstance(project.schema, Classification),
+            )
             st.toggle("Readers answer blind first", project.blind_first, key="about_blind", help=BLIND_HELP)
             st.form_submit_button("Save", on_click=save_texts, key="about_save")
+        draw_schema_editor(project)
+        draw_assist_choice(project)
+        draw_assignments(project)
         places.link("users", "Who may do what here", project=project.id)
     draw_project_deletion(project)
 with right:
@@ -90,8 +98,8 @@ with right:
         f"{progress.mine:,} by you; {progress.referenced:,} have a reference",
     )
     if may_administer:
-        kind, reader = draw_rule_choice("about", project.reference_rule)
-        complete = kind == "majority" or reader
+        kind, reader = draw_rule_choice("about", project.task, project.reference_rule)
+        complete = kind != "reader" or reader
         if complete and ReferenceRule(kind, reader) != project.reference_rule:
             st.caption("Changing the rule settles every case anew. Snapshots keep what they were frozen with.")
             if st.button("Use this rule", key="about_rule_save", type="primary"):
@@ -101,7 +109,8 @@ with right:
                     st.rerun()
     else:
         rule = project.reference_rule
-        st.caption(f"The answer that counts: {f'the newest of {rule.reader}' if rule.reader else 'what most say'}.")
+        told = f"the newest of {rule.reader}" if rule.reader else RULE_WORDS[rule.kind].lower()
+        st.caption(f"The answer that counts: {told}.")
     if session.may("export", project):
         with st.container(horizontal=True, vertical_alignment="center"):
             for text, history in (("Labels as CSV", False), ("With all history", True)):
@@ -114,6 +123,17 @@ with right:
                     icon=":material/download:",
                     key=f"labels_out_{history}",
                     disabled=not progress.labelled_by_anyone,
+                )
+            if isinstance(project.schema, Segmentation):
+                st.download_button(
+                    "Masks",
+                    lambda: zip_masks(project),
+                    mime="application/zip",
+                    file_name=f"masks-{project.id}.zip",
+                    on_click="ignore",
+                    icon=":material/download:",
+                    key="masks_out",
+                    help="PNG label maps of images, NIfTI of volumes, and a table of what is in them.",
                 )
     if session.may("import", project):
         with st.expander("Bring labels in from a CSV", icon=":material/upload:"):

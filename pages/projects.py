@@ -7,7 +7,7 @@ import streamlit as st
 from core.labels.worklist import label_progress
 from core.people.members import list_administrators
 from core.projects.records import Project, list_projects
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Regression, Segmentation
 from dashboard import frame, messages, places, session, wording
 from dashboard.project_form import draw_project_form
 
@@ -20,14 +20,18 @@ def create_project() -> None:
 def draw_card(project: Project) -> None:
     progress = label_progress(session.db(), project, session.current_user().name)
     share = progress.referenced / progress.total if progress.total else 0
-    classes = project.schema.classes if isinstance(project.schema, Classification) else ()
+    schema = project.schema
+    ones = schema.offered if isinstance(schema, (Classification, Segmentation)) else ()
+    chips = [wording.chip(one.name, one.colour) for one in ones]
+    if isinstance(schema, Regression):
+        chips = [wording.chip(f"{schema.target} in {schema.unit}", "")]
     with st.container(border=True, key=f"project_{project.id}", gap="small"):
         name, door = st.columns([4, 1], vertical_alignment="center")
         name.subheader(project.name, anchor=False)
         with door:
             places.link("overview", "Open", icon=":material/arrow_forward:", project=project.id)
         st.html(
-            "".join(wording.chip(label.name, label.colour) for label in classes)
+            "".join(chips)
             + f'<p class="rr-quiet">{escape(project.description) or "No description yet."}</p>'
             + f'<div class="rr-bar"><i style="width:{100 * share:.1f}%"></i></div>'
             + f'<p class="rr-quiet">{wording.count(progress.total, "case")}, '
@@ -62,7 +66,7 @@ else:
     with story:
         st.subheader("What happens next", anchor=False)
         st.markdown(
-            "1. **Import** images: PNG, JPEG, TIFF or DICOM, with or without a table of labels.\n"
+            "1. **Import** images: PNG, JPEG, TIFF, DICOM or NIfTI, with or without a table of labels.\n"
             "2. **Label** them, one key for each class.\n"
             "3. **Freeze a snapshot**: patients are split into train, validation and test.\n"
             "4. **Train** a model in the background.\n"

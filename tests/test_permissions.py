@@ -6,7 +6,7 @@ the walk, so nothing new opens without somebody saying to whom.
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,14 +18,22 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.exchange import import_snapshot
 from core.datasets.freeze import freeze_snapshot
 from core.errors import CoreError, NotAllowed
+from core.evaluation.drafts import set_assist_model
 from core.images.ingest import import_paths
 from core.images.records import Case, NewCase, insert_case, set_flag
-from core.jobs.asking import ask_import, ask_training
+from core.jobs.asking import ask_drafts, ask_import, ask_training
 from core.jobs.kinds import KINDS, actions_of
 from core.jobs.records import add_job, claim_job, finish_job, request_stop, resume_job
+from core.labels.assignments import assign_cases, unassign_cases
+from core.labels.case_lists import add_case_list
 from core.labels.exchange import import_labels
+from core.labels.marks import NewMark, add_mark
+from core.labels.mask_files import export_masks
+from core.labels.masks import NewMaskEdit, add_mask_edit, put_mask
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.reference import set_reference_rule
+from core.labels.runs import encode_runs
+from core.labels.schema import SchemaChange, change_schema
 from core.people.accounts import User, ensure_user
 from core.people.invitations import invite_user, reset_user, set_active, set_administrator
 from core.people.members import set_member
@@ -33,7 +41,7 @@ from core.people.roles import ACTIONS, ROLE_ACTIONS, ROLES, Action
 from core.people.sessions import issue_token, redeem_token
 from core.progress import Silent
 from core.projects.records import Project, ReferenceRule, add_project, change_project
-from core.projects.schema import make_classification
+from core.projects.schema import make_classification, make_segmentation
 from core.reviews.comments import add_comment
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
@@ -62,6 +70,8 @@ class House:
     case: Case
     model: Model
     explain_job: int
+    painted: Project  # of structures, with the same people in the same roles
+    volume: Case
 
 
 @pytest.fixture
@@ -100,7 +110,13 @@ def house(connection: sqlite3.Connection, files: Files, settings: Settings, proj
     job = claim_job(connection, "explain", "cpu")
     assert job is not None
     finish_job(connection, job, "done", result={"explanation": MAP})
-    return House(project, cases[0], model, job.id)
+    painted = add_project(
+        connection, name="Abdomen", task="segmentation", schema=make_segmentation(["liver"]), actor=actor
+    )
+    for role in ROLES:
+        set_member(connection, painted.id, role, role, actor=SHELL)
+    deep = {**vars(new), "project": painted.id, "source": "scan.nii.gz", "frames": 2}
+    return House(project, cases[0], model, job.id, painted, insert_case(connection, NewCase(**deep)))
 
 
 def may(who: str, action: Action | None, *, of_the_readroom: bool = False) -> bool:
@@ -147,6 +163,17 @@ DOORS: dict[tuple[str, str], Door] = {
         shut=422,
     ),
     ("GET", "/api/v1/cases/{case:int}"): Door("see", lambda house: f"/api/v1/cases/{house.case.id}"),
+    ("GET", "/api/v1/cases/{case:int}/marks"): Door("see", lambda house: f"/api/v1/cases/{house.case.id}/marks"),
+    # No model is chosen for drafts, which only those hear who might see one.
+    ("GET", "/api/v1/cases/{case:int}/draft"): Door(
+        "label", lambda house: f"/api/v1/cases/{house.case.id}/draft", opens=(404,)
+    ),
+    ("GET", "/api/v1/cases/{case:int}/masks/{structure}"): Door(
+        "see", lambda house: f"/api/v1/cases/{house.volume.id}/masks/liver"
+    ),
+    ("PUT", "/api/v1/cases/{case:int}/masks/{structure}"): Door(
+        "label", lambda house: f"/api/v1/cases/{house.volume.id}/masks/liver", opens=(422,)
+    ),
     ("GET", "/api/v1/pixels/{hash}.npy"): Door("see", lambda house: f"/api/v1/pixels/{house.case.pixel_hash}.npy"),
     ("GET", "/api/v1/thumbnails/{hash}.webp"): Door(
         "see", lambda house: f"/api/v1/thumbnails/{house.case.pixel_hash}.webp"
@@ -400,6 +427,24 @@ def label_as(reader: str | None) -> Callable[[sqlite3.Connection, Settings, Hous
     return do
 
 
+def mark_as(reader: str | None) -> Callable[[sqlite3.Connection, Settings, House, Actor], object]:
+    def do(connection: sqlite3.Connection, settings: Settings, house: House, actor: Actor) -> object:
+        new = NewMark(new_event(), house.case.id, reader or actor.name, "m1", "point", {"x": 1, "y": 1})
+        return add_mark(connection, new, actor)
+
+    return do
+
+
+def paint_as(reader: str | None) -> Callable[[sqlite3.Connection, Settings, House, Actor], object]:
+    def do(connection: sqlite3.Connection, settings: Settings, house: House, actor: Actor) -> object:
+        runs = encode_runs(np.ones((8, 8)))
+        return add_mask_edit(
+            connection, NewMaskEdit(new_event(), house.volume.id, reader or actor.name, "liver", {0: runs}), actor
+        )
+
+    return do
+
+
 def queue(kind: str, **arguments: object) -> Callable[[sqlite3.Connection, Settings, House, Actor], object]:
     return lambda connection, settings, house, actor: add_job(
         connection, kind, arguments, project=house.project.id, actor=actor
@@ -426,6 +471,40 @@ def snapshot_of(connection: sqlite3.Connection, house: House):  # type: ignore[n
 ACTS: dict[str, Act] = {
     "answer": Act("label", label_as(None)),
     "answer for another reader": Act("edit others' labels", label_as("anna")),
+    "mark": Act("label", mark_as(None)),
+    "mark for another reader": Act("edit others' labels", mark_as("anna")),
+    "paint": Act("label", paint_as(None)),
+    "paint for another reader": Act("edit others' labels", paint_as("anna")),
+    "put a whole mask": Act(
+        "label",
+        lambda c, s, house, actor: put_mask(
+            c, house.volume, "liver", np.zeros((2, 8, 8), np.uint8), actor, event=new_event()
+        ),
+    ),
+    "keep a list of cases": Act(
+        "label", lambda c, s, house, actor: add_case_list(c, house.project, "again", [house.case.id], actor=actor)
+    ),
+    "hand cases out": Act(
+        "administer", lambda c, s, house, actor: assign_cases(c, house.project, "reader", [house.case.id], actor=actor)
+    ),
+    "take cases back": Act(
+        "administer", lambda c, s, house, actor: unassign_cases(c, house.project, "reader", actor=actor)
+    ),
+    "change the classes": Act(
+        "administer",
+        lambda c, s, house, actor: change_schema(c, house.project, SchemaChange("rename", "normal", "healthy"), actor),
+    ),
+    "choose a model for drafts": Act(
+        "administer", lambda c, s, house, actor: set_assist_model(c, house.project, house.model.id, actor=actor)
+    ),
+    "make drafts": Act(
+        "administer",
+        lambda c, s, house, actor: ask_drafts(c, replace(house.project, assist_model=house.model.id), actor=actor),
+    ),
+    "export masks": Act(
+        "export",
+        lambda c, s, house, actor: export_masks(c, house.painted, s.home / "uploads" / "masks", actor=actor),
+    ),
     "flag": Act("label", lambda c, s, house, actor: set_flag(c, house.case.id, True, actor)),
     "comment": Act("label", lambda c, s, house, actor: add_comment(c, house.case.id, "see", actor=actor)),
     "import uploaded files": Act(

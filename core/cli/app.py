@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from core.cli import auditing, collection, erasing, examining, keeping, modelling, people, service
+from core.cli import auditing, collection, erasing, examining, keeping, modelling, people, reading, service
 from core.errors import CoreError
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "doctor": examining.doctor,
     "import": collection.import_images,
     "label": collection.label,
+    "assign": reading.assign,
+    "assist": reading.assist,
     "snapshot": modelling.snapshot,
     "train": modelling.train,
     "models": modelling.models,
@@ -47,6 +49,7 @@ for name, command in TOP_LEVEL.items():
 app.add_typer(project_app, name="project")
 project_app.command("create")(collection.create_project)
 project_app.command("list")(collection.show_projects)
+project_app.command("classes")(reading.change_classes)
 app.add_typer(audit_app, name="audit")
 audit_app.command("verify")(auditing.verify)
 audit_app.command("list")(auditing.list_rows)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -20,17 +20,16 @@ from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
 from core.projects.records import Project, ReferenceRule, add_project, get_project, list_projects
 from core.projects.schema import (
-    COLOURS,
     TASKS,
     Classification,
     ClassLabel,
     Generation,
     LabelSchema,
+    Measure,
     Regression,
-    Segmentation,
-    Structure,
     Task,
     make_classification,
+    make_segmentation,
     schema_to_json,
 )
 
@@ -45,6 +44,9 @@ def create_project(
     structures: Annotated[str, typer.Option(help="Structures of a segmentation: liver,lesion")] = "",
     target: Annotated[str, typer.Option(help="The quantity of a regression: age")] = "",
     unit: Annotated[str, typer.Option(help="Its unit: years")] = "",
+    low: Annotated[float | None, typer.Option(help="The least that it can be.")] = None,
+    high: Annotated[float | None, typer.Option(help="The most that it can be.")] = None,
+    measure: Annotated[str, typer.Option(help="Readers draw it, and the number follows: length, angle or area.")] = "",
     multi_label: Annotated[bool, typer.Option("--multi-label", help="Any number of classes for each case.")] = False,
     keys: Annotated[str, typer.Option(help="The digit of each class [default: 1,2,3 and so on].")] = "",
     colours: Annotated[str, typer.Option(help="The colour of each class: #56b4e9,#e69f00")] = "",
@@ -54,7 +56,8 @@ def create_project(
     description: str = "",
     intended_use: str = "",
     reference_reader: Annotated[
-        str, typer.Option(help="The reference is this reader's newest label [default: majority of readers].")
+        str,
+        typer.Option(help="The reference is this reader's newest label [default: majority, of numbers the median]."),
     ] = "",
     blind_first: Annotated[
         bool, typer.Option("--blind-first", help="A reader sees what others and models say after their own answer.")
@@ -65,10 +68,18 @@ def create_project(
     """Create a project: one question asked of one collection of images."""
     if task not in TASKS:
         raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
-    schema = _schema(task, classes, structures, target, unit, multi_label)
+    if task == "regression":
+        quantity = Regression(target.strip(), unit.strip(), low, high, cast(Measure, measure) if measure else None)
+        schema: LabelSchema = quantity
+    elif low is not None or high is not None or measure or target or unit:
+        raise InvalidInput(f"--target, --unit, --low, --high and --measure belong to a regression. Received: {task}")
+    else:
+        schema = _schema(task, classes, structures, multi_label)
     if isinstance(schema, Classification):
         schema = replace(schema, classes=_dressed(schema.classes, _names(keys), _names(colours)))
-    rule = ReferenceRule("reader", reference_reader) if reference_reader else ReferenceRule()
+    elif keys or colours:
+        raise InvalidInput(f"--keys and --colours belong to classes. Received: {task}")
+    rule = ReferenceRule("reader", reference_reader) if reference_reader else None
     with entered(home) as door:
         project = add_project(
             door.connection,
@@ -86,15 +97,11 @@ def create_project(
     answer(document, f"Project {project.id} “{project.name}” created.", as_json=as_json)
 
 
-def _schema(task: Task, classes: str, structures: str, target: str, unit: str, multi_label: bool) -> LabelSchema:
+def _schema(task: Task, classes: str, structures: str, multi_label: bool) -> LabelSchema:
     if task == "classification":
         return make_classification(_names(classes), multi_label=multi_label)
     if task == "segmentation":
-        return Segmentation(
-            tuple(Structure(name, COLOURS[at % len(COLOURS)]) for at, name in enumerate(_names(structures)))
-        )
-    if task == "regression":
-        return Regression(target, unit, None, None)
+        return make_segmentation(_names(structures))
     return Generation(())
 
 
@@ -141,7 +148,10 @@ def import_images(
     project: ProjectArgument,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files, folders or zips; none brings in labels of images that are there."),
+        typer.Argument(
+            help="Images (PNG, JPEG, TIFF, DICOM), volumes (.nii, .nii.gz), folders or zips; "
+            "none brings in labels of images that are there."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
     columns: Annotated[
@@ -214,11 +224,13 @@ def label(
     case: Annotated[str, typer.Argument(help="A case's number, path or file name.")],
     reader: Annotated[str, typer.Option(help="Whose answer this is.")],
     value: Annotated[
-        str, typer.Argument(help="A class; several separated by | where the project is multi-label.")
+        str,
+        typer.Argument(help="A class, a number, or the structures found; several separated by |, none of them: |."),
     ] = "",
     note: str = "",
     unsure: Annotated[bool, typer.Option("--unsure")] = False,
     unusable: Annotated[bool, typer.Option("--unusable", help="The image cannot be read; give no value then.")] = False,
+    confidence: Annotated[int | None, typer.Option(help="From 1 (a guess) to 5 (certain).")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -229,7 +241,7 @@ def label(
         said = parse_label_text(found.schema, value)
         if (said is None) != unusable:
             raise InvalidInput(
-                f"Name a class, or | for none where the project is multi-label, or --unusable alone. "
+                f"Name a class, a number or structures, or | for none of several, or --unusable alone. "
                 f"Received: {value!r}{' and --unusable' if unusable else ''}"
             )
         ensure_user(door.connection, reader)
@@ -241,6 +253,7 @@ def label(
             unsure=unsure,
             unusable=unusable,
             note=note,
+            confidence=confidence,
             schema_version=found.schema_version,
             made_in="command line",
             made_at=utc_now(),

@@ -12,6 +12,7 @@ from core.datasets.freeze import export_snapshot
 from core.datasets.records import get_snapshot
 from core.errors import CoreError, InvalidInput, NotFound
 from core.labels.exchange import export_labels
+from core.labels.mask_files import MASK_FORMATS, export_masks
 from core.people.homes import enter_home
 from core.projects.records import Project, get_project
 from core.settings import Settings, load_settings
@@ -22,36 +23,53 @@ from core.store.migrating import Migration, rehearse_migration
 from core.store.restore import restore_backup
 from core.training.records import get_model
 
-FORMATS = {"labels": ("csv",), "snapshot": ("json",), "model": ("keras", "onnx")}
+FORMATS = {"labels": ("csv",), "masks": MASK_FORMATS, "snapshot": ("json",), "model": ("keras", "onnx")}
+NAMELESS = ("labels", "masks")
 
 
 def export(
     project: ProjectArgument,
-    what: Annotated[str, typer.Argument(help="labels, snapshot or model.")],
+    what: Annotated[str, typer.Argument(help="labels, masks, snapshot or model.")],
     name: Annotated[str, typer.Argument(help="Which snapshot or model.")] = "",
-    file_format: Annotated[str, typer.Option("--format", help="csv; json; keras or onnx.")] = "",
-    out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="csv; auto or npy; json; keras or onnx.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The file to write; of masks an empty folder.")] = None,
     history: Annotated[
         bool, typer.Option("--history", help="Labels: also the answers that were replaced or withdrawn.")
     ] = False,
+    reader: Annotated[str, typer.Option(help="Masks of this reader only [default: of all].")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write labels (CSV), a snapshot (JSON) or a model (Keras, ONNX) to a file."""
+    """Write labels (CSV), masks (PNG and NIfTI, or arrays), a snapshot (JSON) or a model (Keras, ONNX)."""
     if what not in FORMATS:
         raise InvalidInput(f"Export one of {', '.join(FORMATS)}. Received: {what}")
     chosen = file_format or FORMATS[what][0]
     if chosen not in FORMATS[what]:
         raise InvalidInput(f"{what} can be exported as {', '.join(FORMATS[what])}. Received: {chosen}")
-    if (what != "labels") != bool(name):
-        raise InvalidInput(f"Name the {what} to export; labels need no name. Received: {name!r}")
+    if (what not in NAMELESS) != bool(name):
+        raise InvalidInput(f"Name the snapshot or model to export; labels and masks need no name. Received: {name!r}")
+    if reader and what != "masks":
+        raise InvalidInput(f"--reader belongs to masks; a table of labels names its readers. Received: {reader}")
     with entered(home) as door:
         found = get_project(door.connection, project)
+        if what == "masks":
+            _export_masks(door, found, out or Path(f"{found.name}-masks"), reader, chosen, as_json=as_json)
+            return
         content = _content(door, found, what, name, chosen, history=history)
         target = out or Path(f"{name or found.name}-{what}.{chosen}")
         write_whole(target.absolute(), content)
         add_audit(door.connection, door.actor, f"export {what}", f"project {found.id}", name=name, format=chosen)
     answer({"path": str(target), "bytes": len(content)}, f"Written to {target}.", as_json=as_json)
+
+
+def _export_masks(door: Door, project: Project, folder: Path, reader: str, chosen: str, *, as_json: bool) -> None:
+    done = export_masks(
+        door.connection, project, folder.absolute(), actor=door.actor, reader=reader or None, file_format=chosen
+    )
+    for note in done.notes:
+        tell(note)
+    document = {"path": str(folder), "files": done.files, "cases": done.cases, "notes": list(done.notes)}
+    answer(document, f"{done.files} files of {done.cases} cases written to {folder}.", as_json=as_json)
 
 
 def _content(door: Door, project: Project, what: str, name: str, chosen: str, *, history: bool) -> bytes:

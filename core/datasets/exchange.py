@@ -22,9 +22,10 @@ from core.datasets.records import (
 )
 from core.datasets.splits import SPLITS
 from core.errors import Conflict, InvalidInput
+from core.images.frames import refuse_volumes
 from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
-from core.projects.schema import LabelSchema, check_value, schema_to_json
+from core.projects.schema import LabelSchema, check_value, schema_to_json, without_retired
 from core.store.audit import Actor
 
 FORMAT = "readroom snapshot 1"
@@ -89,7 +90,8 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
     """Bring an exported snapshot into a project that has the same images. The same snapshot again is left as it is.
 
     Raises:
-        InvalidInput: it is no snapshot, was altered, has other classes, or names images that the project lacks.
+        InvalidInput: it is no snapshot, was altered, has other classes, names images that the project lacks, or
+            has volumes.
         Conflict: the project has another snapshot of this name.
         LeaksFound: its splits leak, and it does not say why that was allowed.
         NotAllowed: the actor may not freeze in this project.
@@ -102,6 +104,7 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
             demand_whole(known, "bring it back")
             return known
         raise Conflict(f"There is another snapshot of this name; rename one in its file. Received: {known.name}")
+    project = replace(project, schema=without_retired(project.schema))
     if document["schema"] != json.loads(json.dumps(schema_to_json(project.schema))):
         raise InvalidInput(
             f"The snapshot was made under another label schema than that of project {project.name}. "
@@ -109,6 +112,7 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
         )
     rows = document["cases"]
     cases = _cases(connection, project, rows)
+    refuse_volumes(connection, [case.case_id for case in cases], "take in a snapshot of")
     found = content_hash(project.schema, cases, [row["source"] for row in rows])
     if found != document["hash"]:
         raise InvalidInput(

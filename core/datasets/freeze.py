@@ -29,11 +29,12 @@ from core.datasets.splits import (
     split_groups,
 )
 from core.errors import Conflict, InvalidInput
+from core.images.frames import refuse_volumes
 from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, without_retired
 from core.store.audit import Actor
 from core.store.files import Files
 
@@ -74,17 +75,24 @@ def freeze_snapshot(
 
     Raises:
         LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
-        InvalidInput: there is nothing to freeze, or it cannot be split as asked.
+        InvalidInput: there is nothing to freeze, there are volumes, or it cannot be split as asked.
         Conflict: the project has a snapshot of this name.
         NotAllowed: the actor may not freeze in this project.
     """
     demand_of(connection, actor, "freeze", project.id)
+    if not isinstance(project.schema, Classification):
+        raise InvalidInput(
+            f"Snapshots are frozen of classification projects today; what is labelled here stays until its task "
+            f"follows. Received: {project.name}, {project.task}"
+        )
     column = split_column or ("split" if use_given_split else None)
     name = _free_name(connection, project, name)
     shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None
     left_out = count_left_out(connection, project.id)
     candidates = list_candidates(connection, project.id, column=column)
+    project, candidates = _without_retired(project, candidates, left_out)
     _check_answers(project, candidates, left_out)
+    refuse_volumes(connection, [candidate.case_id for candidate in candidates], "freeze a snapshot of")
     if column is not None:
         candidates = _with_known_split(candidates, column, find_split_columns(connection, project), left_out)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))
@@ -139,6 +147,20 @@ def _check_answers(project: Project, candidates: Sequence[Candidate], left_out: 
             f"All cases have the same answer, so there is nothing to tell apart; label cases of another class. "
             f"Received: {len(candidates)} cases, {label_text(candidates[0].value)}"
         )
+
+
+def _without_retired(
+    project: Project, candidates: list[Candidate], left_out: dict[str, int]
+) -> tuple[Project, list[Candidate]]:
+    """The project and its candidates without the classes that are no longer offered: no model shall learn them."""
+    schema = without_retired(project.schema)
+    if schema == project.schema:
+        return project, candidates
+    names = set(schema.names) if isinstance(schema, Classification) else set()
+    kept = [candidate for candidate in candidates if set(candidate.value["classes"]) <= names]
+    if len(kept) < len(candidates):
+        left_out["of a retired class"] = len(candidates) - len(kept)
+    return replace(project, schema=schema), kept
 
 
 def _with_known_split(

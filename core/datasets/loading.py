@@ -21,6 +21,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from core.errors import InvalidInput
+from core.images.frames import refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import InputSpec, model_input
 from core.progress import Progress, stop_if_asked
@@ -64,7 +65,7 @@ def prepare_images(
     """The network's view of these cases, in this order; made at most once for the same pixels and `spec`.
 
     Raises:
-        InvalidInput: there are no cases.
+        InvalidInput: there are no cases, or there is a volume among them.
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop; what was made so far is thrown away.
     """
@@ -128,6 +129,7 @@ def _key(connection: sqlite3.Connection, case_ids: Sequence[int], spec: InputSpe
     """A hash of everything that decides the prepared bytes."""
     digest = hashlib.sha256(json.dumps([RENDERING, asdict(spec)], sort_keys=True).encode())
     for case in _in_batches(connection, case_ids):
+        refuse_volume(case, "train on or evaluate")
         window = asdict(case.windows[0]) if case.windows else None
         digest.update(json.dumps([case.pixel_hash, case.photometric, window], sort_keys=True).encode())
     return digest.hexdigest()

@@ -50,7 +50,7 @@ FILES_AT_ONCE = 200
 NUMBERS_IN_AUDIT = 1000
 NAMED_BY_HASH = ("pixels", "thumbnails", "models")
 KIND_WORDS = {"import": "an import", "train": "a training", "evaluate": "an evaluation", "predict": "a prediction",
-              "explain": "an explanation", "backup": "a backup"}  # fmt: skip
+              "draft": "drafts of a model", "explain": "an explanation", "backup": "a backup"}  # fmt: skip
 
 log = logging.getLogger("readroom.erasing")
 
@@ -125,10 +125,12 @@ def _refuse_news(connection: sqlite3.Connection, plan: ErasurePlan) -> None:
     ids = plan.case_ids if plan.extent == "case" else tuple(list_case_ids(connection, plan.project, patient))
     counts = count_rows(connection, plan.case_ids)
     snapshots = [hit["id"] for hit in list_snapshots_hit(connection, plan.case_ids)]
-    if (ids, counts["cases"], counts["labels"], counts["comments"], snapshots) != (
+    drawn = counts["marks"] + counts["mask_edits"]
+    if (ids, counts["cases"], counts["labels"], drawn, counts["comments"], snapshots) != (
         plan.case_ids,
         len(plan.case_ids),
         plan.labels,
+        plan.drawn,
         plan.comments,
         [lost.snapshot for lost in plan.snapshots],
     ):
@@ -149,6 +151,7 @@ def _told(plan: ErasurePlan) -> dict[str, object]:
         "case_numbers": list(plan.case_ids[:NUMBERS_IN_AUDIT]),
         "images": plan.images,
         "labels": plan.labels,
+        "drawn": plan.drawn,
         "comments": plan.comments,
         "predictions": plan.predictions,
         "snapshots": [lost.snapshot for lost in plan.snapshots],

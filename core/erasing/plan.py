@@ -55,6 +55,7 @@ class ErasurePlan:
     images_kept: int  # other cases show the same pixels
     labels: int
     readers: tuple[str, ...]
+    drawn: int  # marks and strokes of masks, all earlier ones included
     comments: int
     predictions: int
     import_rows: int
@@ -77,7 +78,8 @@ class ErasurePlan:
     @property
     def promise(self) -> tuple[object, ...]:
         """What somebody agreed to: if any of it is different by the time of the deed, they are asked again."""
-        return (self.extent, self.project, self.case_ids, self.labels, self.comments, self.snapshots, self.models)
+        said = (self.labels, self.drawn, self.comments)
+        return (self.extent, self.project, self.case_ids, *said, self.snapshots, self.models)
 
     @property
     def confirmation(self) -> str:
@@ -129,6 +131,7 @@ def plan_erasure(
         images_kept=len(kept),
         labels=counts["labels"],
         readers=tuple(list_readers(connection, ids)),
+        drawn=counts["marks"] + counts["mask_edits"],
         comments=counts["comments"],
         predictions=counts["predictions"],
         import_rows=counts["import_files"],
@@ -162,6 +165,8 @@ def describe_plan(plan: ErasurePlan) -> tuple[list[str], list[str]]:
     goes.append(f"{_count(plan.images, 'image')} with pixels and thumbnail")
     if plan.labels:
         goes.append(f"{_count(plan.labels, 'label')} by {_named(plan.readers)}, all earlier answers included")
+    if plan.drawn:
+        goes.append(_count(plan.drawn, "mark or stroke of the brush", "marks and strokes of the brush"))
     for amount, word in ((plan.comments, "comment"), (plan.predictions, "prediction of a model"),
                          (plan.overlays, "explanation overlay")):  # fmt: skip
         if amount:

@@ -17,6 +17,12 @@ DATABASE = "readroom.db"  # as a "file to erase": the database is to be rewritte
 # Children before parents. `cases` itself comes last.
 OF_CASES = (
     ("comments", "case_id"),
+    ("assignments", "case_id"),
+    ("case_list_cases", "case_id"),
+    ("current_masks", "case_id"),
+    ("mask_frames", "case_id"),
+    ("mask_edits", "case_id"),
+    ("marks", "case_id"),
     ("predictions", "case_id"),
     ("snapshot_cases", "case_id"),
     ("reference_labels", "case_id"),
@@ -27,6 +33,8 @@ OF_CASES = (
     ("cases", "id"),
 )
 OF_A_PROJECT = (
+    "case_lists WHERE project = :project",
+    "schema_changes WHERE project = :project",
     "evaluations WHERE model IN (SELECT id FROM models WHERE project = :project)",
     "models WHERE project = :project",
     "run_epochs WHERE run IN (SELECT id FROM runs WHERE project = :project)",
@@ -190,7 +198,7 @@ def find_busy_jobs(connection: sqlite3.Connection, project: int, ids: Sequence[i
     rows = connection.execute(
         f"""SELECT jobs.id, kind FROM jobs LEFT JOIN runs ON runs.id = json_extract(arguments, '$.run')
             WHERE (jobs.project = :project OR kind = 'backup') AND state IN ('queued', 'running') AND (
-                :ids IS NULL OR kind IN ('import', 'backup')
+                :ids IS NULL OR kind IN ('import', 'draft', 'backup')
                 OR (kind = 'explain' AND json_extract(arguments, '$.case') IN {IDS})
                 OR EXISTS (SELECT 1 FROM snapshot_cases WHERE case_id IN {IDS}
                            AND snapshot IN (runs.snapshot, json_extract(arguments, '$.snapshot'))))

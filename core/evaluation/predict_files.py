@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import CoreError, InvalidInput
 from core.evaluation.predictor import BATCH, Predictor, open_predictor
 from core.images.decoding import decode
+from core.images.frames import refuse_volume
 from core.images.pseudonyms import load_secret
 from core.images.render import model_input
 from core.measures.classification import predict_classes
@@ -57,6 +58,7 @@ def _predict_batch(
         row: dict[str, Any] = {"path": str(path)}
         try:
             image = decode(path, settings, secret)
+            refuse_volume(image, "predict on")
             inputs.append(model_input(image.pixels, image.photometric, image.windows, predictor.spec))
         except (CoreError, OSError) as error:
             row["reason"] = str(error)

@@ -87,6 +87,26 @@ def find_predictions(
     return {row["case_id"]: tuple(json.loads(row["scores"])) for row in rows}
 
 
+def find_decision(
+    connection: sqlite3.Connection, model_id: int, case_id: int
+) -> tuple[dict[str, Any], tuple[float, ...]] | None:
+    """What a model decided about a case, in the words it learned, and its probabilities; None where it never looked."""
+    row = connection.execute(
+        "SELECT predicted, scores FROM predictions WHERE model = ? AND case_id = ?", (model_id, case_id)
+    ).fetchone()
+    return (json.loads(row["predicted"]), tuple(json.loads(row["scores"]))) if row else None
+
+
+def list_unpredicted(connection: sqlite3.Connection, project_id: int, model_id: int) -> list[int]:
+    """The images of a project that a model has not looked at; of volumes none can be asked yet."""
+    rows = connection.execute(
+        """SELECT id FROM cases WHERE project = ? AND frames = 1
+           AND id NOT IN (SELECT case_id FROM predictions WHERE model = ?) ORDER BY id""",
+        (project_id, model_id),
+    )
+    return [row["id"] for row in rows]
+
+
 def list_predictions_of_case(connection: sqlite3.Connection, case_id: int) -> dict[int, tuple[float, ...]]:
     """What each model that has seen the case says, by model id."""
     rows = connection.execute("SELECT model, scores FROM predictions WHERE case_id = ? ORDER BY model", (case_id,))

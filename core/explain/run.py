@@ -16,6 +16,7 @@ from core.errors import InvalidInput
 from core.explain.checks import check_randomised, choose_layer
 from core.explain.grad_cam import METHOD, GradCam
 from core.explain.overlay import crop_borders, draw_overlay
+from core.images.frames import refuse_volume
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, model_input, to_uint8
 from core.progress import Progress, stop_if_asked
@@ -72,12 +73,14 @@ def explain_case(
         model-randomisation check) and `layer_choice`, and with `overlay` the path of a PNG in `folder`.
 
     Raises:
-        InvalidInput: an unknown method or class, or a case of another project.
+        InvalidInput: an unknown method or class, a volume, or a case of another project.
     """
     if arguments.get("method", METHOD) != METHOD:
         raise InvalidInput(f"The method is {METHOD}. Received: {arguments['method']}")
+    case = get_case(connection, arguments["case"])
+    refuse_volume(case, "explain")
     explainer = warm_explainer(connection, files, arguments["model"], progress, kept)
-    model, case = explainer.model, get_case(connection, arguments["case"])
+    model = explainer.model
     if case.project != model.project:
         raise InvalidInput(f"Choose a case of the model's own project. Received: case {case.id} for {model.name}")
     stop_if_asked(progress)

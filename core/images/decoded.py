@@ -15,6 +15,7 @@ from core.settings import Settings
 Pixels = np.ndarray[Any, np.dtype[Any]]
 Photometric = Literal["MONOCHROME1", "MONOCHROME2", "RGB"]
 SpacingAt = Literal["patient", "detector"]
+Affine = tuple[tuple[float, ...], ...]  # 4 x 4: (column, row, frame, 1) to LPS millimetres
 
 # No image within the limit on pixels needs more bytes than this for each of them (three channels of 16 bit are 6).
 MOST_BYTES_PER_PIXEL = 8
@@ -36,17 +37,28 @@ class Window:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """One image: `pixels` is (rows, columns) or (rows, columns, 3), of uint8, int16, uint16 or float32."""
+    """One image: `pixels` is (rows, columns) or (rows, columns, 3), of uint8, int16, uint16 or float32.
+
+    Of a volume, which has several `frames`, it is (frames, rows, columns).
+    """
 
     pixels: Pixels
     photometric: Photometric = "MONOCHROME2"
     modality: str | None = None
     view: str | None = None
+    frames: int = 1
     spacing_mm: tuple[float, float] | None = None  # between rows, between columns
     spacing_at: SpacingAt | None = None
+    slice_spacing_mm: float | None = None  # between frames
+    affine: Affine | None = None
     windows: tuple[Window, ...] = ()
     patient: str | None = None  # a pseudonym
     attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def picture(self) -> Pixels:
+        """What stands for the whole in a thumbnail: the image, or the middle frame."""
+        return self.pixels if self.frames == 1 else np.asarray(self.pixels[self.frames // 2])
 
 
 @contextmanager
@@ -134,13 +146,21 @@ def _real_floats(array: Pixels) -> Pixels:
 
 
 def _narrowed(array: Pixels) -> Pixels:
-    low, high = int(array.min()), int(array.max())
+    return np.ascontiguousarray(array, dtype=whole_type(int(array.min()), int(array.max())))
+
+
+def whole_type(low: int, high: int) -> type[np.int16 | np.uint16 | np.float32]:
+    """The stored type that keeps whole numbers from `low` to `high` exactly.
+
+    Raises:
+        InvalidInput: none does.
+    """
     for kind in (np.int16, np.uint16):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-            return np.ascontiguousarray(array, dtype=kind)
+            return kind
     if max(-low, high) > 1 << 24:
         raise InvalidInput(
             f"The image holds whole numbers beyond 16,777,216, which cannot be kept exactly; rescale it. "
             f"Received: {low} to {high}"
         )
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.float32

@@ -5,6 +5,8 @@ from pathlib import Path
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Window, content_of, file_limit
 from core.images.dicom import looks_like_dicom, read_dicom
+from core.images.names import name_parts
+from core.images.nifti import nifti_version, read_nifti
 from core.images.raster import read_raster
 from core.settings import Settings
 
@@ -36,7 +38,7 @@ OTHER_STARTS = {
 
 
 def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str = "") -> DecodedImage:
-    """The image of a PNG, JPEG, TIFF or DICOM file, given by its path or its bytes.
+    """The image of a PNG, JPEG, TIFF, DICOM or NIfTI file, given by its path or its bytes.
 
     Args:
         secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
@@ -58,13 +60,17 @@ def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str
         return read_raster(content, settings)
     if kind == "DICOM":
         return read_dicom(content, settings, secret)
-    raise InvalidInput(_refusal(content, kind, Path(name).suffix.lower()))
+    if kind == "NIfTI":
+        return read_nifti(content, settings)
+    raise InvalidInput(_refusal(content, kind, name_parts(name)[1].lower()))
 
 
 def kind_of(content: bytes) -> str:
-    """`PNG`, `JPEG`, `TIFF`, `DICOM`, or a few words on what else it is."""
+    """`PNG`, `JPEG`, `TIFF`, `DICOM`, `NIfTI`, or a few words on what else it is."""
     if looks_like_dicom(content):  # first, as a DICOM preamble may begin like a TIFF (PS3.10 section 7.1)
         return "DICOM"
+    if nifti_version(content) is not None:
+        return "NIfTI"
     for start, kind in RASTER_STARTS.items():
         if content.startswith(start):
             return kind
@@ -83,9 +89,9 @@ def _refusal(content: bytes, kind: str, suffix: str) -> str:
         return "The file is empty; copy or export it again. Received: 0 bytes"
     if "archive" in kind:
         return f"Unpack it first, and import the files in it. Received: {kind}"
-    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"):
+    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz"):
         return f"The name ends in {suffix} but the content does not fit; export the image again. Received: {kind}"
-    return f"Readroom takes in PNG, JPEG, TIFF and DICOM; save the image as one of these. Received: {kind}"
+    return f"Readroom takes in PNG, JPEG, TIFF, DICOM and NIfTI; save the image as one of these. Received: {kind}"
 
 
 def _is_text(start: bytes) -> bool:

@@ -13,6 +13,7 @@ from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
+from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
 from core.images.pseudonyms import load_secret
@@ -81,6 +82,7 @@ class _Import:
     on_skipped: OnCase | None
     labels_of: LabelsOf | None
     secret: bytes
+    label_maps: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,12 @@ def import_paths(
     """
     demand_of(connection, actor, "import", project.id)
     sources = list_sources([Path(path) for path in paths], settings, root=root)
-    matched = match_rows(table, [file.source for file in sources])
+    label_maps = find_label_maps([file.source for file in sources])
+    # a mask of the same name as its image would make the image's row fit two files
+    matched = match_rows(table, [file.source for file in sources if file.source not in label_maps])
     what = _Import(
         connection, files, settings, project, matched.rows, _pattern(patient_from), job, actor, on_case, on_skipped,
-        labels_of, load_secret(settings),
+        labels_of, load_secret(settings), label_maps,
     )  # fmt: skip
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
@@ -170,6 +174,9 @@ def _import_one(
     if label_table and not file.member and label_table.exists() and file.location.samefile(label_table):
         reason = "This is the label table."
         return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
+    if file.source in what.label_maps:
+        reason = f"This looks like a mask of {what.label_maps[file.source]}; masks come in with an import of their own."
+        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     if is_poison:
         return refused("Reading this file ended the import twice, so it was left out; export it again.")
     try:
@@ -195,7 +202,7 @@ def _import_one(
 def _store(files: Files, content: bytes, image: DecodedImage) -> _Stored:
     """Pixels and thumbnail first: a kill before the transaction leaves files without a case, never the reverse."""
     pixel_hash = files.put_array("pixels", image.pixels)
-    seen = to_uint8(image.pixels, image.photometric, image.windows)
+    seen = to_uint8(image.picture, image.photometric, image.windows)
     if not files.has("thumbnails", pixel_hash):
         files.put_under("thumbnails", pixel_hash, thumbnail_of(seen))
     return _Stored(image, pixel_hash, hashlib.sha256(content).hexdigest(), perceptual_hash(seen))
@@ -230,6 +237,7 @@ def _kept_as_it_was(case: Case, row: TableRow | None) -> str:
 
 def _new_case(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | None) -> NewCase:
     image = stored.image
+    picture = image.picture
     patient, patient_from = _patient(what, file, stored, row)
     return NewCase(
         project=what.project.id,
@@ -239,16 +247,19 @@ def _new_case(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | 
         pixel_hash=stored.pixel_hash,
         file_hash=stored.file_hash,
         perceptual_hash=stored.perceptual_hash,
-        rows=image.pixels.shape[0],
-        columns=image.pixels.shape[1],
-        channels=1 if image.pixels.ndim == 2 else image.pixels.shape[2],
-        dtype=str(image.pixels.dtype),
+        frames=image.frames,
+        rows=picture.shape[0],
+        columns=picture.shape[1],
+        channels=1 if picture.ndim == 2 else picture.shape[2],
+        dtype=str(picture.dtype),
         photometric=image.photometric,
         imported_by=what.actor.name,
         modality=image.modality,
         view=image.view,
         spacing_mm=image.spacing_mm,
         spacing_at=image.spacing_at,
+        slice_spacing_mm=image.slice_spacing_mm,
+        affine=image.affine,
         windows=image.windows,
         attributes={**image.attributes, **(row.attributes if row else {})},
         given_split=row.split if row else None,

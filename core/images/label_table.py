@@ -13,6 +13,8 @@ from core.errors import InvalidInput
 # What a table may say of a case, and of one reader's answer on it. Every other column is an attribute of the case.
 CASE_COLUMNS = ("path", "case", "patient", "split")
 ANSWER_COLUMNS = ("label", "reader", "unsure", "unusable", "note", "event", "made_at")
+# Of our own exports, and only together: alone, a column may well be called "confidence" and mean something else.
+LATER_COLUMNS = ("confidence", "unusable_reason", "active_seconds", "draft")
 RENAMED_ATTRIBUTES = ("sex", "age", "site", "scanner", "view")
 TARGETS = CASE_COLUMNS + ANSWER_COLUMNS + RENAMED_ATTRIBUTES
 
@@ -50,7 +52,7 @@ class LabelTable:
 
 @dataclass(frozen=True)
 class Answer:
-    """One reader's answer in a table; `further` has unsure, unusable, note, event and made_at where given."""
+    """One reader's answer in a table; `further` has what was said beside the label, where given."""
 
     labels: str
     reader: str | None = None
@@ -227,6 +229,8 @@ def _checked_mapping(table: LabelTable, columns: Mapping[str, str]) -> dict[str,
                 f"The label table has the columns {', '.join(table.columns)}. Received: {target}={column}"
             )
     mapping = {name: name for name in CASE_COLUMNS + ANSWER_COLUMNS if name in table.columns and name not in columns}
+    if set(LATER_COLUMNS) <= set(table.columns):
+        mapping |= {name: name for name in LATER_COLUMNS}
     mapping |= {target: column for target, column in columns.items() if column}
     if "path" not in mapping and "case" not in mapping:
         raise InvalidInput(
@@ -244,7 +248,7 @@ def _row(said: Mapping[str, str], attributes: Mapping[str, str], number: int) ->
     if split and split.lower() not in SPLITS:
         raise InvalidInput(f"A split is train, validation or test. Received: {split} in line {number}")
     kept = {**attributes, **{key: said[key] for key in RENAMED_ATTRIBUTES if key in said}}
-    further = {key: said[key] for key in ANSWER_COLUMNS[2:] if said.get(key)}
+    further = {key: said[key] for key in (*ANSWER_COLUMNS[2:], *LATER_COLUMNS) if said.get(key)}
     label = said.get("label", "")
     answers = (Answer(label, said.get("reader") or None, further),) if label or further else ()
     return TableRow(

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from core.errors import some_of
 from core.images.label_table import TableRow, clean_path
+from core.images.names import name_parts
 
 NAMED_AT_MOST = 5
 
@@ -115,7 +116,7 @@ def _name(path: str) -> str:
 
 
 def _stem(path: str) -> str:
-    return PurePosixPath(path).stem
+    return name_parts(path)[0]
 
 
 def _unknown(paths: list[str]) -> list[str]:

@@ -4,12 +4,12 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
-from core.images.decoded import Photometric, SpacingAt, Window
+from core.images.decoded import Affine, Photometric, SpacingAt, Window
+from core.images.names import name_parts
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -44,6 +44,8 @@ class NewCase:
     view: str | None = None
     spacing_mm: tuple[float, float] | None = None  # between rows, between columns
     spacing_at: SpacingAt | None = None
+    slice_spacing_mm: float | None = None  # between frames
+    affine: Affine | None = None  # (column, row, frame, 1) to patient millimetres, LPS
     windows: tuple[Window, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     given_split: str | None = None
@@ -73,6 +75,7 @@ def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
     row: dict[str, Any] = {
         **asdict(new),
         "spacing_mm": json.dumps(new.spacing_mm) if new.spacing_mm else None,
+        "affine": json.dumps(new.affine) if new.affine else None,
         "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),
         "attributes": json.dumps(new.attributes, ensure_ascii=False, sort_keys=True),
         "imported_at": utc_now(),
@@ -120,6 +123,18 @@ def get_cases(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[C
     return [found[case_id] for case_id in case_ids]
 
 
+def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
+    """The first of these cases that has several frames."""
+    for start in range(0, len(case_ids), ROWS_AT_ONCE):
+        some = list(case_ids[start : start + ROWS_AT_ONCE])
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT * FROM cases WHERE id IN ({marks}) AND frames > 1 ORDER BY id LIMIT 1"
+        row = connection.execute(query, some).fetchone()
+        if row is not None:
+            return _case(row)
+    return None
+
+
 def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) -> Case | None:
     """A case by its id, its source, or its file name with or without the extension, if only one has it.
 
@@ -155,6 +170,17 @@ def find_same_pixels(connection: sqlite3.Connection, project_id: int, pixel_hash
             "SELECT * FROM cases WHERE project = ? AND pixel_hash = ? ORDER BY id", (project_id, pixel_hash)
         )
     ]
+
+
+def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50) -> list[int]:
+    """Other cases of a case's patient in its project: ids, those that came before it first, the nearest of each first.
+
+    Cases of which nothing told the patient are each their own.
+    """
+    query = """SELECT id FROM cases WHERE project = ? AND patient = ? AND id != ?
+               ORDER BY id > ?, abs(id - ?) LIMIT ?"""
+    values = (case.project, case.patient, case.id, case.id, case.id, most)
+    return [row["id"] for row in connection.execute(query, values)]
 
 
 def find_same_source(connection: sqlite3.Connection, project_id: int, source: str) -> list[Case]:
@@ -240,8 +266,8 @@ def _by_file_name(connection: sqlite3.Connection, project_id: int, name: str) ->
             (source LIKE ? ESCAPE '\' OR source LIKE ? ESCAPE '\') ORDER BY id""",
         (project_id, f"{literal}%", f"%/{literal}%"),
     ).fetchall()
-    for part in ("name", "stem"):
-        ids = [row["id"] for row in rows if getattr(PurePosixPath(row["source"]), part) == name]
+    for with_extension in (True, False):
+        ids = [row["id"] for row in rows if name == "".join(name_parts(row["source"])[: 1 + with_extension])]
         if ids:
             return get_cases(connection, ids)
     return []
@@ -252,6 +278,7 @@ def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
         **{
             **dict(row),
             "spacing_mm": tuple(json.loads(row["spacing_mm"])) if row["spacing_mm"] else None,
+            "affine": tuple(tuple(line) for line in json.loads(row["affine"])) if row["affine"] else None,
             "windows": tuple(Window(*window) for window in json.loads(row["windows"])),
             "attributes": json.loads(row["attributes"]),
             "flagged": bool(row["flagged"]),

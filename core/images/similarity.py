@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from core.images.decoded import Pixels
+from core.images.frames import read_picture
 from core.images.records import Case
 from core.images.render import to_uint8
 from core.progress import Progress, stop_if_asked
@@ -116,7 +117,7 @@ def _seen(files: Files, case: Case) -> Pixels:
     if files.has("thumbnails", case.pixel_hash):
         with Image.open(files.path("thumbnails", case.pixel_hash)) as thumbnail:
             return np.asarray(thumbnail.convert("L"))
-    return to_uint8(files.read_array("pixels", case.pixel_hash), case.photometric, case.windows)
+    return to_uint8(read_picture(files, case), case.photometric, case.windows)
 
 
 def _correlations(prints: Pixels, at: Pairs) -> Pixels:

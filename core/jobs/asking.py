@@ -1,4 +1,4 @@
-"""Asking for work: an import, or a training with a run and a job that know of each other from the first moment."""
+"""Asking for work: an import, drafts, or a training, whose run and job know of each other from the first moment."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from core.datasets.records import Snapshot
-from core.jobs.records import Job, add_job
+from core.errors import InvalidInput
+from core.jobs.records import Job, add_job, find_job
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.settings import Settings
@@ -49,6 +50,20 @@ def ask_import(
             "remove_after": remove_after,
         }
         return add_job(connection, "import", arguments, project=project.id, actor=actor)
+
+
+def ask_drafts(connection: sqlite3.Connection, project: Project, *, actor: Actor) -> Job:
+    """Queue the work of letting the chosen model look at every case that it has not seen.
+
+    Raises:
+        InvalidInput: no model is chosen.
+        NotAllowed: the actor does not administer the project.
+    """
+    if project.assist_model is None:
+        raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
+    with writing(connection):
+        waiting = find_job(connection, "draft", {"project": project.id}, states=("queued", "running"))
+        return waiting or add_job(connection, "draft", {"project": project.id}, project=project.id, actor=actor)
 
 
 def ask_training(

@@ -163,6 +163,15 @@ def predict(context: JobContext) -> Mapping[str, Any]:
     return predict_files(context.files, context.settings, model, paths, context.progress)
 
 
+def draft(context: JobContext) -> Mapping[str, Any]:
+    """Let the model that a project has chosen look at every case, so that readers find drafts."""
+    from core.evaluation.drafts import make_drafts
+    from core.projects.records import get_project
+
+    project = get_project(context.connection, int(context.job.arguments["project"]))
+    return make_drafts(context.connection, context.files, project, context.progress)
+
+
 def explain(context: JobContext) -> Mapping[str, Any]:
     """Draw what a model looked at on one case; loaded models stay in `kept`."""
     from core.explain.run import explain_case
@@ -201,6 +210,7 @@ HANDLERS: dict[str, Body] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "draft": draft,
     "explain": explain,
     "backup": back_up,
 }

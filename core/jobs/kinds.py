@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "predict": Kind(
         "work", "open test results", 3, "Predict fewer files at a time, or close other programs, then resume."
     ),
+    "draft": Kind("work", "administer", 3, "Resume it: cases that the model has looked at are not asked again."),
     "explain": Kind(
         "explain", "open test results", 2, "Wait until other jobs have ended, or close other programs, then ask again."
     ),

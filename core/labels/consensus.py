@@ -1,5 +1,6 @@
 """How several readers' answers become one: arrays of answers in, the reference out."""
 
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ def resolve_reference(rule: ReferenceRule, schema: LabelSchema, answers: Sequenc
 
     Rule `reader`: what the named reader says. Rule `majority`: usable or not is decided first, then the answer
     that most readers gave; with several labels per image each class is decided by itself. A tie is never broken.
+    Rule `median`: usable or not likewise, then the middle of the numbers, of an even count the mean of the middle
+    two. Rule `only`: the only answer; several are a tie, since nobody but a person can choose among masks.
     """
     if rule.kind == "reader":
         answers = [answer for answer in answers if answer.reader == rule.reader]
@@ -52,7 +55,11 @@ def resolve_reference(rule: ReferenceRule, schema: LabelSchema, answers: Sequenc
     unusable = len(answers) - len(usable)
     if unusable > len(usable):
         return Reference("unusable", None, ids)
-    value = None if unusable == len(usable) else _most_say(schema, usable)
+    if unusable == len(usable) or (rule.kind == "only" and len(answers) > 1):
+        return Reference("tied", None, ids)
+    if rule.kind == "median":
+        return Reference("labelled", {"value": float(statistics.median(one["value"] for one in usable))}, ids)
+    value = _most_say(schema, usable)
     return Reference("tied", None, ids) if value is None else Reference("labelled", value, ids)
 
 

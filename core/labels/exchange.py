@@ -2,18 +2,28 @@
 
 import csv
 import io
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from core.cells import guard, unguard
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
-from core.images.label_table import Answer, TableRow, decode_table, guess_columns, map_columns, read_label_table
+from core.images.label_table import (
+    LATER_COLUMNS,
+    Answer,
+    TableRow,
+    decode_table,
+    guess_columns,
+    map_columns,
+    read_label_table,
+)
 from core.images.matching import SourceNames
 from core.images.records import Case, find_numbered_case, find_same_source, list_case_sources, list_cases
-from core.labels.answers import label_text, parse_label_text
+from core.labels.answers import SEPARATOR, label_text, parse_label_text, value_text
 from core.labels.records import (
     Label,
     NewLabel,
@@ -26,11 +36,14 @@ from core.labels.records import (
 )
 from core.people.accounts import ensure_user
 from core.people.roles import demand_of
+from core.projects.changes import present_names
 from core.projects.records import Project
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
 COLUMNS = ("path", "label", "patient", "split", "reader", "unsure", "unusable", "note", "event", "made_at")
+# `LATER_COLUMNS` stand after those, so that a table of before is read as it was; empty where nothing was said.
+TOLD_BESIDE = ("unsure", "unusable", "note", "event", "made_at", *LATER_COLUMNS)
 READER_OF_TABLES = "label table"  # whose answers they are where a table does not say
 YES = {"1", "true", "yes", "y", "x"}
 NO = {"", "0", "false", "no", "n"}
@@ -62,13 +75,15 @@ class _Row:
 def export_labels(connection: sqlite3.Connection, project: Project, *, history: bool = False) -> str:
     """The labels that count, one row for each reader and case, oldest first; with `history` all there ever were.
 
-    After the ten columns come the attributes of the cases. `|` is the answer "none of the classes".
+    After our own columns come the attributes of the cases. `|` is the answer "none of the classes". Masks and marks
+    do not fit into a table; masks have an export of their own (`mask_files`).
     """
     cases = {case.id: case for case in list_cases(connection, project.id)}
-    attributes = sorted({name for case in cases.values() for name in case.attributes} - set(COLUMNS))
+    ours = (*COLUMNS, *LATER_COLUMNS)
+    attributes = sorted({name for case in cases.values() for name in case.attributes} - set(ours))
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
-    writer.writerow([*COLUMNS, *map(guard, attributes)])
+    writer.writerow([*ours, *map(guard, attributes)])
     for label in list_project_labels(connection, project.id, history=history):
         case = cases[label.case_id]
         cells = [*_cells(case, label), *(case.attributes.get(name, "") for name in attributes)]
@@ -88,6 +103,10 @@ def _cells(case: Case, label: Label) -> list[str]:
         label.note,
         label.event,
         label.made_at,
+        "" if label.confidence is None else str(label.confidence),
+        label.unusable_reason,
+        "" if label.active_seconds is None else repr(label.active_seconds),
+        "" if label.draft is None else value_text(label.draft),
     ]
 
 
@@ -149,7 +168,9 @@ def add_table_labels(
     return [label for label in labels if label is not None]
 
 
-def list_unusable_answers(project: Project, rows: Iterable[TableRow]) -> dict[str, list[str]]:
+def list_unusable_answers(
+    connection: sqlite3.Connection, project: Project, rows: Iterable[TableRow]
+) -> dict[str, list[str]]:
     """What a label table gives as answer and is none in this project, each with the paths it is given for.
 
     An image import refuses these files (`add_table_labels`); said before, the table can be mended.
@@ -159,15 +180,15 @@ def list_unusable_answers(project: Project, rows: Iterable[TableRow]) -> dict[st
     for row in rows:
         for text in dict.fromkeys(answer.labels for answer in row.answers):
             if text not in known:
-                known[text] = _is_usable(project, text)
+                known[text] = _is_usable(connection, project, text)
             if not known[text]:
                 found.setdefault(text, []).append(row.path)
     return found
 
 
-def _is_usable(project: Project, text: str) -> bool:
+def _is_usable(connection: sqlite3.Connection, project: Project, text: str) -> bool:
     try:
-        parse_label_text(project.schema, text)
+        _value_of(connection, project, text)
     except InvalidInput:
         return False
     return True
@@ -186,7 +207,7 @@ def _put_answer(
 ) -> tuple[Label | None, bool]:
     """The label of a row, and whether it is new. A row without answer and event says nothing: no label."""
     told = answer.further
-    value = parse_label_text(project.schema, answer.labels)
+    value = _value_of(connection, project, answer.labels)
     unsure, unusable = _flag(told.get("unsure", "")), _flag(told.get("unusable", ""))
     event, note = told.get("event"), told.get("note", "")
     if value is None and not unusable and not event:
@@ -201,6 +222,10 @@ def _put_answer(
         return known, False
     new = NewLabel(
         event=event or new_event(),
+        confidence=_whole_number(told.get("confidence", "")),
+        unusable_reason=told.get("unusable_reason", ""),
+        active_seconds=_seconds(told.get("active_seconds", "")),
+        draft=_draft(told.get("draft", "")),
         case_id=case_id,
         reader=reader.name,
         value=value,
@@ -212,6 +237,43 @@ def _put_answer(
         made_at=told.get("made_at") or utc_now(),
     )
     return put_label(connection, project, new, entered_by=actor.name), known is None
+
+
+def _value_of(connection: sqlite3.Connection, project: Project, text: str) -> dict[str, Any] | None:
+    """The answer of a cell. A table written before classes were renamed or retired is as good as it was then."""
+    if project.schema_version == 1:
+        return parse_label_text(project.schema, text)
+    names = {name.casefold(): today for name, today in present_names(connection, project).items()}
+    parts = [names.get(part.strip().casefold(), part.strip()) for part in text.split(SEPARATOR)]
+    return parse_label_text(project.schema, SEPARATOR.join(parts), retired=True)
+
+
+def _whole_number(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) < 9):
+        raise InvalidInput(f"Confidence is a number from 1 to 5. Received: {text[:40]!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text) if text.strip() else None
+    except ValueError as error:
+        raise InvalidInput(f"Active seconds are a number. Received: {text[:40]!r}") from error
+
+
+def _draft(text: str) -> dict[str, Any] | None:
+    """What a model had proposed, as the export wrote it."""
+    if not text.strip():
+        return None
+    try:
+        draft = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"A draft is a JSON object, as the export writes it. Received: {text[:80]!r}") from error
+    if not isinstance(draft, dict):
+        raise InvalidInput(f"A draft is a JSON object, as the export writes it. Received: {text[:80]!r}")
+    return draft
 
 
 def _repeated(connection: sqlite3.Connection, case_id: int, reader: str, said: tuple[object, ...]) -> Label | None:
@@ -260,18 +322,21 @@ def _own_rows(text: str) -> Iterator[_Row]:
     """Rows of our own export, every blank and line break as it stands."""
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        next(lines)
+        head = next(lines)
+        # An attribute of a case may be called like a later column in a table of before.
+        is_later = tuple(head[len(COLUMNS) : len(COLUMNS) + len(LATER_COLUMNS)]) == LATER_COLUMNS
+        columns = (*COLUMNS, *LATER_COLUMNS) if is_later else COLUMNS
         for cells in lines:
-            if len(cells) < len(COLUMNS):
+            if len(cells) < len(columns):
                 raise InvalidInput(f"Line {lines.line_num} of the labels is cut off. Received: {cells}")
-            said = dict(zip(COLUMNS, map(unguard, cells), strict=False))
+            said = dict(zip(columns, map(unguard, cells), strict=False))
             yield _Row(said["path"], _answer(said))
     except csv.Error as error:
         raise InvalidInput(f"The labels are not a CSV; export them again. Received: {error}") from error
 
 
 def _answer(said: dict[str, str]) -> Answer:
-    further = {key: said[key] for key in ("unsure", "unusable", "note", "event", "made_at") if said[key]}
+    further = {key: said[key] for key in TOLD_BESIDE if said.get(key)}
     return Answer(said["label"], said["reader"] or None, further)
 
 

@@ -9,31 +9,48 @@ written in the transaction that adds the label, so no reader of the database eve
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import groupby
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from core.clock import utc_now, utc_text
-from core.errors import Conflict, InvalidInput, NotFound
+from core.clock import utc_now
+from core.errors import Conflict, Deleted, InvalidInput, NotFound
 from core.labels.answers import value_text
 from core.labels.consensus import Reference, resolve_reference
+from core.labels.incoming import (
+    MadeIn,
+    check_event,
+    check_origin,
+    check_seconds,
+    check_version,
+    demand_speaking,
+    is_no_text,
+    to_utc,
+)
 from core.people.accounts import get_user
-from core.people.roles import demand_of
+from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project, get_project
 from core.projects.schema import check_value
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
-MadeIn = Literal["label page", "review", "import", "command line", "demo"]
+__all__ = ["MadeIn"]
+
+Outcome = Literal["accepted", "edited", "rejected"]
+OUTCOMES: tuple[Outcome, ...] = ("accepted", "edited", "rejected")
 LONGEST_NOTE = 10_000
+LONGEST_REASON = 200
 CASES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class NewLabel:
-    """An answer on its way in. Neither value nor `unusable` means that the reader withdraws their answer."""
+    """An answer on its way in. Neither value nor `unusable` means that the reader withdraws their answer.
+
+    `confidence` is 1 (a guess) to 5 (certain). `draft` is what a model had proposed and what became of it:
+    {"model": id, "outcome": "accepted", "edited" or "rejected", "value": ...}.
+    """
 
     event: str
     case_id: int
@@ -45,6 +62,10 @@ class NewLabel:
     schema_version: int = 1
     made_in: MadeIn = "label page"
     made_at: str = field(default_factory=utc_now)
+    confidence: int | None = None
+    unusable_reason: str = ""
+    active_seconds: float | None = None
+    draft: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,10 @@ class Label:
     entered_by: str
     made_at: str
     stored_at: str
+    confidence: int | None = None
+    unusable_reason: str = ""
+    active_seconds: float | None = None
+    draft: dict[str, Any] | None = None
 
     @property
     def withdrawn(self) -> bool:
@@ -87,15 +112,13 @@ def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> La
     Raises:
         NotFound: there is no such case or reader.
         InvalidInput: the answer does not fit the project's schema, or the event, note or time cannot be kept.
-        Conflict: this event id came before with another answer, or the project's classes have changed since.
+        Conflict: this event id came before with another answer, or under classes that never were.
         NotAllowed: the actor may not label here, or not in the name of this reader.
     """
-    _check_event(new.event)
+    check_event(new.event)
     with writing(connection):
-        project = _project_of(connection, new.case_id)
-        demand_of(connection, actor, "label", project.id)
-        if new.reader != actor.name:
-            demand_of(connection, actor, "edit others' labels", project.id)
+        project = project_of(connection, new.case_id)
+        demand_speaking(connection, actor, new.reader, project.id)
         is_new = find_label(connection, project.id, new.event) is None
         label = put_label(connection, project, new, entered_by=actor.name)
         if is_new:
@@ -106,13 +129,13 @@ def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> La
 
 def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *, entered_by: str) -> Label:
     """`add_label` for those who add many in one act and write one audit row for all of them."""
-    _check_event(new.event)
+    check_event(new.event)
     with writing(connection):
         reader = get_user(connection, new.reader)
         known = find_label(connection, project.id, new.event)
         if known is not None:
-            return _same_answer(project, known, new)
-        value, made_at, stored_at = _checked(project, new)
+            return _same_answer(connection, project, known, new)
+        value, draft, made_at, stored_at = _checked(connection, project, new)
         # The server's clock may have been set back since the answer before: what comes later stays later.
         stored_at = max(stored_at, _last_stored_at(connection, new.case_id, reader.id))
         made_at = min(made_at, stored_at)  # a clock that runs ahead must not outrank later corrections
@@ -122,8 +145,9 @@ def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *
         ).fetchone()
         cursor = connection.execute(
             """INSERT INTO labels (event, project, case_id, reader, value, unsure, unusable, note, schema_version,
-                                   replaces, made_in, entered_by, made_at, stored_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                                   replaces, made_in, entered_by, made_at, stored_at, confidence, unusable_reason,
+                                   active_seconds, draft)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (
                 new.event,
                 project.id,
@@ -133,12 +157,16 @@ def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *
                 int(new.unsure),
                 int(new.unusable),
                 new.note,
-                new.schema_version,
+                project.schema_version,  # the names are those of today, whichever page they came from
                 earlier["id"] if earlier else None,
                 new.made_in,
                 entered_by,
                 made_at,
                 stored_at,
+                new.confidence,
+                new.unusable_reason.strip(),
+                check_seconds(new.active_seconds),
+                draft,
             ),
         )
         _settle_reader(connection, project, new.case_id, reader.id)
@@ -225,6 +253,58 @@ def find_last_saved(connection: sqlite3.Connection, reader_id: int) -> str | Non
     return str(row["stored_at"]) if row else None
 
 
+def count_values(connection: sqlite3.Connection, project_id: int) -> list[tuple[dict[str, Any], int]]:
+    """Each different answer that counts in a project, and how often it was given."""
+    rows = connection.execute(
+        """SELECT labels.value, count(*) AS amount FROM current_labels JOIN labels ON labels.id = label
+           WHERE current_labels.project = ? AND value IS NOT NULL GROUP BY labels.value""",
+        (project_id,),
+    )
+    return [(json.loads(row["value"]), row["amount"]) for row in rows]
+
+
+def reword_answers(
+    connection: sqlite3.Connection,
+    project: Project,
+    reword: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    entered_by: str,
+) -> int:
+    """Add a new row for each answer that counts and reads otherwise after `reword`; how many.
+
+    It is the same reader's, made at the same time, so that whatever the reader said later still counts; the caller
+    holds the transaction and settles the references afterwards.
+    """
+    rows = connection.execute(
+        """SELECT labels.* FROM current_labels JOIN labels ON labels.id = label
+           WHERE current_labels.project = ? AND value IS NOT NULL ORDER BY labels.id""",
+        (project.id,),
+    ).fetchall()
+    reworded = 0
+    for row in rows:
+        value = value_text(reword(json.loads(row["value"])))
+        if value == row["value"]:
+            continue
+        told = dict(row) | {
+            "event": f"schema-{project.schema_version}-{row['id']}",
+            "value": value,
+            "schema_version": project.schema_version,
+            "replaces": row["id"],
+            "entered_by": entered_by,
+            "stored_at": max(utc_now(), row["stored_at"]),
+        }
+        del told["id"]
+        cursor = connection.execute(
+            f"INSERT INTO labels ({', '.join(told)}) VALUES ({', '.join(':' + key for key in told)})", told
+        )
+        connection.execute(
+            "UPDATE current_labels SET label = ? WHERE case_id = ? AND reader = ?",
+            (cursor.lastrowid, row["case_id"], row["reader"]),
+        )
+        reworded += 1
+    return reworded
+
+
 def settle_project(connection: sqlite3.Connection, project: Project) -> None:
     """Resolve every case of a project anew, after its rule has changed."""
     with writing(connection):
@@ -269,11 +349,19 @@ def _put_reference(connection: sqlite3.Connection, project: Project, case_id: in
     )
 
 
-def _project_of(connection: sqlite3.Connection, case_id: int) -> Project:
+def project_of(connection: sqlite3.Connection, case_id: int) -> Project:
+    """The project of a case that something is said about.
+
+    Raises:
+        Deleted: the case was erased.
+        NotFound: there never was one.
+    """
     row = connection.execute("SELECT project FROM cases WHERE id = ?", (case_id,)).fetchone()
-    if row is None:
-        raise NotFound("case", case_id)
-    return get_project(connection, row["project"])
+    if row is not None:
+        return get_project(connection, row["project"])
+    if connection.execute("SELECT 1 FROM erased_cases WHERE case_id = ?", (case_id,)).fetchone():
+        raise Deleted("case", case_id)
+    raise NotFound("case", case_id)
 
 
 def _last_stored_at(connection: sqlite3.Connection, case_id: int, reader: int) -> str:
@@ -281,47 +369,83 @@ def _last_stored_at(connection: sqlite3.Connection, case_id: int, reader: int) -
     return str(connection.execute(query, (case_id, reader)).fetchone()[0])
 
 
-def _checked(project: Project, new: NewLabel) -> tuple[str | None, str, str]:
-    """The answer as stored text, when it was made, and the present."""
-    if new.made_in not in get_args(MadeIn):
-        raise InvalidInput(f"A label is made in one of {', '.join(get_args(MadeIn))}. Received: {new.made_in!r}")
+def _checked(
+    connection: sqlite3.Connection, project: Project, new: NewLabel
+) -> tuple[str | None, str | None, str, str]:
+    """The answer and the draft as stored text, when the answer was made, and the present."""
+    check_origin(new.made_in, "label")
     if len(new.note) > LONGEST_NOTE:
         raise InvalidInput(f"Keep a note below {LONGEST_NOTE} characters. Received: {len(new.note)}")
-    if _is_no_text(new.note):
+    if is_no_text(new.note):
         raise InvalidInput(f"A note is plain text. Received: {new.note!r}")
-    if new.schema_version != project.schema_version:
-        raise Conflict(
-            f"The classes of this project have changed; reload the page and label again. "
-            f"Received: version {new.schema_version} of {project.schema_version}"
+    _check_details(new)
+    check_version(project, new.schema_version)
+    names = present_names(connection, project)
+    value = None
+    if new.value is not None:
+        said = under_present_names(new.value, names)
+        value = value_text(check_value(project.schema, said, retired=new.made_in == "import"))
+    draft = None
+    if new.draft is not None:
+        draft = value_text(_checked_draft(connection, project, new.draft, names, imported=new.made_in == "import"))
+    return value, draft, to_utc(new.made_at), utc_now()
+
+
+def _check_details(new: NewLabel) -> None:
+    if new.confidence is not None and not 1 <= new.confidence <= 5:
+        raise InvalidInput(f"Confidence goes from 1 (a guess) to 5 (certain). Received: {new.confidence}")
+    if new.unusable_reason.strip() and not new.unusable:
+        raise InvalidInput(
+            f"A reason belongs to an image that is said to be unusable. Received: {new.unusable_reason[:80]!r}"
         )
-    value = None if new.value is None else value_text(check_value(project.schema, new.value))
-    return value, _utc(new.made_at), utc_now()
+    if len(new.unusable_reason) > LONGEST_REASON or is_no_text(new.unusable_reason):
+        raise InvalidInput(
+            f"Say in at most {LONGEST_REASON} characters why the image is unusable. "
+            f"Received: {new.unusable_reason[:80]!r}"
+        )
 
 
-def _check_event(event: str) -> None:
-    """Before anything is looked up by it: half a letter cannot even be asked for."""
-    if not event.strip() or len(event) > 200 or _is_no_text(event):
-        raise InvalidInput(f"An event needs an id of at most 200 characters. Received: {event!r}")
+def _checked_draft(
+    connection: sqlite3.Connection,
+    project: Project,
+    draft: Mapping[str, Any],
+    names: Mapping[str, str],
+    *,
+    imported: bool,
+) -> dict[str, Any]:
+    """What a model had proposed and what became of it, in its stored form."""
+    outcome, model, value = draft.get("outcome"), draft.get("model"), draft.get("value")
+    if set(draft) - {"model", "outcome", "value"} or outcome not in OUTCOMES or not _is_id(model):
+        raise InvalidInput(
+            f'A draft reads {{"model": number, "outcome": {" or ".join(OUTCOMES)}, "value": ...}}. '
+            f"Received: {str(dict(draft))[:120]}"
+        )
+    query = "SELECT 1 FROM models WHERE id = ? AND project = ?"
+    # A table may come from another Readroom, whose models are not here; what became of the draft is true all the same.
+    if not imported and not connection.execute(query, (model, project.id)).fetchone():
+        raise NotFound("model", model)
+    if value is not None:
+        if not isinstance(value, Mapping):
+            raise InvalidInput(f"The value of a draft is an answer. Received: {str(value)[:80]}")
+        value = check_value(project.schema, under_present_names(value, names), retired=True)
+    return {"model": model, "outcome": outcome, "value": value}
 
 
-def _is_no_text(text: str) -> bool:
-    return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
+def _is_id(number: object) -> bool:
+    return type(number) is int and 0 < number < 1 << 63
 
 
-def _utc(made_at: str) -> str:
-    try:
-        moment = datetime.fromisoformat(made_at)
-    except ValueError as error:
-        raise InvalidInput(f"A time reads like 2026-11-22T10:42:03.123Z. Received: {made_at!r}") from error
-    if moment.tzinfo is None:
-        raise InvalidInput(f"A time needs its zone, such as a final Z. Received: {made_at!r}")
-    return utc_text(moment)
+def _same_answer(connection: sqlite3.Connection, project: Project, known: Label, new: NewLabel) -> Label:
+    """The label that this event made before; both are compared by the names of today."""
+    names = present_names(connection, project)
 
+    def today(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else check_value(project.schema, under_present_names(value, names), retired=True)
 
-def _same_answer(project: Project, known: Label, new: NewLabel) -> Label:
-    value = None if new.value is None else check_value(project.schema, new.value)
-    told = (new.case_id, new.reader, value, new.unsure, new.unusable, new.note)
-    if told != (known.case_id, known.reader, known.value, known.unsure, known.unusable, known.note):
+    said = (new.case_id, new.reader, today(new.value), new.unsure, new.unusable, new.note)
+    kept = (known.case_id, known.reader, today(known.value), known.unsure, known.unusable, known.note)
+    details = (new.confidence, new.unusable_reason.strip(), (new.draft or {}).get("outcome"))
+    if said != kept or details != (known.confidence, known.unusable_reason, (known.draft or {}).get("outcome")):
         raise Conflict(f"This event was stored before with another answer; send a new one. Received: {new.event}")
     return known
 
@@ -343,4 +467,8 @@ def _label(row: sqlite3.Row) -> Label:
         entered_by=row["entered_by"],
         made_at=row["made_at"],
         stored_at=row["stored_at"],
+        confidence=row["confidence"],
+        unusable_reason=row["unusable_reason"],
+        active_seconds=row["active_seconds"],
+        draft=json.loads(row["draft"]) if row["draft"] is not None else None,
     )

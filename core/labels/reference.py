@@ -7,7 +7,7 @@ from core.labels.consensus import Reference, ReferenceState, resolve_reference
 from core.labels.records import settle_project
 from core.people.accounts import get_user
 from core.people.roles import demand_of
-from core.projects.records import Project, ReferenceRule, store_reference_rule
+from core.projects.records import Project, ReferenceRule, check_rule, store_reference_rule
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -21,10 +21,12 @@ def set_reference_rule(connection: sqlite3.Connection, project: Project, rule: R
 
     Raises:
         NotFound: the rule names a reader whom nobody knows.
+        InvalidInput: answers of the project's task cannot be settled by it.
         NotAllowed: the actor does not administer the project.
     """
     with writing(connection):
         demand_of(connection, actor, "administer", project.id)
+        check_rule(project.task, rule)
         if rule.reader is not None:
             get_user(connection, rule.reader)
         store_reference_rule(connection, project, rule)

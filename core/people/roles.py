@@ -8,8 +8,9 @@ A job passes because asking for it did not.
 What each action covers:
 
 - see: the project in lists, its cases, pixels and thumbnails, the reader's own answers.
-- label: answer for oneself, on the label page or while reviewing; take one's own answer back; flag; comment.
-- edit others' labels: answer, correct or withdraw in the name of another reader.
+- label: answer, draw and paint for oneself, on the label page or while reviewing; take one's own answer back; flag;
+  comment; keep cases as a list; see drafts where the project offers them.
+- edit others' labels: answer, correct, withdraw, draw or paint in the name of another reader.
 - import: images and label tables. A table speaks for the readers it names, so importing is enough for that;
   every such label says that it was imported, and by whom. A path on the server is for administrators of this
   Readroom only, because it reads the server's disk.
@@ -19,8 +20,9 @@ What each action covers:
 - open test results: whatever a model says, of one case or of many: evaluations on test, predictions,
   explanations, review; the pages of snapshots and models, and the jobs with their logs, which name such numbers.
 - sign: decisions about models. Nothing asks for it yet; the review meeting will.
-- export: labels, snapshots and model files out of Readroom.
-- administer: the project's texts, reference rule, members, and whether readers answer blind.
+- export: labels, masks, snapshots and model files out of Readroom.
+- administer: the project's texts, classes, reference rule, members, whether readers answer blind, whose drafts they are
+  offered, and who is asked to read which cases.
 
 Stopping or resuming a job needs what asking for it needs (`core.jobs.kinds`). Making projects and accounts is
 for administrators of this Readroom; who administers one project may invite people into it. Functions that write

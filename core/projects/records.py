@@ -2,18 +2,42 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotFound
 from core.people.accounts import User
 from core.people.roles import demand_of
-from core.projects.schema import Classification, LabelSchema, Task, check_schema, schema_from_json, schema_to_json
+from core.projects.schema import (
+    Classification,
+    LabelSchema,
+    Regression,
+    Segmentation,
+    Task,
+    check_schema,
+    schema_from_json,
+    schema_to_json,
+)
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
 CHANGEABLE = ("description", "intended_use", "digit_advances", "blind_first")
+RuleKind = Literal["majority", "reader", "median", "only"]
+# Which rules a task has; the first is the usual one. Most readers cannot say one number or one outline, so there is
+# no majority of those: numbers have a middle, and of several painted masks somebody must choose.
+RULES: Mapping[Task, tuple[RuleKind, ...]] = {
+    "classification": ("majority", "reader"),
+    "segmentation": ("only", "reader"),
+    "regression": ("median", "reader"),
+    "generation": ("majority", "reader"),
+}
+SCHEMAS: Mapping[Task, type] = {
+    "classification": Classification,
+    "segmentation": Segmentation,
+    "regression": Regression,
+}
 
 
 @dataclass(frozen=True)
@@ -21,14 +45,32 @@ class ReferenceRule:
     """How readers' labels become the one answer that training and evaluation use.
 
     `reader`: the newest label of the named reader. `majority`: what most readers say; ties stay unlabelled.
+    `median`: of the readers' numbers. `only`: the answer of the only reader; where several have answered, the case
+    waits until one of them is named.
     """
 
-    kind: Literal["majority", "reader"] = "majority"
+    kind: RuleKind = "majority"
     reader: str | None = None
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(RuleKind):
+            raise InvalidInput(f"A reference rule is one of {', '.join(get_args(RuleKind))}. Received: {self.kind!r}")
         if (self.kind == "reader") != bool(self.reader):
-            raise InvalidInput(f"Name a reader for the rule 'reader', and none for 'majority'. Received: {self!r}")
+            raise InvalidInput(f"Name a reader for the rule 'reader', and none for another. Received: {self!r}")
+
+
+def check_rule(task: Task, rule: ReferenceRule) -> ReferenceRule:
+    """The rule itself, when answers of this task can be settled by it.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    if rule.kind not in RULES[task]:
+        raise InvalidInput(
+            f"Answers of a {task} project are settled by {' or '.join(RULES[task])}: there is no majority of numbers "
+            f"or of painted masks, and no median of classes. Received: {rule.kind}"
+        )
+    return rule
 
 
 @dataclass(frozen=True)
@@ -47,6 +89,7 @@ class Project:
     created_at: str
     created_by: str
     blind_first: bool = False  # readers see nobody else's answer on a case, nor a model's, before their own
+    assist_model: int | None = None  # whose answers readers are offered as drafts
 
 
 def add_project(
@@ -66,14 +109,18 @@ def add_project(
 
     Raises:
         NotAllowed: the actor does not administer this Readroom.
-        InvalidInput: the name is empty, or the task is one that Readroom cannot run yet.
+        InvalidInput: the name is empty, the task is one that Readroom cannot run yet, or its schema or rule does
+            not fit it.
         Conflict: there is a project of this name.
     """
     if not name.strip():
         raise InvalidInput(f"A project needs a name. Received: {name!r}")
-    if task != "classification" or not isinstance(schema, Classification):
-        raise InvalidInput(f"Readroom runs classification projects today; other tasks follow. Received: {task}")
+    if task not in SCHEMAS:
+        raise InvalidInput(f"Readroom labels {', '.join(SCHEMAS)} today; other tasks follow. Received: {task}")
+    if not isinstance(schema, SCHEMAS[task]):
+        raise InvalidInput(f"A {task} project needs a schema of its task. Received: {type(schema).__name__}")
     check_schema(schema)
+    rule = check_rule(task, reference_rule or ReferenceRule(RULES[task][0]))
     with writing(connection):
         demand_of(connection, actor, "administer", None)
         if connection.execute("SELECT 1 FROM projects WHERE name = ?", (name.strip(),)).fetchone():
@@ -94,7 +141,7 @@ def add_project(
                 json.dumps(schema_to_json(schema)),
                 description.strip(),
                 intended_use.strip(),
-                json.dumps(asdict(reference_rule or ReferenceRule())),
+                json.dumps(asdict(rule)),
                 int(digit_advances),
                 int(blind_first),
                 utc_now(),
@@ -182,6 +229,12 @@ def store_reference_rule(connection: sqlite3.Connection, project: Project, rule:
         )
 
 
+def store_assist_model(connection: sqlite3.Connection, project: Project, model_id: int | None) -> None:
+    """Keep whose answers are offered as drafts; `evaluation.drafts.set_assist_model` calls this."""
+    with writing(connection):
+        connection.execute("UPDATE projects SET assist_model = ? WHERE id = ?", (model_id, project.id))
+
+
 def _project(row: sqlite3.Row) -> Project:
     return Project(
         id=row["id"],
@@ -196,4 +249,5 @@ def _project(row: sqlite3.Row) -> Project:
         created_at=row["created_at"],
         created_by=row["created_by"],
         blind_first=bool(row["blind_first"]),
+        assist_model=row["assist_model"],
     )

@@ -1,13 +1,16 @@
 """The label schema of each task, and what counts as an answer under it.
 
 An answer ("value") is a small dictionary that stays the same from the browser to the
-snapshot: `{"classes": ["pneumonia"]}` for classification, `{"value": 3.2}` for regression.
+snapshot: `{"classes": ["pneumonia"]}` for classification, `{"value": 3.2}` for regression. For
+segmentation `{"structures": ["liver"]}` says that the case is finished and what was found on it;
+the masks themselves are kept stroke by stroke (`labels.masks`).
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeVar, get_args
 
 from core.errors import InvalidInput
 
@@ -20,23 +23,34 @@ COLOURS = (
     "#0072b2", "#d55e00", "#bbbbbb", "#44bb99", "#ee8866",
 )  # fmt: skip
 HOT_KEYS = "123456789"
+LONGEST_NAME = 100
+Measure = Literal["length", "angle", "area"]
+# What a measurement on the image gives, and in which units a quantity that is derived from it may be asked.
+MEASURE_UNITS: Mapping[Measure, tuple[str, ...]] = {
+    "length": ("mm", "cm"), "angle": ("°", "degrees"), "area": ("mm²", "cm²"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ClassLabel:
-    """One class: its name, its digit key ("" where the nine digits ran out) and its colour."""
+    """One class: its name, its digit key ("" where the nine digits ran out) and its colour.
+
+    A retired class is no longer offered; what was answered with it stays.
+    """
 
     name: str
     key: str
     colour: str
+    retired: bool = False
 
 
 @dataclass(frozen=True)
 class Structure:
-    """One structure of a segmentation."""
+    """One structure of a segmentation. A retired one is no longer painted; its masks stay."""
 
     name: str
     colour: str
+    retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,13 @@ class Classification:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """All names that answers may hold, retired ones included."""
         return tuple(label.name for label in self.classes)
+
+    @property
+    def offered(self) -> tuple[ClassLabel, ...]:
+        """The classes that a reader may choose today."""
+        return tuple(label for label in self.classes if not label.retired)
 
 
 @dataclass(frozen=True)
@@ -57,15 +77,29 @@ class Segmentation:
 
     structures: tuple[Structure, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names under which masks may be kept, retired ones included."""
+        return tuple(structure.name for structure in self.structures)
+
+    @property
+    def offered(self) -> tuple[Structure, ...]:
+        """The structures that a reader may paint today."""
+        return tuple(structure for structure in self.structures if not structure.retired)
+
 
 @dataclass(frozen=True)
 class Regression:
-    """A named quantity in its unit, between `low` and `high` where they are known."""
+    """A named quantity in its unit, between `low` and `high` where they are known.
+
+    With a `measure` readers draw it and the number follows: the mark stays beside the answer as its evidence.
+    """
 
     target: str
     unit: str
     low: float | None
     high: float | None
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +110,7 @@ class Generation:
 
 
 LabelSchema = Classification | Segmentation | Regression | Generation
+AnySchema = TypeVar("AnySchema", bound=LabelSchema)
 
 
 def make_classification(names: Sequence[str], *, multi_label: bool = False) -> Classification:
@@ -91,29 +126,102 @@ def make_classification(names: Sequence[str], *, multi_label: bool = False) -> C
     return check_schema(Classification(labels, multi_label))
 
 
-def check_schema(schema: Classification) -> Classification:
+def make_segmentation(names: Sequence[str]) -> Segmentation:
+    """A schema with colours given out in order.
+
+    Raises:
+        InvalidInput: no structure, an empty or a repeated name.
+    """
+    structures = tuple(Structure(name.strip(), COLOURS[at % len(COLOURS)]) for at, name in enumerate(names))
+    return check_schema(Segmentation(structures))
+
+
+def check_schema(schema: AnySchema) -> AnySchema:
     """The schema itself, when a reader can answer under it.
 
     Raises:
-        InvalidInput: too few classes, a name that is empty, repeated or holds the separator `|`, a repeated key.
+        InvalidInput: too few classes, a name that is empty, repeated or holds the separator `|`, a repeated key,
+            a range that is none, a unit that does not fit the measurement.
     """
-    names = schema.names
-    if len(names) < (1 if schema.multi_label else 2):
-        raise InvalidInput(f"Name at least two classes, for example normal,pneumonia. Received: {list(names)}")
-    for name in names:
-        if not name or "|" in name or "," in name or name != name.strip():
-            raise InvalidInput(f"A class needs a name without | or comma. Received: {name!r}")
-    if len({name.casefold() for name in names}) < len(names):
-        raise InvalidInput(f"Give each class its own name. Received: {list(names)}")
-    keys = [label.key for label in schema.classes if label.key]
+    if isinstance(schema, Regression):
+        _check_quantity(schema)
+    elif isinstance(schema, Segmentation):
+        if not schema.offered:
+            raise InvalidInput(f"Name at least one structure, for example liver,lesion. Received: {list(schema.names)}")
+        _check_names(schema.names, "structure")
+        _check_colours([structure.colour for structure in schema.structures])
+    elif isinstance(schema, Classification):
+        _check_classification(schema)
+    return schema
+
+
+def _check_classification(schema: Classification) -> None:
+    if len(schema.offered) < (1 if schema.multi_label else 2):
+        raise InvalidInput(f"Name at least two classes, for example normal,pneumonia. Received: {list(schema.names)}")
+    _check_names(schema.names, "class")
+    keys = [label.key for label in schema.offered if label.key]
     if len(set(keys)) < len(keys) or not set(keys) <= set(HOT_KEYS):
         raise InvalidInput(f"Give each class its own digit from 1 to 9 as key. Received: {keys}")
+    _check_colours([label.colour for label in schema.classes])
+
+
+def _check_names(names: Sequence[str], thing: str) -> None:
+    for name in names:
+        if not name or "|" in name or "," in name or name != name.strip():
+            raise InvalidInput(f"A {thing} needs a name without | or comma. Received: {name!r}")
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise InvalidInput(
+                f"The name of a {thing} is plain text of at most {LONGEST_NAME} characters. Received: {name[:120]!r}"
+            )
+    if len({name.casefold() for name in names}) < len(names):
+        raise InvalidInput(f"Give each {thing} its own name. Received: {list(names)}")
+
+
+def _check_colours(colours: Sequence[str]) -> None:
+    for colour in colours:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+            raise InvalidInput(f"A colour reads like #56b4e9. Received: {colour[:40]!r}")
+
+
+def _check_quantity(schema: Regression) -> None:
+    for thing, text in (("quantity", schema.target), ("unit", schema.unit)):
+        if not text.strip() or text != text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
+            raise InvalidInput(f"Name the {thing}, for example age in years. Received: {text[:120]!r}")
+    ends = [end for end in (schema.low, schema.high) if end is not None]
+    if not all(math.isfinite(end) for end in ends) or (len(ends) == 2 and ends[0] >= ends[1]):
+        raise InvalidInput(f"A range goes from a lower to a higher number. Received: {schema.low} to {schema.high}")
+    if schema.measure is None:
+        return
+    if schema.measure not in get_args(Measure):
+        raise InvalidInput(
+            f"A number can be derived from {', '.join(get_args(Measure))}. Received: {str(schema.measure)[:40]!r}"
+        )
+    units = MEASURE_UNITS[schema.measure]
+    if schema.unit not in units:
+        raise InvalidInput(f"A measured {schema.measure} comes in {' or '.join(units)}. Received: {schema.unit!r}")
+
+
+def without_retired(schema: LabelSchema) -> LabelSchema:
+    """The schema with only what is offered: under it snapshots are frozen and models learn."""
+    if isinstance(schema, Classification):
+        return replace(schema, classes=schema.offered)
+    if isinstance(schema, Segmentation):
+        return replace(schema, structures=schema.offered)
     return schema
 
 
 def schema_to_json(schema: LabelSchema) -> dict[str, Any]:
-    """The schema as stored and as sent to the browser."""
-    return asdict(schema)
+    """The schema as stored and as sent to the browser.
+
+    What came later (`retired`, `measure`) is told only where it is set: the hash of an old snapshot stays what it was.
+    """
+    told = asdict(schema)
+    for one in (*told.get("classes", ()), *told.get("structures", ())):
+        if not one.get("retired", True):
+            del one["retired"]
+    if told.get("measure", "") is None:
+        del told["measure"]
+    return told
 
 
 def schema_from_json(task: str, data: Mapping[str, Any]) -> LabelSchema:
@@ -123,7 +231,7 @@ def schema_from_json(task: str, data: Mapping[str, Any]) -> LabelSchema:
     if task == "segmentation":
         return Segmentation(tuple(Structure(**structure) for structure in data["structures"]))
     if task == "regression":
-        return Regression(data["target"], data["unit"], data["low"], data["high"])
+        return Regression(data["target"], data["unit"], data["low"], data["high"], data.get("measure"))
     if task == "generation":
         return Generation(_classes(data))
     raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
@@ -133,8 +241,11 @@ def _classes(data: Mapping[str, Any]) -> tuple[ClassLabel, ...]:
     return tuple(ClassLabel(**label) for label in data["classes"])
 
 
-def check_value(schema: LabelSchema, value: object) -> dict[str, Any]:
+def check_value(schema: LabelSchema, value: object, *, retired: bool = False) -> dict[str, Any]:
     """An answer in its one stored form: classes in the schema's order, a finite number in its range.
+
+    Args:
+        retired: classes that are no longer offered are good as well (for answers given before).
 
     Raises:
         InvalidInput: the answer does not fit the schema.
@@ -142,23 +253,32 @@ def check_value(schema: LabelSchema, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidInput(f"An answer is a dictionary. Received: {value!r}")
     if isinstance(schema, Classification):
-        return _check_classes(schema, value)
+        chosen = _check_chosen(schema, value, "classes", retired=retired)
+        if not schema.multi_label and len(chosen) != 1:
+            names = ", ".join(label.name for label in schema.offered)
+            raise InvalidInput(f"Give exactly one of {names}. Received: {list(value['classes'])}")
+        return {"classes": chosen}
+    if isinstance(schema, Segmentation):
+        return {"structures": _check_chosen(schema, value, "structures", retired=retired)}
     if isinstance(schema, Regression):
         return _check_number(schema, value)
     raise InvalidInput(f"Labels for this task cannot be given yet. Received: {value!r}")
 
 
-def _check_classes(schema: Classification, value: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = value.get("classes")
-    if set(value) != {"classes"} or not isinstance(chosen, (list, tuple)):
-        raise InvalidInput(f'An answer reads {{"classes": [...]}}. Received: {dict(value)!r}')
-    unknown = [name for name in chosen if name not in schema.names]
+def _check_chosen(
+    schema: Classification | Segmentation, value: Mapping[str, Any], key: str, *, retired: bool
+) -> list[str]:
+    """The names that were chosen, in the schema's order."""
+    chosen = value.get(key)
+    if set(value) != {key} or not isinstance(chosen, (list, tuple)):
+        raise InvalidInput(f'An answer reads {{"{key}": [...]}}. Received: {dict(value)!r}')
+    offered = [one.name for one in schema.offered]
+    unknown = [name for name in chosen if name not in (schema.names if retired else offered)]
+    if gone := [name for name in unknown if name in schema.names]:
+        raise InvalidInput(f"No longer offered in this project; choose another. Received: {gone}")
     if unknown:
-        raise InvalidInput(f"The classes are {', '.join(schema.names)}. Received: {unknown}")
-    ordered = [name for name in schema.names if name in chosen]
-    if not schema.multi_label and len(ordered) != 1:
-        raise InvalidInput(f"Give exactly one of {', '.join(schema.names)}. Received: {list(chosen)}")
-    return {"classes": ordered}
+        raise InvalidInput(f"The {key} are {', '.join(offered)}. Received: {unknown}")
+    return [name for name in schema.names if name in chosen]
 
 
 def _check_number(schema: Regression, value: Mapping[str, Any]) -> dict[str, Any]:

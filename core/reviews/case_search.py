@@ -6,7 +6,7 @@ are shown are then opened.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -16,6 +16,7 @@ from core.errors import InvalidInput, NotAllowed
 from core.images.records import PatientFrom
 from core.labels.answers import value_text
 from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_patient, covered_source
+from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project
 from core.projects.schema import Classification
 
@@ -177,8 +178,11 @@ def list_attribute_values(
     return {name: values for name, values in found.items() if len(values) <= at_most}
 
 
-def check_filter(project: Project, wanted: CaseFilter) -> None:
+def check_filter(project: Project, wanted: CaseFilter, *, former_names: Collection[str] = ()) -> None:
     """Refuse a filter that could only be a mistake, such as a class that the project does not have.
+
+    Args:
+        former_names: what classes were called before; a snapshot and what a model said go on calling them so.
 
     Raises:
         InvalidInput: the sentence says what is missing or unknown.
@@ -195,7 +199,7 @@ def check_filter(project: Project, wanted: CaseFilter) -> None:
         asked += [wanted.cell.of_class] if multi_label else said
         if multi_label and not set(said) <= {"present", "absent"}:
             raise InvalidInput(f"The cells of one class are present and absent. Received: {wanted.cell}")
-    unknown = [name for name in asked if name is not None and name not in names]
+    unknown = [name for name in asked if name is not None and name not in (*names, *former_names)]
     if unknown:
         raise InvalidInput(f"The classes are {', '.join(names)}. Received: {', '.join(unknown)}")
     if (wanted.outcome or wanted.cell) and wanted.model is None:
@@ -210,7 +214,8 @@ def _query(
     connection: sqlite3.Connection, project: Project, wanted: CaseFilter, sight: Sight
 ) -> tuple[str, str, dict[str, Any]]:
     """The tables, the conditions and their values, the same for listing and counting."""
-    check_filter(project, wanted)
+    present = present_names(connection, project)
+    check_filter(project, wanted, former_names=present)
     if wanted.model is not None and not sight.models:
         raise NotAllowed(f"To filter by what a model says you need another role. Received: model {wanted.model}")
     tables, conditions = "cases", ["cases.project = :project"]
@@ -223,7 +228,7 @@ def _query(
         _of_case(wanted, sight),
         _of_split(connection, wanted),
         _of_labels(project, wanted),
-        _of_outcome(project, wanted),
+        _of_outcome(project, wanted, _predicted(connection, wanted, present)),
     ):
         conditions += condition
         values |= added
@@ -313,7 +318,26 @@ def _of_labels(project: Project, wanted: CaseFilter) -> Part:
     return conditions, values
 
 
-def _of_outcome(project: Project, wanted: CaseFilter) -> Part:
+def _predicted(connection: sqlite3.Connection, wanted: CaseFilter, present: Mapping[str, str]) -> Part:
+    """What the model decided, as an expression that can be compared with the reference, and its values.
+
+    A model goes on speaking in the words it learned, and so does a snapshot; references of today do not.
+    """
+    values: dict[str, Any] = {}
+    renamed = {name for name, today in present.items() if name != today}
+    if wanted.snapshot is None and wanted.model is not None and renamed:
+        rows = connection.execute("SELECT DISTINCT predicted FROM predictions WHERE model = ?", (wanted.model,))
+        for (text,) in rows.fetchall():
+            today = value_text(under_present_names(json.loads(text), present))
+            if today != text:
+                values |= {f"said{len(values)}": text, f"said{len(values) + 1}": today}
+    if not values:
+        return ["predictions.predicted"], {}
+    cases = " ".join(f"WHEN :said{at} THEN :said{at + 1}" for at in range(0, len(values), 2))
+    return [f"(CASE predictions.predicted {cases} ELSE predictions.predicted END)"], values
+
+
+def _of_outcome(project: Project, wanted: CaseFilter, predicted: Part) -> Part:
     if wanted.outcome is None and wanted.cell is None:
         return [], {}
     reference = (
@@ -322,13 +346,13 @@ def _of_outcome(project: Project, wanted: CaseFilter) -> Part:
         else "(SELECT value FROM reference_labels WHERE reference_labels.case_id = cases.id)"
     )
     conditions = [f"{reference} IS NOT NULL"]
-    values: dict[str, Any] = {}
+    (decided,), values = predicted[0], dict(predicted[1])
     if wanted.outcome is not None:
-        conditions.append(f"predictions.predicted {'=' if wanted.outcome == 'right' else '<>'} {reference}")
+        conditions.append(f"{decided} {'=' if wanted.outcome == 'right' else '<>'} {reference}")
     if wanted.cell is not None:
         for column, answer, key in (
             (reference, wanted.cell.reference, "in_reference"),
-            ("predictions.predicted", wanted.cell.predicted, "in_predicted"),
+            (decided, wanted.cell.predicted, "in_predicted"),
         ):
             said, added = _says(project, column, wanted.cell.of_class or answer, key)
             conditions.append(f"NOT {said}" if answer == "absent" and wanted.cell.of_class else said)

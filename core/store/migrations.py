@@ -302,6 +302,104 @@ def _chain_the_audit(database: Database) -> None:
     database.execute("INSERT INTO audit_head (only, rows, hash) VALUES (1, ?, ?)", [rows, tip])
 
 
+THE_VIEWER = [
+    # ---- images: what a volume needs beside the spacing inside a frame
+    "ALTER TABLE cases ADD COLUMN slice_spacing_mm REAL",
+    "ALTER TABLE cases ADD COLUMN affine TEXT",
+    # ---- projects: which model's answers are offered as drafts, and how the schema came to be what it is
+    "ALTER TABLE projects ADD COLUMN assist_model INTEGER REFERENCES models(id)",
+    """CREATE TABLE schema_changes (
+        project INTEGER NOT NULL REFERENCES projects(id), version INTEGER NOT NULL,
+        change TEXT NOT NULL, changed_by TEXT NOT NULL, changed_at TEXT NOT NULL,
+        PRIMARY KEY (project, version)) WITHOUT ROWID""",
+    # ---- labels
+    "ALTER TABLE labels ADD COLUMN confidence INTEGER CHECK (confidence BETWEEN 1 AND 5)",
+    "ALTER TABLE labels ADD COLUMN unusable_reason TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE labels ADD COLUMN active_seconds REAL",
+    "ALTER TABLE labels ADD COLUMN draft TEXT",
+    # ---- marks: boxes, points, lengths ...; a change or a removal is a new row of the same `mark`
+    """CREATE TABLE marks (
+        id INTEGER PRIMARY KEY,
+        event TEXT NOT NULL,
+        project INTEGER NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        reader INTEGER NOT NULL REFERENCES users(id),
+        mark TEXT NOT NULL,
+        kind TEXT NOT NULL, frame INTEGER NOT NULL, geometry TEXT NOT NULL, label TEXT NOT NULL,
+        deleted INTEGER NOT NULL,
+        schema_version INTEGER NOT NULL,
+        active_seconds REAL,
+        made_in TEXT NOT NULL CHECK (made_in IN ('label page', 'review', 'import', 'command line', 'demo')),
+        entered_by TEXT NOT NULL,
+        made_at TEXT NOT NULL, stored_at TEXT NOT NULL,
+        UNIQUE (project, event))""",
+    "CREATE INDEX marks_by_case ON marks (case_id, reader, mark, made_at, id)",
+    # ---- masks: one edit is one stroke of one structure, with the whole new content of each frame it changed
+    """CREATE TABLE mask_edits (
+        id INTEGER PRIMARY KEY,
+        event TEXT NOT NULL,
+        project INTEGER NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        reader INTEGER NOT NULL REFERENCES users(id),
+        structure TEXT NOT NULL,
+        schema_version INTEGER NOT NULL,
+        active_seconds REAL,
+        made_in TEXT NOT NULL CHECK (made_in IN ('label page', 'review', 'import', 'command line', 'demo')),
+        entered_by TEXT NOT NULL,
+        made_at TEXT NOT NULL, stored_at TEXT NOT NULL,
+        UNIQUE (project, event))""",
+    "CREATE INDEX mask_edits_by_case ON mask_edits (case_id, reader, id)",
+    """CREATE TABLE mask_frames (
+        edit INTEGER NOT NULL REFERENCES mask_edits(id),
+        frame INTEGER NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        pixels INTEGER NOT NULL,  -- how many are painted, so that empty frames and volumes need no runs
+        runs BLOB NOT NULL,
+        PRIMARY KEY (edit, frame))""",
+    "CREATE INDEX mask_frames_by_case ON mask_frames (case_id)",
+    *[
+        f"""CREATE TRIGGER {table}_are_never_{done} BEFORE {verb} ON {table} {unless}
+        BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"""
+        for table in ("marks", "mask_edits", "mask_frames")
+        for verb, done, unless in (
+            ("UPDATE", "changed", ""),
+            ("DELETE", "deleted", "WHEN OLD.case_id NOT IN (SELECT case_id FROM erasing)"),
+        )
+    ],
+    # Derived from the two in the transaction that adds an edit: which edit counts on each frame. Here a structure
+    # goes by its present name; the edits keep the name under which they were painted.
+    """CREATE TABLE current_masks (
+        case_id INTEGER NOT NULL REFERENCES cases(id), reader INTEGER NOT NULL REFERENCES users(id),
+        structure TEXT NOT NULL, frame INTEGER NOT NULL,
+        edit INTEGER NOT NULL REFERENCES mask_edits(id), pixels INTEGER NOT NULL, project INTEGER NOT NULL,
+        PRIMARY KEY (case_id, reader, structure, frame)) WITHOUT ROWID""",
+    "CREATE INDEX current_masks_by_structure ON current_masks (project, structure)",
+    # ---- worklists: who is asked to read what, and lists kept from a review
+    """CREATE TABLE assignments (
+        project INTEGER NOT NULL REFERENCES projects(id),
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        reader INTEGER NOT NULL REFERENCES users(id),
+        assigned_by TEXT NOT NULL, assigned_at TEXT NOT NULL,
+        PRIMARY KEY (case_id, reader)) WITHOUT ROWID""",
+    "CREATE INDEX assignments_by_reader ON assignments (project, reader, case_id)",
+    """CREATE TABLE case_lists (
+        id INTEGER PRIMARY KEY,
+        project INTEGER NOT NULL REFERENCES projects(id),
+        name TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL)""",
+    """CREATE TABLE case_list_cases (
+        list INTEGER NOT NULL REFERENCES case_lists(id), position INTEGER NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        PRIMARY KEY (list, position)) WITHOUT ROWID""",
+    "CREATE INDEX case_list_cases_by_case ON case_list_cases (case_id)",
+]
+
+
+@migrations()
+def m003_the_viewer(database: Database) -> None:
+    for statement in THE_VIEWER:
+        database.execute(statement)
+
+
 # The audit, and addresses that somebody kept, speak of these by their numbers for ever: what is erased leaves its
 # number behind, and what is made later gets a higher one (`core.store.numbers`).
 NUMBERED = (("runs", "run"), ("models", "model"), ("snapshots", "snapshot"))
@@ -332,4 +430,4 @@ def m004_kept_numbers(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATION_NAMES = ("m001_the_loop", "m002_a_team", "m004_kept_numbers")
+MIGRATION_NAMES = ("m001_the_loop", "m002_a_team", "m003_the_viewer", "m004_kept_numbers")

@@ -1,6 +1,7 @@
-"""What the viewer must know of a case before it can show it; of labels only the reader's own."""
+"""What the viewer must know of a case before it can show it; what others said only where the reader may see it."""
 
 import sqlite3
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -8,15 +9,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from core.images.records import Case, get_case
-from core.labels.records import Label, find_current_label
+from core.images.records import Case, get_case, list_same_patient
+from core.labels.marks import Mark, list_marks
+from core.labels.masks import list_painted
+from core.labels.records import Label, current_labels, find_current_label
 from core.labels.sight import covered_patient, covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
-from core.projects.records import get_project
+from core.projects.records import Project, get_project
 from core.settings import Settings
 from dashboard.database import ask
 from dashboard.routes.answers import row_id
+from dashboard.routes.masks import demand_sight
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -24,7 +28,15 @@ def routes(settings: Settings) -> list[BaseRoute]:
         facts = await ask(settings, describe_case, row_id(request, "case"), request.user)
         return JSONResponse(facts, headers={"Cache-Control": "no-store"})
 
-    return [Route("/api/v1/cases/{case:int}", show_case, methods=["GET"])]
+    async def show_marks(request: Request) -> JSONResponse:
+        asked = (row_id(request, "case"), request.query_params.get("reader"))
+        marks = await ask(settings, find_marks, *asked, request.user)
+        return JSONResponse({"marks": marks}, headers={"Cache-Control": "no-store"})
+
+    return [
+        Route("/api/v1/cases/{case:int}", show_case, methods=["GET"]),
+        Route("/api/v1/cases/{case:int}/marks", show_marks, methods=["GET"]),
+    ]
 
 
 def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> dict[str, Any]:
@@ -44,9 +56,46 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "patient": case.patient if told else covered_patient(case.id, case.patient, case.patient_from),
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",
         "thumbnail": f"/api/v1/thumbnails/{case.pixel_hash}.webp",
+        "same_patient": list_same_patient(connection, case),  # of this project: whoever sees one sees them all
         "schema_version": project.schema_version,
         "my_label": _own(mine) if mine else None,
+        "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],
+        "masks": [painted.structure for painted in list_painted(connection, case.id, reader=user.name)],
+        "others": _others(connection, project, case.id, user.name) if told else [],
     }
+
+
+def find_marks(connection: sqlite3.Connection, case_id: int, reader: str | None, user: User) -> list[dict[str, Any]]:
+    """The marks of one reader on a case, the user's own where none is named.
+
+    Raises:
+        NotFound: there is no such case.
+        NotAllowed: the user is a stranger to its project, or is to answer first.
+    """
+    case = get_case(connection, case_id)
+    demand(connection, user, "see", case.project)
+    demand_sight(connection, user, get_project(connection, case.project), case.id, reader)
+    return [_mark(mark) for mark in list_marks(connection, case.id, reader or user.name)]
+
+
+def _others(connection: sqlite3.Connection, project: Project, case_id: int, name: str) -> list[dict[str, Any]]:
+    """Which other readers have painted or drawn what could be laid over the image, or answered where none is blind."""
+    masks: dict[str, list[str]] = {}
+    for painted in list_painted(connection, case_id):
+        masks.setdefault(painted.reader, []).append(painted.structure)
+    drawn = Counter(mark.reader for mark in list_marks(connection, case_id))
+    answers = [] if project.blind_first else current_labels(connection, case_id)
+    answered = {label.reader: label.stored_at for label in answers}
+    readers = sorted({*masks, *drawn, *answered} - {name})
+    return [
+        {
+            "reader": reader,
+            "masks": masks.get(reader, []),
+            "marks": drawn[reader],
+            "answered_at": answered.get(reader),
+        }
+        for reader in readers
+    ]
 
 
 def _geometry(case: Case) -> dict[str, Any]:
@@ -64,6 +113,8 @@ def _geometry(case: Case) -> dict[str, Any]:
         "windows": [asdict(window) for window in case.windows],
         "spacing_mm": case.spacing_mm,
         "spacing_at": case.spacing_at,
+        "slice_spacing_mm": case.slice_spacing_mm,
+        "affine": case.affine,
         "flagged": case.flagged,
     }
 
@@ -76,6 +127,24 @@ def _own(label: Label) -> dict[str, Any]:
         "unsure": label.unsure,
         "unusable": label.unusable,
         "note": label.note,
+        "confidence": label.confidence,
+        "unusable_reason": label.unusable_reason,
+        "active_seconds": label.active_seconds,
+        "draft": label.draft,
         "made_at": label.made_at,
         "stored_at": label.stored_at,
+    }
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    return {
+        "mark": mark.mark,
+        "kind": mark.kind,
+        "frame": mark.frame,
+        "geometry": mark.geometry,
+        "label": mark.label,
+        "reader": mark.reader,
+        "event": mark.event,
+        "made_at": mark.made_at,
+        "stored_at": mark.stored_at,
     }

@@ -1,4 +1,4 @@
-"""Where a reader's answers arrive. What is acknowledged is on disk: the answer goes out after the commit."""
+"""Where a reader's answers, marks and strokes arrive. What is acknowledged is on disk: it goes out after the commit."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -8,26 +8,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, NotAllowed, Unavailable
-from core.labels.records import Label, NewLabel, add_label
+from core.errors import CoreError, InvalidInput, Unavailable
+from core.labels.marks import NewMark, add_mark
+from core.labels.masks import add_mask_edit
+from core.labels.records import NewLabel, add_label
 from core.people.accounts import User
 from core.settings import Settings
 from core.store.audit import Actor
 from dashboard.database import ask
 from dashboard.routes.answers import PlainJson, actor_of, read_json
+from dashboard.routes.reading_events import NewThing, read_event
 
 MOST_EVENTS = 500
-SCREENS = ("label page", "review")
-# What an event says, and of which type each thing is; `value` may be absent, and `reader` may be repeated.
-NEEDED: dict[str, type] = {
-    "event": str,
-    "type": str,
-    "case": int,
-    "made_at": str,
-    "schema_version": int,
-    "made_in": str,
-}
-OPTIONAL: dict[str, type] = {"unsure": bool, "unusable": bool, "note": str, "reader": str}
+MOST_BYTES = 32 << 20  # masks of whole volumes; a larger one goes by PUT
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class Outcome:
 def routes(settings: Settings) -> list[BaseRoute]:
     async def post_events(request: Request) -> JSONResponse:
         """Store what can be stored; 422 when any event was refused, with the reason of each."""
-        events = (await read_json(request)).get("events")
+        events = (await read_json(request, MOST_BYTES)).get("events")
         if not isinstance(events, list) or not events or len(events) > MOST_EVENTS:
             raise InvalidInput(f'Send {{"events": [...]}} with 1 to {MOST_EVENTS} events. Received: {str(events)[:80]}')
         outcome = await ask(settings, store_events, request.user, events, actor_of(request))
@@ -63,62 +56,23 @@ def store_events(connection: sqlite3.Connection, user: User, events: list[Any], 
         name = event.get("event") if isinstance(event, dict) else None
         name = name if isinstance(name, str) else None  # NaN could be read and not be told
         try:
-            label = add_label(connection, read_event(event, user), actor)
+            stored = store_one(connection, read_event(event, user), actor)
         except Unavailable:  # no verdict on the answer: the browser keeps it and sends it again
             raise
         except CoreError as error:
             outcome.refused.append({"event": name, "reason": str(error)})
         else:
-            outcome.acknowledged.append(_acknowledgement(label))
+            outcome.acknowledged.append(stored)
     return outcome
 
 
-def read_event(event: Any, user: User) -> NewLabel:
-    """An event of the wire as an answer of the person who is signed in.
-
-    Raises:
-        InvalidInput: something is missing, unknown or of the wrong type.
-        NotAllowed: it speaks for another reader.
-    """
-    if not isinstance(event, dict):
-        raise InvalidInput(f"An event is a JSON object. Received: {str(event)[:80]}")
-    unknown = set(event) - set(NEEDED) - set(OPTIONAL) - {"value"}
-    if unknown:
-        raise InvalidInput(f"An event says nothing but what it knows. Received: {', '.join(sorted(unknown))}")
-    for key, kind in (NEEDED | OPTIONAL).items():
-        if key in event and type(event[key]) is not kind:  # `isinstance` would take True for a number
-            raise InvalidInput(f"{key} in an event is of type {kind.__name__}. Received: {str(event[key])[:80]!r}")
-        if key in NEEDED and key not in event:
-            raise InvalidInput(f"An event says its {key}. Received: {', '.join(sorted(event))}")
-    if event.get("reader", user.name) != user.name:
-        raise NotAllowed(f"You are signed in as {user.name}; sign in as the other reader. Received: {event['reader']}")
-    if event["type"] != "label" or event["made_in"] not in SCREENS:
-        raise InvalidInput(
-            f"An event is of type label, made in {' or '.join(SCREENS)}. "
-            f"Received: {event['type'][:40]}, {event['made_in'][:40]}"
-        )
-    if not 0 < event["case"] < 1 << 63:
-        raise InvalidInput(f"case in an event is the id of a case. Received: {str(event['case'])[:40]}")
-    return NewLabel(
-        event=event["event"],
-        case_id=event["case"],
-        reader=user.name,
-        value=_value(event),
-        unsure=event.get("unsure", False),
-        unusable=event.get("unusable", False),
-        note=event.get("note", ""),
-        schema_version=event["schema_version"],
-        made_in=event["made_in"],
-        made_at=event["made_at"],
-    )
-
-
-def _value(event: dict[str, Any]) -> dict[str, Any] | None:
-    value = event.get("value")
-    if value is not None and not isinstance(value, dict):
-        raise InvalidInput(f"value in an event is an object or null. Received: {str(value)[:80]}")
-    return value
-
-
-def _acknowledgement(label: Label) -> dict[str, Any]:
-    return {"event": label.event, "label": label.id, "stored_at": label.stored_at}
+def store_one(connection: sqlite3.Connection, new: NewThing, actor: Actor) -> dict[str, Any]:
+    """Store what one event says; the answer is what its acknowledgement tells."""
+    if isinstance(new, NewLabel):
+        label = add_label(connection, new, actor)
+        return {"event": label.event, "label": label.id, "stored_at": label.stored_at}
+    if isinstance(new, NewMark):
+        mark = add_mark(connection, new, actor)
+        return {"event": mark.event, "row": mark.id, "stored_at": mark.stored_at}
+    edit = add_mask_edit(connection, new, actor)
+    return {"event": edit.event, "edit": edit.id, "stored_at": edit.stored_at}

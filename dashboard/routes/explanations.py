@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput
+from core.evaluation.drafts import model_classes
 from core.images.records import get_case
 from core.jobs.records import Job, add_job, find_job
 from core.people.accounts import User
@@ -84,7 +85,10 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
         demand(connection, user, "open test results", project)
     if case.project != model.project:
         raise InvalidInput(f"Model and case belong to different projects. Received: {model.name} and case {case.id}")
-    schema = get_project(connection, case.project).schema
-    if not isinstance(schema, Classification) or asked["class"] not in schema.names:
+    project = get_project(connection, case.project)
+    if not isinstance(project.schema, Classification) or asked["class"] not in project.schema.names:
         raise InvalidInput(f"This project has no such class. Received: {asked['class'][:80]}")
-    return {"model": model.id, "case": case.id, "class": asked["class"], "method": method}, case.project
+    # A model goes on calling a class what it was called when it learned it.
+    own = dict(zip(model_classes(connection, project, model), model.facts.get("classes", ()), strict=True))
+    name = own.get(asked["class"], asked["class"])
+    return {"model": model.id, "case": case.id, "class": name, "method": method}, case.project

@@ -1,4 +1,7 @@
-"""Pixels, thumbnails and explanation maps by the hash of their content; what never changes is cached for ever."""
+"""Pixels, thumbnails and explanation maps by the hash of their content; what never changes is cached for ever.
+
+A volume's frames are given out one by one (`?frame=12`), read from their place in its file.
+"""
 
 import sqlite3
 
@@ -7,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from core.errors import NotFound
+from core.errors import InvalidInput, NotFound
+from core.images.frames import frame_bytes, read_picture
 from core.images.records import Case, find_same_pixels
 from core.images.thumbnails import make_thumbnail
 from core.jobs.records import find_explaining_job
@@ -15,23 +19,33 @@ from core.people.accounts import User
 from core.people.roles import demand
 from core.projects.records import list_projects
 from core.settings import Settings
+from core.store.checked import CheckedFiles
 from core.store.files import Files
 from dashboard.database import ask
-from dashboard.routes.answers import is_known, not_modified, unchanging
+from dashboard.routes.answers import is_known, not_modified, unchanging, unchanging_file
 
 NUMBERS = "application/octet-stream"
+LONGEST_NUMBER = 9  # digits
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
     files = Files(settings.home)
+    checked = CheckedFiles(files)
 
     async def show_pixels(request: Request) -> Response:
-        pixel_hash = request.path_params["hash"]
+        pixel_hash, frame = request.path_params["hash"], asked_frame(request)
         case = await ask(settings, find_seen, pixel_hash, request.user)
-        if is_known(request, f'"{pixel_hash}"'):
-            return not_modified(pixel_hash)
-        content = await to_thread.run_sync(files.read_bytes, "pixels", case.pixel_hash)
-        return unchanging(content, pixel_hash, NUMBERS)
+        name = pixel_hash if frame is None else f"{pixel_hash}-{frame}"
+        if frame is not None and frame >= case.frames:
+            raise NotFound("frame", frame)
+        if is_known(request, f'"{name}"'):
+            return not_modified(name)
+        if case.frames == 1:
+            return unchanging(await to_thread.run_sync(files.read_bytes, "pixels", pixel_hash), name, NUMBERS)
+        path = await to_thread.run_sync(checked.path, "pixels", pixel_hash)
+        if frame is None:
+            return unchanging_file(path, name, NUMBERS)
+        return unchanging(await to_thread.run_sync(frame_bytes, path, case.frames, frame), name, NUMBERS)
 
     async def show_thumbnail(request: Request) -> Response:
         pixel_hash = request.path_params["hash"]
@@ -54,6 +68,20 @@ def routes(settings: Settings) -> list[BaseRoute]:
     ]
 
 
+def asked_frame(request: Request) -> int | None:
+    """The frame that the address asks for; None for all of them.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
+    text = request.query_params.get("frame")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER):
+        raise InvalidInput(f"frame is a number from 0. Received: {text[:40]}")
+    return int(text)
+
+
 def find_seen(connection: sqlite3.Connection, pixel_hash: str, user: User) -> Case:
     """A case with these pixels, in any project that the user may see.
 
@@ -74,7 +102,7 @@ def find_seen(connection: sqlite3.Connection, pixel_hash: str, user: User) -> Ca
 def read_thumbnail(files: Files, case: Case) -> bytes:
     """The WebP of a case's pixels; made now where the import left none."""
     if not files.has("thumbnails", case.pixel_hash):
-        pixels = files.read_array("pixels", case.pixel_hash)
+        pixels = read_picture(files, case)
         files.put_under("thumbnails", case.pixel_hash, make_thumbnail(pixels, case.photometric, case.windows))
     return files.path("thumbnails", case.pixel_hash).read_bytes()
 

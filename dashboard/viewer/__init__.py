@@ -14,9 +14,10 @@ from typing import Any
 import streamlit as st
 
 from core.jobs.warm import request_warm
+from core.labels.worklist import LabelProgress, Pace
 from core.people.accounts import User
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Generation
 from dashboard import session
 
 BUILD = Path(__file__).parent / "build"
@@ -27,6 +28,7 @@ _LOADER = f"""
 const viewer = await import(new URL("/assets/viewer/{BUNDLE}", window.location.origin).href);
 export default viewer.default;
 """
+RECENT = 100  # cases the reader went to last, by which an address that lags behind is known
 _component = st.components.v2.component("readroom_viewer", js=_LOADER, isolate_styles=True)
 
 
@@ -63,8 +65,8 @@ def label_viewer(
     case_ids: Sequence[int],
     *,
     index: int = 0,
-    labelled: int | None = None,
-    total: int | None = None,
+    progress: LabelProgress | None = None,
+    pace: Pace | None = None,
     on_labelled: Callable[[Labelled], None] | None = None,
     on_navigated: Callable[[Navigated], None] | None = None,
     key: str = "label_viewer",
@@ -73,10 +75,12 @@ def label_viewer(
 
     `case_ids` is the worklist: settle it once and keep it (session state), or a list such as
     "unlabelled" would shift under the reader at every answer. `index` says where to open; giving
-    another one later jumps there. `labelled` of `total` is the progress to show. The callbacks run
-    before the script, once per event, in order.
+    another one later jumps there. `progress` and `pace` are shown above the image. The callbacks run before the
+    script, once per event, in order.
     """
-    data = {"mode": "label", "labelled": labelled, "total": total}
+    data: dict[str, Any] = {"mode": "label", "pace": asdict(pace) if pace else None}
+    if progress:
+        data |= {"labelled": progress.mine, "total": progress.total, "labelled_by_anyone": progress.labelled_by_anyone}
     _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)
 
 
@@ -117,14 +121,17 @@ def _mount(
     on_labelled: Callable[[Labelled], None] | None,
     on_navigated: Callable[[Navigated], None] | None,
 ) -> None:
-    place = st.session_state.setdefault(f"{key}:place", {"given": index, "index": index, "outbox": "", "seen": 0})
-    if index != place["given"]:  # Python asks for another case; otherwise the viewer is where the reader went
-        place["given"] = place["index"] = index
+    fresh = {"given": index, "index": index, "outbox": "", "seen": 0, "went": []}
+    place = st.session_state.setdefault(f"{key}:place", fresh)
+    if key not in st.session_state:  # the page was left meanwhile: what it asks for now is meant
+        place["went"] = []
+    _settle_place(place, case_ids, index)
 
     def learn() -> None:
         for event in _unseen(place, st.session_state[key].get("happened") or {}):
             if event["type"] == "navigated":
                 place["index"] = event["index"]
+                place["went"] = [*place["went"], event["case"]][-RECENT:]
                 if on_navigated:
                     on_navigated(Navigated(event["case"], event["index"]))
             elif event["type"] == "labelled" and on_labelled:
@@ -142,6 +149,19 @@ def _mount(
     _component(key=key, data=common | data, on_happened_change=learn)
 
 
+def _settle_place(place: dict[str, Any], case_ids: Sequence[int], index: int) -> None:
+    """Where Python asks for another case, go there; otherwise the viewer is where the reader went.
+
+    A page takes its case from the address, and the address that a rerun brings may lag behind the reader:
+    a case they have just been to is such an echo, and must not pull them back.
+    """
+    if index == place["given"]:
+        return
+    place["given"] = index
+    if not (0 <= index < len(case_ids) and case_ids[index] in place["went"]):
+        place["index"] = index
+
+
 def _unseen(place: dict[str, Any], batch: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The events of a batch that were not handled yet, marked as seen; the browser repeats a batch until they are."""
     if batch.get("outbox") != place["outbox"]:  # the page was loaded anew: its numbers start again
@@ -153,13 +173,19 @@ def _unseen(place: dict[str, Any], batch: Mapping[str, Any]) -> list[dict[str, A
 
 
 def _project_facts(project: Project) -> dict[str, Any]:
-    if not isinstance(project.schema, Classification):
-        raise NotImplementedError(f"The viewer labels classification projects. Received: {project.task}")
+    """What the browser must know of a project to ask its question."""
+    if isinstance(project.schema, Generation):
+        raise NotImplementedError(f"Nothing is labelled in a project of this task. Received: {project.task}")
     return {
+        "classes": [],
+        "structures": [],
+        "multi_label": False,
+        **asdict(project.schema),
         "id": project.id,
         "name": project.name,
-        "classes": [asdict(label) for label in project.schema.classes],
-        "multi_label": project.schema.multi_label,
+        "task": project.task,
         "digit_advances": project.digit_advances,
+        "blind_first": project.blind_first,
+        "assisted": project.assist_model is not None,
         "schema_version": project.schema_version,
     }

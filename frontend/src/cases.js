@@ -1,49 +1,25 @@
 // Cases and their pixels over HTTP, the next ones before they are asked for, the oldest given up for memory.
 
-import { parseNpy } from "./npy.js"
+import { fetchChecked } from "./fetching.js"
+import { Volume } from "./frames.js"
 
-const MOST_BYTES = 512 << 20
+export { LoadError, fetchChecked } from "./fetching.js"
+
+const MOST_BYTES = 400 << 20
 const AT_ONCE = 2
 const NEIGHBOURS = [1, 2, -1, 3]
-
-/** What cannot be shown, in words for the reader. */
-export class LoadError extends Error {}
-
-/** Fetches and refuses in words. */
-export async function fetchChecked(path, options = {}) {
-  let response
-  try {
-    response = await fetch(path, { credentials: "same-origin", ...options })
-  } catch (error) {
-    if (options.signal?.aborted) throw error // the reader has gone on; nothing is wrong
-    throw new LoadError("There is no connection to the server.")
-  }
-  if (response.ok) return response
-  const reason = await response.json().then((told) => told.reason, () => null)
-  throw new LoadError(response.status === 401 ? "You are signed out." : reason ?? `The server answered ${response.status}.`)
-}
-
-/** An image as the renderer takes it, from the array of a case. */
-export function toImage(array, facts) {
-  const [rows, columns, channels = 1] = array.shape
-  if (array.shape.length < 2 || array.shape.length > 3 || (channels !== 1 && channels !== 3) || !rows || !columns) {
-    throw new LoadError("This viewer shows images of one frame.")
-  }
-  const spacing = facts.spacing_mm
-  return { rows, columns, channels, kind: array.kind, values: array.values, tall: spacing ? spacing[0] / spacing[1] : 1 }
-}
 
 export class Cases {
   constructor(load = loadCase, mostBytes = MOST_BYTES) {
     this.load = load
     this.mostBytes = mostBytes
-    this.bytes = 0
-    this.held = new Map() // case id -> {promise, bytes}; the one used last is at the end
+    this.held = new Map() // case id -> {promise, volume}; the one used last is at the end
+    this.shown = new Set() // ids that must stay
     this.wanted = []
     this.busy = 0
   }
 
-  /** Facts and image of a case. A failed one is forgotten, so that asking again tries again. */
+  /** Facts and pixels of a case, its first frame loaded. A failed one is forgotten: asking again tries again. */
   get(id) {
     const known = this.held.get(id)
     if (known) {
@@ -51,12 +27,13 @@ export class Cases {
       this.held.set(id, known)
       return known.promise
     }
-    const entry = { bytes: 0 }
+    const entry = { volume: null }
     entry.promise = this.load(id).then(
       (loaded) => {
         if (this.held.get(id) === entry) {
-          entry.bytes = loaded.image.values.byteLength
-          this.bytes += entry.bytes
+          entry.volume = loaded.volume
+          // A volume grows while it is looked at.
+          loaded.volume.onLoaded?.(() => this.evict(id))
           this.evict(id)
         }
         return loaded
@@ -72,7 +49,19 @@ export class Cases {
 
   /** Whether a case can be shown without waiting. */
   isReady(id) {
-    return Boolean(this.held.get(id)?.bytes)
+    return Boolean(this.held.get(id)?.volume)
+  }
+
+  /** Forget a case, so that it is asked for anew. */
+  drop(id) {
+    this.held.get(id)?.volume?.rest?.()
+    this.held.delete(id)
+  }
+
+  get bytes() {
+    let sum = 0
+    for (const { volume } of this.held.values()) sum += volume?.bytes ?? 0
+    return sum
   }
 
   /** Load what is around a place of the list; what was wanted before and has not begun is dropped. */
@@ -93,23 +82,25 @@ export class Cases {
   }
 
   evict(keep) {
-    for (const [id, entry] of this.held) {
-      if (this.bytes <= this.mostBytes) return
-      if (id === keep || !entry.bytes) continue
-      this.bytes -= entry.bytes
-      this.held.delete(id)
+    let { bytes } = this
+    for (const [id, { volume }] of this.held) {
+      if (bytes <= this.mostBytes) return
+      if (id === keep || this.shown.has(id) || !volume) continue
+      bytes -= volume.bytes
+      this.drop(id)
     }
   }
 }
 
 async function loadCase(id) {
+  const askedAt = Date.now()
   const facts = await (await fetchChecked(`/api/v1/cases/${id}`)).json()
-  const buffer = await (await fetchChecked(facts.pixels)).arrayBuffer()
-  let array
-  try {
-    array = parseNpy(buffer)
-  } catch (error) {
-    throw new LoadError(`The stored image cannot be read: ${error.message}`)
-  }
-  return { facts, image: toImage(array, facts) }
+  const volume = new Volume(facts)
+  await volume.frame(firstFrame(facts))
+  return { facts, volume, askedAt }
+}
+
+/** Where a case opens: a volume in its middle, where most is to be seen; a film at its beginning. */
+export function firstFrame({ frames = 1, slice_spacing_mm: between }) {
+  return between ? frames >> 1 : 0
 }

@@ -1,17 +1,16 @@
 // The overlay of the case on the screen: off until asked for, then with every case until it is taken away.
 
-import { Explanations, paintMap } from "./overlay.js"
+import { Explanations, heatLayer } from "./overlay.js"
 
 const explanations = new Explanations() // shared by every viewer of the page
 
 export class Explainer {
-  constructor(stage) {
-    this.stage = stage
+  constructor(layout) {
+    this.layout = layout
     this.panel = null
     this.on = false
-    this.opacity = 0.6
-    this.hidden = false
-    this.picture = null
+    this.look = { opacity: 0.6, threshold: 0, colourMap: "viridis" }
+    this.map = null
     this.asked = null
     this.informed = false // whether the scores of the case were known when it was entered
     this.chosen = null // the class the reader picked; until then the one with the highest score
@@ -21,21 +20,23 @@ export class Explainer {
   /** What the panel's controls call. */
   controls() {
     return {
+      look: this.look,
       toggle: () => this.toggle(),
-      opacity: (share) => this.setOpacity(share),
+      opacity: (opacity) => this.setLook({ opacity }),
+      threshold: (threshold) => this.setLook({ threshold }),
+      colours: (colourMap) => this.setLook({ colourMap }),
       explain: (name) => this.explain(name),
     }
   }
 
   /** A case is on the screen; again when more is known of it. */
-  enter({ facts, image }, { model, method, project }, finding) {
+  enter({ facts }, { model, method, project }, finding) {
     if (!model) return
     if (this.asked?.case === facts.id && (this.chosen || !finding || this.informed)) return
     this.informed = Boolean(finding)
     this.leave()
     const scores = Object.entries(finding?.scores ?? {})
     const likeliest = scores.length ? scores.reduce((best, one) => (one[1] > best[1] ? one : best))[0] : project.classes[0].name
-    this.image = image
     this.asked = { model, case: facts.id, class: this.chosen ?? likeliest, method }
     this.panel.showOverlay(this.on, "", this.asked.class)
     if (this.on) this.load()
@@ -43,15 +44,15 @@ export class Explainer {
 
   leave() {
     this.aborter?.abort()
-    this.asked = this.picture = null
-    this.stage.setLayer(null)
+    this.asked = this.map = null
+    this.layout.setLayers("explanation", null)
   }
 
   toggle() {
     if (!this.asked) return
     this.on = !this.on
     this.panel.showOverlay(this.on, "", this.asked.class)
-    if (this.on && !this.picture) this.load()
+    if (this.on && !this.map) this.load()
     else this.lay()
   }
 
@@ -60,37 +61,32 @@ export class Explainer {
     this.chosen = name
     if (!this.asked) return
     this.asked = { ...this.asked, class: name }
-    this.picture = null
+    this.map = null
     this.lay()
     if (this.on) this.load()
   }
 
-  setOpacity(share) {
-    this.opacity = share
-    this.lay()
-  }
-
-  /** While a key is held. */
-  hide(hidden) {
-    this.hidden = hidden
+  setLook(change) {
+    this.look = { ...this.look, ...change }
     this.lay()
   }
 
   lay() {
-    const seen = this.on && this.picture && !this.hidden
-    this.stage.setLayer(seen ? { picture: this.picture, opacity: this.opacity } : null)
+    const { map, asked } = this
+    const key = JSON.stringify(asked)
+    this.layout.setLayers("explanation", this.on && map ? (pane) => heatLayer(map, key, pane, this.look) : null)
   }
 
   async load() {
     this.aborter?.abort()
     const aborter = (this.aborter = new AbortController())
-    const { asked, image } = this
+    const { asked } = this
     const tell = (text) => aborter.signal.aborted || this.panel.showOverlay(this.on, text, asked.class)
     tell("Asking")
     try {
       const { map, check } = await explanations.get(asked, tell, aborter.signal)
       if (aborter.signal.aborted) return
-      this.picture = paintMap(map, image)
+      this.map = map
       tell(check ? check.sentence : "")
       this.lay()
     } catch (error) {

@@ -1,74 +1,28 @@
-// The explanation of one class on one case: asked for, waited for, coloured, laid over the image.
+// The explanation of one class on one case: asked for, waited for, laid over the image.
 
 import { LoadError, fetchChecked } from "./cases.js"
 import { parseNpy } from "./npy.js"
+import { planeCount, planeSize, sliceMask } from "./planes.js"
 
 const POLL_MS = 250
 const LONGEST_WAIT_MS = 120000
-const PICTURE_PX = 384
 const KEPT = 64
 
-// Viridis (van der Walt and Smith, 2015, CC0): brightness rises with the value, readable with any colour vision.
-const VIRIDIS = [
-  [68, 1, 84], [72, 40, 120], [62, 73, 137], [49, 104, 142], [38, 130, 142],
-  [31, 158, 137], [53, 183, 121], [110, 206, 88], [181, 222, 43], [253, 231, 37],
-]
-
-/** Red, green and blue of a value from 0 to 1. */
-export function colourOf(value) {
-  const at = Math.min(1, Math.max(0, value)) * (VIRIDIS.length - 1)
-  const below = Math.min(Math.floor(at), VIRIDIS.length - 2)
-  return VIRIDIS[below].map((part, channel) => part + (VIRIDIS[below + 1][channel] - part) * (at - below))
-}
-
-/** CSS for the legend. */
-export function legendGradient() {
-  return `linear-gradient(to right, ${VIRIDIS.map((colour) => `rgb(${colour.join(" ")})`).join(", ")})`
-}
-
-/** A map at another resolution, bilinear between the centres of its cells, its edge cells going on to the edge. */
-export function resizeMap(map, rows, columns) {
-  const [fromRows, fromColumns] = map.shape
-  const made = new Float32Array(rows * columns)
-  const place = (at, size, from) => {
-    const exact = Math.min(from - 1, Math.max(0, ((at + 0.5) * from) / size - 0.5))
-    const below = Math.floor(exact)
-    return [below, Math.min(below + 1, from - 1), exact - below]
+/**
+ * A map as layers of a pane: a flat one over the stored frames, one with frames of its own cut as the pane's picture is.
+ * @param {{shape: number[], values: Float32Array}} map values from 0 to 1
+ */
+export function heatLayer(map, key, { plane, index, count }, look) {
+  if (map.shape.length === 2) {
+    const [rows, columns] = map.shape
+    return plane === "frame" ? [{ kind: "heat", key, version: 0, rows, columns, values: map.values, ...look }] : []
   }
-  const across = Array.from({ length: columns }, (_, at) => place(at, columns, fromColumns))
-  for (let row = 0; row < rows; row++) {
-    const [above, below, down] = place(row, rows, fromRows)
-    for (let column = 0; column < columns; column++) {
-      const [left, right, along] = across[column]
-      const mix = (line) =>
-        map.values[line * fromColumns + left] * (1 - along) + map.values[line * fromColumns + right] * along
-      made[row * columns + column] = mix(above) * (1 - down) + mix(below) * down
-    }
-  }
-  return made
-}
-
-/** A map as RGBA bytes: where it is 0, nothing is seen; where it is 1, the colour is opaque. */
-export function colourMap(values) {
-  const bytes = new Uint8ClampedArray(values.length * 4)
-  values.forEach((value, at) => {
-    const colour = colourOf(value)
-    bytes.set([...colour, 255 * Math.min(1, Math.max(0, value))], at * 4)
-  })
-  return bytes
-}
-
-/** The map of an image as a picture to lay over it. */
-export function paintMap(map, image) {
-  const longest = Math.max(image.rows, image.columns)
-  const rows = Math.max(1, Math.round((PICTURE_PX * image.rows) / longest))
-  const columns = Math.max(1, Math.round((PICTURE_PX * image.columns) / longest))
-  const picture = document.createElement("canvas")
-  picture.width = columns
-  picture.height = rows
-  const data = new ImageData(colourMap(resizeMap(map, rows, columns)), columns, rows)
-  picture.getContext("2d").putImageData(data, 0, 0)
-  return picture
+  const [frames, rows, columns] = map.shape
+  const dims = { frames, rows, columns }
+  const at = Math.min(planeCount(dims, plane) - 1, Math.floor(((index + 0.5) * planeCount(dims, plane)) / count))
+  const size = planeSize(dims, plane)
+  const values = sliceMask(map.values, dims, plane, at)
+  return [{ kind: "heat", key: `${key} ${plane} ${at}`, version: 0, rows: size.rows, columns: size.columns, values, ...look }]
 }
 
 /** Explanations by model, case and class; the last ones are kept. */

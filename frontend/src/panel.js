@@ -1,89 +1,116 @@
-// Beside the image: the classes, what else there is to say, and in review what a model says.
+// Beside the image: the answer, what else there is to say about it, and in review what a model says.
 
+import { MOST_CONFIDENT, REASONS } from "./answers.js"
+import { ClassPart, keyButton, press } from "./classes.js"
 import { button, element } from "./dom.js"
-import { legendGradient } from "./overlay.js"
+import { NumberPart } from "./entry.js"
+import { HeatControls } from "./heatcontrols.js"
 
-/** Buttons for the answer. `on` holds choose(name), none(), unsure(), unusable(), note(text). */
+/**
+ * Buttons and fields for the answer. `on` holds choose(name), none(), number(value), unsure(), unusable(), reason(text),
+ * confidence(number) and note(text). `part` is what answers the project's question: classes, a number or structures.
+ */
 export class AnswerPanel {
-  constructor(project, mode, on) {
+  constructor(project, mode, on, part = partOf(project, on)) {
     this.project = project
-    const question = mode === "review" ? "My answer" : project.multi_label ? "Which of these?" : "Which one?"
-    this.classes = new Map(project.classes.map((label) => [label.name, this.classButton(label, on)]))
-    this.none = project.multi_label ? keyButton("0", "None of these", () => on.none()) : null
+    this.on = on
+    this.part = part
     this.unsure = keyButton("U", "Unsure", () => on.unsure())
     this.unusable = keyButton("Q", "Unusable", () => on.unusable())
+    this.reasons = this.reasonList(on)
+    this.confidence = this.confidenceRow(on)
     this.note = element("textarea", {
       id: "note", rows: "2", maxlength: "10000", placeholder: "Note (N)", "aria-label": "Note", spellcheck: "true",
       onblur: () => on.note(this.note.value),
-      onkeydown: (event) => {
-        if (event.key !== "Escape" && (event.key !== "Enter" || event.shiftKey || event.isComposing)) return
-        event.preventDefault()
-        this.note.blur()
-      },
+      onkeydown: (event) => leaves(event) && this.note.blur(),
     })
     this.element = element(
       "section",
       { class: "answer", "aria-label": "Answer" },
-      element("h2", {}, question),
-      element("div", { class: "classes", role: "group" }, ...this.classes.values(), this.none),
-      element("div", { class: "marks", role: "group" }, this.unsure, this.unusable),
+      project.task === "segmentation" ? null : element("h2", {}, mode === "review" ? "My answer" : questionOf(project)),
+      this.part.element,
+      element("div", { class: "remarks", role: "group" }, this.unsure, this.unusable),
+      this.reasons,
+      this.confidence,
       this.note,
     )
   }
 
-  classButton(label, on) {
-    const made = keyButton(label.key, label.name, () => on.choose(label.name))
-    made.style.setProperty("--colour", label.colour)
-    made.querySelector("b").append(element("i"))
-    return made
+  confidenceRow(on) {
+    this.levels = Array.from({ length: MOST_CONFIDENT }, (_, at) =>
+      button({ "aria-pressed": "false", "aria-label": `Confidence ${at + 1} of ${MOST_CONFIDENT}`, onclick: () => on.confidence(at + 1) }, String(at + 1)),
+    )
+    const title = element("span", { title: "How sure you are, from 1 (a guess) to 5 (certain); Shift U goes up by one" }, element("kbd", {}, "⇧U"), " Confidence")
+    return element("div", { class: "confidence", role: "group", "aria-label": "Confidence" }, title, ...this.levels)
   }
 
-  /** Show an answer; without an image nothing can be said about it. */
-  show(answer, ready) {
-    const chosen = answer.value?.classes ?? []
-    for (const [name, made] of this.classes) press(made, chosen.includes(name))
-    if (this.none) press(this.none, Boolean(answer.value) && chosen.length === 0)
+  reasonList(on) {
+    this.reasonButtons = new Map(REASONS.map((reason, at) => [reason, keyButton(String(at + 1), reason, () => on.reason(reason))]))
+    this.reasonText = element("input", {
+      type: "text", maxlength: "200", placeholder: "Other reason (0)", "aria-label": "Other reason why the image cannot be used",
+      onblur: () => this.armed && this.reasonText.value.trim() && on.reason(this.reasonText.value.trim()),
+      onkeydown: (event) => leaves(event) && this.reasonText.blur(),
+    })
+    return element("div", { class: "reasons", role: "group", "aria-label": "Why not?", hidden: true }, ...this.reasonButtons.values(), this.reasonText)
+  }
+
+  /** Whether digits give reasons now: after "unusable" until a reason was given or the case is left. */
+  arm(armed) {
+    this.armed = armed
+    this.reasons.hidden = !armed
+    this.part.element.hidden = armed
+  }
+
+  /** A digit while a reason is asked for. */
+  pressReason(digit) {
+    if (digit === "0") this.reasonText.focus()
+    else if (REASONS[digit - 1]) this.on.reason(REASONS[digit - 1])
+  }
+
+  /**
+   * Show an answer; without an image nothing can be said about it.
+   * @param {boolean} fresh whether this is another case, so that nothing half typed belongs to it
+   */
+  show(answer, ready, fresh = false) {
+    if (fresh) this.arm(false)
+    this.part.show(answer, fresh)
     press(this.unsure, answer.unsure)
     press(this.unusable, answer.unusable)
-    if (this.note !== this.note.getRootNode().activeElement) this.note.value = answer.note
+    this.unusable.title = answer.unusable_reason ? `Because of ${answer.unusable_reason}` : "The image cannot be used"
+    this.unusable.querySelector("b").textContent = answer.unusable_reason ? `Unusable: ${answer.unusable_reason}` : "Unusable"
+    for (const [reason, made] of this.reasonButtons) press(made, answer.unusable_reason === reason)
+    if (!this.armed) this.reasonText.value = ""
+    this.levels.forEach((made, at) => press(made, answer.confidence === at + 1))
+    if (fresh || this.note !== this.note.getRootNode().activeElement) this.note.value = answer.note
     this.element.classList.toggle("waiting", !ready)
     for (const made of this.element.querySelectorAll(".key")) made.setAttribute("aria-disabled", String(!ready))
   }
 }
 
-/** Reference, scores and overlay. `on` holds toggle(), opacity(share), explain(name). */
+function partOf(project, on) {
+  return project.task === "regression" ? new NumberPart(project, on) : new ClassPart(project, on)
+}
+
+function questionOf(project) {
+  if (project.task === "regression") return project.target.charAt(0).toUpperCase() + project.target.slice(1)
+  return project.multi_label ? "Which of these?" : "Which one?"
+}
+
+/** Escape and Enter leave a field; Shift+Enter is a new line. */
+function leaves(event) {
+  if (event.key !== "Escape" && (event.key !== "Enter" || event.shiftKey || event.isComposing)) return false
+  event.preventDefault()
+  return true
+}
+
+/** Reference, scores and overlay. `on` holds what `HeatControls` asks for, and how it begins as `look`. */
 export class ModelPanel {
   constructor(project, hasModel, on) {
     this.project = project
     this.reference = element("p", { class: "reference" })
     this.scores = element("div", { class: "scores" })
-    this.overlay = hasModel ? this.overlayControls(on) : null
-    this.element = element("section", { class: "model", "aria-label": "Reference and model" }, this.reference, this.scores, this.overlay)
-  }
-
-  overlayControls(on) {
-    this.toggle = keyButton("G", "Explanation", () => on.toggle())
-    this.target = element(
-      "select",
-      { "aria-label": "Class that is explained", onchange: () => { on.explain(this.target.value); this.target.blur() } },
-      ...this.project.classes.map((label) => element("option", { value: label.name }, label.name)),
-    )
-    this.slider = element("input", {
-      type: "range", min: "0", max: "1", step: "0.05", value: "0.6", "aria-label": "Opacity of the overlay",
-      oninput: () => on.opacity(Number(this.slider.value)),
-    })
-    this.ramp = element("span", { class: "ramp" })
-    this.ramp.style.background = legendGradient()
-    this.said = element("p", { class: "said", role: "status" })
-    return element(
-      "div",
-      { class: "overlay" },
-      this.toggle,
-      element("label", {}, "of", this.target),
-      element("label", {}, "Opacity", this.slider),
-      element("div", { class: "legend" }, "low", this.ramp, "high"),
-      this.said,
-    )
+    this.overlay = hasModel ? new HeatControls(project.classes, on, on.look) : null
+    this.element = element("section", { class: "model", "aria-label": "Reference and model" }, this.reference, this.scores, this.overlay?.element)
   }
 
   /** @param {{reference: object | null, scores: Record<string, number>} | null} finding */
@@ -98,10 +125,7 @@ export class ModelPanel {
   }
 
   showOverlay(on, text, className) {
-    if (!this.overlay) return
-    press(this.toggle, on)
-    this.said.textContent = text
-    if (className) this.target.value = className
+    this.overlay?.show(on, text, className)
   }
 }
 
@@ -110,15 +134,4 @@ function scoreBar(name, score, colour) {
   bar.style.width = `${100 * score}%`
   bar.style.background = colour ?? "currentColor"
   return element("div", { class: "score" }, element("span", { title: name }, name), element("div", {}, bar), element("span", {}, score.toFixed(3)))
-}
-
-function keyButton(key, text, onclick) {
-  return button(
-    { class: "key", "aria-pressed": "false", "aria-keyshortcuts": key || null, onclick },
-    element("kbd", {}, key || "·"), element("b", {}, text),
-  )
-}
-
-function press(made, pressed) {
-  made.setAttribute("aria-pressed", String(pressed))
 }

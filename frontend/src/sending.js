@@ -3,11 +3,12 @@
 
 import { Queue, ownerOf } from "./queue.js"
 import { openStore } from "./store.js"
+import { Tabs, aloneBy } from "./tabs.js"
 
 const queues = new Map() // owner -> promise of a queue
 let store = null
 
-/** The queue of a reader on a server, with what an earlier page left already being sent. */
+/** The queue of a reader on a server, with what an earlier page left already being sent; `tabs` are the reader's others. */
 export function queueOf(server, reader) {
   const owner = ownerOf(server, reader)
   if (!queues.has(owner)) queues.set(owner, makeQueue(owner))
@@ -16,7 +17,9 @@ export function queueOf(server, reader) {
 
 async function makeQueue(owner) {
   store ??= openStore()
-  const queue = new Queue(await store, owner)
+  const queue = new Queue(await store, owner, { alone: aloneBy(owner) })
+  queue.tabs = new Tabs(owner)
+  queue.tabs.listen((news) => news.receipt && queue.hear(news.receipt))
   window.addEventListener("online", () => queue.flush())
   // Signing in happens in another tab: coming back is the moment to try again.
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && queue.flush())

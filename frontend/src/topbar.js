@@ -1,23 +1,22 @@
 // Above the image: where the reader is in the list, and whether everything is saved. Beside it: tools.
 
 import { button, element } from "./dom.js"
+import { paceText } from "./time.js"
 
 const SAY_MS = 5000
 const TOOLS = [
-  ["fit", "Fit", "Fit to the window"],
-  ["reset", "Reset", "Reset view and window (Space)"],
-  ["invert", "Invert", "Invert grey levels (I)"],
-  ["flipX", "Flip ↔", "Flip left and right (H)"],
-  ["flipY", "Flip ↕", "Flip up and down (V)"],
-  ["rotate", "Turn", "Turn by 90° (R)"],
-  ["undo", "Undo", "Take the last answer back (Ctrl+Z)"],
-  ["redo", "Redo", "Give it again (Ctrl+Y)"],
+  ["undo", "Undo", "Take the last act back (Ctrl+Z)"],
+  ["redo", "Redo", "Do it again (Ctrl+Y)"],
   ["legend", "Keys ?", "All keys (?)"],
 ]
 
+function count(number) {
+  return number.toLocaleString("en-GB")
+}
+
 export class TopBar {
   /** @param {{go: (step: number) => void, jump: (place: number) => void, command: (name: string) => void}} on */
-  constructor(on) {
+  constructor(on, aside) {
     this.place = element("input", {
       type: "text", inputmode: "numeric", class: "place", "aria-label": "Go to case number", size: "5",
       onfocus: () => this.place.select(),
@@ -38,11 +37,11 @@ export class TopBar {
       button({ class: "step", title: "Previous case (←)", "aria-label": "Previous case", onclick: () => on.go(-1) }, "‹"),
       this.place, this.total,
       button({ class: "step", title: "Next case (→)", "aria-label": "Next case", onclick: () => on.go(1) }, "›"),
-      this.progress, this.said, this.state, this.signIn,
+      this.progress, this.said, aside, this.state, this.signIn,
     )
     this.tools = element(
       "div",
-      { class: "tools", role: "toolbar", "aria-label": "View" },
+      { class: "tools", role: "toolbar", "aria-label": "Undo and keys" },
       ...TOOLS.map(([name, text, title]) => button({ title, "data-tool": name, onclick: () => on.command(name) }, text)),
     )
   }
@@ -53,29 +52,37 @@ export class TopBar {
     if (Number.isInteger(number)) on.jump(number)
   }
 
-  showPlace(index, count) {
+  showPlace(index, total) {
     this.shown = this.place.value = String(index + 1)
-    this.total.textContent = `of ${count.toLocaleString("en-GB")}`
+    this.total.textContent = `of ${total.toLocaleString("en-GB")}`
   }
 
-  showProgress({ labelled, total }) {
+  /** How far the reader is, how far everybody is, and how fast it goes. */
+  showProgress({ labelled, total, labelled_by_anyone: anyone, pace }) {
     const known = typeof labelled === "number" && typeof total === "number" && total > 0
-    this.progress.textContent = known
-      ? `${labelled.toLocaleString("en-GB")} of ${total.toLocaleString("en-GB")} answered by me (${Math.floor((100 * labelled) / total)} %)`
-      : ""
+    const mine = known ? `${count(labelled)} of ${count(total)} by me (${Math.floor((100 * labelled) / total)} %)` : ""
+    const all = known && typeof anyone === "number" ? `${count(anyone)} by anyone` : ""
+    this.progress.textContent = [mine, all, known ? paceText(pace, total - labelled) : ""].filter(Boolean).join(" · ")
+    this.progress.title = known ? `${mine} answered, ${all || "others not counted"}. The pace counts active time only.` : ""
   }
 
   showState(state, text) {
     this.state.textContent = text
     this.state.dataset.kind = state.kind
-    this.signIn.hidden = state.kind !== "signed out"
+    this.signIn.hidden = state.kind !== "signed out" && state.kind !== "other reader"
   }
 
   /** A remark that goes away by itself, unless it must be read. */
   say(text, stays = false) {
     clearTimeout(this.timer)
-    this.said.textContent = text
+    this.said.textContent = this.said.title = text
     this.said.classList.toggle("stays", stays)
-    if (!stays) this.timer = setTimeout(() => this.said.replaceChildren(), SAY_MS)
+    if (!stays) this.fade()
+  }
+
+  /** The reader goes on: what stayed has been read, or is soon. */
+  fade() {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.said.replaceChildren(), SAY_MS)
   }
 }

@@ -1,18 +1,24 @@
 // Puts the parts together: the list of cases, the image, the answer, the queue, and what Python learns.
 
-import { History, NOTHING, choose, chooseNone, isAnswer, isSame, makeEvent, toggleUnsure, toggleUnusable } from "./answers.js"
+import { Answering } from "./answering.js"
+import { Aside } from "./aside.js"
 import { Cases } from "./cases.js"
 import { button, element } from "./dom.js"
+import { Drawing, StructurePart } from "./drawing.js"
 import { Explainer } from "./explainer.js"
-import { newId, nextMoment } from "./identity.js"
+import { fillWindow } from "./fit.js"
+import { History } from "./history.js"
 import { REPEATABLE, commandOf, isTaken } from "./keys.js"
+import { Layout } from "./layout.js"
 import { Legend } from "./legend.js"
+import { News } from "./news.js"
 import { Outbox } from "./outbox.js"
-import { AnswerPanel, ModelPanel } from "./panel.js"
-import { stateText } from "./queue.js"
-import { queueOf } from "./sending.js"
-import { Stage } from "./stage.js"
+import { ModelPanel } from "./panel.js"
+import { Recorder } from "./recorder.js"
+import { Said } from "./said.js"
+import { ActiveTime } from "./time.js"
 import { TopBar } from "./topbar.js"
+import { Watch } from "./watch.js"
 
 const cases = new Cases() // shared by every viewer of the page: a case that was seen is still there
 
@@ -22,26 +28,54 @@ export class Viewer {
     this.mode = data.mode
     this.index = -1
     this.loaded = null // the case on the screen, once its image is there
-    this.said = new Map() // case id -> {answer, madeAt}: what was said here or waits to be sent
+    this.makeMemory()
+    this.makeScreen()
+    this.onKey = (event) => this.key(event)
+    this.starting = this.news.start()
+  }
+
+  /** What was said, what can be taken back, how long it took. */
+  makeMemory() {
+    this.said = new Said()
     this.history = new History()
+    this.time = new ActiveTime()
     this.outbox = new Outbox()
-    this.stage = new Stage()
-    this.answers = new AnswerPanel(data.project, this.mode, {
-      choose: (name) => this.choose(name),
-      none: () => this.answer(chooseNone(this.current())),
-      unsure: () => this.answer(toggleUnsure(this.current())),
-      unusable: () => this.markUnusable(),
-      note: (text) => this.writeNote(text),
+    this.news = new News(this)
+    this.recorder = new Recorder({
+      said: this.said,
+      history: this.history,
+      time: this.time,
+      send: (event) => this.news.send(event),
+      facts: (id) => (this.loaded?.facts.id === id ? this.loaded.facts : { id }),
+      madeIn: this.mode === "review" ? "review" : "label page",
+      version: () => this.data.project.schema_version,
     })
-    this.explainer = new Explainer(this.stage)
-    this.model = this.mode === "review" ? new ModelPanel(data.project, Boolean(data.model), this.explainer.controls()) : null
+  }
+
+  makeScreen() {
+    const { project } = this.data
+    this.layout = new Layout({ cases, listed: () => this.data.case_ids })
+    const say = (text, stays) => this.bar.say(text, stays)
+    const { said, recorder, mode, layout } = this
+    this.drawing = new Drawing(project, {
+      mode, layout, said, recorder, say,
+      onChanged: () => this.answering.refresh(),
+      onMeasured: (value, measure) => this.answering.part.measure?.(value, measure),
+    })
+    const answer = (change) => this.answering.answer(change(this.answering.current()))
+    const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
+    this.answering = new Answering(project, { mode, said, recorder, part, say, onDone: () => this.go(this.index + 1) })
+    this.watch = new Watch({ onFacts: (facts) => this.news.learnFacts(facts), onGone: (error) => this.loaded && this.showFault(error, this.loaded.facts.id) })
+    this.explainer = new Explainer(this.layout)
+    this.model = this.mode === "review" ? new ModelPanel(project, Boolean(this.data.model), this.explainer.controls()) : null
     this.explainer.panel = this.model
-    this.legend = new Legend(this.mode, data.project)
+    this.legend = new Legend(this.mode, project)
+    this.aside = new Aside({ again: (event) => this.news.sendAgain(event) })
     this.bar = new TopBar({
       go: (step) => this.go(this.index + step),
       jump: (place) => this.go(place - 1),
       command: (name) => this.run({ command: name }),
-    })
+    }, this.aside.open)
     this.element = element(
       "div",
       { class: "viewer", "data-mode": this.mode },
@@ -49,27 +83,15 @@ export class Viewer {
       element(
         "div",
         { class: "middle" },
-        element("div", { class: "left" }, this.stage.element, this.bar.tools),
-        element("aside", {}, this.model?.element, this.answers.element),
+        element("div", { class: "left" }, this.layout.element, element("div", { class: "bars" }, this.layout.bar.element, this.bar.tools)),
+        element("aside", {}, this.model?.element, this.answering.draft.element, this.answering.panel.element, this.drawing.marks.panel.element),
       ),
-      this.legend.dialog,
+      this.legend.dialog, this.aside.dialog,
     )
-    this.onKey = (event) => this.key(event)
-    this.starting = this.start()
-  }
-
-  /** What waits from an earlier page counts as said; then send it. */
-  async start() {
-    const queue = await queueOf(this.data.server, this.data.reader)
-    this.queue = queue
-    queue.onState = (state) => this.bar.showState(state, stateText(state, queue.store.isDurable))
-    queue.onStored = (event, receipt) => this.learnStored(event, receipt)
-    queue.onRefused = (event, reason) => this.bar.say(`An answer was refused: ${reason}`, true)
-    for (const event of await queue.pending()) {
-      const { value, unsure, unusable, note } = event
-      this.said.set(event.case, { answer: { value, unsure, unusable, note }, madeAt: event.made_at })
-    }
-    queue.flush()
+    this.layout.on("painted", ({ facts, index }) => {
+      // For whoever measures from outside: this picture is in the canvas, and on the screen with this frame.
+      this.element.dispatchEvent(new CustomEvent("painted", { bubbles: true, composed: true, detail: { case: facts.id, index } }))
+    })
   }
 
   // ---- what Python says
@@ -89,11 +111,6 @@ export class Viewer {
     return Promise.resolve()
   }
 
-  learnStored(event, receipt) {
-    const { value, unsure, unusable } = event
-    this.outbox.push({ type: "labelled", case: event.case, label: receipt.label, value, unsure, unusable })
-  }
-
   // ---- going from case to case
 
   go(index) {
@@ -102,7 +119,9 @@ export class Viewer {
       return
     }
     if (index === this.index) return
-    this.commitNote()
+    this.drawing.settle()
+    this.answering.commit()
+    this.bar.fade()
     this.open(index)
     this.outbox.push({ type: "navigated", case: this.data.case_ids[index], index })
   }
@@ -111,16 +130,19 @@ export class Viewer {
     const id = this.data.case_ids[index]
     this.index = index
     this.loaded = null
+    this.time.leave()
+    this.watch.leave()
     this.explainer.leave()
     this.showPlace()
-    this.answers.show(NOTHING, false)
+    this.answering.close()
+    this.drawing.close()
     this.model?.showFinding(null)
     if (id === undefined) {
-      this.stage.clear("There is no case in this list.")
+      this.layout.clear("There is no case in this list.")
       return
     }
     this.element.dataset.case = ""
-    if (!cases.isReady(id)) this.stage.clear()
+    if (!cases.isReady(id)) this.layout.clear()
     try {
       const [loaded] = await Promise.all([cases.get(id), this.starting])
       if (this.data.case_ids[this.index] === id && !this.loaded) this.show(loaded)
@@ -131,12 +153,24 @@ export class Viewer {
 
   show(loaded) {
     this.loaded = loaded
-    const { facts, image } = loaded
-    this.stage.show(image, facts)
+    const { facts } = loaded
+    this.layout.show(loaded)
     this.element.dataset.case = facts.id
-    this.answers.show(this.current(), true)
+    this.time.enter(facts.id, facts.my_label?.active_seconds)
+    this.answering.open(facts)
     this.showFinding()
     cases.prefetch(this.data.case_ids, this.index)
+    this.openDrawing(loaded)
+  }
+
+  /** Masks wait until it is known which there are: what is painted over something unseen would be painted wrongly. */
+  async openDrawing({ facts, askedAt }) {
+    const needed = Boolean(this.drawing.masks)
+    const known = this.watch.enter(facts, askedAt, needed)
+    if (needed) await known
+    if (this.loaded?.facts !== facts) return
+    this.drawing.open(facts)
+    this.news.learnFacts(facts)
   }
 
   /** What the model says of the case on the screen; Python may tell it only after the image is there. */
@@ -148,8 +182,13 @@ export class Viewer {
   }
 
   showFault(error, id) {
+    this.loaded = null
+    this.watch.leave()
+    this.answering.close()
+    this.drawing.close()
+    cases.drop?.(id)
     const again = button({ onclick: () => this.open(this.data.case_ids.indexOf(id)) }, "Try again")
-    this.stage.clear(error.message, again)
+    this.layout.clear(error.message, again)
     cases.prefetch(this.data.case_ids, this.index)
   }
 
@@ -157,79 +196,23 @@ export class Viewer {
     this.bar.showPlace(this.index, this.data.case_ids.length)
   }
 
-  // ---- what the reader says
+  // ---- taking back
 
-  /** The answer to the case on the screen: what was said here, unless the server knows a newer one. */
-  current() {
-    if (!this.loaded) return NOTHING
-    const { id, my_label: stored } = this.loaded.facts
-    const local = this.said.get(id)
-    if (stored && (!local || stored.made_at > local.madeAt)) {
-      const { value, unsure, unusable, note } = stored
-      return { value, unsure, unusable, note }
-    }
-    return local?.answer ?? NOTHING
-  }
-
-  choose(name) {
-    this.answer(choose(this.current(), name, this.data.project), !this.data.project.multi_label)
-  }
-
-  markUnusable() {
-    const after = toggleUnusable(this.current())
-    this.answer(after, after.unusable && !this.data.project.multi_label)
-  }
-
-  writeNote(note) {
-    if (this.loaded && note !== this.current().note) this.answer({ ...this.current(), note })
-  }
-
-  /** What stands in the note field belongs to this case, also when a key leads away from it. */
-  commitNote() {
-    this.writeNote(this.answers.note.value)
-    this.answers.note.blur()
-  }
-
-  /** @param {boolean} complete whether the reader is done with the case, where the project goes on by itself */
-  answer(after, complete = false) {
-    if (!this.loaded) {
-      this.bar.say("Wait for the image.")
-      return
-    }
-    const before = this.current()
-    const caseId = this.loaded.facts.id
-    if (!isSame(before, after)) {
-      this.history.add({ caseId, before, after })
-      this.record(caseId, before, after)
-    }
-    if (complete && this.mode === "label" && this.data.project.digit_advances) this.go(this.index + 1)
-  }
-
-  /** Keep it and send it; a mark or a note without an answer waits for the answer. */
-  record(caseId, before, after) {
-    const stored = this.loaded?.facts.id === caseId ? this.loaded.facts.my_label?.made_at : undefined
-    const madeAt = nextMoment([this.said.get(caseId)?.madeAt, stored].filter(Boolean).sort().at(-1))
-    this.said.set(caseId, { answer: after, madeAt })
-    if (this.loaded?.facts.id === caseId) this.answers.show(after, true)
-    if (!isAnswer(before) && !isAnswer(after)) return
-    const answer = isAnswer(after) ? after : NOTHING
-    const event = makeEvent(caseId, answer, {
-      event: newId(),
-      madeAt,
-      madeIn: this.mode === "review" ? "review" : "label page",
-      schemaVersion: this.data.project.schema_version,
-    })
-    this.starting.then(() => this.queue.add(event))
-  }
-
-  retrace(act, from, to) {
+  /** The last act backwards or forwards, and to the case it concerns. */
+  retrace(way) {
+    const act = this.recorder[way]()
     if (!act) {
-      this.bar.say("There is nothing to take back or to repeat.")
+      this.bar.say(way === "undo" ? "There is nothing to take back." : "There is nothing to do again.")
       return
     }
-    this.record(act.caseId, act[from], act[to])
+    if (act.caseId === this.loaded?.facts.id) {
+      this.drawing.retrace(act, way === "undo" ? "before" : "after")
+      this.answering.refresh()
+      return
+    }
     const index = this.data.case_ids.indexOf(act.caseId)
     if (index >= 0) this.go(index)
+    else this.bar.say(`${way === "undo" ? "Taken back" : "Done again"} on case ${act.caseId}, which is not in this list.`)
   }
 
   // ---- keys
@@ -238,52 +221,39 @@ export class Viewer {
     if (!this.element.isConnected || event.isComposing) return
     const target = event.composedPath()[0]
     if (isTaken(event, target) || document.querySelector('[role="dialog"]')) return
+    const isSheet = this.legend.dialog.open || this.aside.dialog.open
+    const isOwn = event.type === "keydown" && !isSheet && !this.answering.panel.armed && this.drawing.key(event)
+    if (isOwn || (event.type === "keydown" && !isSheet && this.answering.key(event))) return this.keepAway(event)
     const asked = commandOf(event, this.mode)
-    if (!asked || (this.legend.dialog.open && asked.command !== "legend")) return
+    if (!asked || (isSheet && asked.command !== "legend")) return
     if (event.type === "keyup") {
-      if (asked.command === "hide") this.explainer.hide(false)
+      if (asked.command === "hide") this.layout.hideOverlays(false)
       return
     }
-    // Also keeps Streamlit's own keys (R runs the page anew, C clears its cache) away from a reader.
+    this.keepAway(event)
+    if (!event.repeat || REPEATABLE.has(asked.command)) this.run(asked)
+  }
+
+  /** Also keeps Streamlit's own keys (R runs the page anew, C clears its cache) away from a reader. */
+  keepAway(event) {
     event.preventDefault()
     event.stopImmediatePropagation()
-    if (!event.repeat || REPEATABLE.has(asked.command)) this.run(asked)
   }
 
   run({ command, digit }) {
     const commands = {
-      class: () => this.pressDigit(digit),
+      class: () => this.answering.press(digit),
       previous: () => this.go(this.index - 1),
       next: () => this.go(this.index + 1),
-      confirm: () => this.confirm(),
-      unsure: () => this.answer(toggleUnsure(this.current())),
-      unusable: () => this.markUnusable(),
-      note: () => this.answers.note.focus(),
-      undo: () => this.retrace(this.history.undo(), "after", "before"),
-      redo: () => this.retrace(this.history.redo(), "before", "after"),
+      confirm: () => this.answering.confirm() && this.go(this.index + 1),
+      undo: () => this.retrace("undo"),
+      redo: () => this.retrace("redo"),
       explain: () => this.explainer.toggle(),
-      hide: () => this.explainer.hide(true),
+      hide: () => this.layout.hideOverlays(true),
       legend: () => this.legend.toggle(),
     }
     if (commands[command]) commands[command]()
-    else this.stage.command(command)
-  }
-
-  pressDigit(digit) {
-    const { project } = this.data
-    const label = project.classes.find((known) => known.key === digit)
-    if (label) this.choose(label.name)
-    else if (digit === "0" && project.multi_label) this.answer(chooseNone(this.current()))
-  }
-
-  /** Enter: on to the next case; in multi-label projects it also says "none of these" where nothing was chosen. */
-  confirm() {
-    if (!this.loaded) {
-      this.bar.say("Wait for the image.")
-      return
-    }
-    if (this.data.project.multi_label && !isAnswer(this.current())) this.answer(chooseNone(this.current()))
-    this.go(this.index + 1)
+    else if (!this.answering.command(command) && !this.drawing.command(command)) this.layout.command(command, digit)
   }
 
   // ---- its place on the page
@@ -291,33 +261,29 @@ export class Viewer {
   attach(root) {
     root.append(this.element)
     this.fit = () => fillWindow(this.element)
-    this.away = () => this.explainer.hide(false) // a key that is held while the window is left is never released here
+    this.away = () => this.layout.hideOverlays(false) // a key that is held while the window is left is never released here
     window.addEventListener("resize", this.fit)
     window.addEventListener("blur", this.away)
     for (const kind of ["keydown", "keyup"]) window.addEventListener(kind, this.onKey, true)
+    this.stopTiming = this.time.follow()
     requestAnimationFrame(this.fit)
     setTimeout(this.fit, 400) // what is above may still be growing
   }
 
   detach() {
-    this.commitNote()
+    this.drawing.settle()
+    this.answering.commit()
     window.removeEventListener("resize", this.fit)
     window.removeEventListener("blur", this.away)
     for (const kind of ["keydown", "keyup"]) window.removeEventListener(kind, this.onKey, true)
+    this.stopTiming?.()
+    this.news.stop()
+    this.watch.leave()
+    this.answering.close()
+    this.drawing.detach()
     this.explainer.leave()
     this.outbox.close()
-    this.stage.close()
+    this.layout.close()
     this.element.remove()
   }
-}
-
-const LOWEST_PX = 440
-
-/** As high as the window leaves, so that the page never scrolls while somebody reads. */
-function fillWindow(own) {
-  const scroller = document.querySelector('[data-testid="stMain"]')
-  const block = document.querySelector('[data-testid="stMainBlockContainer"]')
-  const above = own.getBoundingClientRect().top + (scroller?.scrollTop ?? 0)
-  const below = block ? parseFloat(getComputedStyle(block).paddingBottom) || 0 : 0
-  own.style.height = `${Math.max(LOWEST_PX, Math.floor(window.innerHeight - above - Math.max(12, below) - 2))}px`
 }

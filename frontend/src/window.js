@@ -40,13 +40,40 @@ function countedPercentiles(values) {
 }
 
 function sortedPercentiles(values) {
-  const sorted = Float32Array.from(values).sort()
-  return [LOW_PERCENT, HIGH_PERCENT].map((percent) => {
-    const rank = (percent / 100) * (sorted.length - 1)
-    const below = Math.floor(rank)
-    const above = Math.min(below + 1, sorted.length - 1)
-    return sorted[below] + (sorted[above] - sorted[below]) * (rank - below)
+  const ranks = [LOW_PERCENT, HIGH_PERCENT].map((percent) => (percent / 100) * (values.length - 1))
+  const places = ranks.flatMap((rank) => [Math.floor(rank), Math.min(Math.floor(rank) + 1, values.length - 1)])
+  const [low, aboveLow, high, aboveHigh] = valuesAt(places, values instanceof Float32Array ? values : Float32Array.from(values))
+  return [low + (aboveLow - low) * (ranks[0] % 1), high + (aboveHigh - high) * (ranks[1] % 1)]
+}
+
+/**
+ * The singles that would stand at these places if they were sorted. They are counted by the upper half of their bits, and
+ * in the halves that matter by the lower: 50 ms for 4 megapixels, where sorting takes ten times as long.
+ */
+function valuesAt(places, values) {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const order = (word) => (word ^ ((word >> 31) | 0x80000000)) >>> 0 // rises with the value
+  const upper = new Uint32Array(0x10000)
+  for (let at = 0; at < words.length; at++) upper[order(words[at]) >>> 16]++
+  const wanted = places.map((place) => halfAt(upper, place))
+  const halves = new Map(wanted.map(({ at }) => [at, new Uint32Array(0x10000)]))
+  const matters = new Uint8Array(0x10000)
+  for (const at of halves.keys()) matters[at] = 1
+  for (let at = 0; at < words.length; at++) {
+    const place = order(words[at])
+    if (matters[place >>> 16]) halves.get(place >>> 16)[place & 0xffff]++
+  }
+  return wanted.map(({ at, rest }) => {
+    const place = at * 0x10000 + halfAt(halves.get(at), rest).at
+    return new Float32Array(Uint32Array.of(place & 0x80000000 ? place ^ 0x80000000 : ~place).buffer)[0]
   })
+}
+
+function halfAt(counts, place) {
+  let at = 0
+  let rest = place
+  while (rest >= counts[at]) rest -= counts[at++]
+  return { at, rest }
 }
 
 /**
@@ -67,11 +94,43 @@ export function greyLevels({ centre, width }, inverted) {
 }
 
 function clip(share) {
-  return share < 0 ? 0 : share > 1 ? 1 : share
+  return share > 0 ? Math.min(share, 1) : 0 // also where it is no number
 }
 
 function roundToEven(number) {
   const below = Math.floor(number)
   const rest = number - below
   return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below
+}
+
+// Singles in their order: as whole numbers their bits rise with the value, from -Infinity to Infinity.
+const asBits = new Int32Array(1)
+const asSingle = new Float32Array(asBits.buffer)
+const LEAST = -0x7f800000
+const GREATEST = 0x7f800000
+
+function singleAt(place) {
+  asBits[0] = place < 0 ? -place | 0x80000000 : place
+  return asSingle[0]
+}
+
+/**
+ * From which value on each grey level is reached, as 256 singles: a value has the level of the last step not above it.
+ * A shader that compares with these gives the levels of `greyLevels` (not inverted), whatever its own division rounds to.
+ */
+export function levelSteps(window) {
+  const level = greyLevels(window, false)
+  const steps = new Float32Array(256).fill(Infinity)
+  steps[0] = -Infinity
+  let least = LEAST
+  for (let at = 1; at < 256 && level(singleAt(GREATEST)) >= at; at++) {
+    let most = GREATEST
+    while (least < most) {
+      const middle = Math.floor((least + most) / 2)
+      if (level(singleAt(middle)) >= at) most = middle
+      else least = middle + 1
+    }
+    steps[at] = singleAt(least)
+  }
+  return steps
 }

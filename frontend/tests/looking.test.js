@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest"
 
 import levels from "./levels.json"
 import { fitScale, freshView, toImage, turned, viewMatrix, zoomAt } from "../src/geometry.js"
-import { draggedWindow } from "../src/interaction.js"
+import { draggedWindow } from "../src/drag.js"
 import { parseNpy } from "../src/npy.js"
-import { paintPixels } from "../src/renderer.js"
+import { paintPixels } from "../src/renderers/canvas.js"
 import { autoWindow, firstWindow } from "../src/window.js"
 
 const ARRAYS = { u1: Uint8Array, i2: Int16Array, u2: Uint16Array, f4: Float32Array }
@@ -12,7 +12,7 @@ const ARRAYS = { u1: Uint8Array, i2: Int16Array, u2: Uint16Array, f4: Float32Arr
 function painted({ kind, values, channels = 1 }, window, inverted) {
   const image = { kind, channels, values: new ARRAYS[kind](values), rows: 1, columns: values.length / channels }
   const words = new Uint32Array(image.columns)
-  paintPixels(image, window, inverted, words)
+  paintPixels(image, { window, inverted }, words)
   return Array.from(words, (word) => word & 0xff)
 }
 
@@ -31,7 +31,7 @@ describe("grey levels", () => {
   it("leave colour as it is stored", () => {
     const image = { kind: "u1", channels: 3, values: new Uint8Array([1, 2, 3]), rows: 1, columns: 1 }
     const words = new Uint32Array(1)
-    paintPixels(image, firstWindow(image, []), false, words)
+    paintPixels(image, { window: firstWindow(image, []), inverted: false }, words)
     expect(words[0]).toBe(0xff030201)
   })
 })

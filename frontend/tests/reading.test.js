@@ -2,76 +2,252 @@
 
 import { describe, expect, it } from "vitest"
 
-import { History } from "../src/answers.js"
+import { Answering } from "../src/answering.js"
+import { withValue } from "../src/answers.js"
+import { Chord } from "../src/chords.js"
+import { History } from "../src/history.js"
+import { commandOf } from "../src/keys.js"
+import { encode } from "../src/masks/runs.js"
+import { parseNumber } from "../src/number.js"
+import { Recorder, framesOf } from "../src/recorder.js"
+import { Said } from "../src/said.js"
 import { Viewer } from "../src/viewer.js"
 
 const classes = [{ name: "normal", key: "1" }, { name: "pneumonia", key: "2" }]
 
-/** A viewer on the first of two cases; `sent` holds the answers on their way, `gone` the places it went to. */
-function reading(project) {
+/** A viewer on the first of two cases; `sent` holds the events on their way, `gone` the places it went to. */
+function reading(settings = {}, part = null) {
+  const project = { task: "classification", classes, multi_label: false, digit_advances: true, schema_version: 3, ...settings }
   const sent = []
   const gone = []
-  const viewer = Object.assign(Object.create(Viewer.prototype), {
-    mode: "label",
-    data: { project: { classes, multi_label: false, digit_advances: true, ...project }, case_ids: [7, 8] },
-    index: 0,
-    loaded: { facts: { id: 7, my_label: null } },
-    said: new Map(),
-    history: new History(),
-    answers: { show() {} },
-    bar: { say() {} },
-    starting: Promise.resolve(),
-    queue: { add: (event) => sent.push(event) },
-    go: (index) => gone.push(index),
+  const facts = { id: 7, my_label: null }
+  const said = new Said()
+  const recorder = new Recorder({
+    said, history: new History(), time: { seconds: () => 4.2 }, send: (event) => sent.push(event), facts: () => facts,
+    madeIn: "label page", version: () => project.schema_version,
   })
-  return { viewer, sent, gone }
+  const viewer = Object.assign(Object.create(Viewer.prototype), {
+    mode: "label", data: { project, case_ids: [7, 8] }, index: 0, loaded: { facts }, said, recorder, bar: { say() {} }, go: (index) => gone.push(index),
+  })
+  const answering = Object.assign(Object.create(Answering.prototype), {
+    mode: "label", project, said, recorder, facts, say() {}, onDone: () => viewer.go(viewer.index + 1),
+    panel: { show() {}, arm(armed) { this.armed = armed }, armed: false },
+    draft: { told: () => ({}), leave() {} },
+  })
+  answering.part = part?.(answering) ?? pressing(answering, project)
+  viewer.answering = answering
+  const press = (code, extra = {}) => {
+    const event = { code, key: "", ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...extra }
+    if (!answering.key(event)) viewer.run(commandOf(event, "label"))
+  }
+  return { viewer, answering, sent, gone, press, facts }
+}
+
+/** The classes without their buttons. */
+function pressing(answering, project) {
+  const chord = new Chord(project.classes)
+  return {
+    press(digit) {
+      const name = chord.press(digit)
+      if (name) answering.choose(name)
+    },
+  }
+}
+
+// The panel's callbacks live in the constructor, which needs a screen.
+Answering.prototype.choose = function (name) {
+  const { project } = this
+  const known = this.current().value?.classes ?? []
+  const chosen = !project.multi_label ? [name] : known.includes(name) ? known.filter((one) => one !== name) : [...known, name]
+  this.answer(withValue(this.current(), { classes: project.classes.map((label) => label.name).filter((one) => chosen.includes(one)) }), !project.multi_label)
 }
 
 describe("on the label page", () => {
-  it("a digit saves and goes on in a single-label project", async () => {
-    const { viewer, sent, gone } = reading({})
-    viewer.run({ command: "class", digit: "2" })
-    await viewer.starting
+  it("a digit saves and goes on in a single-label project", () => {
+    const { sent, gone, press } = reading()
+    press("Digit2")
     expect(sent.map((event) => [event.case, event.value.classes])).toEqual([[7, ["pneumonia"]]])
     expect(gone).toEqual([1])
   })
 
-  it("a digit only saves where the project says so, and Enter goes on", async () => {
-    const { viewer, sent, gone } = reading({ digit_advances: false })
-    viewer.run({ command: "class", digit: "2" })
+  it("a digit is the same key on every layout: & and é on AZERTY", () => {
+    const { sent, press } = reading({ digit_advances: false })
+    press("Digit1", { key: "&" })
+    press("Digit2", { key: "é" })
+    press("Numpad1", { key: "1" })
+    expect(sent.map((event) => event.value.classes[0])).toEqual(["normal", "pneumonia", "normal"])
+  })
+
+  it("a digit only saves where the project says so, and Enter goes on", () => {
+    const { sent, gone, press } = reading({ digit_advances: false })
+    press("Digit2")
     expect(gone).toEqual([])
-    viewer.run({ command: "confirm" })
-    await viewer.starting
+    press("Enter")
     expect(sent.length).toBe(1)
     expect(gone).toEqual([1])
   })
 
-  it("digits toggle in a multi-label project, and Enter goes on", async () => {
-    const { viewer, sent, gone } = reading({ multi_label: true })
-    for (const digit of ["2", "1", "2"]) viewer.run({ command: "class", digit })
+  it("digits toggle in a multi-label project, and Enter goes on", () => {
+    const { sent, gone, press } = reading({ multi_label: true })
+    for (const digit of ["2", "1", "2"]) press(`Digit${digit}`)
     expect(gone).toEqual([])
-    viewer.run({ command: "confirm" })
-    await viewer.starting
+    press("Enter")
     expect(sent.map((event) => event.value.classes)).toEqual([["pneumonia"], ["normal", "pneumonia"], ["normal"]])
     expect(gone).toEqual([1])
   })
 
-  it("Enter alone says none of the classes in a multi-label project, and nothing in a single-label one", async () => {
+  it("Enter alone says none of the classes in a multi-label project, and nothing in a single-label one", () => {
     for (const [multi_label, said] of [[true, [{ classes: [] }]], [false, []]]) {
-      const { viewer, sent, gone } = reading({ multi_label })
-      viewer.run({ command: "confirm" })
-      await viewer.starting
+      const { sent, gone, press } = reading({ multi_label })
+      press("Enter")
       expect(sent.map((event) => event.value)).toEqual(said)
       expect(gone).toEqual([1])
     }
   })
 
-  it("undo goes back to the case and takes its answer back", async () => {
-    const { viewer, sent, gone } = reading({})
-    viewer.run({ command: "class", digit: "1" })
-    viewer.run({ command: "undo" })
-    await viewer.starting
+  it("more than nine classes take two keys", () => {
+    const many = Array.from({ length: 11 }, (_, at) => ({ name: `class ${at + 1}`, key: at < 9 ? String(at + 1) : "" }))
+    const { sent, gone, press } = reading({ classes: many })
+    press("Digit0", { key: "à" })
+    expect(sent).toEqual([])
+    press("Digit2", { key: "é" })
+    expect(sent[0].value.classes).toEqual(["class 11"])
+    expect(gone).toEqual([1])
+  })
+
+  it("an answer carries the time it took and the classes it was chosen from", () => {
+    const { sent, press } = reading()
+    press("Digit1")
+    expect(sent[0]).toMatchObject({ type: "label", made_in: "label page", schema_version: 3, active_seconds: 4.2, unsure: false, unusable: false, note: "" })
+    expect(sent[0]).not.toHaveProperty("confidence")
+  })
+
+  it("an unusable image is said at once; a digit then gives the reason and goes on", () => {
+    const { sent, gone, press } = reading()
+    press("KeyQ")
+    expect(sent[0]).toMatchObject({ value: null, unusable: true })
+    expect(gone).toEqual([])
+    const { answering, sent: told, gone: left, press: again } = reading()
+    answering.panel.pressReason = (digit) => answering.giveReason(`reason ${digit}`)
+    again("KeyQ")
+    again("Digit3")
+    expect(told.at(-1)).toMatchObject({ unusable: true, unusable_reason: "reason 3" })
+    expect(left).toEqual([1])
+  })
+
+  it("undo takes the answer back, also one of another case, and goes to it", () => {
+    const { viewer, sent, gone, press } = reading({ digit_advances: false })
+    press("Digit1")
+    viewer.loaded = { facts: { id: 8 } }
+    press("KeyZ", { key: "z", ctrlKey: true })
     expect(sent.map((event) => event.value)).toEqual([{ classes: ["normal"] }, null])
-    expect(gone).toEqual([1, 0])
+    expect(gone).toEqual([0])
+    press("KeyZ", { key: "y", ctrlKey: true }) // QWERTZ: Ctrl+Y is where Z is elsewhere
+    expect(sent.at(-1).value).toEqual({ classes: ["normal"] })
+  })
+
+  it("in a blind-first project with a model's help the first answer stays for the draft", () => {
+    const { gone, press } = reading({ blind_first: true, assisted: true })
+    press("Digit1")
+    expect(gone).toEqual([])
+    press("Digit2")
+    expect(gone).toEqual([1])
+  })
+})
+
+describe("a number", () => {
+  const part = (answering) => ({
+    text: "",
+    get isChanged() {
+      return this.text !== ""
+    },
+    key({ code }) {
+      const digit = /^Digit(\d)$/.exec(code)
+      if (digit) this.text += digit[1]
+      return Boolean(digit)
+    },
+    confirm() {
+      if (Number(this.text) > 200) return false
+      answering.answer(withValue(answering.current(), { value: parseNumber(this.text) }))
+      return true
+    },
+    said: { textContent: "too much" },
+  })
+  const project = { task: "regression", target: "age", unit: "months", low: 0, high: 200 }
+
+  it("is typed by digits, and Enter saves it and goes on", () => {
+    const { sent, gone, press } = reading(project, part)
+    press("Digit4")
+    press("Digit2")
+    expect(sent).toEqual([])
+    press("Enter")
+    expect(sent.map((event) => event.value)).toEqual([{ value: 42 }])
+    expect(gone).toEqual([1])
+  })
+
+  it("out of range stays until it is mended", () => {
+    const { sent, gone, press } = reading(project, part)
+    for (const digit of "900") press(`Digit${digit}`)
+    press("Enter")
+    expect([sent, gone]).toEqual([[], []])
+  })
+})
+
+describe("marks and strokes", () => {
+  const mark = { mark: "m1", kind: "box", frame: 0, geometry: { x: 1, y: 2, width: 3, height: 4 }, label: "nodule" }
+
+  it("are sent as they are, and undo sends what was there before", () => {
+    const { viewer, sent } = reading()
+    const moved = { ...mark, geometry: { ...mark.geometry, x: 9 } }
+    viewer.recorder.do({ kind: "mark", caseId: 7, before: null, after: mark })
+    viewer.recorder.do({ kind: "mark", caseId: 7, before: mark, after: moved })
+    viewer.recorder.undo()
+    viewer.recorder.undo()
+    expect(sent.map((event) => [event.type, event.mark, event.geometry.x, event.deleted])).toEqual([
+      ["mark", "m1", 1, false], ["mark", "m1", 9, false], ["mark", "m1", 1, false], ["mark", "m1", 1, true],
+    ])
+    expect(viewer.said.marksOf({ id: 7 })).toEqual([])
+    viewer.recorder.redo()
+    expect(viewer.said.marksOf({ id: 7 })).toMatchObject([mark])
+  })
+
+  it("of the server give way to newer ones from here, and the other way round", () => {
+    const said = new Said()
+    said.keep({ type: "mark", case: 7, ...mark, deleted: true, made_at: "2026-11-26T10:00:05.000Z" })
+    const stored = (made_at) => ({ id: 7, marks: [{ ...mark, made_at }] })
+    expect(said.marksOf(stored("2026-11-26T10:00:00.000Z"))).toEqual([])
+    expect(said.marksOf(stored("2026-11-26T10:00:09.000Z"))).toHaveLength(1)
+  })
+
+  it("of a brush hold whole frames as runs, and wait until the server has them", () => {
+    const { viewer, sent } = reading()
+    const [empty, painted] = [encode(new Uint8Array(16)), encode(new Uint8Array(16).fill(1, 3, 7))]
+    viewer.recorder.do({ kind: "mask", caseId: 7, structure: "liver", before: new Map([[2, empty]]), after: new Map([[2, painted]]) })
+    expect(sent[0]).toMatchObject({ type: "mask", structure: "liver", case: 7 })
+    expect([...framesOf(sent[0]).get(2)]).toEqual([...painted])
+    expect(viewer.said.strokesOf(7)).toHaveLength(1)
+    viewer.said.acknowledged(sent[0])
+    expect(viewer.said.strokesOf(7)).toEqual([])
+    viewer.recorder.undo()
+    expect([...framesOf(sent[1]).get(2)]).toEqual([...empty])
+  })
+})
+
+describe("what was said", () => {
+  const label = (value, made_at) => ({ type: "label", case: 7, value, unsure: false, unusable: false, note: "", made_at, event: made_at })
+  const now = "2026-11-26T10:00:05.000Z"
+
+  it("in another tab counts where it is newer, and not where it is older", () => {
+    const said = new Said()
+    expect(said.keep(label({ classes: ["normal"] }, now))).toBe(true)
+    expect(said.keep(label({ classes: ["pneumonia"] }, "2026-11-26T10:00:01.000Z"))).toBe(false)
+    expect(said.answer({ id: 7, my_label: null }).value).toEqual({ classes: ["normal"] })
+  })
+
+  it("and was refused by the server does not count", () => {
+    const said = new Said()
+    said.keep(label({ classes: ["normal"] }, now))
+    said.refused(label({ classes: ["normal"] }, now))
+    expect(said.answer({ id: 7, my_label: null }).value).toBe(null)
   })
 })

@@ -1,11 +1,9 @@
 import { describe, expect, it, vi } from "vitest"
 
-import { History, NOTHING, choose, chooseNone, isAnswer, isSame, makeEvent, toggleUnsure, toggleUnusable } from "../src/answers.js"
-import { Cases } from "../src/cases.js"
+import { NOTHING, choose, chooseNone, isAnswer, isSame, nextConfidence, toggleUnsure, toggleUnusable, withConfidence, withReason } from "../src/answers.js"
 import { newId, nextMoment } from "../src/identity.js"
 import { KEYS, commandOf } from "../src/keys.js"
 import { Outbox } from "../src/outbox.js"
-import { colourMap, colourOf, resizeMap } from "../src/overlay.js"
 
 const classes = [{ name: "normal", key: "1" }, { name: "pneumonia", key: "2" }]
 const single = { multi_label: false, classes }
@@ -37,29 +35,27 @@ describe("an answer", () => {
     expect(choose(unusable, "normal", single).unusable).toBe(false)
   })
 
-  it("travels with all that the server asks for", () => {
-    const event = makeEvent(5, choose(null, "normal", single), { event: "e", madeAt: "t", madeIn: "review", schemaVersion: 2 })
-    expect(event).toEqual({
-      event: "e", type: "label", case: 5, value: { classes: ["normal"] }, unsure: false, unusable: false, note: "",
-      schema_version: 2, made_at: "t", made_in: "review",
-    })
-    expect(isSame(null, NOTHING)).toBe(true)
+  it("that is unusable may say why, and giving the reason says that it is", () => {
+    const blurred = withReason(choose(null, "normal", single), "motion or blur")
+    expect([blurred.unusable, blurred.value, blurred.unusable_reason]).toEqual([true, null, "motion or blur"])
+    expect(toggleUnusable(blurred).unusable_reason).toBe("")
+    expect(choose(blurred, "normal", single).unusable_reason).toBe("")
   })
-})
 
-describe("undo", () => {
-  it("takes back act by act, and a new act ends what could be repeated", () => {
-    const history = new History()
-    history.add({ caseId: 1 })
-    history.add({ caseId: 2 })
-    expect(history.undo().caseId).toBe(2)
-    expect(history.redo().caseId).toBe(2)
-    history.undo()
-    history.add({ caseId: 3 })
-    expect(history.redo()).toBe(undefined)
-    expect(history.undo().caseId).toBe(3)
-    expect(history.undo().caseId).toBe(1)
-    expect(history.undo()).toBe(undefined)
+  it("may say how sure the reader is, step by step or by number", () => {
+    const levels = []
+    let answer = choose(null, "normal", single)
+    for (let step = 0; step < 6; step++) levels.push((answer = nextConfidence(answer)).confidence)
+    expect(levels).toEqual([1, 2, 3, 4, 5, null])
+    expect(withConfidence(withConfidence(answer, 4), 4).confidence).toBe(null)
+    expect(isSame(answer, withConfidence(answer, 4))).toBe(false)
+  })
+
+  it("names no class any more that is no longer offered", () => {
+    const project = { multi_label: true, classes: [...classes, { name: "old", key: "", retired: true }] }
+    const before = { ...NOTHING, value: { classes: ["old"] } }
+    expect(choose(before, "normal", project).value).toEqual({ classes: ["normal"] })
+    expect(isSame(null, NOTHING)).toBe(true)
   })
 })
 
@@ -116,50 +112,5 @@ describe("moments and names", () => {
     const ahead = new Date(Date.now() + 3600000).toISOString() // the clock was an hour ahead, then set back
     expect(nextMoment(ahead) > ahead).toBe(true)
     expect(newId()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-  })
-})
-
-describe("cases", () => {
-  const loaded = (size) => ({ image: { values: new Uint8Array(size) } })
-
-  it("that were used longest ago are given up first", async () => {
-    const load = vi.fn(async () => loaded(40))
-    const cases = new Cases(load, 100)
-    await cases.get(1)
-    await cases.get(2)
-    await cases.get(1)
-    await cases.get(3)
-    expect([...cases.held.keys()]).toEqual([1, 3])
-    expect(cases.bytes).toBe(80)
-  })
-
-  it("that could not be loaded are asked for again", async () => {
-    const load = vi.fn().mockRejectedValueOnce(new Error("down")).mockResolvedValue(loaded(1))
-    const cases = new Cases(load)
-    await expect(cases.get(1)).rejects.toThrow("down")
-    await expect(cases.get(1)).resolves.toBeTruthy()
-  })
-
-  it("around the one on the screen are there before they are asked for", async () => {
-    const load = vi.fn(async () => loaded(1))
-    const cases = new Cases(load)
-    await cases.get(12)
-    cases.prefetch([10, 11, 12, 13, 14, 15], 2)
-    await vi.waitFor(() => expect([11, 13, 14, 15].every((id) => cases.isReady(id))).toBe(true))
-    expect(load).toHaveBeenCalledTimes(5)
-  })
-})
-
-describe("an overlay", () => {
-  it("is stretched between the centres of its cells", () => {
-    const map = { shape: [1, 2], values: new Float32Array([0, 1]) }
-    expect([...resizeMap(map, 1, 4)]).toEqual([0, 0.25, 0.75, 1])
-  })
-
-  it("is brighter the higher the value, and unseen at 0", () => {
-    const brightness = [0, 0.25, 0.5, 0.75, 1].map((value) => colourOf(value).reduce((sum, part) => sum + part))
-    expect([...brightness].sort((one, other) => one - other)).toEqual(brightness)
-    expect(colourMap(new Float32Array([0, 1]))[3]).toBe(0)
-    expect(colourMap(new Float32Array([0, 1]))[7]).toBe(255)
   })
 })

@@ -1,8 +1,6 @@
 """A real Readroom on loopback and a real Chromium before it; where there is no Chromium, these tests skip."""
 
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,33 +20,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from typer.testing import CliRunner
 
+from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.cli.app import app
 from core.settings import PROJECT_ROOT, Settings
 from core.store.database import opened
 
-ON_PATH = ("chromium", "chromium-browser", "google-chrome")
-# On macOS a browser is an app, which no path leads to.
-MAC_APPS = ("Chromium.app/Contents/MacOS/Chromium", "Google Chrome.app/Contents/MacOS/Google Chrome")
-MAC_FOLDERS = (Path("/Applications"), Path.home() / "Applications")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 START_SECONDS = 120
 NOTHING_CAME = "what was waited for did not come"
-WAIT_MS = 30_000
-
-
-def find_chromium(environ: Mapping[str, str] = os.environ, mac_folders: Sequence[Path] = MAC_FOLDERS) -> str | None:
-    """What `READROOM_TEST_CHROMIUM` names, else a Chromium on the path, else an app of macOS."""
-    if given := environ.get("READROOM_TEST_CHROMIUM"):
-        found = shutil.which(given, path=environ.get("PATH"))
-        # Who names a browser wants it used: a typing error must not skip these tests in silence.
-        assert found, f"READROOM_TEST_CHROMIUM must name a browser that can be run. Received: {given}"
-        return found
-    on_path = (shutil.which(name, path=environ.get("PATH")) for name in ON_PATH)
-    apps = (shutil.which(str(folder / app)) for folder in mac_folders for app in MAC_APPS)
-    return next(filter(None, (*on_path, *apps)), None)
 
 
 @dataclass(frozen=True)

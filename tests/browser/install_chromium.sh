@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Chromium for the browser tests: use what is there (as `find_chromium` in conftest.py does), install Debian's where
+# Chromium for the browser tests: use what is there (as `find_chromium` in bench/chromium.py does), install Debian's where
 # this user may, else say how.
 [ -n "$READROOM_TEST_CHROMIUM" ] && exit 0
 for name in chromium chromium-browser google-chrome; do

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import find_chromium
+from bench.chromium import find_chromium
 
 
 def program(path: Path) -> Path:

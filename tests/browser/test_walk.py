@@ -10,7 +10,7 @@ from tests.browser.conftest import Reading, is_up, wait_until
 def open_page(page: Page, name: str) -> None:
     """Open the project and one of its pages by the navigation."""
     page.goto(page.url.split("/")[0] + "//" + page.url.split("/")[2])
-    page.get_by_text("Open", exact=True).first.click()
+    page.get_by_text("Open", exact=True).last.click()  # the first project made; other tests add more
     page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True).click()
 
 
@@ -81,7 +81,7 @@ def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
     if name in ("label", "review?result=all"):
-        lowest = page.get_by_role("toolbar", name="View").bounding_box()
+        lowest = page.get_by_role("toolbar", name="Looking").bounding_box()
         assert lowest is not None
         assert lowest["y"] + lowest["height"] <= 800
     if name in ("train", "evaluate"):

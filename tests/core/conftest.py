@@ -10,6 +10,7 @@ import pytest
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot
 from core.images.records import Case, NewCase, insert_case
+from core.images.render import to_uint8
 from core.images.similarity import perceptual_hash
 from core.labels.records import Label, NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
@@ -80,10 +81,14 @@ def make_case(connection: sqlite3.Connection, files: Files, project: Project) ->
         if pixels is None:
             seed = np.frombuffer(source.encode(), np.uint8)
             pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE), np.uint8)
+        picture = pixels if fields.get("frames", 1) == 1 else pixels[len(pixels) // 2]
         known = {
             "project": into.id, "source": source, "patient": source, "patient_from": "table",
             "pixel_hash": files.put_array("pixels", pixels), "file_hash": "0" * 64,
-            "perceptual_hash": perceptual_hash(pixels), "rows": pixels.shape[0], "columns": pixels.shape[1],
+            "perceptual_hash": perceptual_hash(
+                picture if picture.dtype == np.uint8 else to_uint8(picture, "MONOCHROME2")
+            ),
+            "rows": picture.shape[0], "columns": picture.shape[1],
             "channels": 1, "dtype": str(pixels.dtype), "photometric": "MONOCHROME2", "imported_by": "anna",
         }  # fmt: skip
         return insert_case(connection, NewCase(**{**known, **fields}))

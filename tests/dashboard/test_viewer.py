@@ -9,7 +9,7 @@ import pytest
 
 from core.images.render import Window, display_window, to_uint8
 from core.settings import PROJECT_ROOT
-from dashboard.viewer import BUILD, _unseen
+from dashboard.viewer import BUILD, _settle_place, _unseen
 
 FRONTEND = PROJECT_ROOT / "frontend"
 FACTS = json.loads((BUILD / "build.json").read_text("utf-8"))
@@ -20,7 +20,8 @@ KINDS = {"u1": np.uint8, "i2": np.int16, "u2": np.uint16, "f4": np.float32}
 def test_the_bundle_is_built_of_this_source() -> None:
     """Mend with `cd frontend && npm ci && npm run build`."""
     digest = hashlib.sha256()
-    names = [f"src/{path.name}" for path in (FRONTEND / "src").iterdir()] + ["package-lock.json", "vite.config.js"]
+    sources = (path for path in (FRONTEND / "src").rglob("*") if path.is_file())
+    names = [path.relative_to(FRONTEND).as_posix() for path in sources] + ["package-lock.json", "vite.config.js"]
     for name in sorted(names):
         digest.update(f"{name}\n".encode() + (FRONTEND / name).read_bytes())
     assert FACTS["source_sha256"] == digest.hexdigest()
@@ -81,7 +82,7 @@ def test_the_viewers_tests_expect_what_the_models_see() -> None:
 
 
 def place(**known: Any) -> dict[str, Any]:
-    return {"given": 0, "index": 0, "outbox": "", "seen": 0} | known
+    return {"given": 0, "index": 0, "outbox": "", "seen": 0, "went": []} | known
 
 
 def batch(outbox: str, *numbers: int) -> dict[str, Any]:
@@ -104,6 +105,18 @@ def test_a_page_that_was_loaded_anew_counts_from_one_again() -> None:
 @pytest.mark.parametrize("said", [{}, {"outbox": "a", "events": []}])
 def test_an_empty_batch_is_nothing_new(said: dict[str, Any]) -> None:
     assert _unseen(place(outbox="a", seen=4), said) == []
+
+
+def test_an_address_that_lags_behind_does_not_pull_the_reader_back() -> None:
+    held = place(given=1, index=3, went=[11, 12, 13])
+    _settle_place(held, [10, 11, 12, 13, 14], 2)
+    assert (held["given"], held["index"]) == (2, 3)
+
+
+def test_a_case_that_python_asks_for_is_gone_to() -> None:
+    held = place(given=1, index=3, went=[11, 12, 13])
+    _settle_place(held, [10, 11, 12, 13, 14], 4)
+    assert (held["given"], held["index"]) == (4, 4)
 
 
 if __name__ == "__main__":

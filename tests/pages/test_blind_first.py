@@ -153,6 +153,18 @@ def test_a_filter_by_what_others_said_finds_only_answered_cases(
         assert shown <= {cases[2].source}
 
 
+def test_the_label_page_filters_by_what_others_said_only_what_is_answered(
+    open_as: Callable[..., AppTest], connection: sqlite3.Connection, blind: Project, cases: list[Case]
+) -> None:
+    answer(connection, cases[2], "ben")
+    found = set()
+    for label in ("normal", "pneumonia"):
+        app = open_as("ben", "label", project=blind.id, worklist="all", label=label)
+        assert not app.exception
+        found |= set(app.session_state["label:list"][1])
+    assert found <= {cases[2].id}
+
+
 def test_a_model_in_the_address_filters_nothing_for_a_reader(
     open_as: Callable[..., AppTest], blind: Project, cases: list[Case], model: Model
 ) -> None:

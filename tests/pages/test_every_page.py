@@ -1,12 +1,13 @@
 """Every page draws: on an empty home, on a small project, at addresses that lead nowhere."""
 
-import json
 import sqlite3
 
 import pytest
 
 from core.images.records import Case
-from core.projects.records import Project
+from core.projects.records import Project, add_project
+from core.projects.schema import LabelSchema, Regression, Task, make_segmentation
+from core.store.audit import Actor
 from core.training.recipe import RECIPE_NAMES, RECIPES
 from core.training.records import Model
 from dashboard import places, session
@@ -14,7 +15,7 @@ from tests.pages.conftest import OpenPage, said
 
 NAMES = [place.name for place in places.PLACES]
 OF_A_PROJECT = [place.name for place in places.PLACES if place.where == "the project" and place.name != "case"]
-NEEDS_CLASSES = ("label", "snapshots", "train", "models", "evaluate", "review")
+NEEDS_CLASSES = ("snapshots", "train", "models", "evaluate", "review")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,19 +78,22 @@ def test_a_project_that_is_not_there_is_named(open_page: OpenPage, project: Proj
     assert "There is no project 999" in said(app)
 
 
+OTHER_TASKS: dict[Task, LabelSchema] = {
+    "segmentation": make_segmentation(["liver", "lesion"]),
+    "regression": Regression("age", "years", 0, 120),
+}
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
 @pytest.mark.parametrize("name", OF_A_PROJECT)
-def test_another_task_is_met_politely(
-    open_page: OpenPage, connection: sqlite3.Connection, project: Project, name: str
+def test_another_task_is_at_home_or_met_politely(
+    open_page: OpenPage, connection: sqlite3.Connection, actor: Actor, name: str, task: Task
 ) -> None:
-    # The schema carries the other tasks already; no screen makes one yet.
-    structures = json.dumps({"structures": [{"name": "liver", "colour": "#56b4e9"}]})
-    connection.execute(
-        "UPDATE projects SET task = 'segmentation', label_schema = ? WHERE id = ?", (structures, project.id)
-    )
-    app = open_page(name, project=project.id)
+    other = add_project(connection, name=task, task=task, schema=OTHER_TASKS[task], actor=actor)
+    app = open_page(name, project=other.id)
     assert not app.exception
     if name in NEEDS_CLASSES:
-        assert "Segmentation is not here yet" in said(app)
+        assert f"{task.capitalize()} is not here yet" in said(app)
 
 
 def test_nobody_signed_in_sees_nothing(open_page: OpenPage, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,14 @@ def test_no_cases_and_lost_pixels_are_told(connection: sqlite3.Connection, files
         prepare_images(connection, files, cases, InputSpec(8), Silent())
 
 
+def test_a_volume_among_the_cases_is_refused(
+    connection: sqlite3.Connection, files: Files, cases: list[Asked], make_case: Callable[..., Case]
+) -> None:
+    volume = make_case("scan.nii.gz", pixels=np.zeros((3, 8, 3), np.uint8), frames=3)  # of the shape of a colour image
+    with pytest.raises(InvalidInput, match=r"cannot train on or evaluate volumes yet.*case 7, scan\.nii\.gz"):
+        prepare_images(connection, files, [*cases, Asked(volume)], InputSpec(8), Silent())
+
+
 def test_memory_does_not_grow_with_the_data(
     connection: sqlite3.Connection, files: Files, make_case: Callable[..., Case]
 ) -> None:

@@ -16,22 +16,28 @@ from core.datasets import loading
 from core.datasets.freeze import export_snapshot, import_snapshot
 from core.datasets.records import get_snapshot, list_snapshot_cases
 from core.erasing.erase import erase, finish_erasing
-from core.erasing.plan import ErasurePlan, plan_erasure
+from core.erasing.plan import ErasurePlan, describe_plan, plan_erasure
 from core.erasing.records import OF_A_PROJECT, OF_CASES, add_files_to_erase, has_files_to_erase
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from core.evaluation.drafts import set_assist_model
 from core.evaluation.records import list_evaluations
 from core.images import ingest
 from core.images.records import NewCase, insert_case, list_cases, list_import_files
 from core.images.render import InputSpec
 from core.jobs.records import add_job, get_job, list_jobs, request_stop
 from core.jobs.worker import Worker
+from core.labels.assignments import assign_cases
+from core.labels.case_lists import add_case_list, get_case_list
+from core.labels.marks import NewMark, add_mark
+from core.labels.masks import put_mask
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.reference import set_reference_rule
+from core.labels.schema import SchemaChange, change_schema
 from core.people.accounts import ensure_user
 from core.people.members import set_member
 from core.progress import Silent
-from core.projects.records import ReferenceRule, add_project, list_projects
-from core.projects.schema import make_classification
+from core.projects.records import ReferenceRule, add_project, get_project, list_projects
+from core.projects.schema import make_classification, make_segmentation
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor, list_audit, verify_audit
 from core.store.backups import list_backups, record_backup
@@ -309,13 +315,14 @@ def test_the_number_of_an_erased_case_is_never_given_again_and_a_late_answer_to_
     told = {key: getattr(used.cases[0], key) for key in NewCase.__dataclass_fields__} | {"source": "new.png"}
     assert insert_case(connection, NewCase(**told)).id == last.id + 1
     late = NewLabel(new_event(), last.id, "anna", {"classes": ["normal"]})
-    with pytest.raises(NotFound, match=f"There is no case {last.id}"):
+    with pytest.raises(NotFound, match=rf"deleted for good.*case {last.id}"):
         add_label(connection, late, Actor("anna", "screen"))
     with pytest.raises(sqlite3.IntegrityError, match="was erased"):
         connection.execute(
             """INSERT INTO cases SELECT ?, project, 'x', patient, patient_from, pixel_hash, file_hash, perceptual_hash,
                frames, rows, columns, channels, dtype, modality, view, photometric, spacing_mm, spacing_at, windows,
-               attributes, given_split, flagged, imported_at, imported_by FROM cases LIMIT 1""",
+               attributes, given_split, flagged, imported_at, imported_by, slice_spacing_mm, affine
+               FROM cases LIMIT 1""",
             (last.id,),
         )
 
@@ -506,3 +513,41 @@ def test_what_is_not_there_cannot_be_planned(connection: sqlite3.Connection, fil
         plan_erasure(connection, files, used.project, patient="nobody")
     with pytest.raises(NotFound, match="There is no case 99"):
         plan_erasure(connection, files, used.project, case_ids=[99])
+
+
+def test_what_was_drawn_painted_handed_out_and_listed_goes_with_its_case_and_nothing_else(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    actor = Actor("anna", "screen")
+    ensure_user(connection, "anna")
+    schema = make_segmentation(["liver"])
+    painted = add_project(connection, name="Abdomen", task="segmentation", schema=schema, actor=actor)
+    cases = []
+    for old in used.cases[:2]:
+        known = {**vars(old), "project": painted.id}
+        cases.append(insert_case(connection, NewCase(**{key: known[key] for key in NewCase.__dataclass_fields__})))
+    for case in cases:
+        mask = np.ones((1, case.rows, case.columns), np.uint8)
+        put_mask(connection, case, "liver", mask, actor, event=new_event())
+        add_mark(connection, NewMark(new_event(), case.id, "anna", "m1", "point", {"x": 1, "y": 1}), actor)
+        assign_cases(connection, painted, "anna", [case.id], actor=actor)
+    kept = add_case_list(connection, painted, "both", [case.id for case in cases], actor=actor)
+    change_schema(connection, painted, SchemaChange("add", "lesion"), actor)
+    plan = plan_erasure(connection, files, painted, case_ids=[cases[0].id])
+    assert "2 marks and strokes of the brush" in describe_plan(plan)[0]
+    of_cases = ("marks", "mask_edits", "mask_frames", "current_masks", "assignments", "case_list_cases")
+    erase(connection, files, plan, actor=actor, reason="")
+    for table in of_cases:
+        assert [row["case_id"] for row in connection.execute(f"SELECT case_id FROM {table}")] == [cases[1].id]
+    assert get_case_list(connection, painted.id, kept.id).cases == 1
+    now = get_project(connection, painted.id)
+    erase(connection, files, plan_erasure(connection, files, now), actor=actor, reason="")
+    for table in (*of_cases, "case_lists", "schema_changes"):
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
+
+
+def test_a_project_with_a_model_for_drafts_goes_whole(connection: sqlite3.Connection, files: Files, used: Any) -> None:
+    actor = Actor("anna", "screen")
+    assisted = set_assist_model(connection, used.project, used.model.id, actor=actor)
+    assert erase(connection, files, plan_erasure(connection, files, assisted), actor=actor, reason="")
+    assert connection.execute("SELECT count(*) FROM models").fetchone()[0] == 0

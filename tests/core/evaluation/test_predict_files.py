@@ -1,3 +1,4 @@
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,6 +42,13 @@ def test_a_file_gets_the_answer_that_its_case_got(connection, files, settings, m
     [row] = predict_files(files, settings, model, [path], Silent())["cases"]
     expected = predict_cases(connection, files, model, [case.id], Silent())[0]
     assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-7)
+
+
+def test_a_volume_gets_a_row_that_says_why_not(files, settings, model, folder):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 9, 10), np.int16), np.eye(4)), folder / "scan.nii.gz")
+    result = predict_files(files, settings, model, [folder / "scan.nii.gz", folder / "dark.png"], Silent())
+    assert "cannot predict on volumes yet" in result["cases"][0]["reason"]
+    assert (result["predicted"], result["failed"]) == (1, 1)
 
 
 def test_an_empty_folder_is_refused(files, settings, model, tmp_path):

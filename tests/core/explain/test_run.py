@@ -104,6 +104,12 @@ def test_checks_are_made_once(connection, files, model, monkeypatch) -> None:
     assert check_explanations(connection, files, model.id, Silent()) == checked
 
 
+def test_a_volume_is_refused(model, explain, make_case) -> None:
+    case = make_case("scan.nii.gz", pixels=np.zeros((5, 16, 16), np.uint8), frames=5)
+    with pytest.raises(InvalidInput, match=r"cannot explain volumes yet.*Received: 5 frames"):
+        explain(model=model.id, case=case.id)
+
+
 def test_what_does_not_fit_is_refused(connection, actor, files, planted, model, explain, settings) -> None:
     case = list_snapshot_cases(connection, planted.snapshot.id)[0].case_id
     with pytest.raises(InvalidInput, match="Received: tarot"):

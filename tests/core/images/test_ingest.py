@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,7 +23,10 @@ from core.errors import InvalidInput, Stopped, Unavailable
 from core.images.attempts import Attempts
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import TableRow, map_columns, read_label_table
-from core.images.records import Case, count_cases, get_case, list_cases, list_import_files
+from core.images.records import Case, count_cases, find_case, get_case, list_cases, list_import_files
+from core.images.render import to_uint8
+from core.images.similarity import perceptual_hash
+from core.images.thumbnails import thumbnail_of
 from core.progress import Silent
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings
@@ -477,3 +482,117 @@ def test_a_passing_lock_is_no_fault_of_the_file(run: Import, folder: Path) -> No
         run(folder, job=900, on_case=label)
     report = run(folder, job=900, on_case=label)
     assert (report.imported, report.failed) == (3, 0)
+
+
+# ---- volumes
+
+
+def volume(path: Path, seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(-1000, 1000, shape).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([-0.5, 0.75, 3.0, 1.0])), path)
+    return path
+
+
+def test_a_volume_becomes_one_case_with_its_geometry(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, files: Files
+) -> None:
+    report = run(volume(tmp_path / "scan.nii.gz"))
+    case = get_case(connection, report.files[0].case or 0)
+    assert (case.frames, case.rows, case.columns, case.channels, case.dtype) == (20, 22, 24, 1, "int16")
+    assert (case.spacing_mm, case.spacing_at, case.slice_spacing_mm) == ((0.75, 0.5), "patient", 3.0)
+    assert case.affine == ((0.5, 0, 0, 0), (0, 0.75, 0, -15.75), (0, 0, 3, 0), (0, 0, 0, 1))
+    assert [window.name for window in case.windows] == ["0.1 % to 99.9 %"]
+    pixels = files.read_array("pixels", case.pixel_hash)
+    assert (pixels.shape, pixels.dtype) == ((20, 22, 24), np.int16)
+    middle = to_uint8(pixels[10], "MONOCHROME2", case.windows)
+    assert case.perceptual_hash == perceptual_hash(middle)
+    assert files.path("thumbnails", case.pixel_hash).read_bytes() == thumbnail_of(middle)
+
+
+def test_volumes_keep_the_rules_of_images(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
+    volume(tmp_path / "in" / "a.nii.gz")
+    volume(tmp_path / "in" / "b.nii")
+    volume(tmp_path / "in" / "c.nii.gz", seed=1)
+    written(tmp_path / "in" / "bad.nii.gz", b"\x1f\x8b broken")
+    table = table_of("id,label,patient\na,normal,p1\nb,pneumonia,p2\nc,normal,p3\n".replace("id", "path"))
+    first = by_path(run(tmp_path / "in", table=table))
+    assert first["b.nii"] == (
+        "imported",
+        "Same pixels as case 1 (a.nii.gz). The patient differs: p2 here, p1 there. "
+        "The labels are opposite: pneumonia here, normal there.",
+    )
+    assert first["bad.nii.gz"][0] == "failed"
+    assert get_case(connection, 3).patient == "p3"
+    again = run(tmp_path / "in", table=table)
+    assert (again.imported, again.skipped, again.failed) == (0, 3, 1)
+    volume(tmp_path / "in" / "a.nii.gz", seed=9)
+    assert "Another image came under this name before: case 1" in by_path(run(tmp_path / "in"))["a.nii.gz"][1]
+    found = find_case(connection, 1, "c")
+    assert found is not None
+    assert found.source == "c.nii.gz"
+
+
+def test_volumes_in_a_zip_come_in_and_masks_beside_them_do_not(run: Import, tmp_path: Path) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name in ("images/a.nii.gz", "labels/a.nii.gz"):
+            packed.write(volume(tmp_path / name, seed=len(name)), name)
+    found = by_path(run(archive))
+    assert found["images/a.nii.gz"] == ("imported", "")
+    assert found["labels/a.nii.gz"] == (
+        "skipped",
+        "This looks like a mask of images/a.nii.gz; masks come in with an import of their own.",
+    )
+
+
+def test_no_text_of_a_volumes_header_is_kept(run: Import, tmp_path: Path, settings: Settings) -> None:
+    image = nibabel.Nifti1Image(np.zeros((5, 6, 7), np.int16), np.eye(4))
+    image.header["descrip"], image.header["aux_file"], image.header["intent_name"] = b"DOE^JANE", b"DOEAUX", b"DOENAME"
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(6, b"DOE^COMMENT"))
+    nibabel.save(image, tmp_path / "scan.nii")
+    assert run(tmp_path / "scan.nii").imported == 1
+    kept = [file.read_bytes() for file in settings.home.rglob("*") if file.is_file()]
+    assert not any(b"DOE" in content for content in kept)
+
+
+def test_killed_while_volumes_come_in_nothing_is_half_there(
+    settings: Settings, project: Project, tmp_path: Path, files: Files
+) -> None:
+    for seed in range(20):
+        volume(tmp_path / "in" / f"{seed}.nii.gz", seed, (64, 64, 40))
+    command = [sys.executable, "-c", KILLED, str(settings.home), str(tmp_path / "in")]
+    for wait in (0.05, 0.3):
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with opened(settings) as connection:
+            for case in list_cases(connection, project.id):
+                assert files.read_array("pixels", case.pixel_hash).shape == (case.frames, case.rows, case.columns)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "begun\ndone 20\n"
+
+
+def test_the_real_hippocampi_come_in_without_their_masks(
+    run: Import, connection: sqlite3.Connection, project: Project, test_data: Path, files: Files
+) -> None:
+    root = test_data / "hippocampus_msd"
+    table = map_columns(read_label_table(root / "volumes.csv"), {"path": "id"})
+    report = run(root, table=table)
+    outcomes = Counter((file.status, file.path.split("/")[0]) for file in report.files)
+    assert outcomes == {
+        ("imported", "images"): 60,
+        ("skipped", "labels"): 60,
+        ("failed", "SOURCE.md"): 1,
+        ("failed", "volumes.csv"): 1,
+    }
+    assert report.warnings == ()
+    for case in list_cases(connection, project.id):
+        columns, rows, frames = map(int, case.attributes["shape"].split("x"))
+        assert (case.columns, case.rows, case.frames) == (columns, rows, frames)
+        assert case.dtype == case.attributes["dtype"]
+        values = files.read_array("pixels", case.pixel_hash)
+        assert float(values.max()) == pytest.approx(float(case.attributes["max"]))

@@ -60,3 +60,11 @@ def test_a_source_is_found_by_path_end_and_unique_file_name() -> None:
 
 def test_a_path_with_a_folder_is_no_file_of_another_folder() -> None:
     assert SourceNames(["a/c/y.png"]).find("b/y.png") == []
+
+
+def test_a_packed_volume_goes_by_its_name_without_both_extensions() -> None:
+    assert matched(["scan_1", "scan_2.nii"], ["a/scan_1.nii.gz", "a/scan_2.nii"]) == {
+        "a/scan_1.nii.gz": "scan_1",
+        "a/scan_2.nii": "scan_2.nii",
+    }
+    assert SourceNames(["a/scan_1.nii.gz"]).find("scan_1") == ["a/scan_1.nii.gz"]

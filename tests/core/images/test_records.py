@@ -12,11 +12,13 @@ from core.images.records import (
     count_cases,
     find_case,
     find_same_pixels,
+    find_volume,
     get_case,
     get_cases,
     insert_case,
     list_cases,
     list_import_files,
+    list_same_patient,
     record_import_file,
     set_flag,
 )
@@ -84,6 +86,21 @@ def test_a_case_is_found_by_id_source_name_and_stem(connection: sqlite3.Connecti
     assert find_case(connection, new.project + 1, "a.png") is None
 
 
+def test_a_volume_is_read_back_with_its_geometry_and_found_by_its_stem(
+    connection: sqlite3.Connection, new: NewCase
+) -> None:
+    affine = ((0.1, 0.0, 0.0, 1 / 3), (0.0, 0.25, 0.0, -7.0), (0.0, 0.0, 2.5, 1e-9), (0.0, 0.0, 0.0, 1.0))
+    given = replace(new, source="in/scan.nii.gz", frames=12, slice_spacing_mm=2.5, affine=affine)
+    case = insert_case(connection, given)
+    assert (case.frames, case.slice_spacing_mm, case.affine) == (12, 2.5, affine)
+    assert find_case(connection, new.project, "scan") == case
+    assert find_case(connection, new.project, "scan.nii") is None
+    image = insert_case(connection, new)
+    assert (image.frames, image.slice_spacing_mm, image.affine) == (1, None, None)
+    assert find_volume(connection, [image.id, case.id]) == case
+    assert find_volume(connection, [image.id]) is None
+
+
 def test_a_name_of_several_cases_is_refused_with_their_ids(connection: sqlite3.Connection, new: NewCase) -> None:
     one = insert_case(connection, new)
     two = insert_case(connection, replace(new, source="out/a.png"))
@@ -97,6 +114,17 @@ def test_same_pixels_are_found_in_the_same_project_only(connection: sqlite3.Conn
     insert_case(connection, replace(new, pixel_hash="c" * 64))
     assert find_same_pixels(connection, new.project, new.pixel_hash) == [one, two]
     assert find_same_pixels(connection, new.project + 1, new.pixel_hash) == []
+
+
+def test_other_cases_of_a_patient_are_listed_the_earlier_ones_first(
+    connection: sqlite3.Connection, new: NewCase
+) -> None:
+    cases = [insert_case(connection, replace(new, source=f"{n}.png")) for n in range(4)]
+    other = insert_case(connection, replace(new, source="other.png", patient="p2"))
+    ids = [case.id for case in cases]
+    assert list_same_patient(connection, cases[2]) == [ids[1], ids[0], ids[3]]
+    assert list_same_patient(connection, cases[2], most=1) == [ids[1]]
+    assert list_same_patient(connection, other) == []
 
 
 def test_the_same_source_and_pixels_cannot_be_stored_twice(connection: sqlite3.Connection, new: NewCase) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.labels.consensus import resolve_reference
 from core.projects.records import ReferenceRule
-from core.projects.schema import make_classification
+from core.projects.schema import Regression, make_classification, make_segmentation
 
 SINGLE = make_classification(["normal", "pneumonia", "other"])
 MULTI = make_classification(["effusion", "nodule"], multi_label=True)
@@ -83,3 +83,41 @@ def test_the_order_of_readers_does_not_matter(order: list[int], names: list[str]
     assert resolve_reference(MAJORITY, SINGLE, [answers[at] for at in order]) == resolve_reference(
         MAJORITY, SINGLE, answers
     )
+
+
+def numbers(*values: float | None) -> list[Said]:
+    return [
+        Said(at, f"r{at}", None, True) if value is None else Said(at, f"r{at}", {"value": value})  # type: ignore[dict-item]
+        for at, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "middle"),
+    [
+        ((3.0,), "labelled", 3.0),
+        ((3.0, 4.0), "labelled", 3.5),
+        ((3.0, 100.0, 4.0), "labelled", 4.0),
+        ((3.0, None), "tied", None),
+        ((None, None, 3.0), "unusable", None),
+        ((None, 3.0, 5.0), "labelled", 4.0),
+    ],
+)
+def test_the_median_of_the_readers_numbers(values: tuple[float | None, ...], state: str, middle: float | None) -> None:
+    reference = resolve_reference(ReferenceRule("median"), Regression("age", "years", None, None), numbers(*values))
+    assert reference is not None
+    assert (reference.state, reference.value) == (state, None if middle is None else {"value": middle})
+
+
+def test_one_painter_is_the_reference_and_several_wait_until_one_is_named() -> None:
+    schema, found = make_segmentation(["liver"]), {"structures": ["liver"]}
+    alone = resolve_reference(ReferenceRule("only"), schema, [Said(1, "anna", found)])
+    assert alone is not None
+    assert (alone.state, alone.value, alone.label_ids) == ("labelled", found, (1,))
+    two = [Said(1, "anna", found), Said(2, "ben", found)]  # the same structures, but hardly the same outline
+    together = resolve_reference(ReferenceRule("only"), schema, two)
+    assert together is not None
+    assert (together.state, together.value) == ("tied", None)
+    named = resolve_reference(ReferenceRule("reader", "ben"), schema, two)
+    assert named is not None
+    assert (named.value, named.label_ids) == (found, (2,))

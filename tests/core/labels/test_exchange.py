@@ -13,9 +13,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.images.label_table import map_columns, read_label_table
+from core.images.label_table import LATER_COLUMNS, map_columns, read_label_table
 from core.images.records import Case
 from core.labels.exchange import (
+    COLUMNS,
     LabelImport,
     add_table_labels,
     answers_in_words,
@@ -26,7 +27,7 @@ from core.labels.exchange import (
 from core.labels.records import Label, NewLabel, add_label, current_labels, find_current_label, list_labels, new_event
 from core.people.accounts import ensure_user, find_user
 from core.projects.records import Project, add_project
-from core.projects.schema import make_classification
+from core.projects.schema import Regression, make_classification, make_segmentation
 from core.store.audit import Actor
 from core.store.database import writing
 
@@ -267,8 +268,82 @@ def test_a_case_of_another_project_is_not_labelled_by_its_number(
     assert (done.added, len(done.refused)) == (0, 2)
 
 
-def test_answers_that_are_none_in_the_project_are_told_with_their_files(project: Project) -> None:
+def test_answers_that_are_none_in_the_project_are_told_with_their_files(
+    connection: sqlite3.Connection, project: Project
+) -> None:
     text = "path,label,reader\na,Normal,anna\nb,flu,anna\nb,flu,ben\nc,flu,anna\nd,normal|pneumonia,anna\ne,,anna\n"
     rows = map_columns(read_label_table(text.encode()))
-    found = list_unusable_answers(project, rows.values())
+    found = list_unusable_answers(connection, project, rows.values())
     assert found == {"flu": ["b", "c"], "normal|pneumonia": ["d"]}
+
+
+def test_how_answers_came_about_comes_back_to_the_last_byte(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    """Confidence, reason, seconds and drafts; also where the models of the drafts are not."""
+    other = twin(connection, project, actor)
+    case = make_case("a.png")
+    copy = make_case("a.png", into=other)
+    answer(case, "normal", confidence=4, active_seconds=12.25)
+    answer(case, unusable=True, unusable_reason="=blurred", reader="ben", active_seconds=0.1)
+    draft = {"model": 7, "outcome": "edited", "value": {"classes": ["pneumonia"]}}
+    answer(case, "normal", reader="cleo", draft=draft, made_in="import")
+    text = export_labels(connection, project)
+    assert import_labels(connection, other, text, actor).refused == ()
+    assert export_labels(connection, other) == text
+    assert import_labels(connection, other, text, actor) == LabelImport(0, 3, ())
+    told = {label.reader: label for label in current_labels(connection, copy.id)}
+    assert (told["anna"].confidence, told["anna"].active_seconds) == (4, 12.25)
+    assert (told["ben"].unusable_reason, told["cleo"].draft) == ("=blurred", draft)
+    rows = map_columns(read_label_table(text.encode()))
+    third = twin(connection, project, actor)
+    with writing(connection):
+        added = add_table_labels(connection, third, make_case("a.png", into=third), rows["a.png"], actor)
+    assert [label.confidence for label in added] == [4, None, None]
+    assert rows["a.png"].attributes == {}
+
+
+def test_a_table_of_before_and_a_stranger_s_column_of_the_same_name_are_read_as_ever(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    case = make_case("a.png")
+    ours = "path,label,patient,split,reader,unsure,unusable,note,event,made_at,confidence\r\n"
+    ours += "a.png,normal,p,,ben,,,,e1,2026-01-01T00:00:00.000Z,high\r\n"
+    assert import_labels(connection, project, ours, actor) == LabelImport(1, 0, ())
+    rows = map_columns(read_label_table(b"path,label,confidence\na.png,normal,0.87\n"))
+    assert rows["a.png"].attributes == {"confidence": "0.87"}
+    label = find_current_label(connection, case.id, "ben")
+    assert label is not None
+    assert label.confidence is None
+
+
+@pytest.mark.parametrize("cells", ["6,,,", "x,,,", ",dark,,", ",,-1,", ",,x,", ",,,[]", ",,,{", ',,,"{""model"":1}"'])
+def test_a_row_that_says_what_cannot_be_is_refused_alone(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor, cells: str
+) -> None:
+    make_case("a.png")
+    head = ",".join((*COLUMNS, *LATER_COLUMNS))
+    table = f"{head}\r\na.png,normal,p,,ben,,,,e1,,{cells}\r\na.png,normal,p,,zoe,,,,e2,,,,,\r\n"
+    done = import_labels(connection, project, table, actor)
+    assert (done.added, len(done.refused)) == (1, 1)
+    assert "Received" in done.refused[0]
+
+
+def test_answers_of_a_segmentation_and_of_a_number_come_back(
+    connection: sqlite3.Connection, make_case: MakeCase, actor: Actor
+) -> None:
+    for task, schema, values in (
+        ("segmentation", make_segmentation(["liver", "lesion"]), [{"structures": []}, {"structures": ["lesion"]}]),
+        ("regression", Regression("age", "years", 0, 120), [{"value": 0.1}, {"value": 119.999999999}]),
+    ):
+        first, second = (
+            add_project(connection, name=new_event(), task=task, schema=schema, actor=actor)  # type: ignore[arg-type]
+            for _ in range(2)
+        )
+        for at, value in enumerate(values):
+            case = make_case(f"{at}.png", into=first)
+            make_case(f"{at}.png", into=second)
+            add_label(connection, NewLabel(new_event(), case.id, "anna", value), actor)
+        text = export_labels(connection, first)
+        assert import_labels(connection, second, text, actor).refused == ()
+        assert export_labels(connection, second) == text

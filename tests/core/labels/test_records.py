@@ -25,10 +25,14 @@ from core.labels.records import (
     new_event,
 )
 from core.people.accounts import ensure_user, get_user
-from core.projects.records import Project
+from core.projects.records import Project, add_project
+from core.projects.schema import Regression
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import opened
+from core.training.recipe import named_recipe
+from core.training.records import add_model, add_run, get_run
+from tests.core.conftest import Planted
 
 MakeCase = Callable[..., Case]
 Say = Callable[..., Label]
@@ -140,6 +144,18 @@ def test_an_unusable_image_has_no_reference_value(connection: sqlite3.Connection
         {"made_at": "yesterday"},
         {"made_at": "2026-01-01T00:00:00"},
         {"made_in": "elsewhere"},
+        {"made_at": "0001-01-01T00:00:00+23:59"},
+        {"confidence": 0},
+        {"confidence": 6},
+        {"unusable_reason": "blurred"},
+        {"value": None, "unusable": True, "unusable_reason": "x" * 201},
+        {"value": None, "unusable": True, "unusable_reason": "\0"},
+        {"active_seconds": -0.1},
+        {"active_seconds": float("inf")},
+        {"draft": {"model": 1, "outcome": "kept", "value": None}},
+        {"draft": {"model": "1", "outcome": "edited", "value": None}},
+        {"draft": {"outcome": "edited"}},
+        {"draft": {"model": 1, "outcome": "edited", "value": None, "more": 1}},
     ],
 )
 def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
@@ -238,3 +254,46 @@ def test_the_status_line_tells_when_a_reader_was_last_saved(
     last = add_label(connection, new(case, PNEUMONIA), actor)
     assert find_last_saved(connection, anna) == last.stored_at
     assert find_last_saved(connection, ensure_user(connection, "ben").id) is None
+
+
+def test_how_an_answer_came_about_is_kept_with_it(connection: sqlite3.Connection, planted: Planted) -> None:
+    model = a_model(connection, planted)
+    case_id = next(iter(planted.masks))
+    draft = {"model": model, "outcome": "edited", "value": NORMAL}
+    sent = NewLabel(new_event(), case_id, "anna", PNEUMONIA, confidence=2, active_seconds=12.5, draft=draft)
+    stored = add_label(connection, sent, Actor("anna", "screen"))
+    assert (stored.confidence, stored.active_seconds, stored.draft) == (2, 12.5, draft)
+    assert add_label(connection, sent, Actor("anna", "screen")) == stored
+    for change in ({"confidence": 3}, {"draft": {**draft, "outcome": "rejected"}}):
+        with pytest.raises(Conflict, match="another answer"):
+            add_label(connection, replace(sent, **change), Actor("anna", "screen"))
+    with pytest.raises(NotFound, match="There is no model 99"):
+        add_label(connection, replace(sent, event=new_event(), draft={**draft, "model": 99}), Actor("anna", "screen"))
+
+
+def test_an_unusable_image_may_say_why(connection: sqlite3.Connection, case: Case, actor: Actor) -> None:
+    stored = add_label(connection, new(case, None, unusable=True, unusable_reason=" cut off "), actor)
+    assert stored.unusable_reason == "cut off"
+
+
+def test_a_number_is_answered_with_its_mark_as_evidence(
+    connection: sqlite3.Connection, make_case: MakeCase, actor: Actor
+) -> None:
+    schema = Regression("heart width", "mm", 0, 300, "length")
+    widths = add_project(connection, name="Widths", task="regression", schema=schema, actor=actor)
+    case = make_case("w.png", into=widths)
+    assert add_label(connection, new(case, {"value": 131.5}), actor).value == {"value": 131.5}
+    with pytest.raises(InvalidInput, match=r"lies between 0 and 300 mm\. Received: 301"):
+        add_label(connection, new(case, {"value": 301}), actor)
+
+
+def a_model(connection: sqlite3.Connection, planted: Planted) -> int:
+    run = add_run(
+        connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=named_recipe("cnn"),
+        name="quick", actor=Actor("anna", "command line"),
+    )  # fmt: skip
+    return add_model(
+        connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="test", parameters=1,
+        file_bytes=1, facts={"classes": ["normal", "pneumonia"], "multi_label": False}, seconds=1.0,
+        actor=Actor("anna", "command line"),
+    ).id  # fmt: skip

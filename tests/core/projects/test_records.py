@@ -3,8 +3,16 @@ import sqlite3
 import pytest
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.labels.reference import set_reference_rule
 from core.projects.records import Project, ReferenceRule, add_project, change_project, get_project, list_projects
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import (
+    Generation,
+    LabelSchema,
+    Regression,
+    Task,
+    make_classification,
+    make_segmentation,
+)
 from core.store.audit import Actor, list_audit
 
 
@@ -30,7 +38,7 @@ def test_a_second_project_of_the_same_name_is_refused(
 
 def test_a_task_that_cannot_run_yet_is_refused_politely(connection: sqlite3.Connection, actor: Actor) -> None:
     with pytest.raises(InvalidInput, match="other tasks follow"):
-        add_project(connection, name="Age", task="regression", schema=Regression("age", "years", 0, 120), actor=actor)
+        add_project(connection, name="Faces", task="generation", schema=Generation(()), actor=actor)
 
 
 def test_an_unknown_project_is_not_found(connection: sqlite3.Connection) -> None:
@@ -66,3 +74,36 @@ def test_blind_first_is_kept_until_it_is_changed_and_the_audit_has_before_and_af
 def test_a_reference_rule_that_says_two_things_is_refused(kind: str, reader: str | None) -> None:
     with pytest.raises(InvalidInput):
         ReferenceRule(kind, reader)  # type: ignore[arg-type]
+
+
+OTHER_TASKS: dict[Task, tuple[LabelSchema, ReferenceRule]] = {
+    "segmentation": (make_segmentation(["liver"]), ReferenceRule("only")),
+    "regression": (Regression("heart width", "mm", 0, 300, "length"), ReferenceRule("median")),
+}
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_a_project_of_another_task_is_created_with_the_rule_of_its_task(
+    connection: sqlite3.Connection, actor: Actor, task: Task
+) -> None:
+    schema, rule = OTHER_TASKS[task]
+    made = add_project(connection, name=task, task=task, schema=schema, actor=actor)
+    assert (made.task, made.schema, made.reference_rule) == (task, schema, rule)
+    with pytest.raises(InvalidInput, match="no majority of numbers or of painted masks"):
+        add_project(connection, name="x", task=task, schema=schema, reference_rule=ReferenceRule(), actor=actor)
+    named = ReferenceRule("reader", "anna")
+    assert add_project(connection, name="y", task=task, schema=schema, reference_rule=named, actor=actor)
+
+
+def test_a_schema_of_another_task_is_refused(connection: sqlite3.Connection, actor: Actor) -> None:
+    with pytest.raises(InvalidInput, match="schema of its task"):
+        add_project(connection, name="x", task="regression", schema=make_classification(["a", "b"]), actor=actor)
+
+
+def test_a_rule_that_the_task_has_not_is_refused(
+    connection: sqlite3.Connection, project: Project, actor: Actor
+) -> None:
+    with pytest.raises(InvalidInput, match="settled by majority or reader"):
+        set_reference_rule(connection, project, ReferenceRule("median"), actor)
+    with pytest.raises(InvalidInput, match="A reference rule is one of"):
+        ReferenceRule("vote")  # type: ignore[arg-type]

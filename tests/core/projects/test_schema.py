@@ -12,8 +12,10 @@ from core.projects.schema import (
     check_schema,
     check_value,
     make_classification,
+    make_segmentation,
     schema_from_json,
     schema_to_json,
+    without_retired,
 )
 
 NAMES = st.lists(
@@ -42,7 +44,11 @@ def test_a_schema_survives_its_stored_form(names: list[str], multi_label: bool) 
 
 @pytest.mark.parametrize(
     "schema",
-    [Segmentation((Structure("liver", "#ff0000"),)), Regression("age", "years", 0.0, None)],
+    [
+        Segmentation((Structure("liver", "#ff0000"), Structure("old", "#00ff00", retired=True))),
+        Regression("age", "years", 0.0, None),
+        Regression("heart width", "mm", None, None, "length"),
+    ],
 )
 def test_other_tasks_survive_their_stored_form(schema: Segmentation | Regression) -> None:
     task = "segmentation" if isinstance(schema, Segmentation) else "regression"
@@ -87,3 +93,78 @@ def test_a_number_outside_its_range_is_refused(value: object) -> None:
 
 def test_a_number_in_its_range_is_kept() -> None:
     assert check_value(Regression("age", "years", None, None), {"value": 40}) == {"value": 40.0}
+
+
+def test_what_came_later_is_told_only_where_it_is_set() -> None:
+    """The hash of a snapshot is over this form, and must stay what it was."""
+    assert schema_to_json(make_classification(["a", "b"])) == {
+        "classes": ({"name": "a", "key": "1", "colour": "#56b4e9"}, {"name": "b", "key": "2", "colour": "#e69f00"}),
+        "multi_label": False,
+    }
+    assert schema_to_json(Regression("age", "years", 0, None)) == {
+        "target": "age", "unit": "years", "low": 0, "high": None,
+    }  # fmt: skip
+    assert schema_to_json(make_segmentation(["liver"])) == {"structures": ({"name": "liver", "colour": "#56b4e9"},)}
+
+
+def test_retired_classes_are_good_for_old_answers_alone() -> None:
+    schema = Classification(
+        (
+            ClassLabel("a", "1", "#000000"),
+            ClassLabel("b", "2", "#ffffff"),
+            ClassLabel("old", "", "#ff0000", retired=True),
+        ),
+        multi_label=True,
+    )
+    with pytest.raises(InvalidInput, match=r"No longer offered.*\['old'\]"):
+        check_value(schema, {"classes": ["a", "old"]})
+    assert check_value(schema, {"classes": ["old", "a"]}, retired=True) == {"classes": ["a", "old"]}
+    assert without_retired(schema).names == ("a", "b")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ({"structures": ["lesion", "liver"]}, ["liver", "lesion"]),
+        ({"structures": []}, []),
+        ({"structures": ["spleen"]}, None),
+        ({"structures": "liver"}, None),
+        ({"structures": [["liver"]]}, None),
+        ({"classes": ["liver"]}, None),
+    ],
+)
+def test_a_segmentation_is_answered_by_the_structures_found(value: object, stored: list[str] | None) -> None:
+    schema = make_segmentation(["liver", "lesion"])
+    if stored is not None:
+        assert check_value(schema, value) == {"structures": stored}
+        return
+    with pytest.raises(InvalidInput, match="Received"):
+        check_value(schema, value)
+
+
+@pytest.mark.parametrize("names", [[], [""], ["a", "A"], ["a|b"], ["a,b"], ["x" * 101], ["a\nb"]])
+def test_structures_that_no_reader_could_use_are_refused(names: list[str]) -> None:
+    with pytest.raises(InvalidInput, match="Received"):
+        make_segmentation(names)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "sentence"),
+    [
+        (Regression("", "years", None, None), "Name the quantity"),
+        (Regression("age", " ", None, None), "Name the unit"),
+        (Regression("age", "years", 10, 10), "from a lower to a higher"),
+        (Regression("age", "years", float("nan"), None), "from a lower to a higher"),
+        (Regression("width", "px", None, None, "length"), "comes in mm or cm"),
+        (Regression("width", "mm", None, None, "width"), "length, angle, area"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_quantity_that_nobody_could_measure_is_refused(quantity: Regression, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        check_schema(quantity)
+
+
+@pytest.mark.parametrize("colour", ["red", "#12345", "#1234567", "#12345g", "url(x)"])
+def test_a_colour_is_six_digits_and_nothing_else(colour: str) -> None:
+    with pytest.raises(InvalidInput, match="A colour reads like"):
+        check_schema(Segmentation((Structure("liver", colour),)))

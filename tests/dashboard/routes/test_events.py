@@ -158,7 +158,7 @@ def test_a_body_that_is_no_list_of_events_is_refused(client: TestClient, body: b
 
 def test_too_much_at_once_is_refused(client: TestClient, case: Case) -> None:
     assert client.post(PATH, json={"events": [an_event(case)] * 501}).status_code == 422
-    assert client.post(PATH, content=b" " * (1 << 20) + b"{}").status_code == 413
+    assert client.post(PATH, content=b" " * (32 << 20) + b"{}").status_code == 413
 
 
 def test_an_event_that_is_no_object_is_refused(client: TestClient, project: Project) -> None:
@@ -179,6 +179,11 @@ def test_a_late_answer_to_an_erased_case_is_put_aside_and_holds_no_other_back(
     late, good = an_event(erased), an_event(first)
     answer = client.post(PATH, json={"events": [late, good]})
     assert answer.status_code == 422
-    assert answer.json()["refused"] == [{"event": late["event"], "reason": f"There is no case {erased.id}."}]
+    assert answer.json()["refused"] == [
+        {
+            "event": late["event"],
+            "reason": f"This case was deleted for good; nothing more is kept about it. Received: case {erased.id}",
+        }
+    ]
     assert [receipt["event"] for receipt in answer.json()["acknowledged"]] == [good["event"]]
     assert list_labels(connection, newcomer.id) == []

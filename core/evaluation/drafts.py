@@ -1,0 +1,132 @@
+"""Drafts: what a chosen model would answer, shown to readers where the project's administrator wants it.
+
+Off until somebody chooses a model. Where readers answer blind first, nobody sees a draft of a case before their own
+first answer, whatever their role: a draft that was seen cannot be unseen.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import InvalidInput
+from core.evaluation.predictor import predict_cases
+from core.evaluation.records import find_decision, find_predictions, list_unpredicted, store_predictions
+from core.images.records import Case
+from core.labels.records import find_current_label
+from core.people.roles import demand_of
+from core.progress import Portion, Progress, stop_if_asked
+from core.projects.changes import present_names, under_present_names
+from core.projects.records import Project, get_project, store_assist_model
+from core.projects.schema import Classification, make_classification
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+from core.store.files import Files
+from core.training.records import Model, get_model
+
+CASES_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a model says of a case: an answer, and its score for each class by the name of today."""
+
+    model: Model
+    value: dict[str, Any]
+    scores: dict[str, float]
+
+
+def set_assist_model(
+    connection: sqlite3.Connection, project: Project, model_id: int | None, *, actor: Actor
+) -> Project:
+    """Choose whose answers readers of a project are offered as drafts; None: nobody's.
+
+    Raises:
+        NotFound: the project has no such model.
+        InvalidInput: its classes are no longer those of the project.
+        NotAllowed: the actor does not administer the project.
+    """
+    with writing(connection):
+        demand_of(connection, actor, "administer", project.id)
+        before = get_project(connection, project.id)
+        if model_id is not None:
+            model = get_model(connection, project.id, model_id)
+            missing = [name for name in model_classes(connection, before, model) if name not in _offered(before)]
+            if missing:
+                raise InvalidInput(
+                    f"This model answers with classes that the project no longer offers; choose another. "
+                    f"Received: {model.name} with {', '.join(missing)}"
+                )
+        store_assist_model(connection, before, model_id)
+        told = {"before": before.assist_model, "after": model_id}
+        add_audit(connection, actor, "set assisting model", f"project {project.id}", **told)
+        return get_project(connection, project.id)
+
+
+def find_draft(connection: sqlite3.Connection, project: Project, case: Case, reader: str) -> Draft | None:
+    """The draft of a case for one reader; None where there is none, or none that they may see yet."""
+    if project.assist_model is None:
+        return None
+    if project.blind_first and find_current_label(connection, case.id, reader) is None:
+        return None
+    model = get_model(connection, project.id, project.assist_model)
+    decided = find_decision(connection, model.id, case.id)
+    if decided is None:
+        return None
+    value = under_present_names(decided[0], present_names(connection, project))
+    if not set(value.get("classes", ())) <= set(_offered(project)):
+        return None  # a class that was retired: nobody could accept it
+    return Draft(model, value, name_scores(connection, project, model, decided[1]))
+
+
+def count_without_draft(connection: sqlite3.Connection, project: Project) -> int:
+    """How many cases the chosen model has not looked at yet; 0 where none is chosen."""
+    return len(list_unpredicted(connection, project.id, project.assist_model)) if project.assist_model else 0
+
+
+def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, progress: Progress) -> dict[str, Any]:
+    """Let the chosen model look at every case that it has not seen; the body of a job.
+
+    Raises:
+        InvalidInput: no model is chosen.
+        Stopped: somebody asked to stop; what was found until then is kept.
+    """
+    if project.assist_model is None:
+        raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
+    model = get_model(connection, project.id, project.assist_model)
+    schema = make_classification(model.facts["classes"], multi_label=bool(model.facts["multi_label"]))
+    waiting = list_unpredicted(connection, project.id, model.id)
+    for start in range(0, len(waiting), CASES_AT_ONCE):
+        stop_if_asked(progress)
+        some = waiting[start : start + CASES_AT_ONCE]
+        part = Portion(progress, start / len(waiting), (start + len(some)) / len(waiting))
+        scores = predict_cases(connection, files, model, some, part)
+        store_predictions(connection, model.id, schema, dict(zip(some, scores.tolist(), strict=True)))
+    return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
+
+
+def model_classes(connection: sqlite3.Connection, project: Project, model: Model) -> tuple[str, ...]:
+    """The classes that a model tells apart, in its own order, by the names they have today."""
+    names = present_names(connection, project)
+    return tuple(names.get(name, name) for name in model.facts.get("classes", ()))
+
+
+def name_scores(
+    connection: sqlite3.Connection, project: Project, model: Model, scores: Sequence[float]
+) -> dict[str, float]:
+    """A model's scores by the names of today; classes that it never learned are not among them."""
+    return dict(zip(model_classes(connection, project, model), map(float, scores), strict=True))
+
+
+def name_predictions(
+    connection: sqlite3.Connection, project: Project, model: Model, case_ids: Sequence[int]
+) -> dict[int, dict[str, float]]:
+    """The stored scores of those of the cases that have some, by case and name."""
+    classes = model_classes(connection, project, model)
+    found: Mapping[int, Sequence[float]] = find_predictions(connection, model.id, case_ids)
+    return {case_id: dict(zip(classes, scores, strict=True)) for case_id, scores in found.items()}
+
+
+def _offered(project: Project) -> tuple[str, ...]:
+    schema = project.schema
+    return tuple(label.name for label in schema.offered) if isinstance(schema, Classification) else ()

@@ -1,0 +1,79 @@
+"""One frame of stored pixels, read from its place in the file: a volume is never read whole for a single frame."""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import CoreError, InvalidInput, NotFound
+from core.images.decoded import DecodedImage, Pixels
+from core.images.records import Case, find_volume
+from core.store.files import Files, array_bytes
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_frame(path: Path, frames: int, frame: int) -> Pixels:
+    """A frame as an array: (rows, columns), or (rows, columns, 3). Of an image the only frame is the image.
+
+    Args:
+        path: a stored file, whose content the caller has checked.
+        frames: how many the case has; an image in colour has three axes as a volume has.
+
+    Raises:
+        NotFound: there is no such frame.
+        CoreError: the file is not what its case says.
+    """
+    if not 0 <= frame < frames:
+        raise NotFound("frame", frame)
+    try:
+        with path.open("rb") as stream:
+            shape, _, kind = HEADERS[np.lib.format.read_magic(stream)](stream)
+            if frames > 1 and shape[0] != frames:
+                raise ValueError(f"{shape[0]} frames instead of {frames}")
+            of_frame = shape[1:] if frames > 1 else shape
+            size = math.prod(of_frame) * kind.itemsize
+            stream.seek(frame * size, 1)
+            pixels: Pixels = np.frombuffer(stream.read(size), kind).reshape(of_frame)
+    except FileNotFoundError as error:
+        raise NotFound("file in pixels", path.stem) from error
+    except (KeyError, ValueError) as error:
+        raise CoreError(
+            f"A stored file is not what it should be; restore it from a backup. Received: {error}"
+        ) from error
+    return pixels
+
+
+def frame_bytes(path: Path, frames: int, frame: int) -> bytes:
+    """The same as `.npy` bytes."""
+    return array_bytes(read_frame(path, frames, frame))
+
+
+def read_picture(files: Files, case: Case) -> Pixels:
+    """What stands for a case in a thumbnail: the image, checked against its hash, or a volume's middle frame."""
+    if case.frames == 1:
+        return files.read_array("pixels", case.pixel_hash)
+    return read_frame(files.check("pixels", case.pixel_hash), case.frames, case.frames // 2)
+
+
+def refuse_volumes(connection: sqlite3.Connection, case_ids: Sequence[int], deed: str) -> None:
+    """`refuse_volume` for many cases, without reading them all."""
+    found = find_volume(connection, case_ids)
+    if found is not None:
+        refuse_volume(found, deed)
+
+
+def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
+    """Networks here take in single images.
+
+    Raises:
+        InvalidInput: this is a volume.
+    """
+    if what.frames > 1:
+        name = f" (case {what.id}, {what.source})" if isinstance(what, Case) else ""
+        raise InvalidInput(
+            f"Readroom cannot {deed} volumes yet, only single images; label volumes and export them meanwhile. "
+            f"Received: {what.frames} frames{name}"
+        )

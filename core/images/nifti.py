@@ -1,0 +1,262 @@
+"""Single-file NIfTI-1 and NIfTI-2, packed by gzip or not: three-dimensional volumes of one value a voxel.
+
+Of the header only numbers leave this module. Its texts (descrip, aux_file, intent_name, db_name) and its extensions,
+which may hold a whole DICOM header, are never looked at. References are to nifti1.h (NIfTI-1.1, 2007).
+"""
+
+import gzip
+import io
+import logging
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+
+from core.errors import InvalidInput
+from core.images.decoded import DecodedImage, Pixels, Window, content_of, file_limit, reading
+from core.images.orientation import choose_layout, spacings_of
+from core.images.volumes import check_volume_size, stored_volume, volume_window
+from core.settings import Settings
+
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what matters is refused below
+
+GZIP = b"\x1f\x8b"
+HEADER_BYTES = {1: 348, 2: 540}
+FIRST_VOXEL = {1: 352, 2: 544}  # no earlier: the header and four bytes that tell of extensions
+LONGEST_EXTENSIONS = 64 << 20
+LARGE = 64 << 20  # above it a high ratio of packing is a bomb: real volumes stay below 30
+SPARE = 1 << 20  # what writers leave behind the voxels
+LABEL_MAP = 1002  # NIFTI_INTENT_LABEL
+TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's x goes to the right and y to the front
+WIDEST_MM = 1000.0
+BYTE_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What counts of a header, checked."""
+
+    shape: tuple[int, int, int]
+    kind: np.dtype[Any]
+    first_voxel: int
+    slope: float
+    inter: float
+    affine: Pixels | None  # from the file's indices to LPS millimetres
+    spacing_mm: tuple[float, ...] | None  # along the file's axes
+    window: tuple[float, float] | None  # least and greatest value to show
+
+
+def nifti_version(content: bytes) -> int | None:
+    """1 or 2 for a NIfTI or ANALYZE header at the start, packed or not; None for anything else."""
+    head = _head(content)
+    for order in BYTE_ORDERS:
+        size = int.from_bytes(head[:4], order)
+        if size == HEADER_BYTES[2] and head[4:7] in (b"n+2", b"ni2"):
+            return 2
+        if size == HEADER_BYTES[1] and len(head) >= HEADER_BYTES[1]:
+            return 1
+    return None
+
+
+def read_nifti(source: Path | bytes, settings: Settings) -> DecodedImage:
+    """The volume of a NIfTI file, turned to be read in frames (`choose_layout`); a single slice is an image.
+
+    Raises:
+        InvalidInput: more than three dimensions, colour, complex numbers, a label map, NaN, a header without its
+            image, too many voxels, damaged.
+    """
+    with reading("NIfTI file"):
+        content = content_of(source)
+        version = nifti_version(content)
+        if version is None:
+            raise InvalidInput(f"This is not a NIfTI file; export it again. Received: {len(content):,} bytes")
+        header = _checked(_head(content), version, settings)
+        values = _values(content, header, settings)
+        layout = choose_layout(header.shape, header.affine)
+        volume = stored_volume(values, layout, slope=header.slope, inter=header.inter)
+        if header.affine is not None:
+            affine = layout.turn_affine(header.affine, header.shape)
+            spacing_mm, slice_spacing_mm = spacings_of(affine)
+        else:
+            affine, spacing_mm, slice_spacing_mm = None, None, None
+            if header.spacing_mm:
+                frame, row, column = (header.spacing_mm[axis] for axis in layout.axes)
+                spacing_mm, slice_spacing_mm = (row, column), frame
+        frames = len(volume)
+        return DecodedImage(
+            pixels=volume if frames > 1 else volume[0],
+            frames=frames,
+            spacing_mm=spacing_mm,
+            spacing_at="patient" if spacing_mm else None,
+            slice_spacing_mm=slice_spacing_mm if frames > 1 else None,
+            affine=affine,
+            windows=_windows(volume, header),
+        )
+
+
+def _head(content: bytes) -> bytes:
+    """The first bytes of the file, unpacked where it is packed; nothing where that cannot be done."""
+    longest = FIRST_VOXEL[2]
+    if not content.startswith(GZIP):
+        return content[:longest]
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content[: 1 << 16], longest)
+    except zlib.error:
+        return b""
+
+
+# ---- the header
+
+
+def _checked(head: bytes, version: int, settings: Settings) -> _Header:
+    kind: Any = Nifti1Header if version == 1 else Nifti2Header  # nibabel's methods tell no types
+    _refuse_without_image(head, version)
+    # nibabel finds the byte order, mends what is commonly wrong, and raises on what makes no sense.
+    header = kind(head[: HEADER_BYTES[version]])
+    shape = _three_axes(header)
+    check_volume_size(shape, settings)
+    first_voxel = int(header["vox_offset"]) or FIRST_VOXEL[version]
+    if not FIRST_VOXEL[version] <= first_voxel <= FIRST_VOXEL[version] + LONGEST_EXTENSIONS:
+        raise InvalidInput(f"The header names no place for the voxels; export it again. Received: {first_voxel}")
+    slope, inter = header.get_slope_inter()
+    scaled = slope is not None
+    scale = TO_MM.get(header.get_xyzt_units()[0], 1.0)
+    spacing_mm = _spacing(kind(head[: HEADER_BYTES[version]], check=False), header, shape, scale)
+    low, high = float(header["cal_min"]), float(header["cal_max"])
+    return _Header(
+        shape=shape,
+        kind=_scalar(header),
+        first_voxel=first_voxel,
+        slope=float(slope) if scaled else 1.0,
+        inter=float(inter or 0.0) if scaled else 0.0,
+        affine=_affine(header, scale, has_spacing=spacing_mm is not None),
+        spacing_mm=spacing_mm,
+        window=(low, high) if np.isfinite([low, high]).all() and low < high else None,
+    )
+
+
+def _refuse_without_image(head: bytes, version: int) -> None:
+    magic = head[344:347] if version == 1 else head[4:7]
+    if magic == b"n+%d" % version:
+        return
+    what = "a NIfTI header of a pair (.hdr and .img)" if magic == b"ni%d" % version else "an ANALYZE 7.5 header"
+    raise InvalidInput(f"Header and image must be one file; convert it to a single .nii or .nii.gz. Received: {what}")
+
+
+def _three_axes(header: Any) -> tuple[int, int, int]:
+    dimensions = [int(size) for size in header.get_data_shape()]
+    said = " x ".join(map(str, dimensions)) or "no"
+    if int(header["intent_code"]) == LABEL_MAP:
+        raise InvalidInput(
+            f"The header says that this is a label map, not an image; masks come in with an import of their own. "
+            f"Received: {said} voxels, intent label"
+        )
+    if len(dimensions) < 2:
+        raise InvalidInput(f"The file holds no image; leave it out. Received: {said} voxels")
+    if any(size > 1 for size in dimensions[3:]):
+        raise InvalidInput(
+            f"Readroom takes in volumes of three dimensions; save the time point or the component that is meant as a "
+            f"file of its own. Received: {said} voxels"
+        )
+    columns, rows, frames = (*dimensions, 1)[:3]
+    return columns, rows, frames
+
+
+def _scalar(header: Any) -> np.dtype[Any]:
+    kind: np.dtype[Any] = header.get_data_dtype()
+    if kind.fields:
+        raise InvalidInput(
+            f"Readroom takes in volumes of grey values; save the channel that is meant as a file of its own. "
+            f"Received: {'RGBA' if len(kind.fields) == 4 else 'RGB'} colour"
+        )
+    if kind.kind not in "iuf" or kind.itemsize > 8:
+        raise InvalidInput(
+            f"Each voxel must be one number of at most 64 bits; save the magnitude or the part that is meant. "
+            f"Received: {header.get_value_label('datatype')}"
+        )
+    return kind
+
+
+def _affine(header: Any, scale: float, *, has_spacing: bool) -> Pixels | None:
+    """Method 3, else method 2 of nifti1.h; what neither tells, or what folds space flat, is not known."""
+    for code, read in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
+        if int(header[code]) <= 0 or (code == "qform_code" and not has_spacing):  # method 2 steps by `pixdim`
+            continue
+        try:
+            affine = np.asarray(read(), np.float64)
+        except (ValueError, ArithmeticError):  # quaternions that are none
+            continue
+        steps = affine[:3, :3] * scale
+        if not np.isfinite(affine).all():
+            continue
+        lengths = np.linalg.norm(steps, axis=0)
+        if (lengths > 0).all() and (lengths < WIDEST_MM).all() and abs(np.linalg.det(steps / lengths)) > 1e-3:
+            scaled: Pixels = TO_LPS @ np.diag([scale, scale, scale, 1.0]) @ affine
+            return scaled
+    return None
+
+
+def _spacing(raw: Any, mended: Any, shape: tuple[int, int, int], scale: float) -> tuple[float, ...] | None:
+    """Method 1: `pixdim`, all that is left where no affine is given.
+
+    nibabel mends 0 to 1, which nobody said; only across a single slice it does no harm.
+    """
+    said = [(raw if size > 1 else mended)["pixdim"][axis + 1] for axis, size in enumerate(shape)]
+    told = [abs(float(number)) * scale for number in said]
+    return tuple(told) if all(0 < size < WIDEST_MM for size in told) else None
+
+
+# ---- the voxels
+
+
+def _values(content: bytes, header: _Header, settings: Settings) -> Pixels:
+    size = header.kind.itemsize * int(np.prod(header.shape, dtype=np.int64))
+    if size > file_limit(settings):
+        raise InvalidInput(f"The volume unpacks to more than any within the limits. Received: {size:,} bytes")
+    packed = content.startswith(GZIP)
+    voxels = _unpacked(content, header.first_voxel, size, settings) if packed else memoryview(content)
+    if not packed:
+        voxels = voxels[header.first_voxel : header.first_voxel + size]
+    if len(voxels) < size:
+        raise InvalidInput(
+            f"The NIfTI file is cut off; copy or export it again. "
+            f"Received: {len(voxels):,} bytes of voxels, the header announces {size:,}"
+        )
+    return np.frombuffer(voxels, header.kind).reshape(header.shape, order="F")
+
+
+def _unpacked(content: bytes, first_voxel: int, size: int, settings: Settings) -> memoryview:
+    """As many bytes as the header announces and not more, with the packed file's own checksum checked."""
+    if size > LARGE and size > len(content) * settings.max_compression_ratio:
+        raise InvalidInput(
+            f"The file unpacks to more than {settings.max_compression_ratio} times its size, as bombs do. "
+            f"Received: {len(content):,} bytes that become {size:,}"
+        )
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            stream.read(first_voxel)
+            voxels = stream.read(size)
+            if len(stream.read(SPARE + 1)) > SPARE:
+                raise InvalidInput(
+                    f"The file unpacks to more than its header announces, as bombs do; export it again. "
+                    f"Received: {size:,} bytes of voxels announced"
+                )
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InvalidInput(
+            f"The packed file is damaged or cut off; copy or export it again. Received: {error}"
+        ) from error
+    return memoryview(voxels)
+
+
+def _windows(volume: Pixels, header: _Header) -> tuple[Window, ...]:
+    """The file's window (`cal_min` to `cal_max`) where it fits the values; for volumes always one for all frames."""
+    if header.window:
+        low, high = header.window
+        if float(volume.min()) <= low and high <= float(volume.max()):
+            return (Window("of the file", (low + high) / 2, high - low),)
+    return (volume_window(volume),) if len(volume) > 1 else ()

@@ -1,0 +1,234 @@
+"""Masks out of Readroom: label maps as PNG and NIfTI, or arrays as `.npy`, with a table of what is in them.
+
+A label map has one number for each structure, in the order of the project. Where structures lie over each other no
+one map can tell it, so each gets a file of its own. Every file holds exactly the pixels that were painted.
+"""
+
+import csv
+import gzip
+import io
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import nibabel
+import numpy as np
+from PIL import Image
+
+from core.errors import InvalidInput
+from core.images.records import Case, get_case
+from core.labels.masks import compose_mask, list_painted, list_painters, volume_ml
+from core.labels.records import find_current_label
+from core.people.roles import demand_of
+from core.progress import Progress, Silent, stop_if_asked
+from core.projects.records import Project
+from core.projects.schema import Segmentation
+from core.store.audit import Actor, add_audit
+from core.store.files import array_bytes, write_whole
+
+MASK_FORMATS = ("auto", "npy")
+COLUMNS = ("case", "path", "reader", "finished", "structure", "value", "file", "pixels", "volume_ml")
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's x goes to the right and y to the front, DICOM's the other ways
+MOST_STRUCTURES = 255  # in the uint8 of a label map
+FILE_ENDING = re.compile(r"(\.nii)?\.[^./]+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class MaskExport:
+    """What was written; `notes` are sentences on what a reader of the files should know."""
+
+    folder: Path
+    files: int
+    cases: int
+    notes: tuple[str, ...]
+
+
+def export_masks(
+    connection: sqlite3.Connection,
+    project: Project,
+    folder: Path,
+    *,
+    actor: Actor,
+    reader: str | None = None,
+    file_format: str = "auto",
+    progress: Progress | None = None,
+) -> MaskExport:
+    """Write the masks of a project into an empty folder, of one reader or of all, each reader in a folder.
+
+    `auto` writes a PNG for an image and a NIfTI for a volume, called as the file that the case came from;
+    `npy` writes an array `(frames, rows, columns)` of 0 and 1 for each structure. A case that a reader has finished
+    without painting anything gets an empty map, or in `npy` a row of the table alone.
+
+    Raises:
+        InvalidInput: the project has no structures, the format is unknown, or the folder has something in it.
+        NotAllowed: the actor may not export from the project.
+        Stopped: somebody asked to stop.
+    """
+    demand_of(connection, actor, "export", project.id)
+    schema = project.schema
+    if not isinstance(schema, Segmentation):
+        raise InvalidInput(f"Only segmentation projects have masks. Received: {project.name}, {project.task}")
+    if file_format not in MASK_FORMATS:
+        raise InvalidInput(f"Masks can be exported as {', '.join(MASK_FORMATS)}. Received: {file_format}")
+    if len(schema.names) > MOST_STRUCTURES and file_format == "auto":
+        raise InvalidInput(
+            f"A label map has at most {MOST_STRUCTURES} structures; export npy. Received: {len(schema.names)}"
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput(f"Name a new or an empty folder for the masks. Received: {folder}")
+    asked = [pair for pair in list_painters(connection, project.id) if reader in (None, pair[1])]
+    rows: list[dict[str, object]] = []
+    taken: set[str] = set()
+    overlapping = 0
+    for at, (case_id, painter) in enumerate(asked):
+        stop_if_asked(progress or Silent())
+        case = get_case(connection, case_id)
+        written = list(_write_case(connection, schema, case, painter, folder, file_format, taken))
+        overlapping += len({row["file"] for row in written if row["file"]}) > 1 and file_format == "auto"
+        rows += written
+        (progress or Silent()).report((at + 1) / len(asked), f"{at + 1} of {len(asked)} masks")
+    write_whole(folder / "masks.csv", _table(rows))
+    files = {row["file"] for row in rows if row["file"]}
+    told = {"reader": reader, "format": file_format, "cases": len({row["case"] for row in rows}), "files": len(files)}
+    add_audit(connection, actor, "export masks", f"project {project.id}", **told)
+    notes = [f"In {overlapping} cases structures lie over each other; there each has a file of its own."]
+    return MaskExport(folder, len(files), len({row["case"] for row in rows}), tuple(notes if overlapping else ()))
+
+
+def _write_case(
+    connection: sqlite3.Connection,
+    schema: Segmentation,
+    case: Case,
+    reader: str,
+    folder: Path,
+    file_format: str,
+    taken: set[str],
+) -> Iterator[dict[str, object]]:
+    """Write what one reader painted on one case, and tell the rows of the table."""
+    painted = {one.structure: one.pixels for one in list_painted(connection, case.id, reader=reader)}
+    names = [name for name in schema.names if name in painted]
+    stem = _free_stem(case, reader, taken)
+    files: dict[str, str] = {}
+    if file_format == "npy":
+        for name in names:
+            files[name] = f"{stem}_{_safe(name)}.npy"
+            write_whole(folder / files[name], array_bytes(compose_mask(connection, case, reader, name)))
+    else:
+        files = _write_maps(connection, schema, case, reader, names, folder, stem)
+    label = find_current_label(connection, case.id, reader)
+    common = {"case": case.id, "path": case.source, "reader": reader, "finished": int(label is not None)}
+    for name in names:
+        volume = volume_ml(case, painted[name])
+        yield common | {
+            "structure": name,
+            "value": 1 if file_format == "npy" or _is_alone(files, name) else schema.names.index(name) + 1,
+            "file": files[name],
+            "pixels": painted[name],
+            "volume_ml": "" if volume is None else f"{volume:.4f}",
+        }
+    if not names:
+        yield common | {"structure": "", "value": "", "file": files.get("", ""), "pixels": 0, "volume_ml": ""}
+
+
+def _is_alone(files: dict[str, str], name: str) -> bool:
+    """Whether a structure has a file of its own among several."""
+    return len(set(files.values())) > 1 and list(files.values()).count(files[name]) == 1
+
+
+def _write_maps(
+    connection: sqlite3.Connection,
+    schema: Segmentation,
+    case: Case,
+    reader: str,
+    names: Sequence[str],
+    folder: Path,
+    stem: str,
+) -> dict[str, str]:
+    """One label map, or a mask for each structure where they overlap; the file of each structure."""
+    ending = ".nii.gz" if case.frames > 1 else ".png"
+    together = np.zeros((case.frames, case.rows, case.columns), np.uint8)
+    for name in names:
+        mask = compose_mask(connection, case, reader, name)
+        if (together[mask == 1] != 0).any():
+            break
+        together[mask == 1] = schema.names.index(name) + 1
+    else:
+        write_whole(folder / f"{stem}{ending}", encode_label_map(case, together, schema))
+        return dict.fromkeys(names or ("",), f"{stem}{ending}")
+    files = {name: f"{stem}_{_safe(name)}{ending}" for name in names}
+    for name, file in files.items():
+        write_whole(folder / file, encode_label_map(case, compose_mask(connection, case, reader, name), schema))
+    return files
+
+
+def encode_label_map(case: Case, values: np.ndarray, schema: Segmentation) -> bytes:
+    """A label map `(frames, rows, columns)` as the bytes of a PNG for an image, of a `.nii.gz` for a volume."""
+    return _png(values[0], schema) if case.frames == 1 else _nifti(case, values)
+
+
+def _png(values: np.ndarray, schema: Segmentation) -> bytes:
+    """A picture whose pixels are the numbers themselves; the palette shows them in the structures' colours."""
+    picture = Image.fromarray(np.ascontiguousarray(values), mode="P")
+    colours = [(0, 0, 0)] + [
+        tuple(int(structure.colour[at : at + 2], 16) for at in (1, 3, 5)) for structure in schema.structures
+    ]
+    picture.putpalette([part for colour in colours for part in colour])
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _nifti(case: Case, values: np.ndarray) -> bytes:
+    """NIfTI-1 with the axes (column, row, frame), and where they lie in the patient as far as that is known."""
+    array = np.ascontiguousarray(values.transpose(2, 1, 0))
+    made: Any = nibabel.Nifti1Image
+    image = made(array, None if case.affine is None else TO_RAS @ np.array(case.affine))
+    image.header.set_intent("label")
+    image.header.set_xyzt_units("mm" if case.spacing_mm else "unknown")
+    if case.affine is not None:
+        image.set_sform(image.affine, code="scanner")
+        if _is_rigid(image.affine):  # else the quaternion could not tell it, and the two would contradict each other
+            image.set_qform(image.affine, code="scanner")
+    else:
+        rows_mm, columns_mm = case.spacing_mm or (1.0, 1.0)
+        image.header.set_zooms((columns_mm, rows_mm, case.slice_spacing_mm or 1.0))
+    return gzip.compress(image.to_bytes(), mtime=0)  # the same masks give the same file
+
+
+def _is_rigid(affine: np.ndarray) -> bool:
+    """Whether the axes stand square to each other."""
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
+
+
+def _free_stem(case: Case, reader: str, taken: set[str]) -> str:
+    """Where a case's files go: the reader's folder and the path of the source without its ending."""
+    path = FILE_ENDING.sub("", case.source)
+    parts = [_safe(part) for part in PurePosixPath(path.replace("\\", "/")).parts]
+    stem = "/".join([_safe(reader), *(part for part in parts if part.strip("._"))])
+    if stem.casefold() in taken or stem == _safe(reader):
+        stem = f"{stem}/case-{case.id}" if stem == _safe(reader) else f"{stem}-case-{case.id}"
+    taken.add(stem.casefold())
+    return stem
+
+
+def _safe(name: str) -> str:
+    """A name that is good as the name of a file everywhere."""
+    return re.sub(r"[^\w.+-]+", "_", name).strip(".") or "_"
+
+
+def _table(rows: Sequence[dict[str, object]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _no_formula(row[key]) for key in COLUMNS})
+    return text.getvalue().encode()
+
+
+def _no_formula(cell: object) -> object:
+    """A spreadsheet would run a path that begins with one of these."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell

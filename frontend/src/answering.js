@@ -1,0 +1,178 @@
+// The reader's answer to the case on the screen: what the panel and the keys do to it.
+
+import {
+  NOTHING, choose, chooseNone, isAnswer, isSame, nextConfidence, toggleUnsure, toggleUnusable, withConfidence, withReason, withValue,
+} from "./answers.js"
+import { DraftBox } from "./draftbox.js"
+import { AnswerPanel } from "./panel.js"
+
+export class Answering {
+  /**
+   * @param {object} project
+   * @param {{mode: string, said: object, recorder: object, part?: object, say: (text: string, stays?: boolean) => void,
+   *   onDone: () => void, adopt?: (draft: object) => object | null}} parts
+   *   `onDone`: the reader is done with the case; `adopt` takes a draft's masks over and gives the answer they make
+   */
+  constructor(project, parts) {
+    Object.assign(this, parts)
+    this.project = project
+    this.facts = null
+    this.panel = new AnswerPanel(project, this.mode, {
+      choose: (name) => this.answer(choose(this.current(), name, project), !project.multi_label),
+      none: () => this.answer(chooseNone(this.current())),
+      number: (value) => this.answer(withValue(this.current(), value === null ? null : { value })),
+      done: () => this.confirm() && this.onDone(),
+      unsure: () => this.answer(toggleUnsure(this.current())),
+      unusable: () => this.markUnusable(),
+      reason: (text) => this.giveReason(text),
+      confidence: (level) => this.answer(withConfidence(this.current(), level)),
+      note: (text) => this.writeNote(text),
+    }, this.part)
+    this.part = this.panel.part
+    this.draft = new DraftBox(project, {
+      accept: (draft) => this.acceptDraft(draft),
+      reject: () => this.rejectDraft(),
+      shown: (draft) => this.part.showDraft?.(draft),
+    })
+  }
+
+  // ---- the case
+
+  /** A case is on the screen. */
+  open(facts) {
+    this.facts = facts
+    this.panel.show(this.current(), true, true)
+    this.askDraft()
+  }
+
+  close() {
+    this.facts = null
+    this.draft.leave()
+    this.panel.show(NOTHING, false, true)
+  }
+
+  /** Something about this case became known: from another tab, from the server, by undo. */
+  refresh() {
+    if (this.facts) this.panel.show(this.current(), true)
+  }
+
+  current() {
+    return this.facts ? this.said.answer(this.facts) : NOTHING
+  }
+
+  /** In a blind-first project the server tells a draft only once it has the reader's own answer. */
+  askDraft() {
+    if (this.facts && this.mode === "label") this.draft.enter(this.facts.id, isAnswer(this.current()))
+  }
+
+  /** What stands in a field belongs to this case, also when a key leads away from it. */
+  commit() {
+    if (!this.facts) return
+    this.writeNote(this.panel.note.value)
+    this.panel.note.blur()
+    if (this.part.isChanged && !this.part.confirm()) this.say(`Not saved: ${this.part.said.textContent}`, true)
+  }
+
+  // ---- what is said
+
+  /** @param {boolean} complete whether the reader is done with the case, where the project goes on by itself */
+  answer(after, complete = false) {
+    if (!this.facts) {
+      this.say("Wait for the image.")
+      return
+    }
+    const before = this.current()
+    const first = !isAnswer(before)
+    if (!isSame(before, after)) {
+      this.recorder.do({ kind: "label", caseId: this.facts.id, before, after }, this.draft.told(after.value))
+      this.panel.show(after, true)
+    }
+    // A draft that may only be seen after the first answer is worth a look before the next case.
+    const waits = first && this.project.assisted && this.project.blind_first
+    if (complete && !waits && this.mode === "label" && this.project.digit_advances) this.onDone()
+  }
+
+  markUnusable() {
+    const after = toggleUnusable(this.current())
+    this.answer(after)
+    if (this.facts) this.panel.arm(after.unusable)
+  }
+
+  giveReason(text) {
+    this.panel.arm(false)
+    this.answer(withReason(this.current(), text), !this.project.multi_label)
+  }
+
+  writeNote(note) {
+    if (this.facts && note !== this.current().note) this.answer({ ...this.current(), note })
+  }
+
+  acceptDraft(draft) {
+    const value = this.adopt?.(draft) ?? draft.value
+    const same = this.current().value !== null && JSON.stringify(this.current().value) === JSON.stringify(value)
+    if (same) this.record()
+    this.answer(withValue(this.current(), value), true)
+  }
+
+  /** Where the answer stands already, that the draft was wrong is stored with it at once, otherwise with the answer. */
+  rejectDraft() {
+    if (isAnswer(this.current())) this.record()
+  }
+
+  /** The same answer once more, for what has become known about its draft. */
+  record() {
+    const answer = this.current()
+    this.recorder.record({ kind: "label", caseId: this.facts.id, before: answer, after: answer }, "after", this.draft.told(answer.value))
+  }
+
+  // ---- keys
+
+  /** A key that goes into the answer itself: a reason, a number. */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return false
+    const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)
+    if (this.panel.armed && digit && !event.shiftKey) {
+      this.panel.pressReason(digit[1])
+      return true
+    }
+    if (this.panel.armed && event.code === "Escape") {
+      this.panel.arm(false)
+      return true
+    }
+    return Boolean(this.facts) && Boolean(this.part.key?.(event))
+  }
+
+  press(digit) {
+    if (!this.facts) this.say("Wait for the image.")
+    else this.part.press?.(digit)
+  }
+
+  /** Enter: whether the reader may go on; in multi-label projects it also says "none of these" where nothing was chosen. */
+  confirm() {
+    if (!this.facts) {
+      this.say("Wait for the image.")
+      return false
+    }
+    this.panel.arm(false)
+    if (this.current().unusable) return true
+    if (this.part.confirm && !this.part.confirm()) return false
+    if (this.project.multi_label && !isAnswer(this.current())) this.answer(chooseNone(this.current()))
+    return true
+  }
+
+  /** False where the command is not about the answer. */
+  command(name) {
+    const commands = {
+      unsure: () => this.answer(toggleUnsure(this.current())),
+      unusable: () => this.markUnusable(),
+      confidence: () => this.answer(nextConfidence(this.current())),
+      note: () => this.panel.note.focus(),
+      search: () => this.part.focusSearch?.(),
+      acceptDraft: () => this.draft.take(),
+      rejectDraft: () => this.draft.refuse(),
+    }
+    if (!commands[name]) return false
+    commands[name]()
+    return true
+  }
+}

@@ -1,0 +1,47 @@
+// A number as an answer: typed, checked against its range, or taken from a measurement.
+
+const FORM = /^[+-]?(\d+([.,]\d*)?|[.,]\d+)$/
+
+/** `3,2` and `3.2` are the same number; NaN for what is none. */
+export function parseNumber(text) {
+  const trimmed = text.trim().replace("\u2212", "-")
+  return FORM.test(trimmed) ? Number(trimmed.replace(",", ".")) : NaN
+}
+
+/** What is wrong with the text as an answer, as a sentence; "" where it is one. */
+export function faultOf(text, { target, unit, low, high }) {
+  const number = parseNumber(text)
+  if (Number.isNaN(number)) return `A number reads like 3.2. Received: ${text.trim()}`
+  const [least, most] = [low ?? -Infinity, high ?? Infinity]
+  if (number >= least && number <= most) return ""
+  const range = !Number.isFinite(least) ? `at most ${most}` : !Number.isFinite(most) ? `at least ${least}` : `between ${least} and ${most}`
+  return `${capital(target)} is ${range}${unit ? ` ${unit}` : ""}. Received: ${number}`
+}
+
+/** A number as text that is read back as the same number. */
+export function numberText(value) {
+  return value === null || value === undefined ? "" : String(value)
+}
+
+/** A measurement as a number to store: to a hundredth, as fine as anybody measures on a screen. */
+export function rounded(value) {
+  return Math.round(value * 100) / 100
+}
+
+/**
+ * The text after a key that was pressed anywhere on the page, by its place on the keyboard; null: the key is not the number's.
+ * @param {{code: string, key: string, shiftKey: boolean}} event
+ */
+export function typed(text, { code, key, shiftKey }) {
+  if (code === "Backspace") return text.slice(0, -1)
+  const digit = /^(?:Digit|Numpad)(\d)$/.exec(code)
+  if (digit) return shiftKey ? null : text + digit[1]
+  // Without a number before them these keys are the window's and the zoom's.
+  if (code === "NumpadDecimal" || key === "." || key === ",") return text ? (/[.,]/.test(text) ? text : `${text}.`) : null
+  if (code === "NumpadSubtract" || key === "-" || key === "\u2212") return text.startsWith("-") ? text.slice(1) : `-${text}`
+  return null
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
