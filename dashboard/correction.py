@@ -30,12 +30,13 @@ def draw_correction(label: Label, project: Project) -> None:
         ),
         st.form(f"{key}_form", border=False),
     ):
-        said = list(label.value["classes"]) if label.value else []
+        offered = [known.name for known in project.schema.offered]
+        said = [name for name in (label.value["classes"] if label.value else []) if name in offered]
         if project.schema.multi_label:
-            st.pills("Classes", project.schema.names, default=said, selection_mode="multi", key=f"{key}_classes")
+            st.pills("Classes", offered, default=said, selection_mode="multi", key=f"{key}_classes")
             st.caption("None chosen: none of them.")
         else:
-            st.pills("Class", project.schema.names, default=said[0] if said else None, key=f"{key}_classes")
+            st.pills("Class", offered, default=said[0] if said else None, key=f"{key}_classes")
         st.checkbox("Image cannot be used", label.unusable, key=f"{key}_unusable")
         st.text_input("Note", label.note, key=f"{key}_note", placeholder="Why it is corrected")
         st.form_submit_button("Store", type="primary", key=f"{key}_store", on_click=_store, args=(label, project, key))

@@ -72,7 +72,7 @@ def test_by_majority_a_correction_changes_the_reference_without_a_tie(
     reference = find_reference(connection, cases[0].id)
     assert reference
     assert (reference.state, reference.value) == ("labelled", PNEUMONIA)
-    assert "review by rita" in text
+    assert "review, entered by rita" in text
     assert "left base" in text
     assert list_audit(connection, what="add label")[0].who == "rita"
 
