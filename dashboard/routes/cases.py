@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
-from core.labels.masks import list_painted
+from core.labels.masks import last_painted_at, list_painted
 from core.labels.records import Label, current_labels, find_current_label
 from core.labels.sight import covered_source, may_see_others, sight_of
 from core.people.accounts import User
@@ -60,6 +60,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "my_label": _own(mine) if mine else None,
         "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],
         "masks": [painted.structure for painted in list_painted(connection, case.id, reader=user.name)],
+        "painted_at": last_painted_at(connection, case.id, user.name),
         "others": _others(connection, project, case.id, user.name) if told else [],
     }
 
