@@ -67,8 +67,9 @@ export class Legend {
 
   draw() {
     const { project } = this
-    const chords = project.classes?.length ? chordsOf(project.classes) : new Map()
-    const classes = [...chords].filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name])
+    const chords = chordsOf((project.classes ?? []).filter(({ retired }) => !retired))
+    const structures = (project.structures ?? []).flatMap(({ name, retired }, at) => (retired || at > 8 ? [] : [[String(at + 1), name]]))
+    const classes = [...[...chords].filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name]), ...structures]
     if (project.multi_label) classes.push(["0", "None of these"])
     const undo = [["Ctrl Z", "Take the last act back"], ["Ctrl Y", "Do it again"], ["?", "These keys"]]
     const windows = [["Shift 1 … 9", `CT: ${HU_PRESETS.map(([name]) => name.toLowerCase()).join(", ")}. Others: the windows of the file`], ["Shift 0", "Window from the values"]]
