@@ -1,6 +1,7 @@
 // All keys on one sheet, on `?`; a press on a key there gives the command another one.
 
 import { chordText, chordsOf } from "./chords.js"
+import { MANY } from "./classes.js"
 import { button, element } from "./dom.js"
 import { KEYS, chordOf, keyMap, nameOfChord } from "./keys.js"
 import { HU_PRESETS } from "./presets.js"
@@ -60,8 +61,11 @@ export class Legend {
   }
 
   groups() {
-    const paints = this.project.task === "segmentation"
-    const commands = KEYS.filter(([, , , , where, group]) => (where === "both" || where === this.mode) && (paints || group !== "Painting"))
+    const { project } = this
+    const paints = project.task === "segmentation"
+    const absent = new Set([...(project.assisted ? [] : ["acceptDraft", "rejectDraft"]), ...(project.classes?.length > MANY ? [] : ["search"])])
+    const isHere = ([, , command, , where, group]) => (where === "both" || where === this.mode) && (paints || group !== "Painting") && !absent.has(command)
+    const commands = KEYS.filter(isHere)
     return new Map([...new Set(commands.map((row) => row[5]))].map((group) => [group, commands.filter((row) => row[5] === group)]))
   }
 
