@@ -102,7 +102,7 @@ def _geometry(case: Case) -> dict[str, Any]:
     return {
         "id": case.id,
         "project": case.project,
-        "patient": case.patient,
+        "patient": None if case.patient_from == "none" else case.patient,  # a patient of its own has no name
         "rows": case.rows,
         "columns": case.columns,
         "channels": case.channels,
