@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
 from core.labels.masks import last_painted_at, list_painted
-from core.labels.records import Label, current_labels, find_current_label
+from core.labels.records import Label, current_labels, find_current_label, find_reference
 from core.labels.sight import covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
@@ -84,13 +84,16 @@ def _others(connection: sqlite3.Connection, project: Project, case_id: int, name
     for painted in list_painted(connection, case_id):
         masks.setdefault(painted.reader, []).append(painted.structure)
     drawn = Counter(mark.reader for mark in list_marks(connection, case_id))
-    answers = [] if project.blind_first else current_labels(connection, case_id)
-    answered = {label.reader: label.stored_at for label in answers}
+    current = current_labels(connection, case_id)
+    answered = {} if project.blind_first else {label.reader: label.stored_at for label in current}
+    reference = find_reference(connection, case_id)
+    counted = {label.reader for label in current if reference and label.id in reference.label_ids}
     readers = sorted({*masks, *drawn, *answered} - {name})
     return [
         {
             "reader": reader,
             "masks": masks.get(reader, []),
+            "is_reference": reader in masks and reader in counted,
             "marks": drawn[reader],
             "answered_at": answered.get(reader),
         }
