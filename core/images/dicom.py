@@ -21,6 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from core.errors import InvalidInput
 from core.images.decoded import (
+    Affine,
     DecodedImage,
     SpacingAt,
     Window,
@@ -44,6 +45,7 @@ GREY_MODALITIES = {"CT", "MR", "CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO", "
 PROJECTIONS = {"CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO"}
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5 section 6.2, value representation CS
 PLAIN_NAME = re.compile(r"[A-Za-z0-9 _.,/()+-]{1,64}")
+SQUARE_ENOUGH = 0.01  # how far directions may be from unit vectors at right angles: headers are rounded
 OLDEST_AGE = 90  # above 89 an age identifies (US 45 CFR 164.514)
 
 
@@ -81,6 +83,7 @@ def read_dicom(source: Path | bytes, settings: Settings, secret: bytes) -> Decod
             view=_view(dataset),
             spacing_mm=spacing_mm,
             spacing_at=spacing_at,
+            affine=_affine(dataset),
             windows=_windows(dataset) if pixels.ndim == 2 else (),
             patient=_patient(dataset, secret),
             attributes=_attributes(dataset),
@@ -157,7 +160,7 @@ def _refuse_several_frames(dataset: Dataset) -> None:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise InvalidInput(
-            f"Readroom takes in single images today; volumes and cines follow. Received: {frames} frames"
+            f"Of DICOM, Readroom takes in single images today; volumes and cines follow. Received: {frames} frames"
         )
 
 
@@ -225,6 +228,25 @@ def _spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, SpacingAt | 
         return at_detector, "detector" if at_detector else None
     is_calibrated = "PixelSpacingCalibrationType" in dataset or (at_detector is not None and at_detector != within)
     return within, "detector" if _code(dataset, "Modality") in PROJECTIONS and not is_calibrated else "patient"
+
+
+def _affine(dataset: Dataset) -> Affine | None:
+    """How the image lies in the patient (C.7.6.2.1.1, equation C.7.6.2.1-1); None where a tag is absent or odd.
+
+    One frame has no next one: the third axis is a millimetre across the image.
+    """
+    spacing = _pair(dataset.get("PixelSpacing"))
+    directions = np.array([float(number) for number in _many(dataset.get("ImageOrientationPatient"))])
+    origin = np.array([float(number) for number in _many(dataset.get("ImagePositionPatient"))])
+    if spacing is None or directions.shape != (6,) or origin.shape != (3,) or not np.isfinite(origin).all():
+        return None
+    along_row, along_column = directions[:3], directions[3:]
+    products = [along_row @ along_row, along_column @ along_column, 1 + along_row @ along_column]
+    if not np.allclose(products, 1, atol=SQUARE_ENOUGH):  # unit vectors at right angles (C.7.6.2.1.1); NaN is none
+        return None
+    steps = (along_row * spacing[1], along_column * spacing[0], np.cross(along_row, along_column), origin)
+    affine = np.vstack([np.column_stack(steps), [0, 0, 0, 1]])
+    return tuple(tuple(float(number) for number in line) for line in affine)
 
 
 def _windows(dataset: Dataset) -> tuple[Window, ...]:

@@ -245,6 +245,15 @@ def list_painted(connection: sqlite3.Connection, case_id: int, *, reader: str | 
     return [PaintedMask(**dict(row)) for row in rows]
 
 
+def last_painted_at(connection: sqlite3.Connection, case_id: int, reader: str) -> str | None:
+    """When the newest stroke of a reader on a case was made; what is made on a slower clock must say a later time."""
+    row = connection.execute(
+        "SELECT max(made_at) FROM mask_edits WHERE case_id = ? AND reader = (SELECT id FROM users WHERE name = ?)",
+        (case_id, reader),
+    ).fetchone()
+    return None if row[0] is None else str(row[0])
+
+
 def list_painters(connection: sqlite3.Connection, project_id: int) -> list[tuple[int, str]]:
     """(case, reader) wherever a reader has painted or has said that there is nothing to paint, by case."""
     rows = connection.execute(

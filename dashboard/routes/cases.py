@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Route
 
 from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
-from core.labels.masks import list_painted
-from core.labels.records import Label, current_labels, find_current_label
+from core.labels.masks import last_painted_at, list_painted
+from core.labels.records import Label, current_labels, find_current_label, find_reference
 from core.labels.sight import covered_patient, covered_source, may_see_others, sight_of
 from core.people.accounts import User
 from core.people.roles import demand
@@ -53,7 +53,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
     told = may_see_others(connection, sight_of(connection, user, project), case.id)
     return _geometry(case) | {
         "source": case.source if told else covered_source(case.id),
-        "patient": case.patient if told else covered_patient(case.id, case.patient, case.patient_from),
+        "patient": _patient(case) if told else covered_patient(case.id, case.patient, case.patient_from),
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",
         "thumbnail": f"/api/v1/thumbnails/{case.pixel_hash}.webp",
         "same_patient": list_same_patient(connection, case),  # of this project: whoever sees one sees them all
@@ -61,6 +61,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "my_label": _own(mine) if mine else None,
         "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],
         "masks": [painted.structure for painted in list_painted(connection, case.id, reader=user.name)],
+        "painted_at": last_painted_at(connection, case.id, user.name),
         "others": _others(connection, project, case.id, user.name) if told else [],
     }
 
@@ -84,18 +85,26 @@ def _others(connection: sqlite3.Connection, project: Project, case_id: int, name
     for painted in list_painted(connection, case_id):
         masks.setdefault(painted.reader, []).append(painted.structure)
     drawn = Counter(mark.reader for mark in list_marks(connection, case_id))
-    answers = [] if project.blind_first else current_labels(connection, case_id)
-    answered = {label.reader: label.stored_at for label in answers}
+    current = current_labels(connection, case_id)
+    answered = {} if project.blind_first else {label.reader: label.stored_at for label in current}
+    reference = find_reference(connection, case_id)
+    counted = {label.reader for label in current if reference and label.id in reference.label_ids}
     readers = sorted({*masks, *drawn, *answered} - {name})
     return [
         {
             "reader": reader,
             "masks": masks.get(reader, []),
+            "is_reference": reader in masks and reader in counted,
             "marks": drawn[reader],
             "answered_at": answered.get(reader),
         }
         for reader in readers
     ]
+
+
+def _patient(case: Case) -> str | None:
+    """A patient of its own, where nothing told, has no name."""
+    return None if case.patient_from == "none" else case.patient
 
 
 def _geometry(case: Case) -> dict[str, Any]:

@@ -33,7 +33,7 @@ export class Answering {
       accept: (draft) => this.acceptDraft(draft),
       reject: () => this.rejectDraft(),
       shown: (draft) => this.part.showDraft?.(draft),
-    })
+    }, this.mode === "label" && Boolean(project.assisted))
   }
 
   // ---- the case

@@ -38,7 +38,7 @@ export class Corners {
     if (!facts) return this.clear()
     const shape = pane.shape()
     const spacing = facts.spacing_mm
-    this.write("who", lines(facts.source, `Patient ${facts.patient}`))
+    this.write("who", lines(facts.source, facts.patient ? `Patient ${facts.patient}` : "Patient not known"))
     this.write("what", lines(
       [facts.modality, facts.view].filter(Boolean).join(" "),
       `${shape.columns} × ${shape.rows} px`,

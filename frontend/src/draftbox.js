@@ -2,10 +2,11 @@
 
 import { button, element } from "./dom.js"
 import { askDraft, draftText, mayAsk, outcomeOf } from "./drafts.js"
+import { keyMap, nameOfChord } from "./keys.js"
 
 export class DraftBox {
-  /** `on` holds accept(draft), reject(draft) and shown(draft). */
-  constructor(project, on) {
+  /** `on` holds accept(draft), reject(draft) and shown(draft); `isOffered`: whether drafts may come on this page. */
+  constructor(project, on, isOffered = Boolean(project.assisted)) {
     this.project = project
     this.on = on
     this.text = element("p", {})
@@ -14,7 +15,8 @@ export class DraftBox {
     this.reject = button({ title: "It is wrong (Shift Del)", onclick: () => this.refuse() }, "Reject")
     this.element = element(
       "section",
-      { class: "draft", "aria-label": "Draft of a model", hidden: true },
+      // Its place is kept: what comes late must not push the answers away from under the pointer.
+      { class: "draft", "aria-label": "Draft of a model", hidden: !isOffered },
       this.text, element("div", { class: "pair" }, this.accept, this.reject), this.said,
     )
     this.leave()
@@ -32,7 +34,8 @@ export class DraftBox {
     this.draft = draft
     if (!draft) return
     this.text.replaceChildren(element("span", { class: "quiet" }, `Draft of ${draft.model}`), draftText(draft, this.project))
-    this.element.hidden = false
+    this.said.textContent = `Keys: ${["acceptDraft", "rejectDraft"].map((name) => nameOfChord(keyMap.chordOf(name))).join(", ")}`
+    this.show(true)
     this.on.shown?.(draft)
   }
 
@@ -41,7 +44,11 @@ export class DraftBox {
     this.aborter = this.draft = this.caseId = null
     this.rejected = false
     this.said.textContent = ""
-    this.element.hidden = true
+    this.show(false)
+  }
+
+  show(there) {
+    this.element.classList.toggle("absent", !there)
   }
 
   take() {

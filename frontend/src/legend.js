@@ -1,6 +1,7 @@
 // All keys on one sheet, on `?`; a press on a key there gives the command another one.
 
 import { chordText, chordsOf } from "./chords.js"
+import { MANY } from "./classes.js"
 import { button, element } from "./dom.js"
 import { KEYS, chordOf, keyMap, nameOfChord } from "./keys.js"
 import { HU_PRESETS } from "./presets.js"
@@ -60,15 +61,19 @@ export class Legend {
   }
 
   groups() {
-    const paints = this.project.task === "segmentation"
-    const commands = KEYS.filter(([, , , , where, group]) => (where === "both" || where === this.mode) && (paints || group !== "Painting"))
+    const { project } = this
+    const paints = project.task === "segmentation"
+    const absent = new Set([...(project.assisted ? [] : ["acceptDraft", "rejectDraft"]), ...(project.classes?.length > MANY ? [] : ["search"])])
+    const isHere = ([, , command, , where, group]) => (where === "both" || where === this.mode) && (paints || group !== "Painting") && !absent.has(command)
+    const commands = KEYS.filter(isHere)
     return new Map([...new Set(commands.map((row) => row[5]))].map((group) => [group, commands.filter((row) => row[5] === group)]))
   }
 
   draw() {
     const { project } = this
-    const chords = project.classes?.length ? chordsOf(project.classes) : new Map()
-    const classes = [...chords].filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name])
+    const chords = chordsOf((project.classes ?? []).filter(({ retired }) => !retired))
+    const structures = (project.structures ?? []).flatMap(({ name, retired }, at) => (retired || at > 8 ? [] : [[String(at + 1), name]]))
+    const classes = [...[...chords].filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name]), ...structures]
     if (project.multi_label) classes.push(["0", "None of these"])
     const undo = [["Ctrl Z", "Take the last act back"], ["Ctrl Y", "Do it again"], ["?", "These keys"]]
     const windows = [["Shift 1 … 9", `CT: ${HU_PRESETS.map(([name]) => name.toLowerCase()).join(", ")}. Others: the windows of the file`], ["Shift 0", "Window from the values"]]

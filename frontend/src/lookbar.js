@@ -20,7 +20,7 @@ const BUTTONS = [
   ["planes", "Planes", "Three planes of the volume"],
   ["compare", "Compare", "Side by side with another case or frame"],
   ["play", "Play", "Play the frames, or stop"],
-  ["fullScreen", "Full", "Full screen"],
+  ["fullScreen", "⤢", "Full screen"],
 ]
 const LAYOUTS = ["planes", "compare"]
 

@@ -79,9 +79,10 @@ export class Said {
   }
 
   /** When the last thing on this case was said, so that the next is said later. */
-  lastMoment({ id, my_label: stored, marks = [] }) {
+  lastMoment({ id, my_label: stored, marks = [], painted_at: paintedAt }) {
     const moments = [
       stored?.made_at,
+      paintedAt, // perhaps on another computer, whose clock is ahead of this one
       this.labels.get(id)?.madeAt,
       ...marks.map((mark) => mark.made_at),
       ...[...(this.marks.get(id)?.values() ?? [])].map((mark) => mark.madeAt),

@@ -119,11 +119,16 @@ export class Viewer {
       return
     }
     if (index === this.index) return
-    this.drawing.settle()
-    this.answering.commit()
+    this.settle()
     this.bar.fade()
     this.open(index)
     this.outbox.push({ type: "navigated", case: this.data.case_ids[index], index })
+  }
+
+  /** What is half drawn or half typed belongs to the case on the screen. */
+  settle() {
+    this.drawing.settle()
+    this.answering.commit()
   }
 
   async open(index) {
@@ -261,9 +266,11 @@ export class Viewer {
   attach(root) {
     root.append(this.element)
     this.fit = () => fillWindow(this.element)
+    this.leaving = () => this.settle()
     this.away = () => this.layout.hideOverlays(false) // a key that is held while the window is left is never released here
     window.addEventListener("resize", this.fit)
     window.addEventListener("blur", this.away)
+    window.addEventListener("beforeunload", this.leaving, true) // before the queue says whether anything waits
     for (const kind of ["keydown", "keyup"]) window.addEventListener(kind, this.onKey, true)
     this.stopTiming = this.time.follow()
     requestAnimationFrame(this.fit)
@@ -271,10 +278,10 @@ export class Viewer {
   }
 
   detach() {
-    this.drawing.settle()
-    this.answering.commit()
+    this.settle()
     window.removeEventListener("resize", this.fit)
     window.removeEventListener("blur", this.away)
+    window.removeEventListener("beforeunload", this.leaving, true)
     for (const kind of ["keydown", "keyup"]) window.removeEventListener(kind, this.onKey, true)
     this.stopTiming?.()
     this.news.stop()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 
 import { KEYS, KeyMap, chordOf, commandOf, isTaken, nameOfChord } from "../src/keys.js"
+import { Legend } from "../src/legend.js"
 
 const press = (code, extra = {}) => ({ code, key: extra.key ?? "", ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...extra })
 const shelf = (kept = {}) => ({
@@ -34,6 +35,15 @@ describe("keys", () => {
   it("of drawing are not there in review", () => {
     expect(commandOf(press("KeyB"), "review")).toBe(null)
     expect(commandOf(press("KeyB"), "label").command).toBe("brush")
+  })
+
+  it("that do nothing in a project are not in its legend", () => {
+    const listed = (project) => [...Legend.prototype.groups.call({ mode: "label", project }).values()].flat().map(([, , command]) => command)
+    const few = listed({ task: "classification", classes: [{ name: "normal" }] })
+    for (const command of ["brush", "search", "acceptDraft"]) expect(few).not.toContain(command)
+    const classes = Array.from({ length: 12 }, (_, at) => ({ name: `finding ${at}` }))
+    for (const command of ["search", "acceptDraft"]) expect(listed({ task: "classification", classes, assisted: true })).toContain(command)
+    expect(listed({ task: "segmentation", classes: [] })).toContain("brush")
   })
 
   it("of a slider or a field stay with it", () => {

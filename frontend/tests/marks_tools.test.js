@@ -296,6 +296,14 @@ describe("a class", () => {
     expect(marks.nextLabel).toBe("")
   })
 
+  it("does not go on to what only measures", () => {
+    const { marks, told } = setUp({ list: [polygon] })
+    marks.select("p")
+    marks.key(key("Digit2"))
+    for (const kind of ["length", "angle", "point"]) marks.add({ kind, frame: 0, geometry: {} })
+    expect(told.acts.slice(1).map(({ after }) => [after.kind, after.label])).toEqual([["length", ""], ["angle", ""], ["point", "effusion"]])
+  })
+
   it("that is retired stays on its mark but is not copied", () => {
     const { marks, told } = setUp({ facts: stack, list: [{ ...box, label: "old" }] })
     marks.select("b")

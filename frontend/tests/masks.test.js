@@ -602,7 +602,8 @@ describe("what others painted", () => {
     answers.set("/api/v1/cases/7/masks/liver?reader=Ann%20B", { ...empty, frames })
     answers.set("/api/v1/cases/7/masks/lesion?reader=Ann%20B", empty)
     const { masks, pane, told } = setUp()
-    await masks.load({ ...volumeFacts, others: [{ reader: "Ann B", masks: ["liver"] }] })
+    await masks.load({ ...volumeFacts, others: [{ reader: "Ann B", masks: ["liver"], is_reference: true }] })
+    expect([masks.others.isReference("Ann B"), masks.others.isReference("Carl")]).toEqual([true, false])
     await masks.others.showReader("Ann B")
     expect(fetch).toHaveBeenCalledTimes(1) // only what there is
     expect(pane.layers.length).toBe(1)

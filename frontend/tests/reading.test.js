@@ -231,6 +231,12 @@ describe("marks and strokes", () => {
     viewer.recorder.undo()
     expect([...framesOf(sent[1]).get(2)]).toEqual([...empty])
   })
+
+  it("of a brush are said later than those of another computer, whose clock is ahead", () => {
+    const ahead = new Date(Date.now() + 60000).toISOString()
+    expect(new Said().lastMoment({ id: 7, my_label: null, painted_at: ahead })).toBe(ahead)
+    expect(new Said().lastMoment({ id: 7, my_label: null, painted_at: null })).toBe(undefined)
+  })
 })
 
 describe("what was said", () => {

@@ -324,3 +324,21 @@ def test_a_case_that_is_gone_is_said_and_the_next_one_is_reached(
     press(page, "Digit1")  # says nothing about a case that is not there
     press(page, "ArrowRight")
     expect(page.locator(".viewer")).to_have_attribute("data-case", str(case + 2))
+
+
+def test_a_note_that_is_being_written_when_the_page_is_closed_is_kept(
+    page: Page, reading: Reading, projects: dict[str, int]
+) -> None:
+    open_list(page, reading, projects["Fourteen"])
+    case = int(shown(page))
+    press_and_go(page, "Digit1")
+    press(page, "ArrowLeft")
+    expect(page.locator(".viewer")).to_have_attribute("data-case", str(case))
+    saved(page)
+    press(page, "KeyN")
+    page.keyboard.type("hazy left base")
+    page.on("dialog", lambda dialog: dialog.accept())  # "Leave the page?", because the note is on its way
+    page.reload()
+    shown(page)
+    expect(page.get_by_role("textbox", name="Note")).to_have_value("hazy left base")
+    saved(page)

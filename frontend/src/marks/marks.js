@@ -3,7 +3,7 @@
 import { Chord } from "../chords.js"
 import { fetchChecked } from "../fetching.js"
 import { newId } from "../identity.js"
-import { KINDS } from "./model.js"
+import { KINDS, isMeasure } from "./model.js"
 import { paintMarks } from "./painter.js"
 import { MarkPanel } from "./panel.js"
 import { EditTool, grasp, lessVertex, toolsOf } from "./tools.js"
@@ -170,7 +170,7 @@ export class Marks {
 
   // ---- what is done to them
 
-  add({ kind, frame, geometry, label = this.nextLabel }) {
+  add({ kind, frame, geometry, label = isMeasure(kind) ? "" : this.nextLabel }) {
     const mark = { mark: newId(), kind, frame, geometry, label }
     this.hidden = false // nobody draws what they do not see
     this.put(null, mark)
@@ -253,7 +253,7 @@ export class Marks {
   giveClass(label) {
     const { selected } = this
     if (!selected || !this.isMine(selected)) return
-    this.nextLabel = label
+    if (!isMeasure(selected.kind)) this.nextLabel = label
     this.change(selected.mark, { label })
   }
 

@@ -16,6 +16,11 @@ export const KINDS = {
 const GRAIN = 1 / 64
 const ARC = 72 // points of a drawn ellipse
 
+/** What only measures is no evidence for a class unless somebody says so. */
+export function isMeasure(kind) {
+  return kind === "length" || kind === "angle"
+}
+
 export function isClosed(kind) {
   return KINDS[kind].closed
 }

@@ -32,6 +32,11 @@ export class Others {
     return [...new Set([...this.shown.keys(), ...readers])]
   }
 
+  /** Whether training and evaluation use what this reader painted. */
+  isReference(title) {
+    return this.readers.some(({ reader, is_reference: isReference }) => reader === title && isReference)
+  }
+
   /** As sources of layers: see layers.js. */
   sources() {
     const seen = [...this.shown].filter(([, { hidden }]) => !hidden)

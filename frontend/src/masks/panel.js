@@ -121,7 +121,7 @@ export class MaskPanel {
     return element(
       "div",
       { class: "row" },
-      element("span", { title }, title),
+      element("span", { title }, others.isReference(title) ? `${title}, reference` : title),
       layer && button({ title: "Make it mine, to correct it; locked structures stay as they are", onclick: () => others.adopt(title) }, "Take over"),
       toggle(`Hide ${title}`, hidden, EYE, EYE, toggleIt),
     )

@@ -166,6 +166,28 @@ def test_the_pseudonym_tells_issuers_apart_and_falls_back_on_the_study(settings:
     assert read(settings, PatientID="").patient is None
 
 
+def test_how_the_image_lies_in_the_patient_is_told_only_where_the_tags_make_sense(settings: Settings) -> None:
+    tags: dict[str, Any] = {
+        "PixelSpacing": [0.5, 0.25],
+        "ImageOrientationPatient": [0, 1, 0, 0, 0, -1],  # columns to the back, rows to the feet: sagittal
+        "ImagePositionPatient": [10, -20, 30],
+    }
+    affine = decode(made(**tags), settings, SECRET).affine
+    assert affine is not None
+    column, row = 3, 5
+    assert (np.array(affine) @ [column, row, 0, 1]).tolist() == [10, -20 + 3 * 0.25, 30 - 5 * 0.5, 1]
+    assert np.array(affine)[:3, 2].tolist() == [-1, 0, 0]
+    odd: list[dict[str, Any]] = [
+        {"PixelSpacing": [1, 0]},
+        {"ImageOrientationPatient": [1, 0, 0]},
+        {"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]},
+        {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]},
+        {"ImagePositionPatient": [0, 0]},
+    ]
+    for changed in odd:
+        assert decode(made(**{**tags, **changed}), settings, SECRET).affine is None, changed
+
+
 def test_spacing_says_where_it_holds(settings: Settings) -> None:
     tags: list[tuple[dict[str, Any], Any]] = [
         ({"PixelSpacing": [0.5, 0.6]}, ((0.5, 0.6), "patient")),

@@ -142,6 +142,21 @@ def test_a_reader_who_is_to_answer_first_sees_nobody_else_s_masks_or_marks(
     assert stranger.get(case).json()["others"][0]["reader"] == "anna"
 
 
+def test_whose_mask_is_the_reference_is_told(
+    stranger: TestClient, connection: sqlite3.Connection, volume: Case, painted: Project, ben: User
+) -> None:
+    put_mask(connection, volume, "liver", noise(), ANNA, event=new_event())
+    set_member(connection, painted.id, "ben", "reader", actor=ANNA)
+    sign_in(stranger, connection, ben)
+
+    def told() -> bool:
+        return bool(stranger.get(f"/api/v1/cases/{volume.id}").json()["others"][0]["is_reference"])
+
+    assert not told()  # painted, but she has not said that she is done
+    add_label(connection, NewLabel(new_event(), volume.id, "anna", {"structures": ["liver"]}), ANNA)
+    assert told()
+
+
 def test_nobody_puts_a_mask_in_another_s_name_without_being_allowed_to(
     stranger: TestClient, connection: sqlite3.Connection, volume: Case, path: str, painted: Project, ben: User
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_volume_tells_how_it_lies_in_the_patient(client: TestClient, volume: C
     assert told["affine"] == [[0.5, 0, 0, -10], [0, 0.5, 0, -20], [0, 0, 2.5, 30], [0, 0, 0, 1]]
     flat = client.get(f"/api/v1/cases/{case.id}").json()
     assert (flat["frames"], flat["slice_spacing_mm"], flat["affine"]) == (1, None, None)
+    assert (told["patient"], flat["patient"]) == (None, case.patient)  # that nobody knows it is no name
 
 
 def test_each_frame_comes_alone_and_is_kept_for_ever(client: TestClient, volume: Case, files: Files) -> None:
