@@ -90,7 +90,7 @@ def test_every_network_is_a_file_and_every_file_a_network() -> None:
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_a_network_names_the_fields_that_it_reads(name: str) -> None:
-    """In `recipe.<field>`: a control on screen that changes nothing would be a lie, and so would one that is missing."""
+    """In `recipe.<field>`: a control that changes nothing would be a lie, and so would one that is missing."""
     source = (PROJECT_ROOT / "core" / "training" / "networks" / f"{name}.py").read_text("utf-8")
     read = {
         node.attr
