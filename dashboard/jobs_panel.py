@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from core.jobs.kinds import SEEING_A_JOB
+from core.jobs.kinds import KINDS, SEEING_A_JOB
 from core.jobs.records import Job, State, get_job, list_jobs, request_stop, resume_job
 from core.jobs.worker import worker_alive
 from core.people.roles import may
@@ -23,15 +23,7 @@ STATE_WORDS = {
     "failed": "failed",
     "stopped": "stopped",
 }
-KIND_WORDS = {
-    "import": "Import",
-    "train": "Training",
-    "evaluate": "Evaluation",
-    "explain": "Explanation",
-    "predict": "Prediction",
-    "draft": "Drafts",
-    "backup": "Backup",
-}
+KIND_WORDS = {name: kind.words for name, kind in KINDS.items()}
 NO_WORKER = "Worker is not running: start it with {command}, or tell an administrator"
 
 

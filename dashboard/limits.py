@@ -24,6 +24,7 @@ from core.people.callers import caller_of
 from core.people.roles import Action, may_somewhere
 from core.settings import Settings
 from dashboard.database import ask
+from dashboard.prefix import path_of
 from dashboard.routes.plain import page, refusal
 
 SIGN_IN_PATHS = frozenset({"/sign-in", "/account"})
@@ -85,7 +86,7 @@ class RateLimits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        asked, path = scope["method"], cast(str, scope["path"])
+        asked, path = scope["method"], path_of(scope)
         if asked == "POST" and path in SIGN_IN_PATHS:
             await self._counted(self.sign_ins, address_key(scope), scope, receive, send)
         elif asked == "POST" and path == UPLOADS_PATH:
@@ -158,11 +159,10 @@ def _person(scope: Scope) -> str:
 
 def _try_later(scope: Scope, seconds: int) -> Response:
     said = f"That was too much in a short time. Try again in {seconds} second{'s' if seconds > 1 else ''}."
-    what = (
-        "an upload" if scope["path"].startswith((UPLOADS_PATH, TABLES_PATH)) else scope["path"]
-    )  # its path names files
+    path = path_of(scope)
+    what = "an upload" if path.startswith((UPLOADS_PATH, TABLES_PATH)) else path  # its path names files
     log.warning("Too many requests for %s from %s", what, address_key(scope))
-    if scope["path"] in SIGN_IN_PATHS:
+    if path in SIGN_IN_PATHS:
         answer: Response = page("Try again soon", refusal(said), status=429)
     else:
         answer = JSONResponse({"reason": said}, 429)

@@ -10,23 +10,27 @@ listens to. The links stay ordinary addresses: a middle click opens a tab, a cop
 import streamlit as st
 
 from dashboard import places
+from dashboard.prefix import at
 
 _CATCHER = """
 const names = new Set(%s)
+let root = "/"
 
 function follow(event) {
   const link = event.target.closest ? event.target.closest("a[href]") : null
   if (!link || event.defaultPrevented || event.button !== 0) return
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.hasAttribute("download")) return
   const url = new URL(link.href)
-  if (url.origin !== window.location.origin || !names.has(url.pathname.slice(1))) return
+  if (url.origin !== window.location.origin || !url.pathname.startsWith(root)) return
+  if (!names.has(url.pathname.slice(root.length))) return
   event.preventDefault()
   event.stopPropagation()
   window.history.pushState({}, "", url.pathname + url.search)
   window.dispatchEvent(new PopStateEvent("popstate", { state: {} }))
 }
 
-export default function () {
+export default function ({ data }) {
+  root = data.root
   document.addEventListener("click", follow, true)
   return () => document.removeEventListener("click", follow, true)
 }
@@ -37,4 +41,4 @@ _component = st.components.v2.component("readroom_links", js=_CATCHER % _NAMES, 
 
 def catch_clicks() -> None:
     """Once per rerun, by the shell."""
-    _component(key="links", height=1)
+    _component(key="links", data={"root": at("/")}, height=1)

@@ -10,7 +10,6 @@ import re
 import sqlite3
 from ipaddress import ip_address
 from pathlib import Path
-from typing import cast
 from urllib.parse import quote, urlsplit
 
 import streamlit
@@ -24,21 +23,25 @@ from core.people.accounts import User
 from core.people.sessions import find_session, touch_session
 from core.settings import Settings
 from dashboard.database import ask
+from dashboard.prefix import at, path_of
 from dashboard.reach import LOOPBACK
 
 PUBLIC = frozenset({"/healthz", "/sign-in", "/favicon.ico", "/_stcore/health"})
 PUBLIC_FOLDER = "/assets/"  # our own styles and scripts: nothing about any patient
 STREAMLIT_FOLDER = "/_stcore/"
 HEALTH = frozenset({"/healthz"})
-HOST_ONLY = "__Host-"
+HOST_ONLY, TLS_ONLY = "__Host-", "__Secure-"
 TLS_SCHEMES = frozenset({"https", "wss"})
 TLS_FOR_SECONDS = 365 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def cookie_name(port: int) -> str:
-    """Cookies do not tell ports apart, so two Readrooms on one machine would sign each other out."""
-    return f"readroom_{port}"
+def cookie_name(port: int, prefix: str = "") -> str:
+    """Cookies do not tell ports apart, so two Readrooms on one machine would sign each other out.
+
+    Nor does a server see which path a cookie was set for, where one Readroom lies below another.
+    """
+    return f"readroom_{port}{prefix.replace('/', '_')}"
 
 
 def cookie_of(request: HTTPConnection, cookie: str) -> str:
@@ -47,7 +50,12 @@ def cookie_of(request: HTTPConnection, cookie: str) -> str:
     Inside TLS its name begins with `__Host-`: such a cookie a browser takes only from this very host, by TLS, so that
     neither a page in clear nor a neighbouring name can slip us one of theirs.
     """
-    return f"{HOST_ONLY}{cookie}" if request.url.scheme in TLS_SCHEMES else cookie
+    return cookie_in_tls(cookie) if request.url.scheme in TLS_SCHEMES else cookie
+
+
+def cookie_in_tls(cookie: str) -> str:
+    """`__Host-` goes to every path of the host; below a prefix the neighbours' servers are not to have the session."""
+    return f"{TLS_ONLY if at('') else HOST_ONLY}{cookie}"
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
@@ -116,7 +124,7 @@ class HttpsOnly:
         client = scope.get("client")
         named = _host_name(Headers(scope=scope).get("host", ""))  # OurHosts has read it already
         here = client is not None and client[0] in LOOPBACK and named in LOOPBACK
-        return here or scope["scheme"] in TLS_SCHEMES or scope["path"] in HEALTH
+        return here or scope["scheme"] in TLS_SCHEMES or path_of(scope) in HEALTH
 
 
 class SameOrigin:
@@ -153,14 +161,13 @@ class Identity:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        request = HTTPConnection(scope)
+        request, path = HTTPConnection(scope), path_of(scope)
         session_id = request.cookies.get(cookie_of(request, self.cookie))
         try:
-            scope["user"] = await ask(self.settings, self._find, session_id, request.url.path) if session_id else None
+            scope["user"] = await ask(self.settings, self._find, session_id, path) if session_id else None
         except Unavailable as error:  # no verdict on the session: nobody is signed out by a disk
             await refuse(scope, receive, send, JSONResponse({"reason": str(error)}, 503))
             return
-        path = cast(str, scope["path"])
         public = scope["type"] == "http" and (path in PUBLIC or path.startswith(PUBLIC_FOLDER))
         if scope["user"] or public:
             await self.app(scope, receive, send)
@@ -178,8 +185,8 @@ class Identity:
         wants_page = "text/html" in Headers(scope=scope).get("accept", "") and not path.startswith("/api/")
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and wants_page:
             query = scope["query_string"].decode("latin-1")
-            back = quote(path + (f"?{query}" if query else ""), safe="")
-            return RedirectResponse(f"/sign-in?next={back}", 303)
+            back = quote(at(path) + (f"?{query}" if query else ""), safe="")
+            return RedirectResponse(at(f"/sign-in?next={back}"), 303)
         return JSONResponse({"reason": "Sign in first."}, 401)
 
 

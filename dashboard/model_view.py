@@ -12,6 +12,7 @@ from core.people.roles import may
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
 from dashboard import places, run_view, session, wording
+from dashboard.prefix import at
 
 TEXT_PX = 360  # the long lists scroll within the page, not the page
 
@@ -38,9 +39,10 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
 
 def _draw_downloads(model: Model) -> None:
     """Plain links to a route: a file of hundreds of megabytes never passes through the page."""
-    links = [f'<a href="/api/v1/models/{model.id}/model.keras" download>Keras ({wording.size(model.file_bytes)})</a>']
+    address = at(f"/api/v1/models/{model.id}/model")
+    links = [f'<a href="{address}.keras" download>Keras ({wording.size(model.file_bytes)})</a>']
     if model.onnx_hash:
-        links.append(f'<a href="/api/v1/models/{model.id}/model.onnx" download>ONNX</a>')
+        links.append(f'<a href="{address}.onnx" download>ONNX</a>')
     st.html(f'<p class="rr-downloads">Download: {" · ".join(links)}</p>')
     if not model.onnx_hash:
         st.caption(f"No ONNX file: {model.onnx_left_out_because or 'it was not made yet.'}")

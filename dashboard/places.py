@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.people.roles import Action
 from core.settings import PROJECT_ROOT
+from dashboard.prefix import at
 
 Query = str | int | None
 
@@ -65,7 +66,7 @@ def page_of(name: str) -> st.Page:
 def address(name: str, **query: Query) -> str:
     """The URL of a page, for links inside HTML; a value of None is left out."""
     text = urlencode(_kept(query))
-    path = "/" if name == PLACES[0].name else f"/{name}"
+    path = at("/" if name == PLACES[0].name else f"/{name}")
     return f"{path}?{text}" if text else path
 
 

@@ -35,6 +35,7 @@ class Reach:
     certificate: Certificate | None = None
     proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For and -Proto are believed
     insecure: bool = False
+    prefix: str = ""  # the path below which it lies on its host, as /readroom; "" is the whole host
 
     @property
     def from_elsewhere(self) -> bool:
@@ -58,7 +59,7 @@ class Reach:
         behind_proxy = bool(self.proxies and self.names)  # the proxy has the usual port, and we cannot know another
         scheme = "https" if self.certificate or (behind_proxy and not self.insecure) else "http"
         usual = behind_proxy or self.port == {"https": 443, "http": 80}[scheme]
-        return f"{scheme}://{f'[{name}]' if ':' in name else name}{'' if usual else f':{self.port}'}"
+        return f"{scheme}://{f'[{name}]' if ':' in name else name}{'' if usual else f':{self.port}'}{self.prefix}"
 
     def options(self) -> list[str]:
         """The command-line options that `reach_of` reads back."""
@@ -69,6 +70,8 @@ class Reach:
             options += ["--proxy", proxy]
         if self.certificate:
             options += ["--tls-cert", str(self.certificate.path), "--tls-key", str(self.certificate.key)]
+        if self.prefix:
+            options += ["--prefix", self.prefix]
         return [*options, *(["--insecure"] if self.insecure else [])]
 
 
@@ -81,6 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--insecure", action="store_true")
     parser.add_argument("--proxy", action="append", default=[], metavar="ADDRESS")
+    parser.add_argument("--prefix", default=Reach.prefix, metavar="PATH")
 
 
 def reach_of(given: argparse.Namespace) -> Reach:
@@ -104,10 +108,15 @@ def reach_of(given: argparse.Namespace) -> Reach:
             raise InvalidInput(
                 f"--proxy is the address of a reverse proxy, as 127.0.0.1 or 172.18.0.0/16. Received: {proxy}"
             ) from error
+    prefix = given.prefix.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*", prefix):
+        raise InvalidInput(
+            f"--prefix is the path below which a reverse proxy shows Readroom, as /readroom. Received: {given.prefix}"
+        )
     # Absolute: the web process runs in another folder.
     certificate = Certificate(given.tls_cert.absolute(), given.tls_key.absolute()) if given.tls_cert else None
     names = tuple(name.lower() for name in given.allowed_host)
-    return Reach(given.host, given.port, names, certificate, tuple(given.proxy), given.insecure)
+    return Reach(given.host, given.port, names, certificate, tuple(given.proxy), given.insecure, prefix)
 
 
 def check_reach(reach: Reach, now: datetime | None = None) -> int | None:
@@ -135,7 +144,7 @@ def answers(reach: Reach) -> bool:
     """Whether `/healthz` says on this machine that all is well; with TLS, behind the certificate that was given."""
     connection = _connect(reach)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", f"{reach.prefix}/healthz")
         if reach.certificate:
             assert isinstance(connection.sock, ssl.SSLSocket)
             # Compared, not verified: its authority and its name are the browsers' business.

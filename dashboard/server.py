@@ -19,6 +19,7 @@ from core.settings import Settings
 from dashboard import session
 from dashboard.limits import RateLimits
 from dashboard.middleware import HttpsOnly, Identity, OurHosts, SameOrigin, Walls, cookie_name
+from dashboard.prefix import UnderPrefix, lie_under
 from dashboard.reach import LOOPBACK, WILDCARDS, Reach
 from dashboard.request_log import RequestLog
 from dashboard.routes import (
@@ -50,12 +51,15 @@ def make_app(settings: Settings, reach: Reach = HERE) -> st.App:
     The script's path is absolute and inside `dashboard/`: beside `pages/` Streamlit would serve
     the pages by itself, around the shell and its guards.
     """
-    cookie = cookie_name(reach.port)
+    cookie = cookie_name(reach.port, reach.prefix)
+    lie_under(reach.prefix)
     session.configure(settings, session.identify_by_cookie(cookie), cookie=cookie)
     return st.App(
         FOLDER / "app.py",
         routes=make_routes(settings, cookie, passwords=reach.from_elsewhere),
-        middleware=make_middleware(settings, reach.host, cookie, frozenset(reach.names), https_only=reach.https_only),
+        middleware=make_middleware(
+            settings, reach.host, cookie, frozenset(reach.names), https_only=reach.https_only, prefix=reach.prefix
+        ),
         exception_handlers={CoreError: answer_refusal},
         on_script_error=_log_defect,
         lifespan=_lifespan,
@@ -85,13 +89,14 @@ def make_routes(settings: Settings, cookie: str, *, passwords: bool = False) -> 
 
 
 def make_middleware(
-    settings: Settings, host: str, cookie: str, names: frozenset[str], *, https_only: bool = False
+    settings: Settings, host: str, cookie: str, names: frozenset[str], *, https_only: bool = False, prefix: str = ""
 ) -> list[Middleware]:
     """From the outside in. `names` are further host names under which the server may be reached."""
     ours = LOOPBACK | names | ({host} - WILDCARDS)
     return [
         Middleware(RequestLog),
         Middleware(Walls),
+        *([Middleware(UnderPrefix, prefix=prefix)] if prefix else []),
         Middleware(OurHosts, names=ours, any_address=host in WILDCARDS),
         *([Middleware(HttpsOnly)] if https_only else []),
         Middleware(SameOrigin),

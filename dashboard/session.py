@@ -24,7 +24,8 @@ from core.store.audit import Actor
 from core.store.database import connect
 from core.store.files import Files
 from dashboard import places
-from dashboard.middleware import HOST_ONLY
+from dashboard.middleware import cookie_in_tls
+from dashboard.prefix import at
 
 Identify = Callable[[sqlite3.Connection], User | None]
 
@@ -73,7 +74,7 @@ def identify_by_cookie(cookie: str) -> Identify:
 def _session_id(cookie: str) -> str | None:
     """As the door read it, which let nobody through by TLS who has only the cookie of the way without."""
     cookies = st.context.cookies
-    return cookies.get(f"{HOST_ONLY}{cookie}") or cookies.get(cookie)
+    return cookies.get(cookie_in_tls(cookie)) or cookies.get(cookie)
 
 
 def settings() -> Settings:
@@ -105,7 +106,7 @@ def current_user() -> User:
     user = _find_user()
     if user is None:
         st.info("You are signed out. Answers that were not sent yet stay in this browser until you sign in again.")
-        st.markdown("[Sign in](/sign-in)")
+        st.markdown(f"[Sign in]({at('/sign-in')})")
         st.stop()
     return user
 

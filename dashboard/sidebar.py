@@ -11,12 +11,13 @@ from core.labels.records import find_last_saved
 from core.projects.records import Project
 from dashboard import places, session, wording
 from dashboard.jobs_panel import KIND_WORDS, NO_WORKER
+from dashboard.prefix import at
 from dashboard.theme_switch import draw_theme_switch
 
 LOGO = Path(__file__).parent / "assets" / "logo.svg"
 STATUS_SECONDS = 4
 OF_A_PROJECT = ("Collection", "Model")
-ACCOUNT_LINKS = '<a href="/account" target="_self">Your account</a> · <a href="/sign-out" target="_self">Sign out</a>'
+ACCOUNT_LINKS = (("/account", "Your account"), ("/sign-out", "Sign out"))
 
 
 def draw_sidebar(projects: list[Project], project: Project | None) -> None:
@@ -27,7 +28,8 @@ def draw_sidebar(projects: list[Project], project: Project | None) -> None:
         _draw_menu(project)
         with st.container(key="status"):
             _draw_status()
-            st.html(f'<div class="rr-person">{ACCOUNT_LINKS}</div>')
+            links = [f'<a href="{at(path)}" target="_self">{words}</a>' for path, words in ACCOUNT_LINKS]
+            st.html(f'<div class="rr-person">{" · ".join(links)}</div>')
             draw_theme_switch()
 
 

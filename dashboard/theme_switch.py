@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import places
+from dashboard.prefix import at
 
 _HTML = """<div class="switch" role="group" aria-label="Colours of the screen">
 <button type="button" data-theme="dark">Dark</button><button type="button" data-theme="light">Light</button></div>"""
@@ -17,7 +18,7 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 """
 _JS = """
 export default async function ({ parentElement, data }) {
-  await import(new URL("/assets/theme.js", window.location.origin).href)
+  await import(new URL(data.script, window.location.origin).href)
   const theme = window.readroomTheme
   theme.apply(data.pages)
   theme.paint()
@@ -34,7 +35,7 @@ _component = st.components.v2.component("readroom_theme", html=_HTML, css=_CSS, 
 
 def draw_theme_switch() -> None:
     """Choosing loads the page anew; the address keeps the view, and unsent answers stay in the browser."""
-    _component(key="theme_switch", data={"pages": page_names()}, height=34)
+    _component(key="theme_switch", data={"pages": page_names(), "script": at("/assets/theme.js")}, height=34)
 
 
 def page_names() -> list[str]:

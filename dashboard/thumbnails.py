@@ -6,6 +6,7 @@ from typing import Any
 
 from core.projects.schema import LabelSchema
 from dashboard import wording
+from dashboard.prefix import at
 
 
 def grid_html(tiles: Iterable[Mapping[str, Any]], schema: LabelSchema) -> str:
@@ -20,9 +21,10 @@ def _tile(tile: Mapping[str, Any], schema: LabelSchema) -> str:
         wording.chips(tile["reference"], schema) if tile["reference"] else '<span class="rr-quiet">no reference</span>'
     )
     said = f'<span class="rr-name">{escape(tile["said"])}</span>' if tile.get("said") else ""
+    picture = at(f"/api/v1/thumbnails/{tile['pixel_hash']}.webp")
     return (
         f'<a class="{"wrong" if tile.get("wrong") else ""}" href="{escape(tile["address"])}" target="_self" '
         f'title="{name}"><div class="rr-shot">'
-        f'<img src="/api/v1/thumbnails/{tile["pixel_hash"]}.webp" alt="" loading="lazy">{flag}</div>'
+        f'<img src="{picture}" alt="" loading="lazy">{flag}</div>'
         f'<div class="rr-caption"><span class="rr-name">{name}</span>{said}{reference}</div></a>'
     )

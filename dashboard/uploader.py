@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import session
+from dashboard.prefix import at
 
 ASSETS = Path(__file__).parent / "assets"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -43,7 +44,7 @@ class Upload:
 
 def draw_uploader(key: str) -> Upload | None:
     """The drop zone; the last upload that was finished in this session and is still there."""
-    told = _component(key=key, on_uploaded_change=lambda: None).uploaded
+    told = _component(key=key, data={"address": at("/api/v1/uploads")}, on_uploaded_change=lambda: None).uploaded
     if told:
         st.session_state[f"{key}:told"] = dict(told)
     kept = st.session_state.get(f"{key}:told")

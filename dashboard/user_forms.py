@@ -10,6 +10,7 @@ from core.people.members import set_member
 from core.people.roles import ROLE_WORDS, ROLES
 from core.projects.records import Project
 from dashboard import messages, session
+from dashboard.prefix import at
 
 LINK = "users:link"
 NONE = "no role"
@@ -22,7 +23,7 @@ def draw_link() -> None:
         name, token = made
         with st.container(border=True, key="user_link"):
             st.markdown(f"Give this link to **{name}**. It works once, and is not shown again.")
-            st.code(f"{_origin()}/sign-in?token={token}", language=None, wrap_lines=True)
+            st.code(f"{_here()}/sign-in?token={token}", language=None, wrap_lines=True)
 
 
 def draw_invitation(projects: list[Project], *, may_make_administrators: bool) -> None:
@@ -131,8 +132,8 @@ def _set_administrator(name: str, is_admin: bool) -> None:
         messages.say(f"{name} is {'an administrator' if is_admin else 'no administrator any more'}.")
 
 
-def _origin() -> str:
-    """The address that the browser uses, so that the link fits the network its reader is in."""
+def _here() -> str:
+    """The address of this Readroom that the browser uses, so that the link fits the network its reader is in."""
     url = st.context.url
     parts = urlsplit(url if isinstance(url, str) else "")
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return f"{parts.scheme}://{parts.netloc}{at('')}" if parts.netloc else ""

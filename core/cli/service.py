@@ -39,6 +39,9 @@ def up(
     proxy: Annotated[
         list[str] | None, typer.Option(metavar="ADDRESS", help="A reverse proxy in front that has TLS; repeatable.")
     ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="PATH", help="The path below which the proxy shows Readroom, as /readroom.")
+    ] = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     home: HomeOption = None,
 ) -> None:
@@ -49,6 +52,7 @@ def up(
     options = ["--host", host, "--port", str(port), "--home", str(load_settings(home).home)]
     options += [word for name in allowed_host or () for word in ("--allowed-host", name)]
     options += [word for address in proxy or () for word in ("--proxy", address)]
+    options += ["--prefix", prefix] if prefix else []
     for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key)):
         options += [option, str(file.absolute())] if file else []  # the service runs in another folder
     options += [option for option, given in (("--insecure", insecure), ("--no-browser", no_browser)) if given]
@@ -110,7 +114,7 @@ def server_url(settings: Settings, host: str | None = None, port: int | None = N
         return running.geturl()
     name, number = host or str(running.hostname), port or running.port
     bracketed = f"[{name}]" if ":" in name else name
-    return f"{running.scheme}://{bracketed}{f':{number}' if number else ''}"
+    return f"{running.scheme}://{bracketed}{f':{number}' if number else ''}{running.path}"
 
 
 def demo(

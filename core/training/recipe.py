@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from core.errors import InvalidInput, NotFound
+from core.training.networks import FIRST, NETWORKS
 from core.training.recipe_fields import FIELDS, Field, field_of
 
 __all__ = [
@@ -27,17 +28,15 @@ __all__ = [
 ]
 
 # Each recipe by its name, with what it is called on screen; the first is the one to begin with.
-RECIPES = {"resnet": "small residual network", "cnn": "the classic stack"}
+RECIPES = {name: network.WORDS for name, network in NETWORKS.items()}
 RECIPE_NAMES = tuple(RECIPES)
-MOST_DENSE_WEIGHTS = 500_000_000  # 2 GB of weights, 6 GB with the gradients and Adam's state
-LARGEST_SIDE_OF_CNN_MAP = 64
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The defaults are those of `resnet`, the recipe to begin with. `FIELDS` explains each."""
 
-    network: str = "resnet"
+    network: str = FIRST
     # the image as the network sees it
     input_size: int = 128
     channels: int = 1
@@ -80,47 +79,18 @@ class Recipe:
                 f"Give one number of filters for each stage. Received: {self.stages} stages, "
                 f"filters {','.join(map(str, self.filters))}"
             )
-        _check_fits(self)
-
-
-def _check_fits(recipe: Recipe) -> None:
-    """The image must be large enough for every halving, and the dense layer must fit into memory."""
-    if recipe.network != "cnn":
-        if recipe.input_size < 2**recipe.stages:
-            raise InvalidInput(
-                f"Take fewer stages or a larger input: each stage halves the image. "
-                f"Received: {recipe.stages} stages, {recipe.input_size} pixels"
-            )
-        return
-    side = recipe.input_size
-    for _ in range(recipe.stages):
-        side //= recipe.pool_size
-    if side < 1:
-        raise InvalidInput(
-            f"Take fewer stages, a smaller pool or a larger input: pooling would leave no pixel. "
-            f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels"
-        )
-    weights = side * side * recipe.filters[-1] * recipe.dense_units
-    if weights > MOST_DENSE_WEIGHTS:
-        raise InvalidInput(
-            f"Take more stages, a larger pool, a smaller input or fewer dense units: the dense layer would have "
-            f"{weights // 1_000_000} million weights, and {MOST_DENSE_WEIGHTS // 1_000_000} million is the limit. "
-            f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels, "
-            f"{recipe.dense_units} units"
-        )
+        NETWORKS[self.network].check(self)
 
 
 def named_recipe(name: str) -> Recipe:
-    """`resnet` (a small residual network, the default) or `cnn` (the classic stack).
+    """The recipe of a network, as `resnet` (a small residual network, the default) or `cnn` (the classic stack).
 
     Raises:
         NotFound: there is no recipe of this name.
     """
-    if name == "resnet":
-        return Recipe()
-    if name == "cnn":
-        return Recipe(network="cnn", dropout=0.5, optimiser="adam", learning_rate=0.0003)
-    raise NotFound("recipe", f"{name}; take one of {', '.join(RECIPE_NAMES)}")
+    if name not in NETWORKS:
+        raise NotFound("recipe", f"{name}; take one of {', '.join(RECIPE_NAMES)}")
+    return Recipe(network=name, **NETWORKS[name].DEFAULTS)
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, object]:
@@ -136,7 +106,7 @@ def recipe_from_json(document: Mapping[str, object]) -> Recipe:
     """
     if not isinstance(document, Mapping):
         raise InvalidInput(f"A recipe is a JSON object. Received: {type(document).__name__}")
-    network = document.get("network", "resnet")
+    network = document.get("network", FIRST)
     if network not in RECIPE_NAMES:
         raise InvalidInput(f"network must be one of {', '.join(RECIPE_NAMES)}. Received: {network!r}")
     return change_recipe(named_recipe(str(network)), document)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.errors import InvalidInput
+from core.training.networks import NETWORKS
 
 Kind = Literal["integer", "number", "choice", "integers"]
 Group = Literal["image", "network", "training", "augmentation"]
@@ -16,10 +17,7 @@ Group = Literal["image", "network", "training", "augmentation"]
 
 @dataclass(frozen=True)
 class Field:
-    """One value of a recipe: its bounds or choices, and its two sentences.
-
-    `networks` names the networks that read it; the others ignore it.
-    """
+    """One value of a recipe: its bounds or choices, and its two sentences."""
 
     key: str
     title: str
@@ -30,7 +28,13 @@ class Field:
     choices: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
-    networks: tuple[str, ...] = ("resnet", "cnn")
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that read it; the others ignore it. What the training reads counts for all."""
+        if self.group != "network" or self.key == "network":
+            return tuple(NETWORKS)
+        return tuple(name for name, network in NETWORKS.items() if self.key in network.FIELDS)
 
     @property
     def default(self) -> Any:
@@ -116,9 +120,9 @@ FIELDS: tuple[Field, ...] = (
         "Network",
         "network",
         "choice",
-        "resnet is a small residual network; cnn is the classic stack of convolution and pooling with a dense layer.",
-        "The dense layer of cnn has many weights and overfits sooner; resnet averages its map and overfits later.",
-        choices=("resnet", "cnn"),
+        "; ".join(f"{name} is {network.EXPLANATION}" for name, network in NETWORKS.items()) + ".",
+        "; ".join(f"{name} {network.EFFECT}" for name, network in NETWORKS.items()) + ".",
+        choices=tuple(NETWORKS),
     ),
     Field(
         "input_size",
@@ -178,7 +182,6 @@ FIELDS: tuple[Field, ...] = (
         "More blocks fit more, take longer, and overfit sooner on few images.",
         low=1,
         high=8,
-        networks=("resnet",),
     ),
     Field(
         "kernel_size",
@@ -198,7 +201,6 @@ FIELDS: tuple[Field, ...] = (
         "How a stage shrinks its map: keep the strongest answer (max) or their mean (average).",
         "The mean smooths noise away and overfits a little less; the maximum keeps small, sharp findings.",
         choices=("max", "average"),
-        networks=("cnn",),
     ),
     Field(
         "pool_size",
@@ -209,7 +211,6 @@ FIELDS: tuple[Field, ...] = (
         "A larger pool leaves fewer weights (less overfitting) and loses position (underfitting).",
         low=1,
         high=8,
-        networks=("cnn",),
     ),
     Field(
         "activation",
@@ -229,7 +230,6 @@ FIELDS: tuple[Field, ...] = (
         "It holds nearly all weights of the stack: fewer units overfit less.",
         low=1,
         high=8192,
-        networks=("cnn",),
     ),
     Field(
         "dropout",

@@ -6,13 +6,14 @@ const TRIES = 6
 
 const states = new WeakMap()
 
-export default function ({ parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   let state = states.get(parentElement)
   if (!state) {
     state = begin(parentElement)
     states.set(parentElement, state)
   }
   state.tell = setTriggerValue
+  state.address = data.address
 }
 
 function begin(root) {
@@ -78,11 +79,11 @@ async function send(chosen, find, state) {
   }
   show()
   try {
-    const { upload } = await ask("/api/v1/uploads", { method: "POST" })
+    const { upload } = await ask(state.address, { method: "POST" })
     const waiting = [...chosen]
     const workers = Array.from({ length: AT_ONCE }, async () => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        await sendFile(upload, next, (bytes) => {
+        await sendFile(`${state.address}/${upload}`, next, (bytes) => {
           sent.bytes += bytes
           show()
         })
@@ -107,8 +108,7 @@ async function send(chosen, find, state) {
   state.busy = false
 }
 
-async function sendFile(upload, { file, path }, report) {
-  const address = `/api/v1/uploads/${upload}`
+async function sendFile(address, { file, path }, report) {
   const headers = { "Readroom-Path": encodeURIComponent(path) } // not in the address: that is logged on the way
   let offset = 0
   do {

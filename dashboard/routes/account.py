@@ -17,6 +17,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from dashboard.database import ask, ask_in_turn
 from dashboard.middleware import cookie_of
+from dashboard.prefix import at
 from dashboard.routes.answers import STATUS
 from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
@@ -25,7 +26,7 @@ OLD_PASSWORD = """<label for="password">Present password</label>
 autocomplete="current-password" required></span>"""
 FORM = """<p>Signed in as <b>{name}</b>.</p>
 {history}
-<form method="post" action="/account">
+<form method="post" action="{account}">
 <input type="hidden" name="username" value="{name}" autocomplete="username">
 {old}
 <label for="new_password">New password, at least {least} characters</label>
@@ -35,10 +36,10 @@ autocomplete="new-password" required></span>
 <span class="field"><input id="repeated" name="repeated" type="password" autocomplete="new-password" required></span>
 <button>Set password</button>
 </form>
-<form method="post" action="/account/sign-out-everywhere">
+<form method="post" action="{account}/sign-out-everywhere">
 <button class="second">Sign out on every device</button>
 </form>
-<p class="quiet">A new password signs you out everywhere. <a href="/">Back to Readroom</a></p>"""
+<p class="quiet">A new password signs you out everywhere. <a href="{start}">Back to Readroom</a></p>"""
 
 
 def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
@@ -80,7 +81,7 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
         return gone(request)
 
     def gone(request: Request) -> Response:
-        response = RedirectResponse("/sign-in", 303)
+        response = RedirectResponse(at("/sign-in"), 303)
         response.delete_cookie(
             cookie_of(request, cookie), httponly=True, samesite="strict", secure=request.url.scheme == "https"
         )
@@ -96,7 +97,14 @@ def routes(settings: Settings, cookie: str) -> list[BaseRoute]:
 def account_form(user: User, history: AccountHistory) -> str:
     """Who has no password yet sets the first one without naming an old one."""
     old = OLD_PASSWORD if user.has_password else ""
-    return FORM.format(name=escape(user.name), least=LEAST_CHARACTERS, old=old, history=history_html(history))
+    return FORM.format(
+        account=at("/account"),
+        start=at("/"),
+        name=escape(user.name),
+        least=LEAST_CHARACTERS,
+        old=old,
+        history=history_html(history),
+    )
 
 
 def history_html(history: AccountHistory) -> str:

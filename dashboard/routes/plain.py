@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from core.errors import InvalidInput, Unavailable
+from dashboard.prefix import at
 from dashboard.theme_switch import page_names
 
 PAGE = Template((Path(__file__).parent / "plain.html").read_text("utf-8"))
@@ -20,7 +21,8 @@ Act = Callable[[Request], Awaitable[Response]]
 
 def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLResponse:
     """A plain page in Readroom's colours."""
-    html = PAGE.substitute(title=escape(title), body=body, head=head, pages=",".join(page_names()))
+    pages = ",".join(page_names())
+    html = PAGE.substitute(title=escape(title), body=body, head=head, pages=pages, assets=at("/assets"))
     return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
 
 

@@ -1,6 +1,7 @@
 """Signing in by one-time token or by name and password, and out again."""
 
 from html import escape
+from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -13,9 +14,10 @@ from core.people.sessions import Token, TryLater, end_session, look_at_token, re
 from core.settings import Settings
 from dashboard.database import ask, ask_in_turn
 from dashboard.middleware import cookie_of
+from dashboard.prefix import at
 from dashboard.routes.plain import address_of, on_a_page, page, read_form, refusal
 
-PASSWORD_FORM = """<form method="post" action="/sign-in">
+PASSWORD_FORM = """<form method="post" action="{action}">
 <label for="name">Name</label>
 <input id="name" name="name" autocomplete="username" spellcheck="false" required autofocus>
 <label for="password">Password</label>
@@ -26,7 +28,7 @@ autocomplete="current-password" required></span>
 </form>
 <p class="quiet">Forgotten? An administrator can give you a new link.</p>"""
 TOKEN_FORM = """<p>Readroom prints a sign-in link where it was started. Open that link, or paste its token here.</p>
-<form method="post" action="/sign-in">
+<form method="post" action="{action}">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="off" spellcheck="false" required autofocus>
 <input type="hidden" name="next" value="{next}">
@@ -35,7 +37,7 @@ TOKEN_FORM = """<p>Readroom prints a sign-in link where it was started. Open tha
 <p class="quiet">A token works once. <code>readroom link</code> prints a new one.</p>"""
 NEW_PASSWORD_FORM = """<p>Welcome, <b>{name}</b>.
 Choose a password of at least {least} characters; a few words are good.</p>
-<form method="post" action="/sign-in">
+<form method="post" action="{action}">
 <input type="hidden" name="username" value="{name}" autocomplete="username">
 <label for="new_password">New password</label>
 <span class="field"><input id="new_password" name="new_password" type="password" data-least="{least}"
@@ -48,7 +50,7 @@ autocomplete="new-password" required autofocus></span>
 </form>"""
 
 LINK_FORM = """<p>This link is for <b>{name}</b>, and works once.</p>
-<form method="post" action="/sign-in">
+<form method="post" action="{action}">
 <input type="hidden" name="token" value="{token}">
 <input type="hidden" name="next" value="{next}">
 <button autofocus>Sign in</button>
@@ -126,7 +128,7 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
 
     async def form(back: str) -> str:
         anybody = any(user.has_password for user in await ask(settings, list_users, kind="person"))
-        return (PASSWORD_FORM if anybody else TOKEN_FORM).format(next=escape(back))
+        return (PASSWORD_FORM if anybody else TOKEN_FORM).format(action=at("/sign-in"), next=escape(back))
 
     def let_in(request: Request, session_id: str, back: str) -> Response:
         response = go_on(back)
@@ -145,7 +147,7 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
 
     async def leave(request: Request) -> Response:
         await ask(settings, end_session, request.cookies[cookie_of(request, cookie)], address=address_of(request))
-        response = RedirectResponse("/sign-in", 303)
+        response = RedirectResponse(at("/sign-in"), 303)
         response.delete_cookie(
             cookie_of(request, cookie), httponly=True, samesite="strict", secure=request.url.scheme == "https"
         )
@@ -160,29 +162,35 @@ def routes(settings: Settings, cookie: str, *, passwords: bool) -> list[BaseRout
 
 
 def local_path(given: str | None) -> str:
-    """A path on this server to go back to; anything that leads elsewhere becomes the start page."""
+    """A path of this Readroom to go back to; anything that leads elsewhere becomes the start page."""
     text = given or ""
-    elsewhere = not text.startswith("/") or text.startswith(("//", "/\\"))  # browsers read `/\` as `//`
-    return "/" if elsewhere or any(ord(sign) < 32 for sign in text) else text
+    elsewhere = not text.startswith(at("/")) or text.startswith(("//", "/\\"))  # browsers read `/\` as `//`
+    climbs = ".." in unquote(urlsplit(text).path).replace("\\", "/").split("/")  # out from under a prefix
+    return at("/") if elsewhere or climbs or any(ord(sign) < 32 for sign in text) else text
 
 
 def password_form(found: Token, token: str, back: str) -> str:
     """Where the user of a token chooses a password; a screen reader and a password store find the name in it."""
     return NEW_PASSWORD_FORM.format(
-        name=escape(found.user.name), least=LEAST_CHARACTERS, token=escape(token), next=escape(back)
+        action=at("/sign-in"),
+        name=escape(found.user.name),
+        least=LEAST_CHARACTERS,
+        token=escape(token),
+        next=escape(back),
     )
 
 
 def link_form(found: Token, token: str, back: str) -> str:
     """One button, for the user of a token who has a password already."""
-    return LINK_FORM.format(name=escape(found.user.name), token=escape(token), next=escape(back))
+    return LINK_FORM.format(action=at("/sign-in"), name=escape(found.user.name), token=escape(token), next=escape(back))
 
 
 def leave_form(user: User) -> str:
     """Signing out is an act, so it is asked for by a form and not by an address."""
     return (
         f"<p>Signed in as <b>{escape(user.name)}</b>.</p>"
-        '<form method="post" action="/sign-out"><button>Sign out</button></form><p><a href="/">Back to Readroom</a></p>'
+        f'<form method="post" action="{at("/sign-out")}"><button>Sign out</button></form>'
+        f'<p><a href="{at("/")}">Back to Readroom</a></p>'
     )
 
 

@@ -8,10 +8,12 @@ happened, through one trigger that carries a numbered list: two triggers in one 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
 
 from core.jobs.warm import request_warm
 from core.labels.worklist import LabelProgress, Pace
@@ -19,17 +21,17 @@ from core.people.accounts import User
 from core.projects.records import Project
 from core.projects.schema import Generation
 from dashboard import session
+from dashboard.prefix import at
 
 BUILD = Path(__file__).parent / "build"
 BUNDLE: str = json.loads((BUILD / "build.json").read_text("utf-8"))["bundle"]
 
 # A module of two lines, so that the bundle itself comes from our own cached mount and not over the websocket.
-_LOADER = f"""
-const viewer = await import(new URL("/assets/viewer/{BUNDLE}", window.location.origin).href);
+_LOADER = """
+const viewer = await import(new URL("%s", window.location.origin).href);
 export default viewer.default;
 """
 RECENT = 100  # cases the reader went to last, by which an address that lags behind is known
-_component = st.components.v2.component("readroom_viewer", js=_LOADER, isolate_styles=True)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,13 @@ def _mount(
         "outbox": place["outbox"],
         "seen": place["seen"],
     }
-    _component(key=key, data=common | data, on_happened_change=learn)
+    _component(at(f"/assets/viewer/{BUNDLE}"))(key=key, data=common | data, on_happened_change=learn)
+
+
+@cache
+def _component(bundle: str) -> ComponentRenderer:
+    """Made when it is first shown: by then the door has said where Readroom lies."""
+    return st.components.v2.component("readroom_viewer", js=_LOADER % bundle, isolate_styles=True)
 
 
 def _settle_place(place: dict[str, Any], case_ids: Sequence[int], index: int) -> None:

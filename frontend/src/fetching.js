@@ -1,5 +1,7 @@
 // Asking the server, with refusals in words for the reader.
 
+import { at } from "./base.js"
+
 /** What cannot be shown, in words for the reader. */
 export class LoadError extends Error {}
 
@@ -7,7 +9,7 @@ export class LoadError extends Error {}
 export async function fetchChecked(path, options = {}) {
   let response
   try {
-    response = await fetch(path, { credentials: "same-origin", ...options })
+    response = await fetch(at(path), { credentials: "same-origin", ...options })
   } catch (error) {
     if (options.signal?.aborted) throw error // the reader has gone on; nothing is wrong
     throw new LoadError("There is no connection to the server.")

@@ -1,6 +1,8 @@
 // Sends waiting events (answers, marks, strokes of a brush) until the server has acknowledged each.
 // An event leaves the browser's store only then.
 
+import { at } from "./base.js"
+
 const BATCH = { events: 50, bytes: 4 << 20 } // a stroke over many frames may weigh megabytes
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 15000
@@ -23,7 +25,7 @@ export class Queue {
    *   a state is {kind: "idle" | "saving" | "saved" | "offline" | "signed out" | "other reader" | "unreadable",
    *   waiting: number, at?: string}
    */
-  constructor(store, owner, { fetch: send = (...request) => fetch(...request), alone, onState, onStored, onRefused } = {}) {
+  constructor(store, owner, { fetch: send = (path, request) => fetch(at(path), request), alone, onState, onStored, onRefused } = {}) {
     Object.assign(this, { store, owner, send })
     this.reader = owner.slice(owner.indexOf("|") + 1)
     this.alone = alone ?? ((work) => work())

@@ -1,5 +1,6 @@
 // Above the image: where the reader is in the list, and whether everything is saved. Beside it: tools.
 
+import { at } from "./base.js"
 import { button, element } from "./dom.js"
 import { paceText } from "./time.js"
 
@@ -30,7 +31,7 @@ export class TopBar {
     this.progress = element("span", { class: "progress" })
     this.said = element("span", { class: "told", role: "status" })
     this.state = element("span", { class: "state", role: "status" })
-    this.signIn = element("a", { href: "/sign-in", target: "_blank", rel: "noopener", hidden: true }, "Sign in")
+    this.signIn = element("a", { href: at("/sign-in"), target: "_blank", rel: "noopener", hidden: true }, "Sign in")
     this.element = element(
       "header",
       { class: "top" },

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -48,23 +48,24 @@ class Outside:
 
     ports: Ports
     context: ssl.SSLContext
+    prefix: str = ""
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, bytes, http.client.HTTPMessage]:
         connection = http.client.HTTPSConnection("127.0.0.1", self.ports.https, context=self.context, timeout=60)
-        connection.request(method, path, body, {"Host": NAME, **headers})
+        connection.request(method, self.prefix + path, body, {"Host": NAME, **headers})
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
         return answer.status, content, answer.headers
 
 
-def nginx_command(folder: Path, ports: Ports, certificate: Path, key: Path) -> list[str]:
+def nginx_command(folder: Path, ports: Ports, certificate: Path, key: Path, example: str) -> list[str]:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is absent: sudo apt-get install nginx-light")
-    site = (DEPLOY / "nginx.conf").read_text("utf-8")
+    site = (DEPLOY / example).read_text("utf-8")
     for there, here in (
         ("listen 80;", f"listen 127.0.0.1:{ports.http};"),
         ("listen 443 ssl", f"listen 127.0.0.1:{ports.https} ssl"),
@@ -73,7 +74,7 @@ def nginx_command(folder: Path, ports: Ports, certificate: Path, key: Path) -> l
         ("127.0.0.1:8501", f"127.0.0.1:{ports.readroom}"),
         ("/var/log/nginx/readroom.log", str(folder / "site.log")),
     ):
-        assert there in site, f"docs/deploy/nginx.conf has no {there} any more"
+        assert there in site, f"docs/deploy/{example} has no {there} any more"
         site = site.replace(there, here)
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi"))
     user = "user root;" if os.getuid() == 0 else ""
@@ -82,39 +83,46 @@ def nginx_command(folder: Path, ports: Ports, certificate: Path, key: Path) -> l
     return [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
 
 
-def caddy_command(folder: Path, ports: Ports, certificate: Path, key: Path) -> list[str]:
+def caddy_command(folder: Path, ports: Ports, certificate: Path, key: Path, example: str) -> list[str]:
     program = shutil.which("caddy")
     if program is None:
         pytest.skip("Caddy is absent: sudo apt-get install caddy")
-    site = (DEPLOY / "Caddyfile").read_text("utf-8")
+    site = (DEPLOY / example).read_text("utf-8")
     for there, here in (
         ("/etc/ssl/readroom/readroom.crt", str(certificate)),
         ("/etc/ssl/readroom/readroom.key", str(key)),
         ("127.0.0.1:8501", f"127.0.0.1:{ports.readroom}"),
     ):
-        assert there in site, f"docs/deploy/Caddyfile has no {there} any more"
+        assert there in site, f"docs/deploy/{example} has no {there} any more"
         site = site.replace(there, here)
     ours = f"{{\nadmin off\nhttp_port {ports.http}\nhttps_port {ports.https}\ndefault_bind 127.0.0.1\n}}\n"
     (folder / "Caddyfile").write_text(ours + site, "utf-8")
     return [program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
 
-Command = Callable[[Path, Ports, Path, Path], list[str]]
+Command = Callable[[Path, Ports, Path, Path, str], list[str]]
+SET_UPS = {
+    "nginx.conf": (nginx_command, ""),
+    "Caddyfile": (caddy_command, ""),
+    "nginx-prefix.conf": (nginx_command, "/readroom"),
+    "Caddyfile-prefix": (caddy_command, "/readroom"),
+}
 
 
-@pytest.fixture(params=[nginx_command, caddy_command], ids=["nginx", "caddy"])
+@pytest.fixture(params=SET_UPS)
 def outside(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Outside]:
-    make_command: Command = request.param
+    make_command: Command
+    make_command, prefix = SET_UPS[request.param]
     certificate = make_certificate(tmp_path / "tls", names=f"DNS:{NAME},IP:127.0.0.1")
     ports = Ports(*free_ports(3))
     folder = tmp_path / "proxy"
     folder.mkdir()
-    command = make_command(folder, ports, certificate.path, certificate.key)
-    reach = Reach(port=ports.readroom, names=(NAME,), proxies=("127.0.0.1",))
+    command = make_command(folder, ports, certificate.path, certificate.key, request.param)
+    reach = Reach(port=ports.readroom, names=(NAME,), proxies=("127.0.0.1",), prefix=prefix)
     words = [sys.executable, "-m", "dashboard.serve", *reach.options(), "--home", str(settings.home)]
     environment = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     context = ssl.create_default_context(cafile=certificate.path)
-    made = Outside(ports, context)
+    made = Outside(ports, context, prefix)
     with (folder / "log").open("wb") as log:
         web = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=log, stderr=log)
         proxy = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -155,7 +163,7 @@ def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], log:
 def test_the_documented_proxy_carries_everything(
     outside: Outside, connection: sqlite3.Connection, project: Project, anna: User
 ) -> None:
-    ports = outside.ports
+    ports, prefix = outside.ports, outside.prefix
     assert outside.ask("GET", "/healthz")[0] == 200
 
     # Plain HTTP leads to TLS, under the right name.
@@ -172,8 +180,10 @@ def test_the_documented_proxy_carries_everything(
     typed = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"https://{NAME}"}
     status, _, headers = outside.ask("POST", "/sign-in", urlencode(form).encode(), **typed)
     assert status == 200
-    assert headers["set-cookie"].startswith(f"__Host-{cookie_name(ports.readroom)}=")
-    assert "; Secure" in headers["set-cookie"]
+    # Below a prefix the neighbours' servers do not get it: `__Host-` is for all paths of a host.
+    named = f"{'__Secure-' if prefix else '__Host-'}{cookie_name(ports.readroom, prefix)}="
+    assert headers["set-cookie"].startswith(named)
+    assert {"Secure", f"Path={prefix or '/'}"} <= set(headers["set-cookie"].split("; "))
     assert headers["strict-transport-security"]
     signed_in = {"Cookie": headers["set-cookie"].partition(";")[0]}
 
@@ -185,10 +195,12 @@ def test_the_documented_proxy_carries_everything(
     status, html, _ = outside.ask("GET", "/", Accept="text/html", **signed_in)
     assert status == 200
     assert b'id="root"' in html
+    status, _, headers = outside.ask("GET", "/label?project=1", Accept="text/html")
+    assert (status, headers["location"]) == (303, f"{prefix}/sign-in?next={quote(prefix, '')}%2Flabel%3Fproject%3D1")
 
     def open_stream(origin: str) -> None:
         with connect(
-            f"wss://{NAME}/_stcore/stream",
+            f"wss://{NAME}{prefix}/_stcore/stream",
             address=("127.0.0.1", ports.https),
             ssl=outside.context,
             origin=Origin(origin),
@@ -213,3 +225,11 @@ def test_the_documented_proxy_carries_everything(
     assert outside.ask("POST", "/sign-in", wrong, **typed, **{"X-Forwarded-For": "6.6.6.6"})[0] == 401
     addresses = {row["address"] for row in connection.execute("SELECT address FROM sign_in_failures")}
     assert addresses == {"127.0.0.1"}
+
+    # The host's other paths are not ours.
+    if prefix:
+        nameless = replace(outside, prefix="")
+        status, _, headers = nameless.ask("GET", prefix)
+        assert status in (301, 308)
+        assert str(headers["location"]).endswith(f"{prefix}/")
+        assert nameless.ask("GET", "/sign-in")[0] == 404

@@ -70,6 +70,7 @@ def test_the_certificate_is_looked_at_and_its_days_are_told(tmp_path: Path) -> N
         (Reach(names=("ward.example",), proxies=("127.0.0.1",)), "https://ward.example"),
         (Reach(names=("ward.example",), proxies=("127.0.0.1",), insecure=True), "http://ward.example"),
         (Reach(proxies=("127.0.0.1",)), "http://127.0.0.1:8501"),
+        (Reach(names=("ward.example",), proxies=("127.0.0.1",), prefix="/readroom"), "https://ward.example/readroom"),
     ],
 )
 def test_the_address_shown_is_the_one_to_open(reach: Reach, shown: str) -> None:
@@ -82,10 +83,16 @@ def test_the_address_shown_is_the_one_to_open(reach: Reach, shown: str) -> None:
         Reach(),
         Reach("0.0.0.0", 8600, ("ward.example", "fd00::7"), PAIR),
         Reach(proxies=("127.0.0.1", "172.18.0.0/16"), insecure=True),
+        Reach(proxies=("127.0.0.1",), prefix="/apps/readroom"),
     ],
 )
 def test_the_options_passed_on_are_read_back_as_the_same(reach: Reach) -> None:
     assert parsed(*reach.options()) == reach
+
+
+def test_a_prefix_may_end_in_a_slash() -> None:
+    assert parsed("--prefix", "/readroom/").prefix == "/readroom"
+    assert parsed("--prefix", "/").prefix == parsed().prefix == ""
 
 
 def test_a_relative_certificate_is_found_from_any_folder() -> None:
@@ -103,6 +110,10 @@ def test_a_relative_certificate_is_found_from_any_folder() -> None:
         (["--allowed-host", "ward.example:8501"], "without https:// and port"),
         (["--proxy", "proxy.example"], "address of a reverse proxy"),
         (["--proxy", "*"], "address of a reverse proxy"),
+        (["--prefix", "readroom"], "as /readroom.*Received: readroom"),
+        (["--prefix", "https://ward.example/readroom"], "as /readroom"),
+        (["--prefix", "/readroom/../other"], "as /readroom"),
+        (["--prefix", "//evil.example"], "as /readroom"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: list[str], said: str) -> None:

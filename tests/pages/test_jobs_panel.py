@@ -34,6 +34,7 @@ def job(connection: sqlite3.Connection, model: Model, project: Project, actor: A
 
 def test_every_kind_of_job_has_a_name_on_screen() -> None:
     assert set(KINDS) <= set(KIND_WORDS)
+    assert all(KIND_WORDS.values())
 
 
 def draw_part(part: str, project_id: int, job_id: int, case_id: int) -> None:

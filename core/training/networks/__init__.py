@@ -1,24 +1,56 @@
-"""The networks, one file each: `build(recipe, schema) -> keras.Model`, uint8 images in, probabilities out.
+"""The networks, one file each, found by listing this folder: uint8 images in, probabilities out.
+
+A new one is a copy of a file under a new name; `Network` says what stands in it. Nothing else names networks: recipes,
+the page and the command line ask here. Keras is imported by `build` alone, for the pages list networks too.
 
 A map of the last stages can be read by the names in `feature_layers(recipe)`, the deepest last.
 """
 
-from typing import Any
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from core.projects.schema import Classification
-from core.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from core.training.recipe import Recipe  # a recipe is checked by what stands here
+
+FIRST = "resnet"  # the one to begin with, on screen and where nobody names one
 
 
-def build_network(recipe: Recipe, schema: Classification) -> Any:
+class Network(Protocol):
+    """What a file says of its network."""
+
+    WORDS: str  # on screen, after the name
+    EXPLANATION: str  # "<name> is ..."
+    EFFECT: str  # "<name> ...": when it over- and underfits
+    DEFAULTS: Mapping[str, Any]  # of its recipe, where they differ from `Recipe`'s
+    FIELDS: Sequence[str]  # those of the group "network" that `build` reads; of the others it knows nothing
+
+    def check(self, recipe: "Recipe") -> None:
+        """Raise `InvalidInput` where values that are good by themselves do not fit together."""
+
+    def build(self, recipe: "Recipe", schema: Classification) -> Any:
+        """The untrained `keras.Model`, with `core.tasks.classification.build_head` as its end."""
+
+
+def _find_networks() -> dict[str, Network]:
+    names = sorted((found.name for found in pkgutil.iter_modules(__path__)), key=lambda name: (name != FIRST, name))
+    return {name: cast(Network, importlib.import_module(f"{__name__}.{name}")) for name in names}
+
+
+NETWORKS = _find_networks()
+
+
+def build_network(recipe: "Recipe", schema: Classification) -> Any:
     """The untrained network of a recipe: uint8 `(batch, size, size, channels)` to `(batch, classes)` probabilities.
 
     Its weights depend on `keras.utils.set_random_seed` and on nothing else.
     """
-    from core.training.networks import cnn, resnet
-
-    return {"cnn": cnn, "resnet": resnet}[recipe.network].build(recipe, schema)
+    return NETWORKS[recipe.network].build(recipe, schema)
 
 
-def feature_layers(recipe: Recipe) -> tuple[str, ...]:
+def feature_layers(recipe: "Recipe") -> tuple[str, ...]:
     """Names of the layers whose maps may carry an explanation, the shallowest first."""
     return tuple(f"stage_{stage + 1}" for stage in range(recipe.stages))

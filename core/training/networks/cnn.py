@@ -1,16 +1,56 @@
 """The classic stack: convolution and pooling a few times, one dense layer, the answer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
+from core.errors import InvalidInput
 from core.projects.schema import Classification
 from core.tasks.classification import build_head
-from core.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from core.training.recipe import Recipe
+
+WORDS = "the classic stack"
+EXPLANATION = "the classic stack of convolution and pooling with a dense layer"
+EFFECT = "has many weights in its dense layer and overfits sooner"
+DEFAULTS = {"dropout": 0.5, "optimiser": "adam", "learning_rate": 0.0003}
+FIELDS = (
+    "stages",
+    "filters",
+    "kernel_size",
+    "pooling",
+    "pool_size",
+    "activation",
+    "dense_units",
+    "dropout",
+    "l2",
+)
+MOST_DENSE_WEIGHTS = 500_000_000  # 2 GB of weights, 6 GB with the gradients and Adam's state
 
 
-def build(recipe: Recipe, schema: Classification) -> Any:
+def check(recipe: "Recipe") -> None:
+    """Pooling must leave a pixel, and the dense layer must fit into memory."""
+    side = recipe.input_size
+    for _ in range(recipe.stages):
+        side //= recipe.pool_size
+    if side < 1:
+        raise InvalidInput(
+            f"Take fewer stages, a smaller pool or a larger input: pooling would leave no pixel. "
+            f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels"
+        )
+    weights = side * side * recipe.filters[-1] * recipe.dense_units
+    if weights > MOST_DENSE_WEIGHTS:
+        raise InvalidInput(
+            f"Take more stages, a larger pool, a smaller input or fewer dense units: the dense layer would have "
+            f"{weights // 1_000_000} million weights, and {MOST_DENSE_WEIGHTS // 1_000_000} million is the limit. "
+            f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels, "
+            f"{recipe.dense_units} units"
+        )
+
+
+def build(recipe: "Recipe", schema: Classification) -> Any:
     """`stages` times convolution (layer `stage_n`) and pooling, a dense layer with dropout, the head."""
+    import keras
+
     pool = keras.layers.MaxPooling2D if recipe.pooling == "max" else keras.layers.AveragePooling2D
     penalty = keras.regularizers.L2(recipe.l2) if recipe.l2 else None
     image = keras.Input((recipe.input_size, recipe.input_size, recipe.channels), dtype="uint8", name="image")
@@ -22,4 +62,4 @@ def build(recipe: Recipe, schema: Classification) -> Any:
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(recipe.dense_units, activation=recipe.activation, kernel_regularizer=penalty)(x)
     x = keras.layers.Dropout(recipe.dropout, name="dropout")(x)
-    return keras.Model(image, build_head(x, schema, penalty), name="cnn")
+    return keras.Model(image, build_head(x, schema, penalty), name=recipe.network)

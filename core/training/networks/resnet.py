@@ -1,18 +1,35 @@
 """A small residual network (He et al. 2016, doi:10.1109/CVPR.2016.90) with a global average before the answer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
+from core.errors import InvalidInput
 from core.projects.schema import Classification
 from core.tasks.classification import build_head
-from core.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from core.training.recipe import Recipe
+
+WORDS = "small residual network"
+EXPLANATION = "a small residual network"
+EFFECT = "averages its map and overfits later"
+DEFAULTS: dict[str, Any] = {}
+FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2")
 LARGE_IMAGE = 64  # from here on the first convolution halves the image: the finest grain costs most and says least
 
 
-def build(recipe: Recipe, schema: Classification) -> Any:
+def check(recipe: "Recipe") -> None:
+    """Every stage halves the image."""
+    if recipe.input_size < 2**recipe.stages:
+        raise InvalidInput(
+            f"Take fewer stages or a larger input: each stage halves the image. "
+            f"Received: {recipe.stages} stages, {recipe.input_size} pixels"
+        )
+
+
+def build(recipe: "Recipe", schema: Classification) -> Any:
     """A first convolution, `stages` stages of `blocks` residual blocks (the last of each is layer `stage_n`)."""
+    import keras
+
     penalty = keras.regularizers.L2(recipe.l2) if recipe.l2 else None
     image = keras.Input((recipe.input_size, recipe.input_size, recipe.channels), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
@@ -24,11 +41,13 @@ def build(recipe: Recipe, schema: Classification) -> Any:
             x = _block(x, recipe, filters, stride=2 if stage > 1 and block == 0 else 1, penalty=penalty, name=name)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(recipe.dropout, name="dropout")(x)
-    return keras.Model(image, build_head(x, schema, penalty), name="resnet")
+    return keras.Model(image, build_head(x, schema, penalty), name=recipe.network)
 
 
-def _block(x: Any, recipe: Recipe, filters: int, *, stride: int, penalty: Any, name: str | None) -> Any:
+def _block(x: Any, recipe: "Recipe", filters: int, *, stride: int, penalty: Any, name: str | None) -> Any:
     """Two convolutions beside a short cut, which is a convolution of size 1 where the shape changes."""
+    import keras
+
     short = x
     if stride > 1 or x.shape[-1] != filters:
         if stride > 1:
@@ -40,8 +59,10 @@ def _block(x: Any, recipe: Recipe, filters: int, *, stride: int, penalty: Any, n
     return keras.layers.Activation(recipe.activation, name=name)(keras.layers.Add()([short, x]))
 
 
-def _convolve(x: Any, recipe: Recipe, filters: int, *, size: int = 0, stride: int = 1, penalty: Any) -> Any:
+def _convolve(x: Any, recipe: "Recipe", filters: int, *, size: int = 0, stride: int = 1, penalty: Any) -> Any:
     """Convolution and batch normalisation."""
+    import keras
+
     x = keras.layers.Conv2D(
         filters,
         size or recipe.kernel_size,

@@ -46,6 +46,8 @@ def token_of(url: str) -> str:
         ("https://ward.example", ["--port", "8443"], "https://ward.example:8443"),
         ("https://ward.example:8443", ["--host", "10.0.0.7"], "https://10.0.0.7:8443"),
         ("http://[::1]:8501", ["--port", "8600"], "http://[::1]:8600"),
+        ("https://ward.example/readroom", [], "https://ward.example/readroom"),
+        ("https://ward.example/readroom", ["--host", "10.0.0.7"], "https://10.0.0.7/readroom"),
     ],
 )
 def test_it_leads_to_the_running_server_unless_told_otherwise(

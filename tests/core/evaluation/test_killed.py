@@ -8,7 +8,7 @@ from dataclasses import replace
 from core.datasets.records import list_snapshot_cases
 from core.evaluation.records import find_predictions, list_evaluations
 from core.evaluation.run import evaluate_model
-from core.jobs.handlers import evaluate
+from core.jobs.bodies.evaluate import run as evaluate
 from core.jobs.records import add_job, get_job
 from core.jobs.waiting import read_log
 from core.jobs.worker import Worker

@@ -17,9 +17,10 @@ from core.datasets.freeze import freeze_snapshot
 from core.errors import InvalidInput, Stopped
 from core.images.records import count_cases, list_cases, list_import_files
 from core.jobs.asking import ask_training
+from core.jobs.bodies.import_images import run as import_images
 from core.jobs.child import run_job
 from core.jobs.context import JobContext, job_folder
-from core.jobs.handlers import HANDLERS, import_images
+from core.jobs.handlers import HANDLERS
 from core.jobs.kinds import KINDS
 from core.jobs.records import Job, add_job, claim_job, get_job
 from core.jobs.waiting import read_log, wait_for_job
@@ -163,7 +164,7 @@ def test_killed_while_the_upload_was_taken_away_an_import_still_tells_what_it_di
 
     context = context_of("import", import_arguments)
     with monkeypatch.context() as killed:
-        killed.setattr("core.jobs.handlers.shutil.rmtree", cut_short)
+        killed.setattr("core.jobs.bodies.import_images.shutil.rmtree", cut_short)
         with pytest.raises(KeyboardInterrupt):
             import_images(context)
     assert import_images(context) == ALL_IN

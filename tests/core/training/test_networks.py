@@ -1,12 +1,19 @@
-"""The two networks: what goes in, what comes out, and that every setting reaches them."""
+"""The networks: what goes in, what comes out, that every setting reaches them, and that one is one file."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from core.projects.schema import make_classification
-from core.training.networks import build_network, feature_layers
-from core.training.recipe import RECIPE_NAMES, change_recipe, named_recipe
+from core.settings import PROJECT_ROOT
+from core.training.networks import FIRST, NETWORKS, build_network, feature_layers
+from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_recipe
 
 TWO = make_classification(["a", "b"])
 SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}
@@ -73,3 +80,54 @@ def test_a_residual_network_grows_with_its_blocks() -> None:
 def test_large_images_are_halved_at_once_and_small_ones_are_not() -> None:
     assert built("resnet", input_size=64).get_layer("stage_1").output.shape[1] == 32
     assert built("resnet", input_size=28).get_layer("stage_1").output.shape[1] == 28
+
+
+def test_every_network_is_a_file_and_every_file_a_network() -> None:
+    folder = PROJECT_ROOT / "core" / "training" / "networks"
+    assert set(NETWORKS) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert next(iter(NETWORKS)) == FIRST
+
+
+@pytest.mark.parametrize("name", RECIPE_NAMES)
+def test_a_network_names_the_fields_that_it_reads(name: str) -> None:
+    """In `recipe.<field>`: a control that changes nothing would be a lie, and so would one that is missing."""
+    source = (PROJECT_ROOT / "core" / "training" / "networks" / f"{name}.py").read_text("utf-8")
+    read = {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "recipe"
+    }
+    its_own = {field.key for field in FIELDS if field.group == "network"} - {"network"}
+    assert set(NETWORKS[name].FIELDS) <= its_own
+    # Filters are given for each stage, whether or not a network counts them again.
+    assert set(NETWORKS[name].FIELDS) - {"stages"} == (read & its_own) - {"stages"}
+
+
+def test_a_copy_of_a_file_under_a_new_name_is_a_network_that_trains(tmp_path: Path) -> None:
+    """As CONTRIBUTING says, in a copy of the engine: chosen by name, on the command line too, and trained two steps."""
+    shutil.copytree(PROJECT_ROOT / "core", tmp_path / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    networks = tmp_path / "core" / "training" / "networks"
+    shutil.copy(networks / "cnn.py", networks / "little.py")
+    script = """
+import sys
+from core.cli.app import app
+from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_from_json, recipe_to_json
+from core.training.recipe_fields import field_of
+
+assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
+assert list(RECIPES) == ["resnet", "cnn", "little"]
+assert field_of("network").choices == ("resnet", "cnn", "little")
+assert field_of("pool_size").networks == ("cnn", "little")
+recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
+assert (recipe.network, recipe.optimiser) == ("little", "adam")
+assert recipe_from_json(recipe_to_json(recipe)) == recipe
+
+from core.training.device import CPU
+from core.training.trial import try_device
+
+assert try_device(CPU, recipe, 2) > 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,44 @@
+"""Evaluation: a model is measured on a split of a snapshot."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from core.jobs.kind import Kind, action_of_split
+from core.people.roles import Action
+
+if TYPE_CHECKING:
+    from core.jobs.context import JobContext
+
+
+def actions_of(arguments: Mapping[str, Any]) -> frozenset[Action]:
+    return frozenset({action_of_split(arguments.get("split"))})
+
+
+KIND = Kind(
+    name="evaluate",
+    words="Evaluation",
+    lane="work",
+    action="train",
+    attempts_allowed=3,
+    remedy="Wait until other jobs have ended, or close other programs, then resume.",
+    actions_of=actions_of,
+)
+
+
+def run(context: "JobContext") -> Mapping[str, Any]:
+    """Measure a model on a split of a snapshot."""
+    context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
+    from core.evaluation.run import evaluate_model
+
+    given = context.job.arguments
+    return evaluate_model(
+        context.connection,
+        context.files,
+        context.settings,
+        int(given["model"]),
+        int(given["snapshot"]),
+        given["split"],
+        context.actor,
+        context.progress,
+        job=context.job.id,
+    )

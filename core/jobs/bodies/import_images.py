@@ -1,0 +1,95 @@
+"""Import: files become cases, a label table's rows their labels."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import InvalidInput
+from core.jobs.kind import Kind
+from core.settings import Settings
+from core.store.files import write_whole
+
+if TYPE_CHECKING:
+    from core.jobs.context import JobContext
+
+KIND = Kind(
+    name="import",
+    words="Import",
+    lane="work",
+    action="import",
+    attempts_allowed=3,
+    remedy="Close other programs, then resume: files that are in stay in.",
+)
+
+
+def run(context: "JobContext") -> Mapping[str, Any]:
+    """Bring files and labels in. What became of each file is in `list_import_files`.
+
+    Returns:
+        `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences).
+    """
+    from core.images.ingest import import_paths
+    from core.images.label_table import TableRow, map_columns, read_label_table
+    from core.images.records import Case
+    from core.labels.exchange import add_table_labels, answers_in_words
+    from core.projects.records import get_project
+
+    given = context.job.arguments
+    project = get_project(context.connection, int(given["project"]))
+    upload = _upload(context.settings, given.get("remove_after"))
+    told = context.folder / "imported.json"
+    if upload and told.exists():  # an earlier attempt was killed between the last file and its answer
+        return _answered(told, upload)
+    if upload and not upload.exists():
+        raise InvalidInput(
+            f"The upload is no longer there; send the files again, what came in before stays. Received: {upload}"
+        )
+    table_path = Path(given["labels"]) if given.get("labels") else None
+
+    def add_labels(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
+        add_table_labels(connection, project, case, row, context.actor)
+
+    report = import_paths(
+        context.connection,
+        context.files,
+        context.settings,
+        project,
+        [Path(path) for path in given["paths"]],
+        table=map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None,
+        patient_from=given.get("patient_from"),
+        job=context.job.id,
+        actor=context.actor,
+        on_case=add_labels,
+        on_skipped=add_labels,
+        labels_of=answers_in_words,
+        root=Path(given["root"]) if given.get("root") else None,
+        label_table=table_path,
+        progress=context.progress,
+    )
+    # The files have a table of their own; with them the row of a large import would weigh megabytes.
+    result = {key: value for key, value in asdict(report).items() if key != "files"}
+    if upload:
+        write_whole(told, json.dumps(result).encode())
+        return _answered(told, upload)
+    return result
+
+
+def _answered(told: Path, upload: Path) -> Mapping[str, Any]:
+    """Take the upload away and give the answer, which was written down first: a kill in between loses neither."""
+    if upload.exists():
+        shutil.rmtree(upload)
+    return dict(json.loads(told.read_text("utf-8")))
+
+
+def _upload(settings: Settings, given: str | None) -> Path | None:
+    """The folder of an upload, which goes when everything is in."""
+    if not given:
+        return None
+    folder, uploads = Path(given).resolve(), (settings.home / "uploads").resolve()
+    if uploads not in folder.parents:
+        raise InvalidInput(f"Only a folder in {uploads} is removed after an import. Received: {given}")
+    return folder

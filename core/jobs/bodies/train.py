@@ -1,0 +1,83 @@
+"""Training: a run becomes a model."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from core.errors import CoreError
+from core.jobs.kind import Kind, action_of_split
+from core.people.roles import Action
+from core.progress import Portion
+
+if TYPE_CHECKING:
+    from core.jobs.context import JobContext
+
+TRAINED = 0.97  # the share of a training job that the training itself takes
+
+log = logging.getLogger("readroom.jobs")
+
+
+def actions_of(arguments: Mapping[str, Any]) -> frozenset[Action]:
+    """Asking for the evaluation that follows takes what asking for it alone takes."""
+    asked: set[Action] = {"train"}
+    if arguments.get("evaluate"):
+        asked.add(action_of_split(arguments["evaluate"]))
+    return frozenset(asked)
+
+
+KIND = Kind(
+    name="train",
+    words="Training",
+    lane="train",
+    action="train",
+    attempts_allowed=3,
+    remedy=(
+        "Close other programs and resume, it goes on from its checkpoint; or train with a smaller batch or image size."
+    ),
+    stop_grace_seconds=180.0,
+    actions_of=actions_of,
+)
+
+
+def run(context: "JobContext") -> Mapping[str, Any]:
+    """Train a run, then check once whether its explanations can be trusted, so that nobody waits for that later."""
+    context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
+    from core.training.device import device_named, list_devices
+    from core.training.run import run_training
+
+    run_id = int(context.job.arguments["run"])
+    result = run_training(
+        context.connection,
+        context.files,
+        context.settings,
+        run_id,
+        context.folder,
+        device_named(context.device, list_devices()),
+        Portion(context.progress, 0.0, TRAINED),
+    )
+    if not context.progress.should_stop():
+        _check_explanations(context, int(result["model_id"]))
+        if context.job.arguments.get("evaluate"):
+            _queue_evaluation(context, int(result["model_id"]), run_id)
+    return result
+
+
+def _queue_evaluation(context: "JobContext", model_id: int, run_id: int) -> None:
+    """What the request for training asked for when the model is there: its numbers on a split."""
+    from core.jobs.records import add_job, find_job
+    from core.training.records import get_run
+
+    run = get_run(context.connection, run_id)
+    wanted = {"model": model_id, "snapshot": run.snapshot, "split": context.job.arguments["evaluate"]}
+    if find_job(context.connection, "evaluate", wanted) is None:  # an attempt before this one may have asked
+        add_job(context.connection, "evaluate", wanted, project=run.project, actor=context.actor)
+
+
+def _check_explanations(context: "JobContext", model_id: int) -> None:
+    from core.explain.run import check_explanations
+
+    try:
+        context.progress.report(TRAINED, "Checking the explanations")
+        check_explanations(context.connection, context.files, model_id, Portion(context.progress, TRAINED, 1.0))
+    except CoreError as error:  # the model is made and good; its first explanation will say the same
+        log.warning("The explanations were not checked: %s", error)

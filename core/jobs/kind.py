@@ -1,0 +1,35 @@
+"""What the queue knows of a kind of work. Each kind is a file of `core.jobs.bodies`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.people.roles import Action
+
+# train: one slot per GPU, or one on a CPU machine. work: two slots. explain: the warm child, outside both.
+# keep: one slot of its own, so that a backup waits for nothing.
+Lane = Literal["train", "work", "explain", "keep"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of work by its `name`, as jobs carry it, and by its `words` on screen.
+
+    `action` is what asking for it, stopping it and resuming it takes; where that depends on the arguments, `actions_of`
+    says it instead. `remedy` is said when the system ended it, most often for memory. `stop_grace_seconds` is what it
+    gets to end in good order: a training stores its best weights first.
+    """
+
+    name: str
+    words: str
+    lane: Lane
+    action: Action
+    attempts_allowed: int
+    remedy: str
+    stop_grace_seconds: float = 20.0
+    actions_of: Callable[[Mapping[str, Any]], frozenset[Action]] | None = None
+
+
+def action_of_split(split: Any) -> Action:
+    """What measuring on a split takes: the test split is looked at by few."""
+    return "train" if split in ("train", "validation") else "open test results"
