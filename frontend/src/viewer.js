@@ -64,7 +64,9 @@ export class Viewer {
     })
     const answer = (change) => this.answering.answer(change(this.answering.current()))
     const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
-    this.answering = new Answering(project, { mode, said, recorder, part, say, onDone: () => this.go(this.index + 1) })
+    this.answering = new Answering(project, {
+      mode, said, recorder, part, say, onDone: () => this.go(this.index + 1), onKept: (kept) => this.bar.showKept(kept),
+    })
     this.watch = new Watch({ onFacts: (facts) => this.news.learnFacts(facts), onGone: (error) => this.loaded && this.showFault(error, this.loaded.facts.id) })
     this.explainer = new Explainer(this.layout)
     this.model = this.mode === "review" ? new ModelPanel(project, Boolean(this.data.model), this.explainer.controls()) : null
