@@ -157,29 +157,30 @@ def find_position(project: Project, view: View) -> Position | None:
     return Position(case_id, case_ids, rows, total, is_listed)
 
 
-def draw_header(view: View, position: Position) -> None:
-    """Where one is in the list, which list, and the ways out."""
-    left, middle, right = st.columns([6, 4, 1.2], vertical_alignment="center")
+def draw_position(view: View, position: Position) -> None:
+    """Where one is in the list, and which list it is."""
     at = f"{position.at + 1:,} of {position.total:,}" if position.is_listed else f"Beside a list of {position.total:,}"
     order = "most confident first" + (f", walked up to {AT_ONCE:,}" if position.total > AT_ONCE else "")
-    left.html(
-        f"<b>{at}</b> · {escape(view.said)}"
-        f'<br><span class="rr-quiet">{escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
-        f"{order}</span>"
+    st.html(
+        f'<div class="rr-at"><b>{at}</b> · {escape(view.said)} '
+        f'<span class="rr-quiet">· {escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
+        f"{order}</span></div>"
     )
-    with middle:
-        st.segmented_control(
-            "Which cases",
-            list(RESULT_WORDS),
-            default=None if view.cell else view.result,
-            format_func=lambda result: RESULT_WORDS[result].capitalize(),
-            key=f"review_result_{view.result}_{view.said}",
-            on_change=_choose_result,
-            args=(f"review_result_{view.result}_{view.said}",),
-            label_visibility="collapsed",
-        )
-    with right:
-        places.link("evaluate", "Numbers", **view.numbers)
+
+
+def draw_result_choice(view: View) -> None:
+    """Mistakes, right answers or all of them."""
+    key = f"review_result_{view.result}_{view.said}"
+    st.segmented_control(
+        "Which cases",
+        list(RESULT_WORDS),
+        default=None if view.cell else view.result,
+        format_func=lambda result: RESULT_WORDS[result].capitalize(),
+        key=key,
+        on_change=_choose_result,
+        args=(key,),
+        label_visibility="collapsed",
+    )
 
 
 def draw_case(project: Project, schema: Classification, view: View, position: Position) -> None:
@@ -206,7 +207,7 @@ def draw_case(project: Project, schema: Classification, view: View, position: Po
             on_looked=_keep_look,
             key=f"review_viewer_{view.model.id}",
         )
-    with beside, st.container(height=640, border=False):
+    with beside, st.container(key="review_beside"):  # as high as the viewer beside it, and it scrolls by itself
         st.subheader("Answers", anchor=False)
         case_view.draw_labels(case, project)
         if case.id in position.rows and _changed_since(case.id, position.rows[case.id], names):

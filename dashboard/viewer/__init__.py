@@ -56,7 +56,7 @@ HEAT_COLOURS = ("viridis", "cividis", "magma", "inferno", "plasma")  # as in fro
 
 @dataclass(frozen=True)
 class Look:
-    """How an explanation lies over the image: of which class ("" is the likeliest one), how strong, from which value on."""
+    """How an explanation lies over the image: of which class ("": the likeliest), how strong, from which value on."""
 
     on: bool = False
     explained: str = ""
@@ -116,7 +116,8 @@ def review_viewer(
     """The viewer beside a model: reference and scores, and the explanation of a class laid over the image on demand.
 
     `findings` may cover some of the cases only; what is missing is not shown. Without a `model`
-    there is no overlay; with one it begins as `look`. A digit corrects the reader's own label (`made_in` "review") and stays on the case.
+    there is no overlay; with one it begins as `look`. A digit corrects the reader's own label (`made_in` "review")
+    and stays on the case.
     """
     warmed = f"{key}:warm"
     if model is not None and st.session_state.get(warmed) != model:  # once, when the page opens: loading takes seconds

@@ -1,4 +1,4 @@
-"""The overlay of the review stands in the address: what it says is what the viewer begins with, and the other way round."""
+"""The overlay of the review stands in the address: the viewer begins as it says, and tells it what becomes of it."""
 
 import json
 from typing import Any
