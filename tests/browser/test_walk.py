@@ -76,6 +76,13 @@ def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
         assert_fits(page, reading, name)
 
 
+def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page: Page, reading: Reading) -> None:
+    with reading.without_worker():
+        page.goto(f"{reading.address}/train?project=1")
+        expect(page.locator("[data-testid=stMain]").get_by_text("Worker is not running")).to_be_visible()
+        assert_fits(page, reading, "train")
+
+
 def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
