@@ -13,6 +13,7 @@ from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
 from dashboard import places, run_view, session, wording
 
+MEASURE_WORDS = {"auc": "AUC"}
 TEXT_PX = 360  # the long lists scroll within the page, not the page
 
 
@@ -49,7 +50,9 @@ def _draw_downloads(model: Model) -> None:
 def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
     seen = model.facts.get("validation") or {}
     measured = ", ".join(
-        f"{name.replace('_', ' ')} {wording.number(value)}" for name, value in seen.items() if isinstance(value, float)
+        f"{MEASURE_WORDS.get(name, name.replace('_', ' '))} {wording.number(value)}"
+        for name, value in seen.items()
+        if isinstance(value, float)
     )
     return _facts(
         {
