@@ -16,6 +16,7 @@ QUIET = "rgba(125,136,148,0.8)"
 # Low to high in even steps, from the ground to the accent: what a cell says stands out from its shade on both pages.
 DARK_SHADES = ["#161d26", "#1b3344", "#1f4a66", "#27658b", "#2f7fb0", "#56b4e9"]
 LIGHT_SHADES = ["#eff4f8", "#d5e6f3", "#b5d3ea", "#8bbbdd", "#4f93c6", "#0b66a8"]
+LEARNING_HEIGHT = 222  # with the warning about an absent worker above them the Train page still fits on 1280 x 800
 MARKED_EPOCHS = 30  # with more, the dots of a line run together
 NO_TOOLBAR: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
 Point = Mapping[str, float | None]
@@ -24,7 +25,11 @@ Point = Mapping[str, float | None]
 def draw_learning_curves(
     epochs: Sequence[Mapping[str, Any]], pairs: Mapping[str, str], title: str, *, best_epoch: int | None = None
 ) -> go.Figure:
-    """One line per measure over epochs (counted from 1); `pairs` names the key of each epoch's facts by its label."""
+    """One line per measure over epochs (counted from 1); `pairs` names the key of each epoch's facts by its label.
+
+    The labels stand in one line under the title: beside each other on a small screen a legend of three rows left the
+    curves half their height, and words within the plot lay over them.
+    """
     figure, colours = go.Figure(), theme.series_colours(light=theme.is_light())
     for at, (label, key) in enumerate(pairs.items()):
         points = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
@@ -35,16 +40,25 @@ def draw_learning_curves(
             mode="lines+markers" if len(epochs) <= MARKED_EPOCHS else "lines",
             line={"color": colours[at], "width": 2},
             marker={"size": 5},
+            showlegend=False,
             hovertemplate=f"{label} %{{y:.4f}}<extra>epoch %{{x}}</extra>",
         )
     if best_epoch:
-        figure.add_vline(
-            x=best_epoch,
-            line={"color": QUIET, "dash": "dot"},
-            annotation_text=f"best: {best_epoch}",
-            annotation_position="top left",
-        )
-    return _finished(figure, title, "epoch", "", height=250)
+        figure.add_vline(x=best_epoch, line={"color": QUIET, "dash": "dot"})
+    axis = f"epoch, dotted: the best, {best_epoch}" if best_epoch else "epoch"
+    _finished(figure, title, axis, "", height=LEARNING_HEIGHT)
+    labels = [f'<span style="color:{colours[at]}">━</span> {label}' for at, label in enumerate(pairs)]
+    quiet = theme.QUIET["light" if theme.is_light() else "dark"]
+    figure.update_layout(
+        title={
+            "y": 0.97,
+            "yanchor": "top",
+            "subtitle": {"text": "  ".join(labels), "font": {"size": 11, "color": quiet}},
+        },
+        margin={"t": 58, "b": 36},
+    )
+    figure.update_xaxes(title={"standoff": 6})
+    return figure
 
 
 def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, share_of_row: bool) -> go.Figure:

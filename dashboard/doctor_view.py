@@ -1,5 +1,6 @@
 """The doctor on screen: findings by group, what does not work first, each with its remedy."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -51,9 +52,14 @@ def draw_findings(findings: Sequence[Finding]) -> None:
 
 def _row(finding: Finding) -> str:
     state, word = ("on", "works") if finding.works else ("off", "does not work")
-    mend = f"<br><b>How to mend it:</b> {escape(finding.mend)}" if finding.mend else ""
+    mend = f"<br><b>How to mend it:</b> {_with_commands(finding.mend)}" if finding.mend else ""
     return (
         f'<tr><td style="width:11rem;vertical-align:top"><span class="rr-dot {state}" title="{word}"></span> '
         f'{escape(finding.subject)}</td><td style="width:8rem;vertical-align:top">{word}</td>'
-        f"<td>{escape(finding.said)}{mend}</td></tr>"
+        f"<td>{_with_commands(finding.said)}{mend}</td></tr>"
     )
+
+
+def _with_commands(text: str) -> str:
+    """A sentence as HTML; what stands between back-ticks is a command."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

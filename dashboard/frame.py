@@ -12,10 +12,11 @@ from core.projects.schema import Classification
 from dashboard import messages, places, session
 
 
-def draw_heading(title: str, lead: str) -> None:
-    """The page's name and one sentence on what it is for."""
-    st.title(title, anchor=False)
-    st.html(f'<p class="rr-lead">{escape(lead)}</p>')
+def draw_heading(title: str, lead: str = "", *, project: Project | None = None) -> None:
+    """The first line of every page: its name, the project it is about, and at most one sentence on what it is for."""
+    of = f'<span class="rr-of" title="{escape(project.name)}">{escape(project.name)}</span>' if project else ""
+    said = f"<p>{escape(lead)}</p>" if lead else ""
+    st.html(f'<header class="rr-head"><h1>{escape(title)}</h1>{of}{said}</header>')
 
 
 def need_admission(name: str, project: Project | None) -> None:

@@ -51,7 +51,10 @@ def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
 def draw_job(job: Job) -> None:
     """State, bar, note; stop or resume; the error's sentence and remedy, the traceback one click away."""
     with st.container(border=True, key=f"job_{job.id}"):
-        left, right = st.columns([5, 1], vertical_alignment="center")
+        has_button = job.state in ACTIVE or job.can_resume
+        left, right = (
+            st.columns([5, 1], vertical_alignment="center") if has_button else (st.container(), st.container())
+        )
         left.html(_job_html(job))
         with right:
             if job.state in ACTIVE:

@@ -14,6 +14,7 @@ from core.training.records import Model, Run
 from dashboard import places, run_view, session, wording
 from dashboard.prefix import at
 
+MEASURE_WORDS = {"auc": "AUC"}
 TEXT_PX = 360  # the long lists scroll within the page, not the page
 
 
@@ -51,7 +52,9 @@ def _draw_downloads(model: Model) -> None:
 def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
     seen = model.facts.get("validation") or {}
     measured = ", ".join(
-        f"{name.replace('_', ' ')} {wording.number(value)}" for name, value in seen.items() if isinstance(value, float)
+        f"{MEASURE_WORDS.get(name, name.replace('_', ' '))} {wording.number(value)}"
+        for name, value in seen.items()
+        if isinstance(value, float)
     )
     return _facts(
         {

@@ -28,7 +28,7 @@ from core.reviews.case_search import (
 from core.training.records import Model, get_run
 from dashboard import case_view, places, session
 from dashboard.handing_out import draw_list_keeper
-from dashboard.viewer import Finding, Navigated, review_viewer
+from dashboard.viewer import HEAT_COLOURS, Finding, Look, Navigated, review_viewer
 
 AT_ONCE = 1000  # cases that the browser gets as one list
 AROUND = 12  # cases before and after the present one whose findings are sent along
@@ -114,6 +114,19 @@ def read_view(project: Project, models: Mapping[int, Model]) -> View:
     )
 
 
+def read_look(schema: Classification) -> Look:
+    """The overlay that the address names; what it leaves out, or names wrongly, is as it is at first."""
+    usual = Look()
+    explained, colours = places.asked("explained") or "", places.asked("colours") or ""
+    return Look(
+        on=places.asked("overlay") == "on",
+        explained=explained if explained in schema.names else usual.explained,
+        opacity=_share("opacity", usual.opacity),
+        threshold=_share("from", usual.threshold),
+        colours=colours if colours in HEAT_COLOURS else usual.colours,
+    )
+
+
 def find_evaluated(view: View) -> bool:
     """Whether the model has answered the cases of this view."""
     return find_evaluation(session.db(), view.model.id, view.snapshot.id, view.split) is not None
@@ -144,29 +157,30 @@ def find_position(project: Project, view: View) -> Position | None:
     return Position(case_id, case_ids, rows, total, is_listed)
 
 
-def draw_header(view: View, position: Position) -> None:
-    """Where one is in the list, which list, and the ways out."""
-    left, middle, right = st.columns([6, 4, 1.2], vertical_alignment="center")
+def draw_position(view: View, position: Position) -> None:
+    """Where one is in the list, and which list it is."""
     at = f"{position.at + 1:,} of {position.total:,}" if position.is_listed else f"Beside a list of {position.total:,}"
     order = "most confident first" + (f", walked up to {AT_ONCE:,}" if position.total > AT_ONCE else "")
-    left.html(
-        f"<b>{at}</b> · {escape(view.said)}"
-        f'<br><span class="rr-quiet">{escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
-        f"{order}</span>"
+    st.html(
+        f'<div class="rr-at"><b>{at}</b> · {escape(view.said)} '
+        f'<span class="rr-quiet">· {escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
+        f"{order}</span></div>"
     )
-    with middle:
-        st.segmented_control(
-            "Which cases",
-            list(RESULT_WORDS),
-            default=None if view.cell else view.result,
-            format_func=lambda result: RESULT_WORDS[result].capitalize(),
-            key=f"review_result_{view.result}_{view.said}",
-            on_change=_choose_result,
-            args=(f"review_result_{view.result}_{view.said}",),
-            label_visibility="collapsed",
-        )
-    with right:
-        places.link("evaluate", "Numbers", **view.numbers)
+
+
+def draw_result_choice(view: View) -> None:
+    """Mistakes, right answers or all of them."""
+    key = f"review_result_{view.result}_{view.said}"
+    st.segmented_control(
+        "Which cases",
+        list(RESULT_WORDS),
+        default=None if view.cell else view.result,
+        format_func=lambda result: RESULT_WORDS[result].capitalize(),
+        key=key,
+        on_change=_choose_result,
+        args=(key,),
+        label_visibility="collapsed",
+    )
 
 
 def draw_case(project: Project, schema: Classification, view: View, position: Position) -> None:
@@ -187,11 +201,13 @@ def draw_case(project: Project, schema: Classification, view: View, position: Po
             position.case_ids,
             model=view.model.id,
             findings=findings,
+            look=read_look(schema),
             index=position.at,
             on_navigated=_follow,
+            on_looked=_keep_look,
             key=f"review_viewer_{view.model.id}",
         )
-    with beside, st.container(height=640, border=False):
+    with beside, st.container(key="review_beside"):  # as high as the viewer beside it, and it scrolls by itself
         st.subheader("Answers", anchor=False)
         case_view.draw_labels(case, project)
         if case.id in position.rows and _changed_since(case.id, position.rows[case.id], names):
@@ -223,6 +239,27 @@ def _changed_since(case_id: int, row: CaseRow, names: Mapping[str, str]) -> bool
 
 def _follow(event: Navigated) -> None:
     places.remember(case=event.case_id)
+
+
+def _keep_look(look: Look) -> None:
+    """Into the address, so that it alone shows the same picture; what is as at first stays out."""
+    usual = Look()
+    kept = {
+        "explained": look.explained,
+        "opacity": None if look.opacity == usual.opacity else f"{look.opacity:.2f}",
+        "from": None if look.threshold == usual.threshold else f"{look.threshold:.2f}",
+        "colours": None if look.colours == usual.colours else look.colours,
+    }
+    places.remember(overlay="on" if look.on else None, **kept)
+
+
+def _share(key: str, otherwise: float) -> float:
+    """A number from 0 to 1 in the address."""
+    try:
+        given = float(places.asked(key) or "")
+    except ValueError:
+        return otherwise
+    return given if 0 <= given <= 1 else otherwise
 
 
 def _choose_result(key: str) -> None:

@@ -15,8 +15,8 @@ REFRESH_SECONDS = 1.5
 LOG_LINES = 400
 LOSS = {"training": "loss", "validation": "validation_loss"}
 MEASURES = {
-    "training accuracy": "accuracy",
-    "balanced accuracy": "validation_balanced_accuracy",
+    "training": "accuracy",
+    "validation, balanced": "validation_balanced_accuracy",
     "AUC": "validation_auc",
 }
 
@@ -37,9 +37,7 @@ def draw_curves(run: Run) -> None:
         st.html('<div class="rr-waiting">Curves appear after the first epoch.</div>')
         return
     best = min(epochs, key=_validation_loss)["epoch"]
-    for column, (title, pairs) in zip(
-        st.columns(2), {"Loss": LOSS, "Accuracy and validation measures": MEASURES}.items(), strict=True
-    ):
+    for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, "Accuracy": MEASURES}.items(), strict=True):
         column.plotly_chart(
             charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
             config=charts.NO_TOOLBAR,
@@ -93,7 +91,7 @@ def _live_facts(facts: dict[str, Any]) -> str:
         "batch": f"{facts['batch']} / {facts['batches']}" if "batches" in facts and "batch" in facts else "–",
         "loss": wording.number(facts.get("loss"), digits=4),
         "accuracy": wording.number(facts.get("accuracy")),
-        "last validation": wording.number(facts.get("validation_balanced_accuracy")),
+        "validation": wording.number(facts.get("validation_balanced_accuracy")),
         "images/s": wording.number(facts.get("images_per_second"), digits=0),
         "time left": wording.duration(facts.get("seconds_left")),
         "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",

@@ -25,7 +25,8 @@ def question_facts(project: Project) -> str:
         return f"<dt>Quantity</dt><dd>{escape(told)}</dd>"
     ones = _ones(project)
     word = "Structures" if isinstance(schema, Segmentation) else "Classes"
-    offered = "".join(wording.chip(_named(one), one.colour) for one in ones if not one.retired)
+    keys = {one.name: one.key for one in ones if isinstance(one, ClassLabel)}
+    offered = "".join(wording.chip(one.name, one.colour, key=keys.get(one.name, "")) for one in ones if not one.retired)
     retired = "".join(wording.chip(one.name, one.colour) for one in ones if one.retired)
     return f"<dt>{word}</dt><dd>{offered}</dd>" + (f"<dt>Retired</dt><dd>{retired}</dd>" if retired else "")
 
@@ -122,7 +123,3 @@ def _ones(project: Project) -> tuple[ClassLabel, ...] | tuple[Structure, ...]:
     if isinstance(project.schema, Classification):
         return project.schema.classes
     return project.schema.structures if isinstance(project.schema, Segmentation) else ()
-
-
-def _named(one: ClassLabel | Structure) -> str:
-    return f"{one.name}  {one.key}".strip() if isinstance(one, ClassLabel) else one.name

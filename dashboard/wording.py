@@ -96,7 +96,8 @@ def chips(value: Mapping[str, Any] | None, schema: LabelSchema) -> str:
     return "".join(chip(name, colours.get(name, "")) for name in names) or chip(answer(value), "")
 
 
-def chip(text: str, colour: str) -> str:
-    """One word with a dot of its colour, as HTML."""
+def chip(text: str, colour: str, *, key: str = "") -> str:
+    """One word with a dot of its colour and the key that says it, as HTML."""
     dot = f'<i style="background:{escape(colour)}"></i>' if colour else ""
-    return f'<span class="rr-chip">{dot}{escape(text)}</span>'
+    pressed = f"<kbd>{escape(key)}</kbd>" if key else ""
+    return f'<span class="rr-chip">{dot}{escape(text)}{pressed}</span>'

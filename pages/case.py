@@ -29,6 +29,7 @@ if session.current_project() != project:
     session.open_project(project)
     st.rerun()  # the menu and the switcher were drawn for another one
 
+frame.draw_heading(f"Case {case.id}", project=project)
 sight = session.sight(project)
 is_open = may_see_others(session.db(), sight, case.id)
 image, facts = st.columns([5, 2], gap="medium")
@@ -36,9 +37,8 @@ with image:
     if not isinstance(project.schema, Generation):
         review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
 with facts:
-    st.title(f"Case {case.id}", anchor=False)
     if is_open:
-        st.html(f"<p>Reference: {case_view.reference_html(case, project)}</p>")
+        st.html(f'<p class="rr-said">Reference: {case_view.reference_html(case, project)}</p>')
     else:
         st.caption("In this project readers answer first; what others say of this case appears after your own answer.")
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -53,8 +53,8 @@ def draw_table(rows: list[CaseRow]) -> None:
 
 
 project = frame.need_project()
+frame.draw_heading("Cases", "What was imported, found by what is known of it.", project=project)
 if not count_cases(session.db(), project.id):
-    frame.draw_heading("Cases", "The images of this project.")
     jobs_panel.watch_active_jobs(project.id, ("import",))
     messages.end_empty(
         "No case yet",
@@ -70,20 +70,21 @@ found = count_found(session.db(), project, wanted, sight=sight)
 pages = max(1, -(-found // AT_ONCE))
 left, middle, right = st.columns([2, 3, 1], vertical_alignment="center")
 with left, st.container(horizontal=True, vertical_alignment="center"):
-    st.html(f"<b>{wording.count(found, 'case')}</b>")
+    st.html(f"<b>{wording.count(found, 'case')}</b>", width="content")
     draw_handing_out(project, found, lambda: search_case_ids(session.db(), project, wanted, sight=sight))
 with middle:
     page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-view = right.segmented_control(
-    "View",
-    ("grid", "table"),
-    default="grid",
-    required=True,
-    key="view",
-    bind="query-params",
-    format_func=str.capitalize,
-    label_visibility="collapsed",
-)
+with right, st.container(horizontal_alignment="right"):
+    view = st.segmented_control(
+        "View",
+        ("grid", "table"),
+        default="grid",
+        required=True,
+        key="view",
+        bind="query-params",
+        format_func=str.capitalize,
+        label_visibility="collapsed",
+    )
 start = (min(page, pages) - 1) * AT_ONCE
 rows = search_cases(session.db(), project, wanted, limit=AT_ONCE, offset=start, sight=sight)
 if not rows:

@@ -23,10 +23,8 @@ def open_cell(reference: str, predicted: str, of_class: str | None) -> None:
 
 
 project = frame.need_project()
+frame.draw_heading("Evaluate", "What a model gets right and wrong, and how sure that is.", project=project)
 schema = frame.need_classification(project, "evaluation")
-frame.draw_heading(
-    "Evaluate", "What a model gets right and wrong on cases it has not learnt from, and how sure that is."
-)
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
     jobs_panel.watch_active_jobs(project.id, ("train",))

@@ -13,7 +13,7 @@ from dashboard.import_report import draw_report, say_result
 from dashboard.uploader import forget_upload
 
 project = frame.need_project()
-frame.draw_heading("Import", "Images come in once, in one form; the original file is not kept and stays where it is.")
+frame.draw_heading("Import", "Readroom takes the pixels; your files stay where they are.", project=project)
 jobs_panel.warn_without_worker()
 asked = places.asked_number("job")
 if asked is not None:

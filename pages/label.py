@@ -109,6 +109,7 @@ def end_without_cases(worklist: Worklist | None, wanted: CaseFilter) -> None:
 
 
 project = frame.need_project()
+frame.draw_heading("Label", "Your answers are saved as you give them.", project=project)
 if project.task == "generation":
     messages.end_empty(
         "Nothing is labelled here",

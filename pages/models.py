@@ -9,8 +9,8 @@ from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.model_view import draw_model
 
 project = frame.need_project()
+frame.draw_heading("Models", "Each with its curves, recipe, snapshot and files.", project=project)
 frame.need_classification(project, "training")
-frame.draw_heading("Models", "Every model with its curves, recipe, snapshot and files; traceable back to the pixels.")
 jobs_panel.watch_active_jobs(project.id, ("train",))
 models = list_models(session.db(), project.id)
 if not models:

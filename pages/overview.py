@@ -53,9 +53,10 @@ project = frame.need_project()
 may_administer = session.may("administer", project)
 progress = label_progress(session.db(), project, session.current_user().name)
 frame.draw_heading(
-    project.name,
+    "Overview",
     project.description
     or "No description yet" + ("; write one below, so that others know what they look at." if may_administer else "."),
+    project=project,
 )
 draw_steps(project, progress)
 left, right = st.columns(2, gap="large")

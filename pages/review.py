@@ -1,10 +1,16 @@
 """Review: one case after the other beside what the model says of it; the address alone reproduces the view."""
 
+import streamlit as st
+
 from core.training.records import list_models
 from dashboard import frame, messages, places, session
-from dashboard.review_view import draw_case, draw_header, find_evaluated, find_position, read_view
+from dashboard.review_view import draw_case, draw_position, draw_result_choice, find_evaluated, find_position, read_view
 
 project = frame.need_project()
+left, middle, right = st.columns([6.2, 3.2, 1.1], vertical_alignment="center")
+head = left.container(gap=None)
+with head:
+    frame.draw_heading("Review", project=project)
 schema = frame.need_classification(project, "review")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
@@ -34,5 +40,10 @@ if position is None:
         **view.numbers,
     )
 places.remember(**view.address, case=position.case_id)
-draw_header(view, position)
+with head:
+    draw_position(view, position)
+with middle:
+    draw_result_choice(view)
+with right:
+    places.link("evaluate", "Numbers", **view.numbers)
 draw_case(project, schema, view, position)

@@ -21,11 +21,10 @@ def bring_back() -> None:
 
 
 project = frame.need_project()
-schema = frame.need_classification(project, "freezing snapshots")
 frame.draw_heading(
-    "Snapshots",
-    "A frozen list of cases with their reference answers, split by patient. Training and evaluation read only these.",
+    "Snapshots", "Frozen cases with their reference, split by patient: what models learn from.", project=project
 )
+schema = frame.need_classification(project, "freezing snapshots")
 snapshots = list_snapshots(session.db(), project.id)
 progress = label_progress(session.db(), project, session.current_user().name)
 if not snapshots and not progress.referenced:

@@ -21,10 +21,8 @@ def start_training(recipe: Recipe) -> None:
 
 
 project = frame.need_project()
+frame.draw_heading("Train", "It trains in the background; you may leave this page.", project=project)
 frame.need_classification(project, "training")
-frame.draw_heading(
-    "Train", "A recipe on a snapshot gives a model. It trains in the background; you may leave this page."
-)
 jobs_panel.warn_without_worker()
 snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
 if not snapshots:

@@ -60,7 +60,11 @@ with left:
         height="content" if len(people) < 12 else 440,
         key="users_table",
     )
-    st.caption("Last seen: of those who are signed in. " + " ".join(f"{r}: {ROLE_WORDS[r]}." for r in ROLES))
+    told = "".join(f"<dt>{role}</dt><dd>{ROLE_WORDS[role]}</dd>" for role in ROLES)
+    st.html(
+        '<p class="rr-quiet">When somebody was last seen is known of those who are signed in.</p>'
+        f'<dl class="rr-facts">{told}</dl>'
+    )
     if is_administrator:
         draw_person(people, me)
 with right:

@@ -53,6 +53,20 @@ class Navigated:
     index: int
 
 
+HEAT_COLOURS = ("viridis", "cividis", "magma", "inferno", "plasma")  # as in frontend/src/heatcontrols.js
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an explanation lies over the image: of which class ("": the likeliest), how strong, from which value on."""
+
+    on: bool = False
+    explained: str = ""
+    opacity: float = 0.6
+    threshold: float = 0.0
+    colours: str = HEAT_COLOURS[0]
+
+
 @dataclass(frozen=True)
 class Finding:
     """What the review viewer says about one case: the reference answer and the model's score for each class."""
@@ -94,23 +108,26 @@ def review_viewer(
     model: int | None = None,
     findings: Mapping[int, Finding] | None = None,
     method: str = "grad_cam",
+    look: Look | None = None,
     index: int = 0,
     on_labelled: Callable[[Labelled], None] | None = None,
     on_navigated: Callable[[Navigated], None] | None = None,
+    on_looked: Callable[[Look], None] | None = None,
     key: str = "review_viewer",
 ) -> None:
     """The viewer beside a model: reference and scores, and the explanation of a class laid over the image on demand.
 
     `findings` may cover some of the cases only; what is missing is not shown. Without a `model`
-    there is no overlay. A digit corrects the reader's own label (`made_in` "review") and stays on the case.
+    there is no overlay; with one it begins as `look`. A digit corrects the reader's own label (`made_in` "review")
+    and stays on the case.
     """
     warmed = f"{key}:warm"
     if model is not None and st.session_state.get(warmed) != model:  # once, when the page opens: loading takes seconds
         request_warm(session.settings(), model)
         st.session_state[warmed] = model
     told = {str(case): asdict(finding) for case, finding in (findings or {}).items()}
-    data = {"mode": "review", "model": model, "method": method, "findings": told}
-    _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)
+    data = {"mode": "review", "model": model, "method": method, "findings": told, "look": _told_look(look or Look())}
+    _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated, on_looked)
 
 
 def _mount(
@@ -122,6 +139,7 @@ def _mount(
     data: dict[str, Any],
     on_labelled: Callable[[Labelled], None] | None,
     on_navigated: Callable[[Navigated], None] | None,
+    on_looked: Callable[[Look], None] | None = None,
 ) -> None:
     fresh = {"given": index, "index": index, "outbox": "", "seen": 0, "went": []}
     place = st.session_state.setdefault(f"{key}:place", fresh)
@@ -138,6 +156,8 @@ def _mount(
                     on_navigated(Navigated(event["case"], event["index"]))
             elif event["type"] == "labelled" and on_labelled:
                 on_labelled(Labelled(event["case"], event["label"], event["value"], event["unsure"], event["unusable"]))
+            elif event["type"] == "looked" and on_looked:
+                on_looked(Look(event["on"], event["class"], event["opacity"], event["threshold"], event["colours"]))
 
     common = {
         "server": session.server_id(),
@@ -155,6 +175,12 @@ def _mount(
 def _component(bundle: str) -> ComponentRenderer:
     """Made when it is first shown: by then the door has said where Readroom lies."""
     return st.components.v2.component("readroom_viewer", js=_LOADER % bundle, isolate_styles=True)
+
+
+def _told_look(look: Look) -> dict[str, Any]:
+    """As the browser calls it, and as it tells it in turn."""
+    told = asdict(look)
+    return told | {"class": told.pop("explained")}
 
 
 def _settle_place(place: dict[str, Any], case_ids: Sequence[int], index: int) -> None:

@@ -1,7 +1,7 @@
 // The reader's answer to the case on the screen: what the panel and the keys do to it.
 
 import {
-  NOTHING, choose, chooseNone, isAnswer, isSame, nextConfidence, toggleUnsure, toggleUnusable, withConfidence, withReason, withValue,
+  NOTHING, choose, chooseNone, isAnswer, isRemark, isSame, nextConfidence, toggleUnsure, toggleUnusable, withConfidence, withReason, withValue,
 } from "./answers.js"
 import { DraftBox } from "./draftbox.js"
 import { AnswerPanel } from "./panel.js"
@@ -10,8 +10,8 @@ export class Answering {
   /**
    * @param {object} project
    * @param {{mode: string, said: object, recorder: object, part?: object, say: (text: string, stays?: boolean) => void,
-   *   onDone: () => void, adopt?: (draft: object) => object | null}} parts
-   *   `onDone`: the reader is done with the case; `adopt` takes a draft's masks over and gives the answer they make
+   *   onDone: () => void, onKept?: (kept: boolean) => void, adopt?: (draft: object) => object | null}} parts
+   *   `onDone`: the reader is done with the case; `onKept`: whether what is said waits in the tab for an answer; `adopt` takes a draft's masks over and gives the answer they make
    */
   constructor(project, parts) {
     Object.assign(this, parts)
@@ -41,19 +41,24 @@ export class Answering {
   /** A case is on the screen. */
   open(facts) {
     this.facts = facts
-    this.panel.show(this.current(), true, true)
+    this.show(this.current(), true, true)
     this.askDraft()
   }
 
   close() {
     this.facts = null
     this.draft.leave()
-    this.panel.show(NOTHING, false, true)
+    this.show(NOTHING, false, true)
   }
 
   /** Something about this case became known: from another tab, from the server, by undo. */
   refresh() {
-    if (this.facts) this.panel.show(this.current(), true)
+    if (this.facts) this.show(this.current(), true)
+  }
+
+  show(answer, ready, fresh) {
+    this.panel.show(answer, ready, fresh)
+    this.onKept?.(ready && isRemark(answer))
   }
 
   current() {
@@ -85,7 +90,7 @@ export class Answering {
     const first = !isAnswer(before)
     if (!isSame(before, after)) {
       this.recorder.do({ kind: "label", caseId: this.facts.id, before, after }, this.draft.told(after.value))
-      this.panel.show(after, true)
+      this.show(after, true)
     }
     // A draft that may only be seen after the first answer is worth a look before the next case.
     const waits = first && this.project.assisted && this.project.blind_first

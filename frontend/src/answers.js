@@ -19,6 +19,11 @@ export function isAnswer(answer) {
   return Boolean(answer) && (answer.value !== null || answer.unusable)
 }
 
+/** Whether something is said and no answer given: such a remark waits in the tab for the answer. */
+export function isRemark(answer) {
+  return !isAnswer(answer) && !isSame(answer, NOTHING)
+}
+
 /** The answer with another value; an image about which something is said was usable after all. */
 export function withValue(answer, value) {
   return { ...(answer ?? NOTHING), value, unusable: false, unusable_reason: "" }

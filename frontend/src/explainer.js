@@ -1,19 +1,28 @@
 // The overlay of the case on the screen: off until asked for, then with every case until it is taken away.
+// How it is seen is told to Python, which keeps it in the address.
 
 import { Explanations, heatLayer } from "./overlay.js"
 
 const explanations = new Explanations() // shared by every viewer of the page
+const TOLD_MS = 300 // a slider that is drawn along is told once it rests
 
 export class Explainer {
-  constructor(layout) {
+  /**
+   * @param {object} layout
+   * @param {{on?: boolean, class?: string, opacity?: number, threshold?: number, colours?: string}} start from the address
+   * @param {(look: object) => void} onLooked what the reader has made of it
+   */
+  constructor(layout, start = {}, onLooked = () => {}) {
     this.layout = layout
+    this.onLooked = onLooked
+    this.timer = 0
     this.panel = null
-    this.on = false
-    this.look = { opacity: 0.6, threshold: 0, colourMap: "viridis" }
+    this.on = start.on ?? false
+    this.look = { opacity: start.opacity ?? 0.6, threshold: start.threshold ?? 0, colourMap: start.colours || "viridis" }
     this.map = null
     this.asked = null
     this.informed = false // whether the scores of the case were known when it was entered
-    this.chosen = null // the class the reader picked; until then the one with the highest score
+    this.chosen = start.class || null // the class the reader picked; until then the one with the highest score
     this.aborter = null
   }
 
@@ -51,6 +60,7 @@ export class Explainer {
   toggle() {
     if (!this.asked) return
     this.on = !this.on
+    this.tell()
     this.panel.showOverlay(this.on, "", this.asked.class)
     if (this.on && !this.map) this.load()
     else this.lay()
@@ -59,6 +69,7 @@ export class Explainer {
   /** Another class, for this case and the ones after it. */
   explain(name) {
     this.chosen = name
+    this.tell()
     if (!this.asked) return
     this.asked = { ...this.asked, class: name }
     this.map = null
@@ -68,7 +79,20 @@ export class Explainer {
 
   setLook(change) {
     this.look = { ...this.look, ...change }
+    this.tell()
     this.lay()
+  }
+
+  tell() {
+    clearTimeout(this.timer)
+    const { opacity, threshold, colourMap: colours } = this.look
+    this.timer = setTimeout(() => this.onLooked({ on: this.on, class: this.chosen ?? "", opacity, threshold, colours }), TOLD_MS)
+  }
+
+  /** The viewer is taken off the page. */
+  close() {
+    clearTimeout(this.timer)
+    this.leave()
   }
 
   lay() {

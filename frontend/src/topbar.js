@@ -5,6 +5,7 @@ import { button, element } from "./dom.js"
 import { paceText } from "./time.js"
 
 const SAY_MS = 5000
+const KEPT = "Kept in this tab until you give an answer."
 const TOOLS = [
   ["undo", "Undo", "Take the last act back (Ctrl+Z)"],
   ["redo", "Redo", "Do it again (Ctrl+Y)"],
@@ -13,6 +14,11 @@ const TOOLS = [
 
 function count(number) {
   return number.toLocaleString("en-GB")
+}
+
+/** What the header says of storing: a remark without an answer outweighs what was saved before, and no trouble. */
+export function stateSeen({ kind, text } = { kind: "idle", text: "" }, kept = false) {
+  return kept && (kind === "idle" || kind === "saved") ? { kind: "kept", text: KEPT } : { kind, text }
 }
 
 export class TopBar {
@@ -68,9 +74,21 @@ export class TopBar {
   }
 
   showState(state, text) {
-    this.state.textContent = text
-    this.state.dataset.kind = state.kind
+    this.sent = { kind: state.kind, text }
+    this.drawState()
     this.signIn.hidden = state.kind !== "signed out" && state.kind !== "other reader"
+  }
+
+  /** Whether what is said of the case on the screen is in this tab only: "Saved" beside it would be taken for it. */
+  showKept(kept) {
+    this.kept = kept
+    this.drawState()
+  }
+
+  drawState() {
+    const { kind, text } = stateSeen(this.sent, this.kept)
+    this.state.textContent = this.state.title = text
+    this.state.dataset.kind = kind
   }
 
   /** A remark that goes away by itself, unless it must be read. */

@@ -64,9 +64,11 @@ export class Viewer {
     })
     const answer = (change) => this.answering.answer(change(this.answering.current()))
     const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
-    this.answering = new Answering(project, { mode, said, recorder, part, say, onDone: () => this.go(this.index + 1) })
+    this.answering = new Answering(project, {
+      mode, said, recorder, part, say, onDone: () => this.go(this.index + 1), onKept: (kept) => this.bar.showKept(kept),
+    })
     this.watch = new Watch({ onFacts: (facts) => this.news.learnFacts(facts), onGone: (error) => this.loaded && this.showFault(error, this.loaded.facts.id) })
-    this.explainer = new Explainer(this.layout)
+    this.explainer = new Explainer(this.layout, this.data.look ?? {}, (look) => this.outbox.push({ type: "looked", ...look }))
     this.model = this.mode === "review" ? new ModelPanel(project, Boolean(this.data.model), this.explainer.controls()) : null
     this.explainer.panel = this.model
     this.legend = new Legend(this.mode, project)
@@ -288,7 +290,7 @@ export class Viewer {
     this.watch.leave()
     this.answering.close()
     this.drawing.detach()
-    this.explainer.leave()
+    this.explainer.close()
     this.outbox.close()
     this.layout.close()
     this.element.remove()

@@ -11,6 +11,7 @@ import { encode } from "../src/masks/runs.js"
 import { parseNumber } from "../src/number.js"
 import { Recorder, framesOf } from "../src/recorder.js"
 import { Said } from "../src/said.js"
+import { stateSeen } from "../src/topbar.js"
 import { Viewer } from "../src/viewer.js"
 
 const classes = [{ name: "normal", key: "1" }, { name: "pneumonia", key: "2" }]
@@ -144,6 +145,30 @@ describe("on the label page", () => {
     expect(gone).toEqual([0])
     press("KeyZ", { key: "y", ctrlKey: true }) // QWERTZ: Ctrl+Y is where Z is elsewhere
     expect(sent.at(-1).value).toEqual({ classes: ["normal"] })
+  })
+
+  it("a remark without an answer is said to be kept in this tab, not saved, until there is one", () => {
+    const { answering, sent, press } = reading()
+    const kept = []
+    answering.onKept = (one) => kept.push(one)
+    press("KeyU")
+    answering.writeNote("rib or nodule?")
+    expect([sent, kept.at(-1)]).toEqual([[], true])
+    answering.close() // to another case and back
+    expect(kept.at(-1)).toBe(false)
+    answering.facts = { id: 7, my_label: null }
+    answering.refresh()
+    expect(kept.at(-1)).toBe(true)
+    press("Digit1")
+    expect([sent.length, sent[0].note, sent[0].unsure, kept.at(-1)]).toEqual([1, "rib or nodule?", true, false])
+  })
+
+  it("the header does not say Saved over such a remark, and trouble comes first", () => {
+    const saved = { kind: "saved", text: "Saved 10:42:03" }
+    const offline = { kind: "offline", text: "Not saved: no connection" }
+    expect(stateSeen(saved, true).text).toBe("Kept in this tab until you give an answer.")
+    expect(stateSeen(undefined, true).text).toBe("Kept in this tab until you give an answer.")
+    expect([stateSeen(saved, false), stateSeen(offline, true)]).toEqual([saved, offline])
   })
 
   it("in a blind-first project with a model's help the first answer stays for the draft", () => {

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 
 from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.cli.app import app
+from core.jobs.worker import worker_alive
 from core.settings import PROJECT_ROOT, Settings
 from core.store.database import opened
 
@@ -63,11 +65,27 @@ class Reading:
             return {row["made_in"] for row in connection.execute("SELECT DISTINCT made_in FROM labels")}
 
     def web_process(self) -> psutil.Process:
-        port = self.address.rpartition(":")[2]
+        return self._process_of("dashboard.serve")
+
+    @contextmanager
+    def without_worker(self) -> Iterator[None]:
+        """What keeps the worker running sleeps meanwhile; afterwards it starts another."""
+        keeper = self._process_of("dashboard.up")
+        keeper.suspend()
+        try:
+            self._process_of("core.jobs.worker").terminate()
+            wait_until(lambda: not worker_alive(self.settings))
+            yield
+        finally:
+            keeper.resume()
+            wait_until(lambda: worker_alive(self.settings), 60)
+
+    def _process_of(self, module: str) -> psutil.Process:
+        """The running process of this home that was started with `python -m module`."""
         return next(
             process
             for process in psutil.process_iter(["cmdline"])
-            if "dashboard.serve" in (process.info["cmdline"] or []) and port in process.info["cmdline"]
+            if module in (process.info["cmdline"] or []) and str(self.home) in process.info["cmdline"]
         )
 
 

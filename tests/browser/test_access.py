@@ -11,6 +11,7 @@ from dashboard.places import PLACES
 from tests.browser.conftest import WAIT_MS, Reading
 
 THEMES = ("dark", "light")
+PLAIN_PAGES = ("account", "sign-out")  # without Streamlit; /sign-in is for those who are not signed in
 PAGES = ("", *(place.name for place in PLACES[1:]))
 OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 # Faults of Streamlit's own widgets, which no page of ours can mend.
@@ -43,18 +44,36 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(500)  # Streamlit fades in what it draws, and half-faded text has half its contrast
 
 
+def faults_of(page: Page, name: str) -> list[str]:
+    found = Axe().run(page, context={"exclude": [NOT_OURS]}, options=OPTIONS).response["violations"]
+    return [
+        f"{name or 'projects'}: {fault['id']}: {node['target']} {node['failureSummary'].splitlines()[-1]}"
+        for fault in found
+        for node in fault["nodes"]
+    ]
+
+
 def test_no_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading) -> None:
     faults = []
     for name in PAGES:
         query = "?project=1" + ("&case=1" if name == "case" else "&result=all" if name == "review" else "")
         themed.goto(f"{reading.address}/{name}{query if name else ''}")
         settle(themed)
-        found = Axe().run(themed, context={"exclude": [NOT_OURS]}, options=OPTIONS).response["violations"]
-        faults += [
-            f"{name or 'projects'}: {fault['id']}: {node['target']} {node['failureSummary'].splitlines()[-1]}"
-            for fault in found
-            for node in fault["nodes"]
-        ]
+        faults += faults_of(themed, name)
+    assert not faults, "\n".join(faults)
+
+
+def test_no_plain_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading) -> None:
+    faults = []
+    for name in PLAIN_PAGES:
+        themed.goto(f"{reading.address}/{name}")
+        faults += faults_of(themed, name)
+    theme = themed.evaluate("localStorage.getItem('readroom-theme')")
+    themed.context.clear_cookies()
+    for name in ("sign-in", "sign-in?token=used"):  # the second one says why not
+        themed.goto(f"{reading.address}/{name}")
+        expect(themed.locator("html")).to_have_css("color-scheme", theme)
+        faults += faults_of(themed, name)
     assert not faults, "\n".join(faults)
 
 
@@ -68,9 +87,12 @@ def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(themed: Pa
             expect(app).to_have_css("color-scheme", choice.lower())
 
 
-def test_whoever_goes_by_keyboard_sees_where_they_are(themed: Page) -> None:
+@pytest.mark.parametrize("name", ["", "label?project=1&worklist=all", "cases?project=1", "users?project=1"])
+def test_whoever_goes_by_keyboard_sees_where_they_are(themed: Page, reading: Reading, name: str) -> None:
+    themed.goto(f"{reading.address}/{name}")
+    settle(themed)
     seen = 0
-    for _ in range(25):
+    for _ in range(70 if name else 25):  # past the menu, which is the same everywhere, and through the page
         themed.keyboard.press("Tab")
         ring = themed.evaluate(
             """() => {
@@ -87,4 +109,4 @@ def test_whoever_goes_by_keyboard_sees_where_they_are(themed: Page) -> None:
         assert ring["kind"] != "none", ring
         assert ring["outline"] >= 2, ring
         seen += 1
-    assert seen > 10
+    assert seen > (30 if name else 10)

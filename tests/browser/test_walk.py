@@ -76,6 +76,13 @@ def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
         assert_fits(page, reading, name)
 
 
+def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page: Page, reading: Reading) -> None:
+    with reading.without_worker():
+        page.goto(f"{reading.address}/train?project=1")
+        expect(page.locator("[data-testid=stMain]").get_by_text("Worker is not running")).to_be_visible()
+        assert_fits(page, reading, "train")
+
+
 def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
@@ -138,8 +145,23 @@ def test_a_label_is_corrected_from_the_review(page: Page, reading: Reading) -> N
 
 def test_the_address_alone_reproduces_the_view(page: Page, reading: Reading) -> None:
     page.goto(f"{reading.address}/review?project=1&result=all")
-    page.get_by_role("img", name=re.compile("Image")).wait_for()
+    image = page.get_by_role("img", name=re.compile("Image"))
+    image.wait_for()
     expect(page).to_have_url(re.compile("case="))
-    shown = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
-    page.goto(page.url)
-    expect(page.get_by_role("img", name=re.compile("Image"))).to_have_attribute("aria-label", shown or "")
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("combobox", name="Class that is explained").select_option("bright")
+    page.get_by_role("slider", name="Opacity of the overlay").fill("0.3")
+    page.keyboard.press("g")
+    for said in (r"explained=bright", r"opacity=0\.30", r"overlay=on"):
+        expect(page).to_have_url(re.compile(said))
+    shown = image.get_attribute("aria-label")
+    address = page.url
+    page.goto("about:blank")  # nothing of the view is left but its address
+    page.goto(address)
+    expect(image).to_have_attribute("aria-label", shown or "")
+    expect(page.get_by_role("button", name="Explanation")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("combobox", name="Class that is explained")).to_have_value("bright")
+    expect(page.get_by_role("slider", name="Opacity of the overlay")).to_have_value("0.3")
+    expect(page.get_by_text(re.compile("shuffled weights"))).to_be_visible(timeout=90_000)
+    page.keyboard.press("g")
+    expect(page).not_to_have_url(re.compile("overlay="))

@@ -9,7 +9,7 @@ import pytest
 
 from core.images.render import Window, display_window, to_uint8
 from core.settings import PROJECT_ROOT
-from dashboard.viewer import BUILD, _settle_place, _unseen
+from dashboard.viewer import BUILD, HEAT_COLOURS, _settle_place, _unseen
 
 FRONTEND = PROJECT_ROOT / "frontend"
 FACTS = json.loads((BUILD / "build.json").read_text("utf-8"))
@@ -36,6 +36,11 @@ def test_the_bundle_asks_nobody_else_for_anything() -> None:
     text = (BUILD / FACTS["bundle"]).read_text("utf-8")
     assert "http://" not in text
     assert "https://" not in text
+
+
+def test_the_colours_of_an_address_are_those_of_the_viewer() -> None:
+    offered = (FRONTEND / "src" / "heatcontrols.js").read_text("utf-8").split("HEAT_MAPS = ", 1)[1].split("]", 1)[0]
+    assert tuple(json.loads(f"{offered}]")) == HEAT_COLOURS
 
 
 def test_the_lock_names_no_host() -> None:

@@ -1,5 +1,7 @@
 """The figures: what they say, and that a click on a cell is understood."""
 
+import re
+
 import pytest
 
 from core.projects.schema import COLOURS
@@ -43,6 +45,15 @@ def test_a_curve_leaves_out_epochs_without_the_measure() -> None:
     epochs = [{"epoch": 1, "loss": 0.7, "auc": None}, {"epoch": 2, "loss": 0.5, "auc": 0.8}]
     figure = charts.draw_learning_curves(epochs, {"loss": "loss", "AUC": "auc"}, "Loss", best_epoch=2)
     assert [len(line.x) for line in figure.data] == [2, 1]
+
+
+def test_nothing_but_the_curves_stands_in_the_plot_of_a_training() -> None:
+    epochs = [{"epoch": at, "accuracy": 0.9, "auc": 0.8} for at in (1, 2)]
+    figure = charts.draw_learning_curves(epochs, {"training": "accuracy", "AUC": "auc"}, "Accuracy", best_epoch=2)
+    assert not any(line.showlegend for line in figure.data), "three rows of a legend took half the height"
+    assert not figure.layout.annotations
+    assert re.findall(r">━</span> (\w+)", figure.layout.title.subtitle.text) == ["training", "AUC"]
+    assert figure.layout.xaxis.title.text == "epoch, dotted: the best, 2"
 
 
 def test_whiskers_reach_from_low_to_high() -> None:

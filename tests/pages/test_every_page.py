@@ -1,8 +1,10 @@
 """Every page draws: on an empty home, on a small project, at addresses that lead nowhere."""
 
+import re
 import sqlite3
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.images.records import Case
 from core.projects.records import Project, add_project
@@ -49,6 +51,19 @@ def test_a_small_project_draws(
     assert not app.exception
     assert not app.error
     assert "Signed in as <b>anna</b>" in said(app)
+    assert_has_one_heading(app, places.BY_NAME[name], project)
+
+
+def assert_has_one_heading(app: AppTest, place: places.Place, project: Project) -> None:
+    """The same line on every page, before anything else: its name, its project, at most one sentence."""
+    headings = [element.proto.body for element in app.main if "<h1>" in getattr(element.proto, "body", "")]
+    assert len(headings) == 1
+    name, of, said_of_it = re.fullmatch(
+        r'<header class="rr-head"><h1>(.*?)</h1>(?:<span .*?>(.*?)</span>)?(?:<p>(.*?)</p>)?</header>', headings[0]
+    ).groups()  # type: ignore[union-attr]
+    assert re.fullmatch(r"Case \d+" if place.name == "case" else re.escape(place.title), name)
+    assert of == (project.name if place.where == "the project" else None)
+    assert len(said_of_it or "") < 115, "two lines at 1280"
 
 
 @pytest.mark.parametrize("recipe", RECIPE_NAMES)

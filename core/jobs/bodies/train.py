@@ -57,6 +57,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     )
     if not context.progress.should_stop():
         _check_explanations(context, int(result["model_id"]))
+        context.progress.report(1.0, f"Model {result['model']} is stored")  # what a job that is done says last
         if context.job.arguments.get("evaluate"):
             _queue_evaluation(context, int(result["model_id"]), run_id)
     return result
