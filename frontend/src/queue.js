@@ -7,6 +7,7 @@ const LONGEST_WAIT_MS = 15000
 const PATIENCE_MS = 20000
 const PATIENCE_MS_PER_MB = 10000
 const OTHER_READER = "You are signed in as" // how the server refuses an event of somebody else
+const OFFLINE = { kind: "offline" }
 
 /** Whose events these are: on a shared computer one reader's are never sent as another's, nor to another server. */
 export function ownerOf(server, reader) {
@@ -20,8 +21,8 @@ export class Queue {
    * @param {{fetch?: typeof fetch, alone?: (work: () => Promise<void>) => Promise<void>, onState?: (state: object) => void,
    *   onStored?: (event: object, receipt: object) => void, onRefused?: (event: object, reason: string) => void}} options
    *   `alone` runs its work in one tab at a time;
-   *   a state is {kind: "idle" | "saving" | "saved" | "offline" | "signed out" | "other reader" | "unreadable",
-   *   waiting: number, at?: string}
+   *   a state is {kind: "idle" | "saving" | "saved" | "offline" | "refused for now" | "signed out" | "other reader" |
+   *   "unreadable", waiting: number, at?: string, reason?: string}
    */
   constructor(store, owner, { fetch: send = (...request) => fetch(...request), alone, onState, onStored, onRefused } = {}) {
     Object.assign(this, { store, owner, send })
@@ -97,11 +98,11 @@ export class Queue {
   }
 
   /** Nothing gets through now: say so, and try again later. */
-  async rest(trouble) {
+  async rest({ kind, reason }) {
     this.failures += 1
     this.again = false // what came meanwhile waits with the rest
     this.waiting = await this.store.count(this.owner)
-    this.tell(trouble)
+    this.tell(kind, reason)
     this.retryLater()
   }
 
@@ -117,12 +118,13 @@ export class Queue {
         credentials: "same-origin",
         signal: AbortSignal.timeout(PATIENCE_MS + PATIENCE_MS_PER_MB * (body.length >> 20)),
       })
-      if (response.status === 401) return "signed out"
+      if (response.status === 401) return { kind: "signed out" }
       if (response.status === 413) return await this.lighten(rows)
-      if (response.status !== 200 && response.status !== 422) return "offline"
+      // It is there and does not take them: the disk may be full, or the database held by another program.
+      if (response.status !== 200 && response.status !== 422) return { kind: "refused for now", reason: await reasonOf(response) }
       answer = await response.json()
     } catch {
-      return "offline"
+      return OFFLINE
     }
     return this.settle(rows, answer)
   }
@@ -154,10 +156,10 @@ export class Queue {
     for (const row of refused) {
       const reason = reasons.get(row.event.event)
       // Somebody else has signed in on this computer: the events wait for their own reader.
-      if (reason.startsWith(OTHER_READER)) return "other reader"
+      if (reason.startsWith(OTHER_READER)) return { kind: "other reader" }
       await this.refuse(row, reason)
     }
-    return stored.length + refused.length > 0 ? undefined : "offline"
+    return stored.length + refused.length > 0 ? undefined : OFFLINE
   }
 
   async refuse(row, reason) {
@@ -177,8 +179,8 @@ export class Queue {
     this.flush()
   }
 
-  tell(kind) {
-    this.onState({ kind, waiting: this.waiting, at: this.savedAt })
+  tell(kind, reason) {
+    this.onState({ kind, waiting: this.waiting, at: this.savedAt, reason })
   }
 
   close() {
@@ -187,10 +189,18 @@ export class Queue {
   }
 }
 
+/** The first sentence of what the server said, for the middle of ours; a proxy before it says nothing we could show. */
+async function reasonOf(response) {
+  const { reason } = await response.json().catch(() => ({}))
+  const said = typeof reason === "string" ? reason.split(/\.(?:\s|$)/)[0] : ""
+  return said || `the server answered ${response.status}`
+}
+
 /** The words for the header. */
-export function stateText({ kind, waiting, at }, isDurable = true) {
+export function stateText({ kind, waiting, at, reason }, isDurable = true) {
   const changes = `${waiting} ${waiting === 1 ? "change" : "changes"} kept in this ${isDurable ? "browser" : "tab"}`
   if (kind === "offline") return `Not saved: no connection, ${changes}`
+  if (kind === "refused for now") return `Not saved: ${reason}, ${changes}`
   if (kind === "signed out") return `Not saved: signed out, ${changes}`
   if (kind === "other reader") return `Not saved: somebody else is signed in, ${changes}`
   if (kind === "unreadable") return "Not saved: this browser cannot read its own store; reload the page"

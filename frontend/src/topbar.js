@@ -67,7 +67,7 @@ export class TopBar {
   }
 
   showState(state, text) {
-    this.state.textContent = text
+    this.state.textContent = this.state.title = text
     this.state.dataset.kind = state.kind
     this.signIn.hidden = state.kind !== "signed out" && state.kind !== "other reader"
   }

@@ -202,7 +202,7 @@ describe("the queue", () => {
   })
 
   it("waits when it is signed out, and drops nothing on a fault of the server", async () => {
-    for (const [status, kind] of [[401, "signed out"], [500, "offline"], [403, "offline"]]) {
+    for (const [status, kind] of [[401, "signed out"], [500, "refused for now"], [403, "refused for now"]]) {
       const states = []
       const queue = new Queue(new TabStore(), MINE, { fetch: answering(() => [status, {}]), onState: (state) => states.push(state) })
       await queue.add(event("a"))
@@ -210,6 +210,24 @@ describe("the queue", () => {
       queue.close()
       expect(states.at(-1)).toMatchObject({ kind, waiting: 1 })
     }
+  })
+
+  it("that cannot be stored now says why, keeps it and sends it when it can", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    const held = "Another program holds the database; let it end, then try again. Nothing of this was stored. Received: database is locked"
+    const answers = [[503, { reason: held }], [502, "<html>"]]
+    const fetch = answering((events) => answers.shift() ?? acknowledgeAll(events))
+    const states = []
+    const queue = new Queue(new TabStore(), MINE, { fetch, onState: (state) => states.push(stateText(state)) })
+    await queue.add(event("a"))
+    await queue.flush()
+    expect(states.at(-1)).toBe("Not saved: Another program holds the database; let it end, then try again, 1 change kept in this browser")
+    await queue.flush()
+    expect(states.at(-1)).toBe("Not saved: the server answered 502, 1 change kept in this browser")
+    await vi.advanceTimersByTimeAsync(4000)
+    expect(states.at(-1)).toMatch(/^Saved /)
+    queue.close()
+    vi.useRealTimers()
   })
 
   it("drops nothing when the answer of the server speaks of other events only", async () => {
