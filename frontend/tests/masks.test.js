@@ -50,7 +50,7 @@ class Layout {
   }
 }
 
-const quietPanel = () => ({ show() {}, showTools() {}, showRange() {}, showVolumes() {} })
+const quietPanel = () => ({ show() {}, showTools() {}, showRange() {}, showVolumes() {}, showWaiting() {} })
 
 function setUp(facts = volumeFacts, ...panes) {
   const told = { acts: [], faults: [], remarks: [], tools: [] }
@@ -374,6 +374,31 @@ describe("a structure", () => {
     expect(masks.pressDigit("2")).toBe(true)
     expect(masks.active.name).toBe("lesion")
     expect(masks.pressDigit("3")).toBe(false)
+  })
+
+  it("beyond the ninth is chosen by two digits, and each has a key of its own", () => {
+    const many = (count) => ({ structures: Array.from({ length: count }, (_, at) => ({ name: `s${at + 1}`, colour: "#e69f00", retired: at === 2 })) })
+    const chosenBy = (masks, keys) => [...keys].map((digit) => masks.pressDigit(digit)) && masks.active.name
+    for (const [count, expected] of [[12, { s9: "9", s10: "01", s12: "03" }], [30, { s1: "11", s10: "19", s30: "42" }]]) {
+      const masks = new Masks(many(count), {}, quietPanel)
+      for (const { name, key, retired } of masks.structures) if (!retired) expect(chosenBy(masks, key), `${count} ${key}`).toBe(name)
+      expect(masks.find("s3").key).toBe("")
+      for (const [name, key] of Object.entries(expected)) expect(masks.find(name).key, name).toBe(key)
+    }
+    // What stands where one was retired keeps its digit; the tenth takes the one that is free.
+    const ten = new Masks(many(10), {}, quietPanel)
+    expect([ten.find("s4").key, ten.find("s10").key]).toEqual(["4", "3"])
+    expect(chosenBy(ten, "3")).toBe("s10")
+  })
+
+  it("waits for the second digit no longer than the case is there", async () => {
+    const waiting = []
+    const structures = Array.from({ length: 12 }, (_, at) => ({ name: `s${at + 1}`, colour: "#e69f00" }))
+    const masks = new Masks({ structures }, {}, () => ({ ...quietPanel(), showWaiting: (pressed) => waiting.push(pressed) }))
+    masks.pressDigit("0")
+    masks.leave()
+    expect(waiting).toEqual(["0", ""])
+    expect([masks.pressDigit("2"), masks.active.name]).toEqual([true, "s2"])
   })
 
   it("that is retired is kept as it was", async () => {

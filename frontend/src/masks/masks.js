@@ -1,5 +1,6 @@
 // The masks of the case on the screen: structures, tools, and what becomes of a stroke.
 
+import { Chord, chordsOf, keyedStructures } from "../chords.js"
 import { LoadError } from "../fetching.js"
 import { BrushTool } from "./brush.js"
 import { paintCursor } from "./cursor.js"
@@ -20,7 +21,7 @@ const KEPT_CASES = 50 // as codes: a few kilobytes each
 
 export class Masks {
   /**
-   * @param {{structures: {name: string, colour: string, key?: string, retired?: boolean}[]}} project
+   * @param {{structures: {name: string, colour: string, retired?: boolean}[]}} project
    * @param {object} on
    *   onStroke({case, structure, before, after}): an act is complete; before and after map frames to their run-length codes
    *   onFault(text): something stored cannot be shown; it stays on the screen until read
@@ -33,9 +34,12 @@ export class Masks {
     this.fault = onFault ?? (() => {})
     this.say = onSay ?? (() => {})
     this.onTool = onTool ?? (() => {})
-    this.structures = project.structures.map((structure, at) => ({
+    const keyed = keyedStructures(project.structures)
+    const chords = chordsOf(keyed)
+    this.chord = new Chord(keyed, { onWait: (pressed) => this.panel.showWaiting(pressed) })
+    this.structures = project.structures.map((structure) => ({
       ...structure,
-      key: structure.retired ? "" : structure.key ?? (at < 9 ? String(at + 1) : ""),
+      key: chords.get(structure.name) ?? "",
       locked: Boolean(structure.retired), hidden: false, fill: 0.35, outline: true,
       grid: null, state: "absent", waiting: [],
     }))
@@ -141,6 +145,7 @@ export class Masks {
 
   leave() {
     this.open?.cancel()
+    this.chord.clear()
     this.aborter?.abort()
     this.keep()
     this.facts = this.pointer = null
@@ -355,11 +360,11 @@ export class Masks {
     this.layout?.repaintOver()
   }
 
-  /** Whether a digit names a structure. */
+  /** Whether a digit, or the second of two, names a structure. */
   pressDigit(digit) {
-    const found = this.structures.find((structure) => structure.key === digit)
-    if (found) this.pick(found.name)
-    return Boolean(found)
+    const name = this.chord.press(digit)
+    if (name) this.pick(name)
+    return Boolean(name)
   }
 
   /** Lock, hide, or show in another way. */
