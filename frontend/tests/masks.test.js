@@ -438,6 +438,7 @@ describe("layers", () => {
   it("draw everything anew on another slice, after an undo, and after being hidden while something changed", async () => {
     const { masks, layout, pane, told } = setUp()
     await masks.load(volumeFacts)
+    masks.setSize(15)
     stroke(masks, "brush", pane, [10, 10])
     pane.painted()
     const { version } = pane.layers[0]
@@ -675,6 +676,17 @@ describe("the brush's circle", () => {
     expect(drawn(masks, other)[0][2]).toBeCloseTo(Math.sqrt(25 - 3.5 ** 2))
     masks.tool("ball").hover(null)
     expect(drawn(masks, pane)).toEqual([])
+  })
+
+  it("begins at a twenty-fifth of the smaller side, at least one pixel, until the reader gives it a size", async () => {
+    const { masks } = setUp()
+    for (const [rows, columns, size] of [[35, 40, 1], [512, 512, 20], [2048, 1024, 41], [10, 10, 1]]) {
+      await masks.load({ ...volumeFacts, frames: 2, rows, columns })
+      expect(masks.settings.size, `${rows} ${columns}`).toBe(size)
+    }
+    masks.command("larger")
+    await masks.load(volumeFacts)
+    expect(masks.settings.size).toBe(2)
   })
 
   it("grows and shrinks by the bracket keys, between one pixel and the largest", () => {

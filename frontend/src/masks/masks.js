@@ -16,6 +16,7 @@ import { Stroke } from "./stroke.js"
 
 export const SMALLEST = 1
 export const LARGEST = 400
+const FIRST_SHARE = 0.04 // of the smaller side: the brush, until the reader gives it a size
 const NAME = "masks"
 const KEPT_CASES = 50 // as codes: a few kilobytes each
 
@@ -44,7 +45,7 @@ export class Masks {
       grid: null, state: "absent", waiting: [],
     }))
     this.active = this.structures.find((structure) => !structure.retired) ?? this.structures[0]
-    this.settings = { size: 15, range: { low: null, high: null }, tolerance: null, rangedBall: false, largestFill: 0.25, keepOff: true }
+    this.settings = { size: 15, isOwnSize: false, range: { low: null, high: null }, tolerance: null, rangedBall: false, largestFill: 0.25, keepOff: true }
     this.facts = null
     this.layout = null
     this.others = new Others(this)
@@ -130,6 +131,7 @@ export class Masks {
   async load(facts, { pending = [] } = {}) {
     this.leave()
     this.facts = facts
+    if (!this.settings.isOwnSize) this.fitSize()
     this.others.enter(facts.others)
     this.aborter = new AbortController()
     const stored = new Set([...(facts.masks ?? []), ...[...(this.kept.get(facts.id) ?? [])].filter(([, frames]) => frames.size).map(([name]) => name)])
@@ -316,7 +318,17 @@ export class Masks {
     return true
   }
 
+  /** A brush that suits the image. */
+  fitSize() {
+    this.showSize(FIRST_SHARE * Math.min(this.facts.rows, this.facts.columns))
+  }
+
   setSize(size) {
+    this.settings.isOwnSize = true
+    this.showSize(size)
+  }
+
+  showSize(size) {
     this.settings.size = Math.min(LARGEST, Math.max(SMALLEST, Math.round(size)))
     this.panel.showTools()
     this.layout?.repaintOver()
