@@ -10,8 +10,8 @@ export class Answering {
   /**
    * @param {object} project
    * @param {{mode: string, said: object, recorder: object, part?: object, say: (text: string, stays?: boolean) => void,
-   *   onDone: () => void, onKept?: (kept: boolean) => void, adopt?: (draft: object) => object | null}} parts
-   *   `onDone`: the reader is done with the case; `onKept`: whether what is said waits in the tab for an answer; `adopt` takes a draft's masks over and gives the answer they make
+   *   onDone: () => void, onKept?: (kept: boolean) => void}} parts
+   *   `onDone`: the reader is done with the case; `onKept`: whether what is said waits in the tab for an answer
    */
   constructor(project, parts) {
     Object.assign(this, parts)
@@ -32,7 +32,6 @@ export class Answering {
     this.draft = new DraftBox(project, {
       accept: (draft) => this.acceptDraft(draft),
       reject: () => this.rejectDraft(),
-      shown: (draft) => this.part.showDraft?.(draft),
     }, this.mode === "label" && Boolean(project.assisted))
   }
 
@@ -113,10 +112,9 @@ export class Answering {
   }
 
   acceptDraft(draft) {
-    const value = this.adopt?.(draft) ?? draft.value
-    const same = this.current().value !== null && JSON.stringify(this.current().value) === JSON.stringify(value)
+    const same = this.current().value !== null && JSON.stringify(this.current().value) === JSON.stringify(draft.value)
     if (same) this.record()
-    this.answer(withValue(this.current(), value), true)
+    this.answer(withValue(this.current(), draft.value), true)
   }
 
   /** Where the answer stands already, that the draft was wrong is stored with it at once, otherwise with the answer. */

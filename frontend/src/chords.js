@@ -25,6 +25,11 @@ function withFreeDigits(classes) {
   return classes.map((label) => [label.name, label.key || free.shift()])
 }
 
+/** The structures that are offered, with their keys: the first nine go by their place, also where one was retired. */
+export function keyedStructures(structures) {
+  return structures.map(({ name, retired }, at) => ({ name, retired, key: at < DIGITS.length ? DIGITS[at] : "" })).filter(({ retired }) => !retired)
+}
+
 /** How a chord is written on a button: `3`, `0 4`. */
 export function chordText(chord) {
   return [...chord].join(" ")

@@ -5,7 +5,7 @@ import { askDraft, draftText, mayAsk, outcomeOf } from "./drafts.js"
 import { keyMap, nameOfChord } from "./keys.js"
 
 export class DraftBox {
-  /** `on` holds accept(draft), reject(draft) and shown(draft); `isOffered`: whether drafts may come on this page. */
+  /** `on` holds accept(draft) and reject(draft); `isOffered`: whether drafts may come on this page. */
   constructor(project, on, isOffered = Boolean(project.assisted)) {
     this.project = project
     this.on = on
@@ -36,7 +36,6 @@ export class DraftBox {
     this.text.replaceChildren(element("span", { class: "quiet" }, `Draft of ${draft.model}`), draftText(draft, this.project))
     this.said.textContent = `Keys: ${["acceptDraft", "rejectDraft"].map((name) => nameOfChord(keyMap.chordOf(name))).join(", ")}`
     this.show(true)
-    this.on.shown?.(draft)
   }
 
   leave() {

@@ -40,7 +40,7 @@ function sorted(value) {
 
 function overlaps(one, other) {
   if (typeof other.value === "number") return true
-  const [names, chosen] = [one.classes ?? one.structures ?? [], other.classes ?? other.structures ?? []]
+  const [names, chosen] = [one.classes ?? [], other.classes ?? []]
   return names.some((name) => chosen.includes(name))
 }
 
@@ -48,7 +48,7 @@ function overlaps(one, other) {
 export function draftText(draft, project) {
   const { value, scores } = draft
   if (typeof value?.value === "number") return `${value.value} ${project.unit ?? ""}`.trim()
-  const names = value?.classes ?? value?.structures ?? []
+  const names = value?.classes ?? []
   if (!names.length) return "none of these"
   return names.map((name) => (typeof scores?.[name] === "number" ? `${name} ${scores[name].toFixed(2)}` : name)).join(", ")
 }

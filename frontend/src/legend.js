@@ -1,6 +1,6 @@
 // All keys on one sheet, on `?`; a press on a key there gives the command another one.
 
-import { chordText, chordsOf } from "./chords.js"
+import { chordText, chordsOf, keyedStructures } from "./chords.js"
 import { MANY } from "./classes.js"
 import { button, element } from "./dom.js"
 import { KEYS, chordOf, keyMap, nameOfChord } from "./keys.js"
@@ -71,9 +71,9 @@ export class Legend {
 
   draw() {
     const { project } = this
-    const chords = chordsOf((project.classes ?? []).filter(({ retired }) => !retired))
-    const structures = (project.structures ?? []).flatMap(({ name, retired }, at) => (retired || at > 8 ? [] : [[String(at + 1), name]]))
-    const classes = [...[...chords].filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name]), ...structures]
+    const offered = (project.classes ?? []).filter(({ retired }) => !retired)
+    const chords = [...chordsOf(offered), ...chordsOf(keyedStructures(project.structures ?? []))]
+    const classes = chords.filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name])
     if (project.multi_label) classes.push(["0", "None of these"])
     const undo = [["Ctrl Z", "Take the last act back"], ["Ctrl Y", "Do it again"], ["?", "These keys"]]
     const windows = [["Shift 1 … 9", `CT: ${HU_PRESETS.map(([name]) => name.toLowerCase()).join(", ")}. Others: the windows of the file`], ["Shift 0", "Window from the values"]]

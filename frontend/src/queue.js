@@ -10,6 +10,7 @@ const PATIENCE_MS = 20000
 const PATIENCE_MS_PER_MB = 10000
 const OTHER_READER = "You are signed in as" // how the server refuses an event of somebody else
 const OFFLINE = { kind: "offline" }
+const IN_TROUBLE = "the server is in trouble"
 
 /** Whose events these are: on a shared computer one reader's are never sent as another's, nor to another server. */
 export function ownerOf(server, reader) {
@@ -161,7 +162,7 @@ export class Queue {
       if (reason.startsWith(OTHER_READER)) return { kind: "other reader" }
       await this.refuse(row, reason)
     }
-    return stored.length + refused.length > 0 ? undefined : OFFLINE
+    return stored.length + refused.length > 0 ? undefined : { kind: "refused for now", reason: IN_TROUBLE }
   }
 
   async refuse(row, reason) {
@@ -191,11 +192,11 @@ export class Queue {
   }
 }
 
-/** The first sentence of what the server said, for the middle of ours; a proxy before it says nothing we could show. */
+/** The first sentence of what the server said, for the middle of ours; a fault in it, or a proxy before it, says nothing. */
 async function reasonOf(response) {
   const { reason } = await response.json().catch(() => ({}))
   const said = typeof reason === "string" ? reason.split(/\.(?:\s|$)/)[0] : ""
-  return said || `the server answered ${response.status}`
+  return said || IN_TROUBLE
 }
 
 /** The words for the header. */

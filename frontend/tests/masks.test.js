@@ -50,7 +50,7 @@ class Layout {
   }
 }
 
-const quietPanel = () => ({ show() {}, showTools() {}, showRange() {}, showVolumes() {} })
+const quietPanel = () => ({ show() {}, showTools() {}, showRange() {}, showVolumes() {}, showWaiting() {} })
 
 function setUp(facts = volumeFacts, ...panes) {
   const told = { acts: [], faults: [], remarks: [], tools: [] }
@@ -376,6 +376,31 @@ describe("a structure", () => {
     expect(masks.pressDigit("3")).toBe(false)
   })
 
+  it("beyond the ninth is chosen by two digits, and each has a key of its own", () => {
+    const many = (count) => ({ structures: Array.from({ length: count }, (_, at) => ({ name: `s${at + 1}`, colour: "#e69f00", retired: at === 2 })) })
+    const chosenBy = (masks, keys) => [...keys].map((digit) => masks.pressDigit(digit)) && masks.active.name
+    for (const [count, expected] of [[12, { s9: "9", s10: "01", s12: "03" }], [30, { s1: "11", s10: "19", s30: "42" }]]) {
+      const masks = new Masks(many(count), {}, quietPanel)
+      for (const { name, key, retired } of masks.structures) if (!retired) expect(chosenBy(masks, key), `${count} ${key}`).toBe(name)
+      expect(masks.find("s3").key).toBe("")
+      for (const [name, key] of Object.entries(expected)) expect(masks.find(name).key, name).toBe(key)
+    }
+    // What stands where one was retired keeps its digit; the tenth takes the one that is free.
+    const ten = new Masks(many(10), {}, quietPanel)
+    expect([ten.find("s4").key, ten.find("s10").key]).toEqual(["4", "3"])
+    expect(chosenBy(ten, "3")).toBe("s10")
+  })
+
+  it("waits for the second digit no longer than the case is there", async () => {
+    const waiting = []
+    const structures = Array.from({ length: 12 }, (_, at) => ({ name: `s${at + 1}`, colour: "#e69f00" }))
+    const masks = new Masks({ structures }, {}, () => ({ ...quietPanel(), showWaiting: (pressed) => waiting.push(pressed) }))
+    masks.pressDigit("0")
+    masks.leave()
+    expect(waiting).toEqual(["0", ""])
+    expect([masks.pressDigit("2"), masks.active.name]).toEqual([true, "s2"])
+  })
+
   it("that is retired is kept as it was", async () => {
     const masks = new Masks({ structures: [{ name: "old", colour: "#000000", retired: true }, ...project.structures] }, {}, quietPanel)
     expect(masks.active.name).toBe("liver")
@@ -413,6 +438,7 @@ describe("layers", () => {
   it("draw everything anew on another slice, after an undo, and after being hidden while something changed", async () => {
     const { masks, layout, pane, told } = setUp()
     await masks.load(volumeFacts)
+    masks.setSize(15)
     stroke(masks, "brush", pane, [10, 10])
     pane.painted()
     const { version } = pane.layers[0]
@@ -650,6 +676,17 @@ describe("the brush's circle", () => {
     expect(drawn(masks, other)[0][2]).toBeCloseTo(Math.sqrt(25 - 3.5 ** 2))
     masks.tool("ball").hover(null)
     expect(drawn(masks, pane)).toEqual([])
+  })
+
+  it("begins at a twenty-fifth of the smaller side, at least one pixel, until the reader gives it a size", async () => {
+    const { masks } = setUp()
+    for (const [rows, columns, size] of [[35, 40, 1], [512, 512, 20], [2048, 1024, 41], [10, 10, 1]]) {
+      await masks.load({ ...volumeFacts, frames: 2, rows, columns })
+      expect(masks.settings.size, `${rows} ${columns}`).toBe(size)
+    }
+    masks.command("larger")
+    await masks.load(volumeFacts)
+    expect(masks.settings.size).toBe(2)
   })
 
   it("grows and shrinks by the bracket keys, between one pixel and the largest", () => {

@@ -215,7 +215,7 @@ describe("the queue", () => {
   it("that cannot be stored now says why, keeps it and sends it when it can", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
     const held = "Another program holds the database; let it end, then try again. Nothing of this was stored. Received: database is locked"
-    const answers = [[503, { reason: held }], [502, "<html>"]]
+    const answers = [[503, { reason: held }], [502, "<html>"], [500, {}], [403, { reason: "" }]]
     const fetch = answering((events) => answers.shift() ?? acknowledgeAll(events))
     const states = []
     const queue = new Queue(new TabStore(), MINE, { fetch, onState: (state) => states.push(stateText(state)) })
@@ -223,8 +223,12 @@ describe("the queue", () => {
     await queue.flush()
     expect(states.at(-1)).toBe("Not saved: Another program holds the database; let it end, then try again, 1 change kept in this browser")
     await queue.flush()
-    expect(states.at(-1)).toBe("Not saved: the server answered 502, 1 change kept in this browser")
-    await vi.advanceTimersByTimeAsync(4000)
+    expect(states.at(-1)).toBe("Not saved: the server is in trouble, 1 change kept in this browser")
+    for (const status of [500, 403]) {
+      await queue.flush()
+      expect(states.at(-1), status).toBe("Not saved: the server is in trouble, 1 change kept in this browser")
+    }
+    await vi.advanceTimersByTimeAsync(9000)
     expect(states.at(-1)).toMatch(/^Saved /)
     queue.close()
     vi.useRealTimers()
@@ -232,11 +236,14 @@ describe("the queue", () => {
 
   it("drops nothing when the answer of the server speaks of other events only", async () => {
     const store = await openStore()
-    const queue = new Queue(store, MINE, { fetch: answering(() => [200, { acknowledged: [{ event: "z", label: 1, stored_at: "2026-11-22T10:42:03Z" }] }]) })
+    const states = []
+    const fetch = answering(() => [200, { acknowledged: [{ event: "z", label: 1, stored_at: "2026-11-22T10:42:03Z" }] }])
+    const queue = new Queue(store, MINE, { fetch, onState: (state) => states.push(stateText(state)) })
     await queue.add(event("a"))
     await queue.flush()
     queue.close()
     expect(await store.list(MINE)).toHaveLength(1)
+    expect(states.at(-1)).toBe("Not saved: the server is in trouble, 1 change kept in this browser")
   })
 
   it("counts what waits in words", () => {

@@ -178,6 +178,16 @@ describe("on the label page", () => {
     press("Digit2")
     expect(gone).toEqual([1])
   })
+
+  it("an accepted draft is the reader's answer, also where they had given it already", () => {
+    const { answering, sent, gone } = reading({ assisted: true })
+    answering.draft = { told: (value) => ({ draft: { model: 4, outcome: "accepted", value } }) }
+    const value = { classes: ["pneumonia"] }
+    answering.acceptDraft({ value })
+    answering.acceptDraft({ value })
+    expect(sent.map((event) => [event.value, event.draft])).toEqual(Array(2).fill([value, { model: 4, outcome: "accepted", value }]))
+    expect(gone).toEqual([1, 1])
+  })
 })
 
 describe("a number", () => {

@@ -38,7 +38,7 @@ def painting(page: Page, reading: Reading, volume: int) -> Page:
     open_case(page, reading, volume)
     page.keyboard.press("KeyT")
     stage(page, "row").wait_for()
-    page.keyboard.press("KeyB")
+    take_brush(page)
     return page
 
 
@@ -47,6 +47,13 @@ def open_case(page: Page, reading: Reading, case: int) -> None:
     page.get_by_role("img", name=re.compile("Image")).first.wait_for()
     # Nothing can be painted before it is known what is.
     expect(page.locator("[data-structure=liver] small")).not_to_have_text(re.compile("^$|loading"), timeout=READ_MS)
+
+
+def take_brush(page: Page) -> None:
+    """A wide one: in so small a volume it begins at one pixel."""
+    page.keyboard.press("KeyB")
+    for _ in range(12):
+        page.keyboard.press("BracketRight")
 
 
 def project_of(reading: Reading) -> int:
@@ -115,7 +122,7 @@ def test_what_is_painted_in_the_coronal_plane_is_found_in_the_axial_one(
     open_case(page, reading, volume)
     assert coloured(page, "frame") == 0
     page.keyboard.press("KeyT")
-    page.keyboard.press("KeyB")
+    take_brush(page)
     drag(page, stage(page, "row"), (0.3, 0.5), (0.7, 0.5), (0.7, 0.62))
     saved(page)
     mask = stored(page, reading, volume)
@@ -156,7 +163,7 @@ def test_a_stroke_on_one_that_was_stored_keeps_what_was_there(painting: Page, re
     assert page.context.request.put(path, data=body.getvalue(), headers=headers).ok
     open_case(page, reading, volume)
     page.keyboard.press("Digit2")
-    page.keyboard.press("KeyB")
+    take_brush(page)
     drag(page, stage(page, "frame"), (0.5, 0.5), (0.55, 0.5))
     saved(page)
     wait_until(lambda: stored(page, reading, volume, "lesion").sum() > whole.sum())
@@ -195,7 +202,7 @@ def test_a_mask_that_cannot_be_read_is_said_and_the_page_goes_on(page: Page, rea
     open_case(page, reading, volume)
     expect(page.get_by_text(re.compile("The mask of liver cannot be shown: It has 7 × 7 pixels"))).to_be_visible()
     page.keyboard.press("Digit2")
-    page.keyboard.press("KeyB")
+    take_brush(page)
     drag(page, stage(page, "frame"), (0.3, 0.7), (0.4, 0.7))
     saved(page)
     wait_until(lambda: (stored(page, reading, volume, "lesion") != before).any())

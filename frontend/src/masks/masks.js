@@ -1,5 +1,6 @@
 // The masks of the case on the screen: structures, tools, and what becomes of a stroke.
 
+import { Chord, chordsOf, keyedStructures } from "../chords.js"
 import { LoadError } from "../fetching.js"
 import { BrushTool } from "./brush.js"
 import { paintCursor } from "./cursor.js"
@@ -15,12 +16,13 @@ import { Stroke } from "./stroke.js"
 
 export const SMALLEST = 1
 export const LARGEST = 400
+const FIRST_SHARE = 0.04 // of the smaller side: the brush, until the reader gives it a size
 const NAME = "masks"
 const KEPT_CASES = 50 // as codes: a few kilobytes each
 
 export class Masks {
   /**
-   * @param {{structures: {name: string, colour: string, key?: string, retired?: boolean}[]}} project
+   * @param {{structures: {name: string, colour: string, retired?: boolean}[]}} project
    * @param {object} on
    *   onStroke({case, structure, before, after}): an act is complete; before and after map frames to their run-length codes
    *   onFault(text): something stored cannot be shown; it stays on the screen until read
@@ -33,14 +35,17 @@ export class Masks {
     this.fault = onFault ?? (() => {})
     this.say = onSay ?? (() => {})
     this.onTool = onTool ?? (() => {})
-    this.structures = project.structures.map((structure, at) => ({
+    const keyed = keyedStructures(project.structures)
+    const chords = chordsOf(keyed)
+    this.chord = new Chord(keyed, { onWait: (pressed) => this.panel.showWaiting(pressed) })
+    this.structures = project.structures.map((structure) => ({
       ...structure,
-      key: structure.retired ? "" : structure.key ?? (at < 9 ? String(at + 1) : ""),
+      key: chords.get(structure.name) ?? "",
       locked: Boolean(structure.retired), hidden: false, fill: 0.35, outline: true,
       grid: null, state: "absent", waiting: [],
     }))
     this.active = this.structures.find((structure) => !structure.retired) ?? this.structures[0]
-    this.settings = { size: 15, range: { low: null, high: null }, tolerance: null, rangedBall: false, largestFill: 0.25, keepOff: true }
+    this.settings = { size: 15, isOwnSize: false, range: { low: null, high: null }, tolerance: null, rangedBall: false, largestFill: 0.25, keepOff: true }
     this.facts = null
     this.layout = null
     this.others = new Others(this)
@@ -126,6 +131,7 @@ export class Masks {
   async load(facts, { pending = [] } = {}) {
     this.leave()
     this.facts = facts
+    if (!this.settings.isOwnSize) this.fitSize()
     this.others.enter(facts.others)
     this.aborter = new AbortController()
     const stored = new Set([...(facts.masks ?? []), ...[...(this.kept.get(facts.id) ?? [])].filter(([, frames]) => frames.size).map(([name]) => name)])
@@ -141,6 +147,7 @@ export class Masks {
 
   leave() {
     this.open?.cancel()
+    this.chord.clear()
     this.aborter?.abort()
     this.keep()
     this.facts = this.pointer = null
@@ -311,7 +318,17 @@ export class Masks {
     return true
   }
 
+  /** A brush that suits the image. */
+  fitSize() {
+    this.showSize(FIRST_SHARE * Math.min(this.facts.rows, this.facts.columns))
+  }
+
   setSize(size) {
+    this.settings.isOwnSize = true
+    this.showSize(size)
+  }
+
+  showSize(size) {
     this.settings.size = Math.min(LARGEST, Math.max(SMALLEST, Math.round(size)))
     this.panel.showTools()
     this.layout?.repaintOver()
@@ -355,11 +372,11 @@ export class Masks {
     this.layout?.repaintOver()
   }
 
-  /** Whether a digit names a structure. */
+  /** Whether a digit, or the second of two, names a structure. */
   pressDigit(digit) {
-    const found = this.structures.find((structure) => structure.key === digit)
-    if (found) this.pick(found.name)
-    return Boolean(found)
+    const name = this.chord.press(digit)
+    if (name) this.pick(name)
+    return Boolean(name)
   }
 
   /** Lock, hide, or show in another way. */

@@ -1,4 +1,4 @@
-// What others painted, to be looked at only: other readers, a reference, a model.
+// What others painted, to be looked at only, or to be taken over.
 
 import { planeSize } from "../planes.js"
 import { MaskError } from "./runs.js"

@@ -1,5 +1,6 @@
 // Beside the image: the structures, the tools that paint them, and what tools need to know.
 
+import { chordText } from "../chords.js"
 import { button, element, icon } from "../dom.js"
 import { keyMap, nameOfChord } from "../keys.js"
 import { amountText, sizeText } from "./measure.js"
@@ -82,7 +83,10 @@ export class MaskPanel {
   show() {
     const { masks } = this
     this.amounts = new Map()
+    this.rows = new Map()
     this.list.replaceChildren(...masks.structures.filter(({ retired, grid }) => !retired || grid?.count).map((structure) => this.row(structure)))
+    if (this.chosen !== masks.active) this.rows.get(masks.active)?.scrollIntoView?.({ block: "nearest" }) // there may be more than fit
+    this.chosen = masks.active
     const titles = masks.others.titles()
     this.overlays.replaceChildren(...(titles.length ? [element("h2", {}, "Painted by others")] : []), ...titles.map((title) => this.otherRow(title)))
     this.fill.value = String(masks.active?.fill ?? 0)
@@ -98,8 +102,8 @@ export class MaskPanel {
     this.amounts.set(structure, amount)
     const chosen = structure === masks.active
     const choose = button(
-      { class: "structure", "aria-pressed": String(chosen), "aria-keyshortcuts": key || null, onclick: () => masks.pick(name) },
-      element("kbd", {}, key || "·"), element("i"), element("b", { title: name }, name), amount,
+      { class: "structure", "aria-pressed": String(chosen), "aria-keyshortcuts": chordText(key) || null, onclick: () => masks.pick(name) },
+      element("kbd", {}, chordText(key) || "·"), element("i"), element("b", { title: name }, name), amount,
     )
     const row = element(
       "div",
@@ -110,6 +114,7 @@ export class MaskPanel {
       toggle(`Lock ${name}`, locked, LOCK, OPEN, () => masks.change(structure, { locked: !locked })),
     )
     row.style.setProperty("--colour", colour)
+    this.rows.set(structure, row)
     return row
   }
 
@@ -125,6 +130,12 @@ export class MaskPanel {
       layer && button({ title: "Make it mine, to correct it; locked structures stay as they are", onclick: () => others.adopt(title) }, "Take over"),
       toggle(`Hide ${title}`, hidden, EYE, EYE, toggleIt),
     )
+  }
+
+  /** The structures that the digits so far may still mean stay bright. */
+  showWaiting(pressed) {
+    this.list.classList.toggle("waiting", Boolean(pressed))
+    for (const [{ key }, row] of this.rows) row.classList.toggle("possible", Boolean(pressed) && key.startsWith(pressed))
   }
 
   showVolumes() {
