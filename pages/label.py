@@ -9,6 +9,7 @@ from core.labels.worklist import Worklist, WorklistKind, label_progress, list_ca
 from core.reviews.case_search import CaseFilter, search_case_ids
 from dashboard import frame, messages, places, session
 from dashboard.case_filter import draw_filter_bar
+from dashboard.list_parts import first_part, with_next_part
 from dashboard.viewer import Navigated, label_viewer
 
 KINDS: dict[WorklistKind, str] = {
@@ -20,7 +21,6 @@ KINDS: dict[WorklistKind, str] = {
     "disagreements": "Readers disagree",
     "review": "From a review",
 }
-AT_ONCE = 1000  # cases that the browser gets as one list; the next list begins where this one ends
 assert set(KINDS) == set(get_args(WorklistKind))
 
 
@@ -71,8 +71,11 @@ def choose_kept_list() -> int | None:
     )
 
 
-def settle_list(worklist: Worklist, wanted: CaseFilter) -> list[int]:
-    """The cases to read, fixed when the list is opened: "unlabelled" would shift under the reader at every answer."""
+def settle_list(worklist: Worklist, wanted: CaseFilter) -> tuple[list[int], list[int]]:
+    """The cases to read, fixed when the list is opened: "unlabelled" would shift under the reader at every answer.
+
+    Those that the browser gets now, and those that it gets as the reader comes to them.
+    """
     held = st.session_state.get("label:list")
     case = places.asked_number("case")
     asked = (project.id, worklist, wanted)
@@ -84,9 +87,10 @@ def settle_list(worklist: Worklist, wanted: CaseFilter) -> list[int]:
             case = case if held is None or case in ids else None  # a filter that was just set leads to its own cases
         if case is not None and case not in ids:
             ids = [case, *ids]
-        start = ids.index(case) // AT_ONCE * AT_ONCE if case is not None else 0
-        held = st.session_state["label:list"] = (asked, ids[start : start + AT_ONCE])
-    return held[1]
+        held = (asked, *first_part(ids, case))
+    shown, rest = with_next_part(held[1], held[2], case)
+    st.session_state["label:list"] = (asked, shown, rest)
+    return shown, rest
 
 
 def open_anew() -> None:
@@ -129,7 +133,7 @@ if not progress.total:
         project=project.id,
     )
 worklist, wanted = draw_choice()
-case_ids = settle_list(worklist, wanted) if worklist else []
+case_ids, rest = settle_list(worklist, wanted) if worklist else ([], [])
 if not case_ids:
     end_without_cases(worklist, wanted)
 case = places.asked_number("case")
@@ -138,6 +142,7 @@ label_viewer(
     user,
     case_ids,
     index=case_ids.index(case) if case in case_ids else 0,
+    more=len(rest),
     progress=progress,
     pace=reading_pace(session.db(), project, user.name),
     on_navigated=go_on,

@@ -31,6 +31,7 @@ from core.images.decoded import (
     reading,
 )
 from core.images.dicom_pixels import real_pixels
+from core.images.orientation import split_letters
 from core.images.pseudonyms import pseudonym
 from core.settings import Settings
 
@@ -190,6 +191,7 @@ def _attributes(dataset: Dataset) -> dict[str, str]:
         "manufacturer": _plain(dataset, "Manufacturer"),
         "scanner": _plain(dataset, "ManufacturerModelName"),
         "body_part": _code(dataset, "BodyPartExamined"),
+        "patient_orientation": _orientation(dataset),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -247,6 +249,17 @@ def _affine(dataset: Dataset) -> Affine | None:
     steps = (along_row * spacing[1], along_column * spacing[0], np.cross(along_row, along_column), origin)
     affine = np.vstack([np.column_stack(steps), [0, 0, 0, 1]])
     return tuple(tuple(float(number) for number in line) for line in affine)
+
+
+def _orientation(dataset: Dataset) -> str | None:
+    """Of an image without an affine, as projections are: where its rows and columns lead (C.7.6.1.1.1), as `L\\F`.
+
+    Of four-footed animals the same letters mean other directions.
+    """
+    if _affine(dataset) is not None or _code(dataset, "AnatomicalOrientationType") == "QUADRUPED":
+        return None
+    said = "\\".join(str(word).strip() for word in _many(dataset.get("PatientOrientation")))
+    return said if split_letters(said) else None
 
 
 def _windows(dataset: Dataset) -> tuple[Window, ...]:

@@ -5,6 +5,7 @@ Turning only permutes and mirrors axes; no voxel is ever resampled.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -22,6 +23,9 @@ READING = {
     Y: ((Y, 1), (Z, -1), (X, 1)),  # coronal, from front to back, head up
     X: ((X, 1), (Z, -1), (Y, 1)),  # sagittal, from right to left, face to the left
 }
+
+ENDS = (frozenset("RL"), frozenset("AP"), frozenset("HF"))  # of each axis of the patient
+LETTERS = re.compile(r"([APLRHF]{1,3})\\([APLRHF]{1,3})")
 
 
 @dataclass(frozen=True)
@@ -87,3 +91,19 @@ def _nearest_directions(cosines: Pixels) -> tuple[int, ...]:
 def _frames_along(spacing: Pixels, direction_of: Sequence[int]) -> int:
     thickest, next_one = np.argsort(-spacing, kind="stable")[:2]
     return direction_of[int(thickest)] if spacing[thickest] >= THICK * spacing[next_one] else Z
+
+
+def split_letters(text: str) -> tuple[str, str] | None:
+    r"""Where rows and columns of a single image lead, from `L\F` (DICOM PS3.3 C.7.6.1.1.1); None for anything else.
+
+    Each is one to three letters of different axes, the strongest first; the two do not lead along the same axis.
+    """
+    found = LETTERS.fullmatch(text)
+    if not found:
+        return None
+    along = [
+        [next(axis for axis, ends in enumerate(ENDS) if letter in ends) for letter in word] for word in found.groups()
+    ]
+    if along[0][0] == along[1][0] or any(len(set(axes)) < len(axes) for axes in along):
+        return None
+    return found[1], found[2]

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from core.images.orientation import split_letters
 from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
 from core.labels.masks import last_painted_at, list_painted
@@ -124,8 +125,15 @@ def _geometry(case: Case) -> dict[str, Any]:
         "spacing_at": case.spacing_at,
         "slice_spacing_mm": case.slice_spacing_mm,
         "affine": case.affine,
+        "orientation": _orientation(case),
         "flagged": case.flagged,
     }
+
+
+def _orientation(case: Case) -> dict[str, str] | None:
+    """Where the rows and columns of a projection lead; a table may have an attribute of this name that is none."""
+    found = split_letters(case.attributes.get("patient_orientation", ""))
+    return {"row": found[0], "column": found[1]} if found else None
 
 
 def _own(label: Label) -> dict[str, Any]:

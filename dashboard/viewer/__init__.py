@@ -81,6 +81,7 @@ def label_viewer(
     case_ids: Sequence[int],
     *,
     index: int = 0,
+    more: int = 0,
     progress: LabelProgress | None = None,
     pace: Pace | None = None,
     on_labelled: Callable[[Labelled], None] | None = None,
@@ -91,10 +92,11 @@ def label_viewer(
 
     `case_ids` is the worklist: settle it once and keep it (session state), or a list such as
     "unlabelled" would shift under the reader at every answer. `index` says where to open; giving
-    another one later jumps there. `progress` and `pace` are shown above the image. The callbacks run before the
+    another one later jumps there. `more` cases come later: give a longer list, the same at its start, when the reader
+    is near the end. `progress` and `pace` are shown above the image. The callbacks run before the
     script, once per event, in order.
     """
-    data: dict[str, Any] = {"mode": "label", "pace": asdict(pace) if pace else None}
+    data: dict[str, Any] = {"mode": "label", "more": more, "pace": asdict(pace) if pace else None}
     if progress:
         data |= {"labelled": progress.mine, "total": progress.total, "labelled_by_anyone": progress.labelled_by_anyone}
     _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)

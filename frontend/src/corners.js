@@ -4,7 +4,7 @@
 import { planeColour } from "./crosshair.js"
 import { element } from "./dom.js"
 import { fitScale } from "./geometry.js"
-import { edgeLetters, planeName } from "./orientation.js"
+import { affineOfLetters, edgeLetters, planeName } from "./orientation.js"
 import { nameOfWindow } from "./presets.js"
 import { scaleBar } from "./scale.js"
 
@@ -55,7 +55,7 @@ export class Corners {
   /** Letters, the name of the plane, and the bar. */
   describePlace(pane) {
     const { facts, plane, matrix } = pane
-    const letters = edgeLetters(facts.affine, plane, matrix)
+    const letters = edgeLetters(facts.affine ?? affineOfLetters(facts.orientation), plane, matrix)
     for (const name of EDGES) this.write(name, letters?.[name] ?? "")
     const name = pane.count > 1 ? planeName(facts.affine, plane) : ""
     if (this.plane.textContent !== name) this.plane.textContent = name

@@ -5,6 +5,7 @@ import { freshView, viewMatrix } from "./geometry.js"
 
 const LETTERS = [["R", "L"], ["A", "P"], ["F", "H"]] // of the negative and the positive end of each axis
 const SMALLEST_SHARE = 0.3 // of a direction, for a second letter: about 17°
+const WEIGHTS = [1, 0.7, 0.5] // of letters told without numbers: each is still named
 const OBLIQUE = 0.94 // cosine of about 20°
 const NAMES = ["Sagittal", "Coronal", "Axial"]
 const UNKNOWN = { frame: "Frames", row: "Across rows", column: "Across columns" }
@@ -36,6 +37,19 @@ export function lettersOf(direction) {
     .sort(([one], [other]) => other - one)
     .map(([, letter]) => letter)
     .join("")
+}
+
+/** What letters say as an affine, for an image that has none, as projections: {row, column} are where these lead. */
+export function affineOfLetters(orientation) {
+  if (!orientation) return null
+  const [row, column] = [orientation.row, orientation.column].map(directionOf)
+  return [0, 1, 2].map((axis) => [row[axis], column[axis], 0, 0])
+}
+
+/** "AF" as a direction: each letter weaker than the one before it. */
+function directionOf(letters) {
+  const ends = LETTERS.map(([negative, positive]) => [letters.indexOf(negative), letters.indexOf(positive)])
+  return ends.map(([negative, positive]) => (positive >= 0 ? WEIGHTS[positive] : negative >= 0 ? -WEIGHTS[negative] : 0))
 }
 
 /** What stands at the edges of a picture drawn with a matrix: {left, right, top, bottom}, or null without an affine. */

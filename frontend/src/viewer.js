@@ -117,7 +117,8 @@ export class Viewer {
 
   go(index) {
     if (index < 0 || index >= this.data.case_ids.length) {
-      this.bar.say(index < 0 ? "This is the first case of the list." : "This was the last case of the list.")
+      const last = this.data.more ? "The list comes in parts; the next one follows as you read on." : "This was the last case of the list."
+      this.bar.say(index < 0 ? "This is the first case of the list." : last)
       return
     }
     if (index === this.index) return
@@ -200,7 +201,7 @@ export class Viewer {
   }
 
   showPlace() {
-    this.bar.showPlace(this.index, this.data.case_ids.length)
+    this.bar.showPlace(this.index, this.data.case_ids.length + (this.data.more ?? 0))
   }
 
   // ---- taking back

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs"
+
 import { describe, expect, it } from "vitest"
 
 import levels from "./levels.json"
@@ -15,6 +17,17 @@ function painted({ kind, values, channels = 1 }, window, inverted) {
   paintPixels(image, { window, inverted }, words)
   return Array.from(words, (word) => word & 0xff)
 }
+
+describe("texts on the image", () => {
+  it("have one dark halo, the scale bar's too, and none in a smaller letter than the corners", () => {
+    const css = ["../src/viewer.css", "../src/css/looking.css"].map((path) => readFileSync(new URL(path, import.meta.url), "utf-8")).join("\n")
+    const rules = css.split("\n").filter((line) => line.includes("text-shadow"))
+    expect(rules).toHaveLength(1)
+    for (const name of [".corner", ".edge", ".plane-name", ".scale"]) expect(rules[0].split("{")[0]).toContain(`.stage ${name}`)
+    const sizeOf = (name) => Number(new RegExp(`^\\${name} \\{[^}]*font-size: (\\d+)px`, "m").exec(css)[1])
+    expect(sizeOf(".scale")).toBeGreaterThanOrEqual(sizeOf(".corner"))
+  })
+})
 
 describe("grey levels", () => {
   // levels.json is what core/images/render.py gives; tests/dashboard/test_viewer.py compares it with that.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 
 import { freshView, turned, viewMatrix } from "../src/geometry.js"
-import { edgeLetters, lettersOf, patientDirection, planeName, usualView } from "../src/orientation.js"
+import { affineOfLetters, edgeLetters, lettersOf, patientDirection, planeName, usualView } from "../src/orientation.js"
 import { PLANES } from "../src/planes.js"
 import { lengthPerPixel, scaleBar } from "../src/scale.js"
 
@@ -53,6 +53,23 @@ describe("orientation letters", () => {
     expect(seen(null, "frame")).toBe(null)
     expect(seen(undefined, "row")).toBe(null)
     expect(lettersOf(patientDirection(affineOf([0, 0, 0], [0, 1, 0], [0, 0, 1]), "frame", 1, 0))).toBe("")
+  })
+
+  it("of a projection come from the letters of its file, and follow every flip and turn", () => {
+    const [stored, flipX, flipY] = [{}, { flipX: true }, { flipY: true }].map((view) => ({ ...freshView(), ...view }))
+    const views = { stored, flipX, flipY, turned: turned(stored), both: turned(flipX) }
+    const told = (row, column) =>
+      Object.fromEntries(Object.entries(views).map(([name, view]) => {
+        const { left, right, top, bottom } = seen(affineOfLetters({ row, column }), "frame", view)
+        return [name, [left, right, top, bottom].join(" ")]
+      }))
+    expect(told("L", "F")).toEqual({ stored: "R L H F", flipX: "L R H F", flipY: "R L F H", turned: "F H R L", both: "F H L R" })
+    // Stored as seen from behind: the patient's right is on the right until it is flipped.
+    expect(told("R", "F")).toEqual({ stored: "L R H F", flipX: "R L H F", flipY: "L R F H", turned: "F H L R", both: "F H R L" })
+    expect(told("AL", "FR").stored).toBe("PR AL HL FR")
+    expect(told("PRF", "F").stored.split(" ").slice(0, 2)).toEqual(["ALH", "PRF"])
+    expect(affineOfLetters(null)).toBe(null)
+    expect(seen(affineOfLetters({ row: "L", column: "F" }), "row")).toEqual({ left: "R", right: "L", top: "", bottom: "" })
   })
 
   it("name a second direction from about 17° on", () => {

@@ -190,6 +190,34 @@ describe("on the label page", () => {
   })
 })
 
+describe("a list that comes in parts", () => {
+  function listed(data) {
+    const said = []
+    const viewer = Object.assign(Object.create(Viewer.prototype), {
+      index: 1, data: { ...data, index: 0 }, outbox: { acknowledge() {}, isQuiet: () => false },
+      bar: { say: (text) => said.push(text), showProgress() {}, showPlace: (...place) => said.push(place) },
+    })
+    return { viewer, said }
+  }
+
+  it("says at its end whether more is on its way, and counts what is", () => {
+    const { viewer, said } = listed({ case_ids: [7, 8], more: 3 })
+    viewer.go(2)
+    viewer.showPlace()
+    expect(said).toEqual(["The list comes in parts; the next one follows as you read on.", [1, 5]])
+    const whole = listed({ case_ids: [7, 8], more: 0 })
+    whole.viewer.go(2)
+    expect(whole.said).toEqual(["This was the last case of the list."])
+  })
+
+  it("leaves the reader on their case when the next part comes", () => {
+    const { viewer, said } = listed({ case_ids: [7, 8], more: 2 })
+    viewer.update({ case_ids: [7, 8, 9, 10], more: 0, index: 1 })
+    expect([viewer.index, viewer.data.case_ids[viewer.index + 1]]).toEqual([1, 9])
+    expect(said).toEqual([[1, 4]])
+  })
+})
+
 describe("a number", () => {
   const part = (answering) => ({
     text: "",

@@ -236,7 +236,7 @@ def test_a_draft_is_accepted_or_rejected_by_a_key_and_which_is_stored(
     wait_until(lambda: told_drafts(reading, first) == ["accepted"])
     open_list(page, reading, 1, more=f"&case={second}")
     expect(page.get_by_text("Draft of tiny")).to_be_visible()
-    text = page.get_by_label("Draft of a model").inner_text()
+    text = page.locator(".draft p").first.inner_text()
     (suggested,) = (name for name in ("dark", "bright") if name in text)
     press(page, "Shift+Delete")
     press_and_go(page, "Digit1" if suggested == "bright" else "Digit2")  # the other one

@@ -70,6 +70,21 @@ def test_a_case_of_the_address_is_read_even_where_it_is_not_in_the_list(
     assert listed(app) == [cases[3].id]
 
 
+def test_a_long_list_comes_in_parts_and_the_next_one_before_its_end(
+    open_page: OpenPage, project: Project, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.list_parts.AT_ONCE", 10)
+    monkeypatch.setattr("dashboard.list_parts.NEAR_END", 2)
+    ids = numbers(cases)
+    app = open_page("label", project=project.id, worklist="all")
+    for case, length in ((ids[7], 10), (ids[8], 20), (ids[9], 20), (ids[3], 20), (ids[19], 24), (ids[23], 24)):
+        app.query_params["case"] = str(case)
+        assert listed(app.run()) == ids[:length]
+    # Opened by an address, the list begins with the part in which the case stands.
+    app = open_page("label", project=project.id, worklist="all", case=ids[12])
+    assert listed(app) == ids[10:20]
+
+
 def test_there_is_nothing_to_read_in_a_project_of_generation(project: Project) -> None:
     object.__setattr__(project, "schema", Generation(()))
     with pytest.raises(NotImplementedError):

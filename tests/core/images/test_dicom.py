@@ -188,6 +188,35 @@ def test_how_the_image_lies_in_the_patient_is_told_only_where_the_tags_make_sens
         assert decode(made(**{**tags, **changed}), settings, SECRET).affine is None, changed
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (["L", "F"], "L\\F"),
+        (["R", "F"], "R\\F"),
+        (["AL", "FR"], "AL\\FR"),
+        (["P", "L"], "P\\L"),
+        (["L"], None),
+        (["L", "F", "P"], None),
+        (["L", "R"], None),  # one axis for both
+        (["LR", "F"], None),
+        (["LL", "F"], None),
+        (["l", "f"], None),
+        (["DOE", "JANE"], None),
+        (["RT", "V"], None),
+        ("", None),
+    ],
+)
+def test_where_rows_and_columns_of_a_projection_lead_is_kept(said: Any, kept: str | None, settings: Settings) -> None:
+    image = read(settings, sop_class=DX, Modality="DX", PatientOrientation=said)
+    assert image.attributes.get("patient_orientation") == kept
+
+
+def test_letters_are_left_out_where_the_affine_tells_more_or_they_mean_something_else(settings: Settings) -> None:
+    lies = {"PixelSpacing": [1, 1], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": [0, 0, 0]}
+    for tags in (lies, {"AnatomicalOrientationType": "QUADRUPED"}):
+        assert read(settings, PatientOrientation=["L", "P"], **tags).attributes == {}
+
+
 def test_spacing_says_where_it_holds(settings: Settings) -> None:
     tags: list[tuple[dict[str, Any], Any]] = [
         ({"PixelSpacing": [0.5, 0.6]}, ((0.5, 0.6), "patient")),

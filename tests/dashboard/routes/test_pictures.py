@@ -96,6 +96,20 @@ def test_a_volume_tells_how_it_lies_in_the_patient(client: TestClient, volume: C
     assert (told["patient"], flat["patient"]) == (None, case.patient)  # that nobody knows it is no name
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("R\\F", {"row": "R", "column": "F"}), ("portrait", None), ("L\\R", None), ("", None)],
+)
+def test_a_projection_tells_where_its_rows_and_columns_lead(
+    client: TestClient, case: Case, connection: sqlite3.Connection, said: str, told: dict[str, str] | None
+) -> None:
+    connection.execute(
+        "UPDATE cases SET attributes = json_object('patient_orientation', ?) WHERE id = ?", (said, case.id)
+    )
+    answer = client.get(f"/api/v1/cases/{case.id}").json()
+    assert (answer["affine"], answer["orientation"]) == (None, told)
+
+
 def test_each_frame_comes_alone_and_is_kept_for_ever(client: TestClient, volume: Case, files: Files) -> None:
     pixels = files.read_array("pixels", volume.pixel_hash)
     address = f"/api/v1/pixels/{volume.pixel_hash}.npy"
