@@ -4,12 +4,14 @@ import hashlib
 import hmac
 import os
 import secrets
+import unicodedata
 from contextlib import suppress
 
 from core.errors import CoreError
 from core.settings import Settings
 
 SECRET_BYTES = 32
+DAYS_AT_LEAST, DAYS_AT_MOST = 365, 3650
 
 
 def load_secret(settings: Settings) -> bytes:
@@ -36,3 +38,21 @@ def load_secret(settings: Settings) -> bytes:
 def pseudonym(secret: bytes, text: str) -> str:
     """`P` and 16 hex digits: an HMAC-SHA256, cut to 64 bits."""
     return "P" + hmac.new(secret, text.encode("utf-8"), hashlib.sha256).hexdigest()[:16]
+
+
+def pseudonymous_uid(secret: bytes, uid: str) -> str:
+    """A UID in the root 2.25 (PS3.5 section B.2) that stands for another, always the same one."""
+    digest = hmac.new(secret, f"uid {uid.strip()}".encode(), hashlib.sha256).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def days_of(secret: bytes, patient: str) -> int:
+    """By how many days the dates of a patient are moved back: one to ten years, the same at every import."""
+    digest = hmac.new(secret, f"days {patient}".encode(), hashlib.sha256).digest()
+    return -(DAYS_AT_LEAST + int.from_bytes(digest[:8], "big") % (DAYS_AT_MOST - DAYS_AT_LEAST))
+
+
+def path_token(secret: bytes, path: str) -> str:
+    """`F` and 16 hex digits for a file's path: names of files and folders name patients."""
+    plain = unicodedata.normalize("NFC", path.replace("\\", "/"))  # macOS writes accents as two characters
+    return "F" + hmac.new(secret, f"path {plain}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
