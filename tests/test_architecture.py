@@ -96,6 +96,8 @@ def test_sql_lives_in_records(path: Path) -> None:
             "core.people.members",
             "core.people.roles",
             "core.people.sessions",
+            "core.images.headers",
+            "core.images.pixel_checks",
             "core.labels.assignments",
             "core.labels.case_lists",
             "core.labels.marks",

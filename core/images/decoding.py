@@ -8,6 +8,7 @@ from core.images.dicom import looks_like_dicom, read_dicom
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti
 from core.images.raster import read_raster
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 __all__ = ["DecodedImage", "Window", "decode", "kind_of"]
@@ -37,11 +38,19 @@ OTHER_STARTS = {
 }
 
 
-def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str = "") -> DecodedImage:
+def decode(
+    source: Path | bytes,
+    settings: Settings,
+    secret: bytes,
+    *,
+    name: str = "",
+    options: Deidentification | None = None,
+) -> DecodedImage:
     """The image of a PNG, JPEG, TIFF, DICOM or NIfTI file, given by its path or its bytes.
 
     Args:
         secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
+        options: what of a DICOM header the project keeps; the defaults without it.
         name: the file's name for the refusal, when `source` is bytes.
 
     Raises:
@@ -59,7 +68,7 @@ def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str
     if kind in ("PNG", "JPEG", "TIFF"):
         return read_raster(content, settings)
     if kind == "DICOM":
-        return read_dicom(content, settings, secret)
+        return read_dicom(content, settings, secret, options)
     if kind == "NIfTI":
         return read_nifti(content, settings)
     raise InvalidInput(_refusal(content, kind, name_parts(name)[1].lower()))

@@ -17,6 +17,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from core.images.decoded import Change
 from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
 from core.images.deidentify_values import Patient, Unfit, clean_value
 from core.images.pseudonyms import days_of, pseudonym
@@ -36,21 +37,6 @@ METHODS = {
 # Type 2 of the patient, study and series (PS3.3): other objects that refer to this one need them to be there.
 NEEDED = (0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00200010)
 BASIC = ("113100", "Basic Application Confidentiality Profile")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happened to an attribute: kept, cleaned, replaced, emptied, removed or added, and by which rule.
-
-    The value of before is nowhere. `path` has the tags from the outside in; items of a sequence are counted
-    together in `times`.
-    """
-
-    path: str
-    name: str
-    done: str
-    rule: str
-    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -93,6 +79,19 @@ def deidentify(dataset: Dataset, options: Deidentification, secret: bytes) -> De
     _note_meta(dataset, walk)
     changes = (Change(*told, times) for told, times in walk.found.items())
     return Deidentified(clean, tuple(sorted(changes, key=lambda change: change.path)), name)
+
+
+def left_as_it_is(dataset: Dataset) -> Deidentified:
+    """A data set without its pixels and otherwise unchanged: for projects that an administrator has excepted."""
+    clean = Dataset()
+    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over its elements)
+        if int(tag) not in PIXELS:
+            clean[tag] = dataset.get_item(tag)
+    clean.file_meta = _file_meta(clean)
+    clean.preamble = bytes(128)
+    number = str(dataset.get("PatientID") or "").strip()
+    change = Change("", "", "kept", "the project imports without de-identification")
+    return Deidentified(clean, (change,), number or str(dataset.get("StudyInstanceUID") or "").strip() or None)
 
 
 def patient_key(dataset: Dataset) -> str | None:

@@ -1,7 +1,7 @@
-"""Single-frame DICOM: pixels in real-world values and a short allow-list of technical attributes.
+"""Single-frame DICOM: pixels in real-world values, the de-identified header, and a few technical facts from that.
 
 Nothing else of the header leaves this module. Kinds of images that often carry names in
-their pixels are refused here. References are to DICOM PS3.3 (2026c).
+their pixels are told by `to_check`. References are to DICOM PS3.3 (2026c).
 """
 
 import io
@@ -22,6 +22,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from core.errors import InvalidInput
 from core.images.decoded import (
     DecodedImage,
+    InstanceHeader,
     SpacingAt,
     Window,
     check_size,
@@ -29,18 +30,19 @@ from core.images.decoded import (
     file_limit,
     reading,
 )
+from core.images.deidentify import deidentify, header_bytes, left_as_it_is
+from core.images.deidentify_profile import terms_of
+from core.images.deidentify_values import clean_words
+from core.images.dicom_burned_in import device_of, reason_to_check
 from core.images.dicom_pixels import real_pixels
-from core.images.pseudonyms import pseudonym
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 # pydicom quotes odd values in its warnings and its log, and those may be names. What matters is refused below.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-BURNED_IN_MODALITIES = {"US", "SC", "XC", "OT", "ES", "IVUS"}
 NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kinds .1 to .4
-GREY_MODALITIES = {"CT", "MR", "CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO", "NM", "PT", "BMD"}
 PROJECTIONS = {"CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO"}
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5 section 6.2, value representation CS
 PLAIN_NAME = re.compile(r"[A-Za-z0-9 _.,/()+-]{1,64}")
@@ -56,34 +58,42 @@ def looks_like_dicom(content: bytes) -> bool:
     )
 
 
-def read_dicom(source: Path | bytes, settings: Settings, secret: bytes) -> DecodedImage:
+def read_dicom(
+    source: Path | bytes, settings: Settings, secret: bytes, options: Deidentification | None = None
+) -> DecodedImage:
     """The image of a single-frame DICOM object.
 
     `pixels` are real values: after the modality LUT or rescale, before any window.
     MONOCHROME1 stays as it is and is named in `photometric`.
 
     Raises:
-        InvalidInput: no pixels, several frames, a kind that may carry burned-in text, damaged.
+        InvalidInput: no pixels, several frames, damaged.
     """
+    options = options or Deidentification()
     with reading("DICOM file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = _parsed(content_of(source), settings)
         _refuse_pictureless(dataset)
-        _refuse_burned_in(dataset)
         _refuse_several_frames(dataset)
         check_size(int(dataset.Rows), int(dataset.Columns), settings)
         pixels = real_pixels(dataset)
-        spacing_mm, spacing_at = _spacing(dataset)
+        made = deidentify(dataset, options, secret) if options.enabled else left_as_it_is(dataset)
+        facts = made.dataset
+        header = InstanceHeader(str(facts.get("SOPInstanceUID", "")), header_bytes(facts), made.changes)
+        spacing_mm, spacing_at = _spacing(facts)
         return DecodedImage(
             pixels=pixels,
-            photometric="RGB" if pixels.ndim == 3 else _grey_photometric(dataset),
-            modality=_code(dataset, "Modality"),
-            view=_view(dataset),
+            photometric="RGB" if pixels.ndim == 3 else _grey_photometric(facts),
+            modality=_code(facts, "Modality"),
+            view=_view(facts),
             spacing_mm=spacing_mm,
             spacing_at=spacing_at,
             windows=_windows(dataset) if pixels.ndim == 2 else (),
-            patient=_patient(dataset, secret),
-            attributes=_attributes(dataset),
+            patient=made.patient,
+            attributes=_attributes(facts),
+            headers=(header,),
+            to_check=reason_to_check(dataset, options),
+            device=device_of(dataset, secret),
         )
 
 
@@ -127,32 +137,6 @@ def _refuse_pictureless(dataset: Dataset) -> None:
         raise InvalidInput(f"The DICOM object is not an image; leave it out. Received: {_kind(dataset)}{lacking}")
 
 
-def _refuse_burned_in(dataset: Dataset) -> None:
-    modality = _code(dataset, "Modality")
-    if str(dataset.get("BurnedInAnnotation", "")).strip().upper() == "YES":
-        raise InvalidInput(
-            "The header says that text is burned into the pixels, and it may name the patient; "
-            "import it once full de-identification is there. Received: BurnedInAnnotation YES"
-        )
-    image_type = [str(word).upper() for word in _many(dataset.get("ImageType"))]
-    is_capture = str(dataset.get("SOPClassUID", "")).startswith(SECONDARY_CAPTURE) or "SCREEN SAVE" in image_type
-    if modality in BURNED_IN_MODALITIES or is_capture or "ConversionType" in dataset:
-        raise InvalidInput(
-            f"Images of this kind often carry the patient's name in their pixels; "
-            f"import them once full de-identification is there. Received: {_kind(dataset)}"
-        )
-    if modality is None:
-        raise InvalidInput(
-            f"The header does not say what made the image, so burned-in names cannot be ruled out. "
-            f"Received: {_kind(dataset)} without a modality"
-        )
-    if modality in GREY_MODALITIES and not str(dataset.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
-        raise InvalidInput(
-            f"A colour image from a grey modality is mostly a screen capture, which may show the patient's name; "
-            f"import it once full de-identification is there. Received: {modality} in colour"
-        )
-
-
 def _refuse_several_frames(dataset: Dataset) -> None:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
@@ -165,7 +149,8 @@ def _kind(dataset: Dataset) -> str:
     """The object's kind in the standard's words, never a value that a person typed."""
     uid = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
     name = pydicom.uid.UID(str(uid)).name if uid else "no SOP class"
-    further = [_code(dataset, "Modality"), _code(dataset, "ConversionType")]
+    modality = _code(dataset, "Modality")
+    further = [modality if modality in terms_of("modality") else None]
     return f"{name} ({', '.join(word for word in further if word)})" if any(further) else name
 
 
@@ -173,7 +158,7 @@ def _kind(dataset: Dataset) -> str:
 
 
 def _grey_photometric(dataset: Dataset) -> Any:
-    said = str(dataset.PhotometricInterpretation)
+    said = str(dataset.get("PhotometricInterpretation", "unknown"))
     if said not in ("MONOCHROME1", "MONOCHROME2"):
         raise InvalidInput(f"The image must be grey or colour. Received: photometric interpretation {said}")
     return said
@@ -205,15 +190,6 @@ def _view(dataset: Dataset) -> str | None:
     return " ".join(part for part in parts if part) or None
 
 
-def _patient(dataset: Dataset, secret: bytes) -> str | None:
-    """A pseudonym from the patient's number, else from the study's: images of one study show one patient."""
-    number = str(dataset.get("PatientID") or "").strip()
-    if number:
-        return pseudonym(secret, f"patient {str(dataset.get('IssuerOfPatientID') or '').strip()}/{number}")
-    study = str(dataset.get("StudyInstanceUID") or "").strip()
-    return pseudonym(secret, f"study {study}") if study else None
-
-
 def _spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, SpacingAt | None]:
     """Millimetres between rows and between columns, and where they hold (10.7.1.3).
 
@@ -234,11 +210,9 @@ def _windows(dataset: Dataset) -> tuple[Window, ...]:
     )
     found = []
     for at, (centre, width) in enumerate(zip(centres, widths, strict=False)):
-        name = str(names[at]).strip() if at < len(names) else ""
+        name = clean_words(str(names[at])) if at < len(names) else ""
         if np.isfinite([float(centre), float(width)]).all() and float(width) > 0:
-            found.append(
-                Window(name if PLAIN_NAME.fullmatch(name) else f"Window {at + 1}", float(centre), float(width))
-            )
+            found.append(Window(name or f"Window {at + 1}", float(centre), float(width)))
     return tuple(found)
 
 

@@ -13,9 +13,11 @@ from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
+from core.images.headers import NewHeader, add_headers, store_headers
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
+from core.images.pixel_checks import hold
 from core.images.pseudonyms import load_secret
 from core.images.records import (
     Case,
@@ -23,6 +25,7 @@ from core.images.records import (
     NewCase,
     PatientFrom,
     find_same_pixels,
+    find_same_pixels_before,
     find_same_source,
     insert_case,
     list_import_files,
@@ -85,6 +88,7 @@ class _Stored:
     pixel_hash: str
     file_hash: str
     perceptual_hash: str
+    headers: tuple[NewHeader, ...] = ()
 
 
 def import_paths(
@@ -172,7 +176,7 @@ def _import_one(
         return refused("Reading this file ended the import twice, so it was left out; export it again.")
     try:
         content = read_source(file, archives, what.settings)
-        image = decode(content, what.settings, what.secret, name=file.source)
+        image = decode(content, what.settings, what.secret, name=file.source, options=what.project.deidentification)
         stored = _store(what.files, content, image)
     except InvalidInput as error:
         return refused(str(error))
@@ -196,14 +200,16 @@ def _store(files: Files, content: bytes, image: DecodedImage) -> _Stored:
     seen = to_uint8(image.picture, image.photometric, image.windows)
     if not files.has("thumbnails", pixel_hash):
         files.put_under("thumbnails", pixel_hash, thumbnail_of(seen))
-    return _Stored(image, pixel_hash, hashlib.sha256(content).hexdigest(), perceptual_hash(seen))
+    headers = tuple(store_headers(files, image.headers))
+    return _Stored(image, pixel_hash, hashlib.sha256(content).hexdigest(), perceptual_hash(seen), headers)
 
 
 def _keep(what: _Import, file: SourceFile, stored: _Stored) -> ImportedFile:
     """The case, its labels and the record of the file; the caller holds the transaction."""
     row = what.rows.get(file.source)
     same = find_same_pixels(what.connection, what.project.id, stored.pixel_hash)
-    own = next((case for case in same if case.source == file.source), None)
+    blacked = find_same_pixels_before(what.connection, what.project.id, stored.pixel_hash)
+    own = next((case for case in (*same, *blacked) if case.source == file.source), None)
     if own is not None:
         if what.on_skipped:
             what.on_skipped(what.connection, own, row)
@@ -211,8 +217,13 @@ def _keep(what: _Import, file: SourceFile, stored: _Stored) -> ImportedFile:
         return record_import_file(what.connection, what.job, file.path, "skipped", own.id, reason)
     others = find_same_source(what.connection, what.project.id, file.source)
     case = insert_case(what.connection, _new_case(what, file, stored, row))
+    add_headers(what.connection, case.id, stored.headers)
+    reasons = []
+    if stored.image.to_check:
+        hold(what.connection, case, stored.image.to_check, stored.image.device)
+        reasons.append(f"Held until somebody has looked at its pixels. {stored.image.to_check}")
     what.on_case(what.connection, case, row)
-    reasons = [_on_same_pixels(what, case, same)] if same else []
+    reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
     return record_import_file(what.connection, what.job, file.path, "imported", case.id, " ".join(reasons))

@@ -49,6 +49,7 @@ class NewCase:
     windows: tuple[Window, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     given_split: str | None = None
+    held: bool = False  # somebody has to look at its pixels first: `core.images.pixel_checks`
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,16 @@ def find_same_pixels(connection: sqlite3.Connection, project_id: int, pixel_hash
     ]
 
 
+def find_same_pixels_before(connection: sqlite3.Connection, project_id: int, pixel_hash: str) -> list[Case]:
+    """The cases of a project that had these pixels before something was blacked out in them, oldest first."""
+    rows = connection.execute(
+        """SELECT cases.* FROM pixel_checks JOIN cases ON cases.id = case_id
+           WHERE pixel_checks.project = ? AND before_hash = ? ORDER BY id""",
+        (project_id, pixel_hash),
+    )
+    return [_case(row) for row in rows]
+
+
 def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50) -> list[int]:
     """Other cases of a case's patient in its project: ids, those that came before it first, the nearest of each first.
 
@@ -282,5 +293,6 @@ def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
             "windows": tuple(Window(*window) for window in json.loads(row["windows"])),
             "attributes": json.loads(row["attributes"]),
             "flagged": bool(row["flagged"]),
+            "held": bool(row["held"]),
         }
     )

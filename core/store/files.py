@@ -18,13 +18,14 @@ from core.errors import CoreError, NotFound
 from core.store.copying import Unreadable, hash_file
 from core.store.troubles import troubles_named
 
-Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared"]
+Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers"]
 SUFFIX: dict[Shelf, str] = {
     "pixels": ".npy",
     "thumbnails": ".webp",
     "models": "",
     "explanations": ".npy",
     "prepared": ".npy",
+    "headers": ".dcm",
 }
 
 
