@@ -417,13 +417,17 @@ def test_dicom_patients_come_as_pseudonyms_and_the_file_itself_is_not_kept(
     case = get_case(connection, run(path).files[0].case or 0)
     assert (case.patient_from, case.patient[0], len(case.patient)) == ("dicom", "P", 17)
     assert (case.modality, case.dtype, case.windows[0].width) == ("CT", "int16", 100)
-    kept = [file.read_bytes() for file in settings.home.rglob("*") if file.is_file()]
-    assert not any(b"DICM" in content for content in kept)
+    kept = [file for file in settings.home.rglob("*") if file.is_file() and b"DICM" in file.read_bytes()]
+    assert [file.parent.parent.name for file in kept] == ["headers"]
 
 
-def test_zipped_ultrasound_with_burned_in_names_stays_out(run: Import, test_data: Path) -> None:
-    report = run(test_data / "dicom_phi_burned_in" / "deid_data")
-    assert (report.imported, report.failed) == (0, 3)
+def test_ultrasound_with_burned_in_names_is_held(
+    run: Import, connection: sqlite3.Connection, project: Project, test_data: Path
+) -> None:
+    run(test_data / "dicom_phi_burned_in" / "deid_data")
+    cases = list(list_cases(connection, project.id))
+    assert cases
+    assert all(case.held for case in cases)
 
 
 def test_the_real_x_rays_come_in_with_their_rows(

@@ -47,7 +47,7 @@ def test_a_backup_says_what_it_holds(full_home: FullHome, out: Path) -> None:
     with opened(full_home.settings) as connection:
         assert manifest.audit_head == audit_head(connection)
         assert manifest.rows["labels"] == connection.execute("SELECT count(*) FROM labels").fetchone()[0]
-    assert manifest.steps[-1] == "m003_the_viewer"
+    assert manifest.steps[-1] == "m005_deidentified"
 
 
 def test_only_the_owner_can_read_a_backup(full_home: FullHome, out: Path) -> None:
