@@ -5,6 +5,7 @@ import streamlit as st
 from core.errors import NotFound
 from core.evaluation.drafts import name_scores
 from core.evaluation.records import list_predictions_of_case
+from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
@@ -25,6 +26,7 @@ except NotFound:
     )
 project = get_project(session.db(), case.project)
 frame.need_action("see", project)
+demand_released(session.db(), session.current_user(), case)
 if session.current_project() != project:
     session.open_project(project)
     st.rerun()  # the menu and the switcher were drawn for another one

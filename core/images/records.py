@@ -188,7 +188,7 @@ def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50
 
     Cases of which nothing told the patient are each their own.
     """
-    query = """SELECT id FROM cases WHERE project = ? AND patient = ? AND id != ?
+    query = """SELECT id FROM cases WHERE project = ? AND patient = ? AND id != ? AND held = 0
                ORDER BY id > ?, abs(id - ?) LIMIT ?"""
     values = (case.project, case.patient, case.id, case.id, case.id, most)
     return [row["id"] for row in connection.execute(query, values)]

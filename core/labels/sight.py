@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.images.pixel_checks import may_see_held
 from core.people.accounts import User
 from core.people.roles import actions_in
 from core.projects.records import Project
@@ -16,12 +17,14 @@ class Sight:
 
     `blind_to_others`: of a case that the reader has not answered, nothing that another reader said is told, nor
     where its file lay: a folder named after the finding says the answer.
-    `models`: what models say may be told at all. `NOBODY_BLIND` is for whoever sees everything.
+    `models`: what models say may be told at all. `held`: cases are shown whose pixels somebody has to look at
+    first. `NOBODY_BLIND` is for whoever sees everything.
     """
 
     reader: int = 0
     blind_to_others: bool = False
     models: bool = True
+    held: bool = True
 
 
 NOBODY_BLIND = Sight()
@@ -30,7 +33,8 @@ NOBODY_BLIND = Sight()
 def sight_of(connection: sqlite3.Connection, user: User, project: Project) -> Sight:
     """Who may not open test results hears of no model, and, where the project says so, answers blind first."""
     models = "open test results" in actions_in(connection, user, project.id)
-    return Sight(user.id, project.blind_first and not models, models)
+    held = may_see_held(connection, user, project.id)
+    return Sight(user.id, project.blind_first and not models, models, held)
 
 
 def may_see_others(connection: sqlite3.Connection, sight: Sight, case_id: int) -> bool:

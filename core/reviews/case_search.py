@@ -84,6 +84,7 @@ class CaseRow:
     attributes: dict[str, str]
     given_split: str | None
     flagged: bool
+    held: bool
     state: State
     reference: dict[str, Any] | None
     answers: int
@@ -228,6 +229,8 @@ Part = tuple[list[str], dict[str, Any]]
 def _of_case(wanted: CaseFilter, sight: Sight) -> Part:
     conditions: list[str] = []
     values: dict[str, Any] = {}
+    if not sight.held:
+        conditions.append("cases.held = 0")
     if wanted.flagged is not None:
         conditions.append("cases.flagged = 1" if wanted.flagged else "cases.flagged = 0")
     if wanted.patient is not None:
@@ -371,6 +374,7 @@ def _row(row: sqlite3.Row) -> CaseRow:
         attributes=json.loads(row["attributes"]),
         given_split=row["given_split"],
         flagged=bool(row["flagged"]),
+        held=bool(row["held"]),
         state=row["state"] or "unlabelled",
         reference=json.loads(reference) if reference else None,
         answers=row["answers"],
