@@ -87,13 +87,13 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
     draw_count(case.id)
     typed = draw_boxes_by_number(case, check)
     same = len(list_held_of_device(session.db(), project.id, check.device))
-    keep = st.checkbox(
+    st.checkbox(
         "Save as template for this device",
         key=f"check_keep_{case.id}",
         help=f"{wording.count(same, 'held image')} came from it; the boxes are filled in for the next.",
     )
     st.button("Black out and release", icon=":material/ink_eraser:", type="primary", key=f"check_black_{case.id}",
-              on_click=_black_out, args=(case.id, typed, keep), width="stretch")  # fmt: skip
+              on_click=_black_out, args=(case.id, typed), width="stretch")  # fmt: skip
     st.button("Nothing to hide: release", icon=":material/check:", key=f"check_release_{case.id}",
               on_click=_release, args=(case.id,), width="stretch")  # fmt: skip
     template = find_template(session.db(), project.id, check.device)
@@ -109,13 +109,13 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
     erasing_view.draw_case_deletion(case, project)
 
 
-def _black_out(case_id: int, typed: Sequence[Box], keep: bool) -> None:
+def _black_out(case_id: int, typed: Sequence[Box]) -> None:
     with messages.refusals_told():
         case = get_case(session.db(), case_id)
         drawn = drawn_boxes(case)
         boxes = [*(box for _, box in drawn), *typed]
         black_out(session.db(), session.files(), case_id, boxes, session.actor())
-        if keep:
+        if st.session_state.get(f"check_keep_{case_id}"):
             save_template(session.db(), case, boxes, session.actor())
         _take_away(drawn)
         finish_erasing(session.files())

@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import CoreError, InvalidInput, Unavailable, some_of
@@ -17,7 +17,7 @@ from core.images.headers import NewHeader, add_headers, store_headers
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
-from core.images.pixel_checks import hold
+from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
 from core.images.records import (
     Case,
@@ -89,6 +89,7 @@ class _Stored:
     file_hash: str
     perceptual_hash: str
     headers: tuple[NewHeader, ...] = ()
+    template: Template | None = None  # by which the pixels were blacked out
 
 
 def import_paths(
@@ -177,7 +178,9 @@ def _import_one(
     try:
         content = read_source(file, archives, what.settings)
         image = decode(content, what.settings, what.secret, name=file.source, options=what.project.deidentification)
-        stored = _store(what.files, content, image)
+        template = template_for(what.connection, what.project, image)
+        image = blacked_by(image, template) if template else image
+        stored = replace(_store(what.files, content, image), template=template)
     except InvalidInput as error:
         return refused(str(error))
     except MemoryError:
@@ -186,7 +189,7 @@ def _import_one(
         with writing(what.connection):
             # The last case of these pixels may have been erased since; from here on nobody takes them away.
             if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
-                stored = _store(what.files, content, image)
+                stored = replace(_store(what.files, content, image), template=template)
             return _keep(what, file, stored)
     except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
         raise
@@ -220,8 +223,9 @@ def _keep(what: _Import, file: SourceFile, stored: _Stored) -> ImportedFile:
     add_headers(what.connection, case.id, stored.headers)
     reasons = []
     if stored.image.to_check:
-        hold(what.connection, case, stored.image.to_check, stored.image.device)
-        reasons.append(f"Held until somebody has looked at its pixels. {stored.image.to_check}")
+        hold(what.connection, case, stored.image.to_check, stored.image.device, stored.template)
+        said = "Blacked out by the template of its device." if stored.template else "Held for a check of its pixels."
+        reasons.append(f"{said} {stored.image.to_check}")
     what.on_case(what.connection, case, row)
     reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:

@@ -7,14 +7,14 @@ What was blacked out is gone: the pixels of before are removed from the store.
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from core.images.decoded import Pixels
+from core.images.decoded import DecodedImage, Pixels
 from core.images.dicom_headers import header_with_clean_pixels
 from core.images.headers import list_headers, replace_header
 from core.images.records import Case, get_case
@@ -23,6 +23,7 @@ from core.images.similarity import perceptual_hash
 from core.images.thumbnails import thumbnail_of
 from core.people.accounts import User
 from core.people.roles import demand_of, may
+from core.projects.records import Project
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
@@ -66,14 +67,22 @@ class Template:
     made_at: str
 
 
-def hold(connection: sqlite3.Connection, case: Case, reason: str, device: str) -> PixelCheck:
-    """Hold a case that is being imported; the caller holds the transaction of its insertion."""
+def hold(
+    connection: sqlite3.Connection, case: Case, reason: str, device: str, template: "Template | None" = None
+) -> PixelCheck:
+    """Hold a case that is being imported; the caller holds the transaction of its insertion.
+
+    With a `template` its pixels were blacked out by that already (`blacked_by`), and it is free.
+    """
     with writing(connection):
         connection.execute("UPDATE cases SET held = 1 WHERE id = ?", (case.id,))
         connection.execute(
             "INSERT INTO pixel_checks (case_id, project, state, reason, device, at) VALUES (?, ?, 'held', ?, ?, ?)",
             (case.id, case.project, reason, device, utc_now()),
         )
+        if template:
+            by = Actor(template.made_by, "job")
+            _settle(connection, get_check(connection, case.id), "blacked", by, template.boxes)
         return get_check(connection, case.id)
 
 
@@ -201,9 +210,13 @@ def black_out(
 
 def blacken(pixels: Pixels, boxes: Sequence[Box], case: Case) -> Pixels:
     """The pixels with the darkest value that is shown inside the boxes, on every frame."""
+    return _blackened(pixels, boxes, case.frames > 1, case.photometric)
+
+
+def _blackened(pixels: Pixels, boxes: Sequence[Box], several: bool, photometric: str) -> Pixels:
     blacked = np.array(pixels)
-    dark = 0 if case.channels > 1 else pixels.max() if case.photometric == "MONOCHROME1" else pixels.min()
-    across = (slice(None),) if case.frames > 1 else ()
+    dark = 0 if photometric == "RGB" else pixels.max() if photometric == "MONOCHROME1" else pixels.min()
+    across = (slice(None),) if several else ()
     for box in boxes:
         blacked[(*across, slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))] = dark
     return blacked
@@ -239,6 +252,20 @@ def find_template(connection: sqlite3.Connection, project: int, device: str) -> 
         "SELECT * FROM device_templates WHERE project = ? AND device = ?", (project, device)
     ).fetchone()
     return _template(row) if row is not None else None
+
+
+def template_for(connection: sqlite3.Connection, project: Project, image: DecodedImage) -> Template | None:
+    """The template that an image about to be imported is blacked out by, where the project says so."""
+    if not image.to_check or not project.deidentification.apply_templates:
+        return None
+    return find_template(connection, project.id, image.device)
+
+
+def blacked_by(image: DecodedImage, template: Template) -> DecodedImage:
+    """An image about to be stored with the boxes of its device's template painted black."""
+    pixels = _blackened(image.pixels, template.boxes, image.frames > 1, image.photometric)
+    headers = tuple(replace(one, content=header_with_clean_pixels(one.content)) for one in image.headers)
+    return replace(image, pixels=pixels, headers=headers)
 
 
 def list_templates(connection: sqlite3.Connection, project: int) -> list[Template]:

@@ -34,7 +34,8 @@ from core.labels.worklist import Worklist, label_progress, list_case_ids
 from core.people.accounts import ensure_user
 from core.people.members import set_member
 from core.progress import Silent
-from core.projects.records import Project
+from core.projects.deidentification import Deidentification
+from core.projects.records import Project, set_deidentification
 from core.reviews.case_search import CaseFilter, search_case_ids
 from core.settings import Settings
 from core.store.audit import Actor, list_audit
@@ -199,3 +200,36 @@ def test_a_template_is_found_for_the_next_image_of_the_device(
     assert find_template(connection, project.id, device) is None
     with pytest.raises(NotFound):
         remove_template(connection, project.id, device, actor)
+
+
+def test_a_template_is_applied_by_itself_where_the_project_says_so(
+    connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, held: Case, actor: Actor,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    save_template(connection, held, [Box(0, 0, 20, 3)], actor)
+    project = set_deidentification(connection, project, Deidentification(apply_templates=True), actor)
+    folder = tmp_path / "next"
+    folder.mkdir()
+    (folder / "next.dcm").write_bytes(hostile_file(PIXELS + np.uint16(5), Modality="US"))
+    import_paths(connection, files, settings, project, [folder], table=None, patient_from=None, job=2, actor=actor,
+                 on_case=lambda *_: None, progress=Silent())  # fmt: skip
+    case = max(list_cases(connection, project.id), key=lambda case: case.id)
+    assert not case.held
+    assert get_check(connection, case.id).state == "blacked"
+    pixels = files.read_array("pixels", case.pixel_hash)
+    assert (pixels[:3] == PIXELS.min() + 5).all()
+    assert list_headers(connection, case.id)
+
+
+def test_only_an_administrator_of_this_readroom_turns_de_identification_off(
+    connection: sqlite3.Connection, project: Project, actor: Actor
+) -> None:
+    ensure_user(connection, "paul")
+    ensure_user(connection, "ada", role="admin")
+    set_member(connection, project.id, "paul", "admin", actor=actor)
+    off = Deidentification(enabled=False)
+    with pytest.raises(NotAllowed):
+        set_deidentification(connection, project, off, Actor("paul", "screen"))
+    assert set_deidentification(connection, project, Deidentification(retain_device=True), Actor("paul", "screen"))
+    assert not set_deidentification(connection, project, off, Actor("ada", "screen")).deidentification.enabled
+    assert list_audit(connection, what="turn off de-identification")
