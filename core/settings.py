@@ -32,6 +32,7 @@ class Settings:
     uploads_per_minute: int = 30  # begun by one person; each takes any number of files
     upload_pieces_at_once: int = 16  # of one person; a browser sends four
     upload_bytes_per_second: int = 200 << 20  # of one person, over half a minute
+    paths_keep_days: float = 14.0  # original paths of an import, encrypted, for its report and for trying again
     prepared_keep_days: float = 14.0  # images prepared for training and not used for longer are removed
     backup_folder: str = ""  # where the worker puts a backup each night, outside the home; empty: nowhere
     backup_hour: int = 2  # by the clock on the wall, 0 to 23

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.images.records import list_import_files
+from core.images.import_files import list_named_files
 from core.jobs.records import Job
 from dashboard import jobs_panel, places, session
 
@@ -12,7 +12,7 @@ STATUS = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
 
 def draw_report(job: Job) -> None:
     """What became of every file."""
-    files = list_import_files(session.db(), job.id)
+    files = list_named_files(session.db(), session.settings(), job.id)
     for warning in (job.result or {}).get("warnings", []):
         st.warning(warning, icon=":material/warning:")
     if not files:

@@ -9,8 +9,8 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput
-from core.images.records import list_import_files
-from core.jobs.records import add_job
+from core.images.import_files import list_named_files
+from core.jobs.asking import ask_import
 from core.labels.answers import parse_label_text
 from core.labels.exchange import import_labels
 from core.labels.records import NewLabel, add_label, new_event
@@ -142,21 +142,19 @@ def import_images(
         if labels and not paths:
             _import_labels(door, found, labels, _columns(columns), as_json=as_json)
             return
-        job = add_job(
+        job = ask_import(
             door.connection,
-            "import",
-            {
-                "project": found.id,
-                "paths": [str(path.absolute()) for path in paths or ()],
-                "labels": str(labels.absolute()) if labels else None,
-                "columns": _columns(columns),
-                "patient_from": patient_from or None,
-            },
-            project=found.id,
+            door.settings,
+            found,
+            [str(path.absolute()) for path in paths or ()],
+            labels=str(labels.absolute()) if labels else None,
+            columns=_columns(columns),
+            patient_from=patient_from or None,
             actor=door.actor,
         )
         result = wait_and_tell(door, job)
-        result["files"] = [asdict(file) for file in list_import_files(door.connection, job.id)]
+        files = list_named_files(door.connection, door.settings, job.id)
+        result["files"] = [asdict(file) for file in files]
     for row in result["files"]:
         if row["status"] == "failed" or (row["reason"] and not as_json):
             status = "refused" if row["status"] == "failed" else row["status"]

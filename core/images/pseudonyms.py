@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import unicodedata
 from contextlib import suppress
@@ -11,6 +12,7 @@ from core.errors import CoreError
 from core.settings import Settings
 
 SECRET_BYTES = 32
+PSEUDONYM = re.compile(r"P[0-9a-f]{16}")
 DAYS_AT_LEAST, DAYS_AT_MOST = 365, 3650
 
 
@@ -38,6 +40,15 @@ def load_secret(settings: Settings) -> bytes:
 def pseudonym(secret: bytes, text: str) -> str:
     """`P` and 16 hex digits: an HMAC-SHA256, cut to 64 bits."""
     return "P" + hmac.new(secret, text.encode("utf-8"), hashlib.sha256).hexdigest()[:16]
+
+
+def patient_name(secret: bytes, said: str) -> str:
+    """The pseudonym of a patient as a label table or a file's name tells them; the same as from a DICOM header.
+
+    A pseudonym stays what it is: a table that was exported here comes back unchanged.
+    """
+    text = said.strip()
+    return text if PSEUDONYM.fullmatch(text) else pseudonym(secret, f"patient /{text}")
 
 
 def pseudonymous_uid(secret: bytes, uid: str) -> str:

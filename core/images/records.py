@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
+from core.images.case_names import find_named
 from core.images.decoded import Affine, Photometric, SpacingAt, Window
 from core.images.names import name_parts
 from core.people.roles import demand_of
@@ -146,7 +147,11 @@ def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) 
     numbered = find_numbered_case(connection, project_id, text)
     if numbered is not None:
         return numbered
-    for found in (_by_source(connection, project_id, text), _by_file_name(connection, project_id, text)):
+    for found in (
+        _by_source(connection, project_id, text),
+        _by_file_name(connection, project_id, text),
+        get_cases(connection, find_named(connection, project_id, text)),
+    ):
         if len(found) > 1:
             some = ", ".join(f"{case.id} ({case.source})" for case in found[:5])
             raise InvalidInput(f"Several cases go by this name; give one of their ids: {some}. Received: {text}")

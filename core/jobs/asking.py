@@ -7,6 +7,7 @@ from typing import Any
 
 from core.datasets.records import Snapshot
 from core.errors import InvalidInput
+from core.images.sealed_paths import seal_arguments
 from core.jobs.records import Job, add_job, find_job
 from core.people.roles import demand_of
 from core.projects.records import Project
@@ -49,6 +50,8 @@ def ask_import(
             "patient_from": patient_from,
             "remove_after": remove_after,
         }
+        if project.deidentification.enabled:  # what files are called stays out of the database
+            arguments = seal_arguments(settings, arguments)
         return add_job(connection, "import", arguments, project=project.id, actor=actor)
 
 

@@ -29,10 +29,12 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.records import Case
+    from core.images.sealed_paths import forget_expired, unseal_arguments
     from core.labels.exchange import add_table_labels, answers_in_words
     from core.projects.records import get_project
 
-    given = context.job.arguments
+    forget_expired(context.settings)
+    given = unseal_arguments(context.settings, context.job.arguments)
     project = get_project(context.connection, int(given["project"]))
     upload = _upload(context.settings, given.get("remove_after"))
     told = context.folder / "imported.json"
@@ -43,6 +45,10 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
             f"The upload is no longer there; send the files again, what came in before stays. Received: {upload}"
         )
     table_path = Path(given["labels"]) if given.get("labels") else None
+    try:
+        table = map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None
+    except InvalidInput as error:  # the job's row keeps the sentence, and a file's name stays out of that
+        raise InvalidInput(str(error).replace(str(table_path), "the label table")) from None
 
     def add_labels(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
         add_table_labels(connection, project, case, row, context.actor)
@@ -53,7 +59,7 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
         context.settings,
         project,
         [Path(path) for path in given["paths"]],
-        table=map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None,
+        table=table,
         patient_from=given.get("patient_from"),
         job=context.job.id,
         actor=context.actor,
