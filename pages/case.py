@@ -11,7 +11,7 @@ from core.labels.sight import may_see_others
 from core.projects.records import get_project
 from core.projects.schema import Classification, Generation
 from core.training.records import get_model
-from dashboard import case_view, erasing_view, frame, messages, places, session
+from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
 
 asked = places.asked_number("case")
@@ -58,6 +58,9 @@ with facts:
                 case_view.draw_scores(name_scores(session.db(), project, model, scores), project.schema)
     with about:
         case_view.draw_facts(case, of_others=is_open)
+        if session.may("import", project):
+            with st.expander("Header: before and after", icon=":material/shield_person:"):
+                deidentification_view.draw_sheet(case)
         erasing_view.draw_case_deletion(case, project)
     with comments:
         case_view.draw_comments(case, of_others=is_open)

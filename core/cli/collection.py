@@ -16,7 +16,15 @@ from core.labels.exchange import import_labels
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
-from core.projects.records import Project, ReferenceRule, add_project, get_project, list_projects
+from core.projects.deidentification import Deidentification
+from core.projects.records import (
+    Project,
+    ReferenceRule,
+    add_project,
+    get_project,
+    list_projects,
+    set_deidentification,
+)
 from core.projects.schema import (
     TASKS,
     Generation,
@@ -52,6 +60,13 @@ def create_project(
     blind_first: Annotated[
         bool, typer.Option("--blind-first", help="A reader sees what others and models say after their own answer.")
     ] = False,
+    without_deidentification: Annotated[
+        bool,
+        typer.Option(
+            "--without-deidentification",
+            help="Keep headers, patients' numbers and file names as they are. Written into the audit.",
+        ),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,6 +93,8 @@ def create_project(
             blind_first=blind_first,
             actor=door.actor,
         )
+        if without_deidentification:
+            project = set_deidentification(door.connection, project, Deidentification(enabled=False), door.actor)
     document = {"project": project.id, "name": project.name, "task": task, "schema": schema_to_json(project.schema)}
     answer(document, f"Project {project.id} “{project.name}” created.", as_json=as_json)
 

@@ -17,6 +17,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from core.images.crosswalk import sealed_entry
 from core.images.decoded import Change
 from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
 from core.images.deidentify_values import Patient, Unfit, clean_value
@@ -46,6 +47,7 @@ class Deidentified:
     dataset: Dataset
     changes: tuple[Change, ...]
     patient: str | None = None  # the pseudonym
+    crosswalk: str | None = None  # a sealed line that says whose it is, where the project keeps such
 
 
 @dataclass
@@ -78,7 +80,10 @@ def deidentify(dataset: Dataset, options: Deidentification, secret: bytes) -> De
     clean.preamble = bytes(128)
     _note_meta(dataset, walk)
     changes = (Change(*told, times) for told, times in walk.found.items())
-    return Deidentified(clean, tuple(sorted(changes, key=lambda change: change.path)), name)
+    told = None
+    if options.crosswalk_key and key and name:
+        told = sealed_entry(options.crosswalk_key, name, key)
+    return Deidentified(clean, tuple(sorted(changes, key=lambda change: change.path)), name, told)
 
 
 def left_as_it_is(dataset: Dataset) -> Deidentified:

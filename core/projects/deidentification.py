@@ -22,6 +22,7 @@ class Deidentification:
     keep_times: bool = True
     strict_pixels: bool = False  # hold every image whose header does not say that nothing is burned in
     apply_templates: bool = False  # black out by a device's template without asking
+    crosswalk_key: str = ""  # the public key by which imports note whose pseudonym is whose; empty: they do not
 
 
 def to_json(options: Deidentification) -> str:
@@ -36,7 +37,8 @@ def from_json(text: str | None) -> Deidentification:
     """
     said: dict[str, Any] = json.loads(text) if text else {}
     known = {field.name for field in fields(Deidentification)}
-    wrong = [name for name, value in said.items() if name not in known or not isinstance(value, bool)]
+    kinds = {name: str if name == "crosswalk_key" else bool for name in known}
+    wrong = [name for name, value in said.items() if name not in known or not isinstance(value, kinds[name])]
     if wrong:
         raise InvalidInput(f"De-identification knows {', '.join(sorted(known))}, each on or off. Received: {wrong[0]}")
     return Deidentification(**said)
