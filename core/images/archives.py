@@ -1,11 +1,15 @@
 """Zips, read member by member in memory: nothing is ever unpacked to disk, so nothing can slip out of a folder."""
 
+import io
 import re
 import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import BinaryIO
 
 from core.errors import InvalidInput
 from core.images.decoded import file_limit
@@ -90,21 +94,40 @@ class OpenArchives:
         Raises:
             InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
         """
-        if self._path != path or self._archive is None:
-            self._close()
-            self._archive, self._path = _opened(path), path
-        info = next((info for info in self._infos(name)), None)
-        if info is None:
-            raise InvalidInput(f"The archive changed while it was read; import it again. Received: {name}")
+        info = self._info(path, name)
         limit = file_limit(self._settings)
         try:
-            with self._archive.open(info) as stream:
+            with self._archive.open(info) as stream:  # type: ignore[union-attr]
                 content = stream.read(limit + 1)
         except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
             raise InvalidInput(f"The archive is damaged here; pack it again. Received: {error}") from error
         if len(content) > limit:
             raise InvalidInput(f"The file is larger than any image within the limits. Received: over {limit:,} bytes")
         return content
+
+    @contextmanager
+    def opened(self, path: Path, name: str) -> Iterator[BinaryIO]:
+        """A member to read the start of.
+
+        Raises:
+            InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
+        """
+        info = self._info(path, name)
+        try:
+            stream = io.BufferedReader(self._archive.open(info))  # type: ignore[union-attr,type-var]
+        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {error}") from error
+        with stream:
+            yield stream
+
+    def _info(self, path: Path, name: str) -> zipfile.ZipInfo:
+        if self._path != path or self._archive is None:
+            self._close()
+            self._archive, self._path = _opened(path), path
+        info = next(iter(self._infos(name)), None)
+        if info is None:
+            raise InvalidInput(f"The archive changed while it was read; import it again. Received: {name}")
+        return info
 
     def _infos(self, name: str) -> list[zipfile.ZipInfo]:
         assert self._archive is not None

@@ -63,7 +63,7 @@ class InstanceHeader:
 class DecodedImage:
     """One image: `pixels` is (rows, columns) or (rows, columns, 3), of uint8, int16, uint16 or float32.
 
-    Of a volume, which has several `frames`, it is (frames, rows, columns).
+    Of a volume or a cine, which have several `frames`, those are the first axis.
     """
 
     pixels: Pixels
@@ -80,6 +80,8 @@ class DecodedImage:
     attributes: dict[str, str] = field(default_factory=dict)
     headers: tuple[InstanceHeader, ...] = ()  # one for each frame, or the one of a multi-frame object
     to_check: str | None = None  # why somebody has to look at the pixels before readers see them
+    oddities: tuple[str, ...] = ()  # what a person should know of it, in sentences
+    crosswalk: str | None = None  # a sealed line that says whose pseudonym it is, where the project keeps such
     device: str = ""  # stands for what made the image, so that a template of blacked-out boxes is found again
 
     @property

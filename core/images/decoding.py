@@ -4,7 +4,8 @@ from pathlib import Path
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Window, content_of, file_limit
-from core.images.dicom import looks_like_dicom, read_dicom
+from core.images.dicom import read_dicom
+from core.images.dicom_instances import looks_like_dicom
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti
 from core.images.raster import read_raster

@@ -1,4 +1,4 @@
-"""Single-frame DICOM: pixels in real-world values, the de-identified header, and a few technical facts from that.
+"""One DICOM object: its frames in real-world values, the de-identified header, and technical facts from that.
 
 Nothing else of the header leaves this module. Kinds of images that often carry names in
 their pixels are told by `to_check`. References are to DICOM PS3.3 (2026c).
@@ -16,7 +16,6 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from core.errors import InvalidInput
@@ -34,7 +33,11 @@ from core.images.deidentify import deidentify, header_bytes, left_as_it_is
 from core.images.deidentify_profile import terms_of
 from core.images.deidentify_values import clean_words
 from core.images.dicom_burned_in import device_of, reason_to_check
+from core.images.dicom_frames import read_frames
+from core.images.dicom_instances import NOT_PICTURES, many, numbers
 from core.images.dicom_pixels import real_pixels
+from core.images.slices import windows_of
+from core.images.volumes import check_volume_size
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
@@ -42,57 +45,59 @@ from core.settings import Settings
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
 PROJECTIONS = {"CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO"}
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5 section 6.2, value representation CS
 PLAIN_NAME = re.compile(r"[A-Za-z0-9 _.,/()+-]{1,64}")
 OLDEST_AGE = 90  # above 89 an age identifies (US 45 CFR 164.514)
 
 
-def looks_like_dicom(content: bytes) -> bool:
-    """With the preamble (PS3.10 section 7.1), or beginning directly with group 0002 or 0008."""
-    if content[128:132] == b"DICM":
-        return True
-    return content[:4] in (b"\x02\x00\x00\x00", b"\x02\x00\x10\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00") or (
-        content[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00", b"\x00\x08\x00\x05")
-    )
-
-
 def read_dicom(
     source: Path | bytes, settings: Settings, secret: bytes, options: Deidentification | None = None
 ) -> DecodedImage:
-    """The image of a single-frame DICOM object.
+    """The image of a DICOM object: of a multi-frame one the volume, or its frames as they are stored.
 
     `pixels` are real values: after the modality LUT or rescale, before any window.
     MONOCHROME1 stays as it is and is named in `photometric`.
 
     Raises:
-        InvalidInput: no pixels, several frames, damaged.
+        InvalidInput: no pixels, too many of them, damaged.
     """
     options = options or Deidentification()
     with reading("DICOM file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = _parsed(content_of(source), settings)
         _refuse_pictureless(dataset)
-        _refuse_several_frames(dataset)
+        count = max(1, int(dataset.get("NumberOfFrames") or 1))
         check_size(int(dataset.Rows), int(dataset.Columns), settings)
-        pixels = real_pixels(dataset)
+        check_volume_size((count, int(dataset.Rows), int(dataset.Columns)), settings)
+        frames = read_frames(dataset, count) if count > 1 else None
+        pixels = frames.pixels if frames else real_pixels(dataset)
+        is_colour = pixels.ndim == (4 if frames else 3)
         made = deidentify(dataset, options, secret) if options.enabled else left_as_it_is(dataset)
         facts = made.dataset
         header = InstanceHeader(str(facts.get("SOPInstanceUID", "")), header_bytes(facts), made.changes)
         spacing_mm, spacing_at = _spacing(facts)
+        if frames and frames.spacing_mm:
+            spacing_mm, spacing_at = frames.spacing_mm, "patient"
+        geometry = frames.geometry if frames else None
+        said = _windows(dataset) if not is_colour else ()
         return DecodedImage(
             pixels=pixels,
-            photometric="RGB" if pixels.ndim == 3 else _grey_photometric(facts),
+            photometric="RGB" if is_colour else _grey_photometric(facts),
             modality=_code(facts, "Modality"),
             view=_view(facts),
+            frames=count,
             spacing_mm=spacing_mm,
             spacing_at=spacing_at,
-            windows=_windows(dataset) if pixels.ndim == 2 else (),
+            slice_spacing_mm=geometry.slice_spacing_mm if geometry else None,
+            affine=geometry.affine if geometry else None,
+            windows=windows_of(pixels, {said}) if frames else said,
             patient=made.patient,
-            attributes=_attributes(facts),
+            crosswalk=made.crosswalk,
+            attributes={**_attributes(facts), **(_cine(facts) if frames else {})},
             headers=(header,),
             to_check=reason_to_check(dataset, options),
+            oddities=frames.oddities if frames else (),
             device=device_of(dataset, secret),
         )
 
@@ -135,14 +140,6 @@ def _refuse_pictureless(dataset: Dataset) -> None:
     if not has_pixels or "Rows" not in dataset or "Columns" not in dataset or modality in NOT_PICTURES:
         lacking = "" if has_pixels else " without pixels"
         raise InvalidInput(f"The DICOM object is not an image; leave it out. Received: {_kind(dataset)}{lacking}")
-
-
-def _refuse_several_frames(dataset: Dataset) -> None:
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if frames != 1:
-        raise InvalidInput(
-            f"Readroom takes in single images today; volumes and cines follow. Received: {frames} frames"
-        )
 
 
 def _kind(dataset: Dataset) -> str:
@@ -205,28 +202,51 @@ def _spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, SpacingAt | 
 
 def _windows(dataset: Dataset) -> tuple[Window, ...]:
     """The file's windows (C.11.2.1.2), in the units of the real values."""
+    said = _windowed(dataset)
     centres, widths, names = (
-        _many(dataset.get(word)) for word in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
+        many(said.get(word)) for word in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
     )
     found = []
     for at, (centre, width) in enumerate(zip(centres, widths, strict=False)):
         name = clean_words(str(names[at])) if at < len(names) else ""
         if np.isfinite([float(centre), float(width)]).all() and float(width) > 0:
             found.append(Window(name or f"Window {at + 1}", float(centre), float(width)))
-    return tuple(found)
+    return tuple(found) or _window_of_table(dataset)
+
+
+def _windowed(dataset: Dataset) -> Dataset:
+    """Where the windows stand: in the data set, or in an enhanced one with what is said of all frames."""
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    groups = shared.get("FrameVOILUTSequence") if shared is not None else None
+    return groups[0] if groups and "WindowCenter" not in dataset else dataset
+
+
+def _window_of_table(dataset: Dataset) -> tuple[Window, ...]:
+    """A VOI table (C.11.2.1.1) is shown as the window of the values that it spreads over the screen."""
+    tables = dataset.get("VOILUTSequence")
+    described = numbers(tables[0].get("LUTDescriptor"), 3) if tables else None
+    if not described:
+        return ()
+    entries, first, _ = described
+    width = entries or 65536.0  # 0 stands for what no 16 bits can say
+    if int(dataset.get("PixelRepresentation") or 0) and first > 32767:
+        first -= 65536
+    return (Window("VOI table", first + width / 2, width),)
+
+
+def _cine(dataset: Dataset) -> dict[str, str]:
+    """How long a frame of a cine lasts (C.7.6.5), where one number tells it."""
+    time, rate = (numbers(dataset.get(word), 1) for word in ("FrameTime", "CineRate"))
+    if not time and rate and rate[0] > 0:
+        time = (1000 / rate[0],)
+    return {"frame_ms": f"{time[0]:g}"} if time and 0 < time[0] < 1e6 else {}
 
 
 def _pair(value: Any) -> tuple[float, float] | None:
-    numbers = [float(number) for number in _many(value)]
-    if len(numbers) != 2 or not all(0 < number < 1000 for number in numbers):
+    pair = [float(number) for number in many(value)]
+    if len(pair) != 2 or not all(0 < number < 1000 for number in pair):
         return None
-    return numbers[0], numbers[1]
-
-
-def _many(value: Any) -> list[Any]:
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+    return pair[0], pair[1]
 
 
 def _code(dataset: Dataset, word: str) -> str | None:
