@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from core.images.import_files import list_named_files
+from core.images.import_files import list_named_files, named
+from core.images.sealed_paths import read_paths
 from core.jobs.records import Job
 from dashboard import jobs_panel, places, session
 
@@ -13,8 +14,9 @@ STATUS = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
 def draw_report(job: Job) -> None:
     """What became of every file."""
     files = list_named_files(session.db(), session.settings(), job.id)
+    paths = read_paths(session.settings(), job.id)
     for warning in (job.result or {}).get("warnings", []):
-        st.warning(warning, icon=":material/warning:")
+        st.warning(named(warning, paths), icon=":material/warning:")
     if not files:
         return
     counts = {status: sum(file.status == status for file in files) for status in STATUS}

@@ -96,7 +96,6 @@ def test_sql_lives_in_records(path: Path) -> None:
             "core.people.members",
             "core.people.roles",
             "core.people.sessions",
-            "core.images.case_names",
             "core.images.headers",
             "core.images.pixel_checks",
             "core.labels.assignments",

@@ -31,7 +31,6 @@ OF_CASES = (
     ("import_files", "case_id"),
     ("instance_headers", "case_id"),
     ("pixel_checks", "case_id"),
-    ("case_names", "case_id"),
     ("case_attributes", "case_id"),
     ("cases", "id"),
 )

@@ -9,9 +9,14 @@ import unicodedata
 from contextlib import suppress
 
 from core.errors import CoreError
+from core.images.names import name_parts
 from core.settings import Settings
 
 SECRET_BYTES = 32
+# Endings say what a file is and nobody's name; any other may be the last part of a number or a name.
+USUAL_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".nrrd",
+                 ".nhdr", ".mha", ".mhd", ".zip", ".csv", ".txt", ".json", ".xml")  # fmt: skip
+TOKEN_PATH = re.compile(r"(F[0-9a-f]{16}(\.[a-z.]{1,7})?/?)+")
 PSEUDONYM = re.compile(r"P[0-9a-f]{16}")
 DAYS_AT_LEAST, DAYS_AT_MOST = 365, 3650
 
@@ -64,6 +69,19 @@ def days_of(secret: bytes, patient: str) -> int:
 
 
 def path_token(secret: bytes, path: str) -> str:
-    """`F` and 16 hex digits for a file's path: names of files and folders name patients."""
+    """A path with a token in place of each name: `F` and 16 hex digits, and the ending where it is a usual one.
+
+    Names of files and folders name patients. What is a token already stays what it is.
+    """
     plain = unicodedata.normalize("NFC", path.replace("\\", "/"))  # macOS writes accents as two characters
-    return "F" + hmac.new(secret, f"path {plain}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
+    return "/".join(part if part in ("", ".", "..") else _part_token(secret, part) for part in plain.split("/"))
+
+
+def _part_token(secret: bytes, part: str) -> str:
+    if TOKEN_PATH.fullmatch(part):
+        return part
+    stem, ending = name_parts(part)
+    if ending.lower() not in USUAL_ENDINGS:
+        stem, ending = part, ""
+    digest = hmac.new(secret, f"path {stem}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    return f"F{digest[:16]}{ending.lower()}"

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
-from core.images.case_names import find_named
 from core.images.decoded import Affine, Photometric, SpacingAt, Window
+from core.images.home_secret import secret_of
 from core.images.names import name_parts
+from core.images.pseudonyms import path_token
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -150,7 +151,7 @@ def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) 
     for found in (
         _by_source(connection, project_id, text),
         _by_file_name(connection, project_id, text),
-        get_cases(connection, find_named(connection, project_id, text)),
+        *_by_tokens(connection, project_id, text),
     ):
         if len(found) > 1:
             some = ", ".join(f"{case.id} ({case.source})" for case in found[:5])
@@ -158,6 +159,15 @@ def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) 
         if found:
             return found[0]
     return None
+
+
+def _by_tokens(connection: sqlite3.Connection, project_id: int, text: str) -> Iterator[list[Case]]:
+    """The same look-ups for cases whose file goes by tokens: what is written is turned into tokens first."""
+    secret = secret_of(connection)
+    if secret is not None and text:
+        token = path_token(secret, text)
+        yield _by_source(connection, project_id, token)
+        yield _by_file_name(connection, project_id, token)
 
 
 def find_numbered_case(connection: sqlite3.Connection, project_id: int, text: str) -> Case | None:

@@ -11,14 +11,13 @@ from typing import Any
 
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
-from core.images.case_names import find_named
+from core.images.home_secret import secret_of
 from core.images.label_table import Answer, TableRow, guess_columns, map_columns, read_label_table
 from core.images.matching import SourceNames
 from core.images.records import (
     Case,
     find_numbered_case,
     find_same_source,
-    get_cases,
     list_case_sources,
     list_cases,
 )
@@ -146,7 +145,7 @@ def import_labels(
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
     rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {})
-    names = SourceNames(list_case_sources(connection, project.id))
+    names = SourceNames(list_case_sources(connection, project.id), secret_of(connection))
     added = unchanged = 0
     refused: list[str] = []
     while batch := list(islice(rows, ROWS_AT_ONCE)):
@@ -296,17 +295,6 @@ def _flag(text: str) -> bool:
     return text.strip().lower() in YES
 
 
-def _by_token(connection: sqlite3.Connection, project: Project, path: str) -> list[Case]:
-    """Cases whose file goes by a token: what the table writes is hashed and looked up."""
-    found = get_cases(connection, find_named(connection, project.id, path))
-    if len({case.source for case in found}) > 1:
-        raise InvalidInput(
-            f"Several images go by this name; write whole paths. "
-            f"Received: {some_of([f'case {case.id}' for case in found], NAMED_AT_MOST)}"
-        )
-    return found
-
-
 def _case_of(connection: sqlite3.Connection, project: Project, row: _Row, names: SourceNames) -> Case:
     """The case of a row. A file that came twice with other pixels is told apart by a label stored before."""
     # A number in a column of paths is a file's name, never a case: 12 may be 12.png, which is not imported yet.
@@ -321,8 +309,6 @@ def _case_of(connection: sqlite3.Connection, project: Project, row: _Row, names:
                 f"Several images go by this name; write whole paths. Received: {some_of(sources, NAMED_AT_MOST)}"
             )
         found = find_same_source(connection, project.id, sources[0]) if sources else []
-    if not found:
-        found = _by_token(connection, project, row.path)
     if len(found) > 1 and (event := row.answer.further.get("event")):
         known = find_label(connection, project.id, event)
         found = [case for case in found if known is not None and case.id == known.case_id] or found

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput, NotAllowed
-from core.images.case_names import find_named, secret_of
-from core.images.pseudonyms import patient_name
+from core.images.home_secret import secret_of
+from core.images.pseudonyms import path_token, patient_name
 from core.labels.answers import value_text
 from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_source
 from core.projects.changes import present_names, under_present_names
@@ -206,7 +206,7 @@ def _query(
     if wanted.model is not None:
         tables += " JOIN predictions ON predictions.model = :model AND predictions.case_id = cases.id"
     for condition, added in (
-        _of_case(connection, project, wanted, sight),
+        _of_case(connection, wanted, sight),
         _of_split(connection, wanted),
         _of_labels(project, wanted),
         _of_outcome(project, wanted, _predicted(connection, wanted, present)),
@@ -228,7 +228,7 @@ def _tells_of_others(wanted: CaseFilter) -> bool:
 Part = tuple[list[str], dict[str, Any]]
 
 
-def _of_case(connection: sqlite3.Connection, project: Project, wanted: CaseFilter, sight: Sight) -> Part:
+def _of_case(connection: sqlite3.Connection, wanted: CaseFilter, sight: Sight) -> Part:
     conditions: list[str] = []
     values: dict[str, Any] = {}
     if not sight.held:
@@ -243,13 +243,13 @@ def _of_case(connection: sqlite3.Connection, project: Project, wanted: CaseFilte
         conditions.append(
             rf"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' {seen} "
             r"UNION ALL SELECT id FROM cases WHERE project = :project AND (patient LIKE :text ESCAPE '\' "
-            r"OR patient = :pseudonym) UNION ALL SELECT value FROM json_each(:named))"
+            r"OR patient = :pseudonym) UNION ALL SELECT id FROM cases WHERE project = :project "
+            rf"AND source LIKE :token ESCAPE '\' {seen})"
         )
         # Files and patients go by tokens: whoever knows a name finds its case by the whole of it.
         secret = secret_of(connection)
         values["pseudonym"] = patient_name(secret, wanted.text) if secret else ""
-        named = [] if sight.blind_to_others else find_named(connection, project.id, wanted.text, secret)
-        values["named"] = json.dumps(named)
+        values["token"] = f"%{path_token(secret, wanted.text)}%" if secret else ""
         literal = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         values["text"] = f"%{literal}%"
     for at, (name, value) in enumerate(wanted.attributes):

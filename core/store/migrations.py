@@ -427,12 +427,6 @@ DEIDENTIFIED = [
         PRIMARY KEY (case_id, frame)) WITHOUT ROWID""",
     "CREATE INDEX instance_headers_by_uid ON instance_headers (sop_uid)",
     "CREATE INDEX instance_headers_by_hash ON instance_headers (header_hash)",
-    # ---- names: files are found by what people write for them although no name is stored (`core.images.case_names`)
-    """CREATE TABLE case_names (
-        project INTEGER NOT NULL, token TEXT NOT NULL, kind TEXT NOT NULL,
-        case_id INTEGER NOT NULL REFERENCES cases(id),
-        PRIMARY KEY (project, token, kind, case_id)) WITHOUT ROWID""",
-    "CREATE INDEX case_names_by_case ON case_names (case_id)",
     # Slices of a series are changed alike: the lists are kept once.
     "CREATE TABLE header_changes (hash TEXT PRIMARY KEY, changes TEXT NOT NULL) WITHOUT ROWID",
 ]
