@@ -99,6 +99,24 @@ def read_nifti(source: Path | bytes, settings: Settings) -> DecodedImage:
         )
 
 
+def read_nifti_labels(source: Path | bytes, settings: Settings) -> tuple[Pixels, Pixels | None]:
+    """The numbers of a label map on the axes of its file, as they are, and the affine of these axes to LPS.
+
+    Raises:
+        InvalidInput: what `read_nifti` refuses, but for a label map; numbers that are not whole.
+    """
+    with reading("NIfTI file"):
+        content = content_of(source)
+        version = nifti_version(content)
+        if version is None:
+            raise InvalidInput(f"This is not a NIfTI file; export it again. Received: {len(content):,} bytes")
+        header = _checked(_head(content), version, settings, labels=True)
+        values: Pixels = _values(content, header, settings)
+        if (header.slope, header.inter) != (1.0, 0.0):
+            values = values.astype(np.float64) * header.slope + header.inter
+        return values, header.affine
+
+
 def _head(content: bytes) -> bytes:
     """The first bytes of the file, unpacked where it is packed; nothing where that cannot be done."""
     longest = FIRST_VOXEL[2]
@@ -113,12 +131,12 @@ def _head(content: bytes) -> bytes:
 # ---- the header
 
 
-def _checked(head: bytes, version: int, settings: Settings) -> _Header:
+def _checked(head: bytes, version: int, settings: Settings, *, labels: bool = False) -> _Header:
     kind: Any = Nifti1Header if version == 1 else Nifti2Header  # nibabel's methods tell no types
     _refuse_without_image(head, version)
     # nibabel finds the byte order, mends what is commonly wrong, and raises on what makes no sense.
     header = kind(head[: HEADER_BYTES[version]])
-    shape = _three_axes(header)
+    shape = _three_axes(header, labels=labels)
     check_volume_size(shape, settings)
     first_voxel = int(header["vox_offset"]) or FIRST_VOXEL[version]
     if not FIRST_VOXEL[version] <= first_voxel <= FIRST_VOXEL[version] + LONGEST_EXTENSIONS:
@@ -148,10 +166,10 @@ def _refuse_without_image(head: bytes, version: int) -> None:
     raise InvalidInput(f"Header and image must be one file; convert it to a single .nii or .nii.gz. Received: {what}")
 
 
-def _three_axes(header: Any) -> tuple[int, int, int]:
+def _three_axes(header: Any, *, labels: bool) -> tuple[int, int, int]:
     dimensions = [int(size) for size in header.get_data_shape()]
     said = " x ".join(map(str, dimensions)) or "no"
-    if int(header["intent_code"]) == LABEL_MAP:
+    if int(header["intent_code"]) == LABEL_MAP and not labels:
         raise InvalidInput(
             f"The header says that this is a label map, not an image; masks come in with an import of their own. "
             f"Received: {said} voxels, intent label"
