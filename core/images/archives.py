@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from core.errors import InvalidInput
-from core.images.decoded import file_limit
+from core.images.decoded import QUOTED, file_limit
 from core.settings import Settings
 
 DRIVE = re.compile(r"^[A-Za-z]:")
@@ -100,7 +100,7 @@ class OpenArchives:
             with self._archive.open(info) as stream:  # type: ignore[union-attr]
                 content = stream.read(limit + 1)
         except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {error}") from error
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
         if len(content) > limit:
             raise InvalidInput(f"The file is larger than any image within the limits. Received: over {limit:,} bytes")
         return content
@@ -116,7 +116,7 @@ class OpenArchives:
         try:
             stream = io.BufferedReader(self._archive.open(info))  # type: ignore[union-attr,type-var]
         except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {error}") from error
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
         with stream:
             yield stream
 
@@ -126,7 +126,7 @@ class OpenArchives:
             self._archive, self._path = _opened(path), path
         info = next(iter(self._infos(name)), None)
         if info is None:
-            raise InvalidInput(f"The archive changed while it was read; import it again. Received: {name}")
+            raise InvalidInput("The archive changed while it was read; import it again. Received: a member is gone")
         return info
 
     def _infos(self, name: str) -> list[zipfile.ZipInfo]:
@@ -146,7 +146,12 @@ def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InvalidInput(f"The archive is damaged or incomplete; pack it again. Received: {error}") from error
+        raise InvalidInput(f"The archive is damaged or incomplete; pack it again. Received: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """What a decoder says, without the member's name that it may quote: that is somebody's file."""
+    return QUOTED.sub("...", str(error))
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, seen: set[str], settings: Settings) -> str | None:
