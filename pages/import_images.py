@@ -76,6 +76,7 @@ if before:
         )
 else:
     st.caption(
-        "Images are PNG, JPEG, TIFF or single-frame DICOM files, volumes are NIfTI files (.nii, .nii.gz). "
+        "Images are PNG, JPEG, TIFF or DICOM files; volumes are DICOM series, whose slices become one case, "
+        "multi-frame DICOM and NIfTI files (.nii, .nii.gz). "
         "Kinds that often carry names burned into the image (ultrasound, screen captures, ...) are held for a check."
     )

@@ -33,7 +33,7 @@ from core.images.deidentify import deidentify, header_bytes, left_as_it_is
 from core.images.deidentify_profile import terms_of
 from core.images.deidentify_values import clean_words
 from core.images.dicom_burned_in import device_of, reason_to_check
-from core.images.dicom_frames import read_frames
+from core.images.dicom_frames import read_frames, spacing_in_groups
 from core.images.dicom_instances import NOT_PICTURES, many, numbers
 from core.images.dicom_pixels import real_pixels
 from core.images.slices import windows_of
@@ -77,8 +77,9 @@ def read_dicom(
         facts = made.dataset
         header = InstanceHeader(str(facts.get("SOPInstanceUID", "")), header_bytes(facts), made.changes)
         spacing_mm, spacing_at = _spacing(facts)
-        if frames and frames.spacing_mm:
-            spacing_mm, spacing_at = frames.spacing_mm, "patient"
+        within_groups = frames.spacing_mm if frames else spacing_in_groups(dataset)
+        if within_groups:
+            spacing_mm, spacing_at = within_groups, "patient"
         geometry = frames.geometry if frames else None
         said = _windows(dataset) if not is_colour else ()
         return DecodedImage(

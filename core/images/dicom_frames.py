@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from core.images.dicom_instances import instance_of, numbers
+from core.images.dicom_instances import instance_of
 from core.images.dicom_pixels import real_frames
 from core.images.series import Geometry, Instance, group_instances
 from core.images.slices import Slices
@@ -45,6 +45,13 @@ def read_frames(dataset: Dataset, frames: int) -> Frames:
     return Frames(stacked, geometry, spacings.pop() if len(spacings) == 1 else None, oddities)
 
 
+def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:
+    """Of an enhanced object of a single frame, the spacing that stands with its functional groups."""
+    if "SharedFunctionalGroupsSequence" not in dataset and "PerFrameFunctionalGroupsSequence" not in dataset:
+        return None
+    return next(_places(dataset, 1)).spacing_mm
+
+
 def frame_order(dataset: Dataset) -> list[int]:
     """Which stored frame each frame of the case is, told from a header alone: what an export refers to."""
     return _arranged(list(_places(dataset, max(1, int(dataset.get("NumberOfFrames") or 1)))))[0]
@@ -74,8 +81,6 @@ def _places(dataset: Dataset, frames: int) -> Iterator[Instance]:
                 for word in COPIED:
                     if word in item:
                         setattr(told, RENAMED.get(word, word), item.get(word))
-        if "PixelSpacing" not in told and numbers(dataset.get("PixelSpacing"), 2):
-            told.PixelSpacing = dataset.PixelSpacing
         yield instance_of(told, str(number))
 
 

@@ -1,18 +1,24 @@
 """What grouping needs to know of a DICOM file, read from its header alone: the first pass of an import."""
 
 import warnings
+import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
 import pydicom
-from pydicom.dataset import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from core.images.deidentify_profile import terms_of
 from core.images.series import Instance
 
 START_BYTES = 4096
+LONGEST_HEADER = 4 << 20
 NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
 # What may tell apart slices that lie in one place, the most telling first: how people say it, and where it stands.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -29,7 +35,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
 )
 B_VALUES = ((0x0019, 0x100C), (0x0043, 0x1039), (0x2001, 0x1003))  # Siemens, GE, Philips
 HEADER = [
-    *(word for _, word, _ in KEYS if pydicom.datadict.tag_for_keyword(word)),
+    *(word for _, word, _ in KEYS),
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "InstanceNumber",
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
     "PhotometricInterpretation", "SamplesPerPixel",
@@ -66,10 +72,11 @@ def _surveyed(stream: BinaryIO, path: str) -> Survey:
         return "other"
     stream.seek(0)
     has_preamble = start[128:132] == b"DICM"
-    if has_preamble and DeflatedExplicitVRLittleEndian.encode() in start:
-        return "other"  # it would have to be inflated as a whole; read once, as an image of its own
     tags: list[Any] = [*HEADER, *B_VALUES]
-    dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble, specific_tags=tags)
+    if has_preamble and DeflatedExplicitVRLittleEndian.encode() in start:
+        dataset = _inflated(stream, tags)
+    else:
+        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble, specific_tags=tags)
     meta_class = str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
     if MediaStorageDirectoryStorage in (meta_class, str(dataset.get("SOPClassUID", ""))):
         return "index"
@@ -77,6 +84,20 @@ def _surveyed(stream: BinaryIO, path: str) -> Survey:
         return "other"
     series = _text(dataset, "SeriesInstanceUID")
     return instance_of(dataset, path) if series else "other"
+
+
+def _inflated(stream: BinaryIO, tags: list[Any]) -> Dataset:
+    """The header of a deflated data set (PS3.5 section A.5), of which no more than a header needs is inflated."""
+    stream.seek(132)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
+    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(LONGEST_HEADER), LONGEST_HEADER)
+    wanted = [tag_for_keyword(tag) if isinstance(tag, str) else tag for tag in tags]
+    dataset = read_dataset(
+        BytesIO(unpacked), False, True, stop_when=lambda tag, *_: tag.group >= 0x7FE0,
+        specific_tags=[Tag(tag) for tag in wanted if tag is not None],
+    )  # fmt: skip
+    dataset.file_meta = FileMetaDataset(meta)
+    return dataset
 
 
 def instance_of(dataset: Dataset, path: str) -> Instance:

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def import_paths(
     label_table: Path | None = None,
     on_skipped: OnCase | None = None,
     labels_of: LabelsOf | None = None,
+    apart: AbstractSet[Path] = frozenset(),
 ) -> ImportReport:
     """Import files, folders and zips. One bad file never stops the rest.
 
@@ -132,6 +134,7 @@ def import_paths(
         label_table: the table's own file, which is then no failure when it lies in the folder.
         on_skipped: called likewise for a file whose case was there before.
         labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
+        apart: files that come in by themselves, such as masks that lie among the images.
 
     Raises:
         NotAllowed: the actor may not import into this project.
@@ -142,6 +145,7 @@ def import_paths(
     demand_of(connection, actor, "import", project.id)
     names = PathNames(load_secret(settings), project.deidentification)
     found = list_sources([Path(path) for path in paths], settings, root=root)
+    found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
     maps = find_label_maps([file.source for file in found])
     # from here on files and patients go by what the database calls them
     sources, table = names.hide(found, table, maps)
@@ -244,11 +248,10 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
     """The case, its labels and the record of its files; the caller holds the transaction."""
 
     def recorded(status: FileStatus, case: Case, reason: str) -> list[ImportedFile]:
-        first = min(file.path for file in taken)  # the first in the report says what holds for all
         return [
             record_import_file(
                 what.connection, what.job, file.path, status, case.id,
-                _joined(case, frame, len(taken), reason if file.path == first else ""),
+                _joined(case, frame, len(taken), reason if frame == 1 else ""),
             )
             for frame, file in enumerate(taken, 1)
         ]  # fmt: skip

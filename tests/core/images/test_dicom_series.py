@@ -1,6 +1,10 @@
 """Series come in as volumes: joined, ordered, named, resumed, and equal to what SimpleITK reads."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -16,11 +20,13 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from core.images.headers import list_headers
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import map_columns, read_label_table
-from core.images.records import Case, get_case, list_import_files
+from core.images.records import Case, count_cases, get_case, list_cases, list_import_files
 from core.progress import Silent
-from core.projects.records import Project
-from core.settings import Settings
+from core.projects.deidentification import Deidentification
+from core.projects.records import Project, set_deidentification
+from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
+from core.store.database import opened
 from core.store.files import Files
 
 Import = Callable[..., ImportReport]
@@ -29,14 +35,28 @@ SERIES = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
 
 
 @pytest.fixture
-def run(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Import:
+def hidden(project: Project) -> Project:
+    """A project in which files go by tokens, as they do unless an administrator says otherwise."""
+    return project
+
+
+@pytest.fixture
+def plain(connection: sqlite3.Connection, project: Project, actor: Actor) -> Project:
+    """Files keep their names here, so that tests can speak of them."""
+    return set_deidentification(connection, project, Deidentification(enabled=False), actor)
+
+
+@pytest.fixture
+def run(connection: sqlite3.Connection, files: Files, settings: Settings, plain: Project, actor: Actor) -> Import:
     jobs = iter(range(1, 100))
 
     def call(*paths: Path, **more: Any) -> ImportReport:
         given = {
-            "table": None, "patient_from": None, "job": next(jobs), "on_case": lambda *_: None, "progress": Silent(),
+            "project": plain, "table": None, "patient_from": None, "job": next(jobs), "on_case": lambda *_: None,
+            "progress": Silent(),
         }  # fmt: skip
-        return import_paths(connection, files, settings, project, paths, actor=actor, **{**given, **more})
+        asked = {**given, **more}
+        return import_paths(connection, files, settings, asked.pop("project"), paths, actor=actor, **asked)
 
     return call
 
@@ -96,13 +116,31 @@ def test_a_second_import_skips_the_series_under_any_name(run: Import, tmp_path: 
     run(tmp_path / "in")
     again = run(tmp_path / "in")
     assert (again.imported, again.skipped, again.cases) == (0, 4, 0)
-    assert "same source and same pixels" in again.files[0].reason
+    assert "same source and same pixels" in again.files[-1].reason
     (tmp_path / "in").rename(tmp_path / "other")
     for path in (tmp_path / "other").iterdir():
         path.rename(path.with_name("x" + path.name))
     moved = run(tmp_path / "other")
     assert (moved.imported, moved.skipped) == (0, 4)
-    assert "same series and same pixels" in moved.files[0].reason
+    assert "same series and same pixels" in moved.files[-1].reason
+
+
+def test_a_series_comes_in_under_hidden_names(
+    run: Import, hidden: Project, tmp_path: Path, connection: sqlite3.Connection, settings: Settings
+) -> None:
+    a_series(tmp_path / "Doe Jane" / "Jane head", [0, 2, 6, 8], SeriesDescription="Jane's head")
+    a_series(tmp_path / "Doe Jane" / "Jane neck", [0, 2], SeriesInstanceUID="1.9")
+    table = map_columns(read_label_table(b"path,label\nJane head,normal\n"))
+    told = []
+    report = run(
+        tmp_path / "Doe Jane", project=hidden, table=table, on_case=lambda _, case, row: told.append((case.frames, row))
+    )
+    assert (report.imported, report.cases, report.failed) == (6, 2, 0)
+    assert [(frames, row.labels if row else None) for frames, row in told] == [(4, "normal"), (2, None)]
+    assert {case.patient_from for case in cases_of(report, connection)} == {"dicom"}
+    run(tmp_path / "Doe Jane", project=hidden)
+    kept = [path.read_bytes() for path in settings.home.rglob("*") if path.is_file()]
+    assert not any(b"Jane" in content or b"4711" in content for content in kept)
 
 
 def test_one_bad_slice_costs_only_itself(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
@@ -112,7 +150,7 @@ def test_one_bad_slice_costs_only_itself(run: Import, tmp_path: Path, connection
     report = run(tmp_path / "in")
     assert (report.imported, report.failed, report.cases) == (5, 1, 1)
     assert "damaged" in next(file.reason for file in report.files if file.path == "003.dcm")
-    first = report.files[0].reason
+    first = report.files[-1].reason  # names run against places: the first frame is the last file
     assert "1 of its files could not be read. Slice 4 is missing between z = 4 and 8 mm." in first
     assert cases_of(report, connection)[0].slice_spacing_mm == pytest.approx(2)
 
@@ -148,9 +186,10 @@ def test_what_is_odd_is_told_in_the_first_row(run: Import, tmp_path: Path) -> No
     tilted = {"ImageOrientationPatient": [1, 0, 0, 0, 0.9510565, 0.3090170]}
     a_series(tmp_path / "tilt", [0, 5, 10, 20, 25], **tilted)
     report = run(tmp_path / "tilt")
-    assert "Slice 4 is missing between z = 10 and 20 mm." in report.files[0].reason
-    assert "tilted by 18.0 degrees" in report.files[0].reason
-    assert all(file.reason.endswith("of 5.") for file in report.files[1:])
+    first = next(file.reason for file in report.files if "frame 1 of 5" in file.reason)
+    assert "Slice 4 is missing between z = 10 and 20 mm." in first
+    assert "tilted by 18.0 degrees" in first
+    assert sum(file.reason.endswith("of 5.") for file in report.files) == 4
 
 
 def test_a_mixed_series_is_taken_apart(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
@@ -172,7 +211,7 @@ def test_a_mixed_series_is_taken_apart(run: Import, tmp_path: Path, connection: 
     told = {file.path: file.reason for file in report.files}
     assert told["scout.dcm"] == "A localiser, kept apart from the volumes."
     assert "lies where another slice of its series does" in told["double.dcm"]
-    assert "The series holds 9 slices in several parts" in told["e10/001.dcm"]
+    assert "The series holds 9 slices in several parts" in told["e10/003.dcm"]
 
 
 def test_a_copied_file_is_skipped(run: Import, tmp_path: Path) -> None:
@@ -210,7 +249,7 @@ def test_a_series_that_names_may_be_burned_into_is_held(
     a_slice(tmp_path / "in" / "x.dcm", 4, BurnedInAnnotation="YES")
     report = run(tmp_path / "in")
     assert cases_of(report, connection)[0].held
-    assert "Held for a check of its pixels" in report.files[0].reason
+    assert "Held for a check of its pixels" in next(file.reason for file in report.files if "frame 1 " in file.reason)
 
 
 def test_a_volume_beyond_the_limit_is_refused_as_a_whole(
@@ -265,8 +304,54 @@ def test_a_slice_that_keeps_killing_the_import_is_left_out(run: Import, tmp_path
     told = {file.path: (file.status, file.reason) for file in report.files}
     assert told["003.dcm"][0] == "failed"
     assert "ended the import twice" in told["003.dcm"][1]
-    assert "Slice 3 is missing between z = 2 and 6 mm" in told["001.dcm"][1]
+    assert "Slice 3 is missing between z = 2 and 6 mm" in told["005.dcm"][1]
     assert not (settings.home / "imports" / "5.reading").exists()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from core.images.ingest import import_paths
+from core.progress import Silent
+from core.projects.records import get_project
+from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
+from core.store.database import opened
+from core.store.files import Files
+
+home, folder = Path(sys.argv[1]), Path(sys.argv[2])
+settings = Settings(home=home)
+with opened(settings) as connection:
+    print("begun", flush=True)
+    report = import_paths(connection, Files(home), settings, get_project(connection, "Chest"), [folder], table=None,
+                          patient_from=None, job=1, actor=Actor("anna", "job"), on_case=lambda *_: None,
+                          progress=Silent())
+    print("done", report.imported, report.cases, flush=True)
+"""
+
+
+def test_killed_at_any_moment_no_series_is_half_there(
+    settings: Settings, project: Project, tmp_path: Path, files: Files
+) -> None:
+    for number in range(8):
+        a_series(tmp_path / "in" / str(number), [0, 2, 4, 6, 8], SeriesInstanceUID=f"1.{number + 1}", Rows=64)
+    command = [sys.executable, "-c", KILLED, str(settings.home), str(tmp_path / "in")]
+    for wait in (0.05, 0.2, 0.4):
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with opened(settings) as connection:
+            joined = Counter(file.case for file in list_import_files(connection, 1))
+            assert set(joined.values()) <= {5}
+            assert len(joined) == count_cases(connection, project.id)
+            for case in list_cases(connection, project.id):
+                assert files.read_array("pixels", case.pixel_hash).shape == (5, 64, 16)
+                assert len(list_headers(connection, case.id)) == 5
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "begun\ndone 40 8\n"
 
 
 # ---- against SimpleITK
