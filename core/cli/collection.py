@@ -9,10 +9,12 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput
-from core.images.import_files import list_named_files
+from core.images.import_files import list_named_files, named
+from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import
 from core.labels.answers import parse_label_text
 from core.labels.exchange import import_labels
+from core.labels.mask_import import PREFIX
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
@@ -139,7 +141,7 @@ def import_images(
         typer.Argument(
             help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz), "
             "folders or zips; the slices of a series become one case; "
-            "none brings in labels of images that are there."
+            "none brings in labels or masks of images that are there."
         ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
@@ -149,15 +151,25 @@ def import_images(
     patient_from: Annotated[
         str, typer.Option(help="A pattern that finds the patient in a path; its first group counts.")
     ] = "",
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Masks called as their images: label maps (PNG, TIFF, NIfTI), one file for each or all."),
+    ] = None,
+    mask_values: Annotated[
+        str, typer.Option(help="What their numbers mean: 1=anterior,2=posterior [default: the project's order]")
+    ] = "",
+    reader: Annotated[str, typer.Option(help="In whose name masks come in.")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import images, with a label table if given; every file is imported, skipped or refused with a reason."""
-    if labels is None and (columns or not paths):
+    if labels is None and (columns or not (paths or masks)):
         raise typer.BadParameter("Name images to import, or a label table with --labels; --columns belongs to a table.")
+    if masks is None and (mask_values or reader):
+        raise typer.BadParameter("--mask-values and --reader belong to --masks.")
     with entered(home) as door:
         found = get_project(door.connection, project)
-        if labels and not paths:
+        if labels and not paths and not masks:
             _import_labels(door, found, labels, _columns(columns), as_json=as_json)
             return
         job = ask_import(
@@ -168,18 +180,33 @@ def import_images(
             labels=str(labels.absolute()) if labels else None,
             columns=_columns(columns),
             patient_from=patient_from or None,
+            masks=str(masks.absolute()) if masks else None,
+            mask_values=mask_values,
+            reader=reader or None,
             actor=door.actor,
         )
         result = wait_and_tell(door, job)
-        files = list_named_files(door.connection, door.settings, job.id)
-        result["files"] = [asdict(file) for file in files]
-    for row in result["files"]:
+        files = [asdict(file) for file in list_named_files(door.connection, door.settings, job.id)]
+        result["files"] = [row for row in files if not row["path"].startswith(PREFIX)]
+        if masks:
+            its = [{**row, "path": row["path"].removeprefix(PREFIX)} for row in files if row not in result["files"]]
+            result["masks"] = {**result["masks"], "files": its}
+        given = read_paths(door.settings, job.id)
+        result["warnings"] = [named(text, given) for text in result.get("warnings", [])]
+    refused = [row for row in result.get("masks", {}).get("files", ()) if row["status"] == "failed"]
+    for row in (*result["files"], *refused):
         if row["status"] == "failed" or (row["reason"] and not as_json):
             status = "refused" if row["status"] == "failed" else row["status"]
             tell(f"{row['path']}: {status}. {row['reason']}")
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
+    if masks:
+        counts = result["masks"]
+        text += (
+            f" Masks: {counts['added']} stored on {counts['cases']} cases, {counts['unchanged']} were there already, "
+            f"{counts['failed']} files refused."
+        )
     answer(result, text, as_json=as_json)
 
 

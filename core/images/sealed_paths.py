@@ -25,6 +25,7 @@ from core.store.files import write_whole
 
 SECONDS_PER_DAY = 86_400
 SUFFIX = ".sealed"
+NAMING = ("paths", "labels", "root", "patient_from", "masks", "boxes")  # the arguments that name somebody's files
 
 
 def seal(settings: Settings, value: Any, name: str | None = None) -> str:
@@ -62,7 +63,7 @@ def forget_expired(settings: Settings, now: float | None = None) -> int:
 
 def seal_arguments(settings: Settings, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a job with everything that names a file or folder of somebody's put away."""
-    named = {key: arguments[key] for key in ("paths", "labels", "root", "patient_from") if arguments.get(key)}
+    named = {key: arguments[key] for key in NAMING if arguments.get(key)}
     left = {key: value for key, value in arguments.items() if key not in named}
     return {**left, "given": len(arguments.get("paths") or ()), "sealed": seal(settings, named)}
 

@@ -23,13 +23,17 @@ log = logging.getLogger("readroom.jobs")
 def import_images(context: JobContext) -> Mapping[str, Any]:
     """Files become cases, a label table's rows their labels. What became of each file is in `list_import_files`.
 
+    Masks and boxes come in after the images that they belong to.
+
     Returns:
-        `imported`, `skipped`, `failed`, `cases` (counts) and `warnings` (sentences).
+        `imported`, `skipped`, `failed`, `cases` (counts) and `warnings` (sentences); with masks or boxes also
+        `masks` or `boxes` (counts).
     """
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.records import Case
     from core.images.sealed_paths import forget_expired, unseal_arguments
+    from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
     from core.labels.exchange import add_table_labels, answers_in_words
     from core.projects.records import get_project
 
@@ -53,12 +57,14 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
     def add_labels(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
         add_table_labels(connection, project, case, row, context.actor)
 
+    paths = [Path(path) for path in given.get("paths") or ()]
+    beside = annotations_of(context, project, given, paths)
     report = import_paths(
         context.connection,
         context.files,
         context.settings,
         project,
-        [Path(path) for path in given["paths"]],
+        paths,
         table=table,
         patient_from=given.get("patient_from"),
         job=context.job.id,
@@ -68,10 +74,12 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
         labels_of=answers_in_words,
         root=Path(given["root"]) if given.get("root") else None,
         label_table=table_path,
-        progress=context.progress,
+        apart=beside.locations,
+        progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
     )
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
     result = {key: value for key, value in asdict(report).items() if key != "files"}
+    result |= import_annotations(context, project, given, beside)
     if upload:
         write_whole(told, json.dumps(result).encode())
         return _answered(told, upload)
