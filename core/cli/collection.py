@@ -13,8 +13,9 @@ from core.images.import_files import list_named_files, named
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import
 from core.labels.answers import parse_label_text
+from core.labels.box_import import PREFIX as BOXES
 from core.labels.exchange import import_labels
-from core.labels.mask_import import PREFIX
+from core.labels.mask_import import PREFIX as MASKS
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
@@ -39,6 +40,7 @@ from core.projects.schema import (
     schema_to_json,
 )
 
+BESIDE = {"masks": MASKS, "boxes": BOXES}  # what comes in beside images, and how its rows of a report begin
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name or number.")]
 
 
@@ -141,7 +143,7 @@ def import_images(
         typer.Argument(
             help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz), "
             "folders or zips; the slices of a series become one case; "
-            "none brings in labels or masks of images that are there."
+            "none brings in labels, masks or boxes of images that are there."
         ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
@@ -158,18 +160,21 @@ def import_images(
     mask_values: Annotated[
         str, typer.Option(help="What their numbers mean: 1=anterior,2=posterior [default: the project's order]")
     ] = "",
-    reader: Annotated[str, typer.Option(help="In whose name masks come in.")] = "",
+    boxes: Annotated[
+        Path | None, typer.Option(help="Boxes of the images: COCO (JSON) or Pascal VOC (XML), a file or a folder.")
+    ] = None,
+    reader: Annotated[str, typer.Option(help="In whose name masks and boxes come in.")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import images, with a label table if given; every file is imported, skipped or refused with a reason."""
-    if labels is None and (columns or not (paths or masks)):
+    if labels is None and (columns or not (paths or masks or boxes)):
         raise typer.BadParameter("Name images to import, or a label table with --labels; --columns belongs to a table.")
-    if masks is None and (mask_values or reader):
-        raise typer.BadParameter("--mask-values and --reader belong to --masks.")
+    if (mask_values and masks is None) or (reader and masks is None and boxes is None):
+        raise typer.BadParameter("--mask-values belongs to --masks, and --reader to --masks or --boxes.")
     with entered(home) as door:
         found = get_project(door.connection, project)
-        if labels and not paths and not masks:
+        if labels and not (paths or masks or boxes):
             _import_labels(door, found, labels, _columns(columns), as_json=as_json)
             return
         job = ask_import(
@@ -182,18 +187,21 @@ def import_images(
             patient_from=patient_from or None,
             masks=str(masks.absolute()) if masks else None,
             mask_values=mask_values,
+            boxes=str(boxes.absolute()) if boxes else None,
             reader=reader or None,
             actor=door.actor,
         )
         result = wait_and_tell(door, job)
         files = [asdict(file) for file in list_named_files(door.connection, door.settings, job.id)]
-        result["files"] = [row for row in files if not row["path"].startswith(PREFIX)]
-        if masks:
-            its = [{**row, "path": row["path"].removeprefix(PREFIX)} for row in files if row not in result["files"]]
-            result["masks"] = {**result["masks"], "files": its}
+        result["files"] = [row for row in files if not row["path"].startswith(tuple(BESIDE.values()))]
+        for kind, prefix in BESIDE.items():
+            if kind in result:
+                its = [row for row in files if row["path"].startswith(prefix)]
+                result[kind]["files"] = [{**row, "path": row["path"].removeprefix(prefix)} for row in its]
         given = read_paths(door.settings, job.id)
         result["warnings"] = [named(text, given) for text in result.get("warnings", [])]
-    refused = [row for row in result.get("masks", {}).get("files", ()) if row["status"] == "failed"]
+    beside = [row for kind in BESIDE for row in result.get(kind, {}).get("files", ())]
+    refused = [row for row in beside if row["status"] == "failed" or "refused" in row["reason"]]
     for row in (*result["files"], *refused):
         if row["status"] == "failed" or (row["reason"] and not as_json):
             status = "refused" if row["status"] == "failed" else row["status"]
@@ -201,11 +209,11 @@ def import_images(
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
-    if masks:
-        counts = result["masks"]
+    for kind in (kind for kind in BESIDE if kind in result):
+        counts = result[kind]
         text += (
-            f" Masks: {counts['added']} stored on {counts['cases']} cases, {counts['unchanged']} were there already, "
-            f"{counts['failed']} files refused."
+            f" {kind.capitalize()}: {counts['added']} stored on {counts['cases']} cases, {counts['unchanged']} were "
+            f"there already, {counts['failed']} files refused."
         )
     answer(result, text, as_json=as_json)
 

@@ -9,6 +9,7 @@ from core.datasets.records import Snapshot
 from core.errors import InvalidInput
 from core.images.sealed_paths import seal_arguments
 from core.jobs.records import Job, add_job, find_job
+from core.labels.box_import import demand_classes
 from core.labels.mask_names import demand_structures, parse_mask_values
 from core.people.roles import demand_of
 from core.projects.records import Project
@@ -53,6 +54,8 @@ def ask_import(
     named = [Path(path).resolve() for path in (*paths, *(path for path in (labels, masks, boxes) if path))]
     if masks:
         parse_mask_values(mask_values, demand_structures(project))
+    if boxes:
+        demand_classes(project)
     with writing(connection):
         if any(uploads not in path.parents for path in named):
             demand_of(connection, actor, "administer", None)

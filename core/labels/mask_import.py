@@ -19,7 +19,6 @@ from core.images.case_finder import CaseFinder
 from core.images.decoded import Pixels
 from core.images.grids import Grid, grid_of
 from core.images.mask_reading import LabelMap, read_label_map
-from core.images.pseudonyms import load_secret, path_token
 from core.images.records import (
     Case,
     FileStatus,
@@ -29,11 +28,11 @@ from core.images.records import (
     list_import_files,
     record_import_file,
 )
-from core.images.sealed_paths import keep_paths, read_paths
 from core.images.sources import SourceFile, list_sources, read_source
 from core.labels.mask_names import MaskValues, Meant, demand_structures, is_called_mask, readings_of, structures_of
 from core.labels.masks import compose_mask, get_mask_edit, list_painted, put_mask, read_mask
 from core.labels.records import NewLabel, find_current_label, new_event, put_label
+from core.labels.report_names import report_names
 from core.people.accounts import ensure_user
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
@@ -137,22 +136,6 @@ def import_masks(
     add_audit(connection, actor, "import masks", f"project {project.id}", job=job, reader=painter,
               added=report.added, unchanged=report.unchanged, failed=failed)  # fmt: skip
     return report
-
-
-def report_names(
-    settings: Settings, project: Project, job: int, prefix: str, sources: Sequence[SourceFile]
-) -> dict[str, str]:
-    """What each file goes by in the report of a job: by tokens, as names of files name patients.
-
-    `list_named_files` reads them back as long as paths are kept.
-    """
-    if not project.deidentification.enabled:
-        return {file.path: prefix + file.path for file in sources}
-    secret = load_secret(settings)
-    names = {file.path: prefix + path_token(secret, file.path) for file in sources}
-    known = {name: prefix + path for path, name in names.items()}
-    keep_paths(settings, job, {**read_paths(settings, job), **known})
-    return names
 
 
 def _import_one(

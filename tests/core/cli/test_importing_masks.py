@@ -63,3 +63,16 @@ def test_what_makes_no_sense_is_said_before_anything_runs(run: Run, images: Path
     refused = run("import", "Chest", str(images), "--masks", str(images / "labels"), code=1)
     assert isinstance(refused.exception, InvalidInput)
     run("import", "Chest", str(images), "--mask-values", "1=front", code=2)
+
+
+def test_boxes_come_in_with_their_images(run: Run, images: Path, tmp_path: Path) -> None:
+    run("project", "create", "Chest", "--classes", "nodule,mass")
+    document = {
+        "images": [{"id": 1, "file_name": "0.png"}],
+        "categories": [{"id": 1, "name": "nodule"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    told = run("import", "Chest", str(images / "0.png"), "--boxes", str(tmp_path / "boxes.json"))
+    assert (told["imported"], told["boxes"]["added"], told["boxes"]["cases"]) == (1, 1, 1)
+    assert told["boxes"]["files"][0]["path"] == "boxes.json"
