@@ -49,6 +49,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
 
+Reader = Callable[[bytes, str], DecodedImage]
 OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
@@ -85,8 +86,11 @@ class _Import:
     secret: bytes
     label_maps: Mapping[str, str]
     names: PathNames
+    reader: Reader | None
 
     def decoded(self, content: bytes, name: str) -> DecodedImage:
+        if self.reader:
+            return self.reader(content, name)
         return decode(content, self.settings, self.secret, name=name, options=self.project.deidentification)
 
 
@@ -120,6 +124,7 @@ def import_paths(
     on_skipped: OnCase | None = None,
     labels_of: LabelsOf | None = None,
     apart: AbstractSet[Path] = frozenset(),
+    reader: Reader | None = None,
 ) -> ImportReport:
     """Import files, folders and zips. One bad file never stops the rest.
 
@@ -135,6 +140,7 @@ def import_paths(
         on_skipped: called likewise for a file whose case was there before.
         labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
         apart: files that come in by themselves, such as masks that lie among the images.
+        reader: reads a file's bytes, such as `core.images.reading_child.ReadingChild`; else this process does.
 
     Raises:
         NotAllowed: the actor may not import into this project.
@@ -164,7 +170,7 @@ def import_paths(
         matched = match_rows(table, [*named, *folders_of_volumes(units)])
         what = _Import(
             connection, files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
-            labels_of, load_secret(settings), label_maps, names,
+            labels_of, load_secret(settings), label_maps, names, reader,
         )  # fmt: skip
         position = 0
         for unit in sorted(units, key=lambda unit: any(file.path in attempts.doubtful for file in unit.files)):

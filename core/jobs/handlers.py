@@ -31,6 +31,8 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
     """
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
+    from core.images.pseudonyms import load_secret
+    from core.images.reading_child import ReadingChild
     from core.images.records import Case
     from core.images.sealed_paths import forget_expired, unseal_arguments
     from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
@@ -59,24 +61,27 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
 
     paths = [Path(path) for path in given.get("paths") or ()]
     beside = annotations_of(context, project, given, paths)
-    report = import_paths(
-        context.connection,
-        context.files,
-        context.settings,
-        project,
-        paths,
-        table=table,
-        patient_from=given.get("patient_from"),
-        job=context.job.id,
-        actor=context.actor,
-        on_case=add_labels,
-        on_skipped=add_labels,
-        labels_of=answers_in_words,
-        root=Path(given["root"]) if given.get("root") else None,
-        label_table=table_path,
-        apart=beside.locations,
-        progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
-    )
+    # what a hostile file does to its reader is done to a process that may die
+    with ReadingChild(context.settings, load_secret(context.settings), project.deidentification) as reader:
+        report = import_paths(
+            context.connection,
+            context.files,
+            context.settings,
+            project,
+            paths,
+            table=table,
+            patient_from=given.get("patient_from"),
+            job=context.job.id,
+            actor=context.actor,
+            on_case=add_labels,
+            on_skipped=add_labels,
+            labels_of=answers_in_words,
+            root=Path(given["root"]) if given.get("root") else None,
+            label_table=table_path,
+            apart=beside.locations,
+            reader=reader,
+            progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
+        )
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
     result = {key: value for key, value in asdict(report).items() if key != "files"}
     result |= import_annotations(context, project, given, beside)

@@ -17,6 +17,9 @@ import SimpleITK
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from core.errors import InvalidInput
+from core.images.decoded import DecodedImage
+from core.images.decoding import decode
 from core.images.headers import list_headers
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import map_columns, read_label_table
@@ -352,6 +355,20 @@ def test_killed_at_any_moment_no_series_is_half_there(
                 assert len(list_headers(connection, case.id)) == 5
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "begun\ndone 40 8\n"
+
+
+def test_a_file_that_ends_its_reader_costs_itself(run: Import, tmp_path: Path) -> None:
+    a_series(tmp_path / "in", [0, 2, 4, 6])
+    died = []
+
+    def reader(content: bytes, name: str) -> DecodedImage:
+        if name == "002.dcm":
+            died.append(name)
+            raise InvalidInput("Reading this file ended its reader.")
+        return decode(content, Settings(home=tmp_path), b"s" * 32, name=name)
+
+    report = run(tmp_path / "in", reader=reader)
+    assert (report.imported, report.failed, died) == (3, 1, ["002.dcm"])
 
 
 # ---- against SimpleITK
