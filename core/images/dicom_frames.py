@@ -57,6 +57,11 @@ def frame_order(dataset: Dataset) -> list[int]:
     return _arranged(list(_places(dataset, max(1, int(dataset.get("NumberOfFrames") or 1)))))[0]
 
 
+def stored_places(dataset: Dataset, frames: int) -> list[Instance]:
+    """Where each frame lies as its functional groups say, in the order in which they are stored."""
+    return list(_places(dataset, frames))
+
+
 def _arranged(places: Sequence[Instance]) -> tuple[list[int], Geometry | None, tuple[str, ...]]:
     as_stored = list(range(len(places)))
     if any(one.position is None or one.orientation is None for one in places):

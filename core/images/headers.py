@@ -14,6 +14,8 @@ from core.images.decoded import Change, InstanceHeader
 from core.store.database import writing
 from core.store.files import Files
 
+ROWS_AT_ONCE = 1000
+
 
 @dataclass(frozen=True)
 class StoredHeader:
@@ -62,6 +64,21 @@ def list_headers(connection: sqlite3.Connection, case_id: int) -> list[StoredHea
     """The headers of a case in the order of its frames; none for what did not come as DICOM."""
     rows = connection.execute("SELECT * FROM instance_headers WHERE case_id = ? ORDER BY frame", (case_id,))
     return [StoredHeader(**dict(row)) for row in rows]
+
+
+def count_instances(connection: sqlite3.Connection, project: int, sop_uids: Sequence[str]) -> dict[int, int]:
+    """How many of these instances each case of a project is made of, by case."""
+    counts: dict[int, int] = {}
+    for start in range(0, len(sop_uids), ROWS_AT_ONCE):
+        some = sop_uids[start : start + ROWS_AT_ONCE]
+        rows = connection.execute(
+            f"""SELECT case_id, count(*) AS amount FROM instance_headers JOIN cases ON cases.id = case_id
+                WHERE cases.project = ? AND sop_uid IN ({", ".join("?" * len(some))}) GROUP BY case_id""",
+            (project, *some),
+        )
+        for row in rows:
+            counts[row["case_id"]] = counts.get(row["case_id"], 0) + row["amount"]
+    return counts
 
 
 def list_changes(connection: sqlite3.Connection, changes_hash: str) -> list[Change]:

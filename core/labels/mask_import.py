@@ -6,19 +6,24 @@ imported again; what somebody has painted over since is never taken back.
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from core.errors import CoreError, InvalidInput, Unavailable
+from core.errors import CoreError, InvalidInput, Unavailable, some_of
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.case_finder import CaseFinder
 from core.images.decoded import Pixels
+from core.images.dicom_instances import looks_like_dicom
+from core.images.dicom_masks import frames_of_case, read_segments
 from core.images.grids import Grid, grid_of
+from core.images.headers import count_instances
 from core.images.mask_reading import LabelMap, read_label_map
+from core.images.planes import Frames, Segments
+from core.images.pseudonyms import load_secret, path_token, pseudonymous_uid
 from core.images.records import (
     Case,
     FileStatus,
@@ -28,8 +33,17 @@ from core.images.records import (
     list_import_files,
     record_import_file,
 )
+from core.images.sealed_paths import keep_paths, read_paths
 from core.images.sources import SourceFile, list_sources, read_source
-from core.labels.mask_names import MaskValues, Meant, demand_structures, is_called_mask, readings_of, structures_of
+from core.labels.mask_names import (
+    MaskValues,
+    Meant,
+    demand_structures,
+    is_called_mask,
+    readings_of,
+    structures_of,
+    structures_of_segments,
+)
 from core.labels.masks import compose_mask, get_mask_edit, list_painted, put_mask, read_mask
 from core.labels.records import NewLabel, find_current_label, new_event, put_label
 from core.labels.report_names import report_names
@@ -40,10 +54,12 @@ from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
+from core.store.files import Files
 
 READER_OF_MASKS = "imported masks"  # whose masks they are where nobody is named
 PREFIX = "masks: "  # before the path of a mask in the report of an import
 SECONDS_BETWEEN_REPORTS = 0.5
+NAMED_AT_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,8 @@ class _Masks:
     values: MaskValues
     reader: str
     actor: Actor
+    threshold: float
+    secret: bytes
     added: int = 0
     unchanged: int = 0
 
@@ -92,6 +110,7 @@ def import_masks(
     progress: Progress,
     values: MaskValues | None = None,
     reader: str | None = None,
+    threshold: float = 0.5,
 ) -> MaskImport:
     """Bring in masks (`list_mask_files`); each file is reported under the job, with its masks or a reason.
 
@@ -100,6 +119,7 @@ def import_masks(
     Args:
         values: which structure each number of a label map is (`parse_mask_values`); else the project's order.
         reader: whose masks they are; a reader of this name is made where there is none.
+        threshold: which fraction of a fractional segmentation is enough.
 
     Raises:
         InvalidInput: the project has no structures.
@@ -110,7 +130,10 @@ def import_masks(
     structures = demand_structures(project)
     painter = ensure_user(connection, reader or READER_OF_MASKS, kind="imported").name
     finder = CaseFinder(connection, settings, project.id)
-    masks = _Masks(connection, settings, project, structures, finder, values or {}, painter, actor)
+    masks = _Masks(
+        connection, settings, project, structures, finder, values or {}, painter, actor, threshold,
+        load_secret(settings),
+    )  # fmt: skip
     names = report_names(settings, project, job, PREFIX, sources)
     done = {row.path: row for row in list_import_files(connection, job)}
     attempts = Attempts(settings.home / "imports" / f"{job}.masks.reading")
@@ -148,11 +171,15 @@ def _import_one(
         return recorded("failed", None, "Reading this mask ended the import twice, so it was left out.")
     try:
         content = read_source(file, archives, masks.settings)
-        label_map = read_label_map(content, masks.settings, name=file.path)
-        case, meant = _find_case(masks, file.source, label_map)
-        found = dict(_masks_of(masks, label_map, case, meant))
+        if looks_like_dicom(content):
+            case, found, left_out = _segments_on_case(masks, content, file.source, job)
+        else:
+            label_map = read_label_map(content, masks.settings, name=file.path)
+            case, meant = _find_case(masks, file.source, label_map)
+            found, left_out = dict(_masks_of(masks, label_map, case, meant)), ""
         with writing(masks.connection):
-            return recorded(*_put(masks, case, found))
+            status, case_id, reason = _put(masks, case, found)
+            return recorded(status, case_id, reason + left_out)
     except Unavailable:
         raise
     except MemoryError:
@@ -202,6 +229,68 @@ def _masks_of(masks: _Masks, label_map: LabelMap, case: Case, meant: Meant) -> I
         return
     for structure, its in structures_of(present, masks.structures, masks.values).items():
         yield structure, np.isin(numbers, its)
+
+
+def _segments_on_case(masks: _Masks, content: bytes, source: str, job: int) -> tuple[Case, dict[str, Pixels], str]:
+    """The masks of a DICOM object, on the case whose instances it refers to; and what of it was left out."""
+    segments = read_segments(content, masks.settings, threshold=masks.threshold)
+    meant = structures_of_segments(segments.names, masks.structures, masks.values)
+
+    def called(numbers: Iterable[int]) -> str:
+        words = [f"{number}={_hidden(masks, job, segments.names[number])}" for number in numbers]
+        return some_of(words, NAMED_AT_MOST)
+
+    if not meant:
+        raise InvalidInput(
+            f"No segment is called as a structure of the project ({', '.join(masks.structures)}); say which is which, "
+            f"for example --mask-values {min(segments.names)}={masks.structures[0]}. Received: {called(segments.names)}"
+        )
+    case, frames = _case_of_segments(masks, segments, next(iter(meant.values())), source)
+    found = {structure: segments.drawn(numbers, frames) for structure, numbers in meant.items()}
+    out = sorted(set(segments.names) - {number for numbers in meant.values() for number in numbers})
+    return case, found, f" Left out, as no structure is called so: {called(out)}." if out else ""
+
+
+def _case_of_segments(masks: _Masks, segments: Segments, numbers: Sequence[int], source: str) -> tuple[Case, Frames]:
+    """The case that most of the instances are in that an object refers to; failing that, the one of its name."""
+    uids = sorted({name for uid in segments.referenced for name in (uid, pseudonymous_uid(masks.secret, uid))})
+    counts = count_instances(masks.connection, masks.project.id, uids)
+    most = [case for case, count in counts.items() if count == max(counts.values())]
+    named = (masks.finder.find(meant.image) for meant in readings_of(source, masks.structures))
+    candidates = most or next((found for found in named if found), [])
+    if not candidates:
+        raise InvalidInput(
+            "The images that this object was drawn on are not in the project; import them first, or call the file as "
+            f"its image. Received: references to {len(segments.referenced)} instances"
+        )
+    fitting = []
+    for case in get_cases(masks.connection, candidates):
+        frames = frames_of_case(masks.connection, Files(masks.settings.home), case, masks.secret)
+        if len(candidates) == 1 or _draws(segments, numbers, frames):
+            fitting.append((case, frames))
+    if len(fitting) != 1:
+        raise InvalidInput(
+            f"Which of several cases this object was drawn on cannot be told. "
+            f"Received: cases {', '.join(map(str, candidates[:5]))}"
+        )
+    return fitting[0]
+
+
+def _draws(segments: Segments, numbers: Sequence[int], frames: Frames) -> bool:
+    try:
+        segments.drawn(numbers, frames)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _hidden(masks: _Masks, job: int, words: str) -> str:
+    """What people called a region, by a token: such names hold names. It is read back as paths of files are."""
+    if not masks.project.deidentification.enabled:
+        return words
+    token = path_token(masks.secret, words.replace("/", "_"))
+    keep_paths(masks.settings, job, {**read_paths(masks.settings, job), token: words})
+    return token
 
 
 def _put(masks: _Masks, case: Case, found: Mapping[str, Pixels]) -> tuple[FileStatus, int, str]:

@@ -121,6 +121,24 @@ def structures_of(numbers: Sequence[int], structures: Sequence[str], values: Mas
     return found
 
 
+def structures_of_segments(
+    segments: Mapping[int, str], structures: Sequence[str], values: MaskValues
+) -> dict[str, list[int]]:
+    """The numbered segments of a DICOM object that each structure is, by their names or by a mapping of numbers.
+
+    A single segment is the single structure of a project, whatever it is called; segments that mean none stay out.
+    """
+    by_name = {plain_name(name): name for name in structures}
+    found: dict[str, list[int]] = {}
+    for number, called in segments.items():
+        name = values.get(str(number), values.get(ANY)) if values else by_name.get(plain_name(called))
+        if name is None and not values and len(segments) == len(structures) == 1:
+            name = structures[0]
+        if name:
+            found.setdefault(name, []).append(number)
+    return found
+
+
 def plain_name(name: str) -> str:
     """A name without regard to case and to blanks, as names of files are written."""
     return re.sub(r"[\s-]+", "_", name.strip().casefold())
