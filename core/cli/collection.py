@@ -164,6 +164,9 @@ def import_images(
         Path | None, typer.Option(help="Boxes of the images: COCO (JSON) or Pascal VOC (XML), a file or a folder.")
     ] = None,
     reader: Annotated[str, typer.Option(help="In whose name masks and boxes come in.")] = "",
+    volume: Annotated[
+        int | None, typer.Option(min=1, help="Of volumes of four dimensions only this time point [default: each].")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -189,6 +192,7 @@ def import_images(
             mask_values=mask_values,
             boxes=str(boxes.absolute()) if boxes else None,
             reader=reader or None,
+            volume=volume,
             actor=door.actor,
         )
         result = wait_and_tell(door, job)

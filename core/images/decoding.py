@@ -1,5 +1,6 @@
 """From a file to an image, by what the file holds and not by its name."""
 
+import re
 from pathlib import Path
 
 from core.errors import InvalidInput
@@ -52,7 +53,8 @@ def decode(
     Args:
         secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
         options: what of a DICOM header the project keeps; the defaults without it.
-        name: the file's name for the refusal, when `source` is bytes.
+        name: the file's name for the refusal, when `source` is bytes; one that ends in `#3` asks for the third volume
+            of a file of four dimensions.
 
     Raises:
         InvalidInput: the file holds no image that Readroom takes in; the sentence says why.
@@ -71,7 +73,8 @@ def decode(
     if kind == "DICOM":
         return read_dicom(content, settings, secret, options)
     if kind == "NIfTI":
-        return read_nifti(content, settings)
+        asked = re.search(r"#(\d{1,6})$", name)
+        return read_nifti(content, settings, time_point=int(asked[1]) if asked else None)
     raise InvalidInput(_refusal(content, kind, name_parts(name)[1].lower()))
 
 

@@ -19,6 +19,7 @@ from core.images.headers import NewHeader, add_headers, list_headers, store_head
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
+from core.images.nifti import TIME_POINT
 from core.images.path_names import PathNames
 from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
@@ -40,6 +41,7 @@ from core.images.sealed_paths import keep_paths
 from core.images.similarity import perceptual_hash
 from core.images.sources import SourceFile, list_sources, read_source
 from core.images.thumbnails import thumbnail_of
+from core.images.time_points import numbered, split_time_points
 from core.images.units import DIED_TWICE, Unit, find_units, folders_of_volumes, read_unit
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
@@ -125,6 +127,7 @@ def import_paths(
     labels_of: LabelsOf | None = None,
     apart: AbstractSet[Path] = frozenset(),
     reader: Reader | None = None,
+    volume: int | None = None,
 ) -> ImportReport:
     """Import files, folders and zips. One bad file never stops the rest.
 
@@ -140,6 +143,7 @@ def import_paths(
         on_skipped: called likewise for a file whose case was there before.
         labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
         apart: files that come in by themselves, such as masks that lie among the images.
+        volume: of files of four dimensions only this time point, counted from 1.
         reader: reads a file's bytes, such as `core.images.reading_child.ReadingChild`; else this process does.
 
     Raises:
@@ -152,6 +156,7 @@ def import_paths(
     names = PathNames(load_secret(settings), project.deidentification)
     found = list_sources([Path(path) for path in paths], settings, root=root)
     found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
+    found = split_time_points(found, settings, volume)
     maps = find_label_maps([file.source for file in found])
     # from here on files and patients go by what the database calls them
     sources, table = names.hide(found, table, maps)
@@ -220,7 +225,7 @@ def _import_one(
     try:
         content = read_source(file, archives, what.settings)
         file_hash = hashlib.sha256(content).hexdigest()
-        image = _told_of_group(what.decoded(content, file.source), unit)
+        image = _told_of_group(what.decoded(content, numbered(file.source, file.time_point)), unit)
         template = template_for(what.connection, what.project, image)
         image = blacked_by(image, template) if template else image
         stored = replace(_store(what.files, file_hash, image), template=template)
@@ -418,8 +423,10 @@ def _patient(what: _Import, source: str, stored: _Stored, row: TableRow | None) 
     matched = (found[1] if found.re.groups else found[0]) if found else None
     if matched:
         return what.names.patient(matched), "pattern"
-    # Where nothing tells, each picture is its own patient; copies of one picture are then one.
-    return f"case:{stored.pixel_hash[:16]}", "none"
+    # Where nothing tells, each picture is its own patient; copies of one picture are then one. What is one of several
+    # volumes of a file is of the same patient as the others.
+    alone = stored.file_hash if TIME_POINT in stored.image.attributes else stored.pixel_hash
+    return f"case:{alone[:16]}", "none"
 
 
 def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:

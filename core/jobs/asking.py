@@ -35,6 +35,7 @@ def ask_import(
     mask_values: str = "",
     boxes: str | None = None,
     reader: str | None = None,
+    volume: int | None = None,
     actor: Actor,
 ) -> Job:
     """Queue an import of files that were uploaded, or, for an administrator, that lie anywhere on this server.
@@ -44,6 +45,7 @@ def ask_import(
         mask_values: what the numbers in them mean (`parse_mask_values`).
         boxes: a file, folder or zip of boxes likewise (COCO, Pascal VOC).
         reader: in whose name masks and boxes come in.
+        volume: of volumes of four dimensions only this time point, counted from 1.
 
     Raises:
         InvalidInput: the project has no such thing, or the numbers are none.
@@ -67,7 +69,7 @@ def ask_import(
             "patient_from": patient_from,
             "remove_after": remove_after,
         }
-        beside = {"masks": masks, "mask_values": mask_values, "boxes": boxes, "reader": reader}
+        beside = {"masks": masks, "mask_values": mask_values, "boxes": boxes, "reader": reader, "volume": volume}
         arguments |= {key: value for key, value in beside.items() if value}
         if project.deidentification.enabled:  # what files are called stays out of the database
             arguments = seal_arguments(settings, arguments)

@@ -79,6 +79,7 @@ def import_images(context: JobContext) -> Mapping[str, Any]:
             root=Path(given["root"]) if given.get("root") else None,
             label_table=table_path,
             apart=beside.locations,
+            volume=given.get("volume"),
             reader=reader,
             progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
         )
