@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 
-import pandas as pd
 import streamlit as st
 
 from core.erasing.erase import finish_erasing
@@ -24,12 +23,9 @@ from core.projects.schema import Generation
 from dashboard import erasing_view, messages, session, wording
 from dashboard.viewer import review_viewer
 
-COLUMNS = ["left", "top", "width", "height"]
-PREVIEW_SECONDS = 2
-
 
 def draw_image(case: Case, project: Project) -> None:
-    """The image in the viewer, where boxes are drawn; a project without a viewer has the picture alone."""
+    """The image in the viewer, to look at closely; a project without a viewer has the picture alone."""
     if isinstance(project.schema, Generation):
         st.html(f'<img src="/api/v1/thumbnails/{case.pixel_hash}.webp" alt="" style="width:100%">')
         return
@@ -49,43 +45,60 @@ def drawn_boxes(case: Case) -> list[tuple[Mark, Box]]:
     return found
 
 
-def draw_boxes_by_number(case: Case, check: PixelCheck) -> list[Box]:
-    """Boxes typed as numbers, or those of the device's template to begin with."""
+def draw_box_maker(case: Case, check: PixelCheck) -> list[Box]:
+    """Boxes set by two sliders over a picture of the image; those of the device's template to begin with."""
     template = find_template(session.db(), case.project, check.device)
-    begin = [[box.left, box.top, box.width, box.height] for box in template.boxes] if template else []
-    with st.expander(f"By numbers ({case.columns} × {case.rows} px)", expanded=bool(begin)):
-        if template:
-            st.caption(f"From the template for {template.name}, saved by {template.made_by}.")
-        table = st.data_editor(
-            pd.DataFrame(begin, columns=COLUMNS, dtype="Int64"),
-            num_rows="dynamic",
-            hide_index=True,
-            key=f"check_numbers_{case.id}",
-            column_config={name: st.column_config.NumberColumn(name, min_value=0, step=1) for name in COLUMNS},
+    boxes: list[Box] = st.session_state.setdefault(_kept(case.id), list(template.boxes) if template else [])
+    if template:
+        st.caption(f"From the template for {template.name}, saved by {template.made_by}.")
+    left, right = st.slider("From left to right", 0, case.columns, (0, case.columns), key=f"check_across_{case.id}")
+    top, bottom = st.slider(
+        "From top to bottom", 0, case.rows, (0, max(1, case.rows // 8)), key=f"check_down_{case.id}"
+    )
+    now = Box(left, top, right - left, bottom - top)
+    st.html(_preview(case, boxes, now))
+    with st.container(horizontal=True):
+        st.button("Add this box", icon=":material/add:", key=f"check_add_{case.id}", on_click=boxes.append, args=(now,),
+                  disabled=not (now.width and now.height))  # fmt: skip
+        st.button("Take the last away", icon=":material/undo:", key=f"check_undo_{case.id}", on_click=boxes.pop,
+                  disabled=not boxes)  # fmt: skip
+    return list(boxes)
+
+
+def _kept(case_id: int) -> str:
+    return f"check:boxes:{case_id}"
+
+
+def _preview(case: Case, boxes: Sequence[Box], now: Box) -> str:
+    """The image with what goes black, and the outline of the box that the sliders say."""
+
+    def placed(box: Box, style: str) -> str:
+        place = (
+            f"left:{100 * box.left / case.columns:.3f}%;top:{100 * box.top / case.rows:.3f}%;"
+            f"width:{100 * box.width / case.columns:.3f}%;height:{100 * box.height / case.rows:.3f}%"
         )
-    rows = table.dropna().to_numpy().tolist()
-    return [Box(*(int(number) for number in row)) for row in rows]
+        return f'<div style="position:absolute;{place};{style}"></div>'
 
-
-@st.fragment(run_every=PREVIEW_SECONDS)
-def draw_count(case_id: int) -> None:
-    """How many boxes are drawn; they come from the browser by themselves, so this looks by itself."""
-    case = get_case(session.db(), case_id)
-    session.need("import", case.project)
-    boxes = [box for _, box in drawn_boxes(case)]
-    told = ", ".join(f"{box.width} × {box.height} at {box.left}, {box.top}" for box in boxes)
-    st.html(f'<p><b>{wording.count(len(boxes), "box")} drawn</b> <span class="rr-quiet">{escape(told)}</span></p>')
+    drawn = [box for _, box in drawn_boxes(case)]
+    black = "".join(placed(box, "background:#000") for box in (*boxes, *drawn))
+    return (
+        f'<div style="position:relative;aspect-ratio:{case.columns}/{case.rows}">'
+        f'<img src="/api/v1/thumbnails/{case.pixel_hash}.webp" alt="The image and what goes black" '
+        f'style="width:100%;height:100%;object-fit:fill;display:block">'
+        f"{black}{placed(now, 'outline:2px solid #f5a623')}</div>"
+    )
 
 
 def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
     """Why it is held, the boxes, and the three ways on."""
     st.html(f"<p>{escape(check.reason)}</p>")
     st.caption(
-        "Draw boxes (x) over everything that names somebody: names, numbers, dates, the hospital. "
-        "They are painted black on every frame; what was under them is gone."
+        "Put boxes over everything that names somebody: names, numbers, dates, the hospital. The viewer tells the "
+        "place under the pointer. Boxes are painted black on every frame; what was under them is gone."
     )
-    draw_count(case.id)
-    typed = draw_boxes_by_number(case, check)
+    typed = draw_box_maker(case, check)
+    count = len(typed) + len(drawn_boxes(case))
+    st.html(f"<p><b>{wording.count(count, 'box', 'boxes')}</b> to be painted black</p>")
     same = len(list_held_of_device(session.db(), project.id, check.device))
     st.checkbox(
         "Save as template for this device",

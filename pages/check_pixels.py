@@ -23,7 +23,7 @@ at = ids.index(asked) if asked in ids else 0
 case = get_case(session.db(), ids[at])
 places.remember(case=case.id)
 
-image, decision = st.columns([5, 2], gap="medium")
+image, decision = st.columns([9, 4], gap="medium")
 with image:
     check_pixels_view.draw_image(case, project)
 with decision:

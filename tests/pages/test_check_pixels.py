@@ -64,7 +64,7 @@ def test_drawn_boxes_are_blacked_out_and_taken_off_the_answers(
     case = held[0]
     draw_box(connection, case)
     app = open_page("check_pixels", project=project.id)
-    assert "4 × 4 at 1, 2" in said(app) or "5 × 4 at 1, 2" in said(app)
+    assert "1 box</b> to be painted black" in said(app)
     app.checkbox(key=f"check_keep_{case.id}").check()
     app.button(key=f"check_black_{case.id}").click().run()
     assert not app.exception
@@ -76,6 +76,26 @@ def test_drawn_boxes_are_blacked_out_and_taken_off_the_answers(
     assert find_template(connection, project.id, device) is not None
     assert f"Case {held[1].id}" in said(app)
     assert "From the template for US" in said(app)
+
+
+def test_boxes_are_set_by_sliders_and_seen_before(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, held: list[Case]
+) -> None:
+    case = held[0]
+    app = open_page("check_pixels", project=project.id)
+    app.slider(key=f"check_across_{case.id}").set_range(0, 10)
+    app.slider(key=f"check_down_{case.id}").set_range(5, 9).run()
+    app.button(key=f"check_add_{case.id}").click().run()
+    app.button(key=f"check_add_{case.id}").click().run()
+    app.button(key=f"check_undo_{case.id}").click().run()
+    text = said(app)
+    assert "1 box</b> to be painted black" in text
+    assert "left:0.000%;top:25.000%;width:50.000%;height:20.000%;background:#000" in text
+    app.button(key=f"check_black_{case.id}").click().run()
+    assert not app.exception
+    pixels = files.read_array("pixels", get_case(connection, case.id).pixel_hash)
+    assert len(np.unique(pixels[5:9, :10])) == 1
+    assert len(np.unique(pixels[10:])) > 50
 
 
 def test_without_a_box_nothing_is_blacked_out(
