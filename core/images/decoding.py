@@ -9,6 +9,7 @@ from core.images.dicom import read_dicom
 from core.images.dicom_instances import looks_like_dicom
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti
+from core.images.nrrd import MAGIC, read_nrrd
 from core.images.raster import read_raster
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
@@ -48,7 +49,7 @@ def decode(
     name: str = "",
     options: Deidentification | None = None,
 ) -> DecodedImage:
-    """The image of a PNG, JPEG, TIFF, DICOM or NIfTI file, given by its path or its bytes.
+    """The image of a PNG, JPEG, TIFF, DICOM, NIfTI or NRRD file, given by its path or its bytes.
 
     Args:
         secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
@@ -75,15 +76,19 @@ def decode(
     if kind == "NIfTI":
         asked = re.search(r"#(\d{1,6})$", name)
         return read_nifti(content, settings, time_point=int(asked[1]) if asked else None)
+    if kind == "NRRD":
+        return read_nrrd(content, settings)
     raise InvalidInput(_refusal(content, kind, name_parts(name)[1].lower()))
 
 
 def kind_of(content: bytes) -> str:
-    """`PNG`, `JPEG`, `TIFF`, `DICOM`, `NIfTI`, or a few words on what else it is."""
+    """`PNG`, `JPEG`, `TIFF`, `DICOM`, `NIfTI`, `NRRD`, or a few words on what else it is."""
     if looks_like_dicom(content):  # first, as a DICOM preamble may begin like a TIFF (PS3.10 section 7.1)
         return "DICOM"
     if nifti_version(content) is not None:
         return "NIfTI"
+    if content.startswith(MAGIC):
+        return "NRRD"
     for start, kind in RASTER_STARTS.items():
         if content.startswith(start):
             return kind
@@ -102,9 +107,9 @@ def _refusal(content: bytes, kind: str, suffix: str) -> str:
         return "The file is empty; copy or export it again. Received: 0 bytes"
     if "archive" in kind:
         return f"Unpack it first, and import the files in it. Received: {kind}"
-    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz"):
+    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz", ".nrrd"):
         return f"The name ends in {suffix} but the content does not fit; export the image again. Received: {kind}"
-    return f"Readroom takes in PNG, JPEG, TIFF, DICOM and NIfTI; save the image as one of these. Received: {kind}"
+    return f"Readroom takes in PNG, JPEG, TIFF, DICOM, NIfTI and NRRD; save the image as one of these. Received: {kind}"
 
 
 def _is_text(start: bytes) -> bool:

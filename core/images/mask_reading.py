@@ -1,4 +1,4 @@
-"""Masks as they come: label maps of whole numbers in PNG, TIFF, NIfTI or NumPy files, each number a structure.
+"""Masks as they come: label maps of whole numbers in PNG, TIFF, NIfTI, NRRD or NumPy files, each number a structure.
 
 Where a file tells how its voxels lie in the patient that is kept, so that a mask meets its image voxel on voxel.
 """
@@ -15,10 +15,10 @@ from core.images.decoded import Pixels, check_size, native, reading
 from core.images.grids import Grid, frames_of, grid_in_words
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti_labels
+from core.images.nrrd import MAGIC, read_nrrd_labels
 from core.images.volumes import check_volume_size
 from core.settings import Settings
 
-MASK_ENDINGS = (".png", ".tif", ".tiff", ".nii", ".nii.gz", ".npy")
 LARGEST_NUMBER = 65_535
 TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
@@ -67,10 +67,14 @@ def read_label_map(content: bytes, settings: Settings, *, name: str = "") -> Lab
         values, affine = read_nifti_labels(content, settings)
         first, second, third = values.shape
         return LabelMap(whole(values), Grid((first, second, third), affine))
+    if content.startswith(MAGIC):
+        values, affine = read_nrrd_labels(content, settings)
+        first, second, third = values.shape
+        return LabelMap(whole(values), Grid((first, second, third), affine))
     if content.startswith(b"\xff\xd8\xff"):
         raise InvalidInput("A JPEG blurs the numbers of a mask; save it as PNG. Received: a JPEG image")
     raise InvalidInput(
-        f"Masks come as PNG, TIFF, NIfTI, DICOM SEG or RTSTRUCT; save it as one of these. "
+        f"Masks come as PNG, TIFF, NIfTI, NRRD, DICOM SEG or RTSTRUCT; save it as one of these. "
         f"Received: a file that ends in {name_parts(name)[1].lower() or 'nothing'}"
     )
 

@@ -10,7 +10,7 @@ import logging
 import math
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +20,7 @@ from nibabel.nifti2 import Nifti2Header
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Pixels, Window, content_of, file_limit, reading
-from core.images.orientation import choose_layout, spacings_of
-from core.images.volumes import check_volume_size, stored_volume, volume_window
+from core.images.volumes import check_volume_size, image_of_volume, volume_window
 from core.settings import Settings
 
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what matters is refused below
@@ -97,25 +96,10 @@ def read_nifti(source: Path | bytes, settings: Settings, *, time_point: int | No
         points = count_time_points(content)
         header = _checked(_head(content), version, settings, time_point=time_point if points > 1 else None)
         values = _values(content, header, settings)
-        layout = choose_layout(header.shape, header.affine)
-        volume = stored_volume(values, layout, slope=header.slope, inter=header.inter)
-        if header.affine is not None:
-            affine = layout.turn_affine(header.affine, header.shape)
-            spacing_mm, slice_spacing_mm = spacings_of(affine)
-        else:
-            affine, spacing_mm, slice_spacing_mm = None, None, None
-            if header.spacing_mm:
-                frame, row, column = (header.spacing_mm[axis] for axis in layout.axes)
-                spacing_mm, slice_spacing_mm = (row, column), frame
-        frames = len(volume)
-        return DecodedImage(
-            pixels=volume if frames > 1 else volume[0],
-            frames=frames,
-            spacing_mm=spacing_mm,
-            spacing_at="patient" if spacing_mm else None,
-            slice_spacing_mm=slice_spacing_mm if frames > 1 else None,
-            affine=affine,
-            windows=_windows(volume, header),
+        image = image_of_volume(values, header.affine, header.spacing_mm, slope=header.slope, inter=header.inter)
+        return replace(
+            image,
+            windows=_windows(image.pixels.reshape(image.frames, *image.pixels.shape[-2:]), header),
             attributes={TIME_POINT: f"{time_point} of {points}"} if time_point and points > 1 else {},
         )
 
