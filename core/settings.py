@@ -33,6 +33,7 @@ class Settings:
     upload_pieces_at_once: int = 16  # of one person; a browser sends four
     upload_bytes_per_second: int = 200 << 20  # of one person, over half a minute
     table_bytes_per_minute: int = 128 << 20  # of one person: tables and snapshots, which wait in memory for their page
+    paths_keep_days: float = 14.0  # original paths of an import, encrypted, for its report and for trying again
     prepared_keep_days: float = 14.0  # images prepared for training and not used for longer are removed
     backup_folder: str = ""  # where the worker puts a backup each night, outside the home; empty: nowhere
     backup_hour: int = 2  # by the clock on the wall, 0 to 23

@@ -4,7 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.records import ImportedFile, list_import_files
+from core.images.import_files import list_named_files, named
+from core.images.records import ImportedFile
+from core.images.sealed_paths import read_paths
 from core.jobs.records import Job
 from dashboard import jobs_panel, places, session
 
@@ -20,9 +22,10 @@ def csv_of(table: pd.DataFrame) -> str:
 
 def draw_report(job: Job) -> None:
     """What became of every file."""
-    files = list_import_files(session.db(), job.id)
+    files = list_named_files(session.db(), session.settings(), job.id)
+    paths = read_paths(session.settings(), job.id)
     for warning in (job.result or {}).get("warnings", []):
-        st.warning(warning, icon=":material/warning:")
+        st.warning(named(warning, paths), icon=":material/warning:")
     if not files:
         return
     counts = {word: sum(_is(file, word) for file in files) for word in WORDS}

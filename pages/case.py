@@ -5,12 +5,13 @@ import streamlit as st
 from core.errors import NotFound
 from core.evaluation.drafts import name_scores
 from core.evaluation.records import find_evaluation_of_case, list_predictions_of_case
+from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
 from core.projects.schema import Classification, Generation
 from core.training.records import get_model
-from dashboard import case_view, erasing_view, frame, messages, places, session
+from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
 
 asked = places.asked_number("case")
@@ -25,6 +26,7 @@ except NotFound:
     )
 project = get_project(session.db(), case.project)
 frame.need_action("see", project)
+demand_released(session.db(), session.current_user(), case)
 if session.current_project() != project:
     session.open_project(project)
     st.rerun()  # the menu and the switcher were drawn for another one
@@ -60,6 +62,9 @@ with facts:
                 case_view.draw_scores(name_scores(session.db(), project, model, scores), project.schema)
     with about:
         case_view.draw_facts(case, of_others=is_open)
+        if session.may("import", project):
+            with st.expander("Header: before and after", icon=":material/shield_person:"):
+                deidentification_view.draw_sheet(case)
         erasing_view.draw_case_deletion(case, project)
     with comments:
         case_view.draw_comments(case, of_others=is_open)

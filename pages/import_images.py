@@ -8,6 +8,7 @@ from core.errors import NotFound
 from core.jobs.asking import ask_import
 from core.jobs.records import get_job, list_jobs
 from dashboard import frame, jobs_panel, messages, places, session, wording
+from dashboard.deidentification_view import describe
 from dashboard.import_form import UPLOADER, draw_label_table, draw_source
 from dashboard.import_report import draw_report, say_result
 from dashboard.uploader import forget_upload
@@ -31,6 +32,7 @@ if asked is not None:
     except NotFound as error:
         st.warning(str(error))
 
+st.caption(describe(project.deidentification))
 source = draw_source()
 if source is not None:
     with messages.refusals_shown():
@@ -74,6 +76,7 @@ if before:
         )
 else:
     st.caption(
-        "Images are PNG, JPEG, TIFF or single-frame DICOM files, volumes are NIfTI files (.nii, .nii.gz). "
-        "Kinds that often carry names burned into the image (ultrasound, screen captures, ...) are refused for now."
+        "Images are PNG, JPEG, TIFF or DICOM files; volumes are DICOM series, whose slices become one case, "
+        "multi-frame DICOM and NIfTI files (.nii, .nii.gz). "
+        "Kinds that often carry names burned into the image (ultrasound, screen captures, ...) are held for a check."
     )

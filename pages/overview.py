@@ -11,6 +11,7 @@ from core.projects.records import ReferenceRule, change_project
 from core.projects.schema import Classification, Segmentation
 from dashboard import frame, messages, places, session, wording
 from dashboard.assist_panel import draw_assignments, draw_assist_choice
+from dashboard.deidentification_view import draw_options
 from dashboard.downloads import note_export, zip_masks
 from dashboard.erasing_view import draw_project_deletion
 from dashboard.progress_view import draw_steps
@@ -86,6 +87,7 @@ with left:
             st.toggle("Readers answer blind first", project.blind_first, key="about_blind", help=BLIND_HELP)
             st.form_submit_button("Save", on_click=save_texts, key="about_save")
         draw_schema_editor(project)
+        draw_options(project)
         draw_assist_choice(project)
         draw_assignments(project)
         places.link("users", "Who may do what here", project=project.id)

@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 import typer
 
-from core.cli import auditing, collection, erasing, examining, keeping, modelling, people, reading, service
+from core.cli import (
+    auditing,
+    collection,
+    deidentifying,
+    erasing,
+    examining,
+    keeping,
+    modelling,
+    people,
+    reading,
+    service,
+)
 from core.errors import CoreError
 
 app = typer.Typer(
@@ -19,6 +30,7 @@ app = typer.Typer(
 delete_app = typer.Typer(help="Erase a case, a patient or a project with every trace.", no_args_is_help=True)
 project_app = typer.Typer(help="Create and list projects.", no_args_is_help=True)
 audit_app = typer.Typer(help="Who did what: check the chain, list it, export it.", no_args_is_help=True)
+crosswalk_app = typer.Typer(help="From a pseudonym back to the patient's number.", no_args_is_help=True)
 user_app = typer.Typer(help="Accounts: invite, list, new password, deactivate.", no_args_is_help=True)
 member_app = typer.Typer(help="Who is what in which project.", no_args_is_help=True)
 jobs_app = typer.Typer(help="See, stop and resume background work.")
@@ -50,6 +62,11 @@ app.add_typer(project_app, name="project")
 project_app.command("create")(collection.create_project)
 project_app.command("list")(collection.show_projects)
 project_app.command("classes")(reading.change_classes)
+project_app.command("deidentification")(deidentifying.deidentification)
+app.add_typer(crosswalk_app, name="crosswalk")
+crosswalk_app.command("on")(deidentifying.crosswalk_on)
+crosswalk_app.command("off")(deidentifying.crosswalk_off)
+crosswalk_app.command("show")(deidentifying.crosswalk_show)
 app.add_typer(audit_app, name="audit")
 audit_app.command("verify")(auditing.verify)
 audit_app.command("list")(auditing.list_rows)

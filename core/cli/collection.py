@@ -11,14 +11,25 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput
-from core.images.records import list_import_files
-from core.jobs.records import add_job
+from core.images.import_files import list_named_files, named
+from core.images.sealed_paths import read_paths
+from core.jobs.asking import ask_import
 from core.labels.answers import parse_label_text
+from core.labels.box_import import PREFIX as BOXES
 from core.labels.exchange import import_labels
+from core.labels.mask_import import PREFIX as MASKS
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import label_progress
 from core.people.accounts import ensure_user
-from core.projects.records import Project, ReferenceRule, add_project, get_project, list_projects
+from core.projects.deidentification import Deidentification
+from core.projects.records import (
+    Project,
+    ReferenceRule,
+    add_project,
+    get_project,
+    list_projects,
+    set_deidentification,
+)
 from core.projects.schema import (
     TASKS,
     Classification,
@@ -34,6 +45,7 @@ from core.projects.schema import (
 )
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+BESIDE = {"masks": MASKS, "boxes": BOXES}  # what comes in beside images, and how its rows of a report begin
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name or number.")]
 
 
@@ -61,6 +73,13 @@ def create_project(
     ] = "",
     blind_first: Annotated[
         bool, typer.Option("--blind-first", help="A reader sees what others and models say after their own answer.")
+    ] = False,
+    without_deidentification: Annotated[
+        bool,
+        typer.Option(
+            "--without-deidentification",
+            help="Keep headers, patients' numbers and file names as they are. Written into the audit.",
+        ),
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -93,6 +112,8 @@ def create_project(
             blind_first=blind_first,
             actor=door.actor,
         )
+        if without_deidentification:
+            project = set_deidentification(door.connection, project, Deidentification(enabled=False), door.actor)
     document = {"project": project.id, "name": project.name, "task": task, "schema": schema_to_json(project.schema)}
     answer(document, f"Project {project.id} “{project.name}” created.", as_json=as_json)
 
@@ -149,8 +170,9 @@ def import_images(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Images (PNG, JPEG, TIFF, DICOM), volumes (.nii, .nii.gz), folders or zips; "
-            "none brings in labels of images that are there."
+            help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz), "
+            "folders or zips; the slices of a series become one case; "
+            "none brings in labels, masks or boxes of images that are there."
         ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
@@ -160,39 +182,72 @@ def import_images(
     patient_from: Annotated[
         str, typer.Option(help="A pattern that finds the patient in a path; its first group counts.")
     ] = "",
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Masks called as their images: label maps (PNG, TIFF, NIfTI), one file for each or all."),
+    ] = None,
+    mask_values: Annotated[
+        str, typer.Option(help="What their numbers mean: 1=anterior,2=posterior [default: the project's order]")
+    ] = "",
+    boxes: Annotated[
+        Path | None, typer.Option(help="Boxes of the images: COCO (JSON) or Pascal VOC (XML), a file or a folder.")
+    ] = None,
+    reader: Annotated[str, typer.Option(help="In whose name masks and boxes come in.")] = "",
+    volume: Annotated[
+        int | None, typer.Option(min=1, help="Of volumes of four dimensions only this time point [default: each].")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import images, with a label table if given; every file is imported, skipped or refused with a reason."""
-    if labels is None and (columns or not paths):
+    if labels is None and (columns or not (paths or masks or boxes)):
         raise typer.BadParameter("Name images to import, or a label table with --labels; --columns belongs to a table.")
+    if (mask_values and masks is None) or (reader and masks is None and boxes is None):
+        raise typer.BadParameter("--mask-values belongs to --masks, and --reader to --masks or --boxes.")
     with entered(home) as door:
         found = get_project(door.connection, project)
-        if labels and not paths:
+        if labels and not (paths or masks or boxes):
             _import_labels(door, found, labels, _columns(columns), as_json=as_json)
             return
-        job = add_job(
+        job = ask_import(
             door.connection,
-            "import",
-            {
-                "project": found.id,
-                "paths": [str(path.absolute()) for path in paths or ()],
-                "labels": str(labels.absolute()) if labels else None,
-                "columns": _columns(columns),
-                "patient_from": patient_from or None,
-            },
-            project=found.id,
+            door.settings,
+            found,
+            [str(path.absolute()) for path in paths or ()],
+            labels=str(labels.absolute()) if labels else None,
+            columns=_columns(columns),
+            patient_from=patient_from or None,
+            masks=str(masks.absolute()) if masks else None,
+            mask_values=mask_values,
+            boxes=str(boxes.absolute()) if boxes else None,
+            reader=reader or None,
+            volume=volume,
             actor=door.actor,
         )
         result = wait_and_tell(door, job)
-        result["files"] = [asdict(file) for file in list_import_files(door.connection, job.id)]
-    for row in result["files"]:
+        files = [asdict(file) for file in list_named_files(door.connection, door.settings, job.id)]
+        result["files"] = [row for row in files if not row["path"].startswith(tuple(BESIDE.values()))]
+        for kind, prefix in BESIDE.items():
+            if kind in result:
+                its = [row for row in files if row["path"].startswith(prefix)]
+                result[kind]["files"] = [{**row, "path": row["path"].removeprefix(prefix)} for row in its]
+        given = read_paths(door.settings, job.id)
+        result["warnings"] = [named(text, given) for text in result.get("warnings", [])]
+    beside = [row for kind in BESIDE for row in result.get(kind, {}).get("files", ())]
+    refused = [row for row in beside if row["status"] == "failed" or "refused" in row["reason"]]
+    for row in (*result["files"], *refused):
         if row["status"] == "failed" or (row["reason"] and not as_json):
             status = "refused" if row["status"] == "failed" else row["status"]
             tell(f"{row['path']}: {status}. {row['reason']}")
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
+    for kind in (kind for kind in BESIDE if kind in result):
+        counts = result[kind]
+        text += (
+            f" {kind.capitalize()}: {counts['added']} stored on {counts['cases']} cases, {counts['unchanged']} were "
+            f"there already, {counts['failed']} files refused."
+        )
     answer(result, text, as_json=as_json)
 
 

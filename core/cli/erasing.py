@@ -9,7 +9,9 @@ from core.cli.collection import ProjectArgument
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered
 from core.erasing.erase import erase
 from core.erasing.plan import ErasurePlan, describe_plan, plan_erasure
+from core.erasing.records import list_case_ids
 from core.errors import InvalidInput
+from core.images.pseudonyms import load_secret, patient_name
 from core.projects.records import get_project
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Erase; without it, only say what would go.")]
@@ -43,7 +45,10 @@ def delete_patient(
 ) -> None:
     """Erase every trace of one patient in a project."""
     with entered(home) as door:
-        plan = plan_erasure(door.connection, door.files, get_project(door.connection, project), patient=patient)
+        found = get_project(door.connection, project)
+        if not list_case_ids(door.connection, found.id, patient):  # his own number, of which the pseudonym is stored
+            patient = patient_name(load_secret(door.settings), patient)
+        plan = plan_erasure(door.connection, door.files, found, patient=patient)
         _erase_or_tell(door, plan, yes=yes, reason=reason, as_json=as_json)
 
 

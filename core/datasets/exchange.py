@@ -23,6 +23,8 @@ from core.datasets.records import (
 from core.datasets.splits import SPLITS
 from core.errors import Conflict, InvalidInput
 from core.images.frames import refuse_volumes
+from core.images.home_secret import secret_of
+from core.images.pseudonyms import path_token
 from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
 from core.projects.schema import LabelSchema, check_value, schema_to_json, without_retired
@@ -176,8 +178,28 @@ def _check_row(row: Mapping[str, Any]) -> None:
         raise InvalidInput(f"The export is damaged; export the snapshot again. Received: {dict(row)!r}")
 
 
-def _cases(connection: sqlite3.Connection, project: Project, rows: Sequence[Mapping[str, Any]]) -> list[SnapshotCase]:
+def _found_again(
+    connection: sqlite3.Connection, project: Project, rows: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str], int]:
+    """The cases by source and pixels as the export names them. Files may go by tokens here, or by those of another
+    home there; then the pixels decide, where only one case shows them."""
     here = map_contents(connection, project.id)
+    secret = secret_of(connection)
+    by_pixels: dict[str, set[int]] = {}
+    for (_, pixel_hash), case_id in here.items():
+        by_pixels.setdefault(pixel_hash, set()).add(case_id)
+    found = dict(here)
+    for source, pixel_hash in {(row["source"], row["pixel_hash"]) for row in rows} - set(here):
+        by_token = here.get((path_token(secret, source), pixel_hash)) if secret else None
+        alone = by_pixels.get(pixel_hash, set())
+        match = by_token or (next(iter(alone)) if len(alone) == 1 else None)
+        if match is not None:
+            found[source, pixel_hash] = match
+    return found
+
+
+def _cases(connection: sqlite3.Connection, project: Project, rows: Sequence[Mapping[str, Any]]) -> list[SnapshotCase]:
+    here = _found_again(connection, project, rows)
     missing = [row["source"] for row in rows if (row["source"], row["pixel_hash"]) not in here]
     if missing:
         named = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")

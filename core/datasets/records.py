@@ -98,7 +98,7 @@ def list_candidates(connection: sqlite3.Connection, project_id: int, *, column: 
                    reference_labels.value AS answer, reference_labels.labels AS labels
             FROM reference_labels JOIN cases ON cases.id = reference_labels.case_id
             LEFT JOIN case_attributes ON case_attributes.case_id = cases.id AND case_attributes.name = :column
-            WHERE reference_labels.project = :project AND state = 'labelled'
+            WHERE reference_labels.project = :project AND state = 'labelled' AND cases.held = 0
             ORDER BY source, pixel_hash""",
         {"project": project_id, "column": column},
     )

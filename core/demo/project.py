@@ -18,6 +18,7 @@ from core.demo.readers import EXPERIENCED, NO_NODULE, NODULE, READERS, Simulated
 from core.errors import CoreError
 from core.images.ingest import import_paths
 from core.images.label_table import TableRow
+from core.images.pseudonyms import load_secret, path_token
 from core.images.records import Case
 from core.jobs.asking import ask_training
 from core.labels.records import NewLabel, put_label
@@ -126,10 +127,14 @@ def _ensure_labelled_cases(
     with tempfile.TemporaryDirectory() as place:
         study = _compute(Path(place), patients, Portion(progress, 0.0, 0.7))
 
+        secret = load_secret(settings)
+        names = {path_token(secret, name): name for name in study.answers}
+
         def let_readers_answer(connection: sqlite3.Connection, case: Case, _: TableRow | None) -> None:
-            for reader, answer in study.answers[case.source].items():
+            name = names[case.source]
+            for reader, answer in study.answers[name].items():
                 new = NewLabel(
-                    event=str(uuid.uuid5(EVENTS, f"{project.id} {case.source} {reader}")),
+                    event=str(uuid.uuid5(EVENTS, f"{project.id} {name} {reader}")),
                     case_id=case.id,
                     reader=reader,
                     value={"classes": [answer.name]},

@@ -39,6 +39,7 @@ from core.erasing.records import (
     rewrite_database,
 )
 from core.errors import Conflict, InvalidInput, Unavailable
+from core.images.crosswalk import forget
 from core.people.roles import demand_of
 from core.projects.records import get_project
 from core.settings import Settings
@@ -48,7 +49,7 @@ from core.store.files import Files
 
 FILES_AT_ONCE = 200
 NUMBERS_IN_AUDIT = 1000
-NAMED_BY_HASH = ("pixels", "thumbnails", "models")
+NAMED_BY_HASH = ("pixels", "thumbnails", "models", "headers")
 KIND_WORDS = {"import": "an import", "train": "a training", "evaluate": "an evaluation", "predict": "a prediction",
               "draft": "drafts of a model", "explain": "an explanation", "backup": "a backup"}  # fmt: skip
 
@@ -80,6 +81,8 @@ def erase(connection: sqlite3.Connection, files: Files, plan: ErasurePlan, *, ac
         raise Conflict(f"Something was added or changed meanwhile; look again at what goes. Received: {plan.title}")
     with deleting_for_good(connection):
         _erase_rows(connection, now, actor, reason.strip())
+    whole = plan.extent == "project"
+    forget(Settings(home=files.root), plan.project, None if whole else frozenset(now.traces.words))
     return finish_erasing(files)
 
 

@@ -53,11 +53,19 @@ def find_leftovers(
         prepared=_relative(root, (root / "prepared").glob("*/*.npy")) + (_parts(root) if idle else ()),
         logs=_relative(root, (path for path in logs if path.is_file() and traces.named_in(_text(path)))),
         uploads=_relative(root, _uploads(root, jobs, gone, traces)),
-        folders=_relative(root, folders),
+        folders=_relative(root, [*folders, *_sealed(root, jobs)]),
         copies=_relative(root, copies_kept(Settings(home=root))),
         emptied=tuple(sorted(gone)),
         cleaned=tuple(job["id"] for job in settled if is_named_in_job(job, traces)),
     )
+
+
+def _sealed(root: Path, jobs: Sequence[sqlite3.Row]) -> Iterator[Path]:
+    """Original paths of imports that are over: nobody can tell which of them are about what is erased."""
+    for job in jobs:
+        if job["state"] not in ACTIVE and job["kind"] == "import":
+            names = (f"job-{job['id']}", json.loads(job["arguments"]).get("sealed"))
+            yield from (path for name in names if name and (path := root / "imports" / f"{name}.sealed").exists())
 
 
 def is_named_in_job(job: sqlite3.Row, traces: Traces) -> bool:

@@ -13,6 +13,7 @@ from core.erasing.records import (
     find_case_rows,
     list_audit_paths,
     list_case_ids,
+    list_headers_alone,
     list_jobs_of,
     list_model_files_alone,
     list_models_of,
@@ -151,6 +152,7 @@ def plan_erasure(
             [_relative(files, "pixels", one) for one in hashes - kept]
             + [_relative(files, "thumbnails", one) for one in hashes - kept]
             + [_relative(files, "models", one) for one in model_files]
+            + [_relative(files, "headers", one) for one in list_headers_alone(connection, ids)]
             + [*found.overlays, *found.prepared, *found.logs, *found.uploads, *found.folders, *found.copies]
         ),
         emptied_jobs=found.emptied,
@@ -232,7 +234,7 @@ def _named(names: Sequence[str]) -> str:
     return some_of(names, NAMED_AT_MOST)
 
 
-def _relative(files: Files, shelf: Literal["pixels", "thumbnails", "models"], content_hash: str) -> str:
+def _relative(files: Files, shelf: Literal["pixels", "thumbnails", "models", "headers"], content_hash: str) -> str:
     return files.path(shelf, content_hash).relative_to(files.root).as_posix()
 
 

@@ -29,11 +29,14 @@ OF_CASES = (
     ("current_labels", "case_id"),
     ("labels", "case_id"),
     ("import_files", "case_id"),
+    ("instance_headers", "case_id"),
+    ("pixel_checks", "case_id"),
     ("case_attributes", "case_id"),
     ("cases", "id"),
 )
 OF_A_PROJECT = (
     "case_lists WHERE project = :project",
+    "device_templates WHERE project = :project",
     "schema_changes WHERE project = :project",
     "evaluations WHERE model IN (SELECT id FROM models WHERE project = :project)",
     "models WHERE project = :project",
@@ -82,6 +85,16 @@ def list_pixels_kept(connection: sqlite3.Connection, ids: Sequence[int]) -> set[
         {"ids": json.dumps(list(ids))},
     )
     return {row[0] for row in rows}
+
+
+def list_headers_alone(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
+    """Headers of these cases that no case which stays has too."""
+    rows = connection.execute(
+        f"""SELECT DISTINCT header_hash FROM instance_headers AS mine WHERE case_id IN {IDS} AND NOT EXISTS
+            (SELECT 1 FROM instance_headers WHERE header_hash = mine.header_hash AND case_id NOT IN {IDS})""",
+        {"ids": json.dumps(list(ids))},
+    )
+    return [row[0] for row in rows]
 
 
 def list_other_projects(connection: sqlite3.Connection, project: int, patients: Sequence[str]) -> list[str]:
@@ -329,6 +342,7 @@ def delete_cases(connection: sqlite3.Connection) -> None:
     """Delete everything about the cases that `name_erasing` named, and close the door again."""
     for table, column in OF_CASES:
         connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT case_id FROM erasing)")
+    connection.execute("DELETE FROM header_changes WHERE hash NOT IN (SELECT changes_hash FROM instance_headers)")
     connection.execute("DELETE FROM erasing")
 
 
@@ -377,6 +391,7 @@ def list_hashes_in_use(connection: sqlite3.Connection, hashes: Sequence[str]) ->
     """Those of the hashes that a case shows (again) or a model has as its file."""
     rows = connection.execute(
         """SELECT pixel_hash FROM cases WHERE pixel_hash IN (SELECT value FROM json_each(:hashes))
+           UNION SELECT header_hash FROM instance_headers WHERE header_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT keras_hash FROM models WHERE keras_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT onnx_hash FROM models WHERE onnx_hash IN (SELECT value FROM json_each(:hashes))""",
         {"hashes": json.dumps(list(hashes))},

@@ -1,14 +1,18 @@
 """Zips, read member by member in memory: nothing is ever unpacked to disk, so nothing can slip out of a folder."""
 
+import io
 import re
 import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import BinaryIO
 
 from core.errors import InvalidInput
-from core.images.decoded import file_limit
+from core.images.decoded import QUOTED, file_limit
 from core.settings import Settings
 
 DRIVE = re.compile(r"^[A-Za-z]:")
@@ -90,21 +94,40 @@ class OpenArchives:
         Raises:
             InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
         """
-        if self._path != path or self._archive is None:
-            self._close()
-            self._archive, self._path = _opened(path), path
-        info = next((info for info in self._infos(name)), None)
-        if info is None:
-            raise InvalidInput(f"The archive changed while it was read; import it again. Received: {name}")
+        info = self._info(path, name)
         limit = file_limit(self._settings)
         try:
-            with self._archive.open(info) as stream:
+            with self._archive.open(info) as stream:  # type: ignore[union-attr]
                 content = stream.read(limit + 1)
         except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {error}") from error
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
         if len(content) > limit:
             raise InvalidInput(f"The file is larger than any image within the limits. Received: over {limit:,} bytes")
         return content
+
+    @contextmanager
+    def opened(self, path: Path, name: str) -> Iterator[BinaryIO]:
+        """A member to read the start of.
+
+        Raises:
+            InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
+        """
+        info = self._info(path, name)
+        try:
+            stream = io.BufferedReader(self._archive.open(info))  # type: ignore[union-attr,type-var]
+        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
+        with stream:
+            yield stream
+
+    def _info(self, path: Path, name: str) -> zipfile.ZipInfo:
+        if self._path != path or self._archive is None:
+            self._close()
+            self._archive, self._path = _opened(path), path
+        info = next(iter(self._infos(name)), None)
+        if info is None:
+            raise InvalidInput("The archive changed while it was read; import it again. Received: a member is gone")
+        return info
 
     def _infos(self, name: str) -> list[zipfile.ZipInfo]:
         assert self._archive is not None
@@ -123,7 +146,12 @@ def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InvalidInput(f"The archive is damaged or incomplete; pack it again. Received: {error}") from error
+        raise InvalidInput(f"The archive is damaged or incomplete; pack it again. Received: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """What a decoder says, without the member's name that it may quote: that is somebody's file."""
+    return QUOTED.sub("...", str(error))
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, seen: set[str], settings: Settings) -> str | None:

@@ -22,8 +22,12 @@ class Attempts:
         self.doubtful = frozenset(self._begun)
 
     @contextmanager
-    def of(self, path: str) -> Iterator[bool]:
-        """Around the reading of a file; the answer is whether reading it ended the process too often."""
+    def of(self, path: str, *, only_header: bool = False) -> Iterator[bool]:
+        """Around the reading of a file; the answer is whether reading it ended the process too often.
+
+        Args:
+            only_header: the rest is still to be read, so that what is known of the file is not forgotten.
+        """
         before = self._begun.get(path, 0)
         self._begun[path] = before + 1
         self._note.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +35,10 @@ class Attempts:
         try:
             yield before >= MOST_ATTEMPTS
         finally:  # an exception is not a crash: whoever raised it is alive to say so
-            del self._begun[path]
+            if only_header and before:
+                self._begun[path] = before
+            else:
+                del self._begun[path]
             if self._begun:
                 self._note.write_text(json.dumps(self._begun), "utf-8")
             else:

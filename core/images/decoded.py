@@ -36,10 +36,34 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What happened to an attribute: kept, cleaned, replaced, emptied, removed or added, and by which rule.
+
+    The value of before is nowhere. `path` has the tags from the outside in; items of a sequence are counted
+    together in `times`.
+    """
+
+    path: str
+    name: str
+    done: str
+    rule: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class InstanceHeader:
+    """The de-identified header of one DICOM instance as the bytes of a file, and how it came to be so."""
+
+    sop_uid: str  # the pseudonymous one
+    content: bytes
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
 class DecodedImage:
     """One image: `pixels` is (rows, columns) or (rows, columns, 3), of uint8, int16, uint16 or float32.
 
-    Of a volume, which has several `frames`, it is (frames, rows, columns).
+    Of a volume or a cine, which have several `frames`, those are the first axis.
     """
 
     pixels: Pixels
@@ -54,6 +78,11 @@ class DecodedImage:
     windows: tuple[Window, ...] = ()
     patient: str | None = None  # a pseudonym
     attributes: dict[str, str] = field(default_factory=dict)
+    headers: tuple[InstanceHeader, ...] = ()  # one for each frame, or the one of a multi-frame object
+    to_check: str | None = None  # why somebody has to look at the pixels before readers see them
+    oddities: tuple[str, ...] = ()  # what a person should know of it, in sentences
+    crosswalk: str | None = None  # a sealed line that says whose pseudonym it is, where the project keeps such
+    device: str = ""  # stands for what made the image, so that a template of blacked-out boxes is found again
 
     @property
     def picture(self) -> Pixels:

@@ -1,13 +1,17 @@
 """From a file to an image, by what the file holds and not by its name."""
 
+import re
 from pathlib import Path
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Window, content_of, file_limit
-from core.images.dicom import looks_like_dicom, read_dicom
+from core.images.dicom import read_dicom
+from core.images.dicom_instances import looks_like_dicom
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti
+from core.images.nrrd import MAGIC, read_nrrd
 from core.images.raster import read_raster
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 __all__ = ["DecodedImage", "Window", "decode", "kind_of"]
@@ -37,12 +41,21 @@ OTHER_STARTS = {
 }
 
 
-def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str = "") -> DecodedImage:
-    """The image of a PNG, JPEG, TIFF, DICOM or NIfTI file, given by its path or its bytes.
+def decode(
+    source: Path | bytes,
+    settings: Settings,
+    secret: bytes,
+    *,
+    name: str = "",
+    options: Deidentification | None = None,
+) -> DecodedImage:
+    """The image of a PNG, JPEG, TIFF, DICOM, NIfTI or NRRD file, given by its path or its bytes.
 
     Args:
         secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
-        name: the file's name for the refusal, when `source` is bytes.
+        options: what of a DICOM header the project keeps; the defaults without it.
+        name: the file's name for the refusal, when `source` is bytes; one that ends in `#3` asks for the third volume
+            of a file of four dimensions.
 
     Raises:
         InvalidInput: the file holds no image that Readroom takes in; the sentence says why.
@@ -59,18 +72,23 @@ def decode(source: Path | bytes, settings: Settings, secret: bytes, *, name: str
     if kind in ("PNG", "JPEG", "TIFF"):
         return read_raster(content, settings)
     if kind == "DICOM":
-        return read_dicom(content, settings, secret)
+        return read_dicom(content, settings, secret, options)
     if kind == "NIfTI":
-        return read_nifti(content, settings)
+        asked = re.search(r"#(\d{1,6})$", name)
+        return read_nifti(content, settings, time_point=int(asked[1]) if asked else None)
+    if kind == "NRRD":
+        return read_nrrd(content, settings)
     raise InvalidInput(_refusal(content, kind, name_parts(name)[1].lower()))
 
 
 def kind_of(content: bytes) -> str:
-    """`PNG`, `JPEG`, `TIFF`, `DICOM`, `NIfTI`, or a few words on what else it is."""
+    """`PNG`, `JPEG`, `TIFF`, `DICOM`, `NIfTI`, `NRRD`, or a few words on what else it is."""
     if looks_like_dicom(content):  # first, as a DICOM preamble may begin like a TIFF (PS3.10 section 7.1)
         return "DICOM"
     if nifti_version(content) is not None:
         return "NIfTI"
+    if content.startswith(MAGIC):
+        return "NRRD"
     for start, kind in RASTER_STARTS.items():
         if content.startswith(start):
             return kind
@@ -89,9 +107,9 @@ def _refusal(content: bytes, kind: str, suffix: str) -> str:
         return "The file is empty; copy or export it again. Received: 0 bytes"
     if "archive" in kind:
         return f"Unpack it first, and import the files in it. Received: {kind}"
-    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz"):
+    if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz", ".nrrd"):
         return f"The name ends in {suffix} but the content does not fit; export the image again. Received: {kind}"
-    return f"Readroom takes in PNG, JPEG, TIFF, DICOM and NIfTI; save the image as one of these. Received: {kind}"
+    return f"Readroom takes in PNG, JPEG, TIFF, DICOM, NIfTI and NRRD; save the image as one of these. Received: {kind}"
 
 
 def _is_text(start: bytes) -> bool:

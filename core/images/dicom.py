@@ -1,7 +1,7 @@
-"""Single-frame DICOM: pixels in real-world values and a short allow-list of technical attributes.
+"""One DICOM object: its frames in real-world values, the de-identified header, and technical facts from that.
 
 Nothing else of the header leaves this module. Kinds of images that often carry names in
-their pixels are refused here. References are to DICOM PS3.3 (2026c).
+their pixels are told by `to_check`. References are to DICOM PS3.3 (2026c).
 """
 
 import io
@@ -16,13 +16,13 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from core.errors import InvalidInput
 from core.images.decoded import (
     Affine,
     DecodedImage,
+    InstanceHeader,
     SpacingAt,
     Window,
     check_size,
@@ -30,19 +30,23 @@ from core.images.decoded import (
     file_limit,
     reading,
 )
+from core.images.deidentify import deidentify, header_bytes, left_as_it_is
+from core.images.deidentify_profile import terms_of
+from core.images.deidentify_values import clean_words
+from core.images.dicom_burned_in import device_of, reason_to_check
+from core.images.dicom_frames import read_frames, spacing_in_groups
+from core.images.dicom_instances import NOT_PICTURES, many, numbers
 from core.images.dicom_pixels import real_pixels
 from core.images.orientation import split_letters
-from core.images.pseudonyms import pseudonym
+from core.images.slices import windows_of
+from core.images.volumes import check_volume_size
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 # pydicom quotes odd values in its warnings and its log, and those may be names. What matters is refused below.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-BURNED_IN_MODALITIES = {"US", "SC", "XC", "OT", "ES", "IVUS"}
-NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kinds .1 to .4
-GREY_MODALITIES = {"CT", "MR", "CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO", "NM", "PT", "BMD"}
 PROJECTIONS = {"CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO"}
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5 section 6.2, value representation CS
 PLAIN_NAME = re.compile(r"[A-Za-z0-9 _.,/()+-]{1,64}")
@@ -50,44 +54,55 @@ SQUARE_ENOUGH = 0.01  # how far directions may be from unit vectors at right ang
 OLDEST_AGE = 90  # above 89 an age identifies (US 45 CFR 164.514)
 
 
-def looks_like_dicom(content: bytes) -> bool:
-    """With the preamble (PS3.10 section 7.1), or beginning directly with group 0002 or 0008."""
-    if content[128:132] == b"DICM":
-        return True
-    return content[:4] in (b"\x02\x00\x00\x00", b"\x02\x00\x10\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00") or (
-        content[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00", b"\x00\x08\x00\x05")
-    )
-
-
-def read_dicom(source: Path | bytes, settings: Settings, secret: bytes) -> DecodedImage:
-    """The image of a single-frame DICOM object.
+def read_dicom(
+    source: Path | bytes, settings: Settings, secret: bytes, options: Deidentification | None = None
+) -> DecodedImage:
+    """The image of a DICOM object: of a multi-frame one the volume, or its frames as they are stored.
 
     `pixels` are real values: after the modality LUT or rescale, before any window.
     MONOCHROME1 stays as it is and is named in `photometric`.
 
     Raises:
-        InvalidInput: no pixels, several frames, a kind that may carry burned-in text, damaged.
+        InvalidInput: no pixels, too many of them, damaged.
     """
+    options = options or Deidentification()
     with reading("DICOM file"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = _parsed(content_of(source), settings)
         _refuse_pictureless(dataset)
-        _refuse_burned_in(dataset)
-        _refuse_several_frames(dataset)
+        count = max(1, int(dataset.get("NumberOfFrames") or 1))
         check_size(int(dataset.Rows), int(dataset.Columns), settings)
-        pixels = real_pixels(dataset)
-        spacing_mm, spacing_at = _spacing(dataset)
+        check_volume_size((count, int(dataset.Rows), int(dataset.Columns)), settings)
+        frames = read_frames(dataset, count) if count > 1 else None
+        pixels = frames.pixels if frames else real_pixels(dataset)
+        is_colour = pixels.ndim == (4 if frames else 3)
+        made = deidentify(dataset, options, secret) if options.enabled else left_as_it_is(dataset)
+        facts = made.dataset
+        header = InstanceHeader(str(facts.get("SOPInstanceUID", "")), header_bytes(facts), made.changes)
+        spacing_mm, spacing_at = _spacing(facts)
+        within_groups = frames.spacing_mm if frames else spacing_in_groups(dataset)
+        if within_groups:
+            spacing_mm, spacing_at = within_groups, "patient"
+        geometry = frames.geometry if frames else None
+        said = _windows(dataset) if not is_colour else ()
         return DecodedImage(
             pixels=pixels,
-            photometric="RGB" if pixels.ndim == 3 else _grey_photometric(dataset),
-            modality=_code(dataset, "Modality"),
-            view=_view(dataset),
+            photometric="RGB" if is_colour else _grey_photometric(facts),
+            modality=_code(facts, "Modality"),
+            view=_view(facts),
+            frames=count,
             spacing_mm=spacing_mm,
             spacing_at=spacing_at,
-            affine=_affine(dataset),
-            windows=_windows(dataset) if pixels.ndim == 2 else (),
-            patient=_patient(dataset, secret),
-            attributes=_attributes(dataset),
+            slice_spacing_mm=geometry.slice_spacing_mm if geometry else None,
+            affine=geometry.affine if geometry else _affine(dataset) if count == 1 else None,
+            windows=windows_of(pixels, {said}) if frames else said,
+            patient=made.patient,
+            crosswalk=made.crosswalk,
+            attributes={**_attributes(facts, dataset), **(_cine(facts) if frames else {})},
+            headers=(header,),
+            to_check=reason_to_check(dataset, options),
+            oddities=frames.oddities if frames else (),
+            device=device_of(dataset, secret),
         )
 
 
@@ -131,45 +146,12 @@ def _refuse_pictureless(dataset: Dataset) -> None:
         raise InvalidInput(f"The DICOM object is not an image; leave it out. Received: {_kind(dataset)}{lacking}")
 
 
-def _refuse_burned_in(dataset: Dataset) -> None:
-    modality = _code(dataset, "Modality")
-    if str(dataset.get("BurnedInAnnotation", "")).strip().upper() == "YES":
-        raise InvalidInput(
-            "The header says that text is burned into the pixels, and it may name the patient; "
-            "import it once full de-identification is there. Received: BurnedInAnnotation YES"
-        )
-    image_type = [str(word).upper() for word in _many(dataset.get("ImageType"))]
-    is_capture = str(dataset.get("SOPClassUID", "")).startswith(SECONDARY_CAPTURE) or "SCREEN SAVE" in image_type
-    if modality in BURNED_IN_MODALITIES or is_capture or "ConversionType" in dataset:
-        raise InvalidInput(
-            f"Images of this kind often carry the patient's name in their pixels; "
-            f"import them once full de-identification is there. Received: {_kind(dataset)}"
-        )
-    if modality is None:
-        raise InvalidInput(
-            f"The header does not say what made the image, so burned-in names cannot be ruled out. "
-            f"Received: {_kind(dataset)} without a modality"
-        )
-    if modality in GREY_MODALITIES and not str(dataset.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
-        raise InvalidInput(
-            f"A colour image from a grey modality is mostly a screen capture, which may show the patient's name; "
-            f"import it once full de-identification is there. Received: {modality} in colour"
-        )
-
-
-def _refuse_several_frames(dataset: Dataset) -> None:
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if frames != 1:
-        raise InvalidInput(
-            f"Of DICOM, Readroom takes in single images today; volumes and cines follow. Received: {frames} frames"
-        )
-
-
 def _kind(dataset: Dataset) -> str:
     """The object's kind in the standard's words, never a value that a person typed."""
     uid = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
     name = pydicom.uid.UID(str(uid)).name if uid else "no SOP class"
-    further = [_code(dataset, "Modality"), _code(dataset, "ConversionType")]
+    modality = _code(dataset, "Modality")
+    further = [modality if modality in terms_of("modality") else None]
     return f"{name} ({', '.join(word for word in further if word)})" if any(further) else name
 
 
@@ -177,13 +159,13 @@ def _kind(dataset: Dataset) -> str:
 
 
 def _grey_photometric(dataset: Dataset) -> Any:
-    said = str(dataset.PhotometricInterpretation)
+    said = str(dataset.get("PhotometricInterpretation", "unknown"))
     if said not in ("MONOCHROME1", "MONOCHROME2"):
         raise InvalidInput(f"The image must be grey or colour. Received: photometric interpretation {said}")
     return said
 
 
-def _attributes(dataset: Dataset) -> dict[str, str]:
+def _attributes(dataset: Dataset, raw: Dataset) -> dict[str, str]:
     sex = _code(dataset, "PatientSex")
     found = {
         "sex": sex if sex in ("F", "M", "O") else None,
@@ -191,7 +173,7 @@ def _attributes(dataset: Dataset) -> dict[str, str]:
         "manufacturer": _plain(dataset, "Manufacturer"),
         "scanner": _plain(dataset, "ManufacturerModelName"),
         "body_part": _code(dataset, "BodyPartExamined"),
-        "patient_orientation": _orientation(dataset),
+        "patient_orientation": _orientation(raw),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -208,15 +190,6 @@ def _age_years(dataset: Dataset) -> str | None:
 def _view(dataset: Dataset) -> str | None:
     parts = [_code(dataset, "ImageLaterality") or _code(dataset, "Laterality"), _code(dataset, "ViewPosition")]
     return " ".join(part for part in parts if part) or None
-
-
-def _patient(dataset: Dataset, secret: bytes) -> str | None:
-    """A pseudonym from the patient's number, else from the study's: images of one study show one patient."""
-    number = str(dataset.get("PatientID") or "").strip()
-    if number:
-        return pseudonym(secret, f"patient {str(dataset.get('IssuerOfPatientID') or '').strip()}/{number}")
-    study = str(dataset.get("StudyInstanceUID") or "").strip()
-    return pseudonym(secret, f"study {study}") if study else None
 
 
 def _spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, SpacingAt | None]:
@@ -238,8 +211,8 @@ def _affine(dataset: Dataset) -> Affine | None:
     One frame has no next one: the third axis is a millimetre across the image.
     """
     spacing = _pair(dataset.get("PixelSpacing"))
-    directions = np.array([float(number) for number in _many(dataset.get("ImageOrientationPatient"))])
-    origin = np.array([float(number) for number in _many(dataset.get("ImagePositionPatient"))])
+    directions = np.array([float(number) for number in many(dataset.get("ImageOrientationPatient"))])
+    origin = np.array([float(number) for number in many(dataset.get("ImagePositionPatient"))])
     if spacing is None or directions.shape != (6,) or origin.shape != (3,) or not np.isfinite(origin).all():
         return None
     along_row, along_column = directions[:3], directions[3:]
@@ -258,36 +231,57 @@ def _orientation(dataset: Dataset) -> str | None:
     """
     if _affine(dataset) is not None or _code(dataset, "AnatomicalOrientationType") == "QUADRUPED":
         return None
-    said = "\\".join(str(word).strip() for word in _many(dataset.get("PatientOrientation")))
+    said = "\\".join(str(word).strip() for word in many(dataset.get("PatientOrientation")))
     return said if split_letters(said) else None
 
 
 def _windows(dataset: Dataset) -> tuple[Window, ...]:
     """The file's windows (C.11.2.1.2), in the units of the real values."""
+    said = _windowed(dataset)
     centres, widths, names = (
-        _many(dataset.get(word)) for word in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
+        many(said.get(word)) for word in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
     )
     found = []
     for at, (centre, width) in enumerate(zip(centres, widths, strict=False)):
-        name = str(names[at]).strip() if at < len(names) else ""
+        name = clean_words(str(names[at])) if at < len(names) else ""
         if np.isfinite([float(centre), float(width)]).all() and float(width) > 0:
-            found.append(
-                Window(name if PLAIN_NAME.fullmatch(name) else f"Window {at + 1}", float(centre), float(width))
-            )
-    return tuple(found)
+            found.append(Window(name or f"Window {at + 1}", float(centre), float(width)))
+    return tuple(found) or _window_of_table(dataset)
+
+
+def _windowed(dataset: Dataset) -> Dataset:
+    """Where the windows stand: in the data set, or in an enhanced one with what is said of all frames."""
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    groups = shared.get("FrameVOILUTSequence") if shared is not None else None
+    return groups[0] if groups and "WindowCenter" not in dataset else dataset
+
+
+def _window_of_table(dataset: Dataset) -> tuple[Window, ...]:
+    """A VOI table (C.11.2.1.1) is shown as the window of the values that it spreads over the screen."""
+    tables = dataset.get("VOILUTSequence")
+    described = numbers(tables[0].get("LUTDescriptor"), 3) if tables else None
+    if not described:
+        return ()
+    entries, first, _ = described
+    width = entries or 65536.0  # 0 stands for what no 16 bits can say
+    if int(dataset.get("PixelRepresentation") or 0) and first > 32767:
+        first -= 65536
+    return (Window("VOI table", first + width / 2, width),)
+
+
+def _cine(dataset: Dataset) -> dict[str, str]:
+    """How long a frame of a cine lasts (C.7.6.5), where one number tells it."""
+    time, rate = (numbers(dataset.get(word), 1) for word in ("FrameTime", "CineRate"))
+    if not time and rate and rate[0] > 0:
+        time = (1000 / rate[0],)
+    return {"frame_ms": f"{time[0]:g}"} if time and 0 < time[0] < 1e6 else {}
 
 
 def _pair(value: Any) -> tuple[float, float] | None:
-    numbers = [float(number) for number in _many(value)]
-    if len(numbers) != 2 or not all(0 < number < 1000 for number in numbers):
+    pair = [float(number) for number in many(value)]
+    if len(pair) != 2 or not all(0 < number < 1000 for number in pair):
         return None
-    return numbers[0], numbers[1]
-
-
-def _many(value: Any) -> list[Any]:
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+    return pair[0], pair[1]
 
 
 def _code(dataset: Dataset, word: str) -> str | None:

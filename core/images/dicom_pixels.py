@@ -1,15 +1,16 @@
 """From a DICOM data set's pixel data to real values: decompress, cut to the stored bits, apply the modality LUT."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import imagecodecs
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_frames, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-from pydicom.pixels.utils import pixel_array
+from pydicom.pixels.utils import iter_pixels, pixel_array
 from pydicom.uid import JPEGExtended12Bit
 
 from core.errors import InvalidInput
@@ -28,15 +29,44 @@ def real_pixels(dataset: Dataset) -> Pixels:
     Raises:
         InvalidInput: colour of more than 16 bits, values that are not numbers, a codestream of another size.
     """
-    _check_codestream(dataset)
-    pixels = native(_decompressed(dataset))
+    _check_codestreams(dataset, 1)
+    return _real(_decompressed(dataset), dataset, 0)
+
+
+def real_frames(dataset: Dataset, frames: int) -> Iterator[Pixels]:
+    """The same of each frame of an object that has several, in the order in which they are stored.
+
+    Raises:
+        InvalidInput: as `real_pixels`, or fewer frames than announced.
+    """
+    _check_codestreams(dataset, frames)
+    number = -1
+    for number, pixels in enumerate(_decompressed_frames(dataset, frames)):
+        yield _real(pixels, dataset, number)
+    if number + 1 != frames:
+        raise InvalidInput(f"Frames are missing; export the file again. Received: {number + 1} of {frames} frames")
+
+
+def _real(pixels: Pixels, dataset: Dataset, frame: int) -> Pixels:
+    pixels = native(pixels)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)
     elif pixels.ndim == 2:
-        pixels = _through_modality_lut(_stored_bits(pixels, dataset), dataset)
+        pixels = _through_modality_lut(_stored_bits(pixels, dataset), _transformation(dataset, frame))
     if pixels.ndim == 3 and pixels.dtype not in (np.uint8, np.uint16):
         raise InvalidInput(f"Colour must have 8 or 16 bits a channel. Received: {pixels.dtype}")
     return real_values(pixels)
+
+
+def _transformation(dataset: Dataset, frame: int) -> Dataset:
+    """Where slope and intercept of a frame stand: with its functional groups (C.7.6.16.2.9), or in the data set."""
+    each, shared = (dataset.get(f"{whose}FunctionalGroupsSequence") or [] for whose in ("PerFrame", "Shared"))
+    for groups in (each[frame : frame + 1], shared[:1]):
+        told = groups[0].get("PixelValueTransformationSequence") if groups else None
+        for found in told or ():
+            assert isinstance(found, Dataset)
+            return found
+    return dataset
 
 
 def _through_modality_lut(pixels: Pixels, dataset: Dataset) -> Pixels:
@@ -65,32 +95,48 @@ def codestream_size(frame: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _check_codestream(dataset: Dataset) -> None:
+def _check_codestreams(dataset: Dataset, frames: int) -> None:
     """The header was checked against the limit on pixels; a compressed frame must not be larger than it says."""
     if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     said = (int(dataset.Rows), int(dataset.Columns))
-    found = codestream_size(_frame(dataset))
-    if found and found != said:
-        raise InvalidInput(
-            f"The header and the compressed image differ in size; export the file again. "
-            f"Received: {said[1]} x {said[0]} and {found[1]} x {found[0]} pixels"
-        )
-
-
-def _frame(dataset: Dataset) -> bytes:
-    return get_frame(dataset.PixelData, 0, number_of_frames=1)
+    for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
+        found = codestream_size(frame)
+        if found and found != said:
+            raise InvalidInput(
+                f"The header and the compressed image differ in size; export the file again. "
+                f"Received: {said[1]} x {said[0]} and {found[1]} x {found[0]} pixels"
+            )
 
 
 def _decompressed(dataset: Dataset) -> Any:
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return dataset.pixel_array
+    if _is_jpeg_of_12_bits(dataset):
+        return imagecodecs.jpeg8_decode(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    return pixel_array(dataset, decoding_plugin=_plugin(dataset))
+
+
+def _decompressed_frames(dataset: Dataset, frames: int) -> Iterator[Any]:
+    if _is_jpeg_of_12_bits(dataset):
+        for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
+            yield imagecodecs.jpeg8_decode(frame)
+    else:
+        yield from iter_pixels(dataset, decoding_plugin=_plugin(dataset))
+
+
+def _is_jpeg_of_12_bits(dataset: Dataset) -> bool:
+    """None of pydicom's free decoders does 12 bits."""
+    is_grey = int(dataset.SamplesPerPixel) == 1
+    return dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and int(dataset.BitsStored) > 8 and is_grey
+
+
+def _plugin(dataset: Dataset) -> str:
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
-        return dataset.pixel_array
-    # None of pydicom's free decoders does 12 bits.
-    if syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8 and int(dataset.SamplesPerPixel) == 1:
-        return imagecodecs.jpeg8_decode(_frame(dataset))
+        return ""
     there = get_decoder(syntax).available_plugins
-    return pixel_array(dataset, decoding_plugin=next((name for name in DECODERS if name in there), ""))
+    return next((name for name in DECODERS if name in there), "")
 
 
 def _stored_bits(pixels: Pixels, dataset: Dataset) -> Pixels:

@@ -5,33 +5,44 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import CoreError, InvalidInput, Unavailable, some_of
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
+from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
+from core.images.headers import NewHeader, add_headers, list_headers, store_headers
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
+from core.images.nifti import TIME_POINT
+from core.images.path_names import PathNames
+from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
 from core.images.records import (
     Case,
+    FileStatus,
     ImportedFile,
     NewCase,
     PatientFrom,
     find_same_pixels,
+    find_same_pixels_before,
     find_same_source,
     insert_case,
     list_import_files,
     record_import_file,
 )
 from core.images.render import to_uint8
+from core.images.sealed_paths import keep_paths
 from core.images.similarity import perceptual_hash
 from core.images.sources import SourceFile, list_sources, read_source
 from core.images.thumbnails import thumbnail_of
+from core.images.time_points import numbered, split_time_points
+from core.images.units import DIED_TWICE, Unit, find_units, folders_of_volumes, read_unit
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
 from core.projects.records import Project
@@ -40,6 +51,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
 
+Reader = Callable[[bytes, str], DecodedImage]
 OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
@@ -83,6 +95,13 @@ class _Import:
     labels_of: LabelsOf | None
     secret: bytes
     label_maps: Mapping[str, str]
+    names: PathNames
+    reader: Reader | None
+
+    def decoded(self, content: bytes, name: str) -> DecodedImage:
+        if self.reader:
+            return self.reader(content, name)
+        return decode(content, self.settings, self.secret, name=name, options=self.project.deidentification)
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,8 @@ class _Stored:
     pixel_hash: str
     file_hash: str
     perceptual_hash: str
+    headers: tuple[NewHeader, ...] = ()
+    template: Template | None = None  # by which the pixels were blacked out
 
 
 def import_paths(
@@ -112,6 +133,9 @@ def import_paths(
     label_table: Path | None = None,
     on_skipped: OnCase | None = None,
     labels_of: LabelsOf | None = None,
+    apart: AbstractSet[Path] = frozenset(),
+    reader: Reader | None = None,
+    volume: int | None = None,
 ) -> ImportReport:
     """Import files, folders and zips. One bad file never stops the rest.
 
@@ -126,6 +150,9 @@ def import_paths(
         label_table: the table's own file, which is then no failure when it lies in the folder.
         on_skipped: called likewise for a file whose case was there before.
         labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
+        apart: files that come in by themselves, such as masks that lie among the images.
+        volume: of files of four dimensions only this time point, counted from 1.
+        reader: reads a file's bytes, such as `core.images.reading_child.ReadingChild`; else this process does.
 
     Raises:
         NotAllowed: the actor may not import into this project.
@@ -134,28 +161,48 @@ def import_paths(
         Stopped: somebody asked to stop; what was imported stays.
     """
     demand_of(connection, actor, "import", project.id)
-    sources = list_sources([Path(path) for path in paths], settings, root=root)
-    label_maps = find_label_maps([file.source for file in sources])
+    names = PathNames(load_secret(settings), project.deidentification)
+    found = list_sources([Path(path) for path in paths], settings, root=root)
+    found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
+    found = split_time_points(found, settings, volume)
+    maps = find_label_maps([file.source for file in found])
+    # from here on files and patients go by what the database calls them
+    sources, table = names.hide(found, table, maps)
+    label_maps = names.of_maps(maps)
+    if names.paths:
+        keep_paths(settings, job, names.paths)
+    _note_patients(settings, project, names)
     # a mask of the same name as its image would make the image's row fit two files
-    matched = match_rows(table, [file.source for file in sources if file.source not in label_maps])
-    what = _Import(
-        connection, files, settings, project, matched.rows, _pattern(patient_from), job, actor, on_case, on_skipped,
-        labels_of, load_secret(settings), label_maps,
-    )  # fmt: skip
+    named = [file.source for file in sources if file.source not in label_maps]
+    pattern = _pattern(patient_from)
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
     reported = 0.0
     with OpenArchives(settings) as archives:
-        for position, file in enumerate(sorted(sources, key=lambda file: file.path in attempts.doubtful)):
+        units = find_units(sources, archives, settings, attempts, progress, label_maps)
+        matched = match_rows(table, [*named, *folders_of_volumes(units)])
+        what = _Import(
+            connection, files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
+            labels_of, load_secret(settings), label_maps, names, reader,
+        )  # fmt: skip
+        position = 0
+        for unit in sorted(units, key=lambda unit: any(file.path in attempts.doubtful for file in unit.files)):
             stop_if_asked(progress)
+            file = unit.files[0]
             if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
                 # Not which file: a path may name a patient, and what is reported stays in the job's log and row.
                 progress.report(position / len(sources), f"{position} of {len(sources)} files")
                 reported = time.monotonic()
-            if file.path not in done:
+            position += len(unit.files) + len(unit.copies)
+            if file.path in done:
+                continue
+            if len(unit.files) > 1:
+                rows = _import_volume(what, unit, archives, attempts, progress)
+            else:
                 with attempts.of(file.path) as is_poison:
-                    done[file.path] = _import_one(what, file, archives, label_table, is_poison)
-    report = _report([done[file.path] for file in sources], matched.warnings)
+                    rows = [_import_one(what, unit, archives, label_table, is_poison)]
+            done |= {row.path: row for row in rows}
+    report = _report([_as_given(done[file.path], names) for file in sources], matched.warnings)
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
               skipped=report.skipped, failed=report.failed)  # fmt: skip
     progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused")
@@ -163,8 +210,10 @@ def import_paths(
 
 
 def _import_one(
-    what: _Import, file: SourceFile, archives: OpenArchives, label_table: Path | None, is_poison: bool
+    what: _Import, unit: Unit, archives: OpenArchives, label_table: Path | None, is_poison: bool
 ) -> ImportedFile:
+    (file,) = unit.files
+
     def refused(reason: str) -> ImportedFile:
         return record_import_file(what.connection, what.job, file.path, "failed", None, reason)
 
@@ -178,11 +227,17 @@ def _import_one(
         reason = f"This looks like a mask of {what.label_maps[file.source]}; masks come in with an import of their own."
         return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     if is_poison:
-        return refused("Reading this file ended the import twice, so it was left out; export it again.")
+        return refused(DIED_TWICE)
+    if unit.is_index:
+        reason = "An index of other files (DICOMDIR), not an image; the files themselves come in."
+        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     try:
         content = read_source(file, archives, what.settings)
-        image = decode(content, what.settings, what.secret, name=file.source)
-        stored = _store(what.files, content, image)
+        file_hash = hashlib.sha256(content).hexdigest()
+        image = _told_of_group(what.decoded(content, numbered(file.source, file.time_point)), unit)
+        template = template_for(what.connection, what.project, image)
+        image = blacked_by(image, template) if template else image
+        stored = replace(_store(what.files, file_hash, image), template=template)
     except InvalidInput as error:
         return refused(str(error))
     except MemoryError:
@@ -191,40 +246,141 @@ def _import_one(
         with writing(what.connection):
             # The last case of these pixels may have been erased since; from here on nobody takes them away.
             if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
-                stored = _store(what.files, content, image)
-            return _keep(what, file, stored)
+                stored = replace(_store(what.files, file_hash, image), template=template)
+            return _keep(what, unit, (file,), stored)[0]
     except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
         raise
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
         return refused(str(error))
 
 
-def _store(files: Files, content: bytes, image: DecodedImage) -> _Stored:
+def _store(files: Files, file_hash: str, image: DecodedImage) -> _Stored:
     """Pixels and thumbnail first: a kill before the transaction leaves files without a case, never the reverse."""
     pixel_hash = files.put_array("pixels", image.pixels)
     seen = to_uint8(image.picture, image.photometric, image.windows)
     if not files.has("thumbnails", pixel_hash):
         files.put_under("thumbnails", pixel_hash, thumbnail_of(seen))
-    return _Stored(image, pixel_hash, hashlib.sha256(content).hexdigest(), perceptual_hash(seen))
+    headers = tuple(store_headers(files, image.headers))
+    return _Stored(image, pixel_hash, file_hash, perceptual_hash(seen), headers)
 
 
-def _keep(what: _Import, file: SourceFile, stored: _Stored) -> ImportedFile:
-    """The case, its labels and the record of the file; the caller holds the transaction."""
-    row = what.rows.get(file.source)
+def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Stored) -> list[ImportedFile]:
+    """The case, its labels and the record of its files; the caller holds the transaction."""
+
+    def recorded(status: FileStatus, case: Case, reason: str) -> list[ImportedFile]:
+        return [
+            record_import_file(
+                what.connection, what.job, file.path, status, case.id,
+                _joined(case, frame, len(taken), reason if frame == 1 else ""),
+            )
+            for frame, file in enumerate(taken, 1)
+        ]  # fmt: skip
+
+    row = _row_of(what, unit, taken)
+    source = taken[0].source
     same = find_same_pixels(what.connection, what.project.id, stored.pixel_hash)
-    own = next((case for case in same if case.source == file.source), None)
+    blacked = find_same_pixels_before(what.connection, what.project.id, stored.pixel_hash)
+    own = next((case for case in (*same, *blacked) if _is_own(what, case, source, stored)), None)
     if own is not None:
         if what.on_skipped:
             what.on_skipped(what.connection, own, row)
-        reason = f"Already there as case {own.id}: same source and same pixels.{_kept_as_it_was(own, row)}"
-        return record_import_file(what.connection, what.job, file.path, "skipped", own.id, reason)
-    others = find_same_source(what.connection, what.project.id, file.source)
-    case = insert_case(what.connection, _new_case(what, file, stored, row))
+        known = "same source" if own.source == source else "same series"
+        reason = f"Already there as case {own.id}: {known} and same pixels.{_kept_as_it_was(own, row)}"
+        return recorded("skipped", own, reason)
+    others = find_same_source(what.connection, what.project.id, source)
+    case = insert_case(what.connection, _new_case(what, source, stored, row))
+    add_headers(what.connection, case.id, stored.headers)
+    if stored.image.crosswalk:
+        note(what.settings, what.project.id, stored.image.crosswalk)
+    reasons = list(stored.image.oddities)
+    if stored.image.to_check:
+        hold(what.connection, case, stored.image.to_check, stored.image.device, stored.template)
+        said = "Blacked out by the template of its device." if stored.template else "Held for a check of its pixels."
+        reasons.append(f"{said} {stored.image.to_check}")
     what.on_case(what.connection, case, row)
-    reasons = [_on_same_pixels(what, case, same)] if same else []
+    reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
-    return record_import_file(what.connection, what.job, file.path, "imported", case.id, " ".join(reasons))
+    return recorded("imported", case, " ".join(reasons))
+
+
+def _import_volume(
+    what: _Import, unit: Unit, archives: OpenArchives, attempts: Attempts, progress: Progress
+) -> list[ImportedFile]:
+    """Slices become one case in one transaction; those that cannot be read are refused, and the rest comes in."""
+
+    def refused(reasons: Mapping[str, str], otherwise: str) -> list[ImportedFile]:
+        return [
+            record_import_file(what.connection, what.job, path, "failed", None, reasons.get(path, otherwise))
+            for path in (file.path for file in (*unit.files, *(copy for copy, _ in unit.copies)))
+        ]
+
+    try:
+        read = read_unit(unit, what.decoded, archives, what.settings, attempts, progress)
+        if read.image is None:
+            with writing(what.connection):
+                return refused(read.failed, "The instance that it is a copy of could not be read.")
+        template = template_for(what.connection, what.project, read.image)
+        image = blacked_by(read.image, template) if template else read.image
+        stored = replace(_store(what.files, read.file_hash, image), template=template)
+    except (InvalidInput, MemoryError) as error:
+        little = "Reading this series needs more memory than there is; import it on a larger machine."
+        with writing(what.connection):
+            return refused({}, str(error) if isinstance(error, InvalidInput) else little)
+    try:
+        with writing(what.connection):
+            if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
+                stored = replace(_store(what.files, read.file_hash, image), template=template)
+            rows = _keep(what, unit, read.taken, stored)
+            case = rows[0].case
+            for path, reason in read.failed.items():
+                rows.append(record_import_file(what.connection, what.job, path, "failed", None, reason))
+            frame_of = {file.path: frame for frame, file in enumerate(read.taken, 1)}
+            for copy, kept in unit.copies:
+                frame = f"frame {frame_of[kept.path]} of " if kept.path in frame_of else "a damaged slice of "
+                reason = f"The same instance as {frame}case {case}."
+                rows.append(record_import_file(what.connection, what.job, copy.path, "skipped", case, reason))
+            return rows
+    except Unavailable:
+        raise
+    except CoreError as error:  # from `on_case`; the case was rolled back
+        with writing(what.connection):
+            return refused(read.failed, str(error))
+
+
+def _joined(case: Case, frame: int, frames: int, reason: str) -> str:
+    if frames == 1:
+        return reason
+    return f"Joined into case {case.id}, frame {frame} of {frames}.{' ' if reason else ''}{reason}"
+
+
+def _is_own(what: _Import, case: Case, source: str, stored: _Stored) -> bool:
+    """Whether a case of the same pixels is this image, come in before: by its name, or as the instances of a series."""
+    if what.names.same(case.source, source):
+        return True
+    instances = [header.sop_uid for header in stored.headers]
+    return len(instances) > 1 and instances == [header.sop_uid for header in list_headers(what.connection, case.id)]
+
+
+def _row_of(what: _Import, unit: Unit, taken: Sequence[SourceFile]) -> TableRow | None:
+    """What the table says of one of the files, or of the folder of a volume."""
+    names = [file.source for file in taken]
+    rows = [what.rows[name] for name in ([*names, unit.folder] if len(unit.files) > 1 else names) if name in what.rows]
+    told = {(row.labels, row.patient, row.split) for row in rows}
+    if len(told) > 1:
+        raise InvalidInput(
+            f"The table says different things of the slices of one volume; name its folder once. "
+            f"Received: {some_of([str(row.labels or row.patient or row.split) for row in rows], NAMED_AT_MOST)}"
+        )
+    return rows[0] if rows else None
+
+
+def _told_of_group(image: DecodedImage, unit: Unit) -> DecodedImage:
+    """What the series tells of a single image: that it is a localiser, or lay where another slice does."""
+    if unit.group is None:
+        return image
+    part = {"part": unit.group.name} if unit.group.name else {}
+    return replace(image, oddities=(*unit.group.oddities, *image.oddities), attributes={**image.attributes, **part})
 
 
 def _kept_as_it_was(case: Case, row: TableRow | None) -> str:
@@ -235,13 +391,13 @@ def _kept_as_it_was(case: Case, row: TableRow | None) -> str:
     )
 
 
-def _new_case(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | None) -> NewCase:
+def _new_case(what: _Import, source: str, stored: _Stored, row: TableRow | None) -> NewCase:
     image = stored.image
     picture = image.picture
-    patient, patient_from = _patient(what, file, stored, row)
+    patient, patient_from = _patient(what, source, stored, row)
     return NewCase(
         project=what.project.id,
-        source=file.source,
+        source=source,
         patient=patient,
         patient_from=patient_from,
         pixel_hash=stored.pixel_hash,
@@ -266,18 +422,20 @@ def _new_case(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | 
     )
 
 
-def _patient(what: _Import, file: SourceFile, stored: _Stored, row: TableRow | None) -> tuple[str, PatientFrom]:
+def _patient(what: _Import, source: str, stored: _Stored, row: TableRow | None) -> tuple[str, PatientFrom]:
     """The table's word goes before the header's, the header's before the file name's."""
     if row and row.patient:
         return row.patient, "table"
     if stored.image.patient:
         return stored.image.patient, "dicom"
-    found = what.pattern.search(file.source) if what.pattern else None
+    found = what.pattern.search(what.names.real(source)) if what.pattern else None
     matched = (found[1] if found.re.groups else found[0]) if found else None
     if matched:
-        return matched, "pattern"
-    # Where nothing tells, each picture is its own patient; copies of one picture are then one.
-    return f"case:{stored.pixel_hash[:16]}", "none"
+        return what.names.patient(matched), "pattern"
+    # Where nothing tells, each picture is its own patient; copies of one picture are then one. What is one of several
+    # volumes of a file is of the same patient as the others.
+    alone = stored.file_hash if TIME_POINT in stored.image.attributes else stored.pixel_hash
+    return f"case:{alone[:16]}", "none"
 
 
 def _on_same_pixels(what: _Import, case: Case, same: Sequence[Case]) -> str:
@@ -323,6 +481,18 @@ def _pattern(patient_from: str | None) -> re.Pattern[str] | None:
             f"The patient pattern must be a regular expression, such as ^(person\\d+)_. "
             f"Received: {patient_from} ({error})"
         ) from error
+
+
+def _as_given(file: ImportedFile, names: PathNames) -> ImportedFile:
+    """For the person importing: by the path that was given."""
+    return replace(file, path=names.real(file.path), reason=names.real_in(file.reason))
+
+
+def _note_patients(settings: Settings, project: Project, names: PathNames) -> None:
+    """Whose pseudonyms a label table's patients have, where the project keeps a crosswalk."""
+    if project.deidentification.crosswalk_key:
+        for name, said in names.patients.items():
+            note(settings, project.id, sealed_entry(project.deidentification.crosswalk_key, name, f"patient /{said}"))
 
 
 def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...]) -> ImportReport:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from core.errors import some_of
 from core.images.label_table import TableRow, clean_path
 from core.images.names import name_parts
+from core.images.pseudonyms import path_token
 
 NAMED_AT_MOST = 5
 
@@ -47,9 +48,13 @@ def match_rows(table: Mapping[str, TableRow] | None, sources: Sequence[str]) -> 
 
 
 class SourceNames:
-    """The sources of a project, found again by what people write for them."""
+    """The sources of a project, found again by what people write for them.
 
-    def __init__(self, sources: Iterable[str]) -> None:
+    With the home's `secret` those are found too that go by tokens.
+    """
+
+    def __init__(self, sources: Iterable[str], secret: bytes | None = None) -> None:
+        self._secret = secret
         paths = {_plain(source): source for source in sources}
         self._sources = paths
         self._by_end = _grouped_by_ends(paths)
@@ -61,6 +66,9 @@ class SourceNames:
         A path with a folder never means a file of this name in another folder: that would be another image.
         """
         path = _plain(text)
+        return self._find(path) or (self._find(path_token(self._secret, path)) if self._secret else [])
+
+    def _find(self, path: str) -> list[str]:
         if path in self._sources:
             found = [path]
         elif "/" in path:

@@ -1,4 +1,4 @@
-"""Single-file NIfTI-1 and NIfTI-2, packed by gzip or not: three-dimensional volumes of one value a voxel.
+"""Single-file NIfTI-1 and NIfTI-2, packed by gzip or not: volumes of one value a voxel, of four dimensions one by one.
 
 Of the header only numbers leave this module. Its texts (descrip, aux_file, intent_name, db_name) and its extensions,
 which may hold a whole DICOM header, are never looked at. References are to nifti1.h (NIfTI-1.1, 2007).
@@ -7,8 +7,10 @@ which may hold a whole DICOM header, are never looked at. References are to nift
 import gzip
 import io
 import logging
+import math
 import zlib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +20,7 @@ from nibabel.nifti2 import Nifti2Header
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Pixels, Window, content_of, file_limit, reading
-from core.images.orientation import choose_layout, spacings_of
-from core.images.volumes import check_volume_size, stored_volume, volume_window
+from core.images.volumes import check_volume_size, image_of_volume, volume_window
 from core.settings import Settings
 
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what matters is refused below
@@ -30,6 +31,7 @@ FIRST_VOXEL = {1: 352, 2: 544}  # no earlier: the header and four bytes that tel
 LONGEST_EXTENSIONS = 64 << 20
 LARGE = 64 << 20  # above it a high ratio of packing is a bomb: real volumes stay below 30
 SPARE = 1 << 20  # what writers leave behind the voxels
+TIME_POINT = "time point"  # the attribute of a case that is one of several volumes of a file
 LABEL_MAP = 1002  # NIFTI_INTENT_LABEL
 TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's x goes to the right and y to the front
@@ -49,6 +51,7 @@ class _Header:
     affine: Pixels | None  # from the file's indices to LPS millimetres
     spacing_mm: tuple[float, ...] | None  # along the file's axes
     window: tuple[float, float] | None  # least and greatest value to show
+    later: int = 0  # bytes of the time points behind this one
 
 
 def nifti_version(content: bytes) -> int | None:
@@ -63,40 +66,60 @@ def nifti_version(content: bytes) -> int | None:
     return None
 
 
-def read_nifti(source: Path | bytes, settings: Settings) -> DecodedImage:
+def count_time_points(head: bytes) -> int:
+    """How many volumes a file of four dimensions has, told from its first bytes; 1 for any other."""
+    with suppress(Exception):  # nibabel raises anything at all on headers that make no sense
+        version = nifti_version(head)
+        kind: Any = Nifti1Header if version == 1 else Nifti2Header
+        if version is not None:
+            sizes = kind(_head(head)[: HEADER_BYTES[version]]).get_data_shape()
+            if len(sizes) > 3 and all(size <= 1 for size in sizes[4:]):
+                return max(1, int(sizes[3]))
+    return 1
+
+
+def read_nifti(source: Path | bytes, settings: Settings, *, time_point: int | None = None) -> DecodedImage:
     """The volume of a NIfTI file, turned to be read in frames (`choose_layout`); a single slice is an image.
 
+    Args:
+        time_point: of a file of four dimensions which volume, counted from 1.
+
     Raises:
-        InvalidInput: more than three dimensions, colour, complex numbers, a label map, NaN, a header without its
-            image, too many voxels, damaged.
+        InvalidInput: more than three dimensions and no time point, colour, complex numbers, a label map, NaN, a
+            header without its image, too many voxels, damaged.
     """
     with reading("NIfTI file"):
         content = content_of(source)
         version = nifti_version(content)
         if version is None:
             raise InvalidInput(f"This is not a NIfTI file; export it again. Received: {len(content):,} bytes")
-        header = _checked(_head(content), version, settings)
+        points = count_time_points(content)
+        header = _checked(_head(content), version, settings, time_point=time_point if points > 1 else None)
         values = _values(content, header, settings)
-        layout = choose_layout(header.shape, header.affine)
-        volume = stored_volume(values, layout, slope=header.slope, inter=header.inter)
-        if header.affine is not None:
-            affine = layout.turn_affine(header.affine, header.shape)
-            spacing_mm, slice_spacing_mm = spacings_of(affine)
-        else:
-            affine, spacing_mm, slice_spacing_mm = None, None, None
-            if header.spacing_mm:
-                frame, row, column = (header.spacing_mm[axis] for axis in layout.axes)
-                spacing_mm, slice_spacing_mm = (row, column), frame
-        frames = len(volume)
-        return DecodedImage(
-            pixels=volume if frames > 1 else volume[0],
-            frames=frames,
-            spacing_mm=spacing_mm,
-            spacing_at="patient" if spacing_mm else None,
-            slice_spacing_mm=slice_spacing_mm if frames > 1 else None,
-            affine=affine,
-            windows=_windows(volume, header),
+        image = image_of_volume(values, header.affine, header.spacing_mm, slope=header.slope, inter=header.inter)
+        return replace(
+            image,
+            windows=_windows(image.pixels.reshape(image.frames, *image.pixels.shape[-2:]), header),
+            attributes={TIME_POINT: f"{time_point} of {points}"} if time_point and points > 1 else {},
         )
+
+
+def read_nifti_labels(source: Path | bytes, settings: Settings) -> tuple[Pixels, Pixels | None]:
+    """The numbers of a label map on the axes of its file, as they are, and the affine of these axes to LPS.
+
+    Raises:
+        InvalidInput: what `read_nifti` refuses, but for a label map; numbers that are not whole.
+    """
+    with reading("NIfTI file"):
+        content = content_of(source)
+        version = nifti_version(content)
+        if version is None:
+            raise InvalidInput(f"This is not a NIfTI file; export it again. Received: {len(content):,} bytes")
+        header = _checked(_head(content), version, settings, labels=True)
+        values: Pixels = _values(content, header, settings)
+        if (header.slope, header.inter) != (1.0, 0.0):
+            values = values.astype(np.float64) * header.slope + header.inter
+        return values, header.affine
 
 
 def _head(content: bytes) -> bytes:
@@ -113,13 +136,17 @@ def _head(content: bytes) -> bytes:
 # ---- the header
 
 
-def _checked(head: bytes, version: int, settings: Settings) -> _Header:
+def _checked(
+    head: bytes, version: int, settings: Settings, *, labels: bool = False, time_point: int | None = None
+) -> _Header:
     kind: Any = Nifti1Header if version == 1 else Nifti2Header  # nibabel's methods tell no types
     _refuse_without_image(head, version)
     # nibabel finds the byte order, mends what is commonly wrong, and raises on what makes no sense.
     header = kind(head[: HEADER_BYTES[version]])
-    shape = _three_axes(header)
+    shape = _three_axes(header, labels=labels, in_time=time_point is not None)
     check_volume_size(shape, settings)
+    volume = _scalar(header).itemsize * math.prod(shape)
+    before, later = _beside(header, volume, time_point)
     first_voxel = int(header["vox_offset"]) or FIRST_VOXEL[version]
     if not FIRST_VOXEL[version] <= first_voxel <= FIRST_VOXEL[version] + LONGEST_EXTENSIONS:
         raise InvalidInput(f"The header names no place for the voxels; export it again. Received: {first_voxel}")
@@ -131,13 +158,24 @@ def _checked(head: bytes, version: int, settings: Settings) -> _Header:
     return _Header(
         shape=shape,
         kind=_scalar(header),
-        first_voxel=first_voxel,
+        first_voxel=first_voxel + before,
+        later=later,
         slope=float(slope) if scaled else 1.0,
         inter=float(inter or 0.0) if scaled else 0.0,
         affine=_affine(header, scale, has_spacing=spacing_mm is not None),
         spacing_mm=spacing_mm,
         window=(low, high) if np.isfinite([low, high]).all() and low < high else None,
     )
+
+
+def _beside(header: Any, volume: int, time_point: int | None) -> tuple[int, int]:
+    """The bytes of the time points before and behind the one that is meant."""
+    if time_point is None:
+        return 0, 0
+    points = int(header.get_data_shape()[3])
+    if not 1 <= time_point <= points:
+        raise InvalidInput(f"The file has {points} time points, counted from 1; name one. Received: {time_point}")
+    return (time_point - 1) * volume, (points - time_point) * volume
 
 
 def _refuse_without_image(head: bytes, version: int) -> None:
@@ -148,20 +186,20 @@ def _refuse_without_image(head: bytes, version: int) -> None:
     raise InvalidInput(f"Header and image must be one file; convert it to a single .nii or .nii.gz. Received: {what}")
 
 
-def _three_axes(header: Any) -> tuple[int, int, int]:
+def _three_axes(header: Any, *, labels: bool, in_time: bool) -> tuple[int, int, int]:
     dimensions = [int(size) for size in header.get_data_shape()]
     said = " x ".join(map(str, dimensions)) or "no"
-    if int(header["intent_code"]) == LABEL_MAP:
+    if int(header["intent_code"]) == LABEL_MAP and not labels:
         raise InvalidInput(
             f"The header says that this is a label map, not an image; masks come in with an import of their own. "
             f"Received: {said} voxels, intent label"
         )
     if len(dimensions) < 2:
         raise InvalidInput(f"The file holds no image; leave it out. Received: {said} voxels")
-    if any(size > 1 for size in dimensions[3:]):
+    if any(size > 1 for size in dimensions[4 if in_time else 3 :]):
         raise InvalidInput(
-            f"Readroom takes in volumes of three dimensions; save the time point or the component that is meant as a "
-            f"file of its own. Received: {said} voxels"
+            f"Readroom takes in volumes of three dimensions; name the time point with --volume, or save the component "
+            f"that is meant as a file of its own. Received: {said} voxels"
         )
     columns, rows, frames = (*dimensions, 1)[:3]
     return columns, rows, frames
@@ -219,7 +257,7 @@ def _values(content: bytes, header: _Header, settings: Settings) -> Pixels:
     if size > file_limit(settings):
         raise InvalidInput(f"The volume unpacks to more than any within the limits. Received: {size:,} bytes")
     packed = content.startswith(GZIP)
-    voxels = _unpacked(content, header.first_voxel, size, settings) if packed else memoryview(content)
+    voxels = _unpacked(content, header, size, settings) if packed else memoryview(content)
     if not packed:
         voxels = voxels[header.first_voxel : header.first_voxel + size]
     if len(voxels) < size:
@@ -230,18 +268,19 @@ def _values(content: bytes, header: _Header, settings: Settings) -> Pixels:
     return np.frombuffer(voxels, header.kind).reshape(header.shape, order="F")
 
 
-def _unpacked(content: bytes, first_voxel: int, size: int, settings: Settings) -> memoryview:
+def _unpacked(content: bytes, header: _Header, size: int, settings: Settings) -> memoryview:
     """As many bytes as the header announces and not more, with the packed file's own checksum checked."""
-    if size > LARGE and size > len(content) * settings.max_compression_ratio:
+    unpacked = header.first_voxel + size
+    if unpacked > LARGE and unpacked > len(content) * settings.max_compression_ratio:
         raise InvalidInput(
             f"The file unpacks to more than {settings.max_compression_ratio} times its size, as bombs do. "
-            f"Received: {len(content):,} bytes that become {size:,}"
+            f"Received: {len(content):,} bytes that become {unpacked:,}"
         )
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            stream.read(first_voxel)
+            stream.seek(header.first_voxel)
             voxels = stream.read(size)
-            if len(stream.read(SPARE + 1)) > SPARE:
+            if header.later == 0 and len(stream.read(SPARE + 1)) > SPARE:
                 raise InvalidInput(
                     f"The file unpacks to more than its header announces, as bombs do; export it again. "
                     f"Received: {size:,} bytes of voxels announced"

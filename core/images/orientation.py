@@ -68,7 +68,7 @@ def choose_layout(shape: Sequence[int], affine: Pixels | None) -> Layout:
         return Layout((frame, row, column), (False, False, False))
     steps = affine[:3, :3]
     spacing = np.linalg.norm(steps, axis=0)
-    direction_of = _nearest_directions(steps / spacing)
+    direction_of = nearest_directions(steps / spacing)
     frames_along = direction_of[flat[0]] if len(flat) == 1 else _frames_along(spacing, direction_of)
     axis_of = {direction: axis for axis, direction in enumerate(direction_of)}
     reading = READING[frames_along]
@@ -83,7 +83,7 @@ def spacings_of(affine: Affine) -> tuple[tuple[float, float], float]:
     return (row, column), frame
 
 
-def _nearest_directions(cosines: Pixels) -> tuple[int, ...]:
+def nearest_directions(cosines: Pixels) -> tuple[int, ...]:
     """For each axis the direction it comes nearest to, each direction once."""
     return max(permutations(range(3)), key=lambda order: sum(abs(cosines[to, axis]) for axis, to in enumerate(order)))
 

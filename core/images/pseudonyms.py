@@ -3,13 +3,22 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
+import unicodedata
 from contextlib import suppress
 
 from core.errors import CoreError
+from core.images.names import name_parts
 from core.settings import Settings
 
 SECRET_BYTES = 32
+# Endings say what a file is and nobody's name; any other may be the last part of a number or a name.
+USUAL_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".nrrd",
+                 ".nhdr", ".mha", ".mhd", ".zip", ".csv", ".txt", ".json", ".xml")  # fmt: skip
+TOKEN_PATH = re.compile(r"(F[0-9a-f]{16}(\.[a-z.]{1,7})?/?)+")
+PSEUDONYM = re.compile(r"P[0-9a-f]{16}")
+DAYS_AT_LEAST, DAYS_AT_MOST = 365, 3650
 
 
 def load_secret(settings: Settings) -> bytes:
@@ -36,3 +45,43 @@ def load_secret(settings: Settings) -> bytes:
 def pseudonym(secret: bytes, text: str) -> str:
     """`P` and 16 hex digits: an HMAC-SHA256, cut to 64 bits."""
     return "P" + hmac.new(secret, text.encode("utf-8"), hashlib.sha256).hexdigest()[:16]
+
+
+def patient_name(secret: bytes, said: str) -> str:
+    """The pseudonym of a patient as a label table or a file's name tells them; the same as from a DICOM header.
+
+    A pseudonym stays what it is: a table that was exported here comes back unchanged.
+    """
+    text = said.strip()
+    return text if PSEUDONYM.fullmatch(text) else pseudonym(secret, f"patient /{text}")
+
+
+def pseudonymous_uid(secret: bytes, uid: str) -> str:
+    """A UID in the root 2.25 (PS3.5 section B.2) that stands for another, always the same one."""
+    digest = hmac.new(secret, f"uid {uid.strip()}".encode(), hashlib.sha256).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def days_of(secret: bytes, patient: str) -> int:
+    """By how many days the dates of a patient are moved back: one to ten years, the same at every import."""
+    digest = hmac.new(secret, f"days {patient}".encode(), hashlib.sha256).digest()
+    return -(DAYS_AT_LEAST + int.from_bytes(digest[:8], "big") % (DAYS_AT_MOST - DAYS_AT_LEAST))
+
+
+def path_token(secret: bytes, path: str) -> str:
+    """A path with a token in place of each name: `F` and 16 hex digits, and the ending where it is a usual one.
+
+    Names of files and folders name patients. What is a token already stays what it is.
+    """
+    plain = unicodedata.normalize("NFC", path.replace("\\", "/"))  # macOS writes accents as two characters
+    return "/".join(part if part in ("", ".", "..") else _part_token(secret, part) for part in plain.split("/"))
+
+
+def _part_token(secret: bytes, part: str) -> str:
+    if TOKEN_PATH.fullmatch(part):
+        return part
+    stem, ending = name_parts(part)
+    if ending.lower() not in USUAL_ENDINGS:
+        stem, ending = part, ""
+    digest = hmac.new(secret, f"path {stem}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    return f"F{digest[:16]}{ending.lower()}"

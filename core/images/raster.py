@@ -1,6 +1,7 @@
-"""PNG, JPEG and TIFF: grey or colour, 8 or 16 bit, upright, without losing a grey level."""
+"""PNG, JPEG and TIFF: grey or colour, 8 or 16 bit, upright, without losing a grey level; pages of a TIFF are frames."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import imagecodecs
@@ -8,13 +9,16 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, some_of
 from core.images.decoded import DecodedImage, Photometric, Pixels, check_size, content_of, reading, real_values
+from core.images.volumes import check_volume_size, volume_window
 from core.settings import Settings
 
 # Our own limit comes from the settings and is checked before any pixel is decoded; Pillow's would only warn.
 Image.MAX_IMAGE_PIXELS = None
 
+Page = tuple[Pixels, Photometric, int]  # its pixels, what grey means, its EXIF orientation
+NAMED_AT_MOST = 3
 ORIENTATION_TAG = 274  # EXIF 2.3 section 4.6.4, the same number in TIFF 6.0
 
 
@@ -25,16 +29,39 @@ def read_raster(source: Path | bytes, settings: Settings) -> DecodedImage:
     dropped, colour with three equal channels becomes grey, EXIF rotation is applied.
 
     Raises:
-        InvalidInput: CMYK or another colour space, transparency, several pictures in one file,
+        InvalidInput: CMYK or another colour space, transparency, an animation, pages that differ in size or kind,
             too many pixels, values that are not numbers, damaged.
     """
     content = content_of(source)
     if content[:2] in (b"II", b"MM"):
-        pixels, photometric, orientation = _read_tiff(content, settings)
-    else:
-        pixels, photometric, orientation = _read_png_or_jpeg(content, settings)
+        pages = _read_tiff(content, settings)
+        return _stack(pages) if len(pages) > 1 else _image(*pages[0])
+    return _image(*_read_png_or_jpeg(content, settings))
+
+
+def _stack(pages: Sequence[Page]) -> DecodedImage:
+    """Pages of one size and kind as the frames of one case. Where they lie in the patient nobody tells."""
+    frames = [_image(*page, may_turn_grey=False) for page in pages]
+    kinds = {(frame.pixels.shape, frame.photometric) for frame in frames}
+    if len(kinds) > 1:
+        told = [" x ".join(str(size) for size in reversed(frame.pixels.shape[:2])) for frame in frames]
+        raise InvalidInput(
+            f"The pages of the TIFF differ in size or colour; save each as a file of its own. "
+            f"Received: {some_of(list(dict.fromkeys(told)), NAMED_AT_MOST)} pixels in {len(frames)} pages"
+        )
+    pixels = real_values(np.stack([frame.pixels for frame in frames]))
+    windows = (volume_window(pixels),) if pixels.ndim == 3 else ()
+    return DecodedImage(pixels, frames[0].photometric, frames=len(frames), windows=windows)
+
+
+def _image(pixels: Pixels, photometric: Photometric, orientation: int, *, may_turn_grey: bool = True) -> DecodedImage:
     pixels = _without_alpha(pixels)
-    if pixels.ndim == 3 and np.array_equal(pixels[..., 0], pixels[..., 1]) and _last_two_equal(pixels):
+    if (
+        may_turn_grey
+        and pixels.ndim == 3
+        and np.array_equal(pixels[..., 0], pixels[..., 1])
+        and _last_two_equal(pixels)
+    ):
         pixels = pixels[..., 0]
     pixels = real_values(upright(pixels, orientation))
     return DecodedImage(pixels, photometric if pixels.ndim == 2 else "RGB")
@@ -124,40 +151,72 @@ def _last_two_equal(pixels: Pixels) -> bool:
 # ---- TIFF
 
 
-def _read_tiff(content: bytes, settings: Settings) -> tuple[Pixels, Photometric, int]:
+def _read_tiff(content: bytes, settings: Settings) -> list[Page]:
+    """The pictures of a TIFF; reduced copies of them (previews) do not count."""
     with reading("TIFF"), tifffile.TiffFile(io.BytesIO(content)) as tiff:
-        page = _only_page(tiff, settings)
-        _refuse_cut_off(page, len(content))
-        colours = tifffile.PHOTOMETRIC(page.photometric)
-        if colours.name not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE") and not (
-            colours.name == "YCBCR" and page.compression == tifffile.COMPRESSION.JPEG  # its decoder gives RGB
-        ):
-            raise _colour_space("CMYK" if colours.name == "SEPARATED" else colours.name)
-        pixels = _channels_last(page.asarray(), page)
-        if colours.name == "PALETTE":
-            # The map has 16 bits an entry, of which 8-bit pictures use the upper 8 (TIFF 6.0 section 5).
-            pixels = (np.moveaxis(np.asarray(page.colormap), 0, -1)[pixels] >> 8).astype(np.uint8)
-        elif page.bitspersample == 1:
-            pixels = pixels.astype(bool)
-        tag = page.tags.get(ORIENTATION_TAG)
-        photometric: Photometric = "MONOCHROME1" if colours.name == "MINISWHITE" else "MONOCHROME2"
-        return pixels, photometric, int(tag.value) if tag else 1
+        pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced]
+        for page in pages:
+            check_size(page.imagelength, page.imagewidth, settings)  # first, as tifffile divides by it
+        if not pages or any(page.imagedepth != 1 for page in pages):
+            raise InvalidInput(f"The TIFF holds no flat picture; export it again. Received: {len(pages)} pages")
+        first = pages[0]
+        stack = tiff.series[0] if len(pages) == 1 and (tiff.is_imagej or tiff.is_shaped) else None
+        count = max(len(pages), stack.size // max(1, first.size) if stack else 1)
+        check_volume_size((count, first.imagelength, first.imagewidth), settings)
+        if stack is not None and count > 1:  # ImageJ keeps a stack behind one directory
+            return _hidden_pages(stack, first, count)
+        if len(pages) > 1 and (tiff.is_imagej or tiff.is_shaped or tiff.is_ome):
+            _refuse_two_axes(tiff.series[0])
+        for page in pages:
+            _refuse_cut_off(page, len(content))
+        check_volume_size((1, 1, sum(page.imagelength * page.imagewidth for page in pages)), settings)
+        return [_page(page) for page in pages]
 
 
-def _only_page(tiff: tifffile.TiffFile, settings: Settings) -> tifffile.TiffPage:
-    """The one picture of a TIFF, of a size that can be; reduced copies of it (previews) do not count."""
-    pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced]
-    for page in pages:
-        check_size(page.imagelength, page.imagewidth, settings)  # first, as tifffile divides by it
-    pictures = len(pages)
-    if pictures == 1 and (tiff.is_imagej or tiff.is_shaped):
-        # ImageJ keeps a stack behind one directory.
-        pictures = sum(series.size for series in tiff.series) // max(1, pages[0].size)
-    if pictures != 1 or pages[0].imagedepth != 1:
-        raise InvalidInput(
-            f"The TIFF must hold one picture; save each as a file of its own. Received: {pictures} pictures"
-        )
-    return pages[0]
+def _page(page: tifffile.TiffPage) -> Page:
+    colours = _colours(page)
+    pixels = _channels_last(page.asarray(), page)
+    if colours == "PALETTE":
+        # The map has 16 bits an entry, of which 8-bit pictures use the upper 8 (TIFF 6.0 section 5).
+        pixels = (np.moveaxis(np.asarray(page.colormap), 0, -1)[pixels] >> 8).astype(np.uint8)
+    elif page.bitspersample == 1:
+        pixels = pixels.astype(bool)
+    tag = page.tags.get(ORIENTATION_TAG)
+    photometric: Photometric = "MONOCHROME1" if colours == "MINISWHITE" else "MONOCHROME2"
+    return pixels, photometric, int(tag.value) if tag else 1
+
+
+def _refuse_two_axes(stack: tifffile.TiffPageSeries) -> None:
+    """Channels and slices, or slices and times, in one row of pages would be read as one stack."""
+    along = [axis for axis, size in zip(stack.axes, stack.shape, strict=True) if axis not in "YXS" and size > 1]
+    if len(along) > 1:
+        raise _no_stack(stack)
+
+
+def _no_stack(stack: tifffile.TiffPageSeries) -> InvalidInput:
+    return InvalidInput(
+        f"The TIFF must be a stack of grey pictures along one axis; save the part that is meant as a file of its own. "
+        f"Received: axes {stack.axes} of {' x '.join(map(str, stack.shape))}"
+    )
+
+
+def _hidden_pages(stack: tifffile.TiffPageSeries, first: tifffile.TiffPage, count: int) -> list[Page]:
+    """The frames of a stack of one axis beside rows and columns, in grey."""
+    colours = _colours(first)
+    pixels: Pixels = np.squeeze(stack.asarray())
+    if pixels.shape != (count, first.imagelength, first.imagewidth) or colours not in ("MINISBLACK", "MINISWHITE"):
+        raise _no_stack(stack)
+    photometric: Photometric = "MONOCHROME1" if colours == "MINISWHITE" else "MONOCHROME2"
+    return [(frame, photometric, 1) for frame in pixels]
+
+
+def _colours(page: tifffile.TiffPage) -> str:
+    colours = str(tifffile.PHOTOMETRIC(page.photometric).name)
+    if colours not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE") and not (
+        colours == "YCBCR" and page.compression == tifffile.COMPRESSION.JPEG  # its decoder gives RGB
+    ):
+        raise _colour_space("CMYK" if colours == "SEPARATED" else colours)
+    return colours
 
 
 def _refuse_cut_off(page: tifffile.TiffPage, length: int) -> None:

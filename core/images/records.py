@@ -9,7 +9,9 @@ from typing import Any, Literal
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
 from core.images.decoded import Affine, Photometric, SpacingAt, Window
+from core.images.home_secret import secret_of
 from core.images.names import name_parts
+from core.images.pseudonyms import path_token
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -49,6 +51,7 @@ class NewCase:
     windows: tuple[Window, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     given_split: str | None = None
+    held: bool = False  # somebody has to look at its pixels first: `core.images.pixel_checks`
 
 
 @dataclass(frozen=True)
@@ -145,13 +148,26 @@ def find_case(connection: sqlite3.Connection, project_id: int, name: str | int) 
     numbered = find_numbered_case(connection, project_id, text)
     if numbered is not None:
         return numbered
-    for found in (_by_source(connection, project_id, text), _by_file_name(connection, project_id, text)):
+    for found in (
+        _by_source(connection, project_id, text),
+        _by_file_name(connection, project_id, text),
+        *_by_tokens(connection, project_id, text),
+    ):
         if len(found) > 1:
             some = ", ".join(f"{case.id} ({case.source})" for case in found[:5])
             raise InvalidInput(f"Several cases go by this name; give one of their ids: {some}. Received: {text}")
         if found:
             return found[0]
     return None
+
+
+def _by_tokens(connection: sqlite3.Connection, project_id: int, text: str) -> Iterator[list[Case]]:
+    """The same look-ups for cases whose file goes by tokens: what is written is turned into tokens first."""
+    secret = secret_of(connection)
+    if secret is not None and text:
+        token = path_token(secret, text)
+        yield _by_source(connection, project_id, token)
+        yield _by_file_name(connection, project_id, token)
 
 
 def find_numbered_case(connection: sqlite3.Connection, project_id: int, text: str) -> Case | None:
@@ -172,12 +188,22 @@ def find_same_pixels(connection: sqlite3.Connection, project_id: int, pixel_hash
     ]
 
 
+def find_same_pixels_before(connection: sqlite3.Connection, project_id: int, pixel_hash: str) -> list[Case]:
+    """The cases of a project that had these pixels before something was blacked out in them, oldest first."""
+    rows = connection.execute(
+        """SELECT cases.* FROM pixel_checks JOIN cases ON cases.id = case_id
+           WHERE pixel_checks.project = ? AND before_hash = ? ORDER BY id""",
+        (project_id, pixel_hash),
+    )
+    return [_case(row) for row in rows]
+
+
 def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50) -> list[int]:
     """Other cases of a case's patient in its project: ids, those that came before it first, the nearest of each first.
 
     Cases of which nothing told the patient are each their own.
     """
-    query = """SELECT id FROM cases WHERE project = ? AND patient = ? AND id != ?
+    query = """SELECT id FROM cases WHERE project = ? AND patient = ? AND id != ? AND held = 0
                ORDER BY id > ?, abs(id - ?) LIMIT ?"""
     values = (case.project, case.patient, case.id, case.id, case.id, most)
     return [row["id"] for row in connection.execute(query, values)]
@@ -282,5 +308,6 @@ def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
             "windows": tuple(Window(*window) for window in json.loads(row["windows"])),
             "attributes": json.loads(row["attributes"]),
             "flagged": bool(row["flagged"]),
+            "held": bool(row["held"]),
         }
     )

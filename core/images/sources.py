@@ -24,6 +24,7 @@ class SourceFile:
     member: str | None = None  # its name in the zip
     refusal: str | None = None  # why it is not even opened
     is_system: bool = False  # the operating system's, nobody's image
+    time_point: int | None = None  # of a file of several volumes which one, counted from 1
 
 
 def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None = None) -> list[SourceFile]:

@@ -1,13 +1,13 @@
 """The stored form of a volume: real values as (frames, rows, columns) in one of the four stored types."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from core.errors import InvalidInput
-from core.images.decoded import LARGEST_VALUE, Pixels, Window, native, whole_type
-from core.images.orientation import Layout
+from core.images.decoded import LARGEST_VALUE, DecodedImage, Pixels, Window, native, whole_type
+from core.images.orientation import Layout, choose_layout, spacings_of
 from core.images.render import HIGH_PERCENT, LOW_PERCENT, NARROWEST_WIDTH
 from core.settings import Settings
 
@@ -46,6 +46,42 @@ def stored_volume(values: Pixels, layout: Layout, *, slope: float = 1.0, inter: 
             frame = frame.astype(np.float64) * slope + inter
         into[...] = frame
     return stored
+
+
+def image_of_volume(
+    values: Pixels,
+    affine: Pixels | None,
+    spacing_mm: Sequence[float] | None,
+    *,
+    slope: float = 1.0,
+    inter: float = 0.0,
+) -> DecodedImage:
+    """The volume of a file turned to be read in frames (`choose_layout`), without a window; one slice is an image.
+
+    Args:
+        values: the file's array of three axes, contiguous in memory.
+        affine: from its indices to LPS millimetres, where that is known.
+        spacing_mm: along its axes, where only that is known.
+    """
+    first, second, third = values.shape
+    layout = choose_layout((first, second, third), affine)
+    volume = stored_volume(values, layout, slope=slope, inter=inter)
+    turned, pixel_mm, slice_mm = None, None, None
+    if affine is not None:
+        turned = layout.turn_affine(affine, (first, second, third))
+        pixel_mm, slice_mm = spacings_of(turned)
+    elif spacing_mm:
+        frame, row, column = (spacing_mm[axis] for axis in layout.axes)
+        pixel_mm, slice_mm = (row, column), frame
+    frames = len(volume)
+    return DecodedImage(
+        pixels=volume if frames > 1 else volume[0],
+        frames=frames,
+        spacing_mm=pixel_mm,
+        spacing_at="patient" if pixel_mm else None,
+        slice_spacing_mm=slice_mm if frames > 1 else None,
+        affine=turned,
+    )
 
 
 def volume_window(volume: Pixels) -> Window:

@@ -7,7 +7,10 @@ from typing import Any
 
 from core.datasets.records import Snapshot
 from core.errors import InvalidInput
+from core.images.sealed_paths import seal_arguments
 from core.jobs.records import Job, add_job, find_job
+from core.labels.box_import import demand_classes
+from core.labels.mask_names import demand_structures, parse_mask_values
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.settings import Settings
@@ -28,16 +31,33 @@ def ask_import(
     columns: Mapping[str, str] | None = None,
     patient_from: str | None = None,
     remove_after: str | None = None,
+    masks: str | None = None,
+    mask_values: str = "",
+    boxes: str | None = None,
+    reader: str | None = None,
+    volume: int | None = None,
     actor: Actor,
 ) -> Job:
     """Queue an import of files that were uploaded, or, for an administrator, that lie anywhere on this server.
 
+    Args:
+        masks: a file, folder or zip of masks of these images, or of images that are there.
+        mask_values: what the numbers in them mean (`parse_mask_values`).
+        boxes: a file, folder or zip of boxes likewise (COCO, Pascal VOC).
+        reader: in whose name masks and boxes come in.
+        volume: of volumes of four dimensions only this time point, counted from 1.
+
     Raises:
+        InvalidInput: the project has no such thing, or the numbers are none.
         NotAllowed: the actor may not import here, or names a path outside the uploads and does not administer
             this Readroom: the worker reads files that the actor may not be meant to see.
     """
     uploads = (settings.home / "uploads").resolve()
-    named = [Path(path).resolve() for path in (*paths, *([labels] if labels else []))]
+    named = [Path(path).resolve() for path in (*paths, *(path for path in (labels, masks, boxes) if path))]
+    if masks:
+        parse_mask_values(mask_values, demand_structures(project))
+    if boxes:
+        demand_classes(project)
     with writing(connection):
         if any(uploads not in path.parents for path in named):
             demand_of(connection, actor, "administer", None)
@@ -49,6 +69,10 @@ def ask_import(
             "patient_from": patient_from,
             "remove_after": remove_after,
         }
+        beside = {"masks": masks, "mask_values": mask_values, "boxes": boxes, "reader": reader, "volume": volume}
+        arguments |= {key: value for key, value in beside.items() if value}
+        if project.deidentification.enabled:  # what files are called stays out of the database
+            arguments = seal_arguments(settings, arguments)
         return add_job(connection, "import", arguments, project=project.id, actor=actor)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from core.cells import guard, unguard
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
+from core.images.home_secret import secret_of
 from core.images.label_table import (
     LATER_COLUMNS,
     Answer,
@@ -22,7 +23,13 @@ from core.images.label_table import (
     read_label_table,
 )
 from core.images.matching import SourceNames
-from core.images.records import Case, find_numbered_case, find_same_source, list_case_sources, list_cases
+from core.images.records import (
+    Case,
+    find_numbered_case,
+    find_same_source,
+    list_case_sources,
+    list_cases,
+)
 from core.labels.answers import SEPARATOR, label_text, parse_label_text, value_text
 from core.labels.records import (
     Label,
@@ -137,7 +144,7 @@ def import_labels(
     text = decode_table(content)[0] if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
     rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {})
-    names = SourceNames(list_case_sources(connection, project.id))
+    names = SourceNames(list_case_sources(connection, project.id), secret_of(connection))
     added = unchanged = 0
     refused: list[str] = []
     while batch := list(islice(rows, ROWS_AT_ONCE)):

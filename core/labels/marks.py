@@ -79,8 +79,11 @@ class Mark:
 _SELECT = "SELECT marks.*, users.name AS reader_name FROM marks JOIN users ON users.id = marks.reader"
 
 
-def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor) -> Mark:
+def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor, *, audited: bool = True) -> Mark:
     """Store a mark, a change or a removal once, however often it is sent.
+
+    Args:
+        audited: False for who adds many in one act and writes one audit row for all of them.
 
     Raises:
         Deleted, NotFound: the case was erased, or there is no such case or reader.
@@ -125,7 +128,8 @@ def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor) -> Mark
                 stored_at,
             ),
         )
-        if new.reader != actor.name:  # one's own marks are their own record: who, when, what, and nothing is lost
+        # one's own marks are their own record: who, when, what, and nothing is lost
+        if audited and new.reader != actor.name:
             add_audit(connection, actor, "add mark", f"case {new.case_id}", reader=new.reader, after=cursor.lastrowid)
         row = connection.execute(f"{_SELECT} WHERE marks.id = ?", (cursor.lastrowid,)).fetchone()
         return _mark(row, names)

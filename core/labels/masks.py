@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.clock import utc_now
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, NotFound
 from core.images.records import Case, get_case
 from core.labels.incoming import (
     MadeIn,
@@ -233,6 +233,18 @@ def compose_mask(connection: sqlite3.Connection, case: Case, reader: str, struct
     return whole
 
 
+def get_mask_edit(connection: sqlite3.Connection, edit_id: int) -> MaskEdit:
+    """A stroke by its number.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute(f"{_SELECT} WHERE mask_edits.id = ?", (edit_id,)).fetchone()
+    if row is None:
+        raise NotFound("mask edit", edit_id)
+    return _edit(row)
+
+
 def list_painted(connection: sqlite3.Connection, case_id: int, *, reader: str | None = None) -> list[PaintedMask]:
     """The structures with any painted pixel on a case, of one reader or of all, by reader and structure."""
     rows = connection.execute(
@@ -328,8 +340,10 @@ def _same_edit(
 
 def _find_edit(connection: sqlite3.Connection, project_id: int, event: str) -> MaskEdit | None:
     row = connection.execute(f"{_SELECT} WHERE project = ? AND event = ?", (project_id, event)).fetchone()
-    if row is None:
-        return None
+    return _edit(row) if row else None
+
+
+def _edit(row: sqlite3.Row) -> MaskEdit:
     return MaskEdit(
         id=row["id"],
         event=row["event"],

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.images.pixel_checks import may_see_held
 from core.images.records import PatientFrom
 from core.people.accounts import User
 from core.people.roles import actions_in
@@ -19,12 +20,14 @@ class Sight:
     what came with it and may say the answer: where its file lay, the attributes and the split of its table, a
     patient's name that a table or a file name gave. A flag is shown, whoever set it: it asks for a second look, says
     neither what was seen nor by whom, and is how cases are handed on.
-    `models`: what models say may be told at all. `NOBODY_BLIND` is for whoever sees everything.
+    `models`: what models say may be told at all. `held`: cases are shown whose pixels somebody has to look at
+    first. `NOBODY_BLIND` is for whoever sees everything.
     """
 
     reader: int = 0
     blind_to_others: bool = False
     models: bool = True
+    held: bool = True
 
 
 NOBODY_BLIND = Sight()
@@ -33,7 +36,8 @@ NOBODY_BLIND = Sight()
 def sight_of(connection: sqlite3.Connection, user: User, project: Project) -> Sight:
     """Who may not open test results hears of no model, and, where the project says so, answers blind first."""
     models = "open test results" in actions_in(connection, user, project.id)
-    return Sight(user.id, project.blind_first and not models, models)
+    held = may_see_held(connection, user, project.id)
+    return Sight(user.id, project.blind_first and not models, models, held)
 
 
 def may_see_others(connection: sqlite3.Connection, sight: Sight, case_id: int) -> bool:

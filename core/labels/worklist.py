@@ -92,7 +92,9 @@ def list_case_ids(
         if given is None:
             given = tuple(list_cases_of(connection, project.id, worklist.list_id or 0))
         parameters["given"] = json.dumps(list(dict.fromkeys(given)))
-    ids = [row[0] for row in connection.execute(_QUERIES[worklist.kind], parameters)]
+    held = connection.execute("SELECT id FROM cases WHERE project = ? AND held = 1", (project.id,))
+    waiting = {row[0] for row in held}  # until somebody has looked at their pixels nobody reads them
+    ids = [row[0] for row in connection.execute(_QUERIES[worklist.kind], parameters) if row[0] not in waiting]
     if worklist.kind != "disagreements" or not sight.blind_to_others:
         return ids
     answered = answered_cases(connection, sight, ids)
@@ -103,7 +105,7 @@ def label_progress(connection: sqlite3.Connection, project: Project, reader: str
     """How far the labelling of a project is."""
     user = find_user(connection, reader)
     row = connection.execute(
-        """SELECT (SELECT count(*) FROM cases WHERE project = :project),
+        """SELECT (SELECT count(*) FROM cases WHERE project = :project AND held = 0),
                   (SELECT count(*) FROM current_labels WHERE project = :project AND reader = :reader),
                   (SELECT count(DISTINCT case_id) FROM current_labels WHERE project = :project),
                   (SELECT count(*) FROM reference_labels WHERE project = :project AND state = 'labelled')""",

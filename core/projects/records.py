@@ -3,13 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
 from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotFound
 from core.people.accounts import User
 from core.people.roles import demand_of
+from core.projects.deidentification import Deidentification, from_json, to_json
 from core.projects.schema import (
     Classification,
     LabelSchema,
@@ -90,6 +91,7 @@ class Project:
     created_by: str
     blind_first: bool = False  # readers see nobody else's answer on a case, nor a model's, before their own
     assist_model: int | None = None  # whose answers readers are offered as drafts
+    deidentification: Deidentification = field(default_factory=Deidentification)
 
 
 def add_project(
@@ -235,6 +237,29 @@ def store_assist_model(connection: sqlite3.Connection, project: Project, model_i
         connection.execute("UPDATE projects SET assist_model = ? WHERE id = ?", (model_id, project.id))
 
 
+def set_deidentification(
+    connection: sqlite3.Connection, project: Project, options: Deidentification, actor: Actor
+) -> Project:
+    """Choose what imports from now on keep; what is stored already stays as it is.
+
+    Raises:
+        NotAllowed: the actor does not administer the project; or, to turn it off or on, this Readroom.
+    """
+    with writing(connection):
+        before = get_project(connection, project.id)
+        switched = before.deidentification.enabled != options.enabled
+        demand_of(connection, actor, "administer", None if switched else project.id)
+        connection.execute("UPDATE projects SET deidentification = ? WHERE id = ?", (to_json(options), project.id))
+        said, says = asdict(before.deidentification), asdict(options)
+        changed = [name for name in said if said[name] != says[name]]
+        what = "change de-identification"
+        if switched:
+            what = "turn on de-identification" if options.enabled else "turn off de-identification"
+        add_audit(connection, actor, what, f"project {project.id}", before={name: said[name] for name in changed},
+                  after={name: says[name] for name in changed})  # fmt: skip
+        return get_project(connection, project.id)
+
+
 def _project(row: sqlite3.Row) -> Project:
     return Project(
         id=row["id"],
@@ -250,4 +275,5 @@ def _project(row: sqlite3.Row) -> Project:
         created_by=row["created_by"],
         blind_first=bool(row["blind_first"]),
         assist_model=row["assist_model"],
+        deidentification=from_json(row["deidentification"]),
     )

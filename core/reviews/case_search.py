@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput, NotAllowed
+from core.images.home_secret import secret_of
+from core.images.pseudonyms import path_token, patient_name
 from core.images.records import PatientFrom
 from core.labels.answers import value_text
 from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_patient, covered_source
@@ -87,6 +89,7 @@ class CaseRow:
     attributes: dict[str, str]
     given_split: str | None
     flagged: bool
+    held: bool
     state: State
     reference: dict[str, Any] | None
     answers: int
@@ -225,7 +228,7 @@ def _query(
     if wanted.model is not None:
         tables += " JOIN predictions ON predictions.model = :model AND predictions.case_id = cases.id"
     for condition, added in (
-        _of_case(wanted, sight),
+        _of_case(connection, wanted, sight),
         _of_split(connection, wanted),
         _of_labels(project, wanted),
         _of_outcome(project, wanted, _predicted(connection, wanted, present)),
@@ -247,9 +250,11 @@ def _tells_of_others(wanted: CaseFilter) -> bool:
 Part = tuple[list[str], dict[str, Any]]
 
 
-def _of_case(wanted: CaseFilter, sight: Sight) -> Part:
+def _of_case(connection: sqlite3.Connection, wanted: CaseFilter, sight: Sight) -> Part:
     conditions: list[str] = []
     values: dict[str, Any] = {}
+    if not sight.held:
+        conditions.append("cases.held = 0")
     if wanted.flagged is not None:
         conditions.append("cases.flagged = 1" if wanted.flagged else "cases.flagged = 0")
     if wanted.patient is not None:
@@ -263,8 +268,14 @@ def _of_case(wanted: CaseFilter, sight: Sight) -> Part:
         patients = rf"SELECT id FROM cases WHERE project = :project AND patient LIKE :text ESCAPE '\' {patient_seen}"
         conditions.append(
             rf"cases.id IN (SELECT id FROM cases WHERE project = :project AND source LIKE :text ESCAPE '\' {file_seen} "
-            rf"UNION ALL {patients})"
+            rf"UNION ALL {patients} UNION ALL SELECT id FROM cases WHERE project = :project AND patient = :pseudonym "
+            rf"{patient_seen} UNION ALL SELECT id FROM cases WHERE project = :project "
+            rf"AND source LIKE :token ESCAPE '\' {file_seen})"
         )
+        # Files and patients go by tokens: whoever knows a name finds its case by the whole of it.
+        secret = secret_of(connection)
+        values["pseudonym"] = patient_name(secret, wanted.text) if secret else ""
+        values["token"] = f"%{path_token(secret, wanted.text)}%" if secret else ""
         literal = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         values["text"] = f"%{literal}%"
     for at, (name, value) in enumerate(wanted.attributes):
@@ -383,6 +394,7 @@ def _row(row: sqlite3.Row) -> CaseRow:
         attributes=json.loads(row["attributes"]),
         given_split=row["given_split"],
         flagged=bool(row["flagged"]),
+        held=bool(row["held"]),
         state=row["state"] or "unlabelled",
         reference=json.loads(reference) if reference else None,
         answers=row["answers"],

@@ -128,3 +128,9 @@ def _file_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def home_of(connection: sqlite3.Connection) -> Path | None:
+    """The folder of the database that a connection is open on; None where it lies in memory."""
+    file = next((row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main"), "")
+    return Path(file).parent if file else None

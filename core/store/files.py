@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,13 +19,14 @@ from core.errors import CoreError, NotFound
 from core.store.copying import Unreadable, hash_file
 from core.store.troubles import troubles_named
 
-Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared"]
+Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers"]
 SUFFIX: dict[Shelf, str] = {
     "pixels": ".npy",
     "thumbnails": ".webp",
     "models": "",
     "explanations": ".npy",
     "prepared": ".npy",
+    "headers": ".dcm",
 }
 
 
@@ -60,8 +62,14 @@ class Files:
             write_whole(target, content)
 
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
-        """Store an array as `.npy` bytes, C order; the answer is their hash."""
-        return self.put_bytes(shelf, array_bytes(array))
+        """Store an array as `.npy` bytes, C order; the answer is their hash. Large ones are not copied for it."""
+        head, values = _array_parts(array)
+        digest = hashlib.sha256(head)
+        digest.update(values)
+        target = self.path(shelf, digest.hexdigest())
+        if not target.exists():
+            write_whole(target, head, values)
+        return digest.hexdigest()
 
     def read_bytes(self, shelf: Shelf, content_hash: str) -> bytes:
         """The bytes of a file, checked against the hash.
@@ -112,12 +120,20 @@ def _altered(shelf: Shelf, content_hash: str) -> CoreError:
 
 def array_bytes(array: np.ndarray) -> bytes:
     """An array as `.npy` bytes; equal arrays give equal bytes."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()
+    return b"".join(_array_parts(array))
 
 
-def write_whole(target: Path, content: bytes) -> None:
+def _array_parts(array: np.ndarray) -> tuple[bytes, memoryview]:
+    """The head of a `.npy` file, and the values as they lie in memory."""
+    array = np.ascontiguousarray(array)
+    if array.dtype.hasobject:
+        raise TypeError(f"An array of numbers is stored, not of objects. Received: {array.dtype}")
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    return head.getvalue(), array.reshape(-1).view(np.uint8).data
+
+
+def write_whole(target: Path, *content: bytes | memoryview) -> None:
     """Write a file so that it is whole or absent, also after a power cut.
 
     Raises:
@@ -127,12 +143,13 @@ def write_whole(target: Path, content: bytes) -> None:
         _write_whole(target, content)
 
 
-def _write_whole(target: Path, content: bytes) -> None:
+def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            for piece in content:
+                stream.write(piece)
             stream.flush()
             os.fsync(stream.fileno())
         Path(part).replace(target)

@@ -430,4 +430,42 @@ def m004_kept_numbers(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATION_NAMES = ("m001_the_loop", "m002_a_team", "m003_the_viewer", "m004_kept_numbers")
+DEIDENTIFIED = [
+    # ---- projects: what of a header is kept (`core.projects.deidentification`); {} are the defaults
+    "ALTER TABLE projects ADD COLUMN deidentification TEXT NOT NULL DEFAULT '{}'",
+    # ---- images: those that somebody has to look at before readers see them
+    "ALTER TABLE cases ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX cases_held ON cases (project, id) WHERE held = 1",
+    """CREATE TABLE pixel_checks (
+        case_id INTEGER PRIMARY KEY REFERENCES cases(id),
+        project INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('held', 'cleared', 'blacked')),
+        reason TEXT NOT NULL,
+        device TEXT NOT NULL,  -- stands for modality, size, maker and model: whose template fits
+        before_hash TEXT,  -- of the pixels before the blackout, so that the same file is known again
+        boxes TEXT NOT NULL DEFAULT '[]',
+        by TEXT, at TEXT NOT NULL)""",
+    "CREATE INDEX pixel_checks_by_state ON pixel_checks (project, state, case_id)",
+    """CREATE TABLE device_templates (
+        project INTEGER NOT NULL REFERENCES projects(id), device TEXT NOT NULL,
+        name TEXT NOT NULL, boxes TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL,
+        PRIMARY KEY (project, device)) WITHOUT ROWID""",
+    # ---- headers: the de-identified one of each DICOM instance, and what was done to it without the before
+    """CREATE TABLE instance_headers (
+        case_id INTEGER NOT NULL REFERENCES cases(id), frame INTEGER NOT NULL,
+        sop_uid TEXT NOT NULL, header_hash TEXT NOT NULL, changes_hash TEXT NOT NULL,
+        PRIMARY KEY (case_id, frame)) WITHOUT ROWID""",
+    "CREATE INDEX instance_headers_by_uid ON instance_headers (sop_uid)",
+    "CREATE INDEX instance_headers_by_hash ON instance_headers (header_hash)",
+    # Slices of a series are changed alike: the lists are kept once.
+    "CREATE TABLE header_changes (hash TEXT PRIMARY KEY, changes TEXT NOT NULL) WITHOUT ROWID",
+]
+
+
+@migrations()
+def m005_deidentified(database: Database) -> None:
+    for statement in DEIDENTIFIED:
+        database.execute(statement)
+
+
+MIGRATION_NAMES = ("m001_the_loop", "m002_a_team", "m003_the_viewer", "m004_kept_numbers", "m005_deidentified")

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from core.images.orientation import split_letters
+from core.images.pixel_checks import demand_released
 from core.images.records import Case, get_case, list_same_patient
 from core.labels.marks import Mark, list_marks
 from core.labels.masks import last_painted_at, list_painted
@@ -49,6 +50,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
     """
     case = get_case(connection, case_id)
     demand(connection, user, "see", case.project)
+    demand_released(connection, user, case)
     mine = find_current_label(connection, case_id, user.name)
     project = get_project(connection, case.project)
     told = may_see_others(connection, sight_of(connection, user, project), case.id)
@@ -76,6 +78,7 @@ def find_marks(connection: sqlite3.Connection, case_id: int, reader: str | None,
     """
     case = get_case(connection, case_id)
     demand(connection, user, "see", case.project)
+    demand_released(connection, user, case)
     demand_sight(connection, user, get_project(connection, case.project), case.id, reader)
     return [_mark(mark) for mark in list_marks(connection, case.id, reader or user.name)]
 

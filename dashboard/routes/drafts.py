@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import NotFound
 from core.evaluation.drafts import find_draft
+from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.people.accounts import User
 from core.people.roles import demand
@@ -35,6 +36,7 @@ def describe_draft(connection: sqlite3.Connection, case_id: int, user: User) -> 
     """
     case = get_case(connection, case_id)
     demand(connection, user, "label", case.project)
+    demand_released(connection, user, case)
     draft = find_draft(connection, get_project(connection, case.project), case, user.name)
     if draft is None:
         raise NotFound("draft of case", case_id)

@@ -1,6 +1,7 @@
 """Where a reader's answers, marks and strokes arrive. What is acknowledged is on disk: it goes out after the commit."""
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from core.errors import CoreError, InvalidInput, Unavailable
+from core.errors import CoreError, InvalidInput, NotFound, Unavailable
+from core.images.pixel_checks import demand_released
+from core.images.records import get_case
 from core.labels.marks import NewMark, add_mark
 from core.labels.masks import add_mask_edit
 from core.labels.records import NewLabel, add_label
@@ -56,7 +59,9 @@ def store_events(connection: sqlite3.Connection, user: User, events: list[Any], 
         name = event.get("event") if isinstance(event, dict) else None
         name = name if isinstance(name, str) else None  # NaN could be read and not be told
         try:
-            stored = store_one(connection, read_event(event, user), actor)
+            new = read_event(event, user)
+            demand_open(connection, user, new.case_id)
+            stored = store_one(connection, new, actor)
         except Unavailable:  # no verdict on the answer: the browser keeps it and sends it again
             raise
         except CoreError as error:
@@ -64,6 +69,12 @@ def store_events(connection: sqlite3.Connection, user: User, events: list[Any], 
         else:
             outcome.acknowledged.append(stored)
     return outcome
+
+
+def demand_open(connection: sqlite3.Connection, user: User, case_id: int) -> None:
+    """Refuse an answer on a case whose pixels somebody has to look at first; one that is gone is not."""
+    with suppress(NotFound):
+        demand_released(connection, user, get_case(connection, case_id))
 
 
 def store_one(connection: sqlite3.Connection, new: NewThing, actor: Actor) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput
 from core.evaluation.drafts import model_classes
+from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.jobs.records import Job, add_job, find_job
 from core.people.accounts import User
@@ -83,6 +84,7 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
     case, model = get_case(connection, asked["case"]), get_model(connection, None, asked["model"])
     for project in (case.project, model.project):
         demand(connection, user, "open test results", project)
+    demand_released(connection, user, case)
     if case.project != model.project:
         raise InvalidInput(f"Model and case belong to different projects. Received: {model.name} and case {case.id}")
     project = get_project(connection, case.project)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.images.pixel_checks import demand_released
 from core.images.records import Case, get_case
 from core.labels.incoming import demand_speaking
 from core.labels.masks import MaskEdit, StoredMask, compose_mask, put_mask, read_mask
@@ -83,6 +84,7 @@ def find_mask(
     """
     case = get_case(connection, case_id)
     demand(connection, user, "see", case.project)
+    demand_released(connection, user, case)
     project = get_project(connection, case.project)
     name = present_names(connection, project).get(structure, structure)
     if not isinstance(project.schema, Segmentation) or name not in project.schema.names:
@@ -129,6 +131,7 @@ def get_paintable(connection: sqlite3.Connection, case_id: int, user: User) -> C
     """A case that the user may say something about; asked before a large body is taken in."""
     case = get_case(connection, case_id)
     demand(connection, user, "label", case.project)
+    demand_released(connection, user, case)
     return case
 
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput, NotFound
 from core.images.frames import frame_bytes, read_picture
+from core.images.pixel_checks import demand_released, may_see_held
 from core.images.records import Case, find_same_pixels
 from core.images.thumbnails import make_thumbnail
 from core.jobs.records import find_explaining_job
@@ -87,15 +88,24 @@ def find_seen(connection: sqlite3.Connection, pixel_hash: str, user: User) -> Ca
 
     Raises:
         NotFound: no case has these pixels.
-        NotAllowed: those that have them are in projects to which the user is a stranger.
+        NotAllowed: those that have them are in projects to which the user is a stranger, or wait for a check of
+            their pixels.
     """
+    waiting: Case | None = None
     projects = list_projects(connection)
     seen = {project.id for project in list_projects(connection, seen_by=user)}
     for project in sorted(projects, key=lambda project: project.id not in seen):  # one look into an index each
         cases = find_same_pixels(connection, project.id, pixel_hash)
         if cases:
+            if waiting and project.id not in seen:
+                break
             demand(connection, user, "see", project.id)
-            return cases[0]
+            free = [case for case in cases if not case.held or may_see_held(connection, user, project.id)]
+            if free:
+                return free[0]
+            waiting = waiting or cases[0]
+    if waiting:
+        demand_released(connection, user, waiting)
     raise NotFound("case with the pixels", pixel_hash)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInput
 from core.jobs.kind import Kind
+from core.progress import Portion
 from core.settings import Settings
 from core.store.files import write_whole
 
@@ -29,16 +30,24 @@ KIND = Kind(
 def run(context: "JobContext") -> Mapping[str, Any]:
     """Bring files and labels in. What became of each file is in `list_import_files`.
 
+    Masks and boxes come in after the images that they belong to.
+
     Returns:
-        `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences).
+        `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences);
+        with masks or boxes also `masks` or `boxes` (counts).
     """
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
+    from core.images.pseudonyms import load_secret
+    from core.images.reading_child import ReadingChild
     from core.images.records import Case
+    from core.images.sealed_paths import forget_expired, unseal_arguments
+    from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
     from core.labels.exchange import add_table_labels, answers_in_words
     from core.projects.records import get_project
 
-    given = context.job.arguments
+    forget_expired(context.settings)
+    given = unseal_arguments(context.settings, context.job.arguments)
     project = get_project(context.connection, int(given["project"]))
     upload = _upload(context.settings, given.get("remove_after"))
     told = context.folder / "imported.json"
@@ -49,29 +58,41 @@ def run(context: "JobContext") -> Mapping[str, Any]:
             f"The upload is no longer there; send the files again, what came in before stays. Received: {upload}"
         )
     table_path = Path(given["labels"]) if given.get("labels") else None
+    try:
+        table = map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None
+    except InvalidInput as error:  # the job's row keeps the sentence, and a file's name stays out of that
+        raise InvalidInput(str(error).replace(str(table_path), "the label table")) from None
 
     def add_labels(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
         add_table_labels(connection, project, case, row, context.actor)
 
-    report = import_paths(
-        context.connection,
-        context.files,
-        context.settings,
-        project,
-        [Path(path) for path in given["paths"]],
-        table=map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None,
-        patient_from=given.get("patient_from"),
-        job=context.job.id,
-        actor=context.actor,
-        on_case=add_labels,
-        on_skipped=add_labels,
-        labels_of=answers_in_words,
-        root=Path(given["root"]) if given.get("root") else None,
-        label_table=table_path,
-        progress=context.progress,
-    )
+    paths = [Path(path) for path in given.get("paths") or ()]
+    beside = annotations_of(context, project, given, paths)
+    # what a hostile file does to its reader is done to a process that may die
+    with ReadingChild(context.settings, load_secret(context.settings), project.deidentification) as reader:
+        report = import_paths(
+            context.connection,
+            context.files,
+            context.settings,
+            project,
+            paths,
+            table=table,
+            patient_from=given.get("patient_from"),
+            job=context.job.id,
+            actor=context.actor,
+            on_case=add_labels,
+            on_skipped=add_labels,
+            labels_of=answers_in_words,
+            root=Path(given["root"]) if given.get("root") else None,
+            label_table=table_path,
+            apart=beside.locations,
+            volume=given.get("volume"),
+            reader=reader,
+            progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
+        )
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
     result = {key: value for key, value in asdict(report).items() if key != "files"}
+    result |= import_annotations(context, project, given, beside)
     if upload:
         write_whole(told, json.dumps(result).encode())
         return _answered(told, upload)

@@ -21,7 +21,8 @@ from core.labels.exchange import add_table_labels
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
 from core.progress import Silent
-from core.projects.records import Project
+from core.projects.deidentification import Deidentification
+from core.projects.records import Project, set_deidentification
 from core.reviews.comments import add_comment
 from core.settings import Settings
 from core.store.audit import Actor
@@ -30,6 +31,12 @@ from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run, start_run
 
 PATIENTS = ("MUELLER-1947", "KOWALSKI-1962", "ROSSI-1950", "IVANOVA-1971", "NGUYEN-1980", "OKAFOR-1933")
+
+
+@pytest.fixture
+def project(connection: sqlite3.Connection, project: Project, operator: Actor) -> Project:
+    """Patients and files keep their names here, which is the harder case for erasing."""
+    return set_deidentification(connection, project, Deidentification(enabled=False), operator)
 
 
 @dataclass(frozen=True)

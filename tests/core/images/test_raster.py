@@ -1,6 +1,7 @@
 """PNG, JPEG and TIFF as they come, good and bad."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -148,8 +149,40 @@ def test_cmyk_is_refused(kind: str, settings: Settings) -> None:
 def test_an_animation_is_refused(settings: Settings) -> None:
     frames = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]
     assert "2 pictures" in refusal(saved(frames[0], save_all=True, append_images=frames[1:]), settings)
-    assert "2 pictures" in refusal(saved(frames[0], "TIFF", save_all=True, append_images=frames[1:]), settings)
-    assert "3 pictures" in refusal(tiff(np.stack([DEEP] * 3), imagej=True), settings)
+
+
+def test_the_pages_of_a_tiff_are_frames(settings: Settings) -> None:
+    stack = np.stack([DEEP, DEEP[::-1], DEEP // 2])
+    for content in (
+        tiff(stack, imagej=True),
+        tiff(stack, photometric="minisblack"),
+        tiff(stack, photometric="minisblack", metadata=None),
+        tiff(stack, photometric="minisblack", bigtiff=True),
+    ):
+        image = read_raster(content, settings)
+        np.testing.assert_array_equal(image.pixels, stack)
+        assert (image.frames, image.affine, image.spacing_mm, len(image.windows)) == (3, None, None, 1)
+    pages = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]
+    pillows = read_raster(saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]), settings)
+    np.testing.assert_array_equal(pillows.pixels, np.stack([GREY, GREY[::-1]]))
+
+
+def test_pages_in_colour_stay_in_colour(settings: Settings) -> None:
+    stack = np.stack([COLOUR, np.stack([COLOUR[..., 0]] * 3, axis=-1)])
+    image = read_raster(tiff(stack, photometric="rgb", metadata=None), settings)
+    assert (image.frames, image.photometric) == (2, "RGB")
+    np.testing.assert_array_equal(image.pixels, stack)
+
+
+def test_pages_of_two_sizes_are_no_stack(settings: Settings, tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as writer:
+        writer.write(DEEP, photometric="minisblack", metadata=None)
+        writer.write(DEEP[:10], photometric="minisblack", metadata=None)
+    assert "differ in size or colour" in refusal((tmp_path / "x.tif").read_bytes(), settings)
+
+
+def test_a_stack_of_two_axes_is_refused(settings: Settings) -> None:
+    assert "along one axis" in refusal(tiff(np.stack([[DEEP, DEEP]] * 3), imagej=True), settings)
 
 
 def test_a_preview_beside_the_picture_is_no_second_picture(settings: Settings) -> None:

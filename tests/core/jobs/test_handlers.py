@@ -15,6 +15,7 @@ from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
 from core.errors import InvalidInput, Stopped
+from core.images.pseudonyms import load_secret, patient_name
 from core.images.records import count_cases, list_cases, list_import_files
 from core.jobs.asking import ask_training
 from core.jobs.bodies.import_images import run as import_images
@@ -138,7 +139,7 @@ def test_an_import_brings_cases_with_their_labels_and_takes_the_upload_away(
     result = import_images(context)
     assert result == ALL_IN
     cases = {case.source: case for case in list_cases(connection, project.id)}
-    assert cases["3.png"].patient == "p1"
+    assert cases["3.png"].patient == patient_name(load_secret(context.settings), "p1")
     assert [label.value for label in current_labels(connection, cases["3.png"].id)] == [{"classes": ["pneumonia"]}]
     assert cases["3.png"].imported_by == "anna"
     assert len(list_import_files(connection, context.job.id)) == 5

@@ -1,0 +1,257 @@
+"""De-identification before anything is stored: PS3.15 Annex E, Basic Profile, by a list of what is kept.
+
+What the list (`profile/kept.csv`) does not name is removed at every depth: private attributes, curves, overlays,
+and whatever a later edition of the standard adds. What it names stays only when its value is of the kind it should
+be. References are to DICOM PS3.15 (2026c).
+"""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom import dcmwrite
+from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from core.images.crosswalk import sealed_entry
+from core.images.decoded import Change
+from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
+from core.images.deidentify_values import Patient, Unfit, clean_value
+from core.images.pseudonyms import days_of, pseudonym
+from core.projects.deidentification import Deidentification
+
+DEEPEST = 16  # sequences in sequences; no object of the standard comes near
+PIXELS = {0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010}
+IMPLEMENTATION = "2.25.197526436803418203447935713542219746305"  # ours, drawn once
+PIXELS_CLEANED = ("113101", "Clean Pixel Data Option")
+# PS3.16 CID 7050, in the words of the table of codes.
+METHODS = {
+    "clean_descriptors": ("113105", "Clean Descriptors Option"),
+    "shift_dates": ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    "retain_patient": ("113108", "Retain Patient Characteristics Option"),
+    "retain_device": ("113109", "Retain Device Identity Option"),
+}
+# Type 2 of the patient, study and series (PS3.3): other objects that refer to this one need them to be there.
+NEEDED = (0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00200010)
+BASIC = ("113100", "Basic Application Confidentiality Profile")
+
+
+@dataclass(frozen=True)
+class Deidentified:
+    """A data set without pixels that may be stored, and what became of each attribute."""
+
+    dataset: Dataset
+    changes: tuple[Change, ...]
+    patient: str | None = None  # the pseudonym
+    crosswalk: str | None = None  # a sealed line that says whose it is, where the project keeps such
+
+
+@dataclass
+class _Walk:
+    options: Deidentification
+    patient: Patient
+    found: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+
+    def note(self, path: str, tag: int, done: str, rule: str) -> None:
+        self.found[(path, name_of(tag), done, rule)] += 1
+
+
+def deidentify(dataset: Dataset, options: Deidentification, secret: bytes) -> Deidentified:
+    """A new data set with only what may stay; the given one is left as it is.
+
+    The same patient, study, series and instance get the same pseudonyms from the same secret. Dates move by a number
+    of days that is the patient's own, so that intervals stay.
+    """
+    key = patient_key(dataset)
+    name = pseudonym(secret, key) if key else None
+    patient = Patient(secret, name, days_of(secret, key) if key and options.shift_dates else None)
+    walk = _Walk(options, patient)
+    clean = _walked(dataset, walk, "", 0)
+    for tag in NEEDED:
+        if tag not in clean:
+            clean.add_new(tag, dictionary_VR(tag), "")
+    clean.PatientName = clean.PatientID = name or ""
+    _say_what_was_done(clean, options)
+    clean.file_meta = _file_meta(clean)
+    clean.preamble = bytes(128)
+    _note_meta(dataset, walk)
+    changes = (Change(*told, times) for told, times in walk.found.items())
+    told = None
+    if options.crosswalk_key and key and name:
+        told = sealed_entry(options.crosswalk_key, name, key)
+    return Deidentified(clean, tuple(sorted(changes, key=lambda change: change.path)), name, told)
+
+
+def left_as_it_is(dataset: Dataset) -> Deidentified:
+    """A data set without its pixels and otherwise unchanged: for projects that an administrator has excepted."""
+    clean = Dataset()
+    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over its elements)
+        if int(tag) not in PIXELS:
+            clean[tag] = dataset.get_item(tag)
+    clean.file_meta = _file_meta(clean)
+    clean.preamble = bytes(128)
+    number = str(dataset.get("PatientID") or "").strip()
+    change = Change("", "", "kept", "the project imports without de-identification")
+    return Deidentified(clean, (change,), number or str(dataset.get("StudyInstanceUID") or "").strip() or None)
+
+
+def patient_key(dataset: Dataset) -> str | None:
+    """What tells the patient: his number, else the study, as images of one study show one patient."""
+    number = str(dataset.get("PatientID") or "").strip()
+    if number:
+        return f"patient {str(dataset.get('IssuerOfPatientID') or '').strip()}/{number}"
+    study = str(dataset.get("StudyInstanceUID") or "").strip()
+    return f"study {study}" if study else None
+
+
+def header_bytes(dataset: Dataset) -> bytes:
+    """A de-identified data set as a file: explicit little endian, an empty preamble, our own file meta."""
+    buffer = io.BytesIO()
+    whole = "SOPClassUID" in dataset and "SOPInstanceUID" in dataset
+    dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=whole)
+    return buffer.getvalue()
+
+
+def name_of(tag: int) -> str:
+    """The standard's name of an attribute; a private one has none that could be trusted."""
+    return dictionary_description(tag) if not (tag >> 16) % 2 and dictionary_has_tag(tag) else ""
+
+
+# ---- the walk
+
+
+def _walked(dataset: Dataset, walk: _Walk, above: str, depth: int) -> Dataset:
+    clean = Dataset()
+    kept_by_tag = kept_attributes()
+    for tag in sorted(dataset.keys()):
+        number = int(tag)
+        kept = kept_by_tag.get(number)
+        path = f"{above}({number >> 16:04X},{number & 0xFFFF:04X})"
+        refusal = _refusal(number, kept, walk.options, depth)
+        if kept is None or refusal:
+            if (number >> 16) % 2:  # one line a private group: their numbers mean nothing to anybody else
+                path = f"{above}({number >> 16:04X},xxxx)"
+            _left_out(clean, walk, path, number, depth, refusal)
+            continue
+        try:
+            clean.add(_element(dataset, number, kept, walk, path, depth))
+        except Unfit as unfit:
+            _left_out(clean, walk, path, number, depth, str(unfit))
+    return clean
+
+
+def _left_out(clean: Dataset, walk: _Walk, path: str, tag: int, depth: int, rule: str) -> None:
+    needed = depth == 0 and tag in NEEDED
+    if needed:
+        clean.add_new(tag, dictionary_VR(tag), "")
+    walk.note(path, tag, "emptied" if needed else "removed", rule)
+
+
+def _refusal(tag: int, kept: Kept | None, options: Deidentification, depth: int) -> str:
+    """Why an attribute must not stay, whatever its value; empty where it may."""
+    group = tag >> 16
+    if kept is not None:
+        if kept.option and not getattr(options, kept.option):
+            return f"Table E.1-1: {basic_actions().get(tag, 'not in it')}; the project does not keep it"
+        return "" if depth == 0 or kept.anywhere else "not kept inside a sequence"
+    if group % 2:
+        return "Table E.1-1: X, private"
+    if group & 0xFF00 == 0x5000:
+        return "Table E.1-1: X, curve"
+    if group & 0xFF00 == 0x6000:
+        return "Table E.1-1: X, overlay"
+    if tag in PIXELS:
+        return "the pixels are stored apart from the header"
+    action = basic_actions().get(tag)
+    return f"Table E.1-1: {action}" if action else "not on the list of what is kept"
+
+
+def _element(dataset: Dataset, tag: int, kept: Kept, walk: _Walk, path: str, depth: int) -> DataElement:
+    raw = dataset.get_item(tag)
+    said = raw.VR if isinstance(raw, (RawDataElement, DataElement)) else None
+    if said not in (None, "UN") and said not in kept.vrs and said not in (" or ".join(sorted(kept.vrs)),):
+        raise Unfit("another value representation than the standard's")
+    try:
+        element = dataset[tag]
+    except (ValueError, TypeError, OverflowError, NotImplementedError) as error:
+        raise Unfit("not readable as what it should be") from error
+    if kept.check == "sequence":
+        return _sequence(element, kept, walk, path, depth)
+    if element.VR not in kept.vrs:
+        raise Unfit("another value representation than the standard's")
+    try:
+        cleaned = clean_value(kept, element, walk.patient)
+        new = DataElement(tag, element.VR, cleaned.value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Unfit("not readable as what it should be") from error
+    walk.note(path, tag, cleaned.done, cleaned.rule or kept.reason)
+    return new
+
+
+def _sequence(element: DataElement, kept: Kept, walk: _Walk, path: str, depth: int) -> DataElement:
+    if element.VR != "SQ":
+        raise Unfit("another value representation than the standard's")
+    if depth >= DEEPEST:
+        raise Unfit("deeper than any object of the standard")
+    items = [_walked(item, walk, f"{path} > ", depth + 1) for item in element.value]
+    walk.note(path, kept.tag, "kept", kept.reason)
+    return DataElement(kept.tag, "SQ", items)
+
+
+# ---- what is added
+
+
+def _say_what_was_done(clean: Dataset, options: Deidentification) -> None:
+    """(0012,0062) to (0012,0064) and (0028,0303), whatever the file said of itself before."""
+    codes = [BASIC, *(code for option, code in METHODS.items() if getattr(options, option))]
+    clean.PatientIdentityRemoved = "YES"
+    clean.DeidentificationMethod = [meaning for _, meaning in codes]
+    clean.DeidentificationMethodCodeSequence = [_code(*code) for code in codes]
+    clean.LongitudinalTemporalInformationModified = "MODIFIED" if options.shift_dates else "REMOVED"
+
+
+def say_pixels_cleaned(clean: Dataset) -> None:
+    """Add to a de-identified data set that a person has blacked out what was burned in."""
+    clean.BurnedInAnnotation = "NO"
+    clean.DeidentificationMethod = [*_listed(clean.get("DeidentificationMethod")), PIXELS_CLEANED[1]]
+    clean.DeidentificationMethodCodeSequence = [
+        *(clean.get("DeidentificationMethodCodeSequence") or []),
+        _code(*PIXELS_CLEANED),
+    ]
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
+
+
+def _file_meta(clean: Dataset) -> FileMetaDataset:
+    """Group 0002 anew: nothing of it says who sent the file or what wrote it before (PS3.10 section 7.1)."""
+    meta = FileMetaDataset()
+    if "SOPClassUID" in clean and "SOPInstanceUID" in clean:
+        meta.MediaStorageSOPClassUID = clean.SOPClassUID
+        meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION)
+    meta.ImplementationVersionName = "READROOM"
+    return meta
+
+
+def _note_meta(dataset: Dataset, walk: _Walk) -> None:
+    for tag in getattr(dataset, "file_meta", ()) or ():
+        number = int(tag.tag if isinstance(tag, DataElement) else tag)
+        path = f"({number >> 16:04X},{number & 0xFFFF:04X})"
+        walk.note(path, number, "replaced", "the file's own group is written anew")
+    if any(getattr(dataset, "preamble", None) or b""):
+        walk.found[("(preamble)", "Preamble", "removed", "it may hold a picture or a name of its own")] += 1
+    for tag in (0x00120062, 0x00120063, 0x00120064, 0x00280303):
+        walk.note(f"({tag >> 16:04X},{tag & 0xFFFF:04X})", tag, "added", "says what was done")
+
+
+def _listed(value: Any) -> Sequence[str]:
+    return [] if not value else [value] if isinstance(value, str) else list(value)

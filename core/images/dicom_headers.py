@@ -1,0 +1,25 @@
+"""Stored headers read back: what pydicom knows of them stays in this file and its neighbours."""
+
+import io
+
+import pydicom
+
+from core.images.deidentify import header_bytes, say_pixels_cleaned
+
+LONGEST_VALUE = 200
+
+
+def header_with_clean_pixels(content: bytes) -> bytes:
+    """A stored header that says, too, that a person has blacked out what was burned in."""
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    say_pixels_cleaned(dataset)
+    return header_bytes(dataset)
+
+
+def told_values(content: bytes) -> dict[str, str]:
+    """The values of a stored header by tag, such as `(0008,0060)`; of a sequence how many items it has."""
+    told = {}
+    for element in pydicom.dcmread(io.BytesIO(content)):
+        value = f"{len(element.value)} items" if element.VR == "SQ" else str(element.value)
+        told[f"({element.tag.group:04X},{element.tag.element:04X})"] = value[:LONGEST_VALUE]
+    return told

@@ -1,0 +1,179 @@
+"""What grouping needs to know of a DICOM file, read from its header alone: the first pass of an import."""
+
+import warnings
+import zlib
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any, BinaryIO, Literal
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+from core.images.deidentify_profile import terms_of
+from core.images.series import Instance
+
+START_BYTES = 4096
+LONGEST_HEADER = 4 << 20
+NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
+# What may tell apart slices that lie in one place, the most telling first: how people say it, and where it stands.
+KEYS: tuple[tuple[str, str, str], ...] = (
+    ("echo", "EchoTime", " ms"),
+    ("echo number", "EchoNumbers", ""),
+    ("b-value", "DiffusionBValue", ""),
+    ("cardiac phase", "NominalPercentageOfCardiacPhase", " %"),
+    ("time point", "TemporalPositionIdentifier", ""),
+    ("trigger time", "TriggerTime", " ms"),
+    ("inversion time", "InversionTime", " ms"),
+    ("flip angle", "FlipAngle", " degrees"),
+    ("energy", "KVP", " kV"),
+    ("acquisition", "AcquisitionNumber", ""),
+)
+B_VALUES = ((0x0019, 0x100C), (0x0043, 0x1039), (0x2001, 0x1003))  # Siemens, GE, Philips
+HEADER = [
+    *(word for _, word, _ in KEYS),
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "InstanceNumber",
+    "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
+    "PhotometricInterpretation", "SamplesPerPixel",
+]  # fmt: skip
+
+Survey = Instance | Literal["index", "other"]
+
+
+def looks_like_dicom(content: bytes) -> bool:
+    """With the preamble (PS3.10 section 7.1), or beginning directly with group 0002 or 0008."""
+    if content[128:132] == b"DICM":
+        return True
+    return content[:4] in (b"\x02\x00\x00\x00", b"\x02\x00\x10\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00") or (
+        content[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00", b"\x00\x08\x00\x05")
+    )
+
+
+def survey(stream: BinaryIO, path: str) -> Survey:
+    """An instance; `index` for a DICOMDIR; `other` for what is no DICOM image or says too little to be grouped.
+
+    Nothing is refused here: whatever is wrong with a file is said when it is read for its pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _surveyed(stream, path)
+    except Exception:  # noqa: BLE001 (hostile bytes raise anything; the reader of pixels says what)
+        return "other"
+
+
+def _surveyed(stream: BinaryIO, path: str) -> Survey:
+    start = stream.read(START_BYTES)
+    if not looks_like_dicom(start):
+        return "other"
+    stream.seek(0)
+    has_preamble = start[128:132] == b"DICM"
+    tags: list[Any] = [*HEADER, *B_VALUES]
+    if has_preamble and DeflatedExplicitVRLittleEndian.encode() in start:
+        dataset = _inflated(stream, tags)
+    else:
+        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble, specific_tags=tags)
+    meta_class = str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+    if MediaStorageDirectoryStorage in (meta_class, str(dataset.get("SOPClassUID", ""))):
+        return "index"
+    if "Rows" not in dataset or "Columns" not in dataset or dataset.get("Modality") in NOT_PICTURES:
+        return "other"
+    series = _text(dataset, "SeriesInstanceUID")
+    return instance_of(dataset, path) if series else "other"
+
+
+def _inflated(stream: BinaryIO, tags: list[Any]) -> Dataset:
+    """The header of a deflated data set (PS3.5 section A.5), of which no more than a header needs is inflated."""
+    stream.seek(132)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
+    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(LONGEST_HEADER), LONGEST_HEADER)
+    wanted = [tag_for_keyword(tag) if isinstance(tag, str) else tag for tag in tags]
+    dataset = read_dataset(
+        BytesIO(unpacked), False, True, stop_when=lambda tag, *_: tag.group >= 0x7FE0,
+        specific_tags=[Tag(tag) for tag in wanted if tag is not None],
+    )  # fmt: skip
+    dataset.file_meta = FileMetaDataset(meta)
+    return dataset
+
+
+def instance_of(dataset: Dataset, path: str) -> Instance:
+    """The facts of a header. UIDs are the file's own: they are compared, and never stored from here."""
+    kinds = [str(word).strip() for word in many(dataset.get("ImageType"))]
+    is_grey = (
+        int(dataset.get("SamplesPerPixel") or 1) == 1 and dataset.get("PhotometricInterpretation") != "PALETTE COLOR"
+    )
+    position, orientation = (
+        numbers(dataset.get(word), count)
+        for word, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6))
+    )
+    spacing = numbers(dataset.get("PixelSpacing"), 2)
+    return Instance(
+        path=path,
+        study=_text(dataset, "StudyInstanceUID"),
+        series=_text(dataset, "SeriesInstanceUID"),
+        sop=_text(dataset, "SOPInstanceUID"),
+        rows=int(dataset.get("Rows") or 0),
+        columns=int(dataset.get("Columns") or 0),
+        number=_whole(dataset.get("InstanceNumber")),
+        frames=max(1, _whole(dataset.get("NumberOfFrames") or 1)),
+        position=position,  # type: ignore[arg-type]
+        orientation=orientation,  # type: ignore[arg-type]
+        spacing_mm=spacing if spacing and min(spacing) > 0 else None,  # type: ignore[arg-type]
+        photometric=_text(dataset, "PhotometricInterpretation")[:16] if is_grey else "RGB",
+        is_localiser="LOCALIZER" in kinds[2:3] or "CT_SOM5 TOP" in kinds or "SCOUT" in kinds,
+        keys=_keys(dataset, kinds),
+    )
+
+
+def _keys(dataset: Dataset, kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Values that may be shown: numbers, and words of the standard's and the makers' lists."""
+    found: dict[str, str] = {}
+    for what, word, unit in KEYS:
+        number = _number(dataset.get(word)) if what not in found else None
+        if number is not None:
+            found[what] = f"{number:g}{unit}"
+    if "b-value" not in found:
+        for tag in B_VALUES:
+            number = _number(dataset[tag].value) if tag in dataset else None
+            if number is not None:
+                found["b-value"] = f"{number % 1_000_000:g}"  # GE adds a thousand million
+                break
+    told = [word for word in kinds[2:] if word in terms_of("image_type")]
+    return (("kind", " ".join(told)), *found.items()) if told else tuple(found.items())
+
+
+def many(value: Any) -> list[Any]:
+    """The values of an element that may have none, one or several."""
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+
+
+def numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    """So many numbers, or None."""
+    try:
+        found = tuple(float(number) for number in many(value))
+    except (TypeError, ValueError):
+        return None
+    return found if len(found) == count else None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        first = next(iter(many(value)), None)
+        return None if first is None else float(first)
+    except (TypeError, ValueError):
+        return None
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    return int(number) if number is not None and abs(number) < 1e9 else 0
+
+
+def _text(dataset: Dataset, word: str) -> str:
+    return str(dataset.get(word) or "").strip()

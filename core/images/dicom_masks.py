@@ -1,0 +1,74 @@
+"""DICOM objects that draw on others: which kind one is, and where the frames of a case lie for them."""
+
+import io
+import sqlite3
+import warnings
+
+import pydicom
+
+from core.errors import InvalidInput
+from core.images.decoded import Pixels, reading
+from core.images.dicom_frames import frame_order, stored_places
+from core.images.dicom_instances import instance_of
+from core.images.dicom_rtstruct import STRUCTURE_SET, read_structure_set
+from core.images.dicom_seg import LABEL_MAP_SEGMENTATION, SEGMENTATION, THRESHOLD, read_segmentation
+from core.images.headers import list_headers
+from core.images.planes import Frames, Segments, plane_of, planes_of
+from core.images.pseudonyms import pseudonymous_uid
+from core.images.records import Case
+from core.images.series import Instance
+from core.settings import Settings
+from core.store.files import Files
+
+
+def read_segments(content: bytes, settings: Settings, *, threshold: float = THRESHOLD) -> Segments:
+    """What a SEG or RTSTRUCT object draws.
+
+    Raises:
+        InvalidInput: it is another object, or damaged.
+    """
+    with reading("DICOM file"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        kind = str(head.get("SOPClassUID", ""))
+    if kind in (SEGMENTATION, LABEL_MAP_SEGMENTATION):
+        return read_segmentation(content, settings, threshold=threshold)
+    if kind == STRUCTURE_SET:
+        return read_structure_set(content)
+    raise InvalidInput(
+        f"Of DICOM, masks are SEG and RTSTRUCT objects. Received: {pydicom.uid.UID(kind).name or 'none'}"
+    )
+
+
+def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, secret: bytes) -> Frames:
+    """The frames of a case by its kept DICOM headers, each with its own place; else by its affine."""
+    headers = list_headers(connection, case.id)
+    planes = planes_of(case.affine, case.frames)
+    by_uid: dict[str, int] = {}
+    if headers and len(headers) == case.frames:
+        by_uid = {header.sop_uid: header.frame for header in headers}
+        planes = tuple(_plane(_instances(files.read_bytes("headers", header.header_hash), 1)[0]) for header in headers)
+    elif len(headers) == 1:
+        instances = _instances(files.read_bytes("headers", headers[0].header_hash), case.frames)
+        planes = tuple(_plane(instance) for instance in instances)
+
+    def frame_of(uid: str) -> int | None:
+        return by_uid.get(uid, by_uid.get(pseudonymous_uid(secret, uid)))
+
+    return Frames(case.rows, case.columns, case.frames, planes, frame_of)
+
+
+def _instances(content: bytes, count: int) -> list[Instance]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(io.BytesIO(content))
+        if count == 1 and "ImagePositionPatient" in dataset:
+            return [instance_of(dataset, "")]
+        places = stored_places(dataset, count)
+        return [places[at] for at in frame_order(dataset)[:count]]
+
+
+def _plane(instance: Instance) -> Pixels | None:
+    if instance.position is None or instance.orientation is None or instance.spacing_mm is None:
+        return None
+    return plane_of(instance.position, instance.orientation, instance.spacing_mm)

@@ -1,0 +1,65 @@
+"""Files of several volumes, as of an activation study: each time point is a file to import of its own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from core.errors import InvalidInput
+from core.images.archives import OpenArchives
+from core.images.names import is_nifti_name, name_parts
+from core.images.nifti import count_time_points
+from core.images.sources import SourceFile
+from core.settings import Settings
+
+MOST_TIME_POINTS = 20  # beyond it somebody should say which is meant
+HEAD_BYTES = 1 << 16
+
+
+def split_time_points(files: Sequence[SourceFile], settings: Settings, volume: int | None = None) -> list[SourceFile]:
+    """Each NIfTI file of four dimensions as one file for each volume, called `x#3.nii.gz`; others as they are.
+
+    Args:
+        volume: of each such file only this one, counted from 1.
+    """
+    found: list[SourceFile] = []
+    with OpenArchives(settings) as archives:
+        for file in files:
+            is_volume = is_nifti_name(file.source) and not file.refusal and not file.is_system
+            points = count_time_points(_head(file, archives)) if is_volume else 1
+            if points == 1:
+                found.append(file)
+            elif volume is not None:
+                found.append(_part(file, volume))
+            elif points > MOST_TIME_POINTS:
+                reason = (
+                    f"The file has more than {MOST_TIME_POINTS} time points; name the one that is meant with --volume. "
+                    f"Received: {points} time points"
+                )
+                found.append(replace(file, refusal=reason))
+            else:
+                found += [_part(file, point) for point in range(1, points + 1)]
+    return found
+
+
+def numbered(name: str, time_point: int | None) -> str:
+    """The name by which one volume of a file is asked for (`core.images.decoding.decode`)."""
+    return name if time_point is None else f"{name}#{time_point}"
+
+
+def _part(file: SourceFile, point: int) -> SourceFile:
+    def called(path: str) -> str:
+        stem, ending = name_parts(path)
+        return str(PurePosixPath(path).with_name(f"{stem}#{point}{ending}"))
+
+    return replace(file, path=called(file.path), source=called(file.source), time_point=point)
+
+
+def _head(file: SourceFile, archives: OpenArchives) -> bytes:
+    try:
+        if file.member is None:
+            with file.location.open("rb") as stream:
+                return stream.read(HEAD_BYTES)
+        with archives.opened(file.location, file.member) as member:
+            return member.read(HEAD_BYTES)
+    except (InvalidInput, OSError):  # said when it is read
+        return b""

@@ -1,0 +1,161 @@
+"""Objects of several frames: volumes where the geometry of the frames says so, else frames as they are stored."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
+
+from core.errors import InvalidInput
+from core.images.decoded import DecodedImage
+from core.images.decoding import decode
+from core.images.dicom_frames import frame_order
+from core.settings import Settings
+
+ENHANCED_CT, ULTRASOUND = "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.3.1"
+FRAMES = (np.arange(5 * 4 * 6, dtype=np.uint16) * 3).reshape(5, 4, 6)
+
+
+def item(**tags: Any) -> Dataset:
+    made = Dataset()
+    for tag, value in tags.items():
+        setattr(made, tag, value)
+    return made
+
+
+def groups_of(places: Sequence[float], **more: Any) -> dict[str, Any]:
+    """Functional groups of axial frames at these places."""
+    shared = item(
+        PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+        PixelMeasuresSequence=[item(PixelSpacing=[0.5, 0.7], SliceThickness=9)],
+    )
+    each = [item(PlanePositionSequence=[item(ImagePositionPatient=[-4, -3, z])]) for z in places]
+    return {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": each, **more}
+
+
+def made(pixels: np.ndarray = FRAMES, *, packed: bool = False, **tags: Any) -> bytes:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = ENHANCED_CT, generate_uid()
+    dataset.Modality, dataset.PatientID, dataset.PatientName = "CT", "4711", "Doe^Jane"
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = pixels.shape[:3]
+    dataset.SamplesPerPixel = 1 if pixels.ndim == 3 else 3
+    dataset.PhotometricInterpretation = "MONOCHROME2" if pixels.ndim == 3 else "RGB"
+    if pixels.ndim == 4:
+        dataset.PlanarConfiguration = 0
+    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
+    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, int(pixels.dtype.kind == "i")
+    dataset.PixelData = pixels.tobytes()
+    for tag, value in tags.items():
+        setattr(dataset, tag, value)
+    if packed:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def read(settings: Settings, pixels: np.ndarray = FRAMES, **tags: Any) -> DecodedImage:
+    return decode(made(pixels, **tags), settings, b"s" * 32)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_enhanced_object_is_a_volume_in_the_order_of_places(packed: bool, settings: Settings) -> None:
+    places = [4.0, 0.0, 8.0, 2.0, 6.0]
+    image = read(settings, packed=packed, **groups_of(places))
+    assert (image.frames, image.spacing_mm, image.spacing_at, image.slice_spacing_mm) == (5, (0.5, 0.7), "patient", 2)
+    np.testing.assert_array_equal(image.pixels, FRAMES[np.argsort(places)])
+    assert image.affine is not None
+    np.testing.assert_allclose(image.affine, [[0.7, 0, 0, -4], [0, 0.5, 0, -3], [0, 0, 2, 0], [0, 0, 0, 1]])
+    assert image.oddities == ()
+    assert image.to_check is None
+    (header,) = image.headers
+    assert b"Doe" not in header.content
+    # what an export needs: which stored frame is which frame of the case, told by the header that is kept
+    assert frame_order(pydicom.dcmread(io.BytesIO(header.content))) == list(np.argsort(places))
+
+
+def test_each_frame_has_its_own_rescale(settings: Settings) -> None:
+    groups = groups_of(range(5))
+    for number, frame in enumerate(groups["PerFrameFunctionalGroupsSequence"]):
+        frame.PixelValueTransformationSequence = [item(RescaleSlope=number + 1, RescaleIntercept=-1000)]
+    image = read(settings, **groups)
+    assert image.pixels.dtype == np.int16
+    np.testing.assert_array_equal(image.pixels, FRAMES * np.arange(1, 6)[:, None, None] - 1000)
+
+
+def test_a_missing_frame_is_told(settings: Settings) -> None:
+    image = read(settings, **groups_of([0, 1, 2, 4, 5]))
+    assert image.oddities == ("Slice 4 is missing between z = 2 and 4 mm.",)
+
+
+def test_two_stacks_in_one_object_stay_frames(settings: Settings) -> None:
+    groups = groups_of([0, 1, 0, 1])
+    for number, frame in enumerate(groups["PerFrameFunctionalGroupsSequence"]):
+        frame.MREchoSequence = [item(EffectiveEchoTime=10.0 if number < 2 else 80.0)]
+    image = read(settings, FRAMES[:4], **groups)
+    assert (image.frames, image.affine, image.slice_spacing_mm) == (4, None, None)
+    np.testing.assert_array_equal(image.pixels, FRAMES[:4])
+    assert "4 frames form 2 stacks (echo 10 ms; echo 80 ms)" in image.oddities[0]
+    assert image.spacing_mm == (0.5, 0.7)
+
+
+def test_a_window_of_all_frames_is_kept(settings: Settings) -> None:
+    groups = groups_of(range(5))
+    groups["SharedFunctionalGroupsSequence"][0].FrameVOILUTSequence = [item(WindowCenter=40, WindowWidth=400)]
+    (window,) = read(settings, **groups).windows
+    assert (window.centre, window.width) == (40, 400)
+
+
+def test_a_colour_cine_is_frames_with_their_time(settings: Settings) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), np.uint8)
+    image = read(settings, colour, SOPClassUID=ULTRASOUND, Modality="US", FrameTime="33.3")
+    assert (image.frames, image.photometric, image.windows) == (3, "RGB", ())
+    np.testing.assert_array_equal(image.pixels, colour)
+    np.testing.assert_array_equal(image.picture, colour[1])
+    assert image.attributes["frame_ms"] == "33.3"
+    assert "modality US" in str(image.to_check)
+
+
+def test_a_cine_without_places_is_frames(settings: Settings) -> None:
+    image = read(settings, CineRate="25", Modality="XA", PixelSpacing=[0.3, 0.3])
+    assert (image.frames, image.affine, image.oddities) == (5, None, ())
+    assert image.attributes["frame_ms"] == "40"
+    assert (image.spacing_mm, image.spacing_at) == ((0.3, 0.3), "detector")  # a projection
+    assert len(image.windows) == 1
+
+
+def test_one_frame_in_functional_groups_is_an_image(settings: Settings) -> None:
+    groups = groups_of([7])
+    groups["SharedFunctionalGroupsSequence"][0].PixelValueTransformationSequence = [
+        item(RescaleSlope=2, RescaleIntercept=-5)
+    ]
+    image = read(settings, FRAMES[:1], **groups)
+    assert image.frames == 1
+    np.testing.assert_array_equal(image.pixels, FRAMES[0].astype(int) * 2 - 5)
+    assert (image.spacing_mm, image.spacing_at) == ((0.5, 0.7), "patient")
+
+
+def test_frames_that_are_not_there_are_missed(settings: Settings) -> None:
+    for content in (made(NumberOfFrames=9), made(packed=True, **{"NumberOfFrames": 5})[:-200]):
+        with pytest.raises(InvalidInput, match="Received: "):
+            decode(content, settings, b"s" * 32)
+
+
+@pytest.mark.parametrize(
+    "name", ["emri_small_RLE.dcm", "emri_small_jpeg_2k_lossless.dcm", "emri_small_jpeg_ls_lossless.dcm",
+             "emri_small_big_endian.dcm"],
+)  # fmt: skip
+def test_frames_are_the_same_however_they_are_packed(name: str, settings: Settings, test_data: Path) -> None:
+    plain, packed = (
+        decode(test_data / "dicom_misc_pydicom" / one, settings, b"s" * 32) for one in ("emri_small.dcm", name)
+    )
+    assert plain.frames == 10
+    np.testing.assert_array_equal(packed.pixels, plain.pixels)
