@@ -141,8 +141,8 @@ def import_images(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz, .nrrd, TIFF of "
-            "several pages), folders or zips; the slices of a series become one case; "
+            help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz, .nrrd, "
+            "TIFF of several pages), folders or zips; the slices of a series become one case; "
             "none brings in labels, masks or boxes of images that are there."
         ),
     ] = None,
