@@ -170,8 +170,8 @@ def import_images(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz), "
-            "folders or zips; the slices of a series become one case; "
+            help="Images (PNG, JPEG, TIFF, DICOM), volumes (DICOM series, multi-frame DICOM, .nii, .nii.gz, .nrrd, "
+            "TIFF of several pages), folders or zips; the slices of a series become one case; "
             "none brings in labels, masks or boxes of images that are there."
         ),
     ] = None,
@@ -184,11 +184,17 @@ def import_images(
     ] = "",
     masks: Annotated[
         Path | None,
-        typer.Option(help="Masks called as their images: label maps (PNG, TIFF, NIfTI), one file for each or all."),
+        typer.Option(
+            help="Masks: label maps called as their images (PNG, TIFF, NIfTI, NRRD), or DICOM SEG and RTSTRUCT, which "
+            "name theirs; a file for each structure or one for all."
+        ),
     ] = None,
     mask_values: Annotated[
         str, typer.Option(help="What their numbers mean: 1=anterior,2=posterior [default: the project's order]")
     ] = "",
+    mask_threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Which fraction of a fractional SEG is enough.")
+    ] = 0.5,
     boxes: Annotated[
         Path | None, typer.Option(help="Boxes of the images: COCO (JSON) or Pascal VOC (XML), a file or a folder.")
     ] = None,
@@ -219,6 +225,7 @@ def import_images(
             patient_from=patient_from or None,
             masks=str(masks.absolute()) if masks else None,
             mask_values=mask_values,
+            mask_threshold=mask_threshold,
             boxes=str(boxes.absolute()) if boxes else None,
             reader=reader or None,
             volume=volume,

@@ -59,6 +59,7 @@ def import_annotations(
             actor=context.actor,
             values=parse_mask_values(given.get("mask_values") or "", demand_structures(project)),
             reader=given.get("reader"),
+            threshold=float(given.get("mask_threshold", 0.5)),
             progress=Portion(context.progress, IMAGES_TAKE, 1.0),
         )
         result["masks"] = asdict(report)

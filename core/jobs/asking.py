@@ -33,6 +33,7 @@ def ask_import(
     remove_after: str | None = None,
     masks: str | None = None,
     mask_values: str = "",
+    mask_threshold: float = 0.5,
     boxes: str | None = None,
     reader: str | None = None,
     volume: int | None = None,
@@ -43,6 +44,7 @@ def ask_import(
     Args:
         masks: a file, folder or zip of masks of these images, or of images that are there.
         mask_values: what the numbers in them mean (`parse_mask_values`).
+        mask_threshold: which fraction of a fractional segmentation is enough.
         boxes: a file, folder or zip of boxes likewise (COCO, Pascal VOC).
         reader: in whose name masks and boxes come in.
         volume: of volumes of four dimensions only this time point, counted from 1.
@@ -71,6 +73,8 @@ def ask_import(
         }
         beside = {"masks": masks, "mask_values": mask_values, "boxes": boxes, "reader": reader, "volume": volume}
         arguments |= {key: value for key, value in beside.items() if value}
+        if masks:
+            arguments["mask_threshold"] = mask_threshold
         if project.deidentification.enabled:  # what files are called stays out of the database
             arguments = seal_arguments(settings, arguments)
         return add_job(connection, "import", arguments, project=project.id, actor=actor)
