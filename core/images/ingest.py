@@ -224,7 +224,7 @@ def _import_one(
         reason = "This is the label table."
         return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     if file.source in what.label_maps:
-        reason = f"This looks like a mask of {what.label_maps[file.source]}; masks come in with an import of their own."
+        reason = f"This looks like a mask of {what.label_maps[file.source]}; masks come in with `--masks`."
         return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     if is_poison:
         return refused(DIED_TWICE)

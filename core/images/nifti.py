@@ -191,7 +191,7 @@ def _three_axes(header: Any, *, labels: bool, in_time: bool) -> tuple[int, int, 
     said = " x ".join(map(str, dimensions)) or "no"
     if int(header["intent_code"]) == LABEL_MAP and not labels:
         raise InvalidInput(
-            f"The header says that this is a label map, not an image; masks come in with an import of their own. "
+            f"The header says that this is a label map, not an image; masks come in with `--masks`. "
             f"Received: {said} voxels, intent label"
         )
     if len(dimensions) < 2:

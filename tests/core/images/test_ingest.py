@@ -559,7 +559,7 @@ def test_volumes_in_a_zip_come_in_and_masks_beside_them_do_not(run: Import, tmp_
     assert found["images/a.nii.gz"] == ("imported", "")
     assert found["labels/a.nii.gz"] == (
         "skipped",
-        "This looks like a mask of images/a.nii.gz; masks come in with an import of their own.",
+        "This looks like a mask of images/a.nii.gz; masks come in with `--masks`.",
     )
 
 
