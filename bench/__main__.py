@@ -2,13 +2,15 @@
 
 import sys
 
-from bench import quality_cxr, quality_pneumoniamnist, readers, screens, team, training_speed
+from bench import no_loss, quality_cxr, quality_pneumoniamnist, readers, screens, team, training_speed, viewer
 from bench.harness import Row, read_result, run_rows, table_of
 
 ROWS: list[Row] = [
     *training_speed.ROWS,
     *screens.ROWS,
     *team.ROWS,
+    *viewer.ROWS,
+    *no_loss.ROWS,
     *readers.ROWS,
     *quality_pneumoniamnist.ROWS,
     *quality_cxr.ROWS,

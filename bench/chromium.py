@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from core.people.accounts import ensure_user
 from core.people.sessions import issue_token
@@ -61,8 +61,11 @@ def new_context(browser: Browser, *scripts: str, wait_ms: int = WAIT_MS) -> Brow
     return context
 
 
-def sign_in(page: Page, address: str, settings: Settings, name: str) -> None:
-    """Come in by a link, as `readroom up` prints one."""
+def sign_in_link(address: str, settings: Settings, name: str) -> str:
+    """An address that lets somebody in once, as `readroom up` prints one.
+
+    To be opened in a tab: the page behind it also tells Streamlit the theme, which else loads its first page twice.
+    """
     with opened(settings) as connection:
         token = issue_token(connection, ensure_user(connection, name, role="admin"))
-    page.goto(f"{address}/sign-in?token={token}")
+    return f"{address}/sign-in?token={token}"

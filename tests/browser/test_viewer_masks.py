@@ -135,8 +135,8 @@ def test_what_is_painted_in_the_coronal_plane_is_found_in_the_axial_one(
     expect(told).to_have_text(f"{mask.sum() * 2 / 1000:.3g} ml")
 
 
-def test_a_mask_is_the_same_bit_for_bit_after_a_reload_undo_and_redo(
-    painting: Page, reading: Reading, volume: int
+def test_a_mask_is_the_same_bit_for_bit_after_a_reload_undo_and_redo_and_when_it_is_exported(
+    painting: Page, reading: Reading, volume: int, tmp_path: Path
 ) -> None:
     page = painting
     before = stored(page, reading, volume)
@@ -150,6 +150,9 @@ def test_a_mask_is_the_same_bit_for_bit_after_a_reload_undo_and_redo(
     wait_until(lambda: (stored(page, reading, volume) == before).all())
     page.keyboard.press("Control+y")
     wait_until(lambda: (stored(page, reading, volume) == painted).all())
+    reading.readroom("export", "Volumes", "masks", "--format", "npy", "--out", str(tmp_path / "masks"))
+    (exported,) = (tmp_path / "masks").rglob("*liver*.npy")
+    assert (np.load(exported) == painted).all()
 
 
 def test_a_stroke_on_one_that_was_stored_keeps_what_was_there(painting: Page, reading: Reading, volume: int) -> None:

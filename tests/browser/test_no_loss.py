@@ -1,0 +1,33 @@
+"""Nothing that a reader said is lost or doubled, whatever dies; `python -m bench no_loss` is the long form."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from bench.chromium import FLAGS, find_chromium
+from bench.no_loss import Verdict, reading_under_fire, survive
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser of its own: these tests kill the web process, so they leave the shared one alone."""
+    found = find_chromium()
+    if found is None:
+        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield made
+        made.close()
+
+
+def test_five_kills_a_cut_network_and_an_expired_sign_in_lose_and_double_nothing(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with reading_under_fire(tmp_path_factory.mktemp("fire"), browser) as reader:
+        verdict = survive(reader, kills=5, spells=1)
+        assert reader.server.kills == 5
+    assert verdict.made >= 15
+    assert verdict == Verdict(
+        made=verdict.made, acknowledged=verdict.made, missing=0, broken=0, doubled=0, altered=0, refused=0
+    )
