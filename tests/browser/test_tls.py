@@ -82,8 +82,8 @@ def test_an_invited_administrator_chooses_a_password_and_labels_a_case_over_tls(
         page.on("websocket", lambda opened_socket: sockets.append(opened_socket.url))
 
         page.goto(link)
-        page.get_by_label("New password").fill(PASSWORD)
-        page.get_by_label("The same once more").fill(PASSWORD)
+        page.get_by_label("New password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same once more", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Set password and sign in").click()
         page.get_by_role("heading", name="Projects").wait_for()
         assert sockets
