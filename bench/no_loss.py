@@ -238,13 +238,16 @@ class Reader:
         """The sign-in ends under the reader, who says something more, and signs in again."""
         for page in self.pages:
             self.until(lambda page=page: case_of(page), "The label page did not come back.")
+        self.answering.bring_to_front()
+        before, case, key = len(self.heard.made), case_of(self.answering), self.rng.choice(list(CLASSES))
         with opened(self.server.settings) as connection:
             connection.execute("DELETE FROM sessions")
-        before = len(self.heard.made)
-        for page, say in ((self.painting, self.paint), (self.answering, self.answer)):
-            with suppress(Error):  # the page may go before it has shown the next case
-                page.bring_to_front()
-                say()
+        self.answering.keyboard.press(key)
+        self.heard.answered[case] = CLASSES[key]
+        with suppress(Error):  # a page may go as soon as it has noticed, before it has shown the next case
+            self.answer()
+            self.painting.bring_to_front()
+            self.paint()
         self.until(lambda: len(self.heard.made) > before, "What is said without a sign-in must be kept.")
         assert self.context.request.get(self.link()).ok
         self.open()

@@ -1,6 +1,6 @@
 """The form of a new project: texts, task, what is asked (classes, structures or a quantity), reference rule."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -144,30 +144,9 @@ def _draw_structures() -> tuple[Structure, ...]:
     rows: list[int] = st.session_state.setdefault(STRUCTURE_ROWS, [0])
     st.markdown("Structures", help="Each is painted in its own colour; the digits 1 to 9 choose them in this order.")
     structures = []
-    for at, row in enumerate(rows):
+    for at in range(len(rows)):
         colour, name, remove = st.columns([0.6, 6.1, 0.6], vertical_alignment="center")
-        shade = colour.color_picker(
-            f"Colour of structure {at + 1}",
-            COLOURS[row % len(COLOURS)],
-            key=f"structure_colour_{row}",
-            label_visibility="collapsed",
-        )
-        text = name.text_input(
-            f"Name of structure {at + 1}",
-            key=f"structure_name_{row}",
-            label_visibility="collapsed",
-            placeholder=("liver", "lesion")[at] if at < 2 else "another structure",
-        )
-        remove.button(
-            "",
-            icon=":material/close:",
-            key=f"structure_remove_{row}",
-            on_click=rows.remove,
-            args=(row,),
-            type="tertiary",
-            disabled=len(rows) == 1,
-            help="Remove this structure",
-        )
+        text, shade = _draw_name(rows, at, "structure", ("liver", "lesion"), (colour, name, remove))
         structures.append(Structure(text.strip(), shade))
     st.button(
         "Add a structure",
@@ -217,28 +196,7 @@ def _draw_classes() -> tuple[ClassLabel, ...]:
             label_visibility="collapsed",
             format_func=lambda digit: digit or "no key",
         )
-        shade = colour.color_picker(
-            f"Colour of class {at + 1}",
-            COLOURS[row % len(COLOURS)],
-            key=f"class_colour_{row}",
-            label_visibility="collapsed",
-        )
-        text = name.text_input(
-            f"Name of class {at + 1}",
-            key=f"class_name_{row}",
-            label_visibility="collapsed",
-            placeholder=("normal", "pneumonia")[at] if at < 2 else "another class",
-        )
-        remove.button(
-            "",
-            icon=":material/close:",
-            key=f"class_remove_{row}",
-            on_click=rows.remove,
-            args=(row,),
-            type="tertiary",
-            disabled=len(rows) == 1,
-            help="Remove this class",
-        )
+        text, shade = _draw_name(rows, at, "class", ("normal", "pneumonia"), (colour, name, remove))
         labels.append(ClassLabel(text.strip(), chosen, shade))
     st.button("Add a class", icon=":material/add:", key="class_add", on_click=_add_row, args=(ROWS,), type="tertiary")
     return tuple(labels)
@@ -247,3 +205,33 @@ def _draw_classes() -> tuple[ClassLabel, ...]:
 def _add_row(which: str) -> None:
     rows = st.session_state[which]
     rows.append(max(rows) + 1)
+
+
+def _draw_name(
+    rows: list[int], at: int, what: str, examples: tuple[str, str], places: tuple[Any, Any, Any]
+) -> tuple[str, str]:
+    """What a class or a structure is called and its colour, and the button that takes its row away."""
+    row, (colour, name, remove) = rows[at], places
+    shade = colour.color_picker(
+        f"Colour of {what} {at + 1}",
+        COLOURS[row % len(COLOURS)],
+        key=f"{what}_colour_{row}",
+        label_visibility="collapsed",
+    )
+    text = name.text_input(
+        f"Name of {what} {at + 1}",
+        key=f"{what}_name_{row}",
+        label_visibility="collapsed",
+        placeholder=examples[at] if at < 2 else f"another {what}",
+    )
+    remove.button(
+        "",
+        icon=":material/close:",
+        key=f"{what}_remove_{row}",
+        on_click=rows.remove,
+        args=(row,),
+        type="tertiary",
+        disabled=len(rows) == 1,
+        help=f"Remove this {what}",
+    )
+    return text, shade

@@ -5,7 +5,7 @@ import { Volume } from "./frames.js"
 
 export { LoadError, fetchChecked } from "./fetching.js"
 
-const MOST_BYTES = 400 << 20
+const MOST_BYTES = 128 << 20 // of pixels; a tab needs several times as much, and the budget of a ward PC is 700 MB
 const AT_ONCE = 2
 const NEIGHBOURS = [1, 2, -1, 3]
 

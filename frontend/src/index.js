@@ -28,8 +28,12 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   }
   viewer.outbox.send = (batch) => setTriggerValue("happened", batch)
   viewer.update(data)
-  return () => {
-    viewers.delete(root)
-    viewer.detach()
-  }
+  // Streamlit also calls this for a call that newer data overtook, while the place stays; a viewer that was taken away
+  // then would lose the reader's next key. Only a place that has left the page is given up.
+  return () => setTimeout(() => !root.isConnected && giveUp(root))
+}
+
+function giveUp(root) {
+  viewers.get(root)?.detach()
+  viewers.delete(root)
 }

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,15 +112,25 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "dashboard.up", "--home", str(home), "--port", str(port), "--no-browser"]
-    log = (work / "up.log").open("wb")
-    process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
     made = Reading(f"http://127.0.0.1:{port}", home)
-    wait_until(lambda: is_up(made.address), START_SECONDS)
-    yield made
+    with running(home, ["--port", str(port)], work / "up.log", lambda: is_up(made.address)):
+        yield made
+
+
+@contextmanager
+def running(home: Path, options: Sequence[str], log: Path, is_there: Callable[[], bool]) -> Iterator[None]:
+    """The whole service around a home until the block ends; one that does not come up says what it printed."""
+    words = [sys.executable, "-m", "dashboard.up", *options, "--home", str(home), "--no-browser"]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=stream, stderr=subprocess.STDOUT)
+    until = time.monotonic() + START_SECONDS
+    while not is_there():
+        assert process.poll() is None, log.read_text("utf-8")
+        assert time.monotonic() < until, log.read_text("utf-8")
+        time.sleep(0.2)
+    yield
     process.send_signal(signal.SIGINT)
     process.wait(60)
-    log.close()
 
 
 def _write_images(folder: Path) -> None:

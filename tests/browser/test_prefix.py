@@ -1,11 +1,7 @@
 """A reader where Readroom lies below a path of its host. Skips where Chromium is absent."""
 
 import re
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +12,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import FLAGS, START_SECONDS, WAIT_MS, find_chromium, run_command
+from tests.browser.conftest import FLAGS, WAIT_MS, find_chromium, run_command, running
 
 PREFIX = "/apps/readroom"
 
@@ -51,17 +47,8 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
     run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
     run_command(home, "import", "Middle", str(images))
     reach = Reach(port=port, prefix=PREFIX)
-    words = [sys.executable, "-m", "dashboard.up", *reach.options(), "--home", str(home), "--no-browser"]
-    with (tmp_path / "up.log").open("wb") as log:
-        process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
-    until = time.monotonic() + START_SECONDS
-    while not answers(reach):
-        assert process.poll() is None, (tmp_path / "up.log").read_text("utf-8")
-        assert time.monotonic() < until, (tmp_path / "up.log").read_text("utf-8")
-        time.sleep(0.2)
-    yield Ward(reach, home)
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
+    with running(home, reach.options(), tmp_path / "up.log", lambda: answers(reach)):
+        yield Ward(reach, home)
 
 
 def test_a_reader_labels_sends_a_file_and_signs_out_below_a_path(ward: Ward, tmp_path: Path) -> None:

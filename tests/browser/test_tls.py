@@ -1,11 +1,7 @@
 """A reader on another machine: over TLS, from the invitation to the first label. Skips where Chromium is absent."""
 
 import re
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +11,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-from core.settings import PROJECT_ROOT, Settings
+from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import FLAGS, START_SECONDS, WAIT_MS, find_chromium, run_command
+from tests.browser.conftest import FLAGS, WAIT_MS, find_chromium, run_command, running
 from tests.dashboard.certificates import make_certificate
 
 HOST = "127.0.0.2"  # not the loopback address proper, so it counts as the network
@@ -57,17 +53,8 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
     run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
     run_command(home, "import", "Middle", str(images))
     reach = Reach(HOST, port, certificate=make_certificate(tmp_path / "tls"))
-    words = [sys.executable, "-m", "dashboard.up", *reach.options(), "--home", str(home), "--no-browser"]
-    with (tmp_path / "up.log").open("wb") as log:
-        process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
-    until = time.monotonic() + START_SECONDS
-    while not answers(reach):
-        assert process.poll() is None, (tmp_path / "up.log").read_text("utf-8")
-        assert time.monotonic() < until, (tmp_path / "up.log").read_text("utf-8")
-        time.sleep(0.2)
-    yield Ward(reach, home)
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
+    with running(home, reach.options(), tmp_path / "up.log", lambda: answers(reach)):
+        yield Ward(reach, home)
 
 
 def test_an_invited_administrator_chooses_a_password_and_labels_a_case_over_tls(ward: Ward) -> None:
@@ -82,8 +69,8 @@ def test_an_invited_administrator_chooses_a_password_and_labels_a_case_over_tls(
         page.on("websocket", lambda opened_socket: sockets.append(opened_socket.url))
 
         page.goto(link)
-        page.get_by_label("New password").fill(PASSWORD)
-        page.get_by_label("The same once more").fill(PASSWORD)
+        page.get_by_label("New password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same once more", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Set password and sign in").click()
         page.get_by_role("heading", name="Projects").wait_for()
         assert sockets

@@ -13,8 +13,26 @@ from playwright.sync_api import Page, expect
 
 from core.store.database import opened
 from core.store.files import Files
+from dashboard.viewer import BUNDLE
 from tests.browser.conftest import Reading, wait_until
 
+# As Streamlit mounts the bundle, and as it ends a call that newer data overtook: the place on the page stays.
+OVERTAKEN = """async ([address, data]) => {
+  const { default: mount } = await import(address)
+  const host = document.body.appendChild(document.createElement("div"))
+  const root = host.attachShadow({ mode: "open" })
+  const wait = () => new Promise((resolve) => setTimeout(resolve, 50))
+  const call = () => mount({ data, parentElement: root, setTriggerValue: () => {} })
+  const ends = [call(), call()]
+  const viewer = root.querySelector(".viewer")
+  ends[0]()
+  await wait()
+  const stayed = root.querySelector(".viewer") === viewer
+  host.remove()
+  ends[1]()
+  await wait()
+  return [stayed, root.querySelector(".viewer") === null]
+}"""
 STORED = ("labels", "marks", "mask_edits")
 POST = """async (events) => {
   const answer = await fetch("/api/v1/events", { method: "POST", body: JSON.stringify({ events }) })
@@ -66,6 +84,23 @@ def is_still_usable(page: Page, reading: Reading, case: int) -> None:
     expect(page.locator(".viewer")).to_have_attribute("data-case", str(case))
     page.keyboard.press("Digit2")
     wait_until(lambda: answer_of(reading, case) == '{"classes": ["bright"]}')
+
+
+def test_a_viewer_stays_when_streamlit_ends_a_call_that_was_overtaken_and_goes_with_its_place(
+    page: Page, reading: Reading
+) -> None:
+    project = {"classes": [], "structures": [], "id": 1, "name": "none", "task": "classification", "schema_version": 1}
+    data = {
+        "server": "s",
+        "reader": "r",
+        "mode": "label",
+        "model": None,
+        "project": project,
+        "case_ids": [],
+        "index": 0,
+    }
+    address = f"{reading.address}/assets/viewer/{BUNDLE}"
+    assert page.evaluate(OVERTAKEN, [address, {**data, "outbox": "", "seen": 0}]) == [True, True]
 
 
 def test_a_corrupt_image_is_said_and_shown_once_it_is_restored(
