@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from core.images.pseudonyms import load_secret, patient_name
 from core.images.records import list_cases
 from core.labels.exchange import answers_in_words
 from core.projects.records import get_project
@@ -128,7 +129,9 @@ def test_from_files_on_a_computer_to_the_cells_of_a_confusion_matrix(
     told = {case.source: (case.patient, case.attributes["sex"], said[case.id]) for case in cases}
     numbers = range(3 * IMAGES)
     answers = (("F", ["left"]), ("M", ["right"]))
-    assert told == {f"{at:02d}.png": (f"patient {at}", *answers[at % 2]) for at in numbers}
+    secret = load_secret(reading.settings)  # the table's patients go by pseudonyms
+    named = {at: patient_name(secret, f"patient {at}") for at in numbers}
+    assert told == {f"{at:02d}.png": (named[at], *answers[at % 2]) for at in numbers}
 
     go(page, "Snapshots")
     fill(page, "snapshot_name", "first")
