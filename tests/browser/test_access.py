@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.places import PLACES
 from tests.browser.conftest import WAIT_MS, Reading
@@ -18,9 +19,10 @@ OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a",
 NOT_OURS = "[data-testid=stDataFrame], [data-testid=stFileUploader], .js-plotly-plot"
 
 
-@pytest.fixture(params=THEMES)
-def themed(request: pytest.FixtureRequest, browser: Browser, reading: Reading) -> Page:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+@pytest.fixture(scope="module", params=THEMES)
+def kept(request: pytest.FixtureRequest, browser: Browser, reading: Reading, tiny: None) -> StorageState:
+    """What a browser keeps of somebody who came by the link and likes one theme."""
+    context = browser.new_context()
     context.set_default_timeout(WAIT_MS)
     wanted = json.dumps(request.param)
     context.add_init_script(
@@ -31,7 +33,16 @@ def themed(request: pytest.FixtureRequest, browser: Browser, reading: Reading) -
     page.get_by_role("heading", name="Projects").wait_for()
     expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", request.param)
     settle(page)  # to come to its theme the page was loaded anew
-    yield page
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def themed(browser: Browser, kept: StorageState) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=kept)
+    context.set_default_timeout(WAIT_MS)
+    yield context.new_page()
     context.close()
 
 
@@ -78,6 +89,8 @@ def test_no_plain_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading
 
 
 def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(themed: Page, reading: Reading) -> None:
+    themed.goto(reading.address)
+    settle(themed)
     app = themed.locator("[data-testid=stApp]")
     for choice in ("Light", "Dark"):
         themed.get_by_role("button", name=choice, exact=True).click()

@@ -38,6 +38,7 @@ class Watch:
             self.violations.append(message.text)
 
 
+@pytest.mark.usefixtures("tiny")
 def test_every_page_opens_asks_nobody_else_and_breaks_no_policy(page: Page, reading: Reading) -> None:
     watch = Watch(page)
     for place in PLACES:
