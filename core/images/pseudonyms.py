@@ -16,7 +16,7 @@ SECRET_BYTES = 32
 # Endings say what a file is and nobody's name; any other may be the last part of a number or a name.
 USUAL_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".nrrd",
                  ".nhdr", ".mha", ".mhd", ".zip", ".csv", ".txt", ".json", ".xml")  # fmt: skip
-TOKEN_PATH = re.compile(r"(F[0-9a-f]{16}(\.[a-z.]{1,7})?/?)+")
+TOKEN_PATH = re.compile(r"(F[0-9a-f]{16}(\.[a-z]{2,5}(\.gz)?)?/?)+")
 PSEUDONYM = re.compile(r"P[0-9a-f]{16}")
 DAYS_AT_LEAST, DAYS_AT_MOST = 365, 3650
 

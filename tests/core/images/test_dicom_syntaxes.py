@@ -34,6 +34,7 @@ from core.images.dicom_decoders import SYNTAXES, decoder_findings
 from core.images.sources import list_sources
 from core.images.units import find_units
 from core.progress import Silent
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 SECRET = b"s" * 32
@@ -139,14 +140,16 @@ def test_a_wrong_extension_does_not_matter(settings: Settings, tmp_path: Path) -
     np.testing.assert_array_equal(decode(path, settings, SECRET).pixels, GREY)
 
 
-def test_an_overlay_beside_the_pixels_leaves_them_alone(settings: Settings) -> None:
-    dataset = dataset_of(GREY)
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_overlay_is_kept_apart_from_the_pixels_and_told(enabled: bool, settings: Settings) -> None:
+    dataset = dataset_of(GREY | np.uint16(0x8000))  # an older one lies in a bit above the stored 12
     dataset.add_new(0x60000010, "US", 64)
     dataset.add_new(0x60000011, "US", 72)
     dataset.add_new(0x60003000, "OW", b"\xff" * 576)
-    image = decode(written(dataset), settings, SECRET)
+    image = decode(written(dataset), settings, SECRET, options=Deidentification(enabled=enabled))
     np.testing.assert_array_equal(image.pixels, GREY)
-    assert b"\xff" * 48 not in image.headers[0].content
+    assert (b"\xff" * 576 in image.headers[0].content) != enabled  # it may hold text
+    assert any("overlay" in said and ("left out" in said) == enabled for said in image.oddities)
 
 
 def test_a_table_of_values_to_show_is_a_window_of_what_it_spreads(settings: Settings) -> None:
