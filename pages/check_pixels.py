@@ -20,12 +20,12 @@ if not held:
 ids = [check.case_id for check in held]
 asked = places.asked_number("case")
 at = ids.index(asked) if asked in ids else 0
-case = get_case(session.db(), ids[at])
+case, check = get_case(session.db(), ids[at]), get_check(session.db(), ids[at])
 places.remember(case=case.id)
 
 image, decision = st.columns([9, 4], gap="medium")
 with image:
-    check_pixels_view.draw_image(case, project)
+    check_pixels_view.draw_image(case, check, project)
 with decision:
     st.title(f"Case {case.id}", anchor=False)
     st.html(f'<p class="rr-lead">{wording.count(len(held), "image")} held; readers see none of them.</p>')
@@ -33,4 +33,4 @@ with decision:
         for label, to in (("Before", at - 1), ("Next", at + 1)):
             if 0 <= to < len(ids):
                 places.link("check_pixels", label, project=project.id, case=ids[to])
-    check_pixels_view.draw_decision(case, get_check(session.db(), case.id), project)
+    check_pixels_view.draw_decision(case, check, project)
