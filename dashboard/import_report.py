@@ -4,7 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import list_named_files, named
+from core.images.import_files import list_named_files
+from core.images.pseudonyms import named
 from core.images.records import ImportedFile
 from core.images.sealed_paths import read_paths
 from core.jobs.records import Job

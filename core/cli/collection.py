@@ -11,8 +11,9 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput
-from core.images.import_files import list_named_files, named
+from core.images.import_files import list_named_files
 from core.images.label_table import map_columns, read_label_table
+from core.images.pseudonyms import named
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import
 from core.labels.answers import parse_label_text

@@ -1,10 +1,9 @@
 """The report of an import as the person importing reads it: with the paths, as long as those are kept."""
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import replace
 
-from core.images.pseudonyms import TOKEN_PATH
+from core.images.pseudonyms import named
 from core.images.records import ImportedFile, list_import_files
 from core.images.sealed_paths import read_paths
 from core.settings import Settings
@@ -26,8 +25,3 @@ def list_named_files(
         for file in list_import_files(connection, job)
     ]
     return sorted(files, key=lambda file: file.path)
-
-
-def named(text: str, paths: Mapping[str, str]) -> str:
-    """A sentence with the paths in place of their tokens."""
-    return TOKEN_PATH.sub(lambda found: paths.get(found[0], found[0]), text)
