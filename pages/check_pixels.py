@@ -8,8 +8,12 @@ from dashboard import check_pixels_view, frame, messages, places, session, wordi
 
 project = frame.need_project()
 held = list_held(session.db(), project.id)
+waiting = f"{wording.count(len(held), 'image')} held; readers see none of them." if held else ""
+frame.draw_heading(
+    "Check pixels", waiting or "Images that may carry a name in their pixels wait here until somebody looked.",
+    project=project,
+)  # fmt: skip
 if not held:
-    frame.draw_heading("Check pixels", "Images that may carry a name in their pixels wait here until somebody looked.")
     messages.end_empty(
         "No image waits",
         "Ultrasound, screen captures and whatever the header does not vouch for are held here when they come in.",
@@ -27,8 +31,7 @@ image, decision = st.columns([9, 4], gap="medium")
 with image:
     check_pixels_view.draw_image(case, check, project)
 with decision:
-    st.title(f"Case {case.id}", anchor=False)
-    st.html(f'<p class="rr-lead">{wording.count(len(held), "image")} held; readers see none of them.</p>')
+    st.subheader(f"Case {case.id}", anchor=False)
     with st.container(horizontal=True):
         for label, to in (("Before", at - 1), ("Next", at + 1)):
             if 0 <= to < len(ids):
