@@ -53,6 +53,19 @@ def test_no_page_says_a_marker_to_anybody_else(
             assert not leaks(said(app)), place.name
 
 
+def test_the_case_page_says_what_became_of_each_attribute(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, job: int
+) -> None:
+    case = next(case for case in list_cases(connection, project.id) if not case.held)
+    app = open_page("case", project=project.id, case=case.id)
+    (sheet,) = [table.value for table in app.dataframe if "rule" in table.value.columns]
+    told = {path: (done, now) for path, done, now in zip(sheet["path"], sheet["done"], sheet["now"], strict=True)}
+    assert told["(0010,0010)"] == ("replaced", case.patient)
+    assert told["(0010,4000)"] == ("removed", "")
+    assert told["(0012,0064)"] == ("added", "4 items")
+    assert told["(0009,xxxx)"][0] == told["(6000,3000)"][0] == told["(preamble)"][0] == "removed"
+
+
 def test_whoever_imported_reads_the_paths(open_page: OpenPage, project: Project, job: int) -> None:
     pages = [said(open_page(name, project=project.id, job=job)) for name in ("jobs", "import_images")]
     assert any(f"{MARK} cut.dcm" in text for text in pages)
