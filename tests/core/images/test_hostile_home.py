@@ -219,6 +219,18 @@ def test_no_later_answer_has_a_marker(home: Path, connection: sqlite3.Connection
     assert asked > 20
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("jobs", "list"), ("jobs", "show", "1"), ("jobs", "show", "2"), ("jobs", "logs", "1"), ("audit", "list"),
+     ("project", "list"), ("doctor",)],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_says_a_marker_later(home: Path, words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
+    assert len(result.stdout) > 20
+    assert not leaks(result.output.encode())
+
+
 def test_exports_have_no_marker(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     run(home, "export", "Chest", "labels", "--out", str(out))
