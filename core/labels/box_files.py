@@ -65,9 +65,9 @@ def _voc(content: bytes) -> BoxedImage:
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InvalidInput(f"The XML is damaged; export the boxes again. Received: {error}") from error
     if root.tag != "annotation":
-        raise InvalidInput(f"A VOC file is an <annotation> of one image. Received: another XML")
+        raise InvalidInput("A VOC file is an <annotation> of one image. Received: another XML")
     columns, rows = (_number(root.findtext(f"size/{side}") or "0", side) for side in ("width", "height"))
-    boxes = []
+    boxes: list[Box] = []
     for place in root.iter("object"):
         name, corners = (place.findtext("name") or "").strip(), place.find("bndbox")
         if corners is None:
