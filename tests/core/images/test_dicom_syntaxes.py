@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -125,11 +126,15 @@ def test_every_syntax_has_a_decoder_here() -> None:
     assert lacking in ([], [JPEGExtended12Bit.name])  # that one goes by imagecodecs
 
 
-@pytest.mark.parametrize("implicit", [True, False])
-def test_without_preamble_and_meta(implicit: bool, settings: Settings) -> None:
-    dataset = dataset_of(GREY)
+@pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
+@pytest.mark.parametrize("first", ["SpecificCharacterSet", "SOPInstanceUID", "StudyDate", "Modality"])
+def test_without_preamble_and_meta(first: str, implicit: bool, little: bool, settings: Settings) -> None:
+    pixels = GREY if little else GREY.astype(">u2")
+    dataset = dataset_of(pixels, SpecificCharacterSet="ISO_IR 100", StudyDate="20200101")
     del dataset.file_meta
-    content = written(dataset, enforce_file_format=False, implicit_vr=implicit, little_endian=True)
+    for tag in [tag for tag in dataset.keys() if tag < tag_for_keyword(first)]:  # noqa: SIM118
+        del dataset[tag]
+    content = written(dataset, enforce_file_format=False, implicit_vr=implicit, little_endian=little)
     assert kind_of(content) == "DICOM"
     np.testing.assert_array_equal(decode(content, settings, SECRET).pixels, GREY)
 
