@@ -229,7 +229,7 @@ def _import_one(
     if is_poison:
         return refused(DIED_TWICE)
     if unit.is_index:
-        reason = "An index of other files (DICOMDIR), not an image; the files themselves come in."
+        reason = "An index of other files (DICOMDIR), not an image; the files that it names come in."
         return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     try:
         content = read_source(file, archives, what.settings)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -276,6 +278,24 @@ def test_a_directory_file_is_skipped_and_its_files_come_in(run: Import, tmp_path
     report = run(tmp_path / "in")
     assert (report.imported, report.skipped) == (3, 1)
     assert "An index of other files" in next(file.reason for file in report.files if file.status == "skipped")
+
+
+def test_an_index_given_by_itself_stands_for_its_files(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    tests = Path(str(get_testdata_file("dicomdirtests/DICOMDIR")))
+    report = run(tests)
+    named = {file.path: file for file in report.files}
+    assert named.pop("DICOMDIR").status == "skipped"
+    assert len(named) == 31
+    assert all((tests.parent / path).is_file() and file.status == "imported" for path, file in named.items())
+    assert len(cases_of(report, connection)) == report.cases > 1
+    outside = pydicom.dcmread(tests)
+    for record in outside.DirectoryRecordSequence:
+        if "ReferencedFileID" in record:
+            record.ReferencedFileID = ["..", "..", "etc"]
+    outside.save_as(tmp_path / "DICOMDIR")
+    assert [file.status for file in run(tmp_path / "DICOMDIR").files] == ["skipped"]
 
 
 # ---- stopped, killed, resumed
