@@ -17,8 +17,6 @@ from core.store.files import write_whole
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
 
-SHORTEST_NAME = 4  # letters; shorter ones name nobody and are in every word
-
 KIND = Kind(
     name="import",
     words="Import",
@@ -38,14 +36,14 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences);
         with masks or boxes also `masks` or `boxes` (counts).
     """
-    from core.images.sealed_paths import forget_expired, unseal_arguments
+    from core.images.sealed_paths import forget_expired, unnamed, unseal_arguments
 
     forget_expired(context.settings)
     given = unseal_arguments(context.settings, context.job.arguments)
     try:
         return _imported(context, given)
     except InvalidInput as error:  # the job's row keeps the sentence, and what was given names files
-        raise InvalidInput(_unnamed(str(error), given)) from None
+        raise InvalidInput(unnamed(str(error), given)) from None
 
 
 def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -109,18 +107,6 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
         write_whole(told, json.dumps(result).encode())
         return _answered(told, upload)
     return result
-
-
-def _unnamed(sentence: str, given: Mapping[str, Any]) -> str:
-    """A sentence without the paths and patterns that the import was given."""
-    from core.images.sealed_paths import NAMING
-
-    said = [given[key] for key in NAMING if given.get(key)]
-    words = [str(word) for one in said for word in ([one] if isinstance(one, str) else one)]
-    for word in sorted(words, key=len, reverse=True):
-        if len(word) >= SHORTEST_NAME:
-            sentence = sentence.replace(word, "what was given")
-    return sentence
 
 
 def _answered(told: Path, upload: Path) -> Mapping[str, Any]:
