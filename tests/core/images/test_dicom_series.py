@@ -230,7 +230,7 @@ def test_a_copied_file_is_skipped(run: Import, tmp_path: Path) -> None:
 
 def test_a_table_may_name_the_folder_of_a_volume(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
     a_series(tmp_path / "in" / "one", [0, 2, 4])
-    a_series(tmp_path / "in" / "two", [0, 2, 4], SeriesInstanceUID="9", StudyInstanceUID="9")
+    a_series(tmp_path / "in" / "two", [10, 12, 14], SeriesInstanceUID="9", StudyInstanceUID="9")
     table = map_columns(read_label_table(b"path,label,patient\none,normal,p1\ntwo/002.dcm,bleeding,p2\n"))
     told: dict[str, Any] = {}
     report = run(tmp_path / "in", table=table, on_case=lambda _, case, row: told.update({case.source: row.labels}))
