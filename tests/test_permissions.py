@@ -325,6 +325,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "projects": (None, "anywhere"),
     "overview": ("see", "project"),
     "import_images": ("import", "project"),
+    "check_pixels": ("import", "project"),
     "cases": ("see", "project"),
     "case": ("see", "project"),
     "label": ("label", "project"),
