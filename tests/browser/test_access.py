@@ -1,8 +1,9 @@
-"""What a program can check of accessibility, on every page in both themes."""
+"""What a program can check of every page in both themes: accessibility, whom it asks, what the policy refuses."""
 
 import json
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.places import PLACES
 from tests.browser.conftest import WAIT_MS, Reading
+from tests.browser.test_walls import Watch
 
 THEMES = ("dark", "light")
 PLAIN_PAGES = ("account", "sign-out")  # without Streamlit; /sign-in is for those who are not signed in
@@ -64,13 +66,21 @@ def faults_of(page: Page, name: str) -> list[str]:
     ]
 
 
-def test_no_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading) -> None:
+def test_every_page_opens_asks_nobody_else_breaks_no_policy_and_has_no_fault_that_axe_finds(
+    themed: Page, reading: Reading
+) -> None:
+    watch = Watch(themed)
     faults = []
     for name in PAGES:
         query = "?project=1" + ("&case=1" if name == "case" else "&result=all" if name == "review" else "")
-        themed.goto(f"{reading.address}/{name}{query if name else ''}")
+        asked = watch.asked
+        themed.goto(f"{reading.address}/{name}{query}")
         settle(themed)
         faults += faults_of(themed, name)
+        expect(themed.locator("[data-testid=stException]")).to_have_count(0)
+        assert watch.asked > asked, name
+        assert (name, watch.elsewhere, watch.violations) == (name, [], [])
+        assert "patient" not in urlsplit(themed.url).query, f"an identifier stands in the address of {name}"
     assert not faults, "\n".join(faults)
 
 
