@@ -7,7 +7,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from core.errors import NotFound
 from core.images.decoded import Change, InstanceHeader
@@ -50,7 +50,7 @@ def add_headers(connection: sqlite3.Connection, case_id: int, headers: Sequence[
     """Name the stored headers of a case, in the caller's transaction."""
     with writing(connection):
         for header in headers:
-            changes = json.dumps([list(asdict(change).values()) for change in header.changes], ensure_ascii=False)
+            changes = json.dumps([list(vars(change).values()) for change in header.changes], ensure_ascii=False)
             changes_hash = hashlib.sha256(changes.encode()).hexdigest()
             connection.execute("INSERT OR IGNORE INTO header_changes VALUES (?, ?)", (changes_hash, changes))
             connection.execute(

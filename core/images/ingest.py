@@ -4,8 +4,10 @@ import hashlib
 import re
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from core.images.nifti import TIME_POINT
 from core.images.path_names import PathNames
 from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
+from core.images.reading_ahead import ReadingAhead
+from core.images.reading_children import ReadingChildren
 from core.images.records import (
     Case,
     FileStatus,
@@ -36,25 +40,25 @@ from core.images.records import (
     list_import_files,
     record_import_file,
 )
-from core.images.render import to_uint8
 from core.images.sealed_paths import keep_paths
-from core.images.similarity import perceptual_hash
-from core.images.sources import SourceFile, list_sources, read_source
-from core.images.thumbnails import thumbnail_of
+from core.images.shown import Shown, shown_of
+from core.images.sources import SourceFile, list_sources, read_source, size_of
 from core.images.time_points import numbered, split_time_points
-from core.images.units import DIED_TWICE, Unit, find_units, folders_of_volumes, read_unit
+from core.images.units import DIED_TWICE, Unit, check_unit, find_units, folders_of_volumes, read_unit
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
-from core.store.database import writing
+from core.store.database import undoing, writing
 from core.store.files import Files
 
 Reader = Callable[[bytes, str], DecodedImage]
 OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
+MOST_AT_ONCE = 16  # files in one transaction: readers who save a label meanwhile wait for it
+THREADS_A_CHILD = 2  # one waits for the disk while the other's child reads
 NAMED_AT_MOST = 3
 # How a reason begins, or goes on, by which a report counts; reasons are stored, so a resumed import counts alike.
 SAME_PIXELS = "Same pixels as case "
@@ -94,14 +98,21 @@ class _Import:
     on_skipped: OnCase | None
     labels_of: LabelsOf | None
     secret: bytes
+    label_table: Path | None
     label_maps: Mapping[str, str]
     names: PathNames
-    reader: Reader | None
+    reader: Reader | ReadingChildren | None
+    archives: OpenArchives
+    attempts: Attempts
 
-    def decoded(self, content: bytes, name: str) -> DecodedImage:
+    def read(self, content: bytes, name: str, *, shown: bool) -> tuple[DecodedImage, Shown | None]:
+        """The image of a file, and where its reader makes that in passing what it looks like."""
+        if isinstance(self.reader, ReadingChildren):
+            return self.reader.read(content, name, shown=shown)
         if self.reader:
-            return self.reader(content, name)
-        return decode(content, self.settings, self.secret, name=name, options=self.project.deidentification)
+            return self.reader(content, name), None
+        options = self.project.deidentification
+        return decode(content, self.settings, self.secret, name=name, options=options), None
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,18 @@ class _Stored:
     perceptual_hash: str
     headers: tuple[NewHeader, ...] = ()
     template: Template | None = None  # by which the pixels were blacked out
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file that was read; nothing is stored yet of a slice's pixels, and of what may have to be blacked out."""
+
+    image: DecodedImage
+    file_hash: str
+    stored: _Stored | None = None
+
+
+Ahead = ReadingAhead[SourceFile, _Read]
 
 
 def import_paths(
@@ -134,7 +157,7 @@ def import_paths(
     on_skipped: OnCase | None = None,
     labels_of: LabelsOf | None = None,
     apart: AbstractSet[Path] = frozenset(),
-    reader: Reader | None = None,
+    reader: Reader | ReadingChildren | None = None,
     volume: int | None = None,
 ) -> ImportReport:
     """Import files, folders and zips. One bad file never stops the rest.
@@ -152,7 +175,7 @@ def import_paths(
         labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
         apart: files that come in by themselves, such as masks that lie among the images.
         volume: of files of four dimensions only this time point, counted from 1.
-        reader: reads a file's bytes, such as `core.images.reading_child.ReadingChild`; else this process does.
+        reader: reads a file's bytes; else this process does. `ReadingChildren` read several files side by side.
 
     Raises:
         NotAllowed: the actor may not import into this project.
@@ -177,31 +200,32 @@ def import_paths(
     pattern = _pattern(patient_from)
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
-    reported = 0.0
-    with OpenArchives(settings) as archives:
-        units = find_units(sources, archives, settings, attempts, progress, label_maps)
+    children = reader if isinstance(reader, ReadingChildren) else None
+    with OpenArchives(settings) as archives, closing(attempts):
+        units = find_units(sources, archives, settings, attempts, progress, label_maps, reader=children)
         matched = match_rows(table, [*named, *folders_of_volumes(units)])
         what = _Import(
             connection, files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
-            labels_of, load_secret(settings), label_maps, names, reader,
+            labels_of, load_secret(settings), label_table, label_maps, names, reader, archives, attempts,
         )  # fmt: skip
-        position = 0
-        for unit in sorted(units, key=lambda unit: any(file.path in attempts.doubtful for file in unit.files)):
-            stop_if_asked(progress)
-            file = unit.files[0]
-            if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
-                # Not which file: a path may name a patient, and what is reported stays in the job's log and row.
-                progress.report(position / len(sources), f"{position} of {len(sources)} files")
-                reported = time.monotonic()
-            position += len(unit.files) + len(unit.copies)
-            if file.path in done:
-                continue
-            if len(unit.files) > 1:
-                rows = _import_volume(what, unit, archives, attempts, progress)
-            else:
-                with attempts.of(file.path) as is_poison:
-                    rows = [_import_one(what, unit, archives, label_table, is_poison)]
-            done |= {row.path: row for row in rows}
+        units.sort(key=lambda unit: any(file.path in attempts.doubtful for file in unit.files))
+        left = deque(unit for unit in units if unit.files[0].path not in done)
+        position = len(sources) - sum(_count(unit) for unit in left)
+        reported = 0.0
+        with _reading_ahead(what, list(left)) as ahead:
+            while left:
+                stop_if_asked(progress)
+                if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
+                    # Not which file: a path may name a patient, and what is reported stays in the job's log and row.
+                    progress.report(position / len(sources), f"{position} of {len(sources)} files")
+                    reported = time.monotonic()
+                some = _next_units(what, left, ahead)
+                position += sum(_count(unit) for unit in some)
+                if len(some[0].files) > 1:
+                    rows = _import_volume(what, some[0], ahead, progress)
+                else:
+                    rows = _import_singles(what, some, ahead)
+                done |= {row.path: row for row in rows}
     report = _report([_as_given(done[file.path], names) for file in sources], matched.warnings)
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
               skipped=report.skipped, failed=report.failed)  # fmt: skip
@@ -209,59 +233,138 @@ def import_paths(
     return report
 
 
-def _import_one(
-    what: _Import, unit: Unit, archives: OpenArchives, label_table: Path | None, is_poison: bool
-) -> ImportedFile:
-    (file,) = unit.files
+def _count(unit: Unit) -> int:
+    return len(unit.files) + len(unit.copies)
 
-    def refused(reason: str) -> ImportedFile:
-        return record_import_file(what.connection, what.job, file.path, "failed", None, reason)
 
+def _reading_ahead(what: _Import, units: Sequence[Unit]) -> Ahead:
+    """The files of these units, read beside what is done with those before, where there are children to read them."""
+    slices = {file.path for unit in units if len(unit.files) > 1 for file in unit.files}
+    upcoming = (file for unit in units if _unread(what, unit) is None for file in unit.files)
+    return ReadingAhead(
+        (file for file in upcoming if file.path not in what.attempts.left_out),
+        read=lambda file: _read(what, file, is_slice=file.path in slices),
+        size=lambda file: size_of(file, what.archives),
+        alone=lambda file: file.path in what.attempts.doubtful,
+        begin=lambda file: what.attempts.begin(file.path),
+        threads=THREADS_A_CHILD * what.reader.count if isinstance(what.reader, ReadingChildren) else 0,
+    )
+
+
+def _next_units(what: _Import, left: deque[Unit], ahead: Ahead) -> list[Unit]:
+    """The next unit; and single files after it that are read already, as one transaction of many is a cheap one."""
+    some = [left.popleft()]
+    if len(some[0].files) > 1:
+        return some
+    taken = int(_unread(what, some[0]) is None)
+    if taken:
+        ahead.wait_for(some[0].files[0])
+    while left and len(left[0].files) == 1 and len(some) < MOST_AT_ONCE:
+        if _unread(what, left[0]) is None:
+            if not ahead.is_there(left[0].files[0], after=taken):
+                break
+            taken += 1
+        some.append(left.popleft())
+    return some
+
+
+def _unread(what: _Import, unit: Unit) -> tuple[FileStatus, str] | None:
+    """What becomes of a unit that is not even read; None of all others."""
+    file = unit.files[0]
+    if len(unit.files) > 1:
+        try:
+            check_unit(unit, what.settings)
+        except InvalidInput as error:
+            return "failed", str(error)
+        return None
     if file.is_system:
-        reason = "A file of the operating system, not an image."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
-    if label_table and not file.member and label_table.exists() and file.location.samefile(label_table):
-        reason = "This is the label table."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
+        return "skipped", "A file of the operating system, not an image."
+    table = what.label_table
+    if table and not file.member and table.exists() and file.location.samefile(table):
+        return "skipped", "This is the label table."
     if file.source in what.label_maps:
-        reason = f"This looks like a mask of {what.label_maps[file.source]}; masks come in with `--masks`."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
-    if is_poison:
-        return refused(DIED_TWICE)
+        mask_of = what.label_maps[file.source]
+        return "skipped", f"This looks like a mask of {mask_of}; masks come in with `--masks`."
+    if file.path in what.attempts.left_out:
+        return "failed", DIED_TWICE
     if unit.is_index:
-        reason = "An index of other files (DICOMDIR), not an image; the files themselves come in."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
+        return "skipped", "An index of other files (DICOMDIR), not an image; the files themselves come in."
+    return None
+
+
+def _read(what: _Import, file: SourceFile, *, is_slice: bool) -> _Read:
+    """A file, read and stored beside others: nothing here asks the database.
+
+    Raises:
+        InvalidInput: it cannot be read, or is refused.
+    """
+    content = read_source(file, what.archives, what.settings)
+    file_hash = hashlib.sha256(content).hexdigest()
+    image, shown = what.read(content, numbered(file.source, file.time_point), shown=not is_slice)
+    if image.to_check and what.project.deidentification.apply_templates:
+        return _Read(image, file_hash)  # something may have to be blacked out first
+    if is_slice:
+        store_headers(what.files, image.headers)
+        return _Read(image, file_hash)
+    return _Read(image, file_hash, _store(what.files, file_hash, image, shown))
+
+
+def _import_singles(what: _Import, units: Sequence[Unit], ahead: Ahead) -> list[ImportedFile]:
+    """Files that are cases of their own, in one transaction; one that is refused leaves nothing in it."""
+    made = [(unit, _unread(what, unit) or _made(what, unit, ahead)) for unit in units]
+    rows = []
+    with writing(what.connection):
+        for unit, one in made:
+            if isinstance(one, _Stored):
+                rows.append(_kept(what, unit, one))
+            else:
+                rows.append(record_import_file(what.connection, what.job, unit.files[0].path, one[0], None, one[1]))
+    what.attempts.end(*(unit.files[0].path for unit in units))
+    return rows
+
+
+def _made(what: _Import, unit: Unit, ahead: Ahead) -> _Stored | tuple[FileStatus, str]:
+    """The stored image of a single file, or why there is none."""
+    (file,) = unit.files
     try:
-        content = read_source(file, archives, what.settings)
-        file_hash = hashlib.sha256(content).hexdigest()
-        image = _told_of_group(what.decoded(content, numbered(file.source, file.time_point)), unit)
-        template = template_for(what.connection, what.project, image)
-        image = blacked_by(image, template) if template else image
-        stored = replace(_store(what.files, file_hash, image), template=template)
+        read = ahead.take(file)
+        stored = read.stored
+        if stored is None:
+            template = template_for(what.connection, what.project, read.image)
+            image = blacked_by(read.image, template) if template else read.image
+            stored = replace(_store(what.files, read.file_hash, image), template=template)
+        return replace(stored, image=_told_of_group(stored.image, unit))
     except InvalidInput as error:
-        return refused(str(error))
+        return "failed", str(error)
     except MemoryError:
-        return refused("Reading this file needs more memory than there is; make the image smaller.")
+        return "failed", "Reading this file needs more memory than there is; make the image smaller."
+
+
+def _kept(what: _Import, unit: Unit, stored: _Stored) -> ImportedFile:
+    (file,) = unit.files
     try:
-        with writing(what.connection):
-            # The last case of these pixels may have been erased since; from here on nobody takes them away.
-            if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
-                stored = replace(_store(what.files, file_hash, image), template=template)
-            return _keep(what, unit, (file,), stored)[0]
+        with undoing(what.connection):
+            return _keep(what, unit, (file,), _still_stored(what, stored))[0]
     except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
         raise
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
-        return refused(str(error))
+        return record_import_file(what.connection, what.job, file.path, "failed", None, str(error))
 
 
-def _store(files: Files, file_hash: str, image: DecodedImage) -> _Stored:
+def _still_stored(what: _Import, stored: _Stored) -> _Stored:
+    """The last case of these pixels may have been erased since; in a transaction nobody takes them away."""
+    if what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash):
+        return stored
+    return replace(_store(what.files, stored.file_hash, stored.image), template=stored.template)
+
+
+def _store(files: Files, file_hash: str, image: DecodedImage, shown: Shown | None = None) -> _Stored:
     """Pixels and thumbnail first: a kill before the transaction leaves files without a case, never the reverse."""
     pixel_hash = files.put_array("pixels", image.pixels)
-    seen = to_uint8(image.picture, image.photometric, image.windows)
-    if not files.has("thumbnails", pixel_hash):
-        files.put_under("thumbnails", pixel_hash, thumbnail_of(seen))
+    shown = shown or shown_of(image)
+    files.put_under("thumbnails", pixel_hash, shown.thumbnail)
     headers = tuple(store_headers(files, image.headers))
-    return _Stored(image, pixel_hash, file_hash, perceptual_hash(seen), headers)
+    return _Stored(image, pixel_hash, file_hash, shown.perceptual_hash, headers)
 
 
 def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Stored) -> list[ImportedFile]:
@@ -304,9 +407,7 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
     return recorded("imported", case, " ".join(reasons))
 
 
-def _import_volume(
-    what: _Import, unit: Unit, archives: OpenArchives, attempts: Attempts, progress: Progress
-) -> list[ImportedFile]:
+def _import_volume(what: _Import, unit: Unit, ahead: Ahead, progress: Progress) -> list[ImportedFile]:
     """Slices become one case in one transaction; those that cannot be read are refused, and the rest comes in."""
 
     def refused(reasons: Mapping[str, str], otherwise: str) -> list[ImportedFile]:
@@ -315,8 +416,18 @@ def _import_volume(
             for path in (file.path for file in (*unit.files, *(copy for copy, _ in unit.copies)))
         ]
 
+    def slice_of(file: SourceFile) -> tuple[DecodedImage, str]:
+        try:
+            if file.path in what.attempts.left_out:
+                raise InvalidInput(DIED_TWICE)
+            read = ahead.take(file)
+            return read.image, read.file_hash
+        finally:
+            what.attempts.end(file.path)
+
     try:
-        read = read_unit(unit, what.decoded, archives, what.settings, attempts, progress)
+        check_unit(unit, what.settings)
+        read = read_unit(unit, slice_of, progress)
         if read.image is None:
             with writing(what.connection):
                 return refused(read.failed, "The instance that it is a copy of could not be read.")
@@ -329,9 +440,7 @@ def _import_volume(
             return refused({}, str(error) if isinstance(error, InvalidInput) else little)
     try:
         with writing(what.connection):
-            if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
-                stored = replace(_store(what.files, read.file_hash, image), template=template)
-            rows = _keep(what, unit, read.taken, stored)
+            rows = _keep(what, unit, read.taken, _still_stored(what, stored))
             case = rows[0].case
             for path, reason in read.failed.items():
                 rows.append(record_import_file(what.connection, what.job, path, "failed", None, reason))

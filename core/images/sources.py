@@ -66,6 +66,18 @@ def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) ->
         raise InvalidInput(_cannot_read(error)) from error
 
 
+def size_of(file: SourceFile, archives: OpenArchives) -> int:
+    """Bytes of a file to import; 0 where it cannot be read, which is said when it is."""
+    if file.refusal:
+        return 0
+    if file.member is not None:
+        return archives.size(file.location, file.member)
+    try:
+        return file.location.stat().st_size
+    except OSError:
+        return 0
+
+
 def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[SourceFile]:
     if not given.is_dir():
         yield from _file(given, _relative(given, root, given.name), settings, given_itself=root is None)

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -11,18 +12,17 @@ from core.errors import InvalidInput
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
-from core.images.dicom_instances import Survey, survey
+from core.images.reading_children import ReadingChildren
 from core.images.series import Group, Instance, group_instances, measure
 from core.images.slices import Slices, joined
-from core.images.sources import SourceFile, read_source
+from core.images.sources import SourceFile
+from core.images.surveys import survey_files
 from core.images.volumes import check_volume_size
 from core.progress import Progress, stop_if_asked
 from core.settings import Settings
 
 DIED_TWICE = "Reading this file ended the import twice, so it was left out; export it again."
 SECONDS_BETWEEN_REPORTS = 0.5
-
-Decode = Callable[[bytes, str], DecodedImage]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def find_units(
     attempts: Attempts,
     progress: Progress,
     skipped: Mapping[str, object],
+    *,
+    reader: ReadingChildren | None = None,
 ) -> list[Unit]:
     """The units of an import in the order of their first files; every file is in one of them.
 
@@ -71,22 +73,22 @@ def find_units(
 
     Args:
         skipped: files by path that are no images of their own, whatever they hold.
+        reader: looks at the headers; without it this process does.
     """
     found: dict[str, Instance] = {}
     indexes = set()
     reported = time.monotonic()
-    for position, file in enumerate(sources):
-        if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
-            stop_if_asked(progress)
-            progress.report(0.0, f"looked at {position} of {len(sources)} files", file=file.path)
-            reported = time.monotonic()
-        if file.refusal or file.is_system or file.path in skipped:
-            continue
-        seen = _surveyed(file, archives, settings, attempts)
-        if isinstance(seen, Instance):
-            found[file.path] = seen
-        elif seen == "index":
-            indexes.add(file.path)
+    looked_at = [file for file in sources if not (file.refusal or file.is_system or file.path in skipped)]
+    with closing(survey_files(looked_at, archives, attempts, reader)) as surveys:
+        for position, (file, seen) in enumerate(surveys):
+            if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
+                stop_if_asked(progress)
+                progress.report(0.0, f"looked at {position} of {len(sources)} files", file=file.path)
+                reported = time.monotonic()
+            if isinstance(seen, Instance):
+                found[file.path] = seen
+            elif seen == "index":
+                indexes.add(file.path)
     by_path = {file.path: file for file in sources}
     units: dict[str, Unit] = {}
     for group in group_instances(found.values()):
@@ -110,36 +112,40 @@ def folders_of_volumes(units: Sequence[Unit]) -> list[str]:
     return [unit.folder for unit in units if len(unit.files) > 1 and unit.folder and count[unit.folder] == 1]
 
 
-def read_unit(
-    unit: Unit, decode: Decode, archives: OpenArchives, settings: Settings, attempts: Attempts, progress: Progress
-) -> ReadUnit:
+def read_unit(unit: Unit, read: Callable[[SourceFile], tuple[DecodedImage, str]], progress: Progress) -> ReadUnit:
     """The volume of a unit of several files. A slice that cannot be read is left out, and said to be missing.
 
-    Raises:
-        InvalidInput: the volume has more voxels than the settings allow.
+    Args:
+        read: the image of a file and the SHA-256 of its bytes.
     """
     group = unit.group
     assert group is not None
-    first = group.instances[0]
-    check_volume_size((len(unit.files), first.rows, first.columns), settings)
     slices, failed = Slices(len(unit.files)), {}
     taken: list[tuple[SourceFile, Instance]] = []
     digest = hashlib.sha256()
     for file, instance in zip(unit.files, group.instances, strict=True):
         stop_if_asked(progress)
-        with attempts.of(file.path) as is_poison:
-            try:
-                if is_poison:
-                    raise InvalidInput(DIED_TWICE)
-                content = read_source(file, archives, settings)
-                slices.add_image(decode(content, file.source))
-            except InvalidInput as error:
-                failed[file.path] = str(error)
-            else:
-                digest.update(hashlib.sha256(content).digest())
-                taken.append((file, instance))
-    image = _image(group, slices, [instance for _, instance in taken], len(failed)) if taken else None
-    return ReadUnit(image, digest.hexdigest(), tuple(file for file, _ in taken), failed)
+        try:
+            image, file_hash = read(file)
+            slices.add_image(image)
+        except InvalidInput as error:
+            failed[file.path] = str(error)
+        else:
+            digest.update(bytes.fromhex(file_hash))
+            taken.append((file, instance))
+    image_of_all = _image(group, slices, [instance for _, instance in taken], len(failed)) if taken else None
+    return ReadUnit(image_of_all, digest.hexdigest(), tuple(file for file, _ in taken), failed)
+
+
+def check_unit(unit: Unit, settings: Settings) -> None:
+    """Refuse, before anything of it is read, a volume with more voxels than the settings allow.
+
+    Raises:
+        InvalidInput: it has.
+    """
+    if unit.group is not None and len(unit.files) > 1:
+        first = unit.group.instances[0]
+        check_volume_size((len(unit.files), first.rows, first.columns), settings)
 
 
 def _image(group: Group, slices: Slices, taken: Sequence[Instance], lost: int) -> DecodedImage:
@@ -152,17 +158,3 @@ def _image(group: Group, slices: Slices, taken: Sequence[Instance], lost: int) -
         geometry = measure(taken) if lost or group.geometry is None else group.geometry
         image = joined(slices, geometry, (*group.oddities, *left_out, *geometry.oddities))
     return replace(image, attributes={**image.attributes, **part})
-
-
-def _surveyed(file: SourceFile, archives: OpenArchives, settings: Settings, attempts: Attempts) -> Survey:
-    with attempts.of(file.path, only_header=True) as is_poison:
-        if is_poison:
-            return "other"
-        try:
-            if file.member is None:
-                with file.location.open("rb") as stream:
-                    return survey(stream, file.path)
-            with archives.opened(file.location, file.member) as stream:
-                return survey(stream, file.path)
-        except (InvalidInput, OSError):  # said when it is read for its pixels
-            return "other"

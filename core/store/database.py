@@ -74,6 +74,20 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             raise
 
 
+@contextmanager
+def undoing(connection: sqlite3.Connection) -> Iterator[None]:
+    """A part of a transaction: where it raises, the part is taken back and the rest of the transaction stays."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a full disk makes SQLite roll all of it back by itself
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        raise
+    connection.execute("RELEASE part")
+
+
 def check_whole(connection: sqlite3.Connection) -> str:
     """`ok`, or what SQLite found broken."""
     return str(connection.execute("PRAGMA quick_check").fetchone()[0])

@@ -39,7 +39,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.pseudonyms import load_secret
-    from core.images.reading_child import ReadingChild
+    from core.images.reading_children import ReadingChildren
     from core.images.records import Case
     from core.images.sealed_paths import forget_expired, unseal_arguments
     from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
@@ -68,8 +68,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
 
     paths = [Path(path) for path in given.get("paths") or ()]
     beside = annotations_of(context, project, given, paths)
-    # what a hostile file does to its reader is done to a process that may die
-    with ReadingChild(context.settings, load_secret(context.settings), project.deidentification) as reader:
+    # what a hostile file does to its reader is done to processes that may die
+    with ReadingChildren(context.settings, load_secret(context.settings), project.deidentification) as reader:
         report = import_paths(
             context.connection,
             context.files,
