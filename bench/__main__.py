@@ -2,7 +2,17 @@
 
 import sys
 
-from bench import no_loss, quality_cxr, quality_pneumoniamnist, readers, screens, team, training_speed, viewer
+from bench import (
+    import_speed,
+    no_loss,
+    quality_cxr,
+    quality_pneumoniamnist,
+    readers,
+    screens,
+    team,
+    training_speed,
+    viewer,
+)
 from bench.harness import Row, read_result, run_rows, table_of
 
 ROWS: list[Row] = [
@@ -10,6 +20,7 @@ ROWS: list[Row] = [
     *screens.ROWS,
     *team.ROWS,
     *viewer.ROWS,
+    *import_speed.ROWS,
     *no_loss.ROWS,
     *readers.ROWS,
     *quality_pneumoniamnist.ROWS,

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MOST_ATTEMPTS = 2
+AT_ONCE = 16  # files that went well and of which the note is told together
 
 
 class Attempts:
@@ -20,6 +21,7 @@ class Attempts:
         self._note = note
         self._begun = self._read()
         self._own = set[str]()
+        self._ended = 0  # since the note was written
         self.doubtful = frozenset(self._begun)
         self.left_out = frozenset(path for path, count in self._begun.items() if count >= MOST_ATTEMPTS)
 
@@ -42,10 +44,11 @@ class Attempts:
             else:
                 self.end(path)
 
-    def begin(self, path: str) -> None:
-        """A file is about to be read; several may be on their way."""
-        self._own.add(path)
-        self._begun[path] = self._begun.get(path, 0) + 1
+    def begin(self, *paths: str) -> None:
+        """Files are about to be read; several may be on their way."""
+        self._own.update(paths)
+        for path in paths:
+            self._begun[path] = self._begun.get(path, 0) + 1
         self._write()
 
     def end(self, *paths: str) -> None:
@@ -53,7 +56,10 @@ class Attempts:
         for path in paths:
             self._begun.pop(path, None)
         self._own.difference_update(paths)
-        self._write()
+        self._ended += len(paths)
+        # that a file went well may be written a little later: it would only be read again, by itself
+        if not self._begun or self._ended >= AT_ONCE or not self.doubtful.isdisjoint(paths):
+            self._write()
 
     def close(self) -> None:
         """What is still on its way was not what ended anything: whoever calls this is alive."""
@@ -61,6 +67,7 @@ class Attempts:
             self.end(*self._own)
 
     def _write(self) -> None:
+        self._ended = 0
         if self._begun:
             self._note.parent.mkdir(parents=True, exist_ok=True)
             self._note.write_text(json.dumps(self._begun), "utf-8")

@@ -246,7 +246,7 @@ def _reading_ahead(what: _Import, units: Sequence[Unit]) -> Ahead:
         read=lambda file: _read(what, file, is_slice=file.path in slices),
         size=lambda file: size_of(file, what.archives),
         alone=lambda file: file.path in what.attempts.doubtful,
-        begin=lambda file: what.attempts.begin(file.path),
+        begin=lambda files: what.attempts.begin(*(file.path for file in files)),
         threads=THREADS_A_CHILD * what.reader.count if isinstance(what.reader, ReadingChildren) else 0,
     )
 

@@ -1,12 +1,13 @@
 """Files are read while the ones before them are kept, so that every core has something to do."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Generic, TypeVar
 
 MOST_FILES = 64
+AT_ONCE = 16  # files that are begun together, where so many find room
 MOST_BYTES = 32 << 20  # of files as they come in; what they unpack to waits in memory until it is kept
 
 Asked = TypeVar("Asked")
@@ -23,7 +24,7 @@ class ReadingAhead(Generic[Asked, Result]):
         read: makes a result, in one of the threads.
         size: bytes of the file.
         alone: whether nothing else may be on its way beside it.
-        begin: told in the calling thread of what is begun.
+        begin: told of what is about to be begun.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class ReadingAhead(Generic[Asked, Result]):
         read: Callable[[Asked], Result],
         size: Callable[[Asked], int],
         alone: Callable[[Asked], bool],
-        begin: Callable[[Asked], object],
+        begin: Callable[[Sequence[Asked]], object],
         threads: int,
     ) -> None:
         self._upcoming, self._read, self._size, self._alone, self._begin = upcoming, read, size, alone, begin
@@ -54,7 +55,7 @@ class ReadingAhead(Generic[Asked, Result]):
     def take(self, asked: Asked) -> Result:
         """The result of a file; what its reading raised is raised here. Those announced before it are passed over."""
         if self._pool is None:
-            self._begin(asked)
+            self._begin([asked])
             return self._read(asked)
         while True:
             self._fill()
@@ -79,18 +80,21 @@ class ReadingAhead(Generic[Asked, Result]):
 
     def _fill(self) -> None:
         assert self._pool is not None
-        while len(self._on_the_way) < MOST_FILES:
+        if len(self._on_the_way) > MOST_FILES - AT_ONCE:
+            return
+        begun: list[tuple[Asked, int]] = []
+        while len(self._on_the_way) + len(begun) < MOST_FILES:
             asked = self._next if self._next is not None else next(self._upcoming, None)
             self._next = asked
             if asked is None:
-                return
+                break
             size = self._size(asked)
-            if self._on_the_way and (self._bytes + size > MOST_BYTES or self._alone(asked) or self._is_alone()):
-                return
+            last = begun[-1][0] if begun else self._on_the_way[-1][0] if self._on_the_way else None
+            if last is not None and (self._bytes + size > MOST_BYTES or self._alone(asked) or self._alone(last)):
+                break
             self._next = None
-            self._begin(asked)
             self._bytes += size
-            self._on_the_way.append((asked, size, self._pool.submit(self._read, asked)))
-
-    def _is_alone(self) -> bool:
-        return self._alone(self._on_the_way[-1][0])
+            begun.append((asked, size))
+        if begun:
+            self._begin([asked for asked, _ in begun])
+        self._on_the_way += [(asked, size, self._pool.submit(self._read, asked)) for asked, size in begun]

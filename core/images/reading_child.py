@@ -6,6 +6,7 @@ numbers and words and never as objects to be unpickled: what comes from a file t
 
 import base64
 import fcntl
+import gc
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,6 +41,7 @@ MOST_MEMORY = 12 << 30  # addresses, of which a process has far more than it use
 BYTES_A_PIXEL = 32  # several copies of an image within the limit on pixels
 PIPE_BYTES = 1 << 20
 LONGEST_ARRAY_HEAD = 1 << 10
+GARBAGE_AT_ONCE = 10_000
 
 
 class ReadingChild:
@@ -208,7 +211,7 @@ def _told_of(image: DecodedImage) -> dict[str, Any]:
         [
             header.sop_uid,
             base64.b64encode(header.content).decode(),
-            [list(vars(one).values()) for one in header.changes],
+            json.dumps([list(vars(one).values()) for one in header.changes]),
         ]
         for header in image.headers
     ]
@@ -217,7 +220,7 @@ def _told_of(image: DecodedImage) -> dict[str, Any]:
 
 def _image_of(told: dict[str, Any], values: bytearray) -> DecodedImage:
     headers = [
-        InstanceHeader(uid, base64.b64decode(content), tuple(Change(*one) for one in changes))
+        InstanceHeader(uid, base64.b64decode(content), _changes_of(changes))
         for uid, content, changes in told["headers"]
     ]
     return DecodedImage(
@@ -231,6 +234,12 @@ def _image_of(told: dict[str, Any], values: bytearray) -> DecodedImage:
             "headers": tuple(headers),
         }
     )
+
+
+@lru_cache(maxsize=256)
+def _changes_of(told: str) -> tuple[Change, ...]:
+    """The same for most files of an import, so that it is taken apart once."""
+    return tuple(Change(*one) for one in json.loads(told))
 
 
 def _array_of(values: bytearray) -> Pixels:
@@ -265,6 +274,8 @@ def main() -> None:
     os.dup2(2, 1)  # what a decoder prints must not come between the answers
     settings, secret, options = pickle.loads(_receive(come))
     _limit_memory(settings)
+    gc.freeze()  # what was imported stays for good; looking through it again and again took a tenth of the time
+    gc.set_threshold(GARBAGE_AT_ONCE)
     while True:
         try:
             head, content = json.loads(_receive(come)), bytes(_receive(come))

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.clock import utc_now
@@ -76,7 +76,7 @@ class ImportedFile:
 def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
     """Store a case. The caller has looked for one of the same source and pixels."""
     row: dict[str, Any] = {
-        **asdict(new),
+        **vars(new),
         "spacing_mm": json.dumps(new.spacing_mm) if new.spacing_mm else None,
         "affine": json.dumps(new.affine) if new.affine else None,
         "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),

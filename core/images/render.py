@@ -105,10 +105,13 @@ def _percentiles(pixels: Pixels) -> tuple[float, float]:
 
 def _through_table(pixels: Pixels, window: Window, inverted: bool) -> Pixels:
     """Window whole numbers by looking each value up."""
-    limits = np.iinfo(pixels.dtype)
-    values = np.arange(limits.min, int(limits.max) + 1, dtype=np.int32)
-    at = pixels if limits.min == 0 else pixels.astype(np.int32) - limits.min
-    return np.asarray(_levels(values, window, inverted)[at])
+    plain = np.dtype(f"u{pixels.dtype.itemsize}")
+    if plain.itemsize > 2:
+        return _levels(pixels, window, inverted)
+    values = np.arange(1 << 8 * plain.itemsize, dtype=plain).view(pixels.dtype)  # in the order of their bits
+    table = _levels(values, window, inverted)
+    seen: Pixels = np.take(table, np.ascontiguousarray(pixels).view(plain))
+    return seen
 
 
 def _levels(values: Pixels, window: Window, inverted: bool) -> Pixels:

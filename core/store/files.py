@@ -6,8 +6,8 @@ at most a stray `*.part`, never half a file.
 
 import hashlib
 import io
+import itertools
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from core.errors import CoreError, NotFound
 from core.store.copying import Unreadable, hash_file
 from core.store.troubles import troubles_named
 
+COUNTER = itertools.count()
 Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers"]
 SUFFIX: dict[Shelf, str] = {
     "pixels": ".npy",
@@ -144,8 +145,7 @@ def write_whole(target: Path, *content: bytes | memoryview) -> None:
 
 
 def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    handle, part = _new_part(target)
     try:
         with os.fdopen(handle, "wb") as stream:
             for piece in content:
@@ -156,3 +156,15 @@ def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+
+
+def _new_part(target: Path) -> tuple[int, str]:
+    """An empty file beside the target, under a name that no other thread or process takes."""
+    while True:
+        part = f"{target}.{os.getpid()}.{next(COUNTER)}.part"
+        try:
+            return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), part
+        except FileExistsError:  # left by a process of this number that was killed
+            continue
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
