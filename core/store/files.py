@@ -8,8 +8,8 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,9 +32,10 @@ SUFFIX: dict[Shelf, str] = {
 
 @dataclass(frozen=True)
 class Files:
-    """The file store of one home."""
+    """The file store of one home. `on_new` is told of each file before it is written."""
 
     root: Path
+    on_new: Callable[[Shelf, str], None] | None = field(default=None, compare=False)
 
     def path(self, shelf: Shelf, content_hash: str) -> Path:
         """Where a file of this hash lies or would lie.
@@ -59,6 +60,7 @@ class Files:
         """Store bytes under a hash that names them (a thumbnail goes by the hash of its pixels)."""
         target = self.path(shelf, name_hash)
         if not target.exists():
+            self._told_of(shelf, name_hash)
             write_whole(target, content)
 
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
@@ -68,8 +70,13 @@ class Files:
         digest.update(values)
         target = self.path(shelf, digest.hexdigest())
         if not target.exists():
+            self._told_of(shelf, digest.hexdigest())
             write_whole(target, head, values)
         return digest.hexdigest()
+
+    def _told_of(self, shelf: Shelf, name_hash: str) -> None:
+        if self.on_new:
+            self.on_new(shelf, name_hash)
 
     def read_bytes(self, shelf: Shelf, content_hash: str) -> bytes:
         """The bytes of a file, checked against the hash.
@@ -145,7 +152,8 @@ def write_whole(target: Path, *content: bytes | memoryview) -> None:
 
 def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    # by the number of its process, so that what a dead one left half-written can be told and removed
+    handle, part = tempfile.mkstemp(dir=target.parent, prefix=f"{os.getpid()}-", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
             for piece in content:
