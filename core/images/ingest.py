@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from core.errors import CoreError, InvalidInput, Unavailable, some_of
 from core.images.archives import OpenArchives
@@ -31,6 +30,7 @@ from core.images.records import (
     CAME_IN,
     Case,
     FileStatus,
+    HoldBack,
     ImportedFile,
     NewCase,
     PatientFrom,
@@ -42,6 +42,7 @@ from core.images.records import (
     list_import_files,
     put_import_series,
     record_import_file,
+    wanted_again,
 )
 from core.images.render import to_uint8
 from core.images.sealed_paths import keep_paths
@@ -63,7 +64,6 @@ from core.store.files import Files
 Reader = Callable[[bytes, str], DecodedImage]
 OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
-HoldBack = Literal["nothing", "odd", "all"]
 SECONDS_BETWEEN_REPORTS = 0.5
 NAMED_AT_MOST = 3
 KNOWN_AT_ONCE = 500
@@ -299,19 +299,6 @@ def _left(sources: Sequence[SourceFile], rows: Sequence[ImportedFile]) -> frozen
     return frozenset(file.location for file in sources if file.path in wanted)
 
 
-def wanted_again(
-    rows: Sequence[ImportedFile], statuses: Sequence[FileStatus], *, left_out: AbstractSet[int] = frozenset()
-) -> set[str]:
-    """The paths of files of these statuses; of a series with a refused file all of it, since slices belong together.
-
-    Args:
-        left_out: series by number that are not wanted.
-    """
-    rows = [row for row in rows if row.series is None or row.series not in left_out]
-    damaged = {row.series for row in rows if row.status == "failed" and row.series} if "failed" in statuses else set()
-    return {row.path for row in rows if row.status in statuses or row.series in damaged}
-
-
 def _skip_known(
     what: _Import, units: Sequence[Unit], done: dict[str, ImportedFile], progress: Progress, *, carried_out: bool
 ) -> None:
@@ -339,7 +326,8 @@ def _skip_known_unit(what: _Import, unit: Unit, *, carried_out: bool) -> list[Im
         if carried_out and what.on_skipped:
             what.on_skipped(what.connection, case, row)
         status: FileStatus = "skipped"
-        reason = f"Already there as case {case.id}: an unchanged file, so same source and same pixels.{_kept_as_it_was(case, row)}"
+        reason = f"Already there as case {case.id}: an unchanged file, so same source and same pixels."
+        reason += _kept_as_it_was(case, row)
     except Unavailable:
         raise
     except CoreError as error:  # what the table says; it is checked before anything of it is written

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ PatientFrom = Literal["table", "dicom", "pattern", "none"]
 # looked at and comes in once somebody accepts it.
 FileStatus = Literal["imported", "joined", "held", "skipped", "waiting", "failed"]
 CAME_IN: frozenset[FileStatus] = frozenset({"imported", "joined", "held"})
+HoldBack = Literal["nothing", "odd", "all"]  # what an import only looks at, until somebody accepts it
 ROWS_AT_ONCE = 1000
 LONGEST_NUMBER = 18  # digits; SQLite's integers end at 19
 
@@ -281,6 +283,19 @@ def list_import_files(connection: sqlite3.Connection, job: int) -> list[Imported
         ImportedFile(row["path"], row["status"], row["case_id"], row["reason"], row["series"])
         for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,))
     ]
+
+
+def wanted_again(
+    rows: Sequence[ImportedFile], statuses: Sequence[FileStatus], *, left_out: AbstractSet[int] = frozenset()
+) -> set[str]:
+    """The paths of files of these statuses; of a series with a refused file all of it, since slices belong together.
+
+    Args:
+        left_out: series by number that are not wanted.
+    """
+    rows = [row for row in rows if row.series is None or row.series not in left_out]
+    damaged = {row.series for row in rows if row.status == "failed" and row.series} if "failed" in statuses else set()
+    return {row.path for row in rows if row.status in statuses or row.series in damaged}
 
 
 def put_import_series(connection: sqlite3.Connection, job: int, told: Mapping[int, Mapping[str, Any]]) -> None:

@@ -1,14 +1,14 @@
 """Asking for work: an import, drafts, or a training, whose run and job know of each other from the first moment."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from core.datasets.records import Snapshot
-from core.errors import InvalidInput
-from core.images.ingest import HoldBack, wanted_again
-from core.images.records import list_import_files
+from core.errors import Conflict, InvalidInput
+from core.images.records import HoldBack, list_import_files, wanted_again
 from core.images.sealed_paths import seal_arguments, unseal_arguments
 from core.jobs.records import Job, add_job, find_job, list_jobs
 from core.labels.box_import import demand_classes
@@ -42,6 +42,7 @@ def ask_import(
     reader: str | None = None,
     volume: int | None = None,
     hold_back: HoldBack = "nothing",
+    watched_quiet_seconds: float | None = None,
     actor: Actor,
 ) -> Job:
     """Queue an import of files that were uploaded, or, for an administrator, that lie anywhere on this server.
@@ -54,6 +55,8 @@ def ask_import(
         reader: in whose name masks and boxes come in.
         volume: of volumes of four dimensions only this time point, counted from 1.
         hold_back: what is looked at and waits for somebody's word: `odd` series, or `all`.
+        watched_quiet_seconds: of a watched folder, whose new files alone come in, once nothing was written beside them
+            for so long.
 
     Raises:
         InvalidInput: the project has no such thing, or the numbers are none.
@@ -78,6 +81,8 @@ def ask_import(
         arguments["mask_threshold"] = mask_threshold
     if hold_back != "nothing":
         arguments["hold_back"] = hold_back
+    if watched_quiet_seconds is not None:
+        arguments |= {"watched": True, "only_new": True, "quiet_seconds": watched_quiet_seconds}
     return _queue_import(connection, settings, project, arguments, actor)
 
 
@@ -108,9 +113,34 @@ def ask_import_again(
         raise InvalidInput(f"No file of this import {what}, so there is nothing to do. Received: job {before.id}")
     arguments = unseal_arguments(settings, before.arguments)
     arguments |= {"again": {"job": before.id, "status": status, "left_out": out}}
-    if status == "waiting":
-        arguments.pop("hold_back", None)
+    unwanted = ("watched", "only_new", "quiet_seconds", *(["hold_back"] if status == "waiting" else []))
+    arguments = {key: value for key, value in arguments.items() if key not in unwanted}
     return _queue_import(connection, settings, get_project(connection, before.project), arguments, actor)
+
+
+def throw_upload_away(connection: sqlite3.Connection, settings: Settings, job: Job, actor: Actor) -> None:
+    """Remove what an import left of its upload for another attempt.
+
+    Raises:
+        NotAllowed: the actor may not import here.
+        Conflict: an import reads it just now.
+    """
+    demand_of(connection, actor, "import", job.project)
+    folder = upload_left(settings, job)
+    if folder is None:
+        return
+    active = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=JOBS_LOOKED_AT)
+    if any(other.arguments.get("remove_after") == job.arguments["remove_after"] for other in active):
+        raise Conflict(f"An import reads these files just now; wait until it is over. Received: job {job.id}")
+    shutil.rmtree(folder)
+
+
+def upload_left(settings: Settings, job: Job) -> Path | None:
+    """The folder with what is left of an import's upload; None where nothing is, or where it was no upload."""
+    given = job.arguments.get("remove_after")
+    folder = Path(given).resolve() if given else None
+    inside = folder is not None and (settings.home / "uploads").resolve() in folder.parents
+    return folder if folder and inside and folder.is_dir() else None
 
 
 def find_imports_again(connection: sqlite3.Connection, before: Job) -> list[Job]:

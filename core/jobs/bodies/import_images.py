@@ -36,11 +36,11 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         `imported` (with `joined` and `held` of them), `skipped`, `waiting`, `failed`, `cases`, `same_pixels`,
         `opposite_labels` (counts) and `warnings` (sentences); with masks or boxes also `masks` or `boxes` (counts).
     """
-    from core.images.ingest import import_paths, wanted_again
+    from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.pseudonyms import load_secret
     from core.images.reading_child import ReadingChild
-    from core.images.records import Case, list_import_files
+    from core.images.records import Case, list_import_files, wanted_again
     from core.images.sealed_paths import forget_expired, seal, unseal_arguments
     from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
     from core.labels.exchange import add_table_labels, answers_in_words
@@ -100,10 +100,11 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         )
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
     result = {key: value for key, value in asdict(report).items() if key not in ("files", "left")}
-    result |= import_annotations(context, project, given, beside)
+    if given.get("hold_back") != "all":  # else nothing is stored
+        result |= import_annotations(context, project, given, beside)
     if upload:
         left = set(report.left)
-        if any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes")):
+        if report.waiting or any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes")):
             left |= beside.locations
         needed = left | {table_path} if left and table_path else left
         seal(context.settings, sorted(str(path.resolve()) for path in needed), f"left-{context.job.id}")
@@ -118,14 +119,14 @@ def _answered(context: "JobContext", told: Path, upload: Path) -> Mapping[str, A
     from core.images.sealed_paths import unseal
 
     needed = frozenset(unseal(context.settings, f"left-{context.job.id}") or ())
-    if upload.exists():
-        for path in sorted(upload.rglob("*"), reverse=True):
+    if upload.exists() and not needed:
+        shutil.rmtree(upload)
+    elif upload.exists():
+        for path in sorted(upload.rglob("*"), reverse=True):  # what is in a folder before the folder
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
             elif not path.is_dir() and str(path) not in needed:
                 path.unlink()
-        if not needed:
-            shutil.rmtree(upload)
     return dict(json.loads(told.read_text("utf-8")))
 
 
