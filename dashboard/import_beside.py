@@ -68,14 +68,15 @@ def _masks(project: Project) -> dict[str, Any]:
     assert isinstance(project.schema, Segmentation)
     names = project.schema.names
     meant = ", ".join(f"{at} is {name}" for at, name in enumerate(names, 1))
-    order = ",".join(f"{at}={name}" for at, name in enumerate(names, 1))
     with st.expander("What the numbers in the masks mean"):
         st.caption(f"In a project of several structures {meant}, unless you say otherwise; segments go by their names.")
         left, right = st.columns([2, 1])
         values = left.text_input(
-            "Numbers", key="import_mask_values", placeholder=order,
+            "Numbers",
+            key="import_mask_values",
+            placeholder=",".join(f"{at}={name}" for at, name in enumerate(names, 1)),
             help="1=anterior,2=posterior; * is every other number, and 3= leaves a number out.",
-        )  # fmt: skip
+        )
         threshold = right.number_input(
             "Fraction that is enough", 0.0, 1.0, 0.5, 0.05, key="import_mask_threshold",
             help="Of a fractional DICOM segmentation.",
