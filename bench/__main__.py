@@ -3,6 +3,7 @@
 import sys
 
 from bench import (
+    fuzz,
     import_speed,
     no_loss,
     quality_cxr,
@@ -21,6 +22,7 @@ ROWS: list[Row] = [
     *team.ROWS,
     *viewer.ROWS,
     *import_speed.ROWS,
+    *fuzz.ROWS,
     *no_loss.ROWS,
     *readers.ROWS,
     *quality_pneumoniamnist.ROWS,

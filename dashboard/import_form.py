@@ -1,6 +1,7 @@
 """The form of an import: where the images are, the label table and what its columns mean."""
 
 import os
+import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -185,6 +186,26 @@ def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project)
 def _quoted(text: str) -> str:
     """A cell as Markdown code, so that nothing in it is taken for markup."""
     return "`" + " ".join(text.split()).replace("`", "'")[:60] + "`"
+
+
+def draw_pattern() -> str | None:
+    """The pattern that finds a patient in a path.
+
+    Raises:
+        InvalidInput: it is no regular expression.
+    """
+    with st.expander("Patients from file names"):
+        pattern = st.text_input(
+            "Pattern",
+            key="import_pattern",
+            placeholder=r"person(\d+)_",
+            help="A regular expression; its first group in the path is the patient. Used where no table names one.",
+        )
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InvalidInput(f"This pattern cannot be read: {error}. Received: {pattern}") from error
+    return pattern or None
 
 
 def _stored_table() -> Path | None:

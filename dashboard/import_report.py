@@ -1,18 +1,30 @@
-"""What an import did with each file."""
+"""What an import did with each file and series: seen, filtered, taken along, and tried again."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
 
 import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import list_named_files, named
-from core.images.records import ImportedFile
+from core.images.import_files import ToldSeries, list_named_files, list_told_series, named
+from core.images.records import CAME_IN, ImportedFile
 from core.images.sealed_paths import read_paths
+from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
 from core.jobs.records import Job
-from dashboard import jobs_panel, places, session
+from dashboard import jobs_panel, messages, places, session, wording
+from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
+from dashboard.routes.uploads import ABANDONED_SECONDS
 
-STATUS = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
-NOTED = "noted"  # imported, with something to look at: same pixels, opposite labels, a name that came before
-WORDS = {**STATUS, NOTED: "noted"}
+NOTED = "noted"  # came in, with something to look at: same pixels, opposite labels, something odd
+WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "noted", "joined": "joined",
+         "imported": "imported", "skipped": "skipped"}  # fmt: skip
+MERE_JOINING = re.compile(r"Joined into case \d+, frame \d+ of \d+\.")
+SHOWN_AT_MOST = 5000
+KINDS_SAID = 6
 
 
 def csv_of(table: pd.DataFrame) -> str:
@@ -21,35 +33,136 @@ def csv_of(table: pd.DataFrame) -> str:
 
 
 def draw_report(job: Job) -> None:
-    """What became of every file."""
+    """What became of every file and series, and what can be done about the rest."""
     files = list_named_files(session.db(), session.settings(), job.id)
     paths = read_paths(session.settings(), job.id)
     for warning in (job.result or {}).get("warnings", []):
         st.warning(named(warning, paths), icon=":material/warning:")
     if not files:
         return
+    series = list_told_series(session.db(), session.settings(), job.id, files)
+    if not job.is_active:
+        _draw_waiting(job, files, series)
+        _draw_again(job, files)
+    views = {"files": f"Files ({len(files):,})", "series": f"Series ({len(series):,})"}
+    view = "files"
+    if series:
+        view = st.segmented_control(
+            "Show", list(views), default="files", required=True, key=f"report_view_{job.id}",
+            format_func=views.__getitem__, label_visibility="collapsed",
+        ) or "files"  # fmt: skip
+    if view == "series":
+        draw_series(series, job.project)
+    else:
+        _draw_files(job, files, series)
+
+
+# ---- what waits for somebody's word
+
+
+def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSeries]) -> None:
+    waiting = [file for file in files if file.status == "waiting"]
+    if not waiting:
+        return
+    after = [
+        other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "waiting"
+    ]
+    if after:
+        with st.container(horizontal=True):
+            for other in after[:3]:
+                places.link("import_images", f"Brought in by import {other.id}", icon=":material/check:",
+                            project=job.project, job=other.id)  # fmt: skip
+        return
+    only_odd = job.arguments.get("hold_back") == "odd"
+    its = [one for one in series if one.counts.get("waiting")]
+    with st.container(border=True, key="import_waiting"):
+        title = "Something is odd here: look before it comes in" if only_odd else "This would come in"
+        st.subheader(title, anchor=False)
+        st.caption(
+            f"{wording.count(len(waiting), 'file')} wait{'s' if len(waiting) == 1 else ''}; nothing of them is stored. "
+            + ("Everything else is in." if only_odd else "Accept it, or take the tick from what shall stay out.")
+        )
+        alone = Counter(file.reason for file in waiting if file.series is None)
+        for reason, amount in alone.most_common(KINDS_SAID):
+            st.html(f'<p class="rr-said">{wording.count(amount, "file")}: {escape(reason)}</p>')
+        left_out = draw_choice(its, job.project, f"accept_{job.id}")
+        chosen = len([file for file in waiting if file.series not in left_out])
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.button(f"Bring in {wording.count(chosen, 'file')}", type="primary", disabled=not chosen,
+                                icon=":material/check:", key=f"accept_go_{job.id}")  # fmt: skip
+            _offer_throwing_away(job, "Leave all of it out")
+        if pressed:
+            _ask_again(job, "waiting", left_out)
+
+
+# ---- what was refused
+
+
+def _draw_again(job: Job, files: Sequence[ImportedFile]) -> None:
+    refused = sum(file.status == "failed" for file in files)
+    if not refused:
+        return
+    after = [other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "failed"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(
+            f"Try the {refused:,} refused again" if refused > 1 else "Try the refused one again",
+            icon=":material/replay:",
+            key=f"again_{job.id}",
+            help="After you have mended the files, or installed what a reason names; of a series all slices are read.",
+        ):
+            _ask_again(job, "failed", [])
+        for other in after[:3]:
+            places.link("import_images", f"Tried again in import {other.id}", project=job.project, job=other.id)
+        if not any(file.status == "waiting" for file in files):
+            _offer_throwing_away(job, "Throw the refused files away")
+
+
+def _ask_again(job: Job, status: str, left_out: Sequence[int]) -> None:
+    with messages.refusals_shown():
+        new = ask_import_again(
+            session.db(), session.settings(), job, "failed" if status == "failed" else "waiting", left_out=left_out,
+            actor=session.actor(),
+        )  # fmt: skip
+        places.go("import_images", project=job.project, job=new.id)
+
+
+def _offer_throwing_away(job: Job, words: str) -> None:
+    """What is left of an upload lies on the server until somebody imports it, throws it away, or two days are over."""
+    folder = upload_left(session.settings(), job)
+    if folder is None:
+        return
+    st.button(words, icon=":material/delete:", key=f"throw_away_{job.id}", on_click=_throw_away, args=(job,))
+    until = datetime.fromtimestamp(folder.stat().st_mtime, UTC) + timedelta(seconds=ABANDONED_SECONDS)
+    st.caption(f"What was not imported waits on the server until {wording.moment(until.isoformat())}, then it goes.")
+
+
+def _throw_away(job: Job) -> None:
+    with messages.refusals_told():
+        throw_upload_away(session.db(), session.settings(), job, session.actor())
+        messages.say("The files are gone from the server.")
+
+
+# ---- the files
+
+
+def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSeries]) -> None:
     counts = {word: sum(_is(file, word) for file in files) for word in WORDS}
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    offered = [word for word in WORDS if counts[word]]
+    left, middle, right = st.columns([6, 3, 1], vertical_alignment="bottom")
     kept = left.segmented_control(
         "Show",
-        list(WORDS),
+        offered,
         selection_mode="multi",
-        default=[word for word in ("failed", NOTED) if counts[word]],
+        default=[word for word in ("failed", "waiting", "held", NOTED) if counts[word]],
         key=f"report_{job.id}",
         format_func=lambda word: f"{WORDS[word]} ({counts[word]:,})",
-        help="None chosen: all files. Noted: imported, with a reason to look at them.",
+        help="None chosen: all files. Noted: came in, with a reason to look at them.",
     )
+    text = middle.text_input("Find", key=f"report_find_{job.id}", placeholder="a name, a reason, series 3").strip()
     shown = [file for file in files if not kept or any(_is(file, word) for word in kept)]
-    table = pd.DataFrame(
-        {
-            "file": [file.path for file in shown],
-            "what": [STATUS[file.status] for file in shown],
-            "case": [
-                places.address("case", project=job.project, case=file.case) if file.case else None for file in shown
-            ],
-            "reason": [file.reason for file in shown],
-        }
-    )
+    if text:
+        shown = [file for file in shown if _matches(file, text)]
+    table = _table(job, shown)
     right.download_button(
         "CSV",
         lambda: csv_of(table),
@@ -59,18 +172,52 @@ def draw_report(job: Job) -> None:
         icon=":material/download:",
         key=f"report_csv_{job.id}",
         width="stretch",
+        help="What is shown here, all of it.",
     )
     st.dataframe(
-        table,
+        table.head(SHOWN_AT_MOST),
         hide_index=True,
         height="content" if len(shown) < 10 else 380,
         key=f"report_table_{job.id}",
-        column_config={"case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small")},
+        column_config={
+            "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small"),
+            "file": st.column_config.TextColumn("file", width="medium"),
+            "what": st.column_config.TextColumn("what", width="small"),
+            "reason": st.column_config.TextColumn("reason", width="large"),
+            **({"series": st.column_config.NumberColumn("series", width="small")} if series else {"series": None}),
+        },
+    )
+    if len(shown) > SHOWN_AT_MOST:
+        st.caption(f"The first {SHOWN_AT_MOST:,} of {len(shown):,}; the CSV has all.")
+    elif kept and len(shown) < len(files) and not text:
+        st.caption(f"{len(files) - len(shown):,} more without anything to say: take the filters away to see them.")
+
+
+def _table(job: Job, shown: Sequence[ImportedFile]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "file": [file.path for file in shown],
+            "what": [STATUS_WORDS[file.status] for file in shown],
+            "case": [
+                places.address("case", project=job.project, case=file.case) if file.case else None for file in shown
+            ],
+            "series": pd.array([file.series for file in shown], dtype="Int64"),
+            "reason": [file.reason for file in shown],
+        }
     )
 
 
+def _matches(file: ImportedFile, text: str) -> bool:
+    number = re.fullmatch(r"series (\d+)", text.casefold())
+    if number:
+        return file.series == int(number[1])
+    return text.casefold() in file.path.casefold() or text.casefold() in file.reason.casefold()
+
+
 def _is(file: ImportedFile, word: str) -> bool:
-    return file.status == "imported" and bool(file.reason) if word == NOTED else file.status == word
+    if word != NOTED:
+        return file.status == word
+    return file.status in CAME_IN and bool(file.reason) and not MERE_JOINING.fullmatch(file.reason)
 
 
 def say_result(job: Job) -> str:
@@ -78,4 +225,8 @@ def say_result(job: Job) -> str:
     if job.state != "done":
         return jobs_panel.STATE_WORDS[job.state]
     result = job.result or {}
-    return ", ".join(f"{result.get(key, 0):,} {word}" for key, word in STATUS.items())
+    words = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
+    said = [f"{result.get(key, 0):,} {word}" for key, word in words.items()]
+    said += [f"{result[key]:,} {word}" for key, word in (("held", "held"), ("waiting", "waiting")) if result.get(key)]
+    masks = [f"{result[kind]['added']:,} {kind}" for kind in ("masks", "boxes") if kind in result]
+    return ", ".join([*said, *masks])

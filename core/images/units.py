@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,6 +12,7 @@ from core.errors import InvalidInput
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
+from core.images.known_files import KnownFile
 from core.images.reading_children import ReadingChildren
 from core.images.series import Group, Instance, group_instances, measure
 from core.images.slices import Slices, joined
@@ -33,6 +34,12 @@ class Unit:
     group: Group | None = None
     copies: tuple[tuple[SourceFile, SourceFile], ...] = ()  # files of an instance that is in the unit, and that one
     is_index: bool = False  # a DICOMDIR
+    known: KnownFile | None = None  # what became of them before: they were not opened
+
+    @property
+    def all_files(self) -> tuple[SourceFile, ...]:
+        """Its files, copies included."""
+        return (*self.files, *(copy for copy, _ in self.copies))
 
     @property
     def source(self) -> str:
@@ -64,34 +71,32 @@ def find_units(
     attempts: Attempts,
     progress: Progress,
     skipped: Mapping[str, object],
+    known: Mapping[str, KnownFile] | None = None,
+    key_of: Callable[[Instance], str] = lambda instance: instance.series,
     *,
     reader: ReadingChildren | None = None,
 ) -> list[Unit]:
     """The units of an import in the order of their first files; every file is in one of them.
 
-    Killed and started again it finds the same ones, as it looks at all files each time.
+    Killed and started again it finds the same ones, as it looks at all files each time, `known` ones excepted: those
+    are opened only where a further file of their series has come.
 
     Args:
         skipped: files by path that are no images of their own, whatever they hold.
+        known: files by path that need not be opened.
+        key_of: what `known` calls the series of an instance.
         reader: looks at the headers; without it this process does.
     """
-    found: dict[str, Instance] = {}
-    indexes = set()
-    reported = time.monotonic()
-    looked_at = [file for file in sources if not (file.refusal or file.is_system or file.path in skipped)]
-    with closing(survey_files(looked_at, archives, attempts, reader)) as surveys:
-        for position, (file, seen) in enumerate(surveys):
-            if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
-                stop_if_asked(progress)
-                progress.report(0.0, f"looked at {position} of {len(sources)} files", file=file.path)
-                reported = time.monotonic()
-            if isinstance(seen, Instance):
-                found[file.path] = seen
-            elif seen == "index":
-                indexes.add(file.path)
+    known = known or {}
+    look = _Look(archives, attempts, progress, len(sources), skipped, reader)
+    look.at([file for file in sources if file.path not in known])
+    awake = {key_of(instance) for instance in look.found.values()}
+    woken = [file for file in sources if file.path in known and known[file.path].series in awake]
+    look.at(woken)
+    asleep = set(known) - {file.path for file in woken}
     by_path = {file.path: file for file in sources}
-    units: dict[str, Unit] = {}
-    for group in group_instances(found.values()):
+    units: dict[str, Unit] = _known_units([file for file in sources if file.path in asleep], known)
+    for group in group_instances(look.found.values()):
         files = tuple(by_path[instance.path] for instance in group.instances)
         copies = tuple((by_path[copy.path], by_path[kept.path]) for copy, kept in group.copies)
         if len(files) == 1:  # copies of a single image come in, and are reported, as those of other formats are
@@ -100,10 +105,50 @@ def find_units(
         units |= {file.path: unit for file in (*files, *(copy for copy, _ in copies))}
     ordered: dict[int, Unit] = {}
     for file in sources:
-        unit = units.get(file.path) or Unit((file,), is_index=file.path in indexes)
+        unit = units.get(file.path) or Unit((file,), is_index=file.path in look.indexes)
         ordered.setdefault(id(unit), unit)
         units[file.path] = unit
     return list(ordered.values())
+
+
+@dataclass
+class _Look:
+    """The first pass, over headers alone: the instances and the indexes among the files, by path."""
+
+    archives: OpenArchives
+    attempts: Attempts
+    progress: Progress
+    total: int
+    skipped: Mapping[str, object]
+    reader: ReadingChildren | None
+    found: dict[str, Instance] = field(default_factory=dict)
+    indexes: set[str] = field(default_factory=set)
+    count: int = 0
+    reported: float = field(default_factory=time.monotonic)
+
+    def at(self, files: Sequence[SourceFile]) -> None:
+        looked_at = [file for file in files if not (file.refusal or file.is_system or file.path in self.skipped)]
+        with closing(survey_files(looked_at, self.archives, self.attempts, self.reader)) as surveys:
+            for file, seen in surveys:
+                self.count += 1
+                if time.monotonic() - self.reported > SECONDS_BETWEEN_REPORTS:
+                    stop_if_asked(self.progress)
+                    self.progress.report(0.0, f"looked at {self.count} of {self.total} files", file=file.path)
+                    self.reported = time.monotonic()
+                if isinstance(seen, Instance):
+                    self.found[file.path] = seen
+                elif seen == "index":
+                    self.indexes.add(file.path)
+
+
+def _known_units(files: Sequence[SourceFile], known: Mapping[str, KnownFile]) -> dict[str, Unit]:
+    """Files that need not be opened, by path; those that became frames of one case together."""
+    together: dict[tuple[int | None, str], list[SourceFile]] = defaultdict(list)
+    for file in files:
+        one = known[file.path]
+        together[(one.case, "" if one.series and one.status != "skipped" else file.path)].append(file)
+    units = [Unit(tuple(some), known=known[some[0].path]) for some in together.values()]
+    return {file.path: unit for unit in units for file in unit.files}
 
 
 def folders_of_volumes(units: Sequence[Unit]) -> list[str]:

@@ -8,8 +8,8 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,9 +33,10 @@ SUFFIX: dict[Shelf, str] = {
 
 @dataclass(frozen=True)
 class Files:
-    """The file store of one home."""
+    """The file store of one home. `on_new` is told of each file before it is written."""
 
     root: Path
+    on_new: Callable[[Shelf, str], None] | None = field(default=None, compare=False)
 
     def path(self, shelf: Shelf, content_hash: str) -> Path:
         """Where a file of this hash lies or would lie.
@@ -60,6 +61,7 @@ class Files:
         """Store bytes under a hash that names them (a thumbnail goes by the hash of its pixels)."""
         target = self.path(shelf, name_hash)
         if not target.exists():
+            self._told_of(shelf, name_hash)
             write_whole(target, content)
 
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
@@ -69,8 +71,13 @@ class Files:
         digest.update(values)
         target = self.path(shelf, digest.hexdigest())
         if not target.exists():
+            self._told_of(shelf, digest.hexdigest())
             write_whole(target, head, values)
         return digest.hexdigest()
+
+    def _told_of(self, shelf: Shelf, name_hash: str) -> None:
+        if self.on_new:
+            self.on_new(shelf, name_hash)
 
     def read_bytes(self, shelf: Shelf, content_hash: str) -> bytes:
         """The bytes of a file, checked against the hash.
@@ -152,19 +159,22 @@ def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
                 stream.write(piece)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(part).replace(target)
+        part.replace(target)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 
-def _new_part(target: Path) -> tuple[int, str]:
-    """An empty file beside the target, under a name that no other thread or process takes."""
+def _new_part(target: Path) -> tuple[int, Path]:
+    """An empty file beside the target, under a name that no other thread or process takes.
+
+    It begins with the number of the process, so that what a dead one left half-written can be told and removed.
+    """
     while True:
-        part = f"{target}.{os.getpid()}.{next(COUNTER)}.part"
+        part = target.with_name(f"{os.getpid()}-{next(COUNTER)}.part")
         try:
             return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), part
-        except FileExistsError:  # left by a process of this number that was killed
+        except FileExistsError:  # left by a process of the same number that was killed
             continue
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
