@@ -43,7 +43,7 @@ def list_members(path: Path, settings: Settings) -> list[Member]:
         InvalidInput: the zip is damaged, empty, or unpacks to more than the settings allow.
     """
     with _opened(path) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if not infos:
         raise InvalidInput(f"The archive has no files; pack it again. Received: {path.name}")
     if len(infos) > settings.max_unpacked_files:
@@ -168,6 +168,8 @@ def _said(error: Exception) -> str:
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, seen: set[str], settings: Settings) -> str | None:
+    if not PurePosixPath(name).parts:
+        return "It has no name; pack the archive again."
     if name.startswith("/") or DRIVE.match(name) or ".." in PurePosixPath(name).parts:
         return "The name leads out of the archive; pack it again without such names."
     if stat.S_ISLNK(info.external_attr >> 16):

@@ -109,11 +109,13 @@ class ReadingChild:
 
     def _ask(self, head: dict[str, Any], content: bytes, received: str) -> tuple[bytearray, bytearray, bytearray]:
         process = self._started()
-        late = threading.Event()
+        one_at_a_time, over, late = threading.Lock(), threading.Event(), threading.Event()
 
         def stop() -> None:
-            late.set()
-            process.kill()
+            with one_at_a_time:  # never after the answer: that would hit the file that is read next
+                if not over.is_set():
+                    late.set()
+                    process.kill()
 
         timer = threading.Timer(self._seconds, stop)
         timer.start()
@@ -130,6 +132,10 @@ class ReadingChild:
             raise _ended(received) from error
         finally:
             timer.cancel()
+            with one_at_a_time:
+                over.set()
+            if late.is_set():  # its answer came with the last breath
+                self.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

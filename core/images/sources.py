@@ -130,7 +130,7 @@ def _file(path: Path, source: str, settings: Settings, *, given_itself: bool = F
 
 
 def _is_system(name: str) -> bool:
-    parts = PurePosixPath(name).parts
+    parts = PurePosixPath(name).parts or ("",)
     return "__MACOSX" in parts or parts[-1] in SYSTEM_FILES or parts[-1].startswith("._")
 
 
