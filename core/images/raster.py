@@ -179,7 +179,7 @@ def pages_of(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
     Raises:
         InvalidInput: its list of pages leads back into itself, and would be followed for ever.
     """
-    seen = set()
+    seen = set[int]()
     for page in tiff.pages:
         if page.offset in seen:
             raise InvalidInput(
