@@ -73,6 +73,9 @@ def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[Told
                 places.link("import_images", f"Brought in by import {other.id}", icon=":material/check:",
                             project=job.project, job=other.id)  # fmt: skip
         return
+    if _is_gone(job):
+        st.caption("The files that waited are no longer on the server; send them again to bring them in.")
+        return
     only_odd = job.arguments.get("hold_back") == "odd"
     its = [one for one in series if one.counts.get("waiting")]
     with st.container(border=True, key="import_waiting"):
@@ -109,7 +112,9 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if held:
             places.link("check_pixels", f"Check the pixels of {wording.count(held, 'held case')}", project=job.project)
-        if refused and st.button(
+        if refused and _is_gone(job):
+            st.caption("The uploaded files are no longer on the server: send the mended ones again.")
+        elif refused and st.button(
             f"Try the {refused:,} refused again" if refused > 1 else "Try the refused one again",
             icon=":material/replay:",
             key=f"again_{job.id}",
@@ -129,6 +134,11 @@ def _ask_again(job: Job, status: str, left_out: Sequence[int]) -> None:
             actor=session.actor(),
         )  # fmt: skip
         places.go("import_images", project=job.project, job=new.id)
+
+
+def _is_gone(job: Job) -> bool:
+    """Whether its files were uploaded and are no longer here."""
+    return bool(job.arguments.get("remove_after")) and upload_left(session.settings(), job) is None
 
 
 def _offer_throwing_away(job: Job, words: str) -> None:
