@@ -31,7 +31,8 @@ def draw_beside(source: Source, project: Project) -> Beside:
         offered += ["boxes"]
     if len(offered) == 1:
         return Beside()
-    chosen = st.segmented_control(
+    left, right = st.columns([3, 2])
+    chosen = left.segmented_control(
         "What is in it?",
         offered,
         selection_mode="multi",
@@ -52,15 +53,13 @@ def draw_beside(source: Source, project: Project) -> Beside:
         arguments["boxes"] = place
     if arguments:
         usual = READER_OF_MASKS if "masks" in arguments else READER_OF_BOXES
-        arguments["reader"] = (
-            st.text_input(
-                "In whose name",
-                key="import_reader",
-                placeholder=usual,
-                help="A reader of this name is made if need be.",
-            ).strip()
-            or None
+        reader = right.text_input(
+            "In whose name are they?",
+            key="import_reader",
+            placeholder=usual,
+            help="A reader of this name is made if need be.",
         )
+        arguments["reader"] = reader.strip() or None
     return Beside("images" in chosen, arguments)
 
 

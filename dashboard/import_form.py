@@ -103,10 +103,12 @@ def _tables_near(path: Path) -> tuple[Path, ...]:
 def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
     """Choice of the table, its preview, and the meaning of its columns; the arguments of the job."""
     choices: list[Path | str] = ["none", *source.tables, "other"]
+    # a text beside images is as often a note as a table
+    likely = [at for at, one in enumerate(source.tables, 1) if one.suffix.lower() in TABLE_SUFFIXES[:2]]
     chosen = st.selectbox(
         "Label table",
         choices,
-        index=1 if source.tables else 0,
+        index=likely[0] if likely else 0,
         key="import_table",
         format_func=lambda choice: (
             {"none": "No table", "other": "Choose a file …"}.get(str(choice)) or Path(choice).name

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import ToldSeries, list_named_files, list_told_series, named
+from core.images.import_files import MERE_SLICE, ToldSeries, list_named_files, list_told_series, named
 from core.images.records import CAME_IN, ImportedFile
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
@@ -22,9 +22,9 @@ from dashboard.routes.uploads import ABANDONED_SECONDS
 NOTED = "noted"  # came in, with something to look at: same pixels, opposite labels, something odd
 WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "noted", "joined": "joined",
          "imported": "imported", "skipped": "skipped"}  # fmt: skip
-MERE_JOINING = re.compile(r"Joined into case \d+, frame \d+ of \d+\.")
 SHOWN_AT_MOST = 5000
 KINDS_SAID = 6
+WRAPPED_AT_MOST = 300  # rows whose reasons are shown whole; more go into a table that draws what is in sight
 
 
 def csv_of(table: pd.DataFrame) -> str:
@@ -43,7 +43,7 @@ def draw_report(job: Job) -> None:
     series = list_told_series(session.db(), session.settings(), job.id, files)
     if not job.is_active:
         _draw_waiting(job, files, series)
-        _draw_again(job, files)
+        _draw_steps(job, files)
     views = {"files": f"Files ({len(files):,})", "series": f"Series ({len(series):,})"}
     view = "files"
     if series:
@@ -73,6 +73,9 @@ def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[Told
                 places.link("import_images", f"Brought in by import {other.id}", icon=":material/check:",
                             project=job.project, job=other.id)  # fmt: skip
         return
+    if _is_gone(job):
+        st.caption("The files that waited are no longer on the server; send them again to bring them in.")
+        return
     only_odd = job.arguments.get("hold_back") == "odd"
     its = [one for one in series if one.counts.get("waiting")]
     with st.container(border=True, key="import_waiting"):
@@ -83,8 +86,9 @@ def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[Told
             + ("Everything else is in." if only_odd else "Accept it, or take the tick from what shall stay out.")
         )
         alone = Counter(file.reason for file in waiting if file.series is None)
-        for reason, amount in alone.most_common(KINDS_SAID):
-            st.html(f'<p class="rr-said">{wording.count(amount, "file")}: {escape(reason)}</p>')
+        said = [f"<li>{wording.count(amount, 'file')}: {escape(reason)}</li>" for reason, amount in alone.most_common()]
+        if said:
+            st.html(f'<ul class="rr-kinds">{"".join(said[:KINDS_SAID])}</ul>')
         left_out = draw_choice(its, job.project, f"accept_{job.id}")
         chosen = len([file for file in waiting if file.series not in left_out])
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -98,13 +102,19 @@ def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[Told
 # ---- what was refused
 
 
-def _draw_again(job: Job, files: Sequence[ImportedFile]) -> None:
-    refused = sum(file.status == "failed" for file in files)
-    if not refused:
+def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
+    """What can be done about files that are refused or held."""
+    count = Counter(file.status for file in files)
+    refused, held = count["failed"], len({file.case for file in files if file.status == "held"})
+    if not refused and not held:
         return
     after = [other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "failed"]
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
+        if held:
+            places.link("check_pixels", f"Check the pixels of {wording.count(held, 'held case')}", project=job.project)
+        if refused and _is_gone(job):
+            st.caption("The uploaded files are no longer on the server: send the mended ones again.")
+        elif refused and st.button(
             f"Try the {refused:,} refused again" if refused > 1 else "Try the refused one again",
             icon=":material/replay:",
             key=f"again_{job.id}",
@@ -113,7 +123,7 @@ def _draw_again(job: Job, files: Sequence[ImportedFile]) -> None:
             _ask_again(job, "failed", [])
         for other in after[:3]:
             places.link("import_images", f"Tried again in import {other.id}", project=job.project, job=other.id)
-        if not any(file.status == "waiting" for file in files):
+        if refused and not count["waiting"]:
             _offer_throwing_away(job, "Throw the refused files away")
 
 
@@ -124,6 +134,11 @@ def _ask_again(job: Job, status: str, left_out: Sequence[int]) -> None:
             actor=session.actor(),
         )  # fmt: skip
         places.go("import_images", project=job.project, job=new.id)
+
+
+def _is_gone(job: Job) -> bool:
+    """Whether its files were uploaded and are no longer here."""
+    return bool(job.arguments.get("remove_after")) and upload_left(session.settings(), job) is None
 
 
 def _offer_throwing_away(job: Job, words: str) -> None:
@@ -153,7 +168,7 @@ def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSe
         "Show",
         offered,
         selection_mode="multi",
-        default=[word for word in ("failed", "waiting", "held", NOTED) if counts[word]],
+        default=[word for word in ("failed", "held", NOTED) if counts[word]],
         key=f"report_{job.id}",
         format_func=lambda word: f"{WORDS[word]} ({counts[word]:,})",
         help="None chosen: all files. Noted: came in, with a reason to look at them.",
@@ -174,23 +189,48 @@ def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSe
         width="stretch",
         help="What is shown here, all of it.",
     )
+    if len(shown) <= WRAPPED_AT_MOST:
+        st.html(_rows(job, shown, with_series=bool(series)))
+    else:
+        _draw_long(job, table, with_series=bool(series))
+    if len(shown) > SHOWN_AT_MOST:
+        st.caption(f"The first {SHOWN_AT_MOST:,} of {len(shown):,}; the CSV has all.")
+    elif len(shown) < len(files):
+        st.caption(f"{wording.count(len(files) - len(shown), 'further file')}: take the filters away to see them.")
+
+
+def _rows(job: Job, shown: Sequence[ImportedFile], *, with_series: bool) -> str:
+    """The table with every reason in full."""
+    titles = ["file", "what", "case", *(["series"] if with_series else []), "reason"]
+    rows = []
+    for file in shown:
+        case = f'<a href="{places.address("case", project=job.project, case=file.case)}" target="_self">{file.case}</a>'
+        cells = [
+            f'<td class="rr-file">{escape(file.path)}</td>',
+            f'<td><span class="rr-chip {file.status}">{STATUS_WORDS[file.status]}</span></td>',
+            f"<td>{case if file.case else ''}</td>",
+            *([f"<td>{file.series or ''}</td>"] if with_series else []),
+            f"<td>{escape(file.reason)}</td>",
+        ]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    return f'<div class="rr-report" tabindex="0"><table class="rr-numbers"><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def _draw_long(job: Job, table: pd.DataFrame, *, with_series: bool) -> None:
     st.dataframe(
         table.head(SHOWN_AT_MOST),
         hide_index=True,
-        height="content" if len(shown) < 10 else 380,
+        height=400,
         key=f"report_table_{job.id}",
         column_config={
             "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small"),
             "file": st.column_config.TextColumn("file", width="medium"),
             "what": st.column_config.TextColumn("what", width="small"),
             "reason": st.column_config.TextColumn("reason", width="large"),
-            **({"series": st.column_config.NumberColumn("series", width="small")} if series else {"series": None}),
+            "series": st.column_config.TextColumn("series", width="small") if with_series else None,
         },
     )
-    if len(shown) > SHOWN_AT_MOST:
-        st.caption(f"The first {SHOWN_AT_MOST:,} of {len(shown):,}; the CSV has all.")
-    elif kept and len(shown) < len(files) and not text:
-        st.caption(f"{len(files) - len(shown):,} more without anything to say: take the filters away to see them.")
 
 
 def _table(job: Job, shown: Sequence[ImportedFile]) -> pd.DataFrame:
@@ -199,9 +239,9 @@ def _table(job: Job, shown: Sequence[ImportedFile]) -> pd.DataFrame:
             "file": [file.path for file in shown],
             "what": [STATUS_WORDS[file.status] for file in shown],
             "case": [
-                places.address("case", project=job.project, case=file.case) if file.case else None for file in shown
+                places.address("case", project=job.project, case=file.case) if file.case else "" for file in shown
             ],
-            "series": pd.array([file.series for file in shown], dtype="Int64"),
+            "series": [str(file.series or "") for file in shown],
             "reason": [file.reason for file in shown],
         }
     )
@@ -217,7 +257,7 @@ def _matches(file: ImportedFile, text: str) -> bool:
 def _is(file: ImportedFile, word: str) -> bool:
     if word != NOTED:
         return file.status == word
-    return file.status in CAME_IN and bool(file.reason) and not MERE_JOINING.fullmatch(file.reason)
+    return file.status in CAME_IN and bool(file.reason) and not MERE_SLICE.fullmatch(file.reason)
 
 
 def say_result(job: Job) -> str:

@@ -11,7 +11,6 @@ from core.images.import_files import ToldSeries
 from core.images.series_report import Part
 from dashboard import places, wording
 
-STRIP_WIDTH, STRIP_HEIGHT = 260, 22
 WIDE_GAP = 1.5  # times the usual one: something may be missing there
 SHOWN_AT_MOST = 60
 CASES_SHOWN = 6
@@ -36,18 +35,29 @@ def draw_series(series: Sequence[ToldSeries], project: int | None) -> None:
 
 
 def draw_choice(series: Sequence[ToldSeries], project: int | None, key: str) -> list[int]:
-    """The series that wait, each with a box to tick; the numbers of those that are left out."""
+    """The series that wait, each with a box to tick, those with something odd first; those that are left out."""
+    odd, plain = [one for one in series if one.series.is_odd], [one for one in series if not one.series.is_odd]
+    left_out = _choose(odd[:SHOWN_AT_MOST], project, key)
+    if plain:
+        words = wording.count(len(plain), "series", "series")
+        with st.expander(f"{words} with nothing odd" if odd else words, expanded=not odd and len(plain) <= 5):
+            left_out += _choose(plain[:SHOWN_AT_MOST], project, key)
+    further = sum(max(0, len(some) - SHOWN_AT_MOST) for some in (odd, plain))
+    if further:
+        st.caption(f"{further:,} further series wait too, and go with these.")
+    return left_out
+
+
+def _choose(series: Sequence[ToldSeries], project: int | None, key: str) -> list[int]:
     left_out = []
-    for one in series[:SHOWN_AT_MOST]:
-        box, row = st.columns([1, 24], vertical_alignment="top", gap="small")
+    for one in series:
+        box, row = st.columns([1, 24], vertical_alignment="center", gap="small")
         chosen = box.checkbox(
             f"Series {one.series.number}", value=True, key=f"{key}_{one.series.number}", label_visibility="collapsed"
         )
         row.html(f'<div class="rr-series">{_row(one, project)}</div>')
         if not chosen:
             left_out.append(one.series.number)
-    if len(series) > SHOWN_AT_MOST:
-        st.caption(f"{len(series) - SHOWN_AT_MOST:,} further series wait too, and go with these.")
     return left_out
 
 
@@ -76,20 +86,19 @@ def _row(one: ToldSeries, project: int | None) -> str:
 def _strip(part: Part) -> str:
     """Each slice as a line where it lies; the wide gaps between them are filled."""
     depths = sorted(part.depths_mm)
-    length = depths[-1] - depths[0] or 1.0
-    scale = (STRIP_WIDTH - 4) / length
-    at = [2 + (depth - depths[0]) * scale for depth in depths]
+    length = depths[-1] - depths[0]
+    percent = 99.4 / (length or 1.0)
+    at = [(depth - depths[0]) * percent for depth in depths]
     usual = median(second - first for first, second in pairwise(depths))
     gaps = "".join(
-        f'<rect class="gap" x="{at[number]:.1f}" y="3" width="{at[number + 1] - at[number]:.1f}" height="16"/>'
-        for number, (first, second) in enumerate(pairwise(depths))
-        if usual > 0 and second - first > WIDE_GAP * usual
+        f'<s style="left:{first:.2f}%;width:{second - first:.2f}%"></s>'
+        for first, second in pairwise(at)
+        if usual > 0 and second - first > WIDE_GAP * usual * percent
     )
-    lines = "".join(f'<path d="M{x:.1f} 3V19"/>' for x in at)
+    lines = "".join(f'<i style="left:{x:.2f}%"></i>' for x in at)
     name = f"{part.name}: " if part.name else ""
     step = f", every {part.slice_spacing_mm:g} mm" if part.slice_spacing_mm else ", uneven steps"
-    said = f"{name}{wording.count(len(depths), 'slice')} over {length:g} mm{step}"
+    said = escape(f"{name}{wording.count(len(depths), 'slice')} over {length:g} mm{step}")
     return (
-        f'<figure><svg viewBox="0 0 {STRIP_WIDTH} {STRIP_HEIGHT}" width="{STRIP_WIDTH}" height="{STRIP_HEIGHT}" '
-        f'role="img" aria-label="{escape(said)}">{gaps}{lines}</svg><figcaption>{escape(said)}</figcaption></figure>'
+        f'<figure><div class="rr-strip" aria-hidden="true">{gaps}{lines}</div><figcaption>{said}</figcaption></figure>'
     )

@@ -23,18 +23,15 @@ REFRESH_SECONDS = 5.0
 def draw_watched(project: Project) -> None:
     """What is watched, for all who import; where and how often, for administrators of this Readroom."""
     watched = next(iter(list_watched(session.db(), session.settings(), project.id)), None)
+    if watched:
+        _draw_state(project.id)
     if not session.may("administer"):
-        if watched:
-            _draw_state(project.id)
         return
-    with st.expander("Watched folder" + (" (on)" if watched else ""), icon=":material/folder_eye:"):
-        if watched:
-            _draw_state(project.id)
-        else:
-            st.caption(
-                "Whatever is put into this folder of the server comes in by itself, each file once. "
-                "Series in which something is odd wait for your word."
-            )
+    with st.expander("Watched folder", icon=":material/folder_eye:"):
+        st.caption(
+            "Whatever is put into this folder of the server comes in by itself, each file once. "
+            "Series in which something is odd wait for your word."
+        )
         _draw_form(project, watched)
 
 

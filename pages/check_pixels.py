@@ -9,7 +9,8 @@ from dashboard import check_pixels_view, frame, messages, places, session, wordi
 project = frame.need_project()
 held = list_held(session.db(), project.id)
 if not held:
-    frame.draw_heading("Check pixels", "Images that may carry a name in their pixels wait here until somebody looked.")
+    said = "Images that may carry a name in their pixels wait here until somebody looked."
+    frame.draw_heading("Check pixels", said, project=project)
     messages.end_empty(
         "No image waits",
         "Ultrasound, screen captures and whatever the header does not vouch for are held here when they come in.",

@@ -1,5 +1,6 @@
 """The report of an import as the person importing reads it: with the paths, as long as those are kept."""
 
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,9 @@ from core.images.records import ImportedFile, list_import_files, list_import_ser
 from core.images.sealed_paths import read_paths
 from core.images.series_report import Series, series_from_json
 from core.settings import Settings
+
+# What stands behind a slice of which there is nothing more to say.
+MERE_SLICE = re.compile(r"Joined into case \d+, frame \d+ of \d+\.|Slice \d+ of \d+ of this series\.")
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,7 @@ def import_paths(
     pattern = _pattern(patient_from)
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
+    others = [] if only is None else [file for file in sources if file.path not in only]
     sources = [file for file in sources if only is None or file.path in only]
     # what this job did itself before it was killed is looked at again, so that it finds the same units
     known = {
@@ -279,7 +280,9 @@ def import_paths(
         stored.finish(connection)
     rows_of = [done[file.path] for file in sources]
     report = _report(
-        [_as_given(row, names) for row in rows_of], matched.warnings if only is None else (), _left(sources, rows_of)
+        [_as_given(row, names) for row in rows_of],
+        matched.warnings if only is None else (),
+        _left(sources, rows_of).union(file.location for file in others),
     )
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
               skipped=report.skipped, failed=report.failed, waiting=report.waiting)  # fmt: skip

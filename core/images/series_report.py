@@ -1,5 +1,6 @@
 """What an import found out about each series, for people: of what it is made, what becomes of it and what is odd."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from core.images.series import Group, Kind, depths_of
 from core.images.units import Unit
 
 MOST_DEPTHS = 2000  # of one part, so that a row stays small; a longer one is drawn by its ends
+NAMED_AT_MOST = 8
+OF_A_PART = "The series holds "  # how `core.images.series` begins to say which part of a series this is
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,14 @@ class Series:
 
     @property
     def oddities(self) -> tuple[str, ...]:
-        """All that is odd about it, each sentence once."""
-        return tuple(dict.fromkeys(sentence for part in self.parts for sentence in part.oddities))
+        """All that is odd about it, each sentence once; into which parts it falls is said of all together."""
+        named = [part for part in self.parts if part.name]
+        said = [f"{part.name} ({part.frames} {'frames' if part.frames > 1 else 'frame'})" for part in named]
+        parts = [f"It falls into {len(named)} parts: {'; '.join(said[:NAMED_AT_MOST])}."] if len(named) > 1 else []
+        if len(named) > NAMED_AT_MOST:
+            parts = [f"{parts[0][:-1]}; and {len(named) - NAMED_AT_MOST} more."]
+        others = (sentence for part in self.parts for sentence in part.oddities if not sentence.startswith(OF_A_PART))
+        return tuple(dict.fromkeys([*parts, *others]))
 
 
 def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
@@ -75,7 +84,7 @@ def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
                 "" if folder == "." else folder,
                 len(files),
                 sum(len(unit.copies) for unit in its),
-                tuple(_part(group) for group in groups),
+                tuple(sorted(map(_part, groups), key=lambda part: _natural(part.name))),
             )
         )
     return found, number_of
@@ -123,6 +132,11 @@ def series_from_json(number: int, told: dict[str, Any]) -> Series:
         for part in told["parts"]
     ]
     return Series(number, told["modality"], told["folder"], told["files"], told["copies"], tuple(parts))
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """`echo 80` after `echo 9`."""
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", text)]
 
 
 def _part(group: Group) -> Part:

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from core.errors import CoreError, Unavailable
+from core.errors import CoreError, NotAllowed, Unavailable
 from core.images.watched_folders import WatchedFolder, list_news, list_watched, note_look
 from core.jobs.asking import ask_import
 from core.jobs.records import list_jobs
+from core.people.accounts import find_user
+from core.people.roles import may
 from core.projects.records import get_project
 from core.settings import Settings
 from core.store.audit import Actor
@@ -60,6 +62,12 @@ class FolderWatcher:
         )
         if any(job.arguments.get("watched") for job in active):
             return
+        setter = find_user(connection, watched.set_by)  # whoever set it from the command line may be no user here
+        if setter is not None and not (setter.active and may(connection, setter, "administer", None)):
+            raise NotAllowed(
+                f"Who had this folder watched no longer administers this Readroom; an administrator sets it anew. "
+                f"Received: {watched.set_by}"
+            )
         if not list_news(connection, self._settings, watched, self._clock()):
             return
         job = ask_import(
