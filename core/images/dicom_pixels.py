@@ -30,7 +30,7 @@ def real_pixels(dataset: Dataset) -> Pixels:
     """Pixels of a single frame as (rows, columns) after the modality LUT, or as (rows, columns, 3).
 
     Raises:
-        InvalidInput: colour of more than 16 bits, values that are not numbers, a codestream of another size.
+        InvalidInput: colour of more than 16 bits, values that are not numbers, pixels of another size than announced.
     """
     _check_codestreams(dataset, 1)
     return _real(_decompressed(dataset), dataset, 0)
@@ -52,6 +52,12 @@ def real_frames(dataset: Dataset, frames: int) -> Iterator[Pixels]:
 
 def _real(pixels: Pixels, dataset: Dataset, frame: int) -> Pixels:
     pixels = native(pixels)
+    if pixels.shape[:2] != (dataset.Rows, dataset.Columns) or pixels.ndim > 3:
+        said = " x ".join(str(size) for size in pixels.shape)
+        raise InvalidInput(
+            f"The pixels are not those that the header announces; export the file again. "
+            f"Received: {dataset.Rows} x {dataset.Columns} in the header, {said} in the pixels"
+        )
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)
     elif pixels.ndim == 2:
@@ -97,7 +103,13 @@ def _rescaled_as_whole(pixels: Pixels, dataset: Dataset) -> Pixels | None:
     if max(-low, high) >= MOST_WHOLE or (low, high) == before:
         return None
     kind = whole_type(low, high)
-    return (pixels.astype(np.int32) * np.int32(slope) + np.int32(inter)).astype(kind)
+    if kind is np.float32:
+        return None
+    # Modulo 65,536, in which the stored types count: what leaves the range on the way comes back into it.
+    real = pixels.astype(np.uint16, copy=False)
+    real = real if slope == 1 else real * np.uint16(slope % MOST_WHOLE)
+    whole: Pixels = (real + np.uint16(inter % MOST_WHOLE)).view(kind)
+    return whole
 
 
 def _whole_of(said: Any) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -108,10 +109,15 @@ def _through_table(pixels: Pixels, window: Window, inverted: bool) -> Pixels:
     plain = np.dtype(f"u{pixels.dtype.itemsize}")
     if plain.itemsize > 2:
         return _levels(pixels, window, inverted)
-    values = np.arange(1 << 8 * plain.itemsize, dtype=plain).view(pixels.dtype)  # in the order of their bits
-    table = _levels(values, window, inverted)
-    seen: Pixels = np.take(table, np.ascontiguousarray(pixels).view(plain))
+    seen: Pixels = np.take(_table(pixels.dtype.str, window, inverted), np.ascontiguousarray(pixels).view(plain))
     return seen
+
+
+@lru_cache(maxsize=16)
+def _table(dtype: str, window: Window, inverted: bool) -> Pixels:
+    """What is seen of each whole number of a type, in the order of their bits: the same for all slices of a series."""
+    bits = 8 * np.dtype(dtype).itemsize
+    return _levels(np.arange(1 << bits, dtype=f"u{bits // 8}").view(dtype), window, inverted)
 
 
 def _levels(values: Pixels, window: Window, inverted: bool) -> Pixels:
