@@ -2,7 +2,18 @@
 
 import sys
 
-from bench import no_loss, quality_cxr, quality_pneumoniamnist, readers, screens, team, training_speed, viewer
+from bench import (
+    fuzz,
+    import_speed,
+    no_loss,
+    quality_cxr,
+    quality_pneumoniamnist,
+    readers,
+    screens,
+    team,
+    training_speed,
+    viewer,
+)
 from bench.harness import Row, read_result, run_rows, table_of
 
 ROWS: list[Row] = [
@@ -10,6 +21,8 @@ ROWS: list[Row] = [
     *screens.ROWS,
     *team.ROWS,
     *viewer.ROWS,
+    *import_speed.ROWS,
+    *fuzz.ROWS,
     *no_loss.ROWS,
     *readers.ROWS,
     *quality_pneumoniamnist.ROWS,

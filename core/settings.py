@@ -19,8 +19,8 @@ class Settings:
 
     home: Path
     max_image_pixels: int = 200_000_000  # beyond this an image is taken for a decompression bomb
-    max_upload_bytes: int = 4 << 30
-    max_unpacked_bytes: int = 16 << 30  # of one zip
+    max_upload_bytes: int = 64 << 30  # of one upload, which goes to disk piece by piece
+    max_unpacked_bytes: int = 64 << 30  # of one zip, of which one file at a time is unpacked
     max_unpacked_files: int = 200_000  # of one zip
     max_compression_ratio: int = 200  # of one zip member; medical images stay below 30
     onnx_memory_bytes: int = 6 << 30  # an export that needs more is left out, and the reason kept

@@ -1,6 +1,7 @@
 """The form of an import: where the images are, the label table and what its columns mean."""
 
 import os
+import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -102,10 +103,12 @@ def _tables_near(path: Path) -> tuple[Path, ...]:
 def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
     """Choice of the table, its preview, and the meaning of its columns; the arguments of the job."""
     choices: list[Path | str] = ["none", *source.tables, "other"]
+    # a text beside images is as often a note as a table
+    likely = [at for at, one in enumerate(source.tables, 1) if one.suffix.lower() in TABLE_SUFFIXES[:2]]
     chosen = st.selectbox(
         "Label table",
         choices,
-        index=1 if source.tables else 0,
+        index=likely[0] if likely else 0,
         key="import_table",
         format_func=lambda choice: (
             {"none": "No table", "other": "Choose a file …"}.get(str(choice)) or Path(choice).name
@@ -185,6 +188,26 @@ def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project)
 def _quoted(text: str) -> str:
     """A cell as Markdown code, so that nothing in it is taken for markup."""
     return "`" + " ".join(text.split()).replace("`", "'")[:60] + "`"
+
+
+def draw_pattern() -> str | None:
+    """The pattern that finds a patient in a path.
+
+    Raises:
+        InvalidInput: it is no regular expression.
+    """
+    with st.expander("Patients from file names"):
+        pattern = st.text_input(
+            "Pattern",
+            key="import_pattern",
+            placeholder=r"person(\d+)_",
+            help="A regular expression; its first group in the path is the patient. Used where no table names one.",
+        )
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InvalidInput(f"This pattern cannot be read: {error}. Received: {pattern}") from error
+    return pattern or None
 
 
 def _stored_table() -> Path | None:

@@ -1,19 +1,31 @@
-"""What an import did with each file."""
+"""What an import did with each file and series: seen, filtered, taken along, and tried again."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
 
 import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import list_named_files
+from core.images.import_files import MERE_SLICE, ToldSeries, list_named_files, list_told_series
 from core.images.pseudonyms import named
-from core.images.records import ImportedFile
+from core.images.records import CAME_IN, ImportedFile
 from core.images.sealed_paths import read_paths
+from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
 from core.jobs.records import Job
-from dashboard import jobs_panel, places, session
+from dashboard import jobs_panel, messages, places, session, wording
+from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
+from dashboard.routes.uploads import ABANDONED_SECONDS
 
-STATUS = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
-NOTED = "noted"  # imported, with something to look at: same pixels, opposite labels, a name that came before
-WORDS = {**STATUS, NOTED: "noted"}
+NOTED = "noted"  # came in, with something to look at: same pixels, opposite labels, something odd
+WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "noted", "joined": "joined",
+         "imported": "imported", "skipped": "skipped"}  # fmt: skip
+SHOWN_AT_MOST = 5000
+KINDS_SAID = 6
+WRAPPED_AT_MOST = 300  # rows whose reasons are shown whole; more go into a table that draws what is in sight
 
 
 def csv_of(table: pd.DataFrame) -> str:
@@ -22,7 +34,7 @@ def csv_of(table: pd.DataFrame) -> str:
 
 
 def draw_report(job: Job) -> None:
-    """What became of every file; their paths are for whoever imported them."""
+    """What became of every file and series, and what can be done about the rest; paths are for who imported them."""
     is_own = job.created_by == session.current_user().name
     files = list_named_files(session.db(), session.settings(), job.id, with_paths=is_own)
     paths = read_paths(session.settings(), job.id) if is_own else {}
@@ -30,28 +42,144 @@ def draw_report(job: Job) -> None:
         st.warning(named(warning, paths), icon=":material/warning:")
     if not files:
         return
+    series = list_told_series(session.db(), session.settings(), job.id, files, with_paths=is_own)
+    if not job.is_active:
+        _draw_waiting(job, files, series)
+        _draw_steps(job, files)
+    views = {"files": f"Files ({len(files):,})", "series": f"Series ({len(series):,})"}
+    view = "files"
+    if series:
+        view = st.segmented_control(
+            "Show", list(views), default="files", required=True, key=f"report_view_{job.id}",
+            format_func=views.__getitem__, label_visibility="collapsed",
+        ) or "files"  # fmt: skip
+    if view == "series":
+        draw_series(series, job.project)
+    else:
+        _draw_files(job, files, series)
+
+
+# ---- what waits for somebody's word
+
+
+def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSeries]) -> None:
+    waiting = [file for file in files if file.status == "waiting"]
+    if not waiting:
+        return
+    after = [
+        other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "waiting"
+    ]
+    if after:
+        with st.container(horizontal=True):
+            for other in after[:3]:
+                places.link("import_images", f"Brought in by import {other.id}", icon=":material/check:",
+                            project=job.project, job=other.id)  # fmt: skip
+        return
+    if _is_gone(job):
+        st.caption("The files that waited are no longer on the server; send them again to bring them in.")
+        return
+    only_odd = job.arguments.get("hold_back") == "odd"
+    its = [one for one in series if one.counts.get("waiting")]
+    with st.container(border=True, key="import_waiting"):
+        title = "Something is odd here: look before it comes in" if only_odd else "This would come in"
+        st.subheader(title, anchor=False)
+        st.caption(
+            f"{wording.count(len(waiting), 'file')} wait{'s' if len(waiting) == 1 else ''}; nothing of them is stored. "
+            + ("Everything else is in." if only_odd else "Accept it, or take the tick from what shall stay out.")
+        )
+        alone = Counter(file.reason for file in waiting if file.series is None)
+        said = [f"<li>{wording.count(amount, 'file')}: {escape(reason)}</li>" for reason, amount in alone.most_common()]
+        if said:
+            st.html(f'<ul class="rr-kinds">{"".join(said[:KINDS_SAID])}</ul>')
+        left_out = draw_choice(its, job.project, f"accept_{job.id}")
+        chosen = len([file for file in waiting if file.series not in left_out])
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.button(f"Bring in {wording.count(chosen, 'file')}", type="primary", disabled=not chosen,
+                                icon=":material/check:", key=f"accept_go_{job.id}")  # fmt: skip
+            _offer_throwing_away(job, "Leave all of it out")
+        if pressed:
+            _ask_again(job, "waiting", left_out)
+
+
+# ---- what was refused
+
+
+def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
+    """What can be done about files that are refused or held."""
+    count = Counter(file.status for file in files)
+    refused, held = count["failed"], len({file.case for file in files if file.status == "held"})
+    if not refused and not held:
+        return
+    after = [other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "failed"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if held:
+            places.link("check_pixels", f"Check the pixels of {wording.count(held, 'held case')}", project=job.project)
+        if refused and _is_gone(job):
+            st.caption("The uploaded files are no longer on the server: send the mended ones again.")
+        elif refused and st.button(
+            f"Try the {refused:,} refused again" if refused > 1 else "Try the refused one again",
+            icon=":material/replay:",
+            key=f"again_{job.id}",
+            help="After you have mended the files, or installed what a reason names; of a series all slices are read.",
+        ):
+            _ask_again(job, "failed", [])
+        for other in after[:3]:
+            places.link("import_images", f"Tried again in import {other.id}", project=job.project, job=other.id)
+        if refused and not count["waiting"]:
+            _offer_throwing_away(job, "Throw the refused files away")
+
+
+def _ask_again(job: Job, status: str, left_out: Sequence[int]) -> None:
+    with messages.refusals_shown():
+        new = ask_import_again(
+            session.db(), session.settings(), job, "failed" if status == "failed" else "waiting", left_out=left_out,
+            actor=session.actor(),
+        )  # fmt: skip
+        places.go("import_images", project=job.project, job=new.id)
+
+
+def _is_gone(job: Job) -> bool:
+    """Whether its files were uploaded and are no longer here."""
+    return bool(job.arguments.get("remove_after")) and upload_left(session.settings(), job) is None
+
+
+def _offer_throwing_away(job: Job, words: str) -> None:
+    """What is left of an upload lies on the server until somebody imports it, throws it away, or two days are over."""
+    folder = upload_left(session.settings(), job)
+    if folder is None:
+        return
+    st.button(words, icon=":material/delete:", key=f"throw_away_{job.id}", on_click=_throw_away, args=(job,))
+    until = datetime.fromtimestamp(folder.stat().st_mtime, UTC) + timedelta(seconds=ABANDONED_SECONDS)
+    st.caption(f"What was not imported waits on the server until {wording.moment(until.isoformat())}, then it goes.")
+
+
+def _throw_away(job: Job) -> None:
+    with messages.refusals_told():
+        throw_upload_away(session.db(), session.settings(), job, session.actor())
+        messages.say("The files are gone from the server.")
+
+
+# ---- the files
+
+
+def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSeries]) -> None:
     counts = {word: sum(_is(file, word) for file in files) for word in WORDS}
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    offered = [word for word in WORDS if counts[word]]
+    left, middle, right = st.columns([6, 3, 1], vertical_alignment="bottom")
     kept = left.segmented_control(
         "Show",
-        list(WORDS),
+        offered,
         selection_mode="multi",
-        default=[word for word in ("failed", NOTED) if counts[word]],
+        default=[word for word in ("failed", "held", NOTED) if counts[word]],
         key=f"report_{job.id}",
         format_func=lambda word: f"{WORDS[word]} ({counts[word]:,})",
-        help="None chosen: all files. Noted: imported, with a reason to look at them.",
+        help="None chosen: all files. Noted: came in, with a reason to look at them.",
     )
+    text = middle.text_input("Find", key=f"report_find_{job.id}", placeholder="a name, a reason, series 3").strip()
     shown = [file for file in files if not kept or any(_is(file, word) for word in kept)]
-    table = pd.DataFrame(
-        {
-            "file": [file.path for file in shown],
-            "what": [STATUS[file.status] for file in shown],
-            "case": [
-                places.address("case", project=job.project, case=file.case) if file.case else None for file in shown
-            ],
-            "reason": [file.reason for file in shown],
-        }
-    )
+    if text:
+        shown = [file for file in shown if _matches(file, text)]
+    table = _table(job, shown)
     right.download_button(
         "CSV",
         lambda: csv_of(table),
@@ -61,18 +189,77 @@ def draw_report(job: Job) -> None:
         icon=":material/download:",
         key=f"report_csv_{job.id}",
         width="stretch",
+        help="What is shown here, all of it.",
     )
+    if len(shown) <= WRAPPED_AT_MOST:
+        st.html(_rows(job, shown, with_series=bool(series)))
+    else:
+        _draw_long(job, table, with_series=bool(series))
+    if len(shown) > SHOWN_AT_MOST:
+        st.caption(f"The first {SHOWN_AT_MOST:,} of {len(shown):,}; the CSV has all.")
+    elif len(shown) < len(files):
+        st.caption(f"{wording.count(len(files) - len(shown), 'further file')}: take the filters away to see them.")
+
+
+def _rows(job: Job, shown: Sequence[ImportedFile], *, with_series: bool) -> str:
+    """The table with every reason in full."""
+    titles = ["file", "what", "case", *(["series"] if with_series else []), "reason"]
+    rows = []
+    for file in shown:
+        case = f'<a href="{places.address("case", project=job.project, case=file.case)}" target="_self">{file.case}</a>'
+        cells = [
+            f'<td class="rr-file">{escape(file.path)}</td>',
+            f'<td><span class="rr-chip {file.status}">{STATUS_WORDS[file.status]}</span></td>',
+            f"<td>{case if file.case else ''}</td>",
+            *([f"<td>{file.series or ''}</td>"] if with_series else []),
+            f"<td>{escape(file.reason)}</td>",
+        ]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    return f'<div class="rr-report" tabindex="0"><table class="rr-numbers"><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def _draw_long(job: Job, table: pd.DataFrame, *, with_series: bool) -> None:
     st.dataframe(
-        table,
+        table.head(SHOWN_AT_MOST),
         hide_index=True,
-        height="content" if len(shown) < 10 else 380,
+        height=400,
         key=f"report_table_{job.id}",
-        column_config={"case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small")},
+        column_config={
+            "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width="small"),
+            "file": st.column_config.TextColumn("file", width="medium"),
+            "what": st.column_config.TextColumn("what", width="small"),
+            "reason": st.column_config.TextColumn("reason", width="large"),
+            "series": st.column_config.TextColumn("series", width="small") if with_series else None,
+        },
     )
+
+
+def _table(job: Job, shown: Sequence[ImportedFile]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "file": [file.path for file in shown],
+            "what": [STATUS_WORDS[file.status] for file in shown],
+            "case": [
+                places.address("case", project=job.project, case=file.case) if file.case else "" for file in shown
+            ],
+            "series": [str(file.series or "") for file in shown],
+            "reason": [file.reason for file in shown],
+        }
+    )
+
+
+def _matches(file: ImportedFile, text: str) -> bool:
+    number = re.fullmatch(r"series (\d+)", text.casefold())
+    if number:
+        return file.series == int(number[1])
+    return text.casefold() in file.path.casefold() or text.casefold() in file.reason.casefold()
 
 
 def _is(file: ImportedFile, word: str) -> bool:
-    return file.status == "imported" and bool(file.reason) if word == NOTED else file.status == word
+    if word != NOTED:
+        return file.status == word
+    return file.status in CAME_IN and bool(file.reason) and not MERE_SLICE.fullmatch(file.reason)
 
 
 def say_result(job: Job) -> str:
@@ -80,4 +267,8 @@ def say_result(job: Job) -> str:
     if job.state != "done":
         return jobs_panel.STATE_WORDS[job.state]
     result = job.result or {}
-    return ", ".join(f"{result.get(key, 0):,} {word}" for key, word in STATUS.items())
+    words = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
+    said = [f"{result.get(key, 0):,} {word}" for key, word in words.items()]
+    said += [f"{result[key]:,} {word}" for key, word in (("held", "held"), ("waiting", "waiting")) if result.get(key)]
+    masks = [f"{result[kind]['added']:,} {kind}" for kind in ("masks", "boxes") if kind in result]
+    return ", ".join([*said, *masks])

@@ -1,7 +1,5 @@
 """Import: images and a label table become cases; every file is imported, skipped or refused with a reason."""
 
-import re
-
 import streamlit as st
 
 from core.errors import NotFound
@@ -9,9 +7,11 @@ from core.jobs.asking import ask_import
 from core.jobs.records import get_job, list_jobs
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.deidentification_view import describe
-from dashboard.import_form import UPLOADER, draw_label_table, draw_source
+from dashboard.import_beside import draw_beside
+from dashboard.import_form import UPLOADER, draw_label_table, draw_pattern, draw_source
 from dashboard.import_report import draw_report, say_result
 from dashboard.uploader import forget_upload
+from dashboard.watched_view import draw_watched
 
 project = frame.need_project()
 frame.draw_heading("Import", "Readroom takes the pixels; your files stay where they are.", project=project)
@@ -36,32 +36,36 @@ st.caption(describe(project.deidentification))
 source = draw_source()
 if source is not None:
     with messages.refusals_shown():
-        arguments = draw_label_table(source, project)
-        with st.expander("Patients from file names"):
-            pattern = st.text_input(
-                "Pattern",
-                key="import_pattern",
-                placeholder=r"person(\d+)_",
-                help="A regular expression; its first group in the path is the patient. Used where no table names one.",
+        beside = draw_beside(source, project)
+        arguments = {**draw_label_table(source, project), **beside.arguments} if beside.has_images else beside.arguments
+        pattern = draw_pattern() if beside.has_images else None
+        with st.container(horizontal=True, vertical_alignment="center"):
+            go = st.button(
+                "Import", type="primary", icon=":material/upload:", key="import_start", shortcut="ctrl+enter"
             )
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            st.error(f"This pattern cannot be read: {error}. Received: {pattern}", icon=":material/error:")
-            st.stop()
-        if st.button("Import", type="primary", icon=":material/upload:", key="import_start", shortcut="ctrl+enter"):
+            look = beside.has_images and st.button(
+                "Look first",
+                icon=":material/search:",
+                key="import_look",
+                help="Reads the headers and says what each file and series would become; nothing is stored.",
+            )
+            if beside.has_images:
+                st.caption("Series in which something is odd wait until you have seen them, either way.")
+        if go or look:
             job = ask_import(
                 session.db(),
                 session.settings(),
                 project,
-                source.paths,
+                source.paths if beside.has_images else [],
                 **arguments,
-                patient_from=pattern or None,
+                patient_from=pattern,
                 remove_after=source.remove_after,
+                hold_back="all" if look else "odd",
                 actor=session.actor(),
             )
             forget_upload(UPLOADER)
             places.go("import_images", project=project.id, job=job.id)
+draw_watched(project)
 
 before = list_jobs(session.db(), project=project.id, kinds=("import",), limit=5)
 if before:

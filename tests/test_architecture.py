@@ -98,6 +98,8 @@ def test_sql_lives_in_records(path: Path) -> None:
             "core.people.sessions",
             "core.labels.said",
             "core.images.headers",
+            "core.images.known_files",
+            "core.images.watched_folders",
             "core.images.pixel_checks",
             "core.labels.assignments",
             "core.labels.case_lists",

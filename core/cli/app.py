@@ -17,6 +17,7 @@ from core.cli import (
     people,
     reading,
     service,
+    watching,
 )
 from core.errors import CoreError
 
@@ -42,6 +43,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "demo": service.demo,
     "doctor": examining.doctor,
     "import": collection.import_images,
+    "watch": watching.watch,
     "label": collection.label,
     "assign": reading.assign,
     "assist": reading.assist,

@@ -4,18 +4,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
-from core.errors import InvalidInput
-from core.images.import_files import list_named_files
+from core.errors import InvalidInput, NotFound
+from core.images.import_files import MERE_SLICE, list_named_files, list_told_series
 from core.images.label_table import map_columns, read_label_table
 from core.images.pseudonyms import named
 from core.images.sealed_paths import read_paths
-from core.jobs.asking import ask_import
+from core.jobs.asking import ask_import, ask_import_again
+from core.jobs.records import Job, get_job
 from core.labels.answers import parse_label_text
 from core.labels.box_import import PREFIX as BOXES
 from core.labels.exchange import import_labels
@@ -204,10 +205,36 @@ def import_images(
     volume: Annotated[
         int | None, typer.Option(min=1, help="Of volumes of four dimensions only this time point [default: each].")
     ] = None,
+    look: Annotated[
+        bool, typer.Option("--look", help="Only look: what would become of each file and series; nothing is stored.")
+    ] = False,
+    hold_odd: Annotated[
+        bool, typer.Option("--hold-odd", help="Let series wait in which something is odd, until --accept.")
+    ] = False,
+    accept: Annotated[int | None, typer.Option(help="Bring in what waits from this import, by its job.")] = None,
+    again: Annotated[int | None, typer.Option(help="Try again what this import refused, by its job.")] = None,
+    leave_out: Annotated[str, typer.Option(help="Series that stay out, by their numbers: 2,5")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import images, with a label table if given; every file is imported, skipped or refused with a reason."""
+    if accept is not None or again is not None:
+        if paths or labels or masks or boxes or look or hold_odd or (accept is not None and again is not None):
+            raise typer.BadParameter("--accept and --again take what that import was given; name nothing else.")
+        with entered(home) as door:
+            found = get_project(door.connection, project)
+            before = get_job(door.connection, accept if accept is not None else again or 0)
+            if before.project != found.id:
+                raise NotFound("import of this project", before.id)
+            status: Literal["waiting", "failed"] = "failed" if accept is None else "waiting"
+            out = _numbers(leave_out)
+            job = ask_import_again(
+                door.connection, door.settings, before, status, left_out=out, actor=door.actor
+            )  # fmt: skip
+            _wait_for_import(door, job, as_json=as_json)
+        return
+    if leave_out:
+        raise typer.BadParameter("--leave-out belongs to --accept or --again.")
     if labels is None and (columns or not (paths or masks or boxes)):
         raise typer.BadParameter("Name images to import, or a label table with --labels; --columns belongs to a table.")
     if (mask_values and masks is None) or (reader and masks is None and boxes is None):
@@ -233,33 +260,60 @@ def import_images(
             boxes=str(boxes.absolute()) if boxes else None,
             reader=reader or None,
             volume=volume,
+            hold_back="all" if look else "odd" if hold_odd else "nothing",
             actor=door.actor,
         )
-        result = wait_and_tell(door, job)
-        files = [asdict(file) for file in list_named_files(door.connection, door.settings, job.id)]
-        result["files"] = [row for row in files if not row["path"].startswith(tuple(BESIDE.values()))]
-        for kind, prefix in BESIDE.items():
-            if kind in result:
-                its = [row for row in files if row["path"].startswith(prefix)]
-                result[kind]["files"] = [{**row, "path": row["path"].removeprefix(prefix)} for row in its]
-        given = read_paths(door.settings, job.id)
-        result["warnings"] = [named(text, given) for text in result.get("warnings", [])]
+        _wait_for_import(door, job, as_json=as_json)
+
+
+def _wait_for_import(door: Door, job: Job, *, as_json: bool) -> None:
+    """Wait for an import and tell what became of each file and series."""
+    result = wait_and_tell(door, job)
+    files = [asdict(file) for file in list_named_files(door.connection, door.settings, job.id)]
+    result["files"] = [row for row in files if not row["path"].startswith(tuple(BESIDE.values()))]
+    series = list_told_series(door.connection, door.settings, job.id)
+    result["series"] = [asdict(one) for one in series]
+    for kind, prefix in BESIDE.items():
+        if kind in result:
+            its = [row for row in files if row["path"].startswith(prefix)]
+            result[kind]["files"] = [{**row, "path": row["path"].removeprefix(prefix)} for row in its]
+    given = read_paths(door.settings, job.id)
+    result["warnings"] = [named(text, given) for text in result.get("warnings", [])]
+    for one in series:
+        if one.counts.get("waiting") or one.series.oddities:
+            tell(f"series {one.series.number} ({one.what}): {' '.join(one.series.oddities) or one.becomes}")
     beside = [row for kind in BESIDE for row in result.get(kind, {}).get("files", ())]
     refused = [row for row in beside if row["status"] == "failed" or "refused" in row["reason"]]
     for row in (*result["files"], *refused):
-        if row["status"] == "failed" or (row["reason"] and not as_json):
+        if row["status"] == "failed" or (row["reason"] and not as_json and not MERE_SLICE.fullmatch(row["reason"])):
             status = "refused" if row["status"] == "failed" else row["status"]
             tell(f"{row['path']}: {status}. {row['reason']}")
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
+    if result["waiting"]:
+        text += (
+            f" {result['waiting']} wait for your word: readroom import {job.project} --accept {job.id} brings them in."
+        )
     for kind in (kind for kind in BESIDE if kind in result):
         counts = result[kind]
         text += (
             f" {kind.capitalize()}: {counts['added']} stored on {counts['cases']} cases, {counts['unchanged']} were "
             f"there already, {counts['failed']} files refused."
         )
-    answer(result, text, as_json=as_json)
+    answer({"job": job.id, **result}, text, as_json=as_json)
+
+
+def _numbers(text: str) -> list[int]:
+    """`2,5` as numbers.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    names = _names(text)
+    if not all(name.isascii() and name.isdigit() for name in names):
+        raise InvalidInput(f"Series are named by their numbers, such as 2,5. Received: {text}")
+    return [int(name) for name in names]
 
 
 def _import_labels(door: Door, project: Project, table: Path, columns: dict[str, str], *, as_json: bool) -> None:

@@ -143,7 +143,7 @@ def _write(
     progress: Progress,
 ) -> None:
     """Whole or absent, like every file of the store; two processes that prepare the same at once do no harm."""
-    handle, part = begin_part(target.parent)
+    handle, part = begin_part(target)
     try:
         with os.fdopen(handle, "wb") as stream:
             _write_header(stream, (len(case_ids), spec.size, spec.size, spec.channels))

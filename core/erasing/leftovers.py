@@ -67,7 +67,7 @@ def _sealed(root: Path, jobs: Sequence[sqlite3.Row]) -> Iterator[Path]:
     """Original paths of what is over: nobody can tell which of them are about what is erased."""
     for job in jobs:
         if job["state"] not in ACTIVE and job["kind"] in ("import", "predict"):
-            names = (f"job-{job['id']}", json.loads(job["arguments"]).get("sealed"))
+            names = (f"job-{job['id']}", f"left-{job['id']}", json.loads(job["arguments"]).get("sealed"))
             yield from (path for name in names if name and (path := root / "imports" / f"{name}.sealed").exists())
 
 

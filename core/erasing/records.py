@@ -29,6 +29,7 @@ OF_CASES = (
     ("current_labels", "case_id"),
     ("labels", "case_id"),
     ("import_files", "case_id"),
+    ("known_files", "case_id"),
     ("instance_headers", "case_id"),
     ("pixel_checks", "case_id"),
     ("case_attributes", "case_id"),
@@ -44,6 +45,9 @@ OF_A_PROJECT = (
     "runs WHERE project = :project",
     "snapshots WHERE project = :project",
     "import_files WHERE job IN (SELECT id FROM jobs WHERE project = :project)",
+    "import_series WHERE job IN (SELECT id FROM jobs WHERE project = :project)",
+    "known_files WHERE project = :project",
+    "watched_folders WHERE project = :project",
     "members WHERE project = :project",
 )
 READERS_MILLISECONDS = 2000
@@ -340,6 +344,10 @@ def clean_import_files(connection: sqlite3.Connection, project: int, traces: Tra
 
 def delete_cases(connection: sqlite3.Connection) -> None:
     """Delete everything about the cases that `name_erasing` named, and close the door again."""
+    connection.execute(  # what was said of their series, before nothing tells which those were
+        """DELETE FROM import_series WHERE (job, number) IN
+           (SELECT job, series FROM import_files WHERE case_id IN (SELECT case_id FROM erasing))"""
+    )
     for table, column in OF_CASES:
         connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT case_id FROM erasing)")
     connection.execute("DELETE FROM header_changes WHERE hash NOT IN (SELECT changes_hash FROM instance_headers)")

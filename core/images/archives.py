@@ -3,6 +3,7 @@
 import io
 import re
 import stat
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def list_members(path: Path, settings: Settings) -> list[Member]:
         InvalidInput: the zip is damaged, empty, or unpacks to more than the settings allow.
     """
     with _opened(path) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if not infos:
         raise InvalidInput(f"The archive has no files; pack it again. Received: {path.name}")
     if len(infos) > settings.max_unpacked_files:
@@ -73,10 +74,14 @@ def list_members(path: Path, settings: Settings) -> list[Member]:
 
 
 class OpenArchives:
-    """Zips kept open while their members are read, since opening one parses the whole list of its members."""
+    """Zips kept open while their members are read, since opening one parses the whole list of its members.
+
+    Several threads may read; one waits for the other.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._one_at_a_time = threading.RLock()
         self._path: Path | None = None
         self._archive: zipfile.ZipFile | None = None
 
@@ -94,13 +99,12 @@ class OpenArchives:
         Raises:
             InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
         """
-        info = self._info(path, name)
         limit = file_limit(self._settings)
-        try:
-            with self._archive.open(info) as stream:  # type: ignore[union-attr]
+        with self.opened(path, name) as stream:
+            try:
                 content = stream.read(limit + 1)
-        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
+            except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+                raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
         if len(content) > limit:
             raise InvalidInput(f"The file is larger than any image within the limits. Received: over {limit:,} bytes")
         return content
@@ -112,13 +116,22 @@ class OpenArchives:
         Raises:
             InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
         """
-        info = self._info(path, name)
+        with self._one_at_a_time:
+            info = self._info(path, name)
+            try:
+                stream = io.BufferedReader(self._archive.open(info))  # type: ignore[union-attr,type-var]
+            except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+                raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
+            with stream:
+                yield stream
+
+    def size(self, path: Path, name: str) -> int:
+        """Bytes of a member as the archive's list says; none where it says nothing."""
         try:
-            stream = io.BufferedReader(self._archive.open(info))  # type: ignore[union-attr,type-var]
-        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
-        with stream:
-            yield stream
+            with self._one_at_a_time:
+                return self._info(path, name).file_size
+        except (InvalidInput, OSError):
+            return 0
 
     def _info(self, path: Path, name: str) -> zipfile.ZipInfo:
         if self._path != path or self._archive is None:
@@ -155,6 +168,8 @@ def _said(error: Exception) -> str:
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, seen: set[str], settings: Settings) -> str | None:
+    if not PurePosixPath(name).parts:
+        return "It has no name; pack the archive again."
     if name.startswith("/") or DRIVE.match(name) or ".." in PurePosixPath(name).parts:
         return "The name leads out of the archive; pack it again without such names."
     if stat.S_ISLNK(info.external_attr >> 16):

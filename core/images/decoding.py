@@ -78,7 +78,7 @@ def decode(
         return read_nifti(content, settings, time_point=int(asked[1]) if asked else None)
     if kind == "NRRD":
         return read_nrrd(content, settings)
-    raise InvalidInput(_refusal(content, kind, name_parts(name)[1].lower()))
+    raise InvalidInput(refusal_of(content, name))
 
 
 def kind_of(content: bytes) -> str:
@@ -102,7 +102,9 @@ def kind_of(content: bytes) -> str:
     return "a text file" if _is_text(content[:1024]) else "a file of an unknown kind"
 
 
-def _refusal(content: bytes, kind: str, suffix: str) -> str:
+def refusal_of(content: bytes, name: str) -> str:
+    """Why a file of none of these kinds is not taken in; its first bytes tell as much as all of them."""
+    kind, suffix = kind_of(content), name_parts(name)[1].lower()
     if not content:
         return "The file is empty; copy or export it again. Received: 0 bytes"
     if "archive" in kind or (kind == "a gzip file" and suffix != ".nii.gz"):

@@ -84,6 +84,7 @@ def read_dicom(
         if within_groups:
             spacing_mm, spacing_at = within_groups, "patient"
         geometry = frames.geometry if frames else None
+        affine = _affine(dataset)
         said = _windows(dataset) if not is_colour else ()
         return DecodedImage(
             pixels=pixels,
@@ -94,11 +95,11 @@ def read_dicom(
             spacing_mm=spacing_mm,
             spacing_at=spacing_at,
             slice_spacing_mm=geometry.slice_spacing_mm if geometry else None,
-            affine=geometry.affine if geometry else _affine(dataset) if count == 1 else None,
+            affine=geometry.affine if geometry else affine if count == 1 else None,
             windows=windows_of(pixels, {said}) if frames else said,
             patient=made.patient,
             crosswalk=made.crosswalk,
-            attributes={**_attributes(facts, dataset), **(_cine(facts) if frames else {})},
+            attributes={**_attributes(facts, dataset, affine), **(_cine(facts) if frames else {})},
             headers=(header,),
             to_check=reason_to_check(dataset, options),
             oddities=(*(frames.oddities if frames else ()), *_overlay(dataset, options)),
@@ -165,7 +166,7 @@ def _grey_photometric(dataset: Dataset) -> Any:
     return said
 
 
-def _attributes(dataset: Dataset, raw: Dataset) -> dict[str, str]:
+def _attributes(dataset: Dataset, raw: Dataset, affine: Affine | None) -> dict[str, str]:
     sex = _code(dataset, "PatientSex")
     found = {
         "sex": sex if sex in ("F", "M", "O") else None,
@@ -173,7 +174,7 @@ def _attributes(dataset: Dataset, raw: Dataset) -> dict[str, str]:
         "manufacturer": _plain(dataset, "Manufacturer"),
         "scanner": _plain(dataset, "ManufacturerModelName"),
         "body_part": _code(dataset, "BodyPartExamined"),
-        "patient_orientation": _orientation(raw),
+        "patient_orientation": None if affine else _orientation(raw),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -229,7 +230,7 @@ def _orientation(dataset: Dataset) -> str | None:
 
     Of four-footed animals the same letters mean other directions.
     """
-    if _affine(dataset) is not None or _code(dataset, "AnatomicalOrientationType") == "QUADRUPED":
+    if _code(dataset, "AnatomicalOrientationType") == "QUADRUPED":
         return None
     said = "\\".join(str(word).strip() for word in many(dataset.get("PatientOrientation")))
     return said if split_letters(said) else None

@@ -134,6 +134,7 @@ def instance_of(dataset: Dataset, path: str) -> Instance:
         photometric=_text(dataset, "PhotometricInterpretation")[:16] if is_grey else "RGB",
         is_localiser="LOCALIZER" in kinds[2:3] or "CT_SOM5 TOP" in kinds or "SCOUT" in kinds,
         keys=_keys(dataset, kinds),
+        modality=next((word for word in [_text(dataset, "Modality")] if word in terms_of("modality")), ""),
     )
 
 

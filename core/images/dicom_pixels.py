@@ -14,7 +14,7 @@ from pydicom.pixels.utils import iter_pixels, pixel_array
 from pydicom.uid import JPEGExtended12Bit
 
 from core.errors import InvalidInput
-from core.images.decoded import Pixels, native, real_values, whole_numbers
+from core.images.decoded import Pixels, native, real_values, whole_numbers, whole_type
 
 # Start-of-frame markers of JPEG (ISO 10918-1 table B.1) and JPEG-LS (ISO 14495-1 C.1.1), all of one layout.
 JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
@@ -23,11 +23,14 @@ JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
 DECODERS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom", "gdcm")
 
 
+MOST_WHOLE = 65536  # up to here whole numbers are kept as such (`whole_numbers`)
+
+
 def real_pixels(dataset: Dataset) -> Pixels:
     """Pixels of a single frame as (rows, columns) after the modality LUT, or as (rows, columns, 3).
 
     Raises:
-        InvalidInput: colour of more than 16 bits, values that are not numbers, a codestream of another size.
+        InvalidInput: colour of more than 16 bits, values that are not numbers, pixels of another size than announced.
     """
     _check_codestreams(dataset, 1)
     return _real(_decompressed(dataset), dataset, 0)
@@ -49,6 +52,12 @@ def real_frames(dataset: Dataset, frames: int) -> Iterator[Pixels]:
 
 def _real(pixels: Pixels, dataset: Dataset, frame: int) -> Pixels:
     pixels = native(pixels)
+    if pixels.shape[:2] != (dataset.Rows, dataset.Columns) or pixels.ndim > 3:
+        said = " x ".join(str(size) for size in pixels.shape)
+        raise InvalidInput(
+            f"The pixels are not those that the header announces; export the file again. "
+            f"Received: {dataset.Rows} x {dataset.Columns} in the header, {said} in the pixels"
+        )
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)
     elif pixels.ndim == 2:
@@ -71,10 +80,44 @@ def _transformation(dataset: Dataset, frame: int) -> Dataset:
 
 def _through_modality_lut(pixels: Pixels, dataset: Dataset) -> Pixels:
     """PS3.3 C.11.1: the table or the rescale; whole numbers stay whole, and a rescale by 1 and 0 changes nothing."""
+    whole = _rescaled_as_whole(pixels, dataset)
+    if whole is not None:
+        return whole
     real = apply_modality_lut(pixels, dataset)
     if real.dtype != np.float64:
         return real
     return pixels if np.array_equal(real, pixels) else whole_numbers(real)
+
+
+def _rescaled_as_whole(pixels: Pixels, dataset: Dataset) -> Pixels | None:
+    """The same in whole numbers, five times as quickly, where slope and intercept are whole; else None."""
+    slope, inter = (_whole_of(dataset.get(word)) for word in ("RescaleSlope", "RescaleIntercept"))
+    if "ModalityLUTSequence" in dataset or slope is None or inter is None or pixels.dtype.itemsize > 2:
+        return None
+    if not np.issubdtype(pixels.dtype, np.integer):
+        return None
+    if (slope, inter) == (1, 0):
+        return pixels
+    before = int(pixels.min()), int(pixels.max())
+    low, high = sorted(end * slope + inter for end in before)
+    if max(-low, high) >= MOST_WHOLE or (low, high) == before:
+        return None
+    kind = whole_type(low, high)
+    if kind is np.float32:
+        return None
+    # Modulo 65,536, in which the stored types count: what leaves the range on the way comes back into it.
+    real = pixels.astype(np.uint16, copy=False)
+    real = real if slope == 1 else real * np.uint16(slope % MOST_WHOLE)
+    whole: Pixels = (real + np.uint16(inter % MOST_WHOLE)).view(kind)
+    return whole
+
+
+def _whole_of(said: Any) -> int | None:
+    try:
+        number = float(said)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() and abs(number) < MOST_WHOLE else None
 
 
 def codestream_size(frame: bytes) -> tuple[int, int] | None:

@@ -7,7 +7,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 
 from core.errors import NotFound
 from core.images.decoded import Change, InstanceHeader
@@ -50,14 +51,20 @@ def add_headers(connection: sqlite3.Connection, case_id: int, headers: Sequence[
     """Name the stored headers of a case, in the caller's transaction."""
     with writing(connection):
         for header in headers:
-            changes = json.dumps([list(asdict(change).values()) for change in header.changes], ensure_ascii=False)
-            changes_hash = hashlib.sha256(changes.encode()).hexdigest()
+            changes, changes_hash = _told(header.changes)
             connection.execute("INSERT OR IGNORE INTO header_changes VALUES (?, ?)", (changes_hash, changes))
             connection.execute(
                 """INSERT INTO instance_headers (case_id, frame, sop_uid, header_hash, changes_hash)
                    VALUES (?, ?, ?, ?, ?)""",
                 (case_id, header.frame, header.sop_uid, header.header_hash, changes_hash),
             )
+
+
+@lru_cache(maxsize=256)
+def _told(changes: tuple[Change, ...]) -> tuple[str, str]:
+    """As text, and the hash of that: the same for most instances of an import."""
+    text = json.dumps([list(vars(change).values()) for change in changes], ensure_ascii=False)
+    return text, hashlib.sha256(text.encode()).hexdigest()
 
 
 def list_headers(connection: sqlite3.Connection, case_id: int) -> list[StoredHeader]:

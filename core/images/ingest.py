@@ -4,8 +4,10 @@ import hashlib
 import re
 import sqlite3
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,46 +18,58 @@ from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
 from core.images.headers import NewHeader, add_headers, list_headers, store_headers
+from core.images.known_files import NewlyKnown, find_known, remember, series_key
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
+from core.images.looking import foresee
 from core.images.matching import match_rows
 from core.images.nifti import TIME_POINT
 from core.images.path_names import PathNames
 from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
+from core.images.reading_ahead import ReadingAhead
+from core.images.reading_children import ReadingChildren
 from core.images.records import (
+    CAME_IN,
     Case,
     FileStatus,
+    HoldBack,
     ImportedFile,
     NewCase,
     PatientFrom,
     find_same_pixels,
     find_same_pixels_before,
     find_same_source,
+    get_case,
     insert_case,
     list_import_files,
+    put_import_series,
     record_import_file,
+    wanted_again,
 )
-from core.images.render import to_uint8
 from core.images.sealed_paths import keep_paths
-from core.images.similarity import perceptual_hash
-from core.images.sources import SourceFile, list_sources, read_source
-from core.images.thumbnails import thumbnail_of
+from core.images.series_report import is_odd, list_series, series_to_json
+from core.images.shown import Shown, shown_of
+from core.images.sources import SourceFile, list_sources, quiet_only, read_source, size_of
+from core.images.stored_files import StoredFiles
 from core.images.time_points import numbered, split_time_points
-from core.images.units import DIED_TWICE, Unit, find_units, folders_of_volumes, read_unit
+from core.images.units import DIED_TWICE, Unit, check_unit, find_units, folders_of_volumes, read_unit
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
-from core.store.database import writing
+from core.store.database import undoing, writing
 from core.store.files import Files
 
 Reader = Callable[[bytes, str], DecodedImage]
 OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
+MOST_AT_ONCE = 16  # files in one transaction: readers who save a label meanwhile wait for it
+THREADS_A_CHILD = 2  # one waits for the disk while the other's child reads
 NAMED_AT_MOST = 3
+KNOWN_AT_ONCE = 500
 # What a reason says, by which a report counts; reasons are stored, so a resumed import counts alike.
 SAME_PIXELS = "Same pixels as case "
 OPPOSITE_LABELS = " The labels are opposite: "
@@ -65,7 +79,10 @@ OPPOSITE_LABELS = " The labels are opposite: "
 class ImportReport:
     """What became of each file. `cases` counts the cases that the imported files made.
 
+    `imported` counts all files that came in: `joined` of them as slices, `held` for a check of their pixels.
     `same_pixels` of them show what another case shows, `opposite_labels` of these with another answer.
+    `waiting` files were only looked at. `left` is where files lie that another attempt would read: refused and waiting
+    ones, each with its whole series.
     """
 
     imported: int
@@ -76,6 +93,10 @@ class ImportReport:
     opposite_labels: int
     files: tuple[ImportedFile, ...]
     warnings: tuple[str, ...]
+    joined: int = 0
+    held: int = 0
+    waiting: int = 0
+    left: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -94,14 +115,32 @@ class _Import:
     on_skipped: OnCase | None
     labels_of: LabelsOf | None
     secret: bytes
+    label_table: Path | None
     label_maps: Mapping[str, str]
     names: PathNames
-    reader: Reader | None
+    reader: Reader | ReadingChildren | None
+    archives: OpenArchives
+    attempts: Attempts
+    series_of: Mapping[str, int]  # the number of each file's series
+    keys: Mapping[str, str]  # what stands for it in `known_files`
 
-    def decoded(self, content: bytes, name: str) -> DecodedImage:
+    def record(self, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
+        """The row of the report; from now on the file is known, unless it goes when everything is in."""
+        with writing(self.connection):
+            if file.time_point is None and (self.settings.home / "uploads") not in file.location.parents:
+                known = NewlyKnown(file, status, case, self.keys.get(file.path, ""))
+                remember(self.connection, self.secret, self.project.id, [known])
+            series = self.series_of.get(file.path)
+            return record_import_file(self.connection, self.job, file.path, status, case, reason, series)
+
+    def read(self, content: bytes, name: str, *, shown: bool) -> tuple[DecodedImage, Shown | None]:
+        """The image of a file, and where its reader makes that in passing what it looks like."""
+        if isinstance(self.reader, ReadingChildren):
+            return self.reader.read(content, name, shown=shown)
         if self.reader:
-            return self.reader(content, name)
-        return decode(content, self.settings, self.secret, name=name, options=self.project.deidentification)
+            return self.reader(content, name), None
+        options = self.project.deidentification
+        return decode(content, self.settings, self.secret, name=name, options=options), None
 
 
 @dataclass(frozen=True)
@@ -114,6 +153,18 @@ class _Stored:
     perceptual_hash: str
     headers: tuple[NewHeader, ...] = ()
     template: Template | None = None  # by which the pixels were blacked out
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file that was read; nothing is stored yet of a slice's pixels, and of what may have to be blacked out."""
+
+    image: DecodedImage
+    file_hash: str
+    stored: _Stored | None = None
+
+
+Ahead = ReadingAhead[SourceFile, _Read]
 
 
 def import_paths(
@@ -134,8 +185,12 @@ def import_paths(
     on_skipped: OnCase | None = None,
     labels_of: LabelsOf | None = None,
     apart: AbstractSet[Path] = frozenset(),
-    reader: Reader | None = None,
+    reader: Reader | ReadingChildren | None = None,
     volume: int | None = None,
+    hold_back: HoldBack = "nothing",
+    only: AbstractSet[str] | None = None,
+    only_new: bool = False,
+    quiet_seconds: float | None = None,
 ) -> ImportReport:
     """Import files, folders and zips. One bad file never stops the rest.
 
@@ -152,7 +207,11 @@ def import_paths(
         labels_of: the answers of cases in words, by case id, to name opposite labels of same pixels.
         apart: files that come in by themselves, such as masks that lie among the images.
         volume: of files of four dimensions only this time point, counted from 1.
-        reader: reads a file's bytes, such as `core.images.reading_child.ReadingChild`; else this process does.
+        reader: reads a file's bytes; else this process does. `ReadingChildren` read several files side by side.
+        hold_back: what is looked at and waits for somebody's word: `odd` series, or `all`, which stores no image.
+        only: of the files only these, by what reports call them (`list_import_files`).
+        only_new: files that an import has met before are left out, whatever became of them.
+        quiet_seconds: files in whose folder something was written more recently are left out.
 
     Raises:
         NotAllowed: the actor may not import into this project.
@@ -162,10 +221,15 @@ def import_paths(
     """
     demand_of(connection, actor, "import", project.id)
     names = PathNames(load_secret(settings), project.deidentification)
+    secret = load_secret(settings)
     found = list_sources([Path(path) for path in paths], settings, root=root)
     found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
-    found = split_time_points(found, settings, volume)
+    if quiet_seconds is not None:
+        found = quiet_only(found, quiet_seconds, time.time())
+    met = find_known(connection, secret, project.id, found)
+    found = split_time_points(found, settings, volume, unopened=[path for path, one in met.items() if one.is_in])
     maps = find_label_maps([file.source for file in found])
+    met_at = {_place(file): met[file.path] for file in found if file.path in met}
     # from here on files and patients go by what the database calls them
     sources, table = names.hide(found, table, maps)
     label_maps = names.of_maps(maps)
@@ -177,91 +241,293 @@ def import_paths(
     pattern = _pattern(patient_from)
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
-    reported = 0.0
-    with OpenArchives(settings) as archives:
-        units = find_units(sources, archives, settings, attempts, progress, label_maps)
-        matched = match_rows(table, [*named, *folders_of_volumes(units)])
-        what = _Import(
-            connection, files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
-            labels_of, load_secret(settings), label_maps, names, reader,
-        )  # fmt: skip
-        position = 0
-        for unit in sorted(units, key=lambda unit: any(file.path in attempts.doubtful for file in unit.files)):
-            stop_if_asked(progress)
-            file = unit.files[0]
-            if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
-                # Not which file: a path may name a patient, and what is reported stays in the job's log and row.
-                progress.report(position / len(sources), f"{position} of {len(sources)} files")
-                reported = time.monotonic()
-            position += len(unit.files) + len(unit.copies)
-            if file.path in done:
-                continue
-            if len(unit.files) > 1:
-                rows = _import_volume(what, unit, archives, attempts, progress)
-            else:
-                with attempts.of(file.path) as is_poison:
-                    rows = [_import_one(what, unit, archives, label_table, is_poison)]
-            done |= {row.path: row for row in rows}
-    report = _report([done[file.path] for file in sources], matched.warnings, names)
+    others = [] if only is None else [file for file in sources if file.path not in only]
+    sources = [file for file in sources if only is None or file.path in only]
+    # what this job did itself before it was killed is looked at again, so that it finds the same units
+    known = {
+        file.path: one
+        for file in sources
+        if file.path not in done and (one := met_at.get(_place(file))) and (one.is_in or only_new)
+    }
+    stored = StoredFiles(files, job)
+    try:
+        with OpenArchives(settings) as archives, closing(attempts):
+            units = find_units(
+                sources, archives, settings, attempts, progress, label_maps, known,
+                lambda instance: series_key(secret, instance),
+                reader=reader if isinstance(reader, ReadingChildren) else None,
+            )  # fmt: skip
+            if only_new:
+                units = [unit for unit in units if unit.known is None]
+                sources = [file for unit in units for file in unit.all_files]
+            series, series_of = list_series(units)
+            put_import_series(connection, job, {one.number: series_to_json(one) for one in series})
+            matched = match_rows(table, [*named, *folders_of_volumes(units)])
+            what = _Import(
+                connection, stored.files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
+                labels_of, secret, label_table, label_maps, names, reader, archives, attempts, series_of,
+                _keys_of(units, secret),
+            )  # fmt: skip
+            _skip_known(what, units, done, progress, carried_out=hold_back != "all")
+            new = [unit for unit in units if unit.known is None and unit.files[0].path not in done]
+            new.sort(key=lambda unit: any(file.path in attempts.doubtful for file in unit.files))
+            waiting = [unit for unit in new if hold_back == "all" or (hold_back == "odd" and is_odd(unit))]
+            for unit in waiting:
+                done |= {row.path: row for row in _let_wait(what, unit, progress)}
+            left_out = {id(unit) for unit in waiting}
+            _import_units(what, [unit for unit in new if id(unit) not in left_out], done, len(sources), progress)
+    finally:
+        stored.finish(connection)
+    rows_of = [done[file.path] for file in sources]
+    report = _report(
+        rows_of,
+        matched.warnings if only is None else (),
+        _left(sources, rows_of).union(file.location for file in others),
+        names,
+    )
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
-              skipped=report.skipped, failed=report.failed)  # fmt: skip
-    progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused")
+              skipped=report.skipped, failed=report.failed, waiting=report.waiting)  # fmt: skip
+    waits = f", {report.waiting} wait" if report.waiting else ""
+    progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused{waits}")
     return report
 
 
-def _import_one(
-    what: _Import, unit: Unit, archives: OpenArchives, label_table: Path | None, is_poison: bool
-) -> ImportedFile:
-    (file,) = unit.files
+def _place(file: SourceFile) -> tuple[Path, str | None, int | None]:
+    return file.location, file.member, file.time_point
 
-    def refused(reason: str) -> ImportedFile:
-        return record_import_file(what.connection, what.job, file.path, "failed", None, reason)
 
-    if file.is_system:
-        reason = "A file of the operating system, not an image."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
-    if label_table and not file.member and label_table.exists() and file.location.samefile(label_table):
-        reason = "This is the label table."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
-    if file.source in what.label_maps:
-        reason = f"This looks like a mask of {what.label_maps[file.source]}; masks come in with `--masks`."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
-    if is_poison:
-        return refused(DIED_TWICE)
-    if unit.is_index:
-        reason = "An index of other files (DICOMDIR), not an image; the files that it names come in."
-        return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
-    try:
-        content = read_source(file, archives, what.settings)
-        file_hash = hashlib.sha256(content).hexdigest()
-        image = _told_of_group(what.decoded(content, numbered(file.source, file.time_point)), unit)
-        template = template_for(what.connection, what.project, image)
-        image = blacked_by(image, template) if template else image
-        stored = replace(_store(what.files, file_hash, image), template=template)
-    except InvalidInput as error:
-        return refused(str(error))
-    except MemoryError:
-        return refused("Reading this file needs more memory than there is; make the image smaller.")
-    try:
+def _keys_of(units: Sequence[Unit], secret: bytes) -> dict[str, str]:
+    """What stands for the series of each file, by path."""
+    return {
+        file.path: series_key(secret, unit.group.instances[0])
+        for unit in units
+        if unit.group is not None
+        for file in unit.all_files
+    }
+
+
+def _left(sources: Sequence[SourceFile], rows: Sequence[ImportedFile]) -> frozenset[Path]:
+    """Where the files lie that another attempt would read (`ImportReport.left`)."""
+    wanted = wanted_again(rows, ("failed", "waiting"))
+    return frozenset(file.location for file in sources if file.path in wanted)
+
+
+def _skip_known(
+    what: _Import, units: Sequence[Unit], done: dict[str, ImportedFile], progress: Progress, *, carried_out: bool
+) -> None:
+    """Files that are in and unchanged, many in one transaction, none of them opened.
+
+    Args:
+        carried_out: what a label table says of them is added to their cases.
+    """
+    known = [unit for unit in units if unit.known and unit.files[0].path not in done]
+    for start in range(0, len(known), KNOWN_AT_ONCE):
+        stop_if_asked(progress)
         with writing(what.connection):
-            # The last case of these pixels may have been erased since; from here on nobody takes them away.
-            if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
-                stored = replace(_store(what.files, file_hash, image), template=template)
-            return _keep(what, unit, (file,), stored)[0]
+            for unit in known[start : start + KNOWN_AT_ONCE]:
+                rows = _skip_known_unit(what, unit, carried_out=carried_out)
+                done |= {row.path: row for row in rows}
+        progress.report(0.0, f"{min(start + KNOWN_AT_ONCE, len(known))} of {len(known)} known files")
+
+
+def _skip_known_unit(what: _Import, unit: Unit, *, carried_out: bool) -> list[ImportedFile]:
+    assert unit.known is not None
+    assert unit.known.case is not None
+    case = get_case(what.connection, unit.known.case)
+    try:
+        row = _row_of(what, unit, unit.files)
+        if carried_out and what.on_skipped:
+            what.on_skipped(what.connection, case, row)
+        status: FileStatus = "skipped"
+        reason = f"Already there as case {case.id}: an unchanged file, so same source and same pixels."
+        reason += _kept_as_it_was(case, row)
+    except Unavailable:
+        raise
+    except CoreError as error:  # what the table says; it is checked before anything of it is written
+        status, reason = "failed", str(error)
+    return [
+        record_import_file(
+            what.connection, what.job, file.path, status, None if status == "failed" else case.id, reason
+        )
+        for file in unit.files
+    ]  # fmt: skip
+
+
+def _let_wait(what: _Import, unit: Unit, progress: Progress) -> list[ImportedFile]:
+    """Nothing is stored of them: what they would become is said, and somebody decides."""
+    stop_if_asked(progress)
+    passed = _passed_over(what, unit)
+    status, reason = passed or foresee(unit, what.archives)
+    with writing(what.connection):
+        return [
+            what.record(file, status, None, reason if at == 1 else f"Slice {at} of {len(unit.files)} of this series.")
+            for at, file in enumerate(unit.files, 1)
+        ] + [what.record(copy, status, None, "A copy of another of these files.") for copy, _ in unit.copies]
+
+
+def _import_units(
+    what: _Import, units: Sequence[Unit], done: dict[str, ImportedFile], total: int, progress: Progress
+) -> None:
+    """Units become cases one after the other, their files read ahead; `done` grows by what became of them."""
+    left = deque(units)
+    position = total - sum(len(unit.all_files) for unit in units)
+    reported = 0.0
+    with _reading_ahead(what, units) as ahead:
+        while left:
+            stop_if_asked(progress)
+            if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
+                # Not which file: a path may name a patient, and what is reported stays in the job's log and row.
+                progress.report(position / total, f"{position} of {total} files")
+                reported = time.monotonic()
+            some = _next_units(what, left, ahead)
+            position += sum(len(unit.all_files) for unit in some)
+            if len(some[0].files) > 1:
+                rows = _import_volume(what, some[0], ahead, progress)
+            else:
+                rows = _import_singles(what, some, ahead)
+            done |= {row.path: row for row in rows}
+
+
+def _reading_ahead(what: _Import, units: Sequence[Unit]) -> Ahead:
+    """The files of these units, read beside what is done with those before, where there are children to read them."""
+    slices = {file.path for unit in units if len(unit.files) > 1 for file in unit.files}
+    upcoming = (file for unit in units if _unread(what, unit) is None for file in unit.files)
+    return ReadingAhead(
+        (file for file in upcoming if file.path not in what.attempts.left_out),
+        read=lambda file: _read(what, file, is_slice=file.path in slices),
+        size=lambda file: size_of(file, what.archives),
+        alone=lambda file: file.path in what.attempts.doubtful,
+        begin=lambda files: what.attempts.begin(*(file.path for file in files)),
+        threads=THREADS_A_CHILD * what.reader.count if isinstance(what.reader, ReadingChildren) else 0,
+    )
+
+
+def _next_units(what: _Import, left: deque[Unit], ahead: Ahead) -> list[Unit]:
+    """The next unit; and single files after it that are read already, as one transaction of many is a cheap one."""
+    some = [left.popleft()]
+    if len(some[0].files) > 1:
+        return some
+    taken = int(_unread(what, some[0]) is None)
+    if taken:
+        ahead.wait_for(some[0].files[0])
+    while left and len(left[0].files) == 1 and len(some) < MOST_AT_ONCE:
+        if _unread(what, left[0]) is None:
+            if not ahead.is_there(left[0].files[0], after=taken):
+                break
+            taken += 1
+        some.append(left.popleft())
+    return some
+
+
+def _unread(what: _Import, unit: Unit) -> tuple[FileStatus, str] | None:
+    """What becomes of a unit that is not even read; None of all others."""
+    if len(unit.files) > 1:
+        try:
+            check_unit(unit, what.settings)
+        except InvalidInput as error:
+            return "failed", str(error)
+        return None
+    if unit.files[0].path in what.attempts.left_out:
+        return "failed", DIED_TWICE
+    return _passed_over(what, unit)
+
+
+def _passed_over(what: _Import, unit: Unit) -> tuple[FileStatus, str] | None:
+    """Why a file is no image to be read, whatever it holds; None where it may be one."""
+    file, table = unit.files[0], what.label_table
+    if file.is_system:
+        return "skipped", "A file of the operating system, not an image."
+    if table and not file.member and table.exists() and file.location.samefile(table):
+        return "skipped", "This is the label table."
+    if file.source in what.label_maps:
+        return "skipped", f"This looks like a mask of {what.label_maps[file.source]}; masks come in with `--masks`."
+    if unit.is_index:
+        return "skipped", "An index of other files (DICOMDIR), not an image; the files that it names come in."
+    return None
+
+
+def _read(what: _Import, file: SourceFile, *, is_slice: bool) -> _Read:
+    """A file, read and stored beside others: nothing here asks the database.
+
+    Raises:
+        InvalidInput: it cannot be read, or is refused.
+    """
+    content = read_source(file, what.archives, what.settings)
+    file_hash = hashlib.sha256(content).hexdigest()
+    image, shown = what.read(content, numbered(file.source, file.time_point), shown=not is_slice)
+    if image.to_check and what.project.deidentification.apply_templates:
+        return _Read(image, file_hash)  # something may have to be blacked out first
+    if is_slice:
+        store_headers(what.files, image.headers)
+        return _Read(image, file_hash)
+    return _Read(image, file_hash, _store(what.files, file_hash, image, shown))
+
+
+def _import_singles(what: _Import, units: Sequence[Unit], ahead: Ahead) -> list[ImportedFile]:
+    """Files that are cases of their own, in one transaction; one that is refused leaves nothing in it."""
+    made = [(unit, _unread(what, unit) or _made(what, unit, ahead)) for unit in units]
+    rows = []
+    with writing(what.connection):
+        for unit, one in made:
+            if isinstance(one, _Stored):
+                rows.append(_kept(what, unit, one))
+            else:
+                rows.append(what.record(unit.files[0], one[0], None, one[1]))
+    what.attempts.end(*(unit.files[0].path for unit in units))
+    return rows
+
+
+def _made(what: _Import, unit: Unit, ahead: Ahead) -> _Stored | tuple[FileStatus, str]:
+    """The stored image of a single file, or why there is none."""
+    (file,) = unit.files
+    try:
+        read = ahead.take(file)
+        stored = read.stored
+        if stored is None:
+            template = template_for(what.connection, what.project, read.image)
+            image = blacked_by(read.image, template) if template else read.image
+            stored = replace(_store(what.files, read.file_hash, image), template=template)
+        return replace(stored, image=_told_of_group(stored.image, unit))
+    except InvalidInput as error:
+        return "failed", str(error)
+    except MemoryError:
+        return "failed", "Reading this file needs more memory than there is; make the image smaller."
+
+
+def _kept(what: _Import, unit: Unit, stored: _Stored) -> ImportedFile:
+    (file,) = unit.files
+    try:
+        with undoing(what.connection):
+            return _keep(what, unit, (file,), _still_stored(what, stored))[0]
     except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
         raise
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
-        return refused(str(error))
+        return what.record(file, "failed", None, str(error))
 
 
-def _store(files: Files, file_hash: str, image: DecodedImage) -> _Stored:
+def _still_stored(what: _Import, stored: _Stored) -> _Stored:
+    """The last case of these pixels may have been erased since; in a transaction nobody takes them away."""
+    if _is_whole(what.files, stored):
+        return stored
+    return replace(_store(what.files, stored.file_hash, stored.image), template=stored.template)
+
+
+def _store(files: Files, file_hash: str, image: DecodedImage, shown: Shown | None = None) -> _Stored:
     """Pixels and thumbnail first: a kill before the transaction leaves files without a case, never the reverse."""
     pixel_hash = files.put_array("pixels", image.pixels)
-    seen = to_uint8(image.picture, image.photometric, image.windows)
-    if not files.has("thumbnails", pixel_hash):
-        files.put_under("thumbnails", pixel_hash, thumbnail_of(seen))
+    shown = shown or shown_of(image)
+    files.put_under("thumbnails", pixel_hash, shown.thumbnail)
     headers = tuple(store_headers(files, image.headers))
-    return _Stored(image, pixel_hash, file_hash, perceptual_hash(seen), headers)
+    return _Stored(image, pixel_hash, file_hash, shown.perceptual_hash, headers)
+
+
+def _is_whole(files: Files, stored: _Stored) -> bool:
+    """Whether its files are still there: another import may have removed what no case named yet."""
+    return (
+        files.has("pixels", stored.pixel_hash)
+        and files.has("thumbnails", stored.pixel_hash)
+        and all(files.has("headers", header.header_hash) for header in stored.headers)
+    )
 
 
 def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Stored) -> list[ImportedFile]:
@@ -269,12 +535,9 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
 
     def recorded(status: FileStatus, case: Case, reason: str) -> list[ImportedFile]:
         return [
-            record_import_file(
-                what.connection, what.job, file.path, status, case.id,
-                _joined(case, frame, len(taken), reason if frame == 1 else ""),
-            )
+            what.record(file, status, case.id, _joined(case, frame, len(taken), reason if frame == 1 else ""))
             for frame, file in enumerate(taken, 1)
-        ]  # fmt: skip
+        ]
 
     row = _row_of(what, unit, taken)
     source = taken[0].source
@@ -293,30 +556,37 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
     if stored.image.crosswalk:
         note(what.settings, what.project.id, stored.image.crosswalk)
     reasons = list(stored.image.oddities)
+    status: FileStatus = "joined" if len(taken) > 1 else "imported"
     if stored.image.to_check:
-        hold(what.connection, case, stored.image.to_check, stored.image.device, stored.template)
+        check = hold(what.connection, case, stored.image.to_check, stored.image.device, stored.template)
+        status = "held" if check.state == "held" else status
         said = "Blacked out by the template of its device." if stored.template else "Held for a check of its pixels."
         reasons.append(f"{said} {stored.image.to_check}")
     what.on_case(what.connection, case, row)
     reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
-    return recorded("imported", case, " ".join(reasons))
+    return recorded(status, case, " ".join(reasons))
 
 
-def _import_volume(
-    what: _Import, unit: Unit, archives: OpenArchives, attempts: Attempts, progress: Progress
-) -> list[ImportedFile]:
+def _import_volume(what: _Import, unit: Unit, ahead: Ahead, progress: Progress) -> list[ImportedFile]:
     """Slices become one case in one transaction; those that cannot be read are refused, and the rest comes in."""
 
     def refused(reasons: Mapping[str, str], otherwise: str) -> list[ImportedFile]:
-        return [
-            record_import_file(what.connection, what.job, path, "failed", None, reasons.get(path, otherwise))
-            for path in (file.path for file in (*unit.files, *(copy for copy, _ in unit.copies)))
-        ]
+        return [what.record(file, "failed", None, reasons.get(file.path, otherwise)) for file in unit.all_files]
+
+    def slice_of(file: SourceFile) -> tuple[DecodedImage, str]:
+        try:
+            if file.path in what.attempts.left_out:
+                raise InvalidInput(DIED_TWICE)
+            read = ahead.take(file)
+            return read.image, read.file_hash
+        finally:
+            what.attempts.end(file.path)
 
     try:
-        read = read_unit(unit, what.decoded, archives, what.settings, attempts, progress)
+        check_unit(unit, what.settings)
+        read = read_unit(unit, slice_of, progress)
         if read.image is None:
             with writing(what.connection):
                 return refused(read.failed, "The instance that it is a copy of could not be read.")
@@ -329,17 +599,15 @@ def _import_volume(
             return refused({}, str(error) if isinstance(error, InvalidInput) else little)
     try:
         with writing(what.connection):
-            if not (what.files.has("pixels", stored.pixel_hash) and what.files.has("thumbnails", stored.pixel_hash)):
-                stored = replace(_store(what.files, read.file_hash, image), template=template)
-            rows = _keep(what, unit, read.taken, stored)
+            rows = _keep(what, unit, read.taken, _still_stored(what, stored))
             case = rows[0].case
-            for path, reason in read.failed.items():
-                rows.append(record_import_file(what.connection, what.job, path, "failed", None, reason))
+            by_path = {file.path: file for file in unit.files}
+            rows += [what.record(by_path[path], "failed", None, reason) for path, reason in read.failed.items()]
             frame_of = {file.path: frame for frame, file in enumerate(read.taken, 1)}
             for copy, kept in unit.copies:
                 frame = f"frame {frame_of[kept.path]} of " if kept.path in frame_of else "a damaged slice of "
                 reason = f"The same instance as {frame}case {case}."
-                rows.append(record_import_file(what.connection, what.job, copy.path, "skipped", case, reason))
+                rows.append(what.record(copy, "skipped", case, reason))
             return rows
     except Unavailable:
         raise
@@ -495,22 +763,28 @@ def _note_patients(settings: Settings, project: Project, names: PathNames) -> No
             note(settings, project.id, sealed_entry(project.deidentification.crosswalk_key, name, f"patient /{said}"))
 
 
-def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...], names: PathNames) -> ImportReport:
+def _report(
+    done: Iterable[ImportedFile], warnings: tuple[str, ...], left: frozenset[Path], names: PathNames
+) -> ImportReport:
     """Files by the paths that were given; sentences, which are stored with the job, by what the database calls them."""
     files = tuple(done)
-    count = {status: sum(file.status == status for file in files) for status in ("imported", "skipped", "failed")}
-    cases = {file.case for file in files if file.status == "imported"}
-    same = [file for file in files if file.status == "imported" and SAME_PIXELS in file.reason]
+    count = Counter(file.status for file in files)
+    came = [file for file in files if file.status in CAME_IN]
+    same = [file for file in came if SAME_PIXELS in file.reason]
     opposite = [file for file in same if OPPOSITE_LABELS in file.reason]
     return ImportReport(
-        imported=count["imported"],
+        imported=len(came),
         skipped=count["skipped"],
         failed=count["failed"],
-        cases=len(cases),
+        cases=len({file.case for file in came}),
         same_pixels=len(same),
         opposite_labels=len(opposite),
         files=tuple(_as_given(file, names) for file in files),
         warnings=(*warnings, *_warn_of_same_pixels(same, opposite)),
+        joined=count["joined"],
+        held=count["held"],
+        waiting=count["waiting"],
+        left=left,
     )
 
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from nibabel.nifti1 import Nifti1Header
-from nibabel.nifti2 import Nifti2Header
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Pixels, Window, content_of, file_limit, reading
@@ -66,11 +64,19 @@ def nifti_version(content: bytes) -> int | None:
     return None
 
 
+def _header_kind(version: int) -> Any:  # nibabel's methods tell no types
+    """nibabel's header; loaded where one is read, since that takes longer than reading many a file."""
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    return Nifti1Header if version == 1 else Nifti2Header
+
+
 def count_time_points(head: bytes) -> int:
     """How many volumes a file of four dimensions has, told from its first bytes; 1 for any other."""
     with suppress(Exception):  # nibabel raises anything at all on headers that make no sense
         version = nifti_version(head)
-        kind: Any = Nifti1Header if version == 1 else Nifti2Header
+        kind = _header_kind(version or 1)
         if version is not None:
             sizes = kind(_head(head)[: HEADER_BYTES[version]]).get_data_shape()
             if len(sizes) > 3 and all(size <= 1 for size in sizes[4:]):
@@ -139,7 +145,7 @@ def _head(content: bytes) -> bytes:
 def _checked(
     head: bytes, version: int, settings: Settings, *, labels: bool = False, time_point: int | None = None
 ) -> _Header:
-    kind: Any = Nifti1Header if version == 1 else Nifti2Header  # nibabel's methods tell no types
+    kind = _header_kind(version)
     _refuse_without_image(head, version)
     # nibabel finds the byte order, mends what is commonly wrong, and raises on what makes no sense.
     header = kind(head[: HEADER_BYTES[version]])

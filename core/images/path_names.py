@@ -47,7 +47,8 @@ class PathNames:
         if not self.options.enabled:
             return path
         token = path_token(self.secret, path)
-        self.paths[token] = path
+        if token != path:  # a token of the database stays what it is, and what it stands for stays known
+            self.paths[token] = path
         return token
 
     def real(self, token: str) -> str:

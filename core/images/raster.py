@@ -1,7 +1,7 @@
 """PNG, JPEG and TIFF: grey or colour, 8 or 16 bit, upright, without losing a grey level; pages of a TIFF are frames."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import imagecodecs
@@ -154,7 +154,7 @@ def _last_two_equal(pixels: Pixels) -> bool:
 def _read_tiff(content: bytes, settings: Settings) -> list[Page]:
     """The pictures of a TIFF; reduced copies of them (previews) do not count."""
     with reading("TIFF"), tifffile.TiffFile(io.BytesIO(content)) as tiff:
-        pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced]
+        pages = [page for page in pages_of(tiff) if not page.is_reduced]
         for page in pages:
             check_size(page.imagelength, page.imagewidth, settings)  # first, as tifffile divides by it
         if not pages or any(page.imagedepth != 1 for page in pages):
@@ -171,6 +171,24 @@ def _read_tiff(content: bytes, settings: Settings) -> list[Page]:
             _refuse_cut_off(page, len(content))
         check_volume_size((1, 1, sum(page.imagelength * page.imagewidth for page in pages)), settings)
         return [_page(page) for page in pages]
+
+
+def pages_of(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
+    """The pages of a TIFF, each once.
+
+    Raises:
+        InvalidInput: its list of pages leads back into itself, and would be followed for ever.
+    """
+    seen = set[int]()
+    for page in tiff.pages:
+        if page.offset in seen:
+            raise InvalidInput(
+                f"The TIFF is damaged: its list of pages leads back into itself; export it again. "
+                f"Received: {len(seen)} pages, then one of them again"
+            )
+        seen.add(page.offset)
+        if isinstance(page, tifffile.TiffPage):
+            yield page
 
 
 def _page(page: tifffile.TiffPage) -> Page:

@@ -5,6 +5,8 @@ numbers and words and never as objects to be unpickled: what comes from a file t
 """
 
 import base64
+import fcntl
+import gc
 import io
 import json
 import os
@@ -13,16 +15,22 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from core.errors import InvalidInput, Unavailable
-from core.images.decoded import Change, DecodedImage, InstanceHeader, Window
+from core.images.decoded import Change, DecodedImage, InstanceHeader, Pixels, Window
 from core.images.decoding import decode
+from core.images.dicom_instances import Survey, survey
+from core.images.series import Instance
+from core.images.shown import Shown, shown_of
 from core.projects.deidentification import Deidentification
 from core.settings import PROJECT_ROOT, Settings
 from core.store.files import array_bytes
@@ -31,6 +39,9 @@ LENGTH = struct.Struct("<Q")
 SECONDS_TO_READ = 120.0  # a large volume in JPEG 2000 takes half a minute
 MOST_MEMORY = 12 << 30  # addresses, of which a process has far more than it uses
 BYTES_A_PIXEL = 32  # several copies of an image within the limit on pixels
+PIPE_BYTES = 1 << 20
+LONGEST_ARRAY_HEAD = 1 << 10
+GARBAGE_AT_ONCE = 10_000
 
 
 class ReadingChild:
@@ -42,6 +53,7 @@ class ReadingChild:
         self._told = pickle.dumps((settings, secret, options))  # from parent to child only
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self.ended = 0  # how often a file ended it
 
     def __enter__(self) -> "ReadingChild":
         return self
@@ -49,7 +61,7 @@ class ReadingChild:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self.close()
 
     def __call__(self, content: bytes, name: str) -> DecodedImage:
         """The image of a file.
@@ -58,36 +70,76 @@ class ReadingChild:
             InvalidInput: it holds no image that Readroom takes in, or it ended its reader.
             Unavailable: no child can be started.
         """
+        return self.read(content, name)[0]
+
+    def read(self, content: bytes, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None]:
+        """The image of a file, and where it is asked for what that looks like. Raises as calling it does."""
+        received = f"{len(content):,} bytes"
+        told, values, thumbnail = self._ask({"name": name, "shown": shown}, content, received)
+        try:
+            answer = json.loads(told)
+            if "refused" in answer:
+                raise InvalidInput(str(answer["refused"]))
+            look = Shown(bytes(thumbnail), str(answer.pop("perceptual_hash"))) if shown else None
+            return _image_of(answer, values), look
+        except (ValueError, KeyError, TypeError) as error:  # no answer of ours: the file took its reader over
+            self._end()
+            raise _ended(received) from error
+
+    def survey(self, locations: Sequence[Path]) -> list[Survey]:
+        """What the headers of these files say for their grouping (`dicom_instances.survey`).
+
+        Raises:
+            InvalidInput: one of them ended its reader.
+            Unavailable: no child can be started.
+        """
+        return self._survey([str(location) for location in locations], b"")
+
+    def survey_start(self, content: bytes) -> Survey:
+        """The same of a file of which the start is at hand."""
+        return self._survey(None, content)[0]
+
+    def _survey(self, locations: list[str] | None, content: bytes) -> list[Survey]:
+        told, _, _ = self._ask({"survey": locations}, content, "its header")
+        try:
+            return [_survey_of(one) for one in json.loads(told)]
+        except (ValueError, KeyError, TypeError) as error:
+            self._end()
+            raise _ended("its header") from error
+
+    def _ask(self, head: dict[str, Any], content: bytes, received: str) -> tuple[bytearray, bytearray, bytearray]:
         process = self._started()
-        late = threading.Event()
+        one_at_a_time, over, late = threading.Lock(), threading.Event(), threading.Event()
 
         def stop() -> None:
-            late.set()
-            process.kill()
+            with one_at_a_time:  # never after the answer: that would hit the file that is read next
+                if not over.is_set():
+                    late.set()
+                    process.kill()
 
         timer = threading.Timer(self._seconds, stop)
         timer.start()
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            _send(process.stdin, json.dumps(name).encode(), content)
-            told, values = _receive(process.stdout), _receive(process.stdout)
+            _send(process.stdin, json.dumps(head).encode(), content)
+            return _receive(process.stdout), _receive(process.stdout), _receive(process.stdout)
         except (EOFError, OSError) as error:
             self._end()
             if late.is_set():
                 said = f"Reading this file took longer than {self._seconds:g} seconds; export it again."
-                raise InvalidInput(f"{said} Received: {len(content):,} bytes") from error
-            raise InvalidInput(
-                f"Reading this file ended its reader, as damaged files may; export it again. "
-                f"Received: {len(content):,} bytes"
-            ) from error
+                raise InvalidInput(f"{said} Received: {received}") from error
+            raise _ended(received) from error
         finally:
             timer.cancel()
-        return _image_of(json.loads(told), values)
+            with one_at_a_time:
+                over.set()
+            if late.is_set():  # its answer came with the last breath
+                self.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            self._end()
+            self.close()
             paths = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             try:
                 self._process = subprocess.Popen(
@@ -100,11 +152,18 @@ class ReadingChild:
             except OSError as error:
                 raise Unavailable(f"No process can be started to read files; try again. Received: {error}") from error
             assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            _widen(self._process.stdin, self._process.stdout)
             with suppress(OSError):  # a child that died at once is met when a file is sent
                 _send(self._process.stdin, self._told)
         return self._process
 
     def _end(self) -> None:
+        self.ended += self._process is not None
+        self.close()
+
+    def close(self) -> None:
+        """End the child."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -119,23 +178,36 @@ class ReadingChild:
 # ---- what goes through the pipe
 
 
-def _send(stream: BinaryIO | Any, *pieces: bytes) -> None:
+def _send(stream: Any, *pieces: bytes) -> None:
     for piece in pieces:
         stream.write(LENGTH.pack(len(piece)))
         stream.write(piece)
     stream.flush()
 
 
-def _receive(stream: BinaryIO | Any) -> bytes:
+def _receive(stream: Any) -> bytearray:
     (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
     return _exactly(stream, length)
 
 
-def _exactly(stream: BinaryIO | Any, length: int) -> bytes:
-    found: bytes = stream.read(length)
-    if len(found) != length:
+def _exactly(stream: Any, length: int) -> bytearray:
+    found = bytearray(length)
+    if stream.readinto(found) != length:
         raise EOFError
     return found
+
+
+def _widen(*streams: Any) -> None:
+    """A pipe that holds an image at once: fewer turns between parent and child."""
+    with suppress(AttributeError, OSError):  # Linux has it, and within what the system allows
+        for stream in streams:
+            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _ended(received: str) -> InvalidInput:
+    return InvalidInput(
+        f"Reading this file ended its reader, as damaged files may; export it again. Received: {received}"
+    )
 
 
 def _told_of(image: DecodedImage) -> dict[str, Any]:
@@ -145,29 +217,56 @@ def _told_of(image: DecodedImage) -> dict[str, Any]:
         [
             header.sop_uid,
             base64.b64encode(header.content).decode(),
-            [list(vars(one).values()) for one in header.changes],
+            json.dumps([list(vars(one).values()) for one in header.changes]),
         ]
         for header in image.headers
     ]
     return told
 
 
-def _image_of(told: dict[str, Any], values: bytes) -> DecodedImage:
-    if "refused" in told:
-        raise InvalidInput(str(told["refused"]))
+def _image_of(told: dict[str, Any], values: bytearray) -> DecodedImage:
     headers = [
-        InstanceHeader(uid, base64.b64decode(content), tuple(Change(*one) for one in changes))
+        InstanceHeader(uid, base64.b64decode(content), _changes_of(changes))
         for uid, content, changes in told["headers"]
     ]
     return DecodedImage(
         **{
             **told,
-            "pixels": np.load(io.BytesIO(values), allow_pickle=False),
+            "pixels": _array_of(values),
             "spacing_mm": tuple(told["spacing_mm"]) if told["spacing_mm"] else None,
             "affine": tuple(tuple(line) for line in told["affine"]) if told["affine"] else None,
             "windows": tuple(Window(**window) for window in told["windows"]),
             "oddities": tuple(told["oddities"]),
             "headers": tuple(headers),
+        }
+    )
+
+
+@lru_cache(maxsize=256)
+def _changes_of(told: str) -> tuple[Change, ...]:
+    """The same for most files of an import, so that it is taken apart once."""
+    return tuple(Change(*one) for one in json.loads(told))
+
+
+def _array_of(values: bytearray) -> Pixels:
+    """The array of `array_bytes`, where it lies."""
+    head = io.BytesIO(values[:LONGEST_ARRAY_HEAD])
+    np.lib.format.read_magic(head)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+    if dtype.hasobject:
+        raise ValueError("objects are no pixels")
+    return np.frombuffer(values, dtype, offset=head.tell()).reshape(shape)
+
+
+def _survey_of(told: Any) -> Survey:
+    if told in ("index", "other"):
+        return "index" if told == "index" else "other"
+    lists = ("position", "orientation", "spacing_mm")
+    return Instance(
+        **{
+            **told,
+            **{name: tuple(told[name]) if told[name] else None for name in lists},
+            "keys": tuple((what, value) for what, value in told["keys"]),
         }
     )
 
@@ -181,17 +280,41 @@ def main() -> None:
     os.dup2(2, 1)  # what a decoder prints must not come between the answers
     settings, secret, options = pickle.loads(_receive(come))
     _limit_memory(settings)
+    gc.freeze()  # what was imported stays for good; looking through it again and again took a tenth of the time
+    gc.set_threshold(GARBAGE_AT_ONCE)
     while True:
         try:
-            name, content = json.loads(_receive(come)), _receive(come)
+            head, content = json.loads(_receive(come)), bytes(_receive(come))
         except EOFError:
             return
+        if "survey" in head:
+            found = [_told_of_survey(one) for one in _surveys(head["survey"], content)]
+            _send(go, json.dumps(found).encode(), b"", b"")
+            continue
         try:
-            image = decode(content, settings, secret, name=name, options=options)
+            image = decode(content, settings, secret, name=head["name"], options=options)
+            look = shown_of(image) if head["shown"] else None
         except InvalidInput as refusal:
-            _send(go, json.dumps({"refused": str(refusal)}).encode(), b"")
+            _send(go, json.dumps({"refused": str(refusal)}).encode(), b"", b"")
         else:
-            _send(go, json.dumps(_told_of(image)).encode(), array_bytes(image.pixels))
+            told = _told_of(image) | ({"perceptual_hash": look.perceptual_hash} if look else {})
+            _send(go, json.dumps(told).encode(), array_bytes(image.pixels), look.thumbnail if look else b"")
+
+
+def _surveys(locations: list[str] | None, content: bytes) -> Iterator[Survey]:
+    if locations is None:
+        yield survey(io.BytesIO(content), "")
+        return
+    for location in locations:
+        try:
+            with Path(location).open("rb") as stream:
+                yield survey(stream, "")
+        except OSError:  # said when it is read for its pixels
+            yield "other"
+
+
+def _told_of_survey(found: Survey) -> Any:
+    return asdict(found) if isinstance(found, Instance) else found
 
 
 def _limit_memory(settings: Settings) -> None:

@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.clock import utc_now
@@ -16,10 +17,14 @@ from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
-__all__ = ["Case", "ImportedFile", "NewCase", "Window"]
+__all__ = ["CAME_IN", "Case", "ImportedFile", "NewCase", "Window"]
 
 PatientFrom = Literal["table", "dicom", "pattern", "none"]
-FileStatus = Literal["imported", "skipped", "failed"]
+# `joined` is a slice that became a frame of a case, `held` what waits for a check of its pixels, `waiting` what was
+# looked at and comes in once somebody accepts it.
+FileStatus = Literal["imported", "joined", "held", "skipped", "waiting", "failed"]
+CAME_IN: frozenset[FileStatus] = frozenset({"imported", "joined", "held"})
+HoldBack = Literal["nothing", "odd", "all"]  # what an import only looks at, until somebody accepts it
 ROWS_AT_ONCE = 1000
 LONGEST_NUMBER = 18  # digits; SQLite's integers end at 19
 
@@ -65,18 +70,19 @@ class Case(NewCase):
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """What an import did with one file, and why."""
+    """What an import did with one file, and why. `series` is the number that the import gave its series."""
 
     path: str
     status: FileStatus
     case: int | None
     reason: str
+    series: int | None = None
 
 
 def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
     """Store a case. The caller has looked for one of the same source and pixels."""
     row: dict[str, Any] = {
-        **asdict(new),
+        **vars(new),
         "spacing_mm": json.dumps(new.spacing_mm) if new.spacing_mm else None,
         "affine": json.dumps(new.affine) if new.affine else None,
         "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),
@@ -254,23 +260,68 @@ def set_flag(connection: sqlite3.Connection, case_id: int, flagged: bool, actor:
 
 
 def record_import_file(
-    connection: sqlite3.Connection, job: int, path: str, status: FileStatus, case_id: int | None, reason: str
+    connection: sqlite3.Connection,
+    job: int,
+    path: str,
+    status: FileStatus,
+    case_id: int | None,
+    reason: str,
+    series: int | None = None,
 ) -> ImportedFile:
     """Keep what a job did with a file, in the transaction of the deed itself."""
     with writing(connection):
         connection.execute(
-            "INSERT INTO import_files (job, path, status, case_id, reason) VALUES (?, ?, ?, ?, ?)",
-            (job, path, status, case_id, reason),
+            "INSERT INTO import_files (job, path, status, case_id, reason, series) VALUES (?, ?, ?, ?, ?, ?)",
+            (job, path, status, case_id, reason, series),
         )
-    return ImportedFile(path, status, case_id, reason)
+    return ImportedFile(path, status, case_id, reason, series)
 
 
 def list_import_files(connection: sqlite3.Connection, job: int) -> list[ImportedFile]:
     """What a job did with each file so far, by path."""
     return [
-        ImportedFile(row["path"], row["status"], row["case_id"], row["reason"])
+        ImportedFile(row["path"], row["status"], row["case_id"], row["reason"], row["series"])
         for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,))
     ]
+
+
+def wanted_again(
+    rows: Sequence[ImportedFile], statuses: Sequence[FileStatus], *, left_out: AbstractSet[int] = frozenset()
+) -> set[str]:
+    """The paths of files of these statuses; of a series with a refused file all of it, since slices belong together.
+
+    Args:
+        left_out: series by number that are not wanted.
+    """
+    rows = [row for row in rows if row.series is None or row.series not in left_out]
+    damaged = {row.series for row in rows if row.status == "failed" and row.series} if "failed" in statuses else set()
+    return {row.path for row in rows if row.status in statuses or row.series in damaged}
+
+
+def put_import_series(connection: sqlite3.Connection, job: int, told: Mapping[int, Mapping[str, Any]]) -> None:
+    """Keep what a job found out about each series, by its number; a job that goes on finds the same."""
+    with writing(connection):
+        connection.executemany(
+            "INSERT OR REPLACE INTO import_series (job, number, told) VALUES (?, ?, ?)",
+            [(job, number, json.dumps(facts, allow_nan=False)) for number, facts in told.items()],
+        )
+
+
+def list_import_series(connection: sqlite3.Connection, job: int) -> dict[int, dict[str, Any]]:
+    """What a job found out about each series, by its number."""
+    rows = connection.execute("SELECT number, told FROM import_series WHERE job = ? ORDER BY number", (job,))
+    return {row["number"]: json.loads(row["told"]) for row in rows}
+
+
+def list_unnamed(connection: sqlite3.Connection, hashes: Sequence[str]) -> set[str]:
+    """Those of these files of images that no case names: neither its pixels nor a header."""
+    rows = connection.execute(
+        """SELECT value FROM json_each(:hashes) EXCEPT SELECT pixel_hash FROM cases WHERE pixel_hash IN
+           (SELECT value FROM json_each(:hashes)) EXCEPT SELECT header_hash FROM instance_headers WHERE header_hash IN
+           (SELECT value FROM json_each(:hashes))""",
+        {"hashes": json.dumps(list(hashes))},
+    )
+    return {row[0] for row in rows}
 
 
 def _by_source(connection: sqlite3.Connection, project_id: int, source: str) -> list[Case]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -105,10 +106,18 @@ def _percentiles(pixels: Pixels) -> tuple[float, float]:
 
 def _through_table(pixels: Pixels, window: Window, inverted: bool) -> Pixels:
     """Window whole numbers by looking each value up."""
-    limits = np.iinfo(pixels.dtype)
-    values = np.arange(limits.min, int(limits.max) + 1, dtype=np.int32)
-    at = pixels if limits.min == 0 else pixels.astype(np.int32) - limits.min
-    return np.asarray(_levels(values, window, inverted)[at])
+    plain = np.dtype(f"u{pixels.dtype.itemsize}")
+    if plain.itemsize > 2:
+        return _levels(pixels, window, inverted)
+    seen: Pixels = np.take(_table(pixels.dtype.str, window, inverted), np.ascontiguousarray(pixels).view(plain))
+    return seen
+
+
+@lru_cache(maxsize=16)
+def _table(dtype: str, window: Window, inverted: bool) -> Pixels:
+    """What is seen of each whole number of a type, in the order of their bits: the same for all slices of a series."""
+    bits = 8 * np.dtype(dtype).itemsize
+    return _levels(np.arange(1 << bits, dtype=f"u{bits // 8}").view(dtype), window, inverted)
 
 
 def _levels(values: Pixels, window: Window, inverted: bool) -> Pixels:

@@ -49,6 +49,7 @@ class Instance:
     photometric: str = "MONOCHROME2"
     is_localiser: bool = False
     keys: tuple[tuple[str, str], ...] = ()  # what may tell stacks in one place apart, as (what, value)
+    modality: str = ""  # where it is one of the standard's
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,12 @@ def ordered(slices: Iterable[Instance]) -> list[Instance]:
     some = list(slices)
     normal = _normal(some[0])
     return sorted(some, key=lambda one: (round(float(np.dot(one.position or (0, 0, 0), normal)), 4), one.number))
+
+
+def depths_of(slices: Sequence[Instance]) -> tuple[float, ...]:
+    """How far each slice of one plane lies from the first along the normal, in millimetres."""
+    depths = np.array([one.position for one in slices], np.float64) @ _normal(slices[0])
+    return tuple(round(float(depth), 3) for depth in depths - depths[0])
 
 
 # ---- one series

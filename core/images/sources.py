@@ -2,8 +2,9 @@
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from core.errors import InvalidInput
@@ -25,6 +26,8 @@ class SourceFile:
     refusal: str | None = None  # why it is not even opened
     is_system: bool = False  # the operating system's, nobody's image
     time_point: int | None = None  # of a file of several volumes which one, counted from 1
+    size: int | None = None  # bytes of the file, or of the zip that holds it, before it was opened
+    mtime_ns: int = 0  # when that was written
 
 
 def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None = None) -> list[SourceFile]:
@@ -41,11 +44,20 @@ def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None
             shown = file.source if root or len(paths) == 1 else (folder / file.source).as_posix()
             if folder is given and given.is_file() and file.member is None:
                 shown = file.source if root or len(paths) == 1 else given.as_posix()
-            found.setdefault(
-                shown,
-                SourceFile(shown, file.source, file.location, file.member, file.refusal, file.is_system),
-            )
+            found.setdefault(shown, replace(file, path=shown))
     return list(found.values())
+
+
+def quiet_only(files: Sequence[SourceFile], seconds: float, now: float) -> list[SourceFile]:
+    """Without the files in whose folder something was written within the last seconds: there more may be on its way.
+
+    Args:
+        now: seconds since the epoch.
+    """
+    newest: dict[Path, int] = defaultdict(int)
+    for file in files:
+        newest[file.location.parent] = max(newest[file.location.parent], file.mtime_ns)
+    return [file for file in files if newest[file.location.parent] <= (now - seconds) * 1e9]
 
 
 def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) -> bytes:
@@ -64,7 +76,14 @@ def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) ->
             raise InvalidInput(f"The file is larger than any image within the limits. Received: {size:,} bytes")
         return file.location.read_bytes()
     except OSError as error:
-        raise InvalidInput(_cannot_read(error)) from error
+        raise InvalidInput(cannot_read(error)) from error
+
+
+def size_of(file: SourceFile, archives: OpenArchives) -> int:
+    """Bytes of a file to import; 0 where nothing of it is read."""
+    if file.refusal:
+        return 0
+    return archives.size(file.location, file.member) if file.member is not None else file.size or 0
 
 
 def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[SourceFile]:
@@ -85,7 +104,7 @@ def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[Sourc
             yield from _file(path, _relative(path, root, path.relative_to(given).as_posix()), settings)
     for trouble in troubles:
         path = Path(str(trouble.filename))
-        yield SourceFile("", _relative(path, root or given, path.name), path, None, _cannot_read(trouble))
+        yield SourceFile("", _relative(path, root or given, path.name), path, None, cannot_read(trouble))
 
 
 def _relative(path: Path, root: Path | None, otherwise: str) -> str:
@@ -95,22 +114,26 @@ def _relative(path: Path, root: Path | None, otherwise: str) -> str:
 def _file(path: Path, source: str, settings: Settings, *, given_itself: bool = False) -> Iterator[SourceFile]:
     """The file itself, or the files in it when it is a zip; a zip that was given itself counts as the folder."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        there = path.stat()
+        if not stat.S_ISREG(there.st_mode):
             yield SourceFile("", source, path, None, "It is not a regular file; leave it out.")
             return
+        size, written = there.st_size, there.st_mtime_ns
         if not is_archive(path):
-            yield SourceFile("", source, path, is_system=_is_system(source))
+            yield SourceFile("", source, path, is_system=_is_system(source), size=size, mtime_ns=written)
             return
         members = list_members(path, settings)
     except OSError as error:
-        yield SourceFile("", source, path, None, _cannot_read(error))
+        yield SourceFile("", source, path, None, cannot_read(error))
         return
     except InvalidInput as error:
         yield SourceFile("", source, path, None, str(error))
         return
     for member in members:
         inner = member.name if given_itself else f"{source}/{member.name}"
-        yield SourceFile("", inner, path, member.name, member.refusal, _is_system(member.name))
+        yield SourceFile(
+            "", inner, path, member.name, member.refusal, _is_system(member.name), size=size, mtime_ns=written
+        )
 
 
 def _is_index(given: Path) -> bool:
@@ -118,9 +141,10 @@ def _is_index(given: Path) -> bool:
 
 
 def _is_system(name: str) -> bool:
-    parts = PurePosixPath(name).parts
+    parts = PurePosixPath(name).parts or ("",)
     return "__MACOSX" in parts or parts[-1] in SYSTEM_FILES or parts[-1].startswith("._")
 
 
-def _cannot_read(error: OSError) -> str:
+def cannot_read(error: OSError) -> str:
+    """Why a file or folder is not read, in a sentence."""
     return f"It cannot be read; check the path and its permissions. Received: {error.strerror}"

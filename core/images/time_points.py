@@ -1,6 +1,6 @@
 """Files of several volumes, as of an activation study: each time point is a file to import of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -15,16 +15,20 @@ MOST_TIME_POINTS = 20  # beyond it somebody should say which is meant
 HEAD_BYTES = 1 << 16
 
 
-def split_time_points(files: Sequence[SourceFile], settings: Settings, volume: int | None = None) -> list[SourceFile]:
+def split_time_points(
+    files: Sequence[SourceFile], settings: Settings, volume: int | None = None, *, unopened: Iterable[str] = ()
+) -> list[SourceFile]:
     """Each NIfTI file of four dimensions as one file for each volume, called `x#3.nii.gz`; others as they are.
 
     Args:
         volume: of each such file only this one, counted from 1.
+        unopened: files by path that are known to be of three.
     """
     found: list[SourceFile] = []
+    of_three = frozenset(unopened)
     with OpenArchives(settings) as archives:
         for file in files:
-            is_volume = is_nifti_name(file.source) and not file.refusal and not file.is_system
+            is_volume = is_nifti_name(file.source) and not (file.refusal or file.is_system or file.path in of_three)
             points = count_time_points(_head(file, archives)) if is_volume else 1
             if points == 1:
                 found.append(file)

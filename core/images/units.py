@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -11,18 +12,18 @@ from core.errors import InvalidInput
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
-from core.images.dicom_instances import Survey, survey
+from core.images.known_files import KnownFile
+from core.images.reading_children import ReadingChildren
 from core.images.series import Group, Instance, group_instances, measure
 from core.images.slices import Slices, joined
-from core.images.sources import SourceFile, read_source
+from core.images.sources import SourceFile
+from core.images.surveys import survey_files
 from core.images.volumes import check_volume_size
 from core.progress import Progress, stop_if_asked
 from core.settings import Settings
 
 DIED_TWICE = "Reading this file ended the import twice, so it was left out; export it again."
 SECONDS_BETWEEN_REPORTS = 0.5
-
-Decode = Callable[[bytes, str], DecodedImage]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Unit:
     group: Group | None = None
     copies: tuple[tuple[SourceFile, SourceFile], ...] = ()  # files of an instance that is in the unit, and that one
     is_index: bool = False  # a DICOMDIR
+    known: KnownFile | None = None  # what became of them before: they were not opened
+
+    @property
+    def all_files(self) -> tuple[SourceFile, ...]:
+        """Its files, copies included."""
+        return (*self.files, *(copy for copy, _ in self.copies))
 
     @property
     def source(self) -> str:
@@ -64,32 +71,32 @@ def find_units(
     attempts: Attempts,
     progress: Progress,
     skipped: Mapping[str, object],
+    known: Mapping[str, KnownFile] | None = None,
+    key_of: Callable[[Instance], str] = lambda instance: instance.series,
+    *,
+    reader: ReadingChildren | None = None,
 ) -> list[Unit]:
     """The units of an import in the order of their first files; every file is in one of them.
 
-    Killed and started again it finds the same ones, as it looks at all files each time.
+    Killed and started again it finds the same ones, as it looks at all files each time, `known` ones excepted: those
+    are opened only where a further file of their series has come.
 
     Args:
         skipped: files by path that are no images of their own, whatever they hold.
+        known: files by path that need not be opened.
+        key_of: what `known` calls the series of an instance.
+        reader: looks at the headers; without it this process does.
     """
-    found: dict[str, Instance] = {}
-    indexes = set()
-    reported = time.monotonic()
-    for position, file in enumerate(sources):
-        if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
-            stop_if_asked(progress)
-            progress.report(0.0, f"looked at {position} of {len(sources)} files", file=file.path)
-            reported = time.monotonic()
-        if file.refusal or file.is_system or file.path in skipped:
-            continue
-        seen = _surveyed(file, archives, settings, attempts)
-        if isinstance(seen, Instance):
-            found[file.path] = seen
-        elif seen == "index":
-            indexes.add(file.path)
+    known = known or {}
+    look = _Look(archives, attempts, progress, len(sources), skipped, reader)
+    look.at([file for file in sources if file.path not in known])
+    awake = {key_of(instance) for instance in look.found.values()}
+    woken = [file for file in sources if file.path in known and known[file.path].series in awake]
+    look.at(woken)
+    asleep = set(known) - {file.path for file in woken}
     by_path = {file.path: file for file in sources}
-    units: dict[str, Unit] = {}
-    for group in group_instances(found.values()):
+    units: dict[str, Unit] = _known_units([file for file in sources if file.path in asleep], known)
+    for group in group_instances(look.found.values()):
         files = tuple(by_path[instance.path] for instance in group.instances)
         copies = tuple((by_path[copy.path], by_path[kept.path]) for copy, kept in group.copies)
         if len(files) == 1:  # copies of a single image come in, and are reported, as those of other formats are
@@ -98,10 +105,50 @@ def find_units(
         units |= {file.path: unit for file in (*files, *(copy for copy, _ in copies))}
     ordered: dict[int, Unit] = {}
     for file in sources:
-        unit = units.get(file.path) or Unit((file,), is_index=file.path in indexes)
+        unit = units.get(file.path) or Unit((file,), is_index=file.path in look.indexes)
         ordered.setdefault(id(unit), unit)
         units[file.path] = unit
     return list(ordered.values())
+
+
+@dataclass
+class _Look:
+    """The first pass, over headers alone: the instances and the indexes among the files, by path."""
+
+    archives: OpenArchives
+    attempts: Attempts
+    progress: Progress
+    total: int
+    skipped: Mapping[str, object]
+    reader: ReadingChildren | None
+    found: dict[str, Instance] = field(default_factory=dict)
+    indexes: set[str] = field(default_factory=set)
+    count: int = 0
+    reported: float = field(default_factory=time.monotonic)
+
+    def at(self, files: Sequence[SourceFile]) -> None:
+        looked_at = [file for file in files if not (file.refusal or file.is_system or file.path in self.skipped)]
+        with closing(survey_files(looked_at, self.archives, self.attempts, self.reader)) as surveys:
+            for file, seen in surveys:
+                self.count += 1
+                if time.monotonic() - self.reported > SECONDS_BETWEEN_REPORTS:
+                    stop_if_asked(self.progress)
+                    self.progress.report(0.0, f"looked at {self.count} of {self.total} files", file=file.path)
+                    self.reported = time.monotonic()
+                if isinstance(seen, Instance):
+                    self.found[file.path] = seen
+                elif seen == "index":
+                    self.indexes.add(file.path)
+
+
+def _known_units(files: Sequence[SourceFile], known: Mapping[str, KnownFile]) -> dict[str, Unit]:
+    """Files that need not be opened, by path; those that became frames of one case together."""
+    together: dict[tuple[int | None, str], list[SourceFile]] = defaultdict(list)
+    for file in files:
+        one = known[file.path]
+        together[(one.case, "" if one.series and one.status != "skipped" else file.path)].append(file)
+    units = [Unit(tuple(some), known=known[some[0].path]) for some in together.values()]
+    return {file.path: unit for unit in units for file in unit.files}
 
 
 def folders_of_volumes(units: Sequence[Unit]) -> list[str]:
@@ -110,36 +157,40 @@ def folders_of_volumes(units: Sequence[Unit]) -> list[str]:
     return [unit.folder for unit in units if len(unit.files) > 1 and unit.folder and count[unit.folder] == 1]
 
 
-def read_unit(
-    unit: Unit, decode: Decode, archives: OpenArchives, settings: Settings, attempts: Attempts, progress: Progress
-) -> ReadUnit:
+def read_unit(unit: Unit, read: Callable[[SourceFile], tuple[DecodedImage, str]], progress: Progress) -> ReadUnit:
     """The volume of a unit of several files. A slice that cannot be read is left out, and said to be missing.
 
-    Raises:
-        InvalidInput: the volume has more voxels than the settings allow.
+    Args:
+        read: the image of a file and the SHA-256 of its bytes.
     """
     group = unit.group
     assert group is not None
-    first = group.instances[0]
-    check_volume_size((len(unit.files), first.rows, first.columns), settings)
     slices, failed = Slices(len(unit.files)), {}
     taken: list[tuple[SourceFile, Instance]] = []
     digest = hashlib.sha256()
     for file, instance in zip(unit.files, group.instances, strict=True):
         stop_if_asked(progress)
-        with attempts.of(file.path) as is_poison:
-            try:
-                if is_poison:
-                    raise InvalidInput(DIED_TWICE)
-                content = read_source(file, archives, settings)
-                slices.add_image(decode(content, file.source))
-            except InvalidInput as error:
-                failed[file.path] = str(error)
-            else:
-                digest.update(hashlib.sha256(content).digest())
-                taken.append((file, instance))
-    image = _image(group, slices, [instance for _, instance in taken], len(failed)) if taken else None
-    return ReadUnit(image, digest.hexdigest(), tuple(file for file, _ in taken), failed)
+        try:
+            image, file_hash = read(file)
+            slices.add_image(image)
+        except InvalidInput as error:
+            failed[file.path] = str(error)
+        else:
+            digest.update(bytes.fromhex(file_hash))
+            taken.append((file, instance))
+    image_of_all = _image(group, slices, [instance for _, instance in taken], len(failed)) if taken else None
+    return ReadUnit(image_of_all, digest.hexdigest(), tuple(file for file, _ in taken), failed)
+
+
+def check_unit(unit: Unit, settings: Settings) -> None:
+    """Refuse, before anything of it is read, a volume with more voxels than the settings allow.
+
+    Raises:
+        InvalidInput: it has.
+    """
+    if unit.group is not None and len(unit.files) > 1:
+        first = unit.group.instances[0]
+        check_volume_size((len(unit.files), first.rows, first.columns), settings)
 
 
 def _image(group: Group, slices: Slices, taken: Sequence[Instance], lost: int) -> DecodedImage:
@@ -152,17 +203,3 @@ def _image(group: Group, slices: Slices, taken: Sequence[Instance], lost: int) -
         geometry = measure(taken) if lost or group.geometry is None else group.geometry
         image = joined(slices, geometry, (*group.oddities, *left_out, *geometry.oddities))
     return replace(image, attributes={**image.attributes, **part})
-
-
-def _surveyed(file: SourceFile, archives: OpenArchives, settings: Settings, attempts: Attempts) -> Survey:
-    with attempts.of(file.path, only_header=True) as is_poison:
-        if is_poison:
-            return "other"
-        try:
-            if file.member is None:
-                with file.location.open("rb") as stream:
-                    return survey(stream, file.path)
-            with archives.opened(file.location, file.member) as stream:
-                return survey(stream, file.path)
-        except (InvalidInput, OSError):  # said when it is read for its pixels
-            return "other"

@@ -1,24 +1,28 @@
 """Asking for work: an import, drafts, or a training, whose run and job know of each other from the first moment."""
 
+import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.datasets.records import Snapshot
-from core.errors import InvalidInput
-from core.images.sealed_paths import seal_arguments
-from core.jobs.records import Job, add_job, find_job
+from core.errors import Conflict, InvalidInput
+from core.images.records import HoldBack, list_import_files, wanted_again
+from core.images.sealed_paths import seal_arguments, unseal_arguments
+from core.jobs.records import Job, add_job, find_job, list_jobs
 from core.labels.box_import import demand_classes
 from core.labels.mask_names import demand_structures, parse_mask_values
 from core.people.roles import demand_of
-from core.projects.records import Project
+from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
 from core.training.recipe import Recipe
 from core.training.records import Run, get_run, set_run_job
 from core.training.request import request_training
+
+JOBS_LOOKED_AT = 200
 
 
 def ask_import(
@@ -37,6 +41,8 @@ def ask_import(
     boxes: str | None = None,
     reader: str | None = None,
     volume: int | None = None,
+    hold_back: HoldBack = "nothing",
+    watched_quiet_seconds: float | None = None,
     actor: Actor,
 ) -> Job:
     """Queue an import of files that were uploaded, or, for an administrator, that lie anywhere on this server.
@@ -48,33 +54,110 @@ def ask_import(
         boxes: a file, folder or zip of boxes likewise (COCO, Pascal VOC).
         reader: in whose name masks and boxes come in.
         volume: of volumes of four dimensions only this time point, counted from 1.
+        hold_back: what is looked at and waits for somebody's word: `odd` series, or `all`.
+        watched_quiet_seconds: of a watched folder, whose new files alone come in, once nothing was written beside them
+            for so long.
 
     Raises:
         InvalidInput: the project has no such thing, or the numbers are none.
         NotAllowed: the actor may not import here, or names a path outside the uploads and does not administer
             this Readroom: the worker reads files that the actor may not be meant to see.
     """
-    uploads = (settings.home / "uploads").resolve()
-    named = [Path(path).resolve() for path in (*paths, *(path for path in (labels, masks, boxes) if path))]
     if masks:
         parse_mask_values(mask_values, demand_structures(project))
     if boxes:
         demand_classes(project)
+    arguments: dict[str, Any] = {
+        "project": project.id,
+        "paths": list(paths),
+        "labels": labels,
+        "columns": dict(columns or {}),
+        "patient_from": patient_from,
+        "remove_after": remove_after,
+    }
+    beside = {"masks": masks, "mask_values": mask_values, "boxes": boxes, "reader": reader, "volume": volume}
+    arguments |= {key: value for key, value in beside.items() if value}
+    if masks:
+        arguments["mask_threshold"] = mask_threshold
+    if hold_back != "nothing":
+        arguments["hold_back"] = hold_back
+    if watched_quiet_seconds is not None:
+        arguments |= {"watched": True, "only_new": True, "quiet_seconds": watched_quiet_seconds}
+    return _queue_import(connection, settings, project, arguments, actor)
+
+
+def ask_import_again(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    before: Job,
+    status: Literal["failed", "waiting"],
+    *,
+    left_out: Iterable[int] = (),
+    actor: Actor,
+) -> Job:
+    """Queue another attempt at what an import refused, or bring in what it was told to let wait.
+
+    Args:
+        left_out: series by the number that `before` gave them, which stay out.
+
+    Raises:
+        InvalidInput: nothing of it is refused or waits, it is not over yet, or its paths have expired.
+        NotAllowed: as `ask_import`.
+    """
+    if before.kind != "import" or before.is_active or before.project is None:
+        raise InvalidInput(f"Name an import that is over. Received: job {before.id} ({before.kind}, {before.state})")
+    out = sorted(set(left_out))
+    rows = list_import_files(connection, before.id)
+    if not wanted_again(rows, (status,), left_out=frozenset(out)):
+        what = "was refused" if status == "failed" else "waits"
+        raise InvalidInput(f"No file of this import {what}, so there is nothing to do. Received: job {before.id}")
+    arguments = unseal_arguments(settings, before.arguments)
+    arguments |= {"again": {"job": before.id, "status": status, "left_out": out}}
+    unwanted = ("watched", "only_new", "quiet_seconds", *(["hold_back"] if status == "waiting" else []))
+    arguments = {key: value for key, value in arguments.items() if key not in unwanted}
+    return _queue_import(connection, settings, get_project(connection, before.project), arguments, actor)
+
+
+def throw_upload_away(connection: sqlite3.Connection, settings: Settings, job: Job, actor: Actor) -> None:
+    """Remove what an import left of its upload for another attempt.
+
+    Raises:
+        NotAllowed: the actor may not import here.
+        Conflict: an import reads it just now.
+    """
+    demand_of(connection, actor, "import", job.project)
+    folder = upload_left(settings, job)
+    if folder is None:
+        return
+    active = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=JOBS_LOOKED_AT)
+    if any(other.arguments.get("remove_after") == job.arguments["remove_after"] for other in active):
+        raise Conflict(f"An import reads these files just now; wait until it is over. Received: job {job.id}")
+    shutil.rmtree(folder)
+
+
+def upload_left(settings: Settings, job: Job) -> Path | None:
+    """The folder with what is left of an import's upload; None where nothing is, or where it was no upload."""
+    given = job.arguments.get("remove_after")
+    folder = Path(given).resolve() if given else None
+    inside = folder is not None and (settings.home / "uploads").resolve() in folder.parents
+    return folder if folder and inside and folder.is_dir() else None
+
+
+def find_imports_again(connection: sqlite3.Connection, before: Job) -> list[Job]:
+    """The further attempts at an import, the newest first."""
+    jobs = list_jobs(connection, project=before.project, kinds=("import",), limit=JOBS_LOOKED_AT)
+    return [job for job in jobs if (job.arguments.get("again") or {}).get("job") == before.id]
+
+
+def _queue_import(
+    connection: sqlite3.Connection, settings: Settings, project: Project, arguments: dict[str, Any], actor: Actor
+) -> Job:
+    uploads = (settings.home / "uploads").resolve()
+    beside = [arguments[key] for key in ("labels", "masks", "boxes") if arguments.get(key)]
+    named = [Path(path).resolve() for path in (*arguments["paths"], *beside)]
     with writing(connection):
         if any(uploads not in path.parents for path in named):
             demand_of(connection, actor, "administer", None)
-        arguments: dict[str, Any] = {
-            "project": project.id,
-            "paths": list(paths),
-            "labels": labels,
-            "columns": dict(columns or {}),
-            "patient_from": patient_from,
-            "remove_after": remove_after,
-        }
-        beside = {"masks": masks, "mask_values": mask_values, "boxes": boxes, "reader": reader, "volume": volume}
-        arguments |= {key: value for key, value in beside.items() if value}
-        if masks:
-            arguments["mask_threshold"] = mask_threshold
         if project.deidentification.enabled:  # what files are called stays out of the database
             arguments = seal_arguments(settings, arguments)
         return add_job(connection, "import", arguments, project=project.id, actor=actor)

@@ -29,6 +29,7 @@ from core.jobs.kinds import KINDS, Lane
 from core.jobs.launchers import local
 from core.jobs.nightly import NightlyBackup
 from core.jobs.records import Job, claim_job, finish_job, get_job, list_jobs, list_running, requeue_job
+from core.jobs.watching import watch_until
 from core.logs import start_log
 from core.people.homes import enter_home
 from core.settings import Settings, load_settings
@@ -277,6 +278,8 @@ def beat(settings: Settings) -> None:
 def serve(settings: Settings, lock: FileLock, stopping: threading.Event, *, handlers: str = HANDLERS) -> None:
     """Tick until asked to stop, then let go of the home in good order."""
     worker = Worker(settings, handlers=handlers)
+    watching = threading.Thread(target=watch_until, args=(settings, stopping), name="watched folders", daemon=True)
+    watching.start()
     try:
         while not stopping.wait(TICK_SECONDS):
             try:

@@ -11,12 +11,16 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import CoreError, Unavailable
 from core.settings import Settings
-from core.store.migrating import BUSY_SECONDS, Migration, migrate_database
 from core.store.troubles import find_remedy, troubles_named
 
+if TYPE_CHECKING:
+    from core.store.migrating import Migration
+
+BUSY_SECONDS = 30
 NO_HOME = (PermissionError, FileExistsError, NotADirectoryError)
 OTHERS = 0o077
 
@@ -74,18 +78,35 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             raise
 
 
+@contextmanager
+def undoing(connection: sqlite3.Connection) -> Iterator[None]:
+    """A part of a transaction: where it raises, the part is taken back and the rest of the transaction stays."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a full disk makes SQLite roll all of it back by itself
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        raise
+    connection.execute("RELEASE part")
+
+
 def check_whole(connection: sqlite3.Connection) -> str:
     """`ok`, or what SQLite found broken."""
     return str(connection.execute("PRAGMA quick_check").fetchone()[0])
 
 
-def prepare_home(settings: Settings) -> Migration:
+def prepare_home(settings: Settings) -> "Migration":
     """Make the home's folders and bring its database to this version. Safe to call from several processes.
 
     Raises:
         Unavailable: the disk is full, read-only or gone, or another program holds the database.
         CoreError: the home cannot be written, was written by a newer Readroom, or cannot be brought to this version.
     """
+    # here, as it brings a library that half a second is spent on: a process that only connects has no use for it
+    from core.store.migrating import migrate_database
+
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _file_lock(settings.home / "migrate.lock"):

@@ -6,10 +6,10 @@ at most a stray `*.part`, which the next worker clears, never half a file.
 
 import hashlib
 import io
+import itertools
 import os
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from core.errors import CoreError, NotFound
 from core.store.copying import Unreadable, hash_file
 from core.store.troubles import troubles_named
 
+COUNTER = itertools.count()
 Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers"]
 SUFFIX: dict[Shelf, str] = {
     "pixels": ".npy",
@@ -33,9 +34,10 @@ SUFFIX: dict[Shelf, str] = {
 
 @dataclass(frozen=True)
 class Files:
-    """The file store of one home."""
+    """The file store of one home. `on_new` is told of each file before it is written."""
 
     root: Path
+    on_new: Callable[[Shelf, str], None] | None = field(default=None, compare=False)
 
     def path(self, shelf: Shelf, content_hash: str) -> Path:
         """Where a file of this hash lies or would lie.
@@ -60,6 +62,7 @@ class Files:
         """Store bytes under a hash that names them (a thumbnail goes by the hash of its pixels)."""
         target = self.path(shelf, name_hash)
         if not target.exists():
+            self._told_of(shelf, name_hash)
             write_whole(target, content)
 
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
@@ -69,8 +72,13 @@ class Files:
         digest.update(values)
         target = self.path(shelf, digest.hexdigest())
         if not target.exists():
+            self._told_of(shelf, digest.hexdigest())
             write_whole(target, head, values)
         return digest.hexdigest()
+
+    def _told_of(self, shelf: Shelf, name_hash: str) -> None:
+        if self.on_new:
+            self.on_new(shelf, name_hash)
 
     def read_bytes(self, shelf: Shelf, content_hash: str) -> bytes:
         """The bytes of a file, checked against the hash.
@@ -144,10 +152,19 @@ def write_whole(target: Path, *content: bytes | memoryview) -> None:
         _write_whole(target, content)
 
 
-def begin_part(folder: Path) -> tuple[int, str]:
-    """An open, empty file beside where a whole one will appear: (handle, path). Its name tells who writes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-", suffix=".part")
+def begin_part(target: Path) -> tuple[int, Path]:
+    """An empty file beside the target, under a name that no other thread or process takes: (handle, path).
+
+    It begins with the number of the process, so that what a dead one left half-written can be told and removed.
+    """
+    while True:
+        part = target.with_name(f"{os.getpid()}-{next(COUNTER)}.part")
+        try:
+            return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), part
+        except FileExistsError:  # left by a process of the same number that was killed
+            continue
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
 
 
 def clear_parts(root: Path) -> int:
@@ -156,8 +173,8 @@ def clear_parts(root: Path) -> int:
     A part whose number another process has by now stays, and the doctor names it once it is old.
     """
     cleared = 0
-    for shelf in SUFFIX:
-        for path in (root / shelf).glob("*/*.part"):
+    for folder in (root / "imports", *(folder for shelf in SUFFIX for folder in (root / shelf).glob("*"))):
+        for path in folder.glob("*.part"):
             pid = path.name.partition("-")[0]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)):
                 path.unlink(missing_ok=True)
@@ -166,14 +183,14 @@ def clear_parts(root: Path) -> int:
 
 
 def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
-    handle, part = begin_part(target.parent)
+    handle, part = begin_part(target)
     try:
         with os.fdopen(handle, "wb") as stream:
             for piece in content:
                 stream.write(piece)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(part).replace(target)
+        part.replace(target)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

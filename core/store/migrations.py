@@ -462,9 +462,40 @@ DEIDENTIFIED = [
 ]
 
 
+IMPORT_DOCTOR = [
+    # ---- images: what became of each file, and of each series that was found
+    """CREATE TABLE import_files_now (
+        job INTEGER NOT NULL, path TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('imported', 'joined', 'held', 'skipped', 'waiting', 'failed')),
+        case_id INTEGER, reason TEXT NOT NULL,
+        series INTEGER,  -- its number in import_series
+        PRIMARY KEY (job, path)) WITHOUT ROWID""",
+    """INSERT INTO import_files_now (job, path, status, case_id, reason)
+       SELECT job, path, status, case_id, reason FROM import_files""",
+    "DROP TABLE import_files",
+    "ALTER TABLE import_files_now RENAME TO import_files",
+    """CREATE TABLE import_series (
+        job INTEGER NOT NULL, number INTEGER NOT NULL, told TEXT NOT NULL,
+        PRIMARY KEY (job, number)) WITHOUT ROWID""",
+    # ---- images: files that an import has met, so that the next one need not open them
+    """CREATE TABLE known_files (
+        project INTEGER NOT NULL REFERENCES projects(id), path_hmac TEXT NOT NULL,
+        size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+        status TEXT NOT NULL, case_id INTEGER, series_hmac TEXT NOT NULL,
+        PRIMARY KEY (project, path_hmac)) WITHOUT ROWID""",
+    "CREATE INDEX known_files_by_case ON known_files (case_id)",
+    # ---- images: folders of the server that the worker looks into; `folder` is encrypted with the home's secret
+    """CREATE TABLE watched_folders (
+        project INTEGER PRIMARY KEY REFERENCES projects(id), folder TEXT NOT NULL,
+        every_seconds REAL NOT NULL, quiet_seconds REAL NOT NULL,
+        set_by TEXT NOT NULL, set_at TEXT NOT NULL,
+        looked_at TEXT, state TEXT NOT NULL DEFAULT '')""",
+]
+
+
 @migrations()
 def m005_deidentified(database: Database) -> None:
-    for statement in DEIDENTIFIED:
+    for statement in [*DEIDENTIFIED, *IMPORT_DOCTOR]:
         database.execute(statement)
 
 

@@ -1,8 +1,10 @@
 // Files from this computer straight to disk on the server, piece by piece; Streamlit only learns when all are there.
+// What was cut off, by the line, a reload or a restart of the server, goes on when the same files are chosen again.
 
 const PIECE_BYTES = 8 << 20
 const AT_ONCE = 4
-const TRIES = 6
+const TRIES = 8
+const KEPT = "readroom:upload" // which upload was under way, and a number that stands for its files: none of their names
 
 const states = new WeakMap()
 
@@ -79,11 +81,12 @@ async function send(chosen, find, state) {
   }
   show()
   try {
-    const { upload } = await ask(state.address, { method: "POST" })
+    const print = printOf(chosen)
+    const { upload, there } = await begun(state.address, print, total)
     const waiting = [...chosen]
     const workers = Array.from({ length: AT_ONCE }, async () => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        await sendFile(`${state.address}/${upload}`, next, (bytes) => {
+        await sendFile(`${state.address}/${upload}`, next, there[next.path] ?? 0, (bytes) => {
           sent.bytes += bytes
           show()
         })
@@ -92,6 +95,7 @@ async function send(chosen, find, state) {
       }
     })
     await Promise.all(workers)
+    keep(null)
     const paths = chosen.map(({ path }) => path)
     const many = chosen.length === 1 ? "1 file is" : `${chosen.length.toLocaleString()} files are`
     show(`${many} on the server (${size(total)}), ready to import.`)
@@ -102,21 +106,69 @@ async function send(chosen, find, state) {
       tables: paths.filter((path) => /\.(csv|tsv|txt)$/i.test(path)).slice(0, 20),
     })
   } catch (error) {
-    show(`${error.message} Nothing was imported; choose the files again.`)
+    show(`${error.message} Nothing was imported; choose the same files again, and sending goes on where it stopped.`)
   }
   find("zone").classList.remove("busy")
   state.busy = false
 }
 
-async function sendFile(address, { file, path }, report) {
+// The upload of before, if these are its files and the server still has it; else a new one.
+async function begun(address, print, total) {
+  const before = kept()
+  if (before?.print === print) {
+    try {
+      const { files } = await ask(`${address}/${before.upload}`, { method: "GET" })
+      return { upload: before.upload, there: files }
+    } catch {
+      keep(null)
+    }
+  }
+  const { upload } = await ask(address, { method: "POST", body: JSON.stringify({ bytes: total }) })
+  keep({ print, upload })
+  return { upload, there: {} }
+}
+
+function keep(value) {
+  try {
+    if (value) localStorage.setItem(KEPT, JSON.stringify(value))
+    else localStorage.removeItem(KEPT)
+  } catch {
+    // a browser that stores nothing begins anew
+  }
+}
+
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT))
+  } catch {
+    return null
+  }
+}
+
+// A number for the paths, sizes and times of all files, whatever their order (FNV-1a, twice).
+function printOf(chosen) {
+  const words = chosen.map(({ file, path }) => `${path}|${file.size}|${file.lastModified}`).sort()
+  let [one, two] = [0x811c9dc5, 0xcbf29ce4]
+  for (const word of words) {
+    for (let at = 0; at < word.length; at += 1) {
+      one = Math.imul(one ^ word.charCodeAt(at), 0x01000193)
+      two = Math.imul(two ^ word.charCodeAt(at), 0x01000197)
+    }
+  }
+  return `${words.length}-${(one >>> 0).toString(16)}-${(two >>> 0).toString(16)}`
+}
+
+async function sendFile(address, { file, path }, start, report) {
   const headers = { "Readroom-Path": encodeURIComponent(path) } // not in the address: that is logged on the way
-  let offset = 0
-  do {
+  let offset = Math.min(start, file.size)
+  report(offset)
+  while (offset < file.size || (file.size === 0 && offset === 0)) {
     const piece = file.slice(offset, offset + PIECE_BYTES)
     const { size: there } = await ask(`${address}?offset=${offset}`, { method: "PUT", body: piece, headers }, [409])
     report(there - offset)
     offset = there
-  } while (offset < file.size)
+    if (file.size === 0) break
+  }
 }
 
 async function ask(address, request, alsoFine = []) {

@@ -2,12 +2,15 @@
 
 `POST /api/v1/uploads` opens a folder; `PUT /api/v1/uploads/{upload}?offset=N` appends a piece to the file in it that
 the header `Readroom-Path` names (a script may add the path to the address instead); the import job reads the folder
-and removes it. A piece that was cut off is sent again from the size that the server names (409). Nothing here looks
-into the files: that is the import's work.
+and removes it. A piece that was cut off is sent again from the size that the server names (409); after a reload of the
+page or a restart of this process `GET /api/v1/uploads/{upload}` says what is there, and sending goes on from that.
+Nothing here looks into the files: that is the import's work.
 """
 
+import json
 import math
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -29,11 +32,16 @@ from core.people.accounts import User
 from core.people.roles import may_somewhere
 from core.settings import Settings
 from core.store.database import opened
+from core.store.files import write_whole
 from core.store.troubles import find_remedy, troubles_named
 from dashboard.database import ask
 from dashboard.routes.answers import TooLarge
 
 ABANDONED_SECONDS = 48 * 3600
+OWNER = "owner.json"  # beside the files, so that another process knows whose they are
+TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+LEFT_FREE_BYTES = 1 << 30  # of the disk, for what is made of the files
+LONGEST_BODY = 1000
 ACTIVE_IMPORTS = 10_000
 LONGEST_NAME_BYTES = 200
 WRITE_BYTES = 1 << 20
@@ -53,29 +61,73 @@ class Upload:
 
 
 class Uploads:
-    """The uploads that this process has opened. After a restart the browser opens a new one."""
+    """The uploads that this process has opened, and those of a process before it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.root = settings.home / "uploads"
         self.open: dict[str, Upload] = {}
 
-    def begin(self, user: User) -> Upload:
+    def begin(self, user: User, size_bytes: int = 0) -> Upload:
+        """A new folder.
+
+        Args:
+            size_bytes: of all that is going to be sent, where that is known.
+
+        Raises:
+            TooLarge: it is more than one upload may have, or than the disk has room for.
+        """
         self.remove_abandoned()
+        self._demand_room(size_bytes)
         token = secrets.token_urlsafe(24)
         upload = Upload(token, user.name, self.root / token / "files")
         with troubles_named("uploads"):
             upload.folder.mkdir(parents=True, mode=0o700)
+            write_whole(upload.folder.parent / OWNER, json.dumps(user.name).encode())
         self.open[token] = upload
         return upload
 
+    def _demand_room(self, size_bytes: int) -> None:
+        if size_bytes > self.settings.max_upload_bytes:
+            raise TooLarge(_too_much(self.settings))
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(self.root).free
+        if size_bytes and size_bytes + LEFT_FREE_BYTES > free:
+            raise TooLarge(
+                f"The server's disk has no room for this; ask an administrator. "
+                f"Received: {size_bytes >> 20} MB, free are {free >> 20} MB"
+            )
+
     def get(self, token: str, user: User) -> Upload:
-        upload = self.open.get(token)
+        upload = self.open.get(token) or self._found(token)
         if upload is None or not upload.folder.is_dir():
             raise NotFound("upload", token)
         if upload.owner != user.name:
             raise NotAllowed(f"This upload is somebody else's; begin one of your own. Received: {token}")
         return upload
+
+    def _found(self, token: str) -> Upload | None:
+        """An upload that a process before this one opened, with what is there of it."""
+        folder = self.root / token
+        try:
+            owner = json.loads((folder / OWNER).read_text("utf-8")) if TOKEN.fullmatch(token) else None
+        except (OSError, json.JSONDecodeError):
+            owner = None
+        if not isinstance(owner, str):
+            return None
+        upload = Upload(token, owner, folder / "files")
+        sizes = self.list_sizes(upload)
+        upload.stored_bytes = sum(sizes.values())
+        upload.names = {str(upload.folder / path) for path in sizes}
+        return self.open.setdefault(token, upload)
+
+    def list_sizes(self, upload: Upload) -> dict[str, int]:
+        """How much is there of each file, by its path."""
+        return {
+            path.relative_to(upload.folder).as_posix(): path.stat().st_size
+            for path in upload.folder.rglob("*")
+            if path.is_file()
+        }
 
     def remove_abandoned(self) -> None:
         """Take away what nobody imported within two days; what an import still reads stays."""
@@ -110,10 +162,13 @@ class Uploads:
     def count(self, upload: Upload, size: int) -> None:
         upload.stored_bytes += size
         if upload.stored_bytes > self.settings.max_upload_bytes:
-            raise TooLarge(
-                f"Import this from a path on the server, or in parts. "
-                f"Received: more than {self.settings.max_upload_bytes >> 20} MB"
-            )
+            raise TooLarge(_too_much(self.settings))
+
+
+def _too_much(settings: Settings) -> str:
+    return (
+        f"Import this from a path on the server, or in parts. Received: more than {settings.max_upload_bytes >> 20} MB"
+    )
 
 
 def check_importer(connection: sqlite3.Connection, user: User) -> None:
@@ -139,11 +194,15 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
     async def begin(request: Request) -> JSONResponse:
         await ask(settings, check_importer, request.user)
-        upload = await to_thread.run_sync(uploads.begin, request.user)
+        upload = await to_thread.run_sync(uploads.begin, request.user, await _size_told(request))
         return JSONResponse({"upload": upload.token}, 201)
 
+    async def show(request: Request) -> Response:
+        upload = await to_thread.run_sync(uploads.get, request.path_params["upload"], request.user)
+        return JSONResponse({"files": await to_thread.run_sync(uploads.list_sizes, upload)})
+
     async def put_piece(request: Request) -> Response:
-        upload = uploads.get(request.path_params["upload"], request.user)
+        upload = await to_thread.run_sync(uploads.get, request.path_params["upload"], request.user)
         target = upload.folder / safe_path(_path(request))
         offset = _offset(request)
         size = target.stat().st_size if target.is_file() else 0
@@ -162,13 +221,14 @@ def routes(settings: Settings) -> list[BaseRoute]:
         return JSONResponse({"size": target.stat().st_size})
 
     async def throw_away(request: Request) -> Response:
-        upload = uploads.get(request.path_params["upload"], request.user)
+        upload = await to_thread.run_sync(uploads.get, request.path_params["upload"], request.user)
         del uploads.open[upload.token]
         await to_thread.run_sync(shutil.rmtree, upload.folder.parent)
         return Response(status_code=204)
 
     return [
         Route("/api/v1/uploads", begin, methods=["POST"]),
+        Route("/api/v1/uploads/{upload}", show, methods=["GET"]),
         Route("/api/v1/uploads/{upload}", throw_away, methods=["DELETE"]),
         Route("/api/v1/uploads/{upload}", put_piece, methods=["PUT"]),
         Route("/api/v1/uploads/{upload}/{path:path}", put_piece, methods=["PUT"]),
@@ -189,6 +249,22 @@ async def _store(request: Request, uploads: Uploads, upload: Upload, target: Pat
         await to_thread.run_sync(stream.write, bytes(waiting))
     finally:
         await to_thread.run_sync(stream.close)
+
+
+async def _size_told(request: Request) -> int:
+    """What a browser says that it is going to send; scripts need not."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise InvalidInput(f'An upload begins with {{"bytes": N}} or nothing. Received: {len(body)} bytes')
+    try:
+        told = json.loads(body or b"{}").get("bytes", 0)
+    except (AttributeError, ValueError):
+        told = None
+    if type(told) is not int or told < 0:
+        raise InvalidInput(f'An upload begins with {{"bytes": N}} or nothing. Received: {body[:40]!r}')
+    return told
 
 
 def _path(request: Request) -> str:

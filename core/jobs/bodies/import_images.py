@@ -33,8 +33,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     Masks and boxes come in after the images that they belong to.
 
     Returns:
-        `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences);
-        with masks or boxes also `masks` or `boxes` (counts).
+        `imported` (with `joined` and `held` of them), `skipped`, `waiting`, `failed`, `cases`, `same_pixels`,
+        `opposite_labels` (counts) and `warnings` (sentences); with masks or boxes also `masks` or `boxes` (counts).
     """
     from core.images.sealed_paths import forget_expired, unnamed, unseal_arguments
 
@@ -50,8 +50,9 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.pseudonyms import load_secret
-    from core.images.reading_child import ReadingChild
-    from core.images.records import Case
+    from core.images.reading_children import ReadingChildren
+    from core.images.records import Case, list_import_files, wanted_again
+    from core.images.sealed_paths import seal
     from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
     from core.labels.exchange import add_table_labels, answers_in_words
     from core.projects.records import get_project
@@ -60,7 +61,7 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
     upload = _upload(context.settings, given.get("remove_after"))
     told = context.folder / "imported.json"
     if upload and told.exists():  # an earlier attempt was killed between the last file and its answer
-        return _answered(told, upload)
+        return _answered(context, told, upload)
     if upload and not upload.exists():
         raise InvalidInput(
             f"The upload is no longer there; send the files again, what came in before stays. Received: {upload}"
@@ -78,8 +79,12 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
 
     paths = [Path(path) for path in given.get("paths") or ()]
     beside = annotations_of(context, project, given, paths)
-    # what a hostile file does to its reader is done to a process that may die
-    with ReadingChild(context.settings, load_secret(context.settings), project.deidentification) as reader:
+    again, only = given.get("again"), None
+    if again:
+        rows = list_import_files(context.connection, int(again["job"]))
+        only = wanted_again(rows, (again["status"],), left_out=frozenset(again["left_out"]))
+    # what a hostile file does to its reader is done to processes that may die
+    with ReadingChildren(context.settings, load_secret(context.settings), project.deidentification) as reader:
         report = import_paths(
             context.connection,
             context.files,
@@ -97,22 +102,42 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
             label_table=table_path,
             apart=beside.locations,
             volume=given.get("volume"),
+            hold_back=given.get("hold_back", "nothing"),
+            only=only,
+            only_new=bool(given.get("only_new")),
+            quiet_seconds=given.get("quiet_seconds"),
             reader=reader,
             progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
         )
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
-    result = {key: value for key, value in asdict(report).items() if key != "files"}
-    result |= import_annotations(context, project, given, beside)
+    result = {key: value for key, value in asdict(report).items() if key not in ("files", "left")}
+    if given.get("hold_back") != "all":  # else nothing is stored
+        result |= import_annotations(context, project, given, beside)
     if upload:
+        left = set(report.left)
+        if report.waiting or any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes")):
+            left |= beside.locations
+        needed = left | {table_path} if left and table_path else left
+        seal(context.settings, sorted(str(path.resolve()) for path in needed), f"left-{context.job.id}")
         write_whole(told, json.dumps(result).encode())
-        return _answered(told, upload)
+        return _answered(context, told, upload)
     return result
 
 
-def _answered(told: Path, upload: Path) -> Mapping[str, Any]:
-    """Take the upload away and give the answer, which was written down first: a kill in between loses neither."""
-    if upload.exists():
+def _answered(context: "JobContext", told: Path, upload: Path) -> Mapping[str, Any]:
+    """Take away of the upload what came in and give the answer, which was written down first: a kill in between loses
+    neither. Refused and waiting files stay for another attempt, as long as uploads stay that nobody imports."""
+    from core.images.sealed_paths import unseal
+
+    needed = frozenset(unseal(context.settings, f"left-{context.job.id}") or ())
+    if upload.exists() and not needed:
         shutil.rmtree(upload)
+    elif upload.exists():
+        for path in sorted(upload.rglob("*"), reverse=True):  # what is in a folder before the folder
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+            elif not path.is_dir() and str(path) not in needed:
+                path.unlink()
     return dict(json.loads(told.read_text("utf-8")))
 
 

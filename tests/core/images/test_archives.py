@@ -38,6 +38,15 @@ def test_a_name_that_leads_out_is_refused_alone(name: str, tmp_path: Path, setti
     assert members[1].refusal is None
 
 
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_member_without_a_name_is_refused_alone(name: str, tmp_path: Path, settings: Settings) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"x")
+        archive.writestr("b.png", b"y")
+    assert [bool(member.refusal) for member in list_members(path, settings)] == [True, False]
+
+
 def test_a_link_is_refused(tmp_path: Path, settings: Settings) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:

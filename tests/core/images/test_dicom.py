@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -16,14 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 
 from core.errors import InvalidInput
-from core.images.decoded import DecodedImage
+from core.images.decoded import DecodedImage, whole_numbers
 from core.images.decoding import decode
-from core.images.dicom_pixels import codestream_size
+from core.images.dicom_pixels import _rescaled_as_whole, codestream_size
 from core.images.pseudonyms import pseudonym
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
@@ -91,6 +93,42 @@ def test_values_are_after_the_rescale(settings: Settings) -> None:
     fine = read(settings, RescaleSlope="0.03", RescaleIntercept="0")
     assert fine.pixels.dtype == np.float32
     np.testing.assert_allclose(fine.pixels, DEFAULT * 0.03, rtol=1e-6)
+
+
+@given(
+    st.sampled_from([np.uint8, np.uint16, np.int16]).flatmap(lambda kind: hnp.arrays(kind, (4, 6))),
+    st.integers(-70_000, 70_000),
+    st.integers(-70_000, 70_000),
+)
+def test_a_whole_rescale_gives_what_pydicom_gives(pixels: np.ndarray, slope: int, inter: int) -> None:
+    dataset = Dataset()
+    dataset.RescaleSlope, dataset.RescaleIntercept = str(slope), str(inter)
+    whole = _rescaled_as_whole(pixels, dataset)
+    real = apply_modality_lut(pixels, dataset)
+    if whole is not None:
+        expected = pixels if np.array_equal(real, pixels) else whole_numbers(real)
+        assert whole.dtype == expected.dtype
+        np.testing.assert_array_equal(whole, expected)
+
+
+def test_a_usual_rescale_is_done_in_whole_numbers() -> None:
+    dataset = Dataset()
+    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
+    whole = _rescaled_as_whole(np.array([[0, 4095]], np.uint16), dataset)
+    assert whole is not None
+    assert whole.dtype == np.int16
+    assert whole.tolist() == [[-1024, 3071]]
+
+
+def test_more_frames_than_announced_are_no_colours(settings: Settings) -> None:
+    """Two frames of one image have three axes too, and are no picture in colour."""
+    frame = imagecodecs.jpeg8_encode(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    dataset = pydicom.dcmread(io.BytesIO(made(np.zeros((16, 16), np.uint8), syntax=ExplicitVRLittleEndian)))
+    dataset.file_meta.TransferSyntaxUID, dataset.PixelData = JPEGBaseline8Bit, encapsulate([frame, frame])
+    dataset["PixelData"].is_undefined_length = True
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    assert "not those that the header announces" in refusal(buffer.getvalue(), settings)
 
 
 def test_values_are_after_the_modality_table(settings: Settings) -> None:

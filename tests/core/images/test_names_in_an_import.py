@@ -67,6 +67,11 @@ def table_of(text: str) -> dict[str, TableRow]:
     return map_columns(read_label_table(text.encode()))
 
 
+def test_two_files_of_the_same_pixels_are_both_told_by_their_names(run: Import, folder: Path) -> None:
+    (folder / "a copy.png").write_bytes((folder / "scan.png").read_bytes())
+    assert {"a copy.png", "scan.png"} <= {file.path for file in run(folder).files}
+
+
 def test_cases_and_reports_are_stored_by_tokens_and_told_by_names(
     run: Import, folder: Path, connection: sqlite3.Connection, settings: Settings, project: Project
 ) -> None:

@@ -1,6 +1,7 @@
 """PNG, JPEG and TIFF as they come, good and bad."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,18 @@ def test_the_pages_of_a_tiff_are_frames(settings: Settings) -> None:
     pages = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]
     pillows = read_raster(saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]), settings)
     np.testing.assert_array_equal(pillows.pixels, np.stack([GREY, GREY[::-1]]))
+
+
+def test_a_list_of_pages_that_leads_back_into_itself_is_refused(settings: Settings) -> None:
+    """Followed for ever it would hang its reader."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.zeros((4, 4), np.uint8), byteorder="<", metadata=None)
+    content = bytearray(buffer.getvalue())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (tags,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * tags, first)
+    with pytest.raises(InvalidInput, match=r"leads back into itself|damaged"):
+        decode(bytes(content), settings, bytes(32))
 
 
 def test_pages_in_colour_stay_in_colour(settings: Settings) -> None:

@@ -1,10 +1,12 @@
 """The process that reads files: the same images come out, and its death costs one file."""
 
+import io
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +15,11 @@ import pytest
 
 from core.errors import InvalidInput
 from core.images.decoding import decode
+from core.images.dicom_instances import survey
 from core.images.reading_child import ReadingChild
+from core.images.reading_children import ReadingChildren
+from core.images.series import Instance
+from core.images.shown import shown_of
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
@@ -73,6 +79,61 @@ def test_a_child_that_hangs_is_ended(settings: Settings, test_data: Path) -> Non
         with pytest.raises(InvalidInput, match=r"longer than 0\.5 seconds"):
             reader(content, "a")
         assert time.monotonic() - begun < 10
+
+
+def test_an_answer_in_the_last_moment_does_not_cost_the_next_file(settings: Settings, test_data: Path) -> None:
+    """The time ran out just as the answer came: whoever is killed then must not be given another file."""
+    content = (test_data / "dicom_misc_pydicom" / "SC_rgb.dcm").read_bytes()
+    with ReadingChild(settings, SECRET, Deidentification(), seconds=30) as reader:
+        reader(content, "a")
+        reader._seconds = 0.03
+        outcomes = []
+        for _ in range(40):
+            reader._seconds *= 0.93
+            try:
+                outcomes.append(str(reader(content, "a").pixels.shape))
+            except InvalidInput as refusal:
+                outcomes.append(str(refusal))
+        assert not any("ended its reader" in said for said in outcomes), outcomes
+
+
+def test_what_is_no_answer_costs_one_file(settings: Settings, test_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that took its reader over may say anything."""
+    content = (test_data / "dicom_misc_pydicom" / "SC_rgb.dcm").read_bytes()
+    with ReadingChild(settings, SECRET, Deidentification()) as reader:
+        whole = reader._ask
+        for told, values in (('{"a": 1}', b""), ("nonsense", b""), ("[]", b""), ('{"headers": []}', b"\x93NUMPY")):
+            said = bytearray(told.encode()), bytearray(values), bytearray()
+            monkeypatch.setattr(reader, "_ask", lambda *_, said=said: said)
+            with pytest.raises(InvalidInput, match="ended its reader"):
+                reader(content, "a")
+        monkeypatch.setattr(reader, "_ask", whole)
+        assert reader(content, "a").pixels.shape == (100, 100, 3)
+
+
+def test_headers_are_looked_at_as_the_parent_would(reader: ReadingChild, test_data: Path) -> None:
+    paths = sorted((test_data / "dicom_misc_pydicom").glob("*.dcm"))[:12]
+    here = [survey(io.BytesIO(path.read_bytes()), "") for path in paths]
+    assert reader.survey(paths) == here
+    assert [reader.survey_start(path.read_bytes()) for path in paths] == here
+    assert any(isinstance(one, Instance) for one in here)
+
+
+def test_children_side_by_side_read_the_same_and_are_replaced_when_they_died(
+    settings: Settings, test_data: Path
+) -> None:
+    contents = [path.read_bytes() for path in sorted((test_data / "dicom_misc_pydicom").glob("SC_rgb_dcmtk*.dcm"))]
+    with ReadingChildren(settings, SECRET, Deidentification(), count=2) as readers, ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda content: readers.read(content, "a", shown=True), contents))
+        for content, (image, look) in zip(contents, found, strict=True):
+            whole = decode(content, settings, SECRET)
+            np.testing.assert_array_equal(image.pixels, whole.pixels)
+            assert look == shown_of(whole)
+        for child in readers._all:
+            process = child._started()
+            process.kill()
+            process.wait()
+        assert [image.pixels.shape for image, _ in pool.map(lambda one: readers.read(one, "a"), contents)]
 
 
 def test_nothing_is_left_running(settings: Settings) -> None:

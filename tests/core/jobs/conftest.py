@@ -3,13 +3,17 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from core.images.decoded import DecodedImage
+from core.images.decoding import decode
 from core.jobs.launchers.local import ask_to_end, is_alive, kill_group
 from core.jobs.records import Job, get_job, list_running
 from core.jobs.warm import find_warm_process
 from core.jobs.worker import Worker
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 from core.training.device import CPU
 from tests.core.jobs.bodies import PLACE
@@ -42,6 +46,17 @@ def make_worker(settings: Settings, connection: sqlite3.Connection) -> Iterator[
 @pytest.fixture
 def worker(make_worker: Callable[..., Worker]) -> Worker:
     return make_worker()
+
+
+@pytest.fixture
+def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imports read files in this process: to start one that may die takes a second, and is tested elsewhere."""
+
+    @contextmanager
+    def reader(settings: Settings, secret: bytes, options: Deidentification) -> Iterator[Callable[..., DecodedImage]]:
+        yield lambda content, name: decode(content, settings, secret, name=name, options=options)
+
+    monkeypatch.setattr("core.images.reading_child.ReadingChild", reader)
 
 
 def wait_until(condition: Callable[[], object], tick: Callable[[], None] = lambda: None) -> None:

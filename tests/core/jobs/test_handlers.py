@@ -38,6 +38,7 @@ from core.training.records import get_model, get_run
 CLASSES = ("normal", "pneumonia")
 ALL_IN = {
     "imported": 4, "skipped": 1, "failed": 0, "cases": 4, "same_pixels": 0, "opposite_labels": 0, "warnings": [],
+    "joined": 0, "held": 0, "waiting": 0,
 }  # fmt: skip
 
 

@@ -62,9 +62,9 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_half_written_file_is_deleted_once_its_process_is_gone(files: Files) -> None:
     child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     folder = files.root / "pixels" / "ab"
-    handle, mine = begin_part(folder)
+    handle, mine = begin_part(folder / "x.npy")
     os.close(handle)
     dead = folder / f"{int(child.stdout)}-x.part"
     dead.touch()
     assert clear_parts(files.root) == 1
-    assert list(folder.iterdir()) == [Path(mine)]
+    assert list(folder.iterdir()) == [mine]

@@ -5,12 +5,13 @@ import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotAllowed, NotFound
 from core.jobs.records import add_job, request_stop
 from core.people.accounts import User
 from core.settings import Settings
@@ -116,8 +117,6 @@ def test_an_unknown_upload_is_404(client: TestClient) -> None:
 
 
 def test_nobody_adds_to_anothers_upload(settings: Settings) -> None:
-    from core.errors import NotAllowed
-
     held = uploads.Uploads(settings)
     upload = held.begin(User(1, "anna", "person", "reader"))
     with pytest.raises(NotAllowed):
@@ -196,3 +195,29 @@ def test_two_pieces_of_one_file_never_arrive_at_once(
     assert client.put(address, content=b"x" * 900).status_code == 200
     assert (early[0].status_code, early[0].json()["size"], early[0].headers["retry-after"]) == (409, 900, "1")
     assert client.put(f"{PATH}/{token}/b.png", content=b"x" * 101).status_code == 413
+
+
+def test_an_upload_goes_on_after_the_process_was_started_anew(
+    client: TestClient, settings: Settings, token: str
+) -> None:
+    client.put(f"{PATH}/{token}/a/x.png?offset=0", content=b"12345")
+    assert client.get(f"{PATH}/{token}").json() == {"files": {"a/x.png": 5}}
+    after = uploads.Uploads(settings)
+    found = after.get(token, User(1, "anna", "person", "reader"))
+    assert (after.list_sizes(found), found.stored_bytes) == ({"a/x.png": 5}, 5), "what came before counts"
+    with pytest.raises(NotAllowed):
+        after.get(token, User(2, "ben", "person", "reader"))
+    with pytest.raises(NotFound):
+        uploads.Uploads(settings).get("../" + token, User(1, "anna", "person", "reader"))
+
+
+def test_what_the_server_has_no_room_for_is_refused_before_a_byte_is_sent(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.post(PATH, json={"bytes": 999}).status_code == 201
+    refused = client.post(PATH, json={"bytes": 1001})
+    assert (refused.status_code, "in parts" in refused.json()["reason"]) == (413, True)
+    monkeypatch.setattr("dashboard.routes.uploads.shutil.disk_usage", lambda _: SimpleNamespace(free=5))
+    refused = client.post(PATH, json={"bytes": 900})
+    assert (refused.status_code, "no room" in refused.json()["reason"]) == (413, True)
+    assert client.post(PATH, content=b"[1]").status_code == 422

@@ -1,0 +1,156 @@
+"""What an import found out about each series, for people: of what it is made, what becomes of it and what is odd."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from core.images.series import Group, Kind, depths_of
+from core.images.units import Unit
+
+MOST_DEPTHS = 2000  # of one part, so that a row stays small; a longer one is drawn by its ends
+NAMED_AT_MOST = 8
+OF_A_PART = "The series holds "  # how `core.images.series` begins to say which part of a series this is
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes one case, or an image of its own. `depths_mm` lie along the normal of the slices, from the first."""
+
+    kind: Kind
+    name: str
+    files: int
+    frames: int
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float] | None
+    slice_spacing_mm: float | None
+    oddities: tuple[str, ...]
+    depths_mm: tuple[float, ...] = ()
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether somebody should see it before it comes in. That a localiser lies apart is as it should be."""
+        return bool(self.oddities) and self.kind != "localiser"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One DICOM series of an import. `folder` is called as its files are."""
+
+    number: int
+    modality: str
+    folder: str
+    files: int
+    copies: int
+    parts: tuple[Part, ...]
+
+    @property
+    def is_odd(self) -> bool:
+        return any(part.is_odd for part in self.parts)
+
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """All that is odd about it, each sentence once; into which parts it falls is said of all together."""
+        named = [part for part in self.parts if part.name]
+        said = [f"{part.name} ({part.frames} {'frames' if part.frames > 1 else 'frame'})" for part in named]
+        parts = [f"It falls into {len(named)} parts: {'; '.join(said[:NAMED_AT_MOST])}."] if len(named) > 1 else []
+        if len(named) > NAMED_AT_MOST:
+            parts = [f"{parts[0][:-1]}; and {len(named) - NAMED_AT_MOST} more."]
+        others = (sentence for part in self.parts for sentence in part.oddities if not sentence.startswith(OF_A_PART))
+        return tuple(dict.fromkeys([*parts, *others]))
+
+
+def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
+    """The series among the units in the order of their first files, and the number of the series of each file."""
+    by_series: dict[tuple[str, str], list[Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.group is not None:
+            first = unit.group.instances[0]
+            by_series[(first.study, first.series)].append(unit)
+    found, number_of = [], {}
+    for number, its in enumerate(by_series.values(), 1):
+        files = [file for unit in its for file in (*unit.files, *(copy for copy, _ in unit.copies))]
+        number_of.update({file.path: number for file in files})
+        folders = Counter(PurePosixPath(file.source).parent.as_posix() for file in files)
+        folder = folders.most_common(1)[0][0]
+        groups = [unit.group for unit in its if unit.group]
+        found.append(
+            Series(
+                number,
+                groups[0].instances[0].modality,
+                "" if folder == "." else folder,
+                len(files),
+                sum(len(unit.copies) for unit in its),
+                tuple(sorted(map(_part, groups), key=lambda part: _natural(part.name))),
+            )
+        )
+    return found, number_of
+
+
+def is_odd(unit: Unit) -> bool:
+    """Whether somebody should see it before it comes in."""
+    return unit.group is not None and _part(unit.group).is_odd
+
+
+def say_what_becomes(group: Group) -> str:
+    """What a group of instances becomes, with what is odd about it."""
+    part = _part(group)
+    size = f"{part.columns} x {part.rows}"
+    if part.kind == "volume":
+        becomes = f"Becomes one volume of {part.frames} frames, {size}."
+    elif part.frames > 1:
+        becomes = f"Becomes one case of {part.frames} frames, {size}."
+    else:
+        becomes = f"Becomes an image, {size}."
+    return " ".join([becomes, *part.oddities])
+
+
+def series_to_json(series: Series) -> dict[str, Any]:
+    """The facts as they are stored; `number` is their key."""
+    return {
+        "modality": series.modality,
+        "folder": series.folder,
+        "files": series.files,
+        "copies": series.copies,
+        "parts": [vars(part) for part in series.parts],
+    }
+
+
+def series_from_json(number: int, told: dict[str, Any]) -> Series:
+    parts = [
+        Part(
+            **{
+                **part,
+                "spacing_mm": tuple(part["spacing_mm"]) if part["spacing_mm"] else None,
+                "oddities": tuple(part["oddities"]),
+                "depths_mm": tuple(part["depths_mm"]),
+            }
+        )
+        for part in told["parts"]
+    ]
+    return Series(number, told["modality"], told["folder"], told["files"], told["copies"], tuple(parts))
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """`echo 80` after `echo 9`."""
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", text)]
+
+
+def _part(group: Group) -> Part:
+    first, geometry = group.instances[0], group.geometry
+    depths = depths_of(group.instances) if group.kind == "volume" else ()
+    return Part(
+        kind=group.kind,
+        name=group.name,
+        files=len(group.instances),
+        frames=len(group.instances) if group.kind == "volume" else first.frames,
+        rows=first.rows,
+        columns=first.columns,
+        spacing_mm=geometry.spacing_mm if geometry else first.spacing_mm,
+        slice_spacing_mm=geometry.slice_spacing_mm if geometry else None,
+        oddities=group.said,
+        depths_mm=depths if len(depths) <= MOST_DEPTHS else (),
+    )

@@ -1,0 +1,64 @@
+"""No file of an import is left behind: what it writes is noted before, and what no case names in the end is removed.
+
+Pixels, thumbnails and headers lie on disk before the transaction that names them, so a kill in between, or a row that
+is refused, leaves files that belong to nothing.
+"""
+
+import sqlite3
+import threading
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import replace
+
+from core.images.records import list_unnamed
+from core.store.database import writing
+from core.store.files import Files, Shelf, clear_parts
+
+SHELVES: tuple[Shelf, ...] = ("pixels", "thumbnails", "headers")
+AT_ONCE = 1000
+
+
+class StoredFiles:
+    """The note of one import: `imports/<job>.stored`, a line for each file that was not there before.
+
+    It outlives the process, not the machine: after a power cut it may lack its last lines.
+    """
+
+    def __init__(self, files: Files, job: int) -> None:
+        self._root = files.root
+        self._note = files.root / "imports" / f"{job}.stored"
+        if self._note.exists():  # this job was killed before
+            clear_parts(files.root)
+        self._note.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = self._note.open("a", encoding="ascii")
+        self._one_at_a_time = threading.Lock()
+        self.files = replace(files, on_new=self._add)
+
+    def _add(self, shelf: Shelf, content_hash: str) -> None:
+        with self._one_at_a_time:  # threads store side by side
+            self._stream.write(f"{shelf} {content_hash}\n")
+            self._stream.flush()
+
+    def finish(self, connection: sqlite3.Connection) -> int:
+        """Remove what no case names, and the note; how many files went."""
+        self._stream.close()
+        by_hash: dict[str, set[Shelf]] = defaultdict(set)
+        for line in self._note.read_text("ascii").splitlines():
+            shelf, _, content_hash = line.partition(" ")
+            for one in SHELVES:
+                if shelf == one and len(content_hash) == 64:  # a kill may have cut the last line
+                    by_hash[content_hash].add(one)
+        gone = 0
+        plain = Files(self._root)
+        for start in range(0, len(by_hash), AT_ONCE):
+            some = list(by_hash)[start : start + AT_ONCE]
+            if not list_unnamed(connection, some):
+                continue
+            with writing(connection):  # nobody comes to need one of them meanwhile
+                for content_hash in list_unnamed(connection, some):
+                    for shelf in by_hash[content_hash]:
+                        with suppress(FileNotFoundError):
+                            plain.path(shelf, content_hash).unlink()
+                            gone += 1
+        self._note.unlink(missing_ok=True)
+        return gone

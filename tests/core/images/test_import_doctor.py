@@ -1,0 +1,316 @@
+"""The import doctor: statuses and series, looking before accepting, another attempt, known files, and no orphans."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.images import ingest
+from core.images.import_files import list_told_series
+from core.images.ingest import ImportReport, import_paths
+from core.images.known_files import find_known
+from core.images.label_table import map_columns, read_label_table
+from core.images.pseudonyms import load_secret
+from core.images.records import count_cases, get_case, list_import_files, list_unnamed, wanted_again
+from core.images.sources import list_sources
+from core.progress import Silent
+from core.projects.records import Project
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.database import opened
+from core.store.files import Files
+from tests.core.images.test_dicom_series import a_series, a_slice
+
+Import = Callable[..., ImportReport]
+EVEN = [0.0, 2.0, 4.0, 6.0, 8.0]
+GAP = [0.0, 2.0, 4.0, 6.0, 10.0, 12.0, 14.0]
+
+
+@pytest.fixture
+def run(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Import:
+    jobs = iter(range(1, 100))
+
+    def call(*paths: Path, **more: Any) -> ImportReport:
+        given = {
+            "table": None, "patient_from": None, "job": next(jobs), "on_case": lambda *_: None, "progress": Silent(),
+        }  # fmt: skip
+        return import_paths(connection, files, settings, project, paths, actor=actor, **{**given, **more})
+
+    return call
+
+
+def picture(path: Path, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (20, 24), np.uint8)).save(path)
+    return path
+
+
+def statuses(report: ImportReport) -> Counter[str]:
+    return Counter(file.status for file in report.files)
+
+
+@pytest.fixture
+def nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def forbid() -> None:
+        for word in (
+            "core.images.surveys._seen_here",
+            "core.images.ingest.read_source",
+            "core.images.time_points._head",
+        ):
+            monkeypatch.setattr(word, lambda *_: pytest.fail("a known file was opened"))
+
+    return forbid
+
+
+# ---- statuses and series
+
+
+def test_slices_are_joined_a_held_image_is_held_and_both_came_in(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings
+) -> None:
+    a_series(tmp_path / "in" / "ct", EVEN)
+    a_slice(tmp_path / "in" / "us.dcm", 0, SeriesInstanceUID="1.2.9", Modality="US", BurnedInAnnotation="YES")
+    picture(tmp_path / "in" / "film.png", 1)
+    report = run(tmp_path / "in")
+    assert statuses(report) == {"joined": 5, "held": 1, "imported": 1}
+    assert (report.imported, report.joined, report.held, report.cases) == (7, 5, 1, 3)
+    told = {one.series.modality: one for one in list_told_series(connection, settings, 1)}
+    assert told["CT"].what == "CT, 5 files in ct", "the person importing reads the folder's own name"
+    assert told["CT"].becomes == "1 volume of 5 frames, 16 x 12"
+    assert told["CT"].series.parts[0].depths_mm == (0, 2, 4, 6, 8)
+    assert told["US"].counts == {"held": 1}
+    assert told["CT"].cases == (next(file.case for file in report.files if file.status == "joined"),)
+
+
+def test_no_folders_name_is_stored_with_a_series(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
+    a_series(tmp_path / "in" / "Doe Jane 1970", EVEN)
+    run(tmp_path / "in")
+    rows = [tuple(row) for table in ("import_series", "import_files", "known_files")
+            for row in connection.execute(f"SELECT * FROM {table}")]  # fmt: skip
+    assert len(rows) == 11
+    assert "Doe" not in str(rows)
+
+
+# ---- looking before accepting
+
+
+def test_to_look_stores_no_image_and_says_what_would_come(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings, project: Project
+) -> None:
+    a_series(tmp_path / "in" / "ct", GAP)
+    picture(tmp_path / "in" / "film.png", 1)
+    (tmp_path / "in" / "notes.txt").write_text("hello")
+    report = run(tmp_path / "in", hold_back="all")
+    assert statuses(report) == {"waiting": 8, "failed": 1}
+    assert (report.waiting, count_cases(connection, project.id)) == (8, 0)
+    assert not list((settings.home / "pixels").rglob("*.npy"))
+    said = {Path(file.path).name: file.reason for file in report.files}
+    assert said["film.png"] == "Becomes a case (PNG)."
+    assert "Readroom takes in" in said["notes.txt"]
+    assert said["007.dcm"] == ("Becomes one volume of 7 frames, 16 x 12. Slice 5 is missing between z = 6 and 10 mm.")
+
+
+def test_what_is_odd_waits_and_the_rest_comes_in(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
+    a_series(tmp_path / "in" / "odd", GAP, SeriesInstanceUID="1.1")
+    a_series(tmp_path / "in" / "even", EVEN, SeriesInstanceUID="1.2")
+    report = run(tmp_path / "in", hold_back="odd")
+    assert statuses(report) == {"joined": 5, "waiting": 7}
+    waiting = wanted_again(list_import_files(connection, 1), ("waiting",))
+    accepted = run(tmp_path / "in", only=waiting)
+    assert statuses(accepted) == {"joined": 7}
+    assert get_case(connection, accepted.files[0].case or 0).frames == 7
+
+
+def test_a_series_can_be_left_out(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
+    for number in (1, 2):
+        a_series(tmp_path / "in" / str(number), GAP, SeriesInstanceUID=f"1.{number}")
+    run(tmp_path / "in", hold_back="odd")
+    rows = list_import_files(connection, 1)
+    assert statuses(run(tmp_path / "in", only=wanted_again(rows, ("waiting",), left_out={2}))) == {"joined": 7}
+
+
+# ---- another attempt
+
+
+def test_a_refused_slice_is_tried_again_with_its_whole_series(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    folder = tmp_path / "in"
+    a_series(folder, EVEN)
+    picture(folder / "film.png", 1)
+    whole = (folder / "003.dcm").read_bytes()
+    (folder / "003.dcm").write_bytes(whole[:-100])
+    first = run(folder)
+    assert statuses(first) == {"joined": 4, "imported": 1, "failed": 1}
+    assert {path.name for path in first.left} == {f"00{number}.dcm" for number in range(1, 6)}
+    (folder / "003.dcm").write_bytes(whole)
+    again = run(folder, only=wanted_again(list_import_files(connection, 1), ("failed",)))
+    assert statuses(again) == {"joined": 5}
+    assert get_case(connection, again.files[0].case or 0).frames == 5
+
+
+# ---- known files
+
+
+def test_what_is_in_and_unchanged_is_not_opened_again(
+    run: Import, tmp_path: Path, nothing_is_opened: Callable[[], None]
+) -> None:
+    a_series(tmp_path / "in" / "ct", EVEN)
+    picture(tmp_path / "in" / "film.png", 1)
+    shutil.make_archive(str(tmp_path / "in" / "more"), "zip", picture(tmp_path / "z" / "b.png", 2).parent)
+    first = run(tmp_path / "in")
+    nothing_is_opened()
+    again = run(tmp_path / "in")
+    assert statuses(again) == {"skipped": 7}
+    assert [file.case for file in again.files] == [file.case for file in first.files]
+    assert "an unchanged file" in again.files[0].reason
+
+
+def test_a_new_slice_wakes_the_series_it_belongs_to(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    a_series(tmp_path / "in" / "a", EVEN)
+    a_series(tmp_path / "in" / "other", EVEN, SeriesInstanceUID="1.9")
+    run(tmp_path / "in")
+    a_slice(tmp_path / "in" / "b" / "late.dcm", 10.0)
+    again = run(tmp_path / "in")
+    assert statuses(again) == {"joined": 6, "skipped": 5}
+    assert get_case(connection, next(file.case for file in again.files if file.status == "joined") or 0).frames == 6
+
+
+def test_a_file_that_was_written_since_is_read_again(run: Import, tmp_path: Path) -> None:
+    film = picture(tmp_path / "in" / "film.png", 1)
+    run(tmp_path / "in")
+    picture(film, 2)
+    assert statuses(run(tmp_path / "in")) == {"imported": 1}
+
+
+def test_an_erased_case_makes_its_file_unknown(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings, project: Project
+) -> None:
+    film = picture(tmp_path / "in" / "film.png", 1)
+    run(tmp_path / "in")
+    (source,) = list_sources([film], settings)
+    assert find_known(connection, load_secret(settings), project.id, [source])[source.path].is_in
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("DELETE FROM cases")
+    assert not find_known(connection, load_secret(settings), project.id, [source])[source.path].is_in
+    assert statuses(run(tmp_path / "in")) == {"imported": 1}
+
+
+def test_a_refused_file_is_read_again_but_is_no_news(run: Import, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n-")
+    assert statuses(run(tmp_path / "in")) == {"failed": 1}
+    assert statuses(run(tmp_path / "in")) == {"failed": 1}
+    assert run(tmp_path / "in", only_new=True).files == ()
+    picture(tmp_path / "in" / "broken.png", 3)
+    assert statuses(run(tmp_path / "in", only_new=True)) == {"imported": 1}
+
+
+def test_a_table_still_reaches_known_files(run: Import, tmp_path: Path) -> None:
+    a_series(tmp_path / "in" / "ct", EVEN)
+    picture(tmp_path / "in" / "film.png", 1)
+    run(tmp_path / "in")
+    met = []
+    table = map_columns(read_label_table(b"path,label\nfilm.png,x\nct,y\n"))
+    report = run(tmp_path / "in", table=table, on_skipped=lambda _, case, row: met.append((case.frames, row.labels)))
+    assert sorted(met) == [(1, "x"), (5, "y")]
+    assert report.warnings == ()
+
+
+def test_files_beside_which_something_was_just_written_are_left_for_later(run: Import, tmp_path: Path) -> None:
+    old, new = picture(tmp_path / "in" / "old" / "a.png", 1), picture(tmp_path / "in" / "new" / "b.png", 2)
+    for path, age in ((old, 100), (new, 1)):
+        os.utime(path, (time.time() - age, time.time() - age))
+    assert [Path(file.path).name for file in run(tmp_path / "in", quiet_seconds=10).files] == ["a.png"]
+
+
+# ---- no orphans
+
+
+def everything_is_named(connection: sqlite3.Connection, home: Path) -> bool:
+    """No file of the store without a row, nothing half-written, no note of an import."""
+    stored = {path.stem for shelf in ("pixels", "thumbnails", "headers") for path in (home / shelf).rglob("*.*")}
+    left = [path for path in home.rglob("*") if path.suffix in (".part", ".stored", ".reading")]
+    return not list_unnamed(connection, sorted(stored)) and not left
+
+
+def killed_at(place: str, times: int) -> None:
+    """In this process, from now on: the given step is the last thing it does."""
+    module, _, name = place.rpartition(".")
+    owner = __import__(module, fromlist=[name])
+    usual, left = getattr(owner, name), [times]
+
+    def last(*given: Any, **more: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return usual(*given, **more)
+
+    setattr(owner, name, last)
+
+
+# Before each of these steps, the so many-th time that it is taken.
+MOMENTS = [
+    ("core.store.files._write_whole", 1),  # the paths are sealed
+    ("core.store.files._write_whole", 2),  # pixels are there, no thumbnail
+    ("core.store.files._write_whole", 3),  # no header
+    ("os.fsync", 2),  # half-written
+    ("core.images.ingest.insert_case", 0),  # all files, no row
+    ("core.images.ingest.insert_case", 1),
+    ("core.images.ingest.add_headers", 1),  # within the transaction
+    ("core.images.ingest.record_import_file", 3),
+    ("core.images.ingest.remember", 4),
+    ("core.images.ingest.add_audit", 0),  # all is in, nothing is reported
+    ("core.images.stored_files.list_unnamed", 0),  # while it tidies up
+]
+
+
+@pytest.mark.parametrize(("place", "times"), MOMENTS, ids=[f"{place.rpartition('.')[2]}-{n}" for place, n in MOMENTS])
+def test_killed_at_this_moment_nothing_is_left_over_after_the_resume(
+    place: str, times: int, run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings,
+    files: Files, project: Project, actor: Actor,
+) -> None:  # fmt: skip
+    folder = tmp_path / "in"
+    a_series(folder / "ct", EVEN[:3])
+    picture(folder / "film.png", 1)
+    picture(folder / "second.png", 2)
+    load_secret(settings)
+    child = os.fork()
+    if child == 0:
+        try:
+            killed_at(place, times)
+            with opened(settings) as own:
+                import_paths(own, files, settings, project, [folder], table=None, patient_from=None, job=1, actor=actor,
+                             on_case=lambda *_: None, progress=Silent())  # fmt: skip
+        finally:
+            os._exit(3)
+    _, ending = os.waitpid(child, 0)
+    assert os.WTERMSIG(ending) == signal.SIGKILL, "the step was never reached"
+    report = run(folder)
+    assert (report.imported, report.skipped, report.failed, report.cases) == (5, 0, 0, 3)
+    assert count_cases(connection, project.id) == 3
+    assert everything_is_named(connection, settings.home)
+
+
+def test_a_file_whose_row_is_refused_leaves_no_pixels(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings
+) -> None:
+    picture(tmp_path / "in" / "film.png", 1)
+
+    def refuse(*_: Any) -> None:
+        raise ingest.InvalidInput("The class is unknown. Received: flu")
+
+    assert statuses(run(tmp_path / "in", on_case=refuse)) == {"failed": 1}
+    assert everything_is_named(connection, settings.home)
+    assert not list((settings.home / "pixels").rglob("*.npy"))

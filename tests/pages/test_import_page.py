@@ -1,0 +1,129 @@
+"""The Import page: look first, accept, try again, throw away; masks and boxes; the watched folder."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from core.images.ingest import import_paths
+from core.images.records import list_import_files
+from core.images.watched_folders import list_watched
+from core.jobs.asking import ask_import
+from core.jobs.records import Job, claim_job, finish_job, list_jobs
+from core.people.accounts import User
+from core.progress import Silent
+from core.projects.records import Project, add_project
+from core.projects.schema import make_segmentation
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from tests.core.images.test_dicom_series import a_series
+from tests.core.images.test_import_doctor import EVEN, GAP, picture
+from tests.pages.conftest import OpenPage, said
+
+
+@pytest.fixture
+def imported(
+    connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, anna: User, tmp_path: Path
+) -> Job:
+    """An import in which one series waits, one came in, and one file was refused."""
+    folder = tmp_path / "in"
+    a_series(folder / "odd <b>", GAP, SeriesInstanceUID="1.1")
+    a_series(folder / "even", EVEN, SeriesInstanceUID="1.2")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n-")
+    actor = Actor(anna.name, "screen")
+    ask_import(connection, settings, project, [str(folder)], hold_back="odd", actor=actor)
+    job = claim_job(connection, "work", "cpu")
+    assert job
+    report = import_paths(connection, files, settings, project, [folder], table=None, patient_from=None, job=job.id,
+                          actor=actor, on_case=lambda *_: None, progress=Silent(), hold_back="odd")  # fmt: skip
+    result = {"imported": report.imported, "skipped": 0, "failed": report.failed, "waiting": report.waiting}
+    finish_job(connection, job, "done", result=result)
+    return job
+
+
+def test_what_is_odd_is_shown_and_brought_in_by_a_click(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, imported: Job
+) -> None:
+    app = open_page("import_images", project=project.id, job=imported.id)
+    assert not app.exception
+    assert "Slice 5 is missing between z = 6 and 10 mm." in said(app)
+    assert "odd &lt;b&gt;" in said(app), "a folder's name is no markup"
+    assert app.button(key=f"accept_go_{imported.id}").label == "Bring in 7 files"
+    app.button(key=f"accept_go_{imported.id}").click().run()
+    job = list_jobs(connection, kinds=("import",), limit=1)[0]
+    assert job.arguments["again"] == {"job": imported.id, "status": "waiting", "left_out": []}
+    assert "hold_back" not in job.arguments
+
+
+def test_a_series_without_its_tick_stays_out(open_page: OpenPage, project: Project, imported: Job) -> None:
+    app = open_page("import_images", project=project.id, job=imported.id)
+    app.checkbox[0].uncheck().run()
+    assert app.button(key=f"accept_go_{imported.id}").disabled
+
+
+def test_the_files_are_found_by_status_and_words_and_the_refused_tried_again(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, imported: Job
+) -> None:
+    app = open_page("import_images", project=project.id, job=imported.id)
+    shown = app.segmented_control(key=f"report_{imported.id}")
+    assert shown.options == ["refused (1)", "waiting (7)", "joined (5)"]
+    assert "broken.png" in said(app)
+    shown.set_value([]).run()
+    app.text_input(key=f"report_find_{imported.id}").set_value("even/003").run()
+    assert "even/003.dcm" in said(app)
+    assert "even/004.dcm" not in said(app)
+    app.button(key=f"again_{imported.id}").click().run()
+    job = list_jobs(connection, kinds=("import",), limit=1)[0]
+    assert job.arguments["again"]["status"] == "failed"
+    assert len([row for row in list_import_files(connection, imported.id) if row.status == "failed"]) == 1
+
+
+def test_masks_alone_come_in_on_screen_under_a_readers_name(
+    open_page: OpenPage, connection: sqlite3.Connection, anna: User, tmp_path: Path
+) -> None:
+    project = add_project(connection, name="Hip", task="segmentation", schema=make_segmentation(["front", "back"]),
+                          actor=Actor(anna.name, "screen"))  # fmt: skip
+    picture(tmp_path / "masks" / "a.png", 1)
+    app = open_page("import_images", project=project.id)
+    app.segmented_control(key="import_where").set_value("server").run()
+    app.text_input(key="import_path").set_value(str(tmp_path / "masks")).run()
+    app.segmented_control(key="import_kinds").set_value(["masks"]).run()
+    app.text_input(key="import_reader").set_value("ben").run()
+    app.text_input(key="import_mask_values").set_value("1=back,2=").run()
+    assert "import_look" not in [button.key for button in app.button]
+    app.button(key="import_start").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("import",))
+    assert (job.arguments["given"], job.arguments["mask_values"], job.arguments["reader"]) == (0, "1=back,2=", "ben")
+
+
+def test_to_look_first_is_a_button_beside_import(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, tmp_path: Path
+) -> None:
+    picture(tmp_path / "in" / "a.png", 1)
+    (tmp_path / "in" / "notes.txt").write_text("no table")
+    app = open_page("import_images", project=project.id)
+    app.segmented_control(key="import_where").set_value("server").run()
+    app.text_input(key="import_path").set_value(str(tmp_path / "in")).run()
+    app.button(key="import_look").click().run()
+    (job,) = list_jobs(connection, kinds=("import",))
+    assert job.arguments["hold_back"] == "all"
+
+
+def test_an_administrator_has_a_folder_watched_and_sees_that_nobody_looks(
+    open_page: OpenPage, connection: sqlite3.Connection, settings: Settings, project: Project, tmp_path: Path
+) -> None:
+    app = open_page("import_images", project=project.id)
+    app.text_input(key="watched_folder").set_value("/nowhere/at/all")
+    app.button(key="watched_save").click().run()
+    assert "full path of a folder" in app.error[0].value
+    (tmp_path / "incoming").mkdir()
+    app.text_input(key="watched_folder").set_value(str(tmp_path / "incoming"))
+    app.number_input(key="watched_every").set_value(5)
+    app.button(key="watched_save").click().run()
+    (watched,) = list_watched(connection, settings)
+    assert (watched.folder, watched.every_seconds) == (tmp_path / "incoming", 5)
+    assert "The worker is not running, so nobody looks." in said(app)
+    app.button(key="watched_stop").click().run()
+    assert not list_watched(connection, settings)
