@@ -47,7 +47,7 @@ from core.images.records import (
     record_import_file,
     wanted_again,
 )
-from core.images.sealed_paths import keep_paths
+from core.images.sealed_paths import keep_paths, read_paths
 from core.images.series_report import is_odd, list_series, series_to_json
 from core.images.shown import Shown, shown_of
 from core.images.sources import SourceFile, list_sources, quiet_only, read_source, size_of
@@ -234,7 +234,7 @@ def import_paths(
     sources, table = names.hide(found, table, maps)
     label_maps = names.of_maps(maps)
     if names.paths:
-        keep_paths(settings, job, names.paths)
+        keep_paths(settings, job, {**read_paths(settings, job), **names.paths})  # of a resumed job what it knew
     _note_patients(settings, project, names)
     # a mask of the same name as its image would make the image's row fit two files
     named = [file.source for file in sources if file.source not in label_maps]

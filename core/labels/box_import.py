@@ -16,7 +16,7 @@ from core.images.records import Case, FileStatus, ImportedFile, get_case, list_i
 from core.images.sources import SourceFile, list_sources, read_source
 from core.labels.box_files import Box, BoxedImage, read_boxes
 from core.labels.marks import NewMark, add_mark, find_mark_event
-from core.labels.report_names import report_names
+from core.labels.report_names import hidden_words, report_names
 from core.people.accounts import ensure_user
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
@@ -142,7 +142,7 @@ def _import_one(
             told = _Told()
             for image in images:
                 _put_image(boxes, image, file, told)
-            return recorded(*_summary(boxes, images, told))
+            return recorded(*_summary(boxes, images, told, job))
     except Unavailable:
         raise
     except MemoryError:
@@ -221,7 +221,7 @@ def _put_box(boxes: _Boxes, case: Case, box: Box, label: str, copy: int) -> bool
     return True
 
 
-def _summary(boxes: _Boxes, images: Sequence[BoxedImage], told: _Told) -> tuple[FileStatus, int | None, str]:
+def _summary(boxes: _Boxes, images: Sequence[BoxedImage], told: _Told, job: int) -> tuple[FileStatus, int | None, str]:
     """The row of the report, and the counts."""
     boxes.added += told.added
     boxes.unchanged += told.unchanged
@@ -233,7 +233,12 @@ def _summary(boxes: _Boxes, images: Sequence[BoxedImage], told: _Told) -> tuple[
     if told.missing:
         said.append(f"{told.missing} of {len(images)} images are not in the project; import them first.")
     if told.unknown:
-        named = some_of([f"{name!r} ({count})" for name, count in told.unknown.most_common()], NAMED_AT_MOST)
+        unknown = told.unknown.most_common()
+        hidden = [
+            f"{hidden_words(boxes.settings, boxes.project, job, name)} ({count})"
+            for name, count in unknown[:NAMED_AT_MOST]
+        ]
+        named = some_of([*hidden, *(name for name, _ in unknown[NAMED_AT_MOST:])], NAMED_AT_MOST)
         known = ", ".join(demand_classes(boxes.project))
         said.append(f"Boxes of classes that are not in the project were left out: {named}; it has {known}.")
     if told.refusals:

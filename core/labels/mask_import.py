@@ -23,7 +23,7 @@ from core.images.grids import Grid, grid_of
 from core.images.headers import count_instances
 from core.images.mask_reading import LabelMap, read_label_map
 from core.images.planes import Frames, Segments
-from core.images.pseudonyms import load_secret, path_token, pseudonymous_uid
+from core.images.pseudonyms import load_secret, pseudonymous_uid
 from core.images.records import (
     Case,
     FileStatus,
@@ -33,7 +33,6 @@ from core.images.records import (
     list_import_files,
     record_import_file,
 )
-from core.images.sealed_paths import keep_paths, read_paths
 from core.images.sources import SourceFile, list_sources, read_source
 from core.labels.mask_names import (
     MaskValues,
@@ -46,7 +45,7 @@ from core.labels.mask_names import (
 )
 from core.labels.masks import compose_mask, get_mask_edit, list_painted, put_mask, read_mask
 from core.labels.records import NewLabel, find_current_label, new_event, put_label
-from core.labels.report_names import report_names
+from core.labels.report_names import hidden_words, report_names
 from core.people.accounts import ensure_user
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
@@ -237,7 +236,9 @@ def _segments_on_case(masks: _Masks, content: bytes, source: str, job: int) -> t
     meant = structures_of_segments(segments.names, masks.structures, masks.values)
 
     def called(numbers: Iterable[int]) -> str:
-        words = [f"{number}={_hidden(masks, job, segments.names[number])}" for number in numbers]
+        words = [
+            f"{number}={hidden_words(masks.settings, masks.project, job, segments.names[number])}" for number in numbers
+        ]
         return some_of(words, NAMED_AT_MOST)
 
     if not meant:
@@ -282,15 +283,6 @@ def _draws(segments: Segments, numbers: Sequence[int], frames: Frames) -> bool:
     except InvalidInput:
         return False
     return True
-
-
-def _hidden(masks: _Masks, job: int, words: str) -> str:
-    """What people called a region, by a token: such names hold names. It is read back as paths of files are."""
-    if not masks.project.deidentification.enabled:
-        return words
-    token = path_token(masks.secret, words.replace("/", "_"))
-    keep_paths(masks.settings, job, {**read_paths(masks.settings, job), token: words})
-    return token
 
 
 def _put(masks: _Masks, case: Case, found: Mapping[str, Pixels]) -> tuple[FileStatus, int, str]:

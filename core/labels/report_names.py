@@ -23,3 +23,14 @@ def report_names(
     known = {name: prefix + path for path, name in names.items()}
     keep_paths(settings, job, {**read_paths(settings, job), **known})
     return names
+
+
+def hidden_words(settings: Settings, project: Project, job: int, words: str) -> str:
+    """What people called a region or a class, by a token: such names hold names. It is read back as paths are."""
+    if not project.deidentification.enabled:
+        return words
+    token = path_token(load_secret(settings), words.replace("/", "_"))
+    known = read_paths(settings, job)
+    if token not in known:
+        keep_paths(settings, job, {**known, token: words})
+    return token
