@@ -216,7 +216,8 @@ def _rows(job: Job, shown: Sequence[ImportedFile], *, with_series: bool) -> str:
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(f"<th>{title}</th>" for title in titles)
-    return f'<div class="rr-report" tabindex="0"><table class="rr-numbers"><tr>{head}</tr>{"".join(rows)}</table></div>'
+    table = f'<table class="rr-numbers"><tr>{head}</tr>{"".join(rows)}</table>'
+    return f'<div class="rr-report" tabindex="0" role="region" aria-label="Files">{table}</div>'
 
 
 def _draw_long(job: Job, table: pd.DataFrame, *, with_series: bool) -> None:
