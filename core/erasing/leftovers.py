@@ -61,11 +61,13 @@ def find_leftovers(
 
 
 def _sealed(root: Path, jobs: Sequence[sqlite3.Row]) -> Iterator[Path]:
-    """Original paths of imports that are over: nobody can tell which of them are about what is erased."""
+    """Original paths of imports that are over, and what pulls fetched and did not bring in: nobody can tell which of
+    them are about what is erased."""
     for job in jobs:
-        if job["state"] not in ACTIVE and job["kind"] == "import":
-            names = (f"job-{job['id']}", json.loads(job["arguments"]).get("sealed"))
-            yield from (path for name in names if name and (path := root / "imports" / f"{name}.sealed").exists())
+        if job["state"] not in ACTIVE and job["kind"] in ("import", "pull"):
+            sealed = json.loads(job["arguments"]).get("sealed")
+            names = (f"job-{job['id']}.sealed", f"{sealed}.sealed" if sealed else "", f"pull-{job['id']}")
+            yield from (path for name in names if name and (path := root / "imports" / name).exists())
 
 
 def is_named_in_job(job: sqlite3.Row, traces: Traces) -> bool:
