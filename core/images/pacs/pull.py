@@ -67,7 +67,7 @@ def pull_studies(
     bring_in: BringIn,
     progress: Progress,
     *,
-    waits: Sequence[float] = WAITS_SECONDS,
+    waits: Sequence[float] | None = None,
 ) -> Pulled:
     """Bring studies into a project.
 
@@ -83,7 +83,7 @@ def pull_studies(
         InvalidInput: it refuses what is asked.
         Stopped: somebody asked to stop; the same.
     """
-    pull = _Pull(connection, client, project, landing, Pulled(), waits)
+    pull = _Pull(connection, client, project, landing, Pulled(), WAITS_SECONDS if waits is None else waits)
     for at, study in enumerate(studies):
         stop_if_asked(progress)
         if landing.is_in(study):  # of an earlier attempt
@@ -100,7 +100,7 @@ def pull_studies(
     landing.end()
     if pull.done.missing:
         pull.done.warnings.append(
-            f"{pull.done.missing} objects were listed and did not come; the log of the PACS tells why."
+            f"{pull.done.missing} of the listed objects did not come; the log of the PACS tells why."
         )
     return pull.done
 
