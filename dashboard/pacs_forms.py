@@ -25,7 +25,7 @@ from dashboard import messages, session
 TESTED = "pacs:tested"
 
 
-def draw_server(known: Sequence[Pacs], project: Project, *, is_administrator: bool) -> Pacs:
+def draw_server(known: Sequence[Pacs], project: Project) -> Pacs:
     """The choice of a server, its address, and the test of the connection."""
     by_id = {pacs.id: pacs for pacs in known}
     if st.session_state.get("pacs_server") not in by_id:  # somebody removed it meanwhile
@@ -36,15 +36,12 @@ def draw_server(known: Sequence[Pacs], project: Project, *, is_administrator: bo
     ]
     titles = f", {chosen.our_title} calls {chosen.their_title}" if chosen.protocol == "dimse" else ""
     way = f", C-MOVE to port {chosen.move_port}" if chosen.move_port else ""
-    middle.caption(f"{PROTOCOL_WORDS[chosen.protocol]} at {chosen.address}{titles}{way}")
+    middle.caption(f"{PROTOCOL_WORDS[chosen.protocol]} at `{chosen.address}`{titles}{way}")
     right.button("Test the connection", icon=":material/network_check:", key="pacs_test", width="stretch",
                  on_click=_test, args=(chosen.id, project.id))  # fmt: skip
     tested = st.session_state.pop(TESTED, None)
     if tested:
         st.success(tested, icon=":material/check:")
-    if is_administrator:
-        with st.expander(f"Password and removal of {chosen.name}"):
-            _draw_change(chosen)
     return chosen
 
 
@@ -54,8 +51,12 @@ def _test(pacs_id: int, project_id: int) -> None:
         st.session_state[TESTED] = client_of(session.settings(), get_pacs(session.db(), pacs_id)).test()
 
 
-def _draw_change(pacs: Pacs) -> None:
-    with st.form("pacs_change", border=False):
+def draw_change(pacs: Pacs) -> None:
+    """Another password, or none; and the end of a server."""
+    with (
+        st.expander(f"Password and removal of {pacs.name}", icon=":material/key:"),
+        st.form("pacs_change", border=False),
+    ):
         user, password = st.columns(2)
         user.text_input("User", key="pacs_change_user", help="Empty: nobody signs in.", autocomplete="off")
         password.text_input("Password", type="password", key="pacs_change_password", autocomplete="new-password")
@@ -69,7 +70,7 @@ def draw_addition(*, open_at_first: bool = False) -> None:
     """The form of a new server."""
     with st.expander("Add a PACS", expanded=open_at_first, icon=":material/add:"):
         protocol = st.segmented_control(
-            "It is spoken to by",
+            "Protocol",
             list(PROTOCOL_WORDS),
             default="dicomweb",
             required=True,

@@ -99,7 +99,7 @@ def _draw_found(project: Project, pacs: Pacs, found: Answer) -> None:
         args=(project, pacs.id, tuple(study.uid for study in studies)),
         width="stretch",
     )
-    said = f"{wording.count(images, 'object')} of {pacs.name}; what is here already is not fetched again."
+    said = f"{wording.count(images, 'image')} of {pacs.name}; what is here already is not fetched again."
     right.caption(said if studies else "Choose studies by the boxes at the left of the table.")
 
 
@@ -109,7 +109,7 @@ def _row(study: Study) -> dict[str, Any]:
         "modality": " ".join(study.modalities),
         "description": study.description,
         "patient": study.patient_name.replace("^", " ").strip(),
-        "number": study.patient,
+        "patient's number": study.patient,
         "series": study.series,
         "images": study.instances,
     }

@@ -8,7 +8,7 @@ from core.jobs.records import get_job, list_jobs
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.deidentification_view import describe
 from dashboard.import_report import draw_report, say_result
-from dashboard.pacs_forms import draw_addition, draw_server
+from dashboard.pacs_forms import draw_addition, draw_change, draw_server
 from dashboard.pacs_search import draw_search
 
 project = frame.need_project()
@@ -43,11 +43,12 @@ if not known:
         to="import_images",
         project=project.id,
     )
-chosen = draw_server(known, project, is_administrator=is_administrator)
+chosen = draw_server(known, project)
 draw_search(project, chosen)
 st.caption(describe(project.deidentification))
 if is_administrator:
     draw_addition()
+    draw_change(chosen)
 for job in list_jobs(session.db(), project=project.id, kinds=("pull",), limit=3):
     places.link(
         "pacs",

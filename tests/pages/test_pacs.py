@@ -72,7 +72,7 @@ def test_a_search_shows_what_fits_and_the_chosen_study_becomes_a_job(
     app = search(open_page("pacs", project=project.id), since=date(2020, 1, 1), until=date(2020, 1, 1), patient="4711")
     assert not app.error
     (row,) = table(app)
-    assert (row["modality"], row["patient"], row["number"], row["images"]) == ("CT", "Doe Jane", "4711", 2)
+    assert (row["modality"], row["patient"], row["patient's number"], row["images"]) == ("CT", "Doe Jane", "4711", 2)
     assert app.button(key="pacs_pull").disabled
     # The address tells nothing of the question.
     assert set(app.query_params) == {"project"}
