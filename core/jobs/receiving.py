@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from core.errors import CoreError, InvalidInput, Unavailable
-from core.images.pacs.landing import Landing
+from core.images.pacs.landing import Landing, drop_parts
 from core.images.pacs.receiver import Spool, receiving
 from core.images.pacs.records import OUR_TITLE, TITLE
 from core.images.pseudonyms import load_secret
@@ -124,12 +124,12 @@ def _queue_or_wait(
 def queue_study(connection: sqlite3.Connection, settings: Settings, project: Project, study: Path, actor: Actor) -> Job:
     """Hand a study of the spool to an import: its folder is moved, and the job is there, or neither."""
     upload = settings.home / "uploads" / f"{PREFIX}{project.id}-{secrets.token_hex(8)}"
-    for part in study.glob("*/*.part"):  # of a receiver that was killed; its sender was never told that it came
-        part.unlink()
+    drop_parts(study)  # of a receiver that was killed; its sender was never told that they came
     with writing(connection):
         job = _ask(connection, settings, project, upload, actor)
-        upload.mkdir(parents=True, mode=0o700)
-        study.replace(upload / "files")
+        (upload / "files").mkdir(parents=True, mode=0o700)
+        # Under the study's name, so that an image has the same path here as when it is pulled.
+        study.replace(upload / "files" / study.name)
         return job
 
 

@@ -2,8 +2,8 @@
 
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -74,12 +74,13 @@ class Dimse:
                 "StudyDescription": pattern,
                 "PatientID": question.patient,
             }
-            for told in self._found("STUDY", wanted):
-                study = _study(told)
-                if study.uid and question.fits(study):
-                    studies[study.uid] = study
-                if len(studies) > MOST_STUDIES:
-                    return answer_of(studies.values())
+            with closing(self._found("STUDY", wanted)) as found:
+                for told in found:
+                    study = _study(told)
+                    if study.uid and question.fits(study):
+                        studies[study.uid] = study
+                    if len(studies) > MOST_STUDIES:
+                        return answer_of(studies.values())
         return answer_of(studies.values())
 
     def list_series(self, study: str) -> list[Series]:
@@ -140,14 +141,18 @@ class Dimse:
 
     # ---- C-FIND
 
-    def _found(self, level: str, wanted: dict[str, str]) -> Iterator[Dataset]:
+    def _found(self, level: str, wanted: dict[str, str]) -> Generator[Dataset, None, None]:
         with self._associated([build_context(FIND)]) as association:
-            for status, told in association.send_c_find(_keys(level, wanted), UID(FIND)):
-                code = _code(status)
-                if code not in PENDING:
-                    self._refuse(code, "the question")
-                elif told is not None:
-                    yield told
+            try:
+                for status, told in association.send_c_find(_keys(level, wanted), UID(FIND)):
+                    code = _code(status)
+                    if code not in PENDING:
+                        self._refuse(code, "the question")
+                    elif told is not None:
+                        yield told
+            except GeneratorExit:  # enough was heard; what is still on its way is not waited for
+                association.abort()
+                raise
 
     # ---- associations
 

@@ -75,6 +75,12 @@ class Landing:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def drop_parts(study: Path) -> None:
+    """Take away what a kill left half-written in the folder of a study."""
+    for part in study.glob("*/*.part"):
+        part.unlink()
+
+
 def landing_of_job(settings: Settings, secret: bytes, job: int) -> Landing:
     """Where what a job fetches comes to lie."""
     return Landing(settings.home / "imports" / f"{PREFIX}{job}", secret)

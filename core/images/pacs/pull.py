@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from core.errors import Unavailable
 from core.images.dicom_instances import NOT_PICTURES
 from core.images.headers import frames_of_instances
-from core.images.pacs.landing import Landing
+from core.images.pacs.landing import Landing, drop_parts
 from core.images.pacs.questions import Client, Instance
 from core.images.pseudonyms import pseudonymous_uid
 from core.progress import Portion, Progress, stop_if_asked
@@ -94,6 +94,7 @@ def pull_studies(
         _fetch_study(pull, study, Portion(share, 0.0, SHARE_OF_FETCHING), said)
         folder = landing.study(study)
         if folder.is_dir():
+            drop_parts(folder)
             bring_in(folder, Portion(share, SHARE_OF_FETCHING, 1.0))
         landing.remove(study)
         pull.done.studies += 1

@@ -53,6 +53,11 @@ def test_a_search_names_studies_and_a_pull_of_it_brings_them_in(home: Path) -> N
     assert (done["fetched"], done["imported"], done["cases"], done["failed"]) == (2, 2, 1, 0)
     rest = run(home, "pacs", "pull", "Chest", "Ward", "--patient", "4711")
     assert (rest["studies"], rest["fetched"], rest["known"], rest["imported"]) == (2, 1, 2, 1)
+    # Jobs ran in processes of their own, with logs: those, too, name nobody.
+    named = [study["uid"] for study in found] + ["4711", "Doe^Jane", ANNA.password]
+    kept = [path for path in home.rglob("*") if path.is_file() and path.suffix not in (".npy", ".webp")]
+    assert any(path.name == "log.txt" for path in kept)
+    assert [path for path in kept if any(text.encode() in path.read_bytes() for text in named)] == []
 
 
 def test_a_wrong_password_is_refused_until_another_is_given(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

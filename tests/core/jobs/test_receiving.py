@@ -193,6 +193,7 @@ def test_a_study_that_a_kill_left_without_a_job_gets_one_and_only_one(
     assert queue_left(connection, settings, project, SHELL) == []
     upload = Path(job.arguments["remove_after"])
     assert not list(upload.rglob("*.part"))
+    assert len(list((upload / "files" / study.name).glob("*/*.dcm"))) == 3
     moved = upload.with_name(upload.name[:-1] + "x")
     upload.replace(moved)
     (left,) = queue_left(connection, settings, project, SHELL)

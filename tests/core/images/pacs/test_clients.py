@@ -80,6 +80,16 @@ def test_studies_are_found_by_modality_date_description_and_patient(
     assert client.find_studies(Question(patient="471")).studies == ()
 
 
+@pytest.mark.parametrize("way", ["web", "get"])
+def test_more_studies_than_somebody_reads_are_said_to_be_more(
+    at: Callable[..., NewPacs], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    for module in ("questions", "web", "dimse"):
+        monkeypatch.setattr(f"core.images.pacs.{module}.MOST_STUDIES", 2)
+    found = client_for(at(way)).find_studies(Question())
+    assert (len(found.studies), found.more) == (2, True)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_series_comes_with_its_pixels_unchanged(
     at: Callable[..., NewPacs], ward: Ward, tmp_path: Path, way: str
