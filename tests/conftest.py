@@ -37,6 +37,8 @@ LONG_FILES = (
     "core/jobs/test_handlers.py",
     "core/training/test_run.py",
     "core/jobs/test_worker.py",
+    "core/jobs/test_pulling.py",
+    "core/jobs/test_receiving.py",
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )

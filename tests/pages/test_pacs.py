@@ -21,12 +21,14 @@ from tests.core.images.drawn_dicom import write_series
 from tests.orthanc import ANNA, Orthanc, free_port, running_orthanc
 from tests.pages.conftest import OpenPage, run_page, said
 
+PATIENT = "PATIENT-4711"
+
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     folder = tmp_path_factory.mktemp("pacs")
     with running_orthanc(folder / "orthanc") as made:
-        write_series(folder / "series", [0.0, 1.0])
+        write_series(folder / "series", [0.0, 1.0], patient=PATIENT)
         made.push(*sorted((folder / "series").iterdir()))
         yield made
 
@@ -69,10 +71,10 @@ def test_an_administrator_makes_one_known_and_its_password_is_not_in_the_databas
 def test_a_search_shows_what_fits_and_the_chosen_study_becomes_a_job(
     open_page: OpenPage, project: Project, connection: sqlite3.Connection, settings: Settings, ward: None
 ) -> None:
-    app = search(open_page("pacs", project=project.id), since=date(2020, 1, 1), until=date(2020, 1, 1), patient="4711")
+    app = search(open_page("pacs", project=project.id), since=date(2020, 1, 1), until=date(2020, 1, 1), patient=PATIENT)
     assert not app.error
     (row,) = table(app)
-    assert (row["modality"], row["patient"], row["patient's number"], row["images"]) == ("CT", "Doe Jane", "4711", 2)
+    assert (row["modality"], row["patient"], row["patient's number"], row["images"]) == ("CT", "Doe Jane", PATIENT, 2)
     assert app.button(key="pacs_pull").disabled
     # The address tells nothing of the question.
     assert set(app.query_params) == {"project"}
@@ -84,7 +86,7 @@ def test_a_search_shows_what_fits_and_the_chosen_study_becomes_a_job(
     assert len(unseal(settings, job.arguments["sealed"]) or []) == 1
     assert app.query_params["job"] == str(job.id)
     assert "Doe" not in said(app)
-    for text in ("4711", "Doe"):
+    for text in (PATIENT, "Doe^Jane", "Doe Jane"):
         assert text not in "\n".join(connection.iterdump())
 
 

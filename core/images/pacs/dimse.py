@@ -63,7 +63,8 @@ class Dimse:
         with self._associated([build_context(ECHO)]) as association:
             status = association.send_c_echo()
         self._refuse(_code(status), "the test")
-        return f"{self._pacs.name} answers by DIMSE to {self._pacs.our_title}."
+        warning = " The password crosses the network readable." if self._credentials else ""
+        return f"{self._pacs.name} answers by DIMSE to {self._pacs.our_title}.{warning}"
 
     def find_studies(self, question: Question) -> Answer:
         studies: dict[str, Study] = {}

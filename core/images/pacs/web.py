@@ -1,4 +1,7 @@
-"""DICOMweb (PS3.18): studies are searched with QIDO-RS and fetched with WADO-RS."""
+"""DICOMweb (PS3.18): studies are searched with QIDO-RS and fetched with WADO-RS.
+
+A client of our own, since a library would hold each file in memory, parsed; here its bytes go to disk as they come.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

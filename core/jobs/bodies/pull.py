@@ -78,7 +78,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     files = list_import_files(context.connection, job)
     counts = {status: sum(file.status == status for file in files) for status in ("imported", "skipped", "failed")}
     cases = len({file.case for file in files if file.status == "imported"})
-    context.progress.report(
-        1.0, f"{counts['imported']} imported, {counts['skipped']} skipped, {counts['failed']} refused"
-    )
+    here = f"; {pulled.known} were here already" if pulled.known else ""
+    said = f"{counts['imported']} imported, {counts['skipped']} skipped, {counts['failed']} refused{here}"
+    context.progress.report(1.0, said)
     return {**counts, "cases": cases, **asdict(pulled)}

@@ -12,6 +12,8 @@ from core.errors import CoreError
 from tests.core.images.drawn_dicom import write_series
 from tests.orthanc import ANNA, Orthanc, running_orthanc
 
+PATIENT = "PATIENT-4711"
+
 
 def run(home: Path, *words: str) -> dict[str, object]:
     result = CliRunner().invoke(app, [*words, "--home", str(home), "--json"], catch_exceptions=True)
@@ -26,8 +28,8 @@ def run(home: Path, *words: str) -> dict[str, object]:
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     folder = tmp_path_factory.mktemp("pacs")
     with running_orthanc(folder / "orthanc") as made:
-        write_series(folder / "one", [0.0, 1.0])
-        write_series(folder / "two", [0.0], seed=1)
+        write_series(folder / "one", [0.0, 1.0], patient=PATIENT)
+        write_series(folder / "two", [0.0], seed=1, patient=PATIENT)
         made.push(*sorted((folder / "one").iterdir()), *sorted((folder / "two").iterdir()))
         yield made
 
@@ -47,14 +49,14 @@ def test_a_search_names_studies_and_a_pull_of_it_brings_them_in(home: Path) -> N
     found = run(home, "pacs", "find", "Ward", "--modality", "ct", "--since", "2020-01-01")["studies"]
     assert isinstance(found, list)
     assert sorted(study["instances"] for study in found) == [1, 2]
-    assert {study["patient"] for study in found} == {"4711"}
+    assert {study["patient"] for study in found} == {PATIENT}
     one = next(study["uid"] for study in found if study["instances"] == 2)
     done = run(home, "pacs", "pull", "Chest", "Ward", one)
     assert (done["fetched"], done["imported"], done["cases"], done["failed"]) == (2, 2, 1, 0)
-    rest = run(home, "pacs", "pull", "Chest", "Ward", "--patient", "4711")
+    rest = run(home, "pacs", "pull", "Chest", "Ward", "--patient", PATIENT)
     assert (rest["studies"], rest["fetched"], rest["known"], rest["imported"]) == (2, 1, 2, 1)
     # Jobs ran in processes of their own, with logs: those, too, name nobody.
-    named = [study["uid"] for study in found] + ["4711", "Doe^Jane", ANNA.password]
+    named = [study["uid"] for study in found] + [PATIENT, "Doe^Jane", ANNA.password]
     kept = [path for path in home.rglob("*") if path.is_file() and path.suffix not in (".npy", ".webp")]
     assert any(path.name == "log.txt" for path in kept)
     assert [path for path in kept if any(text.encode() in path.read_bytes() for text in named)] == []

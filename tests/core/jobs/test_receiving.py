@@ -35,7 +35,7 @@ QUIET_SECONDS = 0.3
 
 @pytest.fixture
 def sent(tmp_path: Path) -> list[Path]:
-    write_series(tmp_path / "sent", [0.0, 1.0, 2.0])
+    write_series(tmp_path / "sent", [0.0, 1.0, 2.0], patient="PATIENT-4711")
     return sorted((tmp_path / "sent").iterdir())
 
 
@@ -115,7 +115,7 @@ def test_what_a_modality_sends_becomes_a_case(
     for path in settings.home.rglob("*"):
         assert not any(uid in str(path) for uid in uids)
         content = path.read_bytes() if path.is_file() else b""
-        assert not any(text.encode() in content for text in (*uids, "Doe^Jane", "4711")), path
+        assert not any(text.encode() in content for text in (*uids, "Doe^Jane", "PATIENT-4711")), path
 
 
 def test_a_receiver_that_is_killed_loses_nothing_that_it_took(

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import requests
 from pydicom import dcmread
+from pynetdicom import AE, evt
 
 from core.errors import CoreError, InvalidInput, NotAllowed, Unavailable
 from core.images.pacs.credentials import Credentials
 from core.images.pacs.dimse import Dimse
 from core.images.pacs.landing import Landing
 from core.images.pacs.questions import Client, Instance, Question
+from core.images.pacs.receiver import Sockets
 from core.images.pacs.records import NewPacs, Pacs
 from core.images.pacs.web import DicomWeb
 from tests.core.images.pacs.conftest import Ward
@@ -147,6 +149,26 @@ def test_a_title_that_is_not_known_there_is_named(at: Callable[..., NewPacs], wr
     said = refusal(client_for(replace(at("get"), **wrong)).test)
     assert isinstance(said, NotAllowed)
     assert next(iter(wrong.values())) in str(said)
+
+
+def test_a_password_goes_with_a_call_by_dimse_where_there_is_one() -> None:
+    """Orthanc asks for none; this server does (PS3.7 section D.3.3.7)."""
+    entity, port = AE(ae_title="LABPACS"), free_port()
+    entity.add_supported_context("1.2.840.10008.1.1")
+
+    def known(event: evt.Event) -> tuple[bool, None]:
+        return (event.primary_field, event.secondary_field) == (ANNA.user.encode(), ANNA.password.encode()), None
+
+    sockets = Sockets()
+    handlers = [(evt.EVT_USER_ID, known), (evt.EVT_C_ECHO, lambda event: 0), *sockets.handlers()]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    assert server is not None
+    pacs = Pacs("Ward", "dimse", f"127.0.0.1:{port}", "LABPACS")
+    assert "crosses the network readable" in Dimse(pacs, ANNA).test()
+    said = refusal(Dimse(pacs, Credentials("anna", "wrong")).test)
+    assert isinstance(said, NotAllowed)
+    server.shutdown()
+    sockets.close()
 
 
 def test_a_password_that_crosses_readable_is_warned_of(at: Callable[..., NewPacs]) -> None:

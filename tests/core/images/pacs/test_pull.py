@@ -67,7 +67,7 @@ def brought() -> list[list[str]]:
 @pytest.fixture
 def pull(connection: sqlite3.Connection, project: Project, tmp_path: Path, brought: list[list[str]]) -> Pull:
     def bring_in(folder: Path, progress: Progress) -> None:
-        brought.append(sorted(path.read_text() for path in folder.rglob("*.dcm")))
+        brought.append(sorted(path.read_text() for path in folder.rglob("*") if path.is_file()))
 
     def run(ward: Ward, studies: Sequence[str] = ("1",), progress: Progress | None = None, tries: int = 0) -> Pulled:
         return pull_studies(
@@ -111,6 +111,35 @@ def test_a_study_that_is_in_is_left_alone_when_a_later_one_failed(pull: Pull, br
     assert pull(ward, ["1", "2"]).studies == 2
     assert len(ward.sent) == 6
     assert len(brought) == 2
+
+
+def test_what_a_kill_left_half_written_comes_anew_and_what_it_left_whole_does_not(
+    pull: Pull, brought: list[list[str]], tmp_path: Path
+) -> None:
+    landing = Landing(tmp_path / "pull-1", SECRET)
+    with landing.receiving("1", "1.1", "1.1.1") as stream:
+        stream.write(b"1.1.1")
+    landing.file("1", "1.1", "1.1.2").with_suffix(".part").write_bytes(b"1.1")
+    landing.file("1", "1.1", "9.9.9").with_suffix(".part").write_bytes(b"is not listed any more")
+    ward = Ward()
+    assert pull(ward).fetched == 2
+    assert ward.sent == ["1.1.2", "1.1.3"]
+    assert brought == [["1.1.1", "1.1.2", "1.1.3"]]
+
+
+def test_a_kill_between_the_import_and_its_end_imports_no_half_study(
+    pull: Pull, brought: list[list[str]], tmp_path: Path
+) -> None:
+    landing = Landing(tmp_path / "pull-1", SECRET)
+    with landing.receiving("1", "1.1", "1.1.1") as stream:
+        stream.write(b"1.1.1")
+    landing.remove("1")
+    going = landing.study("1").with_name(landing.study("1").name + ".going")
+    going.mkdir()  # as it stands there in the middle of being taken away
+    ward = Ward()
+    assert pull(ward) == Pulled(studies=1)
+    assert (ward.sent, brought) == ([], [])
+    assert not landing.folder.exists()
 
 
 def know(connection: sqlite3.Connection, case: Case, *uids: str) -> None:
