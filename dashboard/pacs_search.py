@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.images.pacs.client import client_of
 from core.images.pacs.questions import Answer, Question, Study
 from core.images.pacs.records import Pacs, get_pacs
+from core.images.pacs.search import search_studies
 from core.jobs.asking import ask_pull
-from core.people.roles import demand
 from core.projects.records import Project
 from dashboard import messages, places, session, wording
 
@@ -53,7 +52,6 @@ def _search(pacs_id: int, project_id: int) -> None:
     said.pop(FOUND, None)
     said[SEARCHES] = said.get(SEARCHES, 0) + 1
     with messages.refusals_told():
-        demand(session.db(), session.current_user(), "import", project_id)
         question = Question(
             (said["pacs_modality"] or "").strip().upper(),
             said["pacs_since"],
@@ -62,7 +60,8 @@ def _search(pacs_id: int, project_id: int) -> None:
             said["pacs_patient"].strip(),
         )
         pacs = get_pacs(session.db(), pacs_id)
-        said[FOUND] = (pacs_id, client_of(session.settings(), pacs).find_studies(question))
+        found = search_studies(session.db(), session.settings(), pacs, question, project_id, session.actor())
+        said[FOUND] = (pacs_id, found)
 
 
 def _draw_found(project: Project, pacs: Pacs, found: Answer) -> None:

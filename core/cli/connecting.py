@@ -27,6 +27,7 @@ from core.images.pacs.records import (
     list_pacs,
     remove_pacs,
 )
+from core.images.pacs.search import search_studies
 from core.jobs.asking import ask_pull
 from core.projects.records import get_project
 
@@ -123,7 +124,8 @@ def find(
     """List studies of a PACS, newest first. What it answers is printed with names, and stored nowhere."""
     question = _question(modality, since, until, description, patient)
     with entered(home) as door:
-        found = client_of(door.settings, get_pacs(door.connection, name)).find_studies(question)
+        pacs = get_pacs(door.connection, name)
+        found = search_studies(door.connection, door.settings, pacs, question, None, door.actor)
     _tell_of_more(found)
     lines = "\n".join(map(_line, found.studies)) or "No study fits."
     answer({"studies": [asdict(study) for study in found.studies], "more": found.more}, lines, as_json=as_json)
@@ -151,7 +153,7 @@ def pull(
         found, pacs = get_project(door.connection, project), get_pacs(door.connection, name)
         chosen: Sequence[str] = studies or ()
         if not chosen:
-            searched = client_of(door.settings, pacs).find_studies(question)
+            searched = search_studies(door.connection, door.settings, pacs, question, found.id, door.actor)
             _tell_of_more(searched)
             chosen = [study.uid for study in searched.studies]
         job = ask_pull(door.connection, door.settings, found, pacs, chosen, actor=door.actor)

@@ -15,7 +15,7 @@ from core.people.accounts import ensure_user
 from core.people.members import set_member
 from core.projects.records import Project
 from core.settings import Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 from dashboard import session
 from tests.core.images.drawn_dicom import write_series
 from tests.orthanc import ANNA, Orthanc, free_port, running_orthanc
@@ -76,6 +76,8 @@ def test_a_search_shows_what_fits_and_the_chosen_study_becomes_a_job(
     (row,) = table(app)
     assert (row["modality"], row["patient"], row["patient's number"], row["images"]) == ("CT", "Doe Jane", PATIENT, 2)
     assert app.button(key="pacs_pull").disabled
+    (searched,) = list_audit(connection, what="search pacs")
+    assert searched.detail == {"keys": ["since", "until", "patient"], "found": 1}
     # The address tells nothing of the question.
     assert set(app.query_params) == {"project"}
     app.session_state["pacs_studies_1"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
@@ -129,6 +131,7 @@ def test_a_search_that_was_open_when_the_role_went_asks_nothing(
     app = search(app)
     assert "not open to you" in said(app)
     assert "pacs:found" not in app.session_state
+    assert list_audit(connection, what="search pacs") == []
 
 
 def test_without_any_a_scientist_is_told_what_to_do(
