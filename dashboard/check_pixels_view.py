@@ -1,7 +1,9 @@
 """One held image: what is drawn on it is blacked out, what names nobody is released."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from math import ceil, floor
+from typing import Any
 
 import streamlit as st
 
@@ -11,94 +13,37 @@ from core.images.pixel_checks import (
     PixelCheck,
     black_out,
     find_template,
+    get_check,
     list_held_of_device,
     release,
     save_template,
 )
 from core.images.records import Case, get_case
-from core.labels.marks import Mark, NewMark, add_mark, list_marks
-from core.labels.records import new_event
 from core.projects.records import Project
-from core.projects.schema import Generation
 from dashboard import erasing_view, messages, session, wording
-from dashboard.viewer import review_viewer
+from dashboard.viewer import Drawn, check_viewer
 
 
-def draw_image(case: Case, project: Project) -> None:
-    """The image in the viewer, to look at closely; a project without a viewer has the picture alone."""
-    if isinstance(project.schema, Generation):
-        st.html(f'<img src="/api/v1/thumbnails/{case.pixel_hash}.webp" alt="" style="width:100%">')
-        return
-    review_viewer(project, session.current_user(), [case.id], key=f"check_viewer_{case.id}")
-
-
-def drawn_boxes(case: Case) -> list[tuple[Mark, Box]]:
-    """What whoever is signed in has drawn on the image as boxes, in whole pixels that cover all of each."""
-    name = session.current_user().name
-    found = []
-    for mark in list_marks(session.db(), case.id, name):
-        if mark.kind == "box":
-            left, top = int(mark.geometry["x"]), int(mark.geometry["y"])
-            right = -int(-(mark.geometry["x"] + mark.geometry["width"]) // 1)
-            bottom = -int(-(mark.geometry["y"] + mark.geometry["height"]) // 1)
-            found.append((mark, Box(left, top, right - left, bottom - top)))
-    return found
-
-
-def draw_box_maker(case: Case, check: PixelCheck) -> list[Box]:
-    """Boxes set by two sliders over a picture of the image; those of the device's template to begin with."""
-    template = find_template(session.db(), case.project, check.device)
-    boxes: list[Box] = st.session_state.setdefault(_kept(case.id), list(template.boxes) if template else [])
-    if template:
-        st.caption(f"From the template for {template.name}, saved by {template.made_by}.")
-    left, right = st.slider("From left to right", 0, case.columns, (0, case.columns), key=f"check_across_{case.id}")
-    top, bottom = st.slider(
-        "From top to bottom", 0, case.rows, (0, max(1, case.rows // 8)), key=f"check_down_{case.id}"
-    )
-    now = Box(left, top, right - left, bottom - top)
-    st.html(_preview(case, boxes, now))
-    with st.container(horizontal=True):
-        st.button("Add this box", icon=":material/add:", key=f"check_add_{case.id}", on_click=boxes.append, args=(now,),
-                  disabled=not (now.width and now.height))  # fmt: skip
-        st.button("Take the last away", icon=":material/undo:", key=f"check_undo_{case.id}", on_click=boxes.pop,
-                  disabled=not boxes)  # fmt: skip
-    return list(boxes)
-
-
-def _kept(case_id: int) -> str:
-    return f"check:boxes:{case_id}"
-
-
-def _preview(case: Case, boxes: Sequence[Box], now: Box) -> str:
-    """The image with what goes black, and the outline of the box that the sliders say."""
-
-    def placed(box: Box, style: str) -> str:
-        place = (
-            f"left:{100 * box.left / case.columns:.3f}%;top:{100 * box.top / case.rows:.3f}%;"
-            f"width:{100 * box.width / case.columns:.3f}%;height:{100 * box.height / case.rows:.3f}%"
-        )
-        return f'<div style="position:absolute;{place};{style}"></div>'
-
-    drawn = [box for _, box in drawn_boxes(case)]
-    black = "".join(placed(box, "background:#000") for box in (*boxes, *drawn))
-    return (
-        f'<div style="position:relative;aspect-ratio:{case.columns}/{case.rows}">'
-        f'<img src="/api/v1/thumbnails/{case.pixel_hash}.webp" alt="The image and what goes black" '
-        f'style="width:100%;height:100%;object-fit:fill;display:block">'
-        f"{black}{placed(now, 'outline:2px solid #f5a623')}</div>"
-    )
+def draw_image(case: Case, check: PixelCheck, project: Project) -> None:
+    """The image in the viewer, with the boxes that are there; those of the device's template to begin with."""
+    given = [{"x": box.left, "y": box.top, "width": box.width, "height": box.height} for box in boxes_of(case, check)]
+    again = st.session_state.get(_changed(case.id), 0)  # boxes that came otherwise are seen in a viewer of their own
+    key = f"check_viewer_{case.id}_{again}"
+    check_viewer(project, session.current_user(), case.id, boxes=given, on_drawn=_keep, key=key)
 
 
 def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
     """Why it is held, the boxes, and the three ways on."""
     st.html(f"<p>{escape(check.reason)}</p>")
     st.caption(
-        "Put boxes over everything that names somebody: names, numbers, dates, the hospital. The viewer tells the "
-        "place under the pointer. Boxes are painted black on every frame; what was under them is gone."
+        "Drag boxes over everything that names somebody: names, numbers, dates, the hospital. What they cover goes "
+        "black on every frame, and what was under it is gone. Click a box and press Del to take it away."
     )
-    typed = draw_box_maker(case, check)
-    count = len(typed) + len(drawn_boxes(case))
-    st.html(f"<p><b>{wording.count(count, 'box', 'boxes')}</b> to be painted black</p>")
+    template = find_template(session.db(), project.id, check.device)
+    if template:
+        st.caption(f"Boxes of the template for {template.name}, saved by {template.made_by}, are there to begin with.")
+    st.html(f"<p><b>{wording.count(len(boxes_of(case, check)), 'box', 'boxes')}</b> to be painted black</p>")
+    _draw_numbers(case)
     same = len(list_held_of_device(session.db(), project.id, check.device))
     st.checkbox(
         "Save as template for this device",
@@ -106,10 +51,9 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
         help=f"{wording.count(same, 'held image')} came from it; the boxes are filled in for the next.",
     )
     st.button("Black out and release", icon=":material/ink_eraser:", type="primary", key=f"check_black_{case.id}",
-              on_click=_black_out, args=(case.id, typed), width="stretch")  # fmt: skip
+              on_click=_black_out, args=(case.id,), width="stretch")  # fmt: skip
     st.button("Nothing to hide: release", icon=":material/check:", key=f"check_release_{case.id}",
               on_click=_release, args=(case.id,), width="stretch")  # fmt: skip
-    template = find_template(session.db(), project.id, check.device)
     if template and same > 1:
         st.button(
             f"Apply the template to all {same:,} of this device",
@@ -122,24 +66,70 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
     erasing_view.draw_case_deletion(case, project)
 
 
-def _black_out(case_id: int, typed: Sequence[Box]) -> None:
+def boxes_of(case: Case, check: PixelCheck) -> list[Box]:
+    """What goes black: as it was drawn in this session, else by the template of the device."""
+    drawn: list[Box] | None = st.session_state.get(_kept(case.id))
+    template = find_template(session.db(), case.project, check.device) if drawn is None else None
+    return list(template.boxes) if template else drawn or []
+
+
+def box_around(drawn: Mapping[str, Any], case: Case) -> Box:
+    """A drawn box in whole pixels of the image, covering all that it touches."""
+    left, top = max(0, floor(drawn["x"])), max(0, floor(drawn["y"]))
+    right = min(case.columns, ceil(drawn["x"] + drawn["width"]))
+    bottom = min(case.rows, ceil(drawn["y"] + drawn["height"]))
+    return Box(left, top, right - left, bottom - top)
+
+
+def _draw_numbers(case: Case) -> None:
+    """The same without a pointer."""
+    with st.expander("A box by numbers"), st.form(f"check_numbers_{case.id}", border=False):
+        across, down = st.columns(2)
+        columns, rows = case.columns, case.rows
+        across.number_input("Left", 0, columns - 1, 0, key=f"check_left_{case.id}")
+        down.number_input("Top", 0, rows - 1, 0, key=f"check_top_{case.id}")
+        across.number_input("Width", 1, columns, columns, key=f"check_width_{case.id}")
+        down.number_input("Height", 1, rows, max(1, rows // 8), key=f"check_height_{case.id}")
+        st.form_submit_button("Add this box", icon=":material/add:", on_click=_add_numbered, args=(case.id,))
+
+
+def _kept(case_id: int) -> str:
+    return f"check:boxes:{case_id}"
+
+
+def _changed(case_id: int) -> str:
+    return f"check:changed:{case_id}"
+
+
+def _keep(drawn: Drawn) -> None:
+    case = get_case(session.db(), drawn.case_id)
+    st.session_state[_kept(case.id)] = [box_around(box, case) for box in drawn.boxes]
+
+
+def _add_numbered(case_id: int) -> None:
+    left, top, width, height = (
+        int(st.session_state[f"check_{name}_{case_id}"]) for name in ("left", "top", "width", "height")
+    )
+    case = get_case(session.db(), case_id)
+    box = box_around({"x": left, "y": top, "width": width, "height": height}, case)
+    st.session_state[_kept(case_id)] = [*boxes_of(case, get_check(session.db(), case_id)), box]
+    st.session_state[_changed(case_id)] = st.session_state.get(_changed(case_id), 0) + 1
+
+
+def _black_out(case_id: int) -> None:
     with messages.refusals_told():
         case = get_case(session.db(), case_id)
-        drawn = drawn_boxes(case)
-        boxes = [*(box for _, box in drawn), *typed]
+        boxes = boxes_of(case, get_check(session.db(), case_id))
         black_out(session.db(), session.files(), case_id, boxes, session.actor())
         if st.session_state.get(f"check_keep_{case_id}"):
             save_template(session.db(), case, boxes, session.actor())
-        _take_away(drawn)
         finish_erasing(session.files())
         messages.say(f"Case {case_id} is blacked out in {wording.count(len(boxes), 'place')} and released.")
 
 
 def _release(case_id: int) -> None:
     with messages.refusals_told():
-        drawn = drawn_boxes(get_case(session.db(), case_id))
         release(session.db(), case_id, session.actor())
-        _take_away(drawn)
         messages.say(f"Case {case_id} is released as it is.")
 
 
@@ -150,13 +140,3 @@ def _apply_to_all(project_id: int, device: str, boxes: Sequence[Box]) -> None:
             black_out(session.db(), session.files(), case_id, boxes, session.actor())
         finish_erasing(session.files())
         messages.say(f"The template was applied to {wording.count(len(done), 'image')}; they are released.")
-
-
-def _take_away(drawn: Sequence[tuple[Mark, Box]]) -> None:
-    """The boxes were no answers about the image."""
-    for mark, _ in drawn:
-        gone = NewMark(
-            new_event(), mark.case_id, mark.reader, mark.mark, mark.kind, mark.geometry, mark.frame,
-            deleted=True, schema_version=mark.schema_version, made_in="review",
-        )  # fmt: skip
-        add_mark(session.db(), gone, session.actor())

@@ -1,6 +1,5 @@
 """What a project keeps of headers, and what was done to each attribute of one: the sheet of before and after."""
 
-import io
 from collections import Counter
 from dataclasses import asdict, replace
 from html import escape
@@ -14,6 +13,7 @@ from core.images.records import Case
 from core.projects.deidentification import Deidentification
 from core.projects.records import Project, set_deidentification
 from dashboard import messages, session
+from dashboard.import_report import csv_of
 
 WORDS = {
     "retain_patient": "Keep sex, age (90 stands for 90 and above), size and weight",
@@ -66,7 +66,7 @@ def draw_sheet(case: Case) -> None:
         return
     frame = 0
     if len(headers) > 1:
-        frame = int(st.number_input("Frame", 0, len(headers) - 1, 0, key=f"sheet_frame_{case.id}"))
+        frame = int(st.number_input("Frame", 1, len(headers), 1, key=f"sheet_frame_{case.id}")) - 1
     header = headers[frame]
     changes = list_changes(session.db(), header.changes_hash)
     values = told_values(session.files().read_bytes("headers", header.header_hash))
@@ -76,7 +76,5 @@ def draw_sheet(case: Case) -> None:
     table = pd.DataFrame([{**asdict(change), "now": values.get(change.path, "")} for change in changes])
     st.dataframe(table[["path", "name", "done", "now", "rule", "times"]], hide_index=True, height=420,
                  key=f"sheet_{case.id}")  # fmt: skip
-    text = io.StringIO()
-    table.to_csv(text, index=False)
-    st.download_button("CSV", text.getvalue(), file_name=f"case-{case.id}-header.csv", mime="text/csv",
+    st.download_button("CSV", csv_of(table), file_name=f"case-{case.id}-header.csv", mime="text/csv",
                        on_click="ignore", icon=":material/download:", key=f"sheet_csv_{case.id}")  # fmt: skip

@@ -4,7 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import list_named_files, named
+from core.images.import_files import list_named_files
+from core.images.pseudonyms import named
 from core.images.records import ImportedFile
 from core.images.sealed_paths import read_paths
 from core.jobs.records import Job
@@ -21,9 +22,10 @@ def csv_of(table: pd.DataFrame) -> str:
 
 
 def draw_report(job: Job) -> None:
-    """What became of every file."""
-    files = list_named_files(session.db(), session.settings(), job.id)
-    paths = read_paths(session.settings(), job.id)
+    """What became of every file; their paths are for whoever imported them."""
+    is_own = job.created_by == session.current_user().name
+    files = list_named_files(session.db(), session.settings(), job.id, with_paths=is_own)
+    paths = read_paths(session.settings(), job.id) if is_own else {}
     for warning in (job.result or {}).get("warnings", []):
         st.warning(named(warning, paths), icon=":material/warning:")
     if not files:

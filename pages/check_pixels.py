@@ -8,8 +8,12 @@ from dashboard import check_pixels_view, frame, messages, places, session, wordi
 
 project = frame.need_project()
 held = list_held(session.db(), project.id)
+waiting = f"{wording.count(len(held), 'image')} held; readers see none of them." if held else ""
+frame.draw_heading(
+    "Check pixels", waiting or "Images that may carry a name in their pixels wait here until somebody looked.",
+    project=project,
+)  # fmt: skip
 if not held:
-    frame.draw_heading("Check pixels", "Images that may carry a name in their pixels wait here until somebody looked.")
     messages.end_empty(
         "No image waits",
         "Ultrasound, screen captures and whatever the header does not vouch for are held here when they come in.",
@@ -20,17 +24,16 @@ if not held:
 ids = [check.case_id for check in held]
 asked = places.asked_number("case")
 at = ids.index(asked) if asked in ids else 0
-case = get_case(session.db(), ids[at])
+case, check = get_case(session.db(), ids[at]), get_check(session.db(), ids[at])
 places.remember(case=case.id)
 
 image, decision = st.columns([9, 4], gap="medium")
 with image:
-    check_pixels_view.draw_image(case, project)
+    check_pixels_view.draw_image(case, check, project)
 with decision:
-    st.title(f"Case {case.id}", anchor=False)
-    st.html(f'<p class="rr-lead">{wording.count(len(held), "image")} held; readers see none of them.</p>')
+    st.subheader(f"Case {case.id}", anchor=False)
     with st.container(horizontal=True):
         for label, to in (("Before", at - 1), ("Next", at + 1)):
             if 0 <= to < len(ids):
                 places.link("check_pixels", label, project=project.id, case=ids[to])
-    check_pixels_view.draw_decision(case, get_check(session.db(), case.id), project)
+    check_pixels_view.draw_decision(case, check, project)

@@ -1,6 +1,7 @@
 """What most tests stand on: a fresh home, its connection and files, and the real images where they are."""
 
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -24,26 +25,32 @@ from core.store.files import Files
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+SERVICES = (  # each is started once for the files that a line names
+    ("walk", "loop", "access", "walls", "viewer_drafts", "signed_out"),
+    ("viewer_label", "viewer_faults", "viewer_masks", "viewer_looking", "viewer_marks"),
+)
+SERVICE_OF = {f"browser/test_{name}.py": f"service {at}" for at, names in enumerate(SERVICES) for name in names}
 # Begun first, longest first, so that all workers end together; a file that is missing here only ends later.
 LONG_FILES = (
-    "browser/test_walk.py",
-    "browser/test_loop.py",
-    "browser/test_access.py",
-    "browser/test_walls.py",
-    "browser/test_signed_out.py",
+    *SERVICE_OF,
+    "browser/test_no_loss.py",
     "test_permissions.py",
     "pages/test_what_readers_do.py",
     "pages/test_every_page.py",
     "core/jobs/test_handlers.py",
     "core/training/test_run.py",
+    "test_loop.py",
+    "pages/test_blind_first.py",
+    "core/cli/test_commands.py",
     "core/jobs/test_worker.py",
     "core/jobs/test_pulling.py",
     "core/jobs/test_receiving.py",
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )
-FILES_OF_ONE_SERVICE = tuple(f"browser/test_{name}.py" for name in ("walk", "loop", "access", "walls", "signed_out"))
 FILES_IN_PARTS = {"test_permissions.py": 8, "test_architecture.py": 2}
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 8 << 30  # the whole suite needs less than half of it
 WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
 
 
@@ -52,6 +59,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     runs here, at once and with all that it prints."""
     whole = config.args == config.getini("testpaths")
     return min((os.cpu_count() or 1) + 1, WORKERS_AT_MOST) if whole else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Homes lie in memory where the machine has room there: each test writes to disk and waits for it many times."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -66,8 +80,8 @@ class ByWhatIsShared(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         name = nodeid.partition("::")[0].removeprefix("tests/")
-        if name in FILES_OF_ONE_SERVICE:
-            return "one service"
+        if name in SERVICE_OF:
+            return SERVICE_OF[name]
         return f"{name}:{crc32(nodeid.encode()) % FILES_IN_PARTS.get(name, 1)}"
 
 

@@ -146,13 +146,16 @@ def fill_disk(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(os, "fsync", full)
 
 
+FILMS = 1000  # so many take an import seconds, also in memory
+
+
 def draw_films(folder: Path, count: int) -> Path:
     from PIL import Image
 
     folder.mkdir()
     random = np.random.default_rng(0)
     for number in range(count):
-        Image.fromarray(random.integers(0, 255, (64, 64), np.uint8)).save(folder / f"{number}.png")
+        Image.fromarray(random.integers(0, 255, (32, 32), np.uint8)).save(folder / f"{number}.png")
     return folder
 
 
@@ -290,6 +293,12 @@ class Readroom:
         (found,) = (process for process in living if "dashboard.serve" in process.cmdline())
         return found
 
+    def hold_job(self) -> psutil.Process:
+        """The process of the one job, stopped where it is: else it might be done before the test goes on."""
+        (found,) = (process for process in self.family() if "core.jobs.child" in process.cmdline())
+        found.suspend()
+        return found
+
     def pull_the_plug(self) -> None:
         """SIGKILL to all of it, as fast as it goes."""
         family = self.family()
@@ -328,18 +337,19 @@ def wait_until(is_so: Callable[[], bool], told: Callable[[], str] = str) -> None
     give_up = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < give_up, told()
-        time.sleep(0.2)
+        time.sleep(0.02)
 
 
 def test_when_everything_is_killed_at_once_labels_are_there_and_the_import_goes_on(
     settings: Settings, connection: sqlite3.Connection, project: Project, case: Case, start: Callable[[], Readroom],
     tmp_path: Path, answer: Callable[..., Any], actor: Actor,
 ) -> None:  # fmt: skip
-    folder = draw_films(tmp_path / "films", 300)
+    folder = draw_films(tmp_path / "films", FILMS)
     readroom = start()
     arguments = {"project": project.id, "paths": [str(folder)]}
     job = add_job(connection, "import", arguments, project=project.id, actor=Actor("anna", "command line"))
-    wait_until(lambda: get_job(connection, job.id).fraction > 0.1, lambda: str(get_job(connection, job.id)))
+    wait_until(lambda: get_job(connection, job.id).fraction > 0.05, lambda: str(get_job(connection, job.id)))
+    readroom.hold_job()
     acknowledged = [answer(f"event-{number}").event for number in range(20)]
     readroom.pull_the_plug()
 
@@ -351,7 +361,7 @@ def test_when_everything_is_killed_at_once_labels_are_there_and_the_import_goes_
         assert {label.event for label in list_labels(fresh, case.id)} == set(acknowledged)
         assert database.check_whole(fresh) == "ok"
         assert verify_audit(fresh).is_whole
-        assert fresh.execute("SELECT COUNT(*) FROM cases").fetchone()[0] == 301
+        assert fresh.execute("SELECT COUNT(*) FROM cases").fetchone()[0] == FILMS + 1
     assert not list(settings.home.rglob("pixels/**/*.part"))
 
 
@@ -359,14 +369,16 @@ def test_when_the_web_process_alone_is_killed_it_comes_back_and_no_job_notices(
     connection: sqlite3.Connection, project: Project, start: Callable[[], Readroom], tmp_path: Path, actor: Actor
 ) -> None:
     readroom = start()
-    arguments = {"project": project.id, "paths": [str(draw_films(tmp_path / "films", 300))]}
+    arguments = {"project": project.id, "paths": [str(draw_films(tmp_path / "films", FILMS))]}
     job = add_job(connection, "import", arguments, project=project.id, actor=Actor("anna", "command line"))
-    wait_until(lambda: get_job(connection, job.id).fraction > 0.1, lambda: str(get_job(connection, job.id)))
+    wait_until(lambda: get_job(connection, job.id).fraction > 0.05, lambda: str(get_job(connection, job.id)))
+    held = readroom.hold_job()
     killed = readroom.web()
     killed.kill()
     assert get_job(connection, job.id).state == "running"
     wait_until(lambda: not killed.is_running() and readroom.is_up(), lambda: (tmp_path / "up.log").read_text())
     assert readroom.web() != killed
+    held.resume()
     wait_until(lambda: get_job(connection, job.id).state in ("done", "failed"))
     ended = get_job(connection, job.id)
-    assert (ended.state, ended.attempt, (ended.result or {}).get("imported")) == ("done", 1, 300), ended.error
+    assert (ended.state, ended.attempt, (ended.result or {}).get("imported")) == ("done", 1, FILMS), ended.error

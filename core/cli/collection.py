@@ -11,7 +11,9 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput
-from core.images.import_files import list_named_files, named
+from core.images.import_files import list_named_files
+from core.images.label_table import map_columns, read_label_table
+from core.images.pseudonyms import named
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import
 from core.labels.answers import parse_label_text
@@ -215,6 +217,8 @@ def import_images(
         if labels and not (paths or masks or boxes):
             _import_labels(door, found, labels, _columns(columns), as_json=as_json)
             return
+        if labels:  # what is wrong with a table is told here; a job's row must not quote it
+            map_columns(read_label_table(labels), _columns(columns))
         job = ask_import(
             door.connection,
             door.settings,

@@ -24,7 +24,9 @@ from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.asking import ask_training
+from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
@@ -226,7 +228,12 @@ def predict(
     """Predict files that need not be imported: one row for each, with probabilities or the reason why not."""
     with entered(home) as door:
         trained = model_named(door, project, model)
-        result = ask_model(door, "predict", trained, {"paths": [str(path.absolute()) for path in paths]})
+        given = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
+        asked = seal_arguments(door.settings, given)  # names of files stay out of the database
+        job = add_job(door.connection, "predict", asked, project=trained.project, actor=door.actor)
+        result = wait_and_tell(door, job)
+        real = read_paths(door.settings, job.id)
+        result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
     lines = []
     for row in result["cases"]:
         scores = row.get("probabilities")

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from core.images.frames import refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import InputSpec, model_input
 from core.progress import Progress, stop_if_asked
-from core.store.files import Files
+from core.store.files import Files, begin_part
 
 RENDERING = 1  # raise it when `model_input` changes what it makes, so that old files are not taken for new ones
 AT_ONCE = 64
@@ -144,8 +143,7 @@ def _write(
     progress: Progress,
 ) -> None:
     """Whole or absent, like every file of the store; two processes that prepare the same at once do no harm."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    handle, part = begin_part(target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             _write_header(stream, (len(case_ids), spec.size, spec.size, spec.channels))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.erasing.traces import Traces
+from core.images.pseudonyms import load_secret, path_token, patient_name
 from core.settings import Settings
 from core.store.files import Files
 from core.store.migrating import copies_kept
@@ -17,6 +19,7 @@ ACTIVE = ("queued", "running")
 LOGS = ("log.txt", "events.jsonl", "imported.json")
 TABLES = (".csv", ".tsv", ".txt", ".json")
 READ_BYTES = 1 << 20
+CELLS = re.compile(r'[,;\t\r\n"|]+')
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,10 @@ def find_leftovers(
 
 
 def _sealed(root: Path, jobs: Sequence[sqlite3.Row]) -> Iterator[Path]:
-    """Original paths of imports that are over, and what pulls fetched and did not bring in: nobody can tell which of
+    """Original paths of what is over, and what pulls fetched and did not bring in: nobody can tell which of
     them are about what is erased."""
     for job in jobs:
-        if job["state"] not in ACTIVE and job["kind"] in ("import", "pull"):
+        if job["state"] not in ACTIVE and job["kind"] in ("import", "predict", "pull"):
             sealed = json.loads(job["arguments"]).get("sealed")
             names = (f"job-{job['id']}.sealed", f"{sealed}.sealed" if sealed else "", f"pull-{job['id']}")
             yield from (path for name in names if name and (path := root / "imports" / name).exists())
@@ -91,7 +94,7 @@ def _parts(root: Path) -> tuple[str, ...]:
 def _uploads(root: Path, jobs: Sequence[sqlite3.Row], gone: set[int], traces: Traces) -> Iterator[Path]:
     """Left uploads that hold an erased image or a table that names one; what an active import reads stays."""
     uploads = root / "uploads"
-    needed, own = list[Path](), list[Path]()
+    needed, own, secret = list[Path](), list[Path](), load_secret(Settings(home=root))
     for job in jobs:
         arguments = json.loads(job["arguments"])
         named = [Path(arguments[key]) for key in ("remove_after", "labels") if arguments.get(key)]
@@ -99,22 +102,29 @@ def _uploads(root: Path, jobs: Sequence[sqlite3.Row], gone: set[int], traces: Tr
     yield from (path for path in own if uploads in path.parents and path.exists())
     for path in sorted(uploads.rglob("*")):
         spoken_for = any(path.is_relative_to(other) for other in (*needed, *own))
-        if path.is_file() and not spoken_for and _gives_away(path, path.relative_to(uploads).as_posix(), traces):
+        name = path.relative_to(uploads).as_posix()
+        if path.is_file() and not spoken_for and _gives_away(path, name, traces, secret):
             yield path
 
 
-def _gives_away(path: Path, name: str, traces: Traces) -> bool:
-    if traces.named_in(name):
+def _gives_away(path: Path, name: str, traces: Traces, secret: bytes) -> bool:
+    if traces.named_in(_with_tokens(name, secret)):
         return True
     if path.suffix.lower() in TABLES:
-        return traces.named_in(_text(path))
+        return traces.named_in(_with_tokens(_text(path), secret))
     if path.suffix.lower() == ".zip":
         try:
             with zipfile.ZipFile(path) as archive:
-                return traces.named_in("\n".join(archive.namelist()))
+                return traces.named_in(_with_tokens("\n".join(archive.namelist()), secret))
         except (OSError, zipfile.BadZipFile):
             return False
     return _sum(path) in traces.hashes
+
+
+def _with_tokens(text: str, secret: bytes) -> str:
+    """A text, and what the database calls the files and patients that its cells may name."""
+    cells = {cell.strip() for cell in CELLS.split(text)} - {""}
+    return "\n".join([text, *(call(secret, cell) for cell in sorted(cells) for call in (path_token, patient_name))])
 
 
 def _sum(path: Path) -> str:

@@ -60,8 +60,10 @@ def _predict_batch(
             image = decode(path, settings, secret)
             refuse_volume(image, "predict on")
             inputs.append(model_input(image.pixels, image.photometric, image.windows, predictor.spec))
-        except (CoreError, OSError) as error:
+        except CoreError as error:
             row["reason"] = str(error)
+        except OSError as error:
+            row["reason"] = f"It cannot be read; check the path and its permissions. Received: {error.strerror}"
         rows.append(row)
     if inputs:
         scores = predictor.answer(np.stack(inputs))

@@ -105,7 +105,7 @@ def kind_of(content: bytes) -> str:
 def _refusal(content: bytes, kind: str, suffix: str) -> str:
     if not content:
         return "The file is empty; copy or export it again. Received: 0 bytes"
-    if "archive" in kind:
+    if "archive" in kind or (kind == "a gzip file" and suffix != ".nii.gz"):
         return f"Unpack it first, and import the files in it. Received: {kind}"
     if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz", ".nrrd"):
         return f"The name ends in {suffix} but the content does not fit; export the image again. Received: {kind}"

@@ -101,7 +101,7 @@ def read_dicom(
             attributes={**_attributes(facts, dataset), **(_cine(facts) if frames else {})},
             headers=(header,),
             to_check=reason_to_check(dataset, options),
-            oddities=frames.oddities if frames else (),
+            oddities=(*(frames.oddities if frames else ()), *_overlay(dataset, options)),
             device=device_of(dataset, secret),
         )
 
@@ -275,6 +275,14 @@ def _cine(dataset: Dataset) -> dict[str, str]:
     if not time and rate and rate[0] > 0:
         time = (1000 / rate[0],)
     return {"frame_ms": f"{time[0]:g}"} if time and 0 < time[0] < 1e6 else {}
+
+
+def _overlay(dataset: Dataset, options: Deidentification) -> tuple[str, ...]:
+    """Graphics of group 60xx (C.9.2) are no part of the pixels, also where they lie in bits above the stored ones."""
+    if not any(tag.group & 0xFF00 == 0x6000 for tag in dataset.keys()):  # noqa: SIM118 (no element is read)
+        return ()
+    kept = "left out, as it may hold text" if options.enabled else "kept in the header"
+    return (f"An overlay (graphics beside the pixels) was {kept}; the pixels are as they were.",)
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

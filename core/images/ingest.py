@@ -56,7 +56,7 @@ OnCase = Callable[[sqlite3.Connection, Case, TableRow | None], None]
 LabelsOf = Callable[[sqlite3.Connection, Sequence[Case]], Mapping[int, Sequence[str]]]
 SECONDS_BETWEEN_REPORTS = 0.5
 NAMED_AT_MOST = 3
-# How a reason begins, or goes on, by which a report counts; reasons are stored, so a resumed import counts alike.
+# What a reason says, by which a report counts; reasons are stored, so a resumed import counts alike.
 SAME_PIXELS = "Same pixels as case "
 OPPOSITE_LABELS = " The labels are opposite: "
 
@@ -202,7 +202,7 @@ def import_paths(
                 with attempts.of(file.path) as is_poison:
                     rows = [_import_one(what, unit, archives, label_table, is_poison)]
             done |= {row.path: row for row in rows}
-    report = _report([_as_given(done[file.path], names) for file in sources], matched.warnings)
+    report = _report([done[file.path] for file in sources], matched.warnings, names)
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
               skipped=report.skipped, failed=report.failed)  # fmt: skip
     progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused")
@@ -229,7 +229,7 @@ def _import_one(
     if is_poison:
         return refused(DIED_TWICE)
     if unit.is_index:
-        reason = "An index of other files (DICOMDIR), not an image; the files themselves come in."
+        reason = "An index of other files (DICOMDIR), not an image; the files that it names come in."
         return record_import_file(what.connection, what.job, file.path, "skipped", None, reason)
     try:
         content = read_source(file, archives, what.settings)
@@ -495,11 +495,12 @@ def _note_patients(settings: Settings, project: Project, names: PathNames) -> No
             note(settings, project.id, sealed_entry(project.deidentification.crosswalk_key, name, f"patient /{said}"))
 
 
-def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...]) -> ImportReport:
+def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...], names: PathNames) -> ImportReport:
+    """Files by the paths that were given; sentences, which are stored with the job, by what the database calls them."""
     files = tuple(done)
     count = {status: sum(file.status == status for file in files) for status in ("imported", "skipped", "failed")}
     cases = {file.case for file in files if file.status == "imported"}
-    same = [file for file in files if file.status == "imported" and file.reason.startswith(SAME_PIXELS)]
+    same = [file for file in files if file.status == "imported" and SAME_PIXELS in file.reason]
     opposite = [file for file in same if OPPOSITE_LABELS in file.reason]
     return ImportReport(
         imported=count["imported"],
@@ -508,7 +509,7 @@ def _report(done: Iterable[ImportedFile], warnings: tuple[str, ...]) -> ImportRe
         cases=len(cases),
         same_pixels=len(same),
         opposite_labels=len(opposite),
-        files=files,
+        files=tuple(_as_given(file, names) for file in files),
         warnings=(*warnings, *_warn_of_same_pixels(same, opposite)),
     )
 

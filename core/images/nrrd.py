@@ -42,6 +42,7 @@ TO_LPS = {
 }  # fmt: skip
 IN_SPACE = ("domain", "space", "???", "none")
 TO_MM = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
+ENCODINGS = ("txt", "text", "ascii", "hex")  # of the format, and not read
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ def _header(content: bytes, settings: Settings) -> _Header:
     sizes = [int(size) for size in fields.get("sizes", "").split()]
     names = {name: code for code, all_names in TYPES.items() for name in all_names}
     said = fields.get("type", "").lower()
-    if said not in names:
-        raise InvalidInput(f"Each voxel of an NRRD file must be one number. Received: type {said[:40] or 'none'}")
+    if said not in names:  # what stands there instead is free text, and may be a name
+        told = said if said in ("", "block") else "of no number"
+        raise InvalidInput(f"Each voxel of an NRRD file must be one number. Received: type {told or 'none'}")
     order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower(), "|" if names[said][1] == "1" else "<")
     axes = [axis for axis, size in enumerate(sizes) if size > 1 or len(sizes) <= 3]
     if len(sizes) > 3 and len(axes) < 3:
@@ -201,7 +203,8 @@ def _values(content: bytes, header: _Header, settings: Settings) -> Pixels:
             )
         voxels = _unpacked(packed, header, size)
     else:
-        raise InvalidInput(f"NRRD files are read raw or packed by gzip or bzip2. Received: {header.encoding[:40]}")
+        told = header.encoding if header.encoding in ENCODINGS else "another one"
+        raise InvalidInput(f"NRRD files are read raw or packed by gzip or bzip2. Received: {told}")
     if len(voxels) < size:
         raise InvalidInput(
             f"The NRRD file is cut off; copy or export it again. "

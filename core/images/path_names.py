@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
 from core.images.names import name_parts
-from core.images.pseudonyms import TOKEN_PATH, path_token, patient_name
+from core.images.pseudonyms import TOKEN_PATH, named, path_token, patient_name
 from core.images.sources import SourceFile
 from core.projects.deidentification import Deidentification
 
@@ -56,7 +56,7 @@ class PathNames:
 
     def real_in(self, text: str) -> str:
         """A sentence with the paths that were hidden in it."""
-        return TOKEN_PATH.sub(lambda found: self.paths.get(found[0], found[0]), text)
+        return named(text, self.paths)
 
     def same(self, stored: str, source: str) -> bool:
         """Whether a case that is there came from this source: by its token, or by the name that a table gave it."""

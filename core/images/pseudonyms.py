@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from contextlib import suppress
 
 from core.errors import CoreError
@@ -16,7 +17,7 @@ SECRET_BYTES = 32
 # Endings say what a file is and nobody's name; any other may be the last part of a number or a name.
 USUAL_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".nrrd",
                  ".nhdr", ".mha", ".mhd", ".zip", ".csv", ".txt", ".json", ".xml")  # fmt: skip
-TOKEN_PATH = re.compile(r"(F[0-9a-f]{16}(\.[a-z.]{1,7})?/?)+")
+TOKEN_PATH = re.compile(r"/?(F[0-9a-f]{16}(\.[a-z]{2,5}(\.gz)?)?/?)+")
 PSEUDONYM = re.compile(r"P[0-9a-f]{16}")
 DAYS_AT_LEAST, DAYS_AT_MOST = 365, 3650
 
@@ -75,6 +76,11 @@ def path_token(secret: bytes, path: str) -> str:
     """
     plain = unicodedata.normalize("NFC", path.replace("\\", "/"))  # macOS writes accents as two characters
     return "/".join(part if part in ("", ".", "..") else _part_token(secret, part) for part in plain.split("/"))
+
+
+def named(text: str, paths: Mapping[str, str]) -> str:
+    """A sentence with the paths in place of their tokens."""
+    return TOKEN_PATH.sub(lambda found: paths.get(found[0], found[0]), text)
 
 
 def _part_token(secret: bytes, part: str) -> str:

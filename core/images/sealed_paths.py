@@ -25,6 +25,7 @@ from core.store.files import write_whole
 
 SECONDS_PER_DAY = 86_400
 SUFFIX = ".sealed"
+SHORTEST_NAME = 4  # letters; shorter ones name nobody and are in every word
 NAMING = ("paths", "labels", "root", "patient_from", "masks", "boxes")  # the arguments that name somebody's files
 
 
@@ -83,6 +84,16 @@ def unseal_arguments(settings: Settings, arguments: Mapping[str, Any]) -> dict[s
             f"Received: an older job"
         )
     return {**{key: value for key, value in arguments.items() if key not in ("sealed", "given")}, **named}
+
+
+def unnamed(sentence: str, arguments: Mapping[str, Any]) -> str:
+    """A sentence that a job's row will keep, without the paths and patterns that the job was given."""
+    said = [arguments[key] for key in NAMING if arguments.get(key)]
+    words = [str(word) for one in said for word in ([one] if isinstance(one, str) else one)]
+    for word in sorted(words, key=len, reverse=True):
+        if len(word) >= SHORTEST_NAME:
+            sentence = sentence.replace(word, "what was given")
+    return sentence
 
 
 # ---- what a job's report calls the files

@@ -87,7 +87,7 @@ def joined(slices: Slices, geometry: Geometry, oddities: tuple[str, ...] = ()) -
         windows=windows_of(pixels, windows),
         headers=tuple(header for image in images for header in image.headers),
         to_check=next((image.to_check for image in images if image.to_check), None),
-        oddities=oddities,
+        oddities=tuple(dict.fromkeys((*oddities, *(said for image in images for said in image.oddities)))),
     )
 
 

@@ -35,10 +35,11 @@ def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None
     """
     found: dict[str, SourceFile] = {}
     for given in paths:
+        folder = given.parent if _is_index(given) else given  # an index stands for the files that it names
         for file in _under(given, settings, root):
             # With several folders two files can have one source; the report then names the folder too.
-            shown = file.source if root or len(paths) == 1 else (given / file.source).as_posix()
-            if given.is_file() and file.member is None:
+            shown = file.source if root or len(paths) == 1 else (folder / file.source).as_posix()
+            if folder is given and given.is_file() and file.member is None:
                 shown = file.source if root or len(paths) == 1 else given.as_posix()
             found.setdefault(
                 shown,
@@ -67,6 +68,12 @@ def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) ->
 
 
 def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[SourceFile]:
+    if _is_index(given):
+        from core.images.dicomdir import referenced_files
+
+        for path in (given, *referenced_files(given)):
+            yield from _file(path, _relative(path, root, path.relative_to(given.parent).as_posix()), settings)
+        return
     if not given.is_dir():
         yield from _file(given, _relative(given, root, given.name), settings, given_itself=root is None)
         return
@@ -104,6 +111,10 @@ def _file(path: Path, source: str, settings: Settings, *, given_itself: bool = F
     for member in members:
         inner = member.name if given_itself else f"{source}/{member.name}"
         yield SourceFile("", inner, path, member.name, member.refusal, _is_system(member.name))
+
+
+def _is_index(given: Path) -> bool:
+    return given.name.upper().startswith("DICOMDIR") and given.is_file()
 
 
 def _is_system(name: str) -> bool:

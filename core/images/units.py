@@ -147,7 +147,7 @@ def _image(group: Group, slices: Slices, taken: Sequence[Instance], lost: int) -
     left_out = (f"{lost} of its files could not be read.",) if lost else ()
     if len(taken) == 1:
         (image,) = slices.images
-        image = replace(image, pixels=slices.pixels()[0], oddities=(*group.oddities, *left_out))
+        image = replace(image, pixels=slices.pixels()[0], oddities=(*group.oddities, *left_out, *image.oddities))
     else:
         geometry = measure(taken) if lost or group.geometry is None else group.geometry
         image = joined(slices, geometry, (*group.oddities, *left_out, *geometry.oddities))

@@ -33,7 +33,7 @@ from core.logs import start_log
 from core.people.homes import enter_home
 from core.settings import Settings, load_settings
 from core.store.database import connect
-from core.store.files import Files
+from core.store.files import Files, clear_parts
 from core.store.locks import FileLock, is_held, take_lock
 from core.training.device import CPU, Device, choose_device, list_devices
 
@@ -308,6 +308,8 @@ def main(arguments: list[str] | None = None) -> int:
         lock = take_lock(worker_lock_path(settings))
     if lock:
         log.info("Serving %s", settings.home)
+        if cleared := clear_parts(settings.home):
+            log.info("Deleted %d files that were left half-written by processes that were killed", cleared)
         serve(settings, lock, stopping, handlers=given.handlers)
     return 0
 

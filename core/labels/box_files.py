@@ -7,6 +7,7 @@ to the box, and none says which, so that the numbers are taken as they stand.
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,13 +65,13 @@ def _voc(content: bytes) -> BoxedImage:
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InvalidInput(f"The XML is damaged; export the boxes again. Received: {error}") from error
     if root.tag != "annotation":
-        raise InvalidInput(f"A VOC file is an <annotation> of one image. Received: <{root.tag[:40]}>")
+        raise InvalidInput("A VOC file is an <annotation> of one image. Received: another XML")
     columns, rows = (_number(root.findtext(f"size/{side}") or "0", side) for side in ("width", "height"))
-    boxes = []
+    boxes: list[Box] = []
     for place in root.iter("object"):
         name, corners = (place.findtext("name") or "").strip(), place.find("bndbox")
         if corners is None:
-            raise InvalidInput(f"Each object of a VOC file has a bndbox. Received: {name[:40] or 'one without a name'}")
+            raise InvalidInput(f"Each object of a VOC file has a bndbox. Received: object {len(boxes) + 1} without")
         left, top, right, bottom = (_number(corners.findtext(edge), edge) for edge in ("xmin", "ymin", "xmax", "ymax"))
         boxes.append(Box(name, left, top, right - left, bottom - top))
     return BoxedImage((root.findtext("filename") or "").strip(), tuple(boxes), int(columns) or None, int(rows) or None)
@@ -90,15 +91,15 @@ def _coco(content: bytes) -> list[BoxedImage]:
     for one in annotations:
         corner = one.get("bbox")
         if not isinstance(corner, list) or len(corner) != 4:
-            raise InvalidInput(f"Each annotation has a bbox of four numbers. Received: {str(corner)[:60]}")
+            raise InvalidInput(f"Each annotation has a bbox of four numbers. Received: {_told(corner)}")
         name = names.get(str(one.get("category_id")))
         if name is None:
-            raise InvalidInput(f"An annotation names no category. Received: {str(one.get('category_id'))[:40]}")
+            raise InvalidInput(f"An annotation names no category. Received: {_told(one.get('category_id'))}")
         x, y, width, height = (_number(number, "bbox") for number in corner)
         boxes[str(one.get("image_id"))].append(Box(name, x, y, width, height))
     known = {_key(image) for image in images}
     if strangers := set(boxes) - known:
-        raise InvalidInput(f"An annotation names no image of the file. Received: image {min(strangers)[:40]}")
+        raise InvalidInput(f"An annotation names no image of the file. Received: image {_told(min(strangers))}")
     return [
         BoxedImage(
             str(image.get("file_name") or ""),
@@ -131,5 +132,11 @@ def _number(given: object, what: str) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(given, bool) or not math.isfinite(number):
-        raise InvalidInput(f"The {what} of a box is a number. Received: {str(given)[:40]}")
+        raise InvalidInput(f"The {what} of a box is a number. Received: {_told(given)}")
     return number
+
+
+def _told(given: object) -> str:
+    """A number as it stands; any other text may be a name, and what is received is stored with the report."""
+    said = str(given)
+    return said if re.fullmatch(r"[-+.\d]{1,20}|nan|None", said) else f"a text of {len(said)} characters"

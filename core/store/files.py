@@ -1,7 +1,7 @@
 """Files addressed by the SHA-256 of their content: written once, never changed, checked when read.
 
 A file appears under its name only when it is whole and on disk, so a kill leaves
-at most a stray `*.part`, never half a file.
+at most a stray `*.part`, which the next worker clears, never half a file.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import psutil
 
 from core.errors import CoreError, NotFound
 from core.store.copying import Unreadable, hash_file
@@ -143,9 +144,29 @@ def write_whole(target: Path, *content: bytes | memoryview) -> None:
         _write_whole(target, content)
 
 
+def begin_part(folder: Path) -> tuple[int, str]:
+    """An open, empty file beside where a whole one will appear: (handle, path). Its name tells who writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}-", suffix=".part")
+
+
+def clear_parts(root: Path) -> int:
+    """Delete what processes that are no more left half-written in a home's store; how many files that were.
+
+    A part whose number another process has by now stays, and the doctor names it once it is old.
+    """
+    cleared = 0
+    for shelf in SUFFIX:
+        for path in (root / shelf).glob("*/*.part"):
+            pid = path.name.partition("-")[0]
+            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                path.unlink(missing_ok=True)
+                cleared += 1
+    return cleared
+
+
 def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    handle, part = begin_part(target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             for piece in content:

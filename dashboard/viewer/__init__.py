@@ -53,6 +53,14 @@ class Navigated:
     index: int
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What is to go black on a case: the boxes there are now, in image pixels as `{x, y, width, height}`."""
+
+    case_id: int
+    boxes: tuple[Mapping[str, float], ...]
+
+
 HEAT_COLOURS = ("viridis", "cividis", "magma", "inferno", "plasma")  # as in frontend/src/heatcontrols.js
 
 
@@ -99,7 +107,34 @@ def label_viewer(
     data: dict[str, Any] = {"mode": "label", "more": more, "pace": asdict(pace) if pace else None}
     if progress:
         data |= {"labelled": progress.mine, "total": progress.total, "labelled_by_anyone": progress.labelled_by_anyone}
-    _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated)
+    _mount(key, _project_facts(project), user, case_ids, index, data, on_labelled, on_navigated)
+
+
+def check_viewer(
+    project: Project,
+    user: User,
+    case_id: int,
+    *,
+    boxes: Sequence[Mapping[str, float]] = (),
+    on_drawn: Callable[[Drawn], None] | None = None,
+    key: str = "check_viewer",
+) -> None:
+    """The viewer for what is burned into one case: boxes are drawn, nothing is answered, and nothing is stored by it.
+
+    `boxes` are there to begin with; a change of them is only seen under another `key`. `on_drawn` gets all boxes
+    whenever one was drawn, changed or taken away.
+    """
+    given = [
+        {"mark": f"given-{at}", "kind": "box", "frame": 0, "geometry": dict(box), "label": ""}
+        for at, box in enumerate(boxes)
+    ]
+    # whatever the project asks is not asked here
+    facts = {
+        "id": project.id, "name": project.name, "task": "classification", "classes": [], "structures": [],
+        "multi_label": False, "digit_advances": False, "blind_first": False, "assisted": False,
+        "schema_version": project.schema_version,
+    }  # fmt: skip
+    _mount(key, facts, user, [case_id], 0, {"mode": "check", "boxes": given}, on_drawn=on_drawn)
 
 
 def review_viewer(
@@ -129,19 +164,20 @@ def review_viewer(
         st.session_state[warmed] = model
     told = {str(case): asdict(finding) for case, finding in (findings or {}).items()}
     data = {"mode": "review", "model": model, "method": method, "findings": told, "look": _told_look(look or Look())}
-    _mount(key, project, user, case_ids, index, data, on_labelled, on_navigated, on_looked)
+    _mount(key, _project_facts(project), user, case_ids, index, data, on_labelled, on_navigated, on_looked)
 
 
 def _mount(
     key: str,
-    project: Project,
+    facts: Mapping[str, Any],
     user: User,
     case_ids: Sequence[int],
     index: int,
     data: dict[str, Any],
-    on_labelled: Callable[[Labelled], None] | None,
-    on_navigated: Callable[[Navigated], None] | None,
+    on_labelled: Callable[[Labelled], None] | None = None,
+    on_navigated: Callable[[Navigated], None] | None = None,
     on_looked: Callable[[Look], None] | None = None,
+    on_drawn: Callable[[Drawn], None] | None = None,
 ) -> None:
     fresh = {"given": index, "index": index, "outbox": "", "seen": 0, "went": []}
     place = st.session_state.setdefault(f"{key}:place", fresh)
@@ -160,11 +196,13 @@ def _mount(
                 on_labelled(Labelled(event["case"], event["label"], event["value"], event["unsure"], event["unusable"]))
             elif event["type"] == "looked" and on_looked:
                 on_looked(Look(event["on"], event["class"], event["opacity"], event["threshold"], event["colours"]))
+            elif event["type"] == "drawn" and on_drawn:
+                on_drawn(Drawn(event["case"], tuple(event["boxes"])))
 
     common = {
         "server": session.server_id(),
         "reader": user.name,
-        "project": _project_facts(project),
+        "project": dict(facts),
         "case_ids": list(case_ids),
         "index": place["index"],
         "outbox": place["outbox"],

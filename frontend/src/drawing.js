@@ -11,9 +11,11 @@ export class Drawing {
   /**
    * @param {object} project
    * @param {{mode: string, layout: object, said: object, recorder: object, say: (text: string, stays?: boolean) => void,
-   *   onChanged: () => void, onMeasured: (value: number | null, measure: string) => void}} parts
+   *   onChanged: () => void, onMeasured: (value: number | null, measure: string) => void,
+   *   onTool?: (kind: string | null) => void, given?: object[]}} parts
    *   `onChanged`: what is drawn has changed; `onMeasured`: and with it the number that the project derives from a mark.
-   *   In review what was drawn is only looked at
+   *   In review what was drawn is only looked at; in a check of pixels boxes alone are drawn, `given` to begin with,
+   *   and they are nobody's marks
    */
   constructor(project, parts) {
     Object.assign(this, parts)
@@ -23,7 +25,7 @@ export class Drawing {
     this.marks = new Marks(
       project,
       { ...faults, onChange: (act) => this.keepMark(act), onTool: (kind) => this.take("marks", kind), onChoose: (mark) => this.offerMeasured(mark) },
-      { editable: this.mode === "label" },
+      this.mode === "check" ? { kinds: ["box"], covers: true } : { editable: this.mode === "label" },
     )
     this.marks.attach(this.layout)
     if (project.task === "segmentation" && this.mode === "label") {
@@ -37,6 +39,7 @@ export class Drawing {
     this.facts = facts
     this.showMarks()
     this.masks?.load(this.said.withPainted(facts), { pending: this.said.strokesOf(facts.id) })
+    if (this.mode === "check" && !this.marks.kind) this.marks.choose("box")
   }
 
   close() {
@@ -49,6 +52,7 @@ export class Drawing {
   take(who, kind) {
     if (kind && who === "masks") this.marks.drop()
     if (kind && who === "marks") this.masks?.drop()
+    if (who === "marks") this.onTool?.(kind)
   }
 
   // ---- what is done here, and what comes from elsewhere
@@ -60,15 +64,19 @@ export class Drawing {
 
   keepMark({ case: caseId, before, after }) {
     this.recorder.do({ kind: "mark", caseId, before, after })
-    if (this.facts) this.shown = JSON.stringify(this.said.marksOf(this.facts))
+    if (this.facts) this.shown = JSON.stringify(this.marksOf(this.facts))
     this.onChanged()
     this.tellMeasured((after ?? before).kind)
   }
 
   /** The marks that count, as far as this browser knows. */
+  marksOf(facts) {
+    return this.said.marksOf(this.mode === "check" ? { id: facts.id, marks: this.given } : facts)
+  }
+
   showMarks() {
     if (!this.facts) return
-    const marks = this.said.marksOf(this.facts)
+    const marks = this.marksOf(this.facts)
     this.shown = JSON.stringify(marks)
     this.marks.load(this.facts, marks)
   }
@@ -97,9 +105,9 @@ export class Drawing {
 
   /** What the server says of the case now. */
   learn(facts) {
-    this.marks.learnOthers(facts.others)
+    if (this.mode !== "check") this.marks.learnOthers(facts.others)
     this.masks?.learnOthers(facts.others)
-    if (JSON.stringify(this.said.marksOf(facts)) !== this.shown) this.showMarks()
+    if (JSON.stringify(this.marksOf(facts)) !== this.shown) this.showMarks()
   }
 
   /** An act of this case was taken back or done again. */

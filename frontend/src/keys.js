@@ -73,6 +73,15 @@ export const KEYS = [
   ["BracketRight", "]", "larger", "Larger brush", "label", "Painting"],
 ]
 
+// Of what readers draw, a check of pixels has the box alone.
+const CHECKING = new Set(["escape", "box", "nextMark", "delete"])
+
+/** Whether a key means something in a mode: "label", "review", or "check" of what is burned in, where nothing is answered. */
+export function holdsIn(mode, command, where, group) {
+  if (mode !== "check") return where === "both" || where === mode
+  return CHECKING.has(command) || (where === "both" && group !== "Cases and answers")
+}
+
 /** Commands that a held key may repeat; a class or an undo must be pressed each time. */
 export const REPEATABLE = new Set([
   "previous", "next", "frameBefore", "frameAfter", "framesBefore", "framesAfter", "zoomIn", "zoomOut", "smaller", "larger",
@@ -110,13 +119,13 @@ export class KeyMap {
 
   index() {
     this.commands = new Map()
-    for (const [chord, , command, , where] of KEYS) this.commands.set(this.changed.get(command) ?? chord, { command, where })
+    for (const [chord, , command, , where, group] of KEYS) this.commands.set(this.changed.get(command) ?? chord, { command, where, group })
   }
 
   /** The command of a chord in a mode, or null. */
   find(chord, mode) {
     const known = this.commands.get(chord)
-    return known && (known.where === "both" || known.where === mode) ? known.command : null
+    return known && holdsIn(mode, known.command, known.where, known.group) ? known.command : null
   }
 
   chordOf(command) {
@@ -209,7 +218,7 @@ export function commandOf(event, mode, map = keyMap) {
   if (event.key === "?") return { command: "legend" }
   const digit = /^(Digit|Numpad)(\d)$/.exec(event.code)
   if (digit) {
-    if (!event.shiftKey) return { command: "class", digit: digit[2] }
+    if (!event.shiftKey) return mode === "check" ? null : { command: "class", digit: digit[2] }
     return digit[1] === "Digit" ? { command: "preset", digit: digit[2] } : null
   }
   const command = map.find(chordOf(event), mode)

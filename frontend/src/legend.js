@@ -3,7 +3,7 @@
 import { chordText, chordsOf, keyedStructures } from "./chords.js"
 import { MANY } from "./classes.js"
 import { button, element } from "./dom.js"
-import { KEYS, chordOf, keyMap, nameOfChord } from "./keys.js"
+import { KEYS, chordOf, holdsIn, keyMap, nameOfChord } from "./keys.js"
 import { HU_PRESETS } from "./presets.js"
 
 const MOUSE = [
@@ -64,7 +64,7 @@ export class Legend {
     const { project } = this
     const paints = project.task === "segmentation"
     const absent = new Set([...(project.assisted ? [] : ["acceptDraft", "rejectDraft"]), ...(project.classes?.length > MANY ? [] : ["search"])])
-    const isHere = ([, , command, , where, group]) => (where === "both" || where === this.mode) && (paints || group !== "Painting") && !absent.has(command)
+    const isHere = ([, , command, , where, group]) => holdsIn(this.mode, command, where, group) && (paints || group !== "Painting") && !absent.has(command)
     const commands = KEYS.filter(isHere)
     return new Map([...new Set(commands.map((row) => row[5]))].map((group) => [group, commands.filter((row) => row[5] === group)]))
   }
@@ -83,10 +83,10 @@ export class Legend {
         section(group, [
           ...(group === "Cases and answers" ? classes.map(fixedRow) : []),
           ...rows.map((row) => this.row(row)),
-          ...({ "Cases and answers": undo, Looking: windows }[group] ?? []).map(fixedRow),
+          ...({ [this.mode === "check" ? "Drawing" : "Cases and answers"]: undo, Looking: windows }[group] ?? []).map(fixedRow),
         ]),
       ),
-      section("Mouse", [...MOUSE, ...(this.mode === "label" ? [MARK] : [])].map(fixedRow)),
+      section("Mouse", [...MOUSE, ...(this.mode === "review" ? [] : [MARK])].map(fixedRow)),
       section("Touch", TOUCH.map(fixedRow)),
     )
   }

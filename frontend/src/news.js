@@ -12,6 +12,7 @@ export class News {
 
   /** What waits from an earlier page counts as said; then send it. */
   async start() {
+    if (this.viewer.mode === "check") return // nothing is answered there: what is drawn goes to the page alone
     const { said, history, aside, bar, data } = this.viewer
     const queue = (this.queue = await queueOf(data.server, data.reader))
     queue.onState = (state) => bar.showState(state, stateText(state, queue.store.isDurable))

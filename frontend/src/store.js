@@ -182,6 +182,7 @@ class DurableStore {
     const transaction = this.database.transaction([EVENTS, REFUSED], "readwrite", { durability: "strict" })
     transaction.objectStore(REFUSED).add({ owner, event, reason })
     transaction.objectStore(EVENTS).delete(place)
+    transaction.commit()
     await settled(transaction)
   }
 
@@ -189,10 +190,12 @@ class DurableStore {
     return (await this.write(ACTS, (acts) => acts.add({ owner, act, bytes, undone: false }))).result
   }
 
-  /** One write, on disk when this resolves. */
+  /** One write, on disk when this resolves; from the call on it holds even where the page is closed at once, which
+   * would abort a transaction that still waits for more. */
   async write(name, act) {
     const transaction = this.database.transaction(name, "readwrite", { durability: "strict" })
     const request = act(transaction.objectStore(name))
+    transaction.commit()
     await settled(transaction)
     return request
   }

@@ -6,6 +6,10 @@ import { paceText } from "./time.js"
 
 const SAY_MS = 5000
 const KEPT = "Kept in this tab until you give an answer."
+const CHECKING = [
+  ["box", "Box", "Draw a box from corner to corner (X)"],
+  ["delete", "Delete", "Take the chosen box away (Del)"],
+]
 const TOOLS = [
   ["undo", "Undo", "Take the last act back (Ctrl+Z)"],
   ["redo", "Redo", "Do it again (Ctrl+Y)"],
@@ -23,7 +27,7 @@ export function stateSeen({ kind, text } = { kind: "idle", text: "" }, kept = fa
 
 export class TopBar {
   /** @param {{go: (step: number) => void, jump: (place: number) => void, command: (name: string) => void}} on */
-  constructor(on, aside) {
+  constructor(on, aside, mode = "label") {
     this.place = element("input", {
       type: "text", inputmode: "numeric", class: "place", "aria-label": "Go to case number", size: "5",
       onfocus: () => this.place.select(),
@@ -48,8 +52,8 @@ export class TopBar {
     )
     this.tools = element(
       "div",
-      { class: "tools", role: "toolbar", "aria-label": "Undo and keys" },
-      ...TOOLS.map(([name, text, title]) => button({ title, "data-tool": name, onclick: () => on.command(name) }, text)),
+      { class: "tools", role: "toolbar", "aria-label": mode === "check" ? "Boxes, undo and keys" : "Undo and keys" },
+      ...[...(mode === "check" ? CHECKING : []), ...TOOLS].map(([name, text, title]) => button({ title, "data-tool": name, onclick: () => on.command(name) }, text)),
     )
   }
 
@@ -57,6 +61,11 @@ export class TopBar {
     const number = Number(this.place.value)
     this.place.value = this.shown
     if (Number.isInteger(number)) on.jump(number)
+  }
+
+  /** Which drawing tool is in the hand. */
+  showTool(kind) {
+    this.tools.querySelector('[data-tool="box"]')?.setAttribute("aria-pressed", String(kind === "box"))
   }
 
   showPlace(index, total) {

@@ -45,7 +45,7 @@ export class Viewer {
       said: this.said,
       history: this.history,
       time: this.time,
-      send: (event) => this.news.send(event),
+      send: (event) => (this.mode === "check" ? this.tellBoxes(event.case) : this.news.send(event)),
       facts: (id) => (this.loaded?.facts.id === id ? this.loaded.facts : { id }),
       madeIn: this.mode === "review" ? "review" : "label page",
       version: () => this.data.project.schema_version,
@@ -61,6 +61,8 @@ export class Viewer {
       mode, layout, said, recorder, say,
       onChanged: () => this.answering.refresh(),
       onMeasured: (value, measure) => this.answering.part.measure?.(value, measure),
+      onTool: (kind) => this.bar?.showTool(kind),
+      given: this.data.boxes,
     })
     const answer = (change) => this.answering.answer(change(this.answering.current()))
     const part = this.drawing.masks ? new StructurePart(this.drawing.masks, { answer, say }) : undefined
@@ -77,7 +79,7 @@ export class Viewer {
       go: (step) => this.go(this.index + step),
       jump: (place) => this.go(place - 1),
       command: (name) => this.run({ command: name }),
-    }, this.aside.open)
+    }, this.aside.open, mode)
     this.element = element(
       "div",
       { class: "viewer", "data-mode": this.mode },
@@ -204,6 +206,12 @@ export class Viewer {
     this.bar.showPlace(this.index, this.data.case_ids.length + (this.data.more ?? 0))
   }
 
+  /** The page keeps what goes black; nothing of it is anybody's mark. */
+  tellBoxes(id) {
+    const boxes = this.drawing.marksOf({ id }).map(({ geometry }) => geometry)
+    this.outbox.push({ type: "drawn", case: id, boxes })
+  }
+
   // ---- taking back
 
   /** The last act backwards or forwards, and to the case it concerns. */
@@ -231,7 +239,7 @@ export class Viewer {
     if (isTaken(event, target) || document.querySelector('[role="dialog"]')) return
     const isSheet = this.legend.dialog.open || this.aside.dialog.open
     const isOwn = event.type === "keydown" && !isSheet && !this.answering.panel.armed && this.drawing.key(event)
-    if (isOwn || (event.type === "keydown" && !isSheet && this.answering.key(event))) return this.keepAway(event)
+    if (isOwn || (event.type === "keydown" && !isSheet && this.mode !== "check" && this.answering.key(event))) return this.keepAway(event)
     const asked = commandOf(event, this.mode)
     if (!asked || (isSheet && asked.command !== "legend")) return
     if (event.type === "keyup") {

@@ -37,6 +37,14 @@ describe("keys", () => {
     expect(commandOf(press("KeyB"), "label").command).toBe("brush")
   })
 
+  it("give no answer in a check of pixels, where boxes are drawn and the image is looked at", () => {
+    for (const code of ["Digit1", "KeyU", "KeyQ", "KeyN", "Enter", "ArrowRight", "KeyP", "KeyB", "KeyG"]) expect(commandOf(press(code), "check")).toBe(null)
+    expect(["KeyX", "Delete", "Escape", "KeyI", "ArrowDown"].map((code) => commandOf(press(code), "check").command)).toEqual(["box", "delete", "escape", "invert", "frameAfter"])
+    const listed = [...Legend.prototype.groups.call({ mode: "check", project: { task: "classification", classes: [] } }).values()].flat()
+    expect(listed.map(([, , command]) => command)).toContain("box")
+    for (const command of ["unsure", "confirm", "polygon", "explain"]) expect(listed.map(([, , name]) => name)).not.toContain(command)
+  })
+
   it("that do nothing in a project are not in its legend", () => {
     const listed = (project) => [...Legend.prototype.groups.call({ mode: "label", project }).values()].flat().map(([, , command]) => command)
     const few = listed({ task: "classification", classes: [{ name: "normal" }] })

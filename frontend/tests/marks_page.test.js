@@ -17,7 +17,7 @@ function blank() {
 }
 globalThis.document = { createElement: blank, createElementNS: blank }
 
-function setUp(project = { task: "regression", measure: "length", unit: "mm", classes: [], structures: [] }, here = facts) {
+function setUp(project = { task: "regression", measure: "length", unit: "mm", classes: [], structures: [] }, here = facts, checking = {}) {
   const sent = []
   const numbers = []
   const remarks = []
@@ -27,7 +27,7 @@ function setUp(project = { task: "regression", measure: "length", unit: "mm", cl
   })
   const pane = { on: () => () => {}, volume: null }
   const layout = { painters: [], grabs: [], clicks: [], panes: [], main: pane, on: () => () => {}, setTool() {}, repaintOver() {}, setLayers() {} }
-  const drawing = new Drawing(project, { mode: "label", layout, said, recorder, say: (text) => remarks.push(text), onChanged() {}, onMeasured: (value) => numbers.push(value) })
+  const drawing = new Drawing(project, { mode: "label", layout, said, recorder, say: (text) => remarks.push(text), onChanged() {}, onMeasured: (value) => numbers.push(value), ...checking })
   drawing.open(here)
   const retrace = (way) => drawing.retrace(recorder[way](), way === "undo" ? "before" : "after")
   return { drawing, marks: drawing.marks, said, recorder, sent, numbers, remarks, retrace }
@@ -106,5 +106,30 @@ describe("a number that is measured", () => {
     const other = setUp({ task: "classification", classes: [{ name: "nodule", key: "1", colour: "#fff" }], structures: [] })
     other.marks.add(line(25))
     expect(other.numbers).toEqual([])
+  })
+})
+
+describe("in a check of pixels", () => {
+  const box = { x: 1, y: 2, width: 3, height: 4 }
+  const given = [{ mark: "given-0", kind: "box", frame: 0, geometry: box, label: "" }]
+  const checking = { mode: "check", given }
+
+  it("the boxes are those of the check, on every frame, and nobody's marks", () => {
+    const { drawing, marks } = setUp(undefined, { ...facts, marks: [{ mark: "mine", ...line(25), label: "", made_at: "2026-01-01T00:00:00Z" }] }, checking)
+    expect(marks.list().map((one) => one.geometry)).toEqual([box])
+    expect(marks.visibleOn(7).map((one) => one.mark)).toEqual(["given-0"])
+    expect(marks.kind).toBe("box")
+    expect([...marks.tools.keys()]).toEqual(["box"])
+    drawing.learn({ ...facts, others: [{ reader: "otto", marks: 2, masks: [] }] })
+    expect(marks.others).toEqual([])
+  })
+
+  it("what is drawn, taken away and taken back counts at once", () => {
+    const { drawing, marks, retrace } = setUp(undefined, facts, checking)
+    marks.add({ kind: "box", frame: 0, geometry: { x: 0, y: 0, width: 9, height: 9 } })
+    marks.remove("given-0")
+    expect(drawing.marksOf(facts).map((one) => one.geometry.width)).toEqual([9])
+    retrace("undo")
+    expect(drawing.marksOf(facts).map((one) => one.geometry.width)).toEqual([3, 9])
   })
 })

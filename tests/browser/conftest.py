@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 from typer.testing import CliRunner
 
 from bench.chromium import FLAGS, WAIT_MS, find_chromium
@@ -33,7 +33,7 @@ NOTHING_CAME = "what was waited for did not come"
 
 @dataclass(frozen=True)
 class Reading:
-    """A running Readroom with one small project, its model and its evaluation."""
+    """A running Readroom with one small project."""
 
     address: str
     home: Path
@@ -97,7 +97,7 @@ def run_command(home: Path, *words: str) -> Any:
 
 @pytest.fixture(scope="session")  # one for all files here; without a page open it is at rest
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
-    """Forty pictures with a bright or a dark middle, a model of two epochs, and the whole service around them."""
+    """Forty labelled pictures with a bright or a dark middle, and the whole service around them."""
     if find_chromium() is None:
         pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
     work = tmp_path_factory.mktemp("reading")
@@ -105,16 +105,21 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     _write_images(work / "images")
     run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
     run_command(home, "import", "Middle", str(work / "images"), "--labels", str(work / "images" / "labels.csv"))
-    run_command(home, "snapshot", "Middle", "first", "--split", "0.5,0.2,0.3", "--allow-leaks", "noise resembles noise")
-    small = ("--set", "input_size=32", "--set", "filters=4,4,8", "--set", "epochs=2")
-    run_command(home, "train", "Middle", "--snapshot", "first", *small, "--name", "tiny", "--wait")
-    run_command(home, "evaluate", "Middle", "tiny")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     made = Reading(f"http://127.0.0.1:{port}", home)
     with running(home, ["--port", str(port)], work / "up.log", lambda: is_up(made.address)):
         yield made
+
+
+@pytest.fixture(scope="session")
+def tiny(reading: Reading) -> None:
+    """A model of two epochs in the project, and its evaluation; for pages that show one."""
+    reading.readroom("snapshot", "Middle", "first", "--split", "0.5,0.2,0.3", "--allow-leaks", "noise resembles noise")
+    small = ("--set", "input_size=32", "--set", "filters=4,4,8", "--set", "epochs=2")
+    reading.readroom("train", "Middle", "--snapshot", "first", *small, "--name", "tiny", "--wait")
+    reading.readroom("evaluate", "Middle", "tiny")
 
 
 @contextmanager
@@ -168,10 +173,23 @@ def browser(reading: Reading) -> Iterator[Browser]:
         made.close()
 
 
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, reading: Reading) -> StorageState:
+    """What a browser keeps of somebody who came by the link; a file's tests begin with it."""
+    context = browser.new_context()
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    page.goto(reading.link())
+    page.get_by_role("heading", name="Projects").wait_for()
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
 @pytest.fixture
-def page(browser: Browser, reading: Reading) -> Iterator[Page]:
-    """A signed-in tab at 1280x800. Afterwards: nothing was asked of another host, and no script failed."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+def page(browser: Browser, reading: Reading, signed_in: StorageState) -> Iterator[Page]:
+    """A signed-in, empty tab at 1280x800. Afterwards: nothing was asked of another host, and no script failed."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=signed_in)
     context.set_default_timeout(WAIT_MS)
     made = context.new_page()
     elsewhere: list[str] = []
@@ -184,8 +202,6 @@ def page(browser: Browser, reading: Reading) -> Iterator[Page]:
         ),
     )
     made.on("pageerror", lambda error: failures.append(str(error)))
-    made.goto(reading.link())
-    made.get_by_role("heading", name="Projects").wait_for()
     yield made
     context.close()
     assert elsewhere == []

@@ -1,14 +1,17 @@
-"""What a program can check of accessibility, on every page in both themes."""
+"""What a program can check of every page in both themes: accessibility, whom it asks, what the policy refuses."""
 
 import json
 import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.places import PLACES
 from tests.browser.conftest import WAIT_MS, Reading
+from tests.browser.test_walls import Watch
 
 THEMES = ("dark", "light")
 PLAIN_PAGES = ("account", "sign-out")  # without Streamlit; /sign-in is for those who are not signed in
@@ -18,9 +21,10 @@ OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a",
 NOT_OURS = "[data-testid=stDataFrame], [data-testid=stFileUploader], .js-plotly-plot"
 
 
-@pytest.fixture(params=THEMES)
-def themed(request: pytest.FixtureRequest, browser: Browser, reading: Reading) -> Page:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+@pytest.fixture(scope="module", params=THEMES)
+def kept(request: pytest.FixtureRequest, browser: Browser, reading: Reading, tiny: None) -> StorageState:
+    """What a browser keeps of somebody who came by the link and likes one theme."""
+    context = browser.new_context()
     context.set_default_timeout(WAIT_MS)
     wanted = json.dumps(request.param)
     context.add_init_script(
@@ -31,7 +35,16 @@ def themed(request: pytest.FixtureRequest, browser: Browser, reading: Reading) -
     page.get_by_role("heading", name="Projects").wait_for()
     expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", request.param)
     settle(page)  # to come to its theme the page was loaded anew
-    yield page
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def themed(browser: Browser, kept: StorageState) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=kept)
+    context.set_default_timeout(WAIT_MS)
+    yield context.new_page()
     context.close()
 
 
@@ -53,13 +66,21 @@ def faults_of(page: Page, name: str) -> list[str]:
     ]
 
 
-def test_no_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading) -> None:
+def test_every_page_opens_asks_nobody_else_breaks_no_policy_and_has_no_fault_that_axe_finds(
+    themed: Page, reading: Reading
+) -> None:
+    watch = Watch(themed)
     faults = []
     for name in PAGES:
         query = "?project=1" + ("&case=1" if name == "case" else "&result=all" if name == "review" else "")
-        themed.goto(f"{reading.address}/{name}{query if name else ''}")
+        asked = watch.asked
+        themed.goto(f"{reading.address}/{name}{query}")
         settle(themed)
         faults += faults_of(themed, name)
+        expect(themed.locator("[data-testid=stException]")).to_have_count(0)
+        assert watch.asked > asked, name
+        assert (name, watch.elsewhere, watch.violations) == (name, [], [])
+        assert "patient" not in urlsplit(themed.url).query, f"an identifier stands in the address of {name}"
     assert not faults, "\n".join(faults)
 
 
@@ -78,6 +99,8 @@ def test_no_plain_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading
 
 
 def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(themed: Page, reading: Reading) -> None:
+    themed.goto(reading.address)
+    settle(themed)
     app = themed.locator("[data-testid=stApp]")
     for choice in ("Light", "Dark"):
         themed.get_by_role("button", name=choice, exact=True).click()

@@ -99,6 +99,7 @@ def go(page: Page, name: str) -> None:
 def test_from_files_on_a_computer_to_the_cells_of_a_confusion_matrix(
     page: Page, reading: Reading, sides: str, tmp_path: Path
 ) -> None:
+    page.goto(reading.address)
     press(page, "new_project")
     fill(page, "new_name", sides)
     fill(page, "class_name_0", "left")

@@ -10,7 +10,7 @@ from tests.browser.test_walk import open_page
 
 
 def test_an_answer_given_after_the_session_ran_out_is_sent_after_the_next_sign_in(page: Page, reading: Reading) -> None:
-    open_page(page, "Label")
+    open_page(page, reading, "Label")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     before = len(reading.stored_events())
     with opened(reading.settings) as connection:  # nobody has clicked for a long time

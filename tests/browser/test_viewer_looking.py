@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from core.images.records import get_case
 from core.store.database import opened, writing
 from tests.browser.conftest import Reading
 
@@ -179,11 +180,15 @@ def test_windows_in_hu_are_there_for_ct_only(looking: Page, reading: Reading, vo
     assert "HU" not in stage(looking, "frame").locator(".corner.value").inner_text()
 
 
-def test_two_cases_side_by_side_move_together_until_they_are_not_linked(looking: Page, volumes: list[int]) -> None:
+def test_two_cases_side_by_side_move_together_until_they_are_not_linked(
+    looking: Page, reading: Reading, volumes: list[int]
+) -> None:
+    with opened(reading.settings) as connection:
+        second = get_case(connection, volumes[1]).source
     looking.keyboard.press("KeyD")
     other = looking.locator(".stage").nth(1)
     looking.get_by_label("What to compare with").select_option("next")
-    expect(other).to_have_attribute("aria-label", re.compile("second"))
+    expect(other).to_have_attribute("aria-label", re.compile(re.escape(second)))
     text = other.locator(".corner.how")
     expect(text).to_have_text(re.compile(rf"^{FRAMES // 2 + 1} / "))
     looking.keyboard.press("ArrowDown")

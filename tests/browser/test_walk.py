@@ -2,14 +2,17 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Reading, is_up, wait_until
 
+pytestmark = pytest.mark.usefixtures("tiny")
 
-def open_page(page: Page, name: str) -> None:
+
+def open_page(page: Page, reading: Reading, name: str) -> None:
     """Open the project and one of its pages by the navigation."""
-    page.goto(page.url.split("/")[0] + "//" + page.url.split("/")[2])
+    page.goto(reading.address)
     page.get_by_text("Open", exact=True).last.click()  # the first project made; other tests add more
     page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True).click()
 
@@ -25,7 +28,7 @@ def test_nobody_gets_in_without_the_link(browser: Browser, reading: Reading) -> 
 
 def test_a_case_is_labelled_by_one_key_and_the_next_one_is_there(page: Page, reading: Reading) -> None:
     before = len(reading.stored_events())
-    open_page(page, "Label")
+    open_page(page, reading, "Label")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     first = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
     page.keyboard.press("Digit1")
@@ -35,7 +38,7 @@ def test_a_case_is_labelled_by_one_key_and_the_next_one_is_there(page: Page, rea
 
 
 def test_an_answer_that_is_taken_back_counts_no_more(page: Page, reading: Reading) -> None:
-    open_page(page, "Label")
+    open_page(page, reading, "Label")
     image = page.get_by_role("img", name=re.compile("Image"))
     image.wait_for()
     shown = image.get_attribute("aria-label") or ""
@@ -51,7 +54,7 @@ def test_an_answer_that_is_taken_back_counts_no_more(page: Page, reading: Readin
 
 
 def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, reading: Reading) -> None:
-    open_page(page, "Label")
+    open_page(page, reading, "Label")
     image = page.get_by_role("img", name=re.compile("Image"))
     image.wait_for()
     shown = image.get_attribute("aria-label") or ""
@@ -104,7 +107,7 @@ def assert_fits(page: Page, reading: Reading, name: str) -> None:
 
 
 def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:
-    open_page(page, "Label")
+    open_page(page, reading, "Label")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     page.wait_for_load_state("networkidle")  # the next cases are in the browser
     before = len(reading.stored_events())
@@ -119,8 +122,8 @@ def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Pag
     assert len(set(reading.stored_events())) == before + 2
 
 
-def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(page: Page) -> None:
-    open_page(page, "Evaluate")
+def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(page: Page, reading: Reading) -> None:
+    open_page(page, reading, "Evaluate")
     page.get_by_text("Confusion matrix").wait_for()
     points = page.locator(".js-plotly-plot .scatterlayer .point")
     points.first.wait_for()

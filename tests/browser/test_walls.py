@@ -1,4 +1,7 @@
-"""Every page in a real browser: nothing is asked of another host, and the policy has nothing to refuse."""
+"""Plain pages in a real browser: nothing is asked of another host, and the policy has nothing to refuse.
+
+The pages of Streamlit are watched in the walk of test_access.py, which opens them all.
+"""
 
 import re
 from urllib.parse import urlsplit
@@ -6,7 +9,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
-from dashboard.places import PLACES
 from tests.browser.conftest import Reading
 
 OURS = ("127.0.0.1", "localhost")
@@ -36,22 +38,6 @@ class Watch:
     def note_console(self, message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text or "Refused to" in message.text:
             self.violations.append(message.text)
-
-
-def test_every_page_opens_asks_nobody_else_and_breaks_no_policy(page: Page, reading: Reading) -> None:
-    watch = Watch(page)
-    for place in PLACES:
-        asked = watch.asked
-        path = "" if place == PLACES[0] else place.name
-        case = "&case=1" if place.name == "case" else ""
-        page.goto(f"{reading.address}/{path}?project=1{case}")
-        page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-        page.wait_for_timeout(SETTLE_MS)  # what a page fetches late: fonts, charts, the viewer
-        expect(page.locator("[data-testid=stException]")).to_have_count(0)
-        assert watch.asked > asked, place.name
-        assert (place.name, watch.elsewhere, watch.violations) == (place.name, [], [])
-        assert "patient" not in urlsplit(page.url).query, f"an identifier stands in the address of {place.name}"
 
 
 @pytest.mark.parametrize("path", ["sign-in", "sign-out", "account"])

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.images.ingest import import_paths
 from core.images.pixel_checks import Box, count_held, find_template, get_check, save_template
 from core.images.records import Case, get_case, list_cases
-from core.labels.marks import NewMark, add_mark, list_marks
-from core.labels.records import new_event
 from core.people.accounts import User
 from core.progress import Silent
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from dashboard.check_pixels_view import box_around
 from tests.core.images.hostile import hostile_file
 from tests.pages.conftest import OpenPage, said
 
@@ -37,9 +37,12 @@ def held(
     return list(list_cases(connection, project.id))
 
 
-def draw_box(connection: sqlite3.Connection, case: Case) -> None:
-    geometry = {"x": 1.5, "y": 2.0, "width": 4.0, "height": 3.2}
-    add_mark(connection, NewMark(new_event(), case.id, "anna", "m1", "box", geometry), Actor("anna", "screen"))
+def add_box(app: AppTest, case: Case, **numbers: int) -> None:
+    """By numbers, as whoever uses no pointer does."""
+    for name, number in numbers.items():
+        app.number_input(key=f"check_{name}_{case.id}").set_value(number)
+    next(button for button in app.button if button.label == "Add this box").click().run()
+    assert not app.exception
 
 
 def test_an_empty_list_says_what_waits_here(open_page: OpenPage, project: Project, cases: list[Case]) -> None:
@@ -58,44 +61,32 @@ def test_one_image_at_a_time_with_its_reason(open_page: OpenPage, project: Proje
     assert f"Case {held[1].id}" in said(open_page("check_pixels", project=project.id, case=held[1].id))
 
 
-def test_drawn_boxes_are_blacked_out_and_taken_off_the_answers(
+def test_a_drawn_box_covers_every_pixel_that_it_touches_and_no_other(held: list[Case]) -> None:
+    drawn = {"x": 1.5, "y": 2.0, "width": 4.0, "height": 3.2}
+    assert box_around(drawn, held[0]) == Box(1, 2, 5, 4)
+    assert box_around({"x": 0, "y": 0, "width": 99, "height": 99}, held[0]) == Box(0, 0, 20, 20)
+
+
+def test_boxes_are_blacked_out_and_kept_for_the_device(
     open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, held: list[Case]
 ) -> None:
     case = held[0]
-    draw_box(connection, case)
     app = open_page("check_pixels", project=project.id)
+    assert "0 boxes</b> to be painted black" in said(app)
+    add_box(app, case, left=1, top=2, width=5, height=4)
     assert "1 box</b> to be painted black" in said(app)
     app.checkbox(key=f"check_keep_{case.id}").check()
     app.button(key=f"check_black_{case.id}").click().run()
     assert not app.exception
     pixels = files.read_array("pixels", get_case(connection, case.id).pixel_hash)
     assert len(np.unique(pixels[2:6, 1:6])) == 1
+    assert len(np.unique(pixels[6:])) > 50
     assert not files.has("pixels", case.pixel_hash)
-    assert list_marks(connection, case.id) == []
     device = get_check(connection, case.id).device
     assert find_template(connection, project.id, device) is not None
     assert f"Case {held[1].id}" in said(app)
-    assert "From the template for US" in said(app)
-
-
-def test_boxes_are_set_by_sliders_and_seen_before(
-    open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, held: list[Case]
-) -> None:
-    case = held[0]
-    app = open_page("check_pixels", project=project.id)
-    app.slider(key=f"check_across_{case.id}").set_range(0, 10)
-    app.slider(key=f"check_down_{case.id}").set_range(5, 9).run()
-    app.button(key=f"check_add_{case.id}").click().run()
-    app.button(key=f"check_add_{case.id}").click().run()
-    app.button(key=f"check_undo_{case.id}").click().run()
-    text = said(app)
-    assert "1 box</b> to be painted black" in text
-    assert "left:0.000%;top:25.000%;width:50.000%;height:20.000%;background:#000" in text
-    app.button(key=f"check_black_{case.id}").click().run()
-    assert not app.exception
-    pixels = files.read_array("pixels", get_case(connection, case.id).pixel_hash)
-    assert len(np.unique(pixels[5:9, :10])) == 1
-    assert len(np.unique(pixels[10:])) > 50
+    assert "Boxes of the template for US" in said(app)
+    assert "1 box</b> to be painted black" in said(app)
 
 
 def test_without_a_box_nothing_is_blacked_out(

@@ -36,18 +36,26 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         `imported`, `skipped`, `failed`, `cases`, `same_pixels`, `opposite_labels` (counts) and `warnings` (sentences);
         with masks or boxes also `masks` or `boxes` (counts).
     """
+    from core.images.sealed_paths import forget_expired, unnamed, unseal_arguments
+
+    forget_expired(context.settings)
+    given = unseal_arguments(context.settings, context.job.arguments)
+    try:
+        return _imported(context, given)
+    except InvalidInput as error:  # the job's row keeps the sentence, and what was given names files
+        raise InvalidInput(unnamed(str(error), given)) from None
+
+
+def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, Any]:
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.pseudonyms import load_secret
     from core.images.reading_child import ReadingChild
     from core.images.records import Case
-    from core.images.sealed_paths import forget_expired, unseal_arguments
     from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
     from core.labels.exchange import add_table_labels, answers_in_words
     from core.projects.records import get_project
 
-    forget_expired(context.settings)
-    given = unseal_arguments(context.settings, context.job.arguments)
     project = get_project(context.connection, int(given["project"]))
     upload = _upload(context.settings, given.get("remove_after"))
     told = context.folder / "imported.json"
@@ -60,8 +68,10 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     table_path = Path(given["labels"]) if given.get("labels") else None
     try:
         table = map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None
-    except InvalidInput as error:  # the job's row keeps the sentence, and a file's name stays out of that
-        raise InvalidInput(str(error).replace(str(table_path), "the label table")) from None
+    except InvalidInput:  # whoever gave the table has read why before; the sentence quotes files and patients
+        raise InvalidInput(
+            "The label table does not fit; its preview on the page Import says which line. Received: a table to mend"
+        ) from None
 
     def add_labels(connection: sqlite3.Connection, case: Case, row: TableRow | None) -> None:
         add_table_labels(connection, project, case, row, context.actor)

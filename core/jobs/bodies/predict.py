@@ -20,11 +20,21 @@ KIND = Kind(
 
 
 def run(context: "JobContext") -> Mapping[str, Any]:
-    """Predict files that need not be imported."""
+    """Predict files that need not be imported; the result, which is kept, knows them by tokens."""
+    from core.errors import InvalidInput
     from core.evaluation.predict_files import predict_files
+    from core.images.pseudonyms import load_secret, path_token
+    from core.images.sealed_paths import keep_paths, unnamed, unseal_arguments
     from core.training.records import get_model
 
-    given = context.job.arguments
+    given = unseal_arguments(context.settings, context.job.arguments)
     model = get_model(context.connection, None, int(given["model"]))
     paths = [Path(path) for path in given["paths"]]
-    return predict_files(context.files, context.settings, model, paths, context.progress)
+    try:
+        result = predict_files(context.files, context.settings, model, paths, context.progress)
+    except InvalidInput as error:  # the job's row keeps the sentence
+        raise InvalidInput(unnamed(str(error), given)) from None
+    secret = load_secret(context.settings)
+    tokens = {row["path"]: path_token(secret, row["path"]) for row in result["cases"]}
+    keep_paths(context.settings, context.job.id, {token: path for path, token in tokens.items()})
+    return {**result, "cases": [{**row, "path": tokens[row["path"]]} for row in result["cases"]]}

@@ -16,15 +16,16 @@ export class Marks {
    *   onSay(text), onFault(text): a remark; what stays on the screen until read
    *   onTool(kind | null): the reader chose a tool, or laid it down
    *   onChoose(mark): the reader chose a mark
-   * @param {{editable?: boolean, makePanel?: (marks: Marks) => object}} [options]
+   * @param {{editable?: boolean, kinds?: string[], covers?: boolean, makePanel?: (marks: Marks) => object}} [options]
+   *   kinds: which there are tools for; covers: each mark goes black on every frame, and is so shown
    */
-  constructor(project, { onChange, onSay, onFault, onTool, onChoose } = {}, { editable = true, makePanel = (marks) => new MarkPanel(marks) } = {}) {
+  constructor(project, { onChange, onSay, onFault, onTool, onChoose } = {}, { editable = true, kinds = Object.keys(KINDS), covers = false, makePanel = (marks) => new MarkPanel(marks) } = {}) {
     this.onChange = onChange ?? (() => {})
     this.say = onSay ?? (() => {})
     this.fault = onFault ?? (() => {})
     this.onTool = onTool ?? (() => {})
     this.onChoose = onChoose ?? (() => {})
-    this.editable = editable
+    Object.assign(this, { editable, covers })
     this.classes = project.classes?.length ? project.classes : project.structures ?? []
     this.offered = this.classes.filter((label) => !label.retired)
     this.chord = new Chord(this.offered)
@@ -34,7 +35,7 @@ export class Marks {
     this.others = [] // who else has drawn here
     this.hidden = false
     this.forget()
-    this.tools = toolsOf(this)
+    this.tools = new Map([...toolsOf(this)].filter(([kind]) => kinds.includes(kind)))
     this.kind = null
     this.nextLabel = "" // of the next mark: the class that was last given on this case
     this.painter = (context, pane) => this.facts && pane.facts?.id === this.facts.id && paintMarks(context, pane, this)
@@ -81,7 +82,7 @@ export class Marks {
 
   /** The marks to be seen on a stored frame, what others drew first. */
   visibleOn(frame) {
-    return this.hidden ? [] : [...[...this.theirs.values()].flat(), ...this.own].filter((mark) => mark.frame === frame)
+    return this.hidden ? [] : [...[...this.theirs.values()].flat(), ...this.own].filter((mark) => this.covers || mark.frame === frame)
   }
 
   /** A mark as it lies while it is dragged. */
@@ -108,7 +109,7 @@ export class Marks {
   /** What is not on the screen is not chosen: Delete must not take away what nobody sees. */
   learnFrame(pane) {
     const { selected } = this
-    if (selected && pane === this.layout.main && pane.index !== selected.frame) this.select("")
+    if (selected && !this.covers && pane === this.layout.main && pane.index !== selected.frame) this.select("")
   }
 
   // ---- the case
@@ -221,7 +222,7 @@ export class Marks {
     const mark = [...this.own, ...[...this.theirs.values()].flat()].find((one) => one.mark === id)
     if (!mark) return
     this.setHidden(false)
-    this.layout?.main.setFrame(mark.frame)
+    if (!this.covers) this.layout?.main.setFrame(mark.frame)
     this.select(id)
   }
 

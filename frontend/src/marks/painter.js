@@ -7,6 +7,7 @@ import { handlesOf, isClosed, middlesOf, outline } from "./model.js"
 const PLAIN = "#ffd866" // of marks without a class
 const HALO = "rgb(0 0 0 / 65%)"
 const PLATE = "rgb(8 11 15 / 78%)"
+const COVER = "rgb(0 0 0 / 82%)" // of what goes black: what is under it can just be seen
 const GAP_PX = 6
 const LINE_PX = 15 // from line to line of text
 const PAD_PX = 4
@@ -29,14 +30,14 @@ export function paintMarks(context, pane, marks) {
     const line = outline(mark.kind, mark.geometry).map(toCanvas)
     const isChosen = Boolean(selected) && mark.mark === selected.mark
     const colour = colourOf(mark, marks.classes)
-    const look = { ratio, colour, isChosen, isTheirs: Boolean(mark.theirs) }
+    const look = { ratio, colour, isChosen, isTheirs: Boolean(mark.theirs), covers: marks.covers }
     if (mark.kind === "point") paintPoint(context, line[0], look)
     else paintLine(context, line, { ...look, closed: isClosed(mark.kind) && !mark.open })
     if (isChosen && marks.isMine(mark)) {
       paintSpots(context, middlesOf(mark.kind, mark.geometry).map(toCanvas), { ratio, colour, radius: 2.5 })
       paintSpots(context, handlesOf(mark.kind, mark.geometry).map(toCanvas), { ratio, colour: "#ffffff", radius: 3.5, chosen: marks.vertex })
     } else if (mark.kind === "length" || mark.kind === "angle" || mark.open) paintSpots(context, line, { ratio, colour, radius: 2.5 })
-    const lines = textOf(mark, Boolean(isChosen || mark.isDraft), pane)
+    const lines = marks.covers ? [] : textOf(mark, Boolean(isChosen || mark.isDraft), pane)
     if (lines.length && isOnScreen(line, pane.size())) plates.push({ lines, line, colour, isChosen })
   }
   // Text last, the chosen one's first: the others give way.
@@ -58,10 +59,14 @@ function isMeasurable({ kind, geometry }) {
   return geometry.points?.length === { length: 2, angle: 3 }[kind]
 }
 
-function paintLine(context, line, { ratio, colour, isChosen, isTheirs, closed }) {
+function paintLine(context, line, { ratio, colour, isChosen, isTheirs, closed, covers }) {
   context.beginPath()
   line.forEach(([x, y], at) => (at ? context.lineTo(x, y) : context.moveTo(x, y)))
   if (closed) context.closePath()
+  if (closed && covers) {
+    context.fillStyle = COVER
+    context.fill()
+  }
   context.lineJoin = "round"
   context.setLineDash(isTheirs ? [6 * ratio, 4 * ratio] : [])
   for (const [width, style] of [[isChosen ? 4.5 : 3.5, HALO], [isChosen ? 2.2 : 1.5, colour]]) {

@@ -33,7 +33,7 @@ export class MarkPanel {
   constructor(marks) {
     this.marks = marks
     this.chords = chordsOf(marks.offered)
-    this.tools = new Map(Object.keys(KINDS).map((kind) => [kind, this.toolButton(kind)]))
+    this.tools = new Map([...marks.tools.keys()].map((kind) => [kind, this.toolButton(kind)]))
     this.list = element("div", { class: "list", role: "group", "aria-label": "Marks on this case" })
     this.hide = button({ class: "toggle", title: "Hide all marks", "aria-label": "Hide all marks", onclick: () => marks.setHidden(!marks.hidden) }, icon(EYE))
     this.classes = element("select", {

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.errors import CoreError
+from core.images.pseudonyms import TOKEN_PATH
 from core.images.records import NewCase, get_case, insert_case
 from core.labels.masks import put_mask
 from core.labels.records import new_event
@@ -53,9 +54,11 @@ def test_a_segmentation_is_made_labelled_and_its_masks_exported(run: Run, tmp_pa
         put_mask(connection, case, "lesion", mask, actor, event=new_event(), reader="anna")
     out = run("export", "Abdomen", "masks", "--out", str(tmp_path / "out"))
     assert (out["files"], out["cases"]) == (1, 1)
-    assert (np.asarray(Image.open(tmp_path / "out" / "anna" / "a.png")) == mask[0] * 2).all()
+    assert (np.asarray(Image.open(tmp_path / "out" / "anna" / case.source)) == mask[0] * 2).all()
     run("export", "Abdomen", "masks", "--out", str(tmp_path / "arrays"), "--format", "npy", "--reader", "anna")
-    assert (np.load(tmp_path / "arrays" / "anna" / "a_lesion.npy") == mask).all()
+    array = tmp_path / "arrays" / "anna" / case.source.replace(".png", "_lesion.npy")
+    assert TOKEN_PATH.fullmatch(case.source)  # names of files are called by tokens
+    assert (np.load(array) == mask).all()
     refused = run("export", "Abdomen", "masks", "--out", str(tmp_path / "out"), code=1)
     assert "empty folder" in str(refused.exception)
     refused = run("snapshot", "Abdomen", "first", code=1)

@@ -338,6 +338,7 @@ def test_what_is_no_export_of_ours_is_refused(
 ) -> None:
     document = json.loads(export_snapshot(connection, freeze()))
     altered = json.loads(json.dumps(document))
+    first = document["cases"][0]
     altered["cases"][0]["split"] = "test" if altered["cases"][0]["split"] == "train" else "train"
     for text, said in [
         ("{", "not an exported snapshot"),
@@ -347,7 +348,8 @@ def test_what_is_no_export_of_ours_is_refused(
         (json.dumps(document | {"cases": []}), "damaged"),
         (json.dumps(document | {"cases": [{}]}), "not an exported snapshot"),
         (json.dumps(document | {"cases": [document["cases"][0] | {"split": "dev"}]}), "damaged"),
-        (json.dumps(document | {"cases": [document["cases"][0] | {"source": "z.png"}]}), "unknown: z.png"),
+        (json.dumps(document | {"cases": [first | {"source": "z.png", "pixel_hash": "0" * 64}]}), "unknown: z.png"),
+        (json.dumps(document | {"cases": [first | {"source": "z.png"}]}), "altered"),  # found by its pixels
         (json.dumps(altered), "altered|leak"),
     ]:
         with pytest.raises((InvalidInput, LeaksFound), match=said):

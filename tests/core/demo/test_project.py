@@ -78,7 +78,7 @@ def test_the_demos_training_is_followed_by_one_evaluation(connection, settings, 
         connection, run, keras_hash="0" * 64, onnx_left_out_because=None, parameters=1, file_bytes=1,
         facts={}, seconds=1.0, actor=actor,
     )  # fmt: skip
-    monkeypatch.setattr("core.training.run.run_training", lambda *_: {"model_id": made.id})
+    monkeypatch.setattr("core.training.run.run_training", lambda *_: {"model_id": made.id, "model": made.name})
     monkeypatch.setattr("core.explain.run.check_explanations", lambda *_: made)
     for _ in range(2):
         HANDLERS["train"](JobContext(connection, files, settings, job, tmp_path, "cpu", actor, Silent()))

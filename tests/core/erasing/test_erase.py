@@ -22,6 +22,7 @@ from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.evaluation.drafts import set_assist_model
 from core.evaluation.records import list_evaluations
 from core.images import ingest
+from core.images.pseudonyms import load_secret, path_token, patient_name
 from core.images.records import NewCase, insert_case, list_cases, list_import_files
 from core.images.render import InputSpec
 from core.jobs.records import add_job, get_job, list_jobs, request_stop
@@ -389,6 +390,26 @@ def test_what_a_pull_fetched_and_did_not_bring_in_goes_with_any_erasing(
     erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
     assert not (imports / f"pull-{job.id}").exists()
     assert not (imports / f"{'a' * 32}.sealed").exists()
+
+
+def test_a_left_table_that_names_a_hidden_file_or_patient_goes(
+    connection: sqlite3.Connection, files: Files, settings: Settings, used: Any
+) -> None:
+    secret = load_secret(settings)
+    (case,) = used.of(GONE)[:1]
+    with connection:  # as they are called in a project with de-identification
+        connection.execute("UPDATE cases SET source = ? WHERE id = ?", (path_token(secret, "doe/x.png"), case.id))
+        name = patient_name(secret, "4711")
+        connection.execute("UPDATE cases SET patient = ? WHERE patient = ?", (name, GONE))
+    uploads = files.root / "uploads"
+    uploads.mkdir()
+    (uploads / "by_file.csv").write_text("path,label\nother.png,a\ndoe/x.png,b\n")
+    (uploads / "by_patient.csv").write_text("path;patient\nother.png;4711\n")
+    (uploads / "of_others.csv").write_text("path,patient\nother.png,4712\n")
+    plan = plan_patient(connection, files, used, name)
+    assert plan.uploads == 2
+    erase(connection, files, plan, actor=BOSS, reason="")
+    assert [path.name for path in uploads.iterdir()] == ["of_others.csv"]
 
 
 def test_a_job_whose_texts_were_cleaned_keeps_the_rest(connection: sqlite3.Connection, files: Files, used: Any) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -228,7 +230,7 @@ def test_a_copied_file_is_skipped(run: Import, tmp_path: Path) -> None:
 
 def test_a_table_may_name_the_folder_of_a_volume(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:
     a_series(tmp_path / "in" / "one", [0, 2, 4])
-    a_series(tmp_path / "in" / "two", [0, 2, 4], SeriesInstanceUID="9", StudyInstanceUID="9")
+    a_series(tmp_path / "in" / "two", [10, 12, 14], SeriesInstanceUID="9", StudyInstanceUID="9")
     table = map_columns(read_label_table(b"path,label,patient\none,normal,p1\ntwo/002.dcm,bleeding,p2\n"))
     told: dict[str, Any] = {}
     report = run(tmp_path / "in", table=table, on_case=lambda _, case, row: told.update({case.source: row.labels}))
@@ -276,6 +278,24 @@ def test_a_directory_file_is_skipped_and_its_files_come_in(run: Import, tmp_path
     report = run(tmp_path / "in")
     assert (report.imported, report.skipped) == (3, 1)
     assert "An index of other files" in next(file.reason for file in report.files if file.status == "skipped")
+
+
+def test_an_index_given_by_itself_stands_for_its_files(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    tests = Path(str(get_testdata_file("dicomdirtests/DICOMDIR")))
+    report = run(tests)
+    named = {file.path: file for file in report.files}
+    assert named.pop("DICOMDIR").status == "skipped"
+    assert len(named) == 31
+    assert all((tests.parent / path).is_file() and file.status == "imported" for path, file in named.items())
+    assert len(cases_of(report, connection)) == report.cases > 1
+    outside = pydicom.dcmread(tests)
+    for record in outside.DirectoryRecordSequence:
+        if "ReferencedFileID" in record:
+            record.ReferencedFileID = ["..", "..", "etc"]
+    outside.save_as(tmp_path / "DICOMDIR")
+    assert [file.status for file in run(tmp_path / "DICOMDIR").files] == ["skipped"]
 
 
 # ---- stopped, killed, resumed

@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -34,6 +35,7 @@ from core.images.dicom_decoders import SYNTAXES, decoder_findings
 from core.images.sources import list_sources
 from core.images.units import find_units
 from core.progress import Silent
+from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 SECRET = b"s" * 32
@@ -124,11 +126,15 @@ def test_every_syntax_has_a_decoder_here() -> None:
     assert lacking in ([], [JPEGExtended12Bit.name])  # that one goes by imagecodecs
 
 
-@pytest.mark.parametrize("implicit", [True, False])
-def test_without_preamble_and_meta(implicit: bool, settings: Settings) -> None:
-    dataset = dataset_of(GREY)
+@pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
+@pytest.mark.parametrize("first", ["SpecificCharacterSet", "SOPInstanceUID", "StudyDate", "Modality"])
+def test_without_preamble_and_meta(first: str, implicit: bool, little: bool, settings: Settings) -> None:
+    pixels = GREY if little else GREY.astype(">u2")
+    dataset = dataset_of(pixels, SpecificCharacterSet="ISO_IR 100", StudyDate="20200101")
     del dataset.file_meta
-    content = written(dataset, enforce_file_format=False, implicit_vr=implicit, little_endian=True)
+    for tag in [tag for tag in dataset.keys() if tag < tag_for_keyword(first)]:  # noqa: SIM118
+        del dataset[tag]
+    content = written(dataset, enforce_file_format=False, implicit_vr=implicit, little_endian=little)
     assert kind_of(content) == "DICOM"
     np.testing.assert_array_equal(decode(content, settings, SECRET).pixels, GREY)
 
@@ -139,14 +145,16 @@ def test_a_wrong_extension_does_not_matter(settings: Settings, tmp_path: Path) -
     np.testing.assert_array_equal(decode(path, settings, SECRET).pixels, GREY)
 
 
-def test_an_overlay_beside_the_pixels_leaves_them_alone(settings: Settings) -> None:
-    dataset = dataset_of(GREY)
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_overlay_is_kept_apart_from_the_pixels_and_told(enabled: bool, settings: Settings) -> None:
+    dataset = dataset_of(GREY | np.uint16(0x8000))  # an older one lies in a bit above the stored 12
     dataset.add_new(0x60000010, "US", 64)
     dataset.add_new(0x60000011, "US", 72)
     dataset.add_new(0x60003000, "OW", b"\xff" * 576)
-    image = decode(written(dataset), settings, SECRET)
+    image = decode(written(dataset), settings, SECRET, options=Deidentification(enabled=enabled))
     np.testing.assert_array_equal(image.pixels, GREY)
-    assert b"\xff" * 48 not in image.headers[0].content
+    assert (b"\xff" * 576 in image.headers[0].content) != enabled  # it may hold text
+    assert any("overlay" in said and ("left out" in said) == enabled for said in image.oddities)
 
 
 def test_a_table_of_values_to_show_is_a_window_of_what_it_spreads(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """A hostile file through the whole house: no marker is anywhere under the home afterwards, nor in any answer."""
 
+import io
 import json
 import sqlite3
 import warnings
@@ -9,23 +10,30 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
+from pydicom import dcmwrite
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.errors import CoreError
+from core.jobs.asking import ask_import
+from core.jobs.child import run_job
+from core.jobs.records import claim_job, get_job
 from core.people.accounts import ensure_user
 from core.people.sessions import issue_token, redeem_token
+from core.projects.records import get_project
 from core.settings import Settings
+from core.store.audit import Actor
 from core.store.database import opened
 from dashboard.middleware import cookie_name
 from dashboard.routes.answers import answer_refusal
 from dashboard.server import make_middleware, make_routes
-from tests.core.images.hostile import DATE, MARK, TRACES, hostile_file
+from tests.core.images.hostile import DATE, MARK, TRACES, UID_ROOT, hostile_file
 
 NAMED = f"{MARK}^JANE"  # files and folders are called so
 
@@ -38,6 +46,9 @@ def write_hostile_folder(folder: Path) -> None:
     (inner / f"{MARK}.dcm").write_bytes(hostile_file(rng.integers(0, 4000, (16, 16), np.uint16)))
     (inner / f"{MARK}.{DATE}").write_bytes(hostile_file(rng.integers(0, 4000, (16, 16), np.uint16), Modality="US"))
     (inner / f"{MARK}_cut.dcm").write_bytes(hostile_file()[:20_000])
+    twin = (inner / f"{MARK}.dcm").read_bytes().replace(f"{MARK}4711".encode(), f"{MARK}4712".encode())
+    (inner / f"{MARK}_twin.dcm").write_bytes(twin.replace(f"{UID_ROOT}.8.24".encode(), f"{UID_ROOT}.8.25".encode()))
+    write_refused_headers(inner)
     (inner / f"{MARK}_notes.txt").write_text(MARK)
     grey = Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8))
     text = PngImagePlugin.PngInfo()
@@ -54,9 +65,34 @@ def write_hostile_folder(folder: Path) -> None:
     volume.header["db_name"] = MARK.encode()
     volume.header.extensions.append(nib.nifti1.Nifti1Extension("comment", MARK.encode()))
     nib.save(volume, inner / f"{MARK}.nii.gz")
+    fields = ("type: short", "dimension: 3", "sizes: 4 4 4", "endian: little", "encoding: raw")
+    said = (f"# {MARK}", f"content: {MARK}", f"{MARK}:={MARK}", *fields)
+    voxels = rng.integers(0, 99, 64).astype("<i2").tobytes()
+    (inner / f"{MARK}.nrrd").write_bytes("\n".join(("NRRD0004", *said, "", "")).encode() + voxels)
+    for field in fields:
+        name, _, _ = field.partition(":")
+        bad = [f"{name}: {MARK}" if one == field else one for one in fields]
+        (inner / f"{MARK}_{name}.nrrd").write_bytes("\n".join(("NRRD0004", *bad, "", "")).encode() + voxels)
     with zipfile.ZipFile(folder / f"{MARK}.zip", "w") as archive:
         archive.writestr(f"{NAMED}/{MARK}2.dcm", hostile_file(rng.integers(0, 4000, (16, 16), np.uint16)))
         archive.comment = MARK.encode()
+
+
+def write_refused_headers(folder: Path) -> None:
+    """DICOM files in which what is needed to read the pixels is a marker instead: the refusal must not quote it."""
+    for word, value in (
+        ("PhotometricInterpretation", MARK), ("Rows", None), ("BitsStored", None), ("NumberOfFrames", "777777777"),
+        ("RescaleSlope", None), ("SOPClassUID", f"{UID_ROOT}.9"), ("Modality", "SEG"), ("SamplesPerPixel", 3),
+    ):  # fmt: skip
+        dataset = pydicom.dcmread(io.BytesIO(hostile_file()))
+        if value is None:
+            dataset.add_new(word, "LO", MARK)
+        else:
+            setattr(dataset, word, value)
+        dataset.save_as(folder / f"{MARK}_{word}.dcm")
+    dataset = pydicom.dcmread(io.BytesIO(hostile_file()))
+    dataset.file_meta.TransferSyntaxUID = f"{UID_ROOT}.10"
+    dcmwrite(folder / f"{MARK}_syntax.dcm", dataset, implicit_vr=False, little_endian=True)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +109,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         home = tmp_path_factory.mktemp("house") / "home"
         run(home, "project", "create", "Chest", "--classes", "a,b")
         report = run(home, "import", "Chest", str(folder), "--labels", str(table), "--columns", "patient=patient_id")
+        table.write_text(f"path,label\n{MARK}.dcm,a\n{MARK}.dcm,b\n")
+        assert MARK in refused(home, "import", "Chest", str(folder), "--labels", str(table))  # told, and not kept
+        queue_what_fails(home, folder, table)
     (home.parent / "report.json").write_text(json.dumps(report))
     return home
 
@@ -83,6 +122,26 @@ def run(home: Path, *words: str) -> dict[str, object]:
         raise result.exception
     document: dict[str, object] = json.loads(result.stdout)
     return document
+
+
+def refused(home: Path, *words: str) -> str:
+    """The sentence with which a command line is refused."""
+    result = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
+    assert isinstance(result.exception, CoreError), result.output
+    return str(result.exception)
+
+
+def queue_what_fails(home: Path, folder: Path, table: Path) -> None:
+    """Jobs of imports that nobody looked at before: a table at odds with itself, a pattern that is none."""
+    settings = Settings(home=home)
+    with opened(settings) as connection:
+        project = get_project(connection, "Chest")
+        for asked in ({"labels": str(table)}, {"patient_from": f"({MARK}"}):
+            ask_import(connection, settings, project, [str(folder)], actor=Actor("anna", "command line"), **asked)
+            job = claim_job(connection, "work", "cpu")
+            assert job
+            run_job(settings, job, "core.jobs.handlers:HANDLERS")
+            assert get_job(connection, job.id).state == "failed"
 
 
 @pytest.fixture
@@ -98,7 +157,7 @@ def leaks(content: bytes) -> list[bytes]:
 def test_all_that_is_an_image_came_in(home: Path, connection: sqlite3.Connection) -> None:
     count = connection.execute("SELECT count(*), sum(held) FROM cases").fetchone()
     report = json.loads((home.parent / "report.json").read_text())
-    assert tuple(count) == (7, 1), report["files"]
+    assert tuple(count) == (13, 1), report["files"]
 
 
 def test_no_marker_is_anywhere_under_the_home(home: Path) -> None:
@@ -120,9 +179,11 @@ def test_the_person_importing_reads_the_paths(home: Path) -> None:
     report = json.loads((home.parent / "report.json").read_text())
     assert any(file["path"].endswith(f"{MARK} {DATE}/{MARK}.dcm") for file in report["files"])
     assert all(MARK in file["path"] for file in report["files"])
-    refused = [file for file in report["files"] if file["status"] == "failed"]
-    assert refused
-    assert all("Received" in file["reason"] for file in refused)
+    failed = [file for file in report["files"] if file["status"] == "failed"]
+    assert len(failed) > 10
+    assert all("Received" in file["reason"] for file in failed)
+    (warning,) = [text for text in report["warnings"] if "same pixels" in text]
+    assert warning.count(f"{MARK}_") == 3  # each of those named by the path that was given
 
 
 def test_a_case_is_found_by_its_files_name_all_the_same(home: Path) -> None:
@@ -156,6 +217,18 @@ def test_no_later_answer_has_a_marker(home: Path, connection: sqlite3.Connection
             assert not leaks(answer.content + str(answer.headers).encode()), address
             asked += 1
     assert asked > 20
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("jobs", "list"), ("jobs", "show", "1"), ("jobs", "show", "2"), ("jobs", "logs", "1"), ("audit", "list"),
+     ("project", "list"), ("doctor",)],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_says_a_marker_later(home: Path, words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--home", str(home), "--json"])
+    assert len(result.stdout) > 20
+    assert not leaks(result.output.encode())
 
 
 def test_exports_have_no_marker(home: Path, tmp_path: Path) -> None:

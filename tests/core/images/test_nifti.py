@@ -1,4 +1,4 @@
-"""NIfTI as it comes, good and bad; values and places are those that nibabel reads."""
+"""NIfTI as it comes, good and bad; values and places are those that nibabel and SimpleITK read."""
 
 import gzip
 import struct
@@ -9,7 +9,9 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 from nibabel.affines import apply_affine
+from nibabel.quaternions import quat2mat
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
@@ -69,6 +71,23 @@ def assert_as_nibabel_reads(image: DecodedImage, content: bytes) -> None:
     assert np.abs(where - np.rint(where)).max() < 1e-3
     i, j, k = np.rint(where).astype(int).T
     np.testing.assert_array_equal(volume.ravel()[some], expected[i, j, k].astype(volume.dtype))
+    assert volume.size == expected.size
+
+
+def assert_as_simpleitk_reads(image: DecodedImage, path: Path) -> None:
+    """Each stored voxel has the value that SimpleITK, which speaks LPS, finds at the same place in the patient."""
+    theirs = SimpleITK.ReadImage(str(path))
+    expected = SimpleITK.GetArrayFromImage(theirs)  # (k, j, i)
+    steps = np.array(theirs.GetDirection()).reshape(3, 3) @ np.diag(theirs.GetSpacing())
+    assert image.affine is not None
+    volume = image.pixels.reshape(image.frames, *image.picture.shape)
+    some = np.random.default_rng(0).permutation(volume.size)[:20_000]
+    at = np.stack(np.unravel_index(some, volume.shape), -1)
+    millimetres = apply_affine(np.array(image.affine), at[:, ::-1])
+    where = np.linalg.solve(steps, (millimetres - theirs.GetOrigin()).T)
+    assert np.abs(where - np.rint(where)).max() < 2e-3
+    i, j, k = np.rint(where).astype(int)
+    np.testing.assert_array_equal(volume.ravel()[some], expected[k, j, i].astype(volume.dtype))
     assert volume.size == expected.size
 
 
@@ -265,6 +284,7 @@ def test_every_real_file_comes_in_or_is_refused_with_a_sentence(test_data: Path,
         try:
             image = decode(path, settings, b"")
             assert_as_nibabel_reads(image, path.read_bytes())
+            assert_as_simpleitk_reads(image, path)
             outcomes[path.name] = (image.pixels.shape, str(image.pixels.dtype))
         except InvalidInput as error:
             outcomes[path.name] = str(error).split("Received: ")[1]
@@ -284,3 +304,15 @@ def test_the_real_hippocampi_are_read_as_nibabel_reads_them(test_data: Path, set
         assert image.spacing_mm == (1.0, 1.0)
         assert image.slice_spacing_mm == 1.0
         assert_as_nibabel_reads(image, path.read_bytes())
+        assert_as_simpleitk_reads(image, path)
+
+
+def test_an_oblique_volume_lies_where_simpleitk_finds_it(settings: Settings, tmp_path: Path) -> None:
+    turn = quat2mat([0.8, 0.3, -0.4, 0.33])
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = turn @ np.diag([1.5, 0.75, 3.0]), [-12.5, 40, 7]
+    path = tmp_path / "oblique.nii"
+    path.write_bytes(nifti(VALUES, affine))
+    image = decode(path, settings, b"")
+    assert_as_simpleitk_reads(image, path)
+    assert_as_nibabel_reads(image, path.read_bytes())

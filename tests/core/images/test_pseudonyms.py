@@ -3,7 +3,7 @@ import stat
 import pytest
 
 from core.errors import CoreError
-from core.images.pseudonyms import load_secret, pseudonym
+from core.images.pseudonyms import load_secret, named, path_token, pseudonym
 from core.settings import Settings
 
 
@@ -28,3 +28,9 @@ def test_a_pseudonym_is_stable_differs_by_home_and_hides_the_text() -> None:
     assert one != pseudonym(b"a" * 32, "patient /4712")
     assert "4711" not in one
     assert len(one) == 17
+
+
+def test_a_sentence_is_read_back_with_its_paths_wherever_they_stand() -> None:
+    paths = {path_token(b"s" * 32, path): path for path in ("/in/doe.nii.gz", "doe/1.dcm", "roe.png")}
+    one, two, three = paths
+    assert named(f"{one}, {two} and {three}. A file.", paths) == "/in/doe.nii.gz, doe/1.dcm and roe.png. A file."

@@ -15,8 +15,9 @@ from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
 from core.errors import InvalidInput, Stopped
-from core.images.pseudonyms import load_secret, patient_name
+from core.images.pseudonyms import TOKEN_PATH, load_secret, patient_name
 from core.images.records import count_cases, list_cases, list_import_files
+from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_training
 from core.jobs.bodies.import_images import run as import_images
 from core.jobs.child import run_job
@@ -272,7 +273,9 @@ def test_from_files_to_an_explanation(
     measured = done("evaluate", {"model": model.id, "snapshot": snapshot.id, "split": "test"})
     assert (measured.result or {})["metrics"]["auc"]["value"] is not None
     predicted = done("predict", {"model": model.id, "paths": [str(tmp_path / "images" / "0.png")]})
-    assert len((predicted.result or {})["cases"]) == 1
+    (row,) = (predicted.result or {})["cases"]
+    assert TOKEN_PATH.fullmatch(row["path"])  # the database names nobody's files
+    assert read_paths(settings, predicted.id) == {row["path"]: str(tmp_path / "images" / "0.png")}
     case = next(iter(list_cases(connection, project.id)))
     asked = {"model": model.id, "case": case.id, "class": None, "method": "grad_cam", "overlay": True}
     explained = done("explain", asked)

@@ -34,7 +34,7 @@ def test_a_coco_file_is_many_images() -> None:
         (b"", "of neither"),
         (b"a,b", "of neither"),
         (b"<annotation>", "XML is damaged"),
-        (b"<svg/>", "<svg>"),
+        (b"<svg/>", "another XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><annotation/>', "a document type"),
         (VOC.replace(b"<xmin>10</xmin>", b""), "xmin of a box is a number. Received: None"),
         (VOC.replace(b"10", b"nan"), "Received: nan"),
@@ -43,7 +43,7 @@ def test_a_coco_file_is_many_images() -> None:
         (b"[]", "another JSON"),
         (json.dumps({**COCO, "categories": []}).encode(), "names no category. Received: 7"),
         (json.dumps({**COCO, "images": []}).encode(), "names no image of the file. Received: image 1"),
-        (json.dumps(COCO).replace("30.5", '"far"').encode(), "Received: far"),
+        (json.dumps(COCO).replace("30.5", '"far"').encode(), "Received: a text of 3 characters"),
         (json.dumps(COCO).replace(", 30.5", "").encode(), "a bbox of four numbers"),
     ],
 )

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.extra import numpy as npst
 
 from core.errors import CoreError, NotFound
-from core.store.files import Files, array_bytes, write_whole
+from core.store.files import Files, array_bytes, begin_part, clear_parts, write_whole
 
 ARRAYS = npst.arrays(
     dtype=npst.unsigned_integer_dtypes(endianness="<") | npst.floating_dtypes(endianness="<", sizes=(32,)),
@@ -54,3 +57,14 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         write_whole(target, array_bytes(np.zeros(3)))
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_half_written_file_is_deleted_once_its_process_is_gone(files: Files) -> None:
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    folder = files.root / "pixels" / "ab"
+    handle, mine = begin_part(folder)
+    os.close(handle)
+    dead = folder / f"{int(child.stdout)}-x.part"
+    dead.touch()
+    assert clear_parts(files.root) == 1
+    assert list(folder.iterdir()) == [Path(mine)]
