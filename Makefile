@@ -18,7 +18,7 @@ setup: $(RUN_STAMP)  ## own virtual environment from the hashed lock, byte-compi
 run: $(RUN_STAMP)  ## start Readroom: web process, worker, and the demo project in an empty home
 	@exec $(BIN)/readroom up $(ARGS)
 
-test: $(DEV_STAMP) chromium proxies vitest  ## every test; those of the browser and the viewer where Chromium and Node are
+test: $(DEV_STAMP) chromium proxies vitest orthanc  ## every test; those of the browser and the viewer where Chromium and Node are
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_STAMP)  ## style, types of the engine, the walls between the rooms
@@ -52,6 +52,9 @@ chromium:
 proxies:
 	@bash tests/dashboard/install_proxies.sh
 
+orthanc:
+	@bash tests/core/images/pacs/install_orthanc.sh
+
 vitest:
 	@bash tests/dashboard/install_vitest.sh
 
@@ -74,4 +77,4 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(UV) install --quiet --require-hashes --compile-bytecode --python $(BIN)/python -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help setup run test check bench bench-full viewer lock audit chromium proxies vitest
+.PHONY: help setup run test check bench bench-full viewer lock audit chromium proxies vitest orthanc

@@ -39,6 +39,7 @@ PLACES = (
     Place("projects", "Projects", ":material/home:", "Readroom", None, "any project"),
     Place("overview", "Overview", ":material/dashboard:", "Collection", "see", "the project"),
     Place("import_images", "Import", ":material/upload:", "Collection", "import", "the project"),
+    Place("pacs", "PACS", ":material/dns:", "Collection", "import", "the project"),
     Place("check_pixels", "Check pixels", ":material/visibility_lock:", "Collection", "import", "the project"),
     Place("cases", "Cases", ":material/grid_view:", "Collection", "see", "the project"),
     Place("case", "Case", ":material/image:", "", "see", "the project"),

@@ -43,6 +43,8 @@ LONG_FILES = (
     "pages/test_blind_first.py",
     "core/cli/test_commands.py",
     "core/jobs/test_worker.py",
+    "core/jobs/test_pulling.py",
+    "core/jobs/test_receiving.py",
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )

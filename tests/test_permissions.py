@@ -21,9 +21,11 @@ from core.datasets.freeze import freeze_snapshot
 from core.errors import CoreError, NotAllowed
 from core.evaluation.drafts import set_assist_model
 from core.images.ingest import import_paths
+from core.images.pacs.credentials import Credentials
+from core.images.pacs.records import NewPacs, Pacs, add_pacs, change_credentials, remove_pacs
 from core.images.records import Case, NewCase, insert_case, record_import_file, set_flag
 from core.images.watched_folders import stop_watching, watch_folder
-from core.jobs.asking import ask_drafts, ask_import, ask_import_again, ask_training, throw_upload_away
+from core.jobs.asking import ask_drafts, ask_import, ask_import_again, ask_pull, ask_training, throw_upload_away
 from core.jobs.kinds import KINDS, actions_of
 from core.jobs.records import Job, add_job, claim_job, finish_job, get_job, request_stop, resume_job
 from core.labels.assignments import assign_cases, unassign_cases
@@ -329,6 +331,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "projects": (None, "anywhere"),
     "overview": ("see", "project"),
     "import_images": ("import", "project"),
+    "pacs": ("import", "project"),
     "check_pixels": ("import", "project"),
     "cases": ("see", "project"),
     "case": ("see", "project"),
@@ -517,6 +520,29 @@ ACTS: dict[str, Act] = {
         lambda c, s, house, actor: ask_import(
             c, s, house.project, [str(s.home / "uploads" / "x" / "files")], actor=actor
         ),
+    ),
+    "pull from a PACS": Act(
+        "import",
+        lambda c, s, house, actor: ask_pull(
+            c, s, house.project, Pacs("Ward", "dicomweb", "https://pacs.example", id=1), ["1.2.3"], actor=actor
+        ),
+    ),
+    "add a PACS": Act(
+        "administer",
+        lambda c, s, house, actor: add_pacs(c, s, NewPacs("Ward", "dicomweb", "https://pacs.example"), None, actor),
+        of_the_readroom=True,
+    ),
+    "remove a PACS": Act(
+        "administer",
+        lambda c, s, house, actor: remove_pacs(c, s, Pacs("Ward", "dicomweb", "https://pacs.example", id=1), actor),
+        of_the_readroom=True,
+    ),
+    "sign in to a PACS as somebody else": Act(
+        "administer",
+        lambda c, s, house, actor: change_credentials(
+            c, s, Pacs("Ward", "dicomweb", "https://pacs.example", id=1), Credentials("anna", "secret"), actor
+        ),
+        of_the_readroom=True,
     ),
     "import a path of the server": Act(
         "administer",

@@ -9,6 +9,7 @@ import typer
 from core.cli import (
     auditing,
     collection,
+    connecting,
     deidentifying,
     erasing,
     examining,
@@ -32,6 +33,7 @@ delete_app = typer.Typer(help="Erase a case, a patient or a project with every t
 project_app = typer.Typer(help="Create and list projects.", no_args_is_help=True)
 audit_app = typer.Typer(help="Who did what: check the chain, list it, export it.", no_args_is_help=True)
 crosswalk_app = typer.Typer(help="From a pseudonym back to the patient's number.", no_args_is_help=True)
+pacs_app = typer.Typer(help="PACS: add, test, search, and pull studies from there.", no_args_is_help=True)
 user_app = typer.Typer(help="Accounts: invite, list, new password, deactivate.", no_args_is_help=True)
 member_app = typer.Typer(help="Who is what in which project.", no_args_is_help=True)
 jobs_app = typer.Typer(help="See, stop and resume background work.")
@@ -44,6 +46,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "doctor": examining.doctor,
     "import": collection.import_images,
     "watch": watching.watch,
+    "receive": connecting.receive,
     "label": collection.label,
     "assign": reading.assign,
     "assist": reading.assist,
@@ -69,6 +72,14 @@ app.add_typer(crosswalk_app, name="crosswalk")
 crosswalk_app.command("on")(deidentifying.crosswalk_on)
 crosswalk_app.command("off")(deidentifying.crosswalk_off)
 crosswalk_app.command("show")(deidentifying.crosswalk_show)
+app.add_typer(pacs_app, name="pacs")
+pacs_app.command("add")(connecting.add)
+pacs_app.command("list")(connecting.show_all)
+pacs_app.command("test")(connecting.try_out)
+pacs_app.command("find")(connecting.find)
+pacs_app.command("pull")(connecting.pull)
+pacs_app.command("password")(connecting.change)
+pacs_app.command("remove")(connecting.remove)
 app.add_typer(audit_app, name="audit")
 audit_app.command("verify")(auditing.verify)
 audit_app.command("list")(auditing.list_rows)

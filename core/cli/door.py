@@ -1,12 +1,14 @@
 """What every command shares: the home, who acts, and how the answer is printed."""
 
 import json
+import os
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -17,7 +19,7 @@ from core.jobs.waiting import wait_for_job
 from core.people.accounts import operating_system_user
 from core.people.homes import enter_home
 from core.projects.records import get_project
-from core.settings import Settings, load_settings
+from core.settings import PROJECT_ROOT, Settings, load_settings
 from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
@@ -105,3 +107,9 @@ def wait_and_tell(door: Door, job: Job) -> dict[str, Any]:
         sentence = ended.error or f"Job {ended.id} was {ended.state}."
         raise CoreError(f"{sentence} {ended.remedy or ''}".strip())
     return dict(ended.result)
+
+
+def become(module: str, options: list[str]) -> NoReturn:
+    """Turn this process into the service: this door never imports the screens, and every signal reaches them."""
+    os.chdir(PROJECT_ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", module, *options])

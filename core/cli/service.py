@@ -1,17 +1,15 @@
 """Commands about the running service: start it, look at its jobs, ask what works."""
 
 import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from core.cli.door import Door, HomeOption, JsonOption, answer, entered, tell
+from core.cli.door import Door, HomeOption, JsonOption, answer, become, entered, tell
 from core.errors import InvalidInput, NotAllowed
 from core.jobs.records import Job, get_job, list_jobs, request_stop
 from core.jobs.records import resume_job as queue_again
@@ -20,7 +18,7 @@ from core.people.accounts import ensure_user, find_user, get_user, operating_sys
 from core.people.invitations import invite_user, reset_user
 from core.people.sessions import issue_token
 from core.projects.records import Project
-from core.settings import PROJECT_ROOT, Settings, load_settings
+from core.settings import Settings, load_settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -56,18 +54,12 @@ def up(
     for option, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key)):
         options += [option, str(file.absolute())] if file else []  # the service runs in another folder
     options += [option for option, given in (("--insecure", insecure), ("--no-browser", no_browser)) if given]
-    _become("dashboard.up", options)
+    become("dashboard.up", options)
 
 
 def worker(home: HomeOption = None) -> None:
     """Run the worker alone."""
-    _become("core.jobs.worker", ["--home", str(load_settings(home).home)])
-
-
-def _become(module: str, options: list[str]) -> NoReturn:
-    """Turn this process into the service: this door never imports the screens, and every signal reaches them."""
-    os.chdir(PROJECT_ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", module, *options])
+    become("core.jobs.worker", ["--home", str(load_settings(home).home)])
 
 
 def link(

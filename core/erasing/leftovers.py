@@ -64,11 +64,14 @@ def find_leftovers(
 
 
 def _sealed(root: Path, jobs: Sequence[sqlite3.Row]) -> Iterator[Path]:
-    """Original paths of what is over: nobody can tell which of them are about what is erased."""
+    """Original paths of what is over, and what pulls fetched and did not bring in: nobody can tell which of
+    them are about what is erased."""
     for job in jobs:
-        if job["state"] not in ACTIVE and job["kind"] in ("import", "predict"):
-            names = (f"job-{job['id']}", f"left-{job['id']}", json.loads(job["arguments"]).get("sealed"))
-            yield from (path for name in names if name and (path := root / "imports" / f"{name}.sealed").exists())
+        if job["state"] not in ACTIVE and job["kind"] in ("import", "predict", "pull"):
+            sealed = json.loads(job["arguments"]).get("sealed")
+            stems = (f"job-{job['id']}", f"left-{job['id']}", sealed)
+            names = (*(f"{stem}.sealed" for stem in stems if stem), f"pull-{job['id']}")
+            yield from (path for name in names if (path := root / "imports" / name).exists())
 
 
 def is_named_in_job(job: sqlite3.Row, traces: Traces) -> bool:

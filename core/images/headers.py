@@ -88,6 +88,20 @@ def count_instances(connection: sqlite3.Connection, project: int, sop_uids: Sequ
     return counts
 
 
+def frames_of_instances(connection: sqlite3.Connection, project: int, sop_uids: Sequence[str]) -> dict[str, int]:
+    """Of these instances those that are in a case of a project, each with the number of frames of that case."""
+    frames: dict[str, int] = {}
+    for start in range(0, len(sop_uids), ROWS_AT_ONCE):
+        some = sop_uids[start : start + ROWS_AT_ONCE]
+        rows = connection.execute(
+            f"""SELECT sop_uid, frames FROM instance_headers JOIN cases ON cases.id = case_id
+                WHERE cases.project = ? AND sop_uid IN ({", ".join("?" * len(some))})""",
+            (project, *some),
+        )
+        frames |= {row["sop_uid"]: row["frames"] for row in rows}
+    return frames
+
+
 def list_changes(connection: sqlite3.Connection, changes_hash: str) -> list[Change]:
     """What became of each attribute.
 

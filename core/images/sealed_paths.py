@@ -33,7 +33,7 @@ def seal(settings: Settings, value: Any, name: str | None = None) -> str:
     """Encrypt a structured value into a file of its own; the answer is the name by which it is read back."""
     name = name or secrets.token_hex(16)
     packed = zlib.compress(json.dumps(value, ensure_ascii=True).encode())
-    write_whole(_path(settings, name), _fernet(settings).encrypt(packed))
+    write_whole(_path(settings, name), home_fernet(settings).encrypt(packed))
     return name
 
 
@@ -41,7 +41,7 @@ def unseal(settings: Settings, name: str) -> Any | None:
     """The value; None once it has expired, or where the secret is another."""
     try:
         token = _path(settings, name).read_bytes()
-        packed = _fernet(settings).decrypt(token, ttl=round(settings.paths_keep_days * SECONDS_PER_DAY))
+        packed = home_fernet(settings).decrypt(token, ttl=round(settings.paths_keep_days * SECONDS_PER_DAY))
     except (FileNotFoundError, InvalidToken):
         return None
     return json.loads(zlib.decompress(packed))
@@ -128,6 +128,7 @@ def _path(settings: Settings, name: str) -> Path:
     return settings.home / "imports" / f"{name}{SUFFIX}"
 
 
-def _fernet(settings: Settings) -> Fernet:
-    digest = hmac.new(load_secret(settings), b"sealed paths", hashlib.sha256).digest()
+def home_fernet(settings: Settings, purpose: bytes = b"sealed paths") -> Fernet:
+    """Encryption by the home's secret; each purpose has a key of its own."""
+    digest = hmac.new(load_secret(settings), purpose, hashlib.sha256).digest()
     return Fernet(base64.urlsafe_b64encode(digest))

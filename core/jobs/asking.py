@@ -1,4 +1,4 @@
-"""Asking for work: an import, drafts, or a training, whose run and job know of each other from the first moment."""
+"""Asking for work: an import, a pull, drafts, or a training, whose run and job know of each other from the start."""
 
 import shutil
 import sqlite3
@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from core.datasets.records import Snapshot
 from core.errors import Conflict, InvalidInput
+from core.images.pacs.questions import check_uid
+from core.images.pacs.records import Pacs
 from core.images.records import HoldBack, list_import_files, wanted_again
-from core.images.sealed_paths import seal_arguments, unseal_arguments
+from core.images.sealed_paths import seal, seal_arguments, unseal_arguments
 from core.jobs.records import Job, add_job, find_job, list_jobs
 from core.labels.box_import import demand_classes
 from core.labels.mask_names import demand_structures, parse_mask_values
@@ -161,6 +163,30 @@ def _queue_import(
         if project.deidentification.enabled:  # what files are called stays out of the database
             arguments = seal_arguments(settings, arguments)
         return add_job(connection, "import", arguments, project=project.id, actor=actor)
+
+
+def ask_pull(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    project: Project,
+    pacs: Pacs,
+    studies: Sequence[str],
+    *,
+    actor: Actor,
+) -> Job:
+    """Queue the fetching of studies from a PACS. Which they are is sealed: their UIDs identify.
+
+    Raises:
+        InvalidInput: no study, or something that is no UID.
+        NotAllowed: the actor may not import here.
+    """
+    chosen = list(dict.fromkeys(check_uid(study) for study in studies))
+    if not chosen:
+        raise InvalidInput("Choose at least one study to fetch. Received: none")
+    with writing(connection):
+        demand_of(connection, actor, "import", project.id)  # before anything is sealed
+        arguments = {"project": project.id, "pacs": pacs.id, "studies": len(chosen), "sealed": seal(settings, chosen)}
+        return add_job(connection, "pull", arguments, project=project.id, actor=actor)
 
 
 def ask_drafts(connection: sqlite3.Connection, project: Project, *, actor: Actor) -> Job:

@@ -499,4 +499,25 @@ def m005_deidentified(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATION_NAMES = ("m001_the_loop", "m002_a_team", "m003_the_viewer", "m004_kept_numbers", "m005_deidentified")
+# Servers that studies are asked from. Their numbers are never given again: the audit speaks of them. Who signs in
+# there is not here but in a file of the home.
+PACS = """CREATE TABLE pacs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE, protocol TEXT NOT NULL CHECK (protocol IN ('dicomweb', 'dimse')),
+    address TEXT NOT NULL, their_title TEXT NOT NULL, our_title TEXT NOT NULL, move_port INTEGER,
+    authority TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL)"""
+
+
+@migrations()
+def m006_pacs(database: Database) -> None:
+    database.execute(PACS)
+
+
+MIGRATION_NAMES = (
+    "m001_the_loop",
+    "m002_a_team",
+    "m003_the_viewer",
+    "m004_kept_numbers",
+    "m005_deidentified",
+    "m006_pacs",
+)

@@ -375,6 +375,23 @@ def test_a_left_upload_with_an_erased_image_goes(
     assert [path.name for path in uploads.rglob("*") if path.is_file()] == ["y.png"]
 
 
+def test_what_a_pull_fetched_and_did_not_bring_in_goes_with_any_erasing(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    """Nobody can tell whose images those are; one that is still at it is waited for."""
+    job = add_job(connection, "pull", {"sealed": "a" * 32}, project=used.project.id, actor=BOSS)
+    imports = files.root / "imports"
+    (imports / f"pull-{job.id}" / "F0").mkdir(parents=True)
+    (imports / f"pull-{job.id}" / "F0" / "F1.dcm").write_bytes(b"a name")
+    (imports / f"{'a' * 32}.sealed").write_bytes(b"its studies")
+    with pytest.raises(Conflict, match="a pull from a PACS"):
+        erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    request_stop(connection, job.id, BOSS)
+    erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    assert not (imports / f"pull-{job.id}").exists()
+    assert not (imports / f"{'a' * 32}.sealed").exists()
+
+
 def test_a_left_table_that_names_a_hidden_file_or_patient_goes(
     connection: sqlite3.Connection, files: Files, settings: Settings, used: Any
 ) -> None:

@@ -16,7 +16,13 @@ SPACING = (0.8, 0.5)  # between rows, between columns
 
 
 def write_series(
-    folder: Path, depths: Sequence[float], *, seed: int = 0, tilt: float = 0.0, series: str = ""
+    folder: Path,
+    depths: Sequence[float],
+    *,
+    seed: int = 0,
+    tilt: float = 0.0,
+    series: str = "",
+    patient: str = "4711",
 ) -> list[Dataset]:
     """CT slices at these places along the normal; with `tilt` each is shifted in y by so much of its depth."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +36,7 @@ def write_series(
         dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, generate_uid()
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = study, series, frame
-        dataset.Modality, dataset.PatientID, dataset.PatientName = "CT", "4711", "Doe^Jane"
+        dataset.Modality, dataset.PatientID, dataset.PatientName = "CT", patient, "Doe^Jane"
         dataset.PatientBirthDate = dataset.PatientSex = dataset.StudyID = dataset.AccessionNumber = ""
         dataset.StudyDate, dataset.StudyTime, dataset.ReferringPhysicianName = "20200101", "101010", ""
         dataset.ImageType, dataset.InstanceNumber, dataset.SeriesNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], number, 1

@@ -1,0 +1,201 @@
+"""Modalities send to the receiver, a process of its own: what it took is on disk, and is imported once it is quiet."""
+
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pynetdicom import AE
+
+from core.images.pacs.landing import Landing
+from core.images.pacs.receiver import Spool
+from core.images.pseudonyms import load_secret
+from core.images.records import list_cases
+from core.jobs.child import HANDLERS, run_job
+from core.jobs.context import job_folder
+from core.jobs.receiving import queue_left, queue_study
+from core.jobs.records import Job, claim_job, get_job, list_jobs
+from core.projects.records import Project
+from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from tests.core.images.drawn_dicom import write_series
+from tests.orthanc import free_port
+
+SHELL = Actor("root", "command line")
+QUIET_SECONDS = 0.3
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> list[Path]:
+    write_series(tmp_path / "sent", [0.0, 1.0, 2.0], patient="PATIENT-4711")
+    return sorted((tmp_path / "sent").iterdir())
+
+
+@pytest.fixture
+def start(settings: Settings, project: Project) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
+    """Start a receiver on a port, and wait until it listens."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(port: int) -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "core.jobs.receiving", "--home", str(settings.home), "--project",
+                 str(project.id), "--from", "CT1", "--from", "CT 2", "--port", str(port), "--quiet",
+                 str(QUIET_SECONDS)]  # fmt: skip
+        process = subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        assert "READROOM listens on 127.0.0.1" in process.stdout.readline()
+        return process
+
+    yield run
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def send(port: int, files: list[Path], *, caller: str = "CT1", called: str = "READROOM") -> list[int]:
+    """C-STORE; the statuses, none where the association was refused."""
+    sets = [dcmread(file) for file in files]
+    entity = AE(ae_title=caller)
+    entity.add_requested_context(str(sets[0].SOPClassUID))
+    entity.add_requested_context("1.2.840.10008.1.1")
+    association = entity.associate("127.0.0.1", port, ae_title=called)
+    if not association.is_established:
+        return []
+    assert association.send_c_echo().Status == 0
+    told = [int(association.send_c_store(one).Status) for one in sets]
+    association.release()
+    return told
+
+
+def wait_for_job(connection: sqlite3.Connection) -> Job:
+    until = time.monotonic() + 30
+    while not (jobs := list_jobs(connection, kinds=("import",))):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return jobs[0]
+
+
+def do(connection: sqlite3.Connection, settings: Settings) -> Job:
+    claimed = claim_job(connection, "work", "cpu")
+    assert claimed is not None
+    job_folder(settings, claimed.id).mkdir(parents=True, exist_ok=True)
+    run_job(settings, claimed, HANDLERS)
+    return get_job(connection, claimed.id)
+
+
+def test_what_a_modality_sends_becomes_a_case(
+    connection: sqlite3.Connection, settings: Settings, files: Files, project: Project, sent: list[Path],
+    start: Callable[[int], subprocess.Popen[str]],
+) -> None:  # fmt: skip
+    port = free_port()
+    process = start(port)
+    # Who is not on the list, or calls somebody else, is not let in.
+    assert send(port, sent, caller="STRANGER") == []
+    assert send(port, sent, called="ANYBODY") == []
+    assert send(port, sent, caller="CT 2") == [0, 0, 0]
+    job = wait_for_job(connection)
+    assert process.stdout is not None
+    assert re.fullmatch(rf"A study came in; job {job.id} imports it\.\n", process.stdout.readline())
+    done = do(connection, settings)
+    assert done.state == "done", done.error
+    (case,) = list_cases(connection, project.id)
+    expected = np.stack([one.pixel_array for one in sorted(map(dcmread, sent), key=lambda one: one.InstanceNumber)])
+    assert np.array_equal(files.read_array("pixels", case.pixel_hash), expected)
+    uids = [str(dcmread(sent[0]).get(name)) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+    for path in settings.home.rglob("*"):
+        assert not any(uid in str(path) for uid in uids)
+        content = path.read_bytes() if path.is_file() else b""
+        assert not any(text.encode() in content for text in (*uids, "Doe^Jane", "PATIENT-4711")), path
+
+
+def test_a_receiver_that_is_killed_loses_nothing_that_it_took(
+    connection: sqlite3.Connection, settings: Settings, project: Project, sent: list[Path],
+    start: Callable[[int], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(globals(), "QUIET_SECONDS", 60.0)
+    port = free_port()
+    first = start(port)
+    assert send(port, sent[:2]) == [0, 0]
+    first.kill()
+    first.wait(20)
+    assert list_jobs(connection) == []
+    monkeypatch.setitem(globals(), "QUIET_SECONDS", 0.3)
+    port = free_port()
+    start(port)
+    assert send(port, sent[2:]) == [0]
+    wait_for_job(connection)
+    assert do(connection, settings).state == "done"
+    (case,) = list_cases(connection, project.id)
+    assert case.frames == 3
+
+
+# ---- the spool
+
+
+@pytest.fixture
+def spool(settings: Settings, project: Project) -> Spool:
+    return Spool(Landing(settings.home / "spool" / str(project.id), load_secret(settings)))
+
+
+def fill(spool: Spool, sent: list[Path]) -> None:
+    for path in sent:
+        assert spool.keep(str(dcmread(path).SOPInstanceUID), path.read_bytes()) == 0
+
+
+def test_a_study_waits_until_nothing_more_comes_and_longer_while_its_sender_is_connected(
+    spool: Spool, sent: list[Path]
+) -> None:
+    fill(spool, sent)
+    assert spool.quiet(5.0, connected=False) == []
+    (study,) = spool.heard
+    spool.heard[study] -= 6.0
+    assert spool.quiet(5.0, connected=True) == []
+    assert spool.quiet(5.0, connected=False) == [study]
+    spool.heard[study] -= 60.0
+    assert spool.quiet(5.0, connected=True) == [study]
+
+
+def test_what_is_no_dicom_or_has_no_numbers_is_refused_to_its_sender(spool: Spool, sent: list[Path]) -> None:
+    assert spool.keep("1.2.3", b"no DICOM at all") == 0xC000
+    assert spool.keep("../../1", sent[0].read_bytes()) == 0xC000
+    assert spool.heard == {}
+
+
+def test_a_full_disk_is_told_to_the_sender_who_keeps_the_file(
+    spool: Spool, sent: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("core.images.pacs.landing.os.fsync", full)
+    assert spool.keep(str(dcmread(sent[0]).SOPInstanceUID), sent[0].read_bytes()) == 0xA700
+    assert [path for path in spool.landing.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_study_that_a_kill_left_without_a_job_gets_one_and_only_one(
+    connection: sqlite3.Connection, settings: Settings, project: Project, spool: Spool, sent: list[Path]
+) -> None:
+    fill(spool, sent)
+    (study,) = spool.heard
+    (study / "F0123456789abcdef").mkdir()
+    (study / "F0123456789abcdef" / "F0123456789abcdef.part").write_bytes(b"half a file")
+    job = queue_study(connection, settings, project, study, SHELL)
+    assert queue_left(connection, settings, project, SHELL) == []
+    upload = Path(job.arguments["remove_after"])
+    assert not list(upload.rglob("*.part"))
+    assert len(list((upload / "files" / study.name).glob("*/*.dcm"))) == 3
+    moved = upload.with_name(upload.name[:-1] + "x")
+    upload.replace(moved)
+    (left,) = queue_left(connection, settings, project, SHELL)
+    assert left.arguments["remove_after"] == str(moved)
+    assert queue_left(connection, settings, project, SHELL) == []
