@@ -61,13 +61,13 @@ def forget_expired(settings: Settings, now: float | None = None) -> int:
 
 def seal_text(settings: Settings, text: str) -> str:
     """Encrypt a text that stays where it is written, and does not expire."""
-    return _fernet(settings).encrypt(text.encode()).decode("ascii")
+    return home_fernet(settings).encrypt(text.encode()).decode("ascii")
 
 
 def unseal_text(settings: Settings, sealed: str) -> str | None:
     """The text; None where the secret is another."""
     try:
-        return _fernet(settings).decrypt(sealed.encode("ascii")).decode()
+        return home_fernet(settings).decrypt(sealed.encode("ascii")).decode()
     except InvalidToken:
         return None
 
