@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import MERE_SLICE, ToldSeries, list_named_files, list_told_series, named
+from core.images.import_files import MERE, ToldSeries, list_named_files, list_told_series, named
 from core.images.records import CAME_IN, ImportedFile
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
@@ -258,7 +258,7 @@ def _matches(file: ImportedFile, text: str) -> bool:
 def _is(file: ImportedFile, word: str) -> bool:
     if word != NOTED:
         return file.status == word
-    return file.status in CAME_IN and bool(file.reason) and not MERE_SLICE.fullmatch(file.reason)
+    return file.status in CAME_IN and bool(file.reason) and not MERE.fullmatch(file.reason)
 
 
 def say_result(job: Job) -> str:
