@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import InvalidInput
+from core.errors import CoreError, InvalidInput, some_of
 from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
@@ -23,6 +23,7 @@ UPLOADER = "import_uploader"
 PREVIEW_ROWS = 3
 NAMED_AT_MOST = 5
 TABLE_BYTES = 64 << 20
+TABLES_TRIED = 5
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 # What a column may mean, in the words of the screen.
 MEANINGS = {
@@ -103,8 +104,7 @@ def _tables_near(path: Path) -> tuple[Path, ...]:
 def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
     """Choice of the table, its preview, and the meaning of its columns; the arguments of the job."""
     choices: list[Path | str] = ["none", *source.tables, "other"]
-    # a text beside images is as often a note as a table
-    likely = [at for at, one in enumerate(source.tables, 1) if one.suffix.lower() in TABLE_SUFFIXES[:2]]
+    likely = [at for at, one in enumerate(source.tables[:TABLES_TRIED], 1) if _names_files(one)]
     chosen = st.selectbox(
         "Label table",
         choices,
@@ -139,6 +139,17 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
     return {"labels": str(path), "columns": columns}
 
 
+def _names_files(path: Path) -> bool:
+    """Whether a table is likely to be about files: a text beside images is as often a note, and a CSV an index."""
+    if path.suffix.lower() not in TABLE_SUFFIXES[:2] or path.stat().st_size > TABLE_BYTES:
+        return False
+    try:
+        table = read_label_table(path)
+    except CoreError:
+        return False
+    return bool({"path", "case"} & {*guess_columns(table), *table.columns})
+
+
 def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) -> None:
     """The first rows with what each column will be, and which answers are none in this project.
 
@@ -154,6 +165,11 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
         "<tr>" + "".join(f"<td>{escape(cell[:60])}</td>" for cell in row) + "</tr>" for row in table.rows[:PREVIEW_ROWS]
     )
     st.html(f'<div class="rr-scroll"><table class="rr-numbers"><tr>{head}</tr>{rows}</table></div>')
+    if not {"path", "case"} & {*(meaning for meaning, column in columns.items() if column), *table.columns}:
+        raise InvalidInput(
+            f"Choose under File which column names the image, or “No table” above. "
+            f"Received: the columns {some_of(table.columns, NAMED_AT_MOST)}"
+        )
     mapped = map_columns(table, columns)
     answered = sum(1 for row in mapped.values() if row.answers)
     st.caption(

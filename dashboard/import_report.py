@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
-from core.images.import_files import MERE_SLICE, ToldSeries, list_named_files, list_told_series, named
+from core.images.import_files import MERE, ToldSeries, list_named_files, list_told_series, named
 from core.images.records import CAME_IN, ImportedFile
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
@@ -177,10 +177,9 @@ def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSe
     shown = [file for file in files if not kept or any(_is(file, word) for word in kept)]
     if text:
         shown = [file for file in shown if _matches(file, text)]
-    table = _table(job, shown)
     right.download_button(
         "CSV",
-        lambda: csv_of(table),
+        lambda: csv_of(_table(job, shown)),
         file_name=f"import-{job.id}.csv",
         mime="text/csv",
         on_click="ignore",
@@ -192,7 +191,7 @@ def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSe
     if len(shown) <= WRAPPED_AT_MOST:
         st.html(_rows(job, shown, with_series=bool(series)))
     else:
-        _draw_long(job, table, with_series=bool(series))
+        _draw_long(job, _table(job, shown[:SHOWN_AT_MOST]), with_series=bool(series))
     if len(shown) > SHOWN_AT_MOST:
         st.caption(f"The first {SHOWN_AT_MOST:,} of {len(shown):,}; the CSV has all.")
     elif len(shown) < len(files):
@@ -214,12 +213,13 @@ def _rows(job: Job, shown: Sequence[ImportedFile], *, with_series: bool) -> str:
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(f"<th>{title}</th>" for title in titles)
-    return f'<div class="rr-report" tabindex="0"><table class="rr-numbers"><tr>{head}</tr>{"".join(rows)}</table></div>'
+    table = f'<table class="rr-numbers"><tr>{head}</tr>{"".join(rows)}</table>'
+    return f'<div class="rr-report" tabindex="0" role="region" aria-label="Files">{table}</div>'
 
 
 def _draw_long(job: Job, table: pd.DataFrame, *, with_series: bool) -> None:
     st.dataframe(
-        table.head(SHOWN_AT_MOST),
+        table,
         hide_index=True,
         height=400,
         key=f"report_table_{job.id}",
@@ -257,7 +257,7 @@ def _matches(file: ImportedFile, text: str) -> bool:
 def _is(file: ImportedFile, word: str) -> bool:
     if word != NOTED:
         return file.status == word
-    return file.status in CAME_IN and bool(file.reason) and not MERE_SLICE.fullmatch(file.reason)
+    return file.status in CAME_IN and bool(file.reason) and not MERE.fullmatch(file.reason)
 
 
 def say_result(job: Job) -> str:

@@ -55,7 +55,7 @@ def _draw_form(project: Project, watched: WatchedFolder | None) -> None:
     with st.form("watched", border=False):
         where, every, quiet = st.columns([4, 1, 1])
         where.text_input(
-            "Folder on the server", str(watched.folder or "") if watched else "", key="watched_folder",
+            "Folder", str(watched.folder or "") if watched else "", key="watched_folder",
             placeholder="/data/incoming",
         )  # fmt: skip
         every.number_input("Every (s)", 1, 86_400, round(watched.every_seconds if watched else EVERY_SECONDS),

@@ -7,6 +7,7 @@ the walk, so nothing new opens without somebody saying to whom.
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ from core.datasets.freeze import freeze_snapshot
 from core.errors import CoreError, NotAllowed
 from core.evaluation.drafts import set_assist_model
 from core.images.ingest import import_paths
-from core.images.records import Case, NewCase, insert_case, set_flag
-from core.jobs.asking import ask_drafts, ask_import, ask_training
+from core.images.records import Case, NewCase, insert_case, record_import_file, set_flag
+from core.images.watched_folders import stop_watching, watch_folder
+from core.jobs.asking import ask_drafts, ask_import, ask_import_again, ask_training, throw_upload_away
 from core.jobs.kinds import KINDS, actions_of
-from core.jobs.records import add_job, claim_job, finish_job, request_stop, resume_job
+from core.jobs.records import Job, add_job, claim_job, finish_job, get_job, request_stop, resume_job
 from core.labels.assignments import assign_cases, unassign_cases
 from core.labels.case_lists import add_case_list
 from core.labels.exchange import import_labels
@@ -196,6 +198,7 @@ DOORS: dict[tuple[str, str], Door] = {
     ),
     ("POST", "/api/v1/uploads"): Door("import", lambda house: "/api/v1/uploads", opens=(201,)),
     # Whoever knows no upload of their own finds none, whatever their role; see test_an_upload_is_its_owners.
+    ("GET", "/api/v1/uploads/{upload}"): Door(None, lambda house: "/api/v1/uploads/none", opens=(404,)),
     ("DELETE", "/api/v1/uploads/{upload}"): Door(None, lambda house: "/api/v1/uploads/none", opens=(404,)),
     ("PUT", "/api/v1/uploads/{upload}"): Door(None, lambda house: "/api/v1/uploads/none", opens=(404,)),
     ("PUT", "/api/v1/uploads/{upload}/{path:path}"): Door(
@@ -292,6 +295,7 @@ def test_an_upload_is_its_owners(web: TestClient, connection: sqlite3.Connection
     upload = web.post("/api/v1/uploads").json()["upload"]
     sign_in(web, connection, "admin")
     assert web.put(f"/api/v1/uploads/{upload}/a.png", content=b"x").status_code == 403
+    assert web.get(f"/api/v1/uploads/{upload}").status_code == 403
     assert web.delete(f"/api/v1/uploads/{upload}").status_code == 403
 
 
@@ -325,6 +329,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "projects": (None, "anywhere"),
     "overview": ("see", "project"),
     "import_images": ("import", "project"),
+    "check_pixels": ("import", "project"),
     "cases": ("see", "project"),
     "case": ("see", "project"),
     "label": ("label", "project"),
@@ -546,6 +551,25 @@ ACTS: dict[str, Act] = {
             progress=Silent(),
         ),
     ),
+    "resume with what an import refused": Act(
+        "import", lambda c, s, house, actor: ask_import_again(c, s, refused_import(c, s, house), "failed", actor=actor)
+    ),
+    "stop keeping what an import refused": Act(
+        "import", lambda c, s, house, actor: throw_upload_away(c, s, refused_import(c, s, house), actor)
+    ),
+    "watch a folder of the server": Act(
+        "administer",
+        lambda c, s, house, actor: watch_folder(c, s, house.project, Path("/etc"), actor=actor),
+        of_the_readroom=True,
+    ),
+    "stop watching a folder of the server": Act(
+        "administer",
+        lambda c, s, house, actor: (
+            watch_folder(c, s, house.project, Path("/etc"), actor=SHELL),
+            stop_watching(c, house.project, actor),
+        ),
+        of_the_readroom=True,
+    ),
     "import labels": Act(
         "import", lambda c, s, house, actor: import_labels(c, house.project, "path,label\n0.png,normal\n", actor)
     ),
@@ -610,6 +634,15 @@ ACTS: dict[str, Act] = {
         of_the_readroom=True,
     ),
 }
+
+
+def refused_import(connection: sqlite3.Connection, settings: Settings, house: House) -> Job:
+    """An import of an upload that is over, and of which a file was refused."""
+    paths = [str(settings.home / "uploads" / "x" / "files")]
+    job = ask_import(connection, settings, house.project, paths, actor=SHELL)
+    request_stop(connection, job.id, SHELL)
+    record_import_file(connection, job.id, "a.png", "failed", None, "The file is empty.")
+    return get_job(connection, job.id)
 
 
 def bring_back(connection: sqlite3.Connection, house: House, actor: Actor) -> object:

@@ -11,7 +11,7 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
-from core.images.import_files import MERE_SLICE, list_named_files, list_told_series, named
+from core.images.import_files import MERE, list_named_files, list_told_series, named
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import, ask_import_again
 from core.jobs.records import Job, get_job
@@ -281,7 +281,7 @@ def _wait_for_import(door: Door, job: Job, *, as_json: bool) -> None:
     beside = [row for kind in BESIDE for row in result.get(kind, {}).get("files", ())]
     refused = [row for row in beside if row["status"] == "failed" or "refused" in row["reason"]]
     for row in (*result["files"], *refused):
-        if row["status"] == "failed" or (row["reason"] and not as_json and not MERE_SLICE.fullmatch(row["reason"])):
+        if row["status"] == "failed" or (row["reason"] and not as_json and not MERE.fullmatch(row["reason"])):
             status = "refused" if row["status"] == "failed" else row["status"]
             tell(f"{row['path']}: {status}. {row['reason']}")
     for warning in result.get("warnings", []):

@@ -328,7 +328,7 @@ def _clean_warnings(connection: sqlite3.Connection, snapshot: int, traces: Trace
 
 
 def clean_import_files(connection: sqlite3.Connection, project: int, traces: Traces) -> None:
-    """Refused files of an erased patient go; a kept file's reason that names an erased case is emptied."""
+    """Refused files of an erased patient go, and series that name them; a kept file's reason that does is emptied."""
     rows = connection.execute(
         """SELECT job, path, case_id, reason FROM import_files WHERE (case_id IS NULL OR reason <> '')
            AND (job IN (SELECT id FROM jobs WHERE project = ?) OR job NOT IN (SELECT id FROM jobs))""",
@@ -340,6 +340,12 @@ def clean_import_files(connection: sqlite3.Connection, project: int, traces: Tra
             connection.execute("DELETE FROM import_files WHERE job = ? AND path = ?", key)
         elif row["case_id"] is not None and traces.named_in(row["reason"]):
             connection.execute("UPDATE import_files SET reason = ? WHERE job = ? AND path = ?", (GONE, *key))
+    told = connection.execute(
+        "SELECT job, number, told FROM import_series WHERE job IN (SELECT id FROM jobs WHERE project = ?)", (project,)
+    ).fetchall()
+    for row in told:
+        if traces.named_in(row["told"]):
+            connection.execute("DELETE FROM import_series WHERE job = ? AND number = ?", (row["job"], row["number"]))
 
 
 def delete_cases(connection: sqlite3.Connection) -> None:

@@ -12,8 +12,11 @@ from core.images.sealed_paths import read_paths
 from core.images.series_report import Series, series_from_json
 from core.settings import Settings
 
-# What stands behind a slice of which there is nothing more to say.
-MERE_SLICE = re.compile(r"Joined into case \d+, frame \d+ of \d+\.|Slice \d+ of \d+ of this series\.")
+# What stands behind a file of which there is nothing more to say.
+MERE = re.compile(
+    r"Joined into case \d+, frame \d+ of \d+\.|Slice \d+ of \d+ of this series\.|Mask of case \d+: [^.]*\.|"
+    r"\d+ boxes on [^.]*\."
+)
 
 
 @dataclass(frozen=True)

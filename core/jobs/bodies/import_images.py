@@ -101,7 +101,13 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
     result = {key: value for key, value in asdict(report).items() if key not in ("files", "left")}
     if given.get("hold_back") != "all":  # else nothing is stored
-        result |= import_annotations(context, project, given, beside)
+        drawn = import_annotations(context, project, given, beside)
+        result |= drawn
+        said = ", ".join(f"{its['added']} {kind}" for kind, its in drawn.items())
+        if said:
+            context.progress.report(
+                1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused; {said}"
+            )
     if upload:
         left = set(report.left)
         if report.waiting or any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes")):

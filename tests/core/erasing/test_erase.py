@@ -22,7 +22,14 @@ from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.evaluation.drafts import set_assist_model
 from core.evaluation.records import list_evaluations
 from core.images import ingest
-from core.images.records import NewCase, insert_case, list_cases, list_import_files
+from core.images.records import (
+    NewCase,
+    insert_case,
+    list_cases,
+    list_import_files,
+    list_import_series,
+    put_import_series,
+)
 from core.images.render import InputSpec
 from core.jobs.records import add_job, get_job, list_jobs, request_stop
 from core.jobs.worker import Worker
@@ -486,6 +493,20 @@ def test_a_reader_that_holds_the_log_open_delays_the_end_and_the_next_call_reach
 
 def erase_quickly(connection: sqlite3.Connection, files: Files, plan: ErasurePlan) -> bool:
     return erase(connection, files, plan, actor=BOSS, reason="")
+
+
+def test_what_imports_know_of_files_and_series_of_an_erased_patient_goes(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    gone, stays = used.of(GONE)[0], used.of(STAYS)[0]
+    told = {number: {"folder": f"ct/{name}"} for number, name in enumerate((GONE, STAYS, "its series"), 1)}
+    put_import_series(connection, used.job.id, told)
+    connection.execute("UPDATE import_files SET series = 3 WHERE case_id = ?", (gone.id,))
+    known = "SELECT count(*) FROM known_files WHERE case_id = ?"
+    assert all(connection.execute(known, (case.id,)).fetchone()[0] for case in (gone, stays))
+    erase_quickly(connection, files, plan_patient(connection, files, used))
+    assert list(list_import_series(connection, used.job.id)) == [2]
+    assert [connection.execute(known, (case.id,)).fetchone()[0] for case in (gone, stays)] == [0, 1]
 
 
 def test_every_table_that_speaks_of_a_case_is_known_to_erasing(connection: sqlite3.Connection) -> None:
