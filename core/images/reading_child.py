@@ -42,6 +42,8 @@ BYTES_A_PIXEL = 32  # several copies of an image within the limit on pixels
 PIPE_BYTES = 1 << 20
 LONGEST_ARRAY_HEAD = 1 << 10
 GARBAGE_AT_ONCE = 10_000
+# Of glibc (mallopt): arrays of an image's size are taken from memory that is there, not asked of the system each time.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
 class ReadingChild:
@@ -147,7 +149,7 @@ class ReadingChild:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,  # decoders print what they stumble on
-                    env={**os.environ, "PYTHONPATH": paths},
+                    env={**os.environ, **KEPT_MEMORY, "PYTHONPATH": paths},
                 )
             except OSError as error:
                 raise Unavailable(f"No process can be started to read files; try again. Received: {error}") from error
