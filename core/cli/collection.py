@@ -325,8 +325,10 @@ def _import_labels(door: Door, project: Project, table: Path, columns: dict[str,
     done = import_labels(door.connection, project, content, door.actor, columns=columns)
     for reason in done.refused:
         tell(f"Refused: {reason}")
-    counts = dict.fromkeys(("imported", "skipped", "failed", "cases", "same_pixels", "opposite_labels"), 0)
-    document = {**counts, "files": [], "labels": asdict(done)}
+    kinds = (
+        "imported", "joined", "held", "skipped", "waiting", "failed", "cases", "same_pixels", "opposite_labels",
+    )  # fmt: skip
+    document = {**dict.fromkeys(kinds, 0), "files": [], "series": [], "labels": asdict(done)}
     text = f"{done.added} labels added, {done.unchanged} were there already, {len(done.refused)} refused."
     answer(document, text, as_json=as_json)
 

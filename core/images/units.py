@@ -133,7 +133,7 @@ class _Look:
                 self.count += 1
                 if time.monotonic() - self.reported > SECONDS_BETWEEN_REPORTS:
                     stop_if_asked(self.progress)
-                    self.progress.report(0.0, f"looked at {self.count} of {self.total} files", file=file.path)
+                    self.progress.report(0.0, f"looked at {self.count} of {self.total} files")
                     self.reported = time.monotonic()
                 if isinstance(seen, Instance):
                     self.found[file.path] = seen
