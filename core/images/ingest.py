@@ -16,14 +16,14 @@ from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
-from core.images.decoding import decode
+from core.images.decoding import decode, kind_of, refusal_of
 from core.images.headers import NewHeader, add_headers, list_headers, store_headers
 from core.images.known_files import NewlyKnown, find_known, remember, series_key
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
-from core.images.looking import foresee
+from core.images.looking import READABLE, foresee
 from core.images.matching import match_rows
-from core.images.nifti import TIME_POINT
+from core.images.nifti import GZIP, TIME_POINT
 from core.images.path_names import PathNames
 from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
@@ -453,6 +453,8 @@ def _read(what: _Import, file: SourceFile, *, is_slice: bool) -> _Read:
         InvalidInput: it cannot be read, or is refused.
     """
     content = read_source(file, what.archives, what.settings)
+    if not content.startswith(GZIP) and kind_of(content) not in READABLE:  # told by its first bytes, without a reader
+        raise InvalidInput(refusal_of(content, file.source))
     file_hash = hashlib.sha256(content).hexdigest()
     image, shown = what.read(content, numbered(file.source, file.time_point), shown=not is_slice)
     if image.to_check and what.project.deidentification.apply_templates:

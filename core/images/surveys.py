@@ -13,6 +13,7 @@ from core.images.series import Instance
 from core.images.sources import SourceFile
 
 AT_ONCE = 32  # files that one child looks at in one turn
+LEAST_BYTES = 132  # the preamble and `DICM`
 
 
 def survey_files(
@@ -36,12 +37,22 @@ def survey_files(
 
 
 def _seen(files: Sequence[SourceFile], archives: OpenArchives, reader: ReadingChildren) -> list[Survey]:
-    plain = [file for file in files if file.member is None]
-    found = dict(zip([file.path for file in plain], reader.survey([file.location for file in plain]), strict=True))
+    plain = [file for file in files if file.member is None and _begins_as_dicom(file)]
+    found: dict[str, Survey] = {file.path: "other" for file in files}
+    if plain:  # a child is not even started for files of other kinds
+        found |= zip([file.path for file in plain], reader.survey([file.location for file in plain]), strict=True)
     for file in files:
         if file.member is not None:
             found[file.path] = _seen_in_archive(file, archives, reader)
     return [_named(found[file.path], file) for file in files]
+
+
+def _begins_as_dicom(file: SourceFile) -> bool:
+    try:
+        with file.location.open("rb") as stream:
+            return looks_like_dicom(stream.read(LEAST_BYTES))
+    except OSError:  # said when it is read for its pixels
+        return False
 
 
 def _seen_in_archive(file: SourceFile, archives: OpenArchives, reader: ReadingChildren) -> Survey:

@@ -73,7 +73,7 @@ def test_what_ends_its_reader_or_writes_elsewhere_is_found(tmp_path: Path, monke
         raise InvalidInput("Reading this file ended its reader, as damaged files may; export it again.")
 
     monkeypatch.setattr(reading_child.ReadingChild, "read", read)
-    found = fuzz(tmp_path / "work", 3)
-    assert len(found.ended) == 3
-    assert found.ended[0].startswith("seed 5 number 0: ")
+    found = fuzz(tmp_path / "work", 8)
+    assert len(found.ended) >= 4  # the others are refused by their first bytes, before a reader sees them
+    assert all(one.startswith("seed 5 number ") for one in found.ended)
     assert any("stray.txt" in one for one in found.outside)
