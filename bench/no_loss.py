@@ -239,6 +239,8 @@ class Reader:
         for page in self.pages:
             self.until(lambda page=page: case_of(page), "The label page did not come back.")
         self.answering.bring_to_front()
+        for _ in range(2):
+            self.answering.keyboard.press("Escape")  # a box that was begun would take the key for its class
         before, case, key = len(self.heard.made), case_of(self.answering), self.rng.choice(list(CLASSES))
         with opened(self.server.settings) as connection:
             connection.execute("DELETE FROM sessions")

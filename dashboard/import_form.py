@@ -108,7 +108,7 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
     chosen = st.selectbox(
         "Label table",
         choices,
-        index=likely[0] if likely else 0,
+        index=likely[0] if likely else int(bool(source.remove_after) and len(source.tables) == 1),
         key="import_table",
         format_func=lambda choice: (
             {"none": "No table", "other": "Choose a file …"}.get(str(choice)) or Path(choice).name

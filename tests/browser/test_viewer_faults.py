@@ -100,6 +100,7 @@ def test_a_viewer_stays_when_streamlit_ends_a_call_that_was_overtaken_and_goes_w
         "index": 0,
     }
     address = f"{reading.address}/assets/viewer/{BUNDLE}"
+    page.goto(reading.address)
     assert page.evaluate(OVERTAKEN, [address, {**data, "outbox": "", "seen": 0}]) == [True, True]
 
 
