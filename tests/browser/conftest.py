@@ -18,10 +18,10 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from typer.testing import CliRunner
 
-from bench.chromium import FLAGS, WAIT_MS, find_chromium
+from bench.chromium import FLAGS, find_chromium, new_context
 from core.cli.app import app
 from core.jobs.worker import worker_alive
 from core.settings import PROJECT_ROOT, Settings
@@ -174,23 +174,22 @@ def browser(reading: Reading) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def signed_in(browser: Browser, reading: Reading) -> StorageState:
-    """What a browser keeps of somebody who came by the link; a file's tests begin with it."""
-    context = browser.new_context()
-    context.set_default_timeout(WAIT_MS)
-    page = context.new_page()
-    page.goto(reading.link())
-    page.get_by_role("heading", name="Projects").wait_for()
-    kept = context.storage_state()
-    context.close()
-    return kept
+def context(browser: Browser, reading: Reading) -> Iterator[BrowserContext]:
+    """The browser of somebody who came by the link, for a file's tests: what it has compiled of Streamlit's scripts
+    makes each further page half as dear."""
+    made = new_context(browser)
+    first = made.new_page()
+    first.goto(reading.link())
+    first.get_by_role("heading", name="Projects").wait_for()
+    first.close()
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def page(browser: Browser, reading: Reading, signed_in: StorageState) -> Iterator[Page]:
+def page(context: BrowserContext, reading: Reading) -> Iterator[Page]:
     """A signed-in, empty tab at 1280x800. Afterwards: nothing was asked of another host, and no script failed."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=signed_in)
-    context.set_default_timeout(WAIT_MS)
+    kept = context.storage_state()
     made = context.new_page()
     elsewhere: list[str] = []
     failures: list[str] = []
@@ -203,6 +202,8 @@ def page(browser: Browser, reading: Reading, signed_in: StorageState) -> Iterato
     )
     made.on("pageerror", lambda error: failures.append(str(error)))
     yield made
-    context.close()
+    for tab in context.pages:
+        tab.close()
+    context.set_storage_state(kept)  # what a test left in this browser is not the next one's
     assert elsewhere == []
     assert failures == []

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from bench.chromium import new_context
 from dashboard.places import PLACES
-from tests.browser.conftest import WAIT_MS, Reading
+from tests.browser.conftest import Reading
 from tests.browser.test_walls import Watch
 
 THEMES = ("dark", "light")
@@ -24,30 +25,19 @@ WITHOUT_RING = ('role="combobox"', 'role="gridcell"', "stSkipToContent")
 
 
 @pytest.fixture(scope="module", params=THEMES)
-def kept(request: pytest.FixtureRequest, browser: Browser, reading: Reading, tiny: None) -> StorageState:
-    """What a browser keeps of somebody who came by the link and likes one theme."""
-    context = browser.new_context()
-    context.set_default_timeout(WAIT_MS)
+def context(request: pytest.FixtureRequest, browser: Browser, reading: Reading, tiny: None) -> Iterator[BrowserContext]:
+    """The browser of somebody who came by the link and likes one theme."""
     wanted = json.dumps(request.param)
-    context.add_init_script(
-        f"localStorage.getItem('readroom-theme') ?? localStorage.setItem('readroom-theme', {wanted})"
-    )
-    page = context.new_page()
-    page.goto(reading.link())
-    page.get_by_role("heading", name="Projects").wait_for()
-    expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", request.param)
-    settle(page)  # to come to its theme the page was loaded anew
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-@pytest.fixture
-def themed(browser: Browser, kept: StorageState) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=kept)
-    context.set_default_timeout(WAIT_MS)
-    yield context.new_page()
-    context.close()
+    like = f"localStorage.getItem('readroom-theme') ?? localStorage.setItem('readroom-theme', {wanted})"
+    made = new_context(browser, like)
+    first = made.new_page()
+    first.goto(reading.link())
+    first.get_by_role("heading", name="Projects").wait_for()
+    expect(first.locator("[data-testid=stApp]")).to_have_css("color-scheme", request.param)
+    settle(first)  # to come to its theme the page was loaded anew
+    first.close()
+    yield made
+    made.close()
 
 
 def settle(page: Page) -> None:
@@ -69,57 +59,57 @@ def faults_of(page: Page, name: str) -> list[str]:
 
 
 def test_every_page_opens_asks_nobody_else_breaks_no_policy_and_has_no_fault_that_axe_finds(
-    themed: Page, reading: Reading
+    page: Page, reading: Reading
 ) -> None:
-    watch = Watch(themed)
+    watch = Watch(page)
     faults = []
     for name in PAGES:
         query = "?project=1" + ("&case=1" if name == "case" else "&result=all" if name == "review" else "")
         asked = watch.asked
-        themed.goto(f"{reading.address}/{name}{query}")
-        settle(themed)
-        faults += faults_of(themed, name)
-        expect(themed.locator("[data-testid=stException]")).to_have_count(0)
+        page.goto(f"{reading.address}/{name}{query}")
+        settle(page)
+        faults += faults_of(page, name)
+        expect(page.locator("[data-testid=stException]")).to_have_count(0)
         assert watch.asked > asked, name
         assert (name, watch.elsewhere, watch.violations) == (name, [], [])
-        assert "patient" not in urlsplit(themed.url).query, f"an identifier stands in the address of {name}"
+        assert "patient" not in urlsplit(page.url).query, f"an identifier stands in the address of {name}"
     assert not faults, "\n".join(faults)
 
 
-def test_no_plain_page_has_a_fault_that_axe_finds(themed: Page, reading: Reading) -> None:
+def test_no_plain_page_has_a_fault_that_axe_finds(page: Page, reading: Reading) -> None:
     faults = []
     for name in PLAIN_PAGES:
-        themed.goto(f"{reading.address}/{name}")
-        faults += faults_of(themed, name)
-    theme = themed.evaluate("localStorage.getItem('readroom-theme')")
-    themed.context.clear_cookies()
+        page.goto(f"{reading.address}/{name}")
+        faults += faults_of(page, name)
+    theme = page.evaluate("localStorage.getItem('readroom-theme')")
+    page.context.clear_cookies()
     for name in ("sign-in", "sign-in?token=used"):  # the second one says why not
-        themed.goto(f"{reading.address}/{name}")
-        expect(themed.locator("html")).to_have_css("color-scheme", theme)
-        faults += faults_of(themed, name)
+        page.goto(f"{reading.address}/{name}")
+        expect(page.locator("html")).to_have_css("color-scheme", theme)
+        faults += faults_of(page, name)
     assert not faults, "\n".join(faults)
 
 
-def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(themed: Page, reading: Reading) -> None:
-    themed.goto(reading.address)
-    settle(themed)
-    app = themed.locator("[data-testid=stApp]")
+def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(page: Page, reading: Reading) -> None:
+    page.goto(reading.address)
+    settle(page)
+    app = page.locator("[data-testid=stApp]")
     for choice in ("Light", "Dark"):
-        themed.get_by_role("button", name=choice, exact=True).click()
+        page.get_by_role("button", name=choice, exact=True).click()
         expect(app).to_have_css("color-scheme", choice.lower())
         for name in ("cases?project=1", "train?project=1", ""):
-            themed.goto(f"{reading.address}/{name}")
+            page.goto(f"{reading.address}/{name}")
             expect(app).to_have_css("color-scheme", choice.lower())
 
 
 @pytest.mark.parametrize("name", ["", "label?project=1&worklist=all", "cases?project=1", "users?project=1"])
-def test_whoever_goes_by_keyboard_sees_where_they_are(themed: Page, reading: Reading, name: str) -> None:
-    themed.goto(f"{reading.address}/{name}")
-    settle(themed)
+def test_whoever_goes_by_keyboard_sees_where_they_are(page: Page, reading: Reading, name: str) -> None:
+    page.goto(f"{reading.address}/{name}")
+    settle(page)
     seen = 0
     for _ in range(70 if name else 25):  # past the menu, which is the same everywhere, and through the page
-        themed.keyboard.press("Tab")
-        ring = themed.evaluate(
+        page.keyboard.press("Tab")
+        ring = page.evaluate(
             """() => {
                 let at = document.activeElement
                 while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement

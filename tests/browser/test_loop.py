@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from bench.chromium import WAIT_MS
 from core.images.pseudonyms import load_secret, patient_name
 from core.images.records import list_cases
 from core.labels.exchange import answers_in_words
 from core.projects.records import get_project
 from core.store.database import opened
-from tests.browser.conftest import WAIT_MS, Reading
+from tests.browser.conftest import Reading
 
 NAME = "Sides"
 IMAGES = 12  # in each of the three imports

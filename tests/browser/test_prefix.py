@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import FLAGS, WAIT_MS, find_chromium, run_command, running
+from tests.browser.conftest import run_command, running
 
 PREFIX = "/apps/readroom"
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.images.decoded import Pixels, Window
 from core.images.render import apply_window, to_uint8
 from core.settings import PROJECT_ROOT
-from tests.browser.conftest import FLAGS, WAIT_MS, find_chromium
 
 GL_FLAGS = [flag for flag in FLAGS if flag != "--disable-gpu"]
 GL_FLAGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
