@@ -7,7 +7,6 @@ to it, and reads it in this process so that a debugger sees where it fails.
 import contextlib
 import os
 import random
-import resource
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import psutil
 from bench.fuzz_seeds import Seed, make_seeds
 from bench.harness import Figure, Figures, Row
 from bench.mutations import mutate
+from bench.server import MEGABYTE
 from core.errors import CoreError
 from core.images.decoding import decode
 from core.images.ingest import ImportReport, import_paths
@@ -72,7 +72,7 @@ class Verdict:
     crashes: list[str] = field(default_factory=list)  # the import itself fell over
     untold: list[str] = field(default_factory=list)  # no word on what became of them, or a refusal without a reason
     outside: list[str] = field(default_factory=list)  # files that were written where none belongs
-    memory_mb: float = 0.0
+    memory_mb: float = 0.0  # the most of a reader, or by which the importing process grew
 
     @property
     def faults(self) -> list[str]:
@@ -90,12 +90,14 @@ def make_input(seeds: Sequence[Seed], seed: int, number: int) -> Input:
 def fuzz(work: Path, count: int, *, seed: int = SEED, at_once: int = AT_ONCE, tell: bool = False) -> Verdict:
     """Import so many damaged files in portions, and look at everything around after each."""
     verdict, seeds = Verdict(), make_seeds()
+    before = psutil.Process().memory_info().rss / MEGABYTE
     settings, project = prepare_place(work)
     with _elsewhere(work), ReadingChildren(settings, SECRET, Deidentification(), seconds=SECONDS_A_FILE) as reader:
         for start in range(0, count, at_once):
             inputs = [make_input(seeds, seed, number) for number in range(start, min(count, start + at_once))]
             portion = _import_some(settings, project, work / "in", inputs, reader, 1 + start, verdict)
             _judge(verdict, inputs, portion, work)
+            verdict.memory_mb = max(verdict.memory_mb, *_memory(before))
             again = [one for one in inputs if one.done in verdict.slow]
             verdict.slow = [one for one in verdict.slow if one not in {two.done for two in again}]
             verdict.slow += [one.done for one in again if _takes_long(one, reader)]
@@ -188,7 +190,6 @@ def _judge(verdict: Verdict, inputs: Sequence[Input], report: ImportReport | Non
     strays += [OUTSIDE] if OUTSIDE.exists() else []
     verdict.outside += [f"{path} after number {inputs[-1].number}" for path in strays]
     shutil.rmtree(work / "in")
-    verdict.memory_mb = max(verdict.memory_mb, *_memory())
 
 
 def _takes_long(one: Input, reader: ReadingChildren) -> bool:
@@ -205,11 +206,11 @@ def _is_stray(path: Path, work: Path) -> bool:
     return path not in known and home not in path.parents
 
 
-def _memory() -> Iterator[float]:
-    """The most that this process and each of its living children ever had, in MB."""
-    yield resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    for child in psutil.Process().children():
+def _memory(before: float) -> Iterator[float]:
+    """What this process has grown by, and the most that each of its living readers ever had, in MB."""
+    me = psutil.Process()
+    yield me.memory_info().rss / MEGABYTE - before
+    for child in me.children():
         with contextlib.suppress(OSError, StopIteration, psutil.Error):
             lines = Path(f"/proc/{child.pid}/status").read_text("ascii").splitlines()
             yield int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024

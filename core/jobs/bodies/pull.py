@@ -26,7 +26,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     """Fetch studies and import them. What became of each file is in `list_import_files`.
 
     Returns:
-        `imported`, `skipped`, `failed`, `cases` (counts of files and cases), what `Pulled` counts, and `warnings`.
+        `imported` (with `joined` and `held` of them), `skipped`, `failed`, `cases` (counts of files and cases), what
+        `Pulled` counts, and `warnings`.
     """
     from core.images.ingest import import_paths
     from core.images.pacs.client import client_of
@@ -34,8 +35,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     from core.images.pacs.pull import pull_studies
     from core.images.pacs.records import get_pacs
     from core.images.pseudonyms import load_secret
-    from core.images.reading_child import ReadingChild
-    from core.images.records import list_import_files
+    from core.images.reading_children import ReadingChildren
+    from core.images.records import CAME_IN, list_import_files
     from core.images.sealed_paths import forget_expired, unseal
     from core.labels.exchange import answers_in_words
     from core.projects.records import get_project
@@ -52,7 +53,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     project, pacs = get_project(context.connection, int(given["project"])), get_pacs(context.connection, given["pacs"])
     secret = load_secret(settings)
     landing = landing_of_job(settings, secret, job)
-    with ReadingChild(settings, secret, project.deidentification) as reader:
+    with ReadingChildren(settings, secret, project.deidentification) as reader:
 
         def bring_in(folder: Path, progress: Progress) -> None:
             import_paths(
@@ -76,8 +77,12 @@ def run(context: "JobContext") -> Mapping[str, Any]:
             context.connection, client_of(settings, pacs), project, studies, landing, bring_in, context.progress
         )
     files = list_import_files(context.connection, job)
-    counts = {status: sum(file.status == status for file in files) for status in ("imported", "skipped", "failed")}
-    cases = len({file.case for file in files if file.status == "imported"})
+    came = [file for file in files if file.status in CAME_IN]
+    counts = {
+        status: sum(file.status == status for file in files) for status in ("joined", "held", "skipped", "failed")
+    }
+    counts["imported"] = len(came)
+    cases = len({file.case for file in came})
     here = f"; {pulled.known} were here already" if pulled.known else ""
     said = f"{counts['imported']} imported, {counts['skipped']} skipped, {counts['failed']} refused{here}"
     context.progress.report(1.0, said)
