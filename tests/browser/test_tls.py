@@ -14,7 +14,8 @@ from playwright.sync_api import expect, sync_playwright
 from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import FLAGS, WAIT_MS, find_chromium, run_command, running
+from bench.chromium import FLAGS, WAIT_MS, find_chromium
+from tests.browser.conftest import run_command, running
 from tests.dashboard.certificates import make_certificate
 
 HOST = "127.0.0.2"  # not the loopback address proper, so it counts as the network
