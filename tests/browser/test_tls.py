@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from tests.browser.conftest import run_command, running
 from tests.dashboard.certificates import make_certificate
 

@@ -170,7 +170,7 @@ def test_a_mask_of_another_size_and_one_of_a_hundred_megabytes_are_refused(
     huge = page.evaluate(PUT_SPACES, [path, 100])
     assert huge["status"] == 413
     assert "Send at most" in huge["reason"]
-    huge = page.evaluate(PUT_SPACES.replace("PUT", "POST"), ["/api/v1/events", 100])
+    huge = page.evaluate(PUT_SPACES.replace("PUT", "POST"), ["/api/v1/events", 40])
     assert huge["status"] == 413
     other = io.BytesIO()
     np.save(other, np.zeros((1, 5, 5), np.uint8))
