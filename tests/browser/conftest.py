@@ -18,16 +18,17 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from typer.testing import CliRunner
 
-from bench.chromium import FLAGS, find_chromium, new_context
+from bench.chromium import FLAGS, WAIT_MS, find_chromium, new_context
 from core.cli.app import app
 from core.jobs.worker import worker_alive
 from core.settings import PROJECT_ROOT, Settings
 from core.store.database import opened
 
 START_SECONDS = 120
+expect.set_options(timeout=WAIT_MS)  # beside other tests a page takes longer than Playwright's own five seconds
 NOTHING_CAME = "what was waited for did not come"
 
 
@@ -158,7 +159,7 @@ def is_up(address: str) -> bool:
         return False
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 30, otherwise: str = NOTHING_CAME) -> None:
+def wait_until(is_so: Callable[[], object], seconds: float = 60, otherwise: str = NOTHING_CAME) -> None:
     last = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < last, otherwise
