@@ -36,6 +36,7 @@ KILLS = 100
 SPELLS = 5  # without a network, and with an expired sign-in
 CLASSES = {"Digit1": "dark", "Digit2": "bright"}
 PATIENCE_SECONDS = 90
+CONNECTED = '[data-testid="stApp"][data-test-connection-state="CONNECTED"]'
 LOOK_MS = 3000  # a part of the page that is not there by then is gone
 # Told at the two doors of the browser: what goes into its own store, and what the server answers.
 LISTEN = """(() => {
@@ -238,6 +239,10 @@ class Reader:
         """The sign-in ends under the reader, who says something more, and signs in again."""
         for page in self.pages:
             self.until(lambda page=page: case_of(page), "The label page did not come back.")
+            # A page that still looks for the server has a dialog before it once it is signed out, and takes no key.
+            self.until(
+                lambda page=page: page.locator(CONNECTED).count(), "The page did not find the server again."
+            )
         self.answering.bring_to_front()
         for _ in range(2):
             self.answering.keyboard.press("Escape")  # a box that was begun would take the key for its class

@@ -16,9 +16,10 @@ from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import run_command, running
+from tests.browser.conftest import run_command, running, wait_until
 
 PREFIX = "/apps/readroom"
+ALL_DRAWN = "[...document.querySelectorAll('.rr-grid img')].every((image) => image.naturalWidth > 0)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def test_a_reader_labels_sends_a_file_and_signs_out_below_a_path(ward: Ward, tmp
         pictures = page.locator(".rr-grid img")
         expect(pictures).to_have_count(3)
         pictures.first.scroll_into_view_if_needed()
-        page.wait_for_function("[...document.querySelectorAll('.rr-grid img')].every(image => image.naturalWidth > 0)")
+        # asked again and again from here: the page's policy forbids to wait within it
+        wait_until(lambda: page.evaluate(ALL_DRAWN))
         loads = len([url for url in asked if url.endswith("/_stcore/host-config")])
         pictures.first.click()  # caught: the page changes in place
         page.wait_for_url(re.compile(rf"{PREFIX}/case\?"))

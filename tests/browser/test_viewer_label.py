@@ -75,6 +75,13 @@ def answers(reading: Reading, project: int) -> dict[int, Any]:
         return {row["case_id"]: dict(row) for row in connection.execute(query, (project,))}
 
 
+def note_of(reading: Reading, case: int) -> str:
+    """The note of the answer to a case that was given last."""
+    with opened(reading.settings) as connection:
+        query = "SELECT note FROM labels WHERE case_id = ? ORDER BY id DESC LIMIT 1"
+        return str(connection.execute(query, (case,)).fetchone()["note"])
+
+
 def values(reading: Reading, project: int) -> list[Any]:
     rows = answers(reading, project)
     return [json.loads(rows[case]["value"]) if rows[case]["value"] else None for case in sorted(rows)]
@@ -286,4 +293,4 @@ def test_a_note_that_is_being_written_when_the_page_is_closed_is_kept(
     page.reload()
     shown(page)
     expect(page.get_by_role("textbox", name="Note")).to_have_value("hazy left base")
-    saved(page)
+    wait_until(lambda: note_of(reading, case) == "hazy left base")
