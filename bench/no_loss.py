@@ -227,7 +227,15 @@ class Reader:
         while not is_over():
             self.work()
 
+    def wait_for_pages(self) -> None:
+        """Until both are back and have found the server: before that there is nothing to say anything on."""
+        for page in self.pages:
+            self.until(lambda page=page: case_of(page), "The label page did not come back.")
+            # One that still looks for the server has a dialog before it once it is signed out, and takes no key.
+            self.until(lambda page=page: page.locator(CONNECTED).count(), "The page did not find the server again.")
+
     def work_offline(self, rounds: int = 1) -> None:
+        self.wait_for_pages()
         self.context.set_offline(True)
         for _ in range(rounds):
             self.work()
@@ -237,12 +245,7 @@ class Reader:
 
     def work_signed_out(self) -> None:
         """The sign-in ends under the reader, who says something more, and signs in again."""
-        for page in self.pages:
-            self.until(lambda page=page: case_of(page), "The label page did not come back.")
-            # A page that still looks for the server has a dialog before it once it is signed out, and takes no key.
-            self.until(
-                lambda page=page: page.locator(CONNECTED).count(), "The page did not find the server again."
-            )
+        self.wait_for_pages()
         self.answering.bring_to_front()
         for _ in range(2):
             self.answering.keyboard.press("Escape")  # a box that was begun would take the key for its class
