@@ -22,7 +22,7 @@ from core.images.pacs.credentials import Credentials
 from core.images.pacs.records import NewPacs
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 PIECE = 1 << 14
 ANNA = Credentials("anna", "pass:wörd")
 

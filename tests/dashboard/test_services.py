@@ -9,7 +9,7 @@ import pytest
 from dashboard import services
 from dashboard.services import Service
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 150
 CHATTER = """
 import time
 for number in range(100000):

@@ -29,7 +29,7 @@ from core.training.device import CPU
 from dashboard.reach import Reach, answers
 from dashboard.up import has_display, is_demo_wanted, sign_in_url
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 150.0
 
 
 class Up:

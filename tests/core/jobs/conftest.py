@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.training.device import CPU
 from tests.core.jobs.bodies import PLACE
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 150.0
 
 
 @pytest.fixture
