@@ -23,6 +23,7 @@ FLAGS = [
 ]  # fmt: skip
 WAIT_MS = 30_000
 SCREEN = (1280, 800)
+ABSENT = "Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM"
 
 
 def find_chromium(environ: Mapping[str, str] = os.environ, mac_folders: Sequence[Path] = MAC_FOLDERS) -> str | None:
@@ -37,14 +38,19 @@ def find_chromium(environ: Mapping[str, str] = os.environ, mac_folders: Sequence
     return next(filter(None, (*on_path, *apps)), None)
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium for a bench, which has no use for being skipped."""
+def need_chromium() -> str:
+    """The program, for a bench, which has no use for being skipped."""
     found = find_chromium()
     if found is None:
-        raise SystemExit("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
+        raise SystemExit(ABSENT)
+    return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium for a bench."""
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        made = playwright.chromium.launch(executable_path=need_chromium(), args=FLAGS)
         try:
             yield made
         finally:

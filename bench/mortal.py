@@ -2,7 +2,6 @@
 
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.server import free_port
 from core.settings import PROJECT_ROOT, Settings
 
 START_SECONDS = 120
@@ -35,9 +35,7 @@ class MortalServer:
     sending: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @property
     def address(self) -> str:

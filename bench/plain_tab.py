@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from websockets.sync.client import ClientConnection, connect
 
-from bench.chromium import FLAGS, SCREEN, find_chromium
+from bench.chromium import FLAGS, SCREEN, need_chromium
 from bench.server import MEGABYTE
 
 PATIENCE_SECONDS = 60
@@ -67,11 +67,8 @@ class PlainTab:
 @contextmanager
 def plain_tab(*scripts: str) -> Iterator[PlainTab]:
     """A browser with one empty tab, in which each script runs before a page's own."""
-    found = find_chromium()
-    if found is None:
-        raise SystemExit("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        words = [found, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={profile}", *FLAGS]
+        words = [need_chromium(), "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={profile}", *FLAGS]
         process = subprocess.Popen(
             [*words, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

@@ -79,6 +79,17 @@ class Running:
         return next(child for child in children if "dashboard.serve" in child.cmdline())
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of this machine on which nobody listens now.
+
+    Raises:
+        OSError: `host` is no address of this machine.
+    """
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def running(home: Path) -> Iterator[Running]:
     """Start Readroom on a free port of the loopback and stop it afterwards."""
@@ -108,9 +119,7 @@ def running_securely(home: Path) -> Iterator[Running]:
 def _running(home: Path, host: str, options: list[str], verify: ssl.SSLContext | None) -> Iterator[Running]:
     settings = Settings(home=home)
     prepare_home(settings)
-    with socket.socket() as free:
-        free.bind((host, 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port(host))
     output = home / "bench-output.txt"
     words = [sys.executable, "-m", "dashboard.up", "--home", str(home), "--host", host, "--port", port, "--no-browser"]
     with output.open("wb") as stream:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 
@@ -10,12 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from core.cells import guard
+from core.errors import NotFound
 from core.images.import_files import MERE, ToldSeries, list_named_files, list_told_series
 from core.images.pseudonyms import named
 from core.images.records import CAME_IN, ImportedFile
 from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
-from core.jobs.records import Job
+from core.jobs.records import Job, get_job
+from core.projects.records import Project
 from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
 from dashboard.routes.uploads import ABANDONED_SECONDS
@@ -31,6 +33,31 @@ WRAPPED_AT_MOST = 300  # rows whose reasons are shown whole; more go into a tabl
 def csv_of(table: pd.DataFrame) -> str:
     """The report to take along; a file may be named, and a reason begin, like a formula."""
     return table.map(lambda cell: guard(cell) if isinstance(cell, str) else cell).to_csv(index=False)
+
+
+def end_with_asked_job(kind: str, project: Project, draw_ways_on: Callable[[Job], None]) -> None:
+    """In place of a page, the job that its address names; where it names none of this project, the page goes on."""
+    asked = places.asked_number("job")
+    if asked is None:
+        return
+    try:
+        job = get_job(session.db(), asked)
+    except NotFound as error:
+        st.warning(str(error))
+        return
+    if job.kind == kind and job.project == project.id:
+        jobs_panel.watch_job(job)
+        draw_report(job)
+        with st.container(horizontal=True):
+            draw_ways_on(job)
+        st.stop()
+
+
+def draw_links(place: str, jobs: Sequence[Job], project: Project) -> None:
+    """What these jobs came to, each a way to its report."""
+    for job in jobs:
+        told = f"{wording.moment(job.created_at)}: {say_result(job)}"
+        places.link(place, told, icon=":material/receipt_long:", project=project.id, job=job.id)
 
 
 def draw_report(job: Job) -> None:

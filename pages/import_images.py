@@ -2,35 +2,29 @@
 
 import streamlit as st
 
-from core.errors import NotFound
 from core.jobs.asking import ask_import
-from core.jobs.records import get_job, list_jobs
-from dashboard import frame, jobs_panel, messages, places, session, wording
+from core.jobs.records import Job, list_jobs
+from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.deidentification_view import describe
 from dashboard.import_beside import draw_beside
 from dashboard.import_form import UPLOADER, draw_label_table, draw_pattern, draw_source
-from dashboard.import_report import draw_report, say_result
+from dashboard.import_report import draw_links, end_with_asked_job
 from dashboard.uploader import forget_upload
 from dashboard.watched_view import draw_watched
 
 project = frame.need_project()
 frame.draw_heading("Import", "Readroom takes the pixels; your files stay where they are.", project=project)
 jobs_panel.warn_without_worker()
-asked = places.asked_number("job")
-if asked is not None:
-    try:
-        job = get_job(session.db(), asked)
-        if job.kind == "import" and job.project == project.id:
-            jobs_panel.watch_job(job)
-            draw_report(job)
-            if job.state == "done":
-                with st.container(horizontal=True):
-                    places.link("cases", "See the cases", project=project.id)
-                    places.link("label", "Label them", project=project.id)
-                    places.link("import_images", "Import more", project=project.id)
-            st.stop()
-    except NotFound as error:
-        st.warning(str(error))
+
+
+def draw_ways_on(job: Job) -> None:
+    if job.state == "done":
+        places.link("cases", "See the cases", project=project.id)
+        places.link("label", "Label them", project=project.id)
+        places.link("import_images", "Import more", project=project.id)
+
+
+end_with_asked_job("import", project, draw_ways_on)
 
 st.caption(describe(project.deidentification))
 source = draw_source()
@@ -70,14 +64,7 @@ draw_watched(project)
 before = list_jobs(session.db(), project=project.id, kinds=("import",), limit=5)
 if before:
     st.subheader("Imports so far", anchor=False)
-    for job in before:
-        places.link(
-            "import_images",
-            f"{wording.moment(job.created_at)}: {say_result(job)}",
-            icon=":material/receipt_long:",
-            project=project.id,
-            job=job.id,
-        )
+    draw_links("import_images", before, project)
 else:
     st.caption(
         "Images are PNG, JPEG, TIFF or DICOM files; volumes are DICOM series, whose slices become one case, "

@@ -18,6 +18,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
+from bench.server import free_port
 from core.images.pacs.credentials import Credentials
 from core.images.pacs.records import NewPacs
 
@@ -25,13 +26,6 @@ PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 START_SECONDS = 60.0
 PIECE = 1 << 14
 ANNA = Credentials("anna", "pass:wörd")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)

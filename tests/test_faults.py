@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+from bench.server import free_port
 from core.clock import utc_text
 from core.errors import CoreError, Unavailable
 from core.images.records import Case, NewCase, insert_case
@@ -266,9 +266,7 @@ class Readroom:
     """A real `readroom up` on a free port of the loopback."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         words = [sys.executable, "-m", "dashboard.up", "--home", str(settings.home), "--port", str(self.port)]
         with log.open("ab") as stream:
             self.process = subprocess.Popen(

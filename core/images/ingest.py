@@ -4,7 +4,7 @@ import hashlib
 import re
 import sqlite3
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
@@ -37,6 +37,7 @@ from core.images.records import (
     ImportedFile,
     NewCase,
     PatientFrom,
+    count_files,
     find_same_pixels,
     find_same_pixels_before,
     find_same_source,
@@ -770,22 +771,15 @@ def _report(
 ) -> ImportReport:
     """Files by the paths that were given; sentences, which are stored with the job, by what the database calls them."""
     files = tuple(done)
-    count = Counter(file.status for file in files)
-    came = [file for file in files if file.status in CAME_IN]
-    same = [file for file in came if SAME_PIXELS in file.reason]
+    same = [file for file in files if file.status in CAME_IN and SAME_PIXELS in file.reason]
     opposite = [file for file in same if OPPOSITE_LABELS in file.reason]
     return ImportReport(
-        imported=len(came),
-        skipped=count["skipped"],
-        failed=count["failed"],
-        cases=len({file.case for file in came}),
+        **count_files(files),
         same_pixels=len(same),
         opposite_labels=len(opposite),
         files=tuple(_as_given(file, names) for file in files),
         warnings=(*warnings, *_warn_of_same_pixels(same, opposite)),
-        joined=count["joined"],
-        held=count["held"],
-        waiting=count["waiting"],
+        waiting=sum(file.status == "waiting" for file in files),
         left=left,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -283,6 +284,18 @@ def list_import_files(connection: sqlite3.Connection, job: int) -> list[Imported
         ImportedFile(row["path"], row["status"], row["case_id"], row["reason"], row["series"])
         for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,))
     ]
+
+
+def count_files(rows: Sequence[ImportedFile]) -> dict[str, int]:
+    """How many files came in (`imported`; `joined` and `held` of them), as how many `cases`, were skipped or failed."""
+    came = [row for row in rows if row.status in CAME_IN]
+    by_status = Counter(row.status for row in rows)
+    others: tuple[FileStatus, ...] = ("joined", "held", "skipped", "failed")
+    return {
+        "imported": len(came),
+        "cases": len({row.case for row in came}),
+        **{status: by_status[status] for status in others},
+    }
 
 
 def wanted_again(

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from typer.testing import CliRunner
 
-from bench.chromium import FLAGS, WAIT_MS, find_chromium, new_context
+from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium, new_context
+from bench.server import free_port
 from core.cli.app import app
 from core.jobs.worker import worker_alive
 from core.settings import PROJECT_ROOT, Settings
@@ -100,15 +100,13 @@ def run_command(home: Path, *words: str) -> Any:
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     """Forty labelled pictures with a bright or a dark middle, and the whole service around them."""
     if find_chromium() is None:
-        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
+        pytest.skip(ABSENT)
     work = tmp_path_factory.mktemp("reading")
     home = work / "home"
     _write_images(work / "images")
     run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
     run_command(home, "import", "Middle", str(work / "images"), "--labels", str(work / "images" / "labels.csv"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     made = Reading(f"http://127.0.0.1:{port}", home)
     with running(home, ["--port", str(port)], work / "up.log", lambda: is_up(made.address)):
         yield made
@@ -149,6 +147,18 @@ def _write_images(folder: Path) -> None:
         Image.fromarray(pixels).save(folder / f"{at:02d}.png")
         lines.append(f"{at:02d}.png,{['dark', 'bright'][at % 2]},patient {at}")
     (folder / "labels.csv").write_text("\n".join(lines), "utf-8")
+
+
+def three_pictures(folder: Path) -> Path:
+    """A home with a project of three pictures, about which nothing is said."""
+    home, images = folder / "home", folder / "images"
+    images.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (64, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(images / f"{number}.png")
+    run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
+    run_command(home, "import", "Middle", str(images))
+    return home
 
 
 def is_up(address: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.chromium import FLAGS, find_chromium
+from bench.chromium import ABSENT, FLAGS, find_chromium
 from bench.no_loss import Verdict, reading_under_fire, survive
 
 
@@ -17,7 +17,7 @@ def browser() -> Iterator[Browser]:
     """A browser of its own: these tests kill the web process, so they leave the shared one alone."""
     found = find_chromium()
     if found is None:
-        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
+        pytest.skip(ABSENT)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield made

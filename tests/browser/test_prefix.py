@@ -1,7 +1,6 @@
 """A reader where Readroom lies below a path of its host. Skips where Chromium is absent."""
 
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from bench.chromium import FLAGS, WAIT_MS, find_chromium
+from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium
+from bench.server import free_port
 from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import run_command, running, wait_until
+from tests.browser.conftest import run_command, running, three_pictures, wait_until
 
 PREFIX = "/apps/readroom"
 ALL_DRAWN = "[...document.querySelectorAll('.rr-grid img')].every((image) => image.naturalWidth > 0)"
@@ -37,18 +37,9 @@ class Ward:
 @pytest.fixture
 def ward(tmp_path: Path) -> Iterator[Ward]:
     if find_chromium() is None:
-        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home, images = tmp_path / "home", tmp_path / "images"
-    images.mkdir()
-    for number in range(3):
-        pixels = np.random.default_rng(number).integers(0, 255, (64, 64), dtype=np.uint8)
-        Image.fromarray(pixels).save(images / f"{number}.png")
-    run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
-    run_command(home, "import", "Middle", str(images))
-    reach = Reach(port=port, prefix=PREFIX)
+        pytest.skip(ABSENT)
+    home = three_pictures(tmp_path)
+    reach = Reach(port=free_port(), prefix=PREFIX)
     with running(home, reach.options(), tmp_path / "up.log", lambda: answers(reach)):
         yield Ward(reach, home)
 

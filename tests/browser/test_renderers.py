@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from bench.chromium import FLAGS, WAIT_MS, find_chromium
+from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium
 from core.images.decoded import Pixels, Window
 from core.images.render import apply_window, to_uint8
 from core.settings import PROJECT_ROOT
@@ -39,7 +39,7 @@ class _Files(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     if find_chromium() is None:
-        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
+        pytest.skip(ABSENT)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(PROJECT_ROOT / "frontend")))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:

@@ -1,24 +1,22 @@
 """A reader on another machine: over TLS, from the invitation to the first label. Skips where Chromium is absent."""
 
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-from bench.chromium import FLAGS, WAIT_MS, find_chromium
+from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium
+from bench.server import SECOND_LOOPBACK
 from core.settings import Settings
 from core.store.database import opened
 from dashboard.reach import Reach, answers
-from tests.browser.conftest import run_command, running
+from tests.browser.conftest import run_command, running, three_pictures
 from tests.dashboard.certificates import make_certificate
+from tests.second_address import free_port_there
 
-HOST = "127.0.0.2"  # not the loopback address proper, so it counts as the network
 PASSWORD = "grey horses sleep standing"
 
 
@@ -39,21 +37,10 @@ class Ward:
 @pytest.fixture
 def ward(tmp_path: Path) -> Iterator[Ward]:
     if find_chromium() is None:
-        pytest.skip("Chromium is absent: sudo apt-get install chromium, or name one in READROOM_TEST_CHROMIUM")
-    with socket.socket() as free:
-        try:
-            free.bind((HOST, 0))
-        except OSError:
-            pytest.skip(f"{HOST} is not an address of this machine: sudo ifconfig lo0 alias {HOST}")
-        port = free.getsockname()[1]
-    home, images = tmp_path / "home", tmp_path / "images"
-    images.mkdir()
-    for number in range(3):
-        pixels = np.random.default_rng(number).integers(0, 255, (64, 64), dtype=np.uint8)
-        Image.fromarray(pixels).save(images / f"{number}.png")
-    run_command(home, "project", "create", "Middle", "--classes", "dark,bright")
-    run_command(home, "import", "Middle", str(images))
-    reach = Reach(HOST, port, certificate=make_certificate(tmp_path / "tls"))
+        pytest.skip(ABSENT)
+    port = free_port_there()
+    home = three_pictures(tmp_path)
+    reach = Reach(SECOND_LOOPBACK, port, certificate=make_certificate(tmp_path / "tls"))
     with running(home, reach.options(), tmp_path / "up.log", lambda: answers(reach)):
         yield Ward(reach, home)
 
@@ -75,7 +62,7 @@ def test_an_invited_administrator_chooses_a_password_and_labels_a_case_over_tls(
         page.get_by_role("button", name="Set password and sign in").click()
         page.get_by_role("heading", name="Projects").wait_for()
         assert sockets
-        assert all(url.startswith(f"wss://{HOST}:") for url in sockets)
+        assert all(url.startswith(f"wss://{SECOND_LOOPBACK}:") for url in sockets)
         (cookie,) = [kept for kept in context.cookies() if kept["name"].startswith("__Host-readroom_")]
         assert cookie["secure"]
         assert cookie["httpOnly"]

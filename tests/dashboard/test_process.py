@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from bench.server import free_port
 from core.images.records import Case
 from core.labels.records import list_labels
 from core.people.accounts import User
@@ -62,9 +62,7 @@ class WebProcess:
 
 
 def start(settings: Settings, session: str, folder: Path) -> WebProcess:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = folder / f"web-{port}.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(

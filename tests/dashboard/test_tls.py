@@ -4,7 +4,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from bench.server import SECOND_LOOPBACK
 from core.people.accounts import get_user, operating_system_user
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings
@@ -24,20 +24,10 @@ from dashboard.certificate import Certificate
 from dashboard.middleware import cookie_name
 from dashboard.reach import Reach, answers
 from tests.dashboard.certificates import make_certificate
+from tests.second_address import free_port_there
 
-HOST = "127.0.0.2"
 PATIENCE_SECONDS = 120
 PASSWORD = "grey horses sleep standing"
-
-
-def free_port() -> int:
-    """A free port of the second address; where this machine has none (macOS), the tests skip."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, 0))
-        except OSError:
-            pytest.skip(f"{HOST} is not an address of this machine: sudo ifconfig lo0 alias {HOST}")
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -54,7 +44,7 @@ class Ward:
     ) -> tuple[int, str, http.client.HTTPMessage]:
         assert self.reach.certificate
         context = ssl.create_default_context(cafile=self.reach.certificate.path)
-        connection = http.client.HTTPSConnection(HOST, self.reach.port, context=context, timeout=30)
+        connection = http.client.HTTPSConnection(SECOND_LOOPBACK, self.reach.port, context=context, timeout=30)
         if form is not None:
             headers["content-type"] = "application/x-www-form-urlencoded"
         connection.request(method, path, urlencode(form) if form is not None else None, headers)
@@ -77,7 +67,7 @@ def certificate(settings: Settings) -> Certificate:
 
 @pytest.fixture
 def ward(settings: Settings, project: Project, certificate: Certificate) -> Iterator[Ward]:
-    reach = Reach(HOST, free_port(), ("ward.example",), certificate)
+    reach = Reach(SECOND_LOOPBACK, free_port_there(), ("ward.example",), certificate)
     words = ["up", *reach.options(), "--no-browser", "--home", str(settings.home)]
     process = subprocess.Popen(
         [sys.executable, "-m", "core.cli.app", *words],
@@ -154,7 +144,7 @@ def test_from_the_network_people_come_by_tls_and_leave_with_a_password(
 
 @pytest.mark.parametrize("module", ["core.cli.app", "dashboard.serve"])
 def test_without_tls_it_does_not_start(settings: Settings, module: str) -> None:
-    words = ["--host", HOST, "--port", str(free_port()), "--home", str(settings.home)]
+    words = ["--host", SECOND_LOOPBACK, "--port", str(free_port_there()), "--home", str(settings.home)]
     done = subprocess.run(
         [sys.executable, "-m", module, *(["up"] if module == "core.cli.app" else []), *words],
         cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,

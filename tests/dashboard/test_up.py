@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.server import free_port
 from core.jobs.context import job_folder
 from core.jobs.launchers.local import child_environment, is_alive, kill_group
 from core.jobs.records import add_job, claim_job, get_job
@@ -85,9 +86,7 @@ def services(settings: Settings) -> list[tuple[int, float]]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

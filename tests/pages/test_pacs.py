@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bench.server import free_port
 from core.images.pacs.credentials import find_credentials
 from core.images.pacs.records import add_pacs, list_pacs
 from core.images.sealed_paths import unseal
@@ -18,7 +19,7 @@ from core.settings import Settings
 from core.store.audit import Actor, list_audit
 from dashboard import session
 from tests.core.images.drawn_dicom import write_series
-from tests.orthanc import ANNA, Orthanc, free_port, running_orthanc
+from tests.orthanc import ANNA, Orthanc, running_orthanc
 from tests.pages.conftest import OpenPage, run_page, said
 
 PATIENT = "PATIENT-4711"

@@ -36,7 +36,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     from core.images.pacs.records import get_pacs
     from core.images.pseudonyms import load_secret
     from core.images.reading_children import ReadingChildren
-    from core.images.records import CAME_IN, list_import_files
+    from core.images.records import count_files, list_import_files
     from core.images.sealed_paths import forget_expired, unseal
     from core.labels.exchange import answers_in_words
     from core.projects.records import get_project
@@ -76,14 +76,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         pulled = pull_studies(
             context.connection, client_of(settings, pacs), project, studies, landing, bring_in, context.progress
         )
-    files = list_import_files(context.connection, job)
-    came = [file for file in files if file.status in CAME_IN]
-    counts = {
-        status: sum(file.status == status for file in files) for status in ("joined", "held", "skipped", "failed")
-    }
-    counts["imported"] = len(came)
-    cases = len({file.case for file in came})
+    counts = count_files(list_import_files(context.connection, job))
     here = f"; {pulled.known} were here already" if pulled.known else ""
     said = f"{counts['imported']} imported, {counts['skipped']} skipped, {counts['failed']} refused{here}"
     context.progress.report(1.0, said)
-    return {**counts, "cases": cases, **asdict(pulled)}
+    return {**counts, **asdict(pulled)}

@@ -1,7 +1,6 @@
 """The command line as a script uses it: exit codes, one JSON document, sentences on standard error."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,7 @@ from core.errors import CoreError
 from core.people.accounts import find_user
 from core.settings import PROJECT_ROOT, load_settings
 from core.store.database import opened
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run one command in a home of the test's own; the answer is its JSON document."""
-
-    def run_command(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home"), "--json"])
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return json.loads(result.stdout) if code == 0 else result
-
-    return run_command
+from tests.core.cli.conftest import Run
 
 
 @pytest.fixture

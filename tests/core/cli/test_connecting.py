@@ -9,19 +9,11 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.errors import CoreError
+from tests.core.cli.conftest import run_in
 from tests.core.images.drawn_dicom import write_series
 from tests.orthanc import ANNA, Orthanc, running_orthanc
 
 PATIENT = "PATIENT-4711"
-
-
-def run(home: Path, *words: str) -> dict[str, object]:
-    result = CliRunner().invoke(app, [*words, "--home", str(home), "--json"], catch_exceptions=True)
-    if isinstance(result.exception, CoreError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    document: dict[str, object] = json.loads(result.stdout)
-    return document
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +29,23 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
 @pytest.fixture
 def home(tmp_path: Path, orthanc: Orthanc, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
-    run(home, "project", "create", "Chest", "--classes", "a,b")
+    run_in(home, "project", "create", "Chest", "--classes", "a,b")
     monkeypatch.setenv("READROOM_PACS_PASSWORD", ANNA.password)
     address = f"http://127.0.0.1:{orthanc.http_port}/dicom-web"
-    run(home, "pacs", "add", "Ward", "--url", address, "--user", ANNA.user)
+    run_in(home, "pacs", "add", "Ward", "--url", address, "--user", ANNA.user)
     return home
 
 
 def test_a_search_names_studies_and_a_pull_of_it_brings_them_in(home: Path) -> None:
-    assert run(home, "pacs", "test", "Ward")["answers"] is True
-    found = run(home, "pacs", "find", "Ward", "--modality", "ct", "--since", "2020-01-01")["studies"]
+    assert run_in(home, "pacs", "test", "Ward")["answers"] is True
+    found = run_in(home, "pacs", "find", "Ward", "--modality", "ct", "--since", "2020-01-01")["studies"]
     assert isinstance(found, list)
     assert sorted(study["instances"] for study in found) == [1, 2]
     assert {study["patient"] for study in found} == {PATIENT}
     one = next(study["uid"] for study in found if study["instances"] == 2)
-    done = run(home, "pacs", "pull", "Chest", "Ward", one)
+    done = run_in(home, "pacs", "pull", "Chest", "Ward", one)
     assert (done["fetched"], done["imported"], done["cases"], done["failed"]) == (2, 2, 1, 0)
-    rest = run(home, "pacs", "pull", "Chest", "Ward", "--patient", PATIENT)
+    rest = run_in(home, "pacs", "pull", "Chest", "Ward", "--patient", PATIENT)
     assert (rest["studies"], rest["fetched"], rest["known"], rest["imported"]) == (2, 1, 2, 1)
     # Jobs ran in processes of their own, with logs: those, too, name nobody.
     named = [study["uid"] for study in found] + [PATIENT, "Doe^Jane", ANNA.password]
@@ -64,23 +56,23 @@ def test_a_search_names_studies_and_a_pull_of_it_brings_them_in(home: Path) -> N
 
 def test_a_wrong_password_is_refused_until_another_is_given(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("READROOM_PACS_PASSWORD", "wrong")
-    run(home, "pacs", "password", "Ward", "--user", ANNA.user)
+    run_in(home, "pacs", "password", "Ward", "--user", ANNA.user)
     with pytest.raises(CoreError, match="refuses the user or the password"):
-        run(home, "pacs", "find", "Ward")
+        run_in(home, "pacs", "find", "Ward")
     monkeypatch.setenv("READROOM_PACS_WARD", f"{ANNA.user}:{ANNA.password}")
-    assert run(home, "pacs", "test", "Ward")["answers"] is True
+    assert run_in(home, "pacs", "test", "Ward")["answers"] is True
 
 
 def test_what_is_listed_holds_no_password(home: Path, orthanc: Orthanc) -> None:
     where = f"127.0.0.1:{orthanc.dicom_port}"
-    run(home, "pacs", "add", "Old", "--host", where, "--their-title", "LABPACS")
-    assert "answers by DIMSE to READROOM" in str(run(home, "pacs", "test", "Old")["said"])
-    listed = run(home, "pacs", "list")
+    run_in(home, "pacs", "add", "Old", "--host", where, "--their-title", "LABPACS")
+    assert "answers by DIMSE to READROOM" in str(run_in(home, "pacs", "test", "Old")["said"])
+    listed = run_in(home, "pacs", "list")
     assert [one["name"] for one in listed["pacs"]] == ["Old", "Ward"]  # type: ignore[union-attr, index]
     assert ANNA.password not in json.dumps(listed)
-    run(home, "pacs", "remove", "Old")
+    run_in(home, "pacs", "remove", "Old")
     with pytest.raises(CoreError, match="There is no PACS Old"):
-        run(home, "pacs", "test", "Old")
+        run_in(home, "pacs", "test", "Old")
 
 
 @pytest.mark.parametrize(
@@ -94,4 +86,4 @@ def test_words_that_do_not_fit_together_are_a_wrong_call(home: Path, words: tupl
 
 def test_a_day_that_is_none_is_said_to_be(home: Path) -> None:
     with pytest.raises(CoreError, match="such as 2026-01-31"):
-        run(home, "pacs", "find", "Ward", "--since", "yesterday")
+        run_in(home, "pacs", "find", "Ward", "--since", "yesterday")

@@ -1,31 +1,14 @@
 """Masks and boxes from the command line: with their images, after them, and what is refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from core.cli.app import app
 from core.errors import InvalidInput
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run one command in a home of the test's own; the answer is its JSON document."""
-
-    def run_command(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home"), "--json"])
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return json.loads(result.stdout) if code == 0 else result
-
-    return run_command
+from tests.core.cli.conftest import Run
 
 
 @pytest.fixture

@@ -1,31 +1,11 @@
 """`readroom import --look`, `--accept`, `--again` and `readroom watch`: scripts see what comes in before it does."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
-from typer.testing import CliRunner
-
-from core.cli.app import app
 from core.errors import InvalidInput
+from tests.core.cli.conftest import Run
 from tests.core.images.test_dicom_series import a_series
 from tests.core.images.test_import_doctor import EVEN, GAP
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run one command in a home of the test's own; the answer is its JSON document."""
-
-    def run_command(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home"), "--json"])
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return json.loads(result.stdout) if code == 0 else result
-
-    return run_command
 
 
 def test_a_look_is_accepted_without_a_series_and_what_was_refused_is_tried_again(run: Run, tmp_path: Path) -> None:

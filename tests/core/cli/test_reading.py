@@ -1,16 +1,11 @@
 """Commands about what is asked of readers: tasks, classes, assignments, masks."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from core.cli.app import app
 from core.errors import CoreError
 from core.images.pseudonyms import TOKEN_PATH
 from core.images.records import NewCase, get_case, insert_case
@@ -22,20 +17,7 @@ from core.projects.records import get_project
 from core.settings import load_settings
 from core.store.audit import Actor
 from core.store.database import opened
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run one command in a home of the test's own; the answer is its JSON document."""
-
-    def run_command(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home"), "--json"])
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return json.loads(result.stdout) if code == 0 else result
-
-    return run_command
+from tests.core.cli.conftest import Run
 
 
 def test_a_segmentation_is_made_labelled_and_its_masks_exported(run: Run, tmp_path: Path) -> None:

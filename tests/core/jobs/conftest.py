@@ -13,12 +13,21 @@ from core.jobs.launchers.local import ask_to_end, is_alive, kill_group
 from core.jobs.records import Job, get_job, list_running
 from core.jobs.warm import find_warm_process
 from core.jobs.worker import Worker
+from core.people.accounts import ensure_user
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
+from core.store.audit import Actor
 from core.training.device import CPU
 from tests.core.jobs.bodies import PLACE
 
 PATIENCE_SECONDS = 150.0
+
+
+@pytest.fixture
+def admin(connection: sqlite3.Connection) -> Actor:
+    """Ada, who administers this Readroom, before a screen."""
+    ensure_user(connection, "ada", role="admin")
+    return Actor("ada", "screen")
 
 
 @pytest.fixture

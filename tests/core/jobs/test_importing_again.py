@@ -29,12 +29,6 @@ pytestmark = pytest.mark.usefixtures("read_here")
 
 
 @pytest.fixture
-def admin(connection: sqlite3.Connection) -> Actor:
-    ensure_user(connection, "ada", role="admin")
-    return Actor("ada", "screen")
-
-
-@pytest.fixture
 def done(connection: sqlite3.Connection, files: Files, settings: Settings) -> Done:
     """A queued job, carried out in this process."""
 

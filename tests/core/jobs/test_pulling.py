@@ -10,6 +10,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
+from bench.server import free_port
 from core.images.pacs import pull as pulling
 from core.images.pacs.landing import forget_left
 from core.images.pacs.records import NewPacs, Pacs, add_pacs, remove_pacs
@@ -24,7 +25,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from tests.core.images.drawn_dicom import write_series
-from tests.orthanc import ANNA, Orthanc, free_port, line_to, running_orthanc
+from tests.orthanc import ANNA, Orthanc, line_to, running_orthanc
 
 DEPTHS = [0.0, 1.0, 2.0, 3.0, 4.0]
 # Long enough not to stand in a hash or in what is encrypted by chance.

@@ -14,6 +14,7 @@ import pytest
 from pydicom import dcmread
 from pynetdicom import AE
 
+from bench.server import free_port
 from core.images.pacs.landing import Landing
 from core.images.pacs.receiver import Spool
 from core.images.pseudonyms import load_secret
@@ -27,7 +28,6 @@ from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from tests.core.images.drawn_dicom import write_series
-from tests.orthanc import free_port
 
 SHELL = Actor("root", "command line")
 QUIET_SECONDS = 0.3

@@ -30,12 +30,6 @@ pytestmark = pytest.mark.usefixtures("read_here")
 
 
 @pytest.fixture
-def admin(connection: sqlite3.Connection) -> Actor:
-    ensure_user(connection, "ada", role="admin")
-    return Actor("ada", "screen")
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "Doe Jane").mkdir()
     return tmp_path / "Doe Jane"

@@ -14,6 +14,7 @@ import requests
 from pydicom import dcmread
 from pynetdicom import AE, evt
 
+from bench.server import free_port
 from core.errors import CoreError, InvalidInput, NotAllowed, Unavailable
 from core.images.pacs.credentials import Credentials
 from core.images.pacs.dimse import Dimse
@@ -23,7 +24,7 @@ from core.images.pacs.receiver import Sockets
 from core.images.pacs.records import NewPacs, Pacs
 from core.images.pacs.web import DicomWeb
 from tests.core.images.pacs.conftest import Ward
-from tests.orthanc import ANNA, free_port, line_to
+from tests.orthanc import ANNA, line_to
 
 SECRET = b"s" * 32
 WAYS = ("web", "get", "move")
