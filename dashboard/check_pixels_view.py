@@ -16,6 +16,7 @@ from core.images.pixel_checks import (
     get_check,
     list_held_of_device,
     release,
+    remove_template,
     save_template,
 )
 from core.images.records import Case, get_case
@@ -61,6 +62,16 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
             key=f"check_all_{case.id}",
             on_click=_apply_to_all,
             args=(project.id, check.device, template.boxes),
+            width="stretch",
+        )
+    if template:
+        st.button(
+            "Forget the template",
+            icon=":material/layers_clear:",
+            key=f"check_forget_{case.id}",
+            help="The next images of this device come without boxes; what was blacked out stays so.",
+            on_click=_forget_template,
+            args=(project.id, check.device),
             width="stretch",
         )
     erasing_view.draw_case_deletion(case, project)
@@ -140,3 +151,9 @@ def _apply_to_all(project_id: int, device: str, boxes: Sequence[Box]) -> None:
             black_out(session.db(), session.files(), case_id, boxes, session.actor())
         finish_erasing(session.files())
         messages.say(f"The template was applied to {wording.count(len(done), 'image')}; they are released.")
+
+
+def _forget_template(project_id: int, device: str) -> None:
+    with messages.refusals_told():
+        remove_template(session.db(), project_id, device, session.actor())
+        messages.say("The template of this device is forgotten.")

@@ -268,12 +268,6 @@ def blacked_by(image: DecodedImage, template: Template) -> DecodedImage:
     return replace(image, pixels=pixels, headers=headers)
 
 
-def list_templates(connection: sqlite3.Connection, project: int) -> list[Template]:
-    """All templates of a project, by name."""
-    rows = connection.execute("SELECT * FROM device_templates WHERE project = ? ORDER BY name, device", (project,))
-    return [_template(row) for row in rows]
-
-
 def remove_template(connection: sqlite3.Connection, project: int, device: str, actor: Actor) -> None:
     """Forget the template of a device.
 

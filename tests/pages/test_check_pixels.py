@@ -116,3 +116,15 @@ def test_a_template_is_applied_to_all_of_its_device(
     assert not app.exception
     assert count_held(connection, project.id) == 0
     assert {get_check(connection, case.id).state for case in held} == {"blacked"}
+
+
+def test_a_template_is_forgotten_and_the_next_image_comes_without_boxes(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, held: list[Case], actor: Actor
+) -> None:
+    save_template(connection, held[0], [Box(0, 0, 20, 4)], actor)
+    app = open_page("check_pixels", project=project.id)
+    app.button(key=f"check_forget_{held[0].id}").click().run()
+    assert not app.exception
+    assert find_template(connection, project.id, get_check(connection, held[0].id).device) is None
+    assert "0 boxes</b> to be painted black" in said(app)
+    assert count_held(connection, project.id) == 2
