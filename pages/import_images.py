@@ -67,7 +67,6 @@ if before:
     draw_links("import_images", before, project)
 else:
     st.caption(
-        "Images are PNG, JPEG, TIFF or DICOM files; volumes are DICOM series, whose slices become one case, "
-        "multi-frame DICOM and NIfTI files (.nii, .nii.gz). "
-        "Kinds that often carry names burned into the image (ultrasound, screen captures, ...) are held for a check."
+        "The slices of a DICOM series become one case, as do multi-frame DICOM, NIfTI and NRRD volumes and the pages "
+        "of a TIFF."
     )
