@@ -81,7 +81,7 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
     weights = np.ones((2, 2), np.float32)
 
     def learner() -> Learner:
-        return Learner(build_network(recipe, schema), recipe, schema, plan, weights)
+        return Learner(build_network(recipe, schema, weights), recipe, schema, plan, weights)
 
     with tempfile.TemporaryDirectory() as folder, _on_disk(Path(folder) / "images.npy", images) as prepared:
         ours = Examples(prepared, np.arange(count), targets)
@@ -192,7 +192,8 @@ def _memory_of(count: int) -> float:
         with path.open("rb") as stream:
             prepared = PreparedImages(np.load(path, mmap_mode="r"), tuple(range(count)), path, stream.fileno())
             examples = Examples(prepared, np.arange(count), np.eye(2, dtype=np.float32)[np.arange(count) % 2])
-            learner = Learner(build_network(recipe, schema), recipe, schema, plan, np.ones((2, 2), np.float32))
+            terms = np.ones((2, 2), np.float32)
+            learner = Learner(build_network(recipe, schema, terms), recipe, schema, plan, terms)
             peak = 0.0
             for at, chunk in enumerate(stream_chunks(examples, recipe, plan, first_epoch=0)):
                 learner.train(*chunk)

@@ -24,9 +24,9 @@ from core.datasets.splits import (
     assign_folds,
     carve_validation,
     check_ratios,
-    classes_of,
     link_groups,
     split_groups,
+    strata_of,
 )
 from core.errors import Conflict, InvalidInput
 from core.images.frames import refuse_volumes
@@ -34,7 +34,7 @@ from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.records import Project
-from core.projects.schema import Classification, without_retired
+from core.projects.schema import Classification, Regression, without_retired
 from core.store.audit import Actor
 from core.store.files import Files
 
@@ -80,10 +80,10 @@ def freeze_snapshot(
         NotAllowed: the actor may not freeze in this project.
     """
     demand_of(connection, actor, "freeze", project.id)
-    if not isinstance(project.schema, Classification):
+    if not isinstance(project.schema, (Classification, Regression)):
         raise InvalidInput(
-            f"Snapshots are frozen of classification projects today; what is labelled here stays until its task "
-            f"follows. Received: {project.name}, {project.task}"
+            f"Snapshots are frozen of classification and regression projects today; what is labelled here stays until "
+            f"its task follows. Received: {project.name}, {project.task}"
         )
     column = split_column or ("split" if use_given_split else None)
     name = _free_name(connection, project, name)
@@ -144,7 +144,7 @@ def _check_answers(project: Project, candidates: Sequence[Candidate], left_out: 
     answers = {value_text(candidate.value) for candidate in candidates}
     if len(answers) == 1:
         raise InvalidInput(
-            f"All cases have the same answer, so there is nothing to tell apart; label cases of another class. "
+            f"All cases have the same answer, so there is nothing to tell apart; label cases with another answer. "
             f"Received: {len(candidates)} cases, {label_text(candidates[0].value)}"
         )
 
@@ -188,7 +188,7 @@ def _split(
     candidates: Sequence[Candidate], groups: Sequence[int], column: str | None, shares: list[float] | None, seed: int
 ) -> tuple[list[Candidate], dict[str, Any]]:
     """The candidates with their final splits, and the rule that gave them."""
-    classes = [classes_of(candidate.value) for candidate in candidates]
+    classes = strata_of([candidate.value for candidate in candidates])
     rule: dict[str, Any]
     splits: list[str]
     if column is None:
@@ -207,7 +207,7 @@ def _split(
 
 
 def _frozen(candidates: Sequence[Candidate], groups: Sequence[int], folds: int, seed: int) -> list[SnapshotCase]:
-    classes = [classes_of(candidate.value) for candidate in candidates]
+    classes = strata_of([candidate.value for candidate in candidates])
     dealt: Sequence[int | None] = (
         assign_folds(groups, classes, folds=folds, seed=seed) if folds else [None] * len(candidates)
     )

@@ -5,6 +5,7 @@ Never changed, with one exception: cases that were erased are missing from then 
 
 import json
 import sqlite3
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from core.datasets.leaks import Leak
 from core.errors import Conflict, NotFound
 from core.labels.answers import value_text
 from core.projects.records import Project, ReferenceRule
-from core.projects.schema import Classification, LabelSchema, schema_from_json, schema_to_json
+from core.projects.schema import Classification, LabelSchema, Regression, schema_from_json, schema_to_json
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.numbers import next_number
@@ -303,7 +304,8 @@ def list_snapshot_cases(
 
 
 def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    """{split: {"images", "patients", "classes": {name: images}}} for the three splits, classes in schema order."""
+    """{split: {"images", "patients", "classes": {name: images}}} for the three splits, classes in schema order; of a
+    measured number "lowest", "median" and "highest" instead of classes, absent where a split is empty."""
     names = snapshot.schema.names if isinstance(snapshot.schema, Classification) else ()
     counts: dict[str, dict[str, Any]] = {
         split: {"images": 0, "patients": 0, "classes": dict.fromkeys(names, 0)}
@@ -321,7 +323,22 @@ def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[
     ):
         for name in json.loads(row["value"]).get("classes", ()):
             counts[row["split"]]["classes"][name] += row["images"]
+    if isinstance(snapshot.schema, Regression):
+        _count_numbers(connection, snapshot.id, counts)
     return counts
+
+
+def _count_numbers(connection: sqlite3.Connection, snapshot_id: int, counts: dict[str, dict[str, Any]]) -> None:
+    """Put the spread of the numbers where a classification has its classes."""
+    numbers: dict[str, list[float]] = {}
+    for row in connection.execute(
+        "SELECT split, json_extract(value, '$.value') AS number FROM snapshot_cases WHERE snapshot = ?", (snapshot_id,)
+    ):
+        numbers.setdefault(row["split"], []).append(row["number"])
+    for split, told in counts.items():
+        del told["classes"]
+        if found := numbers.get(split):
+            told |= {"lowest": min(found), "median": statistics.median(found), "highest": max(found)}
 
 
 def _snapshot(row: sqlite3.Row) -> Snapshot:

@@ -18,6 +18,7 @@ from core.errors import InvalidInput
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 VALIDATION_SHARE = 0.15  # of what is left for training where nobody says otherwise
+FIFTHS = 5  # numbers are dealt as if the fifths of them were classes
 NO_CLASS = ""  # stands for "none of the classes" so that such cases are dealt evenly too
 # A class with two patients is learnt and tested; validation misses it, and the snapshot says so.
 NEEDIEST_FIRST = (0, 2, 1)
@@ -118,7 +119,8 @@ def fold_view(cases: Sequence[SnapshotCase], fold: int) -> list[SnapshotCase]:
         text = f"{known[0]} to {known[-1]}" if known else "none"
         raise InvalidInput(f"The folds of this snapshot are {text}. Received: {fold}")
     rest = [case for case in cases if case.fold != fold]
-    dealt = iter(carve_validation([case.group for case in rest], [classes_of(case.value) for case in rest], seed=fold))
+    strata = strata_of([case.value for case in rest])
+    dealt = iter(carve_validation([case.group for case in rest], strata, seed=fold))
     return [replace(case, split="test" if case.fold == fold else next(dealt)) for case in cases]
 
 
@@ -127,9 +129,16 @@ def carve_validation(groups: Sequence[int], classes: Sequence[Sequence[str]], *,
     return split_groups(groups, classes, ratios=(1 - VALIDATION_SHARE, VALIDATION_SHARE, 0), seed=seed)
 
 
-def classes_of(value: dict[str, Any]) -> list[str]:
-    """What an answer is stratified by: its classes; a number has none."""
-    return (value.get("classes") or [NO_CLASS]) if "classes" in value else []
+def strata_of(values: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """In what splits shall resemble each other, for each answer: its classes, or in which fifth its number lies."""
+    numbers = [value["value"] for value in values if "value" in value]
+    edges = np.quantile(numbers, np.linspace(0, 1, FIFTHS + 1)[1:-1]) if numbers else np.empty(0)
+    return [
+        [f"fifth {np.searchsorted(edges, value['value'], side='right') + 1}"]
+        if "value" in value
+        else (value["classes"] or [NO_CLASS])
+        for value in values
+    ]
 
 
 def check_ratios(ratios: Sequence[float]) -> list[float]:

@@ -18,10 +18,11 @@ from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project, get_project, store_assist_model
-from core.projects.schema import Classification, make_classification
+from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
+from core.tasks import task_module
 from core.training.records import Model, get_model
 
 CASES_AT_ONCE = 256
@@ -94,14 +95,14 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
     if project.assist_model is None:
         raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
     model = get_model(connection, project.id, project.assist_model)
-    schema = make_classification(model.facts["classes"], multi_label=bool(model.facts["multi_label"]))
+    schema = task_module(model.task).schema_of(model.facts)
     waiting = list_unpredicted(connection, project.id, model.id)
     for start in range(0, len(waiting), CASES_AT_ONCE):
         stop_if_asked(progress)
         some = waiting[start : start + CASES_AT_ONCE]
         part = Portion(progress, start / len(waiting), (start + len(some)) / len(waiting))
         scores = predict_cases(connection, files, model, some, part)
-        store_predictions(connection, model.id, schema, dict(zip(some, scores.tolist(), strict=True)))
+        store_predictions(connection, model, schema, dict(zip(some, scores.tolist(), strict=True)))
     return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
 
 

@@ -12,10 +12,11 @@ from core.images.decoding import decode
 from core.images.frames import refuse_volume
 from core.images.pseudonyms import load_secret
 from core.images.render import model_input
-from core.measures.classification import predict_classes
 from core.progress import Progress, stop_if_asked
+from core.projects.schema import Regression
 from core.settings import Settings
 from core.store.files import Files
+from core.tasks import module_of
 from core.training.records import Model
 
 
@@ -25,8 +26,8 @@ def predict_files(
     """One row per file, in order of path; a folder stands for the files in it.
 
     Returns:
-        `{"model", "engine", "cases": [{"path", "classes": [...], "probabilities": {class: p}} or {"path", "reason"}],
-        "predicted", "failed"}`.
+        `{"model", "engine", "cases", "predicted", "failed"}`; a case is `{"path", "classes": [...], "probabilities":
+        {class: p}}`, `{"path", "value", "unit", "interval"}` or `{"path", "reason"}`.
 
     Raises:
         InvalidInput: there is no file under the paths.
@@ -67,19 +68,19 @@ def _predict_batch(
         rows.append(row)
     if inputs:
         scores = predictor.answer(np.stack(inputs))
-        chosen = predict_classes(scores, multi_label=predictor.multi_label)
-        answered = iter(zip(scores, chosen, strict=True))
+        answered = iter(scores)
         for row in rows:
             if "reason" not in row:
-                row |= _answer(predictor.classes, *next(answered))
+                row |= _answer(predictor, next(answered))
     return rows
 
 
-def _answer(classes: Sequence[str], scores: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-    return {
-        "classes": [name for name, taken in zip(classes, chosen, strict=True) if taken],
-        "probabilities": {name: float(score) for name, score in zip(classes, scores, strict=True)},
-    }
+def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:
+    schema = predictor.schema
+    answer = module_of(schema).decode_scores(schema, scores, predictor.calibration)
+    if isinstance(schema, Regression):
+        return answer | {"unit": schema.unit, "interval": predictor.calibration.get("interval")}
+    return answer | {"probabilities": {name: float(score) for name, score in zip(schema.names, scores, strict=True)}}
 
 
 def _list_files(paths: Sequence[Path]) -> list[Path]:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from core.datasets.loading import prepare_images
 from core.images.render import InputSpec
 from core.progress import Portion, Progress, stop_if_asked
 from core.store.files import Files
+from core.tasks import TrainableSchema, task_module
 from core.training.records import Model
 
 BATCH = 64
@@ -21,10 +23,10 @@ PREPARED = 0.4  # share of the progress bar
 
 @dataclass(frozen=True)
 class Predictor:
-    """`answer` takes uint8 `(n, size, size, channels)` and gives probabilities `(n, classes)`."""
+    """`answer` takes uint8 `(n, size, size, channels)` and gives scores `(n, k)` under `schema`."""
 
-    classes: tuple[str, ...]
-    multi_label: bool
+    schema: TrainableSchema
+    calibration: dict[str, Any]
     spec: InputSpec
     engine: str  # "ONNX Runtime" or "Keras"
     answer: Callable[[np.ndarray], np.ndarray]
@@ -44,8 +46,8 @@ def open_predictor(files: Files, model: Model) -> Predictor:
     facts = model.facts
     answer = _open_onnx(files, model.onnx_hash) if model.onnx_hash else _open_keras(files, model.keras_hash)
     return Predictor(
-        classes=tuple(facts["classes"]),
-        multi_label=bool(facts["multi_label"]),
+        schema=task_module(model.task).schema_of(facts),
+        calibration=model.calibration,
         spec=InputSpec(**facts["input"]),
         engine="ONNX Runtime" if model.onnx_hash else "Keras",
         answer=answer,
@@ -55,7 +57,7 @@ def open_predictor(files: Files, model: Model) -> Predictor:
 def predict_cases(
     connection: sqlite3.Connection, files: Files, model: Model, case_ids: Sequence[int], progress: Progress
 ) -> np.ndarray:
-    """Probabilities `(cases, classes)` in the order of `case_ids`, float32; nothing is stored.
+    """Scores `(cases, k)` in the order of `case_ids`, float32; nothing is stored.
 
     Raises:
         Stopped: somebody asked to stop.

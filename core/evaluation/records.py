@@ -10,10 +10,10 @@ import numpy as np
 
 from core.clock import utc_now
 from core.labels.answers import value_text
-from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
-from core.tasks.classification import decode_scores
+from core.tasks import TrainableSchema, module_of
+from core.training.records import Model
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ class Evaluation:
 
 
 def store_predictions(
-    connection: sqlite3.Connection, model_id: int, schema: Classification, scores: Mapping[int, Sequence[float]]
+    connection: sqlite3.Connection, model: Model, schema: TrainableSchema, scores: Mapping[int, Sequence[float]]
 ) -> None:
-    """Keep one answer per case, `{case id: probabilities in schema order}`, with the decision it amounts to.
+    """Keep one answer per case, `{case id: scores}` as the task has them, with the decision it amounts to.
 
     A model never changes, so a second prediction of a case changes nothing and the first is kept.
     """
-    now = utc_now()
+    task, now = module_of(schema), utc_now()
     rows = [
         (
-            model_id,
+            model.id,
             case_id,
             json.dumps([float(score) for score in row]),
-            value_text(decode_scores(schema, np.asarray(row))),
-            confidence_of(schema, row),
+            value_text(task.decode_scores(schema, np.asarray(row), model.calibration)),
+            task.confidence_of(schema, np.asarray(row), model.calibration),
             now,
         )
         for case_id, row in scores.items()
@@ -68,17 +68,10 @@ def store_predictions(
         )
 
 
-def confidence_of(schema: Classification, scores: Sequence[float]) -> float:
-    """How sure a model is of its decision: the highest probability; multi-label, that of its least sure class."""
-    if schema.multi_label:
-        return float(min(max(score, 1 - score) for score in scores))
-    return float(max(scores))
-
-
 def find_predictions(
     connection: sqlite3.Connection, model_id: int, case_ids: Iterable[int]
 ) -> dict[int, tuple[float, ...]]:
-    """The stored probabilities of those of the cases that have some."""
+    """The stored scores of those of the cases that have some."""
     rows = connection.execute(
         """SELECT case_id, scores FROM predictions
            WHERE model = ? AND case_id IN (SELECT value FROM json_each(?))""",

@@ -17,14 +17,13 @@ from core.evaluation.records import (
     find_predictions,
     store_predictions,
 )
-from core.measures.classification import measure_classification
 from core.progress import Portion, Progress
-from core.projects.schema import Classification
+from core.projects.schema import Regression
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
-from core.tasks.classification import encode_targets
+from core.tasks import TrainableSchema, module_of, trainable_schema
 from core.training.records import Model, Run, get_model, get_run
 from core.training.request import training_cases
 
@@ -53,12 +52,13 @@ def evaluate_model(
     the test split. A case that this model has answered before is not asked again.
 
     Returns:
-        The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `per_class`,
-        `confusion_matrix` (rows: reference), `confusion_matrix_by_row`, `curves`, `classes`, `seed`, `level`,
-        `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`, `warnings`.
+        The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `seed`,
+        `level`, `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`,
+        `warnings`; of a classification also `per_class`, `confusion_matrix` (rows: reference),
+        `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`.
 
     Raises:
-        InvalidInput: the split is empty or unknown, or model and snapshot have different classes.
+        InvalidInput: the split is empty or unknown, or model and snapshot ask different questions.
         Stopped: somebody asked to stop; nothing is stored then.
     """
     stored = find_evaluation_of_job(connection, model_id, job) if job is not None else None
@@ -67,19 +67,14 @@ def evaluate_model(
     model = get_model(connection, None, model_id)
     run = get_run(connection, model.run)
     snapshot = get_snapshot(connection, model.project, snapshot_id)
-    schema = _check_classes(model, snapshot)
+    schema = _check_schema(model, snapshot)
     fold = run.fold if run.snapshot == snapshot.id else None
     cases = split_cases(connection, snapshot, split, fold)
     scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, PREDICTED))
     progress.report(PREDICTED, "Measuring, with intervals over patients")
-    measures = measure_classification(
-        encode_targets(schema, [case.value for case in cases]).astype(int),
-        scores,
-        [case.patient for case in cases],
-        classes=schema.names,
-        multi_label=schema.multi_label,
-        seed=SEED,
-    )
+    task = module_of(schema)
+    targets = task.encode_targets(schema, [case.value for case in cases])
+    measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
     seen = _seen_in_training(connection, run, cases)
     result: dict[str, Any] = {
         "task": snapshot.task,
@@ -88,7 +83,7 @@ def evaluate_model(
         "model": model.name,
         "snapshot": snapshot.name,
         "job": job,
-        **measures.to_json(),
+        **measured,
         "seen_in_training": seen,
         "warnings": _warnings(snapshot, split, seen, len(cases)),
     }
@@ -119,32 +114,42 @@ def split_cases(connection: sqlite3.Connection, snapshot: Snapshot, split: str, 
     return chosen
 
 
-def _check_classes(model: Model, snapshot: Snapshot) -> Classification:
-    if not isinstance(snapshot.schema, Classification):
-        raise InvalidInput(f"Readroom evaluates classification today; other tasks follow. Received: {snapshot.task}")
-    learnt = (tuple(model.facts["classes"]), bool(model.facts["multi_label"]))
-    if learnt != (snapshot.schema.names, snapshot.schema.multi_label):
+def _check_schema(model: Model, snapshot: Snapshot) -> TrainableSchema:
+    """The schema of a snapshot that asks what the model has learnt to answer."""
+    schema = trainable_schema(snapshot.schema)
+    learnt = model.facts
+    if model.task != snapshot.task:
         raise InvalidInput(
-            f"Evaluate on a snapshot with the classes the model has learnt, {', '.join(learnt[0])}. "
-            f"Received: {', '.join(snapshot.schema.names)} in snapshot {snapshot.name}"
+            f"Evaluate on a snapshot of the task the model has learnt, {model.task}. Received: {snapshot.task}"
         )
-    return snapshot.schema
+    if isinstance(schema, Regression):
+        if (learnt["target"], learnt["unit"]) != (schema.target, schema.unit):
+            raise InvalidInput(
+                f"Evaluate on a snapshot of the quantity the model has learnt, {learnt['target']} in "
+                f"{learnt['unit']}. Received: {schema.target} in {schema.unit} in snapshot {snapshot.name}"
+            )
+    elif (tuple(learnt["classes"]), bool(learnt["multi_label"])) != (schema.names, schema.multi_label):
+        raise InvalidInput(
+            f"Evaluate on a snapshot with the classes the model has learnt, {', '.join(learnt['classes'])}. "
+            f"Received: {', '.join(schema.names)} in snapshot {snapshot.name}"
+        )
+    return schema
 
 
 def _scores(
     connection: sqlite3.Connection,
     files: Files,
     model: Model,
-    schema: Classification,
+    schema: TrainableSchema,
     cases: Sequence[SnapshotCase],
     progress: Progress,
 ) -> np.ndarray:
-    """Probabilities `(cases, classes)`, asking the model only for cases it has not answered yet."""
+    """Scores `(cases, k)`, asking the model only for cases it has not answered yet."""
     known = find_predictions(connection, model.id, (case.case_id for case in cases))
     missing = [case.case_id for case in cases if case.case_id not in known]
     if missing:
         found = predict_cases(connection, files, model, missing, progress)
-        store_predictions(connection, model.id, schema, dict(zip(missing, found.tolist(), strict=True)))
+        store_predictions(connection, model, schema, dict(zip(missing, found.tolist(), strict=True)))
         known = find_predictions(connection, model.id, (case.case_id for case in cases))
     return np.array([known[case.case_id] for case in cases])
 

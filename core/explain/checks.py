@@ -14,6 +14,7 @@ from PIL import Image, ImageFilter
 from scipy.stats import rankdata
 
 from core.explain.grad_cam import GradCam
+from core.tasks.regression import RAW as REGRESSION_RAW
 
 HIDDEN_SHARES = (0.02, 0.05, 0.1, 0.2)  # of the pixels, those the map marks most; small ones ask for the very spot
 BLUR_SHARE = 0.1  # of the side: what is hidden turns into its surroundings, not into a black hole unlike any image
@@ -50,32 +51,32 @@ class LayerChoice:
         return asdict(self)
 
 
-def choose_layer(network: Any, layers: Sequence[str], images: np.ndarray) -> tuple[GradCam, LayerChoice]:
+def choose_layer(network: Any, layers: Sequence[str], raw: str, images: np.ndarray) -> tuple[GradCam, LayerChoice]:
     """The layer whose maps mark what the answer hangs on, by hiding what they mark.
 
     After Samek et al. 2017, doi:10.1109/TNNLS.2016.2599820.
 
     Args:
         layers: names of the candidates.
+        raw: the layer of the raw outputs, as `GradCam` takes it.
         images: uint8 `(n, size, size, channels)`; the predicted class of each is explained.
     """
     classes = np.asarray(network(images, training=False)).argmax(axis=1)
-    cams = {layer: GradCam(network, layer) for layer in layers}
+    cams = {layer: GradCam(network, layer, raw) for layer in layers}
     drops = {layer: measure_drop(cam, images, classes) for layer, cam in cams.items()}
     best = max(drops, key=drops.__getitem__)
     return cams[best], LayerChoice(best, drops, len(images))
 
 
 def measure_drop(cam: GradCam, images: np.ndarray, classes: np.ndarray) -> float:
-    """Mean fall of the probability's log-odds when the pixels that a map marks most are blurred away.
+    """Mean fall of the probability's log-odds, or of the number, when the pixels that a map marks most are blurred.
 
     The fall for what the next image's map marks is taken off: it stands for any region of that shape.
     """
     maps, _ = cam.explain(images, classes)
     others = np.roll(maps, 1, axis=0)
     falls = [
-        _log_odds(cam.explain(_hide(images, others, share), classes)[1], classes)
-        - _log_odds(cam.explain(_hide(images, maps, share), classes)[1], classes)
+        _strength(cam, _hide(images, others, share), classes) - _strength(cam, _hide(images, maps, share), classes)
         for share in HIDDEN_SHARES
     ]
     return float(np.mean(falls))
@@ -88,7 +89,7 @@ def check_randomised(cam: GradCam, images: np.ndarray, *, seed: int = 0) -> Rand
         images: uint8 `(n, size, size, channels)`; the class predicted by the true network is explained.
     """
     classes = np.asarray(cam.network(images, training=False)).argmax(axis=1)
-    shuffled = GradCam(shuffle_weights(cam.network, seed=seed), cam.layer)
+    shuffled = GradCam(shuffle_weights(cam.network, seed=seed), cam.layer, cam.raw)
     pairs = zip(cam.explain(images, classes)[0], shuffled.explain(images, classes)[0], strict=True)
     similarity = float(np.mean([rank_correlation(a, b) for a, b in pairs]))
     passed = similarity < MOST_ALIKE
@@ -155,7 +156,12 @@ def _blur(image: np.ndarray) -> np.ndarray:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius))).reshape(image.shape)
 
 
-def _log_odds(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    chosen = np.clip(probabilities[np.arange(len(classes)), classes].astype(float), 1e-6, 1 - 1e-6)
+def _strength(cam: GradCam, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """How strongly a network speaks for what is explained: log-odds of a class, or the number itself."""
+    scores = cam.explain(images, classes)[1].astype(float)
+    chosen: np.ndarray = scores[np.arange(len(classes)), classes]
+    if cam.raw == REGRESSION_RAW:
+        return chosen
+    chosen = np.clip(chosen, 1e-6, 1 - 1e-6)
     odds: np.ndarray = np.log(chosen) - np.log1p(-chosen)
     return odds

@@ -1,12 +1,11 @@
-"""Grad-CAM (Selvaraju et al. 2017, doi:10.1109/ICCV.2017.74): which part of an image raised a class's logit."""
+"""Grad-CAM (Selvaraju et al. 2017, doi:10.1109/ICCV.2017.74): which part of an image raised a class's logit, or the
+number that a model says."""
 
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-
-from core.tasks.classification import LOGITS
 
 METHOD = "grad_cam"
 
@@ -15,12 +14,12 @@ class GradCam:
     """Grad-CAM of one network at one layer, compiled once.
 
     Eager it takes ten times as long; the first call traces for some seconds, so call `warm` before anybody waits.
-    It is taken on logits: behind a softmax a sure answer has no slope left.
+    It is taken on the raw outputs (`raw`, the task's `RAW`): behind a softmax a sure answer has no slope left.
     """
 
-    def __init__(self, network: Any, layer: str) -> None:
-        self.network, self.layer = network, layer
-        outputs = [network.get_layer(layer).output, network.get_layer(LOGITS).output, network.output]
+    def __init__(self, network: Any, layer: str, raw: str) -> None:
+        self.network, self.layer, self.raw = network, layer, raw
+        outputs = [network.get_layer(layer).output, network.get_layer(raw).output, network.output]
         self._parts = keras.Model(network.input, outputs)
         images = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)
         self._compiled = tf.function(
@@ -32,24 +31,24 @@ class GradCam:
         self.explain(np.zeros((1, *self.network.input_shape[1:]), np.uint8), np.zeros(1, np.int32))
 
     def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Maps and probabilities of a batch.
+        """Maps and scores of a batch.
 
         Args:
             images: uint8 `(n, size, size, channels)`.
-            classes: for each image the index of the class to be explained, `(n,)`.
+            classes: for each image the index of the class to be explained, `(n,)`; of a number always 0.
 
         Returns:
             maps `(n, rows, columns)` float32, 0 to 1 within each map (all 0 where nothing spoke for the class), at the
-            resolution of the layer; probabilities `(n, classes)`.
+            resolution of the layer; scores `(n, k)`.
         """
-        maps, probabilities = self._compiled(tf.constant(images), tf.constant(classes, tf.int32))
-        return maps.numpy(), probabilities.numpy()
+        maps, scores = self._compiled(tf.constant(images), tf.constant(classes, tf.int32))
+        return maps.numpy(), scores.numpy()
 
     def _compute(self, images: Any, classes: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            features, logits, probabilities = self._parts(images, training=False)
+            features, raw, scores = self._parts(images, training=False)
             # Images do not speak to each other, so the slope of the sum holds the slope of each.
-            spoken = tf.reduce_sum(tf.gather(logits, classes, batch_dims=1))
+            spoken = tf.reduce_sum(tf.gather(raw, classes, batch_dims=1))
         slopes = tf.reduce_mean(tape.gradient(spoken, features), axis=(1, 2), keepdims=True)
         maps = tf.nn.relu(tf.reduce_sum(slopes * features, axis=-1))
-        return maps / tf.maximum(tf.reduce_max(maps, axis=(1, 2), keepdims=True), 1e-12), probabilities
+        return maps / tf.maximum(tf.reduce_max(maps, axis=(1, 2), keepdims=True), 1e-12), scores

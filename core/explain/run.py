@@ -21,6 +21,7 @@ from core.images.records import Case, get_case
 from core.images.render import InputSpec, model_input, to_uint8
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files, array_bytes, write_whole
+from core.tasks import task_module
 from core.training.records import Model, get_model, get_run, set_model_fact
 from core.training.request import training_cases
 from core.training.stored import load_network, model_spec
@@ -32,27 +33,27 @@ MODELS_KEPT = 3  # in the warm process; each takes some 100 MB
 
 @dataclass(frozen=True)
 class Explainer:
-    """A model with its network loaded and its maps compiled."""
+    """A model with its network loaded and its maps compiled; `names` are those of its outputs."""
 
     model: Model
+    names: tuple[str, ...]
     spec: InputSpec
     cam: GradCam
 
     def explain(self, case: Case, pixels: np.ndarray, class_name: str | None) -> tuple[np.ndarray, np.ndarray, str]:
-        """The map of a class on one case, the probabilities, and the class: without one, the predicted class.
+        """The map of a class (or of the number) on one case, the scores, and the class: without one, the predicted.
 
         Returns:
             map `(rows, columns)` float32 0 to 1 covering the whole image, at the layer's resolution (at the input's
-            where borders were cut off); probabilities `(classes,)`; the class explained.
+            where borders were cut off); scores `(k,)`; what was explained.
         """
-        classes = self.model.facts["classes"]
-        if class_name is not None and class_name not in classes:
-            raise InvalidInput(f"The classes of this model are {', '.join(classes)}. Received: {class_name}")
+        if class_name is not None and class_name not in self.names:
+            raise InvalidInput(f"This model answers with {', '.join(self.names)}. Received: {class_name}")
         image = model_input(pixels, case.photometric, case.windows, self.spec)[None]
         if class_name is None:
-            class_name = classes[int(np.asarray(self.cam.network(image, training=False))[0].argmax())]
-        maps, probabilities = self.cam.explain(image, np.array([classes.index(class_name)], np.int32))
-        return crop_borders(maps[0], case.rows, case.columns, self.spec), probabilities[0], class_name
+            class_name = self.names[int(np.asarray(self.cam.network(image, training=False))[0].argmax())]
+        maps, scores = self.cam.explain(image, np.array([self.names.index(class_name)], np.int32))
+        return crop_borders(maps[0], case.rows, case.columns, self.spec), scores[0], class_name
 
 
 def explain_case(
@@ -69,8 +70,9 @@ def explain_case(
         kept: lives as long as the process; loaded models stay in it.
 
     Returns:
-        `explanation` (key of the map on the shelf), `class`, `probabilities`, `method`, `layer`, `check` (the
-        model-randomisation check) and `layer_choice`, and with `overlay` the path of a PNG in `folder`.
+        `explanation` (key of the map on the shelf), `class` (or the quantity), `probabilities` (or `value`),
+        `method`, `layer`, `check` (the model-randomisation check) and `layer_choice`, and with `overlay` the path of a
+        PNG in `folder`.
 
     Raises:
         InvalidInput: an unknown method or class, a volume, or a case of another project.
@@ -85,7 +87,7 @@ def explain_case(
         raise InvalidInput(f"Choose a case of the model's own project. Received: case {case.id} for {model.name}")
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)
-    values, probabilities, class_name = explainer.explain(case, pixels, arguments.get("class"))
+    values, scores, class_name = explainer.explain(case, pixels, arguments.get("class"))
     key = explanation_key(model, case, METHOD, class_name, explainer.cam.layer)
     files.put_under("explanations", key, array_bytes(values))
     facts = model.facts[FACT][METHOD]
@@ -94,7 +96,7 @@ def explain_case(
         "model": model.id,
         "case": case.id,
         "class": class_name,
-        "probabilities": dict(zip(model.facts["classes"], map(float, probabilities), strict=True)),
+        **_said(explainer, scores),
         "method": METHOD,
         "layer": explainer.cam.layer,
         "check": facts["check"],
@@ -106,6 +108,12 @@ def explain_case(
         result["overlay"] = str(path)
     progress.report(1.0, f"Explained “{class_name}”")
     return result
+
+
+def _said(explainer: Explainer, scores: np.ndarray) -> dict[str, Any]:
+    if explainer.model.task == "regression":
+        return {"value": float(scores[0])}
+    return {"probabilities": dict(zip(explainer.names, map(float, scores), strict=True))}
 
 
 def explanation_key(model: Model, case: Case, method: str, class_name: str, layer: str) -> str:
@@ -128,11 +136,13 @@ def warm_explainer(
     explainers.pop(model_id, None)
     progress.report(0.1, "Loading the model")
     model = check_explanations(connection, files, model_id, progress)
-    cam = GradCam(load_network(files, model), model.facts[FACT][METHOD]["layer_choice"]["layer"])
+    task = task_module(model.task)
+    cam = GradCam(load_network(files, model), model.facts[FACT][METHOD]["layer_choice"]["layer"], task.RAW)
     cam.warm()
     while len(explainers) >= MODELS_KEPT:
         explainers.pop(next(iter(explainers)))
-    explainers[model_id] = Explainer(model, model_spec(model), cam)
+    names = task.output_names(task.schema_of(model.facts))
+    explainers[model_id] = Explainer(model, names, model_spec(model), cam)
     return explainers[model_id]
 
 
@@ -147,7 +157,7 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
     progress.report(0.2, "Choosing the layer that explains best")
     network = load_network(files, model)
     images = _validation_images(connection, files, model, progress)
-    cam, choice = choose_layer(network, model.facts["feature_layers"], images)
+    cam, choice = choose_layer(network, model.facts["feature_layers"], task_module(model.task).RAW, images)
     stop_if_asked(progress)
     progress.report(0.6, "Checking explanations against shuffled weights")
     check = check_randomised(cam, images)

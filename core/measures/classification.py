@@ -8,6 +8,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.measures.curves import precision_recall_curve, roc_curve
+from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, Interval, patient_bootstrap
 from core.measures.metrics import (
     Ranking,
@@ -38,22 +39,8 @@ WHY_UNDEFINED = {
     "balanced_accuracy": "There are no cases.",
     "f1_macro": "There are no cases.",
 }
+SHARES_RIGHT = ("accuracy", "accuracy_at_half")  # the second where thresholds were chosen
 THRESHOLD = 0.5  # of each class of a multi-label project; single-label takes the highest probability
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its n and its interval; `value` None carries the `reason`, `note` says what to mind."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    undefined_resamples: int = 0
-    reason: str = ""
-    note: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        return {key: value for key, value in asdict(self).items() if value != ""}
 
 
 @dataclass(frozen=True)
@@ -76,21 +63,27 @@ class ClassificationMeasures:
         """JSON values only; the names are those of `evaluate --json`."""
         return asdict(self) | {
             "classes": list(self.classes),
-            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
-            "per_class": {
-                name: {metric: estimate.to_json() for metric, estimate in row.items()}
-                for name, row in self.per_class.items()
-            },
+            "metrics": estimates_json(self.metrics),
+            "per_class": {name: estimates_json(row) for name, row in self.per_class.items()},
         }
 
 
-def predict_classes(scores: np.ndarray, *, multi_label: bool) -> np.ndarray:
-    """0/1 `(cases, classes)`: the highest probability, or every class at or above one half."""
+def predict_classes(scores: np.ndarray, *, multi_label: bool, thresholds: Sequence[float] | None = None) -> np.ndarray:
+    """0/1 `(cases, classes)`: multi-label every class at or above its threshold; of two classes the second one from
+    its threshold on; of more the one with the highest probability.
+
+    Args:
+        thresholds: one for each class, one half each where there are none.
+    """
     if multi_label:
-        above: np.ndarray = (scores >= THRESHOLD).astype(int)
+        above: np.ndarray = (scores >= (THRESHOLD if thresholds is None else np.asarray(thresholds))).astype(int)
         return above
-    chosen: np.ndarray = np.eye(scores.shape[1], dtype=int)[scores.argmax(axis=1)]
-    return chosen
+    if thresholds is not None and scores.shape[1] == 2:
+        chosen = (scores[:, 1] >= thresholds[1]).astype(int)
+    else:
+        chosen = scores.argmax(axis=1)
+    one_hot: np.ndarray = np.eye(scores.shape[1], dtype=int)[chosen]
+    return one_hot
 
 
 def measure_classification(
@@ -100,6 +93,7 @@ def measure_classification(
     *,
     classes: Sequence[str],
     multi_label: bool = False,
+    thresholds: Sequence[float] | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -110,12 +104,13 @@ def measure_classification(
         targets: 0/1 `(cases, classes)`; one 1 a row unless `multi_label`.
         scores: probabilities `(cases, classes)`.
         patients: one key per case.
+        thresholds: of each class, as `predict_classes` takes them.
 
     Raises:
         InvalidInput: no cases, shapes that differ, or scores that are not finite.
     """
     _check(targets, scores, patients, classes, multi_label)
-    cases = _Cases.of(targets.astype(int), scores, multi_label)
+    cases = _Cases.of(targets.astype(int), scores, multi_label, thresholds)
     point = cases.values(np.ones((1, len(targets))))
     averaged = {name: ~np.isnan(point[name][0]) for name in (*PER_CLASS, "balanced")}
 
@@ -152,24 +147,30 @@ class _Cases:
     predicted: np.ndarray
     rankings: tuple[Ranking, ...]
     multi_label: bool
+    at_half: np.ndarray | None  # what would be predicted without thresholds
 
     @staticmethod
-    def of(targets: np.ndarray, scores: np.ndarray, multi_label: bool) -> "_Cases":
-        rankings = tuple(rank_scores(targets[:, k] == 1, scores[:, k]) for k in range(targets.shape[1]))
-        return _Cases(targets, predict_classes(scores, multi_label=multi_label), rankings, multi_label)
+    def of(targets: np.ndarray, scores: np.ndarray, multi_label: bool, thresholds: Sequence[float] | None) -> "_Cases":
+        return _Cases(
+            targets,
+            predict_classes(scores, multi_label=multi_label, thresholds=thresholds),
+            tuple(rank_scores(targets[:, k] == 1, scores[:, k]) for k in range(targets.shape[1])),
+            multi_label,
+            predict_classes(scores, multi_label=multi_label) if thresholds is not None else None,
+        )
 
     def values(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Everything per class `(resamples, classes)`, accuracy `(resamples,)`, and the matrices."""
         if self.multi_label:
             matrix = tables = multi_label_counts(self.targets, self.predicted, weights)
-            right = ratio(weights @ (self.targets == self.predicted).all(axis=1), weights.sum(axis=1))
+            right = self._share_right(self.predicted, weights)
         else:
             classes = self.targets.shape[1]
             matrix = confusion_counts(self.targets.argmax(1), self.predicted.argmax(1), classes, weights)
             tables, right = one_against_rest(matrix), accuracy(matrix)
         ranked = [weigh_ranking(ranking, weights) for ranking in self.rankings]
         sensitivity, of_the_rest = recall(tables), specificity(tables)
-        return {
+        found = {
             "matrix": matrix,
             "accuracy": right,
             "precision": precision(tables),
@@ -180,6 +181,12 @@ class _Cases:
             "average_precision": np.stack([average_precision(*pair) for pair in ranked], axis=1),
             "balanced": (sensitivity + of_the_rest) / 2 if self.multi_label else sensitivity,
         }
+        if self.at_half is not None:
+            found["accuracy_at_half"] = self._share_right(self.at_half, weights)
+        return found
+
+    def _share_right(self, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return ratio(weights @ (self.targets == predicted).all(axis=1), weights.sum(axis=1))
 
 
 def _flat(
@@ -189,7 +196,7 @@ def _flat(
     so a resample that has lost one of them is undefined instead of a mean over something else."""
     flat = {f"{name}/{k}": values[name][:, k] for name in PER_CLASS for k in range(values[name].shape[1])}
     return flat | {
-        "accuracy": values["accuracy"],
+        **{name: values[name] for name in SHARES_RIGHT if name in values},
         "balanced_accuracy": _mean(values["balanced"], averaged["balanced"]),
         "f1_macro": _mean(values["f1"], averaged["f1"]),
         "auc": _mean_auc(values["auc"], averaged["auc"], two_sided=two_sided),
@@ -213,7 +220,7 @@ def _overall(
     classes: Sequence[str],
 ) -> dict[str, Estimate]:
     over = {"balanced_accuracy": "balanced", "f1_macro": "f1", "auc": "auc", "average_precision": "average_precision"}
-    estimates = {"accuracy": _estimate("accuracy", "accuracy", found, intervals)}
+    estimates = {name: _estimate("accuracy", name, found, intervals) for name in SHARES_RIGHT if name in found}
     for name, kind in over.items():
         kept = averaged[kind]
         left_out = ", ".join(str(c) for c, k in zip(classes, kept, strict=True) if not k)
@@ -225,14 +232,7 @@ def _overall(
 def _estimate(
     metric: str, key: str, found: Mapping[str, np.ndarray], intervals: Mapping[str, Interval], note: str = ""
 ) -> Estimate:
-    value, interval = float(found[key][0]), intervals[key]
-    if np.isnan(value):
-        return Estimate(None, None, None, reason=WHY_UNDEFINED[metric])
-    if interval.low is None:
-        return Estimate(value, None, None, interval.undefined_resamples, note=f"{note} {interval.reason}".strip())
-    if interval.low == interval.high:
-        note = f"{note} Every resample gave this same value, so the interval is too narrow to be believed.".strip()
-    return Estimate(value, interval.low, interval.high, interval.undefined_resamples, note=note)
+    return estimate_of(float(found[key][0]), intervals[key], undefined=WHY_UNDEFINED[metric], note=note)
 
 
 def _counts_json(matrix: np.ndarray) -> list[Any]:

@@ -1,21 +1,97 @@
 """What each task means for a model: targets, head, loss by name, decoding, headline metric.
 
-One module per task, all with the same functions; adding a task is copying one of them.
+One file per task, all with what `TaskModule` names; adding a task is copying one of them.
 Nothing imports Keras before a head is built.
 """
 
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
 
 from core.errors import CoreError
-from core.projects.schema import TASKS, Classification, LabelSchema
-from core.tasks import classification
+from core.projects.schema import TASKS, Classification, LabelSchema, Regression
+from core.tasks import classification, regression
 
-__all__ = ["task_module", "trainable_schema"]
+__all__ = ["TaskModule", "TrainableSchema", "module_of", "task_module", "trainable_schema"]
 
-_MODULES = {"classification": classification}
+TrainableSchema = Classification | Regression
 
 
-def task_module(task: str) -> ModuleType:
+class TaskModule(Protocol):
+    """What a task says. Arrays are `(n, k)` throughout: a row a case; a column a class, or a quantity."""
+
+    HEADLINE: str  # the metric by which models are compared first, as `measure` and the epochs name it
+    RAW: str  # the layer on whose output the loss is taken
+    LOSSES: Mapping[str, str]  # what a recipe may ask for beside "default", each with its sentence
+
+    def encode_targets(self, schema: Any, values: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Stored answers as float32 `(n, k)`."""
+
+    def check_trainable(self, schema: Any, train: np.ndarray, validation: np.ndarray) -> None:
+        """Raise `CoreError` unless targets give something to learn and something to check it on."""
+
+    def loss_terms(self, schema: Any, train: np.ndarray, *, balanced: bool) -> np.ndarray:
+        """What loss and head take from the training targets, float32 `(2, k)`; see `core.training.losses`."""
+
+    def loss_name(self, schema: Any, wanted: str) -> str:
+        """The name in `core.training.losses` of what a recipe asks for.
+
+        Raises:
+            InvalidInput: it does not go with the task.
+        """
+
+    def build_head(self, features: Any, schema: Any, terms: np.ndarray, regularizer: Any = None) -> Any:
+        """The last layers on a `(batch, n)` tensor, `RAW` among them, always in float32."""
+
+    def raw_of(self, schema: Any, scores: np.ndarray, terms: np.ndarray) -> np.ndarray:
+        """The raw outputs that became these scores, float32."""
+
+    def score_validation(self, schema: Any, targets: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
+        """The metrics of one epoch, without intervals; None where one is undefined."""
+
+    def calibrate(self, schema: Any, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+        """What is chosen on the validation split once the weights are: the facts that a model keeps as `calibration`,
+        and that the functions below take."""
+
+    def calibrate_network(self, network: Any, schema: Any, calibration: Mapping[str, Any]) -> Any:
+        """The network with its calibration built in, so that whoever has the file has that too."""
+
+    def decode_scores(self, schema: Any, scores: np.ndarray, calibration: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer, as a label is stored, that one case's scores `(k,)` amount to."""
+
+    def confidence_of(self, schema: Any, scores: np.ndarray, calibration: Mapping[str, Any]) -> float:
+        """How sure a model is of that answer, from 0 to 1; 1 where the task knows no degrees."""
+
+    def measure(
+        self,
+        schema: Any,
+        targets: np.ndarray,
+        scores: np.ndarray,
+        patients: Sequence[str],
+        calibration: Mapping[str, Any],
+        *,
+        seed: int,
+    ) -> dict[str, Any]:
+        """All numbers of a model on some cases, each with its interval over patients, as JSON values."""
+
+    def output_names(self, schema: Any) -> tuple[str, ...]:
+        """What each of the `k` columns is called: a class, or the quantity."""
+
+    def describe_schema(self, schema: Any) -> dict[str, Any]:
+        """What a stored model keeps of the schema it learnt."""
+
+    def schema_of(self, facts: Mapping[str, Any]) -> Any:
+        """The schema that a stored model learnt."""
+
+
+_MODULES: dict[str, TaskModule] = {
+    "classification": cast(TaskModule, classification),
+    "regression": cast(TaskModule, regression),
+}
+
+
+def task_module(task: str) -> TaskModule:
     """The module of a task.
 
     Raises:
@@ -23,16 +99,21 @@ def task_module(task: str) -> ModuleType:
     """
     if task not in _MODULES:
         word = "is not a task" if task not in TASKS else "cannot be trained yet"
-        raise CoreError(f"This version trains {', '.join(_MODULES)}; {task} {word}. Received: {task}")
+        raise CoreError(f"This version trains {' and '.join(_MODULES)}; {task} {word}. Received: {task}")
     return _MODULES[task]
 
 
-def trainable_schema(schema: LabelSchema) -> Classification:
+def trainable_schema(schema: LabelSchema) -> TrainableSchema:
     """The schema itself, when a network can be built for it.
 
     Raises:
         CoreError: models cannot be trained for its task yet.
     """
-    if not isinstance(schema, Classification):
-        raise CoreError(f"This version trains {', '.join(_MODULES)}. Received: {type(schema).__name__.lower()}")
+    if not isinstance(schema, TrainableSchema):
+        raise CoreError(f"This version trains {' and '.join(_MODULES)}. Received: {type(schema).__name__.lower()}")
     return schema
+
+
+def module_of(schema: TrainableSchema) -> TaskModule:
+    """The module of a schema's task."""
+    return task_module(type(schema).__name__.lower())

@@ -4,11 +4,15 @@ Single-label gives a softmax over the classes, multi-label a sigmoid for each cl
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from core.errors import CoreError, InvalidInput
+from core.measures.calibration import choose_threshold, fit_temperature
+from core.measures.classification import THRESHOLD, measure_classification, predict_classes
 from core.measures.metrics import (
     accuracy,
     confusion_counts,
@@ -20,10 +24,15 @@ from core.measures.metrics import (
     specificity,
     weigh_ranking,
 )
-from core.projects.schema import Classification
+from core.projects.schema import Classification, make_classification
 
 HEADLINE = "balanced_accuracy"
-LOGITS, PROBABILITIES = "logits", "probabilities"  # names of the two last layers, relied on by explanations
+RAW, PROBABILITIES = "logits", "probabilities"  # names of the two last layers, relied on by explanations
+LOSSES = {
+    "cross_entropy": "the further a probability is from the truth, the more it costs",
+    "focal": "cross entropy that looks away from cases already answered surely, for rare and hard ones",
+}
+SUREST = 1e-7  # a probability is never nearer to 0 or 1 when its logarithm is taken
 HIGHEST_CLASS_WEIGHT = 50.0  # beyond it one rare image would steer the whole step
 
 
@@ -43,24 +52,71 @@ def output_activation(schema: Classification) -> str:
     return "sigmoid" if schema.multi_label else "softmax"
 
 
-def loss_name(schema: Classification) -> str:
-    """`sigmoid_cross_entropy` or `softmax_cross_entropy`, both taken on logits."""
-    return f"{output_activation(schema)}_cross_entropy"
+def loss_name(schema: Classification, wanted: str) -> str:
+    """`sigmoid_` or `softmax_`, then `cross_entropy` or `focal`, all taken on logits."""
+    kind = "cross_entropy" if wanted == "default" else wanted
+    if kind not in LOSSES:
+        raise InvalidInput(f"The loss of a classification is one of {', '.join(LOSSES)}. Received: {wanted}")
+    return f"{output_activation(schema)}_{kind}"
 
 
-def build_head(features: Any, schema: Classification, regularizer: Any = None) -> Any:
+def build_head(features: Any, schema: Classification, terms: np.ndarray, regularizer: Any = None) -> Any:
     """The last two layers on a `(batch, n)` tensor: `logits`, then `probabilities`, always in float32."""
     import keras
 
-    logits = keras.layers.Dense(len(schema.names), name=LOGITS, dtype="float32", kernel_regularizer=regularizer)
+    logits = keras.layers.Dense(len(schema.names), name=RAW, dtype="float32", kernel_regularizer=regularizer)
     return keras.layers.Activation(output_activation(schema), name=PROBABILITIES, dtype="float32")(logits(features))
 
 
-def decode_scores(schema: Classification, scores: np.ndarray, *, threshold: float = 0.5) -> dict[str, list[str]]:
-    """The value of one case's `(k,)` probabilities: the highest class, or all at or above the threshold."""
-    if schema.multi_label:
-        return {"classes": [name for name, score in zip(schema.names, scores, strict=True) if score >= threshold]}
-    return {"classes": [schema.names[int(np.argmax(scores))]]}
+def raw_of(schema: Classification, scores: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """Logits that give these probabilities; those of a softmax are known but for a number that is added to all."""
+    scores = np.clip(scores.astype(np.float64), SUREST, 1 - SUREST)
+    logits = np.log(scores) - np.log1p(-scores) if schema.multi_label else np.log(scores)
+    return np.asarray(logits, np.float32)
+
+
+def calibrate(schema: Classification, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """`temperature`, and `thresholds` by class: of the second of two, of each where several are answered; none where
+    one of three or more is chosen."""
+    logits = raw_of(schema, scores, np.empty(0)).astype(np.float64)
+    found = fit_temperature(logits, targets, multi_label=schema.multi_label)
+    logits /= found.temperature
+    calm = expit(logits) if schema.multi_label else softmax(logits, axis=1)
+    asked = range(len(schema.names)) if schema.multi_label else [1] if len(schema.names) == 2 else []
+    chosen = {schema.names[k]: choose_threshold(targets[:, k].astype(int), calm[:, k]) for k in asked}
+    return {
+        "temperature": found.to_json(),
+        "thresholds": {name: threshold.to_json() for name, threshold in chosen.items() if threshold},
+    }
+
+
+def calibrate_network(network: Any, schema: Classification, calibration: Mapping[str, Any]) -> Any:
+    """The network with its logits divided by the temperature before they become probabilities."""
+    import keras
+
+    scale = 1 / calibration["temperature"]["temperature"]
+    calm = keras.layers.Rescaling(scale, name="temperature", dtype="float32")(network.get_layer(RAW).output)
+    answer = keras.layers.Activation(output_activation(schema), name=PROBABILITIES, dtype="float32")(calm)
+    return keras.Model(network.input, answer, name=network.name)
+
+
+def thresholds_of(schema: Classification, calibration: Mapping[str, Any]) -> list[float] | None:
+    """The threshold of each class in schema order, one half where none was chosen; None where none was at all."""
+    chosen = calibration.get("thresholds") or {}
+    return [chosen[name]["value"] if name in chosen else THRESHOLD for name in schema.names] if chosen else None
+
+
+def decode_scores(
+    schema: Classification, scores: np.ndarray, calibration: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, list[str]]:
+    """The value of one case's `(k,)` probabilities; see `core.measures.classification.predict_classes`."""
+    (chosen,) = _decide(schema, scores, calibration)
+    return {"classes": [name for name, taken in zip(schema.names, chosen, strict=True) if taken]}
+
+
+def _decide(schema: Classification, scores: np.ndarray, calibration: Mapping[str, Any]) -> np.ndarray:
+    thresholds = thresholds_of(schema, calibration)
+    return predict_classes(scores[None], multi_label=schema.multi_label, thresholds=thresholds)
 
 
 def check_trainable(schema: Classification, train: np.ndarray, validation: np.ndarray) -> None:
@@ -87,6 +143,22 @@ def check_trainable(schema: Classification, train: np.ndarray, validation: np.nd
             f"Label cases of a second class and freeze a new snapshot: the training split holds one class, and "
             f"there is nothing to tell apart. Received: {', '.join(only)} ({len(train)} cases)"
         )
+
+
+def confidence_of(
+    schema: Classification, scores: np.ndarray, calibration: Mapping[str, Any] = MappingProxyType({})
+) -> float:
+    """How sure a model is of its decision: the probability of what it chose; multi-label, of its least sure class."""
+    (chosen,) = _decide(schema, scores, calibration)
+    if schema.multi_label:
+        return float(np.where(chosen, scores, 1 - scores).min())
+    return float(scores[chosen.argmax()])
+
+
+def loss_terms(schema: Classification, train: np.ndarray, *, balanced: bool) -> np.ndarray:
+    """How much a case counts that is not, or is, of each class; ones unless balanced."""
+    weights = class_weights(schema, train)
+    return weights if balanced else np.ones_like(weights)
 
 
 def class_weights(schema: Classification, targets: np.ndarray) -> np.ndarray:
@@ -126,6 +198,44 @@ def score_validation(schema: Classification, targets: np.ndarray, scores: np.nda
         "balanced_accuracy": _mean(balanced.ravel()),
         "auc": _mean(np.array(aucs)),
     }
+
+
+def measure(
+    schema: Classification,
+    targets: np.ndarray,
+    scores: np.ndarray,
+    patients: Sequence[str],
+    calibration: Mapping[str, Any],
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """`core.measures.classification` as JSON, with the thresholds that decided."""
+    measured = measure_classification(
+        targets.astype(int),
+        scores,
+        patients,
+        classes=schema.names,
+        multi_label=schema.multi_label,
+        thresholds=thresholds_of(schema, calibration),
+        seed=seed,
+    )
+    return measured.to_json() | {"thresholds": dict(calibration.get("thresholds") or {})}
+
+
+def output_names(schema: Classification) -> tuple[str, ...]:
+    return schema.names
+
+
+def describe_schema(schema: Classification) -> dict[str, Any]:
+    return {
+        "classes": list(schema.names),
+        "multi_label": schema.multi_label,
+        "activation": output_activation(schema),
+    }
+
+
+def schema_of(facts: Mapping[str, Any]) -> Classification:
+    return make_classification(facts["classes"], multi_label=bool(facts["multi_label"]))
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -21,6 +21,8 @@ LOGGED = {
     "validation_loss": "validation loss",
     "validation_balanced_accuracy": "balanced accuracy",
     "validation_auc": "AUC",
+    "mae": "mean absolute error",
+    "validation_mae": "in validation",
 }
 STOPPED = "asked to stop"
 
@@ -148,7 +150,7 @@ class ReportProgress(Quiet):
 
     def _say(self, fit: Fit, epoch: int, batch: int) -> None:
         self._last = self._clock()
-        loss, right, seen = fit.learner.read_sums()
+        loss, beside, seen = fit.learner.read_sums()
         seconds = max(time.monotonic() - fit.epoch_began, 1e-6)
         done = (epoch + batch / fit.plan.steps) / fit.epochs
         epoch_seconds = self._epoch_seconds or seconds * fit.plan.steps / max(batch, 1)
@@ -160,10 +162,10 @@ class ReportProgress(Quiet):
             batch=batch,
             batches=fit.plan.steps,
             loss=loss if math.isfinite(loss) else None,
-            accuracy=right,
             images_per_second=seen / seconds,
             seconds_left=(1 - done) * fit.epochs * epoch_seconds,
             memory_bytes=self._process.memory_info().rss,
             best_epoch=fit.best_epoch,
+            **{fit.learner.loss.beside_name: beside},
             **self._validation,
         )

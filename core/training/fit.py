@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.tasks.classification import score_validation
 from core.training.batches import Examples, Plan, stream_chunks
 from core.training.steps import Learner
 
@@ -75,14 +74,14 @@ def _run_steps(fit: Fit, chunks: Any, callbacks: Sequence[Callback]) -> None:
 def _describe_epoch(fit: Fit, validation: Examples) -> dict[str, Any]:
     """The facts of the epoch just trained; the validation split is predicted once for them."""
     learner = fit.learner
-    loss, right, seen = learner.read_sums()
+    loss, beside, seen = learner.read_sums()
     seconds = time.monotonic() - fit.epoch_began
     scores = learner.predict(validation)
-    measured = score_validation(learner.schema, validation.targets, scores)
+    measured = learner.task.score_validation(learner.schema, validation.targets, scores)
     return {
         "epoch": fit.epoch + 1,
         "loss": loss,
-        "accuracy": right,
+        learner.loss.beside_name: beside,
         "validation_loss": learner.validation_loss(validation.targets, scores),
         **{f"validation_{name}": value for name, value in measured.items()},
         "learning_rate": learner.learning_rate,

@@ -55,6 +55,7 @@ class Recipe:
     # the training
     batch: int = 32
     epochs: int = 25
+    loss: str = "default"
     optimiser: str = "adamw"
     learning_rate: float = 0.002
     schedule: str = "cosine"

@@ -273,6 +273,18 @@ FIELDS: tuple[Field, ...] = (
         high=10_000,
     ),
     Field(
+        "loss",
+        "Loss",
+        "training",
+        "choice",
+        "What a step makes smaller; default is cross entropy for classes and Huber for numbers. For classes: "
+        "cross_entropy, or focal, which looks away from cases that are already answered surely. For numbers: huber, "
+        "absolute (learns the median), or squared (learns the mean).",
+        "Losses that let large errors count fully (squared, cross_entropy) learn wrong labels by heart sooner; focal "
+        "and absolute take longer to learn (underfitting).",
+        choices=("default", "cross_entropy", "focal", "huber", "absolute", "squared"),
+    ),
+    Field(
         "optimiser",
         "Optimiser",
         "training",

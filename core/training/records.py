@@ -50,6 +50,16 @@ class Model:
     facts: dict[str, Any]
     created_at: str
 
+    @property
+    def task(self) -> str:
+        """What it answers. Models of the first version do not say so: all of them were classifiers."""
+        return str(self.facts.get("task", "classification"))
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """What was chosen on its validation split; nothing for models from before that was done."""
+        return dict(self.facts.get("calibration") or {})
+
 
 def add_run(
     connection: sqlite3.Connection,

@@ -23,7 +23,7 @@ from core.progress import Portion, Progress
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
-from core.tasks import task_module, trainable_schema
+from core.tasks import module_of, task_module, trainable_schema
 from core.training.batches import Examples, plan_epoch
 from core.training.callbacks import (
     STOPPED,
@@ -65,11 +65,11 @@ log = logging.getLogger("readroom.training")
 
 @dataclass(frozen=True)
 class Material:
-    """What the fit stands on."""
+    """What the fit stands on; `terms` are what loss and head take from the training answers."""
 
     train: Examples
     validation: Examples
-    class_weights: np.ndarray
+    terms: np.ndarray
 
 
 def run_training(
@@ -150,7 +150,7 @@ def _train(
             f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}"
         ) from error
     progress.report(FITTED, "Storing the model")
-    return _store(connection, files, run, snapshot, fit)
+    return _store(connection, files, run, snapshot, fit, material)
 
 
 def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Snapshot, progress: Progress) -> Material:
@@ -163,11 +163,10 @@ def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Sn
     images = prepare_images(connection, files, wanted, input_spec(run.recipe), progress)
     rows, first = np.arange(len(wanted)), len(train)
     balanced = run.recipe.class_weights == "balanced"
-    weights = task.class_weights(snapshot.schema, targets[:first])
     return Material(
         Examples(images, rows[:first], targets[:first]),
         Examples(images, rows[first:], targets[first:]),
-        weights if balanced else np.ones_like(weights),
+        task.loss_terms(snapshot.schema, targets[:first], balanced=balanced),
     )
 
 
@@ -181,19 +180,26 @@ def _build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: s
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(policy)
     try:
-        network = build_network(recipe, schema)
+        network = build_network(recipe, schema, material.terms)
     finally:
         keras.config.set_dtype_policy("float32")
     plan = plan_epoch(len(material.train), recipe)
     half = policy == "mixed_float16"
-    learner = Learner(network, recipe, schema, plan, material.class_weights, scale_loss=half)
+    learner = Learner(network, recipe, schema, plan, material.terms, scale_loss=half)
     return Fit(learner, plan, recipe.epochs)
 
 
-def _store(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Snapshot, fit: Fit) -> Model:
-    """The best weights in a network of full precision, so that the file runs on any machine."""
-    network = build_network(run.recipe, trainable_schema(snapshot.schema))
-    network.set_weights(fit.best_weights)
+def _store(
+    connection: sqlite3.Connection, files: Files, run: Run, snapshot: Snapshot, fit: Fit, material: Material
+) -> Model:
+    """The best weights in a network of full precision, so that the file runs on any machine, calibrated."""
+    schema = trainable_schema(snapshot.schema)
+    task, validation = module_of(schema), material.validation
+    fit.learner.network.set_weights(fit.best_weights)
+    calibration = task.calibrate(schema, validation.targets, fit.learner.predict(validation))
+    plain = build_network(run.recipe, schema, material.terms)
+    plain.set_weights(fit.best_weights)
+    network = task.calibrate_network(plain, schema, calibration)
     content = network_bytes(network)
     epochs = list_epochs(connection, run.id)
     return add_model(
@@ -203,7 +209,7 @@ def _store(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Sna
         onnx_left_out_because=EXPORT_INTERRUPTED,
         parameters=int(network.count_params()),
         file_bytes=len(content),
-        facts=describe_model(run.recipe, snapshot, fit, epochs),
+        facts=describe_model(run.recipe, snapshot, fit, epochs) | {"calibration": calibration},
         seconds=sum(epoch["seconds"] for epoch in epochs),
         actor=Actor(run.created_by, "job"),
     )
@@ -216,9 +222,7 @@ def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[di
     return {
         "input": {"size": recipe.input_size, "channels": recipe.channels, "resize": recipe.resize},
         "task": snapshot.task,
-        "classes": list(schema.names),
-        "multi_label": schema.multi_label,
-        "activation": task.output_activation(schema),
+        **task.describe_schema(schema),
         "feature_layers": list(feature_layers(recipe)),
         "validation": {key.removeprefix("validation_"): best[key] for key in best if key.startswith("validation_")},
         "epochs": fit.epoch,

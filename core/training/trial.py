@@ -42,14 +42,14 @@ def try_device(device: Device, recipe: Recipe, steps: int) -> float:
     from core.training.networks import build_network
     from core.training.steps import Learner
 
-    schema = make_classification(["a", "b"])
+    schema, terms = make_classification(["a", "b"]), np.ones((2, 2), np.float32)
     keras.config.set_dtype_policy(policy)
     try:
-        network = build_network(recipe, schema)
+        network = build_network(recipe, schema, terms)
     finally:
         keras.config.set_dtype_policy("float32")
     plan = Plan(recipe.batch, steps, 1)
-    learner = Learner(network, recipe, schema, plan, np.ones((2, 2), np.float32), scale_loss=policy != "float32")
+    learner = Learner(network, recipe, schema, plan, terms, scale_loss=policy != "float32")
     random = np.random.default_rng(0)
     shape = (1, recipe.batch, recipe.input_size, recipe.input_size, recipe.channels)
     images = tf.constant(random.integers(0, 256, shape, np.uint8))

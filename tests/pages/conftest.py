@@ -141,7 +141,7 @@ def _evaluate(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, 
     scores[0] = scores[0][::-1]
     store_predictions(
         connection,
-        model.id,
+        model,
         snapshot.schema,  # type: ignore[arg-type]
         {case.case_id: row.tolist() for case, row in zip(tested, scores, strict=True)},
     )

@@ -1,4 +1,4 @@
-"""The networks, one file each, found by listing this folder: uint8 images in, probabilities out.
+"""The networks, one file each, found by listing this folder: uint8 images in, answers out.
 
 A new one is a copy of a file under a new name; `Network` says what stands in it. Nothing else names networks: recipes,
 the page and the command line ask here. Keras is imported by `build` alone, for the pages list networks too.
@@ -11,7 +11,9 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from core.projects.schema import Classification
+import numpy as np
+
+from core.tasks import TrainableSchema
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe  # a recipe is checked by what stands here
@@ -31,8 +33,8 @@ class Network(Protocol):
     def check(self, recipe: "Recipe") -> None:
         """Raise `InvalidInput` where values that are good by themselves do not fit together."""
 
-    def build(self, recipe: "Recipe", schema: Classification) -> Any:
-        """The untrained `keras.Model`, with `core.tasks.classification.build_head` as its end."""
+    def build(self, recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
+        """The untrained `keras.Model`, with the task's `build_head` as its end."""
 
 
 def _find_networks() -> dict[str, Network]:
@@ -43,12 +45,13 @@ def _find_networks() -> dict[str, Network]:
 NETWORKS = _find_networks()
 
 
-def build_network(recipe: "Recipe", schema: Classification) -> Any:
-    """The untrained network of a recipe: uint8 `(batch, size, size, channels)` to `(batch, classes)` probabilities.
+def build_network(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
+    """The untrained network of a recipe: uint8 `(batch, size, size, channels)` to `(batch, k)` answers.
 
-    Its weights depend on `keras.utils.set_random_seed` and on nothing else.
+    Its weights depend on `keras.utils.set_random_seed` and on nothing else. `terms` are those of the task's
+    `loss_terms`: what stands in the last layer for good, such as the scale of a number.
     """
-    return NETWORKS[recipe.network].build(recipe, schema)
+    return NETWORKS[recipe.network].build(recipe, schema, terms)
 
 
 def feature_layers(recipe: "Recipe") -> tuple[str, ...]:

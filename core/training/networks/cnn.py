@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.errors import InvalidInput
-from core.projects.schema import Classification
-from core.tasks.classification import build_head
+from core.tasks import TrainableSchema, module_of
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe
@@ -47,7 +48,7 @@ def check(recipe: "Recipe") -> None:
         )
 
 
-def build(recipe: "Recipe", schema: Classification) -> Any:
+def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
     """`stages` times convolution (layer `stage_n`) and pooling, a dense layer with dropout, the head."""
     import keras
 
@@ -62,4 +63,4 @@ def build(recipe: "Recipe", schema: Classification) -> Any:
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(recipe.dense_units, activation=recipe.activation, kernel_regularizer=penalty)(x)
     x = keras.layers.Dropout(recipe.dropout, name="dropout")(x)
-    return keras.Model(image, build_head(x, schema, penalty), name=recipe.network)
+    return keras.Model(image, module_of(schema).build_head(x, schema, terms, penalty), name=recipe.network)

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.errors import InvalidInput
-from core.projects.schema import Classification
-from core.tasks.classification import build_head
+from core.tasks import TrainableSchema, module_of
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe
@@ -26,7 +27,7 @@ def check(recipe: "Recipe") -> None:
         )
 
 
-def build(recipe: "Recipe", schema: Classification) -> Any:
+def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
     """A first convolution, `stages` stages of `blocks` residual blocks (the last of each is layer `stage_n`)."""
     import keras
 
@@ -41,7 +42,7 @@ def build(recipe: "Recipe", schema: Classification) -> Any:
             x = _block(x, recipe, filters, stride=2 if stage > 1 and block == 0 else 1, penalty=penalty, name=name)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(recipe.dropout, name="dropout")(x)
-    return keras.Model(image, build_head(x, schema, penalty), name=recipe.network)
+    return keras.Model(image, module_of(schema).build_head(x, schema, terms, penalty), name=recipe.network)
 
 
 def _block(x: Any, recipe: "Recipe", filters: int, *, stride: int, penalty: Any, name: str | None) -> Any:

@@ -120,7 +120,7 @@ def used(
         progress=Silent(),
     )  # fmt: skip
     model = make_model(connection, project, snapshot, operator)
-    store_predictions(connection, model.id, project.schema, {case.id: [0.6, 0.4] for case in cases})  # type: ignore[arg-type]
+    store_predictions(connection, model, project.schema, {case.id: [0.6, 0.4] for case in cases})  # type: ignore[arg-type]
     for split in ("train", "validation", "test"):
         add_evaluation(
             connection, model_id=model.id, snapshot_id=snapshot.id, split=split, result={"warnings": []}, actor=operator

@@ -46,7 +46,7 @@ def model(connection: sqlite3.Connection, planted: Planted, actor: Actor) -> Mod
     )  # fmt: skip
     first, second, *_ = planted.masks
     scores = {first: [0.75, 0.25], second: [0.0, 1.0]}
-    store_predictions(connection, made.id, planted.project.schema, scores)  # type: ignore[arg-type]
+    store_predictions(connection, made, planted.project.schema, scores)  # type: ignore[arg-type]
     return made
 
 

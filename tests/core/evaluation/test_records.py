@@ -1,9 +1,6 @@
-import pytest
-
 from core.datasets.records import list_snapshot_cases
 from core.evaluation.records import (
     add_evaluation,
-    confidence_of,
     count_test_uses,
     find_evaluation,
     find_evaluation_of_case,
@@ -13,7 +10,6 @@ from core.evaluation.records import (
     store_predictions,
 )
 from core.labels.answers import value_text
-from core.projects.schema import make_classification
 
 
 def cases_of(connection):
@@ -22,28 +18,23 @@ def cases_of(connection):
 
 def test_predictions_come_back_as_they_were_stored(connection, project, model):
     first, second, third, *_ = cases_of(connection)
-    store_predictions(connection, model.id, project.schema, {first: [0.25, 0.75], second: [1.0, 0.0]})
+    store_predictions(connection, model, project.schema, {first: [0.25, 0.75], second: [1.0, 0.0]})
     assert find_predictions(connection, model.id, [first, second, third]) == {first: (0.25, 0.75), second: (1.0, 0.0)}
     assert list_predictions_of_case(connection, first) == {model.id: (0.25, 0.75)}
 
 
 def test_a_prediction_is_never_overwritten(connection, project, model):
     case = cases_of(connection)[0]
-    store_predictions(connection, model.id, project.schema, {case: [0.25, 0.75]})
-    store_predictions(connection, model.id, project.schema, {case: [0.5, 0.5]})
+    store_predictions(connection, model, project.schema, {case: [0.25, 0.75]})
+    store_predictions(connection, model, project.schema, {case: [0.5, 0.5]})
     assert find_predictions(connection, model.id, [case]) == {case: (0.25, 0.75)}
 
 
 def test_a_prediction_is_kept_with_its_decision_and_how_sure_it_is(connection, project, model):
     case = cases_of(connection)[0]
-    store_predictions(connection, model.id, project.schema, {case: [0.25, 0.75]})
+    store_predictions(connection, model, project.schema, {case: [0.25, 0.75]})
     row = connection.execute("SELECT predicted, confidence FROM predictions").fetchone()
     assert tuple(row) == (value_text({"classes": ["pneumonia"]}), 0.75)
-
-
-@pytest.mark.parametrize(("scores", "sure"), [([0.9, 0.2], 0.8), ([0.45, 0.99], 0.55)])
-def test_a_multi_label_decision_is_as_sure_as_its_least_sure_class(scores, sure):
-    assert confidence_of(make_classification(["a", "b"], multi_label=True), scores) == pytest.approx(sure)
 
 
 def test_the_newest_evaluation_is_found_and_all_are_kept(connection, model, snapshot, actor):

@@ -23,7 +23,7 @@ def finder_recipe() -> Recipe:
 def finder(finder_recipe: Recipe) -> Any:
     """Says "pneumonia" where there is a bright square of 5 pixels in 24."""
     keras.utils.set_random_seed(0)
-    network = build_network(finder_recipe, make_classification(["normal", "pneumonia"]))
+    network = build_network(finder_recipe, make_classification(["normal", "pneumonia"]), np.ones((2, 2)))
     random = np.random.default_rng(1)
     images = random.integers(0, 120, (256, 24, 24, 1), np.uint8)
     for image in images[1::2]:

@@ -37,19 +37,20 @@ def test_hiding_what_a_true_map_marks_changes_the_answer(finder, squares) -> Non
 def test_the_layer_chosen_is_the_one_whose_map_points_best(finder, finder_recipe, squares) -> None:
     images, masks = squares
     layers = feature_layers(finder_recipe)
-    cam, choice = choose_layer(finder, layers, images)
+    cam, choice = choose_layer(finder, layers, "logits", images)
     assert cam.layer == choice.layer == max(choice.drops, key=choice.drops.__getitem__)
     assert set(choice.drops) == set(layers)
     assert choice.n == 12
     hits = {
-        layer: pointing_game(GradCam(finder, layer).explain(images, np.ones(12, int))[0], masks) for layer in layers
+        layer: pointing_game(GradCam(finder, layer, "logits").explain(images, np.ones(12, int))[0], masks)
+        for layer in layers
     }
     assert hits[choice.layer] == max(hits.values())
 
 
 def test_a_map_that_hangs_on_the_weights_passes(finder, squares) -> None:
     images, _ = squares
-    check = check_randomised(GradCam(finder, "stage_2"), images)
+    check = check_randomised(GradCam(finder, "stage_2", "logits"), images)
     assert check.passed
     assert check.n == 12
     assert f"{check.similarity:.2f}" in check.sentence

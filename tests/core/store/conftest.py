@@ -53,7 +53,7 @@ def full_home(
     )  # fmt: skip
     set_onnx(connection, model.id, files.put_bytes("models", b"exported"), None)
     case_id = next(iter(planted.masks))
-    store_predictions(connection, model.id, planted.project.schema, {case_id: [0.2, 0.8]})  # type: ignore[arg-type]
+    store_predictions(connection, model, planted.project.schema, {case_id: [0.2, 0.8]})  # type: ignore[arg-type]
     add_evaluation(
         connection, model_id=model.id, snapshot_id=planted.snapshot.id, split="test",
         result={"task": "classification", "metrics": {"accuracy": {"value": 0.5}}},

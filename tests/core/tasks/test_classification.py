@@ -2,19 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from core.errors import CoreError, InvalidInput
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import Classification, make_classification, make_segmentation
 from core.tasks import task_module, trainable_schema
 from core.tasks.classification import (
     check_trainable,
     class_weights,
+    confidence_of,
     decode_scores,
     encode_targets,
     loss_name,
     output_activation,
+    raw_of,
     score_validation,
 )
 
@@ -42,8 +45,29 @@ def test_decoding_undoes_encoding() -> None:
 
 
 def test_head_and_loss_go_together() -> None:
-    assert (output_activation(THREE), loss_name(THREE)) == ("softmax", "softmax_cross_entropy")
-    assert (output_activation(SEVERAL), loss_name(SEVERAL)) == ("sigmoid", "sigmoid_cross_entropy")
+    assert (output_activation(THREE), loss_name(THREE, "default")) == ("softmax", "softmax_cross_entropy")
+    assert (output_activation(SEVERAL), loss_name(SEVERAL, "default")) == ("sigmoid", "sigmoid_cross_entropy")
+
+
+def test_a_recipe_may_ask_for_the_focal_loss_and_not_for_one_of_numbers() -> None:
+    assert loss_name(THREE, "focal") == "softmax_focal"
+    assert loss_name(SEVERAL, "focal") == "sigmoid_focal"
+    with pytest.raises(InvalidInput, match=r"cross_entropy, focal\. Received: huber"):
+        loss_name(THREE, "huber")
+
+
+@pytest.mark.parametrize("schema", [THREE, SEVERAL])
+def test_raw_outputs_are_found_again_from_probabilities(schema: Classification) -> None:
+    logits = np.array([[2.0, -1.0, 0.5], [-4.0, 3.0, 0.0]])
+    scores = 1 / (1 + np.exp(-logits)) if schema.multi_label else softmax(logits, axis=1)
+    found = raw_of(schema, scores, np.ones((2, 3)))
+    shift = 0 if schema.multi_label else (found - logits).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(found - shift, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(("scores", "sure"), [([0.9, 0.2], 0.8), ([0.45, 0.99], 0.55)])
+def test_a_multi_label_decision_is_as_sure_as_its_least_sure_class(scores: list[float], sure: float) -> None:
+    assert confidence_of(make_classification(["a", "b"], multi_label=True), np.array(scores)) == pytest.approx(sure)
 
 
 def test_class_weights_are_those_of_scikit_learn() -> None:
@@ -101,5 +125,5 @@ def test_other_tasks_are_refused_politely() -> None:
         task_module("segmentation")
     with pytest.raises(CoreError, match="juggling is not a task"):
         task_module("juggling")
-    with pytest.raises(CoreError, match="Received: regression"):
-        trainable_schema(Regression("age", "years", None, None))
+    with pytest.raises(CoreError, match="Received: segmentation"):
+        trainable_schema(make_segmentation(["liver"]))

@@ -20,7 +20,9 @@ SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}
 
 
 def built(name: str, schema=TWO, **changes):
-    return build_network(change_recipe(named_recipe(name), {**SMALL, **changes}), schema)
+    return build_network(
+        change_recipe(named_recipe(name), {**SMALL, **changes}), schema, np.ones((2, len(schema.names)))
+    )
 
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
@@ -50,7 +52,7 @@ def test_the_layers_for_explanations_are_there(name: str) -> None:
 
 def test_the_classic_stack_has_the_weights_it_should() -> None:
     recipe = change_recipe(named_recipe("cnn"), {"input_size": 64, "channels": 3})
-    network = build_network(recipe, TWO)
+    network = build_network(recipe, TWO, np.ones((2, 2)))
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     assert [layer.filters for layer in convolutions] == [32, 64, 128]
     assert [layer.kernel_size for layer in convolutions] == [(3, 3)] * 3

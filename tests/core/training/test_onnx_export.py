@@ -23,7 +23,7 @@ PLENTY = 6 << 30
 
 
 def stored_model(files: Files, recipe: Recipe, *, multi_label: bool = False) -> Model:
-    network = build_network(recipe, make_classification(["a", "b", "c"], multi_label=multi_label))
+    network = build_network(recipe, make_classification(["a", "b", "c"], multi_label=multi_label), np.ones((2, 3)))
     content = network_bytes(network)
     facts = {"input": {"size": recipe.input_size, "channels": recipe.channels, "resize": recipe.resize}}
     return Model(
@@ -51,7 +51,7 @@ def test_the_file_says_what_keras_says(files: Files, small: Recipe, tmp_path: Pa
 def test_the_classic_stack_exports_too(tmp_path: Path) -> None:
     recipe = change_recipe(named_recipe("cnn"), {"input_size": 16, "filters": "4,8", "dense_units": 8})
     path = tmp_path / "model.keras"
-    build_network(recipe, make_classification(["a", "b"])).save(path)
+    build_network(recipe, make_classification(["a", "b"]), np.ones((2, 2))).save(path)
     assert onnx_child.export(path, tmp_path / "model.onnx") < 1e-4
 
 

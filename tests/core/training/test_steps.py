@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from core.projects.schema import make_classification
 from core.training.batches import Plan
+from core.training.losses import LOSSES
 from core.training.networks import build_network
 from core.training.recipe import Recipe, change_recipe
-from core.training.steps import Learner, cross_entropy, make_optimizer, make_schedule
+from core.training.steps import Learner, make_optimizer, make_schedule
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, -3.0]], np.float32)
 ONES = np.ones((2, 3), np.float32)
@@ -18,14 +19,14 @@ ONES = np.ones((2, 3), np.float32)
 def test_softmax_loss_is_that_of_keras() -> None:
     targets = np.eye(3, dtype=np.float32)[[0, 2]]
     expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction="none")
-    found = cross_entropy("softmax_cross_entropy", tf.constant(targets), LOGITS, ONES, smoothing=0.1)
+    found = LOSSES["softmax_cross_entropy"].of_case(tf.constant(targets), LOGITS, ONES, 0.1)
     np.testing.assert_allclose(found, expected(targets, LOGITS), rtol=1e-5)
 
 
 def test_sigmoid_loss_is_that_of_keras() -> None:
     targets = np.array([[1, 0, 1], [0, 0, 0]], np.float32)
     expected = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1, reduction="none")
-    found = cross_entropy("sigmoid_cross_entropy", tf.constant(targets), LOGITS, ONES, smoothing=0.1)
+    found = LOSSES["sigmoid_cross_entropy"].of_case(tf.constant(targets), LOGITS, ONES, 0.1)
     np.testing.assert_allclose(found, expected(targets, LOGITS), rtol=1e-5)
 
 
@@ -33,12 +34,12 @@ def test_a_class_of_weight_three_counts_three_times() -> None:
     targets = np.eye(3, dtype=np.float32)[[0, 2]]
     weights = np.array([[1, 1, 1], [1, 1, 3]], np.float32)
     for name in ("softmax_cross_entropy", "sigmoid_cross_entropy"):
-        plain = cross_entropy(name, tf.constant(targets), LOGITS, ONES, smoothing=0).numpy()
-        heavy = cross_entropy(name, tf.constant(targets), LOGITS, weights, smoothing=0).numpy()
+        plain = LOSSES[name].of_case(tf.constant(targets), LOGITS, ONES, 0).numpy()
+        heavy = LOSSES[name].of_case(tf.constant(targets), LOGITS, weights, 0).numpy()
         assert heavy[0] == pytest.approx(plain[0])
         assert heavy[1] > plain[1]
-    heavy = cross_entropy("softmax_cross_entropy", tf.constant(targets), LOGITS, weights, smoothing=0).numpy()
-    plain = cross_entropy("softmax_cross_entropy", tf.constant(targets), LOGITS, ONES, smoothing=0).numpy()
+    heavy = LOSSES["softmax_cross_entropy"].of_case(tf.constant(targets), LOGITS, weights, 0).numpy()
+    plain = LOSSES["softmax_cross_entropy"].of_case(tf.constant(targets), LOGITS, ONES, 0).numpy()
     assert heavy[1] == pytest.approx(3 * plain[1])
 
 
@@ -75,11 +76,11 @@ def test_the_validation_loss_is_the_training_loss_without_smoothing(multi_label:
     schema = make_classification(["a", "b", "c"], multi_label=multi_label)
     recipe = change_recipe(Recipe(), {"input_size": 16, "filters": "4", "label_smoothing": 0.2})
     weights = np.array([[1, 2, 1], [1, 1, 3]], np.float32)
-    network = build_network(recipe, schema)
+    network = build_network(recipe, schema, weights)
     learner = Learner(network, recipe, schema, Plan(2, 1, 1), weights)
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), np.uint8)
     targets = np.eye(3, dtype=np.float32)[[0, 2]]
     logits = keras.Model(network.input, network.get_layer("logits").output)(images)
     name = "sigmoid_cross_entropy" if multi_label else "softmax_cross_entropy"
-    expected = cross_entropy(name, tf.constant(targets), logits, weights, smoothing=0).numpy().mean()
+    expected = LOSSES[name].of_case(tf.constant(targets), logits, weights, 0).numpy().mean()
     assert learner.validation_loss(targets, np.asarray(network(images))) == pytest.approx(expected, rel=1e-4)

@@ -1,0 +1,115 @@
+"""What is chosen on the validation split, and never on the test split: a temperature, thresholds, an interval's width.
+
+Arrays in, numbers out. A temperature makes probabilities mean what they say; a threshold turns one into a decision;
+an interval says how far from a number the truth may lie.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_expit, log_softmax
+from sklearn.metrics import roc_curve
+
+COLDEST, HOTTEST = 0.05, 20.0
+THRESHOLD_RULE = "highest balanced accuracy on validation"
+INTERVAL_LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """By what logits are divided, and the mean log loss on the `n` cases before and after."""
+
+    temperature: float
+    log_loss_before: float
+    log_loss_after: float
+    n: int
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From which probability on a case counts as of the class, by which rule, and what that gave on the `n` cases."""
+
+    value: float
+    rule: str
+    sensitivity: float
+    specificity: float
+    n: int
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PredictionInterval:
+    """The truth lies within `half_width` of the number in at least `level` of new cases like the `n` it is from."""
+
+    half_width: float
+    level: float
+    n: int
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, multi_label: bool) -> Temperature:
+    """Temperature scaling (Guo et al. 2017, arXiv:1706.04599): one number that makes the log loss least.
+
+    It changes how sure the probabilities are and not their order.
+
+    Args:
+        logits: `(n, k)`.
+        targets: 0/1 `(n, k)`.
+    """
+
+    def log_loss(log_temperature: float) -> float:
+        return _log_loss(logits / math.exp(log_temperature), targets, multi_label)
+
+    found = minimize_scalar(log_loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded")
+    before = log_loss(0.0)
+    if not found.fun < before:  # nothing to gain
+        return Temperature(1.0, before, before, len(targets))
+    return Temperature(math.exp(float(found.x)), before, float(found.fun), len(targets))
+
+
+def _log_loss(logits: np.ndarray, targets: np.ndarray, multi_label: bool) -> float:
+    if multi_label:
+        each = targets * log_expit(logits) + (1 - targets) * log_expit(-logits)
+        return float(-each.mean())
+    return float(-(targets * log_softmax(logits, axis=1)).sum(axis=1).mean())
+
+
+def choose_threshold(truth: np.ndarray, scores: np.ndarray) -> Threshold | None:
+    """The probability at which sensitivity and specificity are highest together (Youden 1950); None for one class.
+
+    Half-way between the scores on both sides of the cut, so that it hangs on neither; of equals the one next to 0.5.
+
+    Args:
+        truth: 0/1 `(n,)`.
+        scores: probabilities of the class `(n,)`.
+    """
+    if len(np.unique(truth)) < 2:
+        return None
+    false, true, cuts = roc_curve(truth, scores, drop_intermediate=False)
+    lower = np.append(cuts[1:], 0.0)  # a case at the cut is above it; the next score below is the other side
+    middles = (np.minimum(cuts, 1.0) + lower) / 2
+    gain = true - false
+    best = np.flatnonzero(gain >= gain.max() - 1e-12)
+    at = best[np.abs(middles[best] - 0.5).argmin()]
+    return Threshold(float(middles[at]), THRESHOLD_RULE, float(true[at]), float(1 - false[at]), len(truth))
+
+
+def conformal_interval(errors: np.ndarray, *, level: float = INTERVAL_LEVEL) -> PredictionInterval | None:
+    """Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) from absolute errors `(n,)`.
+
+    None where there are too few cases to promise the level at all.
+    """
+    n = len(errors)
+    rank = math.ceil((n + 1) * level)
+    if rank > n:
+        return None
+    return PredictionInterval(float(np.sort(np.abs(errors))[rank - 1]), level, n)

@@ -1,0 +1,150 @@
+"""Regression: a named quantity in its unit, one number for each case.
+
+The network learns the number in standard deviations from the mean of the training answers; its last layer gives it in
+the unit itself, so that whoever has the file needs nothing else.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from core.errors import CoreError, InvalidInput
+from core.measures.calibration import conformal_interval
+from core.measures.regression import measure_regression
+from core.projects.schema import Regression, check_schema
+
+HEADLINE = "mae"
+RAW, QUANTITY = "standardised", "quantity"  # names of the two last layers, relied on by explanations
+LOSSES = {
+    "huber": "squared for small errors, by its size alone for large ones, so that one wrong label does not rule",
+    "absolute": "every error by its size: learns the median, the least disturbed by wrong labels",
+    "squared": "large errors cost far more than small ones: learns the mean, and follows wrong labels",
+}
+
+
+def encode_targets(schema: Regression, values: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Values `{"value": 3.2}` as `(n, 1)` float32, in the unit of the schema."""
+    targets = np.zeros((len(values), 1), np.float32)
+    for row, value in enumerate(values):
+        number = value.get("value")
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+            raise InvalidInput(f"Each case needs one number. Received: {dict(value)!r} at position {row}")
+        targets[row, 0] = number
+    return targets
+
+
+def check_trainable(schema: Regression, train: np.ndarray, validation: np.ndarray) -> None:
+    """Raise `CoreError` unless `(n, 1)` targets give something to learn and something to check it on."""
+    if not len(train):
+        raise CoreError("Freeze a snapshot with training cases first. Received: an empty training split")
+    if not len(validation):
+        raise CoreError(
+            "Freeze a snapshot with a validation share, for example --split 0.7,0.15,0.15: without one there is "
+            "nothing to choose the best epoch by. Received: an empty validation split"
+        )
+    if np.ptp(train) == 0:
+        raise CoreError(
+            f"Label cases with another number and freeze a new snapshot: all {len(train)} training cases have the same "
+            f"one, and there is nothing to tell apart. Received: {train[0, 0]:g} {schema.unit}"
+        )
+
+
+def loss_terms(schema: Regression, train: np.ndarray, *, balanced: bool) -> np.ndarray:
+    """Mean and standard deviation of the training answers; there are no classes to balance."""
+    return np.stack([train.mean(axis=0), train.std(axis=0)]).astype(np.float32)
+
+
+def loss_name(schema: Regression, wanted: str) -> str:
+    """`huber`, `absolute` or `squared`, all taken on standardised numbers."""
+    kind = "huber" if wanted == "default" else wanted
+    if kind not in LOSSES:
+        raise InvalidInput(f"The loss of a regression is one of {', '.join(LOSSES)}. Received: {wanted}")
+    return kind
+
+
+def build_head(features: Any, schema: Regression, terms: np.ndarray, regularizer: Any = None) -> Any:
+    """The last two layers on a `(batch, n)` tensor: `standardised`, then `quantity` in its unit, always in float32."""
+    import keras
+
+    standardised = keras.layers.Dense(1, name=RAW, dtype="float32", kernel_regularizer=regularizer)(features)
+    mean, deviation = (float(term[0]) for term in terms)
+    return keras.layers.Rescaling(deviation, offset=mean, name=QUANTITY, dtype="float32")(standardised)
+
+
+def raw_of(schema: Regression, scores: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """Numbers in their unit as standard deviations from the mean."""
+    return np.asarray((scores - terms[0]) / terms[1], np.float32)
+
+
+def score_validation(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
+    """Mean absolute error, root of the mean squared error, and R2 (None where all references are the same)."""
+    error = scores.astype(np.float64) - targets
+    spread = float(np.square(targets - targets.mean()).sum())
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt(np.square(error).mean())),
+        "r2": 1 - float(np.square(error).sum()) / spread if spread else None,
+    }
+
+
+def calibrate(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """`interval`: how far from the model's number the truth may lie; None where validation is too small to say."""
+    interval = conformal_interval(np.abs(scores - targets)[:, 0].astype(np.float64))
+    return {"interval": interval.to_json() if interval else None}
+
+
+def calibrate_network(network: Any, schema: Regression, calibration: Mapping[str, Any]) -> Any:
+    return network  # its number stays what it is; the interval stands beside it
+
+
+def decode_scores(
+    schema: Regression, scores: np.ndarray, calibration: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, float]:
+    """The number, within the range of the schema: what a reader may not say a model does not say either."""
+    low = -math.inf if schema.low is None else schema.low
+    high = math.inf if schema.high is None else schema.high
+    return {"value": min(max(float(scores[0]), low), high)}
+
+
+def confidence_of(
+    schema: Regression, scores: np.ndarray, calibration: Mapping[str, Any] = MappingProxyType({})
+) -> float:
+    """A single number says nothing of how sure it is; its interval is a property of the model."""
+    return 1.0
+
+
+def measure(
+    schema: Regression,
+    targets: np.ndarray,
+    scores: np.ndarray,
+    patients: Sequence[str],
+    calibration: Mapping[str, Any],
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """`core.measures.regression` as JSON, with the quantity, its unit, and the interval whose coverage is measured."""
+    said = np.array([decode_scores(schema, row)["value"] for row in scores])
+    interval = calibration.get("interval")
+    measured = measure_regression(
+        targets[:, 0].astype(np.float64),
+        said,
+        patients,
+        half_width=interval["half_width"] if interval else None,
+        seed=seed,
+    )
+    return measured.to_json() | {"target": schema.target, "unit": schema.unit, "interval": interval}
+
+
+def output_names(schema: Regression) -> tuple[str, ...]:
+    return (schema.target,)
+
+
+def describe_schema(schema: Regression) -> dict[str, Any]:
+    return {"target": schema.target, "unit": schema.unit, "low": schema.low, "high": schema.high}
+
+
+def schema_of(facts: Mapping[str, Any]) -> Regression:
+    return check_schema(Regression(facts["target"], facts["unit"], facts["low"], facts["high"]))

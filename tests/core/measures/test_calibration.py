@@ -1,0 +1,60 @@
+"""What is chosen on validation: temperature, threshold, the width of an interval."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import balanced_accuracy_score, log_loss
+
+from core.measures.calibration import choose_threshold, conformal_interval, fit_temperature
+
+
+def test_a_model_that_is_three_times_too_sure_is_found_out() -> None:
+    random = np.random.default_rng(0)
+    honest = random.normal(0, 2, (4000, 3))
+    classes = np.array([random.choice(3, p=row) for row in softmax(honest, axis=1)])
+    found = fit_temperature(3 * honest, np.eye(3)[classes], multi_label=False)
+    assert found.temperature == pytest.approx(3, rel=0.1)
+    assert found.log_loss_before == pytest.approx(log_loss(classes, softmax(3 * honest, axis=1)))
+    assert found.log_loss_after < found.log_loss_before
+
+
+def test_several_labels_have_a_temperature_too() -> None:
+    random = np.random.default_rng(0)
+    honest = random.normal(0, 2, (4000, 2))
+    truth = (random.random((4000, 2)) < 1 / (1 + np.exp(-honest))).astype(float)
+    assert fit_temperature(honest / 2, truth, multi_label=True).temperature == pytest.approx(0.5, rel=0.1)
+
+
+def test_where_nothing_can_be_gained_the_temperature_is_one() -> None:
+    assert fit_temperature(np.zeros((4, 2)), np.eye(2)[[0, 1, 0, 1]], multi_label=False).temperature == 1.0
+
+
+def test_the_threshold_is_the_best_of_all() -> None:
+    random = np.random.default_rng(1)
+    truth = random.integers(0, 2, 200)
+    scores = np.clip(0.3 * truth + random.random(200) * 0.6, 0, 1)
+    found = choose_threshold(truth, scores)
+    assert found is not None
+    assert found.value not in scores
+    balanced = [balanced_accuracy_score(truth, scores >= cut) for cut in [*scores, 1.1]]
+    assert balanced_accuracy_score(truth, scores >= found.value) == pytest.approx(max(balanced))
+    assert (found.sensitivity + found.specificity) / 2 == pytest.approx(max(balanced))
+
+
+def test_of_equally_good_thresholds_the_one_next_to_a_half_is_taken() -> None:
+    found = choose_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.7, 0.9]))
+    assert found is not None
+    assert found.value == pytest.approx(0.45)
+
+
+def test_one_class_has_no_threshold() -> None:
+    assert choose_threshold(np.ones(3), np.array([0.1, 0.5, 0.9])) is None
+
+
+def test_the_interval_covers_what_it_promises() -> None:
+    random = np.random.default_rng(0)
+    found = conformal_interval(random.normal(0, 1, 500), level=0.9)
+    assert found is not None
+    assert np.mean(np.abs(random.normal(0, 1, 20_000)) <= found.half_width) == pytest.approx(0.9, abs=0.03)
+    assert conformal_interval(np.arange(9.0), level=0.9) is not None
+    assert conformal_interval(np.arange(8.0), level=0.9) is None  # eight cannot promise nine of ten

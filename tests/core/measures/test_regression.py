@@ -1,0 +1,65 @@
+"""Numbers of a regression against scikit-learn and against a plain bootstrap."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from core.errors import InvalidInput
+from core.measures.regression import measure_regression
+
+RANDOM = np.random.default_rng(0)
+TRUTH = RANDOM.normal(1000, 5, 60)
+SAID = TRUTH + RANDOM.normal(1, 2, 60)
+PATIENTS = [f"p{at // 2}" for at in range(60)]
+
+
+def test_values_are_those_of_scikit_learn_and_of_bland_and_altman() -> None:
+    metrics = measure_regression(TRUTH, SAID, PATIENTS, resamples=20).metrics
+    difference = SAID - TRUTH
+    for name, expected in (
+        ("mae", mean_absolute_error(TRUTH, SAID)),
+        ("rmse", root_mean_squared_error(TRUTH, SAID)),
+        ("r2", r2_score(TRUTH, SAID)),
+        ("bias", difference.mean()),
+        ("limit_low", difference.mean() - 1.96 * difference.std(ddof=1)),
+        ("limit_high", difference.mean() + 1.96 * difference.std(ddof=1)),
+    ):
+        assert metrics[name].value == pytest.approx(expected), name
+
+
+def test_intervals_are_those_of_a_plain_bootstrap_over_patients() -> None:
+    found = measure_regression(TRUTH, SAID, PATIENTS, resamples=500, seed=3).metrics
+    draws = np.random.default_rng(3)
+    names = sorted(set(PATIENTS))
+    of = {name: [at for at, patient in enumerate(PATIENTS) if patient == name] for name in names}
+    maes, r2s = [], []
+    for chosen in draws.integers(0, len(names), size=(500, len(names))):
+        rows = [at for number in chosen for at in of[names[number]]]
+        maes.append(mean_absolute_error(TRUTH[rows], SAID[rows]))
+        r2s.append(r2_score(TRUTH[rows], SAID[rows]))
+    for name, values in (("mae", maes), ("r2", r2s)):
+        np.testing.assert_allclose(
+            [found[name].low, found[name].high], np.quantile(values, [0.025, 0.975]), rtol=1e-6, err_msg=name
+        )
+
+
+def test_references_without_spread_have_no_r2_and_say_why() -> None:
+    metrics = measure_regression(np.full(6, 70.0), SAID[:6], list("abcdef"), resamples=20).metrics
+    assert metrics["r2"].value is None
+    assert "same number" in metrics["r2"].reason
+    assert metrics["mae"].value is not None
+
+
+def test_one_case_has_an_error_and_no_limits() -> None:
+    metrics = measure_regression(np.array([3.0]), np.array([4.0]), ["a"]).metrics
+    assert (metrics["mae"].value, metrics["mae"].low) == (1.0, None)
+    assert metrics["limit_low"].value is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "said", "why"),
+    [([], [], "at least one case"), ([1.0], [1.0, 2.0], "must both be"), ([1.0], [float("nan")], "must be finite")],
+)
+def test_what_cannot_be_measured_is_said(truth: list, said: list, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        measure_regression(np.array(truth), np.array(said), ["a"] * len(truth))
