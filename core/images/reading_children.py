@@ -9,7 +9,7 @@ from types import TracebackType
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
-from core.images.dicom_instances import Survey
+from core.images.dicom_start import Survey
 from core.images.reading_child import SECONDS_TO_READ, ReadingChild
 from core.images.shown import Shown
 from core.projects.deidentification import Deidentification
