@@ -166,16 +166,14 @@ class Reader:
             return
         said = self.heard.last_said(case) if other else None
         key = self.rng.choice([key for key, name in CLASSES.items() if name != said])
-        viewer = page.locator(".viewer").first
-        # A page that comes back has another viewer, which may show another case although no key was taken.
-        before = len(self.heard.made)
-        mark = str(before)
+        # A page that comes back may show another case just before the key, which is then the one that is answered; and
+        # another viewer shows other cases although no key was taken.
+        viewer, mark = page.locator(".viewer").first, str(len(self.heard.made))
         viewer.evaluate("(viewer, mark) => { viewer.dataset.watched = mark }", mark, timeout=LOOK_MS)
+        place, total = place_of(page)
         page.keyboard.press(key)
         if self.moved_on(page, case) and viewer.get_attribute("data-watched", timeout=LOOK_MS) == mark:
-            news = [one for one in list(self.heard.made.values())[before:] if one["type"] == "label"]
-            # Where a page that came back showed another case just before the key, that one was answered.
-            if all(one["case"] == case for one in news):
+            if place_of(page)[0] == ("1" if place == total else str(int(place) + 1)):
                 self.heard.answered[case] = CLASSES[key]
 
     def draw_box(self) -> None:
