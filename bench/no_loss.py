@@ -172,9 +172,10 @@ class Reader:
         viewer.evaluate("(viewer, mark) => { viewer.dataset.watched = mark }", mark, timeout=LOOK_MS)
         place, total = place_of(page)
         page.keyboard.press(key)
-        if self.moved_on(page, case) and viewer.get_attribute("data-watched", timeout=LOOK_MS) == mark:
-            if place_of(page)[0] == ("1" if place == total else str(int(place) + 1)):
-                self.heard.answered[case] = CLASSES[key]
+        if not self.moved_on(page, case) or viewer.get_attribute("data-watched", timeout=LOOK_MS) != mark:
+            return
+        if place_of(page)[0] == ("1" if place == total else str(int(place) + 1)):
+            self.heard.answered[case] = CLASSES[key]
 
     def draw_box(self) -> None:
         if self.steady(self.answering):
