@@ -4,6 +4,7 @@ What is expected is worked out from `ROLE_ACTIONS` alone. A route or a page that
 the walk, so nothing new opens without somebody saying to whom.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ from core.projects.schema import make_classification, make_segmentation
 from core.reviews.comments import add_comment
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
+from core.store.database import opened
 from core.store.files import Files, array_bytes
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run
@@ -78,8 +80,34 @@ class House:
     volume: Case
 
 
+@pytest.fixture(scope="module")
+def furnished(prepared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, House]:
+    """A home with such a house in it, made once: each test has a copy."""
+    home = Path(shutil.copytree(prepared_home, tmp_path_factory.mktemp("furnished") / "home"))
+    with opened(Settings(home=home)) as connection:
+        return home, furnish(connection, Files(home))
+
+
 @pytest.fixture
-def house(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> House:
+def settings(tmp_path: Path, furnished: tuple[Path, House]) -> Settings:
+    return Settings(home=Path(shutil.copytree(furnished[0], tmp_path / "home")))
+
+
+@pytest.fixture
+def house(furnished: tuple[Path, House]) -> House:
+    return furnished[1]
+
+
+def furnish(connection: sqlite3.Connection, files: Files) -> House:
+    ensure_user(connection, "anna", role="admin")
+    actor = Actor("anna", "screen")
+    project = add_project(
+        connection,
+        name="Chest",
+        task="classification",
+        schema=make_classification(["normal", "pneumonia"]),
+        actor=actor,
+    )
     for name in PEOPLE:
         ensure_user(connection, name, role="admin" if name == ADMINISTRATOR else "reader")
     add_project(connection, name="Other", task="classification", schema=project.schema, actor=actor)

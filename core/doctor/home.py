@@ -16,7 +16,7 @@ from core.store.audit import last_check, verify_audit
 from core.store.backups import last_good_backup
 from core.store.database import check_whole, opened
 from core.store.files import Files
-from core.store.migrations import MIGRATION_NAMES
+from core.store.migration_names import MIGRATION_NAMES
 from core.store.stock import Stored, check_stored, list_stored, name_owners
 
 SAMPLE = 50

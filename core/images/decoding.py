@@ -5,8 +5,7 @@ from pathlib import Path
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Window, content_of, file_limit
-from core.images.dicom import read_dicom
-from core.images.dicom_instances import looks_like_dicom
+from core.images.dicom_start import looks_like_dicom
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti
 from core.images.nrrd import MAGIC, read_nrrd
@@ -72,6 +71,8 @@ def decode(
     if kind in ("PNG", "JPEG", "TIFF"):
         return read_raster(content, settings)
     if kind == "DICOM":
+        from core.images.dicom import read_dicom  # pydicom and its decoders, which no other kind needs
+
         return read_dicom(content, settings, secret, options)
     if kind == "NIfTI":
         asked = re.search(r"#(\d{1,6})$", name)

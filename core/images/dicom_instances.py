@@ -4,7 +4,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
@@ -13,16 +13,11 @@ from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
-from pydicom.valuerep import VR
 
 from core.images.deidentify_profile import terms_of
+from core.images.dicom_start import LONGEST_HEADER, START_BYTES, Survey, looks_like_dicom
 from core.images.series import Instance
 
-START_BYTES = 4096
-REPRESENTATIONS = {vr.value.encode() for vr in VR if len(vr.value) == 2}  # PS3.5 section 6.2
-FIRST_ODD_ELEMENT = 0x10  # the high byte: no element of group 0008 that comes first lies behind
-LONGEST_FIRST = 64  # bytes of a first element in implicit encoding: a character set, an image type, a UID
-LONGEST_HEADER = 4 << 20
 NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
 # What may tell apart slices that lie in one place, the most telling first: how people say it, and where it stands.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -44,21 +39,6 @@ HEADER = [
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
     "PhotometricInterpretation", "SamplesPerPixel",
 ]  # fmt: skip
-
-Survey = Instance | Literal["index", "other"]
-
-
-def looks_like_dicom(content: bytes) -> bool:
-    """With the preamble (PS3.10 section 7.1), or beginning directly with an element of group 0002 or 0008."""
-    if content[128:132] == b"DICM":
-        return True
-    if len(content) < 8:
-        return False
-    if content[:2] == b"\x00\x08":  # big endian is always explicit
-        return content[4:6] in REPRESENTATIONS
-    if content[:2] not in (b"\x02\x00", b"\x08\x00") or content[3] >= FIRST_ODD_ELEMENT:
-        return False
-    return content[4:6] in REPRESENTATIONS or int.from_bytes(content[4:8], "little") <= LONGEST_FIRST
 
 
 def survey(stream: BinaryIO, path: str) -> Survey:

@@ -28,7 +28,7 @@ import numpy as np
 from core.errors import InvalidInput, Unavailable
 from core.images.decoded import Change, DecodedImage, InstanceHeader, Pixels, Window
 from core.images.decoding import decode
-from core.images.dicom_instances import Survey, survey
+from core.images.dicom_start import Survey
 from core.images.series import Instance
 from core.images.shown import Shown, shown_of
 from core.projects.deidentification import Deidentification
@@ -304,6 +304,8 @@ def main() -> None:
 
 
 def _surveys(locations: list[str] | None, content: bytes) -> Iterator[Survey]:
+    from core.images.dicom_instances import survey  # only where there is DICOM to be looked at
+
     if locations is None:
         yield survey(io.BytesIO(content), "")
         return

@@ -2,6 +2,7 @@
 
 import os
 import queue
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,17 +10,21 @@ from types import TracebackType
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
-from core.images.dicom_instances import Survey
+from core.images.dicom_start import Survey
 from core.images.reading_child import SECONDS_TO_READ, ReadingChild
 from core.images.shown import Shown
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
 
 MOST_CHILDREN = 8
+FILES_A_START = 8  # to start a child takes as long as reading so many files
 
 
 class ReadingChildren:
-    """Reads files as `ReadingChild` does, from any number of threads. A child is started when all others are busy."""
+    """Reads files as `ReadingChild` does, from any number of threads.
+
+    A child is started when all others are busy, and a further one only once there were files enough to pay for it.
+    """
 
     def __init__(
         self,
@@ -33,8 +38,10 @@ class ReadingChildren:
         self.count = count or min(os.cpu_count() or 1, MOST_CHILDREN)
         self._all = [ReadingChild(settings, secret, options, seconds=seconds) for _ in range(self.count)]
         self._free: queue.LifoQueue[ReadingChild] = queue.LifoQueue()
-        for child in reversed(self._all):
-            self._free.put(child)
+        self._free.put(self._all[0])
+        self._kept_back = self._all[1:]
+        self._files = 0
+        self._counting = threading.Lock()
 
     def __enter__(self) -> "ReadingChildren":
         return self
@@ -62,7 +69,7 @@ class ReadingChildren:
 
     def survey(self, locations: Sequence[Path]) -> list[Survey]:
         """What headers say for the grouping of files; one that ends its reader says nothing, and costs itself."""
-        with self._child() as child:
+        with self._child(len(locations)) as child:
             try:
                 return child.survey(locations)
             except InvalidInput:
@@ -79,7 +86,11 @@ class ReadingChildren:
                 return "other"
 
     @contextmanager
-    def _child(self) -> Iterator[ReadingChild]:
+    def _child(self, files: int = 1) -> Iterator[ReadingChild]:
+        with self._counting:
+            self._files += files
+            while self._kept_back and self._files >= FILES_A_START * (self.count - len(self._kept_back)):
+                self._free.put(self._kept_back.pop(0))
         child = self._free.get()
         try:
             yield child

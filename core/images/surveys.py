@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.errors import InvalidInput
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
-from core.images.dicom_instances import LONGEST_HEADER, START_BYTES, Survey, looks_like_dicom, survey
+from core.images.dicom_start import LONGEST_HEADER, START_BYTES, Survey, looks_like_dicom
 from core.images.reading_children import ReadingChildren
 from core.images.series import Instance
 from core.images.sources import SourceFile
@@ -68,6 +68,8 @@ def _seen_in_archive(file: SourceFile, archives: OpenArchives, reader: ReadingCh
 
 
 def _seen_here(file: SourceFile, archives: OpenArchives, attempts: Attempts) -> Survey:
+    from core.images.dicom_instances import survey  # brings pydicom along
+
     with attempts.of(file.path, only_header=True):
         if file.path in attempts.left_out:
             return "other"

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import nibabel
 import numpy as np
 from PIL import Image
 
@@ -183,8 +182,10 @@ def _png(values: np.ndarray, schema: Segmentation) -> bytes:
 
 def _nifti(case: Case, values: np.ndarray) -> bytes:
     """NIfTI-1 with the axes (column, row, frame), and where they lie in the patient as far as that is known."""
+    from nibabel.nifti1 import Nifti1Image  # slow to import, and every command would wait for it
+
     array = np.ascontiguousarray(values.transpose(2, 1, 0))
-    made: Any = nibabel.Nifti1Image
+    made: Any = Nifti1Image
     image = made(array, None if case.affine is None else TO_RAS @ np.array(case.affine))
     image.header.set_intent("label")
     image.header.set_xyzt_units("mm" if case.spacing_mm else "unknown")

@@ -17,8 +17,7 @@ from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.case_finder import CaseFinder
 from core.images.decoded import Pixels
-from core.images.dicom_instances import looks_like_dicom
-from core.images.dicom_masks import frames_of_case, read_segments
+from core.images.dicom_start import looks_like_dicom
 from core.images.grids import Grid, grid_of
 from core.images.headers import count_instances
 from core.images.mask_reading import LabelMap, read_label_map
@@ -232,6 +231,8 @@ def _masks_of(masks: _Masks, label_map: LabelMap, case: Case, meant: Meant) -> I
 
 def _segments_on_case(masks: _Masks, content: bytes, source: str, job: int) -> tuple[Case, dict[str, Pixels], str]:
     """The masks of a DICOM object, on the case whose instances it refers to; and what of it was left out."""
+    from core.images.dicom_masks import read_segments  # pydicom, for masks that are DICOM alone
+
     segments = read_segments(content, masks.settings, threshold=masks.threshold)
     meant = structures_of_segments(segments.names, masks.structures, masks.values)
 
@@ -254,6 +255,8 @@ def _segments_on_case(masks: _Masks, content: bytes, source: str, job: int) -> t
 
 def _case_of_segments(masks: _Masks, segments: Segments, numbers: Sequence[int], source: str) -> tuple[Case, Frames]:
     """The case that most of the instances are in that an object refers to; failing that, the one of its name."""
+    from core.images.dicom_masks import frames_of_case
+
     uids = sorted({name for uid in segments.referenced for name in (uid, pseudonymous_uid(masks.secret, uid))})
     counts = count_instances(masks.connection, masks.project.id, uids)
     most = [case for case, count in counts.items() if count == max(counts.values())]

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import sqlite_utils
-
 from core.errors import Conflict, CoreError, NotFound, Unavailable
 from core.settings import Settings
 from core.store.copying import copy_database
 from core.store.locks import is_held
-from core.store.migrations import MIGRATION_NAMES, migrations
+from core.store.migration_names import MIGRATION_NAMES
 from core.store.troubles import find_remedy
 
 BUSY_SECONDS = 30
@@ -120,14 +118,20 @@ def missing_steps(raw: sqlite3.Connection, home: Path) -> tuple[str, ...]:
     Raises:
         CoreError: the database has steps that this version does not know.
     """
-    database = sqlite_utils.Database(raw)
-    unknown = {done.name for done in migrations.applied(database)} - {*MIGRATION_NAMES}
-    if unknown:
+    done = _applied(raw)
+    if unknown := done - {*MIGRATION_NAMES}:
         raise CoreError(
             f"This home was written by a newer Readroom. Update Readroom, or choose another home with --home. "
             f"Received: {home} with {', '.join(sorted(unknown))}"
         )
-    return tuple(step.name for step in migrations.pending(database))
+    return tuple(name for name in MIGRATION_NAMES if name not in done)
+
+
+def _applied(raw: sqlite3.Connection) -> set[str]:
+    """What sqlite-utils wrote down of the steps it has applied."""
+    if "_sqlite_migrations" not in _tables(raw):
+        return set()
+    return {row[0] for row in raw.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'readroom'")}
 
 
 def count_rows(raw: sqlite3.Connection) -> dict[str, int]:
@@ -142,9 +146,14 @@ def copies_kept(settings: Settings) -> list[Path]:
 
 def _apply(raw: sqlite3.Connection) -> None:
     """All missing steps or none: each is a savepoint inside one transaction, which takes the write lock first."""
+    # Only here, where there is something to apply: see `migration_names`.
+    from sqlite_utils import Database
+
+    from core.store.migrations import migrations
+
     raw.execute("BEGIN IMMEDIATE")
     try:
-        migrations.apply(sqlite_utils.Database(raw))
+        migrations.apply(Database(raw))
         loose = raw.execute("PRAGMA foreign_key_check").fetchone()
         if loose:
             raise sqlite3.IntegrityError(

@@ -511,13 +511,3 @@ PACS = """CREATE TABLE pacs (
 @migrations()
 def m006_pacs(database: Database) -> None:
     database.execute(PACS)
-
-
-MIGRATION_NAMES = (
-    "m001_the_loop",
-    "m002_a_team",
-    "m003_the_viewer",
-    "m004_kept_numbers",
-    "m005_deidentified",
-    "m006_pacs",
-)

@@ -28,7 +28,7 @@ from core.store.generations import (
     read_manifest,
 )
 from core.store.migrating import missing_steps
-from core.store.migrations import MIGRATION_NAMES
+from core.store.migration_names import MIGRATION_NAMES
 
 FAULTS_TOLD = 3
 NOTE = "Stopped when the home was restored from a backup. Resume it if it is still wanted."

@@ -3,6 +3,17 @@
 
 import { NOTHING, answerOf } from "./answers.js"
 
+const known = new Map() // owner -> Said
+
+/**
+ * What a reader has said on this page. It outlives the viewer, as the cases do: the facts of a case that was loaded before
+ * the last answer to it would tell the viewer that comes after a restart of the server an answer that is over.
+ */
+export function saidBy(owner) {
+  if (!known.has(owner)) known.set(owner, new Said())
+  return known.get(owner)
+}
+
 export class Said {
   constructor() {
     this.labels = new Map() // case id -> {answer, madeAt}
@@ -15,8 +26,8 @@ export class Said {
   keep(event) {
     if (event.type === "label") return this.keepAnswer(event.case, answerOf(event), event.made_at)
     if (event.type === "mark") return this.keepMark(event)
-    const strokes = this.strokes.get(event.case) ?? []
-    this.strokes.set(event.case, [...strokes, event])
+    this.forgetStroke(event) // one that waits is told again to each viewer
+    this.strokes.set(event.case, [...this.strokesOf(event.case), event])
     this.painted.set(event.case, new Set([...(this.painted.get(event.case) ?? []), event.structure]))
     return true
   }

@@ -14,8 +14,9 @@ import { Legend } from "./legend.js"
 import { News } from "./news.js"
 import { Outbox } from "./outbox.js"
 import { ModelPanel } from "./panel.js"
+import { ownerOf } from "./queue.js"
 import { Recorder } from "./recorder.js"
-import { Said } from "./said.js"
+import { saidBy } from "./said.js"
 import { ActiveTime } from "./time.js"
 import { TopBar } from "./topbar.js"
 import { Watch } from "./watch.js"
@@ -36,7 +37,7 @@ export class Viewer {
 
   /** What was said, what can be taken back, how long it took. */
   makeMemory() {
-    this.said = new Said()
+    this.said = saidBy(ownerOf(this.data.server, this.data.reader))
     this.history = new History()
     this.time = new ActiveTime()
     this.outbox = new Outbox()

@@ -4,6 +4,7 @@ import { NOTHING, choose, chooseNone, isAnswer, isSame, nextConfidence, toggleUn
 import { newId, nextMoment } from "../src/identity.js"
 import { KEYS, commandOf } from "../src/keys.js"
 import { Outbox } from "../src/outbox.js"
+import { saidBy } from "../src/said.js"
 
 const classes = [{ name: "normal", key: "1" }, { name: "pneumonia", key: "2" }]
 const single = { multi_label: false, classes }
@@ -79,6 +80,23 @@ describe("keys", () => {
 
   it("are each given out once", () => {
     expect(new Set(KEYS.map(([code]) => code)).size).toBe(KEYS.length)
+  })
+})
+
+describe("what was said", () => {
+  const [early, late] = ["2026-11-26T10:00:00.000Z", "2026-11-26T10:00:05.000Z"]
+
+  it("outlives the viewer: a case that was loaded before it tells an answer that is over", () => {
+    const facts = { id: 5, my_label: { value: { classes: ["normal"] }, made_at: early } }
+    saidBy("here|ann").keepAnswer(5, { ...NOTHING, value: { classes: ["pneumonia"] } }, late)
+    expect(saidBy("here|ann").answer(facts).value).toEqual({ classes: ["pneumonia"] })
+    expect(saidBy("here|ben").answer(facts).value).toEqual({ classes: ["normal"] })
+  })
+
+  it("holds each stroke once, in the order they were made, however often a viewer is told of them", () => {
+    const strokes = ["a", "b"].map((event) => ({ type: "mask", event, case: 7, structure: "liver", frames: {}, made_at: early }))
+    for (const stroke of [...strokes, ...strokes]) saidBy("here|ann").keep(stroke)
+    expect(saidBy("here|ann").strokesOf(7)).toEqual(strokes)
   })
 })
 

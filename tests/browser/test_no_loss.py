@@ -30,5 +30,5 @@ def test_three_kills_lose_and_double_nothing(browser: Browser, tmp_path_factory:
         assert reader.server.kills == 3
     assert verdict.made >= 8
     assert verdict == Verdict(
-        made=verdict.made, acknowledged=verdict.made, missing=0, broken=0, doubled=0, altered=0, refused=0
+        made=verdict.made, acknowledged=verdict.made, missing=0, broken=0, doubled=0, altered=(), refused=0
     )

@@ -199,6 +199,31 @@ def test_classes_that_change_under_an_open_page_are_taken_over_and_said(
     wait_until(lambda: answers(reading, project).get(case, {}).get("value") == '{"classes": ["cyst"]}')
 
 
+def test_the_viewer_that_comes_after_another_page_knows_what_was_said_before(
+    page: Page, reading: Reading, projects: dict[str, int]
+) -> None:
+    """It finds the cases in the browser's memory, as they were before: an answer that was given up counts when its key
+    is pressed again."""
+    open_list(page, reading, projects["Twenty"])
+    case = int(shown(page))
+    press_and_go(page, "Digit1")
+    saved(page)
+    page.goto(page.url.partition("&case")[0])
+    assert int(shown(page)) == case
+    page.route(f"**/api/v1/cases/{case}", lambda route: route.abort())  # what the server knows does not get through
+    press_and_go(page, "Digit2")
+    saved(page)
+    page.locator("[data-testid=stSidebar]").get_by_role("link", name="Cases", exact=True).click()
+    page.get_by_role("heading", name="Cases").wait_for()
+    page.go_back()
+    shown(page)
+    page.locator("input.place").fill("1")
+    press(page, "Enter")
+    expect(page.locator(".viewer")).to_have_attribute("data-case", str(case))
+    press_and_go(page, "Digit1")
+    wait_until(lambda: json.loads(answers(reading, projects["Twenty"])[case]["value"]) == {"classes": ["dark"]})
+
+
 def test_that_somebody_else_has_answered_meanwhile_is_said(
     page: Page, reading: Reading, projects: dict[str, int]
 ) -> None:

@@ -79,6 +79,17 @@ def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
         assert_fits(page, reading, name)
 
 
+def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(page: Page, reading: Reading) -> None:
+    page.goto(reading.address)
+    app = page.locator("[data-testid=stApp]")
+    for choice in ("Light", "Dark"):
+        page.get_by_role("button", name=choice, exact=True).click()
+        expect(app).to_have_css("color-scheme", choice.lower())
+        for name in ("cases?project=1", ""):
+            page.goto(f"{reading.address}/{name}")
+            expect(app).to_have_css("color-scheme", choice.lower())
+
+
 def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page: Page, reading: Reading) -> None:
     with reading.without_worker():
         page.goto(f"{reading.address}/train?project=1")

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.errors import InvalidInput
 from core.images.decoding import decode
 from core.images.dicom_instances import survey
 from core.images.reading_child import ReadingChild
-from core.images.reading_children import ReadingChildren
+from core.images.reading_children import FILES_A_START, ReadingChildren
 from core.images.series import Instance
 from core.images.shown import shown_of
 from core.projects.deidentification import Deidentification
@@ -134,6 +135,17 @@ def test_children_side_by_side_read_the_same_and_are_replaced_when_they_died(
             process.kill()
             process.wait()
         assert [image.pixels.shape for image, _ in pool.map(lambda one: readers.read(one, "a"), contents)]
+
+
+def test_a_few_files_start_one_child_and_many_start_another(settings: Settings) -> None:
+    drawn = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(drawn, "PNG")
+    with ReadingChildren(settings, SECRET, Deidentification(), count=2) as readers:
+        started = []
+        for _ in range(FILES_A_START):
+            readers(drawn.getvalue(), "a.png")
+            started.append(sum(child._process is not None for child in readers._all))
+    assert started == [1] * (FILES_A_START - 1) + [2]
 
 
 def test_nothing_is_left_running(settings: Settings) -> None:

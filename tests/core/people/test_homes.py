@@ -9,7 +9,7 @@ from core.people.homes import enter_home
 from core.settings import Settings
 from core.store.audit import list_audit
 from core.store.database import opened
-from core.store.migrations import MIGRATION_NAMES
+from core.store.migration_names import MIGRATION_NAMES
 from tests.fixtures.make_home_m001 import FIXTURE
 
 

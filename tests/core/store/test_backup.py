@@ -18,7 +18,7 @@ from core.store.backup import make_backup
 from core.store.database import opened
 from core.store.files import Files
 from core.store.generations import file_path, list_generations
-from core.store.migrations import MIGRATION_NAMES
+from core.store.migration_names import MIGRATION_NAMES
 from tests.core.store.conftest import FullHome
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

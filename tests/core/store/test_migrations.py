@@ -28,7 +28,8 @@ from core.store.database import opened, prepare_home
 from core.store.files import Files
 from core.store.locks import take_lock
 from core.store.migrating import COPIES_KEPT, copies_kept, rehearse_migration
-from core.store.migrations import MIGRATION_NAMES, migrations
+from core.store.migration_names import MIGRATION_NAMES
+from core.store.migrations import migrations
 from core.store.numbers import next_number
 from core.training.records import get_model, list_epochs
 from tests.fixtures.make_home_m001 import CASES, FIXTURE, MODEL_BYTES, draw_pixels

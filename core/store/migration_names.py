@@ -1,0 +1,11 @@
+"""The names of all steps in their order, for whoever only asks whether one is missing: the steps themselves bring
+sqlite-utils along, and that pandas, half a second of every start."""
+
+MIGRATION_NAMES = (
+    "m001_the_loop",
+    "m002_a_team",
+    "m003_the_viewer",
+    "m004_kept_numbers",
+    "m005_deidentified",
+    "m006_pacs",
+)
