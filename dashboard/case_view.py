@@ -119,7 +119,7 @@ def draw_number(scores: Sequence[float], schema: Regression, model: Model) -> No
     around = "no interval"
     if interval:
         ends = f"{wording.measured(interval['low'])} to {wording.measured(interval['high'])}"
-        around = f"{ends} in {interval['level']:.0%} of cases"
+        around = f"{ends} in {wording.percent(interval['level'])} of cases"
     said = escape(f"{wording.measured(value)} {schema.unit}")
     st.html(f'<p class="rr-comment"><b>{said}</b> <span class="rr-quiet">{around}</span></p>')
 

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import charts, wording
 
 FEW_POSITIVES = 10  # below this a number is greyed, not hidden
+MANY = 6  # tiles; more of them are narrower, to stand in one row
 METRIC_WORDS = {
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
@@ -39,7 +40,8 @@ def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRI
         f"<span>{_whiskers(measure, name, say)}</span></div>"
         for name, measure in _ordered(result["metrics"], words)
     )
-    st.html(f'<div class="rr-tiles">{tiles}</div>')
+    many = " rr-many" if len(result["metrics"]) > MANY else ""
+    st.html(f'<div class="rr-tiles{many}">{tiles}</div>')
     noted: dict[str, list[str]] = {}  # what is said of several numbers is said once, or a page of it stands in the way
     for name, measure in _ordered(result["metrics"], words):
         if measure.get("reason") or measure.get("note"):

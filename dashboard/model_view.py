@@ -86,7 +86,7 @@ def _quantity(model: Model, snapshot: Snapshot) -> dict[str, str]:
         return {}
     interval = model.calibration.get("interval")
     around = (
-        f"± {wording.measured(interval['half_width'])} meant for {interval['level']:.0%} of cases "
+        f"± {wording.measured(interval['half_width'])} meant for {wording.percent(interval['level'])} of cases "
         f"(validation, n = {interval['n']:,})"
         if interval
         else "with no interval: validation was too small for one"

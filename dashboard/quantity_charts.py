@@ -11,7 +11,7 @@ from dashboard import theme, wording
 from dashboard.charts import QUIET, finished, quieten
 
 BINS = 24
-AGREEMENT_HEIGHT = 352  # with tiles and their sentences above it the page fits on 1280 x 800
+AGREEMENT_HEIGHT = 340  # with tiles and their sentences above it the page fits on 1280 x 800
 ROOM = 0.05  # of the range, on both sides of the outermost points
 BAND, SHADE = "rgba(86,180,233,0.16)", "rgba(125,136,148,0.16)"
 
@@ -21,9 +21,7 @@ def draw_spread(numbers: Mapping[str, Sequence[float]], title: str) -> go.Figure
     every = [number for some in numbers.values() for number in some]
     low, high = (min(every), max(every)) if every else (0.0, 1.0)
     bins = {"start": low, "end": high + (high - low) / BINS, "size": (high - low) / BINS or 1.0}
-    figure = make_subplots(
-        rows=len(numbers) or 1, shared_xaxes=True, vertical_spacing=0.06, row_titles=[*numbers] or None
-    )
+    figure = make_subplots(rows=len(numbers), shared_xaxes=True, vertical_spacing=0.06, row_titles=[*numbers])
     colours = theme.series_colours(light=theme.is_light())
     for row, (split, some) in enumerate(numbers.items(), start=1):
         figure.add_histogram(
@@ -36,8 +34,8 @@ def draw_spread(numbers: Mapping[str, Sequence[float]], title: str) -> go.Figure
             row=row,
             col=1,
         )
-    finished(figure, "", "", "", height=70 + 80 * max(1, len(numbers)))
-    figure.update_xaxes(title=title, row=len(numbers) or 1, col=1)
+    finished(figure, "", "", "", height=70 + 80 * len(numbers))
+    figure.update_xaxes(title=title, row=len(numbers), col=1)
     figure.update_yaxes(nticks=3, rangemode="tozero")
     figure.update_layout(bargap=0.06, margin={"b": 40})
     quiet = theme.QUIET["light" if theme.is_light() else "dark"]
@@ -46,7 +44,7 @@ def draw_spread(numbers: Mapping[str, Sequence[float]], title: str) -> go.Figure
     return figure
 
 
-def draw_pairs(pairs: Sequence[Pair], unit: str, half_width: float | None, level: float | None) -> go.Figure:
+def draw_pairs(pairs: Sequence[Pair], unit: str, half_width: float | None, level: float) -> go.Figure:
     """What the model says over the reference, with the line on which both are equal and the model's interval about it.
 
     A point that is clicked carries its case.
@@ -62,7 +60,7 @@ def draw_pairs(pairs: Sequence[Pair], unit: str, half_width: float | None, level
             fill="toself",
             fillcolor=BAND,
             hoverinfo="skip",
-            name=f"± {wording.measured(half_width)} {unit}, meant for {level:.0%} of cases",
+            name=f"± {wording.measured(half_width)} {unit}, meant for {wording.percent(level)} of cases",
         )
     figure.add_scatter(
         x=ends, y=ends, mode="lines", line={"color": QUIET, "dash": "dot"}, hoverinfo="skip", name="both equal"
@@ -117,7 +115,7 @@ def _add_points(figure: go.Figure, pairs: Sequence[Pair], unit: str, x: Sequence
     told = [
         [
             pair.case_id,
-            wording.measured(pair.reference),
+            wording.given(pair.reference),
             wording.measured(pair.predicted),
             wording.measured(pair.predicted - pair.reference),
         ]

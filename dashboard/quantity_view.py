@@ -35,7 +35,7 @@ def describe_interval(result: Mapping[str, Any]) -> str:
         return "Its validation split was too small to say how far from its numbers the truth may lie."
     return (
         f"Its numbers are meant to be within ± {wording.measured(interval['half_width'])} {result['unit']} of the "
-        f"reference in {interval['level']:.0%} of cases (conformal, from {interval['n']:,} of validation)."
+        f"reference in {wording.percent(interval['level'])} of cases (conformal, from {interval['n']:,} of validation)."
     )
 
 
@@ -44,7 +44,7 @@ def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_cas
     interval = result["interval"] or {}
     unit = result["unit"]
     figures = {
-        "pairs": quantity_charts.draw_pairs(pairs, unit, interval.get("half_width"), interval.get("level")),
+        "pairs": quantity_charts.draw_pairs(pairs, unit, interval.get("half_width"), interval.get("level", 0.0)),
         "differences": quantity_charts.draw_differences(pairs, unit, result["metrics"]),
     }
     alts = {"pairs": "Predicted against reference", "differences": "Bland-Altman plot"}
@@ -68,5 +68,5 @@ def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_cas
 
 def _say(name: str, value: float | None) -> str:
     if name == "coverage" and value is not None:
-        return f"{100 * value:.0f} %"
+        return wording.percent(value)
     return wording.number(value) if name == "r2" else wording.measured(value)

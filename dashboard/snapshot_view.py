@@ -76,7 +76,7 @@ def _draw_balance(snapshot: Snapshot, schema: Classification) -> None:
 def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
     counts = snapshot_counts(session.db(), snapshot)
     columns = ("lowest", "median", "highest")
-    told = {split: [wording.measured(part.get(name)) for name in columns] for split, part in counts.items()}
+    told = {split: [wording.given(part.get(name)) for name in columns] for split, part in counts.items()}
     _draw_table(counts, [f"{name}, {schema.unit}" for name in columns], told)
     st.plotly_chart(
         quantity_charts.draw_spread(list_numbers(session.db(), snapshot.id), f"{schema.target}, {schema.unit}"),
@@ -113,4 +113,6 @@ def _say_split(snapshot: Snapshot) -> str:
 
 def _say_reference(snapshot: Snapshot) -> str:
     rule = snapshot.reference_rule
-    return f"newest answer of {rule.reader}" if rule.kind == "reader" else "majority of readers"
+    if rule.kind == "reader":
+        return f"newest answer of {rule.reader}"
+    return {"median": "median of readers", "only": "the only reader"}.get(rule.kind, "majority of readers")

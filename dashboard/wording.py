@@ -19,7 +19,17 @@ def measured(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     digits = 2 if value == 0 else min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def given(value: float | None) -> str:
+    """A number as a reader gave it: `36`, `0.25`."""
+    return "–" if value is None else f"{value:,.6g}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """`90 %`."""
+    return f"{100 * share:.0f} %"
 
 
 def interval(measure: Mapping[str, float | None] | None) -> str:

@@ -329,14 +329,14 @@ def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[
 
 
 def list_numbers(connection: sqlite3.Connection, snapshot_id: int) -> dict[str, list[float]]:
-    """{split: the measured numbers of its cases}, by position; a split without cases is absent."""
-    numbers: dict[str, list[float]] = {}
+    """{split: the measured numbers of its cases} for the three splits."""
+    numbers: dict[str, list[float]] = {"train": [], "validation": [], "test": []}
     for row in connection.execute(
         """SELECT split, json_extract(value, '$.value') AS number FROM snapshot_cases WHERE snapshot = ?
            ORDER BY position""",
         (snapshot_id,),
     ):
-        numbers.setdefault(row["split"], []).append(row["number"])
+        numbers[row["split"]].append(row["number"])
     return numbers
 
 
