@@ -18,7 +18,7 @@ def measured(value: float | None) -> str:
     """A quantity to three figures, and never coarser than ones: `0.0312`, `37.0`, `1,235`."""
     if value is None or not math.isfinite(value):
         return "–"
-    digits = 2 if value == 0 else min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+    digits = 0 if value == 0 else min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
     return f"{value:,.{digits}f}".replace("-", "−")
 
 

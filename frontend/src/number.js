@@ -25,7 +25,7 @@ export function numberText(value) {
 
 /** A quantity to three figures and never coarser than ones, as the other screens write it: `0.0312`, `37.0`, `1235`. */
 export function shortNumber(value) {
-  const digits = value === 0 ? 2 : Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))))
+  const digits = value === 0 ? 0 : Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))))
   return value.toFixed(digits).replace("-", "\u2212")
 }
 

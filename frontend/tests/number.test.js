@@ -6,7 +6,7 @@ import { findingRows, shortNumber } from "../src/number.js"
 
 describe("a quantity", () => {
   it("is written to three figures and never coarser than ones", () => {
-    expect([0.03124, 36.96, 1234.6, -4.777, 0].map(shortNumber)).toEqual(["0.0312", "37.0", "1235", "−4.78", "0.00"])
+    expect([0.03124, 36.96, 1234.6, -4.777, 0].map(shortNumber)).toEqual(["0.0312", "37.0", "1235", "−4.78", "0"])
   })
 
   it("stands between reference and difference, with its interval", () => {

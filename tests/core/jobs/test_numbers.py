@@ -15,6 +15,7 @@ from PIL import Image
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases, snapshot_counts
 from core.errors import CoreError, InvalidInput
+from core.evaluation.drafts import set_assist_model
 from core.evaluation.pairs import list_pairs
 from core.images.import_files import list_import_files
 from core.images.records import get_case
@@ -145,6 +146,9 @@ def test_from_a_table_to_an_overlay_and_to_the_largest_error(
     wanted = CaseFilter(model=model.id, snapshot=snapshot.id, split="test")
     ordered = search_case_ids(connection, project, wanted, order="largest error")
     assert [errors[case] for case in ordered] == sorted(errors.values(), reverse=True)
+
+    with pytest.raises(InvalidInput, match="Drafts are offered of classes today"):
+        set_assist_model(connection, project, model.id, actor=actor)
 
     white = tmp_path / "white.png"
     Image.fromarray(np.full((SIDE, SIDE), 255, np.uint8) - np.eye(SIDE, dtype=np.uint8) * 255).save(white)
