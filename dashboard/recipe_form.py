@@ -14,7 +14,7 @@ from core.training.recipe import FIELDS, RECIPE_NAMES, RECIPES, Field, Recipe, c
 from dashboard import places
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
-FIRST_OF_NUMBERS = ("input_size", "epochs", "batch", "learning_rate", "loss", "early_stopping")
+MOVES = ("zoom", "shift")
 PER_ROW = 3
 GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augmentation": "Augmentation"}
 
@@ -37,7 +37,7 @@ def draw_recipe(task: Task) -> Recipe:
     )
     base = named_recipe(name)
     fields = {field.key: field for field in FIELDS if field.key != "network" and field.is_read(name, task)}
-    first = FIRST if task == "classification" else FIRST_OF_NUMBERS
+    first = [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
     changes: dict[str, Any] = {}
     changes |= _draw_fields([fields.pop(key) for key in first], base, task)
     with st.expander("More settings"):
@@ -45,6 +45,11 @@ def draw_recipe(task: Task) -> Recipe:
             members = [field for field in fields.values() if field.group == group]
             st.markdown(f"**{title}**")
             changes |= _draw_fields(members, base, task)
+    if task == "regression" and any(changes[key] for key in MOVES):
+        st.caption(
+            "Augmentation zooms or shifts the images: set Zoom and Shift to 0 (More settings) where the number is a "
+            "size or a count, which that would change."
+        )
     return change_recipe(base, _settled(changes, base))
 
 

@@ -106,6 +106,10 @@ def test_a_training_asks_what_a_number_needs_and_shows_its_error_in_the_unit(
         "default (huber)", "huber", "absolute", "squared",
     ]  # fmt: skip
     assert "Mean absolute error, years" in said(app)
+    assert "set Zoom and Shift to 0" in said(app)
+    for key in ("zoom", "shift"):
+        app.number_input(key=f"recipe_resnet_{key}").set_value(0.0)
+    assert "set Zoom and Shift to 0" not in said(app.run())
 
 
 def test_a_training_for_classes_keeps_its_own_fields(open_page: OpenPage, project: Project, model: Model) -> None:
