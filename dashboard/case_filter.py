@@ -52,7 +52,7 @@ def draw_filter_bar(project: Project, sight: Sight, *, stacked: bool = False) ->
     if chosen["split"] and len(snapshots) > 1:
         chosen["snapshot"] = _select(split, "of snapshot", snapshots, "snapshot", snapshots)
     chosen["model"] = _select(model, "Predicted by", models, "model", models) if sight.models else None
-    if chosen["model"]:
+    if chosen["model"] and names:  # a number is never simply right or wrong
         chosen["outcome"] = _select(model, "which was", ("right", "wrong"), "result")
     chosen["attribute"] = _select(attribute, "Attribute", attributes, "attribute") if attributes else None
     if chosen["attribute"]:

@@ -1,6 +1,6 @@
 """What is known of one case beside its image: history of labels, attributes, comments, what models say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -9,8 +9,10 @@ from core.images.records import Case, find_same_pixels, set_flag
 from core.labels.masks import list_painted, volume_ml
 from core.labels.records import Label, current_labels, find_reference, list_labels
 from core.projects.records import Project
-from core.projects.schema import Classification, Segmentation
+from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.comments import add_comment, list_comments
+from core.tasks.regression import decode_scores, interval_around
+from core.training.records import Model
 from dashboard import correction, messages, places, session, wording
 
 LATER = "after your own answer"
@@ -108,6 +110,18 @@ def draw_scores(scores: Mapping[str, float], schema: Classification) -> None:
             for name, score in scores.items()
         )
     )
+
+
+def draw_number(scores: Sequence[float], schema: Regression, model: Model) -> None:
+    """The number that a model says, in its unit, with the interval around it."""
+    value = decode_scores(schema, scores)["value"]
+    interval = interval_around(schema, value, model.calibration)
+    around = "no interval"
+    if interval:
+        ends = f"{wording.measured(interval['low'])} to {wording.measured(interval['high'])}"
+        around = f"{ends} in {wording.percent(interval['level'])} of cases"
+    said = escape(f"{wording.measured(value)} {schema.unit}")
+    st.html(f'<p class="rr-comment"><b>{said}</b> <span class="rr-quiet">{around}</span></p>')
 
 
 def draw_facts(case: Case, *, of_others: bool = True) -> None:

@@ -46,7 +46,7 @@ def draw_learning_curves(
     if best_epoch:
         figure.add_vline(x=best_epoch, line={"color": QUIET, "dash": "dot"})
     axis = f"epoch, dotted: the best, {best_epoch}" if best_epoch else "epoch"
-    _finished(figure, title, axis, "", height=LEARNING_HEIGHT)
+    finished(figure, title, axis, "", height=LEARNING_HEIGHT)
     labels = [f'<span style="color:{colours[at]}">━</span> {label}' for at, label in enumerate(pairs)]
     quiet = theme.QUIET["light" if theme.is_light() else "dark"]
     figure.update_layout(
@@ -103,7 +103,7 @@ def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str
     figure.update_yaxes(title="reference", range=[len(classes) - 0.5, -0.5], **marks)
     figure.update_layout(clickmode="event+select", dragmode=False, height=max(225, 97 + 64 * len(classes)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)")
-    _quieten(figure)
+    quieten(figure)
     return figure
 
 
@@ -124,7 +124,7 @@ def draw_roc(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping
     )
     for at, (label, curve) in enumerate(curves.items()):
         _add_curve(figure, names.get(label, label), curve["false_positive_rate"], curve["true_positive_rate"], at)
-    return _finished(figure, "ROC", "1 − specificity", "sensitivity", height=340, square=True)
+    return finished(figure, "ROC", "1 − specificity", "sensitivity", height=340, square=True)
 
 
 def draw_precision_recall(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping[str, str]) -> go.Figure:
@@ -132,7 +132,7 @@ def draw_precision_recall(curves: Mapping[str, Mapping[str, Sequence[float]]], n
     figure = go.Figure()
     for at, (label, curve) in enumerate(curves.items()):
         _add_curve(figure, names.get(label, label), curve["recall"], curve["precision"], at)
-    return _finished(figure, "Precision and recall", "recall", "precision", height=340, square=True)
+    return finished(figure, "Precision and recall", "recall", "precision", height=340, square=True)
 
 
 def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
@@ -156,7 +156,7 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed")
-    return _finished(figure, title, "", "", height=58 + 34 * max(1, len(shown)), unit_range="x")
+    return finished(figure, title, "", "", height=58 + 34 * max(1, len(shown)), unit_range="x")
 
 
 def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
@@ -174,7 +174,7 @@ def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, 
         )
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_yaxes(autorange="reversed")
-    return _finished(figure, "", "", "", height=110 + 40 * len(splits))
+    return finished(figure, "", "", "", height=110 + 40 * len(splits))
 
 
 def _ink(share: float, shades: Sequence[str]) -> str:
@@ -195,7 +195,7 @@ def _add_curve(figure: go.Figure, name: str, x: Sequence[float], y: Sequence[flo
     )
 
 
-def _finished(
+def finished(
     figure: go.Figure, title: str, x: str, y: str, *, height: int, square: bool = False, unit_range: str = ""
 ) -> go.Figure:
     """Quiet margins, legend below, no ground of its own."""
@@ -211,7 +211,7 @@ def _finished(
     )
     figure.update_xaxes(title=x, zeroline=False)
     figure.update_yaxes(title=y, zeroline=False)
-    _quieten(figure)
+    quieten(figure)
     if square:
         figure.update_xaxes(range=[-0.02, 1.02])
         figure.update_yaxes(range=[-0.02, 1.02])
@@ -220,9 +220,9 @@ def _finished(
     return figure
 
 
-def _quieten(figure: go.Figure) -> None:
+def quieten(figure: go.Figure) -> None:
     """Axes and legend step back behind the data, and stay readable in both themes."""
     quiet = theme.QUIET["light" if theme.is_light() else "dark"]
-    for axis in (figure.layout.xaxis, figure.layout.yaxis):
-        axis.update(tickfont={"color": quiet}, title={"font": {"color": quiet, "size": 12}})
+    figure.update_xaxes(tickfont={"color": quiet}, title={"font": {"color": quiet, "size": 12}})
+    figure.update_yaxes(tickfont={"color": quiet}, title={"font": {"color": quiet, "size": 12}})
     figure.update_layout(legend={"font": {"size": 11, "color": quiet}})

@@ -1,13 +1,14 @@
 """Correcting another reader's answer from beside the image, and what an answer of one's own would do instead."""
 
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from core.errors import Conflict, InvalidInput
 from core.labels.records import Label, NewLabel, add_label, find_current_label, new_event
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Regression, Segmentation
 from dashboard import messages, session
 
 
@@ -18,7 +19,7 @@ def may_correct(label: Label, project: Project) -> bool:
 
 def draw_correction(label: Label, project: Project) -> None:
     """What the reader should have said, starting from what they did say. The old answer stays in the history."""
-    if not isinstance(project.schema, Classification):
+    if not isinstance(project.schema, Classification | Regression):
         return
     key = f"correct_{label.id}"
     with (
@@ -30,16 +31,30 @@ def draw_correction(label: Label, project: Project) -> None:
         ),
         st.form(f"{key}_form", border=False),
     ):
-        offered = [known.name for known in project.schema.offered]
-        said = [name for name in (label.value["classes"] if label.value else []) if name in offered]
-        if project.schema.multi_label:
-            st.pills("Classes", offered, default=said, selection_mode="multi", key=f"{key}_classes")
-            st.caption("None chosen: none of them.")
+        if isinstance(project.schema, Regression):
+            _draw_number(label, project.schema, key)
         else:
-            st.pills("Class", offered, default=said[0] if said else None, key=f"{key}_classes")
+            _draw_classes(label, project.schema, key)
         st.checkbox("Image cannot be used", label.unusable, key=f"{key}_unusable")
         st.text_input("Note", label.note, key=f"{key}_note", placeholder="Why it is corrected")
         st.form_submit_button("Store", type="primary", key=f"{key}_store", on_click=_store, args=(label, project, key))
+
+
+def _draw_classes(label: Label, schema: Classification, key: str) -> None:
+    offered = [known.name for known in schema.offered]
+    said = [name for name in (label.value["classes"] if label.value else []) if name in offered]
+    if schema.multi_label:
+        st.pills("Classes", offered, default=said, selection_mode="multi", key=f"{key}_classes")
+        st.caption("None chosen: none of them.")
+    else:
+        st.pills("Class", offered, default=said[0] if said else None, key=f"{key}_classes")
+
+
+def _draw_number(label: Label, schema: Regression, key: str) -> None:
+    said = float(label.value["value"]) if label.value else None
+    # Streamlit takes no whole numbers beside others.
+    low, high = (None if end is None else float(end) for end in (schema.low, schema.high))
+    st.number_input(f"{schema.target.capitalize()}, {schema.unit}", low, high, said, format="%g", key=f"{key}_number")
 
 
 def draw_effect(project: Project) -> None:
@@ -50,11 +65,15 @@ def draw_effect(project: Project) -> None:
             "Your own answer is one more vote: the reference is what most readers say, and a tie leaves the case "
             "without one."
         )
+    elif rule.kind == "median":
+        text = "Your own answer is one more number: the reference is the median of what readers say."
+    elif rule.kind == "only":
+        text = "The reference is the only reader's answer: with a second one the case waits until one of them is named."
     elif rule.reader == name:
         text = "Your own answer is the reference of this project."
     else:
         text = f"The reference is what {rule.reader} says: an answer of your own changes nothing in it."
-    if rule.reader != name:
+    if rule.reader != name and not isinstance(project.schema, Segmentation):
         text += (
             " To mend what another reader said, correct it above."
             if session.may("edit others' labels", project)
@@ -64,11 +83,9 @@ def draw_effect(project: Project) -> None:
 
 
 def _store(label: Label, project: Project, key: str) -> None:
-    chosen, unusable = st.session_state[f"{key}_classes"], st.session_state[f"{key}_unusable"]
-    classes = [chosen] if isinstance(chosen, str) else list(chosen or ())
+    unusable = st.session_state[f"{key}_unusable"]
     with messages.refusals_told():
-        if not (classes or unusable or project.schema.multi_label):
-            raise InvalidInput("Choose a class, or say that the image cannot be used. Received: neither")
+        value = None if unusable else _read_value(project, key)
         current = find_current_label(session.db(), label.case_id, label.reader)
         if current is None or current.id != label.id:
             raise Conflict("The reader has answered anew meanwhile; look at that first. Received: an older answer")
@@ -76,7 +93,7 @@ def _store(label: Label, project: Project, key: str) -> None:
             event=new_event(),
             case_id=label.case_id,
             reader=label.reader,
-            value=None if unusable else {"classes": classes},
+            value=value,
             unusable=unusable,
             note=st.session_state[f"{key}_note"],
             schema_version=project.schema_version,
@@ -84,3 +101,21 @@ def _store(label: Label, project: Project, key: str) -> None:
         )
         add_label(session.db(), new, session.actor())
         messages.say("The answer is corrected.")
+
+
+def _read_value(project: Project, key: str) -> dict[str, Any]:
+    """What was put in, as an answer.
+
+    Raises:
+        InvalidInput: nothing was.
+    """
+    if isinstance(project.schema, Regression):
+        number = st.session_state[f"{key}_number"]
+        if number is None:
+            raise InvalidInput("Give a number, or say that the image cannot be used. Received: neither")
+        return {"value": number}
+    chosen = st.session_state[f"{key}_classes"]
+    classes = [chosen] if isinstance(chosen, str) else list(chosen or ())
+    if not (classes or (isinstance(project.schema, Classification) and project.schema.multi_label)):
+        raise InvalidInput("Choose a class, or say that the image cannot be used. Received: neither")
+    return {"classes": classes}

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import charts, wording
 
 FEW_POSITIVES = 10  # below this a number is greyed, not hidden
+MANY = 6  # tiles; more of them are narrower, to stand in one row
 METRIC_WORDS = {
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
@@ -25,20 +26,26 @@ CLASS_METRICS = {
     "average_precision": "average precision",
 }
 Open = Callable[[str, str, str | None], None]
+Say = Callable[[str, float | None], str]
 
 
-def draw_headline(result: Mapping[str, Any]) -> None:
-    """The overall numbers as tiles, each with its interval, and what they were counted on."""
+def _say(name: str, value: float | None) -> str:
+    return wording.number(value)
+
+
+def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRIC_WORDS, say: Say = _say) -> None:
+    """The overall numbers as tiles in the order of `words`, each with its interval; `say(name, value)` writes one."""
     tiles = "".join(
-        f"<div><small>{escape(METRIC_WORDS.get(name, name))}</small><b>{wording.number(measure['value'])}</b>"
-        f"<span>{_whiskers(measure)}</span></div>"
-        for name, measure in _ordered(result["metrics"])
+        f"<div><small>{escape(words.get(name, name))}</small><b>{say(name, measure['value'])}</b>"
+        f"<span>{_whiskers(measure, name, say)}</span></div>"
+        for name, measure in _ordered(result["metrics"], words)
     )
-    st.html(f'<div class="rr-tiles">{tiles}</div>')
+    many = " rr-many" if len(result["metrics"]) > MANY else ""
+    st.html(f'<div class="rr-tiles{many}">{tiles}</div>')
     noted: dict[str, list[str]] = {}  # what is said of several numbers is said once, or a page of it stands in the way
-    for name, measure in _ordered(result["metrics"]):
+    for name, measure in _ordered(result["metrics"], words):
         if measure.get("reason") or measure.get("note"):
-            noted.setdefault(measure.get("reason") or measure["note"], []).append(METRIC_WORDS.get(name, name))
+            noted.setdefault(measure.get("reason") or measure["note"], []).append(words.get(name, name))
     for note, names in noted.items():
         st.caption(f"{', '.join(names)}: {note}")
 
@@ -164,10 +171,8 @@ def draw_curves(result: Mapping[str, Any], *, multi_label: bool) -> None:
     )
 
 
-def _ordered(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(
-        metrics.items(), key=lambda item: list(METRIC_WORDS).index(item[0]) if item[0] in METRIC_WORDS else 99
-    )
+def _ordered(metrics: Mapping[str, Any], words: Mapping[str, str]) -> list[tuple[str, Any]]:
+    return sorted(metrics.items(), key=lambda item: list(words).index(item[0]) if item[0] in words else 99)
 
 
 def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> str:
@@ -175,10 +180,10 @@ def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> st
     return f"{name}: {short} {wording.interval(measures[metric])}, n = {int(measures['support']['value'])}"
 
 
-def _whiskers(measure: Mapping[str, Any]) -> str:
+def _whiskers(measure: Mapping[str, Any], name: str = "", say: Say = _say) -> str:
     if measure.get("low") is None or measure.get("high") is None:
         return "no interval"
-    return f"{wording.number(measure['low'])} to {wording.number(measure['high'])}"
+    return f"{say(name, measure['low'])} to {say(name, measure['high'])}"
 
 
 def _cell(measure: Mapping[str, Any]) -> str:

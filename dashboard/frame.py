@@ -8,7 +8,7 @@ import streamlit as st
 from core.people.members import list_administrators
 from core.people.roles import Action
 from core.projects.records import Project, list_projects
-from core.projects.schema import Classification
+from core.tasks import TRAINED_TASKS, TrainableSchema
 from dashboard import messages, places, session
 
 
@@ -61,13 +61,13 @@ def need_project() -> Project:
     return project
 
 
-def need_classification(project: Project, doing: str) -> Classification:
-    """The classes of the project; for the other tasks the page ends politely."""
-    if not isinstance(project.schema, Classification):
+def need_trainable(project: Project, doing: str) -> TrainableSchema:
+    """The schema of a project whose question a model can learn; for the other tasks the page ends politely."""
+    if not isinstance(project.schema, TrainableSchema):
         messages.end_empty(
             f"{project.task.capitalize()} is not here yet",
-            f"Readroom keeps this {project.task} project as it is, but {doing} works for classification today. "
-            "Nothing is lost; the task gets its own release.",
+            f"Readroom keeps this {project.task} project as it is, but {doing} works for "
+            f"{' and '.join(TRAINED_TASKS)} today. Nothing is lost; the task gets its own release.",
             step="Open another project",
             to="projects",
         )

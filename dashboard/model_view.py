@@ -9,12 +9,14 @@ import streamlit as st
 from core.datasets.records import Snapshot
 from core.evaluation.records import Evaluation, list_evaluations
 from core.people.roles import may
+from core.projects.schema import Regression
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
 from dashboard import places, run_view, session, wording
 from dashboard.prefix import at
 
-MEASURE_WORDS = {"auc": "AUC"}
+MEASURE_WORDS = {"auc": "AUC", "mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²"}
+IN_UNIT = ("mae", "rmse")
 TEXT_PX = 360  # the long lists scroll within the page, not the page
 
 
@@ -25,7 +27,7 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
         curves, recipe, environment, lineage = st.tabs(["Curves", "Recipe", "Environment", "Lineage"])
         with curves:
             run_view.draw_curves(run)
-        recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run))
+        recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run, snapshot.task))
         environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(run.environment)))
         lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))
     with right:
@@ -52,7 +54,7 @@ def _draw_downloads(model: Model) -> None:
 def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
     seen = model.facts.get("validation") or {}
     measured = ", ".join(
-        f"{MEASURE_WORDS.get(name, name.replace('_', ' '))} {wording.number(value)}"
+        f"{MEASURE_WORDS.get(name, name.replace('_', ' '))} {_measured(name, value, snapshot)}"
         for name, value in seen.items()
         if isinstance(value, float)
     )
@@ -61,6 +63,7 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             "Trained on": f'<a href="{places.address("snapshots", project=model.project, snapshot=snapshot.id)}" '
             f'target="_self">{escape(snapshot.name)}</a>'
             + (f", test on fold {run.fold}" if run.fold is not None else ""),
+            **_quantity(model, snapshot),
             "When": escape(f"{wording.moment(model.created_at)}, in {wording.duration(run.seconds)}"),
             "Device": escape(run.device or "–"),
             "Size": f"{model.parameters:,} parameters, {wording.size(model.file_bytes)}",
@@ -69,6 +72,26 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
         },
         plain=False,
     )
+
+
+def _measured(name: str, value: float, snapshot: Snapshot) -> str:
+    if name in IN_UNIT and isinstance(snapshot.schema, Regression):
+        return f"{wording.measured(value)} {snapshot.schema.unit}"
+    return wording.number(value)
+
+
+def _quantity(model: Model, snapshot: Snapshot) -> dict[str, str]:
+    """What a model of numbers says, and how far from it the truth may lie."""
+    if not isinstance(snapshot.schema, Regression):
+        return {}
+    interval = model.calibration.get("interval")
+    around = (
+        f"± {wording.measured(interval['half_width'])} meant for {wording.percent(interval['level'])} of cases "
+        f"(validation, n = {interval['n']:,})"
+        if interval
+        else "with no interval: validation was too small for one"
+    )
+    return {"Says": escape(f"{snapshot.schema.target} in {snapshot.schema.unit}, {around}")}
 
 
 def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:
@@ -81,12 +104,12 @@ def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _recipe_html(run: Run) -> str:
+def _recipe_html(run: Run, task: str) -> str:
     """All values of the recipe; those that were changed from the named recipe in bold."""
     base = named_recipe(run.recipe.network)
     rows = []
     for field in FIELDS:
-        if run.recipe.network not in field.networks:
+        if not field.is_read(run.recipe.network, task):
             continue
         value = getattr(run.recipe, field.key)
         text = escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))

@@ -8,16 +8,19 @@ from typing import Any
 
 import streamlit as st
 
+from core.projects.schema import Task
+from core.tasks import task_module
 from core.training.recipe import FIELDS, RECIPE_NAMES, RECIPES, Field, Recipe, change_recipe, named_recipe
 from dashboard import places
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
+MOVES = ("zoom", "shift")
 PER_ROW = 3
 GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augmentation": "Augmentation"}
 
 
-def draw_recipe() -> Recipe:
-    """The recipe as chosen on screen.
+def draw_recipe(task: Task) -> Recipe:
+    """The recipe as chosen on screen; what a training for this task does not read is not asked.
 
     Raises:
         InvalidInput: values that do not fit together, such as more halvings than the image has pixels.
@@ -33,14 +36,20 @@ def draw_recipe() -> Recipe:
         help="A recipe is everything that decides the result besides the snapshot.",
     )
     base = named_recipe(name)
-    fields = {field.key: field for field in FIELDS if field.key != "network" and name in field.networks}
+    fields = {field.key: field for field in FIELDS if field.key != "network" and field.is_read(name, task)}
+    first = [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
     changes: dict[str, Any] = {}
-    changes |= _draw_fields([fields.pop(key) for key in FIRST], base)
+    changes |= _draw_fields([fields.pop(key) for key in first], base, task)
     with st.expander("More settings"):
         for group, title in GROUPS.items():
             members = [field for field in fields.values() if field.group == group]
             st.markdown(f"**{title}**")
-            changes |= _draw_fields(members, base)
+            changes |= _draw_fields(members, base, task)
+    if task == "regression" and any(changes[key] for key in MOVES):
+        st.caption(
+            "Augmentation zooms or shifts the images: set Zoom and Shift to 0 (More settings) where the number is a "
+            "size or a count, which that would change."
+        )
     return change_recipe(base, _settled(changes, base))
 
 
@@ -55,14 +64,31 @@ def _settled(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
     return changes
 
 
-def _draw_fields(fields: list[Field], base: Recipe) -> dict[str, Any]:
+def _draw_fields(fields: list[Field], base: Recipe, task: Task) -> dict[str, Any]:
     """Three controls in a row, standing on one line however long their titles are."""
     values = {}
     for start in range(0, len(fields), PER_ROW):
         row = fields[start : start + PER_ROW]
         for column, field in zip(st.columns(PER_ROW, vertical_alignment="bottom"), row, strict=False):
-            values[field.key] = _draw_field(column, field, base)
+            if field.key == "loss":
+                values[field.key] = _draw_loss(column, field, base, task)
+            else:
+                values[field.key] = _draw_field(column, field, base)
     return values
+
+
+def _draw_loss(column: Any, field: Field, base: Recipe, task: Task) -> Any:
+    """The losses that go with the task, each with its sentence; the default is the first of them."""
+    losses = task_module(task).LOSSES
+    told = "\n\n".join(f"*{name}*: {sentence}." for name, sentence in losses.items())
+    return column.selectbox(
+        field.title,
+        ["default", *losses],
+        index=0,
+        format_func=lambda name: f"default ({next(iter(losses))})" if name == "default" else name,
+        key=f"recipe_{base.network}_loss_{task}",
+        help=f"What a step makes smaller.\n\n{told}\n\n*Over- and underfitting:* {field.effect}",
+    )
 
 
 def _draw_field(column: Any, field: Field, base: Recipe) -> Any:

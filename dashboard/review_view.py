@@ -1,9 +1,9 @@
 """The review of a model's cases: which cases, in which order, and what stands beside each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -15,16 +15,19 @@ from core.images.records import get_case
 from core.labels.records import find_reference
 from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Regression
 from core.reviews.case_search import (
     CaseFilter,
     CaseRow,
     Cell,
+    Order,
     count_cases,
     open_rows,
     search_case_ids,
     search_cases,
 )
+from core.tasks import TrainableSchema, module_of
+from core.tasks.regression import interval_around
 from core.training.records import Model, get_run
 from dashboard import case_view, places, session
 from dashboard.handing_out import draw_list_keeper
@@ -47,6 +50,7 @@ class View:
     fold: int | None
     result: Result
     cell: Cell | None
+    order: Order
 
     @property
     def numbers(self) -> dict[str, str | int]:
@@ -103,6 +107,8 @@ def read_view(project: Project, models: Mapping[int, Model]) -> View:
     snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
     snapshot = snapshots.get(places.asked_number("snapshot") or 0) or snapshots[run.snapshot]
     reference, predicted, result = places.asked("reference"), places.asked("predicted"), places.asked("result")
+    if isinstance(project.schema, Regression):  # a number is nearer or further, and never simply right
+        reference, predicted, result = None, None, "all"
     return View(
         project=project.id,
         model=model,
@@ -111,16 +117,17 @@ def read_view(project: Project, models: Mapping[int, Model]) -> View:
         fold=run.fold if run.snapshot == snapshot.id else None,
         result=result if result in RESULT_WORDS else "wrong",
         cell=Cell(reference, predicted, places.asked("of_class")) if reference and predicted else None,
+        order="largest error" if isinstance(project.schema, Regression) else "most confident",
     )
 
 
-def read_look(schema: Classification) -> Look:
+def read_look(schema: TrainableSchema) -> Look:
     """The overlay that the address names; what it leaves out, or names wrongly, is as it is at first."""
     usual = Look()
     explained, colours = places.asked("explained") or "", places.asked("colours") or ""
     return Look(
         on=places.asked("overlay") == "on",
-        explained=explained if explained in schema.names else usual.explained,
+        explained=explained if explained in module_of(schema).output_names(schema) else usual.explained,
         opacity=_share("opacity", usual.opacity),
         threshold=_share("from", usual.threshold),
         colours=colours if colours in HEAT_COLOURS else usual.colours,
@@ -133,11 +140,11 @@ def find_evaluated(view: View) -> bool:
 
 
 def find_position(project: Project, view: View) -> Position | None:
-    """The case of the address within the view, the most confident answers first; the first case without an address.
+    """The case of the address within the view, in its order; the first case without an address.
 
     A case that is no longer in the view (its neighbours were asked for by somebody else) stands before the others.
     """
-    case_ids = search_case_ids(session.db(), project, view.wanted, order="most confident", limit=AT_ONCE)
+    case_ids = search_case_ids(session.db(), project, view.wanted, order=view.order, limit=AT_ONCE)
     total = len(case_ids)
     if total == AT_ONCE:
         total = count_cases(session.db(), project, view.wanted)
@@ -160,7 +167,7 @@ def find_position(project: Project, view: View) -> Position | None:
 def draw_position(view: View, position: Position) -> None:
     """Where one is in the list, and which list it is."""
     at = f"{position.at + 1:,} of {position.total:,}" if position.is_listed else f"Beside a list of {position.total:,}"
-    order = "most confident first" + (f", walked up to {AT_ONCE:,}" if position.total > AT_ONCE else "")
+    order = f"{view.order} first" + (f", walked up to {AT_ONCE:,}" if position.total > AT_ONCE else "")
     st.html(
         f'<div class="rr-at"><b>{at}</b> · {escape(view.said)} '
         f'<span class="rr-quiet">· {escape(view.model.name)} on {view.split} of {escape(view.snapshot.name)}, '
@@ -169,7 +176,9 @@ def draw_position(view: View, position: Position) -> None:
 
 
 def draw_result_choice(view: View) -> None:
-    """Mistakes, right answers or all of them."""
+    """Mistakes, right answers or all of them; of numbers always all."""
+    if view.order == "largest error":
+        return
     key = f"review_result_{view.result}_{view.said}"
     st.segmented_control(
         "Which cases",
@@ -183,16 +192,11 @@ def draw_result_choice(view: View) -> None:
     )
 
 
-def draw_case(project: Project, schema: Classification, view: View, position: Position) -> None:
+def draw_case(project: Project, schema: TrainableSchema, view: View, position: Position) -> None:
     """The viewer with reference, scores and overlay; beside it what people said."""
     case = get_case(session.db(), position.case_id)
-    scores = name_predictions(session.db(), project, view.model, list(position.rows))
     names = present_names(session.db(), project)  # a snapshot calls classes what they were called then
-    findings = {
-        row.id: Finding(row.reference and under_present_names(row.reference, names), scores[row.id])
-        for row in position.rows.values()
-        if row.id in scores
-    }
+    findings = _find(project, schema, view, position.rows.values(), names)
     image, beside = st.columns([7, 2], gap="small")
     with image:
         review_viewer(
@@ -220,10 +224,31 @@ def draw_case(project: Project, schema: Classification, view: View, position: Po
             draw_list_keeper(project, len(position.case_ids), lambda: position.case_ids)
 
 
+def _find(
+    project: Project, schema: TrainableSchema, view: View, rows: Iterable[CaseRow], names: Mapping[str, str]
+) -> dict[int, Finding]:
+    """What stands beside each case: the reference, and scores or the number that the model says."""
+    if isinstance(schema, Regression):
+        return {row.id: Finding(row.reference, {}, _number(schema, view.model, row.predicted)) for row in rows}
+    known = list(rows)
+    scores = name_predictions(session.db(), project, view.model, [row.id for row in known])
+    return {
+        row.id: Finding(row.reference and under_present_names(row.reference, names), scores[row.id])
+        for row in known
+        if row.id in scores
+    }
+
+
+def _number(schema: Regression, model: Model, predicted: Mapping[str, Any] | None) -> dict[str, float] | None:
+    if predicted is None:
+        return None
+    return {"value": predicted["value"], **(interval_around(schema, predicted["value"], model.calibration) or {})}
+
+
 def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]) -> dict[int, CaseRow]:
     """The rows near a case, from the list; and of the case itself, should it not be in the list."""
     start = max(0, case_ids.index(case_id) - AROUND)
-    rows = search_cases(session.db(), project, view.wanted, order="most confident", limit=2 * AROUND + 1, offset=start)
+    rows = search_cases(session.db(), project, view.wanted, order=view.order, limit=2 * AROUND + 1, offset=start)
     found = {row.id: row for row in rows}
     if case_id not in found:
         found |= {row.id: row for row in open_rows(session.db(), view.wanted, [case_id])}

@@ -5,9 +5,11 @@ from typing import Any
 
 import streamlit as st
 
+from core.datasets.records import get_snapshot
 from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
+from core.projects.schema import LabelSchema, Regression
 from core.training.records import Run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
 
@@ -19,6 +21,7 @@ MEASURES = {
     "validation, balanced": "validation_balanced_accuracy",
     "AUC": "validation_auc",
 }
+ERRORS = {"training": "mae", "validation": "validation_mae"}
 
 
 def watch_run(run: Run) -> None:
@@ -37,7 +40,11 @@ def draw_curves(run: Run) -> None:
         st.html('<div class="rr-waiting">Curves appear after the first epoch.</div>')
         return
     best = min(epochs, key=_validation_loss)["epoch"]
-    for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, "Accuracy": MEASURES}.items(), strict=True):
+    schema = _schema_of(run)
+    beside = {"Accuracy": MEASURES}
+    if isinstance(schema, Regression):
+        beside = {f"Mean absolute error, {schema.unit}": ERRORS}
+    for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, **beside}.items(), strict=True):
         column.plotly_chart(
             charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
             config=charts.NO_TOOLBAR,
@@ -59,7 +66,7 @@ def _draw_run(run: Run) -> None:
     job = get_job(session.db(), run.job) if run.job else None
     if job:
         jobs_panel.draw_job(job)
-        st.html(_live_facts(job.facts))
+        st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
     draw_curves(run)
     if job:
@@ -84,14 +91,27 @@ def _draw_ending(run: Run, job: Job) -> None:
     )
 
 
-def _live_facts(facts: dict[str, Any]) -> str:
+def _schema_of(run: Run) -> LabelSchema:
+    """What the run learns: the schema as it was frozen."""
+    return get_snapshot(session.db(), run.project, run.snapshot).schema
+
+
+def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     """What the child last said, in fixed places, so that numbers change and nothing moves."""
+    learnt = {
+        "accuracy": wording.number(facts.get("accuracy")),
+        "validation": wording.number(facts.get("validation_balanced_accuracy")),
+    }
+    if isinstance(schema, Regression):
+        learnt = {
+            f"mean error, {escape(schema.unit)}": wording.measured(facts.get("mae")),
+            "in validation": wording.measured(facts.get("validation_mae")),
+        }
     shown = {
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",
         "batch": f"{facts['batch']} / {facts['batches']}" if "batches" in facts and "batch" in facts else "–",
         "loss": wording.number(facts.get("loss"), digits=4),
-        "accuracy": wording.number(facts.get("accuracy")),
-        "validation": wording.number(facts.get("validation_balanced_accuracy")),
+        **learnt,
         "images/s": wording.number(facts.get("images_per_second"), digits=0),
         "time left": wording.duration(facts.get("seconds_left")),
         "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",

@@ -1,40 +1,29 @@
 """One snapshot on screen: its balance, its rules, its leaks."""
 
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from core.datasets.freeze import export_snapshot
-from core.datasets.records import Snapshot, snapshot_counts
+from core.datasets.records import Snapshot, list_numbers, snapshot_counts
 from core.projects.records import Project
-from core.projects.schema import Classification
-from dashboard import charts, places, session, wording
+from core.projects.schema import Classification, Regression
+from core.tasks import TrainableSchema
+from dashboard import charts, places, quantity_charts, session, wording
 from dashboard.downloads import note_export
 from dashboard.snapshot_form import draw_leak_table
 
 
-def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification) -> None:
-    """Images, patients and classes of each split; what the split stands on; leaks that were allowed."""
-    counts = snapshot_counts(session.db(), snapshot)
-    names = {label.name: label.colour for label in schema.classes}
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    rows = "".join(
-        f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
-        + "".join(f"<td>{part['classes'].get(name, 0):,}</td>" for name in names)
-        + "</tr>"
-        for split, part in counts.items()
-    )
+def draw_snapshot(project: Project, snapshot: Snapshot, schema: TrainableSchema) -> None:
+    """Images, patients and answers of each split; what the split stands on; leaks that were allowed."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.html(
-            f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>'
-        )
-        st.plotly_chart(
-            charts.draw_balance({split: part["classes"] for split, part in counts.items()}, names),
-            config=charts.NO_TOOLBAR,
-            key="balance",
-            alt="Cases of each class in each split",
-        )
+        if isinstance(schema, Regression):
+            _draw_spread(snapshot, schema)
+        else:
+            _draw_balance(snapshot, schema)
     right.html(
         f'<dl class="rr-facts"><dt>Frozen</dt><dd>{wording.moment(snapshot.created_at)} '
         f"by {escape(snapshot.created_by)}</dd>"
@@ -71,6 +60,44 @@ def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification) 
         )
 
 
+def _draw_balance(snapshot: Snapshot, schema: Classification) -> None:
+    counts = snapshot_counts(session.db(), snapshot)
+    names = {label.name: label.colour for label in schema.classes}
+    told = {split: [f"{part['classes'].get(name, 0):,}" for name in names] for split, part in counts.items()}
+    _draw_table(counts, list(names), told)
+    st.plotly_chart(
+        charts.draw_balance({split: part["classes"] for split, part in counts.items()}, names),
+        config=charts.NO_TOOLBAR,
+        key="balance",
+        alt="Cases of each class in each split",
+    )
+
+
+def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
+    counts = snapshot_counts(session.db(), snapshot)
+    columns = ("lowest", "median", "highest")
+    told = {split: [wording.given(part.get(name)) for name in columns] for split, part in counts.items()}
+    _draw_table(counts, [f"{name}, {schema.unit}" for name in columns], told)
+    st.plotly_chart(
+        quantity_charts.draw_spread(list_numbers(session.db(), snapshot.id), f"{schema.target}, {schema.unit}"),
+        config=charts.NO_TOOLBAR,
+        key="spread",
+        alt=f"How {schema.target} is spread in each split",
+    )
+
+
+def _draw_table(counts: Mapping[str, Mapping[str, Any]], columns: Sequence[str], told: Mapping[str, list[str]]) -> None:
+    """A row for each split: images, patients, and what is told of its answers."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    rows = "".join(
+        f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
+        + "".join(f"<td>{cell}</td>" for cell in told[split])
+        + "</tr>"
+        for split, part in counts.items()
+    )
+    st.html(f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>')
+
+
 def _export(project: Project, snapshot: Snapshot) -> str:
     note_export(project, "snapshot", name=snapshot.name)
     return export_snapshot(session.db(), snapshot)
@@ -86,4 +113,6 @@ def _say_split(snapshot: Snapshot) -> str:
 
 def _say_reference(snapshot: Snapshot) -> str:
     rule = snapshot.reference_rule
-    return f"newest answer of {rule.reader}" if rule.kind == "reader" else "majority of readers"
+    if rule.kind == "reader":
+        return f"newest answer of {rule.reader}"
+    return {"median": "median of readers", "only": "the only reader"}.get(rule.kind, "majority of readers")

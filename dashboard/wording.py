@@ -1,5 +1,6 @@
 """Numbers, moments and answers in words, the same everywhere on screen."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -11,6 +12,24 @@ from core.projects.schema import Classification, LabelSchema, Regression, Segmen
 def number(value: float | None, *, digits: int = 3) -> str:
     """`0.912`; a dash where the number does not exist (one class has no AUC)."""
     return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def measured(value: float | None) -> str:
+    """A quantity to three figures, and never coarser than ones: `0.0312`, `37.0`, `1,235`."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    digits = 0 if value == 0 else min(6, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def given(value: float | None) -> str:
+    """A number as a reader gave it: `36`, `0.25`."""
+    return "–" if value is None else f"{value:,.6g}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """`90 %`."""
+    return f"{100 * share:.0f} %"
 
 
 def interval(measure: Mapping[str, float | None] | None) -> str:

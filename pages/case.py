@@ -9,7 +9,7 @@ from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
-from core.projects.schema import Classification, Generation
+from core.projects.schema import Classification, Generation, Regression
 from core.training.records import get_model
 from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
@@ -60,6 +60,8 @@ with facts:
             )
             if isinstance(project.schema, Classification):
                 case_view.draw_scores(name_scores(session.db(), project, model, scores), project.schema)
+            elif isinstance(project.schema, Regression):
+                case_view.draw_number(scores, project.schema, model)
     with about:
         case_view.draw_facts(case, of_others=is_open)
         if session.may("import", project):

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from core.datasets.records import list_snapshots
+from core.evaluation.pairs import list_pairs
 from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
 from core.people.roles import Action
+from core.projects.schema import Regression
 from core.training.records import get_run, list_models
-from dashboard import evaluation_view, frame, jobs_panel, messages, places, session, wording
+from dashboard import evaluation_view, frame, jobs_panel, messages, places, quantity_view, session, wording
 
 SPLITS = ("test", "validation", "train")
 
@@ -22,9 +24,13 @@ def open_cell(reference: str, predicted: str, of_class: str | None) -> None:
     places.go("review", **view, reference=reference, predicted=predicted, of_class=of_class)
 
 
+def open_case(case: int) -> None:
+    places.go("review", **view, result="all", case=case)
+
+
 project = frame.need_project()
 frame.draw_heading("Evaluate", "What a model gets right and wrong, and how sure that is.", project=project)
-schema = frame.need_classification(project, "evaluation")
+schema = frame.need_trainable(project, "evaluation")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
     jobs_panel.watch_active_jobs(project.id, ("train",))
@@ -84,7 +90,8 @@ fourth.button(
 if snapshot.loss:
     st.caption(f"{snapshot.loss} Evaluating it measures what is left.")
 jobs_panel.watch_active_jobs(project.id, ("evaluate",))
-uses = count_test_uses(session.db(), snapshot.id, run.fold if run.snapshot == snapshot.id else None)
+fold = run.fold if run.snapshot == snapshot.id else None
+uses = count_test_uses(session.db(), snapshot.id, fold)
 if evaluation is None:
     messages.end_empty(
         "Not evaluated on this split yet",
@@ -93,10 +100,20 @@ if evaluation is None:
     )
 
 result = evaluation.result
-evaluation_view.draw_headline(result)
-st.caption(evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None))
+sample = evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None)
+if isinstance(schema, Regression):
+    quantity_view.draw_headline(result)
+    st.caption(f"{sample} {quantity_view.describe_interval(result)}")
+else:
+    evaluation_view.draw_headline(result)
+    st.caption(sample)
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
+if isinstance(schema, Regression):
+    pairs = list_pairs(session.db(), model, snapshot, schema, split, fold)
+    quantity_view.draw_agreement(result, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}")
+    places.link("review", "Largest errors first", result="all", **view)
+    st.stop()
 matrix, curves = st.tabs(["Confusion matrix and classes", "Curves"])
 with matrix:
     left, right = st.columns([4, 7], gap="medium")

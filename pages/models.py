@@ -10,7 +10,7 @@ from dashboard.model_view import draw_model
 
 project = frame.need_project()
 frame.draw_heading("Models", "Each with its curves, recipe, snapshot and files.", project=project)
-frame.need_classification(project, "training")
+frame.need_trainable(project, "training")
 jobs_panel.watch_active_jobs(project.id, ("train",))
 models = list_models(session.db(), project.id)
 if not models:

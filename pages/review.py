@@ -11,7 +11,7 @@ left, middle, right = st.columns([6.2, 3.2, 1.1], vertical_alignment="center")
 head = left.container(gap=None)
 with head:
     frame.draw_heading("Review", project=project)
-schema = frame.need_classification(project, "review")
+schema = frame.need_trainable(project, "review")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
     messages.end_empty(

@@ -24,7 +24,7 @@ project = frame.need_project()
 frame.draw_heading(
     "Snapshots", "Frozen cases with their reference, split by patient: what models learn from.", project=project
 )
-schema = frame.need_classification(project, "freezing snapshots")
+schema = frame.need_trainable(project, "freezing snapshots")
 snapshots = list_snapshots(session.db(), project.id)
 progress = label_progress(session.db(), project, session.current_user().name)
 if not snapshots and not progress.referenced:

@@ -22,7 +22,7 @@ def start_training(recipe: Recipe) -> None:
 
 project = frame.need_project()
 frame.draw_heading("Train", "It trains in the background; you may leave this page.", project=project)
-frame.need_classification(project, "training")
+frame.need_trainable(project, "training")
 jobs_panel.warn_without_worker()
 snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
 if not snapshots:
@@ -60,7 +60,7 @@ with form:
     if snapshot.leaks_allowed_because:
         st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
     try:
-        recipe = draw_recipe()
+        recipe = draw_recipe(project.task)
     except InvalidInput as error:
         recipe = None
         st.error(str(error), icon=":material/error:")

@@ -175,6 +175,7 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
                     "snapshot": run.snapshot,
                     "fold": run.fold,
                     "network": run.recipe.network,
+                    "task": model.task,
                     "parameters": model.parameters,
                     "seconds": run.seconds,
                     "onnx": model.onnx_hash is not None,
@@ -208,7 +209,8 @@ def evaluate(
 
 
 def _metric_lines(result: dict[str, Any]) -> str:
-    lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients"]
+    unit = f", {result['target']} in {result['unit']}" if "target" in result else ""
+    lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}"]
     for name, metric in result["metrics"].items():
         if metric["value"] is None:
             lines.append(f"{name:<20} undefined: {metric.get('reason', '')}")
@@ -225,7 +227,8 @@ def predict(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict files that need not be imported: one row for each, with probabilities or the reason why not."""
+    """Predict files that need not be imported: one row for each, with probabilities (or the number
+    and its interval), or the reason why not."""
     with entered(home) as door:
         trained = model_named(door, project, model)
         given = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
@@ -234,12 +237,19 @@ def predict(
         result = wait_and_tell(door, job)
         real = read_paths(door.settings, job.id)
         result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
-    lines = []
-    for row in result["cases"]:
-        scores = row.get("probabilities")
-        said = ", ".join(f"{name} {score:.3f}" for name, score in scores.items()) if scores else row["reason"]
-        lines.append(f"{row['path']}: {said}")
+    lines = [f"{row['path']}: {_said_of(row)}" for row in result["cases"]]
     answer(result, "\n".join(lines), as_json=as_json)
+
+
+def _said_of(row: dict[str, Any]) -> str:
+    """What a model says of one file, or why it says nothing."""
+    if "reason" in row:
+        return str(row["reason"])
+    if "value" in row:
+        interval = row["interval"]
+        around = f" ({interval['level']:.0%}: {interval['low']:.4g} to {interval['high']:.4g})" if interval else ""
+        return f"{row['value']:.4g} {row['unit']}{around}"
+    return ", ".join(f"{name} {score:.3f}" for name, score in row["probabilities"].items())
 
 
 def explain(
@@ -248,7 +258,9 @@ def explain(
     case: str,
     out: Annotated[Path, typer.Option(help="Where the overlay goes (PNG).")],
     method: str = "grad_cam",
-    target: Annotated[str, typer.Option("--class", help="The class to explain [default: the predicted one].")] = "",
+    target: Annotated[
+        str, typer.Option("--class", help="The class to explain [default: the predicted one, or the number].")
+    ] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -328,13 +328,21 @@ def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[
     return counts
 
 
+def list_numbers(connection: sqlite3.Connection, snapshot_id: int) -> dict[str, list[float]]:
+    """{split: the measured numbers of its cases} for the three splits."""
+    numbers: dict[str, list[float]] = {"train": [], "validation": [], "test": []}
+    for row in connection.execute(
+        """SELECT split, json_extract(value, '$.value') AS number FROM snapshot_cases WHERE snapshot = ?
+           ORDER BY position""",
+        (snapshot_id,),
+    ):
+        numbers[row["split"]].append(row["number"])
+    return numbers
+
+
 def _count_numbers(connection: sqlite3.Connection, snapshot_id: int, counts: dict[str, dict[str, Any]]) -> None:
     """Put the spread of the numbers where a classification has its classes."""
-    numbers: dict[str, list[float]] = {}
-    for row in connection.execute(
-        "SELECT split, json_extract(value, '$.value') AS number FROM snapshot_cases WHERE snapshot = ?", (snapshot_id,)
-    ):
-        numbers.setdefault(row["split"], []).append(row["number"])
+    numbers = list_numbers(connection, snapshot_id)
     for split, told in counts.items():
         del told["classes"]
         if found := numbers.get(split):

@@ -44,7 +44,7 @@ def set_assist_model(
 
     Raises:
         NotFound: the project has no such model.
-        InvalidInput: its classes are no longer those of the project.
+        InvalidInput: its classes are no longer those of the project, or it does not answer with classes.
         NotAllowed: the actor does not administer the project.
     """
     with writing(connection):
@@ -52,6 +52,8 @@ def set_assist_model(
         before = get_project(connection, project.id)
         if model_id is not None:
             model = get_model(connection, project.id, model_id)
+            if model.task != "classification":
+                raise InvalidInput(f"Drafts are offered of classes today. Received: {model.name}, of a {model.task}")
             missing = [name for name in model_classes(connection, before, model) if name not in _offered(before)]
             if missing:
                 raise InvalidInput(

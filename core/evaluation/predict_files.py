@@ -17,6 +17,7 @@ from core.projects.schema import Regression
 from core.settings import Settings
 from core.store.files import Files
 from core.tasks import module_of
+from core.tasks.regression import interval_around
 from core.training.records import Model
 
 
@@ -27,7 +28,7 @@ def predict_files(
 
     Returns:
         `{"model", "engine", "cases", "predicted", "failed"}`; a case is `{"path", "classes": [...], "probabilities":
-        {class: p}}`, `{"path", "value", "unit", "interval"}` or `{"path", "reason"}`.
+        {class: p}}`, `{"path", "value", "unit", "interval"}` (see `interval_around`) or `{"path", "reason"}`.
 
     Raises:
         InvalidInput: there is no file under the paths.
@@ -79,7 +80,10 @@ def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:
     schema = predictor.schema
     answer = module_of(schema).decode_scores(schema, scores, predictor.calibration)
     if isinstance(schema, Regression):
-        return answer | {"unit": schema.unit, "interval": predictor.calibration.get("interval")}
+        return answer | {
+            "unit": schema.unit,
+            "interval": interval_around(schema, answer["value"], predictor.calibration),
+        }
     return answer | {"probabilities": {name: float(score) for name, score in zip(schema.names, scores, strict=True)}}
 
 

@@ -112,7 +112,8 @@ def explain_case(
 
 def _said(explainer: Explainer, scores: np.ndarray) -> dict[str, Any]:
     if explainer.model.task == "regression":
-        return {"value": float(scores[0])}
+        task, model = task_module("regression"), explainer.model
+        return task.decode_scores(task.schema_of(model.facts), scores, model.calibration)
     return {"probabilities": dict(zip(explainer.names, map(float, scores), strict=True))}
 
 

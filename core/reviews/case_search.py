@@ -20,9 +20,9 @@ from core.labels.answers import value_text
 from core.labels.sight import NOBODY_BLIND, Sight, answered_cases, covered_patient, covered_source
 from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Regression
 
-Order = Literal["oldest", "newest", "source", "patient", "most confident", "least confident"]
+Order = Literal["oldest", "newest", "source", "patient", "most confident", "least confident", "largest error"]
 State = Literal["labelled", "unlabelled", "tied", "unusable"]
 Outcome = Literal["right", "wrong"]
 
@@ -33,7 +33,12 @@ _ORDERS: dict[Order, str] = {
     "patient": "cases.patient, cases.id",
     "most confident": "predictions.confidence DESC, cases.id",
     "least confident": "predictions.confidence, cases.id",
+    # without a reference there is no error, and NULL comes last
+    "largest error": (
+        "abs(json_extract(predictions.predicted, '$.value') - json_extract({reference}, '$.value')) DESC, cases.id"
+    ),
 }
+OF_A_MODEL = ("most confident", "least confident", "largest error")
 
 _ANSWERED = "SELECT case_id FROM current_labels WHERE project = :project AND reader = :blind_reader"
 _PATIENT_SEEN = f"patient_from = 'dicom' OR cases.id IN ({_ANSWERED})"  # see `covered_patient`
@@ -134,10 +139,13 @@ def search_case_ids(
     """The ids alone, all of them by default: what "previous" and "next" walk along."""
     if order not in _ORDERS:
         raise InvalidInput(f"Cases are ordered by one of {', '.join(_ORDERS)}. Received: {order}")
-    if "confident" in order and wanted.model is None:
-        raise InvalidInput(f"Choose a model to order cases by its confidence. Received: {order}")
+    if order in OF_A_MODEL and wanted.model is None:
+        raise InvalidInput(f"Choose a model to order cases by what it says. Received: {order}")
+    if order == "largest error" and not isinstance(project.schema, Regression):
+        raise InvalidInput(f"Only a number is more or less wrong; order by confidence. Received: {order}")
     tables, conditions, values = _query(connection, project, wanted, sight)
-    sql = f"SELECT cases.id FROM {tables} WHERE {conditions} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :offset"
+    ordered = _ORDERS[order].format(reference=_reference(wanted))
+    sql = f"SELECT cases.id FROM {tables} WHERE {conditions} ORDER BY {ordered} LIMIT :limit OFFSET :offset"
     return [row[0] for row in connection.execute(sql, {**values, "limit": limit, "offset": offset})]
 
 
@@ -207,6 +215,10 @@ def check_filter(project: Project, wanted: CaseFilter, *, former_names: Collecti
         raise InvalidInput(f"The classes are {', '.join(names)}. Received: {', '.join(unknown)}")
     if (wanted.outcome or wanted.cell) and wanted.model is None:
         raise InvalidInput(f"Choose a model whose answers to compare. Received: {wanted.outcome or wanted.cell}")
+    if wanted.outcome and isinstance(project.schema, Regression):
+        raise InvalidInput(
+            f"A number is never simply right or wrong; order cases by largest error. Received: {wanted.outcome}"
+        )
     if (wanted.split is not None or wanted.fold is not None) and wanted.snapshot is None:
         raise InvalidInput(f"Choose the snapshot that the split belongs to. Received: {wanted.split or wanted.fold}")
     if wanted.state is not None and wanted.state not in get_args(State):
@@ -351,11 +363,7 @@ def _predicted(connection: sqlite3.Connection, wanted: CaseFilter, present: Mapp
 def _of_outcome(project: Project, wanted: CaseFilter, predicted: Part) -> Part:
     if wanted.outcome is None and wanted.cell is None:
         return [], {}
-    reference = (
-        "snapshot_cases.value"
-        if wanted.snapshot is not None
-        else "(SELECT value FROM reference_labels WHERE reference_labels.case_id = cases.id)"
-    )
+    reference = _reference(wanted)
     conditions = [f"{reference} IS NOT NULL"]
     (decided,), values = predicted[0], dict(predicted[1])
     if wanted.outcome is not None:
@@ -369,6 +377,13 @@ def _of_outcome(project: Project, wanted: CaseFilter, predicted: Part) -> Part:
             conditions.append(f"NOT {said}" if answer == "absent" and wanted.cell.of_class else said)
             values |= added
     return conditions, values
+
+
+def _reference(wanted: CaseFilter) -> str:
+    """The answer that a model's is compared with: the one frozen in the snapshot, else today's."""
+    if wanted.snapshot is not None:
+        return "snapshot_cases.value"
+    return "(SELECT value FROM reference_labels WHERE reference_labels.case_id = cases.id)"
 
 
 def _says(project: Project, column: str, name: str | None, key: str) -> tuple[str, dict[str, Any]]:

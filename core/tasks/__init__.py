@@ -13,7 +13,7 @@ from core.errors import CoreError
 from core.projects.schema import TASKS, Classification, LabelSchema, Regression
 from core.tasks import classification, regression
 
-__all__ = ["TaskModule", "TrainableSchema", "module_of", "task_module", "trainable_schema"]
+__all__ = ["TRAINED_TASKS", "TaskModule", "TrainableSchema", "module_of", "task_module", "trainable_schema"]
 
 TrainableSchema = Classification | Regression
 
@@ -89,6 +89,7 @@ _MODULES: dict[str, TaskModule] = {
     "classification": cast(TaskModule, classification),
     "regression": cast(TaskModule, regression),
 }
+TRAINED_TASKS = tuple(_MODULES)
 
 
 def task_module(task: str) -> TaskModule:

@@ -81,7 +81,7 @@ def raw_of(schema: Regression, scores: np.ndarray, terms: np.ndarray) -> np.ndar
 
 def score_validation(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
     """Mean absolute error, root of the mean squared error, and R2 (None where all references are the same)."""
-    error = scores.astype(np.float64) - targets
+    error = _within_range(schema, scores) - targets
     spread = float(np.square(targets - targets.mean()).sum())
     return {
         "mae": float(np.abs(error).mean()),
@@ -92,7 +92,7 @@ def score_validation(schema: Regression, targets: np.ndarray, scores: np.ndarray
 
 def calibrate(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
     """`interval`: how far from the model's number the truth may lie; None where validation is too small to say."""
-    interval = conformal_interval(np.abs(scores - targets)[:, 0].astype(np.float64))
+    interval = conformal_interval(np.abs(_within_range(schema, scores) - targets)[:, 0].astype(np.float64))
     return {"interval": interval.to_json() if interval else None}
 
 
@@ -101,12 +101,27 @@ def calibrate_network(network: Any, schema: Regression, calibration: Mapping[str
 
 
 def decode_scores(
-    schema: Regression, scores: np.ndarray, calibration: Mapping[str, Any] = MappingProxyType({})
+    schema: Regression, scores: np.ndarray | Sequence[float], calibration: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, float]:
     """The number, within the range of the schema: what a reader may not say a model does not say either."""
+    return {"value": float(_within_range(schema, scores)[0])}
+
+
+def interval_around(schema: Regression, value: float, calibration: Mapping[str, Any]) -> dict[str, float] | None:
+    """`low` and `high` around a model's number, in its unit and within the schema's range, with the `level`, the
+    `half_width` and the `n` that they stand on; None where validation was too small to say."""
+    interval = calibration.get("interval")
+    if interval is None:
+        return None
+    ends = np.array([value - interval["half_width"], value + interval["half_width"]])
+    low, high = map(float, _within_range(schema, ends))
+    return {**interval, "low": low, "high": high}
+
+
+def _within_range(schema: Regression, numbers: np.ndarray | Sequence[float]) -> np.ndarray:
     low = -math.inf if schema.low is None else schema.low
     high = math.inf if schema.high is None else schema.high
-    return {"value": min(max(float(scores[0]), low), high)}
+    return np.clip(np.asarray(numbers, np.float64), low, high)
 
 
 def confidence_of(
@@ -126,7 +141,7 @@ def measure(
     seed: int,
 ) -> dict[str, Any]:
     """`core.measures.regression` as JSON, with the quantity, its unit, and the interval whose coverage is measured."""
-    said = np.array([decode_scores(schema, row)["value"] for row in scores])
+    said = _within_range(schema, scores)[:, 0]
     interval = calibration.get("interval")
     measured = measure_regression(
         targets[:, 0].astype(np.float64),

@@ -28,6 +28,7 @@ class Field:
     choices: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
+    tasks: tuple[str, ...] = ()  # those that read it; none named: every task
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -35,6 +36,10 @@ class Field:
         if self.group != "network" or self.key == "network":
             return tuple(NETWORKS)
         return tuple(name for name, network in NETWORKS.items() if self.key in network.FIELDS)
+
+    def is_read(self, network: str, task: str) -> bool:
+        """Whether a training of this network for this task depends on it at all."""
+        return network in self.networks and (not self.tasks or task in self.tasks)
 
     @property
     def default(self) -> Any:
@@ -332,6 +337,7 @@ FIELDS: tuple[Field, ...] = (
         "A little (0.05 to 0.1) keeps the model from being sure of wrong labels (overfitting).",
         low=0.0,
         high=0.5,
+        tasks=("classification",),
     ),
     Field(
         "class_weights",
@@ -342,6 +348,7 @@ FIELDS: tuple[Field, ...] = (
         "Without weights a rare class may not be learnt at all (underfitting); with them its few images may be "
         "learnt by heart.",
         choices=("balanced", "none"),
+        tasks=("classification",),
     ),
     Field(
         "early_stopping",

@@ -29,13 +29,14 @@ def request_training(
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
-            trained yet, a name that is taken, a snapshot of which cases were erased.
+            trained yet, a loss of another task, a name that is taken, a snapshot of which cases were erased.
     """
     demand_whole(snapshot, "train")
     demand_of(connection, actor, "train", project.id)
     if snapshot.project != project.id:
         raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
     task = task_module(snapshot.task)
+    task.loss_name(snapshot.schema, recipe.loss)
     train, validation = training_cases(connection, snapshot, fold)
     task.check_trainable(
         snapshot.schema,

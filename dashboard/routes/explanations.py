@@ -17,13 +17,13 @@ from core.images.records import get_case
 from core.jobs.records import Job, add_job, find_job
 from core.people.accounts import User
 from core.people.roles import demand
-from core.projects.records import get_project
-from core.projects.schema import Classification
+from core.projects.records import Project, get_project
+from core.projects.schema import Classification, Regression
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
-from core.training.records import get_model
+from core.training.records import Model, get_model
 from dashboard.database import ask
 from dashboard.routes.answers import actor_of, read_json
 from dashboard.routes.jobs import describe_job
@@ -88,9 +88,20 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
     if case.project != model.project:
         raise InvalidInput(f"Model and case belong to different projects. Received: {model.name} and case {case.id}")
     project = get_project(connection, case.project)
-    if not isinstance(project.schema, Classification) or asked["class"] not in project.schema.names:
-        raise InvalidInput(f"This project has no such class. Received: {asked['class'][:80]}")
+    return {
+        "model": model.id,
+        "case": case.id,
+        "class": _name_of(connection, project, model, asked["class"]),
+        "method": method,
+    }, case.project
+
+
+def _name_of(connection: sqlite3.Connection, project: Project, model: Model, name: str) -> str:
+    """What a model itself calls the class or the quantity that is asked for by the name of today."""
+    if isinstance(project.schema, Regression) and name == project.schema.target:
+        return str(model.facts["target"])
+    if not isinstance(project.schema, Classification) or name not in project.schema.names:
+        raise InvalidInput(f"This project has no such class or quantity. Received: {name[:80]}")
     # A model goes on calling a class what it was called when it learned it.
     own = dict(zip(model_classes(connection, project, model), model.facts.get("classes", ()), strict=True))
-    name = own.get(asked["class"], asked["class"])
-    return {"model": model.id, "case": case.id, "class": name, "method": method}, case.project
+    return str(own.get(name, name))

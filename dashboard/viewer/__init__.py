@@ -77,10 +77,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the review viewer says about one case: the reference answer and the model's score for each class."""
+    """What the review viewer says about one case: the reference answer and the model's score for each class, or its
+    `number`: `value`, and where it has an interval `low`, `high` and `level`."""
 
     reference: dict[str, Any] | None
     scores: dict[str, float]
+    number: dict[str, float] | None = None
 
 
 def label_viewer(

@@ -6,6 +6,11 @@ import { Explanations, heatLayer } from "./overlay.js"
 const explanations = new Explanations() // shared by every viewer of the page
 const TOLD_MS = 300 // a slider that is drawn along is told once it rests
 
+/** What a model of the project can be asked to explain: a class, or the one quantity. */
+export function targetsOf(project) {
+  return project.task === "regression" ? [project.target] : project.classes.map(({ name }) => name)
+}
+
 export class Explainer {
   /**
    * @param {object} layout
@@ -45,7 +50,7 @@ export class Explainer {
     this.informed = Boolean(finding)
     this.leave()
     const scores = Object.entries(finding?.scores ?? {})
-    const likeliest = scores.length ? scores.reduce((best, one) => (one[1] > best[1] ? one : best))[0] : project.classes[0].name
+    const likeliest = scores.length ? scores.reduce((best, one) => (one[1] > best[1] ? one : best))[0] : targetsOf(project)[0]
     this.asked = { model, case: facts.id, class: this.chosen ?? likeliest, method }
     this.panel.showOverlay(this.on, "", this.asked.class)
     if (this.on) this.load()

@@ -6,11 +6,11 @@ import { COLOUR_MAPS, gradient } from "./renderers/looks.js"
 
 export const HEAT_MAPS = ["viridis", "cividis", "magma", "inferno", "plasma"] // readable with any colour vision
 
-/** `on` holds toggle(), explain(name), opacity(share), threshold(share) and colours(name). */
+/** `targets` are the names of what can be explained; `on` holds toggle(), explain(name), opacity(share), threshold(share) and colours(name). */
 export class HeatControls {
-  constructor(classes, on, look) {
+  constructor(targets, on, look) {
     this.toggle = keyButton("G", "Explanation", () => on.toggle())
-    this.target = select("Class that is explained", classes.map(({ name }) => [name, name]), (name) => on.explain(name))
+    this.target = select("Class that is explained", targets.map((name) => [name, name]), (name) => on.explain(name))
     this.opacity = slider("Opacity of the overlay", look.opacity, (share) => on.opacity(share))
     this.threshold = slider("Least value that is shown", look.threshold, (share) => {
       on.threshold(share)
@@ -27,7 +27,7 @@ export class HeatControls {
       "div",
       { class: "overlay" },
       this.toggle,
-      element("label", {}, "of", this.target),
+      targets.length > 1 ? element("label", {}, "of", this.target) : null,
       element("label", {}, "Opacity", this.opacity),
       element("label", {}, "From", this.threshold),
       element("label", {}, "Colours", this.colours),

@@ -23,6 +23,28 @@ export function numberText(value) {
   return value === null || value === undefined ? "" : String(value)
 }
 
+/** A quantity to three figures and never coarser than ones, as the other screens write it: `0.0312`, `37.0`, `1235`. */
+export function shortNumber(value) {
+  const digits = value === 0 ? 0 : Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))))
+  return value.toFixed(digits).replace("-", "\u2212")
+}
+
+/**
+ * What stands beside a case whose model says a number: pairs of a word and a text, the reference first.
+ * @param {{reference: {value: number} | null, number: {value: number, low?: number, high?: number, level?: number} | null}} finding
+ */
+export function findingRows({ reference, number }, unit) {
+  const rows = [["Reference", reference ? `${numberText(reference.value)} ${unit}` : "none yet"]]
+  if (!number) return rows
+  rows.push(["Model", `${shortNumber(number.value)} ${unit}`])
+  if (number.low !== undefined) {
+    rows.push([`Interval, meant for ${Math.round(100 * number.level)} % of cases`, `${shortNumber(number.low)} to ${shortNumber(number.high)} ${unit}`])
+  }
+  if (!reference) return rows
+  const difference = number.value - reference.value
+  return [...rows, ["Model − reference", `${difference > 0 ? "+" : ""}${shortNumber(difference)} ${unit}`]]
+}
+
 /** A measurement as a number to store: to a hundredth, as fine as anybody measures on a screen. */
 export function rounded(value) {
   return Math.round(value * 100) / 100

@@ -4,7 +4,9 @@ import { MOST_CONFIDENT, REASONS } from "./answers.js"
 import { ClassPart, keyButton, press } from "./classes.js"
 import { button, element } from "./dom.js"
 import { NumberPart } from "./entry.js"
+import { targetsOf } from "./explainer.js"
 import { HeatControls } from "./heatcontrols.js"
+import { findingRows } from "./number.js"
 
 /**
  * Buttons and fields for the answer. `on` holds choose(name), none(), number(value), unsure(), unusable(), reason(text),
@@ -103,25 +105,34 @@ function leaves(event) {
   return true
 }
 
-/** Reference, scores and overlay. `on` holds what `HeatControls` asks for, and how it begins as `look`. */
+/** Reference, scores (or the number) and overlay. `on` holds what `HeatControls` asks for, and how it begins as `look`. */
 export class ModelPanel {
   constructor(project, hasModel, on) {
     this.project = project
     this.reference = element("p", { class: "reference" })
     this.scores = element("div", { class: "scores" })
-    this.overlay = hasModel ? new HeatControls(project.classes, on, on.look) : null
+    this.overlay = hasModel ? new HeatControls(targetsOf(project), on, on.look) : null
     this.element = element("section", { class: "model", "aria-label": "Reference and model" }, this.reference, this.scores, this.overlay?.element)
   }
 
-  /** @param {{reference: object | null, scores: Record<string, number>} | null} finding */
+  /** @param {{reference: object | null, scores: Record<string, number>, number?: object | null} | null} finding */
   showFinding(finding) {
     this.element.hidden = !finding && !this.overlay
+    if (this.project.task === "regression") return this.showNumber(finding)
     const reference = finding?.reference
     this.reference.replaceChildren(
       ...(finding ? [element("span", {}, "Reference"), reference ? reference.classes.join(", ") || "none of them" : "none yet"] : []),
     )
     const colours = new Map(this.project.classes.map((label) => [label.name, label.colour]))
     this.scores.replaceChildren(...Object.entries(finding?.scores ?? {}).map(([name, score]) => scoreBar(name, score, colours.get(name))))
+  }
+
+  /** Reference and prediction in the unit, the interval around the prediction, and by how much they differ. */
+  showNumber(finding) {
+    const rows = finding ? findingRows(finding, this.project.unit) : []
+    const [reference, ...told] = rows.map(([name, text]) => [element("span", {}, name), text])
+    this.reference.replaceChildren(...(reference ?? []))
+    this.scores.replaceChildren(...told.map((parts) => element("p", { class: "reference" }, ...parts)))
   }
 
   showOverlay(on, text, className) {

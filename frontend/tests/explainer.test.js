@@ -35,6 +35,13 @@ describe("the overlay", () => {
     expect(explainer.controls().look).toEqual({ opacity: 0.3, threshold: 0.2, colourMap: "magma" })
   })
 
+  it("is of the quantity where a number is asked for", () => {
+    const { explainer, shown } = explaining()
+    const project = { task: "regression", target: "age", unit: "years", classes: [] }
+    explainer.enter(CASE, { ...DATA, project }, { reference: { value: 40 }, scores: {}, number: { value: 41 } })
+    expect([shown, explainer.asked.class]).toEqual([[[false, "age"]], "age"])
+  })
+
   it("is told once it rests, not at every step of a slider", () => {
     const { explainer, told } = explaining()
     const controls = explainer.controls()

@@ -20,7 +20,7 @@ class Fixed:
     """Maps that were drawn beforehand, whatever the weights."""
 
     def __init__(self, network, maps: np.ndarray) -> None:
-        self.network, self._maps, self.layer = network, maps.astype(np.float32), "drawn"
+        self.network, self._maps, self.layer, self.raw = network, maps.astype(np.float32), "drawn", "logits"
 
     def explain(self, images: np.ndarray, classes: np.ndarray):
         return self._maps[: len(images)], np.asarray(self.network(images))
@@ -60,7 +60,7 @@ def test_a_map_that_hangs_on_the_weights_passes(finder, squares) -> None:
 def test_a_map_that_only_shows_the_image_fails(finder, squares, monkeypatch: pytest.MonkeyPatch) -> None:
     images, _ = squares
     drawn = images[..., 0] / 255
-    monkeypatch.setattr("core.explain.checks.GradCam", lambda network, layer: Fixed(network, drawn))
+    monkeypatch.setattr("core.explain.checks.GradCam", lambda network, layer, raw: Fixed(network, drawn))
     check = check_randomised(Fixed(finder, drawn), images)  # type: ignore[arg-type]
     assert check.similarity == pytest.approx(1)
     assert not check.passed

@@ -28,6 +28,7 @@ def model(connection, files, planted, actor, finder, finder_recipe) -> Model:
     facts = {
         "input": {"size": 24, "channels": 1, "resize": "stretch"},
         "classes": ["normal", "pneumonia"],
+        "multi_label": False,
         "feature_layers": ["stage_1", "stage_2"],
     }
     return add_model(

@@ -16,7 +16,7 @@ from core.labels.records import Label
 from core.labels.sight import Sight
 from core.progress import Silent
 from core.projects.records import Project, add_project
-from core.projects.schema import make_classification
+from core.projects.schema import Regression, make_classification
 from core.reviews import case_search
 from core.reviews.case_search import (
     CaseFilter,
@@ -219,6 +219,16 @@ def test_an_order_by_confidence_needs_a_model(connection: sqlite3.Connection, pr
         search_cases(connection, project, CaseFilter(), order="most confident")
     with pytest.raises(InvalidInput, match="ordered by one of"):
         search_cases(connection, project, CaseFilter(), order="beauty")
+
+
+def test_classes_have_no_size_of_error_and_numbers_no_right_and_wrong(
+    connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor
+) -> None:
+    with pytest.raises(InvalidInput, match="order by confidence"):
+        search_cases(connection, project, CaseFilter(model=MODEL), order="largest error")
+    ages = add_project(connection, name="a", task="regression", schema=Regression("age", "years", 0, 120), actor=actor)
+    with pytest.raises(InvalidInput, match="order cases by largest error"):
+        search_cases(connection, ages, CaseFilter(model=MODEL, outcome="wrong"))
 
 
 def test_attributes_are_offered_with_their_counts(

@@ -10,10 +10,12 @@ from core.projects.schema import Regression
 from core.tasks import module_of, task_module
 from core.tasks.regression import (
     build_head,
+    calibrate,
     check_trainable,
     decode_scores,
     describe_schema,
     encode_targets,
+    interval_around,
     loss_name,
     loss_terms,
     raw_of,
@@ -78,6 +80,20 @@ def test_a_recipe_may_ask_for_another_loss_and_not_for_one_of_classes() -> None:
     assert [loss_name(AGE, wanted) for wanted in ("default", "absolute", "squared")] == ["huber", "absolute", "squared"]
     with pytest.raises(InvalidInput, match=r"huber, absolute, squared\. Received: focal"):
         loss_name(AGE, "focal")
+
+
+def test_an_interval_around_a_number_stays_in_the_range() -> None:
+    calibration = {"interval": {"half_width": 10.0, "level": 0.9, "n": 30}}
+    assert interval_around(AGE, 50.0, calibration) == {**calibration["interval"], "low": 40.0, "high": 60.0}
+    assert (interval_around(AGE, 5.0, calibration) or {})["low"] == 0
+    assert (interval_around(AGE, 118.0, calibration) or {})["high"] == 120
+    assert interval_around(AGE, 50.0, {"interval": None}) is None
+
+
+def test_the_interval_stands_on_what_the_model_says_and_not_on_what_was_cut_off() -> None:
+    truth, said = np.full((40, 1), 118.0, np.float32), np.full((40, 1), 300.0, np.float32)
+    assert calibrate(AGE, truth, said)["interval"]["half_width"] == 2.0
+    assert score_validation(AGE, truth, said)["mae"] == 2.0
 
 
 def test_a_stored_model_knows_what_it_learnt() -> None:

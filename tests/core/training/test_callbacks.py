@@ -21,6 +21,7 @@ from core.training.callbacks import (
 )
 from core.training.checkpoint import NAME, SaveCheckpoint, restore_checkpoint, save_checkpoint
 from core.training.fit import Fit
+from core.training.losses import LOSSES
 from core.training.recipe import Recipe
 from core.training.records import add_run, list_epochs
 
@@ -63,6 +64,7 @@ def said() -> Said:
 def fit() -> Fit:
     learner = SimpleNamespace(
         recipe=Recipe(),
+        loss=LOSSES["softmax_cross_entropy"],
         read_sums=lambda: (0.5, 0.75, 64),
         network=SimpleNamespace(get_weights=lambda: [np.array(1.0)], variables=[Variable(1.0), Variable(2.0)]),
         optimizer=SimpleNamespace(variables=[Variable(3.0)]),
@@ -112,8 +114,22 @@ def test_a_report_comes_once_a_second_with_everything_in_it(fit: Fit, said: Said
     assert fraction == pytest.approx(0.4 / 5)
     assert note == "Epoch 1 of 5, batch 4 of 10, loss 0.5000"
     assert (first["epoch"], first["batch"], first["batches"], first["loss"]) == (1, 4, 10, 0.5)
+    assert first["accuracy"] == 0.75
     assert first["memory_bytes"] > 1 << 20
     assert first["images_per_second"] > 0
+
+
+def test_of_numbers_a_report_and_the_log_tell_the_error(fit: Fit, said: Said, caplog: pytest.LogCaptureFixture) -> None:
+    fit.learner.loss, fit.epoch = LOSSES["huber"], 1
+    seen = {**facts(0.5), "mae": 4.25, "validation_mae": 5.5, "images_per_second": 128.4, "best": False}
+    report = ReportProgress(said, said)
+    report.after_epoch(fit, seen)
+    (_, _, told) = said.reports[0]
+    assert (told["mae"], told["validation_mae"]) == (0.75, 5.5)
+    assert "accuracy" not in told
+    with caplog.at_level(logging.INFO, "readroom.training"):
+        LogEpochs().after_epoch(fit, seen)
+    assert "mean absolute error 4.2500, in validation 5.5000" in caplog.messages[0]
 
 
 def test_the_log_holds_one_plain_line_for_each_epoch(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from core.progress import Silent
-from core.projects.schema import make_classification
+from core.projects.schema import Regression, make_classification
 from core.store.files import Files
 from core.training import onnx_child, onnx_export
 from core.training.networks import build_network
@@ -52,6 +52,15 @@ def test_the_classic_stack_exports_too(tmp_path: Path) -> None:
     recipe = change_recipe(named_recipe("cnn"), {"input_size": 16, "filters": "4,8", "dense_units": 8})
     path = tmp_path / "model.keras"
     build_network(recipe, make_classification(["a", "b"]), np.ones((2, 2))).save(path)
+    assert onnx_child.export(path, tmp_path / "model.onnx") < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter itself
+def test_a_number_is_compared_in_standard_deviations_and_not_in_its_unit(tmp_path: Path) -> None:
+    recipe = change_recipe(named_recipe("cnn"), {"input_size": 16, "filters": "4,8", "dense_units": 8})
+    path, schema = tmp_path / "model.keras", Regression("cells", "cells", None, None)
+    large = np.array([[4e6], [1e6]])
+    build_network(recipe, schema, large).save(path)
     assert onnx_child.export(path, tmp_path / "model.onnx") < 1e-4
 
 

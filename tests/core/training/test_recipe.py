@@ -112,6 +112,14 @@ def test_no_value_ends_in_anything_but_a_refusal(value: object) -> None:
             field.check(field.read(value))
 
 
+def test_a_number_has_no_classes_to_weigh_and_no_certainty_to_smooth() -> None:
+    for key in ("class_weights", "label_smoothing"):
+        assert field_of(key).is_read("resnet", "classification")
+        assert not field_of(key).is_read("resnet", "regression")
+    assert field_of("learning_rate").is_read("resnet", "regression")
+    assert not field_of("dense_units").is_read("resnet", "classification")
+
+
 def test_allowed_values_are_said_in_words() -> None:
     assert field_of("rotation").allowed() == "a number from 0 to 180"
     assert field_of("pooling").allowed() == "one of max, average"

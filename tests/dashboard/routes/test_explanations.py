@@ -1,5 +1,6 @@
 """Asking for an explanation: once, however many ask; then by the job's own word."""
 
+import json
 import sqlite3
 from typing import Any
 
@@ -92,6 +93,17 @@ def test_a_failed_or_lost_explanation_is_made_again(
     assert second != first
     finish(connection, {"explanation": KEY})  # its file is not there
     assert client.post(PATH, json=asked(model, case)).json()["job"] not in (first, second)
+
+
+def test_of_a_measured_number_the_quantity_is_explained_and_nothing_else(
+    client: TestClient, connection: sqlite3.Connection, case: Case, model: Model
+) -> None:
+    age = json.dumps({"target": "age", "unit": "years", "low": None, "high": None, "measure": None})
+    connection.execute("UPDATE projects SET task = 'regression', label_schema = ?", (age,))
+    model.facts["target"] = "age"
+    assert client.post(PATH, json=asked(model, case, **{"class": "age"})).status_code == 202
+    assert client.post(PATH, json=asked(model, case)).status_code == 422
+    assert [job.arguments["class"] for job in list_jobs(connection)] == ["age"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""What was measured of a regression, case by case: the points of its plots."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.datasets.splits import fold_view
+from core.evaluation.records import find_predictions
+from core.projects.schema import Regression
+from core.tasks.regression import decode_scores
+from core.training.records import Model
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The frozen reference of a case and what a model says of it, both in the unit of the schema."""
+
+    case_id: int
+    reference: float
+    predicted: float
+
+
+def list_pairs(
+    connection: sqlite3.Connection, model: Model, snapshot: Snapshot, schema: Regression, split: str, fold: int | None
+) -> list[Pair]:
+    """The cases of a split (of a fold's view of it) that the model has answered, in the snapshot's order."""
+    cases = list_snapshot_cases(connection, snapshot.id)
+    if fold is not None:
+        cases = fold_view(cases, fold)
+    asked = [case for case in cases if case.split == split]
+    scores = find_predictions(connection, model.id, (case.case_id for case in asked))
+    return [
+        Pair(case.case_id, case.value["value"], decode_scores(schema, scores[case.case_id])["value"])
+        for case in asked
+        if case.case_id in scores
+    ]

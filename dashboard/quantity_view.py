@@ -1,0 +1,72 @@
+"""The evaluation of a measured number on screen: errors in its unit, agreement with the reference, the way to cases."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.evaluation.pairs import Pair
+from dashboard import charts, evaluation_view, quantity_charts, wording
+
+WITHOUT_UNIT = {"r2": "R²", "coverage": "Within its interval"}
+WORDS = {
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "r2": WITHOUT_UNIT["r2"],
+    "bias": "Bias",
+    "limit_low": "Lower limit of agreement",
+    "limit_high": "Upper limit of agreement",
+    "coverage": WITHOUT_UNIT["coverage"],
+}
+OpenCase = Callable[[int], None]
+
+
+def draw_headline(result: Mapping[str, Any]) -> None:
+    """Errors in the unit as tiles, each with its interval; then what the model promises of its own interval."""
+    unit = result["unit"]
+    words = {name: word if name in WITHOUT_UNIT else f"{word}, {unit}" for name, word in WORDS.items()}
+    evaluation_view.draw_headline(result, words=words, say=_say)
+
+
+def describe_interval(result: Mapping[str, Any]) -> str:
+    """What the interval around each number promises, and what it stands on."""
+    interval = result["interval"]
+    if interval is None:
+        return "Its validation split was too small to say how far from its numbers the truth may lie."
+    return (
+        f"Its numbers are meant to be within ± {wording.measured(interval['half_width'])} {result['unit']} of the "
+        f"reference in {wording.percent(interval['level'])} of cases (conformal, from {interval['n']:,} of validation)."
+    )
+
+
+def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_case: OpenCase, key: str) -> None:
+    """Predicted against reference, and differences over means; a click on a point calls `open_case(case)`."""
+    interval = result["interval"] or {}
+    unit = result["unit"]
+    figures = {
+        "pairs": quantity_charts.draw_pairs(pairs, unit, interval.get("half_width"), interval.get("level", 0.0)),
+        "differences": quantity_charts.draw_differences(pairs, unit, result["metrics"]),
+    }
+    alts = {"pairs": "Predicted against reference", "differences": "Bland-Altman plot"}
+    for column, (name, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
+        event = column.plotly_chart(
+            figure,
+            on_select="rerun",
+            selection_mode="points",
+            config=charts.NO_TOOLBAR,
+            key=f"{key}_{name}",
+            alt=alts[name],
+        )
+        case = quantity_charts.clicked_case(event)
+        if case is not None:
+            open_case(case)
+    st.caption(
+        "Click a point to open its case. Limits of agreement: bias ± 1.96 standard deviations of the differences; "
+        "shaded, their intervals and that of the bias."
+    )
+
+
+def _say(name: str, value: float | None) -> str:
+    if name == "coverage" and value is not None:
+        return wording.percent(value)
+    return wording.number(value) if name == "r2" else wording.measured(value)

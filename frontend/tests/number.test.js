@@ -1,0 +1,22 @@
+// What stands beside a case whose model says a number.
+
+import { describe, expect, it } from "vitest"
+
+import { findingRows, shortNumber } from "../src/number.js"
+
+describe("a quantity", () => {
+  it("is written to three figures and never coarser than ones", () => {
+    expect([0.03124, 36.96, 1234.6, -4.777, 0].map(shortNumber)).toEqual(["0.0312", "37.0", "1235", "−4.78", "0"])
+  })
+
+  it("stands between reference and difference, with its interval", () => {
+    const rows = findingRows({ reference: { value: 36 }, number: { value: 31.23, low: 18.9, high: 43.56, level: 0.9 } }, "nuclei")
+    expect(rows.map(([, text]) => text)).toEqual(["36 nuclei", "31.2 nuclei", "18.9 to 43.6 nuclei", "−4.77 nuclei"])
+    expect(rows[2][0]).toContain("90 %")
+  })
+
+  it("has no interval where the model has none, and no difference without a reference", () => {
+    expect(findingRows({ reference: null, number: { value: 3 } }, "mm")).toEqual([["Reference", "none yet"], ["Model", "3.00 mm"]])
+    expect(findingRows({ reference: { value: 4 }, number: null }, "mm")).toEqual([["Reference", "4 mm"]])
+  })
+})

@@ -1,0 +1,34 @@
+"""What the commands about models say in lines for people."""
+
+from typing import Any
+
+import pytest
+
+from core.cli.modelling import _metric_lines, _said_of
+
+INTERVAL = {"level": 0.9, "low": 7.123, "high": 54.87, "half_width": 23.9, "n": 16}
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({"classes": ["a"], "probabilities": {"a": 0.75, "b": 0.25}}, "a 0.750, b 0.250"),
+        ({"value": 31.0, "unit": "nuclei", "interval": INTERVAL}, "31 nuclei (90%: 7.123 to 54.87)"),
+        ({"value": 31.04, "unit": "mm", "interval": None}, "31.04 mm"),
+        ({"reason": "No image."}, "No image."),
+    ],
+)
+def test_a_prediction_is_one_line(row: dict[str, Any], line: str) -> None:
+    assert _said_of(row) == line
+
+
+def test_errors_are_told_with_the_quantity_and_its_unit() -> None:
+    mae = {"value": 4.1731, "low": 2.6394, "high": 6.0578}
+    result = {
+        "split": "test", "n_cases": 26, "n_patients": 25, "target": "count", "unit": "nuclei",
+        "metrics": {"mae": mae, "r2": {"value": None, "reason": "No spread."}},
+    }  # fmt: skip
+    first, error, spread = _metric_lines(result).splitlines()
+    assert first == "test: 26 cases of 25 patients, count in nuclei"
+    assert error.split() == ["mae", "4.173", "(2.639", "to", "6.058)"]
+    assert spread.endswith("undefined: No spread.")
