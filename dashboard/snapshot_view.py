@@ -73,7 +73,7 @@ def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification) 
 
 def _export(project: Project, snapshot: Snapshot) -> str:
     note_export(project, "snapshot", name=snapshot.name)
-    return export_snapshot(session.db(), snapshot)
+    return export_snapshot(session.db(), session.files(), snapshot)
 
 
 def _say_split(snapshot: Snapshot) -> str:

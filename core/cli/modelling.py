@@ -51,7 +51,7 @@ def snapshot(
     with entered(home) as door:
         found = get_project(door.connection, project)
         if exported:
-            made = import_snapshot(door.connection, found, _exported_text(exported), door.actor)
+            made = import_snapshot(door.connection, door.files, found, _exported_text(exported), door.actor)
         else:
             try:
                 made = freeze_snapshot(
