@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core.datasets.loading import prepare_images
+from core.datasets.loading import PreparedImages, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.errors import CoreError
 from core.images.render import InputSpec
@@ -160,14 +160,24 @@ def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Sn
     wanted: Sequence[SnapshotCase] = [*train, *validation]
     targets = task.encode_targets(snapshot.schema, [case.value for case in wanted])
     task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
-    images = prepare_images(connection, files, wanted, input_spec(run.recipe), progress)
-    rows, first = np.arange(len(wanted)), len(train)
-    balanced = run.recipe.class_weights == "balanced"
+    spec, first = input_spec(run.recipe), len(train)
+    terms = task.loss_terms(snapshot.schema, targets[:first], balanced=run.recipe.class_weights == "balanced")
+    images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
+    if task.PAINTS:
+        masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
+        return Material(*_painted(images, masks, [case.case_id for case in train]), terms)
+    rows = np.arange(len(wanted))
     return Material(
-        Examples(images, rows[:first], targets[:first]),
-        Examples(images, rows[first:], targets[first:]),
-        task.loss_terms(snapshot.schema, targets[:first], balanced=balanced),
+        Examples(images, rows[:first], targets[:first]), Examples(images, rows[first:], targets[first:]), terms
     )
+
+
+def _painted(images: PreparedImages, masks: PreparedImages, train: Sequence[int]) -> tuple[Examples, Examples]:
+    """The frames of the training cases, and those of the others."""
+    cases = np.array(images.case_ids)
+    learnt = np.isin(cases, train)
+    first, second = (Examples(images, np.flatnonzero(part), cases[part], masks) for part in (learnt, ~learnt))
+    return first, second
 
 
 def input_spec(recipe: Recipe) -> InputSpec:
@@ -196,7 +206,7 @@ def _store(
     schema = trainable_schema(snapshot.schema)
     task, validation = module_of(schema), material.validation
     fit.learner.network.set_weights(fit.best_weights)
-    calibration = task.calibrate(schema, validation.targets, fit.learner.predict(validation))
+    calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:])
     plain = build_network(run.recipe, schema, material.terms)
     plain.set_weights(fit.best_weights)
     network = task.calibrate_network(plain, schema, calibration)
