@@ -24,13 +24,18 @@ from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.asking import ask_training
+from core.jobs.context import job_folder
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
+from core.training.networks import first_network
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
 from core.training.records import get_run, list_models
+
+NUMBER_LENGTH = 5  # of the numbers that stand for files in a job's folder
 
 
 def snapshot(
@@ -116,7 +121,10 @@ def _ratios(text: str) -> tuple[float, float, float]:
 def train(
     project: ProjectArgument,
     snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
-    recipe: Annotated[str, typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file.")] = "resnet",
+    recipe: Annotated[
+        str,
+        typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file [default: the first for the task]."),
+    ] = "",
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
     fold: Annotated[
         int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")
@@ -127,9 +135,10 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model in the background."""
-    settled = change_recipe(_recipe(recipe), _changes(change or []))
+    changes = _changes(change or [])
     with entered(home) as door:
         found = get_project(door.connection, project)
+        settled = change_recipe(_recipe(recipe or first_network(found.task)), changes)
         frozen = get_snapshot(door.connection, found.id, snapshot)
         run, job = ask_training(door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor)
         if not wait:
@@ -222,10 +231,11 @@ def predict(
     project: ProjectArgument,
     model: str,
     paths: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    out: Annotated[Path, typer.Option(help="Where masks go, of a model that paints.")] = Path("predicted-masks"),
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict files that need not be imported: one row for each, with probabilities or the reason why not."""
+    """Predict files that need not be imported: one row for each, with its answer or the reason why not."""
     with entered(home) as door:
         trained = model_named(door, project, model)
         given = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
@@ -234,12 +244,37 @@ def predict(
         result = wait_and_tell(door, job)
         real = read_paths(door.settings, job.id)
         result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
-    lines = []
-    for row in result["cases"]:
-        scores = row.get("probabilities")
-        said = ", ".join(f"{name} {score:.3f}" for name, score in scores.items()) if scores else row["reason"]
-        lines.append(f"{row['path']}: {said}")
-    answer(result, "\n".join(lines), as_json=as_json)
+        _fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
+    answer(result, "\n".join(f"{row['path']}: {_said(row)}" for row in result["cases"]), as_json=as_json)
+
+
+def _fetch_masks(rows: Sequence[dict[str, Any]], folder: Path, out: Path) -> None:
+    """Move the masks of a prediction out of its job's folder, called as the files that they belong to."""
+    taken: set[str] = set()
+    for row in rows:
+        if "files" not in row:
+            continue
+        stem, _ = name_parts(Path(row["path"]).name)
+        while stem.casefold() in taken:
+            stem += "-again"
+        taken.add(stem.casefold())
+        out.mkdir(parents=True, exist_ok=True)
+        moved = {name: str(out / (stem + name[NUMBER_LENGTH:])) for name in row["files"]}
+        for name, target in moved.items():
+            shutil.move(folder / name, target)
+        row["files"] = list(moved.values())
+        for told in row["structures"].values():
+            told["file"] = moved[told["file"]]
+
+
+def _said(row: dict[str, Any]) -> str:
+    """One row of a prediction in words."""
+    if "probabilities" in row:
+        return ", ".join(f"{name} {score:.3f}" for name, score in row["probabilities"].items())
+    if "structures" in row:
+        painted = ", ".join(f"{name} {told['pixels']:,} pixels" for name, told in row["structures"].items())
+        return f"{painted}; {', '.join(row['files'])}"
+    return f"{row['value']:g} {row['unit']}" if "value" in row else str(row["reason"])
 
 
 def explain(

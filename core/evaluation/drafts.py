@@ -52,6 +52,8 @@ def set_assist_model(
         before = get_project(connection, project.id)
         if model_id is not None:
             model = get_model(connection, project.id, model_id)
+            if task_module(model.task).PAINTS:
+                raise InvalidInput(f"Drafts are answers for a whole image; masks are none yet. Received: {model.name}")
             missing = [name for name in model_classes(connection, before, model) if name not in _offered(before)]
             if missing:
                 raise InvalidInput(

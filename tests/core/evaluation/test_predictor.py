@@ -41,4 +41,4 @@ def test_a_model_file_altered_on_disk_is_not_loaded(files, model, brightness_onn
 
 def test_the_input_is_what_the_model_was_trained_with(files, model):
     predictor = open_predictor(files, model)
-    assert (predictor.spec.size, predictor.spec.channels, predictor.classes) == (SIZE, 1, ("normal", "pneumonia"))
+    assert (predictor.spec.size, predictor.spec.channels, predictor.schema.names) == (SIZE, 1, ("normal", "pneumonia"))
