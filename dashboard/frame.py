@@ -1,15 +1,17 @@
 """The frame of a page: its heading, and the guards that every page about a project needs."""
 
 from html import escape
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import streamlit as st
 
 from core.people.members import list_administrators
 from core.people.roles import Action
 from core.projects.records import Project, list_projects
-from core.projects.schema import Classification
+from core.projects.schema import Classification, LabelSchema
 from dashboard import messages, places, session
+
+Schema = TypeVar("Schema", bound=LabelSchema)
 
 
 def draw_heading(title: str, lead: str = "", *, project: Project | None = None) -> None:
@@ -63,10 +65,16 @@ def need_project() -> Project:
 
 def need_classification(project: Project, doing: str) -> Classification:
     """The classes of the project; for the other tasks the page ends politely."""
-    if not isinstance(project.schema, Classification):
+    return need_schema(project, doing, Classification)
+
+
+def need_schema(project: Project, doing: str, *kinds: type[Schema]) -> Schema:
+    """The schema of the project, where its task is one of these; for the others the page ends politely."""
+    if not isinstance(project.schema, kinds):
+        here = " and ".join(kind.__name__.lower() for kind in kinds)
         messages.end_empty(
             f"{project.task.capitalize()} is not here yet",
-            f"Readroom keeps this {project.task} project as it is, but {doing} works for classification today. "
+            f"Readroom keeps this {project.task} project as it is, but {doing} works for {here} today. "
             "Nothing is lost; the task gets its own release.",
             step="Open another project",
             to="projects",

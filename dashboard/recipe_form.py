@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from core.training.recipe import FIELDS, RECIPE_NAMES, RECIPES, Field, Recipe, change_recipe, named_recipe
+from core.training.networks import networks_of
+from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
 from dashboard import places
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
@@ -16,17 +17,17 @@ PER_ROW = 3
 GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augmentation": "Augmentation"}
 
 
-def draw_recipe() -> Recipe:
-    """The recipe as chosen on screen.
+def draw_recipe(task: str) -> Recipe:
+    """The recipe as chosen on screen, of the networks that can learn a task.
 
     Raises:
         InvalidInput: values that do not fit together, such as more halvings than the image has pixels.
     """
-    wanted = places.asked("recipe")
+    wanted, names = places.asked("recipe"), networks_of(task)
     name = st.segmented_control(
         "Recipe",
-        RECIPE_NAMES,
-        default=wanted if wanted in RECIPE_NAMES else RECIPE_NAMES[0],
+        names,
+        default=wanted if wanted in names else names[0],
         required=True,
         format_func=lambda known: f"{known} · {RECIPES[known]}",
         key="recipe",

@@ -19,6 +19,7 @@ MEASURES = {
     "validation, balanced": "validation_balanced_accuracy",
     "AUC": "validation_auc",
 }
+OVERLAP = {"training": "dice", "validation": "validation_dice"}
 
 
 def watch_run(run: Run) -> None:
@@ -37,7 +38,8 @@ def draw_curves(run: Run) -> None:
         st.html('<div class="rr-waiting">Curves appear after the first epoch.</div>')
         return
     best = min(epochs, key=_validation_loss)["epoch"]
-    for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, "Accuracy": MEASURES}.items(), strict=True):
+    measures = {"Dice": OVERLAP} if "dice" in epochs[0] else {"Accuracy": MEASURES}
+    for column, (title, pairs) in zip(st.columns(2), ({"Loss": LOSS} | measures).items(), strict=True):
         column.plotly_chart(
             charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
             config=charts.NO_TOOLBAR,
@@ -90,8 +92,14 @@ def _live_facts(facts: dict[str, Any]) -> str:
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",
         "batch": f"{facts['batch']} / {facts['batches']}" if "batches" in facts and "batch" in facts else "–",
         "loss": wording.number(facts.get("loss"), digits=4),
-        "accuracy": wording.number(facts.get("accuracy")),
-        "validation": wording.number(facts.get("validation_balanced_accuracy")),
+        **(
+            {"Dice": wording.number(facts["dice"]), "validation": wording.number(facts.get("validation_dice"))}
+            if "dice" in facts
+            else {
+                "accuracy": wording.number(facts.get("accuracy")),
+                "validation": wording.number(facts.get("validation_balanced_accuracy")),
+            }
+        ),
         "images/s": wording.number(facts.get("images_per_second"), digits=0),
         "time left": wording.duration(facts.get("seconds_left")),
         "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",

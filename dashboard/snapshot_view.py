@@ -1,40 +1,28 @@
 """One snapshot on screen: its balance, its rules, its leaks."""
 
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from core.datasets.freeze import export_snapshot
 from core.datasets.records import Snapshot, snapshot_counts
 from core.projects.records import Project
-from core.projects.schema import Classification
-from dashboard import charts, places, session, wording
+from core.projects.schema import Classification, Segmentation
+from dashboard import charts, painted_view, places, session, wording
 from dashboard.downloads import note_export
 from dashboard.snapshot_form import draw_leak_table
 
 
-def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification) -> None:
+def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification | Segmentation) -> None:
     """Images, patients and classes of each split; what the split stands on; leaks that were allowed."""
     counts = snapshot_counts(session.db(), snapshot)
-    names = {label.name: label.colour for label in schema.classes}
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    rows = "".join(
-        f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
-        + "".join(f"<td>{part['classes'].get(name, 0):,}</td>" for name in names)
-        + "</tr>"
-        for split, part in counts.items()
-    )
     left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.html(
-            f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>'
-        )
-        st.plotly_chart(
-            charts.draw_balance({split: part["classes"] for split, part in counts.items()}, names),
-            config=charts.NO_TOOLBAR,
-            key="balance",
-            alt="Cases of each class in each split",
-        )
+    if isinstance(schema, Segmentation):
+        left.html(painted_view.painted_table(counts, snapshot.schema))
+    else:
+        with left:
+            _draw_classes(counts, schema)
     right.html(
         f'<dl class="rr-facts"><dt>Frozen</dt><dd>{wording.moment(snapshot.created_at)} '
         f"by {escape(snapshot.created_by)}</dd>"
@@ -71,6 +59,24 @@ def draw_snapshot(project: Project, snapshot: Snapshot, schema: Classification) 
         )
 
 
+def _draw_classes(counts: dict[str, dict[str, Any]], schema: Classification) -> None:
+    names = {label.name: label.colour for label in schema.classes}
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    rows = "".join(
+        f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
+        + "".join(f"<td>{part['classes'].get(name, 0):,}</td>" for name in names)
+        + "</tr>"
+        for split, part in counts.items()
+    )
+    st.html(f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>')
+    st.plotly_chart(
+        charts.draw_balance({split: part["classes"] for split, part in counts.items()}, names),
+        config=charts.NO_TOOLBAR,
+        key="balance",
+        alt="Cases of each class in each split",
+    )
+
+
 def _export(project: Project, snapshot: Snapshot) -> str:
     note_export(project, "snapshot", name=snapshot.name)
     return export_snapshot(session.db(), session.files(), snapshot)
@@ -86,4 +92,6 @@ def _say_split(snapshot: Snapshot) -> str:
 
 def _say_reference(snapshot: Snapshot) -> str:
     rule = snapshot.reference_rule
+    if rule.kind == "only":
+        return "the only answer"
     return f"newest answer of {rule.reader}" if rule.kind == "reader" else "majority of readers"

@@ -6,8 +6,9 @@ from core.datasets.records import list_snapshots
 from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
 from core.people.roles import Action
+from core.projects.schema import Classification, Segmentation
 from core.training.records import get_run, list_models
-from dashboard import evaluation_view, frame, jobs_panel, messages, places, session, wording
+from dashboard import evaluation_view, frame, jobs_panel, messages, painted_view, places, session, wording
 
 SPLITS = ("test", "validation", "train")
 
@@ -24,7 +25,7 @@ def open_cell(reference: str, predicted: str, of_class: str | None) -> None:
 
 project = frame.need_project()
 frame.draw_heading("Evaluate", "What a model gets right and wrong, and how sure that is.", project=project)
-schema = frame.need_classification(project, "evaluation")
+schema: Classification | Segmentation = frame.need_schema(project, "evaluation", Classification, Segmentation)
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
     jobs_panel.watch_active_jobs(project.id, ("train",))
@@ -97,6 +98,11 @@ evaluation_view.draw_headline(result)
 st.caption(evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None))
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
+if isinstance(schema, Segmentation):
+    painted_view.draw_structure_table(result)
+    places.link("review", "Worst cases first", **view)
+    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+    st.stop()
 matrix, curves = st.tabs(["Confusion matrix and classes", "Curves"])
 with matrix:
     left, right = st.columns([4, 7], gap="medium")

@@ -4,13 +4,14 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.records import get_snapshot, list_snapshots
+from core.projects.schema import Classification, Segmentation
 from core.training.records import get_run, list_models, list_runs
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.model_view import draw_model
 
 project = frame.need_project()
 frame.draw_heading("Models", "Each with its curves, recipe, snapshot and files.", project=project)
-frame.need_classification(project, "training")
+frame.need_schema(project, "training", Classification, Segmentation)
 jobs_panel.watch_active_jobs(project.id, ("train",))
 models = list_models(session.db(), project.id)
 if not models:

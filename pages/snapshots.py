@@ -5,6 +5,7 @@ import streamlit as st
 from core.datasets.freeze import import_snapshot
 from core.datasets.records import get_snapshot, list_snapshots
 from core.labels.worklist import label_progress
+from core.projects.schema import Classification, Segmentation
 from dashboard import frame, messages, places, session, wording
 from dashboard.case_filter import split_columns
 from dashboard.snapshot_form import draw_snapshot_form
@@ -25,7 +26,7 @@ project = frame.need_project()
 frame.draw_heading(
     "Snapshots", "Frozen cases with their reference, split by patient: what models learn from.", project=project
 )
-schema = frame.need_classification(project, "freezing snapshots")
+schema: Classification | Segmentation = frame.need_schema(project, "freezing snapshots", Classification, Segmentation)
 snapshots = list_snapshots(session.db(), project.id)
 progress = label_progress(session.db(), project, session.current_user().name)
 if not snapshots and not progress.referenced:

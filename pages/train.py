@@ -5,6 +5,7 @@ import streamlit as st
 from core.datasets.records import list_snapshots
 from core.errors import InvalidInput
 from core.jobs.asking import ask_training
+from core.projects.schema import Classification, Segmentation
 from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
@@ -22,7 +23,7 @@ def start_training(recipe: Recipe) -> None:
 
 project = frame.need_project()
 frame.draw_heading("Train", "It trains in the background; you may leave this page.", project=project)
-frame.need_classification(project, "training")
+frame.need_schema(project, "training", Classification, Segmentation)
 jobs_panel.warn_without_worker()
 snapshots = {snapshot.id: snapshot for snapshot in list_snapshots(session.db(), project.id)}
 if not snapshots:
@@ -60,7 +61,7 @@ with form:
     if snapshot.leaks_allowed_because:
         st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
     try:
-        recipe = draw_recipe()
+        recipe = draw_recipe(project.task)
     except InvalidInput as error:
         recipe = None
         st.error(str(error), icon=":material/error:")

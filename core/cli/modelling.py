@@ -244,11 +244,11 @@ def predict(
         result = wait_and_tell(door, job)
         real = read_paths(door.settings, job.id)
         result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
-        _fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
+        fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
     answer(result, "\n".join(f"{row['path']}: {_said(row)}" for row in result["cases"]), as_json=as_json)
 
 
-def _fetch_masks(rows: Sequence[dict[str, Any]], folder: Path, out: Path) -> None:
+def fetch_masks(rows: Sequence[dict[str, Any]], folder: Path, out: Path) -> None:
     """Move the masks of a prediction out of its job's folder, called as the files that they belong to."""
     taken: set[str] = set()
     for row in rows:

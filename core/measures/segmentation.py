@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.ndimage import binary_erosion
+from scipy.spatial import cKDTree
 
 from core.errors import InvalidInput
 from core.measures.estimates import Estimate, estimate_of, estimates_json
@@ -128,11 +129,13 @@ def compare_masks(
 def surface_distances(one: np.ndarray, other: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """From each surface voxel of a mask to the nearest one of the other mask, and back; neither mask is empty."""
     around = _box_of(one | other)
-    # A border of nothing: what touches the end of the image has its surface there.
-    first, second = (np.pad(mask[around], 1) for mask in (one, other))
-    edges = [mask & ~binary_erosion(mask) for mask in (first, second)]
-    to_first, to_second = (distance_transform_edt(~edge, sampling=spacing) for edge in edges)
-    return to_second[edges[0]], to_first[edges[1]]
+    points = []
+    for mask in (one[around], other[around]):
+        # Beyond the end of the image there is nothing: what touches it has its surface there.
+        points.append(np.argwhere(mask & ~binary_erosion(mask, border_value=0)) * np.asarray(spacing, float))
+    # A tree of the surface takes memory by the surface; a map of distances would take it by the volume around it.
+    there, back = (cKDTree(points[at]).query(points[1 - at])[0] for at in (1, 0))
+    return there, back
 
 
 def measure_segmentation(

@@ -45,7 +45,8 @@ class Learner:
         self.train = tf.function(self._train_chunk, jit_compile=False)
         images = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)  # the last batch is smaller
         self._scores = tf.function(self._predict_batch, input_signature=[images], jit_compile=False)
-        self._tally = tf.function(self._tally_batch, reduce_retracing=True, jit_compile=False)
+        masks = tf.TensorSpec(network.output_shape, tf.uint8)
+        self._tally = tf.function(self._tally_batch, input_signature=[images, masks], jit_compile=False)
 
     def begin_epoch(self) -> None:
         self._sums.assign(tf.zeros(3))

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from core.datasets.records import Snapshot, list_snapshot_cases, snapshot_counts
 from core.erasing.erase import erase
 from core.erasing.plan import describe_plan, plan_erasure
 from core.errors import CoreError, InvalidInput
+from core.images.records import Case
 from core.labels.mask_store import read_kept_mask
 from core.labels.masks import put_mask
 from core.labels.records import NewLabel, add_label, new_event
@@ -20,7 +22,9 @@ from core.labels.reference import set_reference_rule
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.projects.records import ReferenceRule, add_project, get_project
+from core.settings import Settings
 from core.store.audit import Actor
+from core.store.backup import make_backup
 from core.store.files import Files
 from core.store.stock import check_stored, list_stored
 from tests.core.conftest import PaintedSquares
@@ -96,7 +100,7 @@ def test_the_reference_names_whose_mask_is_frozen(
 
 def test_an_export_holds_its_masks_and_comes_back_with_the_same_hash(
     connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, freeze: Freeze, actor: Actor,
-    make_case: Callable, tmp_path,
+    make_case: Callable[..., Case], tmp_path: Path,
 ) -> None:  # fmt: skip
     snapshot = freeze()
     text = export_snapshot(connection, files, snapshot)
@@ -126,12 +130,16 @@ def test_an_export_holds_its_masks_and_comes_back_with_the_same_hash(
 
 
 def test_frozen_masks_are_looked_after_and_go_with_their_case(
-    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, freeze: Freeze, actor: Actor
-) -> None:
+    connection: sqlite3.Connection, files: Files, settings: Settings, painted_squares: PaintedSquares, freeze: Freeze,
+    actor: Actor, tmp_path: Path,
+) -> None:  # fmt: skip
     snapshot = freeze()
     case = painted_squares.cases[1]
     (one,) = [one for one in list_snapshot_cases(connection, snapshot.id) if one.case_id == case.id]
     square, empty = (mask.mask_hash for mask in one.masks)
+    backup = make_backup(settings, tmp_path / "backup")
+    assert backup.error is None
+    assert square in {path.stem for path in (tmp_path / "backup" / "files").rglob("*")}
     files.path("masks", square).write_bytes(b"?")
     bad = check_stored(files, [item for item in list_stored(connection) if item.shelf == "masks"], Silent())
     assert [(item.content_hash, fault) for item, fault in bad] == [(square, "was altered")]

@@ -111,8 +111,18 @@ def die_after_two(self: SaveCheckpoint, fit: Fit, facts: dict[str, Any]) -> None
 
 
 def test_a_u_net_learns_to_paint_and_goes_on_after_a_kill_as_if_nothing_was(
-    connection: sqlite3.Connection, files: Files, ask: Any, train: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    connection: sqlite3.Connection, files: Files, frozen: Snapshot, ask: Any, train: Any, recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    cases = list_snapshot_cases(connection, frozen.id)
+    needed = {mask.mask_hash for case in cases for mask in case.masks if case.split != "test"}
+    tested = [case for case in cases if case.split == "test"]
+    assert tested
+    for case in tested:  # training never looks at them
+        files.path("pixels", case.pixel_hash).unlink()
+        for mask in case.masks:
+            if mask.mask_hash not in needed:
+                files.path("masks", mask.mask_hash).unlink()
     result = train(ask(recipe))
     model = get_model(connection, None, result["model_id"])
     assert (model.name, model.task) == ("unet2d 1", "segmentation")
