@@ -218,13 +218,22 @@ def evaluate(
 
 def _metric_lines(result: dict[str, Any]) -> str:
     lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients"]
-    for name, metric in result["metrics"].items():
-        if metric["value"] is None:
-            lines.append(f"{name:<20} undefined: {metric.get('reason', '')}")
-        else:
-            interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
-            lines.append(f"{name:<20} {metric['value']:.3f} ({interval})")
+    lines += [f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()]
+    for structure, metrics in result.get("per_structure", {}).items():
+        counts = result["counts"][structure]
+        lines.append(f"{structure}, painted on {counts['painted']}: Dice {_interval(metrics['dice'])}")
+        if counts["missed"]:
+            lines.append(f"{structure}, missed on {counts['missed']} of {counts['painted']}")
+        if counts["empty"]:
+            lines.append(f"{structure}, rightly left empty on {counts['left_empty']} of {counts['empty']}")
     return "\n".join(lines)
+
+
+def _interval(metric: dict[str, Any]) -> str:
+    if metric["value"] is None:
+        return f"undefined: {metric.get('reason', '')}"
+    interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
+    return f"{metric['value']:.3f} ({interval})"
 
 
 def predict(

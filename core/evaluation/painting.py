@@ -41,7 +41,11 @@ class Painted:
 
 
 def paint(predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage) -> Painted:
-    """Paint every frame of an image or a volume, frame by frame."""
+    """Paint every frame of an image or a volume, frame by frame.
+
+    Where structures never lay over each other in what the model learnt from, a pixel that several of them claim goes
+    to the most probable one.
+    """
     schema = predictor.schema
     assert isinstance(schema, Segmentation)
     thresholds = thresholds_of(schema, predictor.calibration)
@@ -51,11 +55,15 @@ def paint(predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage) -> 
     seen = model_frames(pixels, of, predictor.spec)
     for start in range(0, of.frames, FRAMES_AT_ONCE):
         for frame, square in enumerate(predictor.answer(seen[start : start + FRAMES_AT_ONCE]), start=start):
+            probable = np.stack(
+                [from_square(square[..., at], rows, columns, predictor.spec) for at in range(len(masks))]
+            )
+            claimed = probable >= thresholds[:, None, None]
+            if predictor.calibration.get("exclusive"):
+                claimed &= np.where(claimed, probable, -1).argmax(axis=0) == np.arange(len(masks))[:, None, None]
             for at, name in enumerate(masks):
-                probability = from_square(square[..., at], rows, columns, predictor.spec)
-                inside = probability >= thresholds[at]
-                masks[name][frame] = inside
-                sums[at] += float(probability[inside].sum())
+                masks[name][frame] = claimed[at]
+                sums[at] += float(probable[at][claimed[at]].sum())
     counts = np.array([mask.sum() for mask in masks.values()])
     scores = np.divide(sums, counts, out=np.zeros(len(masks)), where=counts > 0)
     return Painted(masks, tuple(float(score) for score in scores))

@@ -58,6 +58,7 @@ from core.training.steps import Learner
 from core.training.stored import network_bytes
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
+ROWS_LOOKED_AT = 64
 EXPORT_INTERRUPTED = "The export was interrupted."
 
 log = logging.getLogger("readroom.training")
@@ -65,11 +66,15 @@ log = logging.getLogger("readroom.training")
 
 @dataclass(frozen=True)
 class Material:
-    """What the fit stands on; `terms` are what loss and head take from the training answers."""
+    """What the fit stands on; `terms` are what loss and head take from the training answers.
+
+    `exclusive`: of masks, whether no pixel of a training case belongs to two structures.
+    """
 
     train: Examples
     validation: Examples
     terms: np.ndarray
+    exclusive: bool = False
 
 
 def run_training(
@@ -165,7 +170,8 @@ def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Sn
     images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
     if task.PAINTS:
         masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
-        return Material(*_painted(images, masks, [case.case_id for case in train]), terms)
+        learnt, checked = _painted(images, masks, [case.case_id for case in train])
+        return Material(learnt, checked, terms, exclusive=_is_exclusive(learnt))
     rows = np.arange(len(wanted))
     return Material(
         Examples(images, rows[:first], targets[:first]), Examples(images, rows[first:], targets[first:]), terms
@@ -178,6 +184,14 @@ def _painted(images: PreparedImages, masks: PreparedImages, train: Sequence[int]
     learnt = np.isin(cases, train)
     first, second = (Examples(images, np.flatnonzero(part), cases[part], masks) for part in (learnt, ~learnt))
     return first, second
+
+
+def _is_exclusive(learnt: Examples) -> bool:
+    places = np.arange(len(learnt))
+    return all(
+        learnt.read_targets(places[at : at + ROWS_LOOKED_AT]).sum(axis=-1).max() <= 1
+        for at in range(0, len(places), ROWS_LOOKED_AT)
+    )
 
 
 def input_spec(recipe: Recipe) -> InputSpec:
@@ -207,6 +221,8 @@ def _store(
     task, validation = module_of(schema), material.validation
     fit.learner.network.set_weights(fit.best_weights)
     calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:])
+    if task.PAINTS:
+        calibration["exclusive"] = material.exclusive
     plain = build_network(run.recipe, schema, material.terms)
     plain.set_weights(fit.best_weights)
     network = task.calibrate_network(plain, schema, calibration)

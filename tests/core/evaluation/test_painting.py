@@ -1,6 +1,7 @@
 """A model that paints what is bright, whose masks are known by hand: kept, measured, and written beside files."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from core.erasing.erase import erase
 from core.erasing.plan import plan_erasure
 from core.errors import InvalidInput
 from core.evaluation.drafts import set_assist_model
-from core.evaluation.painting import paint_cases
+from core.evaluation.painting import paint, paint_cases
 from core.evaluation.predict_files import predict_files
+from core.evaluation.predictor import open_predictor
 from core.evaluation.records import (
     find_decision,
     find_evaluation,
@@ -43,8 +45,8 @@ SIZE = 16
 THRESHOLD = 0.7
 
 
-def make_painter() -> bytes:
-    """uint8 (n, 16, 16, 1) to probabilities (n, 16, 16, 2): how bright a pixel is, and 0 for the second structure."""
+def make_painter(second: float = 0.0) -> bytes:
+    """uint8 (n, 16, 16, 1) to probabilities (n, 16, 16, 2): how bright a pixel is, and `second` times that."""
     from onnx import TensorProto, helper
 
     nodes = [
@@ -56,7 +58,7 @@ def make_painter() -> bytes:
         "painter",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, [None, SIZE, SIZE, 1])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, SIZE, SIZE, 2])],
-        [helper.make_tensor("scale", TensorProto.FLOAT, [1, 1, 1, 2], [1 / 255, 0.0])],
+        [helper.make_tensor("scale", TensorProto.FLOAT, [1, 1, 1, 2], [1 / 255, second / 255])],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return bytes(made.SerializeToString())
@@ -115,6 +117,19 @@ def test_a_model_paints_each_case_on_its_own_pixels_once(
         assert scores[1] == 0
     files.path("models", painter.onnx_hash).unlink()
     paint_cases(connection, files, painter, [case.id for case in cases], Silent())  # nothing is asked again
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_pixel_goes_to_one_structure_where_none_had_two(
+    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painter: Model, exclusive: bool
+) -> None:
+    case = painted_squares.cases[1]
+    onnx = files.put_bytes("models", make_painter(0.9))
+    calibration = {**painter.calibration, "exclusive": exclusive}
+    model = replace(painter, onnx_hash=onnx, facts={**painter.facts, "calibration": calibration})
+    masks = paint(open_predictor(files, model), files.read_array("pixels", case.pixel_hash), case).masks
+    assert np.array_equal(masks["square"], bright(files, case)), "the more probable one keeps all it claims"
+    assert masks["ghost"].any() != exclusive
 
 
 def test_an_evaluation_measures_every_structure_and_keeps_every_case(

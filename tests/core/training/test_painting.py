@@ -133,6 +133,7 @@ def test_a_u_net_learns_to_paint_and_goes_on_after_a_kill_as_if_nothing_was(
     assert model.facts["validation"]["dice"] > 0.7
     assert model.calibration["thresholds"]["square"]["dice"] >= model.facts["validation"]["dice"]
     assert model.calibration["thresholds"]["ghost"]["value"] == 0.5
+    assert model.calibration["exclusive"] is True, "the ghost is nowhere, so no pixel is of two structures"
     again = ask(recipe)
     with monkeypatch.context() as patch:
         patch.setattr(SaveCheckpoint, "after_epoch", die_after_two)
