@@ -7,6 +7,7 @@ from bench import (
     import_speed,
     no_loss,
     quality_cxr,
+    quality_nuclei,
     quality_nuclei_counts,
     quality_pneumoniamnist,
     readers,
@@ -28,6 +29,7 @@ ROWS: list[Row] = [
     *readers.ROWS,
     *quality_pneumoniamnist.ROWS,
     *quality_cxr.ROWS,
+    *quality_nuclei.ROWS,
     *quality_nuclei_counts.ROWS,
 ]
 

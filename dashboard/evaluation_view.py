@@ -16,6 +16,13 @@ METRIC_WORDS = {
     "auc": "AUC",
     "f1_macro": "F1, mean over classes",
     "average_precision": "Average precision",
+    "dice": "Dice",
+    "iou": "IoU",
+    "surface_dice": "Surface Dice",
+    "hd95_mm": "HD95, mm",
+    "hd95_px": "HD95, pixels",
+    "volume_bias_ml": "Volume bias, ml",
+    "volume_error_percent": "Volume error, %",
 }
 CLASS_METRICS = {
     "precision": "precision",

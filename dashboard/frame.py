@@ -67,7 +67,7 @@ def need_trainable(project: Project, doing: str) -> TrainableSchema:
         messages.end_empty(
             f"{project.task.capitalize()} is not here yet",
             f"Readroom keeps this {project.task} project as it is, but {doing} works for "
-            f"{' and '.join(TRAINED_TASKS)} today. Nothing is lost; the task gets its own release.",
+            f"{messages.listed(TRAINED_TASKS)} today. Nothing is lost; the task gets its own release.",
             step="Open another project",
             to="projects",
         )

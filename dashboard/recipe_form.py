@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.projects.schema import Task
 from core.tasks import task_module
-from core.training.recipe import FIELDS, RECIPE_NAMES, RECIPES, Field, Recipe, change_recipe, named_recipe
+from core.training.networks import networks_of
+from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
 from dashboard import places
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
@@ -20,16 +21,17 @@ GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augme
 
 
 def draw_recipe(task: Task) -> Recipe:
-    """The recipe as chosen on screen; what a training for this task does not read is not asked.
+    """The recipe as chosen on screen, of the networks that can learn the task; what a training for it does not read is
+    not asked.
 
     Raises:
         InvalidInput: values that do not fit together, such as more halvings than the image has pixels.
     """
-    wanted = places.asked("recipe")
+    wanted, names = places.asked("recipe"), networks_of(task)
     name = st.segmented_control(
         "Recipe",
-        RECIPE_NAMES,
-        default=wanted if wanted in RECIPE_NAMES else RECIPE_NAMES[0],
+        names,
+        default=wanted if wanted in names else names[0],
         required=True,
         format_func=lambda known: f"{known} · {RECIPES[known]}",
         key="recipe",

@@ -9,7 +9,7 @@ from core.datasets.records import get_snapshot
 from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
-from core.projects.schema import LabelSchema, Regression
+from core.projects.schema import LabelSchema, Regression, Segmentation
 from core.training.records import Run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
 
@@ -22,6 +22,7 @@ MEASURES = {
     "AUC": "validation_auc",
 }
 ERRORS = {"training": "mae", "validation": "validation_mae"}
+OVERLAP = {"training": "dice", "validation": "validation_dice"}
 
 
 def watch_run(run: Run) -> None:
@@ -44,6 +45,8 @@ def draw_curves(run: Run) -> None:
     beside = {"Accuracy": MEASURES}
     if isinstance(schema, Regression):
         beside = {f"Mean absolute error, {schema.unit}": ERRORS}
+    elif isinstance(schema, Segmentation):
+        beside = {"Dice": OVERLAP}
     for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, **beside}.items(), strict=True):
         column.plotly_chart(
             charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
@@ -106,6 +109,11 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
         learnt = {
             f"mean error, {escape(schema.unit)}": wording.measured(facts.get("mae")),
             "in validation": wording.measured(facts.get("validation_mae")),
+        }
+    elif isinstance(schema, Segmentation):
+        learnt = {
+            "Dice": wording.number(facts.get("dice")),
+            "validation": wording.number(facts.get("validation_dice")),
         }
     shown = {
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",

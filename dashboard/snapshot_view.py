@@ -9,9 +9,9 @@ import streamlit as st
 from core.datasets.freeze import export_snapshot
 from core.datasets.records import Snapshot, list_numbers, snapshot_counts
 from core.projects.records import Project
-from core.projects.schema import Classification, Regression
+from core.projects.schema import Classification, Regression, Segmentation
 from core.tasks import TrainableSchema
-from dashboard import charts, places, quantity_charts, session, wording
+from dashboard import charts, painted_view, places, quantity_charts, session, wording
 from dashboard.downloads import note_export
 from dashboard.snapshot_form import draw_leak_table
 
@@ -22,6 +22,8 @@ def draw_snapshot(project: Project, snapshot: Snapshot, schema: TrainableSchema)
     with left:
         if isinstance(schema, Regression):
             _draw_spread(snapshot, schema)
+        elif isinstance(schema, Segmentation):
+            st.html(painted_view.painted_table(snapshot_counts(session.db(), snapshot), snapshot.schema))
         else:
             _draw_balance(snapshot, schema)
     right.html(
@@ -100,7 +102,7 @@ def _draw_table(counts: Mapping[str, Mapping[str, Any]], columns: Sequence[str],
 
 def _export(project: Project, snapshot: Snapshot) -> str:
     note_export(project, "snapshot", name=snapshot.name)
-    return export_snapshot(session.db(), snapshot)
+    return export_snapshot(session.db(), session.files(), snapshot)
 
 
 def _say_split(snapshot: Snapshot) -> str:

@@ -7,9 +7,19 @@ from core.evaluation.pairs import list_pairs
 from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
 from core.people.roles import Action
-from core.projects.schema import Regression
+from core.projects.schema import Regression, Segmentation
 from core.training.records import get_run, list_models
-from dashboard import evaluation_view, frame, jobs_panel, messages, places, quantity_view, session, wording
+from dashboard import (
+    evaluation_view,
+    frame,
+    jobs_panel,
+    messages,
+    painted_view,
+    places,
+    quantity_view,
+    session,
+    wording,
+)
 
 SPLITS = ("test", "validation", "train")
 
@@ -113,6 +123,11 @@ if isinstance(schema, Regression):
     pairs = list_pairs(session.db(), model, snapshot, schema, split, fold)
     quantity_view.draw_agreement(result, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}")
     places.link("review", "Largest errors first", result="all", **view)
+    st.stop()
+if isinstance(schema, Segmentation):
+    painted_view.draw_structure_table(result)
+    places.link("review", "Worst cases first", **view)
+    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
     st.stop()
 matrix, curves = st.tabs(["Confusion matrix and classes", "Curves"])
 with matrix:

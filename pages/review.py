@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from core.projects.schema import Segmentation
 from core.training.records import list_models
 from dashboard import frame, messages, places, session
+from dashboard.painted_view import draw_painted_review
 from dashboard.review_view import draw_case, draw_position, draw_result_choice, find_evaluated, find_position, read_view
 
 project = frame.need_project()
@@ -22,6 +24,9 @@ if not models:
         project=project.id,
     )
 view = read_view(project, models)
+if isinstance(schema, Segmentation):
+    draw_painted_review(project, view)
+    st.stop()
 if not find_evaluated(view):
     messages.end_empty(
         f"{view.model.name} has not answered {view.split} of {view.snapshot.name} yet",

@@ -15,7 +15,8 @@ def bring_back() -> None:
     upload = st.session_state["snapshot_file"]
     if upload is not None:
         with messages.refusals_told():
-            made = import_snapshot(session.db(), project, upload.getvalue().decode("utf-8", "replace"), session.actor())
+            text = upload.getvalue().decode("utf-8", "replace")
+            made = import_snapshot(session.db(), session.files(), project, text, session.actor())
             messages.say(f"Snapshot {made.name} has come back with the same hash.")
             places.remember(snapshot=made.id)
 

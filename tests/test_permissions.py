@@ -633,7 +633,7 @@ ACTS: dict[str, Act] = {
             c, Files(s.home), house.project, "second", ratios=(0.5, 0.25, 0.25), actor=actor, progress=Silent()
         ),
     ),
-    "bring a snapshot back": Act("freeze", lambda c, s, house, actor: bring_back(c, house, actor)),
+    "bring a snapshot back": Act("freeze", lambda c, s, house, actor: bring_back(c, Files(s.home), house, actor)),
     "train": Act(
         "train",
         lambda c, s, house, actor: ask_training(
@@ -699,11 +699,12 @@ def refused_import(connection: sqlite3.Connection, settings: Settings, house: Ho
     return get_job(connection, job.id)
 
 
-def bring_back(connection: sqlite3.Connection, house: House, actor: Actor) -> object:
+def bring_back(connection: sqlite3.Connection, files: Files, house: House, actor: Actor) -> object:
     from core.datasets.exchange import export_snapshot
 
-    text = export_snapshot(connection, snapshot_of(connection, house)).replace('"name": "first"', '"name": "back"')
-    return import_snapshot(connection, house.project, text, actor)
+    text = export_snapshot(connection, files, snapshot_of(connection, house))
+    text = text.replace('"name": "first"', '"name": "back"')
+    return import_snapshot(connection, files, house.project, text, actor)
 
 
 def everything(connection: sqlite3.Connection) -> str:

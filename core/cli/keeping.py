@@ -76,7 +76,7 @@ def _content(door: Door, project: Project, what: str, name: str, chosen: str, *,
     if what == "labels":
         return export_labels(door.connection, project, history=history).encode()
     if what == "snapshot":
-        return export_snapshot(door.connection, get_snapshot(door.connection, project.id, name)).encode()
+        return export_snapshot(door.connection, door.files, get_snapshot(door.connection, project.id, name)).encode()
     model = get_model(door.connection, project.id, name)
     content_hash = model.keras_hash if chosen == "keras" else model.onnx_hash
     if content_hash is None:

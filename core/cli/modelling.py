@@ -24,13 +24,18 @@ from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.asking import ask_training
+from core.jobs.context import job_folder
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
+from core.training.networks import first_network
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
 from core.training.records import get_run, list_models
+
+NUMBER_LENGTH = 5  # of the numbers that stand for files in a job's folder
 
 
 def snapshot(
@@ -51,7 +56,7 @@ def snapshot(
     with entered(home) as door:
         found = get_project(door.connection, project)
         if exported:
-            made = import_snapshot(door.connection, found, _exported_text(exported), door.actor)
+            made = import_snapshot(door.connection, door.files, found, _exported_text(exported), door.actor)
         else:
             try:
                 made = freeze_snapshot(
@@ -116,7 +121,10 @@ def _ratios(text: str) -> tuple[float, float, float]:
 def train(
     project: ProjectArgument,
     snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
-    recipe: Annotated[str, typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file.")] = "resnet",
+    recipe: Annotated[
+        str,
+        typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file [default: the first for the task]."),
+    ] = "",
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
     fold: Annotated[
         int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")
@@ -127,9 +135,10 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model in the background."""
-    settled = change_recipe(_recipe(recipe), _changes(change or []))
+    changes = _changes(change or [])
     with entered(home) as door:
         found = get_project(door.connection, project)
+        settled = change_recipe(_recipe(recipe or first_network(found.task)), changes)
         frozen = get_snapshot(door.connection, found.id, snapshot)
         run, job = ask_training(door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor)
         if not wait:
@@ -211,24 +220,33 @@ def evaluate(
 def _metric_lines(result: dict[str, Any]) -> str:
     unit = f", {result['target']} in {result['unit']}" if "target" in result else ""
     lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}"]
-    for name, metric in result["metrics"].items():
-        if metric["value"] is None:
-            lines.append(f"{name:<20} undefined: {metric.get('reason', '')}")
-        else:
-            interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
-            lines.append(f"{name:<20} {metric['value']:.3f} ({interval})")
+    lines += [f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()]
+    for structure, metrics in result.get("per_structure", {}).items():
+        counts = result["counts"][structure]
+        lines.append(f"{structure}, painted on {counts['painted']}: Dice {_interval(metrics['dice'])}")
+        if counts["missed"]:
+            lines.append(f"{structure}, missed on {counts['missed']} of {counts['painted']}")
+        if counts["empty"]:
+            lines.append(f"{structure}, rightly left empty on {counts['left_empty']} of {counts['empty']}")
     return "\n".join(lines)
+
+
+def _interval(metric: dict[str, Any]) -> str:
+    if metric["value"] is None:
+        return f"undefined: {metric.get('reason', '')}"
+    interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
+    return f"{metric['value']:.3f} ({interval})"
 
 
 def predict(
     project: ProjectArgument,
     model: str,
     paths: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    out: Annotated[Path, typer.Option(help="Where masks go, of a model that paints.")] = Path("predicted-masks"),
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict files that need not be imported: one row for each, with probabilities (or the number
-    and its interval), or the reason why not."""
+    """Predict files that need not be imported: one row for each, with its answer or the reason why not."""
     with entered(home) as door:
         trained = model_named(door, project, model)
         given = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
@@ -237,8 +255,27 @@ def predict(
         result = wait_and_tell(door, job)
         real = read_paths(door.settings, job.id)
         result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
-    lines = [f"{row['path']}: {_said_of(row)}" for row in result["cases"]]
-    answer(result, "\n".join(lines), as_json=as_json)
+        fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
+    answer(result, "\n".join(f"{row['path']}: {_said_of(row)}" for row in result["cases"]), as_json=as_json)
+
+
+def fetch_masks(rows: Sequence[dict[str, Any]], folder: Path, out: Path) -> None:
+    """Move the masks of a prediction out of its job's folder, called as the files that they belong to."""
+    taken: set[str] = set()
+    for row in rows:
+        if "files" not in row:
+            continue
+        stem, _ = name_parts(Path(row["path"]).name)
+        while stem.casefold() in taken:
+            stem += "-again"
+        taken.add(stem.casefold())
+        out.mkdir(parents=True, exist_ok=True)
+        moved = {name: str(out / (stem + name[NUMBER_LENGTH:])) for name in row["files"]}
+        for name, target in moved.items():
+            shutil.move(folder / name, target)
+        row["files"] = list(moved.values())
+        for told in row["structures"].values():
+            told["file"] = moved[told["file"]]
 
 
 def _said_of(row: dict[str, Any]) -> str:
@@ -249,6 +286,9 @@ def _said_of(row: dict[str, Any]) -> str:
         interval = row["interval"]
         around = f" ({interval['level']:.0%}: {interval['low']:.4g} to {interval['high']:.4g})" if interval else ""
         return f"{row['value']:.4g} {row['unit']}{around}"
+    if "structures" in row:
+        painted = ", ".join(f"{name} {told['pixels']:,} pixels" for name, told in row["structures"].items())
+        return f"{painted}; {', '.join(row['files'])}"
     return ", ".join(f"{name} {score:.3f}" for name, score in row["probabilities"].items())
 
 

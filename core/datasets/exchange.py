@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from core.datasets.leaks import Leak, LeaksFound, find_leaks
+from core.datasets.masks import export_masks_of, masks_of_row, store_masks, unpack_masks
 from core.datasets.records import (
     Candidate,
     Snapshot,
@@ -27,8 +28,10 @@ from core.images.home_secret import secret_of
 from core.images.pseudonyms import path_token
 from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
-from core.projects.schema import LabelSchema, check_value, schema_to_json, without_retired
+from core.projects.schema import LabelSchema, Segmentation, check_value, schema_to_json, without_retired
 from core.store.audit import Actor
+from core.store.database import writing
+from core.store.files import Files
 
 FORMAT = "readroom snapshot 1"
 
@@ -40,12 +43,14 @@ def content_hash(schema: LabelSchema, cases: Sequence[SnapshotCase], sources: Se
     """
     digest = hashlib.sha256(_line([FORMAT, schema_to_json(schema)]))
     for case, source in zip(cases, sources, strict=True):
-        digest.update(_line([source, case.pixel_hash, case.patient, case.split, case.fold, case.group, case.value]))
+        masks = [[mask.structure, mask.mask_hash] for mask in case.masks]
+        told = [source, case.pixel_hash, case.patient, case.split, case.fold, case.group, case.value]
+        digest.update(_line([*told, masks] if masks else told))
     return digest.hexdigest()
 
 
-def export_snapshot(connection: sqlite3.Connection, snapshot: Snapshot) -> str:
-    """The snapshot as JSON text: cases by source and pixel hash, labels by event id.
+def export_snapshot(connection: sqlite3.Connection, files: Files, snapshot: Snapshot) -> str:
+    """The snapshot as JSON text: cases by source and pixel hash, labels by event id, masks with their content.
 
     Raises:
         Conflict: cases of it were erased.
@@ -81,19 +86,24 @@ def export_snapshot(connection: sqlite3.Connection, snapshot: Snapshot) -> str:
                 "group": case.group,
                 "value": case.value,
                 "labels": [events[label] for label in case.label_ids if label in events],
+                **({"masks": {mask.structure: mask.mask_hash for mask in case.masks}} if case.masks else {}),
             }
             for case in cases
         ],
     }
+    if packed := export_masks_of(files, cases):
+        document["masks"] = packed
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def import_snapshot(connection: sqlite3.Connection, project: Project, text: str, actor: Actor) -> Snapshot:
+def import_snapshot(
+    connection: sqlite3.Connection, files: Files, project: Project, text: str, actor: Actor
+) -> Snapshot:
     """Bring an exported snapshot into a project that has the same images. The same snapshot again is left as it is.
 
     Raises:
         InvalidInput: it is no snapshot, was altered, has other classes, names images that the project lacks, or
-            has volumes.
+            has volumes to be classified.
         Conflict: the project has another snapshot of this name.
         LeaksFound: its splits leak, and it does not say why that was allowed.
         NotAllowed: the actor may not freeze in this project.
@@ -113,8 +123,10 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
             f"Received: {json.dumps(document['schema'], ensure_ascii=False)[:300]}"
         )
     rows = document["cases"]
-    cases = _cases(connection, project, rows)
-    refuse_volumes(connection, [case.case_id for case in cases], "take in a snapshot of")
+    contents = unpack_masks(document.get("masks") or {})
+    cases = _cases(connection, project, rows, contents)
+    if not isinstance(project.schema, Segmentation):
+        refuse_volumes(connection, [case.case_id for case in cases], "take in a snapshot of")
     found = content_hash(project.schema, cases, [row["source"] for row in rows])
     if found != document["hash"]:
         raise InvalidInput(
@@ -122,20 +134,23 @@ def import_snapshot(connection: sqlite3.Connection, project: Project, text: str,
         )
     leaks = _leaks(document, cases, rows)
     origin = {"exported_from": {"created_at": document["created_at"], "created_by": document["created_by"]}}
-    return add_snapshot(
-        connection,
-        project,
-        name=str(document["name"]),
-        content_hash=found,
-        split_rule={**document["split_rule"], **origin},
-        seed=int(document["seed"]),
-        folds=int(document["folds"]),
-        cases=cases,
-        actor=actor,
-        reference_rule=ReferenceRule(**document["reference_rule"]),
-        leaks=leaks,
-        leaks_allowed_because=document["leaks_allowed_because"],
-    )
+    store_masks(files, contents)
+    with writing(connection):
+        store_masks(files, contents)  # those that an erasing took away just now; the others are there
+        return add_snapshot(
+            connection,
+            project,
+            name=str(document["name"]),
+            content_hash=found,
+            split_rule={**document["split_rule"], **origin},
+            seed=int(document["seed"]),
+            folds=int(document["folds"]),
+            cases=cases,
+            actor=actor,
+            reference_rule=ReferenceRule(**document["reference_rule"]),
+            leaks=leaks,
+            leaks_allowed_because=document["leaks_allowed_because"],
+        )
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -198,7 +213,12 @@ def _found_again(
     return found
 
 
-def _cases(connection: sqlite3.Connection, project: Project, rows: Sequence[Mapping[str, Any]]) -> list[SnapshotCase]:
+def _cases(
+    connection: sqlite3.Connection,
+    project: Project,
+    rows: Sequence[Mapping[str, Any]],
+    contents: Mapping[str, bytes],
+) -> list[SnapshotCase]:
     here = _found_again(connection, project, rows)
     missing = [row["source"] for row in rows if (row["source"], row["pixel_hash"]) not in here]
     if missing:
@@ -216,6 +236,11 @@ def _cases(connection: sqlite3.Connection, project: Project, rows: Sequence[Mapp
             label_ids=tuple(label_of[event] for event in row["labels"] if event in label_of),
             pixel_hash=row["pixel_hash"],
             group=row["group"],
+            masks=masks_of_row(
+                connection, project.schema, here[row["source"], row["pixel_hash"]], row.get("masks"), contents
+            )
+            if isinstance(project.schema, Segmentation)
+            else (),
         )
         for position, row in enumerate(rows)
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from core.datasets.duplicates import pair_near_duplicates
 from core.datasets.exchange import content_hash, export_snapshot, import_snapshot
 from core.datasets.leaks import LeaksFound, find_leaks
+from core.datasets.masks import code_masks, store_masks
 from core.datasets.records import (
     Candidate,
     Snapshot,
@@ -34,8 +35,9 @@ from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.records import Project
-from core.projects.schema import Classification, Regression, without_retired
+from core.projects.schema import Classification, Generation, Segmentation, without_retired
 from core.store.audit import Actor
+from core.store.database import writing
 from core.store.files import Files
 
 __all__ = ["DEFAULT_RATIOS", "export_snapshot", "find_split_columns", "freeze_snapshot", "import_snapshot"]
@@ -63,7 +65,7 @@ def freeze_snapshot(
     actor: Actor,
     progress: Progress,
 ) -> Snapshot:
-    """Freeze every case that has a reference answer.
+    """Freeze every case that has a reference answer; of a segmentation with the masks of the reader who gave it.
 
     Args:
         ratios: shares of train, validation and test, dealt by patient; not looked at when a column says the split.
@@ -75,15 +77,15 @@ def freeze_snapshot(
 
     Raises:
         LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
-        InvalidInput: there is nothing to freeze, there are volumes, or it cannot be split as asked.
+        InvalidInput: there is nothing to freeze, there are volumes to be classified, or it cannot be split as asked.
         Conflict: the project has a snapshot of this name.
         NotAllowed: the actor may not freeze in this project.
     """
     demand_of(connection, actor, "freeze", project.id)
-    if not isinstance(project.schema, (Classification, Regression)):
+    if isinstance(project.schema, Generation):
         raise InvalidInput(
-            f"Snapshots are frozen of classification and regression projects today; what is labelled here stays until "
-            f"its task follows. Received: {project.name}, {project.task}"
+            f"Snapshots are frozen of classification, segmentation and regression projects today; what is labelled "
+            f"here stays until its task follows. Received: {project.name}, {project.task}"
         )
     column = split_column or ("split" if use_given_split else None)
     name = _free_name(connection, project, name)
@@ -92,7 +94,12 @@ def freeze_snapshot(
     candidates = list_candidates(connection, project.id, column=column)
     project, candidates = _without_retired(project, candidates, left_out)
     _check_answers(project, candidates, left_out)
-    refuse_volumes(connection, [candidate.case_id for candidate in candidates], "freeze a snapshot of")
+    contents: dict[str, bytes] = {}
+    if isinstance(project.schema, Segmentation):
+        part = Portion(progress, 0.0, 0.05)
+        candidates, contents = code_masks(connection, project, project.schema, candidates, part)
+    else:
+        refuse_volumes(connection, [candidate.case_id for candidate in candidates], "freeze a snapshot of")
     if column is not None:
         candidates = _with_known_split(candidates, column, find_split_columns(connection, project), left_out)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))
@@ -105,19 +112,22 @@ def freeze_snapshot(
     if leaks and reason is None:
         raise LeaksFound(leaks)
     cases = _frozen(candidates, groups, folds, seed)
-    return add_snapshot(
-        connection,
-        project,
-        name=name,
-        content_hash=content_hash(project.schema, cases, [candidate.source for candidate in candidates]),
-        split_rule=split_rule | {"left_out": left_out, "notes": _notes(project, cases, left_out)},
-        seed=seed,
-        folds=folds,
-        cases=cases,
-        actor=actor,
-        leaks=leaks,
-        leaks_allowed_because=reason if leaks else None,
-    )
+    store_masks(files, contents)
+    with writing(connection):
+        store_masks(files, contents)  # those that an erasing took away just now; the others are there
+        return add_snapshot(
+            connection,
+            project,
+            name=name,
+            content_hash=content_hash(project.schema, cases, [candidate.source for candidate in candidates]),
+            split_rule=split_rule | {"left_out": left_out, "notes": _notes(project, cases, left_out)},
+            seed=seed,
+            folds=folds,
+            cases=cases,
+            actor=actor,
+            leaks=leaks,
+            leaks_allowed_because=reason if leaks else None,
+        )
 
 
 def find_split_columns(connection: sqlite3.Connection, project: Project) -> list[str]:
@@ -141,6 +151,8 @@ def _check_answers(project: Project, candidates: Sequence[Candidate], left_out: 
     if not candidates:
         why = ", ".join(f"{count} {state}" for state, count in left_out.items())
         raise InvalidInput(f"No case has a reference answer yet; label some first. Received: {why}")
+    if isinstance(project.schema, Segmentation):
+        return  # all cases may show the same structures: where they are is the answer
     answers = {value_text(candidate.value) for candidate in candidates}
     if len(answers) == 1:
         raise InvalidInput(
@@ -156,6 +168,8 @@ def _without_retired(
     schema = without_retired(project.schema)
     if schema == project.schema:
         return project, candidates
+    if isinstance(schema, Segmentation):
+        return replace(project, schema=schema), candidates  # the other structures of a case stay as they are painted
     names = set(schema.names) if isinstance(schema, Classification) else set()
     kept = [candidate for candidate in candidates if set(candidate.value["classes"]) <= names]
     if len(kept) < len(candidates):
@@ -213,7 +227,7 @@ def _frozen(candidates: Sequence[Candidate], groups: Sequence[int], folds: int, 
     )
     return [
         SnapshotCase(position, some.case_id, some.patient, some.split, fold, some.value, some.label_ids,
-                     some.pixel_hash, group)
+                     some.pixel_hash, group, some.masks)
         for position, (some, fold, group) in enumerate(zip(candidates, dealt, groups, strict=True))
     ]  # fmt: skip
 
@@ -221,6 +235,8 @@ def _frozen(candidates: Sequence[Candidate], groups: Sequence[int], folds: int, 
 def _notes(project: Project, cases: Sequence[SnapshotCase], left_out: dict[str, int]) -> list[str]:
     """What whoever reads results should know: what was left out, and what a split cannot tell."""
     notes = [f"{count} cases were left out: {state}." for state, count in left_out.items() if count]
+    if isinstance(project.schema, Segmentation):
+        return notes + _notes_of_masks(project.schema, cases)
     if not isinstance(project.schema, Classification):
         return notes
     used = [split for split in SPLITS if any(case.split == split for case in cases)]
@@ -235,4 +251,20 @@ def _notes(project: Project, cases: Sequence[SnapshotCase], left_out: dict[str, 
                 f"{name} is absent from {' and '.join(missing)}: it has images of {patients} "
                 f"{'patient' if patients == 1 else 'patients'}. Label it in more patients to learn and to test it."
             )
+    return notes
+
+
+def _notes_of_masks(schema: Segmentation, cases: Sequence[SnapshotCase]) -> list[str]:
+    notes = []
+    used = [split for split in SPLITS if any(case.split == split for case in cases)]
+    for name in schema.names:
+        painted = {case.split for case in cases for mask in case.masks if mask.structure == name and mask.pixels}
+        missing = [split for split in used if split not in painted]
+        if not painted:
+            notes.append(f"Nobody painted {name}: a model cannot learn it.")
+        elif missing:
+            notes.append(f"{name} is painted on no case of {' and '.join(missing)}.")
+    empty = sum(not any(mask.pixels for mask in case.masks) for case in cases)
+    if empty:
+        notes.append(f"On {empty} cases nothing is painted, as their reader confirmed; they go in so.")
     return notes

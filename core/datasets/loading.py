@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,15 +19,19 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_cases
-from core.images.render import InputSpec, model_input
+from core.images.render import InputSpec, model_mask
+from core.images.volumes import model_frames
+from core.labels.mask_store import read_kept_mask
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files, begin_part
 
 RENDERING = 1  # raise it when `model_input` changes what it makes, so that old files are not taken for new ones
 AT_ONCE = 64
+VOLUMES_AT_ONCE = 4  # each is whole in memory while its frames are prepared
 SECONDS_A_DAY = 86_400
 
 
@@ -40,7 +44,10 @@ class HasCase(Protocol):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """`images` is a read-only memory map of uint8 (n, size, size, channels), row i being case `case_ids[i]`."""
+    """`images` is a read-only memory map of uint8 (n, size, size, channels), row i being of case `case_ids[i]`.
+
+    A row is an image, or a frame of a volume, whose frames follow one another. Of masks the channels are structures.
+    """
 
     images: np.memmap
     case_ids: tuple[int, ...]
@@ -59,30 +66,89 @@ class PreparedImages:
 
 
 def prepare_images(
-    connection: sqlite3.Connection, files: Files, cases: Sequence[HasCase], spec: InputSpec, progress: Progress
+    connection: sqlite3.Connection,
+    files: Files,
+    cases: Sequence[HasCase],
+    spec: InputSpec,
+    progress: Progress,
+    *,
+    frames: bool = False,
 ) -> PreparedImages:
     """The network's view of these cases, in this order; made at most once for the same pixels and `spec`.
 
+    Args:
+        frames: of a volume every frame is a row.
+
     Raises:
-        InvalidInput: there are no cases, or there is a volume among them.
+        InvalidInput: there are no cases, or there is a volume among them and its frames are not asked for.
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop; what was made so far is thrown away.
     """
     if not cases:
         raise InvalidInput(f"There is no image to prepare. Received: {len(cases)} cases")
-    case_ids = tuple(case.case_id for case in cases)
-    shape = (len(case_ids), spec.size, spec.size, spec.channels)
-    target = files.path("prepared", _key(connection, case_ids, spec))
+    rows, told = list[int](), list[object]()
+    for case in _in_batches(connection, [case.case_id for case in cases]):
+        if not frames:
+            refuse_volume(case, "train on or evaluate")
+        window = asdict(case.windows[0]) if case.windows else None
+        rows += [case.id] * case.frames
+        told.append([case.pixel_hash, case.photometric, window, *([case.frames] if case.frames > 1 else [])])
+
+    def render(case: Case) -> np.ndarray:
+        return model_frames(files.read_array("pixels", case.pixel_hash), case, spec)
+
+    at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE
+    batches = _rendered(connection, [case.case_id for case in cases], render, at_once)
+    return _prepare(files, _key(["images", asdict(spec)], told), rows, spec.size, spec.channels, batches, progress)
+
+
+def prepare_masks(
+    connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase], spec: InputSpec, progress: Progress
+) -> PreparedImages:
+    """The frozen masks of these cases as they lie on `prepare_images` of them, uint8 of 0 and 1, a structure a channel.
+
+    Raises:
+        NotFound, CoreError: a mask is gone or was altered.
+        Stopped: somebody asked to stop; what was made so far is thrown away.
+    """
+    frozen = {one.case_id: one for one in cases}
+    rows, told = list[int](), list[object]()
+    for case in _in_batches(connection, list(frozen)):
+        rows += [case.id] * case.frames
+        told.append([case.frames, case.rows, case.columns, [mask.mask_hash for mask in frozen[case.id].masks]])
+
+    def render(case: Case) -> np.ndarray:
+        painted = [read_kept_mask(files, mask.mask_hash, case) for mask in frozen[case.id].masks]
+        seen = [[model_mask(frame, spec) for frame in mask] for mask in painted]
+        return np.stack([np.stack(frames) for frames in seen], axis=-1)
+
+    batches = _rendered(connection, list(frozen), render, VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE)
+    channels = len(cases[0].masks)
+    return _prepare(files, _key(["masks", asdict(spec)], told), rows, spec.size, channels, batches, progress)
+
+
+def _prepare(
+    files: Files,
+    key: str,
+    rows: Sequence[int],
+    size: int,
+    channels: int,
+    batches: Callable[[], Iterator[np.ndarray]],
+    progress: Progress,
+) -> PreparedImages:
+    """The file of a key, made of the batches where it is not there."""
+    shape = (len(rows), size, size, channels)
+    target = files.path("prepared", key)
     opened = _opened(target) if _touched(target) else None
     while opened is None:  # erasing a case takes away every prepared file at once, so also just before it is opened
-        _write(connection, files, case_ids, spec, target, progress)
+        _write(target, shape, batches, progress)
         opened = _opened(target)
-    progress.report(1.0, f"{len(case_ids)} images prepared")
+    progress.report(1.0, f"{len(rows)} images prepared")
     images, file = opened
     if images.shape != shape:
         os.close(file)
         raise InvalidInput(f"Delete this file, it is not what its name says. Received: {target}")
-    prepared = PreparedImages(images, case_ids, target, file)
+    prepared = PreparedImages(images, tuple(rows), target, file)
     weakref.finalize(prepared, os.close, prepared.file)
     return prepared
 
@@ -124,35 +190,28 @@ def _touched(target: Path) -> bool:
     return True
 
 
-def _key(connection: sqlite3.Connection, case_ids: Sequence[int], spec: InputSpec) -> str:
+def _key(what: Sequence[object], told: Sequence[object]) -> str:
     """A hash of everything that decides the prepared bytes."""
-    digest = hashlib.sha256(json.dumps([RENDERING, asdict(spec)], sort_keys=True).encode())
-    for case in _in_batches(connection, case_ids):
-        refuse_volume(case, "train on or evaluate")
-        window = asdict(case.windows[0]) if case.windows else None
-        digest.update(json.dumps([case.pixel_hash, case.photometric, window], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([RENDERING, *what], sort_keys=True).encode())
+    for one in told:
+        digest.update(json.dumps(one, sort_keys=True).encode())
     return digest.hexdigest()
 
 
 def _write(
-    connection: sqlite3.Connection,
-    files: Files,
-    case_ids: Sequence[int],
-    spec: InputSpec,
-    target: Path,
-    progress: Progress,
+    target: Path, shape: tuple[int, ...], batches: Callable[[], Iterator[np.ndarray]], progress: Progress
 ) -> None:
     """Whole or absent, like every file of the store; two processes that prepare the same at once do no harm."""
     handle, part = begin_part(target)
     try:
         with os.fdopen(handle, "wb") as stream:
-            _write_header(stream, (len(case_ids), spec.size, spec.size, spec.channels))
+            _write_header(stream, shape)
             done = 0
-            for images in _rendered(connection, files, case_ids, spec):
+            for images in batches():
                 stop_if_asked(progress)
                 stream.write(images.tobytes())
                 done += len(images)
-                progress.report(done / len(case_ids), f"preparing images, {done} of {len(case_ids)}")
+                progress.report(done / shape[0], f"preparing images, {done} of {shape[0]}")
             stream.flush()
             os.fsync(stream.fileno())
         Path(part).replace(target)
@@ -167,17 +226,17 @@ def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
 
 
 def _rendered(
-    connection: sqlite3.Connection, files: Files, case_ids: Sequence[int], spec: InputSpec
-) -> Iterator[np.ndarray]:
-    """Batches of prepared images. Threads help: hashing, windowing and resizing let go of the interpreter."""
+    connection: sqlite3.Connection, case_ids: Sequence[int], render: Callable[[Case], np.ndarray], at_once: int
+) -> Callable[[], Iterator[np.ndarray]]:
+    """Batches of prepared rows. Threads help: hashing, windowing and resizing let go of the interpreter."""
 
-    def render(case: Case) -> np.ndarray:
-        return model_input(files.read_array("pixels", case.pixel_hash), case.photometric, case.windows, spec)
+    def batches() -> Iterator[np.ndarray]:
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
+            for start in range(0, len(case_ids), at_once):
+                cases = get_cases(connection, case_ids[start : start + at_once])
+                yield np.concatenate(list(threads.map(render, cases)))
 
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
-        for start in range(0, len(case_ids), AT_ONCE):
-            cases = get_cases(connection, case_ids[start : start + AT_ONCE])
-            yield np.stack(list(threads.map(render, cases)))
+    return batches
 
 
 def _in_batches(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Iterator[Case]:

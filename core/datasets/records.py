@@ -14,8 +14,16 @@ from core.clock import utc_now
 from core.datasets.leaks import Leak
 from core.errors import Conflict, NotFound
 from core.labels.answers import value_text
+from core.labels.mask_store import KeptMask
 from core.projects.records import Project, ReferenceRule
-from core.projects.schema import Classification, LabelSchema, Regression, schema_from_json, schema_to_json
+from core.projects.schema import (
+    Classification,
+    LabelSchema,
+    Regression,
+    Segmentation,
+    schema_from_json,
+    schema_to_json,
+)
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.numbers import next_number
@@ -58,7 +66,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class SnapshotCase:
-    """One frozen case. Cases of one `group` (patient, same pixels, near-duplicates) must never be parted."""
+    """One frozen case. Cases of one `group` (patient, same pixels, near-duplicates) must never be parted.
+
+    Of a segmentation `masks` has every structure, in the order of the schema, those with nothing painted included.
+    """
 
     position: int
     case_id: int
@@ -69,6 +80,7 @@ class SnapshotCase:
     label_ids: tuple[int, ...]
     pixel_hash: str
     group: int
+    masks: tuple[KeptMask, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ class Candidate:
     split: str
     value: dict[str, Any]
     label_ids: tuple[int, ...]
+    masks: tuple[KeptMask, ...] = ()
 
 
 def list_candidates(connection: sqlite3.Connection, project_id: int, *, column: str | None = None) -> list[Candidate]:
@@ -163,6 +176,14 @@ def map_events(connection: sqlite3.Connection, project_id: int) -> dict[int, str
     return {row[0]: row[1] for row in rows}
 
 
+def map_readers(connection: sqlite3.Connection, project_id: int) -> dict[int, str]:
+    """{label id: reader} of a project: whose masks an answer stands for."""
+    rows = connection.execute(
+        "SELECT labels.id, users.name FROM labels JOIN users ON users.id = reader WHERE project = ?", (project_id,)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def add_snapshot(
     connection: sqlite3.Connection,
     project: Project,
@@ -228,6 +249,14 @@ def add_snapshot(
                 for case in cases
             ),
         )
+        connection.executemany(
+            "INSERT INTO snapshot_masks (snapshot, case_id, structure, mask_hash, pixels) VALUES (?, ?, ?, ?, ?)",
+            (
+                (snapshot_id, case.case_id, mask.structure, mask.mask_hash, mask.pixels)
+                for case in cases
+                for mask in case.masks
+            ),
+        )
         told = {"name": name, "hash": content_hash, "cases": len(cases), "leaks": len(leaks)}
         add_audit(connection, actor, "freeze snapshot", f"snapshot {snapshot_id}", **told)
         return get_snapshot(connection, project.id, snapshot_id)
@@ -282,6 +311,7 @@ def list_snapshot_cases(
     connection: sqlite3.Connection, snapshot_id: int, *, split: str | None = None
 ) -> list[SnapshotCase]:
     """The cases of a snapshot, or of one split of it, by position."""
+    masks = _list_masks(connection, snapshot_id)
     rows = connection.execute(
         """SELECT * FROM snapshot_cases WHERE snapshot = :snapshot AND (:split IS NULL OR split = :split)
            ORDER BY position""",
@@ -298,14 +328,33 @@ def list_snapshot_cases(
             tuple(json.loads(row["labels"])),
             row["pixel_hash"],
             row["linked"],
+            masks.get(row["case_id"], ()),
         )
         for row in rows
     ]
 
 
+def _list_masks(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, tuple[KeptMask, ...]]:
+    """The frozen masks of each case, in the order of the schema."""
+    rows = connection.execute(
+        """SELECT case_id, structure, mask_hash, pixels FROM snapshot_masks
+           JOIN snapshots ON snapshots.id = snapshot
+           JOIN json_each(label_schema, '$.structures') AS named ON named.value ->> 'name' = structure
+           WHERE snapshot = ? ORDER BY case_id, named.key""",
+        (snapshot_id,),
+    )
+    masks: dict[int, tuple[KeptMask, ...]] = {}
+    for row in rows:
+        kept = KeptMask(row["structure"], row["mask_hash"], row["pixels"])
+        masks[row["case_id"]] = (*masks.get(row["case_id"], ()), kept)
+    return masks
+
+
 def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[str, dict[str, Any]]:
     """{split: {"images", "patients", "classes": {name: images}}} for the three splits, classes in schema order; of a
-    measured number "lowest", "median" and "highest" instead of classes, absent where a split is empty."""
+    measured number "lowest", "median" and "highest" instead of classes, absent where a split is empty; of a
+    segmentation "structures": {name: {"images", "share"}}, the cases where it is painted and its share of all pixels
+    of the split."""
     names = snapshot.schema.names if isinstance(snapshot.schema, Classification) else ()
     counts: dict[str, dict[str, Any]] = {
         split: {"images": 0, "patients": 0, "classes": dict.fromkeys(names, 0)}
@@ -325,6 +374,8 @@ def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[
             counts[row["split"]]["classes"][name] += row["images"]
     if isinstance(snapshot.schema, Regression):
         _count_numbers(connection, snapshot.id, counts)
+    if isinstance(snapshot.schema, Segmentation):
+        _count_painted(connection, snapshot, counts)
     return counts
 
 
@@ -338,6 +389,23 @@ def list_numbers(connection: sqlite3.Connection, snapshot_id: int) -> dict[str, 
     ):
         numbers[row["split"]].append(row["number"])
     return numbers
+
+
+def _count_painted(connection: sqlite3.Connection, snapshot: Snapshot, counts: dict[str, dict[str, Any]]) -> None:
+    """Put how much is painted where a classification has its classes."""
+    assert isinstance(snapshot.schema, Segmentation)
+    for told in counts.values():
+        del told["classes"]
+        told["structures"] = {name: {"images": 0, "share": 0.0} for name in snapshot.schema.names}
+    rows = connection.execute(
+        """SELECT split, structure, sum(snapshot_masks.pixels > 0) AS images,
+                  1.0 * sum(snapshot_masks.pixels) / sum(frames * rows * columns) AS share
+           FROM snapshot_masks JOIN snapshot_cases USING (snapshot, case_id) JOIN cases ON cases.id = case_id
+           WHERE snapshot = ? GROUP BY split, structure""",
+        (snapshot.id,),
+    )
+    for row in rows:
+        counts[row["split"]]["structures"][row["structure"]] = {"images": row["images"], "share": row["share"]}
 
 
 def _count_numbers(connection: sqlite3.Connection, snapshot_id: int, counts: dict[str, dict[str, Any]]) -> None:

@@ -130,13 +130,13 @@ def carve_validation(groups: Sequence[int], classes: Sequence[Sequence[str]], *,
 
 
 def strata_of(values: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """In what splits shall resemble each other, for each answer: its classes, or in which fifth its number lies."""
+    """In what splits shall resemble each other, for each answer: its classes, its structures, or its number's fifth."""
     numbers = [value["value"] for value in values if "value" in value]
     edges = np.quantile(numbers, np.linspace(0, 1, FIFTHS + 1)[1:-1]) if numbers else np.empty(0)
     return [
         [f"fifth {np.searchsorted(edges, value['value'], side='right') + 1}"]
         if "value" in value
-        else (value["classes"] or [NO_CLASS])
+        else (value.get("classes") or value.get("structures") or [NO_CLASS])
         for value in values
     ]
 

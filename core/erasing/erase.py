@@ -49,7 +49,7 @@ from core.store.files import Files
 
 FILES_AT_ONCE = 200
 NUMBERS_IN_AUDIT = 1000
-NAMED_BY_HASH = ("pixels", "thumbnails", "models", "headers")
+NAMED_BY_HASH = ("pixels", "thumbnails", "models", "headers", "masks")
 KIND_WORDS = {"import": "an import", "pull": "a pull from a PACS", "train": "a training", "evaluate": "an evaluation",
               "predict": "a prediction", "draft": "drafts of a model", "explain": "an explanation",
               "backup": "a backup"}  # fmt: skip

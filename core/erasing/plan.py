@@ -15,6 +15,7 @@ from core.erasing.records import (
     list_case_ids,
     list_headers_alone,
     list_jobs_of,
+    list_masks_alone,
     list_model_files_alone,
     list_models_of,
     list_models_taught,
@@ -27,7 +28,7 @@ from core.erasing.records import (
 from core.erasing.traces import Traces, make_traces
 from core.errors import InvalidInput, NotFound, some_of
 from core.projects.records import Project
-from core.store.files import Files
+from core.store.files import Files, Shelf
 
 Extent = Literal["case", "patient", "project"]
 NAMED_AT_MOST = 8
@@ -59,6 +60,7 @@ class ErasurePlan:
     drawn: int  # marks and strokes of masks, all earlier ones included
     comments: int
     predictions: int
+    masks: int  # files of masks, frozen in snapshots or painted by models
     import_rows: int
     snapshots: tuple[LostCases, ...]
     models: tuple[str, ...]  # stay, except with their project
@@ -122,6 +124,7 @@ def plan_erasure(
     counts = count_rows(connection, ids)
     of_project = count_project_rows(connection, project.id) if whole else {}
     model_files = list_model_files_alone(connection, project.id) if whole else []
+    masks = list_masks_alone(connection, ids)
     return ErasurePlan(
         extent=extent,
         project=project.id,
@@ -135,6 +138,7 @@ def plan_erasure(
         drawn=counts["marks"] + counts["mask_edits"],
         comments=counts["comments"],
         predictions=counts["predictions"],
+        masks=len(masks),
         import_rows=counts["import_files"],
         snapshots=tuple(LostCases(*row) for row in list_snapshots_hit(connection, ids)),
         models=tuple(list_models_of(connection, project.id) if whole else list_models_taught(connection, ids)),
@@ -153,6 +157,7 @@ def plan_erasure(
             + [_relative(files, "thumbnails", one) for one in hashes - kept]
             + [_relative(files, "models", one) for one in model_files]
             + [_relative(files, "headers", one) for one in list_headers_alone(connection, ids)]
+            + [_relative(files, "masks", one) for one in masks]
             + [*found.overlays, *found.prepared, *found.logs, *found.uploads, *found.folders, *found.copies]
         ),
         emptied_jobs=found.emptied,
@@ -170,9 +175,12 @@ def describe_plan(plan: ErasurePlan) -> tuple[list[str], list[str]]:
     if plan.drawn:
         goes.append(_count(plan.drawn, "mark or stroke of the brush", "marks and strokes of the brush"))
     for amount, word in ((plan.comments, "comment"), (plan.predictions, "prediction of a model"),
+                         (plan.masks, "mask kept in a snapshot or by a model"),
                          (plan.overlays, "explanation overlay")):  # fmt: skip
         if amount:
-            goes.append(_count(amount, word, word.replace("prediction of a model", "predictions of models")))
+            many = {"prediction of a model": "predictions of models",
+                    "mask kept in a snapshot or by a model": "masks kept in snapshots or by models"}  # fmt: skip
+            goes.append(_count(amount, word, many.get(word)))
     if whole:
         goes.append(f"{_count(plan.runs, 'training run')}, {_count(plan.evaluations, 'evaluation')}")
         if plan.models:
@@ -234,7 +242,7 @@ def _named(names: Sequence[str]) -> str:
     return some_of(names, NAMED_AT_MOST)
 
 
-def _relative(files: Files, shelf: Literal["pixels", "thumbnails", "models", "headers"], content_hash: str) -> str:
+def _relative(files: Files, shelf: Shelf, content_hash: str) -> str:
     return files.path(shelf, content_hash).relative_to(files.root).as_posix()
 
 

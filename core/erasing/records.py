@@ -23,7 +23,10 @@ OF_CASES = (
     ("mask_frames", "case_id"),
     ("mask_edits", "case_id"),
     ("marks", "case_id"),
+    ("measured_masks", "case_id"),
+    ("predicted_masks", "case_id"),
     ("predictions", "case_id"),
+    ("snapshot_masks", "case_id"),
     ("snapshot_cases", "case_id"),
     ("reference_labels", "case_id"),
     ("current_labels", "case_id"),
@@ -96,6 +99,18 @@ def list_headers_alone(connection: sqlite3.Connection, ids: Sequence[int]) -> li
     rows = connection.execute(
         f"""SELECT DISTINCT header_hash FROM instance_headers AS mine WHERE case_id IN {IDS} AND NOT EXISTS
             (SELECT 1 FROM instance_headers WHERE header_hash = mine.header_hash AND case_id NOT IN {IDS})""",
+        {"ids": json.dumps(list(ids))},
+    )
+    return [row[0] for row in rows]
+
+
+def list_masks_alone(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
+    """Masks of these cases, frozen or predicted, that no case which stays has too; an empty one many may have."""
+    rows = connection.execute(
+        f"""WITH kept AS (SELECT case_id, mask_hash FROM snapshot_masks UNION SELECT case_id, mask_hash
+                          FROM predicted_masks)
+            SELECT mask_hash FROM kept WHERE case_id IN {IDS}
+            EXCEPT SELECT mask_hash FROM kept WHERE case_id NOT IN {IDS}""",
         {"ids": json.dumps(list(ids))},
     )
     return [row[0] for row in rows]
@@ -402,10 +417,12 @@ def drop_file_to_erase(connection: sqlite3.Connection, path: str) -> None:
 
 
 def list_hashes_in_use(connection: sqlite3.Connection, hashes: Sequence[str]) -> set[str]:
-    """Those of the hashes that a case shows (again) or a model has as its file."""
+    """Those of the hashes that a case shows (again), or that are still a model's file or a mask."""
     rows = connection.execute(
         """SELECT pixel_hash FROM cases WHERE pixel_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT header_hash FROM instance_headers WHERE header_hash IN (SELECT value FROM json_each(:hashes))
+           UNION SELECT mask_hash FROM snapshot_masks WHERE mask_hash IN (SELECT value FROM json_each(:hashes))
+           UNION SELECT mask_hash FROM predicted_masks WHERE mask_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT keras_hash FROM models WHERE keras_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT onnx_hash FROM models WHERE onnx_hash IN (SELECT value FROM json_each(:hashes))""",
         {"hashes": json.dumps(list(hashes))},

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from core.errors import CoreError, InvalidInput
+from core.evaluation.painting import paint_file
 from core.evaluation.predictor import BATCH, Predictor, open_predictor
 from core.images.decoding import decode
 from core.images.frames import refuse_volume
 from core.images.pseudonyms import load_secret
 from core.images.render import model_input
 from core.progress import Progress, stop_if_asked
-from core.projects.schema import Regression
+from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
 from core.store.files import Files
 from core.tasks import module_of
@@ -22,13 +23,15 @@ from core.training.records import Model
 
 
 def predict_files(
-    files: Files, settings: Settings, model: Model, paths: Sequence[Path], progress: Progress
+    files: Files, settings: Settings, model: Model, paths: Sequence[Path], progress: Progress, folder: Path
 ) -> dict[str, Any]:
     """One row per file, in order of path; a folder stands for the files in it.
 
     Returns:
         `{"model", "engine", "cases", "predicted", "failed"}`; a case is `{"path", "classes": [...], "probabilities":
-        {class: p}}`, `{"path", "value", "unit", "interval"}` (see `interval_around`) or `{"path", "reason"}`.
+        {class: p}}`, `{"path", "value", "unit", "interval"}` (see `interval_around`), `{"path", "structures": {name:
+        {"pixels", "volume_ml", "probability", "file", "value"}}, "files"}` with masks in `folder`, or
+        `{"path", "reason"}`.
 
     Raises:
         InvalidInput: there is no file under the paths.
@@ -37,9 +40,14 @@ def predict_files(
     found = _list_files(paths)
     predictor, secret = open_predictor(files, model), load_secret(settings)
     rows: list[dict[str, Any]] = []
-    for start in range(0, len(found), BATCH):
+    batch = 1 if module_of(predictor.schema).PAINTS else BATCH
+    for start in range(0, len(found), batch):
         stop_if_asked(progress)
-        rows += _predict_batch(predictor, found[start : start + BATCH], settings, secret)
+        some = found[start : start + batch]
+        if module_of(predictor.schema).PAINTS:
+            rows += [_paint(predictor, path, settings, secret, folder, f"{len(rows):05}") for path in some]
+        else:
+            rows += _predict_batch(predictor, some, settings, secret)
         progress.report(len(rows) / len(found), f"{len(rows)} of {len(found)} files")
     failed = sum("reason" in row for row in rows)
     return {
@@ -49,6 +57,19 @@ def predict_files(
         "predicted": len(rows) - failed,
         "failed": failed,
     }
+
+
+def _paint(
+    predictor: Predictor, path: Path, settings: Settings, secret: bytes, folder: Path, stem: str
+) -> dict[str, Any]:
+    """One file, with its masks in the folder or the reason why there are none."""
+    row: dict[str, Any] = {"path": str(path)}
+    try:
+        return row | paint_file(predictor, path, decode(path, settings, secret), folder, stem)
+    except CoreError as error:
+        return row | {"reason": str(error)}
+    except OSError as error:
+        return row | {"reason": f"It cannot be read; check the path and its permissions. Received: {error.strerror}"}
 
 
 def _predict_batch(
@@ -78,6 +99,7 @@ def _predict_batch(
 
 def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:
     schema = predictor.schema
+    assert not isinstance(schema, Segmentation)
     answer = module_of(schema).decode_scores(schema, scores, predictor.calibration)
     if isinstance(schema, Regression):
         return answer | {

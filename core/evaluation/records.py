@@ -10,6 +10,8 @@ import numpy as np
 
 from core.clock import utc_now
 from core.labels.answers import value_text
+from core.labels.mask_store import KeptMask
+from core.measures.segmentation import Compared
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.tasks import TrainableSchema, module_of
@@ -39,6 +41,24 @@ class Evaluation:
             return ""
         cases = "1 of its cases was" if self.erased_cases == 1 else f"{self.erased_cases:,} of its cases were"
         return f"{cases} erased since; the numbers still count what was erased. Evaluate again to measure what is left."
+
+
+@dataclass(frozen=True)
+class MeasuredMask:
+    """One structure on one case of an evaluation; None where `core.measures.segmentation` defines no number."""
+
+    case_id: int
+    source: str
+    patient: str
+    structure: str
+    dice: float | None
+    iou: float | None
+    hd95: float | None  # in the unit that the evaluation's result names
+    surface_dice: float | None
+    reference_pixels: int
+    predicted_pixels: int
+    reference_ml: float | None
+    predicted_ml: float | None
 
 
 def store_predictions(
@@ -78,6 +98,61 @@ def find_predictions(
         (model_id, json.dumps([int(case_id) for case_id in case_ids])),
     )
     return {row["case_id"]: tuple(json.loads(row["scores"])) for row in rows}
+
+
+def store_painted(
+    connection: sqlite3.Connection,
+    model: Model,
+    schema: TrainableSchema,
+    case_id: int,
+    masks: Sequence[KeptMask],
+    scores: Sequence[float],
+) -> None:
+    """Keep what a model has painted on a case, with its prediction; a second time changes nothing."""
+    with writing(connection):
+        store_predictions(connection, model, schema, {case_id: scores})
+        connection.executemany(
+            """INSERT INTO predicted_masks (model, case_id, structure, mask_hash, pixels) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT (model, case_id, structure) DO NOTHING""",
+            [(model.id, case_id, mask.structure, mask.mask_hash, mask.pixels) for mask in masks],
+        )
+
+
+def find_predicted_masks(connection: sqlite3.Connection, model_id: int, case_id: int) -> tuple[KeptMask, ...]:
+    """What a model has painted on a case, by structure; nothing where it was not asked yet."""
+    rows = connection.execute(
+        "SELECT structure, mask_hash, pixels FROM predicted_masks WHERE model = ? AND case_id = ? ORDER BY structure",
+        (model_id, case_id),
+    )
+    return tuple(KeptMask(**dict(row)) for row in rows)
+
+
+def store_measured(
+    connection: sqlite3.Connection, evaluation_id: int, measured: Mapping[int, Mapping[str, Compared]]
+) -> None:
+    """Keep how well masks agree, `{case id: {structure: ...}}`, in the caller's transaction."""
+    connection.executemany(
+        """INSERT INTO measured_masks (evaluation, case_id, structure, dice, iou, hd95, surface_dice, reference_pixels,
+                                       predicted_pixels, reference_ml, predicted_ml)
+           VALUES (:evaluation, :case_id, :structure, :dice, :iou, :hd95, :surface_dice, :reference_pixels,
+                   :predicted_pixels, :reference_ml, :predicted_ml)""",
+        (
+            {"evaluation": evaluation_id, "case_id": case_id, "structure": name}
+            | {key: None if value != value else value for key, value in vars(one).items()}  # NaN is no number
+            for case_id, structures in measured.items()
+            for name, one in structures.items()
+        ),
+    )
+
+
+def list_measured(connection: sqlite3.Connection, evaluation_id: int) -> list[MeasuredMask]:
+    """How well each structure of each case was painted, the worst first; empty references come last."""
+    rows = connection.execute(
+        """SELECT measured_masks.*, source, patient FROM measured_masks JOIN cases ON cases.id = case_id
+           WHERE evaluation = ? ORDER BY dice IS NULL, dice, predicted_pixels DESC, case_id, structure""",
+        (evaluation_id,),
+    )
+    return [MeasuredMask(**{key: row[key] for key in MeasuredMask.__dataclass_fields__}) for row in rows]
 
 
 def find_decision(

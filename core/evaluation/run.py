@@ -9,16 +9,18 @@ import numpy as np
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot, list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput
+from core.evaluation.painting import compare_cases, paint_cases
 from core.evaluation.predictor import predict_cases
 from core.evaluation.records import (
     add_evaluation,
     count_test_uses,
     find_evaluation_of_job,
     find_predictions,
+    store_measured,
     store_predictions,
 )
 from core.progress import Portion, Progress
-from core.projects.schema import Regression
+from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
@@ -28,7 +30,7 @@ from core.training.records import Model, Run, get_model, get_run
 from core.training.request import training_cases
 
 SPLITS = ("train", "validation", "test")
-PREDICTED = 0.8  # share of the progress bar
+PAINTED, PREDICTED = 0.5, 0.8  # shares of the progress bar
 SEED = 0  # of the bootstrap
 
 
@@ -55,7 +57,8 @@ def evaluate_model(
         The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `seed`,
         `level`, `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`,
         `warnings`; of a classification also `per_class`, `confusion_matrix` (rows: reference),
-        `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`.
+        `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`, of a segmentation
+        `per_structure`, `counts`, `structures`, and `unit` and `tolerance` of its distances.
 
     Raises:
         InvalidInput: the split is empty or unknown, or model and snapshot ask different questions.
@@ -70,10 +73,16 @@ def evaluate_model(
     schema = _check_schema(model, snapshot)
     fold = run.fold if run.snapshot == snapshot.id else None
     cases = split_cases(connection, snapshot, split, fold)
-    scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, PREDICTED))
-    progress.report(PREDICTED, "Measuring, with intervals over patients")
     task = module_of(schema)
-    targets = task.encode_targets(schema, [case.value for case in cases])
+    targets: Any
+    scores: Any
+    if task.PAINTS:
+        paint_cases(connection, files, model, [case.case_id for case in cases], Portion(progress, 0.0, PAINTED))
+        targets, scores = compare_cases(connection, files, model, cases, Portion(progress, PAINTED, PREDICTED))
+    else:
+        scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, PREDICTED))
+        targets = task.encode_targets(schema, [case.value for case in cases])
+    progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
     seen = _seen_in_training(connection, run, cases)
     result: dict[str, Any] = {
@@ -90,7 +99,13 @@ def evaluate_model(
     with writing(connection):
         uses = count_test_uses(connection, snapshot.id, fold) + (split == "test")
         result["test_uses"] = uses
-        add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split=split, result=result, actor=actor)
+        made = add_evaluation(
+            connection, model_id=model.id, snapshot_id=snapshot.id, split=split, result=result, actor=actor
+        )
+        if task.PAINTS:
+            rows = zip(cases, scores, strict=True)
+            named = {case.case_id: dict(zip(measured["structures"], row, strict=True)) for case, row in rows}
+            store_measured(connection, made.id, named)
     progress.report(1.0, f"{len(cases)} cases measured")
     return result
 
@@ -127,6 +142,13 @@ def _check_schema(model: Model, snapshot: Snapshot) -> TrainableSchema:
             raise InvalidInput(
                 f"Evaluate on a snapshot of the quantity the model has learnt, {learnt['target']} in "
                 f"{learnt['unit']}. Received: {schema.target} in {schema.unit} in snapshot {snapshot.name}"
+            )
+    elif isinstance(schema, Segmentation):
+        names = tuple(one["name"] for one in learnt["structures"])
+        if names != schema.names:
+            raise InvalidInput(
+                f"Evaluate on a snapshot with the structures the model has learnt, {', '.join(names)}. "
+                f"Received: {', '.join(schema.names)} in snapshot {snapshot.name}"
             )
     elif (tuple(learnt["classes"]), bool(learnt["multi_label"])) != (schema.names, schema.multi_label):
         raise InvalidInput(

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from core.explain.checks import resize_map
-from core.images.render import InputSpec
+from core.images.render import InputSpec, place_in_square
 
 # Black, purple, red, orange, pale yellow: brightness rises with the value, so it also reads without colour.
 RAMP = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], float)
@@ -22,10 +22,8 @@ def crop_borders(values: np.ndarray, rows: int, columns: int, spec: InputSpec) -
     """
     if spec.resize == "stretch":
         return values
-    longest = max(rows, columns)
-    width, height = (max(1, round(side * spec.size / longest)) for side in (columns, rows))
-    left, top = (spec.size - width) // 2, (spec.size - height) // 2
-    return resize_map(values, spec.size, spec.size)[top : top + height, left : left + width]
+    place = place_in_square(rows, columns, spec)
+    return resize_map(values, spec.size, spec.size)[place.rows, place.columns]
 
 
 def draw_overlay(seen: np.ndarray, values: np.ndarray) -> bytes:

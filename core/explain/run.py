@@ -153,6 +153,7 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
     It takes some ten seconds, so a training job does it at its end and nobody waits for it at the first overlay.
     """
     model = get_model(connection, None, model_id)
+    refuse_painting(model)
     if METHOD in model.facts.get(FACT, {}):
         return model
     progress.report(0.2, "Choosing the layer that explains best")
@@ -165,6 +166,15 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
     facts = {**model.facts.get(FACT, {}), METHOD: {"layer_choice": choice.to_json(), "check": check.to_json()}}
     set_model_fact(connection, model_id, FACT, facts)
     return get_model(connection, None, model_id)
+
+
+def refuse_painting(model: Model) -> None:
+    """Raise `InvalidInput` for a model that paints: there is no one answer whose reason a map could show."""
+    if task_module(model.task).PAINTS:
+        raise InvalidInput(
+            f"Explanations are of one answer for a whole image; a model that paints shows its answer itself. "
+            f"Received: {model.name}, {model.task}"
+        )
 
 
 def _validation_images(connection: sqlite3.Connection, files: Files, model: Model, progress: Progress) -> np.ndarray:

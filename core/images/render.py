@@ -73,15 +73,58 @@ def model_input(pixels: Pixels, photometric: str, windows: Sequence[Window], spe
     if spec.resize == "stretch":
         seen = np.asarray(_resized(picture, spec.size, spec.size))
     else:
-        seen = _padded(picture, spec.size)
+        seen = _padded(picture, spec)
     return seen.reshape(spec.size, spec.size, spec.channels)
 
 
-def _padded(picture: Image.Image, size: int) -> Pixels:
-    longest = max(picture.size)
-    width, height = (max(1, round(side * size / longest)) for side in picture.size)
-    whole = Image.new(picture.mode, (size, size))
-    whole.paste(_resized(picture, width, height), ((size - width) // 2, (size - height) // 2))
+def model_mask(mask: Pixels, spec: InputSpec) -> Pixels:
+    """A mask (rows, columns) as it lies on what a network sees: uint8 of (size, size), the nearest pixel of each."""
+    place = place_in_square(mask.shape[0], mask.shape[1], spec)
+    picture = Image.fromarray(np.ascontiguousarray(mask, np.uint8))
+    whole = np.zeros((spec.size, spec.size), np.uint8)
+    size = (place.width, place.height)
+    whole[place.rows, place.columns] = np.asarray(picture.resize(size, Image.Resampling.NEAREST))
+    return whole
+
+
+def from_square(values: Pixels, rows: int, columns: int, spec: InputSpec) -> Pixels:
+    """A map (size, size) over what a network saw, back on the image's own pixels: float32 of (rows, columns)."""
+    place = place_in_square(rows, columns, spec)
+    part = np.ascontiguousarray(values[place.rows, place.columns], np.float32)
+    return np.asarray(Image.fromarray(part).resize((columns, rows), Image.Resampling.BILINEAR))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image lies in the square that a network sees, in pixels of the square."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.left + self.width)
+
+
+def place_in_square(rows: int, columns: int, spec: InputSpec) -> Place:
+    """All of it where the image is stretched; between borders where its proportions are kept."""
+    if spec.resize == "stretch":
+        return Place(0, 0, spec.size, spec.size)
+    longest = max(rows, columns)
+    width, height = (max(1, round(side * spec.size / longest)) for side in (columns, rows))
+    return Place((spec.size - width) // 2, (spec.size - height) // 2, width, height)
+
+
+def _padded(picture: Image.Image, spec: InputSpec) -> Pixels:
+    place = place_in_square(picture.height, picture.width, spec)
+    whole = Image.new(picture.mode, (spec.size, spec.size))
+    whole.paste(_resized(picture, place.width, place.height), (place.left, place.top))
     return np.asarray(whole)
 
 

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from core.errors import InvalidInput
 from core.images.decoded import LARGEST_VALUE, DecodedImage, Pixels, Window, native, whole_type
 from core.images.orientation import Layout, choose_layout, spacings_of
-from core.images.render import HIGH_PERCENT, LOW_PERCENT, NARROWEST_WIDTH
+from core.images.render import HIGH_PERCENT, LOW_PERCENT, NARROWEST_WIDTH, InputSpec, model_input
 from core.settings import Settings
 
 AT_ONCE = 1 << 22  # voxels looked at together, so that checking a volume needs no second one in memory
@@ -102,6 +103,28 @@ def volume_window(volume: Pixels) -> Window:
             step += 1
         low, high = (float(value) for value in np.percentile(volume.reshape(-1)[::step], [LOW_PERCENT, HIGH_PERCENT]))
     return Window("0.1 % to 99.9 %", (low + high) / 2, max(high - low, NARROWEST_WIDTH))
+
+
+class HasFrames(Protocol):
+    """A case, or an image that was read from a file."""
+
+    @property
+    def frames(self) -> int: ...
+    @property
+    def photometric(self) -> str: ...
+    @property
+    def windows(self) -> tuple[Window, ...]: ...
+
+
+def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
+    """What a network sees of an image or of every frame of a volume: uint8 of (frames, size, size, channels).
+
+    All frames go by one window, so that an empty one is not blown up to noise.
+    """
+    if of.frames == 1:
+        return model_input(pixels, of.photometric, of.windows, spec)[np.newaxis]
+    windows = of.windows or ((volume_window(pixels),) if pixels.ndim == 3 else ())
+    return np.stack([model_input(frame, of.photometric, windows, spec) for frame in pixels])
 
 
 def _stored_type(values: Pixels, slope: float, inter: float) -> type[np.generic]:

@@ -18,6 +18,8 @@ import numpy as np
 from PIL import Image
 
 from core.errors import InvalidInput
+from core.images.decoded import DecodedImage
+from core.images.names import is_nifti_name
 from core.images.records import Case, get_case
 from core.labels.masks import compose_mask, list_painted, list_painters, volume_ml
 from core.labels.records import find_current_label
@@ -163,9 +165,29 @@ def _write_maps(
     return files
 
 
-def encode_label_map(case: Case, values: np.ndarray, schema: Segmentation) -> bytes:
+def encode_label_map(case: Case | DecodedImage, values: np.ndarray, schema: Segmentation) -> bytes:
     """A label map `(frames, rows, columns)` as the bytes of a PNG for an image, of a `.nii.gz` for a volume."""
     return _png(values[0], schema) if case.frames == 1 else _nifti(case, values)
+
+
+def oriented_as(content: bytes, path: Path) -> bytes:
+    """A `.nii.gz` of `encode_label_map` with its voxels in the order of the file that it belongs to, where that is a
+    NIfTI of the same grid; else as it is. Readroom turns what it reads, and others compare voxel on voxel."""
+    if not is_nifti_name(path.name):
+        return content
+    import nibabel
+
+    orientations: Any = nibabel.orientations
+    made: Any = nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
+    try:
+        asked: Any = nibabel.load(path)
+        turn = orientations.ornt_transform(*(orientations.io_orientation(one.affine) for one in (made, asked)))
+    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError):  # it was decoded, but not by these rules
+        return content
+    turned = made.as_reoriented(turn)
+    if turned.shape != asked.shape[:3] or not np.allclose(turned.affine, asked.affine, atol=1e-3):
+        return content
+    return gzip.compress(turned.to_bytes(), mtime=0)
 
 
 def _png(values: np.ndarray, schema: Segmentation) -> bytes:
@@ -180,7 +202,7 @@ def _png(values: np.ndarray, schema: Segmentation) -> bytes:
     return stream.getvalue()
 
 
-def _nifti(case: Case, values: np.ndarray) -> bytes:
+def _nifti(case: Case | DecodedImage, values: np.ndarray) -> bytes:
     """NIfTI-1 with the axes (column, row, frame), and where they lie in the patient as far as that is known."""
     from nibabel.nifti1 import Nifti1Image  # slow to import, and every command would wait for it
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.clock import utc_now
 from core.errors import Conflict, InvalidInput, NotFound
+from core.images.decoded import DecodedImage
 from core.images.records import Case, get_case
 from core.labels.incoming import (
     MadeIn,
@@ -280,7 +281,7 @@ def list_painters(connection: sqlite3.Connection, project_id: int) -> list[tuple
     return [(row["case_id"], row["reader"]) for row in rows]
 
 
-def volume_ml(case: Case, pixels: int) -> float | None:
+def volume_ml(case: Case | DecodedImage, pixels: int) -> float | None:
     """The volume of so many voxels in millilitres; None for one image, or where a distance is not known."""
     if case.frames < 2 or case.spacing_mm is None or not case.slice_spacing_mm:
         return None

@@ -48,13 +48,15 @@ from core.store.generations import (
 from core.store.migrating import count_rows
 
 DATABASE_NAME = "readroom.db"
-CONTENT_ADDRESSED: tuple[Shelf, ...] = ("pixels", "models", "headers")
+CONTENT_ADDRESSED: tuple[Shelf, ...] = ("pixels", "models", "headers", "masks")
 # What the database needs, and what is made anew where it is missing.
 NEEDED = """
     SELECT DISTINCT 'pixels', pixel_hash, 1 FROM cases
     UNION SELECT 'models', keras_hash, 1 FROM models
     UNION SELECT 'models', onnx_hash, 1 FROM models WHERE onnx_hash IS NOT NULL
     UNION SELECT 'headers', header_hash, 1 FROM instance_headers
+    UNION SELECT 'masks', mask_hash, 1 FROM snapshot_masks
+    UNION SELECT 'masks', mask_hash, 1 FROM predicted_masks
     UNION SELECT 'thumbnails', pixel_hash, 0 FROM cases
     UNION SELECT 'explanations', json_extract(result, '$.explanation'), 0 FROM jobs
         WHERE kind = 'explain' AND json_extract(result, '$.explanation') IS NOT NULL

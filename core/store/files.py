@@ -21,7 +21,7 @@ from core.store.copying import Unreadable, hash_file
 from core.store.troubles import troubles_named
 
 COUNTER = itertools.count()
-Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers"]
+Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers", "masks"]
 SUFFIX: dict[Shelf, str] = {
     "pixels": ".npy",
     "thumbnails": ".webp",
@@ -29,6 +29,7 @@ SUFFIX: dict[Shelf, str] = {
     "explanations": ".npy",
     "prepared": ".npy",
     "headers": ".dcm",
+    "masks": ".runs",
 }
 
 

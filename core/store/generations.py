@@ -19,7 +19,7 @@ from core.store.files import Shelf
 
 FORMAT = 1
 # Prepared training images are left out: they are made anew from the pixels.
-SHELVES: tuple[Shelf, ...] = ("pixels", "models", "thumbnails", "explanations", "headers")
+SHELVES: tuple[Shelf, ...] = ("pixels", "models", "thumbnails", "explanations", "headers", "masks")
 HOME_FILES = ("readroom.db", "secret.key", "settings.toml")
 MANIFEST = "manifest.json"
 NAME_FORMAT = "%Y-%m-%dT%H-%M-%S-%fZ"

@@ -8,4 +8,5 @@ MIGRATION_NAMES = (
     "m004_kept_numbers",
     "m005_deidentified",
     "m006_pacs",
+    "m007_masks",
 )

@@ -511,3 +511,38 @@ PACS = """CREATE TABLE pacs (
 @migrations()
 def m006_pacs(database: Database) -> None:
     database.execute(PACS)
+
+
+MASKS = [
+    # ---- snapshots: the reference mask of each structure of each case, as it was when the snapshot was frozen
+    """CREATE TABLE snapshot_masks (
+        snapshot INTEGER NOT NULL REFERENCES snapshots(id),
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        structure TEXT NOT NULL, mask_hash TEXT NOT NULL, pixels INTEGER NOT NULL,
+        PRIMARY KEY (snapshot, case_id, structure)) WITHOUT ROWID""",
+    "CREATE INDEX snapshot_masks_by_case ON snapshot_masks (case_id)",
+    "CREATE INDEX snapshot_masks_by_hash ON snapshot_masks (mask_hash)",
+    # ---- evaluation: what a model paints on a case, on the case's own grid, and how that agrees with the reference
+    """CREATE TABLE predicted_masks (
+        model INTEGER NOT NULL REFERENCES models(id),
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        structure TEXT NOT NULL, mask_hash TEXT NOT NULL, pixels INTEGER NOT NULL,
+        PRIMARY KEY (model, case_id, structure)) WITHOUT ROWID""",
+    "CREATE INDEX predicted_masks_by_case ON predicted_masks (case_id)",
+    "CREATE INDEX predicted_masks_by_hash ON predicted_masks (mask_hash)",
+    """CREATE TABLE measured_masks (
+        evaluation INTEGER NOT NULL REFERENCES evaluations(id),
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        structure TEXT NOT NULL,
+        dice REAL, iou REAL, hd95 REAL, surface_dice REAL,  -- NULL where there is none: `core.measures.segmentation`
+        reference_pixels INTEGER NOT NULL, predicted_pixels INTEGER NOT NULL,
+        reference_ml REAL, predicted_ml REAL,
+        PRIMARY KEY (evaluation, case_id, structure)) WITHOUT ROWID""",
+    "CREATE INDEX measured_masks_by_case ON measured_masks (case_id)",
+]
+
+
+@migrations()
+def m007_masks(database: Database) -> None:
+    for statement in MASKS:
+        database.execute(statement)

@@ -13,11 +13,15 @@ FILES_PER_REPORT = 25
 NAMED = """
     SELECT DISTINCT 'pixels' AS shelf, pixel_hash AS content_hash FROM cases
     UNION SELECT 'headers', header_hash FROM instance_headers
+    UNION SELECT 'masks', mask_hash FROM snapshot_masks
+    UNION SELECT 'masks', mask_hash FROM predicted_masks
     UNION SELECT 'models', keras_hash FROM models
     UNION SELECT 'models', onnx_hash FROM models WHERE onnx_hash IS NOT NULL"""
 OWNERS = {
     "pixels": "SELECT 'case ' || id FROM cases WHERE pixel_hash = ? ORDER BY id LIMIT ?",
     "headers": "SELECT 'case ' || case_id FROM instance_headers WHERE header_hash = ? ORDER BY case_id LIMIT ?",
+    "masks": """SELECT 'case ' || case_id FROM (SELECT case_id, mask_hash FROM snapshot_masks
+                UNION SELECT case_id, mask_hash FROM predicted_masks) WHERE mask_hash = ? ORDER BY case_id LIMIT ?""",
     "models": "SELECT 'model ' || id FROM models WHERE ?1 IN (keras_hash, onnx_hash) ORDER BY id LIMIT ?2",
 }
 
@@ -26,7 +30,7 @@ OWNERS = {
 class Stored:
     """One file by its shelf and the hash of its content."""
 
-    shelf: Literal["pixels", "models", "headers"]
+    shelf: Literal["pixels", "models", "headers", "masks"]
     content_hash: str
 
 

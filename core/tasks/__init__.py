@@ -10,18 +10,23 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from core.errors import CoreError
-from core.projects.schema import TASKS, Classification, LabelSchema, Regression
-from core.tasks import classification, regression
+from core.projects.schema import TASKS, Classification, LabelSchema, Regression, Segmentation
+from core.tasks import classification, regression, segmentation
 
 __all__ = ["TRAINED_TASKS", "TaskModule", "TrainableSchema", "module_of", "task_module", "trainable_schema"]
 
-TrainableSchema = Classification | Regression
+TrainableSchema = Classification | Regression | Segmentation
 
 
 class TaskModule(Protocol):
-    """What a task says. Arrays are `(n, k)` throughout: a row a case; a column a class, or a quantity."""
+    """What a task says. Arrays are `(n, k)` throughout: a row a case; a column a class, a quantity or a structure.
+
+    Where a task `PAINTS`, its answers are masks: `score_validation` and `calibrate` take tallies of pixels for them
+    (`core.tasks.segmentation`), and `measure` a comparison for each case and structure.
+    """
 
     HEADLINE: str  # the metric by which models are compared first, as `measure` and the epochs name it
+    PAINTS: bool  # whether what is learnt and answered are masks
     RAW: str  # the layer on whose output the loss is taken
     LOSSES: Mapping[str, str]  # what a recipe may ask for beside "default", each with its sentence
 
@@ -87,6 +92,7 @@ class TaskModule(Protocol):
 
 _MODULES: dict[str, TaskModule] = {
     "classification": cast(TaskModule, classification),
+    "segmentation": cast(TaskModule, segmentation),
     "regression": cast(TaskModule, regression),
 }
 TRAINED_TASKS = tuple(_MODULES)
@@ -100,7 +106,7 @@ def task_module(task: str) -> TaskModule:
     """
     if task not in _MODULES:
         word = "is not a task" if task not in TASKS else "cannot be trained yet"
-        raise CoreError(f"This version trains {' and '.join(_MODULES)}; {task} {word}. Received: {task}")
+        raise CoreError(f"This version trains {_trained()}; {task} {word}. Received: {task}")
     return _MODULES[task]
 
 
@@ -111,8 +117,13 @@ def trainable_schema(schema: LabelSchema) -> TrainableSchema:
         CoreError: models cannot be trained for its task yet.
     """
     if not isinstance(schema, TrainableSchema):
-        raise CoreError(f"This version trains {' and '.join(_MODULES)}. Received: {type(schema).__name__.lower()}")
+        raise CoreError(f"This version trains {_trained()}. Received: {type(schema).__name__.lower()}")
     return schema
+
+
+def _trained() -> str:
+    *names, last = _MODULES
+    return f"{', '.join(names)} and {last}"
 
 
 def module_of(schema: TrainableSchema) -> TaskModule:

@@ -28,6 +28,7 @@ from core.projects.schema import Classification, make_classification
 
 HEADLINE = "balanced_accuracy"
 RAW, PROBABILITIES = "logits", "probabilities"  # names of the two last layers, relied on by explanations
+PAINTS = False
 LOSSES = {
     "cross_entropy": "the further a probability is from the truth, the more it costs",
     "focal": "cross entropy that looks away from cases already answered surely, for rare and hard ones",

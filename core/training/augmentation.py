@@ -44,6 +44,17 @@ def augment(images: Any, seed: Any, recipe: Recipe) -> Any:
     return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 255.0)), tf.uint8)
 
 
+def augment_masks(masks: Any, seed: Any, recipe: Recipe) -> Any:
+    """Masks moved as `augment` moves the images of the same seed, uint8 `(batch, rows, columns, structures)`.
+
+    What is painted stays painted or not: each pixel is that of the nearest place.
+    """
+    if not _moves(recipe):
+        return masks
+    transforms = _transforms(tf.shape(masks)[0], masks.shape[1], masks.shape[2], seed, recipe)
+    return _resample(masks, transforms, "NEAREST")
+
+
 def _stream(seed: Any, number: int) -> Any:
     """An independent seed for each kind of change, so that switching one off leaves the others as they were."""
     return tf.random.experimental.stateless_fold_in(seed, number)
@@ -69,13 +80,13 @@ def _transforms(n: Any, rows: int, columns: int, seed: Any, recipe: Recipe) -> A
     return tf.stack([a, b, x0, c, d, y0, tf.zeros((n,)), tf.zeros((n,))], axis=1)
 
 
-def _resample(values: Any, transforms: Any) -> Any:
+def _resample(values: Any, transforms: Any, interpolation: str = "BILINEAR") -> Any:
     # Beyond its edge the image is mirrored: black corners would tell the network how far it was turned.
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=values,
         transforms=transforms,
         output_shape=tf.shape(values)[1:3],
         fill_value=0.0,
-        interpolation="BILINEAR",
+        interpolation=interpolation,
         fill_mode="REFLECT",
     )

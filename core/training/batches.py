@@ -29,15 +29,26 @@ class Examples:
     """Images with their targets; the images are never in memory together.
 
     rows: which of the images belong here, `(n,)`.
-    targets: float32 `(n, classes)`.
+    targets: float32 `(n, classes)`; where there are masks, which case each row is a frame of, `(n,)`.
+    masks: what is to be learnt where it is painted: of the same rows as the images, a structure a channel.
     """
 
     images: Images
     rows: np.ndarray
     targets: np.ndarray
+    masks: Images | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def read_targets(self, picked: np.ndarray) -> np.ndarray:
+        """What is to be said of the examples at these places: float32 `(n, classes)`, or masks as uint8."""
+        return self.targets[picked] if self.masks is None else self.masks.read(self.rows[picked])
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Of one example."""
+        return self.read_targets(np.zeros(1, np.int64)).shape[1:]
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,14 @@ def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch
         return _read_chunk(examples, recipe, plan, int(call))
 
     def load(call: Any) -> tuple[Any, Any, Any]:
-        images, targets, seeds = tf.numpy_function(read, [call], (tf.uint8, tf.float32, tf.int32))
+        images, targets, seeds = tf.numpy_function(read, [call], (tf.uint8, kind, tf.int32))
         images.set_shape((None, plan.batch, *shape))
-        targets.set_shape((None, plan.batch, examples.targets.shape[1]))
+        targets.set_shape((None, plan.batch, *of_target))
         seeds.set_shape((None, 2))
         return images, targets, seeds
 
     shape = (recipe.input_size, recipe.input_size, recipe.channels)
+    of_target, kind = examples.target_shape, tf.float32 if examples.masks is None else tf.uint8
     calls = tf.data.Dataset.range(first_epoch * plan.calls, recipe.epochs * plan.calls)
     return calls.map(load, num_parallel_calls=1).prefetch(CHUNKS_AHEAD)
 
@@ -99,4 +111,5 @@ def _read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tu
     picked = np.sort(picked, axis=1)  # the disk is read forwards
     seeds = np.stack([np.full(len(steps), recipe.seed), epoch * plan.steps + steps], axis=1).astype(np.int32)
     images = examples.images.read(examples.rows[picked.ravel()])
-    return images.reshape(*picked.shape, *images.shape[1:]), examples.targets[picked], seeds
+    targets = examples.read_targets(picked.ravel())
+    return images.reshape(*picked.shape, *images.shape[1:]), targets.reshape(*picked.shape, *targets.shape[1:]), seeds

@@ -23,6 +23,8 @@ LOGGED = {
     "validation_auc": "AUC",
     "mae": "mean absolute error",
     "validation_mae": "in validation",
+    "dice": "Dice",
+    "validation_dice": "in validation",
 }
 STOPPED = "asked to stop"
 

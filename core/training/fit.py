@@ -76,13 +76,13 @@ def _describe_epoch(fit: Fit, validation: Examples) -> dict[str, Any]:
     learner = fit.learner
     loss, beside, seen = learner.read_sums()
     seconds = time.monotonic() - fit.epoch_began
-    scores = learner.predict(validation)
-    measured = learner.task.score_validation(learner.schema, validation.targets, scores)
+    validation_loss, targets, scores = learner.judge(validation)
+    measured = learner.task.score_validation(learner.schema, targets, scores)
     return {
         "epoch": fit.epoch + 1,
         "loss": loss,
         learner.loss.beside_name: beside,
-        "validation_loss": learner.validation_loss(validation.targets, scores),
+        "validation_loss": validation_loss,
         **{f"validation_{name}": value for name, value in measured.items()},
         "learning_rate": learner.learning_rate,
         "seconds": time.monotonic() - fit.epoch_began,

@@ -2,7 +2,8 @@
 
 Each is taken on the raw outputs of a network, before the last activation or scaling. `terms` `(2, k)` come from the
 task (`loss_terms`): for classification how much a case counts that is not, or is, of a class; for regression the mean
-and the standard deviation of the training answers.
+and the standard deviation of the training answers. Of a segmentation targets and raw outputs are maps `(batch, size,
+size, k)`, and terms say nothing.
 """
 
 from collections.abc import Callable
@@ -66,6 +67,21 @@ def squared(targets: Any, raw: Any, terms: Any, smoothing: float) -> Any:
     return tf.reduce_mean(0.5 * tf.square(raw - _standardised(targets, terms)), axis=1)
 
 
+def dice_cross_entropy(targets: Any, raw: Any, terms: Any, smoothing: float) -> Any:
+    """Cross entropy of each pixel, and one minus Dice of the whole batch: alone an empty image has no Dice, and a
+    small one a wild one (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z)."""
+    painted, yes = tf.cast(targets, tf.float32), tf.nn.sigmoid(raw)
+    both = tf.reduce_sum(painted * yes, axis=(0, 1, 2))
+    either = tf.reduce_sum(painted + yes, axis=(0, 1, 2))
+    dice = (2 * both + 1) / (either + 1)  # of each structure; 1 where nothing is painted, rightly
+    return pixel_cross_entropy(targets, raw, terms, smoothing) + 1 - tf.reduce_mean(dice)
+
+
+def pixel_cross_entropy(targets: Any, raw: Any, terms: Any, smoothing: float) -> Any:
+    smooth = tf.cast(targets, tf.float32) * (1 - smoothing) + 0.5 * smoothing
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=smooth, logits=raw), axis=(1, 2, 3))
+
+
 def _of_class(targets: Any, terms: Any) -> Any:
     return targets * terms[1] + (1 - targets) * terms[0]
 
@@ -86,6 +102,13 @@ def _absolute_error(targets: Any, raw: Any, terms: Any) -> Any:
     return tf.reduce_mean(tf.abs(raw * terms[1] + terms[0] - targets), axis=1)
 
 
+def _overlap(targets: Any, raw: Any, terms: Any) -> Any:
+    """Dice of each image over all structures; 1 where nothing is painted, rightly."""
+    painted, yes = tf.cast(targets, tf.float32), tf.cast(raw > 0.0, tf.float32)
+    either = tf.reduce_sum(painted + yes, axis=(1, 2, 3))
+    return tf.where(either > 0, 2 * tf.reduce_sum(painted * yes, axis=(1, 2, 3)) / tf.maximum(either, 1.0), 1.0)
+
+
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": Loss(softmax_cross_entropy, _one_is_right, "accuracy"),
     "sigmoid_cross_entropy": Loss(sigmoid_cross_entropy, _all_are_right, "accuracy"),
@@ -94,4 +117,6 @@ LOSSES: dict[str, Loss] = {
     "huber": Loss(huber, _absolute_error, "mae"),
     "absolute": Loss(absolute, _absolute_error, "mae"),
     "squared": Loss(squared, _absolute_error, "mae"),
+    "dice_cross_entropy": Loss(dice_cross_entropy, _overlap, "dice"),
+    "pixel_cross_entropy": Loss(pixel_cross_entropy, _overlap, "dice"),
 }

@@ -282,12 +282,13 @@ FIELDS: tuple[Field, ...] = (
         "Loss",
         "training",
         "choice",
-        "What a step makes smaller; default is cross entropy for classes and Huber for numbers. For classes: "
+        "What a step makes smaller; default is cross entropy for classes, Dice with cross entropy for structures and "
+        "Huber for numbers. For structures: dice_cross_entropy, or cross_entropy alone. For classes: "
         "cross_entropy, or focal, which looks away from cases that are already answered surely. For numbers: huber, "
         "absolute (learns the median), or squared (learns the mean).",
         "Losses that let large errors count fully (squared, cross_entropy) learn wrong labels by heart sooner; focal "
         "and absolute take longer to learn (underfitting).",
-        choices=("default", "cross_entropy", "focal", "huber", "absolute", "squared"),
+        choices=("default", "cross_entropy", "focal", "dice_cross_entropy", "huber", "absolute", "squared"),
     ),
     Field(
         "optimiser",
@@ -344,7 +345,8 @@ FIELDS: tuple[Field, ...] = (
         "Class weights",
         "training",
         "choice",
-        "balanced makes rare classes count as much as frequent ones; none counts every image the same.",
+        "balanced makes rare classes count as much as frequent ones; none counts every image the same. Structures and "
+        "numbers have no such weights.",
         "Without weights a rare class may not be learnt at all (underfitting); with them its few images may be "
         "learnt by heart.",
         choices=("balanced", "none"),

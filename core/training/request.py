@@ -10,7 +10,8 @@ from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
-from core.tasks import task_module
+from core.tasks import task_module, trainable_schema
+from core.training.networks import check_network
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
 
@@ -29,14 +30,15 @@ def request_training(
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
-            trained yet, a loss of another task, a name that is taken, a snapshot of which cases were erased.
+            trained yet or not by this network or loss, a name that is taken, a snapshot of which cases were erased.
     """
     demand_whole(snapshot, "train")
     demand_of(connection, actor, "train", project.id)
     if snapshot.project != project.id:
         raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
     task = task_module(snapshot.task)
-    task.loss_name(snapshot.schema, recipe.loss)
+    check_network(recipe.network, snapshot.task)
+    task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
     train, validation = training_cases(connection, snapshot, fold)
     task.check_trainable(
         snapshot.schema,

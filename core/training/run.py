@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core.datasets.loading import prepare_images
+from core.datasets.loading import PreparedImages, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.errors import CoreError
 from core.images.render import InputSpec
@@ -58,6 +58,7 @@ from core.training.steps import Learner
 from core.training.stored import network_bytes
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
+ROWS_LOOKED_AT = 64
 EXPORT_INTERRUPTED = "The export was interrupted."
 
 log = logging.getLogger("readroom.training")
@@ -65,11 +66,15 @@ log = logging.getLogger("readroom.training")
 
 @dataclass(frozen=True)
 class Material:
-    """What the fit stands on; `terms` are what loss and head take from the training answers."""
+    """What the fit stands on; `terms` are what loss and head take from the training answers.
+
+    `exclusive`: of masks, whether no pixel of a training case belongs to two structures.
+    """
 
     train: Examples
     validation: Examples
     terms: np.ndarray
+    exclusive: bool = False
 
 
 def run_training(
@@ -160,13 +165,32 @@ def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Sn
     wanted: Sequence[SnapshotCase] = [*train, *validation]
     targets = task.encode_targets(snapshot.schema, [case.value for case in wanted])
     task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
-    images = prepare_images(connection, files, wanted, input_spec(run.recipe), progress)
-    rows, first = np.arange(len(wanted)), len(train)
-    balanced = run.recipe.class_weights == "balanced"
+    spec, first = input_spec(run.recipe), len(train)
+    terms = task.loss_terms(snapshot.schema, targets[:first], balanced=run.recipe.class_weights == "balanced")
+    images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
+    if task.PAINTS:
+        masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
+        learnt, checked = _painted(images, masks, [case.case_id for case in train])
+        return Material(learnt, checked, terms, exclusive=_is_exclusive(learnt))
+    rows = np.arange(len(wanted))
     return Material(
-        Examples(images, rows[:first], targets[:first]),
-        Examples(images, rows[first:], targets[first:]),
-        task.loss_terms(snapshot.schema, targets[:first], balanced=balanced),
+        Examples(images, rows[:first], targets[:first]), Examples(images, rows[first:], targets[first:]), terms
+    )
+
+
+def _painted(images: PreparedImages, masks: PreparedImages, train: Sequence[int]) -> tuple[Examples, Examples]:
+    """The frames of the training cases, and those of the others."""
+    cases = np.array(images.case_ids)
+    learnt = np.isin(cases, train)
+    first, second = (Examples(images, np.flatnonzero(part), cases[part], masks) for part in (learnt, ~learnt))
+    return first, second
+
+
+def _is_exclusive(learnt: Examples) -> bool:
+    places = np.arange(len(learnt))
+    return all(
+        learnt.read_targets(places[at : at + ROWS_LOOKED_AT]).sum(axis=-1).max() <= 1
+        for at in range(0, len(places), ROWS_LOOKED_AT)
     )
 
 
@@ -196,7 +220,9 @@ def _store(
     schema = trainable_schema(snapshot.schema)
     task, validation = module_of(schema), material.validation
     fit.learner.network.set_weights(fit.best_weights)
-    calibration = task.calibrate(schema, validation.targets, fit.learner.predict(validation))
+    calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:])
+    if task.PAINTS:
+        calibration["exclusive"] = material.exclusive
     plain = build_network(run.recipe, schema, material.terms)
     plain.set_weights(fit.best_weights)
     network = task.calibrate_network(plain, schema, calibration)

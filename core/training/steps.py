@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from core.tasks import TaskModule, TrainableSchema, module_of
-from core.training.augmentation import augment, is_augmented
+from core.tasks.segmentation import LEVELS
+from core.training.augmentation import augment, augment_masks, is_augmented
 from core.training.batches import Examples, Plan
 from core.training.losses import LOSSES
 from core.training.recipe import Recipe
@@ -44,6 +45,8 @@ class Learner:
         self.train = tf.function(self._train_chunk, jit_compile=False)
         images = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)  # the last batch is smaller
         self._scores = tf.function(self._predict_batch, input_signature=[images], jit_compile=False)
+        masks = tf.TensorSpec(network.output_shape, tf.uint8)
+        self._tally = tf.function(self._tally_batch, input_signature=[images, masks], jit_compile=False)
 
     def begin_epoch(self) -> None:
         self._sums.assign(tf.zeros(3))
@@ -66,6 +69,25 @@ class Learner:
         ]
         return np.concatenate(parts)
 
+    def judge(self, validation: Examples) -> tuple[float, np.ndarray, np.ndarray]:
+        """The loss as in training, without smoothing, and the targets and scores that the task's `score_validation`
+        and `calibrate` take: of masks the case of each row, and its tally (`core.tasks.segmentation`)."""
+        if validation.masks is None:
+            scores = self.predict(validation)
+            return self.validation_loss(validation.targets, scores), validation.targets, scores
+        losses, tallies = [], []
+        for at in range(0, len(validation), self.plan.batch):
+            picked = np.arange(at, min(at + self.plan.batch, len(validation)))
+            images, masks = validation.images.read(validation.rows[picked]), validation.read_targets(picked)
+            loss, tally = self._tally(tf.constant(images), tf.constant(masks))
+            losses.append(loss.numpy())
+            tallies.append(tally.numpy())
+        return float(np.concatenate(losses).mean()), validation.targets, np.concatenate(tallies)
+
+    def _tally_batch(self, images: Any, masks: Any) -> tuple[Any, Any]:
+        raw = self._to_raw(images, training=False)
+        return self.loss.of_case(masks, raw, self._terms, 0.0), tally_pixels(masks, tf.nn.sigmoid(raw))
+
     def _predict_batch(self, images: Any) -> Any:
         return self.network(images, training=False)
 
@@ -79,6 +101,8 @@ class Learner:
     def _step(self, images: Any, targets: Any, seed: Any) -> None:
         if is_augmented(self.recipe):
             images = augment(images, seed, self.recipe)
+            if self.task.PAINTS:
+                targets = augment_masks(targets, seed, self.recipe)
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             raw = self._to_raw(images, training=True)
@@ -93,6 +117,17 @@ class Learner:
         """The loss of what the network says, weighted as in training, without smoothing."""
         raw = self.task.raw_of(self.schema, scores, self._terms.numpy())
         return float(tf.reduce_mean(self.loss.of_case(tf.constant(targets), tf.constant(raw), self._terms, 0.0)))
+
+
+def tally_pixels(masks: Any, probabilities: Any) -> Any:
+    """How many pixels outside and inside a mask have a probability of each level, int32 `(batch, 2, LEVELS, k)`."""
+    n, k = tf.shape(masks)[0], masks.shape[3]
+    level = tf.clip_by_value(tf.cast(tf.floor(probabilities * LEVELS), tf.int32), 0, LEVELS - 1)
+    place = (tf.range(n)[:, None, None, None] * 2 + tf.cast(masks, tf.int32)) * LEVELS + level
+    place = place * k + tf.range(k)
+    size = n * 2 * LEVELS * k
+    counts = tf.math.bincount(tf.reshape(place, [-1]), minlength=size, maxlength=size)
+    return tf.reshape(counts, (n, 2, LEVELS, k))
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> Any:

@@ -12,10 +12,12 @@ from core.datasets.records import Snapshot
 from core.images.records import Case, NewCase, insert_case
 from core.images.render import to_uint8
 from core.images.similarity import perceptual_hash
+from core.labels.masks import put_mask
 from core.labels.records import Label, NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
 from core.progress import Silent
-from core.projects.records import Project
+from core.projects.records import Project, add_project
+from core.projects.schema import make_segmentation
 from core.store.audit import Actor
 from core.store.files import Files
 
@@ -107,3 +109,42 @@ def answer(connection: sqlite3.Connection) -> Callable[..., Label]:
         return add_label(connection, NewLabel(**{**known, **fields}), Actor(reader, "command line"))
 
     return say
+
+
+@dataclass(frozen=True)
+class PaintedSquares:
+    """A project of painted squares: `masks` by case id, bool `(frames, rows, columns)`."""
+
+    project: Project
+    cases: list[Case]
+    masks: dict[int, np.ndarray]
+
+
+@pytest.fixture
+def painted_squares(
+    connection: sqlite3.Connection, project: Project, actor: Actor, make_case: Callable[..., Case]
+) -> PaintedSquares:
+    """16 images of 16 patients and 2 volumes of 4 frames, finished by Anna; every second image has a bright square.
+
+    The structures are `square` and `ghost`, which is nowhere.
+    """
+    ensure_user(connection, actor.name)
+    schema = make_segmentation(["square", "ghost"])
+    cells = add_project(connection, name="Squares", task="segmentation", schema=schema, actor=actor)
+    images, masks = draw_planted(24, seed=3)
+    made, painted = [], {}
+    known = {"frames": 4, "spacing_mm": (0.5, 0.5), "slice_spacing_mm": 2.0}
+    for at in range(18):
+        frames = [at] if at < 16 else range(16 + 4 * (at - 16), 20 + 4 * (at - 16))
+        pixels, mask = images[frames, ..., 0], masks[frames]
+        case = (
+            make_case(f"{at}.png", pixels=pixels[0], into=cells)
+            if at < 16
+            else make_case(f"{at}.nii", pixels=pixels, into=cells, **known)
+        )
+        put_mask(connection, case, "square", mask, actor, event=new_event())
+        value = {"structures": ["square"] if mask.any() else []}
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, value), actor)
+        made.append(case)
+        painted[case.id] = mask
+    return PaintedSquares(cells, made, painted)

@@ -31,7 +31,9 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     model = get_model(context.connection, None, int(given["model"]))
     paths = [Path(path) for path in given["paths"]]
     try:
-        result = predict_files(context.files, context.settings, model, paths, context.progress)
+        result = predict_files(
+            context.files, context.settings, model, paths, context.progress, context.folder / "masks"
+        )
     except InvalidInput as error:  # the job's row keeps the sentence
         raise InvalidInput(unnamed(str(error), given)) from None
     secret = load_secret(context.settings)

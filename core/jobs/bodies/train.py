@@ -42,7 +42,9 @@ KIND = Kind(
 def run(context: "JobContext") -> Mapping[str, Any]:
     """Train a run, then check once whether its explanations can be trusted, so that nobody waits for that later."""
     context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
+    from core.tasks import task_module
     from core.training.device import device_named, list_devices
+    from core.training.records import get_model
     from core.training.run import run_training
 
     run_id = int(context.job.arguments["run"])
@@ -56,7 +58,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         Portion(context.progress, 0.0, TRAINED),
     )
     if not context.progress.should_stop():
-        _check_explanations(context, int(result["model_id"]))
+        if not task_module(get_model(context.connection, None, int(result["model_id"])).task).PAINTS:
+            _check_explanations(context, int(result["model_id"]))
         context.progress.report(1.0, f"Model {result['model']} is stored")  # what a job that is done says last
         if context.job.arguments.get("evaluate"):
             _queue_evaluation(context, int(result["model_id"]), run_id)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from core.errors import InvalidInput
 from core.tasks import TrainableSchema
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe  # a recipe is checked by what stands here
 
-FIRST = "resnet"  # the one to begin with, on screen and where nobody names one
+FIRST = "resnet"  # the one to begin with, on screen and where nobody names one, where it goes with the task
 
 
 class Network(Protocol):
@@ -27,6 +28,7 @@ class Network(Protocol):
     WORDS: str  # on screen, after the name
     EXPLANATION: str  # "<name> is ..."
     EFFECT: str  # "<name> ...": when it over- and underfits
+    TASKS: Sequence[str]  # what it can learn, by the names of `core.projects.schema.TASKS`
     DEFAULTS: Mapping[str, Any]  # of its recipe, where they differ from `Recipe`'s
     FIELDS: Sequence[str]  # those of the group "network" that `build` reads; of the others it knows nothing
 
@@ -45,8 +47,26 @@ def _find_networks() -> dict[str, Network]:
 NETWORKS = _find_networks()
 
 
+def networks_of(task: str) -> tuple[str, ...]:
+    """The names of the networks that can learn a task, the one to begin with first."""
+    return tuple(name for name, network in NETWORKS.items() if task in network.TASKS)
+
+
+def first_network(task: str) -> str:
+    """The network to begin with for a task; `FIRST` where none learns it, which is refused elsewhere."""
+    return next(iter(networks_of(task)), FIRST)
+
+
+def check_network(name: str, task: str) -> None:
+    """Raise `InvalidInput` where a network cannot learn a task."""
+    if name not in networks_of(task):
+        others = f"take {' or '.join(networks_of(task))}" if networks_of(task) else "no network does yet"
+        raise InvalidInput(f"This network does not learn {task}; {others}. Received: {name}")
+
+
 def build_network(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
-    """The untrained network of a recipe: uint8 `(batch, size, size, channels)` to `(batch, k)` answers.
+    """The untrained network of a recipe: uint8 `(batch, size, size, channels)` to `(batch, k)` answers, or to maps of
+    them `(batch, size, size, k)` where the task paints.
 
     Its weights depend on `keras.utils.set_random_seed` and on nothing else. `terms` are those of the task's
     `loss_terms`: what stands in the last layer for good, such as the scale of a number.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 WORDS = "the classic stack"
 EXPLANATION = "the classic stack of convolution and pooling with a dense layer"
 EFFECT = "has many weights in its dense layer and overfits sooner"
+TASKS = ("classification", "regression")
 DEFAULTS = {"dropout": 0.5, "optimiser": "adam", "learning_rate": 0.0003}
 FIELDS = (
     "stages",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 WORDS = "small residual network"
 EXPLANATION = "a small residual network"
 EFFECT = "averages its map and overfits later"
+TASKS = ("classification", "regression")
 DEFAULTS: dict[str, Any] = {}
 FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2")
 LARGE_IMAGE = 64  # from here on the first convolution halves the image: the finest grain costs most and says least

@@ -44,7 +44,7 @@ def test_a_segmentation_is_made_labelled_and_its_masks_exported(run: Run, tmp_pa
     refused = run("export", "Abdomen", "masks", "--out", str(tmp_path / "out"), code=1)
     assert "empty folder" in str(refused.exception)
     refused = run("snapshot", "Abdomen", "first", code=1)
-    assert "Snapshots are frozen of classification projects today" in str(refused.exception)
+    assert "3 splits need at least 3 patients" in str(refused.exception)
 
 
 def test_a_regression_is_made_with_unit_range_and_measurement(run: Run, tmp_path: Path) -> None:

@@ -273,10 +273,10 @@ def twin(connection: sqlite3.Connection, project: Project, labelled: list[Case],
 
 
 def test_an_export_comes_back_with_the_same_hash(
-    connection: sqlite3.Connection, twin: Project, freeze: Freeze, actor: Actor
+    connection: sqlite3.Connection, files: Files, twin: Project, freeze: Freeze, actor: Actor
 ) -> None:
     snapshot = freeze(folds=3, seed=4, split_column="split")
-    back = import_snapshot(connection, twin, export_snapshot(connection, snapshot), actor)
+    back = import_snapshot(connection, files, twin, export_snapshot(connection, files, snapshot), actor)
     assert back.hash == snapshot.hash
     assert (back.seed, back.folds, back.reference_rule) == (4, 3, snapshot.reference_rule)
     ours, theirs = (list_snapshot_cases(connection, some.id) for some in (snapshot, back))
@@ -285,18 +285,18 @@ def test_an_export_comes_back_with_the_same_hash(
     ]
     assert all(case.label_ids for case in theirs)
     assert {case.case_id for case in ours}.isdisjoint(case.case_id for case in theirs)
-    assert json.loads(export_snapshot(connection, back))["cases"] == json.loads(
-        export_snapshot(connection, snapshot)
+    assert json.loads(export_snapshot(connection, files, back))["cases"] == json.loads(
+        export_snapshot(connection, files, snapshot)
     )["cases"]  # fmt: skip
 
 
 def test_a_snapshot_that_names_volumes_is_not_brought_in(
-    connection: sqlite3.Connection, twin: Project, freeze: Freeze, actor: Actor
+    connection: sqlite3.Connection, files: Files, twin: Project, freeze: Freeze, actor: Actor
 ) -> None:
-    text = export_snapshot(connection, freeze())
+    text = export_snapshot(connection, files, freeze())
     connection.execute("UPDATE cases SET frames = 5 WHERE project = ?", (twin.id,))
     with pytest.raises(InvalidInput, match="cannot take in a snapshot of volumes yet"):
-        import_snapshot(connection, twin, text, actor)
+        import_snapshot(connection, files, twin, text, actor)
 
 
 def test_the_same_images_freeze_to_the_same_hash_anywhere(
@@ -307,36 +307,36 @@ def test_the_same_images_freeze_to_the_same_hash_anywhere(
 
 
 def test_bringing_back_what_is_there_changes_nothing(
-    connection: sqlite3.Connection, project: Project, labelled: list[Case], freeze: Freeze, actor: Actor
+    connection: sqlite3.Connection, files: Files, project: Project, labelled: list[Case], freeze: Freeze, actor: Actor
 ) -> None:
     snapshot = freeze()
-    assert import_snapshot(connection, project, export_snapshot(connection, snapshot), actor) == snapshot
+    assert import_snapshot(connection, files, project, export_snapshot(connection, files, snapshot), actor) == snapshot
 
 
 def test_allowed_leaks_travel_with_their_reason(
-    connection: sqlite3.Connection, project: Project, twin: Project, make_case: MakeCase, answer: Say, freeze: Freeze,
-    actor: Actor,
+    connection: sqlite3.Connection, files: Files, project: Project, twin: Project, make_case: MakeCase, answer: Say,
+    freeze: Freeze, actor: Actor,
 ) -> None:  # fmt: skip
     for into in (project, twin):
         case = make_case("leak.png", into=into, patient="p0", given_split="test")
     answer(make_case("leak2.png", patient="p1", given_split="test"), "normal")
     make_case("leak2.png", into=twin, patient="p1", given_split="test")
     snapshot = freeze(split_column="split", allow_leaks="published")
-    text = export_snapshot(connection, snapshot)
-    back = import_snapshot(connection, twin, text, actor)
+    text = export_snapshot(connection, files, snapshot)
+    back = import_snapshot(connection, files, twin, text, actor)
     assert back.leaks_allowed_because == "published"
     assert [leak.sentence for leak in back.leaks] == [leak.sentence for leak in snapshot.leaks]
     assert back.leaks[0].case_ids != snapshot.leaks[0].case_ids
     document = json.loads(text) | {"leaks_allowed_because": None, "name": "hushed"}
     with pytest.raises(LeaksFound):
-        import_snapshot(connection, twin, json.dumps(document), actor)
+        import_snapshot(connection, files, twin, json.dumps(document), actor)
     assert case.project == twin.id
 
 
 def test_what_is_no_export_of_ours_is_refused(
-    connection: sqlite3.Connection, project: Project, twin: Project, freeze: Freeze, actor: Actor
+    connection: sqlite3.Connection, files: Files, project: Project, twin: Project, freeze: Freeze, actor: Actor
 ) -> None:
-    document = json.loads(export_snapshot(connection, freeze()))
+    document = json.loads(export_snapshot(connection, files, freeze()))
     altered = json.loads(json.dumps(document))
     first = document["cases"][0]
     altered["cases"][0]["split"] = "test" if altered["cases"][0]["split"] == "train" else "train"
@@ -353,11 +353,11 @@ def test_what_is_no_export_of_ours_is_refused(
         (json.dumps(altered), "altered|leak"),
     ]:
         with pytest.raises((InvalidInput, LeaksFound), match=said):
-            import_snapshot(connection, twin, text, actor)
+            import_snapshot(connection, files, twin, text, actor)
     schema = make_classification(["a", "b"])
     other = add_project(connection, name="Other", task="classification", schema=schema, actor=actor)
     with pytest.raises(InvalidInput, match="another label schema"):
-        import_snapshot(connection, other, json.dumps(document), actor)
+        import_snapshot(connection, files, other, json.dumps(document), actor)
 
 
 # ---- real images

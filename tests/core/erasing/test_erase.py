@@ -247,15 +247,15 @@ def test_what_a_backup_said_it_lacked_no_longer_names_an_erased_image(
 def test_a_snapshot_that_lost_cases_says_so_and_is_neither_trained_on_nor_exported(
     connection: sqlite3.Connection, files: Files, used: Any
 ) -> None:
-    exported = export_snapshot(connection, used.snapshot)
+    exported = export_snapshot(connection, files, used.snapshot)
     erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
     snapshot = get_snapshot(connection, used.project.id, "first")
     assert snapshot.loss == f"Incomplete since {snapshot.incomplete_since[:10]}: 2 cases were erased."
     assert snapshot.hash == used.snapshot.hash, "the hash stands for what was frozen"
     with pytest.raises(Conflict, match="2 cases were erased"):
-        export_snapshot(connection, snapshot)
+        export_snapshot(connection, files, snapshot)
     with pytest.raises(Conflict, match="2 cases were erased"):
-        import_snapshot(connection, used.project, exported, BOSS)
+        import_snapshot(connection, files, used.project, exported, BOSS)
     with pytest.raises(Conflict, match="2 cases were erased"):
         request_training(connection, used.project, snapshot, named_recipe("resnet"), actor=BOSS)
     erase(connection, files, plan_patient(connection, files, used, STAYS), actor=BOSS, reason="")

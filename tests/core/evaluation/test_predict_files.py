@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 
 def test_every_file_gets_a_row_with_probabilities_or_the_reason(files, settings, model, folder):
-    result = predict_files(files, settings, model, [folder, folder / "absent.png"], Silent())
+    result = predict_files(files, settings, model, [folder, folder / "absent.png"], Silent(), settings.home)
     rows = {row["path"].rsplit("/", 1)[-1]: row for row in result["cases"]}
     assert list(rows) == ["bright.png", "broken.png", "dark.png", "notes.txt", "absent.png"]
     assert set(rows["bright.png"]["probabilities"]) == {"normal", "pneumonia"}
@@ -39,14 +39,16 @@ def test_a_file_gets_the_answer_that_its_case_got(connection, files, settings, m
     case = next(iter(list_cases(connection, model.project)))
     path = tmp_path / "again.png"
     Image.fromarray(files.read_array("pixels", case.pixel_hash)).save(path)
-    [row] = predict_files(files, settings, model, [path], Silent())["cases"]
+    [row] = predict_files(files, settings, model, [path], Silent(), tmp_path)["cases"]
     expected = predict_cases(connection, files, model, [case.id], Silent())[0]
     assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-7)
 
 
 def test_a_volume_gets_a_row_that_says_why_not(files, settings, model, folder):
     nibabel.save(nibabel.Nifti1Image(np.zeros((8, 9, 10), np.int16), np.eye(4)), folder / "scan.nii.gz")
-    result = predict_files(files, settings, model, [folder / "scan.nii.gz", folder / "dark.png"], Silent())
+    result = predict_files(
+        files, settings, model, [folder / "scan.nii.gz", folder / "dark.png"], Silent(), settings.home
+    )
     assert "cannot predict on volumes yet" in result["cases"][0]["reason"]
     assert (result["predicted"], result["failed"]) == (1, 1)
 
@@ -55,4 +57,4 @@ def test_an_empty_folder_is_refused(files, settings, model, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InvalidInput, match="empty"):
-        predict_files(files, settings, model, [empty], Silent())
+        predict_files(files, settings, model, [empty], Silent(), settings.home)

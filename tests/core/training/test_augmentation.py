@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from core.training.augmentation import augment, is_augmented
+from core.training.augmentation import augment, augment_masks, is_augmented
 from core.training.recipe import Recipe, change_recipe
 
 OFF = {"flip": "none", "rotation": 0, "zoom": 0, "shift": 0, "contrast": 0, "noise": 0}
@@ -78,3 +78,20 @@ def test_a_zoom_scales_about_the_middle() -> None:
     square[:, 11:22, 11:22] = 255
     areas = (changed(square, zoom=0.3) > 127).sum(axis=(1, 2, 3))
     assert 7 * 7 <= areas.min() < 121 < areas.max() <= 15 * 15
+
+
+def test_masks_move_as_their_images_do(images: np.ndarray) -> None:
+    """Where the bright corner went, its mask went too, and stays 0 or 1."""
+    recipe = change_recipe(Recipe(), {**OFF, "flip": "both", "rotation": 30, "zoom": 0.2, "shift": 0.1})
+    flat = np.where(images == 250, 250, 0).astype(np.uint8)
+    masks = np.concatenate([flat == 250, flat == 0], axis=-1).astype(np.uint8)
+    seed = tf.constant((3, 7), tf.int32)
+    seen, moved = augment(tf.constant(flat), seed, recipe).numpy(), augment_masks(tf.constant(masks), seed, recipe)
+    moved = moved.numpy()
+    assert moved.dtype == np.uint8
+    assert set(np.unique(moved)) == {0, 1}
+    agree = (seen[..., 0] > 125) == (moved[..., 0] == 1)
+    assert agree.mean() > 0.995  # but for ties half-way between two pixels
+    assert not np.array_equal(moved, masks)
+    still = augment_masks(tf.constant(masks), seed, change_recipe(Recipe(), {**OFF, "contrast": 0.5}))
+    np.testing.assert_array_equal(still, masks)

@@ -54,3 +54,24 @@ def test_beside_the_loss_of_classes_stands_the_share_that_is_right() -> None:
     assert one.numpy().tolist() == [1.0, 0.0]
     several = np.array([[1, 0, 1], [1, 1, 1]], np.float32)
     assert LOSSES["sigmoid_focal"].beside(tf.constant(several), LOGITS, ONES).numpy().tolist() == [1.0, 0.0]
+
+
+def test_dice_and_cross_entropy_of_masks_by_hand() -> None:
+    random = np.random.default_rng(0)
+    masks = (random.random((3, 4, 4, 2)) > 0.5).astype(np.uint8)
+    raw = random.normal(size=masks.shape).astype(np.float32)
+    yes = 1 / (1 + np.exp(-raw))
+    each = -np.where(masks == 1, np.log(yes), np.log1p(-yes)).mean(axis=(1, 2, 3))
+    dice = (2 * (masks * yes).sum((0, 1, 2)) + 1) / (masks.sum((0, 1, 2)) + yes.sum((0, 1, 2)) + 1)
+    loss = LOSSES["dice_cross_entropy"]
+    np.testing.assert_allclose(loss.of_case(tf.constant(masks), raw, None, 0.0), each + 1 - dice.mean(), rtol=1e-4)
+    np.testing.assert_allclose(LOSSES["pixel_cross_entropy"].of_case(masks, raw, None, 0.0), each, rtol=1e-4)
+    hard = [2 * ((raw > 0) & (masks == 1))[at].sum() / ((raw > 0)[at].sum() + masks[at].sum()) for at in range(3)]
+    np.testing.assert_allclose(loss.beside(tf.constant(masks), raw, None), hard, rtol=1e-5)
+
+
+def test_an_image_with_nothing_painted_costs_nothing_where_nothing_is_answered() -> None:
+    nothing, sure = tf.zeros((2, 4, 4, 1), tf.uint8), tf.fill((2, 4, 4, 1), -20.0)
+    loss = LOSSES["dice_cross_entropy"]
+    assert loss.of_case(nothing, sure, None, 0.0).numpy().max() < 1e-5
+    assert loss.beside(nothing, sure, None).numpy().tolist() == [1, 1]

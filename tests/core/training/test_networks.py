@@ -10,13 +10,24 @@ import keras
 import numpy as np
 import pytest
 
-from core.projects.schema import make_classification
+from core.errors import InvalidInput
+from core.projects.schema import make_classification, make_segmentation
 from core.settings import PROJECT_ROOT
-from core.training.networks import FIRST, NETWORKS, build_network, feature_layers
+from core.training.networks import (
+    FIRST,
+    NETWORKS,
+    build_network,
+    check_network,
+    feature_layers,
+    first_network,
+    networks_of,
+)
 from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_recipe
 
 TWO = make_classification(["a", "b"])
+PAINTED = make_segmentation(["a", "b", "c"])
 SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}
+CLASSIFIERS = networks_of("classification")
 
 
 def built(name: str, schema=TWO, **changes):
@@ -25,7 +36,7 @@ def built(name: str, schema=TWO, **changes):
     )
 
 
-@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_uint8_goes_in_and_probabilities_come_out(name: str) -> None:
     network = built(name, channels=3)
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
@@ -36,7 +47,7 @@ def test_uint8_goes_in_and_probabilities_come_out(name: str) -> None:
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_several_labels_are_independent(name: str) -> None:
     network = built(name, make_classification(["a"], multi_label=True))
     assert network.get_layer("probabilities").activation is keras.activations.sigmoid
@@ -45,9 +56,40 @@ def test_several_labels_are_independent(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_the_layers_for_explanations_are_there(name: str) -> None:
-    network = built(name)
+    network = built(name, TWO if name in CLASSIFIERS else PAINTED)
     for layer in feature_layers(change_recipe(named_recipe(name), SMALL)):
         assert len(network.get_layer(layer).output.shape) == 4
+
+
+def test_a_u_net_answers_for_every_pixel_and_structure() -> None:
+    network = built("unet2d", PAINTED, channels=3, stages=3, filters="4,6,8", blocks=2)
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    scores = np.asarray(network(images))
+    assert network.output_names == ["probabilities"]
+    assert scores.shape == (2, 16, 16, 3)
+    assert scores.min() > 0
+    assert scores.max() < 1
+    assert [network.get_layer(f"stage_{stage}").output.shape[1] for stage in (1, 2, 3)] == [16, 8, 4]
+    # By the bridge at full size a pixel reaches its own answer unblurred: with the way down cut off, it still does.
+    shown = images.copy()
+    shown[:, 5, 5] = 255 - shown[:, 5, 5]
+    moved = np.abs(np.asarray(network(shown)) - scores).max(axis=(0, 3))
+    assert np.unravel_index(moved.argmax(), moved.shape)[0] in range(2, 9)
+
+
+def test_a_u_net_takes_sizes_that_meet_again_on_the_way_up() -> None:
+    with pytest.raises(InvalidInput, match=r"that 8 divides, for example 96\. Received: 100 pixels"):
+        change_recipe(named_recipe("unet2d"), {"input_size": 100})
+
+
+def test_a_network_says_which_tasks_it_learns() -> None:
+    assert first_network("classification") == first_network("regression") == FIRST
+    assert first_network("segmentation") == "unet2d"
+    check_network("unet2d", "segmentation")
+    with pytest.raises(InvalidInput, match="does not learn segmentation; take unet2d"):
+        check_network("resnet", "segmentation")
+    with pytest.raises(InvalidInput, match="take resnet or cnn"):
+        check_network("unet2d", "classification")
 
 
 def test_the_classic_stack_has_the_weights_it_should() -> None:
@@ -117,8 +159,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "little"]
-assert field_of("network").choices == ("resnet", "cnn", "little")
+assert list(RECIPES) == ["resnet", "cnn", "little", "unet2d"]
+assert field_of("network").choices == ("resnet", "cnn", "little", "unet2d")
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
 assert (recipe.network, recipe.optimiser) == ("little", "adam")

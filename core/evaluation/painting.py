@@ -1,0 +1,169 @@
+"""What a model paints: on cases, where it is kept and measured, and on files that were never imported.
+
+A mask lies on the image's own pixels: the network's probabilities are brought back from its square and only then
+compared with the threshold of each structure.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.datasets.records import SnapshotCase
+from core.evaluation.predictor import Predictor, open_predictor
+from core.evaluation.records import find_predicted_masks, store_painted
+from core.images.decoded import DecodedImage
+from core.images.records import Case, get_case
+from core.images.render import from_square
+from core.images.volumes import model_frames
+from core.labels.mask_files import encode_label_map, oriented_as
+from core.labels.mask_store import keep_mask, read_kept_mask
+from core.labels.masks import volume_ml
+from core.measures.segmentation import TOLERANCE, Compared, Unit, compare_masks
+from core.progress import Progress, stop_if_asked
+from core.projects.schema import Segmentation
+from core.store.files import Files, write_whole
+from core.tasks.segmentation import thresholds_of
+from core.training.records import Model
+
+FRAMES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Painted:
+    """`masks` by structure, uint8 `(frames, rows, columns)`; `scores` are the mean probabilities of what is painted."""
+
+    masks: dict[str, np.ndarray]
+    scores: tuple[float, ...]
+
+
+def paint(predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage) -> Painted:
+    """Paint every frame of an image or a volume, frame by frame.
+
+    Where structures never lay over each other in what the model learnt from, a pixel that several of them claim goes
+    to the most probable one.
+    """
+    schema = predictor.schema
+    assert isinstance(schema, Segmentation)
+    thresholds = thresholds_of(schema, predictor.calibration)
+    rows, columns = pixels.shape[:2] if of.frames == 1 else pixels.shape[1:3]
+    masks = {name: np.zeros((of.frames, rows, columns), np.uint8) for name in schema.names}
+    sums = np.zeros(len(masks))
+    seen = model_frames(pixels, of, predictor.spec)
+    for start in range(0, of.frames, FRAMES_AT_ONCE):
+        for frame, square in enumerate(predictor.answer(seen[start : start + FRAMES_AT_ONCE]), start=start):
+            probable = np.stack(
+                [from_square(square[..., at], rows, columns, predictor.spec) for at in range(len(masks))]
+            )
+            claimed = probable >= thresholds[:, None, None]
+            if predictor.calibration.get("exclusive"):
+                claimed &= np.where(claimed, probable, -1).argmax(axis=0) == np.arange(len(masks))[:, None, None]
+            for at, name in enumerate(masks):
+                masks[name][frame] = claimed[at]
+                sums[at] += float(probable[at][claimed[at]].sum())
+    counts = np.array([mask.sum() for mask in masks.values()])
+    scores = np.divide(sums, counts, out=np.zeros(len(masks)), where=counts > 0)
+    return Painted(masks, tuple(float(score) for score in scores))
+
+
+def paint_cases(
+    connection: sqlite3.Connection, files: Files, model: Model, case_ids: Sequence[int], progress: Progress
+) -> None:
+    """Let a model paint those of the cases that it has not painted yet, and keep each as soon as it is there.
+
+    Raises:
+        Stopped: somebody asked to stop; what was painted until then is kept.
+    """
+    missing = [case_id for case_id in case_ids if not find_predicted_masks(connection, model.id, case_id)]
+    if not missing:
+        return
+    predictor = open_predictor(files, model)
+    for at, case_id in enumerate(missing):
+        stop_if_asked(progress)
+        case = get_case(connection, case_id)
+        painted = paint(predictor, files.read_array("pixels", case.pixel_hash), case)
+        kept = [keep_mask(files, name, mask) for name, mask in painted.masks.items()]
+        store_painted(connection, model, predictor.schema, case_id, kept, painted.scores)
+        progress.report((at + 1) / len(missing), f"{at + 1} of {len(missing)} cases painted")
+
+
+def compare_cases(
+    connection: sqlite3.Connection, files: Files, model: Model, cases: Sequence[SnapshotCase], progress: Progress
+) -> tuple[Unit, list[list[Compared]]]:
+    """The frozen masks of cases against those that a model has painted: for each case one `Compared` a structure.
+
+    Distances are in mm as soon as they are known for one case; cases of which they are not have none then.
+    """
+    known = [get_case(connection, case.case_id) for case in cases]
+    unit: Unit = "mm" if any(_spacing_mm(case) for case in known) else "px"
+    compared = []
+    for at, (case, frozen) in enumerate(zip(known, cases, strict=True)):
+        stop_if_asked(progress)
+        painted = {mask.structure: mask for mask in find_predicted_masks(connection, model.id, case.id)}
+        row = []
+        for reference in frozen.masks:
+            one, other = (
+                read_kept_mask(files, mask.mask_hash, case) for mask in (reference, painted[reference.structure])
+            )
+            row.append(_compare(case, one, other, unit))
+        compared.append(row)
+        progress.report((at + 1) / len(cases), f"{at + 1} of {len(cases)} cases compared")
+    return unit, compared
+
+
+def _compare(case: Case, reference: np.ndarray, painted: np.ndarray, unit: Unit) -> Compared:
+    spacing = _spacing_mm(case)
+    steps = (spacing or (1.0, 1.0, 1.0)) if case.frames > 1 else (spacing or (1.0, 1.0))[-2:]
+    if case.frames == 1:
+        reference, painted = reference[0], painted[0]
+    found = compare_masks(reference, painted, steps, tolerance=TOLERANCE, voxel_ml=volume_ml(case, 1))
+    return replace(found, hd95=np.nan, surface_dice=np.nan) if unit == "mm" and spacing is None else found
+
+
+def _spacing_mm(case: Case) -> tuple[float, ...] | None:
+    """Between frames where there are several, rows and columns; None where one of them is not known."""
+    if case.spacing_mm is None or (case.frames > 1 and not case.slice_spacing_mm):
+        return None
+    return (case.slice_spacing_mm or 1.0, *case.spacing_mm)
+
+
+def paint_file(predictor: Predictor, path: Path, image: DecodedImage, folder: Path, stem: str) -> dict[str, Any]:
+    """Paint a file that was decoded, and write its masks into a folder; what `readroom predict` tells of it.
+
+    A PNG for an image, a NIfTI on the grid of the file for a volume: one label map, numbered in the order of the
+    structures, or one file for each where they lie over each other.
+    """
+    schema = predictor.schema
+    assert isinstance(schema, Segmentation)
+    painted = paint(predictor, image.pixels, image)
+    ending = ".nii.gz" if image.frames > 1 else ".png"
+    together = np.zeros(next(iter(painted.masks.values())).shape, np.uint8)
+    for number, mask in enumerate(painted.masks.values(), start=1):
+        if together[mask == 1].any():
+            files = {name: f"{stem}_{at}{ending}" for at, name in enumerate(schema.names, start=1)}
+            for name, file in files.items():
+                write_whole(folder / file, oriented_as(encode_label_map(image, painted.masks[name], schema), path))
+            break
+        together[mask == 1] = number
+    else:
+        files = dict.fromkeys(schema.names, f"{stem}{ending}")
+        write_whole(folder / files[schema.names[0]], oriented_as(encode_label_map(image, together, schema), path))
+    return {"structures": _told(image, painted, files), "files": sorted(set(files.values()))}
+
+
+def _told(image: DecodedImage, painted: Painted, files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    told = {}
+    alone = len(set(files.values())) > 1
+    for number, (name, mask) in enumerate(painted.masks.items(), start=1):
+        pixels = int(mask.sum())
+        told[name] = {
+            "pixels": pixels,
+            "volume_ml": volume_ml(image, pixels),
+            "probability": painted.scores[number - 1],
+            "file": files[name],
+            "value": 1 if alone else number,
+        }
+    return told

@@ -1,0 +1,179 @@
+"""Painted structures on screen: how much is painted in a snapshot, how well a model paints, and its worst cases."""
+
+import base64
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import NotFound
+from core.evaluation.outlines import Outlined, outline_case
+from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
+from core.images.records import get_case
+from core.projects.records import Project
+from core.projects.schema import LabelSchema, Segmentation
+from dashboard import messages, places, session, wording
+
+if TYPE_CHECKING:
+    from dashboard.review_view import View
+
+FEW_PAINTED = 10  # below this a row is greyed, not hidden
+METRICS = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "surface_dice": "surface Dice",
+    "hd95_mm": "HD95, mm",
+    "hd95_px": "HD95, pixels",
+    "volume_bias_ml": "volume bias, ml",
+    "volume_error_percent": "volume error, %",
+}
+
+
+def painted_table(counts: Mapping[str, Mapping[str, Any]], schema: LabelSchema) -> str:
+    """HTML: images and patients of each split, and of each structure on how many it is painted and its share."""
+    names = schema.names if isinstance(schema, Segmentation) else ()
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    rows = "".join(
+        f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
+        + "".join(f"<td>{_painted(part['structures'][name])}</td>" for name in names)
+        + "</tr>"
+        for split, part in counts.items()
+    )
+    return f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>'
+
+
+def _painted(told: Mapping[str, Any]) -> str:
+    return f"{told['images']:,}<br><small>{100 * told['share']:.2f} % of all pixels</small>"
+
+
+def draw_structure_table(result: Mapping[str, Any]) -> None:
+    """Each structure with its numbers, their intervals and the n they stand on, and how empty cases were met."""
+    shown = {key: title for key, title in METRICS.items() if key in result["metrics"] and _is_known(result, key)}
+    head = "".join(f"<th>{escape(title)}</th>" for title in shown.values())
+    rows = []
+    for name in result["structures"]:
+        counts, measures = result["counts"][name], result["per_structure"][name]
+        few = ' class="few"' if counts["painted"] < FEW_PAINTED else ""
+        cells = "".join(f"<td>{_cell(measures[key])}</td>" for key in shown)
+        empty = f"{counts['left_empty']:,} of {counts['empty']:,}" if counts["empty"] else "–"
+        rows.append(
+            f"<tr{few}><td>{escape(name)}</td><td>{counts['painted']:,}</td>{cells}"
+            f"<td>{counts['missed']:,}</td><td>{empty}</td></tr>"
+        )
+    st.html(
+        '<div class="rr-scroll"><table class="rr-numbers"><tr><th>structure</th><th>n</th>'
+        f"{head}<th>missed</th><th>rightly empty</th></tr>{''.join(rows)}</table></div>"
+    )
+    st.caption(
+        f"n: cases on which the reference has the structure; only they count for overlap and distance. Missed: nothing "
+        f"painted on such a case. Surface Dice within {result['tolerance']:g} {result['unit']}."
+    )
+
+
+def _is_known(result: Mapping[str, Any], key: str) -> bool:
+    return any(measures[key]["value"] is not None for measures in result["per_structure"].values())
+
+
+def _cell(measure: Mapping[str, Any]) -> str:
+    if measure["value"] is None:
+        return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
+    low, high = measure.get("low"), measure.get("high")
+    whiskers = "no interval" if low is None else f"{wording.number(low)} to {wording.number(high)}"
+    return f"<b>{wording.number(measure['value'])}</b><br><small>{whiskers}</small>"
+
+
+def draw_painted_review(project: Project, view: "View") -> None:
+    """The cases of an evaluation, the worst Dice first, each with both outlines over the image."""
+    evaluation = find_evaluation(session.db(), view.model.id, view.snapshot.id, view.split)
+    if evaluation is None:
+        messages.end_empty(
+            f"{view.model.name} has not answered {view.split} of {view.snapshot.name} yet",
+            "An evaluation paints every case of a split; review then walks through them.",
+            step="Evaluate it",
+            to="evaluate",
+            **view.numbers,
+        )
+    names = list(evaluation.result["structures"])
+    asked = places.asked("structure")
+    structure = st.segmented_control(
+        "Structure",
+        names,
+        default=asked if asked in names else names[0],
+        required=True,
+        key=f"review_structure_{evaluation.id}",
+        label_visibility="collapsed",
+    )
+    rows = [row for row in list_measured(session.db(), evaluation.id) if row.structure == structure]
+    if not rows:
+        messages.end_empty("Nothing is left to review", "All cases of this evaluation were erased.")
+    unit = evaluation.result["unit"]
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        chosen = _choose(rows, unit, f"review_cases_{evaluation.id}_{structure}")
+    places.remember(**view.numbers, structure=structure, case=chosen.case_id)
+    with right:
+        _draw_picture(project, view, chosen)
+
+
+def _choose(rows: list[MeasuredMask], unit: str, key: str) -> MeasuredMask:
+    """The row that was clicked, or the one of the address, or the worst."""
+    table = pd.DataFrame(
+        {
+            "case": [row.case_id for row in rows],
+            "patient": [row.patient for row in rows],
+            "Dice": [row.dice for row in rows],
+            f"HD95, {unit}": [row.hd95 for row in rows],
+            "reference, px": [row.reference_pixels for row in rows],
+            "painted, px": [row.predicted_pixels for row in rows],
+        }
+    )
+    selected = st.dataframe(table, hide_index=True, on_select="rerun", selection_mode="single-row", key=key, height=420)
+    st.caption("The worst Dice first; cases whose reference is empty have none and come last.")
+    clicked = selected["selection"]["rows"]
+    asked = places.asked_number("case")
+    if clicked:
+        return rows[clicked[0]]
+    return next((row for row in rows if row.case_id == asked), rows[0])
+
+
+def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
+    case = get_case(session.db(), row.case_id)
+    st.html(
+        f'<div class="rr-at"><b>Case {row.case_id}</b> · Dice {wording.number(row.dice)} '
+        f'<span class="rr-quiet">· {escape(row.source)}</span></div>'
+    )
+    if case.held:
+        st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
+        return
+    try:
+        worst = _outlined(view, row, None)
+    except NotFound as error:
+        st.info(str(error), icon=":material/info:")
+        return
+    if worst.frames > 1:
+        frame = st.slider(
+            "Frame", 1, worst.frames, worst.frame + 1, key=f"review_frame_{view.model.id}_{row.case_id}_{row.structure}"
+        )
+        worst = worst if frame - 1 == worst.frame else _outlined(view, row, frame - 1)
+    picture = base64.b64encode(worst.png).decode()
+    st.html(
+        f'<img alt="Outlines of {escape(row.structure)} on case {row.case_id}" style="width:100%;max-height:62vh;'
+        f'object-fit:contain;image-rendering:pixelated" src="data:image/png;base64,{picture}">'
+        '<p class="rr-quiet"><span style="color:#f0e442">━</span> reference &nbsp; '
+        '<span style="color:#56b4e9">━</span> painted by the model</p>'
+    )
+    places.link("case", "All about this case", project=project.id, case=row.case_id)
+
+
+def _outlined(view: "View", row: MeasuredMask, frame: int | None) -> Outlined:
+    return outline_case(
+        session.db(),
+        session.files(),
+        model_id=view.model.id,
+        snapshot_id=view.snapshot.id,
+        case_id=row.case_id,
+        structure=row.structure,
+        frame=frame,
+    )

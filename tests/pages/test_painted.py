@@ -1,0 +1,195 @@
+"""Painted structures on the pages: frozen, trained, measured, and reviewed with the worst case first."""
+
+import base64
+import io
+import re
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, get_snapshot, list_snapshot_cases
+from core.errors import NotFound
+from core.evaluation.outlines import PAINTED, REFERENCE, draw_outlines, outline_case
+from core.evaluation.records import find_evaluation, list_measured, store_painted
+from core.evaluation.run import evaluate_model
+from core.images.records import Case, get_case
+from core.labels.mask_store import keep_mask, read_kept_mask
+from core.labels.masks import put_mask
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import User
+from core.progress import Silent
+from core.projects.records import Project, add_project
+from core.projects.schema import make_segmentation
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training.networks import networks_of
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs
+from tests.core.conftest import make_case  # noqa: F401
+from tests.pages.conftest import OpenPage, said
+
+SIDE = 16
+
+
+@pytest.fixture
+def cells(
+    connection: sqlite3.Connection,
+    actor: Actor,
+    anna: User,
+    project: Project,
+    make_case: Callable[..., Case],  # noqa: F811
+) -> Project:
+    """12 images and a volume with a square each, painted by Anna; on the first image nothing."""
+    made = add_project(connection, name="Cells", task="segmentation", schema=make_segmentation(["cell"]), actor=actor)
+    known = {"frames": 3, "spacing_mm": (1.0, 1.0), "slice_spacing_mm": 2.0}
+    for at in range(13):
+        pixels = np.random.default_rng(at).integers(0, 250, (3, SIDE, SIDE), np.uint8)
+        case = (
+            make_case(f"{at}.png", pixels=pixels[0], into=made)
+            if at < 12
+            else make_case("v.nii", pixels=pixels, into=made, **known)
+        )
+        mask = np.zeros((case.frames, SIDE, SIDE), np.uint8)
+        mask[-1, 4:10, 4:10] = at > 0
+        put_mask(connection, case, "cell", mask, actor, event=new_event(), reader="anna")
+        value = {"structures": ["cell"] if at else []}
+        add_label(connection, NewLabel(new_event(), case.id, "anna", value), actor)
+    return made
+
+
+@pytest.fixture
+def frozen(connection: sqlite3.Connection, files: Files, cells: Project, actor: Actor) -> Snapshot:
+    options: dict[str, Any] = {"ratios": (0.5, 0.2, 0.3), "actor": actor, "progress": Silent()}
+    return freeze_snapshot(connection, files, cells, "first", **options)
+
+
+@pytest.fixture
+def painter(
+    connection: sqlite3.Connection, files: Files, settings: Settings, cells: Project, frozen: Snapshot, actor: Actor
+) -> Model:
+    """A model whose masks are the references moved down by one pixel, by two on the last case; evaluated on test."""
+    run = add_run(
+        connection, project=cells.id, snapshot=frozen.id, recipe=named_recipe("unet2d"), name="paints", actor=actor
+    )
+    for epoch, dice in enumerate((0.4, 0.8), start=1):
+        facts = {"epoch": epoch, "loss": 1 - dice, "validation_loss": 1 - dice, "dice": dice, "validation_dice": dice}
+        add_epoch(connection, run.id, epoch, facts)
+    made = add_model(
+        connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="a test", parameters=1000,
+        file_bytes=4096, seconds=2.0, actor=actor,
+        facts={"task": "segmentation", "structures": [{"name": "cell", "colour": "#56b4e9"}],
+               "validation": {"dice": 0.8}},
+    )  # fmt: skip
+    tested = list_snapshot_cases(connection, frozen.id, split="test")
+    for one in tested:
+        case = get_case(connection, one.case_id)
+        reference = read_kept_mask(files, one.masks[0].mask_hash, case)
+        moved = np.roll(reference, 2 if one is tested[-1] else 1, axis=1)
+        store_painted(connection, made, frozen.schema, case.id, [keep_mask(files, "cell", moved)], [0.9])
+    evaluate_model(connection, files, settings, made.id, frozen.id, "test", actor, Silent())
+    return made
+
+
+def test_a_snapshot_of_masks_is_frozen_from_the_page_and_says_what_is_painted(
+    open_page: OpenPage, connection: sqlite3.Connection, cells: Project
+) -> None:
+    app = open_page("snapshots", project=cells.id)
+    app.text_input(key="snapshot_name").set_value("first")
+    app.button(key="snapshot_freeze").click().run()
+    assert not app.exception
+    assert get_snapshot(connection, cells.id, "first").task == "segmentation"
+    text = said(open_page("snapshots", project=cells.id))
+    assert "cell" in text
+    assert "% of all pixels" in text
+    assert "the only answer" in text
+    assert "On 1 cases nothing is painted" in text
+
+
+def test_training_is_asked_for_with_a_network_that_paints(
+    open_page: OpenPage, connection: sqlite3.Connection, cells: Project, frozen: Snapshot
+) -> None:
+    for recipe in networks_of("segmentation"):
+        drawn = open_page("train", project=cells.id, recipe=recipe)
+        assert not drawn.error
+        assert drawn.segmented_control(key="recipe").value == recipe
+    app = open_page("train", project=cells.id, recipe="resnet")
+    assert app.segmented_control(key="recipe").options == ["unet2d · residual U-Net, slice by slice"]
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    (run,) = list_runs(connection, cells.id)
+    assert run.recipe.network == "unet2d"
+
+
+def test_a_model_shows_its_dice(open_page: OpenPage, cells: Project, painter: Model) -> None:
+    for page in ("models", "train"):
+        app = open_page(page, project=cells.id)
+        assert not app.exception
+    assert "dice 0.800" in said(open_page("models", project=cells.id))
+
+
+def test_numbers_stand_by_structure_with_n_and_interval(
+    open_page: OpenPage, connection: sqlite3.Connection, cells: Project, painter: Model
+) -> None:
+    app = open_page("evaluate", project=cells.id)
+    assert not app.exception
+    text = said(app)
+    dice = find_evaluation(connection, painter.id).result["per_structure"]["cell"]["dice"]
+    assert f"{dice['value']:.3f}" in text
+    assert f"{dice['low']:.3f} to {dice['high']:.3f}" in text
+    assert "surface Dice" in text
+    assert "Missed" in text
+
+
+def test_the_review_begins_with_the_worst_case_and_draws_both_outlines(
+    open_page: OpenPage, connection: sqlite3.Connection, cells: Project, painter: Model
+) -> None:
+    rows = list_measured(connection, find_evaluation(connection, painter.id).id)
+    app = open_page("review", project=cells.id)
+    assert not app.exception
+    text = said(app)
+    assert f"Case {rows[0].case_id}" in text
+    assert f"Dice {rows[0].dice:.3f}" in text
+    assert list(app.dataframe[0].value["case"]) == [row.case_id for row in rows]
+    found = re.search(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
+    assert found
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))))
+    for colour in (REFERENCE, PAINTED):
+        assert (picture == colour).all(axis=-1).any()
+    other = open_page("review", project=cells.id, case=rows[1].case_id)
+    assert f"Case {rows[1].case_id}" in said(other)
+
+
+def test_outlines_lie_around_what_is_painted() -> None:
+    reference, painted = np.zeros((2, 640, 640), np.uint8)
+    reference[100:200, 100:200] = 1
+    painted[300:400, 300:400] = 1
+    picture = np.asarray(Image.open(io.BytesIO(draw_outlines(np.zeros((640, 640), np.uint8), reference, painted))))
+    line = (picture == REFERENCE).all(axis=-1)
+    assert line[100, 150]
+    assert line[150, 199]
+    assert not line[150, 150]
+    assert not line[99, 150]
+    assert (picture == PAINTED).all(axis=-1)[300, 350]
+
+
+def test_a_volume_is_shown_where_it_is_worst(
+    connection: sqlite3.Connection, files: Files, cells: Project, painter: Model, frozen: Snapshot
+) -> None:
+    (volume,) = [
+        one for one in list_snapshot_cases(connection, frozen.id) if get_case(connection, one.case_id).frames > 1
+    ]
+    mask = np.zeros((3, SIDE, SIDE), np.uint8)
+    mask[1, :12] = 1
+    connection.execute("DELETE FROM predicted_masks WHERE case_id = ?", (volume.case_id,))
+    store_painted(connection, painter, frozen.schema, volume.case_id, [keep_mask(files, "cell", mask)], [0.9])
+    asked = {"model_id": painter.id, "snapshot_id": frozen.id, "case_id": volume.case_id, "structure": "cell"}
+    shown = outline_case(connection, files, **asked)
+    assert (shown.frame, shown.frames) == (1, 3)
+    with pytest.raises(NotFound, match="frame"):
+        outline_case(connection, files, **asked, frame=3)
