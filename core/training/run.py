@@ -29,6 +29,7 @@ from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
     LogEpochs,
+    LowerRateOnPlateau,
     RecordEpochs,
     RefuseNan,
     ReportProgress,
@@ -65,11 +66,14 @@ log = logging.getLogger("readroom.training")
 
 @dataclass(frozen=True)
 class Material:
-    """What the fit stands on; `terms` are what loss and head take from the training answers."""
+    """What the fit stands on; `terms` are what loss and head take from the training answers, `validation_terms` what
+    the validation loss takes, which is balanced also where training is by what it draws.
+    """
 
     train: Examples
     validation: Examples
     terms: np.ndarray
+    validation_terms: np.ndarray
 
 
 def run_training(
@@ -140,6 +144,8 @@ def _train(
     callbacks: list[Callback] = [RefuseNan(), KeepBestWeights(), LogEpochs(), RecordEpochs(connection, run.id)]
     if run.recipe.early_stopping:
         callbacks.append(StopEarly(run.recipe.early_stopping))
+    if run.recipe.schedule == "plateau":
+        callbacks.append(LowerRateOnPlateau(run.recipe.plateau_patience))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)
@@ -162,11 +168,12 @@ def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Sn
     task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
     images = prepare_images(connection, files, wanted, input_spec(run.recipe), progress)
     rows, first = np.arange(len(wanted)), len(train)
-    balanced = run.recipe.class_weights == "balanced"
+    chosen, schema, learnt = run.recipe.class_weights, snapshot.schema, targets[:first]
     return Material(
-        Examples(images, rows[:first], targets[:first]),
+        Examples(images, rows[:first], learnt, task.sampling_shares(schema, learnt) if chosen == "sampling" else None),
         Examples(images, rows[first:], targets[first:]),
-        task.loss_terms(snapshot.schema, targets[:first], balanced=balanced),
+        terms=task.loss_terms(schema, learnt, balanced=chosen == "balanced"),
+        validation_terms=task.loss_terms(schema, learnt, balanced=chosen != "none"),
     )
 
 
@@ -185,7 +192,9 @@ def _build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: s
         keras.config.set_dtype_policy("float32")
     plan = plan_epoch(len(material.train), recipe)
     half = policy == "mixed_float16"
-    learner = Learner(network, recipe, schema, plan, material.terms, scale_loss=half)
+    learner = Learner(
+        network, recipe, schema, plan, material.terms, validation_terms=material.validation_terms, scale_loss=half
+    )
     return Fit(learner, plan, recipe.epochs)
 
 
