@@ -8,40 +8,58 @@ from typing import Any
 
 import streamlit as st
 
-from core.training.recipe import FIELDS, RECIPE_NAMES, RECIPES, Field, Recipe, change_recipe, named_recipe
-from dashboard import places
+from core.datasets.records import Snapshot
+from core.training import auto
+from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
+from dashboard import places, session
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
 PER_ROW = 3
+NAMES = {auto.AUTO: auto.WORDS, **RECIPES}
 GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augmentation": "Augmentation"}
 
 
-def draw_recipe() -> Recipe:
-    """The recipe as chosen on screen.
+def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str, Any] | None]:
+    """The recipe as chosen on screen and, where `auto` chose it, the choice with its reasons.
 
     Raises:
-        InvalidInput: values that do not fit together, such as more halvings than the image has pixels.
+        CoreError: values that do not fit together, such as more halvings than the image has pixels; a snapshot that
+            nothing can be learnt from.
     """
     wanted = places.asked("recipe")
     name = st.segmented_control(
         "Recipe",
-        RECIPE_NAMES,
-        default=wanted if wanted in RECIPE_NAMES else RECIPE_NAMES[0],
+        list(NAMES),
+        default=wanted if wanted in NAMES else auto.AUTO,
         required=True,
-        format_func=lambda known: f"{known} · {RECIPES[known]}",
+        format_func=lambda known: f"{known} · {NAMES[known]}",
         key="recipe",
-        help="A recipe is everything that decides the result besides the snapshot.",
+        help=f"A recipe is everything that decides the result besides the snapshot. auto {auto.EXPLANATION}.",
     )
-    base = named_recipe(name)
-    fields = {field.key: field for field in FIELDS if field.key != "network" and name in field.networks}
+    if name != auto.AUTO:
+        base = named_recipe(name)
+        return change_recipe(base, _draw_changes(base, name)), None
+    seen = take_fingerprint(session.db(), snapshot, fold)
+    base, sentences = auto.choose_recipe(seen)
+    with st.expander("Why these settings", icon=":material/lightbulb:"):
+        st.text(" ".join(sentences))
+    # What auto chooses hangs on the snapshot, so controls of another one must not keep their values.
+    changes = _draw_changes(base, "_".join(map(str, (name, snapshot.id, *([] if fold is None else [fold])))))
+    return settle_auto(seen, changes)
+
+
+def _draw_changes(base: Recipe, keys: str) -> dict[str, Any]:
+    """All controls, each with the base recipe's value to begin with; `keys` keeps those of recipes apart."""
+    fields = {field.key: field for field in FIELDS if field.key != "network" and base.network in field.networks}
     changes: dict[str, Any] = {}
-    changes |= _draw_fields([fields.pop(key) for key in FIRST], base)
+    changes |= _draw_fields([fields.pop(key) for key in FIRST], base, keys)
     with st.expander("More settings"):
         for group, title in GROUPS.items():
             members = [field for field in fields.values() if field.group == group]
             st.markdown(f"**{title}**")
-            changes |= _draw_fields(members, base)
-    return change_recipe(base, _settled(changes, base))
+            changes |= _draw_fields(members, base, keys)
+    return _settled(changes, base)
 
 
 def _settled(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
@@ -55,19 +73,19 @@ def _settled(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
     return changes
 
 
-def _draw_fields(fields: list[Field], base: Recipe) -> dict[str, Any]:
+def _draw_fields(fields: list[Field], base: Recipe, keys: str) -> dict[str, Any]:
     """Three controls in a row, standing on one line however long their titles are."""
     values = {}
     for start in range(0, len(fields), PER_ROW):
         row = fields[start : start + PER_ROW]
         for column, field in zip(st.columns(PER_ROW, vertical_alignment="bottom"), row, strict=False):
-            values[field.key] = _draw_field(column, field, base)
+            values[field.key] = _draw_field(column, field, base, keys)
     return values
 
 
-def _draw_field(column: Any, field: Field, base: Recipe) -> Any:
+def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
     """One control with its two sentences; its key holds the recipe, so that each recipe keeps its own values."""
-    value, key = getattr(base, field.key), f"recipe_{base.network}_{field.key}"
+    value, key = getattr(base, field.key), f"recipe_{keys}_{field.key}"
     sentences = f"{field.explanation}\n\n*Over- and underfitting:* {field.effect}"
     if field.kind == "choice":
         options = list(field.choices)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.datasets.records import list_snapshots
-from core.errors import InvalidInput
+from core.errors import CoreError
 from core.jobs.asking import ask_training
 from core.training.recipe import Recipe
 from core.training.records import list_runs
@@ -15,7 +15,14 @@ from dashboard.run_view import watch_run
 def start_training(recipe: Recipe) -> None:
     with messages.refusals_shown():
         run, _ = ask_training(
-            session.db(), project, snapshot, recipe, name=name.strip() or None, fold=fold, actor=session.actor()
+            session.db(),
+            project,
+            snapshot,
+            recipe,
+            name=name.strip() or None,
+            fold=fold,
+            choice=choice,
+            actor=session.actor(),
         )
         places.go("train", project=project.id, run=run.id)
 
@@ -60,9 +67,9 @@ with form:
     if snapshot.leaks_allowed_because:
         st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
     try:
-        recipe = draw_recipe()
-    except InvalidInput as error:
-        recipe = None
+        recipe, choice = draw_recipe(snapshot, fold)
+    except CoreError as error:
+        recipe = choice = None
         st.error(str(error), icon=":material/error:")
     name = st.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
     if (

@@ -10,6 +10,7 @@ import typer
 
 from core.cli.collection import ProjectArgument
 from core.cli.door import (
+    Door,
     HomeOption,
     JsonOption,
     answer,
@@ -29,7 +30,9 @@ from core.jobs.asking import ask_training
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
-from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
+from core.training.auto import AUTO
+from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json, recipe_to_json
 from core.training.records import get_run, list_models
 
 
@@ -116,7 +119,7 @@ def _ratios(text: str) -> tuple[float, float, float]:
 def train(
     project: ProjectArgument,
     snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
-    recipe: Annotated[str, typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file.")] = "resnet",
+    recipe: Annotated[str, typer.Option(help=f"{', '.join([AUTO, *RECIPE_NAMES])}, or a JSON file.")] = AUTO,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
     fold: Annotated[
         int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")
@@ -127,11 +130,15 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model in the background."""
-    settled = change_recipe(_recipe(recipe), _changes(change or []))
+    changes = _changes(change or [])
+    named = None if recipe == AUTO else change_recipe(_recipe(recipe), changes)  # refused before anything is opened
     with entered(home) as door:
         found = get_project(door.connection, project)
         frozen = get_snapshot(door.connection, found.id, snapshot)
-        run, job = ask_training(door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor)
+        settled, choice = (named, None) if named else _choose(door, frozen, fold, changes)
+        run, job = ask_training(
+            door.connection, found, frozen, settled, name=name or None, fold=fold, choice=choice, actor=door.actor
+        )
         if not wait:
             document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
             answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)
@@ -139,6 +146,17 @@ def train(
         result = wait_and_tell(door, job)
     text = f"Model {result['model']} trained in {result['seconds']:.0f} s, {result['epochs']} epochs."
     answer(result, text, as_json=as_json)
+
+
+def _choose(
+    door: Door, frozen: Snapshot, fold: int | None, changes: dict[str, object]
+) -> tuple[Recipe, dict[str, Any]]:
+    """What `auto` chooses, with what was changed of it; the reasons are told."""
+    settled, choice = settle_auto(take_fingerprint(door.connection, frozen, fold), changes)
+    tell(" ".join(choice["sentences"]))
+    if choice["changed"]:
+        tell("Changed: " + ", ".join(f"{key} {value}" for key, value in choice["changed"].items()))
+    return settled, choice
 
 
 def _recipe(text: str) -> Recipe:
@@ -165,7 +183,7 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
     """List the models of a project, newest first."""
     with entered(home) as door:
         found = get_project(door.connection, project)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for model in list_models(door.connection, found.id):
             run = get_run(door.connection, model.run)
             rows.append(
@@ -175,13 +193,19 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
                     "snapshot": run.snapshot,
                     "fold": run.fold,
                     "network": run.recipe.network,
+                    "recipe": recipe_to_json(run.recipe),
+                    "choice": run.told.get("choice"),
                     "parameters": model.parameters,
                     "seconds": run.seconds,
                     "onnx": model.onnx_hash is not None,
                     "created_at": model.created_at,
                 }
             )
-    lines = [f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters" for row in rows]
+    lines = []
+    for row in rows:
+        lines.append(f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters")
+        if row["choice"]:
+            lines.append("    " + " ".join(row["choice"]["sentences"]))
     answer({"models": rows}, "\n".join(lines) or "No model yet: readroom train PROJECT …", as_json=as_json)
 
 

@@ -211,19 +211,23 @@ def ask_training(
     *,
     name: str | None = None,
     fold: int | None = None,
+    choice: Mapping[str, Any] | None = None,
     evaluate: str | None = None,
     actor: Actor,
 ) -> tuple[Run, Job]:
     """Queue a training: run and job are both there, or neither.
 
     Args:
+        choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
         evaluate: a split on which the model is measured as soon as it is there.
 
     Raises:
         CoreError: whatever `request_training` refuses.
     """
     with writing(connection):
-        run, arguments = request_training(connection, project, snapshot, recipe, name=name, fold=fold, actor=actor)
+        run, arguments = request_training(
+            connection, project, snapshot, recipe, name=name, fold=fold, choice=choice, actor=actor
+        )
         asked = {**arguments, "evaluate": evaluate} if evaluate else arguments
         job = add_job(connection, "train", asked, project=project.id, actor=actor)
         set_run_job(connection, run.id, job.id)

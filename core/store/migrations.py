@@ -513,6 +513,12 @@ def m006_pacs(database: Database) -> None:
     database.execute(PACS)
 
 
+@migrations()
+def m007_runs_explain_themselves(database: Database) -> None:
+    # What a run says of itself as JSON: why its recipe was chosen, and what was found before its first step.
+    database.execute("ALTER TABLE runs ADD COLUMN told TEXT NOT NULL DEFAULT '{}'")
+
+
 MIGRATION_NAMES = (
     "m001_the_loop",
     "m002_a_team",
@@ -520,4 +526,5 @@ MIGRATION_NAMES = (
     "m004_kept_numbers",
     "m005_deidentified",
     "m006_pacs",
+    "m007_runs_explain_themselves",
 )

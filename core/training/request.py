@@ -1,7 +1,8 @@
 """Asking for a training: what can be refused at once is refused here, before anything waits in a queue."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, list_snapshot_cases
 from core.datasets.splits import fold_view
@@ -23,9 +24,13 @@ def request_training(
     *,
     name: str | None = None,
     fold: int | None = None,
+    choice: Mapping[str, Any] | None = None,
     actor: Actor,
 ) -> tuple[Run, dict[str, int]]:
     """A run and the arguments of the job that trains it; whoever asks puts the job into the queue.
+
+    Args:
+        choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
@@ -44,7 +49,14 @@ def request_training(
     )
     with writing(connection):
         run = add_run(
-            connection, project=project.id, snapshot=snapshot.id, recipe=recipe, name=name, fold=fold, actor=actor
+            connection,
+            project=project.id,
+            snapshot=snapshot.id,
+            recipe=recipe,
+            name=name,
+            fold=fold,
+            told={"choice": dict(choice)} if choice else None,
+            actor=actor,
         )
     return run, {"run": run.id}
 

@@ -218,7 +218,7 @@ def _store(
         onnx_left_out_because=EXPORT_INTERRUPTED,
         parameters=int(network.count_params()),
         file_bytes=len(content),
-        facts=describe_model(run.recipe, snapshot, fit, epochs) | {"calibration": calibration},
+        facts=describe_model(run.recipe, snapshot, fit, epochs) | {"calibration": calibration} | run.told,
         seconds=sum(epoch["seconds"] for epoch in epochs),
         actor=Actor(run.created_by, "job"),
     )

@@ -10,9 +10,9 @@ from core.images.records import Case
 from core.projects.records import Project, add_project
 from core.projects.schema import LabelSchema, Regression, Task, make_segmentation
 from core.store.audit import Actor
-from core.training.recipe import RECIPE_NAMES, RECIPES
 from core.training.records import Model
 from dashboard import places, session
+from dashboard.recipe_form import NAMES as RECIPES
 from tests.pages.conftest import OpenPage, said
 
 NAMES = [place.name for place in places.PLACES]
@@ -66,7 +66,7 @@ def assert_has_one_heading(app: AppTest, place: places.Place, project: Project) 
     assert len(said_of_it or "") < 115, "two lines at 1280"
 
 
-@pytest.mark.parametrize("recipe", RECIPE_NAMES)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_draws(
     open_page: OpenPage, project: Project, cases: list[Case], model: Model, recipe: str
 ) -> None:
