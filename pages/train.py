@@ -10,6 +10,7 @@ from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
+from dashboard.told_view import draw_told
 
 
 def start_training(recipe: Recipe) -> None:
@@ -100,3 +101,4 @@ with watch:
         )
         places.remember(run=shown)
         watch_run(runs[shown])
+        draw_told(runs[shown])

@@ -139,6 +139,8 @@ def train(
         run, job = ask_training(
             door.connection, found, frozen, settled, name=name or None, fold=fold, choice=choice, actor=door.actor
         )
+        for note in run.told.get("preflight", {}).get("notes", ()):
+            tell(note)
         if not wait:
             document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
             answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)

@@ -98,7 +98,7 @@ def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch
     """
 
     def read(call: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return _read_chunk(examples, recipe, plan, int(call))
+        return read_chunk(examples, recipe, plan, int(call))
 
     def load(call: Any) -> tuple[Any, Any, Any]:
         images, targets, seeds = tf.numpy_function(read, [call], (tf.uint8, tf.float32, tf.int32))
@@ -112,7 +112,8 @@ def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch
     return calls.map(load, num_parallel_calls=1).prefetch(CHUNKS_AHEAD)
 
 
-def _read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chunk of one call of the compiled function, counted through the whole run."""
     epoch, within = divmod(call, plan.calls)
     first = within * plan.steps_per_call
     steps = np.arange(first, min(first + plan.steps_per_call, plan.steps))

@@ -61,7 +61,9 @@ class RefuseNan(Quiet):
             rate = fit.learner.recipe.learning_rate
             raise CoreError(
                 f"The loss is no longer a number: start again with a lower learning rate, for example {rate / 10:g}. "
-                f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}"
+                f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}",
+                remedy="Start a new run with a lower learning rate (readroom train … --find-rate suggests one); "
+                "resumed, this one would end in the same way.",
             )
 
 

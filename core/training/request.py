@@ -12,6 +12,7 @@ from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
 from core.tasks import task_module
+from core.training.preflight import look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
 
@@ -47,6 +48,8 @@ def request_training(
         task.encode_targets(snapshot.schema, [case.value for case in train]),
         task.encode_targets(snapshot.schema, [case.value for case in validation]),
     )
+    notes = look_at_splits(snapshot, train, validation)
+    told = {"choice": dict(choice or {}), "preflight": {"notes": list(notes)} if notes else {}}
     with writing(connection):
         run = add_run(
             connection,
@@ -55,7 +58,7 @@ def request_training(
             recipe=recipe,
             name=name,
             fold=fold,
-            told={"choice": dict(choice)} if choice else None,
+            told={key: value for key, value in told.items() if value},
             actor=actor,
         )
     return run, {"run": run.id}

@@ -231,8 +231,9 @@ def test_early_stopping_ends_a_run_that_gets_no_better(train, small_recipe) -> N
 
 def test_a_loss_that_is_no_number_says_what_to_do(train, connection, small_recipe) -> None:
     changes = {"learning_rate": 10, "optimiser": "sgd", "network": "cnn", "activation": "elu", "l2": 1, "epochs": 50}
-    with pytest.raises(CoreError, match="lower learning rate, for example 1"):
+    with pytest.raises(CoreError, match="lower learning rate, for example 1") as refusal:
         train(change_recipe(small_recipe, {**changes, "dense_units": 64, "schedule": "constant"}))
+    assert "resumed, this one would end in the same way" in refusal.value.remedy
     assert list_models(connection, 1) == []
 
 
