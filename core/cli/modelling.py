@@ -1,6 +1,5 @@
-"""Commands about numbers: snapshots, training, evaluation, predictions, explanations."""
+"""Commands about numbers: snapshots, models, evaluation, predictions, explanations."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ import typer
 
 from core.cli.collection import ProjectArgument
 from core.cli.door import (
-    Door,
     HomeOption,
     JsonOption,
     answer,
@@ -26,13 +24,10 @@ from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
 from core.images.sealed_paths import read_paths, seal_arguments
-from core.jobs.asking import ask_training
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
-from core.training.auto import AUTO
-from core.training.fingerprint import settle_auto, take_fingerprint
-from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json, recipe_to_json
+from core.training.recipe import recipe_to_json
 from core.training.records import get_run, list_models
 
 
@@ -114,71 +109,6 @@ def _ratios(text: str) -> tuple[float, float, float]:
     except ValueError as error:
         raise InvalidInput(f"A split reads 0.7,0.15,0.15. Received: {text}") from error
     return train, validation, test
-
-
-def train(
-    project: ProjectArgument,
-    snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
-    recipe: Annotated[str, typer.Option(help=f"{', '.join([AUTO, *RECIPE_NAMES])}, or a JSON file.")] = AUTO,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
-    fold: Annotated[
-        int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="The model's name.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the model is there.")] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a model in the background."""
-    changes = _changes(change or [])
-    named = None if recipe == AUTO else change_recipe(_recipe(recipe), changes)  # refused before anything is opened
-    with entered(home) as door:
-        found = get_project(door.connection, project)
-        frozen = get_snapshot(door.connection, found.id, snapshot)
-        settled, choice = (named, None) if named else _choose(door, frozen, fold, changes)
-        run, job = ask_training(
-            door.connection, found, frozen, settled, name=name or None, fold=fold, choice=choice, actor=door.actor
-        )
-        for note in run.told.get("preflight", {}).get("notes", ()):
-            tell(note)
-        if not wait:
-            document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
-            answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)
-            return
-        result = wait_and_tell(door, job)
-    text = f"Model {result['model']} trained in {result['seconds']:.0f} s, {result['epochs']} epochs."
-    answer(result, text, as_json=as_json)
-
-
-def _choose(
-    door: Door, frozen: Snapshot, fold: int | None, changes: dict[str, object]
-) -> tuple[Recipe, dict[str, Any]]:
-    """What `auto` chooses, with what was changed of it; the reasons are told."""
-    settled, choice = settle_auto(take_fingerprint(door.connection, frozen, fold), changes)
-    tell(" ".join(choice["sentences"]))
-    if choice["changed"]:
-        tell("Changed: " + ", ".join(f"{key} {value}" for key, value in choice["changed"].items()))
-    return settled, choice
-
-
-def _recipe(text: str) -> Recipe:
-    path = Path(text)
-    if path.suffix != ".json":
-        return named_recipe(text)
-    try:
-        return recipe_from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InvalidInput(f"Name a readable JSON file as recipe: {error}. Received: {text}") from error
-
-
-def _changes(pairs: list[str]) -> dict[str, object]:
-    changes: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidInput(f"--set reads key=value. Received: {pair}")
-        changes[key.strip()] = value.strip()
-    return changes
 
 
 def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:

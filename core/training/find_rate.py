@@ -3,14 +3,21 @@ from far too small to far too large, and the loss says which rates teach somethi
 """
 
 import math
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from core.datasets.records import Snapshot
 from core.errors import CoreError
+from core.progress import Portion, Progress, stop_if_asked
+from core.store.files import Files
+from core.training.device import Device
+from core.training.recipe import Recipe, change_recipe
 
+PREPARED = 0.4  # share of the progress bar
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 80
 SMOOTHING = 0.9  # of the running mean of the loss; the first steps are corrected for their small number
@@ -72,3 +79,43 @@ def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
         f"The loss is lowest at a rate of about {kept[lowest]:.1g} and leaves beyond it; take a tenth of that, "
         f"{suggested:g}.",
     )
+
+
+def run_rate_test(
+    connection: sqlite3.Connection,
+    files: Files,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    fold: int | None,
+    device: Device,
+    progress: Progress,
+) -> RateTest:
+    """Try the rates on a snapshot with a recipe's network, batch, optimiser and augmentation. Nothing is stored.
+
+    Raises:
+        CoreError: nothing to learn from, or no loss to go by.
+        Stopped: somebody asked to stop.
+    """
+    from core.training.batches import Plan, read_chunk
+    from core.training.device import prepare_device
+    from core.training.run import build_fit, gather_material
+
+    # The rate is set by hand at each step, and a running average would only hide what it does.
+    still = change_recipe(recipe, {"schedule": "constant", "warm_up": 0, "ema": 0})
+    policy = prepare_device(device)
+    part = Portion(progress, 0.0, PREPARED)
+    material = gather_material(connection, files, snapshot, still, fold, part, checked=False)
+    learner = build_fit(still, snapshot, material, policy).learner
+    plan = Plan(learner.plan.batch, learner.plan.steps, 1)
+    rates, losses, smooth = rising_rates(), [], []
+    for at, rate in enumerate(rates):
+        stop_if_asked(progress)
+        learner.optimizer.learning_rate = float(rate)
+        learner.begin_epoch()
+        learner.train(*read_chunk(material.train, still, plan, at))
+        losses.append(learner.read_sums()[0])
+        smooth = smooth_losses(losses)
+        progress.report(PREPARED + (1 - PREPARED) * at / len(rates), f"Rate {rate:.1e}, loss {losses[-1]:.3f}")
+        if has_left(smooth):
+            break
+    return suggest_rate([float(rate) for rate in rates[: len(smooth)]], smooth)

@@ -37,17 +37,7 @@ def request_training(
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
             trained yet, a name that is taken, a snapshot of which cases were erased.
     """
-    demand_whole(snapshot, "train")
-    demand_of(connection, actor, "train", project.id)
-    if snapshot.project != project.id:
-        raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
-    task = task_module(snapshot.task)
-    train, validation = training_cases(connection, snapshot, fold)
-    task.check_trainable(
-        snapshot.schema,
-        task.encode_targets(snapshot.schema, [case.value for case in train]),
-        task.encode_targets(snapshot.schema, [case.value for case in validation]),
-    )
+    train, validation = demand_trainable(connection, project, snapshot, fold, actor)
     notes = look_at_splits(snapshot, train, validation)
     told = {"choice": dict(choice or {}), "preflight": {"notes": list(notes)} if notes else {}}
     with writing(connection):
@@ -62,6 +52,28 @@ def request_training(
             actor=actor,
         )
     return run, {"run": run.id}
+
+
+def demand_trainable(
+    connection: sqlite3.Connection, project: Project, snapshot: Snapshot, fold: int | None, actor: Actor
+) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
+    """The training and the validation cases, once there is something to learn from them and somebody who may.
+
+    Raises:
+        CoreError: as `request_training`, of all but the name.
+    """
+    demand_whole(snapshot, "train")
+    demand_of(connection, actor, "train", project.id)
+    if snapshot.project != project.id:
+        raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
+    task = task_module(snapshot.task)
+    train, validation = training_cases(connection, snapshot, fold)
+    task.check_trainable(
+        snapshot.schema,
+        task.encode_targets(snapshot.schema, [case.value for case in train]),
+        task.encode_targets(snapshot.schema, [case.value for case in validation]),
+    )
+    return train, validation
 
 
 def training_cases(

@@ -143,7 +143,8 @@ def _train(
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
-    material = _gather(connection, files, run, snapshot, Portion(progress, 0.0, PREPARED), checked=checked)
+    part = Portion(progress, 0.0, PREPARED)
+    material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
     fit = _begin(connection, run, snapshot, material, folder, device, policy, progress)
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
@@ -183,7 +184,7 @@ def _begin(
     """The fit from its checkpoint, or a new one whose first steps were tried."""
 
     def build(recipe: Recipe) -> Fit:
-        return _build_fit(recipe, snapshot, material, policy)
+        return build_fit(recipe, snapshot, material, policy)
 
     def read(fit: Fit) -> list[Any]:
         return [tf.constant(part) for part in read_chunk(material.train, fit.learner.recipe, fit.plan, 0)]
@@ -207,27 +208,28 @@ def _begin(
     return fit
 
 
-def _gather(
+def gather_material(
     connection: sqlite3.Connection,
     files: Files,
-    run: Run,
     snapshot: Snapshot,
+    recipe: Recipe,
+    fold: int | None,
     progress: Progress,
     *,
     checked: bool,
 ) -> Material:
     """The prepared images and encoded targets of both splits; `checked` says that their pixels were looked at."""
     task = task_module(snapshot.task)
-    train, validation = training_cases(connection, snapshot, run.fold)
+    train, validation = training_cases(connection, snapshot, fold)
     wanted: Sequence[SnapshotCase] = [*train, *validation]
     targets = task.encode_targets(snapshot.schema, [case.value for case in wanted])
     task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
     if not checked:
         progress.report(0.0, "Checking the pixels against their hashes")
         check_pixels(connection, files, wanted)
-    images = prepare_images(connection, files, wanted, input_spec(run.recipe), progress)
+    images = prepare_images(connection, files, wanted, input_spec(recipe), progress)
     rows, first = np.arange(len(wanted)), len(train)
-    chosen, schema, learnt = run.recipe.class_weights, snapshot.schema, targets[:first]
+    chosen, schema, learnt = recipe.class_weights, snapshot.schema, targets[:first]
     return Material(
         Examples(images, rows[:first], learnt, task.sampling_shares(schema, learnt) if chosen == "sampling" else None),
         Examples(images, rows[first:], targets[first:]),
@@ -241,7 +243,7 @@ def input_spec(recipe: Recipe) -> InputSpec:
     return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
 
 
-def _build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
+def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
     schema = trainable_schema(snapshot.schema)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(policy)
