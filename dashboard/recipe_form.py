@@ -40,13 +40,19 @@ def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str,
     if name != auto.AUTO:
         base = named_recipe(name)
         return change_recipe(base, _draw_changes(base, name)), None
-    seen = take_fingerprint(session.db(), snapshot, fold)
+    seen = _seen(snapshot.hash, snapshot.incomplete_since, fold, snapshot)
     base, sentences = auto.choose_recipe(seen)
     with st.expander("Why these settings", icon=":material/lightbulb:"):
         st.text(" ".join(sentences))
     # What auto chooses hangs on the snapshot, so controls of another one must not keep their values.
     changes = _draw_changes(base, "_".join(map(str, (name, snapshot.id, *([] if fold is None else [fold])))))
     return settle_auto(seen, changes)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _seen(content_hash: str, incomplete_since: str | None, fold: int | None, _snapshot: Snapshot) -> auto.Fingerprint:
+    """The fingerprint, looked for once for what the hash stands for: a page is drawn at every click."""
+    return take_fingerprint(session.db(), _snapshot, fold)
 
 
 def _draw_changes(base: Recipe, keys: str) -> dict[str, Any]:
