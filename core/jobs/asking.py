@@ -20,8 +20,9 @@ from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
-from core.training.recipe import Recipe, recipe_to_json
+from core.training.recipe import Recipe, change_recipe, recipe_to_json
 from core.training.records import Model, Run, get_run, set_run_job
+from core.training.repeat import trained_batch
 from core.training.request import demand_trainable, request_training
 
 JOBS_LOOKED_AT = 200
@@ -247,9 +248,10 @@ def ask_repetition(connection: sqlite3.Connection, project: Project, model: Mode
     """
     before = get_run(connection, model.run)
     snapshot = get_snapshot(connection, project.id, before.snapshot)
+    recipe = change_recipe(before.recipe, {"batch": trained_batch(before)})
     choice = before.told.get("choice")
     return ask_training(
-        connection, project, snapshot, before.recipe, fold=before.fold, choice=choice, repeats=model, actor=actor
+        connection, project, snapshot, recipe, fold=before.fold, choice=choice, repeats=model, actor=actor
     )
 
 

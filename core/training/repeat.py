@@ -27,6 +27,11 @@ class Repetition:
         return {**asdict(self), "different": list(self.different)}
 
 
+def trained_batch(run: Run) -> int:
+    """The batch of a run's steps: its recipe's, or the part of it that fitted into memory."""
+    return int(run.told.get("preflight", {}).get("batch", run.recipe.batch))
+
+
 def compare_repetition(files: Files, first: Model, first_run: Run, again: Model, again_run: Run) -> Repetition:
     """The stored weights of both, bit by bit, and what of their environments differs. Imports Keras."""
     weights = [load_network(files, model).get_weights() for model in (first, again)]
@@ -35,6 +40,8 @@ def compare_repetition(files: Files, first: Model, first_run: Run, again: Model,
     same = first.calibration == again.calibration
     then, now = first_run.environment, again_run.environment
     different = tuple(words for key, words in TOLD.items() if then.get(key) != now.get(key))
+    if trained_batch(first_run) != trained_batch(again_run):
+        different += ("batch",)
     if identical:
         sentence = f"The weights are bit-identical to those of {first.name}"
         sentence += "." if same else ", but the calibration differs."

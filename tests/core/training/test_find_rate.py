@@ -1,20 +1,22 @@
 """The learning-rate range test: on drawn curves, and on a snapshot."""
 
+import json
 import math
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from core.errors import CoreError
+from core.jobs.asking import ask_rate_test
+from core.jobs.bodies import find_rate as body
 from core.progress import Silent
-from core.training.device import CPU
 from core.training.find_rate import (
     HIGHEST,
     LOWEST,
     has_left,
     rising_rates,
-    run_rate_test,
     smooth_losses,
     suggest_rate,
 )
@@ -55,7 +57,7 @@ def test_the_running_mean_begins_at_the_first_loss() -> None:
     assert smooth_losses([2.0, 2.0, 2.0]) == pytest.approx([2, 2, 2])
 
 
-def test_rates_are_tried_on_a_snapshot_and_nothing_is_stored(connection, files, planted, small_recipe) -> None:
+def test_rates_are_tried_on_a_snapshot_and_no_model_is_made(connection, files, planted, small_recipe, actor) -> None:
     class Noted(Silent):
         notes: ClassVar[list[str]] = []
 
@@ -63,11 +65,17 @@ def test_rates_are_tried_on_a_snapshot_and_nothing_is_stored(connection, files, 
             assert 0 <= fraction <= 1
             self.notes.append(note)
 
-    recipe = change_recipe(small_recipe, {"ema": 0.9})
-    found = run_rate_test(connection, files, planted.snapshot, recipe, None, CPU, Noted())
-    assert len(found.rates) == len(found.losses) > 20
-    assert found.rates == tuple(sorted(found.rates))
-    assert found.suggested is None or LOWEST <= found.suggested <= HIGHEST
+    job = ask_rate_test(
+        connection, planted.project, planted.snapshot, change_recipe(small_recipe, {"ema": 0.9}), actor=actor
+    )
+    context: Any = SimpleNamespace(connection=connection, files=files, job=job, device="cpu", progress=Noted())
+    found = body.run(context)
+    assert len(found["rates"]) == len(found["losses"]) > 20
+    assert found["rates"] == sorted(found["rates"])
+    assert found["suggested"] is None or LOWEST <= found["suggested"] <= HIGHEST
+    assert (found["snapshot"], found["network"]) == (planted.snapshot.id, "resnet")
     assert any(note.startswith("Rate 1.0e-06, loss") for note in Noted.notes)
+    assert Noted.notes[-1] == found["sentence"]
+    assert json.loads(json.dumps(found)) == found
     assert not list_runs(connection, planted.project.id)
     assert not list_models(connection, planted.project.id)

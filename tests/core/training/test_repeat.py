@@ -84,5 +84,7 @@ def test_a_repetition_is_asked_for_as_the_model_was_and_compared_with_it(
     elsewhere = replace(before, environment={**before.environment, "python": "2.7"})
     told = compare_repetition(files, first, elsewhere, first, before)
     assert told.sentence == f"The weights are bit-identical to those of {first.name}. Different from then: Python."
+    halved = replace(before, told={"preflight": {"batch": 4}})
+    assert compare_repetition(files, first, halved, first, before).different == ("batch",)
     assert _largest_difference([np.zeros(2)], [np.zeros(3)]) is None
     assert _largest_difference([np.zeros(2)], [np.array([0.0, -0.5])]) == 0.5
