@@ -8,7 +8,14 @@ from collections.abc import Sequence
 
 
 class CoreError(Exception):
-    """A refusal that the user can act on. `str(error)` is the sentence for the screen."""
+    """A refusal that the user can act on. `str(error)` is the sentence for the screen.
+
+    `remedy` is what to do about it once it has ended a job; "" leaves that to the kind of job.
+    """
+
+    def __init__(self, *words: object, remedy: str = "") -> None:
+        super().__init__(*words)
+        self.remedy = remedy
 
 
 class InvalidInput(CoreError):

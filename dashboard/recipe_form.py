@@ -8,51 +8,74 @@ from typing import Any
 
 import streamlit as st
 
-from core.projects.schema import Task
+from core.datasets.records import Snapshot
 from core.tasks import task_module
+from core.training import auto
+from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.networks import networks_of
 from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
-from dashboard import places
+from dashboard import places, session
 
 FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
 MOVES = ("zoom", "shift")
 PER_ROW = 3
+NAMES = {auto.AUTO: auto.WORDS, **RECIPES}
 GROUPS = {"image": "Image", "network": "Network", "training": "Training", "augmentation": "Augmentation"}
 
 
-def draw_recipe(task: Task) -> Recipe:
-    """The recipe as chosen on screen, of the networks that can learn the task; what a training for it does not read is
-    not asked.
+def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str, Any] | None]:
+    """The recipe as chosen on screen, of the networks that can learn the task, and, where `auto` chose it, the choice
+    with its reasons. What a training for the task does not read is not asked.
 
     Raises:
-        InvalidInput: values that do not fit together, such as more halvings than the image has pixels.
+        CoreError: values that do not fit together, such as more halvings than the image has pixels; a snapshot that
+            nothing can be learnt from.
     """
-    wanted, names = places.asked("recipe"), networks_of(task)
+    wanted, names = places.asked("recipe"), (auto.AUTO, *networks_of(snapshot.task))
     name = st.segmented_control(
         "Recipe",
         names,
-        default=wanted if wanted in names else names[0],
+        default=wanted if wanted in names else auto.AUTO,
         required=True,
-        format_func=lambda known: f"{known} · {RECIPES[known]}",
+        format_func=lambda known: f"{known} · {NAMES[known]}",
         key="recipe",
-        help="A recipe is everything that decides the result besides the snapshot.",
+        help=f"A recipe is everything that decides the result besides the snapshot. auto {auto.EXPLANATION}.",
     )
-    base = named_recipe(name)
-    fields = {field.key: field for field in FIELDS if field.key != "network" and field.is_read(name, task)}
+    if name != auto.AUTO:
+        base = named_recipe(name)
+        return change_recipe(base, _draw_changes(base, snapshot.task, name)), None
+    seen = _seen(snapshot.hash, snapshot.incomplete_since, fold, snapshot)
+    base, sentences = auto.choose_recipe(seen)
+    with st.expander("Why these settings", icon=":material/lightbulb:"):
+        st.text(" ".join(sentences))
+    # What auto chooses hangs on the snapshot, so controls of another one must not keep their values.
+    keys = "_".join(map(str, (name, snapshot.id, *([] if fold is None else [fold]))))
+    return settle_auto(seen, _draw_changes(base, snapshot.task, keys))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _seen(content_hash: str, incomplete_since: str | None, fold: int | None, _snapshot: Snapshot) -> auto.Fingerprint:
+    """The fingerprint, looked for once for what the hash stands for: a page is drawn at every click."""
+    return take_fingerprint(session.db(), _snapshot, fold)
+
+
+def _draw_changes(base: Recipe, task: str, keys: str) -> dict[str, Any]:
+    """All controls, each with the base recipe's value to begin with; `keys` keeps those of recipes apart."""
+    fields = {field.key: field for field in FIELDS if field.key != "network" and field.is_read(base.network, task)}
     first = [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
     changes: dict[str, Any] = {}
-    changes |= _draw_fields([fields.pop(key) for key in first], base, task)
+    changes |= _draw_fields([fields.pop(key) for key in first], base, task, keys)
     with st.expander("More settings"):
         for group, title in GROUPS.items():
             members = [field for field in fields.values() if field.group == group]
             st.markdown(f"**{title}**")
-            changes |= _draw_fields(members, base, task)
+            changes |= _draw_fields(members, base, task, keys)
     if task == "regression" and any(changes[key] for key in MOVES):
         st.caption(
             "Augmentation zooms or shifts the images: set Zoom and Shift to 0 (More settings) where the number is a "
             "size or a count, which that would change."
         )
-    return change_recipe(base, _settled(changes, base))
+    return _settled(changes, base)
 
 
 def _settled(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
@@ -66,20 +89,20 @@ def _settled(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
     return changes
 
 
-def _draw_fields(fields: list[Field], base: Recipe, task: Task) -> dict[str, Any]:
+def _draw_fields(fields: list[Field], base: Recipe, task: str, keys: str) -> dict[str, Any]:
     """Three controls in a row, standing on one line however long their titles are."""
     values = {}
     for start in range(0, len(fields), PER_ROW):
         row = fields[start : start + PER_ROW]
         for column, field in zip(st.columns(PER_ROW, vertical_alignment="bottom"), row, strict=False):
             if field.key == "loss":
-                values[field.key] = _draw_loss(column, field, base, task)
+                values[field.key] = _draw_loss(column, field, task, keys)
             else:
-                values[field.key] = _draw_field(column, field, base)
+                values[field.key] = _draw_field(column, field, base, keys)
     return values
 
 
-def _draw_loss(column: Any, field: Field, base: Recipe, task: Task) -> Any:
+def _draw_loss(column: Any, field: Field, task: str, keys: str) -> Any:
     """The losses that go with the task, each with its sentence; the default is the first of them."""
     losses = task_module(task).LOSSES
     told = "\n\n".join(f"*{name}*: {sentence}." for name, sentence in losses.items())
@@ -88,14 +111,14 @@ def _draw_loss(column: Any, field: Field, base: Recipe, task: Task) -> Any:
         ["default", *losses],
         index=0,
         format_func=lambda name: f"default ({next(iter(losses))})" if name == "default" else name,
-        key=f"recipe_{base.network}_loss_{task}",
+        key=f"recipe_{keys}_loss_{task}",
         help=f"What a step makes smaller.\n\n{told}\n\n*Over- and underfitting:* {field.effect}",
     )
 
 
-def _draw_field(column: Any, field: Field, base: Recipe) -> Any:
+def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
     """One control with its two sentences; its key holds the recipe, so that each recipe keeps its own values."""
-    value, key = getattr(base, field.key), f"recipe_{base.network}_{field.key}"
+    value, key = getattr(base, field.key), f"recipe_{keys}_{field.key}"
     sentences = f"{field.explanation}\n\n*Over- and underfitting:* {field.effect}"
     if field.kind == "choice":
         options = list(field.choices)

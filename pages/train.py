@@ -3,21 +3,35 @@
 import streamlit as st
 
 from core.datasets.records import list_snapshots
-from core.errors import InvalidInput
-from core.jobs.asking import ask_training
+from core.errors import CoreError
+from core.jobs.asking import ask_rate_test, ask_training
 from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
+from dashboard.rate_view import draw_rate_test
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
+from dashboard.told_view import draw_told
 
 
 def start_training(recipe: Recipe) -> None:
     with messages.refusals_shown():
         run, _ = ask_training(
-            session.db(), project, snapshot, recipe, name=name.strip() or None, fold=fold, actor=session.actor()
+            session.db(),
+            project,
+            snapshot,
+            recipe,
+            name=name.strip() or None,
+            fold=fold,
+            choice=choice,
+            actor=session.actor(),
         )
         places.go("train", project=project.id, run=run.id)
+
+
+def start_rate_test(recipe: Recipe) -> None:
+    with messages.refusals_shown():
+        ask_rate_test(session.db(), project, snapshot, recipe, fold=fold, actor=session.actor())
 
 
 project = frame.need_project()
@@ -60,9 +74,9 @@ with form:
     if snapshot.leaks_allowed_because:
         st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
     try:
-        recipe = draw_recipe(project.task)
-    except InvalidInput as error:
-        recipe = None
+        recipe, choice = draw_recipe(snapshot, fold)
+    except CoreError as error:
+        recipe = choice = None
         st.error(str(error), icon=":material/error:")
     name = st.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
     if (
@@ -77,6 +91,16 @@ with form:
         and recipe
     ):
         start_training(recipe)
+    with st.expander("Learning-rate test", icon=":material/speed:"):
+        st.text(
+            "Tries rising rates with this recipe on this snapshot and suggests one; a minute or so, nothing stored."
+        )
+        if (
+            st.button("Find a learning rate", key="train_find_rate", disabled=recipe is None or bool(snapshot.loss))
+            and recipe
+        ):
+            start_rate_test(recipe)
+        draw_rate_test(snapshot)
 
 with watch:
     runs = {run.id: run for run in list_runs(session.db(), project.id)}
@@ -93,3 +117,4 @@ with watch:
         )
         places.remember(run=shown)
         watch_run(runs[shown])
+        draw_told(runs[shown])

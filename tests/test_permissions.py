@@ -26,7 +26,16 @@ from core.images.pacs.credentials import Credentials
 from core.images.pacs.records import NewPacs, Pacs, add_pacs, change_credentials, remove_pacs
 from core.images.records import Case, NewCase, insert_case, record_import_file, set_flag
 from core.images.watched_folders import stop_watching, watch_folder
-from core.jobs.asking import ask_drafts, ask_import, ask_import_again, ask_pull, ask_training, throw_upload_away
+from core.jobs.asking import (
+    ask_drafts,
+    ask_import,
+    ask_import_again,
+    ask_pull,
+    ask_rate_test,
+    ask_repetition,
+    ask_training,
+    throw_upload_away,
+)
 from core.jobs.kinds import KINDS, actions_of
 from core.jobs.records import Job, add_job, claim_job, finish_job, get_job, request_stop, resume_job
 from core.labels.assignments import assign_cases, unassign_cases
@@ -637,6 +646,16 @@ ACTS: dict[str, Act] = {
     "train": Act(
         "train",
         lambda c, s, house, actor: ask_training(
+            c, house.project, snapshot_of(c, house), named_recipe("cnn"), actor=actor
+        ),
+    ),
+    "repeat a training": Act(
+        "train",
+        lambda c, s, house, actor: ask_repetition(c, house.project, house.model, actor=actor),
+    ),
+    "try learning rates": Act(
+        "train",
+        lambda c, s, house, actor: ask_rate_test(
             c, house.project, snapshot_of(c, house), named_recipe("cnn"), actor=actor
         ),
     ),

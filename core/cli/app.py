@@ -18,6 +18,7 @@ from core.cli import (
     people,
     reading,
     service,
+    training,
     watching,
 )
 from core.errors import CoreError
@@ -51,7 +52,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "assign": reading.assign,
     "assist": reading.assist,
     "snapshot": modelling.snapshot,
-    "train": modelling.train,
+    "train": training.train,
     "models": modelling.models,
     "evaluate": modelling.evaluate,
     "predict": modelling.predict,

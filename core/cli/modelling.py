@@ -1,6 +1,5 @@
-"""Commands about numbers: snapshots, training, evaluation, predictions, explanations."""
+"""Commands about numbers: snapshots, models, evaluation, predictions, explanations."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,13 +25,11 @@ from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
-from core.jobs.asking import ask_training
 from core.jobs.context import job_folder
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
-from core.training.networks import first_network
-from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
+from core.training.recipe import recipe_to_json
 from core.training.records import get_run, list_models
 
 NUMBER_LENGTH = 5  # of the numbers that stand for files in a job's folder
@@ -118,63 +115,11 @@ def _ratios(text: str) -> tuple[float, float, float]:
     return train, validation, test
 
 
-def train(
-    project: ProjectArgument,
-    snapshot: Annotated[str, typer.Option(help="The snapshot's name.")],
-    recipe: Annotated[
-        str,
-        typer.Option(help=f"{', '.join(RECIPE_NAMES)}, or a JSON file [default: the first for the task]."),
-    ] = "",
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
-    fold: Annotated[
-        int | None, typer.Option(help="Train for this fold of the snapshot; its cases are the test.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="The model's name.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the model is there.")] = False,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a model in the background."""
-    changes = _changes(change or [])
-    with entered(home) as door:
-        found = get_project(door.connection, project)
-        settled = change_recipe(_recipe(recipe or first_network(found.task)), changes)
-        frozen = get_snapshot(door.connection, found.id, snapshot)
-        run, job = ask_training(door.connection, found, frozen, settled, name=name or None, fold=fold, actor=door.actor)
-        if not wait:
-            document: dict[str, Any] = {"run": run.id, "job": job.id, "model": run.name}
-            answer(document, f"Run {run.id} “{run.name}” queued as job {job.id}.", as_json=as_json)
-            return
-        result = wait_and_tell(door, job)
-    text = f"Model {result['model']} trained in {result['seconds']:.0f} s, {result['epochs']} epochs."
-    answer(result, text, as_json=as_json)
-
-
-def _recipe(text: str) -> Recipe:
-    path = Path(text)
-    if path.suffix != ".json":
-        return named_recipe(text)
-    try:
-        return recipe_from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InvalidInput(f"Name a readable JSON file as recipe: {error}. Received: {text}") from error
-
-
-def _changes(pairs: list[str]) -> dict[str, object]:
-    changes: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidInput(f"--set reads key=value. Received: {pair}")
-        changes[key.strip()] = value.strip()
-    return changes
-
-
 def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the models of a project, newest first."""
     with entered(home) as door:
         found = get_project(door.connection, project)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for model in list_models(door.connection, found.id):
             run = get_run(door.connection, model.run)
             rows.append(
@@ -185,13 +130,19 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
                     "fold": run.fold,
                     "network": run.recipe.network,
                     "task": model.task,
+                    "recipe": recipe_to_json(run.recipe),
+                    "choice": run.told.get("choice"),
                     "parameters": model.parameters,
                     "seconds": run.seconds,
                     "onnx": model.onnx_hash is not None,
                     "created_at": model.created_at,
                 }
             )
-    lines = [f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters" for row in rows]
+    lines = []
+    for row in rows:
+        lines.append(f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters")
+        if row["choice"]:
+            lines.append("    " + " ".join(row["choice"]["sentences"]))
     answer({"models": rows}, "\n".join(lines) or "No model yet: readroom train PROJECT …", as_json=as_json)
 
 

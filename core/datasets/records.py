@@ -170,6 +170,16 @@ def map_sources(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, s
     return {row[0]: row[1] for row in rows}
 
 
+def map_shapes(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, tuple[int, int, int, int]]:
+    """{case id: (frames, rows, columns, channels)} of a snapshot's cases."""
+    rows = connection.execute(
+        """SELECT cases.id, frames, rows, columns, channels FROM snapshot_cases JOIN cases ON cases.id = case_id
+           WHERE snapshot = ?""",
+        (snapshot_id,),
+    )
+    return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
+
+
 def map_events(connection: sqlite3.Connection, project_id: int) -> dict[int, str]:
     """{label id: event} of a project; the event names a label in every home, the id only in this one."""
     rows = connection.execute("SELECT id, event FROM labels WHERE project = ?", (project_id,))

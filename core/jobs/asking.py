@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from core.datasets.records import Snapshot
+from core.datasets.records import Snapshot, get_snapshot
 from core.errors import Conflict, InvalidInput
 from core.images.pacs.questions import check_uid
 from core.images.pacs.records import Pacs
@@ -20,9 +20,10 @@ from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
-from core.training.recipe import Recipe
-from core.training.records import Run, get_run, set_run_job
-from core.training.request import request_training
+from core.training.recipe import Recipe, change_recipe, recipe_to_json
+from core.training.records import Model, Run, get_run, set_run_job
+from core.training.repeat import trained_batch
+from core.training.request import demand_trainable, request_training
 
 JOBS_LOOKED_AT = 200
 
@@ -211,20 +212,63 @@ def ask_training(
     *,
     name: str | None = None,
     fold: int | None = None,
+    choice: Mapping[str, Any] | None = None,
     evaluate: str | None = None,
+    repeats: Model | None = None,
     actor: Actor,
 ) -> tuple[Run, Job]:
     """Queue a training: run and job are both there, or neither.
 
     Args:
+        choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
         evaluate: a split on which the model is measured as soon as it is there.
+        repeats: the model that this training should give again; it is compared with that.
 
     Raises:
         CoreError: whatever `request_training` refuses.
     """
     with writing(connection):
-        run, arguments = request_training(connection, project, snapshot, recipe, name=name, fold=fold, actor=actor)
-        asked = {**arguments, "evaluate": evaluate} if evaluate else arguments
+        run, arguments = request_training(
+            connection, project, snapshot, recipe, name=name, fold=fold, choice=choice, actor=actor
+        )
+        asked: dict[str, Any] = {**arguments, "evaluate": evaluate} if evaluate else {**arguments}
+        if repeats:
+            asked["repeats"] = repeats.id
         job = add_job(connection, "train", asked, project=project.id, actor=actor)
         set_run_job(connection, run.id, job.id)
         return get_run(connection, run.id), job
+
+
+def ask_repetition(connection: sqlite3.Connection, project: Project, model: Model, *, actor: Actor) -> tuple[Run, Job]:
+    """Queue the training of a model again: the same snapshot, fold, recipe and seed. The job's result says whether the
+    weights are the same.
+
+    Raises:
+        CoreError: whatever `request_training` refuses.
+    """
+    before = get_run(connection, model.run)
+    snapshot = get_snapshot(connection, project.id, before.snapshot)
+    recipe = change_recipe(before.recipe, {"batch": trained_batch(before)})
+    choice = before.told.get("choice")
+    return ask_training(
+        connection, project, snapshot, recipe, fold=before.fold, choice=choice, repeats=model, actor=actor
+    )
+
+
+def ask_rate_test(
+    connection: sqlite3.Connection,
+    project: Project,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    *,
+    fold: int | None = None,
+    actor: Actor,
+) -> Job:
+    """Queue a learning-rate range test.
+
+    Raises:
+        CoreError: whatever `request_training` refuses of snapshot and fold.
+    """
+    demand_trainable(connection, project, snapshot, recipe, fold, actor)
+    arguments = {"project": project.id, "snapshot": snapshot.id, "fold": fold, "recipe": recipe_to_json(recipe)}
+    return add_job(connection, "find_rate", arguments, project=project.id, actor=actor)

@@ -37,7 +37,7 @@ def explain_ending(job: Job, code: int | None, *, silent_seconds: float | None, 
     if code == -signal.SIGTERM:
         return Ending("The system asked the job's process to end (signal 15).", "Resume the job.", counts=False)
     if code == -signal.SIGKILL:
-        return Ending("The job was killed by the system (signal 9), often out of memory.", remedy)
+        return Ending("The job was killed by the system (exit -9, signal 9), often out of memory.", remedy)
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
         return Ending(f"The job crashed inside a native library (signal {-code}, {name}).", remedy)

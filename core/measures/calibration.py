@@ -13,7 +13,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.metrics import roc_curve
 
 COLDEST, HOTTEST = 0.05, 20.0
-THRESHOLD_RULE = "highest balanced accuracy on validation"
+THRESHOLD_RULE = "next to 0.5 of those within a standard error of the highest balanced accuracy on validation"
 INTERVAL_LEVEL = 0.9
 
 
@@ -84,9 +84,11 @@ def _log_loss(logits: np.ndarray, targets: np.ndarray, multi_label: bool) -> flo
 
 
 def choose_threshold(truth: np.ndarray, scores: np.ndarray) -> Threshold | None:
-    """The probability at which sensitivity and specificity are highest together (Youden 1950); None for one class.
+    """Where sensitivity and specificity are highest together (Youden 1950), within a standard error of it the
+    probability next to 0.5 (the rule of one standard error, Breiman et al. 1984); None for one class.
 
-    Half-way between the scores on both sides of the cut, so that it hangs on neither; of equals the one next to 0.5.
+    Few cases lie near a cut: the very highest hangs on two or three of them, and a resample of the same validation
+    split moves it far. Half-way between the scores on both sides of the cut, so that it hangs on neither.
 
     Args:
         truth: 0/1 `(n,)`.
@@ -98,7 +100,11 @@ def choose_threshold(truth: np.ndarray, scores: np.ndarray) -> Threshold | None:
     lower = np.append(cuts[1:], 0.0)  # a case at the cut is above it; the next score below is the other side
     middles = (np.minimum(cuts, 1.0) + lower) / 2
     gain = true - false
-    best = np.flatnonzero(gain >= gain.max() - 1e-12)
+    highest, positive = int(gain.argmax()), int(truth.sum())
+    error = math.sqrt(
+        true[highest] * (1 - true[highest]) / positive + false[highest] * (1 - false[highest]) / (len(truth) - positive)
+    )
+    best = np.flatnonzero(gain >= gain[highest] - error - 1e-12)
     at = best[np.abs(middles[best] - 0.5).argmin()]
     return Threshold(float(middles[at]), THRESHOLD_RULE, float(true[at]), float(1 - false[at]), len(truth))
 

@@ -9,4 +9,5 @@ MIGRATION_NAMES = (
     "m005_deidentified",
     "m006_pacs",
     "m007_masks",
+    "m008_runs_explain_themselves",
 )

@@ -546,3 +546,9 @@ MASKS = [
 def m007_masks(database: Database) -> None:
     for statement in MASKS:
         database.execute(statement)
+
+
+@migrations()
+def m008_runs_explain_themselves(database: Database) -> None:
+    # What a run says of itself as JSON: why its recipe was chosen, and what was found before its first step.
+    database.execute("ALTER TABLE runs ADD COLUMN told TEXT NOT NULL DEFAULT '{}'")

@@ -39,6 +39,9 @@ class TaskModule(Protocol):
     def loss_terms(self, schema: Any, train: np.ndarray, *, balanced: bool) -> np.ndarray:
         """What loss and head take from the training targets, float32 `(2, k)`; see `core.training.losses`."""
 
+    def sampling_shares(self, schema: Any, train: np.ndarray) -> np.ndarray | None:
+        """How often each training case is shown so that classes come alike, `(n,)`; None where there are no classes."""
+
     def loss_name(self, schema: Any, wanted: str) -> str:
         """The name in `core.training.losses` of what a recipe asks for.
 

@@ -162,6 +162,14 @@ def loss_terms(schema: Classification, train: np.ndarray, *, balanced: bool) -> 
     return weights if balanced else np.ones_like(weights)
 
 
+def sampling_shares(schema: Classification, train: np.ndarray) -> np.ndarray | None:
+    """As often as a case counts in a balanced loss; of several answers the one that counts most."""
+    weights = class_weights(schema, train)
+    if schema.multi_label:
+        return np.asarray(np.where(train > 0, weights[1], weights[0]).max(axis=1))
+    return np.asarray(train @ weights[1])
+
+
 def class_weights(schema: Classification, targets: np.ndarray) -> np.ndarray:
     """Weights `(2, k)`: row 0 for "not of the class", row 1 for "of the class"; their mean over the cases is 1.
 

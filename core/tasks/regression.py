@@ -58,6 +58,10 @@ def loss_terms(schema: Regression, train: np.ndarray, *, balanced: bool) -> np.n
     return np.stack([train.mean(axis=0), train.std(axis=0)]).astype(np.float32)
 
 
+def sampling_shares(schema: Regression, train: np.ndarray) -> np.ndarray | None:
+    return None  # there are no classes to show alike
+
+
 def loss_name(schema: Regression, wanted: str) -> str:
     """`huber`, `absolute` or `squared`, all taken on standardised numbers."""
     kind = "huber" if wanted == "default" else wanted

@@ -56,6 +56,10 @@ def loss_terms(schema: Segmentation, train: np.ndarray, *, balanced: bool) -> np
     return np.ones((2, len(schema.names)), np.float32)
 
 
+def sampling_shares(schema: Segmentation, train: np.ndarray) -> np.ndarray | None:
+    return None  # there are no classes to show alike
+
+
 def loss_name(schema: Segmentation, wanted: str) -> str:
     """`dice_cross_entropy` or `pixel_cross_entropy`, both taken on logits."""
     kind = "dice_cross_entropy" if wanted == "default" else wanted

@@ -31,12 +31,14 @@ class Examples:
     rows: which of the images belong here, `(n,)`.
     targets: float32 `(n, classes)`; where there are masks, which case each row is a frame of, `(n,)`.
     masks: what is to be learnt where it is painted: of the same rows as the images, a structure a channel.
+    shares: how often each is drawn in an epoch, in proportion, `(n,)`; None draws each once.
     """
 
     images: Images
     rows: np.ndarray
     targets: np.ndarray
     masks: Images | None = None
+    shares: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,6 +82,26 @@ def epoch_order(examples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(examples)
 
 
+def draw_by_shares(shares: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The order of one epoch in which cases come as often as their shares say, some twice and others not at all.
+
+    Drawn in even steps over the shuffled cases (systematic sampling), which strays less from the shares than drawing
+    each by itself.
+    """
+    random, n = np.random.default_rng((seed, epoch)), len(shares)
+    order = random.permutation(n)
+    edges = np.cumsum(shares[order], dtype=np.float64)
+    marks = (np.arange(n) + random.random()) * (edges[-1] / n)
+    drawn = order[np.minimum(np.searchsorted(edges, marks, side="right"), n - 1)]
+    return random.permutation(drawn)
+
+
+def _order_of(examples: Examples, seed: int, epoch: int) -> np.ndarray:
+    if examples.shares is None:
+        return epoch_order(len(examples), seed, epoch)
+    return draw_by_shares(examples.shares, seed, epoch)
+
+
 def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch: int) -> tf.data.Dataset:
     """Chunks from `first_epoch` to the recipe's last: images `(steps, batch, ...)`, targets, seeds `(steps, 2)`.
 
@@ -87,7 +109,7 @@ def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch
     """
 
     def read(call: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return _read_chunk(examples, recipe, plan, int(call))
+        return read_chunk(examples, recipe, plan, int(call))
 
     def load(call: Any) -> tuple[Any, Any, Any]:
         images, targets, seeds = tf.numpy_function(read, [call], (tf.uint8, kind, tf.int32))
@@ -102,11 +124,12 @@ def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch
     return calls.map(load, num_parallel_calls=1).prefetch(CHUNKS_AHEAD)
 
 
-def _read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chunk of one call of the compiled function, counted through the whole run."""
     epoch, within = divmod(call, plan.calls)
     first = within * plan.steps_per_call
     steps = np.arange(first, min(first + plan.steps_per_call, plan.steps))
-    order = epoch_order(len(examples), recipe.seed, epoch)
+    order = _order_of(examples, recipe.seed, epoch)
     picked = order[first * plan.batch : (steps[-1] + 1) * plan.batch].reshape(len(steps), plan.batch)
     picked = np.sort(picked, axis=1)  # the disk is read forwards
     seeds = np.stack([np.full(len(steps), recipe.seed), epoch * plan.steps + steps], axis=1).astype(np.int32)

@@ -13,6 +13,7 @@ from core.errors import CoreError
 from core.progress import Progress
 from core.training.fit import Fit
 from core.training.records import add_epoch
+from core.training.schedules import CUT
 
 SECONDS_BETWEEN_REPORTS = 1.0
 LOGGED = {
@@ -62,7 +63,9 @@ class RefuseNan(Quiet):
             rate = fit.learner.recipe.learning_rate
             raise CoreError(
                 f"The loss is no longer a number: start again with a lower learning rate, for example {rate / 10:g}. "
-                f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}"
+                f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}",
+                remedy="Start a new run with a lower learning rate (readroom train … --find-rate suggests one); "
+                "resumed, this one would end in the same way.",
             )
 
 
@@ -73,7 +76,7 @@ class KeepBestWeights(Quiet):
         facts["best"] = facts["validation_loss"] < fit.best_value
         if facts["best"]:
             fit.best_value, fit.best_epoch = facts["validation_loss"], fit.epoch
-            fit.best_weights = fit.learner.network.get_weights()
+            fit.best_weights = fit.learner.kept_weights()
 
 
 class StopEarly(Quiet):
@@ -85,6 +88,18 @@ class StopEarly(Quiet):
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
         if fit.epoch - fit.best_epoch >= self._patience:
             fit.stop_because = f"no lower validation loss for {self._patience} epochs"
+
+
+class LowerRateOnPlateau(Quiet):
+    """Cuts the learning rate after `patience` epochs without a new best. Comes after `KeepBestWeights`."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        if fit.epoch - max(fit.best_epoch, fit.cut_epoch) >= self._patience:
+            fit.learner.rate_factor.assign(fit.learner.rate_factor * CUT)
+            fit.cut_epoch = fit.epoch
 
 
 class StopOnRequest(Quiet):

@@ -1,4 +1,5 @@
-"""Where a run can go on after a kill: weights, optimiser, epoch, best value and its weights, random state.
+"""Where a run can go on after a kill: weights and their averages, optimiser, epoch, best value and its weights,
+what a plateau left of the learning rate, random state.
 
 Order and augmentation follow from (seed, epoch, step), so the epoch is their whole state; dropout's
 counters are variables of the network and are kept with the weights. Patience is the distance
@@ -19,6 +20,7 @@ from core.training.callbacks import Quiet
 from core.training.fit import Fit
 
 NAME = "checkpoint.npz"
+NUMBERS = ("epoch", "best_epoch", "best_value", "cut_epoch")  # of a `Fit`
 COST_SHARE = 0.05  # a large network is written less often, so that writing stays below this share of the time
 
 
@@ -41,10 +43,11 @@ class SaveCheckpoint(Quiet):
 
 def save_checkpoint(folder: Path, fit: Fit, recipe_hash: str) -> None:
     """Write the state of `fit` into `folder`, whole or not at all."""
-    state = {"epoch": fit.epoch, "best_epoch": fit.best_epoch, "best_value": fit.best_value, "recipe": recipe_hash}
+    state = {key: getattr(fit, key) for key in NUMBERS} | {"recipe": recipe_hash}
     arrays = {
         **{f"network_{at}": value for at, value in enumerate(_read(fit.learner.network.variables))},
         **{f"optimizer_{at}": value for at, value in enumerate(_read(fit.learner.optimizer.variables))},
+        **{f"state_{at}": value for at, value in enumerate(_read(fit.learner.state))},
         **{f"best_{at}": value for at, value in enumerate(fit.best_weights)},
     }
     part = folder / f"{NAME}.part"  # straight to disk: with its optimiser a large network weighs a gigabyte
@@ -74,8 +77,10 @@ def restore_checkpoint(folder: Path, fit: Fit, recipe_hash: str) -> bool:
             raise CoreError(f"Start a new run: the checkpoint in its folder is of another recipe. Received: {path}")
         _write(fit.learner.network.variables, saved, "network")
         _write(fit.learner.optimizer.variables, saved, "optimizer")
+        _write(fit.learner.state, saved, "state")
         fit.best_weights = [saved[f"best_{at}"] for at in range(_count(saved, "best"))]
-    fit.epoch, fit.best_epoch, fit.best_value = state["epoch"], state["best_epoch"], state["best_value"]
+    for key in NUMBERS:
+        setattr(fit, key, state[key])
     return True
 
 

@@ -15,7 +15,8 @@ from core.training.steps import Learner
 class Fit:
     """What the callbacks see and may set: where the fit stands, and why it should end.
 
-    `epoch` counts epochs done; the best is the epoch (from 1) with the lowest validation loss.
+    `epoch` counts epochs done; the best is the epoch (from 1) with the lowest validation loss; `cut_epoch` the last
+    one after which a plateau lowered the learning rate.
     """
 
     learner: Learner
@@ -26,6 +27,7 @@ class Fit:
     best_epoch: int = 0
     best_value: float = float("inf")
     best_weights: list[np.ndarray] = field(default_factory=list)
+    cut_epoch: int = 0
     stop_because: str = ""
     epoch_began: float = 0.0
 
@@ -76,7 +78,8 @@ def _describe_epoch(fit: Fit, validation: Examples) -> dict[str, Any]:
     learner = fit.learner
     loss, beside, seen = learner.read_sums()
     seconds = time.monotonic() - fit.epoch_began
-    validation_loss, targets, scores = learner.judge(validation)
+    with learner.averaged():
+        validation_loss, targets, scores = learner.judge(validation)
     measured = learner.task.score_validation(learner.schema, targets, scores)
     return {
         "epoch": fit.epoch + 1,

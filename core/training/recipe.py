@@ -59,6 +59,9 @@ class Recipe:
     optimiser: str = "adamw"
     learning_rate: float = 0.002
     schedule: str = "cosine"
+    warm_up: float = 0.05
+    plateau_patience: int = 3
+    ema: float = 0.0
     weight_decay: float = 0.01
     label_smoothing: float = 0.0
     class_weights: str = "balanced"
@@ -71,6 +74,7 @@ class Recipe:
     shift: float = 0.05
     contrast: float = 0.2
     noise: float = 0.01
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         for field in FIELDS:

@@ -314,10 +314,46 @@ FIELDS: tuple[Field, ...] = (
         "Schedule",
         "training",
         "choice",
-        "How the learning rate moves: constant, cosine (a short climb, then down to nothing), "
-        "or step (a tenth after half of the epochs, a hundredth after three quarters).",
+        "How the learning rate moves after its warm-up: constant, cosine (down to nothing), step (a tenth after half "
+        "of the epochs, a hundredth after three quarters), or plateau (three tenths whenever the validation loss has "
+        "not fallen for some epochs).",
         "A falling rate ends in a calm, averaged model that overfits less to its last batches.",
-        choices=("constant", "cosine", "step"),
+        choices=("constant", "cosine", "step", "plateau"),
+    ),
+    Field(
+        "warm_up",
+        "Warm-up",
+        "training",
+        "number",
+        "Share of all steps in which the learning rate climbs from a twentieth to its height; 0 begins there. The "
+        "first steps of a fresh network are the wildest.",
+        "Without it a large rate may spoil the first weights for good; a long one leaves little time to learn "
+        "(underfitting).",
+        low=0.0,
+        high=0.5,
+    ),
+    Field(
+        "plateau_patience",
+        "Plateau patience",
+        "training",
+        "integer",
+        "Epochs without a lower validation loss after which the schedule plateau lowers the learning rate; the other "
+        "schedules ignore it.",
+        "Too little patience makes the rate small before anything is learnt (underfitting).",
+        low=1,
+        high=1000,
+    ),
+    Field(
+        "ema",
+        "Weight average",
+        "training",
+        "number",
+        "Decay of a running average of the weights (EMA), which is validated and stored in place of the last ones; "
+        "0.99 averages about 100 steps, 0 takes the weights as they are.",
+        "An average overfits less to the last batches; one over more steps than the run has lags behind what was "
+        "learnt (underfitting).",
+        low=0.0,
+        high=0.9999,
     ),
     Field(
         "weight_decay",
@@ -345,11 +381,11 @@ FIELDS: tuple[Field, ...] = (
         "Class weights",
         "training",
         "choice",
-        "balanced makes rare classes count as much as frequent ones; none counts every image the same. Structures and "
-        "numbers have no such weights.",
-        "Without weights a rare class may not be learnt at all (underfitting); with them its few images may be "
-        "learnt by heart.",
-        choices=("balanced", "none"),
+        "balanced makes rare classes count as much as frequent ones; sampling shows their images more often instead; "
+        "none counts and shows every image the same. Structures and numbers have no such weights.",
+        "Without weights a rare class may not be learnt at all (underfitting); with them, and sooner with sampling, "
+        "its few images may be learnt by heart.",
+        choices=("balanced", "sampling", "none"),
         tasks=("classification",),
     ),
     Field(
@@ -432,5 +468,16 @@ FIELDS: tuple[Field, ...] = (
         "Overfits less to fine grain; too much hides fine findings (underfitting).",
         low=0.0,
         high=0.5,
+    ),
+    Field(
+        "mixup",
+        "Mixup",
+        "augmentation",
+        "number",
+        "Blend each training image with another and learn both answers in the same parts; 0.2 blends a little, 1 any "
+        "two halves, 0 not at all (Zhang et al. 2018). Training accuracy then looks lower than it is.",
+        "Overfits less to single images and wrong labels; too much hides small findings (underfitting).",
+        low=0.0,
+        high=2.0,
     ),
 )

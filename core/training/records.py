@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.clock import utc_now
@@ -16,7 +16,11 @@ from core.training.recipe import Recipe, recipe_from_json, recipe_hash, recipe_t
 
 @dataclass(frozen=True)
 class Run:
-    """One training: what it stands on, where and in what environment it ran."""
+    """One training: what it stands on, where and in what environment it ran.
+
+    `told` is what it says of itself: `choice` where `auto` chose its recipe (`core.training.fingerprint`), and
+    `preflight`, what was found before its first step (`core.training.preflight`).
+    """
 
     id: int
     project: int
@@ -32,6 +36,7 @@ class Run:
     created_by: str
     finished_at: str | None
     seconds: float | None
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def add_run(
     recipe: Recipe,
     name: str | None = None,
     fold: int | None = None,
+    told: Mapping[str, Any] | None = None,
     actor: Actor,
 ) -> Run:
     """A run that has not begun. Without a name it is called after its network and number: "resnet 3".
@@ -84,8 +90,8 @@ def add_run(
         if connection.execute("SELECT 1 FROM runs WHERE project = ? AND name = ?", (project, chosen)).fetchone():
             raise Conflict(f"Choose another name: this project has a run of that name. Received: {chosen}")
         row = connection.execute(
-            """INSERT INTO runs (id, project, snapshot, fold, name, recipe, recipe_hash, created_at, created_by)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+            """INSERT INTO runs (id, project, snapshot, fold, name, recipe, recipe_hash, told, created_at, created_by)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
             (
                 next_number(connection, "runs"),
                 project,
@@ -94,6 +100,7 @@ def add_run(
                 chosen,
                 json.dumps(recipe_to_json(recipe), sort_keys=True),
                 recipe_hash(recipe),
+                json.dumps(told or {}, sort_keys=True),
                 utc_now(),
                 actor.name,
             ),
@@ -142,6 +149,13 @@ def start_run(connection: sqlite3.Connection, run_id: int, *, device: str, envir
             "UPDATE runs SET device = ?, environment = ? WHERE id = ?",
             (device, json.dumps(environment, sort_keys=True), run_id),
         )
+
+
+def set_run_told(connection: sqlite3.Connection, run_id: int, key: str, value: Any) -> None:
+    """Add or replace one of the things that a run says of itself."""
+    with writing(connection):
+        told = json.dumps({**get_run(connection, run_id).told, key: value}, sort_keys=True)
+        connection.execute("UPDATE runs SET told = ? WHERE id = ?", (told, run_id))
 
 
 def add_epoch(connection: sqlite3.Connection, run_id: int, epoch: int, facts: Mapping[str, Any]) -> None:
@@ -256,8 +270,12 @@ def list_models(connection: sqlite3.Connection, project_id: int) -> list[Model]:
 
 def _run(row: sqlite3.Row) -> Run:
     fields = dict(row)
-    fields["recipe"] = recipe_from_json(json.loads(row["recipe"]))
+    recipe = json.loads(row["recipe"])
+    if recipe["schedule"] != "cosine":
+        recipe.setdefault("warm_up", 0.0)  # before it could be set, only the cosine climbed
+    fields["recipe"] = recipe_from_json(recipe)
     fields["environment"] = json.loads(row["environment"])
+    fields["told"] = json.loads(row["told"])
     return Run(**fields)
 
 

@@ -1,7 +1,8 @@
 """Asking for a training: what can be refused at once is refused here, before anything waits in a queue."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, list_snapshot_cases
 from core.datasets.splits import fold_view
@@ -12,6 +13,7 @@ from core.store.audit import Actor
 from core.store.database import writing
 from core.tasks import task_module, trainable_schema
 from core.training.networks import check_network
+from core.training.preflight import look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
 
@@ -24,13 +26,47 @@ def request_training(
     *,
     name: str | None = None,
     fold: int | None = None,
+    choice: Mapping[str, Any] | None = None,
     actor: Actor,
 ) -> tuple[Run, dict[str, int]]:
     """A run and the arguments of the job that trains it; whoever asks puts the job into the queue.
 
+    Args:
+        choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
+
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
             trained yet or not by this network or loss, a name that is taken, a snapshot of which cases were erased.
+    """
+    train, validation = demand_trainable(connection, project, snapshot, recipe, fold, actor)
+    notes = look_at_splits(snapshot, train, validation)
+    told = {"choice": dict(choice or {}), "preflight": {"notes": list(notes)} if notes else {}}
+    with writing(connection):
+        run = add_run(
+            connection,
+            project=project.id,
+            snapshot=snapshot.id,
+            recipe=recipe,
+            name=name,
+            fold=fold,
+            told={key: value for key, value in told.items() if value},
+            actor=actor,
+        )
+    return run, {"run": run.id}
+
+
+def demand_trainable(
+    connection: sqlite3.Connection,
+    project: Project,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    fold: int | None,
+    actor: Actor,
+) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
+    """The training and the validation cases, once there is something to learn from them and somebody who may.
+
+    Raises:
+        CoreError: as `request_training`, of all but the name.
     """
     demand_whole(snapshot, "train")
     demand_of(connection, actor, "train", project.id)
@@ -45,11 +81,7 @@ def request_training(
         task.encode_targets(snapshot.schema, [case.value for case in train]),
         task.encode_targets(snapshot.schema, [case.value for case in validation]),
     )
-    with writing(connection):
-        run = add_run(
-            connection, project=project.id, snapshot=snapshot.id, recipe=recipe, name=name, fold=fold, actor=actor
-        )
-    return run, {"run": run.id}
+    return train, validation
 
 
 def training_cases(

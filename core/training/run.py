@@ -24,11 +24,12 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
-from core.training.batches import Examples, plan_epoch
+from core.training.batches import Examples, plan_epoch, read_chunk
 from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
     LogEpochs,
+    LowerRateOnPlateau,
     RecordEpochs,
     RefuseNan,
     ReportProgress,
@@ -42,7 +43,16 @@ from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
 from core.training.networks import build_network, feature_layers
 from core.training.onnx_export import make_onnx
-from core.training.recipe import Recipe
+from core.training.preflight import (
+    Preflight,
+    check_pixels,
+    check_room,
+    describe_trial,
+    estimate_seconds,
+    fit_into_memory,
+    free_memory,
+)
+from core.training.recipe import Recipe, change_recipe
 from core.training.records import (
     Model,
     Run,
@@ -51,6 +61,7 @@ from core.training.records import (
     get_run,
     list_epochs,
     set_onnx,
+    set_run_told,
     start_run,
 )
 from core.training.request import training_cases
@@ -66,7 +77,8 @@ log = logging.getLogger("readroom.training")
 
 @dataclass(frozen=True)
 class Material:
-    """What the fit stands on; `terms` are what loss and head take from the training answers.
+    """What the fit stands on; `terms` are what loss and head take from the training answers, `validation_terms` what
+    the validation loss takes, which is balanced also where training is by what it draws.
 
     `exclusive`: of masks, whether no pixel of a training case belongs to two structures.
     """
@@ -74,6 +86,7 @@ class Material:
     train: Examples
     validation: Examples
     terms: np.ndarray
+    validation_terms: np.ndarray
     exclusive: bool = False
 
 
@@ -133,10 +146,10 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
-    material = _gather(connection, files, run, snapshot, Portion(progress, 0.0, PREPARED))
-    fit = _build_fit(run.recipe, snapshot, material, policy)
-    resumed = restore_checkpoint(folder, fit, run.recipe_hash)
-    progress.report(PREPARED, f"Going on after epoch {fit.epoch}" if resumed else "Building the network")
+    checked = (folder / CHECKPOINT).exists()
+    part = Portion(progress, 0.0, PREPARED)
+    material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
+    fit = _begin(connection, run, snapshot, material, folder, device, policy, progress)
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
         *(run.name, snapshot.name, len(material.train), len(material.validation), fit.epoch + 1, device.name),
@@ -145,6 +158,8 @@ def _train(
     callbacks: list[Callback] = [RefuseNan(), KeepBestWeights(), LogEpochs(), RecordEpochs(connection, run.id)]
     if run.recipe.early_stopping:
         callbacks.append(StopEarly(run.recipe.early_stopping))
+    if run.recipe.schedule == "plateau":
+        callbacks.append(LowerRateOnPlateau(run.recipe.plateau_patience))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)
@@ -152,29 +167,86 @@ def _train(
         recipe = run.recipe
         raise CoreError(
             f"The device has too little memory: start again with a smaller batch, input size or network. "
-            f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}"
+            f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}",
+            remedy="Close other programs on the device and resume, it goes on from its checkpoint; or start a new run "
+            "with a smaller batch.",
         ) from error
     progress.report(FITTED, "Storing the model")
     return _store(connection, files, run, snapshot, fit, material)
 
 
-def _gather(connection: sqlite3.Connection, files: Files, run: Run, snapshot: Snapshot, progress: Progress) -> Material:
-    """The prepared images and encoded targets of both splits."""
+def _begin(
+    connection: sqlite3.Connection,
+    run: Run,
+    snapshot: Snapshot,
+    material: Material,
+    folder: Path,
+    device: Device,
+    policy: str,
+    progress: Progress,
+) -> Fit:
+    """The fit from its checkpoint, or a new one whose first steps were tried."""
+
+    def build(recipe: Recipe) -> Fit:
+        return build_fit(recipe, snapshot, material, policy)
+
+    def read(fit: Fit) -> list[Any]:
+        return [tf.constant(part) for part in read_chunk(material.train, fit.learner.recipe, fit.plan, 0)]
+
+    recipe, before = run.recipe, run.told.get("preflight", {})
+    if (folder / CHECKPOINT).exists():
+        fit = build(change_recipe(recipe, {"batch": before.get("batch", recipe.batch)}))
+        restore_checkpoint(folder, fit, run.recipe_hash)
+        progress.report(PREPARED, f"Going on after epoch {fit.epoch}")
+        return fit
+    progress.report(PREPARED, "Building the network")
+    fit, trial = fit_into_memory(build, recipe, len(material.train), read, free_memory(device.memory_bytes))
+    check_room(folder, fit.learner.network.count_params())
+    plan, batch = fit.plan, fit.learner.recipe.batch
+    seconds = estimate_seconds(trial, plan.steps, plan.batch, len(material.validation), recipe.epochs)
+    notes = tuple(before.get("notes", ()))
+    found = Preflight(batch, trial.seconds_a_step, trial.memory_bytes, seconds, notes)
+    set_run_told(connection, run.id, "preflight", found.to_json())
+    log.info(describe_trial(found, recipe))
+    progress.report(PREPARED, describe_trial(found, recipe), seconds_left=seconds)
+    return fit
+
+
+def gather_material(
+    connection: sqlite3.Connection,
+    files: Files,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    fold: int | None,
+    progress: Progress,
+    *,
+    checked: bool,
+) -> Material:
+    """The prepared images and encoded targets of both splits; `checked` says that their pixels were looked at."""
     task = task_module(snapshot.task)
-    train, validation = training_cases(connection, snapshot, run.fold)
+    train, validation = training_cases(connection, snapshot, fold)
     wanted: Sequence[SnapshotCase] = [*train, *validation]
     targets = task.encode_targets(snapshot.schema, [case.value for case in wanted])
     task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
-    spec, first = input_spec(run.recipe), len(train)
-    terms = task.loss_terms(snapshot.schema, targets[:first], balanced=run.recipe.class_weights == "balanced")
+    if not checked:
+        progress.report(0.0, "Checking the pixels against their hashes")
+        check_pixels(connection, files, wanted)
+    spec, first = input_spec(recipe), len(train)
+    chosen, schema, learnt = recipe.class_weights, snapshot.schema, targets[:first]
+    terms = task.loss_terms(schema, learnt, balanced=chosen == "balanced")
+    validation_terms = task.loss_terms(schema, learnt, balanced=chosen != "none")
     images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
     if task.PAINTS:
         masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
-        learnt, checked = _painted(images, masks, [case.case_id for case in train])
-        return Material(learnt, checked, terms, exclusive=_is_exclusive(learnt))
+        painted, others = _painted(images, masks, [case.case_id for case in train])
+        return Material(painted, others, terms, validation_terms, exclusive=_is_exclusive(painted))
     rows = np.arange(len(wanted))
+    shares = task.sampling_shares(schema, learnt) if chosen == "sampling" else None
     return Material(
-        Examples(images, rows[:first], targets[:first]), Examples(images, rows[first:], targets[first:]), terms
+        Examples(images, rows[:first], learnt, shares=shares),
+        Examples(images, rows[first:], targets[first:]),
+        terms,
+        validation_terms,
     )
 
 
@@ -199,7 +271,7 @@ def input_spec(recipe: Recipe) -> InputSpec:
     return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
 
 
-def _build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
+def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
     schema = trainable_schema(snapshot.schema)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(policy)
@@ -209,7 +281,9 @@ def _build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: s
         keras.config.set_dtype_policy("float32")
     plan = plan_epoch(len(material.train), recipe)
     half = policy == "mixed_float16"
-    learner = Learner(network, recipe, schema, plan, material.terms, scale_loss=half)
+    learner = Learner(
+        network, recipe, schema, plan, material.terms, validation_terms=material.validation_terms, scale_loss=half
+    )
     return Fit(learner, plan, recipe.epochs)
 
 
@@ -235,7 +309,9 @@ def _store(
         onnx_left_out_because=EXPORT_INTERRUPTED,
         parameters=int(network.count_params()),
         file_bytes=len(content),
-        facts=describe_model(run.recipe, snapshot, fit, epochs) | {"calibration": calibration},
+        facts=describe_model(run.recipe, snapshot, fit, epochs)
+        | {"calibration": calibration}
+        | get_run(connection, run.id).told,
         seconds=sum(epoch["seconds"] for epoch in epochs),
         actor=Actor(run.created_by, "job"),
     )

@@ -1,5 +1,6 @@
 """The compiled work of training: one step after another on a chunk of batches, and prediction."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -9,11 +10,13 @@ import tensorflow as tf
 from core.tasks import TaskModule, TrainableSchema, module_of
 from core.tasks.segmentation import LEVELS
 from core.training.augmentation import augment, augment_masks, is_augmented
+from core.training.average import WeightAverage
 from core.training.batches import Examples, Plan
 from core.training.losses import LOSSES
+from core.training.mixing import draw_mixture, mix_images
 from core.training.recipe import Recipe
+from core.training.schedules import make_schedule
 
-WARM_UP_SHARE = 0.05  # of all steps; the first steps of a fresh network are the wildest
 NO_DECAY = ["bias", "gamma", "beta"]  # shrinking these only shifts the layer
 
 
@@ -28,18 +31,25 @@ class Learner:
         plan: Plan,
         terms: np.ndarray,
         *,
+        validation_terms: np.ndarray | None = None,
         scale_loss: bool = False,
     ) -> None:
-        """`terms` are those of the task's `loss_terms`, `(2, k)`; `scale_loss` goes with half precision."""
+        """`terms` are those of the task's `loss_terms`, `(2, k)`; `scale_loss` goes with half precision.
+
+        `validation_terms` stand in for them where training balances its classes by what it draws.
+        """
         self.network, self.recipe, self.schema, self.plan = network, recipe, schema, plan
         self.task: TaskModule = module_of(schema)
         self.loss = LOSSES[self.task.loss_name(schema, recipe.loss)]
-        self.optimizer = make_optimizer(recipe, plan.steps * recipe.epochs)
+        self.rate_factor = tf.Variable(1.0, trainable=False)
+        self.optimizer = make_optimizer(recipe, plan.steps * recipe.epochs, self.rate_factor)
         if scale_loss:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(network.trainable_variables)
+        self._average = WeightAverage(network, recipe.ema) if recipe.ema else None
         self._to_raw = keras.Model(network.input, network.get_layer(self.task.RAW).output)
         self._terms = tf.constant(terms)
+        self._validation_terms = terms if validation_terms is None else validation_terms
         self._sums = tf.Variable(tf.zeros(3), trainable=False)  # loss, what is counted beside it, images
         # XLA was slower on CPUs, five times at inference.
         self.train = tf.function(self._train_chunk, jit_compile=False)
@@ -60,6 +70,19 @@ class Learner:
     @property
     def learning_rate(self) -> float:
         return float(self.optimizer.learning_rate)
+
+    @property
+    def state(self) -> list[Any]:
+        """What a training keeps beside network and optimiser, as variables; a checkpoint holds them too."""
+        return [self.rate_factor, *(self._average.mean if self._average else ())]
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within, the network has the weights that are kept: their running average, where the recipe asks for one."""
+        return self._average.in_place() if self._average else nullcontext()
+
+    def kept_weights(self) -> list[np.ndarray]:
+        """The weights that are validated and stored."""
+        return self._average.weights() if self._average else list(self.network.get_weights())
 
     def predict(self, examples: Examples, *, batch: int = 64) -> np.ndarray:
         """What the network says, `(n, k)`, in the order of the examples."""
@@ -103,20 +126,35 @@ class Learner:
             images = augment(images, seed, self.recipe)
             if self.task.PAINTS:
                 targets = augment_masks(targets, seed, self.recipe)
+        share, partner = None, None
+        if self.recipe.mixup:
+            share, partner = draw_mixture(seed, self.plan.batch, self.recipe.mixup)
+            images = mix_images(images, share, partner)
         variables = self.network.trainable_variables
+
+        def blend(of_case: Any) -> Any:
+            """What is counted of each case, with its partner's part in it."""
+            if share is None:
+                return of_case(targets)
+            return share * of_case(targets) + (1 - share) * of_case(tf.gather(targets, partner))
+
+        smoothing = self.recipe.label_smoothing
         with tf.GradientTape() as tape:
             raw = self._to_raw(images, training=True)
-            loss = tf.reduce_mean(self.loss.of_case(targets, raw, self._terms, self.recipe.label_smoothing))
+            loss = tf.reduce_mean(blend(lambda wanted: self.loss.of_case(wanted, raw, self._terms, smoothing)))
             total = tf.add_n([loss, *self._to_raw.losses])
             scaled = self.optimizer.scale_loss(total)
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        beside = tf.reduce_sum(self.loss.beside(targets, raw, self._terms))
+        if self._average:
+            self._average.follow(seed[1])
+        beside = tf.reduce_sum(blend(lambda wanted: self.loss.beside(wanted, raw, self._terms)))
         self._sums.assign_add(tf.stack([loss * self.plan.batch, beside, float(self.plan.batch)]))
 
     def validation_loss(self, targets: np.ndarray, scores: np.ndarray) -> float:
         """The loss of what the network says, weighted as in training, without smoothing."""
-        raw = self.task.raw_of(self.schema, scores, self._terms.numpy())
-        return float(tf.reduce_mean(self.loss.of_case(tf.constant(targets), tf.constant(raw), self._terms, 0.0)))
+        terms = self._validation_terms
+        raw = self.task.raw_of(self.schema, scores, terms)
+        return float(tf.reduce_mean(self.loss.of_case(tf.constant(targets), tf.constant(raw), tf.constant(terms), 0.0)))
 
 
 def tally_pixels(masks: Any, probabilities: Any) -> Any:
@@ -130,9 +168,9 @@ def tally_pixels(masks: Any, probabilities: Any) -> Any:
     return tf.reshape(counts, (n, 2, LEVELS, k))
 
 
-def make_optimizer(recipe: Recipe, steps: int) -> Any:
+def make_optimizer(recipe: Recipe, steps: int, rate_factor: Any = 1.0) -> Any:
     """The recipe's optimiser with its schedule over `steps` steps in all."""
-    rate = make_schedule(recipe, steps)
+    rate = make_schedule(recipe, steps, rate_factor)
     if recipe.optimiser == "adamw":
         optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
         optimizer.exclude_from_weight_decay(var_names=NO_DECAY)
@@ -140,20 +178,3 @@ def make_optimizer(recipe: Recipe, steps: int) -> Any:
     if recipe.optimiser == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
     return {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}[recipe.optimiser](rate)
-
-
-def make_schedule(recipe: Recipe, steps: int) -> Any:
-    """A number for `constant`, else a function of the step."""
-    rate = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        warm_up = int(steps * WARM_UP_SHARE)
-        if not warm_up:
-            return keras.optimizers.schedules.CosineDecay(rate, steps)
-        return keras.optimizers.schedules.CosineDecay(
-            rate / 20, steps - warm_up, warmup_target=rate, warmup_steps=warm_up
-        )
-    if recipe.schedule == "step":
-        return keras.optimizers.schedules.PiecewiseConstantDecay(
-            [steps // 2, steps * 3 // 4], [rate, rate / 10, rate / 100]
-        )
-    return rate

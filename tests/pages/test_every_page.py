@@ -10,10 +10,11 @@ from core.images.records import Case
 from core.projects.records import Project, add_project
 from core.projects.schema import LabelSchema, Regression, Task, make_segmentation
 from core.store.audit import Actor
+from core.training.auto import AUTO
 from core.training.networks import networks_of
-from core.training.recipe import RECIPES
 from core.training.records import Model
 from dashboard import places, session
+from dashboard.recipe_form import NAMES as RECIPES
 from tests.pages.conftest import OpenPage, said
 
 NAMES = [place.name for place in places.PLACES]
@@ -68,7 +69,7 @@ def assert_has_one_heading(app: AppTest, place: places.Place, project: Project) 
     assert len(said_of_it or "") < 115, "two lines at 1280"
 
 
-@pytest.mark.parametrize("recipe", networks_of("classification"))
+@pytest.mark.parametrize("recipe", [AUTO, *networks_of("classification")])
 def test_every_recipe_draws(
     open_page: OpenPage, project: Project, cases: list[Case], model: Model, recipe: str
 ) -> None:

@@ -57,6 +57,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         device_named(context.device, list_devices()),
         Portion(context.progress, 0.0, TRAINED),
     )
+    if context.job.arguments.get("repeats"):
+        result = {**result, "repetition": _compare(context, int(result["model_id"]))}
     if not context.progress.should_stop():
         if not task_module(get_model(context.connection, None, int(result["model_id"])).task).PAINTS:
             _check_explanations(context, int(result["model_id"]))
@@ -75,6 +77,20 @@ def _queue_evaluation(context: "JobContext", model_id: int, run_id: int) -> None
     wanted = {"model": model_id, "snapshot": run.snapshot, "split": context.job.arguments["evaluate"]}
     if find_job(context.connection, "evaluate", wanted) is None:  # an attempt before this one may have asked
         add_job(context.connection, "evaluate", wanted, project=run.project, actor=context.actor)
+
+
+def _compare(context: "JobContext", model_id: int) -> dict[str, Any]:
+    """Whether the model is the one that it repeats; kept as a fact of the model."""
+    from core.training.records import get_model, get_run, set_model_fact
+    from core.training.repeat import compare_repetition
+
+    pair = [get_model(context.connection, None, number) for number in (context.job.arguments["repeats"], model_id)]
+    first, again = pair
+    runs = [get_run(context.connection, model.run) for model in pair]
+    found = compare_repetition(context.files, first, runs[0], again, runs[1]).to_json()
+    set_model_fact(context.connection, model_id, "repetition", found)
+    log.info(found["sentence"])
+    return found
 
 
 def _check_explanations(context: "JobContext", model_id: int) -> None:

@@ -13,7 +13,7 @@ from core.store.audit import Actor
 @pytest.mark.parametrize(
     ("code", "silent", "rebooted", "said", "counts"),
     [
-        (-9, None, False, "killed by the system (signal 9), often out of memory", True),
+        (-9, None, False, "killed by the system (exit -9, signal 9), often out of memory", True),
         (-11, None, False, "signal 11, SIGSEGV", True),
         (-200, None, False, "signal 200, unknown", True),
         (-15, None, False, "signal 15", False),

@@ -57,7 +57,9 @@ def test_a_job_that_is_always_killed_fails_with_a_sentence(
     added = add_job(connection, "die", {"times": 9}, lane="work", attempts_allowed=2, actor=actor)
     job = settled(worker, added)
     assert (job.state, job.attempt) == ("failed", 2)
-    assert job.error == ("The job was killed by the system (signal 9), often out of memory. It was tried 2 times.")
+    assert job.error == (
+        "The job was killed by the system (exit -9, signal 9), often out of memory. It was tried 2 times."
+    )
     assert job.remedy
 
 

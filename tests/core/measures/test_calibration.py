@@ -29,16 +29,33 @@ def test_where_nothing_can_be_gained_the_temperature_is_one() -> None:
     assert fit_temperature(np.zeros((4, 2)), np.eye(2)[[0, 1, 0, 1]], multi_label=False).temperature == 1.0
 
 
-def test_the_threshold_is_the_best_of_all() -> None:
+def test_the_threshold_is_as_good_as_the_best_within_its_error_and_none_as_good_is_nearer_to_a_half() -> None:
     random = np.random.default_rng(1)
     truth = random.integers(0, 2, 200)
     scores = np.clip(0.3 * truth + random.random(200) * 0.6, 0, 1)
     found = choose_threshold(truth, scores)
     assert found is not None
     assert found.value not in scores
-    balanced = [balanced_accuracy_score(truth, scores >= cut) for cut in [*scores, 1.1]]
-    assert balanced_accuracy_score(truth, scores >= found.value) == pytest.approx(max(balanced))
-    assert (found.sensitivity + found.specificity) / 2 == pytest.approx(max(balanced))
+    ordered = np.sort(scores)
+    cuts = np.array([*(ordered[1:] + ordered[:-1]) / 2, 1.1])
+    of_each = [(np.mean(scores[truth == 1] >= cut), np.mean(scores[truth == 0] < cut)) for cut in cuts]
+    balanced = np.mean(of_each, axis=1)
+    error = 0.5 * np.sqrt(sum(share * (1 - share) / np.sum(truth == answer)
+                              for share, answer in zip(of_each[balanced.argmax()], (1, 0), strict=True)))  # fmt: skip
+    as_good = cuts[balanced >= balanced.max() - error - 1e-12]
+    assert found.value == pytest.approx(as_good[np.abs(as_good - 0.5).argmin()])
+    assert balanced_accuracy_score(truth, scores >= found.value) >= max(balanced) - error - 1e-12
+    assert (found.sensitivity + found.specificity) / 2 == pytest.approx(
+        balanced_accuracy_score(truth, scores >= found.value)
+    )
+
+
+def test_where_a_half_is_clearly_worse_the_threshold_stays_away_from_it() -> None:
+    random = np.random.default_rng(2)
+    scores = np.concatenate([random.uniform(0, 0.15, 300), random.uniform(0.2, 0.6, 300)])
+    found = choose_threshold(np.repeat([0, 1], 300), scores)
+    assert found is not None
+    assert 0.15 < found.value < 0.25
 
 
 def test_of_equally_good_thresholds_the_one_next_to_a_half_is_taken() -> None:

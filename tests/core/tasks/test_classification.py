@@ -18,6 +18,7 @@ from core.tasks.classification import (
     loss_name,
     output_activation,
     raw_of,
+    sampling_shares,
     score_validation,
 )
 
@@ -68,6 +69,13 @@ def test_raw_outputs_are_found_again_from_probabilities(schema: Classification) 
 @pytest.mark.parametrize(("scores", "sure"), [([0.9, 0.2], 0.8), ([0.45, 0.99], 0.55)])
 def test_a_multi_label_decision_is_as_sure_as_its_least_sure_class(scores: list[float], sure: float) -> None:
     assert confidence_of(make_classification(["a", "b"], multi_label=True), np.array(scores)) == pytest.approx(sure)
+
+
+def test_sampling_shows_classes_alike() -> None:
+    one = sampling_shares(THREE, np.eye(3, dtype=np.float32)[[0, 0, 0, 1]])
+    np.testing.assert_allclose(one, [2 / 3, 2 / 3, 2 / 3, 2])
+    several = sampling_shares(SEVERAL, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0]], np.float32))
+    assert several[0] == several[3] > several[1]
 
 
 def test_class_weights_are_those_of_scikit_learn() -> None:

@@ -1,9 +1,11 @@
 """Batches: order from seed and epoch, every image once, several steps a call, the same after a resumption."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from core.training.batches import Examples, epoch_order, plan_epoch, stream_chunks
+from core.training.batches import Examples, draw_by_shares, epoch_order, plan_epoch, stream_chunks
 from core.training.recipe import Recipe, change_recipe
 
 
@@ -52,6 +54,21 @@ def test_each_step_has_a_seed_of_its_own_and_each_epoch_an_order_of_its_own(exam
     steps = seen(examples, recipe)
     assert [seed for _, _, seed in steps] == [[0, step] for step in range(15)]
     assert epoch_order(23, 0, 0).tolist() != epoch_order(23, 0, 1).tolist() != epoch_order(23, 1, 1).tolist()
+
+
+def test_sampling_shows_a_rare_class_as_often_as_a_frequent_one_and_each_epoch_anew(
+    examples: Examples, recipe: Recipe
+) -> None:
+    classes = np.array([0] * 90 + [1] * 10)
+    shares = np.where(classes == 0, 100 / 180, 100 / 20)
+    drawn = [draw_by_shares(shares, 0, epoch) for epoch in range(20)]
+    assert np.mean([classes[order].mean() for order in drawn]) == pytest.approx(0.5, abs=0.02)
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert np.array_equal(drawn[3], draw_by_shares(shares, 0, 3))
+    assert set(np.concatenate(drawn)) == set(range(100)), "nothing is left out for good"
+    sampled = replace(examples, shares=np.where(np.arange(23) % 2, 1.0, 0.0))
+    assert {answer for _, answers, _ in seen(sampled, recipe) for answer in answers} == {1}
+    assert seen(sampled, recipe, first_epoch=2) == seen(sampled, recipe)[10:]
 
 
 def test_a_stream_begun_later_goes_on_as_the_whole_one(examples: Examples, recipe: Recipe) -> None:

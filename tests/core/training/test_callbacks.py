@@ -13,6 +13,7 @@ from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
     LogEpochs,
+    LowerRateOnPlateau,
     RecordEpochs,
     RefuseNan,
     ReportProgress,
@@ -32,6 +33,9 @@ class Variable:
 
     def assign(self, value: np.ndarray) -> None:
         self.value = value
+
+    def __mul__(self, other: float) -> np.ndarray:
+        return self.value * other
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return self.value
@@ -66,8 +70,11 @@ def fit() -> Fit:
         recipe=Recipe(),
         loss=LOSSES["softmax_cross_entropy"],
         read_sums=lambda: (0.5, 0.75, 64),
-        network=SimpleNamespace(get_weights=lambda: [np.array(1.0)], variables=[Variable(1.0), Variable(2.0)]),
+        kept_weights=lambda: [np.array(1.0)],
+        network=SimpleNamespace(variables=[Variable(1.0), Variable(2.0)]),
         optimizer=SimpleNamespace(variables=[Variable(3.0)]),
+        rate_factor=Variable(1.0),
+        state=[Variable(1.0)],
     )
     return Fit(learner, Plan(batch=32, steps=10, steps_per_call=4), epochs=5)  # type: ignore[arg-type]
 
@@ -80,7 +87,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss(fit: Fit) -> N
     keep = KeepBestWeights()
     for epoch, loss in enumerate([0.9, 0.4, 0.6], start=1):
         fit.epoch = epoch
-        fit.learner.network.get_weights = lambda epoch=epoch: [np.array(epoch)]
+        fit.learner.kept_weights = lambda epoch=epoch: [np.array(epoch)]
         keep.after_epoch(fit, facts(loss))
     assert (fit.best_epoch, fit.best_value, fit.best_weights) == (2, 0.4, [np.array(2)])
 
@@ -93,6 +100,15 @@ def test_patience_counts_epochs_since_the_best(fit: Fit) -> None:
     fit.epoch = 5
     stop.after_epoch(fit, facts(1))
     assert fit.stop_because == "no lower validation loss for 2 epochs"
+
+
+def test_a_plateau_cuts_the_rate_and_waits_again_before_it_cuts_once_more(fit: Fit) -> None:
+    lower = LowerRateOnPlateau(patience=2)
+    fit.best_epoch, found = 2, []
+    for fit.epoch in range(3, 9):
+        lower.after_epoch(fit, facts(1))
+        found.append(float(fit.learner.rate_factor.value))
+    np.testing.assert_allclose(found, [1, 0.3, 0.3, 0.09, 0.09, 0.027])
 
 
 def test_a_request_to_stop_is_heard_between_steps(fit: Fit, said: Said) -> None:

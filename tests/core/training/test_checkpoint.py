@@ -16,9 +16,13 @@ def test_on_a_full_disk_half_a_checkpoint_takes_no_room_and_the_one_before_stays
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = SimpleNamespace(
-        network=SimpleNamespace(variables=[np.zeros(9)]), optimizer=SimpleNamespace(variables=[np.ones(9)])
+        network=SimpleNamespace(variables=[np.zeros(9)]),
+        optimizer=SimpleNamespace(variables=[np.ones(9)]),
+        state=[np.ones(1)],
     )
-    fit: Any = SimpleNamespace(epoch=1, best_epoch=1, best_value=0.5, learner=learner, best_weights=[np.zeros(9)])
+    fit: Any = SimpleNamespace(
+        epoch=1, best_epoch=1, best_value=0.5, cut_epoch=0, learner=learner, best_weights=[np.zeros(9)]
+    )
     save_checkpoint(tmp_path, fit, "recipe")
     before = (tmp_path / NAME).read_bytes()
 

@@ -115,10 +115,21 @@ def test_the_classic_stack_trains_on_a_fold(connection, planted, train) -> None:
     assert list_models(connection, planted.project.id)[0].name == "cnn 1"
 
 
+EVERYTHING = {
+    "schedule": "plateau",
+    "plateau_patience": 1,
+    "learning_rate": 1.0,
+    "ema": 0.8,
+    "mixup": 0.4,
+    "class_weights": "sampling",
+}
+
+
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["cosine", "plateau, average, mixup, sampling"])
 def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(
-    connection, files, settings, actor, planted, train, small_recipe, tmp_path, monkeypatch
+    connection, files, settings, actor, planted, train, small_recipe, tmp_path, monkeypatch, changes
 ) -> None:
-    recipe = change_recipe(small_recipe, {"epochs": 5, "noise": 0.05, "dropout": 0.5})
+    recipe = change_recipe(small_recipe, {"epochs": 5, "noise": 0.05, "dropout": 0.5, **changes})
     unbroken = weights_of(connection, files, train(recipe, folder="whole"))
     monkeypatch.setattr("core.training.checkpoint.COST_SHARE", 1e9)  # a checkpoint after every epoch
     run, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
@@ -135,6 +146,10 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(
     result = run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, listening)
     assert "Going on after epoch 3" in listening.notes
     assert same(unbroken, weights_of(connection, files, result))
+    if changes:  # what a plateau left of the rate had to be brought back too
+        rates = [epoch["learning_rate"] for epoch in list_epochs(connection, run.id)]
+        assert rates[-1] < rates[0]
+        assert rates[2] < rates[0], "nothing was to be brought back"
     assert len(list_epochs(connection, run.id)) == 5
     assert not (tmp_path / "broken" / NAME).exists()
 
@@ -216,8 +231,9 @@ def test_early_stopping_ends_a_run_that_gets_no_better(train, small_recipe) -> N
 
 def test_a_loss_that_is_no_number_says_what_to_do(train, connection, small_recipe) -> None:
     changes = {"learning_rate": 10, "optimiser": "sgd", "network": "cnn", "activation": "elu", "l2": 1, "epochs": 50}
-    with pytest.raises(CoreError, match="lower learning rate, for example 1"):
+    with pytest.raises(CoreError, match="lower learning rate, for example 1") as refusal:
         train(change_recipe(small_recipe, {**changes, "dense_units": 64, "schedule": "constant"}))
+    assert "resumed, this one would end in the same way" in refusal.value.remedy
     assert list_models(connection, 1) == []
 
 

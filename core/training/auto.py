@@ -1,0 +1,207 @@
+"""The recipe `auto`: from what a snapshot and a machine look like to a recipe, with the reasons in sentences.
+
+A pure function of the fingerprint: the same data on the same kind of device give the same recipe. Nothing here has
+seen the test split, and everything chosen can be changed afterwards.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.training.networks import first_network
+from core.training.recipe import Recipe, change_recipe, named_recipe
+
+AUTO = "auto"
+WORDS = "chosen for the snapshot"  # on screen, after the name
+EXPLANATION = "looks at the snapshot and the machine, chooses the settings, and says why"
+
+LARGEST_SIDE = {"cpu": 128, "gpu": 224}  # beyond it a run on a CPU takes hours
+FEW_IMAGES, VERY_FEW_IMAGES = 400, 100
+SMALL_NETWORK_BELOW = 300
+STEPS_WANTED = {"cpu": 2200, "gpu": 6000}  # enough for a cosine to come to rest
+EPOCHS = (12, 100)
+BATCH_RATE = (32, 0.002)  # the rate that fits a batch; others by the square root of their ratio
+SAME_PROPORTIONS = 0.05
+PAINTED = "segmentation"
+PAINTED_STEP = 8  # three halvings
+LARGEST_PAINTED = {"cpu": 256, "gpu": 512}
+ALIKE, RARE = 1.5, 20.0  # times that the most frequent class is more frequent than the rarest
+FINE_GRAIN_PX = 64  # smaller images have no grain to add noise to
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What `auto` sees: the training and the validation cases, never the test, and the device.
+
+    classes: training images of each class, in schema order; empty for a measured number and for structures.
+    frames: of all training cases; a volume has many.
+    sides_px: of the images' shorter sides, the smallest, the median and the largest.
+    proportions: the least and the greatest of columns / rows.
+    """
+
+    task: str
+    classes: tuple[tuple[str, int], ...]
+    multi_label: bool
+    training: int
+    frames: int
+    training_patients: int
+    validation: int
+    sides_px: tuple[int, int, int]
+    proportions: tuple[float, float]
+    coloured: bool
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        lists = {"sides_px": list(self.sides_px), "proportions": list(self.proportions)}
+        return {**asdict(self), "classes": dict(self.classes), **lists}
+
+
+Chosen = tuple[dict[str, Any], str]  # values of the recipe, and why
+
+
+def choose_recipe(seen: Fingerprint) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe for what was seen, and a sentence for each choice."""
+    changes: dict[str, Any] = {}
+    sentences = []
+    steps: tuple[Callable[[Fingerprint, dict[str, Any]], Chosen], ...]
+    steps = (_see, _choose_input, _choose_network, _choose_length, _choose_schedule, _balance, _augment)
+    for step in steps:
+        values, sentence = step(seen, changes)
+        changes |= values
+        sentences.append(sentence)
+    return change_recipe(named_recipe(first_network(seen.task)), changes), tuple(sentences)
+
+
+def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
+    what = f"{seen.training:,} training images of {seen.training_patients:,} patients, {seen.validation:,} to validate"
+    if seen.frames > seen.training:
+        what += f"; {seen.frames:,} slices, which are learnt one by one"
+    if not seen.classes:
+        return {}, f"Seen: {what}."
+    counts = ", ".join(f"{name} {count:,}" for name, count in seen.classes)
+    return {}, f"Seen: {what}; {counts}."
+
+
+def _choose_input(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
+    if seen.task == PAINTED:
+        return _choose_input_to_paint(seen)
+    smallest, median, largest = seen.sides_px
+    most = LARGEST_SIDE[seen.device]
+    size = max(16, min(median, most))
+    low, high = seen.proportions
+    square = max(abs(low - 1), abs(high - 1)) <= SAME_PROPORTIONS
+    values = {"input_size": size, "channels": 3 if seen.coloured else 1, "resize": "stretch"}
+    colour = "colour is kept" if seen.coloured else "grey values only"
+    if square and smallest == largest == size:
+        return values, f"The images are {size} pixels square and go in as they are; {colour}."
+    why = f"the images' shorter side is {median:,} pixels (median)"
+    if median > most:
+        why += f" and more than {most} would take very long on a {seen.device.upper()}"
+    if square:
+        fit = "they are about square, so they are scaled"
+    elif high / low - 1 <= SAME_PROPORTIONS:
+        values["resize"] = "pad"
+        fit = "all have the same proportions, which are kept with borders"
+    else:
+        fit = "their proportions differ, and borders would let the network read them as a hint, so they are stretched"
+    return values, f"Input of {size} pixels: {why}; {fit}; {colour}."
+
+
+def _choose_input_to_paint(seen: Fingerprint) -> Chosen:
+    """The whole of the longest image has its place, and every halving of the way down meets a whole number."""
+    _, median, _ = seen.sides_px
+    longest = median * max(seen.proportions[1], 1 / seen.proportions[0])
+    size = max(2 * PAINTED_STEP, min(round(longest / PAINTED_STEP) * PAINTED_STEP, LARGEST_PAINTED[seen.device]))
+    values = {"input_size": size, "channels": 3 if seen.coloured else 1, "resize": "pad"}
+    return values, (
+        f"Input of {size} pixels, proportions kept with borders, so that structures keep their shape: the images' "
+        f"shorter side is {median:,} pixels (median)."
+    )
+
+
+def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
+    if seen.task == PAINTED:
+        words = "A residual U-Net, which answers for every pixel and overfits later than a stack without bridges."
+        return {"network": "unet2d", "stages": 4, "filters": (16, 32, 64, 128), "dropout": 0.1}, words
+    filters = [32, 64, 128, 256] if so_far["input_size"] >= 160 else [32, 64, 128]
+    words = "A small residual network"
+    if seen.training < SMALL_NETWORK_BELOW:
+        filters = [count // 2 for count in filters]
+        words = f"A residual network of half the usual width, because {seen.training:,} images teach few weights"
+    values = {"network": "resnet", "stages": len(filters), "filters": tuple(filters), "dropout": 0.3}
+    return values, f"{words}: it averages its map before the answer and overfits later than the classic stack."
+
+
+def _choose_length(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
+    batch = 8 if seen.frames < VERY_FEW_IMAGES else 16 if seen.frames < FEW_IMAGES else 32
+    if seen.task == PAINTED:
+        batch = 8  # each image brings thousands of answers
+    steps = max(1, seen.frames // batch)
+    least, most = EPOCHS
+    epochs = min(max(math.ceil(STEPS_WANTED[seen.device] / steps), least), most)
+    return {"batch": batch, "epochs": epochs, "early_stopping": 0}, (
+        f"{epochs} epochs in batches of {batch}: about {epochs * steps:,} steps, in which the schedule comes to rest, "
+        f"so nothing is stopped early."
+    )
+
+
+def _choose_schedule(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
+    batch, rate = BATCH_RATE
+    steps = max(1, seen.frames // so_far["batch"])
+    average = round(1 - 1 / min(max(steps, 10), 500), 3)
+    values = {
+        "optimiser": "adamw",
+        "learning_rate": float(f"{rate * math.sqrt(so_far['batch'] / batch):.2g}"),
+        "weight_decay": 0.01,
+        "schedule": "cosine",
+        "warm_up": 0.05,
+        "ema": average,
+    }
+    return values, (
+        f"AdamW at {values['learning_rate']:g} with a short warm-up and a cosine; what is kept is the weights' average "
+        f"over about {round(1 / (1 - average))} steps, which hangs less on the last batches."
+    )
+
+
+def _balance(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
+    counts = [count for _, count in seen.classes if count]
+    if seen.task == PAINTED:
+        return {"class_weights": "none"}, "Overlap (Dice) counts small structures as much as large ones."
+    if not counts:
+        return {"class_weights": "none"}, "There are no classes to balance."
+    if seen.multi_label:
+        return {"class_weights": "balanced"}, "Each class counts as much by its presence as by its absence."
+    ratio = max(counts) / min(counts)
+    if ratio <= ALIKE:
+        return {"class_weights": "none"}, "The classes are about as frequent as one another: each image counts alike."
+    said = f"The most frequent class is {ratio:.1f} times as frequent as the rarest"
+    if ratio <= RARE:
+        return {"class_weights": "balanced"}, f"{said}: rare classes count for more, so that each counts alike."
+    return {"class_weights": "sampling"}, (
+        f"{said}: rare ones are shown more often, because with weights single images would steer whole steps."
+    )
+
+
+def _augment(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
+    values = {
+        "flip": "none",
+        "rotation": 7.0,
+        "zoom": 0.1,
+        "shift": 0.05,
+        "contrast": 0.2,
+        "noise": 0.01 if so_far["input_size"] >= FINE_GRAIN_PX else 0.0,
+        "mixup": 0.0,
+    }
+    text = "Images are turned, moved and changed in contrast a little"
+    if seen.task == PAINTED:
+        text += ", and zoomed, their masks with them"
+    elif seen.classes:
+        text += ", and zoomed"
+    else:
+        values["zoom"] = 0.0
+        text += "; not zoomed, because the number may hang on size"
+    return values, (
+        f"{text}. They are not mirrored: nothing says that left and right mean the same here, as they do not in a "
+        f"chest; where they do, set flip to left-right."
+    )

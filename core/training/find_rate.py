@@ -1,0 +1,121 @@
+"""The learning-rate range test (Smith 2017, doi:10.1109/WACV.2017.58, arXiv:1506.01186): the rate rises step by step
+from far too small to far too large, and the loss says which rates teach something.
+"""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from core.datasets.records import Snapshot
+from core.errors import CoreError
+from core.progress import Portion, Progress, stop_if_asked
+from core.store.files import Files
+from core.training.device import Device
+from core.training.recipe import Recipe, change_recipe
+
+PREPARED = 0.4  # share of the progress bar
+LOWEST, HIGHEST = 1e-6, 1.0
+STEPS = 80
+SMOOTHING = 0.9  # of the running mean of the loss; the first steps are corrected for their small number
+TIMES_THE_BEST = 4.0  # a loss so much above the lowest has left: nothing more is learnt from larger rates
+BEFORE_IT_LEAVES = 10.0  # the suggested rate is so much smaller than the one where the loss is lowest
+
+
+@dataclass(frozen=True)
+class RateTest:
+    """The rates that were tried, the smoothed loss at each, and the rate to take, or why there is none."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggested: float | None
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "rates": list(self.rates), "losses": list(self.losses)}
+
+
+def rising_rates(steps: int = STEPS) -> np.ndarray:
+    """Rates from the lowest to the highest, each larger than the one before by the same factor."""
+    return np.asarray(np.geomspace(LOWEST, HIGHEST, steps))
+
+
+def smooth_losses(losses: Sequence[float]) -> list[float]:
+    """The running mean, corrected for what it began with (as in Adam)."""
+    mean, found = 0.0, []
+    for at, loss in enumerate(losses, start=1):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        found.append(mean / (1 - SMOOTHING**at))
+    return found
+
+
+def has_left(smooth: Sequence[float]) -> bool:
+    """Whether the loss has gone up for good, or is no number any more."""
+    return not math.isfinite(smooth[-1]) or smooth[-1] > TIMES_THE_BEST * min(smooth)
+
+
+def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
+    """A tenth of the rate at which the smoothed loss is lowest: there it still falls, and it is far from leaving.
+
+    Raises:
+        CoreError: fewer than two numbers to go by.
+    """
+    known = [(rate, loss) for rate, loss in zip(rates, smooth, strict=True) if math.isfinite(loss)]
+    if len(known) < 2:
+        raise CoreError(f"The loss is no number from the first step on; look at the data. Received: {list(smooth)}")
+    kept, losses = zip(*known, strict=True)
+    lowest = int(np.argmin(losses))
+    if losses[lowest] > 0.98 * losses[0]:
+        sentence = "The loss hardly falls at any rate, so none is suggested: more steps, or other data, are needed."
+        return RateTest(kept, losses, None, sentence)
+    suggested = float(f"{kept[lowest] / BEFORE_IT_LEAVES:.1g}")
+    return RateTest(
+        kept,
+        losses,
+        suggested,
+        f"The loss is lowest at a rate of about {kept[lowest]:.1g} and leaves beyond it; take a tenth of that, "
+        f"{suggested:g}.",
+    )
+
+
+def run_rate_test(
+    connection: sqlite3.Connection,
+    files: Files,
+    snapshot: Snapshot,
+    recipe: Recipe,
+    fold: int | None,
+    device: Device,
+    progress: Progress,
+) -> RateTest:
+    """Try the rates on a snapshot with a recipe's network, batch, optimiser and augmentation. Nothing is stored.
+
+    Raises:
+        CoreError: nothing to learn from, or no loss to go by.
+        Stopped: somebody asked to stop.
+    """
+    from core.training.batches import Plan, read_chunk
+    from core.training.device import prepare_device
+    from core.training.run import build_fit, gather_material
+
+    # The rate is set by hand at each step, and a running average would only hide what it does.
+    still = change_recipe(recipe, {"schedule": "constant", "warm_up": 0, "ema": 0})
+    policy = prepare_device(device)
+    part = Portion(progress, 0.0, PREPARED)
+    material = gather_material(connection, files, snapshot, still, fold, part, checked=False)
+    learner = build_fit(still, snapshot, material, policy).learner
+    plan = Plan(learner.plan.batch, learner.plan.steps, 1)
+    rates, losses, smooth = rising_rates(), [], []
+    for at, rate in enumerate(rates):
+        stop_if_asked(progress)
+        learner.optimizer.learning_rate = float(rate)
+        learner.begin_epoch()
+        learner.train(*read_chunk(material.train, still, plan, at))
+        losses.append(learner.read_sums()[0])
+        smooth = smooth_losses(losses)
+        progress.report(PREPARED + (1 - PREPARED) * at / len(rates), f"Rate {rate:.1e}, loss {losses[-1]:.3f}")
+        if has_left(smooth):
+            break
+    return suggest_rate([float(rate) for rate in rates[: len(smooth)]], smooth)

@@ -1,0 +1,74 @@
+"""What `auto` sees of a snapshot, and the choice that is stored with a run."""
+
+import sqlite3
+import statistics
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from core.datasets.records import Snapshot, map_shapes
+from core.projects.schema import Classification
+from core.tasks import task_module
+from core.training.auto import AUTO, Fingerprint, choose_recipe
+from core.training.device import Device, choose_device, list_devices
+from core.training.recipe import Recipe, change_recipe
+from core.training.request import training_cases
+
+
+def take_fingerprint(
+    connection: sqlite3.Connection, snapshot: Snapshot, fold: int | None = None, device: Device | None = None
+) -> Fingerprint:
+    """Look at the training and the validation cases of a snapshot or of one of its folds.
+
+    Args:
+        device: where it will be trained; by default what this machine would give it.
+
+    Raises:
+        CoreError: models cannot be trained for the task, a split is empty, there is no such fold.
+    """
+    task = task_module(snapshot.task)
+    train, validation = training_cases(connection, snapshot, fold)
+    targets = task.encode_targets(snapshot.schema, [case.value for case in (*train, *validation)])
+    task.check_trainable(snapshot.schema, targets[: len(train)], targets[len(train) :])
+    by_case = map_shapes(connection, snapshot.id)
+    shapes = [by_case[case.case_id] for case in (*train, *validation)]
+    sides = sorted(min(rows, columns) for _, rows, columns, _ in shapes)
+    ratios = [columns / rows for _, rows, columns, _ in shapes]
+    schema = snapshot.schema
+    classes = schema.names if isinstance(schema, Classification) else ()
+    counts = targets[: len(train)].sum(axis=0).astype(int).tolist()
+    known = device or _own_device()
+    return Fingerprint(
+        task=snapshot.task,
+        classes=tuple(zip(classes, counts, strict=True)) if classes else (),
+        multi_label=isinstance(schema, Classification) and schema.multi_label,
+        training=len(train),
+        frames=sum(frames for frames, *_ in shapes[: len(train)]),
+        training_patients=len({case.patient for case in train}),
+        validation=len(validation),
+        sides_px=(sides[0], int(statistics.median_low(sides)), sides[-1]),
+        proportions=(round(min(ratios), 3), round(max(ratios), 3)),
+        coloured=all(channels >= 3 for *_, channels in shapes),
+        device=known.kind if known else "cpu",
+    )
+
+
+@cache
+def _own_device() -> Device | None:
+    """What this machine would give a training; asking the driver takes a while, and a page asks at every click."""
+    return choose_device(list_devices(), busy=())
+
+
+def settle_auto(seen: Fingerprint, changes: Mapping[str, object]) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe that `auto` chooses, with what somebody changed of it, and the choice as it is stored with the run:
+    `recipe`, `fingerprint`, `sentences`, and `changed`, the values by key that differ from what was chosen.
+    """
+    chosen, sentences = choose_recipe(seen)
+    settled = change_recipe(chosen, changes)
+    changed = {key: str(value) for key, value in vars(settled).items() if value != getattr(chosen, key)}
+    return settled, {
+        "recipe": AUTO,
+        "fingerprint": seen.to_json(),
+        "sentences": list(sentences),
+        "changed": changed,
+    }

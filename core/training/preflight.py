@@ -1,0 +1,262 @@
+"""What is found before the first step: whether the data are what was frozen, whether the disk and the memory have
+room, how long it will take. What does not fit is refused here, with a way out, and not after an hour.
+"""
+
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import psutil
+
+from core.datasets.records import Snapshot, SnapshotCase
+from core.errors import CoreError, some_of
+from core.images.records import get_cases
+from core.projects.schema import Classification
+from core.store.files import Files
+from core.training.recipe import Recipe, change_recipe
+
+MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
+BYTES_A_VALUE = 4
+KEPT_FOR_GRADIENTS = 3  # times a layer's output: kept from the way forward, its gradient, and what is in passing
+CHECKPOINT_SHARE = 5  # times the weights: live, best, averaged, and the optimiser's two
+PREDICTION_SHARE = 0.35  # of what a training step takes for an image
+SECONDS_BETWEEN_LOOKS = 0.01
+NAMED_CASES = 5
+CASES_AT_ONCE = 500
+GIGABYTE = 1 << 30
+
+Built = TypeVar("Built")  # a fit; the loop's own is not imported here, for requests come by and need no TensorFlow
+
+
+class PreflightFailed(CoreError):
+    """The run would not end well: what and why is the sentence, and what to do the `remedy`."""
+
+    def __init__(self, sentence: str, remedy: str) -> None:
+        super().__init__(sentence, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Two calls of the compiled step: how long a step took in the second, and what the process grew by."""
+
+    seconds_a_step: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the trial of a run found. `batch` is what fits into memory, the recipe's own or a part of it."""
+
+    batch: int
+    seconds_a_step: float
+    memory_bytes: int
+    estimated_seconds: float
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "notes": list(self.notes)}
+
+
+def look_at_splits(
+    snapshot: Snapshot, train: Sequence[SnapshotCase], validation: Sequence[SnapshotCase]
+) -> tuple[str, ...]:
+    """What somebody should know who asks for a training and whom nothing forbids it."""
+    notes = []
+    if isinstance(snapshot.schema, Classification):
+        for split, cases in (("training", train), ("validation", validation)):
+            seen = {name for case in cases for name in case.value.get("classes", ())}
+            if missing := [name for name in snapshot.schema.names if name not in seen]:
+                notes.append(
+                    f"No {split} case is of {', '.join(missing)}: "
+                    + ("it cannot be learnt." if split == "training" else "how well it is told cannot be followed.")
+                )
+    if snapshot.leaks_allowed_because:
+        notes.append(
+            f"This snapshot leaks ({len(snapshot.leaks)} leaks, allowed because: {snapshot.leaks_allowed_because}); "
+            f"its results look better than they are."
+        )
+    return tuple(notes)
+
+
+def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase]) -> None:
+    """Refuse cases whose pixels are not those that were frozen.
+
+    Raises:
+        PreflightFailed: a file was altered or is gone, or a case has other pixels now; it names the cases.
+    """
+    changed: list[int] = []
+    for start in range(0, len(cases), CASES_AT_ONCE):
+        some = cases[start : start + CASES_AT_ONCE]
+        found = get_cases(connection, [case.case_id for case in some])
+        changed += [now.id for now, then in zip(found, some, strict=True) if now.pixel_hash != then.pixel_hash]
+    if changed:
+        raise PreflightFailed(
+            f"{_these(changed)} other pixels than when the snapshot was frozen, for example because something was "
+            f"blacked out, so a result could not be repeated. Received: {len(changed)} of {len(cases)} cases",
+            "Freeze a new snapshot and train on that.",
+        )
+
+    def is_broken(case: SnapshotCase) -> bool:
+        try:
+            files.check("pixels", case.pixel_hash)
+        except CoreError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        broken = [case.case_id for case, bad in zip(cases, threads.map(is_broken, cases), strict=True) if bad]
+    if broken:
+        raise PreflightFailed(
+            f"{_these(broken)} pixels on disk that no longer match their hash: the files were altered, damaged or "
+            f"removed since they were imported. Received: {len(broken)} of {len(cases)} cases",
+            "Restore them from a backup (readroom restore), or delete the cases, then freeze a new snapshot.",
+        )
+
+
+def _these(case_ids: Sequence[int]) -> str:
+    named = some_of([str(case_id) for case_id in sorted(case_ids)], NAMED_CASES)
+    return f"Case {named} has" if len(case_ids) == 1 else f"Cases {named} have"
+
+
+def check_room(folder: Path, parameters: int) -> None:
+    """Refuse to begin where checkpoint and model will not fit on the disk.
+
+    Raises:
+        PreflightFailed: too little room.
+    """
+    needed = parameters * BYTES_A_VALUE * (2 * CHECKPOINT_SHARE + 2)  # a checkpoint is written beside the one before
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise PreflightFailed(
+            f"The disk of Readroom's home has too little room for the checkpoint and the model of this network. "
+            f"Received: {free / GIGABYTE:.2f} GB free, {needed / GIGABYTE:.2f} GB needed",
+            "Make room on that disk, or train a smaller network; then resume the job.",
+        )
+
+
+def expected_memory(network: Any, batch: int) -> int:
+    """Bytes that a step will take for a batch, from the sizes of the layers' outputs."""
+    values = 0
+    for layer in network.layers:
+        shape = getattr(layer.output, "shape", None)
+        if shape is not None:
+            values += int(np.prod([size or 1 for size in shape[1:]]))
+    return values * batch * BYTES_A_VALUE * KEPT_FOR_GRADIENTS
+
+
+def free_memory(device_bytes: int) -> int:
+    """Bytes that a training may take: of the device's own memory, or of what is free in the machine."""
+    return int((device_bytes or psutil.virtual_memory().available) * MEMORY_SHARE)
+
+
+def fit_into_memory(
+    build: Callable[[Recipe], Built], recipe: Recipe, examples: int, read: Callable[[Built], Any], memory_bytes: int
+) -> tuple[Built, Trial]:
+    """A freshly built fit whose steps were tried, with the recipe's batch or the largest part of it that fits.
+
+    Args:
+        build: makes the fit of a recipe; called again for each smaller batch.
+        examples: training images; a batch is never larger.
+        read: the first chunk of a fit's training images.
+        memory_bytes: what a step may take.
+
+    Raises:
+        PreflightFailed: not even one image fits.
+    """
+    import tensorflow as tf
+
+    batch = min(recipe.batch, examples)
+    while True:
+        fit: Any = build(recipe if batch == min(recipe.batch, examples) else change_recipe(recipe, {"batch": batch}))
+        needed = expected_memory(fit.learner.network, batch)
+        if needed <= memory_bytes:
+            try:
+                trial = try_steps(fit, read(fit))
+            except (tf.errors.ResourceExhaustedError, MemoryError):
+                needed = memory_bytes + 1
+            else:
+                if trial.memory_bytes <= memory_bytes:
+                    return fit, trial
+                needed = trial.memory_bytes
+        if batch == 1:
+            raise PreflightFailed(
+                f"Even a single image of this recipe does not fit into memory. Received: {recipe.network} at "
+                f"{recipe.input_size} pixels, {needed / GIGABYTE:.1f} GB for {memory_bytes / GIGABYTE:.1f} GB",
+                "Close other programs and resume the job, or train with a smaller input size or network.",
+            )
+        batch //= 2
+
+
+def try_steps(fit: Any, chunk: Any) -> Trial:
+    """Run the compiled step twice and put everything back as it was, to the bit.
+
+    The step is compiled for the run itself too, so that only the two steps are extra.
+    """
+    learner = fit.learner
+    variables = [*learner.network.variables, *learner.optimizer.variables, *learner.state]
+    kept = [np.array(np.asarray(variable)) for variable in variables]
+    with _Peak() as peak:
+        learner.train(*chunk)
+        learner.read_sums()  # waits for the device
+        began = time.monotonic()
+        learner.train(*chunk)
+        learner.read_sums()
+        seconds = time.monotonic() - began
+    for variable, value in zip(variables, kept, strict=True):
+        variable.assign(value)
+    return Trial(seconds / len(chunk[0]), peak.grown_bytes)
+
+
+def estimate_seconds(trial: Trial, steps: int, batch: int, validation: int, epochs: int) -> float:
+    """How long a run will take, its validation after each epoch with it."""
+    of_image = trial.seconds_a_step / max(batch, 1)
+    return epochs * (steps * trial.seconds_a_step + validation * of_image * PREDICTION_SHARE)
+
+
+def describe_trial(found: Preflight, recipe: Recipe) -> str:
+    """The trial as a sentence for whoever waits."""
+    made = "" if found.batch >= recipe.batch else f" The batch was made {found.batch}, because more does not fit."
+    return (
+        f"A step takes {found.seconds_a_step * 1000:.0f} ms and {found.memory_bytes / GIGABYTE:.1f} GB, "
+        f"all of it about {duration(found.estimated_seconds)}.{made}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """`90` reads "1.5 minutes"."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+class _Peak:
+    """What this process grew by while the block ran: looked at often, for a step frees what it took."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._over = threading.Event()
+        self._before = self._most = self._process.memory_info().rss
+
+    def __enter__(self) -> "_Peak":
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(SECONDS_BETWEEN_LOOKS):
+            self._most = max(self._most, self._process.memory_info().rss)
+
+    @property
+    def grown_bytes(self) -> int:
+        return int(max(0, self._most - self._before))

@@ -1,0 +1,27 @@
+"""What a run says of itself: why its recipe is what it is, and what was found before its first step."""
+
+import streamlit as st
+
+from core.training.preflight import duration
+from core.training.records import Run
+
+
+def draw_told(run: Run) -> None:
+    """Two short texts, one click away; nothing where a run has nothing to tell."""
+    choice, found = run.told.get("choice"), run.told.get("preflight") or {}
+    if not choice and not found:
+        return
+    with st.expander("Why this recipe, and what was found before it began", icon=":material/lightbulb:"):
+        if choice:
+            st.text(" ".join(choice["sentences"]))
+            if choice["changed"]:
+                changed = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in choice["changed"].items())
+                st.text(f"Changed by whoever asked: {changed}.")
+        for note in found.get("notes", ()):
+            st.text(note)
+        if "seconds_a_step" in found:
+            st.text(
+                f"Tried before the first epoch: {found['seconds_a_step'] * 1000:.0f} ms a step in batches of "
+                f"{found['batch']}, {found['memory_bytes'] / 1e9:.1f} GB; expected to take "
+                f"{duration(found['estimated_seconds'])}."
+            )

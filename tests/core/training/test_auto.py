@@ -1,0 +1,130 @@
+"""The recipe `auto` on made-up fingerprints, and on a snapshot."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.errors import CoreError
+from core.training.auto import Fingerprint, choose_recipe
+from core.training.device import CPU
+from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.recipe import recipe_hash
+from core.training.records import get_run
+from core.training.request import request_training
+
+PNEUMONIA = Fingerprint(
+    task="classification",
+    classes=(("normal", 1214), ("pneumonia", 3494)),
+    multi_label=False,
+    training=4708,
+    frames=4708,
+    training_patients=4708,
+    validation=524,
+    sides_px=(28, 28, 28),
+    proportions=(1.0, 1.0),
+    coloured=False,
+    device="cpu",
+)
+
+
+def test_a_small_balanced_looking_set_at_28_pixels_goes_in_as_it_is() -> None:
+    recipe, sentences = choose_recipe(PNEUMONIA)
+    assert (recipe.network, recipe.input_size, recipe.resize, recipe.channels) == ("resnet", 28, "stretch", 1)
+    assert (recipe.optimiser, recipe.schedule, recipe.class_weights) == ("adamw", "cosine", "balanced")
+    assert 12 <= recipe.epochs <= 20
+    assert 0.98 < recipe.ema < 1
+    assert 0 < recipe.rotation <= 10
+    assert recipe.noise == 0, "28 pixels have no grain"
+    assert "28 pixels square and go in as they are" in " ".join(sentences)
+    assert "2.9 times as frequent" in " ".join(sentences)
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+@pytest.mark.parametrize("training", [2, 60, 350, 5000, 200_000])
+@pytest.mark.parametrize("side", [5, 28, 200, 3000])
+def test_whatever_is_seen_gives_a_recipe_that_can_be_trained_and_mirrors_nothing(
+    device: str, training: int, side: int
+) -> None:
+    seen = replace(PNEUMONIA, device=device, training=training, frames=training, sides_px=(side, side, side))
+    recipe, sentences = choose_recipe(seen)
+    assert recipe.flip == "none"
+    assert "not mirrored" in sentences[-1]
+    assert all(sentence.endswith(".") for sentence in sentences)
+    assert (recipe, sentences) == choose_recipe(seen)
+
+
+@pytest.mark.parametrize("side", [5, 35, 256, 3000])
+def test_structures_are_painted_by_a_u_net_that_sees_them_in_their_shape(side: int) -> None:
+    seen = replace(PNEUMONIA, task="segmentation", classes=(), training=40, frames=1400, sides_px=(side, side, side))
+    recipe, sentences = choose_recipe(replace(seen, proportions=(0.8, 1.4)))
+    assert (recipe.network, recipe.resize, recipe.flip, recipe.batch) == ("unet2d", "pad", "none", 8)
+    assert 16 <= recipe.input_size <= 256
+    assert recipe.epochs * 1400 // 8 >= 2000
+    assert "1,400 slices" in sentences[0]
+
+
+def test_a_large_image_is_made_smaller_on_a_cpu_and_the_reason_is_said() -> None:
+    large = replace(PNEUMONIA, sides_px=(900, 1100, 2000), proportions=(0.8, 1.6))
+    on_cpu, sentences = choose_recipe(large)
+    on_gpu, _ = choose_recipe(replace(large, device="gpu"))
+    assert (on_cpu.input_size, on_gpu.input_size) == (128, 224)
+    assert "on a CPU" in sentences[1]
+    assert "proportions differ" in sentences[1]
+    assert on_cpu.resize == "stretch"
+    alike, sentences = choose_recipe(replace(large, proportions=(1.33, 1.34)))
+    assert alike.resize == "pad"
+    assert "same proportions" in sentences[1]
+    assert on_gpu.stages == 4
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"), [((50, 60), "none"), ((50, 200), "balanced"), ((10, 900), "sampling"), ((0, 9), "none")]
+)
+def test_balance_follows_how_rare_the_rarest_class_is(counts: tuple[int, int], expected: str) -> None:
+    seen = replace(PNEUMONIA, classes=tuple(zip(("a", "b"), counts, strict=True)))
+    assert choose_recipe(seen)[0].class_weights == expected
+
+
+def test_several_answers_are_always_balanced_and_colour_is_kept() -> None:
+    recipe, _ = choose_recipe(replace(PNEUMONIA, multi_label=True, coloured=True))
+    assert (recipe.class_weights, recipe.channels) == ("balanced", 3)
+
+
+def test_a_measured_number_is_not_zoomed_and_has_no_classes() -> None:
+    recipe, sentences = choose_recipe(replace(PNEUMONIA, task="regression", classes=()))
+    assert (recipe.zoom, recipe.class_weights) == (0, "none")
+    assert "may hang on size" in sentences[-1]
+
+
+def test_few_images_get_a_smaller_network_smaller_batches_and_more_epochs() -> None:
+    many, (few, _) = choose_recipe(PNEUMONIA)[0], choose_recipe(replace(PNEUMONIA, training=90, frames=90))
+    assert few.filters < many.filters
+    assert few.batch < many.batch
+    assert few.epochs > many.epochs
+    assert few.learning_rate < many.learning_rate
+
+
+def test_a_snapshot_is_seen_without_its_test_and_the_choice_is_stored_with_the_run(
+    connection: Any, planted: Any, actor: Any
+) -> None:
+    seen = take_fingerprint(connection, planted.snapshot, device=CPU)
+    assert (seen.training, seen.validation) == (24, 12)
+    assert seen.sides_px == (16, 16, 16)
+    assert sum(count for _, count in seen.classes) == 24
+    connection.execute("UPDATE cases SET rows = 9999 WHERE id IN (SELECT case_id FROM snapshot_cases "
+                       "WHERE split = 'test')")  # fmt: skip
+    assert take_fingerprint(connection, planted.snapshot, device=CPU) == seen
+    recipe, choice = settle_auto(seen, {"epochs": "3"})
+    assert recipe.epochs == 3
+    assert choice["changed"] == {"epochs": "3"}
+    run, _ = request_training(connection, planted.project, planted.snapshot, recipe, choice=choice, actor=actor)
+    stored = get_run(connection, run.id)
+    assert stored.told["choice"] == choice
+    assert stored.recipe_hash == recipe_hash(recipe)
+    assert stored.told["choice"]["fingerprint"]["training"] == 24
+
+
+def test_a_fold_that_is_not_there_has_no_fingerprint(connection: Any, planted: Any) -> None:
+    with pytest.raises(CoreError, match="Received: 9"):
+        take_fingerprint(connection, planted.snapshot, 9, device=CPU)

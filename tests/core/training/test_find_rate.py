@@ -1,0 +1,81 @@
+"""The learning-rate range test: on drawn curves, and on a snapshot."""
+
+import json
+import math
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from core.errors import CoreError
+from core.jobs.asking import ask_rate_test
+from core.jobs.bodies import find_rate as body
+from core.progress import Silent
+from core.training.find_rate import (
+    HIGHEST,
+    LOWEST,
+    has_left,
+    rising_rates,
+    smooth_losses,
+    suggest_rate,
+)
+from core.training.recipe import change_recipe
+from core.training.records import list_models, list_runs
+
+
+def test_rates_rise_by_the_same_factor_from_far_too_small_to_far_too_large() -> None:
+    rates = rising_rates(13)
+    assert (rates[0], rates[-1]) == pytest.approx((LOWEST, HIGHEST))
+    np.testing.assert_allclose(rates[1:] / rates[:-1], rates[1] / rates[0])
+
+
+def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested() -> None:
+    rates = rising_rates()
+    losses = [1 - 0.5 * math.exp(-(math.log10(rate / 0.02) ** 2)) + (50 * max(0, rate - 0.3)) for rate in rates]
+    found = suggest_rate(rates, losses)
+    assert found.suggested == 0.002
+    assert "take a tenth of that, 0.002" in found.sentence
+
+
+def test_a_flat_loss_suggests_nothing_and_says_so() -> None:
+    found = suggest_rate([1e-4, 1e-3, 1e-2], [1.0, 0.995, 1.0])
+    assert found.suggested is None
+    assert "hardly falls" in found.sentence
+
+
+def test_a_loss_that_is_no_number_ends_the_test_or_refuses_it() -> None:
+    assert has_left([1.0, 0.5, math.nan])
+    assert has_left([1.0, 0.5, 2.1])
+    assert not has_left([1.0, 0.5, 1.9])
+    assert len(suggest_rate([1e-4, 1e-3, 1e-2], [1.0, 0.5, math.nan]).rates) == 2
+    with pytest.raises(CoreError, match="look at the data"):
+        suggest_rate([1e-4, 1e-3], [math.nan, math.nan])
+
+
+def test_the_running_mean_begins_at_the_first_loss() -> None:
+    assert smooth_losses([2.0, 2.0, 2.0]) == pytest.approx([2, 2, 2])
+
+
+def test_rates_are_tried_on_a_snapshot_and_no_model_is_made(connection, files, planted, small_recipe, actor) -> None:
+    class Noted(Silent):
+        notes: ClassVar[list[str]] = []
+
+        def report(self, fraction: float, note: str, **facts: Any) -> None:
+            assert 0 <= fraction <= 1
+            self.notes.append(note)
+
+    job = ask_rate_test(
+        connection, planted.project, planted.snapshot, change_recipe(small_recipe, {"ema": 0.9}), actor=actor
+    )
+    context: Any = SimpleNamespace(connection=connection, files=files, job=job, device="cpu", progress=Noted())
+    found = body.run(context)
+    assert len(found["rates"]) == len(found["losses"]) > 20
+    assert found["rates"] == sorted(found["rates"])
+    assert found["suggested"] is None or LOWEST <= found["suggested"] <= HIGHEST
+    assert (found["snapshot"], found["network"]) == (planted.snapshot.id, "resnet")
+    assert any(note.startswith("Rate 1.0e-06, loss") for note in Noted.notes)
+    assert Noted.notes[-1] == found["sentence"]
+    assert json.loads(json.dumps(found)) == found
+    assert not list_runs(connection, planted.project.id)
+    assert not list_models(connection, planted.project.id)

@@ -1,0 +1,168 @@
+"""What is found before the first step, and that finding it changes nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from core.datasets.leaks import Leak
+from core.datasets.records import list_snapshot_cases
+from core.progress import Silent
+from core.training import preflight
+from core.training import run as run_module
+from core.training.device import CPU
+from core.training.preflight import (
+    PreflightFailed,
+    Trial,
+    check_pixels,
+    check_room,
+    duration,
+    estimate_seconds,
+    expected_memory,
+    fit_into_memory,
+    look_at_splits,
+    try_steps,
+)
+from core.training.recipe import Recipe, change_recipe
+from core.training.records import get_model, get_run
+from core.training.request import request_training
+from core.training.run import run_training
+
+
+@pytest.fixture(autouse=True)
+def _no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+
+
+def damage(files: Any, pixel_hash: str) -> None:
+    path = files.path("pixels", pixel_hash)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(bytes(content))
+
+
+def test_altered_pixels_are_refused_by_the_case_with_a_way_out(connection, files, planted) -> None:
+    cases = list_snapshot_cases(connection, planted.snapshot.id, split="train")
+    check_pixels(connection, files, cases)
+    damage(files, cases[3].pixel_hash)
+    with pytest.raises(
+        PreflightFailed, match=rf"^Case {cases[3].case_id} has pixels on disk.*1 of 24 cases"
+    ) as refusal:
+        check_pixels(connection, files, cases)
+    assert "backup" in refusal.value.remedy
+    files.path("pixels", cases[5].pixel_hash).unlink()
+    with pytest.raises(PreflightFailed, match=r"Cases .* have pixels"):
+        check_pixels(connection, files, cases)
+
+
+def test_pixels_replaced_since_the_snapshot_are_refused(connection, files, planted) -> None:
+    case = list_snapshot_cases(connection, planted.snapshot.id, split="train")[0]
+    connection.execute("UPDATE cases SET pixel_hash = ? WHERE id = ?", ("0" * 64, case.case_id))
+    with pytest.raises(PreflightFailed, match=f"Case {case.case_id} has other pixels") as refusal:
+        check_pixels(connection, files, [case])
+    assert refusal.value.remedy == "Freeze a new snapshot and train on that."
+
+
+def test_a_run_finds_altered_pixels_although_its_images_were_prepared_before(
+    connection, files, settings, planted, actor, small_recipe, tmp_path
+) -> None:
+    quick = change_recipe(small_recipe, {"epochs": 1})
+    first, _ = request_training(connection, planted.project, planted.snapshot, quick, actor=actor)
+    result = run_training(connection, files, settings, first.id, tmp_path / "a", CPU, Silent())
+    found = get_run(connection, first.id).told["preflight"]
+    assert found["batch"] == 8
+    assert found["seconds_a_step"] > 0
+    assert found["estimated_seconds"] > 0
+    assert get_model(connection, None, result["model_id"]).facts["preflight"] == found
+    case = list_snapshot_cases(connection, planted.snapshot.id, split="validation")[0]
+    damage(files, case.pixel_hash)
+    second, _ = request_training(connection, planted.project, planted.snapshot, quick, actor=actor)
+    with pytest.raises(PreflightFailed, match=f"Case {case.case_id} "):
+        run_training(connection, files, settings, second.id, tmp_path / "b", CPU, Silent())
+
+
+def test_a_full_disk_is_said_before_the_first_step(tmp_path: Path) -> None:
+    check_room(tmp_path, 1000)
+    with pytest.raises(PreflightFailed, match="GB free") as refusal:
+        check_room(tmp_path, 10**15)
+    assert "Make room" in refusal.value.remedy
+
+
+class Fitted:
+    """A fit that only knows how much its trial took: as much as its batch has images."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        layer = SimpleNamespace(output=np.zeros((1, 1)))
+        self.learner = SimpleNamespace(network=SimpleNamespace(layers=[layer]))
+
+
+@pytest.mark.parametrize("exhausted", [False, True])
+def test_the_batch_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch, exhausted: bool) -> None:
+    def trial(fit: Any, _: Any) -> Trial:
+        if exhausted and fit.recipe.batch > 10:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+        return Trial(0.1, fit.recipe.batch * 100)
+
+    monkeypatch.setattr(preflight, "try_steps", trial)
+    fit, found = fit_into_memory(Fitted, change_recipe(Recipe(), {"batch": 32}), 500, lambda _: None, 1000)
+    assert fit.recipe.batch == 8
+    assert found.memory_bytes == 800
+    with pytest.raises(PreflightFailed, match="Even a single image"):
+        fit_into_memory(Fitted, Recipe(), 500, lambda _: None, 10)
+
+
+def test_what_a_batch_takes_is_known_without_trying_it() -> None:
+    layers = [SimpleNamespace(output=np.zeros((1, 4, 4, 2))), SimpleNamespace(output=np.zeros((1, 3)))]
+    assert expected_memory(SimpleNamespace(layers=layers), 2) == 2 * (32 + 3) * 4 * 3
+
+
+def test_the_trial_leaves_every_variable_as_it_was() -> None:
+    class Counting:
+        def __init__(self) -> None:
+            self.network = SimpleNamespace(variables=[tf.Variable([1.0, 2.0])])
+            self.optimizer = SimpleNamespace(variables=[tf.Variable(3)])
+            self.state = [tf.Variable(4.0)]
+            self.calls = 0
+
+        def train(self, *_: Any) -> None:
+            self.calls += 1
+            for variable in (*self.network.variables, *self.optimizer.variables, *self.state):
+                variable.assign(variable * 2)
+
+        def read_sums(self) -> None:
+            pass
+
+    learner = Counting()
+    trial = try_steps(SimpleNamespace(learner=learner), [np.zeros((4, 1)), None])
+    assert learner.calls == 2
+    assert learner.network.variables[0].numpy().tolist() == [1.0, 2.0]
+    assert (int(learner.optimizer.variables[0]), float(learner.state[0])) == (3, 4.0)
+    assert trial.seconds_a_step >= 0
+
+
+def test_the_whole_time_counts_steps_and_validation() -> None:
+    assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=0, epochs=3) == pytest.approx(30)
+    assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=100, epochs=3) == pytest.approx(31.05)
+    assert [duration(seconds) for seconds in (20, 90, 7200)] == ["20 seconds", "1.5 minutes", "2.0 hours"]
+
+
+def test_missing_classes_and_leaks_are_said_when_a_training_is_asked_for(
+    connection, planted, actor, small_recipe
+) -> None:
+    cases = list_snapshot_cases(connection, planted.snapshot.id)
+    train = [case for case in cases if case.split == "train"]
+    normal = [case for case in cases if case.split == "validation" and case.value == {"classes": ["normal"]}]
+    leak = Leak("patient", (1, 2), ("train", "test"), "one patient")
+    leaking = replace(planted.snapshot, leaks=(leak,), leaks_allowed_because="published so")
+    notes = look_at_splits(leaking, train, normal)
+    assert notes[0] == "No validation case is of pneumonia: how well it is told cannot be followed."
+    assert "published so" in notes[1]
+    run, _ = request_training(connection, planted.project, leaking, small_recipe, actor=actor)
+    assert run.told["preflight"]["notes"] == [notes[1]]
+    assert look_at_splits(planted.snapshot, train, train) == ()

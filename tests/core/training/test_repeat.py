@@ -1,0 +1,121 @@
+"""The same again: a model repeated is the same to the bit, and the test split has no part in it."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from core.datasets.records import list_snapshot_cases
+from core.jobs.asking import ask_repetition
+from core.jobs.bodies import train as train_body
+from core.progress import Silent
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training import run as run_module
+from core.training.device import CPU
+from core.training.recipe import Recipe, change_recipe
+from core.training.records import Model, add_model, add_run, get_model, get_run, set_run_told
+from core.training.repeat import compare_repetition
+from core.training.request import request_training
+from core.training.run import run_training
+from core.training.stored import network_bytes
+
+RUBBISH = b"this is no image"
+
+
+@pytest.fixture(autouse=True)
+def _no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+
+
+@pytest.fixture
+def trained(
+    connection: sqlite3.Connection, files: Files, settings: Settings, actor: Actor, planted: Any, tmp_path: Path
+) -> Any:
+    def train(recipe: Recipe) -> Model:
+        run, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
+        result = run_training(connection, files, settings, run.id, tmp_path / str(run.id), CPU, Silent())
+        return get_model(connection, None, result["model_id"])
+
+    return train
+
+
+def test_a_poisoned_test_split_changes_neither_weights_nor_calibration_nor_thresholds(
+    connection: sqlite3.Connection, files: Files, planted: Any, trained: Any, small_recipe: Recipe
+) -> None:
+    recipe = change_recipe(small_recipe, {"epochs": 3, "ema": 0.8, "class_weights": "sampling"})
+    clean = trained(recipe)
+    test = list_snapshot_cases(connection, planted.snapshot.id, split="test")
+    assert test
+    for case in test:
+        path = files.path("pixels", case.pixel_hash)
+        path.chmod(0o600)
+        path.write_bytes(RUBBISH)
+    for prepared in (files.root / "prepared").glob("*/*"):
+        prepared.unlink()  # whatever is read is read from the pixels again
+    poisoned = trained(recipe)
+    found = compare_repetition(
+        files, clean, get_run(connection, clean.run), poisoned, get_run(connection, poisoned.run)
+    )
+    assert (found.identical, found.largest_difference, found.same_calibration) == (True, 0.0, True)
+    assert poisoned.calibration["thresholds"] == clean.calibration["thresholds"] != {}
+    assert poisoned.calibration["temperature"] == clean.calibration["temperature"]
+    assert "bit-identical" in found.sentence
+
+
+@pytest.fixture
+def stored(connection: sqlite3.Connection, files: Files, actor: Actor, planted: Any) -> Any:
+    """A model row around a network of one layer whose weights are all `value`."""
+
+    def store(value: float, *, units: int = 2) -> Model:
+        network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+        network.set_weights([np.full_like(weight, value) for weight in network.get_weights()])
+        recipe = change_recipe(Recipe(), {"epochs": 1})
+        run = add_run(
+            connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=recipe, fold=1, actor=actor
+        )
+        return add_model(
+            connection, run, keras_hash=files.put_bytes("models", network_bytes(network)), onnx_left_out_because="none",
+            parameters=8, file_bytes=9, facts={}, seconds=1.0, actor=actor,
+        )  # fmt: skip
+
+    return store
+
+
+def test_a_repetition_is_asked_for_as_the_model_was_and_compared_with_it(
+    connection: sqlite3.Connection, files: Files, planted: Any, stored: Any, actor: Actor
+) -> None:
+    first, other = stored(1.0), stored(1.5)
+    run, job = ask_repetition(connection, planted.project, first, actor=actor)
+    before = get_run(connection, first.run)
+    assert (run.recipe, run.snapshot, run.fold) == (before.recipe, before.snapshot, 1)
+    assert job.arguments == {"run": run.id, "repeats": first.id}
+    context: Any = SimpleNamespace(connection=connection, files=files, job=job)
+    found = train_body._compare(context, other.id)
+    assert (found["identical"], found["largest_difference"]) == (False, 0.5)
+    assert found["sentence"] == f"The weights differ from those of {first.name}, by 0.5 at most."
+    assert get_model(connection, None, other.id).facts["repetition"] == found
+    wider = compare_repetition(files, first, before, stored(1.0, units=3), before)
+    assert (wider.identical, wider.largest_difference) == (False, None)
+    assert "built differently" in wider.sentence
+
+
+def test_what_was_different_from_then_is_named(
+    connection: sqlite3.Connection, files: Files, planted: Any, stored: Any, actor: Actor
+) -> None:
+    model = stored(1.0)
+    before = get_run(connection, model.run)
+    elsewhere = replace(before, environment={**before.environment, "python": "2.7"})
+    told = compare_repetition(files, model, elsewhere, model, before)
+    assert told.sentence == f"The weights are bit-identical to those of {model.name}. Different from then: Python."
+    halved = replace(before, told={"preflight": {"batch": 4}})
+    assert compare_repetition(files, model, halved, model, before).different == ("batch",)
+    set_run_told(connection, model.run, "preflight", {"batch": 4})
+    again, _ = ask_repetition(connection, planted.project, model, actor=actor)
+    assert again.recipe == change_recipe(before.recipe, {"batch": 4})

@@ -1,0 +1,55 @@
+"""What the page Train tells of a run, and the learning-rate test."""
+
+import sqlite3
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from core.datasets.records import Snapshot
+from core.jobs.records import claim_job, finish_job, list_jobs
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.records import add_run, list_runs
+from tests.pages.conftest import said
+
+OpenPage = Callable[..., AppTest]
+SENTENCE = "The loss is lowest at a rate of about 0.02 and leaves beyond it; take a tenth of that, 0.002."
+
+
+def test_a_learning_rate_is_looked_for_with_the_recipe_on_screen_and_its_curve_is_shown(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="cnn")
+    app.number_input(key="recipe_cnn_batch").set_value(4)
+    app.button(key="train_find_rate").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("find_rate",))
+    assert (job.arguments["snapshot"], job.arguments["recipe"]["batch"]) == (snapshot.id, 4)
+    assert not list_runs(connection, project.id)
+    claimed = claim_job(connection, "train", "cpu")
+    assert claimed is not None
+    found = {"rates": [1e-3, 1e-2, 1e-1], "losses": [0.7, 0.5, 3.0], "suggested": 0.002, "sentence": SENTENCE}
+    finish_job(connection, claimed, "done", result=found)
+    app = open_page("train", project=project.id)
+    assert not app.exception
+    assert SENTENCE in said(app)
+
+
+def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor
+) -> None:
+    recipe, choice = settle_auto(take_fingerprint(connection, snapshot), {"weight_decay": 0.5})
+    found = {
+        "batch": 4, "seconds_a_step": 0.107, "memory_bytes": 10**8, "estimated_seconds": 246.0,
+        "notes": ["No validation case is of pneumonia: how well it is told cannot be followed."],
+    }  # fmt: skip
+    run = add_run(
+        connection, project=project.id, snapshot=snapshot.id, recipe=recipe, name="told",
+        told={"choice": choice, "preflight": found}, actor=actor,
+    )  # fmt: skip
+    shown = said(open_page("train", project=project.id, run=run.id, recipe="cnn"))
+    assert "not mirrored" in shown
+    assert "Changed by whoever asked: weight decay 0.5." in shown
+    assert "No validation case is of pneumonia" in shown
+    assert "107 ms a step in batches of 4, 0.1 GB; expected to take 4.1 minutes." in shown
