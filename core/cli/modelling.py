@@ -143,6 +143,8 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
         lines.append(f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters")
         if row["choice"]:
             lines.append("    " + " ".join(row["choice"]["sentences"]))
+            if changed := row["choice"]["changed"]:
+                lines.append("    Changed: " + ", ".join(f"{key} {value}" for key, value in changed.items()))
     answer({"models": rows}, "\n".join(lines) or "No model yet: readroom train PROJECT …", as_json=as_json)
 
 

@@ -58,7 +58,8 @@ def has_left(smooth: Sequence[float]) -> bool:
 
 
 def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
-    """A tenth of the rate at which the smoothed loss is lowest: there it still falls, and it is far from leaving.
+    """The rate at which the smoothed loss falls fastest, or a tenth of the one at which it is lowest if that is less:
+    there it still falls, and it is far from leaving.
 
     Raises:
         CoreError: fewer than two numbers to go by.
@@ -71,13 +72,14 @@ def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
     if losses[lowest] > 0.98 * losses[0]:
         sentence = "The loss hardly falls at any rate, so none is suggested: more steps, or other data, are needed."
         return RateTest(kept, losses, None, sentence)
-    suggested = float(f"{kept[lowest] / BEFORE_IT_LEAVES:.1g}")
+    fastest = kept[int(np.argmin(np.gradient(np.asarray(losses), np.log(kept))))]
+    suggested = float(f"{min(kept[lowest] / BEFORE_IT_LEAVES, fastest):.1g}")
     return RateTest(
         kept,
         losses,
         suggested,
-        f"The loss is lowest at a rate of about {kept[lowest]:.1g} and leaves beyond it; take a tenth of that, "
-        f"{suggested:g}.",
+        f"The loss falls fastest at a rate of about {fastest:.1g} and is lowest at {kept[lowest]:.1g}; take "
+        f"{suggested:g}, the smaller of the first and a tenth of the second.",
     )
 
 

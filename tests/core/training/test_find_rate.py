@@ -30,12 +30,20 @@ def test_rates_rise_by_the_same_factor_from_far_too_small_to_far_too_large() -> 
     np.testing.assert_allclose(rates[1:] / rates[:-1], rates[1] / rates[0])
 
 
-def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested() -> None:
+def test_where_the_loss_falls_fastest_only_just_before_it_is_lowest_a_tenth_of_that_is_suggested() -> None:
     rates = rising_rates()
     losses = [1 - 0.5 * math.exp(-(math.log10(rate / 0.02) ** 2)) + (50 * max(0, rate - 0.3)) for rate in rates]
     found = suggest_rate(rates, losses)
     assert found.suggested == 0.002
-    assert "take a tenth of that, 0.002" in found.sentence
+    assert "is lowest at 0.02; take 0.002" in found.sentence
+
+
+def test_where_the_loss_fell_long_before_the_rate_of_its_fastest_fall_is_suggested() -> None:
+    rates = rising_rates()
+    losses = [1 / (1 + math.exp(4 * (math.log10(rate) + 3))) + 0.4 - 0.01 * math.log10(rate) for rate in rates]
+    found = suggest_rate(rates, losses)
+    assert found.suggested == pytest.approx(0.001, rel=0.15)  # as near as the rates that were tried
+    assert f"falls fastest at a rate of about {found.suggested:g}" in found.sentence
 
 
 def test_a_flat_loss_suggests_nothing_and_says_so() -> None:
