@@ -117,4 +117,4 @@ def _say_reference(snapshot: Snapshot) -> str:
     rule = snapshot.reference_rule
     if rule.kind == "reader":
         return f"newest answer of {rule.reader}"
-    return {"median": "median of readers", "only": "the only reader"}.get(rule.kind, "majority of readers")
+    return {"median": "median of readers", "only": "the only answer"}.get(rule.kind, "majority of readers")

@@ -266,5 +266,6 @@ def _notes_of_masks(schema: Segmentation, cases: Sequence[SnapshotCase]) -> list
             notes.append(f"{name} is painted on no case of {' and '.join(missing)}.")
     empty = sum(not any(mask.pixels for mask in case.masks) for case in cases)
     if empty:
-        notes.append(f"On {empty} cases nothing is painted, as their reader confirmed; they go in so.")
+        on = "1 case" if empty == 1 else f"{empty:,} cases"
+        notes.append(f"On {on} nothing is painted, as their reader confirmed; they go in so.")
     return notes

@@ -99,7 +99,7 @@ def test_a_snapshot_tells_how_the_number_is_spread(open_page: OpenPage, ages: Pr
 def test_a_training_asks_what_a_number_needs_and_shows_its_error_in_the_unit(
     open_page: OpenPage, ages: Project, aged: Model
 ) -> None:
-    app = opened(open_page, "train", project=ages.id)
+    app = opened(open_page, "train", project=ages.id, recipe="resnet")
     keys = {str(element.key) for kind in ("number_input", "selectbox") for element in app.get(kind)}
     assert not {"recipe_resnet_class_weights", "recipe_resnet_label_smoothing"} & keys
     assert app.selectbox(key="recipe_resnet_loss_regression").options == [
@@ -113,7 +113,7 @@ def test_a_training_asks_what_a_number_needs_and_shows_its_error_in_the_unit(
 
 
 def test_a_training_for_classes_keeps_its_own_fields(open_page: OpenPage, project: Project, model: Model) -> None:
-    app = opened(open_page, "train", project=project.id)
+    app = opened(open_page, "train", project=project.id, recipe="resnet")
     assert app.selectbox(key="recipe_resnet_class_weights").value == "balanced"
     assert "huber" not in app.selectbox(key="recipe_resnet_loss_classification").options
 

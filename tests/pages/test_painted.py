@@ -108,7 +108,7 @@ def test_a_snapshot_of_masks_is_frozen_from_the_page_and_says_what_is_painted(
     assert "cell" in text
     assert "% of all pixels" in text
     assert "the only answer" in text
-    assert "On 1 cases nothing is painted" in text
+    assert "On 1 case nothing is painted" in text
 
 
 def test_training_is_asked_for_with_a_network_that_paints(
@@ -119,7 +119,10 @@ def test_training_is_asked_for_with_a_network_that_paints(
         assert not drawn.error
         assert drawn.segmented_control(key="recipe").value == recipe
     app = open_page("train", project=cells.id, recipe="resnet")
-    assert app.segmented_control(key="recipe").options == ["unet2d · residual U-Net, slice by slice"]
+    assert app.segmented_control(key="recipe").options == [
+        "auto · chosen for the snapshot",
+        "unet2d · residual U-Net, slice by slice",
+    ]
     app.button(key="train_start").click().run()
     assert not app.exception
     (run,) = list_runs(connection, cells.id)

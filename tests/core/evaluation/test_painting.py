@@ -215,7 +215,7 @@ def test_files_get_masks_with_the_place_of_the_input(
 def test_what_is_not_for_masks_says_so(
     connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painter: Model, actor: Actor
 ) -> None:
-    with pytest.raises(InvalidInput, match="Drafts are answers for a whole image"):
+    with pytest.raises(InvalidInput, match="Drafts are offered of classes today"):
         set_assist_model(connection, painted_squares.project, painter.id, actor=actor)
     with pytest.raises(InvalidInput, match="a model that paints shows its answer itself"):
         check_explanations(connection, files, painter.id, Silent())
