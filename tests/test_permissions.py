@@ -67,8 +67,9 @@ from dashboard import places, session
 from dashboard.middleware import cookie_name
 from dashboard.routes.answers import answer_refusal
 from dashboard.server import make_middleware, make_routes
-from tests.pages.conftest import run_page
+from tests.pages.conftest import as_in_the_web_process, run_page
 
+__all__ = ["as_in_the_web_process"]  # a fixture, for the pages here
 SHELL = Actor("root", "command line")
 STRANGER, NOBODY, ADMINISTRATOR = "stranger", "nobody", "administrator"
 # Each bears the name of what they are in the project: a reader called reader, ...

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.freeze import freeze_snapshot
@@ -32,10 +33,15 @@ CLASSES = ("normal", "pneumonia")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _packages_scanned_once() -> Iterator[None]:
-    """Each AppTest looks through all installed packages for components, as the web process does once at its start."""
+def as_in_the_web_process() -> Iterator[None]:
+    """What each AppTest would do again and the web process does once, or never.
+
+    It looks through all installed packages for components once, at its start; and it never has Keras, whose session
+    Streamlit clears after every script: half a second for each page, in a process that has also trained something.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        patch.setattr(script_runner, "_clean_problem_modules", lambda: None)
         yield
 
 
