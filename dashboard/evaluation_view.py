@@ -13,6 +13,7 @@ MANY = 6  # tiles; more of them are narrower, to stand in one row
 METRIC_WORDS = {
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
+    "accuracy_at_half": "Accuracy at 0.5",
     "auc": "AUC",
     "f1_macro": "F1, mean over classes",
     "average_precision": "Average precision",
@@ -74,6 +75,16 @@ def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
             "each further use makes a lucky result more likely."
         )
     return " ".join(parts)
+
+
+def describe_thresholds(result: Mapping[str, Any]) -> str:
+    """From which probability on the model decided for a class, and who chose that; "" where the highest one decides."""
+    chosen = result.get("thresholds") or {}
+    if not chosen:
+        return ""
+    told = ", ".join(f"{name} from {wording.number(one['value'])} on" for name, one in chosen.items())
+    first = next(iter(chosen.values()))
+    return f"Decided: {told}; {first['rule']} (n = {first['n']:,})."
 
 
 def draw_matrix(result: Mapping[str, Any], *, multi_label: bool, open_cell: Open, key: str) -> None:

@@ -32,21 +32,22 @@ def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str,
             nothing can be learnt from.
     """
     wanted, names = places.asked("recipe"), (auto.AUTO, *networks_of(snapshot.task))
-    name = st.segmented_control(
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = row.segmented_control(
         "Recipe",
         names,
         default=wanted if wanted in names else auto.AUTO,
         required=True,
-        format_func=lambda known: f"{known} · {NAMES[known]}",
         key="recipe",
         help=f"A recipe is everything that decides the result besides the snapshot. auto {auto.EXPLANATION}.",
     )
+    st.caption(f"{name} · {NAMES[name]}")
     if name != auto.AUTO:
         base = named_recipe(name)
         return change_recipe(base, _draw_changes(base, snapshot.task, name)), None
     seen = _seen(snapshot.hash, snapshot.incomplete_since, fold, snapshot)
     base, sentences = auto.choose_recipe(seen)
-    with st.expander("Why these settings", icon=":material/lightbulb:"):
+    with row.popover("Why these settings", icon=":material/lightbulb:"):
         st.text(" ".join(sentences))
     # What auto chooses hangs on the snapshot, so controls of another one must not keep their values.
     keys = "_".join(map(str, (name, snapshot.id, *([] if fold is None else [fold]))))

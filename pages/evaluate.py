@@ -116,7 +116,7 @@ if isinstance(schema, Regression):
     st.caption(f"{sample} {quantity_view.describe_interval(result)}")
 else:
     evaluation_view.draw_headline(result)
-    st.caption(sample)
+    st.caption(f"{sample} {evaluation_view.describe_thresholds(result)}")
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
 if isinstance(schema, Regression):

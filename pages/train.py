@@ -79,8 +79,9 @@ with form:
         recipe = choice = None
         st.error(str(error), icon=":material/error:")
     name = st.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
+    starts = st.container(horizontal=True)
     if (
-        st.button(
+        starts.button(
             "Start training",
             type="primary",
             icon=":material/play_arrow:",
@@ -91,7 +92,7 @@ with form:
         and recipe
     ):
         start_training(recipe)
-    with st.expander("Learning-rate test", icon=":material/speed:"):
+    with starts.popover("Learning-rate test", icon=":material/speed:"):
         st.text(
             "Tries rising rates with this recipe on this snapshot and suggests one; a minute or so, nothing stored."
         )

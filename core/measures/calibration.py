@@ -1,6 +1,7 @@
 """What is chosen on the validation split, and never on the test split: a temperature, thresholds, an interval's width.
 
-Arrays in, numbers out. A temperature makes probabilities mean what they say; a threshold turns one into a decision;
+Arrays in, numbers out. SciPy and scikit-learn are imported where they compute: pages and workers read what a task says
+and wait for neither. A temperature makes probabilities mean what they say; a threshold turns one into a decision;
 an interval says how far from a number the truth may lie.
 """
 
@@ -8,9 +9,6 @@ import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax
-from sklearn.metrics import roc_curve
 
 COLDEST, HOTTEST = 0.05, 20.0
 THRESHOLD_RULE = "next to 0.5 of those within a standard error of the highest balanced accuracy on validation"
@@ -66,6 +64,8 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, multi_label: boo
         targets: 0/1 `(n, k)`.
     """
 
+    from scipy.optimize import minimize_scalar
+
     def log_loss(log_temperature: float) -> float:
         return _log_loss(logits / math.exp(log_temperature), targets, multi_label)
 
@@ -77,6 +77,8 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, multi_label: boo
 
 
 def _log_loss(logits: np.ndarray, targets: np.ndarray, multi_label: bool) -> float:
+    from scipy.special import log_expit, log_softmax
+
     if multi_label:
         each = targets * log_expit(logits) + (1 - targets) * log_expit(-logits)
         return float(-each.mean())
@@ -94,6 +96,8 @@ def choose_threshold(truth: np.ndarray, scores: np.ndarray) -> Threshold | None:
         truth: 0/1 `(n,)`.
         scores: probabilities of the class `(n,)`.
     """
+    from sklearn.metrics import roc_curve
+
     if len(np.unique(truth)) < 2:
         return None
     false, true, cuts = roc_curve(truth, scores, drop_intermediate=False)

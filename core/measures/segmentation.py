@@ -19,8 +19,6 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import binary_erosion
-from scipy.spatial import cKDTree
 
 from core.errors import InvalidInput
 from core.measures.estimates import Estimate, estimate_of, estimates_json
@@ -128,6 +126,9 @@ def compare_masks(
 
 def surface_distances(one: np.ndarray, other: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """From each surface voxel of a mask to the nearest one of the other mask, and back; neither mask is empty."""
+    from scipy.ndimage import binary_erosion  # imported where it computes, as in `calibration`
+    from scipy.spatial import cKDTree
+
     around = _box_of(one | other)
     points = []
     for mask in (one[around], other[around]):

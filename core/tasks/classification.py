@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from core.errors import CoreError, InvalidInput
 from core.measures.calibration import choose_threshold, fit_temperature
@@ -79,6 +78,8 @@ def raw_of(schema: Classification, scores: np.ndarray, terms: np.ndarray) -> np.
 def calibrate(schema: Classification, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
     """`temperature`, and `thresholds` by class: of the second of two, of each where several are answered; none where
     one of three or more is chosen."""
+    from scipy.special import expit, softmax
+
     logits = raw_of(schema, scores, np.empty(0)).astype(np.float64)
     found = fit_temperature(logits, targets, multi_label=schema.multi_label)
     logits /= found.temperature

@@ -143,7 +143,7 @@ def test_from_files_on_a_computer_to_the_cells_of_a_confusion_matrix(
     await_text(page, "Snapshot first is frozen.")
 
     go(page, "Train")
-    page.get_by_text("resnet · ").click()
+    page.get_by_role("radio", name="resnet", exact=True).click()
     fill(page, "recipe_resnet_input_size", "32")
     fill(page, "recipe_resnet_epochs", "2")
     page.get_by_text("More settings").click()
