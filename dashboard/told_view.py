@@ -7,11 +7,11 @@ from core.training.records import Run
 
 
 def draw_told(run: Run) -> None:
-    """Two short texts, one click away; nothing where a run has nothing to tell."""
+    """Why the recipe, and what was found before the run began, one click away; nothing where nothing is told."""
     choice, found = run.told.get("choice"), run.told.get("preflight") or {}
     if not choice and not found:
         return
-    with st.expander("Why this recipe, and what was found before it began", icon=":material/lightbulb:"):
+    with st.popover("Why so", icon=":material/lightbulb:", width="stretch"):
         if choice:
             st.text(" ".join(choice["sentences"]))
             if choice["changed"]:

@@ -109,7 +109,8 @@ with watch:
         messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")
     else:
         asked = places.asked_number("run")
-        shown = st.selectbox(
+        left, right = st.columns([3, 1], vertical_alignment="bottom")
+        shown = left.selectbox(
             "Run",
             list(runs),
             index=list(runs).index(asked) if asked in runs else 0,
@@ -117,5 +118,6 @@ with watch:
             key=f"train_run_{asked}",
         )
         places.remember(run=shown)
+        with right:
+            draw_told(runs[shown])
         watch_run(runs[shown])
-        draw_told(runs[shown])
