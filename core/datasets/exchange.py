@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from core.datasets.leaks import Leak, LeaksFound, find_leaks
-from core.datasets.masks import export_masks_of, masks_of_row, store_masks, unpack_masks
+from core.datasets.masks import export_masks_of, keeping_masks, masks_of_row, unpack_masks
 from core.datasets.records import (
     Candidate,
     Snapshot,
@@ -30,7 +30,6 @@ from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
 from core.projects.schema import LabelSchema, Segmentation, check_value, schema_to_json, without_retired
 from core.store.audit import Actor
-from core.store.database import writing
 from core.store.files import Files
 
 FORMAT = "readroom snapshot 1"
@@ -134,9 +133,7 @@ def import_snapshot(
         )
     leaks = _leaks(document, cases, rows)
     origin = {"exported_from": {"created_at": document["created_at"], "created_by": document["created_by"]}}
-    store_masks(files, contents)
-    with writing(connection):
-        store_masks(files, contents)  # those that an erasing took away just now; the others are there
+    with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
             project,

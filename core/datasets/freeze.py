@@ -8,7 +8,7 @@ from typing import Any
 from core.datasets.duplicates import pair_near_duplicates
 from core.datasets.exchange import content_hash, export_snapshot, import_snapshot
 from core.datasets.leaks import LeaksFound, find_leaks
-from core.datasets.masks import code_masks, store_masks
+from core.datasets.masks import code_masks, keeping_masks
 from core.datasets.records import (
     Candidate,
     Snapshot,
@@ -37,7 +37,6 @@ from core.progress import Portion, Progress, stop_if_asked
 from core.projects.records import Project
 from core.projects.schema import Classification, Generation, Segmentation, without_retired
 from core.store.audit import Actor
-from core.store.database import writing
 from core.store.files import Files
 
 __all__ = ["DEFAULT_RATIOS", "export_snapshot", "find_split_columns", "freeze_snapshot", "import_snapshot"]
@@ -112,9 +111,7 @@ def freeze_snapshot(
     if leaks and reason is None:
         raise LeaksFound(leaks)
     cases = _frozen(candidates, groups, folds, seed)
-    store_masks(files, contents)
-    with writing(connection):
-        store_masks(files, contents)  # those that an erasing took away just now; the others are there
+    with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
             project,

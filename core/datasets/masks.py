@@ -4,7 +4,8 @@ import base64
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.labels.runs import decode_runs
 from core.progress import Progress, stop_if_asked
 from core.projects.records import Project
 from core.projects.schema import Segmentation
+from core.store.database import writing
 from core.store.files import Files
 
 DAMAGED = "The export is damaged; export the snapshot again."
@@ -60,6 +62,15 @@ def store_masks(files: Files, contents: Mapping[str, bytes]) -> None:
     """Put masks on their shelf; what is there already is not written again."""
     for mask_hash, content in contents.items():
         files.put_under("masks", mask_hash, content)
+
+
+@contextmanager
+def keeping_masks(connection: sqlite3.Connection, files: Files, contents: Mapping[str, bytes]) -> Iterator[None]:
+    """The transaction in which a snapshot names these masks: they are on their shelf before it, and still in it."""
+    store_masks(files, contents)
+    with writing(connection):
+        store_masks(files, contents)  # those that an erasing took away just now; the others are there
+        yield
 
 
 def export_masks_of(files: Files, cases: Iterable[SnapshotCase]) -> dict[str, str]:

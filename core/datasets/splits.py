@@ -6,13 +6,14 @@ then groups are dealt one at a time, large ones first, to the split that misses 
 every split resembles the whole.
 """
 
+import sqlite3
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from core.datasets.records import SnapshotCase
+from core.datasets.records import SnapshotCase, list_snapshot_cases
 from core.errors import InvalidInput
 
 Split = Literal["train", "validation", "test"]
@@ -122,6 +123,16 @@ def fold_view(cases: Sequence[SnapshotCase], fold: int) -> list[SnapshotCase]:
     strata = strata_of([case.value for case in rest])
     dealt = iter(carve_validation([case.group for case in rest], strata, seed=fold))
     return [replace(case, split="test" if case.fold == fold else next(dealt)) for case in cases]
+
+
+def list_view(connection: sqlite3.Connection, snapshot_id: int, fold: int | None) -> list[SnapshotCase]:
+    """The cases of a snapshot with its own splits, or as one of its folds sees them.
+
+    Raises:
+        InvalidInput: the snapshot has no such fold.
+    """
+    cases = list_snapshot_cases(connection, snapshot_id)
+    return cases if fold is None else fold_view(cases, fold)
 
 
 def carve_validation(groups: Sequence[int], classes: Sequence[Sequence[str]], *, seed: int) -> list[Split]:

@@ -3,8 +3,8 @@
 import sqlite3
 from dataclasses import dataclass
 
-from core.datasets.records import Snapshot, list_snapshot_cases
-from core.datasets.splits import fold_view
+from core.datasets.records import Snapshot
+from core.datasets.splits import list_view
 from core.evaluation.records import find_predictions
 from core.projects.schema import Regression
 from core.tasks.regression import decode_scores
@@ -24,10 +24,7 @@ def list_pairs(
     connection: sqlite3.Connection, model: Model, snapshot: Snapshot, schema: Regression, split: str, fold: int | None
 ) -> list[Pair]:
     """The cases of a split (of a fold's view of it) that the model has answered, in the snapshot's order."""
-    cases = list_snapshot_cases(connection, snapshot.id)
-    if fold is not None:
-        cases = fold_view(cases, fold)
-    asked = [case for case in cases if case.split == split]
+    asked = [case for case in list_view(connection, snapshot.id, fold) if case.split == split]
     scores = find_predictions(connection, model.id, (case.case_id for case in asked))
     return [
         Pair(case.case_id, case.value["value"], decode_scores(schema, scores[case.case_id])["value"])

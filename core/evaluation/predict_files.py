@@ -69,7 +69,11 @@ def _paint(
     except CoreError as error:
         return row | {"reason": str(error)}
     except OSError as error:
-        return row | {"reason": f"It cannot be read; check the path and its permissions. Received: {error.strerror}"}
+        return row | {"reason": _unreadable(error)}
+
+
+def _unreadable(error: OSError) -> str:
+    return f"It cannot be read; check the path and its permissions. Received: {error.strerror}"
 
 
 def _predict_batch(
@@ -86,7 +90,7 @@ def _predict_batch(
         except CoreError as error:
             row["reason"] = str(error)
         except OSError as error:
-            row["reason"] = f"It cannot be read; check the path and its permissions. Received: {error.strerror}"
+            row["reason"] = _unreadable(error)
         rows.append(row)
     if inputs:
         scores = predictor.answer(np.stack(inputs))

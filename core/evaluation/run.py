@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from core.datasets.records import Snapshot, SnapshotCase, get_snapshot, list_snapshot_cases
-from core.datasets.splits import fold_view
+from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
+from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.evaluation.painting import compare_cases, paint_cases
 from core.evaluation.predictor import predict_cases
@@ -118,9 +118,7 @@ def split_cases(connection: sqlite3.Connection, snapshot: Snapshot, split: str, 
     """
     if split not in SPLITS:
         raise InvalidInput(f"A split is one of {', '.join(SPLITS)}. Received: {split}")
-    cases = list_snapshot_cases(connection, snapshot.id)
-    if fold is not None:
-        cases = fold_view(cases, fold)
+    cases = list_view(connection, snapshot.id, fold)
     chosen = [case for case in cases if case.split == split]
     if not chosen:
         raise InvalidInput(

@@ -24,6 +24,7 @@ from core.measures.metrics import (
     weigh_ranking,
 )
 from core.projects.schema import Classification, make_classification
+from core.tasks.demands import demand_loss, demand_splits
 
 HEADLINE = "balanced_accuracy"
 RAW, PROBABILITIES = "logits", "probabilities"  # names of the two last layers, relied on by explanations
@@ -54,9 +55,7 @@ def output_activation(schema: Classification) -> str:
 
 def loss_name(schema: Classification, wanted: str) -> str:
     """`sigmoid_` or `softmax_`, then `cross_entropy` or `focal`, all taken on logits."""
-    kind = "cross_entropy" if wanted == "default" else wanted
-    if kind not in LOSSES:
-        raise InvalidInput(f"The loss of a classification is one of {', '.join(LOSSES)}. Received: {wanted}")
+    kind = demand_loss(LOSSES, wanted, "classification")
     return f"{output_activation(schema)}_{kind}"
 
 
@@ -123,13 +122,7 @@ def _decide(schema: Classification, scores: np.ndarray, calibration: Mapping[str
 
 def check_trainable(schema: Classification, train: np.ndarray, validation: np.ndarray) -> None:
     """Raise `CoreError` unless `(n, k)` targets give something to learn and something to check it on."""
-    if not len(train):
-        raise CoreError("Freeze a snapshot with training cases first. Received: an empty training split")
-    if not len(validation):
-        raise CoreError(
-            "Freeze a snapshot with a validation share, for example --split 0.7,0.15,0.15: without one there is "
-            "nothing to choose the best epoch by. Received: an empty validation split"
-        )
+    demand_splits(train, validation)
     present = train.sum(axis=0)
     if schema.multi_label:
         useless = [name for name, n in zip(schema.names, present, strict=True) if n in (0, len(train))]

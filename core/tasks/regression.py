@@ -15,6 +15,7 @@ from core.errors import CoreError, InvalidInput
 from core.measures.calibration import conformal_interval
 from core.measures.regression import measure_regression
 from core.projects.schema import Regression, check_schema
+from core.tasks.demands import demand_loss, demand_splits
 
 HEADLINE = "mae"
 RAW, QUANTITY = "standardised", "quantity"  # names of the two last layers, relied on by explanations
@@ -39,13 +40,7 @@ def encode_targets(schema: Regression, values: Sequence[Mapping[str, Any]]) -> n
 
 def check_trainable(schema: Regression, train: np.ndarray, validation: np.ndarray) -> None:
     """Raise `CoreError` unless `(n, 1)` targets give something to learn and something to check it on."""
-    if not len(train):
-        raise CoreError("Freeze a snapshot with training cases first. Received: an empty training split")
-    if not len(validation):
-        raise CoreError(
-            "Freeze a snapshot with a validation share, for example --split 0.7,0.15,0.15: without one there is "
-            "nothing to choose the best epoch by. Received: an empty validation split"
-        )
+    demand_splits(train, validation)
     if np.ptp(train) == 0:
         raise CoreError(
             f"Label cases with another number and freeze a new snapshot: all {len(train)} training cases have the same "
@@ -64,10 +59,7 @@ def sampling_shares(schema: Regression, train: np.ndarray) -> np.ndarray | None:
 
 def loss_name(schema: Regression, wanted: str) -> str:
     """`huber`, `absolute` or `squared`, all taken on standardised numbers."""
-    kind = "huber" if wanted == "default" else wanted
-    if kind not in LOSSES:
-        raise InvalidInput(f"The loss of a regression is one of {', '.join(LOSSES)}. Received: {wanted}")
-    return kind
+    return demand_loss(LOSSES, wanted, "regression")
 
 
 def build_head(features: Any, schema: Regression, terms: np.ndarray, regularizer: Any = None) -> Any:

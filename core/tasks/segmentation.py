@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import CoreError, InvalidInput
+from core.errors import CoreError
 from core.measures.metrics import ratio
 from core.measures.segmentation import Compared, Unit, measure_segmentation
 from core.projects.schema import Segmentation, Structure, check_schema
+from core.tasks.demands import demand_loss, demand_splits
 
 HEADLINE = "dice"
 PAINTS = True
@@ -36,13 +37,7 @@ def encode_targets(schema: Segmentation, values: Sequence[Mapping[str, Any]]) ->
 
 def check_trainable(schema: Segmentation, train: np.ndarray, validation: np.ndarray) -> None:
     """Raise `CoreError` unless something is painted to be learnt, and something to check it on."""
-    if not len(train):
-        raise CoreError("Freeze a snapshot with training cases first. Received: an empty training split")
-    if not len(validation):
-        raise CoreError(
-            "Freeze a snapshot with a validation share, for example --split 0.7,0.15,0.15: without one there is "
-            "nothing to choose the best epoch by. Received: an empty validation split"
-        )
+    demand_splits(train, validation)
     for split, painted in (("training", train), ("validation", validation)):
         if not painted.any():
             raise CoreError(
@@ -62,9 +57,7 @@ def sampling_shares(schema: Segmentation, train: np.ndarray) -> np.ndarray | Non
 
 def loss_name(schema: Segmentation, wanted: str) -> str:
     """`dice_cross_entropy` or `pixel_cross_entropy`, both taken on logits."""
-    kind = "dice_cross_entropy" if wanted == "default" else wanted
-    if kind not in LOSSES:
-        raise InvalidInput(f"The loss of a segmentation is one of {', '.join(LOSSES)}. Received: {wanted}")
+    kind = demand_loss(LOSSES, wanted, "segmentation")
     return "pixel_cross_entropy" if kind == "cross_entropy" else kind
 
 

@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.datasets.records import Snapshot, SnapshotCase, demand_whole, list_snapshot_cases
-from core.datasets.splits import fold_view
+from core.datasets.records import Snapshot, SnapshotCase, demand_whole
+from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.people.roles import demand_of
 from core.projects.records import Project
@@ -92,7 +92,5 @@ def training_cases(
     Raises:
         InvalidInput: the snapshot has no such fold.
     """
-    cases = list_snapshot_cases(connection, snapshot.id)
-    if fold is not None:
-        cases = fold_view(cases, fold)
+    cases = list_view(connection, snapshot.id, fold)
     return [case for case in cases if case.split == "train"], [case for case in cases if case.split == "validation"]
