@@ -6,6 +6,8 @@ EXTRA ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip
+# Tests and jobs start hundreds of processes, each of which would compile our own modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 # A stamp per lock file: a second `make run` installs nothing and starts in seconds.
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev

@@ -15,6 +15,7 @@ from core.images.pixel_checks import (
     find_template,
     get_check,
     list_held_of_device,
+    note_boxes,
     release,
     remove_template,
     save_template,
@@ -78,8 +79,8 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
 
 
 def boxes_of(case: Case, check: PixelCheck) -> list[Box]:
-    """What goes black: as it was drawn in this session, else by the template of the device."""
-    drawn: list[Box] | None = st.session_state.get(_kept(case.id))
+    """What goes black: as it was drawn now or before the page was opened anew, else by the device's template."""
+    drawn: list[Box] | None = st.session_state.get(_kept(case.id), list(check.boxes) or None)
     template = find_template(session.db(), case.project, check.device) if drawn is None else None
     return list(template.boxes) if template else drawn or []
 
@@ -114,7 +115,13 @@ def _changed(case_id: int) -> str:
 
 def _keep(drawn: Drawn) -> None:
     case = get_case(session.db(), drawn.case_id)
-    st.session_state[_kept(case.id)] = [box_around(box, case) for box in drawn.boxes]
+    _keep_boxes(case.id, [box_around(box, case) for box in drawn.boxes])
+
+
+def _keep_boxes(case_id: int, boxes: list[Box]) -> None:
+    with messages.refusals_told():
+        note_boxes(session.db(), case_id, boxes, session.actor())
+        st.session_state[_kept(case_id)] = boxes
 
 
 def _add_numbered(case_id: int) -> None:
@@ -123,7 +130,7 @@ def _add_numbered(case_id: int) -> None:
     )
     case = get_case(session.db(), case_id)
     box = box_around({"x": left, "y": top, "width": width, "height": height}, case)
-    st.session_state[_kept(case_id)] = [*boxes_of(case, get_check(session.db(), case_id)), box]
+    _keep_boxes(case_id, [*boxes_of(case, get_check(session.db(), case_id)), box])
     st.session_state[_changed(case_id)] = st.session_state.get(_changed(case_id), 0) + 1
 
 

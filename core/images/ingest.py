@@ -17,7 +17,7 @@ from core.images.attempts import Attempts
 from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode, kind_of, refusal_of
-from core.images.headers import NewHeader, add_headers, list_headers, store_headers
+from core.images.headers import NewHeader, add_headers, count_instances, list_headers, store_headers
 from core.images.known_files import NewlyKnown, find_known, remember, series_key
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
@@ -553,7 +553,8 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
         known = "same source" if own.source == source else "same series"
         reason = f"Already there as case {own.id}: {known} and same pixels.{_kept_as_it_was(own, row)}"
         return recorded("skipped", own, reason)
-    others = find_same_source(what.connection, what.project.id, source)
+    parts = _parts_of(what, stored)
+    others = [case for case in find_same_source(what.connection, what.project.id, source) if case not in parts]
     case = insert_case(what.connection, _new_case(what, source, stored, row))
     add_headers(what.connection, case.id, stored.headers)
     if stored.image.crosswalk:
@@ -569,6 +570,11 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
     reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
+    if parts:
+        reasons.append(
+            f"Fewer of these slices came in before, as case {_ids(parts)}, which stays with all that is said of it: "
+            f"delete it on its page once nobody needs it."
+        )
     return recorded(status, case, " ".join(reasons))
 
 
@@ -631,6 +637,16 @@ def _is_own(what: _Import, case: Case, source: str, stored: _Stored) -> bool:
         return True
     instances = [header.sop_uid for header in stored.headers]
     return len(instances) > 1 and instances == [header.sop_uid for header in list_headers(what.connection, case.id)]
+
+
+def _parts_of(what: _Import, stored: _Stored) -> list[Case]:
+    """Volumes that were made of some of these instances while the others could not be read."""
+    instances = [header.sop_uid for header in stored.headers]
+    if len(instances) < 2:
+        return []
+    counts = count_instances(what.connection, what.project.id, instances)
+    cases = [get_case(what.connection, case_id) for case_id in counts]
+    return [case for case in cases if counts[case.id] == case.frames < len(instances)]
 
 
 def _row_of(what: _Import, unit: Unit, taken: Sequence[SourceFile]) -> TableRow | None:

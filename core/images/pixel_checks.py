@@ -43,7 +43,7 @@ class Box:
 
 @dataclass(frozen=True)
 class PixelCheck:
-    """What is known of one case's pixels."""
+    """What is known of one case's pixels; of one that is held, `boxes` are what somebody has drawn so far."""
 
     case_id: int
     project: int
@@ -148,6 +148,19 @@ def demand_released(connection: sqlite3.Connection, user: User, case: Case) -> N
 
 
 # ---- what a person decides
+
+
+def note_boxes(connection: sqlite3.Connection, case_id: int, boxes: Sequence[Box], actor: Actor) -> None:
+    """Keep what is drawn on a held image, so that it is there when its page is opened again.
+
+    Raises:
+        NotFound: the case was never held.
+        NotAllowed: the actor may not import into its project.
+        Conflict: somebody has decided already.
+    """
+    with writing(connection):
+        _waiting(connection, case_id, actor)
+        connection.execute("UPDATE pixel_checks SET boxes = ? WHERE case_id = ?", (_boxes_text(boxes), case_id))
 
 
 def release(connection: sqlite3.Connection, case_id: int, actor: Actor) -> PixelCheck:

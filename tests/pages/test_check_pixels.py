@@ -89,6 +89,17 @@ def test_boxes_are_blacked_out_and_kept_for_the_device(
     assert "1 box</b> to be painted black" in said(app)
 
 
+def test_what_is_drawn_is_there_when_the_page_is_opened_anew(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, held: list[Case]
+) -> None:
+    add_box(open_page("check_pixels", project=project.id), held[0], left=1, top=2, width=5, height=4)
+    assert get_check(connection, held[0].id).boxes == (Box(1, 2, 5, 4),)
+    app = open_page("check_pixels", project=project.id)
+    assert "1 box</b> to be painted black" in said(app)
+    app.button(key=f"check_release_{held[0].id}").click().run()
+    assert get_check(connection, held[0].id).boxes == ()
+
+
 def test_without_a_box_nothing_is_blacked_out(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, held: list[Case]
 ) -> None:

@@ -156,6 +156,9 @@ def test_a_refused_slice_is_tried_again_with_its_whole_series(
     again = run(folder, only=wanted_again(list_import_files(connection, 1), ("failed",)))
     assert statuses(again) == {"joined": 5}
     assert get_case(connection, again.files[0].case or 0).frames == 5
+    said = " ".join(file.reason for file in again.files)
+    assert f"Fewer of these slices came in before, as case {first.files[0].case} " in said
+    assert "Another image came under this name" not in said
 
 
 # ---- known files
