@@ -48,7 +48,7 @@ LONG_FILES = (
     "dashboard/test_process.py",
     "dashboard/test_up.py",
 )
-FILES_IN_PARTS = {"test_permissions.py": 8, "test_architecture.py": 2}
+FILES_IN_PARTS = {"test_permissions.py": 8}
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 8 << 30  # the whole suite needs less than half of it
 WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
