@@ -3,6 +3,7 @@
 import sys
 
 from bench import (
+    first_step,
     fuzz,
     import_speed,
     no_loss,
@@ -20,6 +21,7 @@ from bench.harness import Row, read_result, run_rows, table_of
 
 ROWS: list[Row] = [
     *training_speed.ROWS,
+    *first_step.ROWS,
     *screens.ROWS,
     *team.ROWS,
     *viewer.ROWS,

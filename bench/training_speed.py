@@ -44,7 +44,8 @@ def measure_speed() -> Figures:
 
 
 def _ratios(network: str, size: int, rates: dict[str, Any]) -> Figures:
-    figures = [Figure(f"{network} {size} px, ours", statistics.median(rates["ours"]), "images/s")]
+    waited = f"{100 * max(rates['input_share']):.2f} % of the time was spent waiting for images"
+    figures = [Figure(f"{network} {size} px, ours", statistics.median(rates["ours"]), "images/s", "", None, waited)]
     for rival, least, words in (("bare", 0.95, "a bare tf.function loop"), ("fit", 1.0, "model.fit on arrays")):
         ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates[rival], strict=True)]
         middle = statistics.median(ratios)
@@ -87,7 +88,13 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
         ours = Examples(prepared, np.arange(count), targets)
         few = Examples(prepared, np.arange(64), targets[:64])
         rivals = {"bare": _bare(learner(), images, targets), "fit": _fit(learner(), recipe, plan, images, targets)}
-        rates: dict[str, Any] = {"ours": [], "bare": [], "fit": [], "steps_per_call": plan.steps_per_call}
+        rates: dict[str, Any] = {
+            "ours": [],
+            "bare": [],
+            "fit": [],
+            "input_share": [],
+            "steps_per_call": plan.steps_per_call,
+        }
 
         class TakeTurns:
             """After each of our epochs the others train one; the first of each is a warm-up."""
@@ -97,6 +104,7 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
 
             def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
                 rates["ours"].append(facts["images_per_second"])
+                rates["input_share"].append(facts["input_share"])
                 for name, epoch in rivals.items():
                     began = time.monotonic()
                     seen = epoch()

@@ -5,11 +5,20 @@ import streamlit as st
 from core.training.preflight import duration
 from core.training.records import Run
 
+BEGINNING = {
+    "queue": "waiting for a place",
+    "process": "starting TensorFlow",
+    "data": "preparing images",
+    "trial": "building and trying the network",
+    "first_step": "the first step",
+}
+
 
 def draw_told(run: Run) -> None:
     """Why the recipe, and what was found before the run began, one click away; nothing where nothing is told."""
     choice, found = run.told.get("choice"), run.told.get("preflight") or {}
-    if not choice and not found:
+    began = run.told.get("beginning")
+    if not choice and not found and not began:
         return
     with st.popover("Why so", icon=":material/lightbulb:", width="stretch"):
         if choice:
@@ -25,3 +34,6 @@ def draw_told(run: Run) -> None:
                 f"{found['batch']}, {found['memory_bytes'] / 1e9:.1f} GB; expected to take "
                 f"{duration(found['estimated_seconds'])}."
             )
+        if began:
+            parts = ", ".join(f"{words} {began[part]:.1f} s" for part, words in BEGINNING.items() if part in began)
+            st.text(f"From the click to the first step {began['seconds']:.0f} s: {parts}.")

@@ -28,6 +28,7 @@ LOGGED = {
     "validation_dice": "in validation",
 }
 STOPPED = "asked to stop"
+SLOW_INPUT = 0.05  # a share of the time that reading images may take before it is said
 
 log = logging.getLogger("readroom.training")
 
@@ -137,12 +138,13 @@ class LogEpochs(Quiet):
 
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
         log.info(
-            "Epoch %d of %d: %s; %.0f images/s, %.1f s%s",
+            "Epoch %d of %d: %s; %.0f images/s, %.1f s%s%s",
             fit.epoch,
             fit.epochs,
             ", ".join(f"{title} {facts[key]:.4f}" for key, title in LOGGED.items() if facts.get(key) is not None),
             facts["images_per_second"],
             facts["seconds"],
+            f", {facts['input_share']:.0%} of it waiting for images" if facts["input_share"] > SLOW_INPUT else "",
             "; the best so far" if facts["best"] else "",
         )
 

@@ -30,6 +30,7 @@ class Fit:
     cut_epoch: int = 0
     stop_because: str = ""
     epoch_began: float = 0.0
+    waited_seconds: float = 0.0  # of the present epoch, for images to be read
 
     @property
     def steps_done(self) -> int:
@@ -63,9 +64,12 @@ def fit_network(fit: Fit, train: Examples, validation: Examples, callbacks: Sequ
 
 def _run_steps(fit: Fit, chunks: Any, callbacks: Sequence[Callback]) -> None:
     fit.learner.begin_epoch()
-    fit.epoch_began, fit.call = time.monotonic(), 0
+    fit.epoch_began, fit.call, fit.waited_seconds = time.monotonic(), 0, 0.0
     for call in range(fit.plan.calls):
-        fit.learner.train(*next(chunks))
+        asked = time.monotonic()
+        chunk = next(chunks)
+        fit.waited_seconds += time.monotonic() - asked
+        fit.learner.train(*chunk)
         fit.call = call + 1
         for callback in callbacks:
             callback.after_steps(fit)
@@ -90,4 +94,5 @@ def _describe_epoch(fit: Fit, validation: Examples) -> dict[str, Any]:
         "learning_rate": learner.learning_rate,
         "seconds": time.monotonic() - fit.epoch_began,
         "images_per_second": seen / seconds,
+        "input_share": fit.waited_seconds / seconds,  # of the time in which steps had to wait for images
     }

@@ -25,6 +25,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
 from core.training.batches import Examples, plan_epoch, read_chunk
+from core.training.beginning import Beginning, TellBeginning
 from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
@@ -144,12 +145,15 @@ def _train(
     progress: Progress,
 ) -> Model:
     folder.mkdir(parents=True, exist_ok=True)
+    beginning = Beginning(run)
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
+    beginning.end("data")
     fit = _begin(connection, run, snapshot, material, folder, device, policy, progress)
+    beginning.end("trial")
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
         *(run.name, snapshot.name, len(material.train), len(material.validation), fit.epoch + 1, device.name),
@@ -160,6 +164,8 @@ def _train(
         callbacks.append(StopEarly(run.recipe.early_stopping))
     if run.recipe.schedule == "plateau":
         callbacks.append(LowerRateOnPlateau(run.recipe.plateau_patience))
+    if not checked:  # a run that goes on began long ago
+        callbacks.append(TellBeginning(connection, run.id, beginning))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)

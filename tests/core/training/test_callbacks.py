@@ -137,7 +137,14 @@ def test_a_report_comes_once_a_second_with_everything_in_it(fit: Fit, said: Said
 
 def test_of_numbers_a_report_and_the_log_tell_the_error(fit: Fit, said: Said, caplog: pytest.LogCaptureFixture) -> None:
     fit.learner.loss, fit.epoch = LOSSES["huber"], 1
-    seen = {**facts(0.5), "mae": 4.25, "validation_mae": 5.5, "images_per_second": 128.4, "best": False}
+    seen = {
+        **facts(0.5),
+        "mae": 4.25,
+        "validation_mae": 5.5,
+        "images_per_second": 128.4,
+        "input_share": 0.0,
+        "best": False,
+    }
     report = ReportProgress(said, said)
     report.after_epoch(fit, seen)
     (_, _, told) = said.reports[0]
@@ -150,13 +157,14 @@ def test_of_numbers_a_report_and_the_log_tell_the_error(fit: Fit, said: Said, ca
 
 def test_the_log_holds_one_plain_line_for_each_epoch(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "readroom.training"):
-        for fit.epoch, loss in enumerate((0.5, 0.6), start=1):
-            seen = facts(loss) | {"images_per_second": 128.4}
+        for fit.epoch, (loss, waited) in enumerate(((0.5, 0.01), (0.6, 0.25)), start=1):
+            seen = facts(loss) | {"images_per_second": 128.4, "input_share": waited}
             KeepBestWeights().after_epoch(fit, seen)
             LogEpochs().after_epoch(fit, seen)
     assert caplog.messages == [
         "Epoch 1 of 5: loss 0.4000, validation loss 0.5000, AUC 0.9000; 128 images/s, 20.0 s; the best so far",
-        "Epoch 2 of 5: loss 0.4000, validation loss 0.6000, AUC 0.9000; 128 images/s, 20.0 s",
+        "Epoch 2 of 5: loss 0.4000, validation loss 0.6000, AUC 0.9000; 128 images/s, 20.0 s, "
+        "25% of it waiting for images",
     ]
 
 

@@ -83,6 +83,11 @@ def test_a_run_leaves_a_model_that_learnt(connection, files, planted, train, sma
     model = get_model(connection, planted.project.id, "squares")
     assert model.facts["classes"] == ["normal", "pneumonia"]
     assert model.facts["validation"]["auc"] > 0.9
+    began = model.facts["beginning"]
+    assert set(began) == {"queue", "process", "data", "trial", "first_step", "seconds"}
+    assert began["trial"] > 0
+    assert began["seconds"] == pytest.approx(sum(began.values()) - began["seconds"], abs=0.02)
+    assert all(0 <= epoch["input_share"] < 1 for epoch in list_epochs(connection, 1))
     assert model.onnx_left_out_because == "left out in this test"
     assert model_spec(model).size == 16
     network = load_network(files, model)
