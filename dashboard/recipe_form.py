@@ -124,7 +124,7 @@ def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
     if field.kind == "choice":
         options = list(field.choices)
         return column.selectbox(field.title, options, index=options.index(value), key=key, help=sentences)
-    if field.kind == "integers":
+    if field.kind in ("integers", "numbers"):
         return column.text_input(field.title, ", ".join(map(str, value)), key=key, help=sentences)
     if field.kind == "integer":
         return column.number_input(

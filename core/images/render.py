@@ -1,9 +1,9 @@
 """From real values to what is seen: by a person on the screen, and by a network, through the same steps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,13 @@ class InputSpec:
     size: int
     channels: int = 1
     resize: Literal["stretch", "pad"] = "stretch"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.size, self.size, self.channels
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in ("stretch", "pad"):

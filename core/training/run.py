@@ -7,7 +7,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from core.datasets.loading import PreparedImages, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.errors import CoreError
 from core.images.render import InputSpec
+from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress
 from core.settings import Settings
 from core.store.audit import Actor
@@ -41,8 +42,9 @@ from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
 from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
-from core.training.networks import build_network, feature_layers
+from core.training.networks import build_network, feature_layers, input_of
 from core.training.onnx_export import make_onnx
+from core.training.patches import gather_patches, settle_spacing
 from core.training.preflight import (
     Preflight,
     check_pixels,
@@ -147,6 +149,8 @@ def _train(
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
+    train, _ = training_cases(connection, snapshot, run.fold)
+    run = replace(run, recipe=settle_spacing(connection, run.recipe, train))  # what is stored stays what was asked for
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
     fit = _begin(connection, run, snapshot, material, folder, device, policy, progress)
@@ -231,12 +235,16 @@ def gather_material(
     if not checked:
         progress.report(0.0, "Checking the pixels against their hashes")
         check_pixels(connection, files, wanted)
-    spec, first = input_spec(recipe), len(train)
+    spec, first = input_of(recipe), len(train)
     chosen, schema, learnt = recipe.class_weights, snapshot.schema, targets[:first]
     terms = task.loss_terms(schema, learnt, balanced=chosen == "balanced")
     validation_terms = task.loss_terms(schema, learnt, balanced=chosen != "none")
+    if isinstance(spec, PatchSpec):
+        painted, others, exclusive = gather_patches(connection, files, train, validation, recipe, progress)
+        return Material(painted, others, terms, validation_terms, exclusive=exclusive)
     images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
     if task.PAINTS:
+        assert isinstance(spec, InputSpec)  # what sees whole volumes does not paint
         masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
         painted, others = _painted(images, masks, [case.case_id for case in train])
         return Material(painted, others, terms, validation_terms, exclusive=_is_exclusive(painted))
@@ -264,11 +272,6 @@ def _is_exclusive(learnt: Examples) -> bool:
         learnt.read_targets(places[at : at + ROWS_LOOKED_AT]).sum(axis=-1).max() <= 1
         for at in range(0, len(places), ROWS_LOOKED_AT)
     )
-
-
-def input_spec(recipe: Recipe) -> InputSpec:
-    """How images reach the network of a recipe."""
-    return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
 
 
 def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
@@ -322,7 +325,7 @@ def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[di
     best = next((epoch for epoch in epochs if epoch["epoch"] == fit.best_epoch), {})
     task, schema = task_module(snapshot.task), trainable_schema(snapshot.schema)
     return {
-        "input": {"size": recipe.input_size, "channels": recipe.channels, "resize": recipe.resize},
+        "input": input_of(recipe).to_json(),
         "task": snapshot.task,
         **task.describe_schema(schema),
         "feature_layers": list(feature_layers(recipe)),

@@ -20,6 +20,7 @@ from core.training.networks import (
     check_network,
     feature_layers,
     first_network,
+    input_of,
     networks_of,
 )
 from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_recipe
@@ -57,8 +58,9 @@ def test_several_labels_are_independent(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_the_layers_for_explanations_are_there(name: str) -> None:
     network = built(name, TWO if name in CLASSIFIERS else PAINTED)
+    assert network.input_shape[1:] == input_of(change_recipe(named_recipe(name), SMALL)).shape
     for layer in feature_layers(change_recipe(named_recipe(name), SMALL)):
-        assert len(network.get_layer(layer).output.shape) == 4
+        assert len(network.get_layer(layer).output.shape) == len(network.input_shape)
 
 
 def test_a_u_net_answers_for_every_pixel_and_structure() -> None:
@@ -80,6 +82,21 @@ def test_a_u_net_answers_for_every_pixel_and_structure() -> None:
 def test_a_u_net_takes_sizes_that_meet_again_on_the_way_up() -> None:
     with pytest.raises(InvalidInput, match=r"that 8 divides, for example 96\. Received: 100 pixels"):
         change_recipe(named_recipe("unet2d"), {"input_size": 100})
+
+
+def test_a_u_net_in_3_d_answers_for_every_voxel_and_halves_only_what_is_long_enough() -> None:
+    network = built("unet3d", PAINTED, channels=3, filters="4,6,8", patch_size="5,16,24")
+    patches = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 24, 3), np.uint8)
+    scores = np.asarray(network(patches))
+    assert scores.shape == (2, 5, 16, 24, 3)
+    assert 0 < scores.min() < scores.max() < 1
+    stages = [network.get_layer(f"stage_{stage}").output.shape[1:4] for stage in (1, 2, 3)]
+    assert stages == [(5, 16, 24), (5, 8, 12), (5, 4, 6)], "five thick slices stay five"
+    for sides in ("16,16", "2,16,16", "512,512,512"):
+        with pytest.raises(InvalidInput, match=r"depth, rows and columns|must be whole numbers"):
+            built("unet3d", PAINTED, patch_size=sides)
+    with pytest.raises(InvalidInput, match="three numbers"):
+        built("unet3d", PAINTED, spacing_mm="1,1,0")
 
 
 def test_a_network_says_which_tasks_it_learns() -> None:
@@ -159,8 +176,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "little", "unet2d"]
-assert field_of("network").choices == ("resnet", "cnn", "little", "unet2d")
+assert list(RECIPES) == ["resnet", "cnn", "little", "unet2d", "unet3d"]
+assert field_of("network").choices == ("resnet", "cnn", "little", "unet2d", "unet3d")
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
 assert (recipe.network, recipe.optimiser) == ("little", "adam")
