@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,12 +12,13 @@ from core.datasets.loading import HasCase, in_batches, key_of, prepare_file
 from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
 from core.images.records import Case
-from core.images.volume_input import PatchSpec, Shape, grid_at, nearest_frames, resampled_frames, spacing_of
+from core.images.volume_input import PatchSpec, Shape, Spacing, grid_at, nearest_frames, resampled_frames, spacing_of
 from core.labels.mask_store import read_kept_mask
 from core.progress import Portion, Progress
 from core.store.files import Files
 
 FRAMES_AT_ONCE = 16
+UNKNOWN_MM: Spacing = (1.0, 1.0, 1.0)  # where no volume tells its spacing, every one keeps its voxels
 FILES_BESIDE = 256  # that a process may have open apart from these
 
 
@@ -100,6 +102,15 @@ def prepare_volume_masks(
         return _prepare_one(files, key_of(["volume masks"], [told]), (*grid, len(masks)), frames, part)
 
     return _prepare_all(connection, list(frozen), prepare, progress, "masks")
+
+
+def median_spacing(cases: Sequence[Case]) -> Spacing:
+    """Millimetres between frames, rows and columns: of each the median over the cases that tell theirs."""
+    known = [spacing for spacing in map(spacing_of, cases) if spacing is not None]
+    if not known:
+        return UNKNOWN_MM
+    frames, rows, columns = (round(statistics.median(sides), 4) for sides in zip(*known, strict=True))
+    return frames, rows, columns
 
 
 def case_grid(case: Case, spec: PatchSpec) -> Shape:

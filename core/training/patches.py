@@ -6,17 +6,16 @@ them.
 """
 
 import sqlite3
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.datasets.records import SnapshotCase
-from core.datasets.volumes import PreparedVolumes, prepare_volume_masks, prepare_volumes
+from core.datasets.volumes import PreparedVolumes, median_spacing, prepare_volume_masks, prepare_volumes
 from core.errors import InvalidInput
 from core.images.records import get_cases
-from core.images.volume_input import PatchSpec, Spacing, spacing_of
+from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress
 from core.store.files import Files
 from core.training.batches import Examples
@@ -25,7 +24,6 @@ from core.training.recipe import Recipe, change_recipe
 
 MOST_SPOTS = 10_000  # painted voxels of a structure of a case that patches may be centred on
 MOST_TILES = 16  # of a validation volume
-UNKNOWN_MM: Spacing = (1.0, 1.0, 1.0)  # where no volume tells its spacing, every one keeps its voxels
 
 Place = tuple[int, tuple[int, int, int]]  # which volume, and where a patch begins in it
 
@@ -89,17 +87,8 @@ def settle_spacing(connection: sqlite3.Connection, recipe: Recipe, train: Sequen
     """The recipe with the spacing that 0, 0, 0 stands for: the median of the training volumes."""
     if not isinstance(input_of(recipe), PatchSpec) or all(recipe.spacing_mm):
         return recipe
-    return change_recipe(recipe, {"spacing_mm": median_spacing(connection, train)})
-
-
-def median_spacing(connection: sqlite3.Connection, cases: Sequence[SnapshotCase]) -> Spacing:
-    """Of each axis the median over the cases that tell theirs."""
-    found = [spacing_of(case) for case in get_cases(connection, [case.case_id for case in cases])]
-    known = [spacing for spacing in found if spacing is not None]
-    if not known:
-        return UNKNOWN_MM
-    frames, rows, columns = (round(statistics.median(sides), 4) for sides in zip(*known, strict=True))
-    return frames, rows, columns
+    cases = get_cases(connection, [case.case_id for case in train])
+    return change_recipe(recipe, {"spacing_mm": median_spacing(cases)})
 
 
 def gather_patches(
