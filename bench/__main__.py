@@ -7,6 +7,7 @@ from bench import (
     import_speed,
     no_loss,
     quality_cxr,
+    quality_hippocampus,
     quality_nuclei,
     quality_nuclei_counts,
     quality_pneumoniamnist,
@@ -15,6 +16,7 @@ from bench import (
     team,
     training_speed,
     viewer,
+    volume_memory,
 )
 from bench.harness import Row, read_result, run_rows, table_of
 
@@ -31,6 +33,8 @@ ROWS: list[Row] = [
     *quality_cxr.ROWS,
     *quality_nuclei.ROWS,
     *quality_nuclei_counts.ROWS,
+    *quality_hippocampus.ROWS,
+    *volume_memory.ROWS,
 ]
 
 

@@ -16,7 +16,8 @@ from core.training.networks import networks_of
 from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
 from dashboard import places, session
 
-FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
+SIZES = ("input_size", "patch_size")  # of which a network reads one
+FIRST = ("epochs", "batch", "learning_rate", "class_weights", "early_stopping")
 MOVES = ("zoom", "shift")
 PER_ROW = 3
 NAMES = {auto.AUTO: auto.WORDS, **RECIPES}
@@ -63,7 +64,8 @@ def _seen(content_hash: str, incomplete_since: str | None, fold: int | None, _sn
 def _draw_changes(base: Recipe, task: str, keys: str) -> dict[str, Any]:
     """All controls, each with the base recipe's value to begin with; `keys` keeps those of recipes apart."""
     fields = {field.key: field for field in FIELDS if field.key != "network" and field.is_read(base.network, task)}
-    first = [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
+    first = [next(key for key in SIZES if key in fields)]
+    first += [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
     changes: dict[str, Any] = {}
     changes |= _draw_fields([fields.pop(key) for key in first], base, task, keys)
     with st.expander("More settings"):
