@@ -24,7 +24,7 @@ from core.errors import InvalidInput
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import InputSpec, model_mask
-from core.images.volume_input import VolumeSpec, volume_input
+from core.images.volume_input import VolumeSpec, spacing_of, volume_input
 from core.images.volumes import model_frames
 from core.labels.mask_store import read_kept_mask
 from core.progress import Progress, stop_if_asked
@@ -95,6 +95,8 @@ def prepare_images(
         window = asdict(case.windows[0]) if case.windows else None
         rows += [case.id] * (case.frames if isinstance(spec, InputSpec) else 1)
         told.append([case.pixel_hash, case.photometric, window, *([case.frames] if case.frames > 1 else [])])
+        if isinstance(spec, VolumeSpec) and spec.spacing_mm:
+            told.append(spacing_of(case))
 
     def render(case: Case) -> np.ndarray:
         pixels = files.read_array("pixels", case.pixel_hash)

@@ -80,6 +80,7 @@ def explain_case(
     if arguments.get("method", METHOD) != METHOD:
         raise InvalidInput(f"The method is {METHOD}. Received: {arguments['method']}")
     case = get_case(connection, arguments["case"])
+    _demand_images(get_model(connection, None, arguments["model"]))
     refuse_volume(case, "explain")
     explainer = warm_explainer(connection, files, arguments["model"], progress, kept)
     model = explainer.model

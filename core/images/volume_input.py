@@ -36,19 +36,21 @@ class HasGrid(HasFrames, Protocol):
 
 @dataclass(frozen=True)
 class VolumeSpec:
-    """A whole volume: its frames fitted into a square as images are, then resampled to `depth` frames."""
+    """A whole volume: its frames fitted into a square as images are, then resampled to `depth` frames; or, with a
+    spacing, at that spacing with its middle in the middle, cut or between borders, so that sizes stay what they are."""
 
     depth: int
     size: int
     channels: int = 1
     resize: Literal["stretch", "pad"] = "stretch"
+    spacing_mm: Spacing | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         return self.depth, self.size, self.size, self.channels
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "spacing_mm": list(self.spacing_mm) if self.spacing_mm else None}
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def spec_of(said: Mapping[str, Any]) -> Spec:
     """The spec that a model keeps as its fact `input`."""
     if "patch_size" in said:
         return PatchSpec(**{**said, "patch_size": tuple(said["patch_size"]), "spacing_mm": tuple(said["spacing_mm"])})
-    return VolumeSpec(**said) if "depth" in said else InputSpec(**said)
+    if "depth" in said:
+        return VolumeSpec(**{**said, "spacing_mm": tuple(said["spacing_mm"]) if said["spacing_mm"] else None})
+    return InputSpec(**said)
 
 
 def check_volume_shape(what: str, sides: Sequence[int]) -> None:
@@ -84,6 +88,15 @@ def check_volume_shape(what: str, sides: Sequence[int]) -> None:
         raise InvalidInput(
             f"{what} gives depth, rows and columns, each from {LEAST_SIDE}, and at most {MOST_VOXELS:,} voxels "
             f"together. Received: {','.join(map(str, sides))}"
+        )
+
+
+def check_spacing(spacing_mm: Sequence[float]) -> None:
+    """Raise `InvalidInput` unless a recipe tells the spacing of all three axes, or of none."""
+    if len(spacing_mm) != 3 or (any(spacing_mm) and not all(spacing_mm)):
+        raise InvalidInput(
+            f"spacing_mm is three numbers, between frames, rows and columns, or 0,0,0 where none is wanted. "
+            f"Received: {','.join(f'{side:g}' for side in spacing_mm)}"
         )
 
 
@@ -103,10 +116,27 @@ def grid_at(shape: Sequence[int], spacing_mm: Spacing | None, wanted_mm: Spacing
     return frames, rows, columns
 
 
-def volume_input(pixels: Pixels, of: HasFrames, spec: VolumeSpec) -> Pixels:
+def volume_input(pixels: Pixels, of: HasGrid, spec: VolumeSpec) -> Pixels:
     """What a network sees of a whole volume, or of an image as its only frame: uint8 of `spec.shape`."""
-    frames = model_frames(pixels, of, InputSpec(spec.size, spec.channels, spec.resize))
-    return np.stack(list(_along_frames(iter(frames), len(frames), spec.depth)))
+    if spec.spacing_mm is None:
+        frames = model_frames(pixels, of, InputSpec(spec.size, spec.channels, spec.resize))
+        return np.stack(list(_along_frames(iter(frames), len(frames), spec.depth)))
+    volume = pixels if of.frames > 1 else pixels[np.newaxis]
+    rows, columns = volume.shape[1:3]
+    grid = grid_at((of.frames, rows, columns), spacing_of(of), spec.spacing_mm)
+    seen = np.zeros(spec.shape, np.uint8)
+    into, taken = zip(*(_in_the_middle(*sides) for sides in zip(grid, spec.shape[:3], strict=True)), strict=True)
+    for at, frame in enumerate(resampled_frames(pixels, of, grid, spec.channels)):
+        if taken[0].start <= at < taken[0].stop:
+            seen[into[0].start + at - taken[0].start, into[1], into[2]] = frame[taken[1], taken[2]]
+    return seen
+
+
+def _in_the_middle(side: int, length: int) -> tuple[slice, slice]:
+    """Where an axis lies in the one of a network's input, and what of it is taken."""
+    both = min(side, length)
+    into, first = (length - both) // 2, (side - both) // 2
+    return slice(into, into + both), slice(first, first + both)
 
 
 def resampled_frames(pixels: Pixels, of: HasFrames, grid: Shape, channels: int) -> Iterator[Pixels]:

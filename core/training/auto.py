@@ -12,7 +12,7 @@ from typing import Any
 from core.training.auto_volumes import BATCH as VOLUMES_AT_ONCE
 from core.training.auto_volumes import RATE as RATE_IN_3D
 from core.training.auto_volumes import STEPS_WANTED as STEPS_IN_3D
-from core.training.auto_volumes import Volumes, choose_patches, why_not_in_3d
+from core.training.auto_volumes import WHOLE_BATCH, Volumes, choose_patches, choose_whole, why_not_in_3d
 from core.training.recipe import Recipe, change_recipe, named_recipe
 
 AUTO = "auto"
@@ -39,7 +39,7 @@ class Fingerprint:
 
     classes: training images of each class, in schema order; empty for a measured number and for structures.
     frames: of all training cases; a volume has many.
-    volumes: what they are like where all cases are volumes with structures.
+    volumes: what they are like: of structures where all cases are volumes, else where any is.
     sides_px: of the images' shorter sides, the smallest, the median and the largest.
     proportions: the least and the greatest of columns / rows.
     """
@@ -61,6 +61,11 @@ class Fingerprint:
     def in_3d(self) -> bool:
         """Whether structures are learnt in volumes and not slice by slice."""
         return self.task == PAINTED and why_not_in_3d(self.volumes, self.device) is None
+
+    @property
+    def whole(self) -> bool:
+        """Whether volumes are answered for as wholes."""
+        return self.task != PAINTED and self.volumes is not None
 
     def to_json(self) -> dict[str, Any]:
         lists = {"sides_px": list(self.sides_px), "proportions": list(self.proportions)}
@@ -86,7 +91,7 @@ def choose_recipe(seen: Fingerprint) -> tuple[Recipe, tuple[str, ...]]:
 
 def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
     what = f"{seen.training:,} training images of {seen.training_patients:,} patients, {seen.validation:,} to validate"
-    if seen.in_3d and seen.volumes:
+    if (seen.in_3d or seen.whole) and seen.volumes:
         what += f"; {seen.volumes.told()}"
     elif seen.frames > seen.training:
         what += f"; {seen.frames:,} slices, which are learnt one by one"
@@ -99,6 +104,9 @@ def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
 def _choose_input(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
     if seen.in_3d and seen.volumes:
         values, sentence = choose_patches(seen.volumes, seen.device)
+        return {**values, "channels": 3 if seen.coloured else 1}, sentence
+    if seen.whole and seen.volumes:
+        values, sentence = choose_whole(seen.volumes, seen.device, keeps_size=not seen.classes)
         return {**values, "channels": 3 if seen.coloured else 1}, sentence
     if seen.task == PAINTED:
         return _choose_input_to_paint(seen)
@@ -144,6 +152,9 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
         words = "A residual U-Net, which answers for every pixel and overfits later than a stack without bridges"
         words += f"; slice by slice, because {why_not_in_3d(seen.volumes, seen.device)}." if seen.volumes else "."
         return {"network": "unet2d", "stages": 4, "filters": (16, 32, 64, 128), "dropout": 0.1}, words
+    if seen.whole:
+        words = "A small residual network in 3-D, which sees all frames of a case together and answers once."
+        return {"network": "cnn3d", "stages": 4, "filters": (8, 16, 32, 64), "dropout": 0.3}, words
     filters = [32, 64, 128, 256] if so_far["input_size"] >= 160 else [32, 64, 128]
     words = "A small residual network"
     if seen.training < SMALL_NETWORK_BELOW:
@@ -155,6 +166,8 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
 
 def _examples(seen: Fingerprint, so_far: dict[str, Any]) -> int:
     """What an epoch shows: images, slices, or patches."""
+    if seen.whole:
+        return seen.training
     return seen.training * int(so_far["patches"]) if seen.in_3d else seen.frames
 
 
@@ -162,9 +175,11 @@ def _choose_length(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     batch = 8 if seen.frames < VERY_FEW_IMAGES else 16 if seen.frames < FEW_IMAGES else 32
     if seen.task == PAINTED:
         batch = VOLUMES_AT_ONCE if seen.in_3d else 8  # each image brings thousands of answers
+    if seen.whole:
+        batch = WHOLE_BATCH
     steps = max(1, _examples(seen, so_far) // batch)
     least, most = EPOCHS
-    wanted = (STEPS_IN_3D if seen.in_3d else STEPS_WANTED)[seen.device]
+    wanted = (STEPS_IN_3D if seen.in_3d or seen.whole else STEPS_WANTED)[seen.device]
     epochs = min(max(math.ceil(wanted / steps), least), most)
     return {"batch": batch, "epochs": epochs, "early_stopping": 0}, (
         f"{epochs} epochs in batches of {batch}: about {epochs * steps:,} steps, in which the schedule comes to rest, "
@@ -219,7 +234,7 @@ def _augment(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
         "noise": 0.01 if seen.in_3d or so_far["input_size"] >= FINE_GRAIN_PX else 0.0,
         "mixup": 0.0,
     }
-    text = f"{'Volumes' if seen.in_3d else 'Images'} are turned, moved and changed in contrast a little"
+    text = f"{'Volumes' if seen.in_3d or seen.whole else 'Images'} are turned, moved and changed in contrast a little"
     if seen.task == PAINTED:
         text += ", and zoomed, their masks with them"
     elif seen.classes:

@@ -11,6 +11,9 @@ SMALL_SHARE = 0.02  # of a volume; what is smaller is well seen in patches centr
 PATCH_VOXELS = {"cpu": 100_000, "gpu": 2_000_000}
 PATCH_STEP = 8  # three halvings
 PATCHES = (2, 8)  # of a volume in an epoch
+LARGEST_WHOLE = {"cpu": (32, 64), "gpu": (96, 160)}  # frames and side of what is seen whole
+MARGIN = 1.1  # around the median volume, for larger ones
+WHOLE_BATCH = 4
 STEPS_WANTED = {"cpu": 1600, "gpu": 12_000}
 BATCH = 2
 RATE = 0.004  # a step has hundreds of thousands of answers, so it may be long although its batch is small
@@ -29,11 +32,35 @@ class Volumes:
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "shape": list(self.shape), "spacing_mm": list(self.spacing_mm)}
 
+    def told_shape(self) -> str:
+        return " x ".join(map(str, self.shape))
+
     def told(self) -> str:
-        voxels = " x ".join(map(str, self.shape))
+        voxels = self.told_shape()
         if not self.spacing_known:
             return f"volumes of about {voxels} voxels, whose spacing no file tells"
         return f"volumes of about {voxels} voxels at {' x '.join(f'{side:g}' for side in self.spacing_mm)} mm"
+
+
+def choose_whole(volumes: Volumes, device: str, *, keeps_size: bool) -> tuple[dict[str, Any], str]:
+    """The input of a network that sees volumes whole; where the answer may hang on size, at one spacing."""
+    frames, side = volumes.shape[0], max(volumes.shape[1:])
+    depth, size = (
+        min(max(PATCH_STEP, math.ceil(length / PATCH_STEP) * PATCH_STEP), most)
+        for length, most in zip((frames, side), LARGEST_WHOLE[device], strict=True)
+    )
+    size = max(16, size)
+    values: dict[str, Any] = {"input_depth": depth, "input_size": size, "resize": "stretch"}
+    shape = f"Input of {depth} x {size} x {size} voxels"
+    if not (keeps_size and volumes.spacing_known):
+        return values, f"{shape}: each volume is fitted into it whole; the median one is {volumes.told_shape()}."
+    in_plane = max(volumes.spacing_mm[1:]) * max(1.0, side / size) * MARGIN
+    along = volumes.spacing_mm[0] * max(1.0, frames / depth) * MARGIN
+    values["spacing_mm"] = (round(along, 3), round(in_plane, 3), round(in_plane, 3))
+    return values, (
+        f"{shape} at {' x '.join(f'{side:g}' for side in values['spacing_mm'])} mm, in which the median volume has its "
+        f"place: all at one spacing, because the number may hang on size."
+    )
 
 
 def why_not_in_3d(volumes: Volumes | None, device: str) -> str | None:

@@ -43,6 +43,7 @@ def take_fingerprint(
     classes = schema.names if isinstance(schema, Classification) else ()
     counts = targets[: len(train)].sum(axis=0).astype(int).tolist()
     known = device or _own_device()
+    are_volumes = all if task.PAINTS else any  # a network for single images can paint slices, and answer for none
     return Fingerprint(
         task=snapshot.task,
         classes=tuple(zip(classes, counts, strict=True)) if classes else (),
@@ -55,7 +56,7 @@ def take_fingerprint(
         proportions=(round(min(ratios), 3), round(max(ratios), 3)),
         coloured=all(channels >= 3 for *_, channels in shapes),
         device=known.kind if known else "cpu",
-        volumes=_look_at_volumes(connection, train) if task.PAINTS and min(shape[0] for shape in shapes) > 1 else None,
+        volumes=_look_at_volumes(connection, train) if are_volumes(shape[0] > 1 for shape in shapes) else None,
     )
 
 
@@ -68,7 +69,7 @@ def _look_at_volumes(connection: sqlite3.Connection, train: Sequence[SnapshotCas
     for one in train:
         painted.update({mask.structure: mask.pixels for mask in one.masks})
     voxels = sum(case.frames * case.rows * case.columns for case in cases)
-    share = round(max(painted.values()) / voxels, 4)
+    share = round(max(painted.values(), default=0) / voxels, 4)
     return Volumes((frames, rows, columns), spacing, any(map(spacing_of, cases)), share)
 
 

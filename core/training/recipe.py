@@ -57,6 +57,7 @@ class Recipe:
     patches: int = 2
     painted_share: float = 0.5
     spacing_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
+    input_depth: int = 32
     # the training
     batch: int = 32
     epochs: int = 25

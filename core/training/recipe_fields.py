@@ -305,12 +305,22 @@ FIELDS: tuple[Field, ...] = (
         "Spacing",
         "network",
         "numbers",
-        "Millimetres between frames, rows and columns to which every volume is resampled; 0, 0, 0 takes the median of "
-        "the training volumes.",
+        "Millimetres between frames, rows and columns to which every volume is resampled. 0, 0, 0: unet3d takes the "
+        "median of the training volumes, cnn3d fits each volume whole into its input, whatever its size.",
         "Coarse voxels lose small structures (underfitting); fine ones show less of the surroundings in a patch.",
         low=0.0,
         high=100.0,
-        tasks=("segmentation",),
+    ),
+    Field(
+        "input_depth",
+        "Input depth",
+        "network",
+        "integer",
+        "Frames that a network for whole volumes sees: a volume with more or fewer is resampled to so many.",
+        "Too few hide short findings (underfitting); many take longer and show more noise to learn by heart "
+        "(overfitting).",
+        low=4,
+        high=512,
     ),
     # ---- the training
     Field(

@@ -86,6 +86,8 @@ class Learner:
 
     def predict(self, examples: Examples, *, batch: int = 64) -> np.ndarray:
         """What the network says, `(n, k)`, in the order of the examples."""
+        if len(self.network.input_shape) == 5:
+            batch = self.plan.batch  # of volumes, as many as a step holds
         parts = [
             self._scores(tf.constant(examples.images.read(examples.rows[at : at + batch]))).numpy()
             for at in range(0, len(examples), batch)

@@ -14,6 +14,11 @@ def model_spec(model: Model) -> Spec:
     return spec_of(model.facts["input"])
 
 
+def sees_volumes(model: Model) -> bool:
+    """Whether it answers for whole volumes."""
+    return "depth" in model.facts.get("input", {})
+
+
 def load_network(files: Files, model: Model) -> Any:
     """The Keras network, for prediction and explanation only (it is not compiled). Takes some 0.3 s."""
     import keras

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import InvalidInput
-from core.images.volume_input import PatchSpec, check_volume_shape
+from core.images.volume_input import PatchSpec, check_spacing, check_volume_shape
 from core.tasks import TrainableSchema, module_of
 
 if TYPE_CHECKING:
@@ -49,11 +48,7 @@ SHORTEST_HALVED = 8  # voxels of an axis
 def check(recipe: "Recipe") -> None:
     """A patch has three sides, and a spacing is told for all three axes or for none."""
     check_volume_shape("patch_size", recipe.patch_size)
-    if len(recipe.spacing_mm) != 3 or (any(recipe.spacing_mm) and not all(recipe.spacing_mm)):
-        raise InvalidInput(
-            f"spacing_mm is three numbers, between frames, rows and columns, or 0,0,0 for the median of the training "
-            f"volumes. Received: {','.join(f'{side:g}' for side in recipe.spacing_mm)}"
-        )
+    check_spacing(recipe.spacing_mm)
 
 
 def input_of(recipe: "Recipe") -> PatchSpec:

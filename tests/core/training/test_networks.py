@@ -27,7 +27,7 @@ from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_reci
 
 TWO = make_classification(["a", "b"])
 PAINTED = make_segmentation(["a", "b", "c"])
-SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}
+SMALL = {"input_size": 16, "input_depth": 8, "filters": "4,8", "dense_units": 16}
 CLASSIFIERS = networks_of("classification")
 
 
@@ -40,8 +40,9 @@ def built(name: str, schema=TWO, **changes):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_uint8_goes_in_and_probabilities_come_out(name: str) -> None:
     network = built(name, channels=3)
-    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (3, *network.input_shape[1:]), np.uint8)
     scores = np.asarray(network(images))
+    assert network.input_shape[2:] == (16, 16, 3) or network.input_shape[1:] == (16, 16, 3)
     assert network.input.dtype == "uint8"
     assert network.output_names == ["probabilities"]
     assert scores.shape == (3, 2)
@@ -176,8 +177,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "little", "unet2d", "unet3d"]
-assert field_of("network").choices == ("resnet", "cnn", "little", "unet2d", "unet3d")
+assert list(RECIPES) == ["resnet", "cnn", "cnn3d", "little", "unet2d", "unet3d"]
+assert field_of("network").choices == ("resnet", "cnn", "cnn3d", "little", "unet2d", "unet3d")
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
 assert (recipe.network, recipe.optimiser) == ("little", "adam")
