@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -12,9 +13,11 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot
 from core.errors import InvalidInput
 from core.evaluation.drafts import count_without_draft, set_assist_model
+from core.evaluation.predict_files import predict_files
+from core.evaluation.predictor import predict_cases
 from core.evaluation.run import evaluate_model
 from core.explain.run import check_explanations, explain_case
-from core.images.records import Case
+from core.images.records import Case, get_case
 from core.images.volume_input import VolumeSpec, volume_input
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
@@ -88,6 +91,12 @@ def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
     result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
     assert result["n_cases"] == 6
     assert result["metrics"]["balanced_accuracy"]["value"] > 0.8
+    shown = files.read_array("pixels", get_case(connection, snapshot_case(connection, snapshot)).pixel_hash)
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(shown.transpose(2, 1, 0)), np.diag([-1, -1, 1, 1])), path)
+    [row] = predict_files(files, settings, model, [path], Silent(), tmp_path)["cases"]
+    expected = predict_cases(connection, files, model, [snapshot_case(connection, snapshot)], Silent())[0]
+    assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
     set_assist_model(connection, project, model.id, actor=actor)
     assert count_without_draft(connection, get_project(connection, project.id)) == 18, "all but those of the test split"
     with pytest.raises(InvalidInput, match="a model that sees whole volumes has none yet"):
