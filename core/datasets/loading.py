@@ -12,7 +12,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -67,6 +67,23 @@ class PreparedImages:
         return batch
 
 
+class WithNeighbours:
+    """Rows of prepared images, each with its neighbours within its own case as channels (2.5-D)."""
+
+    def __init__(self, images: PreparedImages, neighbours: int) -> None:
+        self._images, self._neighbours = images, neighbours
+        cases = np.array(images.case_ids)
+        starts = np.flatnonzero(np.r_[True, cases[1:] != cases[:-1]])
+        lengths = np.diff(np.r_[starts, len(cases)])
+        self._first, self._last = np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 (len(rows), size, size, channels times `2 * neighbours + 1`), the frames before first."""
+        steps = range(-self._neighbours, self._neighbours + 1)
+        around = (np.clip(rows + step, self._first[rows], self._last[rows]) for step in steps)
+        return np.concatenate([self._images.read(some) for some in around], axis=-1)
+
+
 def prepare_images(
     connection: sqlite3.Connection,
     files: Files,
@@ -104,9 +121,11 @@ def prepare_images(
             return model_frames(pixels, case, spec)
         return volume_input(pixels, case, spec)[np.newaxis]
 
+    if isinstance(spec, InputSpec):
+        spec = replace(spec, neighbours=0)  # those are rows by themselves
     at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) or not isinstance(spec, InputSpec) else AT_ONCE
     batches = _rendered(connection, [case.case_id for case in cases], render, at_once)
-    return _prepare(files, key_of(["images", asdict(spec)], told), rows, spec.shape, batches, progress)
+    return _prepare(files, key_of(["images", spec.to_json()], told), rows, spec.shape, batches, progress)
 
 
 def prepare_masks(
@@ -131,7 +150,9 @@ def prepare_masks(
 
     batches = _rendered(connection, list(frozen), render, VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE)
     shape = (spec.size, spec.size, len(cases[0].masks))
-    return _prepare(files, key_of(["masks", asdict(spec)], told), rows, shape, batches, progress)
+    return _prepare(
+        files, key_of(["masks", replace(spec, neighbours=0).to_json()], told), rows, shape, batches, progress
+    )
 
 
 def _prepare(

@@ -21,7 +21,7 @@ from core.images.decoded import DecodedImage
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, from_square
 from core.images.volume_input import PatchSpec, back_onto_grid, grid_at, resampled_frames, spacing_of
-from core.images.volumes import model_frames
+from core.images.volumes import model_frames, with_neighbours
 from core.labels.mask_files import encode_label_map, oriented_as
 from core.labels.mask_store import keep_mask, read_kept_mask
 from core.labels.masks import volume_ml
@@ -79,7 +79,7 @@ def _maps_of_frames(
     """Probabilities of each frame by itself, float32 (k, rows, columns) on its own pixels."""
     spec = predictor.spec
     assert isinstance(spec, InputSpec)
-    seen = model_frames(pixels, of, spec)
+    seen = with_neighbours(model_frames(pixels, of, spec), spec.neighbours)
     for start in range(0, of.frames, FRAMES_AT_ONCE):
         for square in predictor.answer(seen[start : start + FRAMES_AT_ONCE]):
             yield np.stack([from_square(square[..., at], *plane, spec) for at in range(square.shape[-1])])

@@ -53,6 +53,7 @@ class Recipe:
     dropout: float = 0.3
     l2: float = 0.0
     # volumes as the network sees them
+    neighbours: int = 0
     patch_size: tuple[int, ...] = (32, 64, 64)
     patches: int = 2
     painted_share: float = 0.5

@@ -263,7 +263,20 @@ FIELDS: tuple[Field, ...] = (
         low=0.0,
         high=1.0,
     ),
-    # ---- volumes as a network in 3-D sees them
+    # ---- volumes as the network sees them
+    Field(
+        "neighbours",
+        "Neighbouring slices",
+        "network",
+        "integer",
+        "How many slices on either side of the one that is painted are shown with it, as channels (2.5-D); an image "
+        "has none, so it stands for them itself.",
+        "Without them a slice is read alone, though its neighbours say what is there (underfitting); many of thick "
+        "slices show what has little to do with it (overfitting).",
+        low=0,
+        high=8,
+        tasks=("segmentation",),
+    ),
     Field(
         "patch_size",
         "Patch size",

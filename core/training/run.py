@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core.datasets.loading import PreparedImages, prepare_images, prepare_masks
+from core.datasets.loading import PreparedImages, WithNeighbours, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.errors import CoreError
 from core.images.render import InputSpec
@@ -25,7 +25,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
-from core.training.batches import Examples, plan_epoch, read_chunk
+from core.training.batches import Examples, Images, plan_epoch, read_chunk
 from core.training.callbacks import (
     STOPPED,
     KeepBestWeights,
@@ -246,7 +246,8 @@ def gather_material(
     if task.PAINTS:
         assert isinstance(spec, InputSpec)  # what sees whole volumes does not paint
         masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
-        painted, others = _painted(images, masks, [case.case_id for case in train])
+        shown = WithNeighbours(images, spec.neighbours) if spec.neighbours else images
+        painted, others = _painted(shown, masks, [case.case_id for case in train])
         return Material(painted, others, terms, validation_terms, exclusive=_is_exclusive(painted))
     rows = np.arange(len(wanted))
     shares = task.sampling_shares(schema, learnt) if chosen == "sampling" else None
@@ -258,9 +259,9 @@ def gather_material(
     )
 
 
-def _painted(images: PreparedImages, masks: PreparedImages, train: Sequence[int]) -> tuple[Examples, Examples]:
+def _painted(images: Images, masks: PreparedImages, train: Sequence[int]) -> tuple[Examples, Examples]:
     """The frames of the training cases, and those of the others."""
-    cases = np.array(images.case_ids)
+    cases = np.array(masks.case_ids)
     learnt = np.isin(cases, train)
     first, second = (Examples(images, np.flatnonzero(part), cases[part], masks) for part in (learnt, ~learnt))
     return first, second
