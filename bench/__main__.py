@@ -8,6 +8,7 @@ from bench import (
     import_speed,
     no_loss,
     quality_cxr,
+    quality_hippocampus,
     quality_nuclei,
     quality_nuclei_counts,
     quality_pneumoniamnist,
@@ -16,6 +17,7 @@ from bench import (
     team,
     training_speed,
     viewer,
+    volume_memory,
 )
 from bench.harness import Row, read_result, run_rows, table_of
 
@@ -33,6 +35,8 @@ ROWS: list[Row] = [
     *quality_cxr.ROWS,
     *quality_nuclei.ROWS,
     *quality_nuclei_counts.ROWS,
+    *quality_hippocampus.ROWS,
+    *volume_memory.ROWS,
 ]
 
 

@@ -16,7 +16,8 @@ from core.training.networks import networks_of
 from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
 from dashboard import places, session
 
-FIRST = ("input_size", "epochs", "batch", "learning_rate", "class_weights", "early_stopping")
+SIZES = ("input_size", "patch_size")  # of which a network reads one
+FIRST = ("epochs", "batch", "learning_rate", "class_weights", "early_stopping")
 MOVES = ("zoom", "shift")
 PER_ROW = 3
 NAMES = {auto.AUTO: auto.WORDS, **RECIPES}
@@ -63,7 +64,8 @@ def _seen(content_hash: str, incomplete_since: str | None, fold: int | None, _sn
 def _draw_changes(base: Recipe, task: str, keys: str) -> dict[str, Any]:
     """All controls, each with the base recipe's value to begin with; `keys` keeps those of recipes apart."""
     fields = {field.key: field for field in FIELDS if field.key != "network" and field.is_read(base.network, task)}
-    first = [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
+    first = [next(key for key in SIZES if key in fields)]
+    first += [key if key in fields else "loss" for key in FIRST]  # without classes there is nothing to weigh
     changes: dict[str, Any] = {}
     changes |= _draw_fields([fields.pop(key) for key in first], base, task, keys)
     with st.expander("More settings"):
@@ -124,7 +126,7 @@ def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
     if field.kind == "choice":
         options = list(field.choices)
         return column.selectbox(field.title, options, index=options.index(value), key=key, help=sentences)
-    if field.kind == "integers":
+    if field.kind in ("integers", "numbers"):
         return column.text_input(field.title, ", ".join(map(str, value)), key=key, help=sentences)
     if field.kind == "integer":
         return column.number_input(

@@ -30,7 +30,6 @@ from core.datasets.splits import (
     strata_of,
 )
 from core.errors import Conflict, InvalidInput
-from core.images.frames import refuse_volumes
 from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
@@ -97,8 +96,6 @@ def freeze_snapshot(
     if isinstance(project.schema, Segmentation):
         part = Portion(progress, 0.0, 0.05)
         candidates, contents = code_masks(connection, project, project.schema, candidates, part)
-    else:
-        refuse_volumes(connection, [candidate.case_id for candidate in candidates], "freeze a snapshot of")
     if column is not None:
         candidates = _with_known_split(candidates, column, find_split_columns(connection, project), left_out)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))

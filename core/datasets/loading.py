@@ -12,7 +12,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -24,6 +24,7 @@ from core.errors import InvalidInput
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import InputSpec, model_mask
+from core.images.volume_input import VolumeSpec, spacing_of, volume_input
 from core.images.volumes import model_frames
 from core.labels.mask_store import read_kept_mask
 from core.progress import Progress, stop_if_asked
@@ -44,7 +45,8 @@ class HasCase(Protocol):
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """`images` is a read-only memory map of uint8 (n, size, size, channels), row i being of case `case_ids[i]`.
+    """`images` is a read-only memory map of uint8 (n, size, size, channels), or of whole volumes (n, depth, size, size,
+    channels), row i being of case `case_ids[i]`.
 
     A row is an image, or a frame of a volume, whose frames follow one another. Of masks the channels are structures.
     """
@@ -65,11 +67,28 @@ class PreparedImages:
         return batch
 
 
+class WithNeighbours:
+    """Rows of prepared images, each with its neighbours within its own case as channels (2.5-D)."""
+
+    def __init__(self, images: PreparedImages, neighbours: int) -> None:
+        self._images, self._neighbours = images, neighbours
+        cases = np.array(images.case_ids)
+        starts = np.flatnonzero(np.r_[True, cases[1:] != cases[:-1]])
+        lengths = np.diff(np.r_[starts, len(cases)])
+        self._first, self._last = np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 (len(rows), size, size, channels times `2 * neighbours + 1`), the frames before first."""
+        steps = range(-self._neighbours, self._neighbours + 1)
+        around = (np.clip(rows + step, self._first[rows], self._last[rows]) for step in steps)
+        return np.concatenate([self._images.read(some) for some in around], axis=-1)
+
+
 def prepare_images(
     connection: sqlite3.Connection,
     files: Files,
     cases: Sequence[HasCase],
-    spec: InputSpec,
+    spec: InputSpec | VolumeSpec,
     progress: Progress,
     *,
     frames: bool = False,
@@ -77,29 +96,36 @@ def prepare_images(
     """The network's view of these cases, in this order; made at most once for the same pixels and `spec`.
 
     Args:
-        frames: of a volume every frame is a row.
+        frames: of a volume every frame is a row; a `VolumeSpec` sees a whole case as one row.
 
     Raises:
-        InvalidInput: there are no cases, or there is a volume among them and its frames are not asked for.
+        InvalidInput: there are no cases, or there is a volume among them that the network does not take in.
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop; what was made so far is thrown away.
     """
     if not cases:
         raise InvalidInput(f"There is no image to prepare. Received: {len(cases)} cases")
     rows, told = list[int](), list[object]()
-    for case in _in_batches(connection, [case.case_id for case in cases]):
-        if not frames:
+    for case in in_batches(connection, [case.case_id for case in cases]):
+        if not frames and isinstance(spec, InputSpec):
             refuse_volume(case, "train on or evaluate")
         window = asdict(case.windows[0]) if case.windows else None
-        rows += [case.id] * case.frames
+        rows += [case.id] * (case.frames if isinstance(spec, InputSpec) else 1)
         told.append([case.pixel_hash, case.photometric, window, *([case.frames] if case.frames > 1 else [])])
+        if isinstance(spec, VolumeSpec) and spec.spacing_mm:
+            told.append(spacing_of(case))
 
     def render(case: Case) -> np.ndarray:
-        return model_frames(files.read_array("pixels", case.pixel_hash), case, spec)
+        pixels = files.read_array("pixels", case.pixel_hash)
+        if isinstance(spec, InputSpec):
+            return model_frames(pixels, case, spec)
+        return volume_input(pixels, case, spec)[np.newaxis]
 
-    at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE
+    if isinstance(spec, InputSpec):
+        spec = replace(spec, neighbours=0)  # those are rows by themselves
+    at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) or not isinstance(spec, InputSpec) else AT_ONCE
     batches = _rendered(connection, [case.case_id for case in cases], render, at_once)
-    return _prepare(files, _key(["images", asdict(spec)], told), rows, spec.size, spec.channels, batches, progress)
+    return _prepare(files, key_of(["images", spec.to_json()], told), rows, spec.shape, batches, progress)
 
 
 def prepare_masks(
@@ -113,7 +139,7 @@ def prepare_masks(
     """
     frozen = {one.case_id: one for one in cases}
     rows, told = list[int](), list[object]()
-    for case in _in_batches(connection, list(frozen)):
+    for case in in_batches(connection, list(frozen)):
         rows += [case.id] * case.frames
         told.append([case.frames, case.rows, case.columns, [mask.mask_hash for mask in frozen[case.id].masks]])
 
@@ -123,34 +149,42 @@ def prepare_masks(
         return np.stack([np.stack(frames) for frames in seen], axis=-1)
 
     batches = _rendered(connection, list(frozen), render, VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE)
-    channels = len(cases[0].masks)
-    return _prepare(files, _key(["masks", asdict(spec)], told), rows, spec.size, channels, batches, progress)
+    shape = (spec.size, spec.size, len(cases[0].masks))
+    return _prepare(
+        files, key_of(["masks", replace(spec, neighbours=0).to_json()], told), rows, shape, batches, progress
+    )
 
 
 def _prepare(
     files: Files,
     key: str,
     rows: Sequence[int],
-    size: int,
-    channels: int,
+    shape: tuple[int, ...],
     batches: Callable[[], Iterator[np.ndarray]],
     progress: Progress,
 ) -> PreparedImages:
     """The file of a key, made of the batches where it is not there."""
-    shape = (len(rows), size, size, channels)
+    images, file = prepare_file(files, key, (len(rows), *shape), batches, progress)
+    progress.report(1.0, f"{len(rows)} images prepared")
+    prepared = PreparedImages(images, tuple(rows), files.path("prepared", key), file)
+    weakref.finalize(prepared, os.close, prepared.file)
+    return prepared
+
+
+def prepare_file(
+    files: Files, key: str, shape: tuple[int, ...], batches: Callable[[], Iterator[np.ndarray]], progress: Progress
+) -> tuple[np.memmap, int]:
+    """The file of a key as a memory map and a descriptor, made of the batches where it is not there."""
     target = files.path("prepared", key)
     opened = _opened(target) if _touched(target) else None
     while opened is None:  # erasing a case takes away every prepared file at once, so also just before it is opened
         _write(target, shape, batches, progress)
         opened = _opened(target)
-    progress.report(1.0, f"{len(rows)} images prepared")
     images, file = opened
     if images.shape != shape:
         os.close(file)
         raise InvalidInput(f"Delete this file, it is not what its name says. Received: {target}")
-    prepared = PreparedImages(images, tuple(rows), target, file)
-    weakref.finalize(prepared, os.close, prepared.file)
-    return prepared
+    return images, file
 
 
 def remove_unused_images(files: Files, *, now: datetime, keep_days: float) -> int:
@@ -190,7 +224,7 @@ def _touched(target: Path) -> bool:
     return True
 
 
-def _key(what: Sequence[object], told: Sequence[object]) -> str:
+def key_of(what: Sequence[object], told: Sequence[object]) -> str:
     """A hash of everything that decides the prepared bytes."""
     digest = hashlib.sha256(json.dumps([RENDERING, *what], sort_keys=True).encode())
     for one in told:
@@ -239,6 +273,6 @@ def _rendered(
     return batches
 
 
-def _in_batches(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Iterator[Case]:
+def in_batches(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Iterator[Case]:
     for start in range(0, len(case_ids), 1000):
         yield from get_cases(connection, case_ids[start : start + 1000])

@@ -24,6 +24,7 @@ from core.store.database import writing
 from core.store.files import Files
 from core.tasks import task_module
 from core.training.records import Model, get_model
+from core.training.stored import sees_volumes
 
 CASES_AT_ONCE = 256
 
@@ -84,7 +85,9 @@ def find_draft(connection: sqlite3.Connection, project: Project, case: Case, rea
 
 def count_without_draft(connection: sqlite3.Connection, project: Project) -> int:
     """How many cases the chosen model has not looked at yet; 0 where none is chosen."""
-    return len(list_unpredicted(connection, project.id, project.assist_model)) if project.assist_model else 0
+    if project.assist_model is None:
+        return 0
+    return len(_waiting(connection, project, get_model(connection, project.id, project.assist_model)))
 
 
 def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, progress: Progress) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
         raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
     model = get_model(connection, project.id, project.assist_model)
     schema = task_module(model.task).schema_of(model.facts)
-    waiting = list_unpredicted(connection, project.id, model.id)
+    waiting = _waiting(connection, project, model)
     for start in range(0, len(waiting), CASES_AT_ONCE):
         stop_if_asked(progress)
         some = waiting[start : start + CASES_AT_ONCE]
@@ -106,6 +109,10 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
         scores = predict_cases(connection, files, model, some, part)
         store_predictions(connection, model, schema, dict(zip(some, scores.tolist(), strict=True)))
     return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
+
+
+def _waiting(connection: sqlite3.Connection, project: Project, model: Model) -> list[int]:
+    return list_unpredicted(connection, project.id, model.id, volumes=sees_volumes(model))
 
 
 def model_classes(connection: sqlite3.Connection, project: Project, model: Model) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """What a model paints: on cases, where it is kept and measured, and on files that were never imported.
 
-A mask lies on the image's own pixels: the network's probabilities are brought back from its square and only then
+A mask lies on the image's own pixels: the network's probabilities are brought back from its square, or from the
+spacing at which it sees volumes, and only then
 compared with the threshold of each structure.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ import numpy as np
 from core.datasets.records import SnapshotCase
 from core.evaluation.predictor import Predictor, open_predictor
 from core.evaluation.records import find_predicted_masks, store_painted
+from core.evaluation.sliding import slide
 from core.images.decoded import DecodedImage
 from core.images.records import Case, get_case
-from core.images.render import from_square
-from core.images.volumes import model_frames
+from core.images.render import InputSpec, from_square
+from core.images.volume_input import PatchSpec, back_onto_grid, grid_at, resampled_frames, spacing_of
+from core.images.volumes import model_frames, with_neighbours
 from core.labels.mask_files import encode_label_map, oriented_as
 from core.labels.mask_store import keep_mask, read_kept_mask
 from core.labels.masks import volume_ml
 from core.measures.segmentation import TOLERANCE, Compared, Unit, compare_masks
-from core.progress import Progress, stop_if_asked
+from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.files import Files, write_whole
 from core.tasks.segmentation import thresholds_of
@@ -40,8 +43,10 @@ class Painted:
     scores: tuple[float, ...]
 
 
-def paint(predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage) -> Painted:
-    """Paint every frame of an image or a volume, frame by frame.
+def paint(
+    predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage, progress: Progress | None = None
+) -> Painted:
+    """Paint every frame of an image or a volume: frame by frame, or from windows in 3-D.
 
     Where structures never lay over each other in what the model learnt from, a pixel that several of them claim goes
     to the most probable one.
@@ -52,21 +57,50 @@ def paint(predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage) -> 
     rows, columns = pixels.shape[:2] if of.frames == 1 else pixels.shape[1:3]
     masks = {name: np.zeros((of.frames, rows, columns), np.uint8) for name in schema.names}
     sums = np.zeros(len(masks))
-    seen = model_frames(pixels, of, predictor.spec)
-    for start in range(0, of.frames, FRAMES_AT_ONCE):
-        for frame, square in enumerate(predictor.answer(seen[start : start + FRAMES_AT_ONCE]), start=start):
-            probable = np.stack(
-                [from_square(square[..., at], rows, columns, predictor.spec) for at in range(len(masks))]
-            )
-            claimed = probable >= thresholds[:, None, None]
-            if predictor.calibration.get("exclusive"):
-                claimed &= np.where(claimed, probable, -1).argmax(axis=0) == np.arange(len(masks))[:, None, None]
-            for at, name in enumerate(masks):
-                masks[name][frame] = claimed[at]
-                sums[at] += float(probable[at][claimed[at]].sum())
+    if isinstance(predictor.spec, PatchSpec):
+        maps = _maps_of_volume(predictor, predictor.spec, pixels, of, (rows, columns), progress)
+    else:
+        maps = _maps_of_frames(predictor, pixels, of, (rows, columns))
+    for frame, probable in enumerate(maps):
+        claimed = probable >= thresholds[:, None, None]
+        if predictor.calibration.get("exclusive"):
+            claimed &= np.where(claimed, probable, -1).argmax(axis=0) == np.arange(len(masks))[:, None, None]
+        for at, name in enumerate(masks):
+            masks[name][frame] = claimed[at]
+            sums[at] += float(probable[at][claimed[at]].sum())
     counts = np.array([mask.sum() for mask in masks.values()])
     scores = np.divide(sums, counts, out=np.zeros(len(masks)), where=counts > 0)
     return Painted(masks, tuple(float(score) for score in scores))
+
+
+def _maps_of_frames(
+    predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage, plane: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Probabilities of each frame by itself, float32 (k, rows, columns) on its own pixels."""
+    spec = predictor.spec
+    assert isinstance(spec, InputSpec)
+    seen = with_neighbours(model_frames(pixels, of, spec), spec.neighbours)
+    for start in range(0, of.frames, FRAMES_AT_ONCE):
+        for square in predictor.answer(seen[start : start + FRAMES_AT_ONCE]):
+            yield np.stack([from_square(square[..., at], *plane, spec) for at in range(square.shape[-1])])
+
+
+def _maps_of_volume(
+    predictor: Predictor,
+    spec: PatchSpec,
+    pixels: np.ndarray,
+    of: Case | DecodedImage,
+    plane: tuple[int, int],
+    progress: Progress | None,
+) -> Iterator[np.ndarray]:
+    """The same of a volume that is seen in 3-D at the model's spacing; only a few frames of them are held at once."""
+    own = (of.frames, *plane)
+    grid = grid_at(own, spacing_of(of), spec.spacing_mm)
+    volume = np.empty((*grid, spec.channels), np.uint8)
+    for at, frame in enumerate(resampled_frames(pixels, of, grid, spec.channels)):
+        volume[at] = frame
+    said = slide(predictor.answer, volume, spec.patch_size, spec.overlap, progress)
+    return back_onto_grid(said, grid[0], own)
 
 
 def paint_cases(
@@ -84,7 +118,8 @@ def paint_cases(
     for at, case_id in enumerate(missing):
         stop_if_asked(progress)
         case = get_case(connection, case_id)
-        painted = paint(predictor, files.read_array("pixels", case.pixel_hash), case)
+        part = Portion(progress, at / len(missing), (at + 1) / len(missing))
+        painted = paint(predictor, files.read_array("pixels", case.pixel_hash), case, part)
         kept = [keep_mask(files, name, mask) for name, mask in painted.masks.items()]
         store_painted(connection, model, predictor.schema, case_id, kept, painted.scores)
         progress.report((at + 1) / len(missing), f"{at + 1} of {len(missing)} cases painted")

@@ -8,11 +8,13 @@ import numpy as np
 
 from core.errors import CoreError, InvalidInput
 from core.evaluation.painting import paint_file
-from core.evaluation.predictor import BATCH, Predictor, open_predictor
+from core.evaluation.predictor import Predictor, batch_of, open_predictor
+from core.images.decoded import DecodedImage
 from core.images.decoding import decode
 from core.images.frames import refuse_volume
 from core.images.pseudonyms import load_secret
-from core.images.render import model_input
+from core.images.render import InputSpec, model_input
+from core.images.volume_input import Spec, VolumeSpec, volume_input
 from core.progress import Progress, stop_if_asked
 from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
@@ -40,7 +42,7 @@ def predict_files(
     found = _list_files(paths)
     predictor, secret = open_predictor(files, model), load_secret(settings)
     rows: list[dict[str, Any]] = []
-    batch = 1 if module_of(predictor.schema).PAINTS else BATCH
+    batch = 1 if module_of(predictor.schema).PAINTS else batch_of(predictor.spec)
     for start in range(0, len(found), batch):
         stop_if_asked(progress)
         some = found[start : start + batch]
@@ -85,8 +87,7 @@ def _predict_batch(
         row: dict[str, Any] = {"path": str(path)}
         try:
             image = decode(path, settings, secret)
-            refuse_volume(image, "predict on")
-            inputs.append(model_input(image.pixels, image.photometric, image.windows, predictor.spec))
+            inputs.append(_input_of(image, predictor.spec))
         except CoreError as error:
             row["reason"] = str(error)
         except OSError as error:
@@ -99,6 +100,14 @@ def _predict_batch(
             if "reason" not in row:
                 row |= _answer(predictor, next(answered))
     return rows
+
+
+def _input_of(image: DecodedImage, spec: Spec) -> np.ndarray:
+    if isinstance(spec, VolumeSpec):
+        return volume_input(image.pixels, image, spec)
+    assert isinstance(spec, InputSpec)  # what sees patches paints
+    refuse_volume(image, "predict on")
+    return model_input(image.pixels, image.photometric, image.windows, spec)
 
 
 def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:

@@ -12,22 +12,24 @@ import numpy as np
 
 from core.datasets.loading import prepare_images
 from core.images.render import InputSpec
+from core.images.volume_input import PatchSpec, Spec, spec_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
 from core.training.records import Model
 
-BATCH = 64
+BATCH, VOLUMES_AT_ONCE = 64, 4
 PREPARED = 0.4  # share of the progress bar
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """`answer` takes uint8 `(n, size, size, channels)` and gives scores `(n, k)` under `schema`."""
+    """`answer` takes uint8 `(n, *spec.shape)`, such as `(n, size, size, channels)`, and gives scores `(n, k)`, or maps
+    of them, under `schema`."""
 
     schema: TrainableSchema
     calibration: dict[str, Any]
-    spec: InputSpec
+    spec: Spec
     engine: str  # "ONNX Runtime" or "Keras"
     answer: Callable[[np.ndarray], np.ndarray]
 
@@ -48,7 +50,7 @@ def open_predictor(files: Files, model: Model) -> Predictor:
     return Predictor(
         schema=task_module(model.task).schema_of(facts),
         calibration=model.calibration,
-        spec=InputSpec(**facts["input"]),
+        spec=spec_of(facts["input"]),
         engine="ONNX Runtime" if model.onnx_hash else "Keras",
         answer=answer,
     )
@@ -63,15 +65,22 @@ def predict_cases(
         Stopped: somebody asked to stop.
     """
     predictor = open_predictor(files, model)
-    asked = [_Asked(case_id) for case_id in case_ids]
-    prepared = prepare_images(connection, files, asked, predictor.spec, Portion(progress, 0.0, PREPARED))
+    asked, spec = [_Asked(case_id) for case_id in case_ids], predictor.spec
+    assert not isinstance(spec, PatchSpec)  # what sees patches paints
+    prepared = prepare_images(connection, files, asked, spec, Portion(progress, 0.0, PREPARED))
     scores = []
-    for start in range(0, len(asked), BATCH):
+    batch = batch_of(spec)
+    for start in range(0, len(asked), batch):
         stop_if_asked(progress)
-        rows = range(start, min(start + BATCH, len(asked)))
+        rows = range(start, min(start + batch, len(asked)))
         scores.append(predictor.answer(prepared.read(rows)))
         progress.report(PREPARED + (1 - PREPARED) * rows.stop / len(asked), f"{rows.stop} of {len(asked)} cases")
     return np.concatenate(scores).astype(np.float32)
+
+
+def batch_of(spec: Spec) -> int:
+    """How many cases a network answers at once."""
+    return BATCH if isinstance(spec, InputSpec) else VOLUMES_AT_ONCE
 
 
 def _open_onnx(files: Files, onnx_hash: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -165,12 +165,14 @@ def find_decision(
     return (json.loads(row["predicted"]), tuple(json.loads(row["scores"]))) if row else None
 
 
-def list_unpredicted(connection: sqlite3.Connection, project_id: int, model_id: int) -> list[int]:
-    """The images of a project that a model has not looked at; of volumes none can be asked yet."""
+def list_unpredicted(
+    connection: sqlite3.Connection, project_id: int, model_id: int, *, volumes: bool = False
+) -> list[int]:
+    """The images of a project that a model has not looked at; of a model that sees volumes those too."""
     rows = connection.execute(
-        """SELECT id FROM cases WHERE project = ? AND frames = 1 AND held = 0
+        """SELECT id FROM cases WHERE project = ? AND (frames = 1 OR ?) AND held = 0
            AND id NOT IN (SELECT case_id FROM predictions WHERE model = ?) ORDER BY id""",
-        (project_id, model_id),
+        (project_id, volumes, model_id),
     )
     return [row["id"] for row in rows]
 

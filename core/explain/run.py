@@ -80,6 +80,7 @@ def explain_case(
     if arguments.get("method", METHOD) != METHOD:
         raise InvalidInput(f"The method is {METHOD}. Received: {arguments['method']}")
     case = get_case(connection, arguments["case"])
+    _demand_images(get_model(connection, None, arguments["model"]))
     refuse_volume(case, "explain")
     explainer = warm_explainer(connection, files, arguments["model"], progress, kept)
     model = explainer.model
@@ -143,7 +144,7 @@ def warm_explainer(
     while len(explainers) >= MODELS_KEPT:
         explainers.pop(next(iter(explainers)))
     names = task.output_names(task.schema_of(model.facts))
-    explainers[model_id] = Explainer(model, names, model_spec(model), cam)
+    explainers[model_id] = Explainer(model, names, _demand_images(model), cam)
     return explainers[model_id]
 
 
@@ -154,6 +155,7 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
     """
     model = get_model(connection, None, model_id)
     refuse_painting(model)
+    _demand_images(model)
     if METHOD in model.facts.get(FACT, {}):
         return model
     progress.report(0.2, "Choosing the layer that explains best")
@@ -177,10 +179,25 @@ def refuse_painting(model: Model) -> None:
         )
 
 
+def _demand_images(model: Model) -> InputSpec:
+    """How images reach a model whose answers can be explained.
+
+    Raises:
+        InvalidInput: it sees volumes.
+    """
+    spec = model_spec(model)
+    if not isinstance(spec, InputSpec):
+        raise InvalidInput(
+            f"Explanations are drawn over single images today; a model that sees whole volumes has none yet. "
+            f"Received: {model.name}, which sees {' x '.join(map(str, spec.shape[:3]))} voxels"
+        )
+    return spec
+
+
 def _validation_images(connection: sqlite3.Connection, files: Files, model: Model, progress: Progress) -> np.ndarray:
     """Some of the validation images of the model's own run, evenly spread."""
     run = get_run(connection, model.run)
     _, cases = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
     step = -(-len(cases) // CASES_CHECKED)
-    prepared = prepare_images(connection, files, cases[::step], model_spec(model), progress)
+    prepared = prepare_images(connection, files, cases[::step], _demand_images(model), progress)
     return prepared.read(range(len(prepared.case_ids)))

@@ -66,7 +66,7 @@ def refuse_volumes(connection: sqlite3.Connection, case_ids: Sequence[int], deed
 
 
 def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
-    """Networks here take in single images.
+    """For a network that takes in single images.
 
     Raises:
         InvalidInput: this is a volume.
@@ -74,6 +74,6 @@ def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
     if what.frames > 1:
         name = f" (case {what.id}, {what.source})" if isinstance(what, Case) else ""
         raise InvalidInput(
-            f"Readroom cannot {deed} volumes yet, only single images; label volumes and export them meanwhile. "
+            f"Readroom cannot {deed} volumes with a network that sees single images; cnn3d sees volumes whole. "
             f"Received: {what.frames} frames{name}"
         )

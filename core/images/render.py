@@ -1,9 +1,9 @@
 """From real values to what is seen: by a person on the screen, and by a network, through the same steps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -17,11 +17,22 @@ NARROWEST_WIDTH = 1e-6  # of a constant image; the viewer has the same floor
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network takes in: (size, size, channels) of uint8."""
+    """What a network takes in: (size, size, channels) of uint8; with `neighbours` the channels of so many frames on
+    either side too, those before first (2.5-D)."""
 
     size: int
     channels: int = 1
     resize: Literal["stretch", "pad"] = "stretch"
+    neighbours: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.size, self.size, self.channels * (2 * self.neighbours + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a model keeps it, and as prepared files are named by."""
+        told = asdict(self)
+        return told if self.neighbours else {key: told[key] for key in told if key != "neighbours"}
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in ("stretch", "pad"):

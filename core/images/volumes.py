@@ -127,6 +127,14 @@ def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
     return np.stack([model_input(frame, of.photometric, windows, spec) for frame in pixels])
 
 
+def with_neighbours(frames: Pixels, neighbours: int) -> Pixels:
+    """Each frame with so many on either side as channels: (n, size, size, channels) to (n, size, size, channels times
+    `2 * neighbours + 1`). Beyond an end the last frame stands for those that are not there."""
+    at = np.arange(len(frames))
+    around = [np.clip(at + step, 0, len(frames) - 1) for step in range(-neighbours, neighbours + 1)]
+    return np.concatenate([frames[places] for places in around], axis=-1)
+
+
 def _stored_type(values: Pixels, slope: float, inter: float) -> type[np.generic]:
     if (slope, inter) == (1.0, 0.0) and values.dtype.newbyteorder("=") in (np.uint8, np.uint16, np.int16):
         return values.dtype.newbyteorder("=").type

@@ -62,10 +62,12 @@ def loss_name(schema: Segmentation, wanted: str) -> str:
 
 
 def build_head(features: Any, schema: Segmentation, terms: np.ndarray, regularizer: Any = None) -> Any:
-    """The last two layers on a map `(batch, rows, columns, n)`: `logits`, then `probabilities`, always in float32."""
+    """The last two layers on a map `(batch, rows, columns, n)`, or on one of volumes `(batch, depth, rows, columns,
+    n)`: `logits`, then `probabilities`, always in float32."""
     import keras
 
-    logits = keras.layers.Conv2D(len(schema.names), 1, name=RAW, dtype="float32", kernel_regularizer=regularizer)
+    convolution = keras.layers.Conv3D if len(features.shape) == 5 else keras.layers.Conv2D
+    logits = convolution(len(schema.names), 1, name=RAW, dtype="float32", kernel_regularizer=regularizer)
     return keras.layers.Activation("sigmoid", name=PROBABILITIES, dtype="float32")(logits(features))
 
 

@@ -5,10 +5,12 @@ stateless: the same (seed, epoch, step) gives the same images, so a resumed run 
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
+from core.training.moved_volumes import move_volumes
 from core.training.recipe import Recipe
 
 
@@ -25,18 +27,21 @@ def augment(images: Any, seed: Any, recipe: Recipe) -> Any:
     """Augmented copies of a batch.
 
     Args:
-        images: uint8 `(batch, rows, columns, channels)`.
+        images: uint8 `(batch, rows, columns, channels)`, or volumes `(batch, depth, rows, columns, channels)`.
         seed: int32 `(2,)`, another one for each step.
 
     Returns:
         uint8 of the same shape.
     """
     values = tf.cast(images, tf.float32)
-    if _moves(recipe):
+    if _moves(recipe) and images.shape.rank == 5:
+        values = move_volumes(values, _draws(seed), recipe)
+    elif _moves(recipe):
         values = _resample(values, _transforms(tf.shape(images)[0], images.shape[1], images.shape[2], seed, recipe))
     if recipe.contrast > 0:
-        mean = tf.reduce_mean(values, axis=(1, 2, 3), keepdims=True)
-        factor = _uniform((tf.shape(images)[0], 1, 1, 1), seed, 5, 1 - recipe.contrast, 1 + recipe.contrast)
+        one = [1] * (images.shape.rank - 1)
+        mean = tf.reduce_mean(values, axis=list(range(1, images.shape.rank)), keepdims=True)
+        factor = _uniform((tf.shape(images)[0], *one), seed, 5, 1 - recipe.contrast, 1 + recipe.contrast)
         values = (values - mean) * factor + mean
     if recipe.noise > 0:
         noise = tf.random.stateless_normal(tf.shape(values), _stream(seed, 6), stddev=recipe.noise * 255)
@@ -51,6 +56,8 @@ def augment_masks(masks: Any, seed: Any, recipe: Recipe) -> Any:
     """
     if not _moves(recipe):
         return masks
+    if masks.shape.rank == 5:
+        return move_volumes(masks, _draws(seed), recipe, nearest=True)
     transforms = _transforms(tf.shape(masks)[0], masks.shape[1], masks.shape[2], seed, recipe)
     return _resample(masks, transforms, "NEAREST")
 
@@ -62,6 +69,11 @@ def _stream(seed: Any, number: int) -> Any:
 
 def _uniform(shape: Any, seed: Any, stream: int, low: float, high: float) -> Any:
     return tf.random.stateless_uniform(shape, _stream(seed, stream), low, high)
+
+
+def _draws(seed: Any) -> Callable[[Any, int], Any]:
+    """From -1 to 1, by shape and stream."""
+    return lambda shape, stream: _uniform(shape, seed, stream, -1.0, 1.0)
 
 
 def _transforms(n: Any, rows: int, columns: int, seed: Any, recipe: Recipe) -> Any:

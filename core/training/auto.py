@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.training.networks import first_network
+from core.training.auto_volumes import BATCH as VOLUMES_AT_ONCE
+from core.training.auto_volumes import RATE as RATE_IN_3D
+from core.training.auto_volumes import STEPS_WANTED as STEPS_IN_3D
+from core.training.auto_volumes import WHOLE_BATCH, Volumes, choose_patches, choose_whole, why_not_in_3d
 from core.training.recipe import Recipe, change_recipe, named_recipe
 
 AUTO = "auto"
@@ -36,6 +39,7 @@ class Fingerprint:
 
     classes: training images of each class, in schema order; empty for a measured number and for structures.
     frames: of all training cases; a volume has many.
+    volumes: what they are like: of structures where all cases are volumes, else where any is.
     sides_px: of the images' shorter sides, the smallest, the median and the largest.
     proportions: the least and the greatest of columns / rows.
     """
@@ -51,10 +55,22 @@ class Fingerprint:
     proportions: tuple[float, float]
     coloured: bool
     device: str
+    volumes: Volumes | None = None
+
+    @property
+    def in_3d(self) -> bool:
+        """Whether structures are learnt in volumes and not slice by slice."""
+        return self.task == PAINTED and why_not_in_3d(self.volumes, self.device) is None
+
+    @property
+    def whole(self) -> bool:
+        """Whether volumes are answered for as wholes."""
+        return self.task != PAINTED and self.volumes is not None
 
     def to_json(self) -> dict[str, Any]:
         lists = {"sides_px": list(self.sides_px), "proportions": list(self.proportions)}
-        return {**asdict(self), "classes": dict(self.classes), **lists}
+        volumes = self.volumes.to_json() if self.volumes else None
+        return {**asdict(self), "classes": dict(self.classes), **lists, "volumes": volumes}
 
 
 Chosen = tuple[dict[str, Any], str]  # values of the recipe, and why
@@ -70,12 +86,14 @@ def choose_recipe(seen: Fingerprint) -> tuple[Recipe, tuple[str, ...]]:
         values, sentence = step(seen, changes)
         changes |= values
         sentences.append(sentence)
-    return change_recipe(named_recipe(first_network(seen.task)), changes), tuple(sentences)
+    return change_recipe(named_recipe(changes["network"]), changes), tuple(sentences)
 
 
 def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
     what = f"{seen.training:,} training images of {seen.training_patients:,} patients, {seen.validation:,} to validate"
-    if seen.frames > seen.training:
+    if (seen.in_3d or seen.whole) and seen.volumes:
+        what += f"; {seen.volumes.told()}"
+    elif seen.frames > seen.training:
         what += f"; {seen.frames:,} slices, which are learnt one by one"
     if not seen.classes:
         return {}, f"Seen: {what}."
@@ -84,6 +102,12 @@ def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
 
 
 def _choose_input(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
+    if seen.in_3d and seen.volumes:
+        values, sentence = choose_patches(seen.volumes, seen.device)
+        return {**values, "channels": 3 if seen.coloured else 1}, sentence
+    if seen.whole and seen.volumes:
+        values, sentence = choose_whole(seen.volumes, seen.device, keeps_size=not seen.classes)
+        return {**values, "channels": 3 if seen.coloured else 1}, sentence
     if seen.task == PAINTED:
         return _choose_input_to_paint(seen)
     smallest, median, largest = seen.sides_px
@@ -121,9 +145,16 @@ def _choose_input_to_paint(seen: Fingerprint) -> Chosen:
 
 
 def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
+    if seen.in_3d:
+        words = "A residual U-Net in 3-D: what lies above and below a voxel says as much of it as what lies beside it."
+        return {"network": "unet3d", "stages": 4, "filters": (8, 16, 32, 64), "dropout": 0.1}, words
     if seen.task == PAINTED:
-        words = "A residual U-Net, which answers for every pixel and overfits later than a stack without bridges."
+        words = "A residual U-Net, which answers for every pixel and overfits later than a stack without bridges"
+        words += f"; slice by slice, because {why_not_in_3d(seen.volumes, seen.device)}." if seen.volumes else "."
         return {"network": "unet2d", "stages": 4, "filters": (16, 32, 64, 128), "dropout": 0.1}, words
+    if seen.whole:
+        words = "A small residual network in 3-D, which sees all frames of a case together and answers once."
+        return {"network": "cnn3d", "stages": 4, "filters": (8, 16, 32, 64), "dropout": 0.3}, words
     filters = [32, 64, 128, 256] if so_far["input_size"] >= 160 else [32, 64, 128]
     words = "A small residual network"
     if seen.training < SMALL_NETWORK_BELOW:
@@ -133,13 +164,23 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     return values, f"{words}: it averages its map before the answer and overfits later than the classic stack."
 
 
-def _choose_length(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
+def _examples(seen: Fingerprint, so_far: dict[str, Any]) -> int:
+    """What an epoch shows: images, slices, or patches."""
+    if seen.whole:
+        return seen.training
+    return seen.training * int(so_far["patches"]) if seen.in_3d else seen.frames
+
+
+def _choose_length(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     batch = 8 if seen.frames < VERY_FEW_IMAGES else 16 if seen.frames < FEW_IMAGES else 32
     if seen.task == PAINTED:
-        batch = 8  # each image brings thousands of answers
-    steps = max(1, seen.frames // batch)
+        batch = VOLUMES_AT_ONCE if seen.in_3d else 8  # each image brings thousands of answers
+    if seen.whole:
+        batch = WHOLE_BATCH
+    steps = max(1, _examples(seen, so_far) // batch)
     least, most = EPOCHS
-    epochs = min(max(math.ceil(STEPS_WANTED[seen.device] / steps), least), most)
+    wanted = (STEPS_IN_3D if seen.in_3d or seen.whole else STEPS_WANTED)[seen.device]
+    epochs = min(max(math.ceil(wanted / steps), least), most)
     return {"batch": batch, "epochs": epochs, "early_stopping": 0}, (
         f"{epochs} epochs in batches of {batch}: about {epochs * steps:,} steps, in which the schedule comes to rest, "
         f"so nothing is stopped early."
@@ -148,11 +189,11 @@ def _choose_length(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
 
 def _choose_schedule(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     batch, rate = BATCH_RATE
-    steps = max(1, seen.frames // so_far["batch"])
+    steps = max(1, _examples(seen, so_far) // so_far["batch"])
     average = round(1 - 1 / min(max(steps, 10), 500), 3)
     values = {
         "optimiser": "adamw",
-        "learning_rate": float(f"{rate * math.sqrt(so_far['batch'] / batch):.2g}"),
+        "learning_rate": RATE_IN_3D if seen.in_3d else float(f"{rate * math.sqrt(so_far['batch'] / batch):.2g}"),
         "weight_decay": 0.01,
         "schedule": "cosine",
         "warm_up": 0.05,
@@ -186,14 +227,14 @@ def _balance(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
 def _augment(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     values = {
         "flip": "none",
-        "rotation": 7.0,
+        "rotation": 10.0 if seen.in_3d else 7.0,
         "zoom": 0.1,
         "shift": 0.05,
         "contrast": 0.2,
-        "noise": 0.01 if so_far["input_size"] >= FINE_GRAIN_PX else 0.0,
+        "noise": 0.01 if seen.in_3d or so_far["input_size"] >= FINE_GRAIN_PX else 0.0,
         "mixup": 0.0,
     }
-    text = "Images are turned, moved and changed in contrast a little"
+    text = f"{'Volumes' if seen.in_3d or seen.whole else 'Images'} are turned, moved and changed in contrast a little"
     if seen.task == PAINTED:
         text += ", and zoomed, their masks with them"
     elif seen.classes:

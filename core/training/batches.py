@@ -4,12 +4,14 @@ The order of an epoch comes from (seed, epoch) and the seed of a step from (seed
 that resumes at an epoch sees exactly what an unbroken one would have seen.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from core.training.networks import input_of
 from core.training.recipe import Recipe
 
 PIXELS_PER_CALL = 300_000  # small images go several steps a call: the way into TensorFlow costs half a millisecond
@@ -21,7 +23,7 @@ class Images(Protocol):
     """Prepared images on disk (`core.datasets.loading`), or anything else that gives batches by row."""
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 `(len(rows), size, size, channels)`."""
+        """uint8 `(len(rows), size, size, channels)`, or `(len(rows), depth, rows, columns, channels)`."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Examples:
     def read_targets(self, picked: np.ndarray) -> np.ndarray:
         """What is to be said of the examples at these places: float32 `(n, classes)`, or masks as uint8."""
         return self.targets[picked] if self.masks is None else self.masks.read(self.rows[picked])
+
+    def of_epoch(self, seed: int, epoch: int) -> "Examples":
+        """As they are in one epoch: images are in every epoch the same, patches (`core.training.patches`) are not."""
+        return self
 
     @property
     def target_shape(self) -> tuple[int, ...]:
@@ -73,7 +79,7 @@ class Plan:
 def plan_epoch(examples: int, recipe: Recipe) -> Plan:
     """The last images that fill no batch wait for the next epoch, which has another order."""
     batch = min(recipe.batch, examples)
-    pixels = batch * recipe.input_size**2 * recipe.channels
+    pixels = batch * math.prod(input_of(recipe).shape)
     return Plan(batch, examples // batch, max(1, min(MOST_STEPS_PER_CALL, PIXELS_PER_CALL // pixels)))
 
 
@@ -118,7 +124,7 @@ def stream_chunks(examples: Examples, recipe: Recipe, plan: Plan, *, first_epoch
         seeds.set_shape((None, 2))
         return images, targets, seeds
 
-    shape = (recipe.input_size, recipe.input_size, recipe.channels)
+    shape = input_of(recipe).shape
     of_target, kind = examples.target_shape, tf.float32 if examples.masks is None else tf.uint8
     calls = tf.data.Dataset.range(first_epoch * plan.calls, recipe.epochs * plan.calls)
     return calls.map(load, num_parallel_calls=1).prefetch(CHUNKS_AHEAD)
@@ -133,6 +139,7 @@ def read_chunk(examples: Examples, recipe: Recipe, plan: Plan, call: int) -> tup
     picked = order[first * plan.batch : (steps[-1] + 1) * plan.batch].reshape(len(steps), plan.batch)
     picked = np.sort(picked, axis=1)  # the disk is read forwards
     seeds = np.stack([np.full(len(steps), recipe.seed), epoch * plan.steps + steps], axis=1).astype(np.int32)
+    examples = examples.of_epoch(recipe.seed, epoch)
     images = examples.images.read(examples.rows[picked.ravel()])
     targets = examples.read_targets(picked.ravel())
     return images.reshape(*picked.shape, *images.shape[1:]), targets.reshape(*picked.shape, *targets.shape[1:]), seeds

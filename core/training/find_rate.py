@@ -16,6 +16,7 @@ from core.progress import Portion, Progress, stop_if_asked
 from core.store.files import Files
 from core.training.device import Device
 from core.training.recipe import Recipe, change_recipe
+from core.training.request import training_cases
 
 PREPARED = 0.4  # share of the progress bar
 LOWEST, HIGHEST = 1e-6, 1.0
@@ -100,10 +101,12 @@ def run_rate_test(
     """
     from core.training.batches import Plan, read_chunk
     from core.training.device import prepare_device
+    from core.training.patches import settle_spacing
     from core.training.run import build_fit, gather_material
 
     # The rate is set by hand at each step, and a running average would only hide what it does.
     still = change_recipe(recipe, {"schedule": "constant", "warm_up": 0, "ema": 0})
+    still = settle_spacing(connection, still, training_cases(connection, snapshot, fold)[0])
     policy = prepare_device(device)
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, still, fold, part, checked=False)

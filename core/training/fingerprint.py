@@ -2,14 +2,19 @@
 
 import sqlite3
 import statistics
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from core.datasets.records import Snapshot, map_shapes
+from core.datasets.records import Snapshot, SnapshotCase, map_shapes
+from core.datasets.volumes import median_spacing
+from core.images.records import get_cases
+from core.images.volume_input import grid_at, spacing_of
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.training.auto import AUTO, Fingerprint, choose_recipe
+from core.training.auto_volumes import Volumes
 from core.training.device import Device, choose_device, list_devices
 from core.training.recipe import Recipe, change_recipe
 from core.training.request import training_cases
@@ -38,6 +43,7 @@ def take_fingerprint(
     classes = schema.names if isinstance(schema, Classification) else ()
     counts = targets[: len(train)].sum(axis=0).astype(int).tolist()
     known = device or _own_device()
+    are_volumes = all if task.PAINTS else any  # a network for single images can paint slices, and answer for none
     return Fingerprint(
         task=snapshot.task,
         classes=tuple(zip(classes, counts, strict=True)) if classes else (),
@@ -50,7 +56,21 @@ def take_fingerprint(
         proportions=(round(min(ratios), 3), round(max(ratios), 3)),
         coloured=all(channels >= 3 for *_, channels in shapes),
         device=known.kind if known else "cpu",
+        volumes=_look_at_volumes(connection, train) if are_volumes(shape[0] > 1 for shape in shapes) else None,
     )
+
+
+def _look_at_volumes(connection: sqlite3.Connection, train: Sequence[SnapshotCase]) -> Volumes:
+    cases = get_cases(connection, [case.case_id for case in train])
+    spacing = median_spacing(cases)
+    grids = [grid_at((case.frames, case.rows, case.columns), spacing_of(case), spacing) for case in cases]
+    frames, rows, columns = (int(statistics.median_low(sides)) for sides in zip(*grids, strict=True))
+    painted: Counter[str] = Counter()
+    for one in train:
+        painted.update({mask.structure: mask.pixels for mask in one.masks})
+    voxels = sum(case.frames * case.rows * case.columns for case in cases)
+    share = round(max(painted.values(), default=0) / voxels, 4)
+    return Volumes((frames, rows, columns), spacing, any(map(spacing_of, cases)), share)
 
 
 @cache

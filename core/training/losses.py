@@ -3,7 +3,7 @@
 Each is taken on the raw outputs of a network, before the last activation or scaling. `terms` `(2, k)` come from the
 task (`loss_terms`): for classification how much a case counts that is not, or is, of a class; for regression the mean
 and the standard deviation of the training answers. Of a segmentation targets and raw outputs are maps `(batch, size,
-size, k)`, and terms say nothing.
+size, k)`, of volumes `(batch, depth, rows, columns, k)`, and terms say nothing.
 """
 
 from collections.abc import Callable
@@ -71,15 +71,21 @@ def dice_cross_entropy(targets: Any, raw: Any, terms: Any, smoothing: float) -> 
     """Cross entropy of each pixel, and one minus Dice of the whole batch: alone an empty image has no Dice, and a
     small one a wild one (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z)."""
     painted, yes = tf.cast(targets, tf.float32), tf.nn.sigmoid(raw)
-    both = tf.reduce_sum(painted * yes, axis=(0, 1, 2))
-    either = tf.reduce_sum(painted + yes, axis=(0, 1, 2))
+    places = list(range(len(raw.shape) - 1))  # of the whole batch
+    both = tf.reduce_sum(painted * yes, axis=places)
+    either = tf.reduce_sum(painted + yes, axis=places)
     dice = (2 * both + 1) / (either + 1)  # of each structure; 1 where nothing is painted, rightly
     return pixel_cross_entropy(targets, raw, terms, smoothing) + 1 - tf.reduce_mean(dice)
 
 
 def pixel_cross_entropy(targets: Any, raw: Any, terms: Any, smoothing: float) -> Any:
     smooth = tf.cast(targets, tf.float32) * (1 - smoothing) + 0.5 * smoothing
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=smooth, logits=raw), axis=(1, 2, 3))
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=smooth, logits=raw), axis=_of_case(raw))
+
+
+def _of_case(raw: Any) -> list[int]:
+    """All axes of maps but that of the cases."""
+    return list(range(1, len(raw.shape)))
 
 
 def _of_class(targets: Any, terms: Any) -> Any:
@@ -105,8 +111,8 @@ def _absolute_error(targets: Any, raw: Any, terms: Any) -> Any:
 def _overlap(targets: Any, raw: Any, terms: Any) -> Any:
     """Dice of each image over all structures; 1 where nothing is painted, rightly."""
     painted, yes = tf.cast(targets, tf.float32), tf.cast(raw > 0.0, tf.float32)
-    either = tf.reduce_sum(painted + yes, axis=(1, 2, 3))
-    return tf.where(either > 0, 2 * tf.reduce_sum(painted * yes, axis=(1, 2, 3)) / tf.maximum(either, 1.0), 1.0)
+    either = tf.reduce_sum(painted + yes, axis=_of_case(raw))
+    return tf.where(either > 0, 2 * tf.reduce_sum(painted * yes, axis=_of_case(raw)) / tf.maximum(either, 1.0), 1.0)
 
 
 LOSSES: dict[str, Loss] = {

@@ -11,7 +11,9 @@ import numpy as np
 
 # Between the probabilities of Keras and of ONNX Runtime; of numbers in standard deviations of the training answers.
 LARGEST_DIFFERENCE = 1e-4
-IMAGES_COMPARED = 8
+IMAGES_COMPARED, VOLUMES_COMPARED = 8, 2
+VOLUME_AXES = 5  # batch, depth, rows, columns, channels
+IN_A_MAP = 10.0  # times more is allowed of the worst of some hundred thousand voxels
 
 
 def main(arguments: list[str]) -> int:
@@ -38,8 +40,9 @@ def export(source: Path, out: Path) -> float:
     images = _images(network.input_shape)
     expected = np.asarray(network(images, training=False))  # an export needs a model that was called
     network.export(out, format="onnx", verbose=False, input_signature=[_signature(network)])
-    last = network.layers[-1]
-    return compare(out, images, expected) / (last.scale if isinstance(last, keras.layers.Rescaling) else 1.0)
+    last, is_map = network.layers[-1], len(network.output_shape) == VOLUME_AXES
+    unit = last.scale if isinstance(last, keras.layers.Rescaling) else IN_A_MAP if is_map else 1.0
+    return compare(out, images, expected) / unit
 
 
 def compare(path: Path, images: np.ndarray, expected: np.ndarray) -> float:
@@ -52,7 +55,8 @@ def compare(path: Path, images: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _images(shape: tuple[Any, ...]) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (IMAGES_COMPARED, *shape[1:]), np.uint8)
+    count = VOLUMES_COMPARED if len(shape) == VOLUME_AXES else IMAGES_COMPARED
+    return np.random.default_rng(0).integers(0, 256, (count, *shape[1:]), np.uint8)
 
 
 def _signature(network: Any) -> Any:

@@ -52,6 +52,13 @@ class Recipe:
     dense_units: int = 1024
     dropout: float = 0.3
     l2: float = 0.0
+    # volumes as the network sees them
+    neighbours: int = 0
+    patch_size: tuple[int, ...] = (32, 64, 64)
+    patches: int = 2
+    painted_share: float = 0.5
+    spacing_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
+    input_depth: int = 32
     # the training
     batch: int = 32
     epochs: int = 25
@@ -100,7 +107,7 @@ def named_recipe(name: str) -> Recipe:
 
 def recipe_to_json(recipe: Recipe) -> dict[str, object]:
     """A recipe as plain JSON values; lists for tuples."""
-    return {**asdict(recipe), "filters": list(recipe.filters)}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
 
 
 def recipe_from_json(document: Mapping[str, object]) -> Recipe:

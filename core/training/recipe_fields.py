@@ -11,7 +11,7 @@ from typing import Any, Literal
 from core.errors import InvalidInput
 from core.training.networks import NETWORKS
 
-Kind = Literal["integer", "number", "choice", "integers"]
+Kind = Literal["integer", "number", "choice", "integers", "numbers"]
 Group = Literal["image", "network", "training", "augmentation"]
 
 
@@ -32,9 +32,10 @@ class Field:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The networks that read it; the others ignore it. What the training reads counts for all."""
+        """The networks that read it; the others ignore it. What the training reads counts for all that do not say
+        otherwise."""
         if self.group != "network" or self.key == "network":
-            return tuple(NETWORKS)
+            return tuple(name for name, network in NETWORKS.items() if self.key not in getattr(network, "IGNORES", ()))
         return tuple(name for name, network in NETWORKS.items() if self.key in network.FIELDS)
 
     def is_read(self, network: str, task: str) -> bool:
@@ -55,9 +56,10 @@ class Field:
             InvalidInput: it cannot be read as this kind. Bounds are checked by `check`.
         """
         try:
-            if self.kind == "integers":
+            if self.kind in ("integers", "numbers"):
                 parts = value.replace(";", ",").split(",") if isinstance(value, str) else value
-                return tuple(_whole(part) for part in parts)  # type: ignore[attr-defined]
+                one = _whole if self.kind == "integers" else _real
+                return tuple(one(part) for part in parts)  # type: ignore[attr-defined]
             if self.kind == "integer":
                 return _whole(value)
             if self.kind == "number":
@@ -75,7 +77,12 @@ class Field:
         """What may be given, in words."""
         if self.kind == "choice":
             return "one of " + ", ".join(map(str, self.choices))
-        noun = {"integer": "a whole number", "number": "a number", "integers": "whole numbers, separated by commas,"}
+        noun = {
+            "integer": "a whole number",
+            "number": "a number",
+            "integers": "whole numbers, separated by commas,",
+            "numbers": "numbers, separated by commas,",
+        }
         return f"{noun[self.kind]} from {self.low:g} to {self.high:g}"
 
     def _within(self, value: Any) -> bool:
@@ -255,6 +262,78 @@ FIELDS: tuple[Field, ...] = (
         "A larger penalty overfits less; too large underfits. With adamw prefer weight decay.",
         low=0.0,
         high=1.0,
+    ),
+    # ---- volumes as the network sees them
+    Field(
+        "neighbours",
+        "Neighbouring slices",
+        "network",
+        "integer",
+        "How many slices on either side of the one that is painted are shown with it, as channels (2.5-D); an image "
+        "has none, so it stands for them itself.",
+        "Without them a slice is read alone, though its neighbours say what is there (underfitting); many of thick "
+        "slices show what has little to do with it (overfitting).",
+        low=0,
+        high=8,
+        tasks=("segmentation",),
+    ),
+    Field(
+        "patch_size",
+        "Patch size",
+        "network",
+        "integers",
+        "Depth, rows and columns of the patches that are cut of a volume, in voxels at the spacing below; a step takes "
+        "as long as all voxels of its patches together.",
+        "Small patches see little of what lies around (underfitting); few large ones differ little (overfitting).",
+        low=4,
+        high=512,
+        tasks=("segmentation",),
+    ),
+    Field(
+        "patches",
+        "Patches of a volume",
+        "network",
+        "integer",
+        "How many patches of each volume are seen in an epoch, drawn anew in each.",
+        "More make an epoch longer, so that the same number of epochs learns more, and by heart sooner (overfitting).",
+        low=1,
+        high=256,
+        tasks=("segmentation",),
+    ),
+    Field(
+        "painted_share",
+        "Patches on structures",
+        "network",
+        "number",
+        "Share of the patches that are centred on a painted voxel, of a structure drawn at random; the others lie "
+        "anywhere.",
+        "Too few and small structures are hardly seen (underfitting); without the others the network never learns "
+        "where nothing is, and paints there.",
+        low=0.0,
+        high=1.0,
+        tasks=("segmentation",),
+    ),
+    Field(
+        "spacing_mm",
+        "Spacing",
+        "network",
+        "numbers",
+        "Millimetres between frames, rows and columns to which every volume is resampled. 0, 0, 0: unet3d takes the "
+        "median of the training volumes, cnn3d fits each volume whole into its input, whatever its size.",
+        "Coarse voxels lose small structures (underfitting); fine ones show less of the surroundings in a patch.",
+        low=0.0,
+        high=100.0,
+    ),
+    Field(
+        "input_depth",
+        "Input depth",
+        "network",
+        "integer",
+        "Frames that a network for whole volumes sees: a volume with more or fewer is resampled to so many.",
+        "Too few hide short findings (underfitting); many take longer and show more noise to learn by heart "
+        "(overfitting).",
+        low=4,
+        high=512,
     ),
     # ---- the training
     Field(

@@ -7,12 +7,14 @@ from typing import Any
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
+from core.images.frames import refuse_volumes
+from core.images.render import InputSpec
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
 from core.tasks import task_module, trainable_schema
-from core.training.networks import check_network
+from core.training.networks import check_network, input_of
 from core.training.preflight import look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
@@ -36,7 +38,8 @@ def request_training(
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
-            trained yet or not by this network or loss, a name that is taken, a snapshot of which cases were erased.
+            trained yet or not by this network or loss, volumes for a network that sees single images, a name that is
+            taken, a snapshot of which cases were erased.
     """
     train, validation = demand_trainable(connection, project, snapshot, recipe, fold, actor)
     notes = look_at_splits(snapshot, train, validation)
@@ -76,6 +79,8 @@ def demand_trainable(
     check_network(recipe.network, snapshot.task)
     task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
     train, validation = training_cases(connection, snapshot, fold)
+    if not task.PAINTS and isinstance(input_of(recipe), InputSpec):
+        refuse_volumes(connection, [case.case_id for case in (*train, *validation)], "train on or evaluate")
     task.check_trainable(
         snapshot.schema,
         task.encode_targets(snapshot.schema, [case.value for case in train]),

@@ -7,7 +7,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core.datasets.loading import PreparedImages, prepare_images, prepare_masks
+from core.datasets.loading import PreparedImages, WithNeighbours, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.errors import CoreError
 from core.images.render import InputSpec
+from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
-from core.training.batches import Examples, plan_epoch, read_chunk
+from core.training.batches import Examples, Images, plan_epoch, read_chunk
 from core.training.beginning import Beginning, TellBeginning
 from core.training.callbacks import (
     STOPPED,
@@ -42,8 +43,9 @@ from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
 from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
-from core.training.networks import build_network, feature_layers
+from core.training.networks import build_network, feature_layers, input_of
 from core.training.onnx_export import make_onnx
+from core.training.patches import gather_patches, settle_spacing
 from core.training.preflight import (
     Preflight,
     check_pixels,
@@ -149,6 +151,8 @@ def _train(
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
+    train, _ = training_cases(connection, snapshot, run.fold)
+    run = replace(run, recipe=settle_spacing(connection, run.recipe, train))  # what is stored stays what was asked for
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
     beginning.end("data")
@@ -237,14 +241,19 @@ def gather_material(
     if not checked:
         progress.report(0.0, "Checking the pixels against their hashes")
         check_pixels(connection, files, wanted)
-    spec, first = input_spec(recipe), len(train)
+    spec, first = input_of(recipe), len(train)
     chosen, schema, learnt = recipe.class_weights, snapshot.schema, targets[:first]
     terms = task.loss_terms(schema, learnt, balanced=chosen == "balanced")
     validation_terms = task.loss_terms(schema, learnt, balanced=chosen != "none")
+    if isinstance(spec, PatchSpec):
+        painted, others, exclusive = gather_patches(connection, files, train, validation, recipe, progress)
+        return Material(painted, others, terms, validation_terms, exclusive=exclusive)
     images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
     if task.PAINTS:
+        assert isinstance(spec, InputSpec)  # what sees whole volumes does not paint
         masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
-        painted, others = _painted(images, masks, [case.case_id for case in train])
+        shown = WithNeighbours(images, spec.neighbours) if spec.neighbours else images
+        painted, others = _painted(shown, masks, [case.case_id for case in train])
         return Material(painted, others, terms, validation_terms, exclusive=_is_exclusive(painted))
     rows = np.arange(len(wanted))
     shares = task.sampling_shares(schema, learnt) if chosen == "sampling" else None
@@ -256,9 +265,9 @@ def gather_material(
     )
 
 
-def _painted(images: PreparedImages, masks: PreparedImages, train: Sequence[int]) -> tuple[Examples, Examples]:
+def _painted(images: Images, masks: PreparedImages, train: Sequence[int]) -> tuple[Examples, Examples]:
     """The frames of the training cases, and those of the others."""
-    cases = np.array(images.case_ids)
+    cases = np.array(masks.case_ids)
     learnt = np.isin(cases, train)
     first, second = (Examples(images, np.flatnonzero(part), cases[part], masks) for part in (learnt, ~learnt))
     return first, second
@@ -270,11 +279,6 @@ def _is_exclusive(learnt: Examples) -> bool:
         learnt.read_targets(places[at : at + ROWS_LOOKED_AT]).sum(axis=-1).max() <= 1
         for at in range(0, len(places), ROWS_LOOKED_AT)
     )
-
-
-def input_spec(recipe: Recipe) -> InputSpec:
-    """How images reach the network of a recipe."""
-    return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
 
 
 def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
@@ -328,7 +332,7 @@ def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[di
     best = next((epoch for epoch in epochs if epoch["epoch"] == fit.best_epoch), {})
     task, schema = task_module(snapshot.task), trainable_schema(snapshot.schema)
     return {
-        "input": {"size": recipe.input_size, "channels": recipe.channels, "resize": recipe.resize},
+        "input": input_of(recipe).to_json(),
         "task": snapshot.task,
         **task.describe_schema(schema),
         "feature_layers": list(feature_layers(recipe)),

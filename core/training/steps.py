@@ -86,6 +86,8 @@ class Learner:
 
     def predict(self, examples: Examples, *, batch: int = 64) -> np.ndarray:
         """What the network says, `(n, k)`, in the order of the examples."""
+        if len(self.network.input_shape) == 5:
+            batch = self.plan.batch  # of volumes, as many as a step holds
         parts = [
             self._scores(tf.constant(examples.images.read(examples.rows[at : at + batch]))).numpy()
             for at in range(0, len(examples), batch)
@@ -159,9 +161,10 @@ class Learner:
 
 def tally_pixels(masks: Any, probabilities: Any) -> Any:
     """How many pixels outside and inside a mask have a probability of each level, int32 `(batch, 2, LEVELS, k)`."""
-    n, k = tf.shape(masks)[0], masks.shape[3]
+    n, k = tf.shape(masks)[0], masks.shape[-1]
+    masks, probabilities = (tf.reshape(one, (n, -1, k)) for one in (masks, probabilities))
     level = tf.clip_by_value(tf.cast(tf.floor(probabilities * LEVELS), tf.int32), 0, LEVELS - 1)
-    place = (tf.range(n)[:, None, None, None] * 2 + tf.cast(masks, tf.int32)) * LEVELS + level
+    place = (tf.range(n)[:, None, None] * 2 + tf.cast(masks, tf.int32)) * LEVELS + level
     place = place * k + tf.range(k)
     size = n * 2 * LEVELS * k
     counts = tf.math.bincount(tf.reshape(place, [-1]), minlength=size, maxlength=size)

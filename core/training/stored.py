@@ -4,14 +4,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from core.images.render import InputSpec
+from core.images.volume_input import Spec, spec_of
 from core.store.files import Files
 from core.training.records import Model
 
 
-def model_spec(model: Model) -> InputSpec:
-    """How images reach this model."""
-    return InputSpec(**model.facts["input"])
+def model_spec(model: Model) -> Spec:
+    """How images or volumes reach this model."""
+    return spec_of(model.facts["input"])
+
+
+def sees_volumes(model: Model) -> bool:
+    """Whether it answers for whole volumes."""
+    return "depth" in model.facts.get("input", {})
 
 
 def load_network(files: Files, model: Model) -> Any:

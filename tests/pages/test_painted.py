@@ -119,7 +119,7 @@ def test_training_is_asked_for_with_a_network_that_paints(
         assert not drawn.error
         assert drawn.segmented_control(key="recipe").value == recipe
     app = open_page("train", project=cells.id, recipe="resnet")
-    assert app.segmented_control(key="recipe").options == ["auto", "unet2d"]
+    assert app.segmented_control(key="recipe").options == ["auto", "unet2d", "unet3d"]
     app.button(key="train_start").click().run()
     assert not app.exception
     (run,) = list_runs(connection, cells.id)

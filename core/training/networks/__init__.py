@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from core.errors import InvalidInput
+from core.images.render import InputSpec
+from core.images.volume_input import Spec
 from core.tasks import TrainableSchema
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Network(Protocol):
     EXPLANATION: str  # "<name> is ..."
     EFFECT: str  # "<name> ...": when it over- and underfits
     TASKS: Sequence[str]  # what it can learn, by the names of `core.projects.schema.TASKS`
+    IGNORES: Sequence[str]  # fields of the other groups that a training with it does not read; may be left out
     DEFAULTS: Mapping[str, Any]  # of its recipe, where they differ from `Recipe`'s
     FIELDS: Sequence[str]  # those of the group "network" that `build` reads; of the others it knows nothing
 
@@ -65,13 +68,21 @@ def check_network(name: str, task: str) -> None:
 
 
 def build_network(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
-    """The untrained network of a recipe: uint8 `(batch, size, size, channels)` to `(batch, k)` answers, or to maps of
-    them `(batch, size, size, k)` where the task paints.
+    """The untrained network of a recipe: uint8 `(batch, *input_of(recipe).shape)`, such as `(batch, size, size,
+    channels)`, to `(batch, k)` answers, or to maps of them, `(batch, size, size, k)`, where the task paints.
 
     Its weights depend on `keras.utils.set_random_seed` and on nothing else. `terms` are those of the task's
     `loss_terms`: what stands in the last layer for good, such as the scale of a number.
     """
     return NETWORKS[recipe.network].build(recipe, schema, terms)
+
+
+def input_of(recipe: "Recipe") -> Spec:
+    """How cases reach the network of a recipe: as images, unless its file has an `input_of` of its own."""
+    own = getattr(NETWORKS[recipe.network], "input_of", None)
+    if own is not None:
+        return cast(Spec, own(recipe))
+    return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
 
 
 def feature_layers(recipe: "Recipe") -> tuple[str, ...]:

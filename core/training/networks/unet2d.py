@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import InvalidInput
+from core.images.render import InputSpec
 from core.tasks import TrainableSchema, module_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ DEFAULTS = {
     "batch": 8,
     "epochs": 40,
 }
-FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2")
+FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2", "neighbours")
 
 
 def check(recipe: "Recipe") -> None:
@@ -40,12 +41,17 @@ def check(recipe: "Recipe") -> None:
         )
 
 
+def input_of(recipe: "Recipe") -> InputSpec:
+    """An image, or a slice with its neighbours as channels."""
+    return InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.neighbours)  # type: ignore[arg-type]
+
+
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
     """`stages` stages of `blocks` residual blocks down (the last of each is layer `stage_n`), one block each up."""
     import keras
 
     penalty = keras.regularizers.L2(recipe.l2) if recipe.l2 else None
-    image = keras.Input((recipe.input_size, recipe.input_size, recipe.channels), dtype="uint8", name="image")
+    image = keras.Input(input_of(recipe).shape, dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
     bridges = []
     for stage, filters in enumerate(recipe.filters, start=1):

@@ -195,12 +195,12 @@ def test_nothing_labelled_is_refused(make_case: MakeCase, freeze: Freeze) -> Non
         freeze()
 
 
-def test_volumes_are_refused_before_anything_is_compared(
-    labelled: list[Case], make_case: MakeCase, answer: Say, freeze: Freeze
+def test_volumes_are_frozen_beside_images(
+    connection: sqlite3.Connection, labelled: list[Case], make_case: MakeCase, answer: Say, freeze: Freeze
 ) -> None:
-    answer(make_case("scan.nii.gz", pixels=np.zeros((3, 8, 9), np.uint8), frames=3), "normal")
-    with pytest.raises(InvalidInput, match=r"cannot freeze a snapshot of volumes yet.*Received: 3 frames"):
-        freeze()
+    volume = make_case("scan.nii.gz", pixels=np.zeros((3, 8, 9), np.uint8), frames=3)
+    answer(volume, "normal")
+    assert volume.id in {case.case_id for case in list_snapshot_cases(connection, freeze().id)}
 
 
 def test_one_class_is_refused(make_case: MakeCase, answer: Say, freeze: Freeze) -> None:
@@ -288,15 +288,6 @@ def test_an_export_comes_back_with_the_same_hash(
     assert json.loads(export_snapshot(connection, files, back))["cases"] == json.loads(
         export_snapshot(connection, files, snapshot)
     )["cases"]  # fmt: skip
-
-
-def test_a_snapshot_that_names_volumes_is_not_brought_in(
-    connection: sqlite3.Connection, files: Files, twin: Project, freeze: Freeze, actor: Actor
-) -> None:
-    text = export_snapshot(connection, files, freeze())
-    connection.execute("UPDATE cases SET frames = 5 WHERE project = ?", (twin.id,))
-    with pytest.raises(InvalidInput, match="cannot take in a snapshot of volumes yet"):
-        import_snapshot(connection, files, twin, text, actor)
 
 
 def test_the_same_images_freeze_to_the_same_hash_anywhere(

@@ -107,7 +107,9 @@ def test_a_volume_among_the_cases_is_refused(
     connection: sqlite3.Connection, files: Files, cases: list[Asked], make_case: Callable[..., Case]
 ) -> None:
     volume = make_case("scan.nii.gz", pixels=np.zeros((3, 8, 3), np.uint8), frames=3)  # of the shape of a colour image
-    with pytest.raises(InvalidInput, match=r"cannot train on or evaluate volumes yet.*case 7, scan\.nii\.gz"):
+    with pytest.raises(
+        InvalidInput, match=r"cannot train on or evaluate volumes with a network.*case 7, scan\.nii\.gz"
+    ):
         prepare_images(connection, files, [*cases, Asked(volume)], InputSpec(8), Silent())
 
 

@@ -49,7 +49,7 @@ def test_a_volume_gets_a_row_that_says_why_not(files, settings, model, folder):
     result = predict_files(
         files, settings, model, [folder / "scan.nii.gz", folder / "dark.png"], Silent(), settings.home
     )
-    assert "cannot predict on volumes yet" in result["cases"][0]["reason"]
+    assert "cannot predict on volumes with a network" in result["cases"][0]["reason"]
     assert (result["predicted"], result["failed"]) == (1, 1)
 
 

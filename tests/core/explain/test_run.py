@@ -107,7 +107,7 @@ def test_checks_are_made_once(connection, files, model, monkeypatch) -> None:
 
 def test_a_volume_is_refused(model, explain, make_case) -> None:
     case = make_case("scan.nii.gz", pixels=np.zeros((5, 16, 16), np.uint8), frames=5)
-    with pytest.raises(InvalidInput, match=r"cannot explain volumes yet.*Received: 5 frames"):
+    with pytest.raises(InvalidInput, match=r"cannot explain volumes with a network.*Received: 5 frames"):
         explain(model=model.id, case=case.id)
 
 

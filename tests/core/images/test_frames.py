@@ -56,5 +56,7 @@ def test_a_volumes_picture_is_its_middle_frame(files: Files, make_case: MakeCase
 def test_volumes_among_many_cases_are_found(connection: sqlite3.Connection, make_case: MakeCase) -> None:
     cases = [make_case("a.png"), make_case("v.nii", pixels=VOLUME, frames=9)]
     refuse_volumes(connection, [cases[0].id], "train on")
-    with pytest.raises(InvalidInput, match=r"cannot train on volumes yet.*Received: 9 frames \(case 2, v.nii\)"):
+    with pytest.raises(
+        InvalidInput, match=r"cannot train on volumes with a network.*Received: 9 frames \(case 2, v.nii\)"
+    ):
         refuse_volumes(connection, [case.id for case in cases], "train on")

@@ -1,17 +1,25 @@
 """The recipe `auto` on made-up fingerprints, and on a snapshot."""
 
+import math
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from core.datasets.freeze import freeze_snapshot
 from core.errors import CoreError
+from core.progress import Silent
+from core.store.audit import Actor
+from core.store.files import Files
 from core.training.auto import Fingerprint, choose_recipe
+from core.training.auto_volumes import Volumes
 from core.training.device import CPU
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import recipe_hash
 from core.training.records import get_run
 from core.training.request import request_training
+from tests.core.conftest import PaintedSquares
 
 PNEUMONIA = Fingerprint(
     task="classification",
@@ -128,3 +136,63 @@ def test_a_snapshot_is_seen_without_its_test_and_the_choice_is_stored_with_the_r
 def test_a_fold_that_is_not_there_has_no_fingerprint(connection: Any, planted: Any) -> None:
     with pytest.raises(CoreError, match="Received: 9"):
         take_fingerprint(connection, planted.snapshot, 9, device=CPU)
+
+
+HIPPOCAMPI = replace(
+    PNEUMONIA, task="segmentation", classes=(), training=41, frames=1435, training_patients=41, validation=7,
+    sides_px=(31, 35, 43), volumes=Volumes((35, 51, 35), (1.0, 1.0, 1.0), True, 0.03),
+)  # fmt: skip
+
+
+def test_small_volumes_are_learnt_in_3_d_at_their_own_spacing() -> None:
+    recipe, sentences = choose_recipe(HIPPOCAMPI)
+    assert (recipe.network, recipe.patch_size, recipe.spacing_mm) == ("unet3d", (40, 56, 40), (1.0, 1.0, 1.0))
+    assert (recipe.batch, recipe.patches) == (2, 2)
+    assert 1500 <= recipe.epochs * 41 <= 1700
+    text = " ".join(sentences)
+    assert "Seen: 41 training images of 41 patients, 7 to validate; volumes of about 35 x 51 x 35 voxels" in text
+    assert "40 x 56 x 40 voxels, which hold a volume whole, at 1 x 1 x 1 mm" in text
+    assert "slices" not in text
+
+
+@pytest.mark.parametrize(
+    ("volumes", "why"),
+    [
+        (Volumes((6, 200, 200), (1.0, 1.0, 1.0), True, 0.03), "because 6 frames"),
+        (Volumes((40, 200, 200), (5.0, 0.5, 0.5), True, 0.03), "because frames lie 10.0 times as far apart"),
+        (Volumes((300, 512, 512), (1.0, 1.0, 1.0), True, 0.2), "because structures that fill 20% of 79 million voxels"),
+    ],
+)
+def test_thick_few_or_vast_slices_are_learnt_one_by_one_and_the_reason_is_told(volumes: Volumes, why: str) -> None:
+    recipe, sentences = choose_recipe(replace(HIPPOCAMPI, volumes=volumes))
+    assert recipe.network == "unet2d"
+    assert why in " ".join(sentences)
+
+
+def test_a_small_lesion_in_a_vast_volume_is_learnt_in_patches_that_a_step_can_take() -> None:
+    recipe, sentences = choose_recipe(
+        replace(HIPPOCAMPI, volumes=Volumes((300, 512, 512), (1.0, 0.7, 0.7), False, 0.001))
+    )
+    assert recipe.network == "unet3d"
+    assert math.prod(recipe.patch_size) <= 100_000
+    assert recipe.patches == 8
+    assert "no file tells their spacing" in " ".join(sentences)
+
+
+def test_volumes_of_a_snapshot_are_seen_with_their_spacing(
+    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, actor: Actor
+) -> None:
+    """The squares are images and two volumes, so they are learnt slice by slice; alone the volumes are seen as such."""
+    options: dict[str, Any] = {"ratios": (0.5, 0.5, 0.0), "actor": actor, "progress": Silent()}
+    snapshot = freeze_snapshot(connection, files, painted_squares.project, "first", **options)
+    assert take_fingerprint(connection, snapshot, device=CPU).volumes is None
+    for case in painted_squares.cases[:16]:
+        connection.execute("DELETE FROM snapshot_cases WHERE case_id = ?", (case.id,))
+    sides = {case.id: split for case, split in zip(painted_squares.cases[16:], ("train", "validation"), strict=True)}
+    for case_id, split in sides.items():
+        connection.execute("UPDATE snapshot_cases SET split = ? WHERE case_id = ?", (split, case_id))
+    seen = take_fingerprint(connection, snapshot, device=CPU).volumes
+    assert seen is not None
+    assert (seen.shape, seen.spacing_mm, seen.spacing_known) == ((4, 16, 16), (2.0, 0.5, 0.5), True)
+    mask = painted_squares.masks[painted_squares.cases[16].id]
+    assert seen.painted_share == pytest.approx(mask.mean(), abs=1e-3)

@@ -20,13 +20,14 @@ from core.training.networks import (
     check_network,
     feature_layers,
     first_network,
+    input_of,
     networks_of,
 )
 from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_recipe
 
 TWO = make_classification(["a", "b"])
 PAINTED = make_segmentation(["a", "b", "c"])
-SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}
+SMALL = {"input_size": 16, "input_depth": 8, "filters": "4,8", "dense_units": 16}
 CLASSIFIERS = networks_of("classification")
 
 
@@ -39,8 +40,9 @@ def built(name: str, schema=TWO, **changes):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_uint8_goes_in_and_probabilities_come_out(name: str) -> None:
     network = built(name, channels=3)
-    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (3, *network.input_shape[1:]), np.uint8)
     scores = np.asarray(network(images))
+    assert network.input_shape[2:] == (16, 16, 3) or network.input_shape[1:] == (16, 16, 3)
     assert network.input.dtype == "uint8"
     assert network.output_names == ["probabilities"]
     assert scores.shape == (3, 2)
@@ -57,8 +59,9 @@ def test_several_labels_are_independent(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_the_layers_for_explanations_are_there(name: str) -> None:
     network = built(name, TWO if name in CLASSIFIERS else PAINTED)
+    assert network.input_shape[1:] == input_of(change_recipe(named_recipe(name), SMALL)).shape
     for layer in feature_layers(change_recipe(named_recipe(name), SMALL)):
-        assert len(network.get_layer(layer).output.shape) == 4
+        assert len(network.get_layer(layer).output.shape) == len(network.input_shape)
 
 
 def test_a_u_net_answers_for_every_pixel_and_structure() -> None:
@@ -80,6 +83,21 @@ def test_a_u_net_answers_for_every_pixel_and_structure() -> None:
 def test_a_u_net_takes_sizes_that_meet_again_on_the_way_up() -> None:
     with pytest.raises(InvalidInput, match=r"that 8 divides, for example 96\. Received: 100 pixels"):
         change_recipe(named_recipe("unet2d"), {"input_size": 100})
+
+
+def test_a_u_net_in_3_d_answers_for_every_voxel_and_halves_only_what_is_long_enough() -> None:
+    network = built("unet3d", PAINTED, channels=3, filters="4,6,8", patch_size="5,16,24")
+    patches = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 24, 3), np.uint8)
+    scores = np.asarray(network(patches))
+    assert scores.shape == (2, 5, 16, 24, 3)
+    assert 0 < scores.min() < scores.max() < 1
+    stages = [network.get_layer(f"stage_{stage}").output.shape[1:4] for stage in (1, 2, 3)]
+    assert stages == [(5, 16, 24), (5, 8, 12), (5, 4, 6)], "five thick slices stay five"
+    for sides in ("16,16", "2,16,16", "512,512,512"):
+        with pytest.raises(InvalidInput, match=r"depth, rows and columns|must be whole numbers"):
+            built("unet3d", PAINTED, patch_size=sides)
+    with pytest.raises(InvalidInput, match="three numbers"):
+        built("unet3d", PAINTED, spacing_mm="1,1,0")
 
 
 def test_a_network_says_which_tasks_it_learns() -> None:
@@ -159,8 +177,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "little", "unet2d"]
-assert field_of("network").choices == ("resnet", "cnn", "little", "unet2d")
+assert list(RECIPES) == ["resnet", "cnn", "cnn3d", "little", "unet2d", "unet3d"]
+assert field_of("network").choices == ("resnet", "cnn", "cnn3d", "little", "unet2d", "unet3d")
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
 assert (recipe.network, recipe.optimiser) == ("little", "adam")

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from core.datasets.freeze import freeze_snapshot
-from core.datasets.loading import prepare_images, prepare_masks
+from core.datasets.loading import WithNeighbours, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.errors import InvalidInput
+from core.evaluation.painting import paint
+from core.evaluation.predictor import open_predictor
 from core.images.records import get_cases
 from core.images.render import InputSpec
+from core.images.volumes import with_neighbours
 from core.labels.mask_store import read_kept_mask
 from core.labels.masks import put_mask
 from core.labels.records import new_event
@@ -149,3 +152,25 @@ def test_a_network_or_a_loss_of_another_task_is_refused_before_the_queue(ask: An
         ask(named_recipe("resnet"))
     with pytest.raises(InvalidInput, match="loss of a segmentation"):
         ask(change_recipe(recipe, {"loss": "focal"}))
+
+
+def test_neighbours_are_those_of_the_own_volume_and_a_model_paints_with_them(
+    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, frozen: Snapshot, ask: Any,
+    train: Any, recipe: Recipe,
+) -> None:  # fmt: skip
+    cases, spec = list_snapshot_cases(connection, frozen.id), InputSpec(16, 1, "pad", 1)
+    images = prepare_images(connection, files, cases, spec, Silent(), frames=True)
+    shown = WithNeighbours(images, 1).read(np.arange(len(images.case_ids)))
+    assert shown.shape == (24, *spec.shape) == (24, 16, 16, 3)
+    for case_id in set(images.case_ids):
+        rows = np.flatnonzero(np.array(images.case_ids) == case_id)
+        whole = with_neighbours(images.read(rows), 1)
+        assert np.array_equal(shown[rows], whole)
+        assert np.array_equal(whole[0, ..., 0], whole[0, ..., 1])
+        assert np.array_equal(whole[1:, ..., 0], whole[:-1, ..., 1])
+        assert np.array_equal(whole[:-1, ..., 2], whole[1:, ..., 1])
+    model = get_model(connection, None, train(ask(change_recipe(recipe, {"neighbours": 1, "epochs": 1})))["model_id"])
+    assert model.facts["input"] == {"size": 16, "channels": 1, "resize": "pad", "neighbours": 1}
+    volume = painted_squares.cases[16]
+    painted = paint(open_predictor(files, model), files.read_array("pixels", volume.pixel_hash), volume)
+    assert painted.masks["square"].shape == (4, 16, 16)

@@ -1,0 +1,168 @@
+"""Volumes as a network in 3-D takes them in: resampled once to one spacing, a file a case, for their sizes differ."""
+
+import os
+import sqlite3
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from core.datasets.loading import HasCase, in_batches, key_of, prepare_file
+from core.datasets.records import SnapshotCase
+from core.errors import InvalidInput
+from core.images.records import Case
+from core.images.volume_input import PatchSpec, Shape, Spacing, grid_at, nearest_frames, resampled_frames, spacing_of
+from core.labels.mask_store import read_kept_mask
+from core.progress import Portion, Progress
+from core.store.files import Files
+
+FRAMES_AT_ONCE = 16
+UNKNOWN_MM: Spacing = (1.0, 1.0, 1.0)  # where no volume tells its spacing, every one keeps its voxels
+FILES_BESIDE = 256  # that a process may have open apart from these
+
+
+@dataclass(frozen=True)
+class PreparedVolumes:
+    """`volumes` are read-only memory maps, uint8 `(depth, rows, columns, channels)` each, in the order of the cases.
+
+    Of masks the channels are structures. What is cut of them is copied, so memory does not grow with the data.
+    """
+
+    volumes: tuple[np.ndarray, ...]
+    case_ids: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def cut(self, at: int, start: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+        """A patch of volume `at` as a fresh array; nothing (0) where it reaches beyond the volume."""
+        return cut_patch(self.volumes[at], start, shape)
+
+
+def cut_patch(volume: np.ndarray, start: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """uint8 `(*shape, channels)` from `start` on, which may lie before the volume; nothing (0) beyond its edges."""
+    patch = np.zeros((*shape, volume.shape[-1]), np.uint8)
+    low = [max(0, first) for first in start]
+    high = [min(side, first + length) for side, first, length in zip(volume.shape, start, shape, strict=False)]
+    if all(end > first for first, end in zip(low, high, strict=True)):
+        source = tuple(slice(first, end) for first, end in zip(low, high, strict=True))
+        into = tuple(slice(part.start - first, part.stop - first) for part, first in zip(source, start, strict=True))
+        patch[into] = volume[source]
+    return patch
+
+
+def prepare_volumes(
+    connection: sqlite3.Connection, files: Files, cases: Sequence[HasCase], spec: PatchSpec, progress: Progress
+) -> PreparedVolumes:
+    """These cases at the spacing of `spec`, in this order; each is made at most once for the same pixels and spacing.
+
+    A case whose own spacing is not known keeps its voxels.
+
+    Raises:
+        InvalidInput: there are no cases.
+        NotFound: a case or its pixels are gone.
+        Stopped: somebody asked to stop.
+    """
+    spec_told = {"spacing_mm": list(spec.spacing_mm), "channels": spec.channels}
+
+    def prepare(case: Case, part: Progress) -> np.ndarray:
+        grid = case_grid(case, spec)
+        window = asdict(case.windows[0]) if case.windows else None
+        told = [case.pixel_hash, case.photometric, window, case.frames, grid]
+
+        def frames() -> Iterator[np.ndarray]:
+            pixels = files.read_array("pixels", case.pixel_hash)
+            return _in_pieces(resampled_frames(pixels, case, grid, spec.channels))
+
+        return _prepare_one(files, key_of(["volume", spec_told], told), (*grid, spec.channels), frames, part)
+
+    return _prepare_all(connection, [case.case_id for case in cases], prepare, progress, "volumes")
+
+
+def prepare_volume_masks(
+    connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase], spec: PatchSpec, progress: Progress
+) -> PreparedVolumes:
+    """The frozen masks of these cases as they lie on `prepare_volumes` of them, 0 and 1, a structure a channel.
+
+    Raises:
+        NotFound, CoreError: a mask is gone or was altered.
+        Stopped: somebody asked to stop.
+    """
+    frozen = {one.case_id: one for one in cases}
+
+    def prepare(case: Case, part: Progress) -> np.ndarray:
+        grid, masks = case_grid(case, spec), frozen[case.id].masks
+        told = [case.frames, case.rows, case.columns, grid, [mask.mask_hash for mask in masks]]
+
+        def frames() -> Iterator[np.ndarray]:
+            painted = [nearest_frames(read_kept_mask(files, mask.mask_hash, case), grid) for mask in masks]
+            return _in_pieces(np.stack(frame, axis=-1) for frame in zip(*painted, strict=True))
+
+        return _prepare_one(files, key_of(["volume masks"], [told]), (*grid, len(masks)), frames, part)
+
+    return _prepare_all(connection, list(frozen), prepare, progress, "masks")
+
+
+def median_spacing(cases: Sequence[Case]) -> Spacing:
+    """Millimetres between frames, rows and columns: of each the median over the cases that tell theirs."""
+    known = [spacing for spacing in map(spacing_of, cases) if spacing is not None]
+    if not known:
+        return UNKNOWN_MM
+    frames, rows, columns = (round(statistics.median(sides), 4) for sides in zip(*known, strict=True))
+    return frames, rows, columns
+
+
+def case_grid(case: Case, spec: PatchSpec) -> Shape:
+    """How many voxels a case has at the spacing of `spec`."""
+    return grid_at((case.frames, case.rows, case.columns), spacing_of(case), spec.spacing_mm)
+
+
+def _prepare_all(
+    connection: sqlite3.Connection,
+    case_ids: Sequence[int],
+    prepare: Callable[[Case, Progress], np.ndarray],
+    progress: Progress,
+    what: str,
+) -> PreparedVolumes:
+    if not case_ids:
+        raise InvalidInput(f"There is no volume to prepare. Received: {len(case_ids)} cases")
+    _allow_open_files(2 * len(case_ids))
+    volumes: list[np.ndarray] = []
+    for case in in_batches(connection, case_ids):
+        at, n = len(volumes), len(case_ids)
+        volumes.append(prepare(case, Portion(progress, at / n, (at + 1) / n)))
+        progress.report((at + 1) / n, f"preparing {what}, {at + 1} of {n}")
+    return PreparedVolumes(tuple(volumes), tuple(case_ids))
+
+
+def _prepare_one(
+    files: Files, key: str, shape: tuple[int, ...], frames: Callable[[], Iterator[np.ndarray]], progress: Progress
+) -> np.ndarray:
+    volume, file = prepare_file(files, key, shape, frames, progress)
+    os.close(file)  # the memory map holds the file by itself
+    return volume
+
+
+def _in_pieces(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    held: list[np.ndarray] = []
+    for frame in frames:
+        held.append(frame)
+        if len(held) == FRAMES_AT_ONCE:
+            yield np.stack(held)
+            held = []
+    if held:
+        yield np.stack(held)
+
+
+def _allow_open_files(count: int) -> None:
+    """Each memory map holds a file open; systems allow a process some 1,000 until it asks for more."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

@@ -1,0 +1,167 @@
+"""Patches of volumes: drawn anew in each epoch for training, and always the same ones for validation.
+
+A patch hangs on the seed, the epoch and its own number alone, so a run that goes on draws what an unbroken one would
+have drawn. Validation looks at tiles that cover every voxel of a volume once; of large volumes at a fixed part of
+them.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.datasets.records import SnapshotCase
+from core.datasets.volumes import PreparedVolumes, median_spacing, prepare_volume_masks, prepare_volumes
+from core.errors import InvalidInput
+from core.images.records import get_cases
+from core.images.volume_input import PatchSpec
+from core.progress import Portion, Progress
+from core.store.files import Files
+from core.training.batches import Examples
+from core.training.networks import NETWORKS, input_of
+from core.training.recipe import Recipe, change_recipe
+
+MOST_SPOTS = 10_000  # painted voxels of a structure of a case that patches may be centred on
+MOST_TILES = 16  # of a validation volume
+
+Place = tuple[int, tuple[int, int, int]]  # which volume, and where a patch begins in it
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Patches of volumes by row, as `core.training.batches.Images`."""
+
+    volumes: PreparedVolumes
+    shape: tuple[int, int, int]
+    place_of: Callable[[int], Place]
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return np.stack([self.volumes.cut(at, start, self.shape) for at, start in map(self.place_of, map(int, rows))])
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Where the patches of an epoch lie. `spots` are painted voxels `(n, 3)` of each structure of each volume."""
+
+    sizes: tuple[tuple[int, ...], ...]
+    spots: tuple[tuple[np.ndarray, ...], ...]
+    shape: tuple[int, int, int]
+    patches: int
+    painted_share: float
+    seed: int
+    epoch: int = 0
+
+    def place_of(self, row: int) -> Place:
+        at, random = row // self.patches, np.random.default_rng((self.seed, self.epoch, row))
+        painted = [spots for spots in self.spots[at] if len(spots)]
+        on_structure = random.random() < self.painted_share
+        if painted and on_structure:
+            spots = painted[random.integers(len(painted))]
+            middle = spots[random.integers(len(spots))]
+            wanted = [int(place) - length // 2 for place, length in zip(middle, self.shape, strict=True)]
+        else:
+            free = zip(self.sizes[at], self.shape, strict=True)
+            wanted = [int(random.integers(max(side - length, 0) + 1)) for side, length in free]
+        sides = zip(wanted, self.sizes[at], self.shape, strict=True)
+        first, second, third = (_within(start, side, length) for start, side, length in sides)
+        return at, (first, second, third)
+
+
+@dataclass(frozen=True)
+class PatchExamples(Examples):
+    """Patches drawn of volumes; `targets` name the case of each row."""
+
+    draw: Draw | None = None
+
+    def of_epoch(self, seed: int, epoch: int) -> Examples:
+        assert self.draw is not None
+        assert isinstance(self.images, Windows)
+        assert isinstance(self.masks, Windows)
+        place_of = replace(self.draw, seed=seed, epoch=epoch).place_of
+        images, masks = (replace(windows, place_of=place_of) for windows in (self.images, self.masks))
+        return replace(self, images=images, masks=masks)
+
+
+def settle_spacing(connection: sqlite3.Connection, recipe: Recipe, train: Sequence[SnapshotCase]) -> Recipe:
+    """The recipe with the spacing that 0, 0, 0 stands for: the median of the training volumes."""
+    if not isinstance(input_of(recipe), PatchSpec) or all(recipe.spacing_mm):
+        return recipe
+    cases = get_cases(connection, [case.case_id for case in train])
+    return change_recipe(recipe, {"spacing_mm": median_spacing(cases)})
+
+
+def gather_patches(
+    connection: sqlite3.Connection,
+    files: Files,
+    train: Sequence[SnapshotCase],
+    validation: Sequence[SnapshotCase],
+    recipe: Recipe,
+    progress: Progress,
+) -> tuple[Examples, Examples, bool]:
+    """Patches to learn, tiles to validate on, and whether no voxel of a training case belongs to two structures.
+
+    Raises:
+        InvalidInput: nothing is painted on what is left of the training volumes at this spacing.
+        Stopped: somebody asked to stop.
+    """
+    spec, cases, first = input_of(recipe), [*train, *validation], len(train)
+    assert isinstance(spec, PatchSpec)
+    volumes = prepare_volumes(connection, files, cases, spec, Portion(progress, 0.0, 0.7))
+    masks = prepare_volume_masks(connection, files, cases, spec, Portion(progress, 0.7, 1.0))
+    patches, share = NETWORKS[recipe.network].sampling_of(recipe)  # type: ignore[attr-defined]
+    spots = tuple(_spots(volume) for volume in masks.volumes[:first])
+    if not any(len(one) for of_case in spots for one in of_case):
+        raise InvalidInput(
+            f"Take a finer spacing: at this one nothing painted is left. "
+            f"Received: {', '.join(f'{side:g}' for side in spec.spacing_mm)} mm"
+        )
+    sizes = tuple(volume.shape[:3] for volume in volumes.volumes)
+    draw = Draw(sizes, spots, spec.patch_size, patches, share, recipe.seed)
+    rows, case_ids = np.arange(first * patches), np.array(volumes.case_ids)
+    shown, painted = (Windows(some, spec.patch_size, draw.place_of) for some in (volumes, masks))
+    learnt = PatchExamples(shown, rows, case_ids[rows // patches], painted, draw=draw)
+    tiles = [place for at in range(first, len(cases)) for place in _tiles(at, masks.volumes[at], spec.patch_size)]
+    seen, wanted = (Windows(some, spec.patch_size, tiles.__getitem__) for some in (volumes, masks))
+    judged = Examples(seen, np.arange(len(tiles)), case_ids[[at for at, _ in tiles]], wanted)
+    exclusive = all(frame.sum(axis=-1).max() <= 1 for volume in masks.volumes[:first] for frame in volume)
+    return learnt, judged, exclusive
+
+
+def _spots(mask: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Painted voxels of each structure, `(n, 3)`: all, or as many of them as are kept."""
+    random, found = np.random.default_rng(0), []
+    for structure in range(mask.shape[-1]):
+        painted = np.flatnonzero(mask[..., structure])
+        if len(painted) > MOST_SPOTS:
+            painted = random.choice(painted, MOST_SPOTS, replace=False)
+        found.append(np.stack(np.unravel_index(painted, mask.shape[:3]), axis=1).astype(np.int32))
+    return tuple(found)
+
+
+def _within(start: int, side: int, length: int) -> int:
+    """The start moved so that a patch lies in the volume; in its middle where the volume is the smaller one."""
+    return min(max(start, 0), side - length) if side >= length else -((length - side) // 2)
+
+
+def _tiles(at: int, mask: np.ndarray, shape: tuple[int, int, int]) -> list[Place]:
+    """Tiles that cover a volume once, centred over it. Of more than `MOST_TILES` half are spread over those with
+    something painted and the rest over those without, so that small structures are not missed."""
+    starts = []
+    for side, length in zip(mask.shape[:3], shape, strict=True):
+        count = -(-side // length)
+        starts.append([-((count * length - side) // 2) + part * length for part in range(count)])
+    places: list[Place] = [(at, (i, j, k)) for i in starts[0] for j in starts[1] for k in starts[2]]
+    if len(places) <= MOST_TILES:
+        return places
+    one = PreparedVolumes((mask,), (0,))
+    painted = [place for place in places if one.cut(0, place[1], shape).any()]
+    empty = [place for place in places if place not in painted]
+    on_structures = _spread(painted, max(MOST_TILES // 2, MOST_TILES - len(empty)))
+    return [*on_structures, *_spread(empty, MOST_TILES - len(on_structures))]
+
+
+def _spread(places: list[Place], most: int) -> list[Place]:
+    if len(places) <= most:
+        return places
+    return [places[part * len(places) // most] for part in range(most)]

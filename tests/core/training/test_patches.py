@@ -1,0 +1,219 @@
+"""Patches of painted volumes: what is drawn, what is looked at, and a network that learns from them to the end."""
+
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.datasets.volumes import PreparedVolumes, cut_patch, prepare_volume_masks, prepare_volumes
+from core.evaluation.painting import paint_cases
+from core.evaluation.records import find_predicted_masks
+from core.evaluation.run import evaluate_model
+from core.images.records import Case, get_case
+from core.images.volume_input import PatchSpec
+from core.labels.mask_store import read_kept_mask
+from core.labels.masks import put_mask
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import ensure_user
+from core.progress import Silent
+from core.projects.records import Project, add_project
+from core.projects.schema import make_segmentation
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training import run as run_module
+from core.training.checkpoint import SaveCheckpoint
+from core.training.device import CPU
+from core.training.fit import Fit
+from core.training.patches import Draw, _tiles, gather_patches, settle_spacing
+from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.records import get_model
+from core.training.request import request_training, training_cases
+from core.training.run import run_training
+from core.training.stored import load_network
+
+SAVE = SaveCheckpoint.after_epoch
+
+
+@dataclass(frozen=True)
+class Balls:
+    """Volumes of different sizes and spacings, each with a bright ball and a dim rod, both painted."""
+
+    project: Project
+    snapshot: Snapshot
+    masks: dict[int, np.ndarray]
+
+
+@pytest.fixture
+def balls(connection: sqlite3.Connection, files: Files, project: Project, actor: Actor, make_case: Any) -> Balls:
+    ensure_user(connection, actor.name)
+    schema = make_segmentation(["ball", "rod"])
+    made = add_project(connection, name="Balls", task="segmentation", schema=schema, actor=actor)
+    random, masks = np.random.default_rng(0), {}
+    for at in range(10):
+        shape = (10 + at % 3, 14 + at % 4, 16)
+        z, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
+        ball = (z - 5) ** 2 + (y - 6) ** 2 + (x - 4 - at % 3) ** 2 <= 9
+        rod = (abs(y - 10.5) < 1) & (abs(x - 11.5) < 1)
+        volume = (random.integers(0, 30, shape) + 200 * ball + 120 * rod).astype(np.uint8)
+        known = {"frames": shape[0], "spacing_mm": (1.0, 1.0), "slice_spacing_mm": 1.0 if at else 2.0}
+        case = make_case(f"{at}.nii", pixels=volume, into=made, **known)
+        for name, mask in (("ball", ball), ("rod", rod)):
+            put_mask(connection, case, name, mask.astype(np.uint8), actor, event=new_event())
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, {"structures": ["ball", "rod"]}), actor)
+        masks[case.id] = np.stack([ball, rod], axis=-1)
+    options: dict[str, Any] = {"ratios": (0.6, 0.2, 0.2), "actor": actor, "progress": Silent()}
+    return Balls(made, freeze_snapshot(connection, files, made, "first", **options), masks)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    changes = {"patch_size": "8,8,16", "filters": "6,12", "batch": 3, "epochs": 8, "learning_rate": 0.03, "patches": 4,
+               "ema": 0, "shift": 0, "zoom": 0, "rotation": 5}  # fmt: skip
+    return change_recipe(named_recipe("unet3d"), changes)
+
+
+def test_volumes_and_masks_are_prepared_at_one_spacing_each_in_its_own_size(
+    connection: sqlite3.Connection, files: Files, balls: Balls
+) -> None:
+    cases, spec = list_snapshot_cases(connection, balls.snapshot.id), PatchSpec((8, 8, 8), (1.0, 1.0, 1.0))
+    volumes = prepare_volumes(connection, files, cases, spec, Silent())
+    masks = prepare_volume_masks(connection, files, cases, spec, Silent())
+    assert volumes.case_ids == masks.case_ids == tuple(case.case_id for case in cases)
+    for case_id, volume, mask in zip(volumes.case_ids, volumes.volumes, masks.volumes, strict=True):
+        case = get_case(connection, case_id)
+        assert volume.shape == (case.frames * int(case.slice_spacing_mm or 0), case.rows, case.columns, 1)
+        assert mask.shape == (*volume.shape[:3], 2)
+        assert volume[..., 0][mask[..., 0] == 1].mean() > 180 > volume[..., 0][mask.max(axis=-1) == 0].mean() + 100
+        if case.slice_spacing_mm == 1:
+            assert np.array_equal(mask, balls.masks[case_id])
+    kept = {path: path.stat().st_mtime_ns for path in (files.root / "prepared").glob("*/*")}
+    assert len(kept) == 20
+    wider = replace(spec, patch_size=(4, 4, 4))
+    prepare_volumes(connection, files, cases, wider, Silent())
+    assert set((files.root / "prepared").glob("*/*")) == set(kept), "a patch's size changes no file"
+
+
+def test_a_patch_beyond_a_volume_is_empty_there() -> None:
+    volume = np.full((3, 4, 5, 2), 7, np.uint8)
+    patch = cut_patch(volume, (-1, 2, 4), (5, 4, 3))
+    assert patch.shape == (5, 4, 3, 2)
+    assert patch[1:4, :2, :1].min() == 7
+    assert patch.sum() == 7 * 3 * 2 * 1 * 2
+    assert not cut_patch(volume, (9, 0, 0), (2, 2, 2)).any()
+
+
+def test_a_patch_hangs_on_seed_epoch_and_number_and_as_many_as_asked_are_centred_on_structures() -> None:
+    spots = ((np.array([[20, 5, 5]]), np.array([[25, 30, 30]])),)
+    draw = Draw(((40, 40, 40),), spots, (8, 8, 8), patches=400, painted_share=0.5, seed=1)
+    places = [draw.place_of(row) for row in range(400)]
+    assert places == [draw.place_of(row) for row in range(400)]
+    assert places != [replace(draw, epoch=1).place_of(row) for row in range(400)]
+    assert places != [replace(draw, seed=2).place_of(row) for row in range(400)]
+    starts = np.array([start for _, start in places])
+    assert starts.min() == 0
+    assert starts.max() == 32
+    centred = [int((starts == np.array(start)).all(axis=1).sum()) for start in ((16, 1, 1), (21, 26, 26))]
+    assert all(70 < count < 130 for count in centred), "both structures, half of all patches together"
+    small = replace(draw, sizes=((5, 40, 40),), spots=((np.empty((0, 3), int),) * 2,))
+    assert {small.place_of(row)[1][0] for row in range(50)} == {-1}, "a thin volume lies in the middle"
+
+
+def test_tiles_cover_a_volume_once_and_of_many_some_are_always_the_same() -> None:
+    mask = np.ones((9, 20, 15, 1), np.uint8)
+    tiles, one = _tiles(3, mask, (8, 8, 8)), PreparedVolumes((mask,), (0,))
+    assert {at for at, _ in tiles} == {3}
+    assert sum(int(one.cut(0, start, (8, 8, 8)).sum()) for _, start in tiles) == mask.sum()
+    large = np.zeros((64, 64, 64, 1), np.uint8)
+    large[40:44, 40:44, 40:44] = 1
+    some, one = _tiles(0, large, (8, 8, 8)), PreparedVolumes((large,), (0,))
+    assert len(some) == 16
+    assert some == _tiles(0, large, (8, 8, 8))
+    assert sum(int(one.cut(0, start, (8, 8, 8)).sum()) for _, start in some) == large.sum(), "what is painted is seen"
+
+
+def test_the_spacing_is_the_median_of_the_training_volumes_unless_a_recipe_says_another(
+    connection: sqlite3.Connection, balls: Balls, recipe: Recipe
+) -> None:
+    train, _ = training_cases(connection, balls.snapshot, None)
+    assert settle_spacing(connection, recipe, train).spacing_mm == (1.0, 1.0, 1.0)
+    told = change_recipe(recipe, {"spacing_mm": "2,1,1"})
+    assert settle_spacing(connection, told, train) is told
+
+
+def test_patches_show_what_is_painted_and_validation_is_the_same_whenever(
+    connection: sqlite3.Connection, files: Files, balls: Balls, recipe: Recipe
+) -> None:
+    train, validation = training_cases(connection, balls.snapshot, None)
+    settled = settle_spacing(connection, change_recipe(recipe, {"painted_share": 1}), train)
+    learnt, judged, exclusive = gather_patches(connection, files, train, validation, settled, Silent())
+    assert exclusive
+    assert len(learnt) == len(train) * 4
+    epoch = learnt.of_epoch(0, 5)
+    masks = epoch.read_targets(np.arange(len(learnt)))
+    assert masks.any(axis=(1, 2, 3, 4)).all()
+    assert not np.array_equal(masks, learnt.of_epoch(0, 6).read_targets(np.arange(len(learnt))))
+    images = epoch.images.read(epoch.rows)
+    assert images[masks[..., :1] == 1].mean() > 180
+    painted = judged.read_targets(np.arange(len(judged))).sum(axis=(0, 1, 2, 3))
+    wanted = sum(balls.masks[case.case_id].sum(axis=(0, 1, 2)) for case in validation)
+    twice = [case.case_id for case in validation if get_case(connection, case.case_id).slice_spacing_mm == 2]
+    assert np.array_equal(painted, wanted + sum(balls.masks[one].sum(axis=(0, 1, 2)) for one in twice))
+
+
+class Killed(Exception):
+    pass
+
+
+def die_after_two(self: SaveCheckpoint, fit: Fit, facts: dict[str, Any]) -> None:
+    SAVE(self, fit, facts)
+    if fit.epoch == 2:
+        raise Killed
+
+
+def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_own_grid(
+    connection: sqlite3.Connection, files: Files, settings: Settings, balls: Balls, recipe: Recipe, actor: Actor,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+
+    def train(number: int) -> dict[str, Any]:
+        return run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
+
+    def ask() -> int:
+        return request_training(connection, balls.project, balls.snapshot, recipe, actor=actor)[0].id
+
+    model = get_model(connection, None, train(ask())["model_id"])
+    assert model.facts["input"] == {
+        "patch_size": [8, 8, 16], "spacing_mm": [1.0, 1.0, 1.0], "channels": 1, "overlap": 0.25,
+    }  # fmt: skip
+    assert model.facts["validation"]["dice"] > 0.6
+    again = ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveCheckpoint, "after_epoch", die_after_two)
+        with pytest.raises(Killed):
+            train(again)
+    resumed = get_model(connection, None, train(again)["model_id"])
+    whole, after = (load_network(files, one).get_weights() for one in (model, resumed))
+    assert all(np.array_equal(one, other) for one, other in zip(whole, after, strict=True))
+    _looks_right(connection, files, settings, balls, model, actor)
+
+
+def _looks_right(
+    connection: sqlite3.Connection, files: Files, settings: Settings, balls: Balls, model: Any, actor: Actor
+) -> None:
+    case: Case = get_case(connection, min(balls.masks))  # its frames lie twice as far apart as the model's
+    assert case.slice_spacing_mm == 2
+    paint_cases(connection, files, model, [case.id], Silent())
+    painted = {mask.structure: mask for mask in find_predicted_masks(connection, model.id, case.id)}
+    ball = read_kept_mask(files, painted["ball"].mask_hash, case)
+    assert ball.shape == (case.frames, case.rows, case.columns)
+    assert (ball & balls.masks[case.id][..., 0]).sum() * 2 / (ball.sum() + balls.masks[case.id][..., 0].sum()) > 0.6
+    result = evaluate_model(connection, files, settings, model.id, balls.snapshot.id, "test", actor, Silent())
+    assert result["n_cases"] == 2
+    assert result["per_structure"]["ball"]["dice"]["value"] > 0.6

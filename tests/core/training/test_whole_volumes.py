@@ -1,0 +1,140 @@
+"""Networks that see volumes whole: a ball on the left or on the right, and how large it is."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot
+from core.errors import InvalidInput
+from core.evaluation.drafts import count_without_draft, set_assist_model
+from core.evaluation.predict_files import predict_files
+from core.evaluation.predictor import predict_cases
+from core.evaluation.run import evaluate_model
+from core.explain.run import check_explanations, explain_case
+from core.images.records import Case, get_case
+from core.images.volume_input import VolumeSpec, volume_input
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import ensure_user
+from core.progress import Silent
+from core.projects.records import Project, add_project, get_project
+from core.projects.schema import Regression, make_classification
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training import run as run_module
+from core.training.device import CPU
+from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.records import Model, get_model
+from core.training.request import request_training
+from core.training.run import run_training
+
+SMALL = {
+    "input_size": 16, "input_depth": 8, "filters": "6,12", "batch": 4, "epochs": 12, "learning_rate": 0.02, "shift": 0,
+    "zoom": 0, "rotation": 0, "dropout": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def freeze_balls(connection: sqlite3.Connection, files: Files, actor: Actor, make_case: Callable[..., Case]):
+    """24 volumes of different sizes and a snapshot of them; `answer(on_left, radius)` is what is said of each."""
+
+    def make(schema: Any, answer: Callable[[bool, int], dict[str, Any]]) -> tuple[Project, Snapshot]:
+        ensure_user(connection, actor.name)
+        task = type(schema).__name__.lower()
+        project = add_project(connection, name=task, task=task, schema=schema, actor=actor)
+        random = np.random.default_rng(0)
+        for at in range(24):
+            shape, radius = (8 + at % 5, 16, 20), 2 + at % 3
+            z, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
+            ball = (z - 4) ** 2 + (y - 8) ** 2 + (x - (5 if at % 2 else 14)) ** 2 <= radius**2
+            volume = (random.integers(0, 40, shape) + 200 * ball).astype(np.uint8)
+            known = {"frames": shape[0], "spacing_mm": (1.0, 1.0), "slice_spacing_mm": 1.0}
+            case = make_case(f"{task}-{at}.nii", pixels=volume, into=project, **known)
+            add_label(connection, NewLabel(new_event(), case.id, actor.name, answer(bool(at % 2), radius)), actor)
+        options: dict[str, Any] = {"ratios": (0.5, 0.25, 0.25), "actor": actor, "progress": Silent()}
+        return project, freeze_snapshot(connection, files, project, "first", **options)
+
+    return make
+
+
+@pytest.fixture
+def train(connection: sqlite3.Connection, files: Files, settings: Settings, tmp_path: Path, actor: Actor,
+          monkeypatch: pytest.MonkeyPatch):  # fmt: skip
+    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+
+    def run(project: Project, snapshot: Snapshot, recipe: Recipe) -> Model:
+        number = request_training(connection, project, snapshot, recipe, actor=actor)[0].id
+        done = run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
+        return get_model(connection, None, done["model_id"])
+
+    return run
+
+
+def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
+    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_balls: Any, train: Any, actor: Actor,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    project, snapshot = freeze_balls(
+        make_classification(["right", "left"]), lambda left, _: {"classes": ["left" if left else "right"]}
+    )
+    with pytest.raises(InvalidInput, match="cannot train on or evaluate volumes with a network that sees single"):
+        request_training(connection, project, snapshot, named_recipe("resnet"), actor=actor)
+    model = train(project, snapshot, change_recipe(named_recipe("cnn3d"), SMALL))
+    assert model.facts["input"] == {"depth": 8, "size": 16, "channels": 1, "resize": "stretch", "spacing_mm": None}
+    result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
+    assert result["n_cases"] == 6
+    assert result["metrics"]["balanced_accuracy"]["value"] > 0.8
+    shown = files.read_array("pixels", get_case(connection, snapshot_case(connection, snapshot)).pixel_hash)
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(shown.transpose(2, 1, 0)), np.diag([-1, -1, 1, 1])), path)
+    [row] = predict_files(files, settings, model, [path], Silent(), tmp_path)["cases"]
+    expected = predict_cases(connection, files, model, [snapshot_case(connection, snapshot)], Silent())[0]
+    assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+    set_assist_model(connection, project, model.id, actor=actor)
+    assert count_without_draft(connection, get_project(connection, project.id)) == 18, "all but those of the test split"
+    with pytest.raises(InvalidInput, match="a model that sees whole volumes has none yet"):
+        check_explanations(connection, files, model.id, Silent())
+    case = snapshot_case(connection, snapshot)
+    with pytest.raises(InvalidInput, match="sees 8 x 16 x 16 voxels"):
+        explain_case(connection, files, {"model": model.id, "case": case}, tmp_path, Silent(), {})
+
+
+def snapshot_case(connection: sqlite3.Connection, snapshot: Snapshot) -> int:
+    found = connection.execute("SELECT case_id FROM snapshot_cases WHERE snapshot = ?", (snapshot.id,)).fetchone()
+    return int(found[0])
+
+
+def test_a_size_is_learnt_at_one_spacing_and_auto_sees_to_that(
+    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_balls: Any, train: Any, actor: Actor
+) -> None:
+    project, snapshot = freeze_balls(Regression("radius", "mm", None, None), lambda _, radius: {"value": radius})
+    recipe, choice = settle_auto(take_fingerprint(connection, snapshot, device=CPU), {})
+    assert (recipe.network, recipe.input_depth, recipe.input_size) == ("cnn3d", 16, 24)
+    assert recipe.spacing_mm == (1.1, 1.1, 1.1)
+    assert recipe.zoom == 0
+    assert "the number may hang on size" in " ".join(choice["sentences"])
+    model = train(project, snapshot, change_recipe(named_recipe("cnn3d"), {**SMALL, "spacing_mm": "1.2,1.2,1.2"}))
+    assert model.facts["input"]["spacing_mm"] == [1.2, 1.2, 1.2]
+    result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
+    assert result["metrics"]["mae"]["value"] < 0.6
+
+
+def test_at_one_spacing_a_ball_keeps_its_size_whatever_volume_it_is_in(make_case: Callable[..., Case]) -> None:
+    spec = VolumeSpec(depth=16, size=24, spacing_mm=(1.0, 1.0, 1.0))
+    counts = []
+    for frames, rows, slice_mm in ((16, 24, 1.0), (8, 40, 2.0), (30, 20, 1.0)):
+        z, y, x = np.mgrid[:frames, :rows, :rows]
+        ball = ((z + 0.5 - frames / 2) * slice_mm) ** 2 + (y - rows // 2) ** 2 + (x - rows // 2) ** 2 <= 30
+        volume = ball.astype(np.uint8) * 255
+        known = {"frames": frames, "spacing_mm": (1.0, 1.0), "slice_spacing_mm": slice_mm}
+        seen = volume_input(volume, make_case(f"{frames}.nii", pixels=volume, **known), spec)
+        assert seen.shape == (16, 24, 24, 1)
+        counts.append(int((seen > 127).sum()))
+    assert max(counts) < 1.15 * min(counts)
