@@ -8,6 +8,7 @@ from core.jobs.asking import ask_rate_test, ask_training
 from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
+from dashboard.augmented_view import draw_augmented
 from dashboard.rate_view import draw_rate_test
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
@@ -103,7 +104,11 @@ with form:
             start_rate_test(recipe)
         draw_rate_test(snapshot)
 
-with watch:
+seen, augmented = watch.tabs(["Run", "Augmented images"])
+with augmented:
+    if recipe:
+        draw_augmented(project, snapshot, recipe, fold)
+with seen:
     runs = {run.id: run for run in list_runs(session.db(), project.id)}
     if not runs:
         messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")

@@ -121,6 +121,14 @@ def _tell_models(results: list[dict[str, Any]], *, as_json: bool) -> None:
     answer(results[0] if len(results) == 1 else {"models": results}, "\n".join(lines), as_json=as_json)
 
 
+def settle_recipe(door: Door, frozen: Snapshot, fold: int | None, recipe: str, pairs: list[str]) -> Recipe:
+    """The recipe of this name or file, or what `auto` chooses, with what `--set` changed of it."""
+    changes = _changes(pairs)
+    if recipe == AUTO:
+        return _choose(door, frozen, fold, changes)[0]
+    return change_recipe(_recipe(recipe), changes)
+
+
 def _choose(
     door: Door, frozen: Snapshot, fold: int | None, changes: dict[str, object]
 ) -> tuple[Recipe, dict[str, Any]]:

@@ -3,13 +3,17 @@
 import sqlite3
 from collections.abc import Callable
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.records import Snapshot
 from core.jobs.records import claim_job, finish_job, list_jobs
 from core.projects.records import Project
 from core.store.audit import Actor
+from core.store.files import Files, array_bytes
+from core.training.augmented import samples_key
 from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.recipe import recipe_from_json
 from core.training.records import add_run, list_runs
 from tests.pages.conftest import said
 
@@ -53,3 +57,19 @@ def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began
     assert "Changed by whoever asked: weight decay 0.5." in shown
     assert "No validation case is of pneumonia" in shown
     assert "107 ms a step in batches of 4, 0.1 GB; expected to take 4.1 minutes." in shown
+
+
+def test_augmented_images_are_asked_for_with_the_recipe_on_screen_and_shown(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="cnn")
+    app.number_input(key="recipe_cnn_rotation").set_value(31.0)
+    app.button(key="train_augmented").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("augmented",))
+    assert job.arguments["recipe"]["rotation"] == 31
+    assert "not mirrored" in said(app)
+    recipe = recipe_from_json(job.arguments["recipe"])
+    files.put_under("prepared", samples_key(snapshot, recipe, None), array_bytes(np.zeros((8, 8, 3), np.uint8)))
+    assert "rr-samples" in said(app.run())
+    assert not app.exception
