@@ -24,6 +24,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
+from core.training.advice import advise
 from core.training.batches import Examples, plan_epoch, read_chunk
 from core.training.callbacks import (
     STOPPED,
@@ -41,6 +42,7 @@ from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
 from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
+from core.training.gap import measure_gap
 from core.training.networks import build_network, feature_layers
 from core.training.onnx_export import make_onnx
 from core.training.preflight import (
@@ -302,15 +304,20 @@ def _store(
     network = task.calibrate_network(plain, schema, calibration)
     content = network_bytes(network)
     epochs = list_epochs(connection, run.id)
+    cases = [case for part in training_cases(connection, snapshot, run.fold) for case in part]
+    patients = {case.case_id: case.patient for case in cases}
+    gap = measure_gap(fit.learner, material.train, validation, patients, seed=run.recipe.seed)
+    learnt, weights = len(cases) - gap.validation.cases, int(network.count_params())
+    advice = advise(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
     return add_model(
         connection,
         run,
         keras_hash=files.put_bytes("models", content),
         onnx_left_out_because=EXPORT_INTERRUPTED,
-        parameters=int(network.count_params()),
+        parameters=weights,
         file_bytes=len(content),
         facts=describe_model(run.recipe, snapshot, fit, epochs)
-        | {"calibration": calibration}
+        | {"calibration": calibration, "gap": gap.to_json(), "advice": advice.to_json()}
         | get_run(connection, run.id).told,
         seconds=sum(epoch["seconds"] for epoch in epochs),
         actor=Actor(run.created_by, "job"),

@@ -11,10 +11,12 @@ from core.jobs.records import claim_job, finish_job, list_jobs
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files, array_bytes
+from core.training.advice import advise
 from core.training.augmented import samples_key
 from core.training.fingerprint import settle_auto, take_fingerprint
+from core.training.gap import Gap, Measured
 from core.training.recipe import recipe_from_json
-from core.training.records import add_run, list_runs
+from core.training.records import Model, add_run, get_run, list_runs, set_model_fact
 from tests.pages.conftest import said
 
 OpenPage = Callable[..., AppTest]
@@ -73,3 +75,25 @@ def test_augmented_images_are_asked_for_with_the_recipe_on_screen_and_shown(
     files.put_under("prepared", samples_key(snapshot, recipe, None), array_bytes(np.zeros((8, 8, 3), np.uint8)))
     assert "rr-samples" in said(app.run())
     assert not app.exception
+
+
+def test_a_model_says_on_both_pages_whether_it_overfits_and_what_to_try(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    training = Measured(0.1, 0.99, 0.97, 1.0, 300, 150)
+    validation = Measured(0.6, 0.8, 0.7, 0.88, 100, 50)
+    gap = Gap("balanced_accuracy", training, validation, 0.98, 0.38, 0.2, 0.55)
+    set_model_fact(connection, model.id, "gap", gap.to_json())
+    advice = advise(gap, [], get_run(connection, model.run).recipe, training_cases=300, parameters=10)
+    set_model_fact(connection, model.id, "advice", advice.to_json())
+    for page in (
+        open_page("train", project=project.id, run=model.run),
+        open_page("models", project=project.id, model=model.id),
+    ):
+        assert not page.exception
+        shown = said(page)
+        assert "0.800 (0.700–0.880)" in shown
+        assert "100 cases, 50 patients" in shown
+        assert "It overfits" in shown
+        assert "38 % (20–55 %)" in shown
+        assert "more data" in shown

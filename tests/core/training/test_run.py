@@ -84,6 +84,12 @@ def test_a_run_leaves_a_model_that_learnt(connection, files, planted, train, sma
     assert model.facts["classes"] == ["normal", "pneumonia"]
     assert model.facts["validation"]["auc"] > 0.9
     assert model.onnx_left_out_because == "left out in this test"
+    gap = model.facts["gap"]
+    assert gap["validation"]["loss"] == pytest.approx(
+        min(epoch["validation_loss"] for epoch in list_epochs(connection, 1))
+    )
+    assert gap["validation"]["patients"] == gap["validation"]["cases"] < gap["training"]["cases"]
+    assert model.facts["advice"]["verdict"] == "cannot be told"  # from a dozen patients
     assert model_spec(model).size == 16
     network = load_network(files, model)
     assert network.output_names == ["probabilities"]
