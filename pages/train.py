@@ -9,6 +9,7 @@ from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.augmented_view import draw_augmented
+from dashboard.curve_view import draw_learning_curve
 from dashboard.rate_view import draw_rate_test
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
@@ -104,10 +105,12 @@ with form:
             start_rate_test(recipe)
         draw_rate_test(snapshot)
 
-seen, augmented = watch.tabs(["Run", "Augmented images"])
-with augmented:
-    if recipe:
+seen, augmented, grown = watch.tabs(["Run", "Augmented images", "More cases"])
+if recipe:
+    with augmented:
         draw_augmented(project, snapshot, recipe, fold)
+    with grown:
+        draw_learning_curve(project, snapshot, recipe, fold)
 with seen:
     runs = {run.id: run for run in list_runs(session.db(), project.id)}
     if not runs:

@@ -55,6 +55,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "snapshot": modelling.snapshot,
     "train": training.train,
     "augmented": trying.augmented,
+    "learning-curve": trying.learning_curve,
     "models": modelling.models,
     "evaluate": modelling.evaluate,
     "predict": modelling.predict,

@@ -15,6 +15,7 @@ from core.training.advice import advise
 from core.training.augmented import samples_key
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.gap import Gap, Measured
+from core.training.learning_curve import forecast_of
 from core.training.recipe import recipe_from_json
 from core.training.records import Model, add_run, get_run, list_runs, set_model_fact
 from tests.pages.conftest import said
@@ -97,3 +98,29 @@ def test_a_model_says_on_both_pages_whether_it_overfits_and_what_to_try(
         assert "It overfits" in shown
         assert "38 % (20–55 %)" in shown
         assert "more data" in shown
+
+
+def test_a_learning_curve_is_asked_for_and_says_what_more_cases_would_bring(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="cnn")
+    app.button(key="train_learning_curve").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("learning_curve",))
+    claimed = claim_job(connection, "train", "cpu")
+    assert claimed is not None
+    points = [
+        {"cases": n, "patients": n, "value": 0.95 - 2 * n**-0.6, "low": 0.7, "high": 0.99} for n in (100, 200, 300, 400)
+    ]
+    curve = {
+        "metric": "balanced_accuracy", "is_error": False, "span": 0.5, "points": points, "law": [0.95, 2.0, 0.6],
+        "laws": [[0.95, b, 0.6] for b in np.linspace(1.5, 2.5, 200)], "patients": 50, "network": "cnn",
+        "snapshot": snapshot.id,
+    }  # fmt: skip
+    told = forecast_of(curve, 100)
+    finish_job(connection, claimed, "done", result={**curve, "forecast": told, "sentence": told["sentence"]})
+    app = open_page("train", project=project.id)
+    assert not app.exception
+    assert told["sentence"] in said(app)
+    app.number_input(key=f"curve_more_{job.id}").set_value(40).run()
+    assert forecast_of(curve, 40)["sentence"] in said(app)
