@@ -14,6 +14,7 @@ from core.training.advice import describe_course
 from core.training.records import Run, find_model_of_run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
 from dashboard.gap_view import draw_gap
+from dashboard.watched_cases import draw_watched
 
 REFRESH_SECONDS = 1.5
 LOG_LINES = 400
@@ -73,6 +74,7 @@ def _draw_run(run: Run) -> None:
         jobs_panel.draw_job(job)
         st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
+    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     draw_curves(run)
     model = find_model_of_run(session.db(), run.id)
     if model:

@@ -4,20 +4,19 @@ import hashlib
 import io
 import json
 import sqlite3
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from core.datasets.loading import prepare_images, prepare_masks
-from core.datasets.records import Snapshot, SnapshotCase, demand_whole
-from core.errors import InvalidInput
+from core.datasets.records import Snapshot, demand_whole
 from core.images.render import InputSpec
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.files import Files, array_bytes
 from core.tasks import task_module
 from core.training.auto import NOT_MIRRORED
+from core.training.handful import choose_handful, middle_rows
 from core.training.recipe import Recipe
 from core.training.request import training_cases
 
@@ -65,11 +64,11 @@ def make_samples(
     if files.has("prepared", key):
         return key
     task = task_module(snapshot.task)
-    chosen = _choose(training_cases(connection, snapshot, fold)[0], recipe.seed)
+    chosen = choose_handful(training_cases(connection, snapshot, fold)[0], CASES, recipe.seed)
     spec = InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
     prepared = prepare_images(connection, files, chosen, spec, Portion(progress, 0.1, 0.5), frames=task.PAINTS)
     masks = None
-    rows = _middle_rows(prepared.case_ids)
+    rows = middle_rows(prepared.case_ids)
     if task.PAINTS:
         painted = prepare_masks(connection, files, chosen, spec, Portion(progress, 0.5, 0.7))
         rows = _fullest_rows(prepared.case_ids, painted.read(range(len(painted.case_ids))))
@@ -114,32 +113,10 @@ def read_samples(files: Files, key: str) -> bytes | None:
     return buffer.getvalue()
 
 
-def _choose(cases: Sequence[SnapshotCase], seed: int) -> list[SnapshotCase]:
-    """A few of the training cases: the same for the same seed, and from as many different answers as there are."""
-    if not cases:
-        raise InvalidInput("The training split is empty; freeze a snapshot with training cases. Received: 0 cases")
-    order = np.random.default_rng(seed).permutation(len(cases))
-    seen: dict[str, int] = {}
-    ranked: list[tuple[int, int, SnapshotCase]] = []
-    for place in order:
-        answer = json.dumps(cases[place].value, sort_keys=True)
-        ranked.append((seen.get(answer, 0), len(ranked), cases[place]))
-        seen[answer] = seen.get(answer, 0) + 1
-    return [case for *_, case in sorted(ranked, key=lambda one: one[:2])[:CASES]]
-
-
-def _middle_rows(case_ids: tuple[int, ...]) -> list[int]:
-    """Of each case the row of its middle frame."""
-    found: dict[int, list[int]] = {}
-    for row, case in enumerate(case_ids):
-        found.setdefault(case, []).append(row)
-    return [rows[len(rows) // 2] for rows in found.values()]
-
-
 def _fullest_rows(case_ids: tuple[int, ...], masks: np.ndarray) -> list[int]:
     """Of each case the row of the frame with most painted; the middle one where nothing is."""
     painted = masks.reshape(len(masks), -1).sum(axis=1, dtype=np.int64)
-    best = dict(zip(dict.fromkeys(case_ids), _middle_rows(case_ids), strict=True))
+    best = dict(zip(dict.fromkeys(case_ids), middle_rows(case_ids), strict=True))
     for row, case in enumerate(case_ids):
         if painted[row] > painted[best[case]]:
             best[case] = row

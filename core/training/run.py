@@ -69,6 +69,7 @@ from core.training.records import (
 from core.training.request import training_cases
 from core.training.steps import Learner
 from core.training.stored import network_bytes
+from core.training.watched import WatchCases
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 ROWS_LOOKED_AT = 64
@@ -162,6 +163,9 @@ def _train(
         callbacks.append(StopEarly(run.recipe.early_stopping))
     if run.recipe.schedule == "plateau":
         callbacks.append(LowerRateOnPlateau(run.recipe.plateau_patience))
+    others = training_cases(connection, snapshot, run.fold)[1]
+    spec, seed = input_spec(run.recipe), run.recipe.seed
+    callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, seed))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)

@@ -7,6 +7,7 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.records import Snapshot
+from core.images.records import Case
 from core.jobs.records import claim_job, finish_job, list_jobs
 from core.projects.records import Project
 from core.store.audit import Actor
@@ -17,7 +18,7 @@ from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.gap import Gap, Measured
 from core.training.learning_curve import forecast_of
 from core.training.recipe import recipe_from_json
-from core.training.records import Model, add_run, get_run, list_runs, set_model_fact
+from core.training.records import Model, add_run, get_run, list_runs, set_model_fact, set_watched
 from tests.pages.conftest import said
 
 OpenPage = Callable[..., AppTest]
@@ -124,3 +125,16 @@ def test_a_learning_curve_is_asked_for_and_says_what_more_cases_would_bring(
     assert told["sentence"] in said(app)
     app.number_input(key=f"curve_more_{job.id}").set_value(40).run()
     assert forecast_of(curve, 40)["sentence"] in said(app)
+
+
+def test_the_watched_cases_stand_on_the_run_with_both_answers(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, cases: list[Case]
+) -> None:
+    set_watched(connection, model.run, 2, {cases[0].id: {"scores": [0.9, 0.1]}, cases[1].id: {"scores": [0.2, 0.8]}})
+    app = open_page("train", project=project.id, run=model.run)
+    assert not app.exception
+    shown = said(app)
+    assert "After epoch 2" in shown
+    assert "normal 90 %" in shown
+    assert "rr-watched right" in shown
+    assert "rr-watched wrong" in shown
