@@ -71,6 +71,7 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             "Size": f"{model.parameters:,} parameters, {wording.size(model.file_bytes)}",
             "Validation": escape(measured) + " (no intervals: evaluate gives them)" if measured else "–",
             "Asked by": escape(run.created_by),
+            **({"Repeats": escape(model.facts["repetition"]["sentence"])} if model.facts.get("repetition") else {}),
         },
         plain=False,
     )

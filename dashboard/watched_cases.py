@@ -37,7 +37,7 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
     epoch = max((epoch for epoch, _ in watched.values()), default=0)
     told = f"After epoch {epoch}, on some validation cases" if epoch else "Some validation cases appear after an epoch"
     key = "yellow: reader, blue: network" if isinstance(schema, Segmentation) else "above: reader, below: network"
-    st.html(f'<p class="rr-quiet">{told} ({key})</p><div class="rr-strip">{"".join(cells)}</div>')
+    st.html(f'<p class="rr-quiet">{told} ({key})</p><div class="rr-handful">{"".join(cells)}</div>')
 
 
 def _outlines(answer: Mapping[str, Any]) -> str:

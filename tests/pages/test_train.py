@@ -7,6 +7,7 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.records import Snapshot
+from core.datasets.splits import list_view
 from core.images.records import Case
 from core.jobs.records import claim_job, finish_job, list_jobs
 from core.projects.records import Project
@@ -138,3 +139,37 @@ def test_the_watched_cases_stand_on_the_run_with_both_answers(
     assert "normal 90 %" in shown
     assert "rr-watched right" in shown
     assert "rr-watched wrong" in shown
+
+
+def test_all_folds_and_several_seeds_are_asked_for_at_once_each_fold_with_what_was_changed(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="auto")
+    app.checkbox(key=f"train_all_folds_{snapshot.id}").check()
+    app.number_input(key="train_seeds").set_value(2)
+    app.text_input(key="train_name").set_value("m")
+    app.number_input(key=f"recipe_auto_{snapshot.id}_epochs").set_value(7)
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    runs = sorted(list_runs(connection, project.id), key=lambda run: run.id)
+    assert [run.name for run in runs] == [f"m fold {fold} seed {seed}" for fold in (0, 1) for seed in (0, 1)]
+    assert [(run.fold, run.recipe.seed, run.recipe.epochs) for run in runs] == [
+        (fold, seed, 7) for fold in (0, 1) for seed in (0, 1)
+    ]
+    assert all(run.told["choice"]["changed"] == {"epochs": "7"} for run in runs)
+    training = [run.told["choice"]["fingerprint"]["training"] for run in runs]
+    assert training == [
+        sum(case.split == "train" for case in list_view(connection, snapshot.id, run.fold)) for run in runs
+    ]
+
+
+def test_a_model_is_trained_again_from_its_page_and_says_whether_it_is_the_same(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    app = open_page("models", project=project.id, model=model.id)
+    app.button(key=f"repeat_{model.id}").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("train",))
+    assert job.arguments["repeats"] == model.id
+    set_model_fact(connection, model.id, "repetition", {"sentence": "The weights are bit-identical to those of first."})
+    assert "bit-identical to those of first" in said(open_page("models", project=project.id, model=model.id))
