@@ -10,8 +10,11 @@ from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
 from core.projects.schema import LabelSchema, Regression, Segmentation
-from core.training.records import Run, get_run, list_epochs
+from core.training.advice import describe_course
+from core.training.records import Run, find_model_of_run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
+from dashboard.gap_view import draw_gap
+from dashboard.watched_cases import draw_watched
 
 REFRESH_SECONDS = 1.5
 LOG_LINES = 400
@@ -71,7 +74,13 @@ def _draw_run(run: Run) -> None:
         jobs_panel.draw_job(job)
         st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
+    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     draw_curves(run)
+    model = find_model_of_run(session.db(), run.id)
+    if model:
+        draw_gap(model)
+    elif job and job.is_active:
+        st.html(f'<p class="rr-said">{describe_course(list_epochs(session.db(), run.id)) or "&nbsp;"}</p>')
     if job:
         with st.expander("Log", icon=":material/article:"), st.container(height=260, border=False, autoscroll=True):
             st.code(

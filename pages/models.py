@@ -4,9 +4,12 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.records import get_snapshot, list_snapshots
+from core.jobs.asking import ask_repetition
+from core.people.roles import may
 from core.training.records import get_run, list_models, list_runs
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.model_view import draw_model
+from dashboard.told_view import draw_told
 
 project = frame.need_project()
 frame.draw_heading("Models", "Each with its curves, recipe, snapshot and files.", project=project)
@@ -55,6 +58,19 @@ if len(models) > 1:
     shown = ids[rows[0]] if rows else shown
 places.remember(model=shown)
 model = models[ids.index(shown)]
-st.subheader(model.name, anchor=False)
 run = get_run(session.db(), model.run)
+named, told, again = st.columns([4, 1, 1], vertical_alignment="center")
+named.subheader(model.name, anchor=False)
+with told:
+    draw_told(run)
+if may(session.db(), session.current_user(), "train", project.id) and again.button(
+    "Train again",
+    icon=":material/repeat:",
+    key=f"repeat_{model.id}",
+    width="stretch",
+    help="The same snapshot, fold, recipe and seed; when it is over, the weights are compared.",
+):
+    with messages.refusals_shown():
+        repeated, _ = ask_repetition(session.db(), project, model, actor=session.actor())
+        places.go("train", project=project.id, run=repeated.id)
 draw_model(model, run, get_snapshot(session.db(), project.id, run.snapshot))

@@ -4,29 +4,33 @@ import streamlit as st
 
 from core.datasets.records import list_snapshots
 from core.errors import CoreError
-from core.jobs.asking import ask_rate_test, ask_training
+from core.jobs.asking import ask_rate_test
+from core.jobs.asking_series import ask_series, folds_of
 from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
+from dashboard.augmented_view import draw_augmented
+from dashboard.curve_view import draw_learning_curve
 from dashboard.rate_view import draw_rate_test
 from dashboard.recipe_form import draw_recipe
 from dashboard.run_view import watch_run
+from dashboard.series_form import draw_series, settle_for_fold
 from dashboard.told_view import draw_told
 
 
 def start_training(recipe: Recipe) -> None:
     with messages.refusals_shown():
-        run, _ = ask_training(
+        asked = ask_series(
             session.db(),
             project,
             snapshot,
-            recipe,
-            name=name.strip() or None,
-            fold=fold,
-            choice=choice,
+            lambda of: (recipe, choice) if of == fold else settle_for_fold(snapshot, of, recipe, choice),
+            folds=folds_of(snapshot) if all_folds else [fold],
+            seeds=seeds,
+            name=name.strip(),
             actor=session.actor(),
         )
-        places.go("train", project=project.id, run=run.id)
+        places.go("train", project=project.id, run=asked[0][0].id)
 
 
 def start_rate_test(recipe: Recipe) -> None:
@@ -78,7 +82,9 @@ with form:
     except CoreError as error:
         recipe = choice = None
         st.error(str(error), icon=":material/error:")
-    name = st.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    name = left.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
+    all_folds, seeds = draw_series(right, snapshot)
     starts = st.container(horizontal=True)
     if (
         starts.button(
@@ -103,7 +109,13 @@ with form:
             start_rate_test(recipe)
         draw_rate_test(snapshot)
 
-with watch:
+seen, augmented, grown = watch.tabs(["Run", "Augmented images", "More cases"])
+if recipe:
+    with augmented:
+        draw_augmented(project, snapshot, recipe, fold)
+    with grown:
+        draw_learning_curve(project, snapshot, recipe, fold)
+with seen:
     runs = {run.id: run for run in list_runs(session.db(), project.id)}
     if not runs:
         messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")

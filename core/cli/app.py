@@ -19,6 +19,7 @@ from core.cli import (
     reading,
     service,
     training,
+    trying,
     watching,
 )
 from core.errors import CoreError
@@ -53,6 +54,8 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "assist": reading.assist,
     "snapshot": modelling.snapshot,
     "train": training.train,
+    "augmented": trying.augmented,
+    "learning-curve": trying.learning_curve,
     "models": modelling.models,
     "evaluate": modelling.evaluate,
     "predict": modelling.predict,

@@ -10,10 +10,10 @@ from core.cli.collection import ProjectArgument
 from core.cli.door import Door, HomeOption, JsonOption, answer, entered, model_named, tell, wait_and_tell
 from core.datasets.records import Snapshot, get_snapshot
 from core.errors import InvalidInput
-from core.jobs.asking import ask_rate_test, ask_repetition, ask_training
+from core.jobs.asking import ask_rate_test, ask_repetition
+from core.jobs.asking_series import ask_series, folds_of
 from core.jobs.records import Job
 from core.projects.records import Project, get_project
-from core.store.database import writing
 from core.training.auto import AUTO
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
@@ -62,9 +62,7 @@ def train(
                 tried = wait_and_tell(door, job)
                 answer(tried, tried["sentence"], as_json=as_json)
                 return
-            folds = list(range(frozen.folds)) if all_folds else [fold]
-            if not folds:
-                raise InvalidInput(f"Freeze a snapshot with folds first (--folds 5). Received: {frozen.name}")
+            folds = folds_of(frozen) if all_folds else [fold]
             asked = _ask_all(door, found, frozen, named, changes, folds, seeds, name)
         if wait:
             _tell_models([wait_and_tell(door, job) for _, job in asked], as_json=as_json)
@@ -78,28 +76,21 @@ def _ask_all(
     frozen: Snapshot,
     named: Recipe | None,
     changes: dict[str, object],
-    folds: list[int | None] | list[int],
+    folds: list[int | None],
     seeds: int,
     name: str,
 ) -> list[tuple[Run, Job]]:
-    """Queue a training for each fold and seed: all of them, or none."""
-    asked = []
-    with writing(door.connection):
-        for fold in folds:
-            settled, choice = (named, None) if named else _choose(door, frozen, fold, changes)
-            for seed in range(settled.seed, settled.seed + seeds):
-                parts = [name, *([f"fold {fold}"] if len(folds) > 1 else []), *([f"seed {seed}"] if seeds > 1 else [])]
-                run, job = ask_training(
-                    door.connection,
-                    project,
-                    frozen,
-                    change_recipe(settled, {"seed": seed}),
-                    name=" ".join(parts) if name else None,
-                    fold=fold,
-                    choice=choice,
-                    actor=door.actor,
-                )
-                asked.append((run, job))
+    """Queue a training for each fold and seed, and tell what was noticed."""
+    asked = ask_series(
+        door.connection,
+        project,
+        frozen,
+        lambda fold: (named, None) if named else _choose(door, frozen, fold, changes),
+        folds=folds,
+        seeds=seeds,
+        name=name,
+        actor=door.actor,
+    )
     for note in dict.fromkeys(note for run, _ in asked for note in run.told.get("preflight", {}).get("notes", ())):
         tell(note)
     return asked
@@ -119,6 +110,14 @@ def _tell_models(results: list[dict[str, Any]], *, as_json: bool) -> None:
         if "repetition" in result:
             lines.append(result["repetition"]["sentence"])
     answer(results[0] if len(results) == 1 else {"models": results}, "\n".join(lines), as_json=as_json)
+
+
+def settle_recipe(door: Door, frozen: Snapshot, fold: int | None, recipe: str, pairs: list[str]) -> Recipe:
+    """The recipe of this name or file, or what `auto` chooses, with what `--set` changed of it."""
+    changes = _changes(pairs)
+    if recipe == AUTO:
+        return _choose(door, frozen, fold, changes)[0]
+    return change_recipe(_recipe(recipe), changes)
 
 
 def _choose(

@@ -47,6 +47,14 @@ def patient_bootstrap(
     return {name: percentile_interval(np.concatenate(found), level) for name, found in values.items()}
 
 
+def draw_weights(patients: Sequence[str], *, resamples: int, seed: int = 0) -> np.ndarray:
+    """How often each case is drawn when patients are, `(resamples, cases)`: where what comes of each resample is
+    needed, not only an interval."""
+    _, patient_of_case = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    n_patients = int(patient_of_case.max(initial=-1)) + 1
+    return _draw_counts(np.random.default_rng(seed), n_patients, resamples)[:, patient_of_case]
+
+
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
     """The middle `level` of the defined values; None where fewer than half of the resamples have one."""
     defined = values[~np.isnan(values)]

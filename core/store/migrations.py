@@ -552,3 +552,20 @@ def m007_masks(database: Database) -> None:
 def m008_runs_explain_themselves(database: Database) -> None:
     # What a run says of itself as JSON: why its recipe was chosen, and what was found before its first step.
     database.execute("ALTER TABLE runs ADD COLUMN told TEXT NOT NULL DEFAULT '{}'")
+
+
+WATCHED = [
+    # A handful of validation cases of a run, and what its network says of each after the last epoch.
+    """CREATE TABLE run_watched (
+        run INTEGER NOT NULL REFERENCES runs(id),
+        case_id INTEGER NOT NULL REFERENCES cases(id),
+        epoch INTEGER NOT NULL, answer TEXT NOT NULL,
+        PRIMARY KEY (run, case_id)) WITHOUT ROWID""",
+    "CREATE INDEX run_watched_by_case ON run_watched (case_id)",
+]
+
+
+@migrations()
+def m012_watched_cases(database: Database) -> None:
+    for statement in WATCHED:
+        database.execute(statement)

@@ -161,13 +161,19 @@ def schema_of(facts: Mapping[str, Any]) -> Segmentation:
     return check_schema(Segmentation(tuple(Structure(**one) for one in facts["structures"])))
 
 
-def _dice_of_levels(cases: np.ndarray, tallies: np.ndarray) -> np.ndarray:
-    """Mean Dice `(k, LEVELS)` of each structure when pixels from a level on are painted; NaN where no case has it."""
+def dice_of_cases(cases: np.ndarray, tallies: np.ndarray) -> np.ndarray:
+    """Dice `(cases, LEVELS, k)` of each case, in rising order of their numbers, when pixels from a level on are
+    painted; NaN where the reference has nothing."""
     _, case_of_row = np.unique(cases, return_inverse=True)
     of_case = np.zeros((int(case_of_row.max()) + 1, *tallies.shape[1:]))
     np.add.at(of_case, case_of_row, tallies)
     painted = of_case[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]  # from this level on
     reference = of_case[:, 1].sum(axis=1, keepdims=True)  # (cases, 1, k)
-    dice = ratio(2 * painted[:, 1], np.where(reference > 0, painted.sum(axis=1) + reference, 0))
+    return ratio(2 * painted[:, 1], np.where(reference > 0, painted.sum(axis=1) + reference, 0))
+
+
+def _dice_of_levels(cases: np.ndarray, tallies: np.ndarray) -> np.ndarray:
+    """Mean Dice `(k, LEVELS)` of each structure over the cases that have it; NaN where no case has it."""
+    dice = dice_of_cases(cases, tallies)
     known = ~np.isnan(dice)
     return ratio(np.nan_to_num(dice).sum(axis=0), known.sum(axis=0)).T

@@ -31,6 +31,10 @@ PAINTED_STEP = 8  # three halvings
 LARGEST_PAINTED = {"cpu": 256, "gpu": 512}
 ALIKE, RARE = 1.5, 20.0  # times that the most frequent class is more frequent than the rarest
 FINE_GRAIN_PX = 64  # smaller images have no grain to add noise to
+NOT_MIRRORED = (
+    "They are not mirrored: nothing says that left and right mean the same here, as they do not in a chest; where they "
+    "do, set flip to left-right."
+)
 
 
 @dataclass(frozen=True)
@@ -242,7 +246,4 @@ def _augment(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     else:
         values["zoom"] = 0.0
         text += "; not zoomed, because the number may hang on size"
-    return values, (
-        f"{text}. They are not mirrored: nothing says that left and right mean the same here, as they do not in a "
-        f"chest; where they do, set flip to left-right."
-    )
+    return values, f"{text}. {NOT_MIRRORED}"

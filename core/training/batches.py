@@ -54,6 +54,13 @@ class Examples:
         return self
 
     @property
+    def case_ids(self) -> np.ndarray:
+        """The case of each example, `(n,)`. Where nothing is painted, rows are prepared images, which know theirs."""
+        if self.masks is not None:
+            return self.targets
+        return np.array(self.images.case_ids)[self.rows]  # type: ignore[attr-defined]
+
+    @property
     def target_shape(self) -> tuple[int, ...]:
         """Of one example."""
         return self.read_targets(np.zeros(1, np.int64)).shape[1:]

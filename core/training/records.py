@@ -174,6 +174,22 @@ def list_epochs(connection: sqlite3.Connection, run_id: int) -> list[dict[str, A
     return [json.loads(row["facts"]) for row in rows]
 
 
+def set_watched(connection: sqlite3.Connection, run_id: int, epoch: int, answers: Mapping[int, Any]) -> None:
+    """What the network says of the watched cases after an epoch, instead of what it said before."""
+    with writing(connection):
+        connection.executemany(
+            "INSERT INTO run_watched (run, case_id, epoch, answer) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (run, case_id) DO UPDATE SET epoch = excluded.epoch, answer = excluded.answer",
+            [(run_id, case_id, epoch, json.dumps(answer)) for case_id, answer in answers.items()],
+        )
+
+
+def list_watched(connection: sqlite3.Connection, run_id: int) -> dict[int, tuple[int, dict[str, Any]]]:
+    """The epoch and the answer of each watched case (`core.training.watched`); cases erased since are not there."""
+    rows = connection.execute("SELECT case_id, epoch, answer FROM run_watched WHERE run = ?", (run_id,))
+    return {row["case_id"]: (row["epoch"], json.loads(row["answer"])) for row in rows}
+
+
 def add_model(
     connection: sqlite3.Connection,
     run: Run,

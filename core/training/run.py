@@ -25,6 +25,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
+from core.training.advice import advise
 from core.training.batches import Examples, Images, plan_epoch, read_chunk
 from core.training.beginning import Beginning, TellBeginning
 from core.training.callbacks import (
@@ -43,6 +44,7 @@ from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
 from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
+from core.training.gap import measure_gap
 from core.training.networks import build_network, feature_layers, input_of
 from core.training.onnx_export import make_onnx
 from core.training.patches import gather_patches, settle_spacing
@@ -70,6 +72,7 @@ from core.training.records import (
 from core.training.request import training_cases
 from core.training.steps import Learner
 from core.training.stored import network_bytes
+from core.training.watched import WatchCases
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 ROWS_LOOKED_AT = 64
@@ -151,7 +154,7 @@ def _train(
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
-    train, _ = training_cases(connection, snapshot, run.fold)
+    train, others = training_cases(connection, snapshot, run.fold)
     run = replace(run, recipe=settle_spacing(connection, run.recipe, train))  # what is stored stays what was asked for
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
@@ -170,6 +173,9 @@ def _train(
         callbacks.append(LowerRateOnPlateau(run.recipe.plateau_patience))
     if not checked:  # a run that goes on began long ago
         callbacks.append(TellBeginning(connection, run.id, beginning))
+    spec = input_of(run.recipe)
+    if not isinstance(spec, PatchSpec):  # a patch shows too little of a case to be looked at
+        callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, run.recipe.seed))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)
@@ -312,15 +318,20 @@ def _store(
     network = task.calibrate_network(plain, schema, calibration)
     content = network_bytes(network)
     epochs = list_epochs(connection, run.id)
+    cases = [case for part in training_cases(connection, snapshot, run.fold) for case in part]
+    patients = {case.case_id: case.patient for case in cases}
+    gap = measure_gap(fit.learner, material.train, validation, patients, seed=run.recipe.seed)
+    learnt, weights = len(cases) - gap.validation.cases, int(network.count_params())
+    advice = advise(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
     return add_model(
         connection,
         run,
         keras_hash=files.put_bytes("models", content),
         onnx_left_out_because=EXPORT_INTERRUPTED,
-        parameters=int(network.count_params()),
+        parameters=weights,
         file_bytes=len(content),
         facts=describe_model(run.recipe, snapshot, fit, epochs)
-        | {"calibration": calibration}
+        | {"calibration": calibration, "gap": gap.to_json(), "advice": advice.to_json()}
         | get_run(connection, run.id).told,
         seconds=sum(epoch["seconds"] for epoch in epochs),
         actor=Actor(run.created_by, "job"),

@@ -94,6 +94,10 @@ class Learner:
         ]
         return np.concatenate(parts)
 
+    def say(self, images: np.ndarray) -> np.ndarray:
+        """What the network says of uint8 images `(n, size, size, channels)` that are in memory."""
+        return np.asarray(self._scores(tf.constant(images)))
+
     def judge(self, validation: Examples) -> tuple[float, np.ndarray, np.ndarray]:
         """The loss as in training, without smoothing, and the targets and scores that the task's `score_validation`
         and `calibrate` take: of masks the case of each row, and its tally (`core.tasks.segmentation`)."""

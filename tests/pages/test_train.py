@@ -3,14 +3,23 @@
 import sqlite3
 from collections.abc import Callable
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.records import Snapshot
+from core.datasets.splits import list_view
+from core.images.records import Case
 from core.jobs.records import claim_job, finish_job, list_jobs
 from core.projects.records import Project
 from core.store.audit import Actor
+from core.store.files import Files, array_bytes
+from core.training.advice import advise
+from core.training.augmented import samples_key
 from core.training.fingerprint import settle_auto, take_fingerprint
-from core.training.records import add_run, list_runs
+from core.training.gap import Gap, Measured
+from core.training.learning_curve import forecast_of
+from core.training.recipe import recipe_from_json
+from core.training.records import Model, add_run, get_run, list_runs, set_model_fact, set_watched
 from tests.pages.conftest import said
 
 OpenPage = Callable[..., AppTest]
@@ -53,3 +62,114 @@ def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began
     assert "Changed by whoever asked: weight decay 0.5." in shown
     assert "No validation case is of pneumonia" in shown
     assert "107 ms a step in batches of 4, 0.1 GB; expected to take 4.1 minutes." in shown
+
+
+def test_augmented_images_are_asked_for_with_the_recipe_on_screen_and_shown(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="cnn")
+    app.number_input(key="recipe_cnn_rotation").set_value(31.0)
+    app.button(key="train_augmented").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("augmented",))
+    assert job.arguments["recipe"]["rotation"] == 31
+    assert "not mirrored" in said(app)
+    recipe = recipe_from_json(job.arguments["recipe"])
+    files.put_under("prepared", samples_key(snapshot, recipe, None), array_bytes(np.zeros((8, 8, 3), np.uint8)))
+    assert "rr-samples" in said(app.run())
+    assert not app.exception
+
+
+def test_a_model_says_on_both_pages_whether_it_overfits_and_what_to_try(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    training = Measured(0.1, 0.99, 0.97, 1.0, 300, 150)
+    validation = Measured(0.6, 0.8, 0.7, 0.88, 100, 50)
+    gap = Gap("balanced_accuracy", training, validation, 0.98, 0.38, 0.2, 0.55)
+    set_model_fact(connection, model.id, "gap", gap.to_json())
+    advice = advise(gap, [], get_run(connection, model.run).recipe, training_cases=300, parameters=10)
+    set_model_fact(connection, model.id, "advice", advice.to_json())
+    for page in (
+        open_page("train", project=project.id, run=model.run),
+        open_page("models", project=project.id, model=model.id),
+    ):
+        assert not page.exception
+        shown = said(page)
+        assert "0.800 (0.700–0.880)" in shown
+        assert "100 cases, 50 patients" in shown
+        assert "It overfits" in shown
+        assert "38 % (20–55 %)" in shown
+        assert "more data" in shown
+
+
+def test_a_learning_curve_is_asked_for_and_says_what_more_cases_would_bring(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="cnn")
+    app.button(key="train_learning_curve").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("learning_curve",))
+    claimed = claim_job(connection, "train", "cpu")
+    assert claimed is not None
+    points = [
+        {"cases": n, "patients": n, "value": 0.95 - 2 * n**-0.6, "low": 0.7, "high": 0.99} for n in (100, 200, 300, 400)
+    ]
+    curve = {
+        "metric": "balanced_accuracy", "is_error": False, "span": 0.5, "points": points, "law": [0.95, 2.0, 0.6],
+        "laws": [[0.95, b, 0.6] for b in np.linspace(1.5, 2.5, 200)], "patients": 50, "network": "cnn",
+        "snapshot": snapshot.id,
+    }  # fmt: skip
+    told = forecast_of(curve, 100)
+    finish_job(connection, claimed, "done", result={**curve, "forecast": told, "sentence": told["sentence"]})
+    app = open_page("train", project=project.id)
+    assert not app.exception
+    assert told["sentence"] in said(app)
+    app.number_input(key=f"curve_more_{job.id}").set_value(40).run()
+    assert forecast_of(curve, 40)["sentence"] in said(app)
+
+
+def test_the_watched_cases_stand_on_the_run_with_both_answers(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, cases: list[Case]
+) -> None:
+    set_watched(connection, model.run, 2, {cases[0].id: {"scores": [0.9, 0.1]}, cases[1].id: {"scores": [0.2, 0.8]}})
+    app = open_page("train", project=project.id, run=model.run)
+    assert not app.exception
+    shown = said(app)
+    assert "After epoch 2" in shown
+    assert "normal 90 %" in shown
+    assert "rr-watched right" in shown
+    assert "rr-watched wrong" in shown
+
+
+def test_all_folds_and_several_seeds_are_asked_for_at_once_each_fold_with_what_was_changed(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="auto")
+    app.checkbox(key=f"train_all_folds_{snapshot.id}").check()
+    app.number_input(key="train_seeds").set_value(2)
+    app.text_input(key="train_name").set_value("m")
+    app.number_input(key=f"recipe_auto_{snapshot.id}_epochs").set_value(7)
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    runs = sorted(list_runs(connection, project.id), key=lambda run: run.id)
+    assert [run.name for run in runs] == [f"m fold {fold} seed {seed}" for fold in (0, 1) for seed in (0, 1)]
+    assert [(run.fold, run.recipe.seed, run.recipe.epochs) for run in runs] == [
+        (fold, seed, 7) for fold in (0, 1) for seed in (0, 1)
+    ]
+    assert all(run.told["choice"]["changed"] == {"epochs": "7"} for run in runs)
+    training = [run.told["choice"]["fingerprint"]["training"] for run in runs]
+    assert training == [
+        sum(case.split == "train" for case in list_view(connection, snapshot.id, run.fold)) for run in runs
+    ]
+
+
+def test_a_model_is_trained_again_from_its_page_and_says_whether_it_is_the_same(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    app = open_page("models", project=project.id, model=model.id)
+    app.button(key=f"repeat_{model.id}").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("train",))
+    assert job.arguments["repeats"] == model.id
+    set_model_fact(connection, model.id, "repetition", {"sentence": "The weights are bit-identical to those of first."})
+    assert "bit-identical to those of first" in said(open_page("models", project=project.id, model=model.id))

@@ -23,7 +23,7 @@ from core.training import run as run_module
 from core.training.checkpoint import NAME
 from core.training.device import CPU
 from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import get_model, get_run, list_epochs, list_models
+from core.training.records import get_model, get_run, list_epochs, list_models, list_watched
 from core.training.request import request_training
 from core.training.run import run_training
 from core.training.stored import load_network, model_spec
@@ -89,6 +89,13 @@ def test_a_run_leaves_a_model_that_learnt(connection, files, planted, train, sma
     assert began["seconds"] == pytest.approx(sum(began.values()) - began["seconds"], abs=0.02)
     assert all(0 <= epoch["input_share"] < 1 for epoch in list_epochs(connection, 1))
     assert model.onnx_left_out_because == "left out in this test"
+    assert {epoch for epoch, _ in list_watched(connection, 1).values()} == {12}
+    gap = model.facts["gap"]
+    assert gap["validation"]["loss"] == pytest.approx(
+        min(epoch["validation_loss"] for epoch in list_epochs(connection, 1))
+    )
+    assert gap["validation"]["patients"] == gap["validation"]["cases"] < gap["training"]["cases"]
+    assert model.facts["advice"]["verdict"] == "cannot be told"  # from a dozen patients
     assert model_spec(model).size == 16
     network = load_network(files, model)
     assert network.output_names == ["probabilities"]

@@ -1,0 +1,70 @@
+"""Asking for several trainings at once: one for each fold of a snapshot and each of some seeds."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core.datasets.records import Snapshot
+from core.errors import InvalidInput
+from core.jobs.asking import ask_training
+from core.jobs.records import Job
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.store.database import writing
+from core.training.recipe import Recipe, change_recipe
+from core.training.records import Run
+
+Settle = Callable[[int | None], tuple[Recipe, Mapping[str, Any] | None]]
+
+
+def folds_of(snapshot: Snapshot) -> list[int | None]:
+    """All folds of a snapshot.
+
+    Raises:
+        InvalidInput: it has none.
+    """
+    if not snapshot.folds:
+        raise InvalidInput(f"Freeze a snapshot with folds first (--folds 5). Received: {snapshot.name}")
+    return list(range(snapshot.folds))
+
+
+def ask_series(
+    connection: sqlite3.Connection,
+    project: Project,
+    snapshot: Snapshot,
+    settle: Settle,
+    *,
+    folds: Sequence[int | None],
+    seeds: int,
+    name: str = "",
+    actor: Actor,
+) -> list[tuple[Run, Job]]:
+    """Queue a training for each fold and seed: all of them, or none.
+
+    Args:
+        settle: the recipe for a fold, and why, where `auto` chose it; its seed is the first.
+        seeds: so many runs a fold, each with the next seed.
+        name: that of a single run; of several it is followed by the fold and the seed.
+
+    Raises:
+        CoreError: whatever `ask_training` refuses.
+    """
+    asked = []
+    with writing(connection):
+        for fold in folds:
+            settled, choice = settle(fold)
+            for seed in range(settled.seed, settled.seed + seeds):
+                parts = [name, *([f"fold {fold}"] if len(folds) > 1 else []), *([f"seed {seed}"] if seeds > 1 else [])]
+                asked.append(
+                    ask_training(
+                        connection,
+                        project,
+                        snapshot,
+                        change_recipe(settled, {"seed": seed}),
+                        name=" ".join(parts) if name else None,
+                        fold=fold,
+                        choice=choice,
+                        actor=actor,
+                    )
+                )
+    return asked

@@ -1,0 +1,148 @@
+"""What to try next, from how a run went: stated rules, one pure function.
+
+The rules, in the order in which they are asked; a skill is 0 for a model that knows nothing and 1 for one that is never
+wrong (`core.training.gap`):
+
+1. Fewer than `FEW_PATIENTS` validation patients, or no number on a split: it cannot be told.
+2. The gap between training and validation skill is above `NOTABLE_GAP`, and its interval above `NO_GAP`: overfits.
+3. The validation loss still fell by more than `STILL_FALLING` over the last fifth of the epochs, and the best epoch was
+   the last but few: train longer.
+4. Training skill below `POOR_SKILL`: underfits.
+5. The validation loss ended more than `RISEN` above its lowest: too long; the kept weights are from before.
+6. Else training and validation go together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from core.training.gap import Gap
+from core.training.recipe import Recipe
+
+Verdict = Literal["cannot be told", "overfits", "still learns", "underfits", "too long", "goes together"]
+
+FEW_PATIENTS = 20
+NOTABLE_GAP, NO_GAP = 0.1, 0.02
+POOR_SKILL = 0.5
+STILL_FALLING = 0.02  # of the loss itself
+LAST_PART = 0.2  # of the epochs
+RISEN = 0.1  # of the lowest loss
+WEAK_ROTATION, WEAK_SHARE = 5.0, 0.05  # below these augmentation hardly changes an image
+MANY_WEIGHTS = 2000  # for each training case
+FEW_EPOCHS = 5  # too few to see where a loss is going
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What was seen, in a sentence, and what to try, the most promising first."""
+
+    verdict: Verdict
+    sentence: str
+    tries: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "tries": list(self.tries)}
+
+
+def advise(
+    gap: Gap, epochs: Sequence[Mapping[str, Any]], recipe: Recipe, *, training_cases: int, parameters: int
+) -> Advice:
+    """What the rules above say of a run.
+
+    Args:
+        epochs: the facts of its epochs in order, with `validation_loss`.
+        parameters: weights of its network.
+    """
+    losses = [float(epoch["validation_loss"]) for epoch in epochs if epoch.get("validation_loss") is not None]
+    skill, distance, surely = gap.training_skill, gap.gap, gap.gap_low
+    if skill is None or distance is None or surely is None or gap.validation.patients < FEW_PATIENTS:
+        n = gap.validation.patients
+        return Advice(
+            "cannot be told",
+            f"Whether it overfits cannot be told from {n} validation patient{'' if n == 1 else 's'}.",
+            ("more validation cases: at least 20 patients",),
+        )
+    if distance > NOTABLE_GAP and surely > NO_GAP:
+        return _overfits(losses, recipe, training_cases, parameters)
+    if _still_falls(losses):
+        return Advice(
+            "still learns",
+            "The validation loss was still falling when the epochs were over.",
+            (f"longer training: {2 * recipe.epochs} epochs", "a higher learning rate (the learning-rate test)"),
+        )
+    if skill < POOR_SKILL:
+        return _underfits(recipe)
+    if losses and _is_too_long(losses):
+        return _too_long(losses, recipe)
+    return Advice(
+        "goes together",
+        "Training and validation go together: nothing here says that it overfits.",
+        ("more data: the learning curve says how much it would bring",),
+    )
+
+
+def describe_course(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """Where the validation loss of a run that is not over is going; "" where nothing is to be said."""
+    losses = [float(epoch["validation_loss"]) for epoch in epochs if epoch.get("validation_loss") is not None]
+    if not _is_too_long(losses):
+        return ""
+    best = int(np.argmin(losses)) + 1
+    return f"Since epoch {best} the validation loss has risen; the weights of epoch {best} are kept."
+
+
+def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, parameters: int) -> Advice:
+    tries = []
+    if _is_barely_augmented(recipe):
+        tries.append("augmentation: rotation, zoom, shift and contrast")
+    tries.append("more data: the learning curve says how much it would bring")
+    if parameters > MANY_WEIGHTS * training_cases:
+        tries.append(f"a smaller network: fewer filters ({parameters:,} weights learn from {training_cases:,} cases)")
+    if recipe.dropout < 0.3 or (recipe.weight_decay == 0 and recipe.l2 == 0):
+        tries.append("regularisation: more dropout or weight decay")
+    if not _is_barely_augmented(recipe):
+        tries.append("stronger augmentation")
+    if not recipe.early_stopping and losses and _is_too_long(losses):
+        tries.append(f"earlier stop: its best epoch was {int(np.argmin(losses)) + 1} of {len(losses)}")
+    return Advice(
+        "overfits", "It overfits: it is clearly better on what it learnt from than on new cases.", tuple(tries)
+    )
+
+
+def _underfits(recipe: Recipe) -> Advice:
+    tries = [f"longer training: {2 * recipe.epochs} epochs", "a larger network: more filters or stages"]
+    if recipe.input_size < 128:
+        tries.append("a larger image size, if what tells the cases apart is small")
+    if recipe.dropout > 0.3 or recipe.l2 > 0:
+        tries.append("less regularisation: lower dropout, no L2")
+    tries.append("a look at the labels: it does not even tell the cases apart from which it learnt")
+    return Advice("underfits", "It underfits: it knows little even of what it learnt from.", tuple(tries))
+
+
+def _too_long(losses: Sequence[float], recipe: Recipe) -> Advice:
+    best = int(np.argmin(losses)) + 1
+    tries = [] if recipe.early_stopping else ["earlier stop: early stopping saves the time after it"]
+    return Advice(
+        "too long",
+        f"After epoch {best} of {len(losses)} the validation loss rose again; the weights of epoch {best} are kept.",
+        (*tries, "a lower learning rate", "more data: the learning curve says how much it would bring"),
+    )
+
+
+def _still_falls(losses: Sequence[float]) -> bool:
+    if len(losses) < FEW_EPOCHS:
+        return False
+    part = max(2, round(LAST_PART * len(losses)))
+    before, last = float(np.mean(losses[-2 * part : -part])), float(np.mean(losses[-part:]))
+    return before - last > STILL_FALLING * abs(before) and int(np.argmin(losses)) >= len(losses) - part
+
+
+def _is_too_long(losses: Sequence[float]) -> bool:
+    if len(losses) < FEW_EPOCHS:
+        return False
+    return float(np.mean(losses[-2:])) > (1 + RISEN) * min(losses)
+
+
+def _is_barely_augmented(recipe: Recipe) -> bool:
+    return recipe.rotation < WEAK_ROTATION and max(recipe.zoom, recipe.shift, recipe.contrast) < WEAK_SHARE

@@ -1,0 +1,95 @@
+"""How much better the kept weights are on cases they learnt from than on cases they did not.
+
+Both are measured as a model is used, without augmentation and dropout. The training loss of an epoch is not, so that
+its distance from the validation loss says little.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.measures.intervals import draw_weights, percentile_interval
+from core.training.headline import headline_of, known_by_chance, patients_of
+
+if TYPE_CHECKING:
+    from core.training.batches import Examples
+
+RESAMPLES, SEED = 500, 0
+# Of the training split so many cases, or twice as many as validation has: more would take long, and only narrow an
+# interval that validation makes wide.
+LEAST_CASES, MOST_CASES = 50, 2000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One side of the gap; the interval is over patients (95 %)."""
+
+    loss: float
+    value: float | None
+    low: float | None
+    high: float | None
+    cases: int
+    patients: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """`skill` is 0 for a model that knows nothing and 1 for one that is never wrong; `gap` is training skill less
+    validation skill, with its interval. None where a split has no such number."""
+
+    metric: str
+    training: Measured
+    validation: Measured
+    training_skill: float | None
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure_gap(
+    learner: Any, train: "Examples", validation: "Examples", patient_of_case: Mapping[int, str], *, seed: int
+) -> Gap:
+    """Judge the learner's present weights on some of the training cases and on the validation split."""
+    task, schema = learner.task, learner.schema
+    sides, resampled = list[Measured](), list[np.ndarray]()
+    chance, best = known_by_chance(schema, task.PAINTS, _answers(learner, train))
+    others = len(np.unique(validation.targets)) if validation.masks is not None else len(validation)
+    for examples in (_some_of(train, min(max(LEAST_CASES, 2 * others), MOST_CASES), seed), validation):
+        loss, targets, scores = learner.judge(examples)
+        metric, patients = headline_of(schema, task.PAINTS, targets, scores), patients_of(examples, patient_of_case)
+        drawn = metric(draw_weights(patients, resamples=RESAMPLES, seed=SEED + len(sides)))
+        sides.append(_side(loss, float(metric(np.ones((1, len(patients))))[0]), drawn, patients))
+        resampled.append(drawn)
+    skills = [
+        None if side.value is None or best == chance else (side.value - chance) / (best - chance) for side in sides
+    ]
+    if None in skills:
+        return Gap(task.HEADLINE, sides[0], sides[1], skills[0], None, None, None)
+    between = percentile_interval((resampled[0] - resampled[1]) / (best - chance))
+    distance = (skills[0] or 0.0) - (skills[1] or 0.0)
+    return Gap(task.HEADLINE, sides[0], sides[1], skills[0], distance, between.low, between.high)
+
+
+def _side(loss: float, value: float, drawn: np.ndarray, patients: Sequence[str]) -> Measured:
+    known, interval = len(set(patients)), percentile_interval(drawn)
+    low, high = (interval.low, interval.high) if known > 1 else (None, None)
+    return Measured(loss, None if np.isnan(value) else value, low, high, len(patients), known)
+
+
+def _answers(learner: Any, train: "Examples") -> np.ndarray:
+    return np.zeros((1, 1)) if learner.task.PAINTS else train.targets
+
+
+def _some_of(train: "Examples", most: int, seed: int) -> "Examples":
+    """All training cases, or so many drawn by the seed; of a volume all frames."""
+    cases = np.unique(train.targets) if train.masks is not None else np.arange(len(train))
+    if len(cases) <= most:
+        return replace(train, shares=None)
+    drawn = np.random.default_rng(seed).choice(cases, most, replace=False)
+    kept = np.flatnonzero(np.isin(train.targets if train.masks is not None else cases, drawn))
+    return replace(train, rows=train.rows[kept], targets=train.targets[kept], shares=None)

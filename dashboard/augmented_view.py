@@ -1,0 +1,43 @@
+"""Augmented images on the page Train: what the recipe as set on the form does to the snapshot's images."""
+
+import base64
+
+import streamlit as st
+
+from core.datasets.records import Snapshot
+from core.jobs.asking_trials import ask_samples, samples_arguments
+from core.jobs.records import find_job
+from core.projects.records import Project
+from core.store.files import Files
+from core.training.augmented import TIMES, read_samples, samples_key, why_mirrored
+from core.training.recipe import Recipe
+from dashboard import jobs_panel, messages, session
+
+ALT = f"A few training images, a row each: first as they enter the network, then {TIMES} times augmented"
+
+
+def draw_augmented(project: Project, snapshot: Snapshot, recipe: Recipe, fold: int | None) -> None:
+    """The picture where it was drawn, else the job that draws it, else the button that asks for it."""
+    files = Files(session.settings().home)
+    st.caption(
+        "A row an image: first as it enters the network, then as single steps would see it"
+        f"{', masks outlined' if snapshot.task == 'segmentation' else ''}. {why_mirrored(recipe)}"
+    )
+    picture = read_samples(files, samples_key(snapshot, recipe, fold))
+    if picture:
+        source = base64.b64encode(picture).decode()
+        st.html(f'<img class="rr-samples" alt="{ALT}" src="data:image/png;base64,{source}">')
+        return
+    arguments = samples_arguments(snapshot, recipe, fold)
+    last = find_job(session.db(), "augmented", arguments, states=("queued", "running", "failed"))
+    if st.button(
+        "Show augmented images",
+        icon=":material/auto_awesome_motion:",
+        key="train_augmented",
+        disabled=bool(snapshot.loss) or bool(last and last.is_active),
+    ):
+        with messages.refusals_shown():
+            ask_samples(session.db(), files, project, snapshot, recipe, fold=fold, actor=session.actor())
+            st.rerun()
+    if last:
+        jobs_panel.watch_job(last)

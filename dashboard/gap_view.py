@@ -1,0 +1,48 @@
+"""Whether a run overfits, on Train and on Models: training beside validation, and what to try next."""
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.training.headline import ERRORS, WORDS
+from core.training.records import Model
+from dashboard import wording
+
+
+def draw_gap(model: Model) -> None:
+    """The two sides with n and interval, and the advice; nothing for models from before it was measured."""
+    gap, advice = model.facts.get("gap"), model.facts.get("advice")
+    if not gap or not advice:
+        return
+    rows = "".join(
+        f"<tr><td>{name}</td><td>{wording.number(gap[name]['loss'], digits=3)}</td><td>{_value(gap, name)}</td>"
+        f"<td>{wording.count(gap[name]['cases'], 'case')}, {wording.count(gap[name]['patients'], 'patient')}</td></tr>"
+        for name in ("training", "validation")
+    )
+    metric = escape(WORDS.get(gap["metric"], gap["metric"]))
+    st.html(
+        f'<table class="rr-numbers"><tr><th>without augmentation</th><th>loss</th><th>{metric} (95 %)</th>'
+        f"<th>n</th></tr>{rows}</table>"
+        f'<p class="rr-said"><b>{escape(advice["sentence"])}</b>{escape(_distance(gap))} '
+        f"Try next: {escape('; '.join(advice['tries']))}.</p>"
+    )
+
+
+def _value(gap: dict[str, Any], name: str) -> str:
+    side = gap[name]
+    if gap["metric"] not in ERRORS:
+        return wording.interval(side)
+    if side["value"] is None or side["low"] is None:
+        return wording.measured(side["value"])
+    return f"{wording.measured(side['value'])} ({wording.measured(side['low'])}–{wording.measured(side['high'])})"
+
+
+def _distance(gap: dict[str, Any]) -> str:
+    """The gap in words: of what separates a model that knows nothing from one that knows all."""
+    if gap["gap"] is None or gap["gap_low"] is None:
+        return ""
+    return (
+        f" The gap is {100 * gap['gap']:.0f} % ({100 * gap['gap_low']:.0f}–{100 * gap['gap_high']:.0f} %) of the way "
+        f"from chance to perfect."
+    )

@@ -1,0 +1,112 @@
+"""The picture of augmented images: what stands in it, and when it is the same one."""
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import list_snapshot_cases
+from core.errors import CoreError
+from core.images.render import InputSpec, model_input
+from core.jobs.asking_trials import ask_samples
+from core.jobs.bodies import augmented as body
+from core.progress import Silent
+from core.training.augmentation import augment
+from core.training.augmented import (
+    CASES,
+    GAP_PX,
+    TIMES,
+    draw_samples,
+    make_samples,
+    read_samples,
+    samples_key,
+    why_mirrored,
+)
+from core.training.recipe import change_recipe, named_recipe
+
+
+def tile(picture: np.ndarray, row: int, column: int, side: int) -> np.ndarray:
+    top, left = row * (side + GAP_PX) + GAP_PX, column * (side + GAP_PX) + GAP_PX
+    return picture[top : top + side, left : left + side]
+
+
+def test_a_job_draws_training_images_and_each_again_as_a_step_would_see_it(
+    connection, files, planted, small_recipe, actor
+) -> None:
+    job = ask_samples(connection, files, planted.project, planted.snapshot, small_recipe, actor=actor)
+    context: Any = SimpleNamespace(connection=connection, files=files, job=job, progress=Silent())
+    key = body.run(context)["samples"]
+    content = read_samples(files, key)
+    assert content is not None
+    picture = np.asarray(Image.open(io.BytesIO(content)))
+    side = 8 * 16  # small images are enlarged
+    assert picture.shape == (CASES * (side + GAP_PX), (1 + TIMES) * (side + GAP_PX), 3)
+    entering = np.stack([tile(picture, row, 0, side)[::8, ::8, :1] for row in range(CASES)])
+    hashes = [case.pixel_hash for case in list_snapshot_cases(connection, planted.snapshot.id, split="train")]
+    stored = [files.read_array("pixels", one) for one in hashes]
+    training = [model_input(pixels, "MONOCHROME2", (), InputSpec(16)) for pixels in stored]
+    assert all(any(np.array_equal(shown, one) for one in training) for shown in entering)
+    augmented = np.stack([tile(picture, row, 2, side)[::8, ::8, :1] for row in range(CASES)])
+    assert np.array_equal(augmented, augment(tf.constant(entering), tf.constant([0, 1]), small_recipe))
+    assert not np.array_equal(augmented, entering)
+
+
+def test_masks_move_with_their_images(recipe_that_turns) -> None:
+    image = np.zeros((1, 64, 64, 1), np.uint8)
+    image[0, 10:30, 20:50] = 200
+    picture = draw_samples(image, (image > 0).astype(np.uint8), recipe_that_turns, ["#ff0000"])
+    for column in range(1 + TIMES):
+        seen = tile(picture, 0, column, 128)
+        line = (seen == [255, 0, 0]).all(axis=2)
+        inside = seen[..., 2] > 100
+        assert line.sum() > 50
+        # Around what is bright runs the line: bright pixels end within a pixel or two of it.
+        rows, columns = np.nonzero(line)
+        bright_rows, bright_columns = np.nonzero(inside)
+        assert abs(int(rows.min()) - int(bright_rows.min())) <= 3
+        assert abs(int(columns.max()) - int(bright_columns.max())) <= 3
+
+
+@pytest.fixture
+def recipe_that_turns():
+    return change_recipe(named_recipe("unet2d"), {"rotation": 30, "zoom": 0.2, "shift": 0.1, "noise": 0, "contrast": 0})
+
+
+def test_painted_cases_are_shown_where_most_is_painted(connection, files, painted_squares, actor) -> None:
+    options: dict[str, Any] = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
+    frozen = freeze_snapshot(connection, files, painted_squares.project, "first", **options)
+    recipe = change_recipe(named_recipe("unet2d"), {"input_size": 16, "rotation": 0, "zoom": 0, "shift": 0})
+    picture = np.load(files.path("prepared", make_samples(connection, files, frozen, recipe, None, Silent())))
+    red = tuple(int(frozen.schema.structures[0].colour[at : at + 2], 16) for at in (1, 3, 5))
+    outlined = [(tile(picture, row, 0, 128) == red).all(axis=2).any() for row in range(CASES)]
+    assert sum(outlined) >= 2  # half of the cases have a square, and answers are shown in turn
+
+
+def test_only_what_changes_the_images_makes_another_picture(planted, small_recipe) -> None:
+    def key(changes: dict[str, Any], fold: int | None = None) -> str:
+        return samples_key(planted.snapshot, change_recipe(small_recipe, changes), fold)
+
+    assert key({}) == key({"epochs": 9, "learning_rate": 0.5})
+    assert len({key({}), key({}, 1), key({"rotation": 20}), key({"seed": 1}), key({"input_size": 32})}) == 5
+
+
+def test_asked_again_the_picture_that_is_there_is_shown(connection, files, planted, small_recipe, actor) -> None:
+    def ask() -> int:
+        return ask_samples(connection, files, planted.project, planted.snapshot, small_recipe, actor=actor).id
+
+    assert ask() == ask()
+
+
+def test_a_fold_that_is_not_there_is_refused(connection, files, planted, small_recipe, actor) -> None:
+    with pytest.raises(CoreError, match="fold"):
+        ask_samples(connection, files, planted.project, planted.snapshot, small_recipe, fold=7, actor=actor)
+
+
+def test_why_images_are_not_mirrored_is_said_and_what_mirroring_costs(small_recipe) -> None:
+    assert "not mirrored" in why_mirrored(small_recipe)
+    assert "heart" in why_mirrored(change_recipe(small_recipe, {"flip": "both"}))

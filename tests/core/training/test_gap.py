@@ -1,0 +1,143 @@
+"""The gap between training and validation, and what the stated rules say of it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.projects.schema import make_classification, make_segmentation
+from core.tasks import module_of
+from core.training.advice import advise, describe_course
+from core.training.batches import Examples
+from core.training.gap import Gap, Measured, measure_gap
+from core.training.headline import headline_of
+from core.training.recipe import change_recipe, named_recipe
+
+RECIPE = named_recipe("resnet")
+FALLING_THEN_FLAT = [1.0, 0.6, 0.5, 0.5, 0.49, 0.5, 0.49, 0.495, 0.49, 0.49]
+
+
+def told(losses: list[float] = FALLING_THEN_FLAT, *, skill: float = 0.9, gap: float = 0.01, patients: int = 100,
+         low: float | None = None, cases: int = 300, parameters: int = 1000, **changes: Any) -> Any:  # fmt: skip
+    side = Measured(0.3, 0.9, 0.85, 0.95, patients, patients)
+    found = Gap("balanced_accuracy", side, side, skill, gap, gap - 0.05 if low is None else low, gap + 0.05)
+    epochs = [{"epoch": at, "validation_loss": loss} for at, loss in enumerate(losses, start=1)]
+    return advise(found, epochs, change_recipe(RECIPE, changes), training_cases=cases, parameters=parameters)
+
+
+def test_a_gap_that_is_surely_there_is_overfitting_and_more_data_is_named() -> None:
+    advice = told(gap=0.3)
+    assert advice.verdict == "overfits"
+    assert any("more data" in one for one in advice.tries)
+
+
+def test_a_gap_whose_interval_reaches_nothing_is_not_called_overfitting() -> None:
+    assert told(gap=0.3, low=-0.1).verdict == "goes together"
+    assert told(gap=0.05).verdict == "goes together"
+
+
+def test_augmentation_is_advised_first_where_there_is_hardly_any() -> None:
+    barely = told(gap=0.3, rotation=0, zoom=0, shift=0, contrast=0)
+    assert barely.tries[0].startswith("augmentation")
+    assert not any(one.startswith("augmentation") for one in told(gap=0.3).tries)
+
+
+def test_a_smaller_network_is_advised_where_few_cases_teach_many_weights() -> None:
+    assert any("a smaller network" in one for one in told(gap=0.3, parameters=10_000_000).tries)
+    assert not any("a smaller network" in one for one in told(gap=0.3, parameters=10_000).tries)
+
+
+def test_regularisation_is_advised_where_there_is_little() -> None:
+    assert any("regularisation" in one for one in told(gap=0.3, dropout=0.0).tries)
+    assert not any("regularisation" in one for one in told(gap=0.3, dropout=0.5).tries)
+
+
+def test_a_loss_that_rose_after_its_lowest_point_asks_for_an_earlier_stop() -> None:
+    losses = [1.0, 0.5, 0.4, 0.45, 0.5, 0.6, 0.7]
+    advice = told(losses)
+    assert advice.verdict == "too long"
+    assert "After epoch 3 of 7" in advice.sentence
+    assert any("earlier stop" in one for one in advice.tries)
+    assert not any("earlier stop" in one for one in told(losses, early_stopping=2).tries)
+    assert any("best epoch was 3 of 7" in one for one in told(losses, gap=0.3).tries)
+
+
+def test_a_loss_that_still_falls_asks_for_longer_training() -> None:
+    advice = told([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3], epochs=8)
+    assert advice.verdict == "still learns"
+    assert advice.tries[0] == "longer training: 16 epochs"
+
+
+def test_one_that_knows_little_even_of_its_training_cases_underfits() -> None:
+    assert told(skill=0.2).verdict == "underfits"
+
+
+def test_from_few_patients_or_without_a_number_nothing_is_told() -> None:
+    assert told(patients=5, gap=0.5).verdict == "cannot be told"
+    side = Measured(0.3, None, None, None, 100, 100)
+    nothing = Gap("dice", side, side, None, None, None, None)
+    assert advise(nothing, [], RECIPE, training_cases=9, parameters=9).verdict == "cannot be told"
+
+
+class Fixed:
+    """A learner whose answers are the images themselves."""
+
+    def __init__(self, schema: Any) -> None:
+        self.schema, self.task = schema, module_of(schema)
+
+    def judge(self, examples: Examples) -> tuple[float, np.ndarray, np.ndarray]:
+        return 0.5, examples.targets, examples.images.read(examples.rows)
+
+
+class Answers:
+    def __init__(self, scores: np.ndarray) -> None:
+        self.scores, self.case_ids = scores, tuple(range(len(scores)))
+
+    def read(self, rows: Any) -> np.ndarray:
+        return self.scores[np.asarray(rows)]
+
+
+def test_the_gap_is_between_skills_and_its_interval_over_patients() -> None:
+    n, random = 200, np.random.default_rng(0)
+    targets = np.eye(2, dtype=np.float32)[np.arange(n) % 2]
+    wrong = (np.arange(n) >= 100) & (random.random(n) < 0.3)  # of the second hundred some are answered wrongly
+    scores = np.where(wrong[:, None], 1 - targets, targets) * 0.8 + 0.1
+    images = Answers(scores)
+    sides = [Examples(images, rows, targets[rows]) for rows in (np.arange(100), np.arange(100, 200))]  # type: ignore[arg-type]
+    patients = {case: f"p{case // 2}" for case in range(n)}
+    found = measure_gap(Fixed(make_classification(["a", "b"])), *sides, patients, seed=0)
+    assert found.training.value == 1.0
+    right = [1 - wrong[100:][(np.arange(100) % 2) == k].mean() for k in (0, 1)]
+    assert found.validation.value == pytest.approx(np.mean(right))
+    assert found.gap == pytest.approx(2 * (1 - np.mean(right)))  # chance is one half
+    assert found.gap_low < found.gap < found.gap_high
+    assert (found.validation.cases, found.validation.patients) == (100, 50)
+
+
+def test_the_weighted_headline_is_that_of_the_epochs() -> None:
+    random, n = np.random.default_rng(1), 30
+    ones = np.ones((1, n))
+    for multi_label, classes in ((False, ["a", "b", "c"]), (True, ["a", "b"])):
+        schema = make_classification(classes, multi_label=multi_label)
+        scores = random.random((n, len(classes)))
+        targets = (random.random(scores.shape) < 0.4) if multi_label else np.eye(len(classes))[random.integers(0, 3, n)]
+        wanted = module_of(schema).score_validation(schema, targets.astype(np.float32), scores)["balanced_accuracy"]
+        assert headline_of(schema, False, targets, scores)(ones)[0] == pytest.approx(wanted)
+    schema = make_segmentation(["x", "y"])
+    rows, tallies = np.arange(n) // 3, random.integers(0, 9, (n, 2, 20, 2))
+    tallies[:6, 1, :, 1] = 0  # two cases without the second structure
+    wanted = module_of(schema).score_validation(schema, rows, tallies)["dice"]
+    assert headline_of(schema, True, rows, tallies)(np.ones((1, 10)))[0] == pytest.approx(wanted)
+
+
+def test_a_patient_drawn_twice_counts_twice() -> None:
+    targets, scores = np.eye(2)[[0, 1, 1]], np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
+    measure = headline_of(make_classification(["a", "b"]), False, targets, scores)
+    assert measure(np.array([[1.0, 1, 1], [1, 2, 1], [0, 1, 1]])).tolist()[:2] == pytest.approx([0.75, 2 / 3])
+    assert np.isnan(measure(np.array([[0.0, 1, 1]]))[0])  # no case of a class that there is
+
+
+def test_a_run_that_is_not_over_says_when_its_loss_rises() -> None:
+    epochs = [{"epoch": at, "validation_loss": loss} for at, loss in enumerate([1.0, 0.5, 0.4, 0.5, 0.6], start=1)]
+    assert describe_course(epochs).startswith("Since epoch 3")
+    assert describe_course(epochs[:3]) == ""

@@ -1,0 +1,170 @@
+"""What more cases would bring: the law, its interval, and the trainings it stands on."""
+
+import json
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.datasets.records import SnapshotCase
+from core.errors import CoreError
+from core.jobs.asking_trials import ask_learning_curve
+from core.jobs.bodies import learning_curve as body
+from core.progress import Silent
+from core.training.learning_curve import POINTS, forecast_of, nested_parts, same_steps
+from core.training.power_law import fit_power_laws, forecast, gain_of
+from core.training.recipe import change_recipe, named_recipe
+from core.training.records import list_models, list_runs
+
+SIZES = [100, 200, 300, 400]
+
+
+def curve(a: float = 0.95, b: float = 2.0, c: float = 0.6) -> np.ndarray:
+    return a - b * np.array(SIZES, float) ** -c
+
+
+def told(values: np.ndarray, spread: float = 0.003, **changes: Any) -> Any:
+    random = np.random.default_rng(0)
+    drawn = values + spread * random.normal(size=(300, 1)) + spread / 3 * random.normal(size=(300, len(SIZES)))
+    known: dict[str, Any] = {
+        "sizes": SIZES, "patients": 150, "more": 100, "span": 0.5, "words": "balanced accuracy", **changes,
+    }  # fmt: skip
+    return forecast(fit_power_laws(SIZES, values, 1.0)[0], fit_power_laws(SIZES, drawn, 1.0), **known)
+
+
+def test_a_law_that_is_there_is_found() -> None:
+    a, b, c = fit_power_laws(SIZES, curve(), 1.0)[0]
+    assert (a, c) == (pytest.approx(0.95, abs=0.005), pytest.approx(0.6, abs=0.05))
+    assert a - b * 800.0**-c == pytest.approx(0.95 - 2 * 800.0**-0.6, abs=0.002)
+
+
+def test_the_law_is_that_of_least_squares_also_where_the_ceiling_binds() -> None:
+    values = np.array([[0.5, 0.9, 0.99, 1.0]])
+    a, b, c = fit_power_laws(SIZES, values, 1.0)[0]
+    assert a <= 1.0
+
+    def error(a: float, b: float, c: float) -> float:
+        return float(((values[0] - a + b * np.array(SIZES, float) ** -c) ** 2 * SIZES).sum())
+
+    random = np.random.default_rng(0)
+    others = [error(min(1.0, a + da), max(0, b * (1 + db)), c) for da, db in random.normal(0, 0.02, (200, 2))]
+    assert error(a, b, c) <= min(others) + 1e-9
+
+
+def test_a_curve_that_falls_promises_nothing() -> None:
+    law = fit_power_laws(SIZES, curve()[::-1], 1.0)
+    assert gain_of(law, 400, 100)[0] == 0
+
+
+def test_what_more_cases_bring_is_said_with_its_interval() -> None:
+    found = told(curve())
+    true = 2 * (400.0**-0.6 - 500.0**-0.6)
+    assert found.gain == pytest.approx(true, abs=0.002)
+    assert found.low < found.gain < found.high
+    assert found.sentence.startswith(f"100 more cases are expected to bring +{found.gain:.3f} in balanced accuracy")
+    assert "150 validation patients" in found.sentence
+
+
+def test_an_error_falls_and_is_said_with_a_minus() -> None:
+    found = told(-5.0 * np.array(SIZES, float) ** -0.5, spread=0.001, words="mean absolute error", is_error=True)
+    assert found.gain > 0
+    assert "bring −0.0" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"patients": 12}, "fewer than 20"),
+        ({"sizes": [200, 400]}, "at least 3 sizes"),
+        ({"more": 500}, "too far to look ahead"),
+        ({"spread": 0.5, "span": 0.1}, "the interval is from"),
+    ],
+)
+def test_what_cannot_be_told_is_said_with_the_reason(changes: dict[str, Any], why: str) -> None:
+    found = told(curve(), **changes)
+    assert found.gain is None
+    assert "cannot be told" in found.sentence
+    assert why in found.sentence
+
+
+def cases_of(n: int) -> list[SnapshotCase]:
+    return [
+        SnapshotCase(at, at, f"p{at // 2}", "train", None, {"classes": ["a" if at // 2 % 5 else "b"]}, (), "", at // 2)
+        for at in range(n)
+    ]
+
+
+def test_parts_are_nested_whole_by_patient_and_of_every_class() -> None:
+    cases = cases_of(100)
+    parts = nested_parts(cases, [1.0, 0.25, 0.5], seed=3)
+    assert [len(part) for part in parts] == [26, 50, 100]
+    for smaller, larger in pairwise(parts):
+        assert {case.case_id for case in smaller} < {case.case_id for case in larger}
+    for part in parts:
+        groups = [case.group for case in part]
+        assert all(groups.count(group) == 2 for group in groups)
+        share = sum(case.value == {"classes": ["b"]} for case in part) / len(part)
+        assert share == pytest.approx(0.2, abs=0.08)
+    assert nested_parts(cases, [0.25], seed=3) == parts[:1]
+    assert nested_parts(cases, [0.25], seed=4) != parts[:1]
+
+
+def test_a_part_is_trained_for_as_many_steps_as_the_whole() -> None:
+    recipe = change_recipe(named_recipe("resnet"), {"epochs": 12, "early_stopping": 4})
+    quarter = same_steps(recipe, 0.25)
+    assert (quarter.epochs, quarter.early_stopping, quarter.plateau_patience) == (48, 16, 12)
+    assert same_steps(recipe, 1.0) == recipe
+
+
+def test_a_curve_is_made_of_trainings_that_leave_no_model_and_goes_on_where_it_was_left(
+    connection, files, planted, small_recipe, actor, tmp_path
+) -> None:
+    recipe = change_recipe(small_recipe, {"epochs": 3})
+    job = ask_learning_curve(
+        connection, planted.project, planted.snapshot, recipe, fractions=(0.5, 0.75, 1.0), actor=actor
+    )
+
+    class Noted(Silent):
+        notes: list[str] = []  # noqa: RUF012
+
+        def report(self, fraction: float, note: str, **facts: Any) -> None:
+            assert 0 <= fraction <= 1
+            self.notes.append(note)
+
+    known: dict[str, Any] = {"connection": connection, "files": files, "job": job, "device": "cpu"}
+    context: Any = SimpleNamespace(**known, folder=tmp_path / "job", progress=Noted())
+    # As if the job had been killed after its first two parts.
+    (tmp_path / "job").mkdir()
+    point = {
+        "cases": 12, "patients": 12, "metric": "balanced_accuracy", "value": 0.6, "low": 0.4, "high": 0.8, "epochs": 6,
+        "validation_cases": 12, "validation_patients": 12, "resampled": [0.6] * 300,
+    }  # fmt: skip
+    before = [point, {**point, "cases": 18, "patients": 18, "value": 0.7, "resampled": [0.7] * 300}]
+    (tmp_path / "job" / POINTS).write_text(json.dumps(before))
+    found = body.run(context)
+    assert [one["cases"] for one in found["points"]] == [12, 18, 24]
+    assert found["points"][-1]["epochs"] == 3
+    assert found["sentence"] == Noted.notes[-1]
+    assert "cannot be told: validation has 12 patients" in found["sentence"]
+    assert json.loads(json.dumps(found)) == found
+    assert forecast_of({**found, "patients": 40}, 6)["low"] is not None
+    assert not list_runs(connection, planted.project.id)
+    assert not list_models(connection, planted.project.id)
+
+
+def test_a_curve_beyond_its_budget_is_refused_before_the_first_training(
+    connection, files, planted, small_recipe, actor, tmp_path
+) -> None:
+    with pytest.raises(CoreError, match="at least 3 different parts"):
+        ask_learning_curve(connection, planted.project, planted.snapshot, small_recipe, fractions=(1.0,), actor=actor)
+    job = ask_learning_curve(
+        connection, planted.project, planted.snapshot, small_recipe, most_minutes=1e-6, actor=actor
+    )
+    context: Any = SimpleNamespace(
+        connection=connection, files=files, job=job, device="cpu", folder=tmp_path / "job", progress=Silent()
+    )
+    with pytest.raises(CoreError, match="would take about"):
+        body.run(context)
+    assert not (tmp_path / "job" / POINTS).exists()
