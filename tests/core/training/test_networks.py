@@ -26,7 +26,7 @@ from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_reci
 
 TWO = make_classification(["a", "b"])
 PAINTED = make_segmentation(["a", "b", "c"])
-SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}
+SMALL = {"input_size": 16, "filters": "4,8", "dense_units": 16}  # of a ready-made network the first two stages
 CLASSIFIERS = networks_of("classification")
 
 
@@ -159,8 +159,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "little", "unet2d"]
-assert field_of("network").choices == ("resnet", "cnn", "little", "unet2d")
+assert list(RECIPES) == ["resnet", "cnn", "densenet", "efficientnet", "little", "unet2d"]
+assert field_of("network").choices == tuple(RECIPES)
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
 assert (recipe.network, recipe.optimiser) == ("little", "adam")
