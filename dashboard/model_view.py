@@ -63,6 +63,7 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             "Trained on": f'<a href="{places.address("snapshots", project=model.project, snapshot=snapshot.id)}" '
             f'target="_self">{escape(snapshot.name)}</a>'
             + (f", test on fold {run.fold}" if run.fold is not None else ""),
+            **_begun_from(model),
             **_quantity(model, snapshot),
             "When": escape(f"{wording.moment(model.created_at)}, in {wording.duration(run.seconds)}"),
             "Device": escape(run.device or "–"),
@@ -78,6 +79,18 @@ def _measured(name: str, value: float, snapshot: Snapshot) -> str:
     if name in IN_UNIT and isinstance(snapshot.schema, Regression):
         return f"{wording.measured(value)} {snapshot.schema.unit}"
     return wording.number(value)
+
+
+def _begun_from(model: Model) -> dict[str, str]:
+    """What was learnt before this run and taken further by it."""
+    said = []
+    for source in (model.facts.get("sources") or {}).values():
+        words = escape(source["said"])
+        if "model" in source:
+            address = places.address("models", project=model.project, model=source["model"])
+            words = f'<a href="{address}" target="_self">{words}</a>'
+        said.append(f"{words} <code>{source['hash'][:16]}</code>")
+    return {"Begun from": ", ".join(said)} if said else {}
 
 
 def _quantity(model: Model, snapshot: Snapshot) -> dict[str, str]:
@@ -112,6 +125,8 @@ def _recipe_html(run: Run, task: str) -> str:
         if not field.is_read(run.recipe.network, task):
             continue
         value = getattr(run.recipe, field.key)
+        if field.key in run.told.get("sources", {}):
+            value = run.told["sources"][field.key]["said"]  # the recipe itself has its hash
         text = escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
         shown = text if value == getattr(base, field.key) else f"<b>{text}</b>"
         rows.append(f"<dt>{escape(field.title)}</dt><dd>{shown}</dd>")

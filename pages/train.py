@@ -24,6 +24,7 @@ def start_training(recipe: Recipe) -> None:
             name=name.strip() or None,
             fold=fold,
             choice=choice,
+            files=session.files(),
             actor=session.actor(),
         )
         places.go("train", project=project.id, run=run.id)
@@ -31,7 +32,7 @@ def start_training(recipe: Recipe) -> None:
 
 def start_rate_test(recipe: Recipe) -> None:
     with messages.refusals_shown():
-        ask_rate_test(session.db(), project, snapshot, recipe, fold=fold, actor=session.actor())
+        ask_rate_test(session.db(), project, snapshot, recipe, fold=fold, files=session.files(), actor=session.actor())
 
 
 project = frame.need_project()

@@ -58,7 +58,9 @@ def train(
             frozen = get_snapshot(door.connection, found.id, snapshot)
             if find_rate:
                 settled, _ = (named, None) if named else _choose(door, frozen, fold, changes)
-                job = ask_rate_test(door.connection, found, frozen, settled, fold=fold, actor=door.actor)
+                job = ask_rate_test(
+                    door.connection, found, frozen, settled, fold=fold, files=door.files, actor=door.actor
+                )
                 tried = wait_and_tell(door, job)
                 answer(tried, tried["sentence"], as_json=as_json)
                 return
@@ -97,6 +99,7 @@ def _ask_all(
                     name=" ".join(parts) if name else None,
                     fold=fold,
                     choice=choice,
+                    files=door.files,
                     actor=door.actor,
                 )
                 asked.append((run, job))

@@ -203,7 +203,9 @@ def list_model_files_alone(connection: sqlite3.Connection, project: int) -> list
     """Hashes of a project's model files that no model of another project has."""
     rows = connection.execute(
         """WITH stored AS (SELECT project, keras_hash AS hash FROM models
-                           UNION SELECT project, onnx_hash FROM models WHERE onnx_hash IS NOT NULL)
+                           UNION SELECT project, onnx_hash FROM models WHERE onnx_hash IS NOT NULL
+                           UNION SELECT project, json_extract(source.value, '$.hash')
+                                 FROM runs, json_each(told, '$.sources') AS source)
            SELECT hash FROM stored GROUP BY hash HAVING max(project) = :project AND min(project) = :project""",
         {"project": project},
     )
@@ -424,7 +426,9 @@ def list_hashes_in_use(connection: sqlite3.Connection, hashes: Sequence[str]) ->
            UNION SELECT mask_hash FROM snapshot_masks WHERE mask_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT mask_hash FROM predicted_masks WHERE mask_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT keras_hash FROM models WHERE keras_hash IN (SELECT value FROM json_each(:hashes))
-           UNION SELECT onnx_hash FROM models WHERE onnx_hash IN (SELECT value FROM json_each(:hashes))""",
+           UNION SELECT onnx_hash FROM models WHERE onnx_hash IN (SELECT value FROM json_each(:hashes))
+           UNION SELECT json_extract(source.value, '$.hash') FROM runs, json_each(told, '$.sources') AS source
+                 WHERE json_extract(source.value, '$.hash') IN (SELECT value FROM json_each(:hashes))""",
         {"hashes": json.dumps(list(hashes))},
     )
     return {row[0] for row in rows}

@@ -62,7 +62,7 @@ def fit_network(fit: Fit, train: Examples, validation: Examples, callbacks: Sequ
 
 
 def _run_steps(fit: Fit, chunks: Any, callbacks: Sequence[Callback]) -> None:
-    fit.learner.begin_epoch()
+    fit.learner.begin_epoch(hold=fit.epoch < fit.learner.recipe.freeze_epochs)
     fit.epoch_began, fit.call = time.monotonic(), 0
     for call in range(fit.plan.calls):
         fit.learner.train(*next(chunks))
