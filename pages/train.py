@@ -105,7 +105,7 @@ with form:
         draw_rate_test(snapshot)
 
 with watch:
-    runs = {run.id: run for run in list_runs(session.db(), project.id)}
+    runs = {run.id: run for run in list_runs(session.db(), project.id) if "ensemble" not in run.told}
     if not runs:
         messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")
     else:

@@ -15,6 +15,7 @@ from core.jobs.records import Job
 from core.projects.records import Project, get_project
 from core.store.database import writing
 from core.training.auto import AUTO
+from core.training.ensemble import demand_free_name, plan_ensemble
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
 from core.training.records import Run
@@ -30,6 +31,9 @@ def train(
     ] = None,
     all_folds: Annotated[bool, typer.Option("--all-folds", help="One model for each fold of the snapshot.")] = False,
     seeds: Annotated[int, typer.Option(help="So many models, each with the next seed.", min=1, max=100)] = 1,
+    ensemble: Annotated[
+        str, typer.Option(help="With --all-folds or --seeds: one model of this name that is the mean of them all.")
+    ] = "",
     name: Annotated[str, typer.Option(help="The model's name.")] = "",
     repeat: Annotated[
         str, typer.Option(help="Train this model again from the same snapshot, recipe and seed, and compare.")
@@ -44,10 +48,12 @@ def train(
     """Train a model in the background; or one for each fold and seed, or one again, or only try learning rates."""
     if bool(snapshot) == bool(repeat):
         raise typer.BadParameter("Name a snapshot, or with --repeat a model to train again.")
-    if repeat and (change or name or find_rate or all_folds or fold is not None or seeds > 1):
+    if repeat and (change or name or find_rate or all_folds or fold is not None or seeds > 1 or ensemble):
         raise typer.BadParameter("A repetition takes everything from its model.")
     if all_folds and fold is not None:
         raise typer.BadParameter("Name one fold, or take --all-folds.")
+    if ensemble and not all_folds and seeds == 1:
+        raise typer.BadParameter("An ensemble is of several models: take --all-folds or --seeds.")
     changes = _changes(change or [])
     named = None if recipe == AUTO else change_recipe(_recipe(recipe), changes)  # refused before anything is opened
     with entered(home) as door:
@@ -67,7 +73,9 @@ def train(
             folds = list(range(frozen.folds)) if all_folds else [fold]
             if not folds:
                 raise InvalidInput(f"Freeze a snapshot with folds first (--folds 5). Received: {frozen.name}")
-            asked = _ask_all(door, found, frozen, named, changes, folds, seeds, name)
+            if ensemble:
+                demand_free_name(door.connection, found.id, ensemble)
+            asked = _ask_all(door, found, frozen, named, changes, folds, seeds, name, ensemble)
         if wait:
             _tell_models([wait_and_tell(door, job) for _, job in asked], as_json=as_json)
         else:
@@ -83,8 +91,9 @@ def _ask_all(
     folds: list[int | None] | list[int],
     seeds: int,
     name: str,
+    ensemble: str,
 ) -> list[tuple[Run, Job]]:
-    """Queue a training for each fold and seed: all of them, or none."""
+    """Queue a training for each fold and seed, which become one model where an ensemble is named: all, or none."""
     asked = []
     with writing(door.connection):
         for fold in folds:
@@ -103,6 +112,8 @@ def _ask_all(
                     actor=door.actor,
                 )
                 asked.append((run, job))
+        if ensemble:
+            plan_ensemble(door.connection, ensemble, [run for run, _ in asked])
     for note in dict.fromkeys(note for run, _ in asked for note in run.told.get("preflight", {}).get("notes", ())):
         tell(note)
     return asked

@@ -157,12 +157,14 @@ def list_snapshots_hit(connection: sqlite3.Connection, ids: Sequence[int]) -> li
 
 
 def list_models_taught(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
-    """Names of models that were trained or tuned on some of these cases."""
+    """Names of models that were trained or tuned on some of these cases, ensembles of such models among them."""
     rows = connection.execute(
-        f"""SELECT models.name FROM models JOIN runs ON runs.id = models.run
+        f"""SELECT models.name FROM models JOIN runs AS its ON its.id = models.run
+            JOIN runs ON runs.id = its.id OR runs.id IN (SELECT run FROM models AS member WHERE member.id IN
+                                                         (SELECT value FROM json_each(its.told, '$.ensemble')))
             WHERE EXISTS (SELECT 1 FROM snapshot_cases WHERE snapshot = runs.snapshot AND case_id IN {IDS}
                           AND CASE WHEN runs.fold IS NULL THEN split <> 'test' ELSE fold IS NOT runs.fold END)
-            ORDER BY models.id""",
+            GROUP BY models.id ORDER BY models.id""",
         {"ids": json.dumps(list(ids))},
     )
     return [row[0] for row in rows]

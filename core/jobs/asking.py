@@ -260,6 +260,10 @@ def ask_repetition(connection: sqlite3.Connection, project: Project, model: Mode
     Raises:
         CoreError: whatever `request_training` refuses.
     """
+    if members := [member["name"] for member in model.facts.get("members", ())]:
+        raise InvalidInput(
+            f"An ensemble is not trained; repeat its members, {', '.join(members)}. Received: {model.name}"
+        )
     before = get_run(connection, model.run)
     snapshot = get_snapshot(connection, project.id, before.snapshot)
     recipe = change_recipe(before.recipe, {"batch": trained_batch(before)})
