@@ -10,9 +10,10 @@ from core.datasets.records import Snapshot
 from core.evaluation.records import Evaluation, list_evaluations
 from core.people.roles import may
 from core.projects.schema import Regression
+from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
-from dashboard import places, run_view, session, wording
+from dashboard import members_view, messages, places, run_view, session, wording
 from dashboard.gap_view import draw_gap
 from dashboard.prefix import at
 
@@ -24,6 +25,14 @@ TEXT_PX = 360  # the long lists scroll within the page, not the page
 def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
     """Curves on the left; facts, lineage and downloads on the right."""
     left, right = st.columns([3, 2], gap="large")
+    if model.facts.get("members"):
+        with left:
+            members, lineage = st.tabs(["Members", "Lineage"])
+            with members:
+                members_view.draw_members(model)
+            lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))
+        _draw_beside(right, model, run, snapshot)
+        return
     with left:
         curves, recipe, environment, lineage = st.tabs(["Curves", "Recipe", "Environment", "Lineage"])
         with curves:
@@ -32,6 +41,11 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
         recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run, snapshot.task))
         environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(run.environment)))
         lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))
+    _draw_beside(right, model, run, snapshot)
+
+
+def _draw_beside(right: Any, model: Model, run: Run, snapshot: Snapshot) -> None:
+    """Facts, downloads, and where to go from here."""
     with right:
         st.html(_facts_html(model, run, snapshot))
         if may(session.db(), session.current_user(), "export", model.project):
@@ -40,10 +54,29 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
             query = {"project": model.project, "model": model.id}
             places.link("evaluate", "Evaluate", **query)
             places.link("review", "Review its cases", **query)
+        if not model.facts.get("views") and may(session.db(), session.current_user(), "train", model.project):
+            _draw_views_button(model)
+
+
+def _draw_views_button(model: Model) -> None:
+    """Test-time augmentation makes a model of its own, so that each keeps its predictions and numbers."""
+    if st.button(
+        "With test-time augmentation",
+        icon=":material/filter_none:",
+        key=f"model_views_{model.id}",
+        help="Makes a model beside this one that answers with the mean over each image moved a little, within what its "
+        "recipe moved it in training; slower, often a little better.",
+    ):
+        with messages.refusals_shown():
+            made = with_views(session.db(), session.files(), model, actor=session.actor())
+            places.go("models", project=made.project, model=made.id)
 
 
 def _draw_downloads(model: Model) -> None:
     """Plain links to a route: a file of hundreds of megabytes never passes through the page."""
+    if model.facts.get("members"):
+        st.caption(model.onnx_left_out_because or "")
+        return
     address = at(f"/api/v1/models/{model.id}/model")
     links = [f'<a href="{address}.keras" download>Keras ({wording.size(model.file_bytes)})</a>']
     if model.onnx_hash:
@@ -65,6 +98,7 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             "Trained on": f'<a href="{places.address("snapshots", project=model.project, snapshot=snapshot.id)}" '
             f'target="_self">{escape(snapshot.name)}</a>'
             + (f", test on fold {run.fold}" if run.fold is not None else ""),
+            **_begun_from(model),
             **_quantity(model, snapshot),
             "When": escape(f"{wording.moment(model.created_at)}, in {wording.duration(run.seconds)}"),
             "Device": escape(run.device or "–"),
@@ -81,6 +115,18 @@ def _measured(name: str, value: float, snapshot: Snapshot) -> str:
     if name in IN_UNIT and isinstance(snapshot.schema, Regression):
         return f"{wording.measured(value)} {snapshot.schema.unit}"
     return wording.number(value)
+
+
+def _begun_from(model: Model) -> dict[str, str]:
+    """What was learnt before this run and taken further by it."""
+    said = []
+    for source in (model.facts.get("sources") or {}).values():
+        words = escape(source["said"])
+        if "model" in source:
+            address = places.address("models", project=model.project, model=source["model"])
+            words = f'<a href="{address}" target="_self">{words}</a>'
+        said.append(f"{words} <code>{source['hash'][:16]}</code>")
+    return {"Begun from": ", ".join(said)} if said else {}
 
 
 def _quantity(model: Model, snapshot: Snapshot) -> dict[str, str]:
@@ -115,6 +161,8 @@ def _recipe_html(run: Run, task: str) -> str:
         if not field.is_read(run.recipe.network, task):
             continue
         value = getattr(run.recipe, field.key)
+        if field.key in run.told.get("sources", {}):
+            value = run.told["sources"][field.key]["said"]  # the recipe itself has its hash
         text = escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
         shown = text if value == getattr(base, field.key) else f"<b>{text}</b>"
         rows.append(f"<dt>{escape(field.title)}</dt><dd>{shown}</dd>")

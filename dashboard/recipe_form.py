@@ -14,6 +14,7 @@ from core.training import auto
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.networks import networks_of
 from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
+from core.training.recipe_fields import LONGEST_TEXT
 from dashboard import places, session
 
 SIZES = ("input_size", "patch_size")  # of which a network reads one
@@ -83,6 +84,8 @@ def _draw_changes(base: Recipe, task: str, keys: str) -> dict[str, Any]:
 
 def _settled(changes: dict[str, Any], base: Recipe) -> dict[str, Any]:
     """Stages and filters describe one thing: the one that was changed decides, where only one was."""
+    if "filters" not in changes:
+        return changes  # a network that is ready made has its own
     filters = tuple(part.strip() for part in str(changes["filters"]).split(",") if part.strip())
     untouched = filters == tuple(map(str, base.filters))
     if untouched and changes["stages"] != base.stages:
@@ -126,6 +129,8 @@ def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
     if field.kind == "choice":
         options = list(field.choices)
         return column.selectbox(field.title, options, index=options.index(value), key=key, help=sentences)
+    if field.kind == "text":
+        return column.text_input(field.title, value, key=key, help=sentences, max_chars=LONGEST_TEXT)
     if field.kind in ("integers", "numbers"):
         return column.text_input(field.title, ", ".join(map(str, value)), key=key, help=sentences)
     if field.kind == "integer":

@@ -13,6 +13,7 @@ from dashboard import (
     evaluation_view,
     frame,
     jobs_panel,
+    members_view,
     messages,
     painted_view,
     places,
@@ -117,6 +118,8 @@ if isinstance(schema, Regression):
 else:
     evaluation_view.draw_headline(result)
     st.caption(f"{sample} {evaluation_view.describe_thresholds(result)}")
+if "spread" in result:
+    st.caption(members_view.describe_spread(result))
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
 if isinstance(schema, Regression):

@@ -35,7 +35,10 @@ shown = wanted if wanted in ids else ids[0]
 table = pd.DataFrame(
     {
         "model": [model.name for model in models],
-        "network": [runs[model.run].recipe.network for model in models],
+        "network": [
+            f"{len(members)} members" if (members := model.facts.get("members")) else runs[model.run].recipe.network
+            for model in models
+        ],
         "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
         "fold": [runs[model.run].fold for model in models],
         "parameters": [model.parameters for model in models],

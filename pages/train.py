@@ -22,6 +22,7 @@ def start_training(recipe: Recipe) -> None:
     with messages.refusals_shown():
         asked = ask_series(
             session.db(),
+            session.files(),
             project,
             snapshot,
             lambda of: (recipe, choice) if of == fold else settle_for_fold(snapshot, of, recipe, choice),
@@ -35,7 +36,7 @@ def start_training(recipe: Recipe) -> None:
 
 def start_rate_test(recipe: Recipe) -> None:
     with messages.refusals_shown():
-        ask_rate_test(session.db(), project, snapshot, recipe, fold=fold, actor=session.actor())
+        ask_rate_test(session.db(), project, snapshot, recipe, fold=fold, files=session.files(), actor=session.actor())
 
 
 project = frame.need_project()
@@ -116,7 +117,7 @@ if recipe:
     with grown:
         draw_learning_curve(project, snapshot, recipe, fold)
 with seen:
-    runs = {run.id: run for run in list_runs(session.db(), project.id)}
+    runs = {run.id: run for run in list_runs(session.db(), project.id) if "ensemble" not in run.told}
     if not runs:
         messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")
     else:

@@ -78,6 +78,8 @@ def _content(door: Door, project: Project, what: str, name: str, chosen: str, *,
     if what == "snapshot":
         return export_snapshot(door.connection, door.files, get_snapshot(door.connection, project.id, name)).encode()
     model = get_model(door.connection, project.id, name)
+    if model.facts.get("members"):
+        raise InvalidInput(f"{model.onnx_left_out_because} Received: {model.name}")
     content_hash = model.keras_hash if chosen == "keras" else model.onnx_hash
     if content_hash is None:
         raise InvalidInput(f"{model.onnx_left_out_because} Export it as keras instead. Received: {chosen}")

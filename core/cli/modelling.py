@@ -9,6 +9,7 @@ import typer
 
 from core.cli.collection import ProjectArgument
 from core.cli.door import (
+    Door,
     HomeOption,
     JsonOption,
     answer,
@@ -29,9 +30,14 @@ from core.jobs.context import job_folder
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
+from core.training.ensemble import with_views
 from core.training.recipe import recipe_to_json
-from core.training.records import get_run, list_models
+from core.training.records import Model, get_run, list_models
 
+TtaOption = Annotated[
+    bool,
+    typer.Option("--tta", help="With test-time augmentation: the mean over each image moved a little, as in training."),
+]
 NUMBER_LENGTH = 5  # of the numbers that stand for files in a job's folder
 
 
@@ -135,12 +141,16 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
                     "parameters": model.parameters,
                     "seconds": run.seconds,
                     "onnx": model.onnx_hash is not None,
+                    "members": [member["name"] for member in model.facts.get("members", ())],
+                    "views": model.facts.get("views", []),
                     "created_at": model.created_at,
                 }
             )
     lines = []
     for row in rows:
         lines.append(f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters")
+        if row["members"]:
+            lines.append(f"    The mean of {', '.join(row['members'])}")
         if row["choice"]:
             lines.append("    " + " ".join(row["choice"]["sentences"]))
             if changed := row["choice"]["changed"]:
@@ -148,17 +158,28 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
     answer({"models": rows}, "\n".join(lines) or "No model yet: readroom train PROJECT …", as_json=as_json)
 
 
+def _answering(door: Door, project: str, name: str, *, tta: bool) -> Model:
+    """The model of this name, or the one that answers with test-time augmentation for it."""
+    named = model_named(door, project, name)
+    if not tta:
+        return named
+    made = with_views(door.connection, door.files, named, actor=door.actor)
+    tell(f"{made.name}: the mean over {len(made.facts['views'])} views of each image.")
+    return made
+
+
 def evaluate(
     project: ProjectArgument,
     model: str,
     snapshot: Annotated[str, typer.Option(help="The snapshot [default: the one it was trained on].")] = "",
     split: str = "test",
+    tta: TtaOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model on a split, with 95 % intervals over patients. Every use of the test split is counted."""
     with entered(home) as door:
-        trained = model_named(door, project, model)
+        trained = _answering(door, project, model, tta=tta)
         frozen = (
             get_snapshot(door.connection, trained.project, snapshot).id
             if snapshot
@@ -181,7 +202,18 @@ def _metric_lines(result: dict[str, Any]) -> str:
             lines.append(f"{structure}, missed on {counts['missed']} of {counts['painted']}")
         if counts["empty"]:
             lines.append(f"{structure}, rightly left empty on {counts['left_empty']} of {counts['empty']}")
+    if members := result.get("members"):
+        said = ", ".join(f"{one['name']} {_plain(one['value'])}" for one in members)
+        spread = result["spread"]
+        lines.append(
+            f"members, {members[0]['metric']}: {said}; they are {spread['value']:.3f} apart on a case "
+            f"(mean standard deviation, n = {spread['n']})"
+        )
     return "\n".join(lines)
+
+
+def _plain(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _interval(metric: dict[str, Any]) -> str:
@@ -196,12 +228,13 @@ def predict(
     model: str,
     paths: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
     out: Annotated[Path, typer.Option(help="Where masks go, of a model that paints.")] = Path("predicted-masks"),
+    tta: TtaOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict files that need not be imported: one row for each, with its answer or the reason why not."""
     with entered(home) as door:
-        trained = model_named(door, project, model)
+        trained = _answering(door, project, model, tta=tta)
         given = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
         asked = seal_arguments(door.settings, given)  # names of files stay out of the database
         job = add_job(door.connection, "predict", asked, project=trained.project, actor=door.actor)

@@ -15,6 +15,7 @@ from core.jobs.asking_series import ask_series, folds_of
 from core.jobs.records import Job
 from core.projects.records import Project, get_project
 from core.training.auto import AUTO
+from core.training.ensemble import demand_free_name
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
 from core.training.records import Run
@@ -30,6 +31,9 @@ def train(
     ] = None,
     all_folds: Annotated[bool, typer.Option("--all-folds", help="One model for each fold of the snapshot.")] = False,
     seeds: Annotated[int, typer.Option(help="So many models, each with the next seed.", min=1, max=100)] = 1,
+    ensemble: Annotated[
+        str, typer.Option(help="With --all-folds or --seeds: one model of this name that is the mean of them all.")
+    ] = "",
     name: Annotated[str, typer.Option(help="The model's name.")] = "",
     repeat: Annotated[
         str, typer.Option(help="Train this model again from the same snapshot, recipe and seed, and compare.")
@@ -44,10 +48,12 @@ def train(
     """Train a model in the background; or one for each fold and seed, or one again, or only try learning rates."""
     if bool(snapshot) == bool(repeat):
         raise typer.BadParameter("Name a snapshot, or with --repeat a model to train again.")
-    if repeat and (change or name or find_rate or all_folds or fold is not None or seeds > 1):
+    if repeat and (change or name or find_rate or all_folds or fold is not None or seeds > 1 or ensemble):
         raise typer.BadParameter("A repetition takes everything from its model.")
     if all_folds and fold is not None:
         raise typer.BadParameter("Name one fold, or take --all-folds.")
+    if ensemble and not all_folds and seeds == 1:
+        raise typer.BadParameter("An ensemble is of several models: take --all-folds or --seeds.")
     changes = _changes(change or [])
     named = None if recipe == AUTO else change_recipe(_recipe(recipe), changes)  # refused before anything is opened
     with entered(home) as door:
@@ -58,12 +64,16 @@ def train(
             frozen = get_snapshot(door.connection, found.id, snapshot)
             if find_rate:
                 settled, _ = (named, None) if named else _choose(door, frozen, fold, changes)
-                job = ask_rate_test(door.connection, found, frozen, settled, fold=fold, actor=door.actor)
+                job = ask_rate_test(
+                    door.connection, found, frozen, settled, fold=fold, files=door.files, actor=door.actor
+                )
                 tried = wait_and_tell(door, job)
                 answer(tried, tried["sentence"], as_json=as_json)
                 return
             folds = folds_of(frozen) if all_folds else [fold]
-            asked = _ask_all(door, found, frozen, named, changes, folds, seeds, name)
+            if ensemble:
+                demand_free_name(door.connection, found.id, ensemble)
+            asked = _ask_all(door, found, frozen, named, changes, folds, seeds, name, ensemble)
         if wait:
             _tell_models([wait_and_tell(door, job) for _, job in asked], as_json=as_json)
         else:
@@ -79,16 +89,20 @@ def _ask_all(
     folds: list[int | None],
     seeds: int,
     name: str,
+    ensemble: str,
 ) -> list[tuple[Run, Job]]:
-    """Queue a training for each fold and seed, and tell what was noticed."""
+    """Queue a training for each fold and seed, which become one model where an ensemble is named, and tell what was
+    noticed."""
     asked = ask_series(
         door.connection,
+        door.files,
         project,
         frozen,
         lambda fold: (named, None) if named else _choose(door, frozen, fold, changes),
         folds=folds,
         seeds=seeds,
         name=name,
+        ensemble=ensemble,
         actor=door.actor,
     )
     for note in dict.fromkeys(note for run, _ in asked for note in run.told.get("preflight", {}).get("notes", ())):

@@ -159,12 +159,14 @@ def list_snapshots_hit(connection: sqlite3.Connection, ids: Sequence[int]) -> li
 
 
 def list_models_taught(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
-    """Names of models that were trained or tuned on some of these cases."""
+    """Names of models that were trained or tuned on some of these cases, ensembles of such models among them."""
     rows = connection.execute(
-        f"""SELECT models.name FROM models JOIN runs ON runs.id = models.run
+        f"""SELECT models.name FROM models JOIN runs AS its ON its.id = models.run
+            JOIN runs ON runs.id = its.id OR runs.id IN (SELECT run FROM models AS member WHERE member.id IN
+                                                         (SELECT value FROM json_each(its.told, '$.ensemble')))
             WHERE EXISTS (SELECT 1 FROM snapshot_cases WHERE snapshot = runs.snapshot AND case_id IN {IDS}
                           AND CASE WHEN runs.fold IS NULL THEN split <> 'test' ELSE fold IS NOT runs.fold END)
-            ORDER BY models.id""",
+            GROUP BY models.id ORDER BY models.id""",
         {"ids": json.dumps(list(ids))},
     )
     return [row[0] for row in rows]
@@ -205,7 +207,9 @@ def list_model_files_alone(connection: sqlite3.Connection, project: int) -> list
     """Hashes of a project's model files that no model of another project has."""
     rows = connection.execute(
         """WITH stored AS (SELECT project, keras_hash AS hash FROM models
-                           UNION SELECT project, onnx_hash FROM models WHERE onnx_hash IS NOT NULL)
+                           UNION SELECT project, onnx_hash FROM models WHERE onnx_hash IS NOT NULL
+                           UNION SELECT project, json_extract(source.value, '$.hash')
+                                 FROM runs, json_each(told, '$.sources') AS source)
            SELECT hash FROM stored GROUP BY hash HAVING max(project) = :project AND min(project) = :project""",
         {"project": project},
     )
@@ -426,7 +430,9 @@ def list_hashes_in_use(connection: sqlite3.Connection, hashes: Sequence[str]) ->
            UNION SELECT mask_hash FROM snapshot_masks WHERE mask_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT mask_hash FROM predicted_masks WHERE mask_hash IN (SELECT value FROM json_each(:hashes))
            UNION SELECT keras_hash FROM models WHERE keras_hash IN (SELECT value FROM json_each(:hashes))
-           UNION SELECT onnx_hash FROM models WHERE onnx_hash IN (SELECT value FROM json_each(:hashes))""",
+           UNION SELECT onnx_hash FROM models WHERE onnx_hash IN (SELECT value FROM json_each(:hashes))
+           UNION SELECT json_extract(source.value, '$.hash') FROM runs, json_each(told, '$.sources') AS source
+                 WHERE json_extract(source.value, '$.hash') IN (SELECT value FROM json_each(:hashes))""",
         {"hashes": json.dumps(list(hashes))},
     )
     return {row[0] for row in rows}

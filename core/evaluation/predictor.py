@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.datasets.loading import prepare_images
+from core.evaluation.views import Answer, answer_views
 from core.images.render import InputSpec
 from core.images.volume_input import PatchSpec, Spec, spec_of
 from core.progress import Portion, Progress, stop_if_asked
@@ -30,8 +31,8 @@ class Predictor:
     schema: TrainableSchema
     calibration: dict[str, Any]
     spec: Spec
-    engine: str  # "ONNX Runtime" or "Keras"
-    answer: Callable[[np.ndarray], np.ndarray]
+    engine: str  # "ONNX Runtime" or "Keras", of an ensemble perhaps both
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,30 @@ def open_predictor(files: Files, model: Model) -> Predictor:
         NotFound, CoreError: the model's file is gone, or was altered on disk.
     """
     facts = model.facts
-    answer = _open_onnx(files, model.onnx_hash) if model.onnx_hash else _open_keras(files, model.keras_hash)
+    members = facts.get("members") or [{"keras_hash": model.keras_hash, "onnx_hash": model.onnx_hash}]
+    answer = _mean_of([_open(files, **{key: one[key] for key in ("keras_hash", "onnx_hash")}) for one in members])
+    task = task_module(model.task)
+    if facts.get("views"):
+        answer = answer_views(answer, facts["views"], paints=task.PAINTS)
+    engines = {"ONNX Runtime" if one["onnx_hash"] else "Keras" for one in members}
     return Predictor(
-        schema=task_module(model.task).schema_of(facts),
+        schema=task.schema_of(facts),
         calibration=model.calibration,
         spec=spec_of(facts["input"]),
-        engine="ONNX Runtime" if model.onnx_hash else "Keras",
+        engine=" and ".join(sorted(engines)),
         answer=answer,
     )
+
+
+def _open(files: Files, keras_hash: str, onnx_hash: str | None) -> Answer:
+    return _open_onnx(files, onnx_hash) if onnx_hash else _open_keras(files, keras_hash)
+
+
+def _mean_of(answers: Sequence[Answer]) -> Answer:
+    """What an ensemble says: the mean of its members' numbers, or calibrated probabilities of a class or a pixel."""
+    if len(answers) == 1:
+        return answers[0]
+    return lambda images: np.asarray(np.mean([answer(images) for answer in answers], axis=0, dtype=np.float32))
 
 
 def predict_cases(
@@ -83,7 +100,7 @@ def batch_of(spec: Spec) -> int:
     return BATCH if isinstance(spec, InputSpec) else VOLUMES_AT_ONCE
 
 
-def _open_onnx(files: Files, onnx_hash: str) -> Callable[[np.ndarray], np.ndarray]:
+def _open_onnx(files: Files, onnx_hash: str) -> Answer:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(files.read_bytes("models", onnx_hash), providers=["CPUExecutionProvider"])
@@ -91,7 +108,7 @@ def _open_onnx(files: Files, onnx_hash: str) -> Callable[[np.ndarray], np.ndarra
     return lambda images: np.asarray(session.run(None, {name: images})[0])
 
 
-def _open_keras(files: Files, keras_hash: str) -> Callable[[np.ndarray], np.ndarray]:
+def _open_keras(files: Files, keras_hash: str) -> Answer:
     import keras
 
     with tempfile.TemporaryDirectory() as place:

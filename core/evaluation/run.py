@@ -26,6 +26,7 @@ from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
 from core.tasks import TrainableSchema, module_of, trainable_schema
+from core.training.ensemble import member_ids, runs_behind
 from core.training.records import Model, Run, get_model, get_run
 from core.training.request import training_cases
 
@@ -50,6 +51,8 @@ def evaluate_model(
 
     Killed at any moment and started again with the same job, it stores one result: one look at the split.
 
+    An ensemble is measured on those of the cases alone that none of its members was trained or tuned on.
+
     A model that was trained for a fold is measured on that fold's view of its own snapshot: there the fold is
     the test split. A case that this model has answered before is not asked again.
 
@@ -58,7 +61,8 @@ def evaluate_model(
         `level`, `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`,
         `warnings`; of a classification also `per_class`, `confusion_matrix` (rows: reference),
         `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`, of a segmentation
-        `per_structure`, `counts`, `structures`, and `unit` and `tolerance` of its distances.
+        `per_structure`, `counts`, `structures`, and `unit` and `tolerance` of its distances, of an ensemble
+        `members` and `spread` (`_describe_members`).
 
     Raises:
         InvalidInput: the split is empty or unknown, or model and snapshot ask different questions.
@@ -73,6 +77,9 @@ def evaluate_model(
     schema = _check_schema(model, snapshot)
     fold = run.fold if run.snapshot == snapshot.id else None
     cases = split_cases(connection, snapshot, split, fold)
+    runs, asked = runs_behind(connection, model), len(cases)
+    if member_ids(model):
+        cases = leave_learnt_out(connection, runs, cases)
     task = module_of(schema)
     targets: Any
     scores: Any
@@ -84,7 +91,7 @@ def evaluate_model(
         targets = task.encode_targets(schema, [case.value for case in cases])
     progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
-    seen = _seen_in_training(connection, run, cases)
+    seen = sum(_seen_in_training(connection, runs, cases))
     result: dict[str, Any] = {
         "task": snapshot.task,
         "split": split,
@@ -94,7 +101,8 @@ def evaluate_model(
         "job": job,
         **measured,
         "seen_in_training": seen,
-        "warnings": _warnings(snapshot, split, seen, len(cases)),
+        "warnings": _warnings(snapshot, split, seen, len(cases), asked - len(cases)),
+        **_describe_members(connection, model, schema, cases, targets),
     }
     with writing(connection):
         uses = count_test_uses(connection, snapshot.id, fold) + (split == "test")
@@ -167,25 +175,85 @@ def _scores(
     """Scores `(cases, k)`, asking the model only for cases it has not answered yet."""
     known = find_predictions(connection, model.id, (case.case_id for case in cases))
     missing = [case.case_id for case in cases if case.case_id not in known]
-    if missing:
+    members = member_ids(model)
+    if len(members) > 1 and not model.facts.get("views"):  # each is asked alone, so that their spread can be told
+        said = [
+            _scores(
+                connection, files, get_model(connection, None, number), schema, cases,
+                Portion(progress, at / len(members), (at + 1) / len(members)),
+            )
+            for at, number in enumerate(members)
+        ]  # fmt: skip
+        by_case = dict(zip((case.case_id for case in cases), np.mean(said, axis=0).tolist(), strict=True))
+        store_predictions(connection, model, schema, {case_id: by_case[case_id] for case_id in missing})
+        known = find_predictions(connection, model.id, by_case)
+    elif missing:
         found = predict_cases(connection, files, model, missing, progress)
         store_predictions(connection, model, schema, dict(zip(missing, found.tolist(), strict=True)))
         known = find_predictions(connection, model.id, (case.case_id for case in cases))
     return np.array([known[case.case_id] for case in cases])
 
 
-def _seen_in_training(connection: sqlite3.Connection, run: Run, cases: Sequence[SnapshotCase]) -> int:
-    """How many of the cases are of a patient, or have the pixels, that the model was trained or tuned on."""
-    stood_on = get_snapshot(connection, run.project, run.snapshot)
-    train, validation = training_cases(connection, stood_on, run.fold)
-    patients = {case.patient for case in (*train, *validation)}
-    pixels = {case.pixel_hash for case in (*train, *validation)}
-    return sum(case.patient in patients or case.pixel_hash in pixels for case in cases)
+def _seen_in_training(connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]) -> list[bool]:
+    """Which of the cases are of a patient, or have the pixels, that one of the runs was trained or tuned on."""
+    patients, pixels = set(), set()
+    for run in runs:
+        train, validation = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        patients |= {case.patient for case in (*train, *validation)}
+        pixels |= {case.pixel_hash for case in (*train, *validation)}
+    return [case.patient in patients or case.pixel_hash in pixels for case in cases]
 
 
-def _warnings(snapshot: Snapshot, split: str, seen: int, n_cases: int) -> list[str]:
+def leave_learnt_out(
+    connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]
+) -> list[SnapshotCase]:
+    """Those of the cases that an ensemble may be measured on: none of its members was trained or tuned on one.
+
+    The models of k folds have together learnt every case of their snapshot, each those on which another is tested.
+
+    Raises:
+        InvalidInput: no case is left.
+    """
+    seen = _seen_in_training(connection, runs, cases)
+    left = [case for case, learnt in zip(cases, seen, strict=True) if not learnt]
+    if not left:
+        raise InvalidInput(
+            f"An ensemble is measured on cases that none of its members has learnt, and each of these was learnt by "
+            f"one; choose the test split, or a snapshot of other patients. Received: {len(cases)} cases"
+        )
+    return left
+
+
+def _describe_members(
+    connection: sqlite3.Connection, model: Model, schema: TrainableSchema, cases: Sequence[SnapshotCase], targets: Any
+) -> dict[str, Any]:
+    """Of an ensemble: how each member does on the same cases, and how far they are apart on one.
+
+    `spread` is the standard deviation of what the members say of a case, in its unit or as a probability, averaged
+    over cases and classes. Nothing where it answers with moved images, or paints: its members were not asked alone.
+    """
+    task = module_of(schema)
+    members = [get_model(connection, None, number) for number in member_ids(model)]
+    if len(members) < 2 or model.facts.get("views") or task.PAINTS:
+        return {}
+    said, found = [], []
+    for member in members:
+        known = find_predictions(connection, member.id, (case.case_id for case in cases))
+        said.append(np.array([known[case.case_id] for case in cases]))
+        value = task.score_validation(schema, targets, said[-1]).get(task.HEADLINE)
+        found.append({"model": member.id, "name": member.name, "metric": task.HEADLINE, "value": value})
+    spread = float(np.std(said, axis=0, ddof=1).mean())
+    return {"members": found, "spread": {"value": spread, "n": len(cases)}}
+
+
+def _warnings(snapshot: Snapshot, split: str, seen: int, n_cases: int, left_out: int) -> list[str]:
     """What a reader of the numbers must know before believing them."""
     told = []
+    if left_out:
+        told.append(
+            f"{left_out} of {n_cases + left_out} cases are left out: a member of this ensemble was trained or tuned on "
+            f"their patients."
+        )
     if split == "test" and seen:
         told.append(
             f"{seen} of these {n_cases} cases are of patients, or have pixels, that the model was trained or tuned "

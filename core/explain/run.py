@@ -15,6 +15,7 @@ from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
 from core.explain.checks import check_randomised, choose_layer
 from core.explain.grad_cam import METHOD, GradCam
+from core.explain.members import MeanCam, combine_facts
 from core.explain.overlay import crop_borders, draw_overlay
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_case
@@ -22,6 +23,7 @@ from core.images.render import InputSpec, model_input, to_uint8
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files, array_bytes, write_whole
 from core.tasks import task_module
+from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run, set_model_fact
 from core.training.request import training_cases
 from core.training.stored import load_network, model_spec
@@ -38,7 +40,7 @@ class Explainer:
     model: Model
     names: tuple[str, ...]
     spec: InputSpec
-    cam: GradCam
+    cam: GradCam | MeanCam
 
     def explain(self, case: Case, pixels: np.ndarray, class_name: str | None) -> tuple[np.ndarray, np.ndarray, str]:
         """The map of a class (or of the number) on one case, the scores, and the class: without one, the predicted.
@@ -139,7 +141,9 @@ def warm_explainer(
     progress.report(0.1, "Loading the model")
     model = check_explanations(connection, files, model_id, progress)
     task = task_module(model.task)
-    cam = GradCam(load_network(files, model), model.facts[FACT][METHOD]["layer_choice"]["layer"], task.RAW)
+    single = [get_model(connection, None, number) for number in member_ids(model)] or [model]
+    cams = [GradCam(load_network(files, one), _facts_of(one)["layer_choice"]["layer"], task.RAW) for one in single]
+    cam = MeanCam(cams) if member_ids(model) else cams[0]
     cam.warm()
     while len(explainers) >= MODELS_KEPT:
         explainers.pop(next(iter(explainers)))
@@ -158,6 +162,10 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
     _demand_images(model)
     if METHOD in model.facts.get(FACT, {}):
         return model
+    if members := member_ids(model):
+        parts = [_facts_of(check_explanations(connection, files, number, progress)) for number in members]
+        set_model_fact(connection, model_id, FACT, {METHOD: combine_facts(parts)})
+        return get_model(connection, None, model_id)
     progress.report(0.2, "Choosing the layer that explains best")
     network = load_network(files, model)
     images = _validation_images(connection, files, model, progress)
@@ -168,6 +176,11 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
     facts = {**model.facts.get(FACT, {}), METHOD: {"layer_choice": choice.to_json(), "check": check.to_json()}}
     set_model_fact(connection, model_id, FACT, facts)
     return get_model(connection, None, model_id)
+
+
+def _facts_of(model: Model) -> dict[str, Any]:
+    """What was found out about a model's maps."""
+    return dict(model.facts[FACT][METHOD])
 
 
 def refuse_painting(model: Model) -> None:

@@ -20,10 +20,12 @@ from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
+from core.store.files import Files
 from core.training.recipe import Recipe, change_recipe, recipe_to_json
 from core.training.records import Model, Run, get_run, set_run_job
 from core.training.repeat import trained_batch
 from core.training.request import demand_trainable, request_training
+from core.training.sources import settle_sources
 
 JOBS_LOOKED_AT = 200
 
@@ -215,6 +217,8 @@ def ask_training(
     choice: Mapping[str, Any] | None = None,
     evaluate: str | None = None,
     repeats: Model | None = None,
+    files: Files | None = None,
+    sources: Mapping[str, Any] | None = None,
     actor: Actor,
 ) -> tuple[Run, Job]:
     """Queue a training: run and job are both there, or neither.
@@ -223,13 +227,23 @@ def ask_training(
         choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
         evaluate: a split on which the model is measured as soon as it is there.
         repeats: the model that this training should give again; it is compared with that.
+        files, sources: as `request_training` takes them.
 
     Raises:
         CoreError: whatever `request_training` refuses.
     """
     with writing(connection):
         run, arguments = request_training(
-            connection, project, snapshot, recipe, name=name, fold=fold, choice=choice, actor=actor
+            connection,
+            project,
+            snapshot,
+            recipe,
+            name=name,
+            fold=fold,
+            choice=choice,
+            files=files,
+            sources=sources,
+            actor=actor,
         )
         asked: dict[str, Any] = {**arguments, "evaluate": evaluate} if evaluate else {**arguments}
         if repeats:
@@ -246,12 +260,23 @@ def ask_repetition(connection: sqlite3.Connection, project: Project, model: Mode
     Raises:
         CoreError: whatever `request_training` refuses.
     """
+    if members := [member["name"] for member in model.facts.get("members", ())]:
+        raise InvalidInput(
+            f"An ensemble is not trained; repeat its members, {', '.join(members)}. Received: {model.name}"
+        )
     before = get_run(connection, model.run)
     snapshot = get_snapshot(connection, project.id, before.snapshot)
     recipe = change_recipe(before.recipe, {"batch": trained_batch(before)})
-    choice = before.told.get("choice")
     return ask_training(
-        connection, project, snapshot, recipe, fold=before.fold, choice=choice, repeats=model, actor=actor
+        connection,
+        project,
+        snapshot,
+        recipe,
+        fold=before.fold,
+        choice=before.told.get("choice"),
+        repeats=model,
+        sources=before.told.get("sources"),
+        actor=actor,
     )
 
 
@@ -262,6 +287,7 @@ def ask_rate_test(
     recipe: Recipe,
     *,
     fold: int | None = None,
+    files: Files | None = None,
     actor: Actor,
 ) -> Job:
     """Queue a learning-rate range test.
@@ -270,5 +296,7 @@ def ask_rate_test(
         CoreError: whatever `request_training` refuses of snapshot and fold.
     """
     demand_trainable(connection, project, snapshot, recipe, fold, actor)
-    arguments = {"project": project.id, "snapshot": snapshot.id, "fold": fold, "recipe": recipe_to_json(recipe)}
+    recipe, begun = settle_sources(connection, files, snapshot, recipe, {}, actor)
+    arguments: dict[str, Any] = {"project": project.id, "snapshot": snapshot.id, "fold": fold}
+    arguments |= {"recipe": recipe_to_json(recipe)} | ({"sources": begun} if begun else {})
     return add_job(connection, "find_rate", arguments, project=project.id, actor=actor)

@@ -11,6 +11,8 @@ from core.jobs.records import Job
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
+from core.store.files import Files
+from core.training.ensemble import plan_ensemble
 from core.training.recipe import Recipe, change_recipe
 from core.training.records import Run
 
@@ -30,6 +32,7 @@ def folds_of(snapshot: Snapshot) -> list[int | None]:
 
 def ask_series(
     connection: sqlite3.Connection,
+    files: Files,
     project: Project,
     snapshot: Snapshot,
     settle: Settle,
@@ -37,6 +40,7 @@ def ask_series(
     folds: Sequence[int | None],
     seeds: int,
     name: str = "",
+    ensemble: str = "",
     actor: Actor,
 ) -> list[tuple[Run, Job]]:
     """Queue a training for each fold and seed: all of them, or none.
@@ -45,6 +49,7 @@ def ask_series(
         settle: the recipe for a fold, and why, where `auto` chose it; its seed is the first.
         seeds: so many runs a fold, each with the next seed.
         name: that of a single run; of several it is followed by the fold and the seed.
+        ensemble: the name of the one model that theirs become when all are there; none is made without it.
 
     Raises:
         CoreError: whatever `ask_training` refuses.
@@ -64,7 +69,10 @@ def ask_series(
                         name=" ".join(parts) if name else None,
                         fold=fold,
                         choice=choice,
+                        files=files,
                         actor=actor,
                     )
                 )
+        if ensemble:
+            plan_ensemble(connection, ensemble, [run for run, _ in asked])
     return asked

@@ -54,6 +54,7 @@ NEEDED = """
     SELECT DISTINCT 'pixels', pixel_hash, 1 FROM cases
     UNION SELECT 'models', keras_hash, 1 FROM models
     UNION SELECT 'models', onnx_hash, 1 FROM models WHERE onnx_hash IS NOT NULL
+    UNION SELECT 'models', json_extract(source.value, '$.hash'), 1 FROM runs, json_each(told, '$.sources') AS source
     UNION SELECT 'headers', header_hash, 1 FROM instance_headers
     UNION SELECT 'masks', mask_hash, 1 FROM snapshot_masks
     UNION SELECT 'masks', mask_hash, 1 FROM predicted_masks

@@ -16,13 +16,16 @@ NAMED = """
     UNION SELECT 'masks', mask_hash FROM snapshot_masks
     UNION SELECT 'masks', mask_hash FROM predicted_masks
     UNION SELECT 'models', keras_hash FROM models
-    UNION SELECT 'models', onnx_hash FROM models WHERE onnx_hash IS NOT NULL"""
+    UNION SELECT 'models', onnx_hash FROM models WHERE onnx_hash IS NOT NULL
+    UNION SELECT 'models', json_extract(source.value, '$.hash') FROM runs, json_each(told, '$.sources') AS source"""
 OWNERS = {
     "pixels": "SELECT 'case ' || id FROM cases WHERE pixel_hash = ? ORDER BY id LIMIT ?",
     "headers": "SELECT 'case ' || case_id FROM instance_headers WHERE header_hash = ? ORDER BY case_id LIMIT ?",
     "masks": """SELECT 'case ' || case_id FROM (SELECT case_id, mask_hash FROM snapshot_masks
                 UNION SELECT case_id, mask_hash FROM predicted_masks) WHERE mask_hash = ? ORDER BY case_id LIMIT ?""",
-    "models": "SELECT 'model ' || id FROM models WHERE ?1 IN (keras_hash, onnx_hash) ORDER BY id LIMIT ?2",
+    "models": """SELECT 'model ' || id FROM models WHERE ?1 IN (keras_hash, onnx_hash)
+                 UNION SELECT 'run ' || runs.id FROM runs, json_each(told, '$.sources') AS source
+                 WHERE json_extract(source.value, '$.hash') = ?1 ORDER BY 1 LIMIT ?2""",
 }
 
 

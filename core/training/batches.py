@@ -58,7 +58,7 @@ class Examples:
         """The case of each example, `(n,)`. Where nothing is painted, rows are prepared images, which know theirs."""
         if self.masks is not None:
             return self.targets
-        return np.array(self.images.case_ids)[self.rows]  # type: ignore[attr-defined]
+        return np.asarray(self.images.case_ids)[self.rows]  # type: ignore[attr-defined, no-any-return]
 
     @property
     def target_shape(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from far too small to far too large, and the loss says which rates teach somethi
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,8 +92,13 @@ def run_rate_test(
     fold: int | None,
     device: Device,
     progress: Progress,
+    *,
+    sources: Mapping[str, Any] | None = None,
 ) -> RateTest:
     """Try the rates on a snapshot with a recipe's network, batch, optimiser and augmentation. Nothing is stored.
+
+    Args:
+        sources: what it begins from (`core.training.sources`).
 
     Raises:
         CoreError: nothing to learn from, or no loss to go by.
@@ -103,14 +108,16 @@ def run_rate_test(
     from core.training.device import prepare_device
     from core.training.patches import settle_spacing
     from core.training.run import build_fit, gather_material
+    from core.training.starting import read_learnt
 
     # The rate is set by hand at each step, and a running average would only hide what it does.
-    still = change_recipe(recipe, {"schedule": "constant", "warm_up": 0, "ema": 0})
+    still = change_recipe(recipe, {"schedule": "constant", "warm_up": 0, "ema": 0, "freeze_epochs": 0})
     still = settle_spacing(connection, still, training_cases(connection, snapshot, fold)[0])
     policy = prepare_device(device)
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, still, fold, part, checked=False)
-    learner = build_fit(still, snapshot, material, policy).learner
+    learnt = read_learnt(files, still, sources or {}, progress)
+    learner = build_fit(still, snapshot, material, policy, learnt).learner
     plan = Plan(learner.plan.batch, learner.plan.steps, 1)
     rates, losses, smooth = rising_rates(), [], []
     for at, rate in enumerate(rates):

@@ -63,7 +63,7 @@ def fit_network(fit: Fit, train: Examples, validation: Examples, callbacks: Sequ
 
 
 def _run_steps(fit: Fit, chunks: Any, callbacks: Sequence[Callback]) -> None:
-    fit.learner.begin_epoch()
+    fit.learner.begin_epoch(hold=fit.epoch < fit.learner.recipe.freeze_epochs)
     fit.epoch_began, fit.call, fit.waited_seconds = time.monotonic(), 0, 0.0
     for call in range(fit.plan.calls):
         asked = time.monotonic()

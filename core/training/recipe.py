@@ -52,6 +52,7 @@ class Recipe:
     dense_units: int = 1024
     dropout: float = 0.3
     l2: float = 0.0
+    weights: str = "none"
     # volumes as the network sees them
     neighbours: int = 0
     patch_size: tuple[int, ...] = (32, 64, 64)
@@ -60,6 +61,9 @@ class Recipe:
     spacing_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
     input_depth: int = 32
     # the training
+    start_from: str = "none"
+    fine_tune_rate: float = 0.1
+    freeze_epochs: int = 0
     batch: int = 32
     epochs: int = 25
     loss: str = "default"
@@ -91,7 +95,28 @@ class Recipe:
                 f"Give one number of filters for each stage. Received: {self.stages} stages, "
                 f"filters {','.join(map(str, self.filters))}"
             )
+        if self.weights != "none" and "weights" not in NETWORKS[self.network].FIELDS:
+            ready = " or ".join(name for name, network in NETWORKS.items() if "weights" in network.FIELDS)
+            raise InvalidInput(
+                f"Ready-made weights are for {ready}; another network begins from an earlier model (start_from). "
+                f"Received: weights {self.weights} for {self.network}"
+            )
+        if self.freeze_epochs and (self.freeze_epochs > self.epochs or self.begins_from == "none"):
+            raise InvalidInput(
+                f"Only what was learnt before can be held (weights or start_from), and for no more epochs than the run "
+                f"has. Received: freeze_epochs {self.freeze_epochs} of {self.epochs}, begun from {self.begins_from}"
+            )
         NETWORKS[self.network].check(self)
+
+    @property
+    def begins_from(self) -> str:
+        """What it begins from that was learnt before; "none" where it begins from nothing."""
+        return self.start_from if self.weights == "none" else self.weights
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate at the schedule's height: what was learnt before is followed in shorter steps."""
+        return self.learning_rate * (1 if self.begins_from == "none" else self.fine_tune_rate)
 
 
 def named_recipe(name: str) -> Recipe:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from core.errors import InvalidInput
 from core.training.networks import NETWORKS
 
-Kind = Literal["integer", "number", "choice", "integers", "numbers"]
+Kind = Literal["integer", "number", "choice", "integers", "numbers", "text"]
+LONGEST_TEXT = 1000
 Group = Literal["image", "network", "training", "augmentation"]
 
 
@@ -64,6 +65,8 @@ class Field:
                 return _whole(value)
             if self.kind == "number":
                 return _real(value)
+            if self.kind == "text":
+                return _text(value)
             return next(choice for choice in self.choices if str(choice) == str(value).strip())
         except (TypeError, ValueError, StopIteration) as error:
             raise InvalidInput(f"{self.key} must be {self.allowed()}. Received: {value!r}") from error
@@ -77,6 +80,8 @@ class Field:
         """What may be given, in words."""
         if self.kind == "choice":
             return "one of " + ", ".join(map(str, self.choices))
+        if self.kind == "text":
+            return f"none, or a name or path of at most {LONGEST_TEXT} characters on one line"
         noun = {
             "integer": "a whole number",
             "number": "a number",
@@ -88,7 +93,9 @@ class Field:
     def _within(self, value: Any) -> bool:
         if self.kind == "choice":
             return value in self.choices
-        assert self.low is not None  # every field that is not a choice has bounds
+        if self.kind == "text":
+            return True  # as it was read
+        assert self.low is not None  # every other field has bounds
         assert self.high is not None
         return math.isfinite(value) and self.low <= value <= self.high
 
@@ -102,6 +109,12 @@ def _whole(value: Any) -> int:
     if number != int(number):
         raise ValueError("not a whole number")
     return int(number)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not value.isprintable():
+        raise ValueError("not a line of text")
+    return value.strip() or "none"
 
 
 def _real(value: Any) -> float:
@@ -263,6 +276,15 @@ FIELDS: tuple[Field, ...] = (
         low=0.0,
         high=1.0,
     ),
+    Field(
+        "weights",
+        "Ready-made weights",
+        "network",
+        "text",
+        "What the network begins from: none; imagenet (learnt on photographs, fetched once); or the path of a .keras "
+        "or .weights.h5 file of the same network.",
+        "Begun from ready-made weights a large network learns from few images; begun from nothing it overfits sooner.",
+    ),
     # ---- volumes as the network sees them
     Field(
         "neighbours",
@@ -336,6 +358,37 @@ FIELDS: tuple[Field, ...] = (
         high=512,
     ),
     # ---- the training
+    Field(
+        "start_from",
+        "Fine-tune from",
+        "training",
+        "text",
+        "none, an earlier model of this project with the same network, or the path of such a .keras file. The answer "
+        "is learnt anew where its classes differ.",
+        "What was learnt before helps where there are few images; it hides, and may be forgotten, where they differ.",
+    ),
+    Field(
+        "fine_tune_rate",
+        "Fine-tuning rate",
+        "training",
+        "number",
+        "What is left of the learning rate where the network begins from something learnt before, as a share; it "
+        "counts only there.",
+        "A large share forgets what was learnt before; too small a one hardly learns anything new (underfitting).",
+        low=0.0001,
+        high=1.0,
+    ),
+    Field(
+        "freeze_epochs",
+        "Frozen epochs",
+        "training",
+        "integer",
+        "So many epochs only the last layer learns and everything before it is held; 0 holds nothing. For networks "
+        "that begin from something learnt before.",
+        "A held body overfits less and keeps what it knows; held for all epochs it may underfit.",
+        low=0,
+        high=10_000,
+    ),
     Field(
         "batch",
         "Batch",
@@ -453,7 +506,7 @@ FIELDS: tuple[Field, ...] = (
         "A little (0.05 to 0.1) keeps the model from being sure of wrong labels (overfitting).",
         low=0.0,
         high=0.5,
-        tasks=("classification",),
+        tasks=("classification", "segmentation"),
     ),
     Field(
         "class_weights",

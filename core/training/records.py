@@ -19,7 +19,8 @@ class Run:
     """One training: what it stands on, where and in what environment it ran.
 
     `told` is what it says of itself: `choice` where `auto` chose its recipe (`core.training.fingerprint`), and
-    `preflight`, what was found before its first step (`core.training.preflight`).
+    `preflight`, what was found before its first step (`core.training.preflight`), and `sources`, what it begins from
+    (`core.training.sources`).
     """
 
     id: int
@@ -128,6 +129,16 @@ def get_run(connection: sqlite3.Connection, run_id: int) -> Run:
     if row is None:
         raise NotFound("run", run_id)
     return _run(row)
+
+
+def find_source(connection: sqlite3.Connection, address: str) -> str | None:
+    """The hash of the file that some run fetched from this address; None where none did."""
+    row = connection.execute(
+        "SELECT json_extract(told, '$.sources.weights.hash') FROM runs "
+        "WHERE json_extract(told, '$.sources.weights.from') = ? ORDER BY id DESC LIMIT 1",
+        (address,),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def list_runs(connection: sqlite3.Connection, project_id: int) -> list[Run]:

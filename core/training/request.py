@@ -13,11 +13,13 @@ from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
+from core.store.files import Files
 from core.tasks import task_module, trainable_schema
 from core.training.networks import check_network, input_of
 from core.training.preflight import look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
+from core.training.sources import describe_sources, settle_sources
 
 
 def request_training(
@@ -29,12 +31,16 @@ def request_training(
     name: str | None = None,
     fold: int | None = None,
     choice: Mapping[str, Any] | None = None,
+    files: Files | None = None,
+    sources: Mapping[str, Any] | None = None,
     actor: Actor,
 ) -> tuple[Run, dict[str, int]]:
     """A run and the arguments of the job that trains it; whoever asks puts the job into the queue.
 
     Args:
         choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
+        files: where files go that the recipe begins from, where it names some.
+        sources: what an earlier run began from, where this one repeats it.
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
@@ -42,8 +48,9 @@ def request_training(
             taken, a snapshot of which cases were erased.
     """
     train, validation = demand_trainable(connection, project, snapshot, recipe, fold, actor)
-    notes = look_at_splits(snapshot, train, validation)
-    told = {"choice": dict(choice or {}), "preflight": {"notes": list(notes)} if notes else {}}
+    recipe, begun = settle_sources(connection, files, snapshot, recipe, sources or {}, actor)
+    notes = [*look_at_splits(snapshot, train, validation), *describe_sources(recipe, begun)]
+    told = {"choice": dict(choice or {}), "preflight": {"notes": notes} if notes else {}, "sources": begun}
     with writing(connection):
         run = add_run(
             connection,

@@ -70,6 +70,7 @@ from core.training.records import (
     start_run,
 )
 from core.training.request import training_cases
+from core.training.starting import Learnt, read_learnt, take_over
 from core.training.steps import Learner
 from core.training.stored import network_bytes
 from core.training.watched import WatchCases
@@ -159,7 +160,9 @@ def _train(
     part = Portion(progress, 0.0, PREPARED)
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
     beginning.end("data")
-    fit = _begin(connection, run, snapshot, material, folder, device, policy, progress)
+    # A checkpoint holds what the run began from, and more.
+    learnt = [] if checked else read_learnt(files, run.recipe, run.told.get("sources", {}), progress)
+    fit = _begin(connection, run, snapshot, material, learnt, folder, device, policy, progress)
     beginning.end("trial")
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
@@ -196,6 +199,7 @@ def _begin(
     run: Run,
     snapshot: Snapshot,
     material: Material,
+    learnt: Sequence[Learnt],
     folder: Path,
     device: Device,
     policy: str,
@@ -204,7 +208,7 @@ def _begin(
     """The fit from its checkpoint, or a new one whose first steps were tried."""
 
     def build(recipe: Recipe) -> Fit:
-        return build_fit(recipe, snapshot, material, policy)
+        return build_fit(recipe, snapshot, material, policy, learnt)
 
     def read(fit: Fit) -> list[Any]:
         return [tf.constant(part) for part in read_chunk(material.train, fit.learner.recipe, fit.plan, 0)]
@@ -287,7 +291,10 @@ def _is_exclusive(learnt: Examples) -> bool:
     )
 
 
-def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
+def build_fit(
+    recipe: Recipe, snapshot: Snapshot, material: Material, policy: str, learnt: Sequence[Learnt] = ()
+) -> Fit:
+    """A fit at its beginning: fresh weights, or those `learnt` before."""
     schema = trainable_schema(snapshot.schema)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(policy)
@@ -295,6 +302,8 @@ def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: st
         network = build_network(recipe, schema, material.terms)
     finally:
         keras.config.set_dtype_policy("float32")
+    for source in learnt:
+        take_over(network, source, module_of(schema).RAW)
     plan = plan_epoch(len(material.train), recipe)
     half = policy == "mixed_float16"
     learner = Learner(

@@ -17,7 +17,7 @@ def make_schedule(recipe: Recipe, steps: int, factor: Any = 1.0) -> Any:
         steps: those of the whole run.
         factor: what a plateau has left of the rate; a variable, so that the compiled step sees it change.
     """
-    rate, climb = recipe.learning_rate, int(steps * recipe.warm_up)
+    rate, climb = recipe.highest_rate, int(steps * recipe.warm_up)
     if recipe.schedule == "cosine":
         if not climb:
             return keras.optimizers.schedules.CosineDecay(rate, steps)

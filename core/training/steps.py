@@ -52,14 +52,21 @@ class Learner:
         self._validation_terms = terms if validation_terms is None else validation_terms
         self._sums = tf.Variable(tf.zeros(3), trainable=False)  # loss, what is counted beside it, images
         # XLA was slower on CPUs, five times at inference.
+        self._held = False
         self.train = tf.function(self._train_chunk, jit_compile=False)
         images = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)  # the last batch is smaller
         self._scores = tf.function(self._predict_batch, input_signature=[images], jit_compile=False)
         masks = tf.TensorSpec(network.output_shape, tf.uint8)
         self._tally = tf.function(self._tally_batch, input_signature=[images, masks], jit_compile=False)
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, *, hold: bool = False) -> None:
+        """Count anew; with `hold` only the last layer learns in this epoch, and normalisation layers stand still."""
         self._sums.assign(tf.zeros(3))
+        if hold != self._held:
+            self._held = hold
+            for layer in self.network.layers:
+                layer.trainable = not hold or layer.name == self.task.RAW
+            self.train = tf.function(self._train_chunk, jit_compile=False)  # another step: it has other gradients
 
     def read_sums(self) -> tuple[float, float, int]:
         """Mean loss, mean of what the loss counts beside it, and images seen since the epoch began; waits for the

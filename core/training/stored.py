@@ -21,11 +21,16 @@ def sees_volumes(model: Model) -> bool:
 
 def load_network(files: Files, model: Model) -> Any:
     """The Keras network, for prediction and explanation only (it is not compiled). Takes some 0.3 s."""
+    return network_of(files.read_bytes("models", model.keras_hash))
+
+
+def network_of(content: bytes) -> Any:
+    """The network of a `.keras` file that Readroom wrote itself."""
     import keras
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "model.keras"  # Keras knows its format by the name, and a stored file has none
-        path.write_bytes(files.read_bytes("models", model.keras_hash))
+        path.write_bytes(content)
         return keras.models.load_model(path, compile=False)
 
 

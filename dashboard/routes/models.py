@@ -64,6 +64,8 @@ def note_download(connection: sqlite3.Connection, model: Model, form: str, part:
 
 
 def _hash_of(model: Model, form: Literal["keras", "onnx"]) -> str:
+    if model.facts.get("members"):
+        raise NotFound("file of model", f"{model.name}: {model.onnx_left_out_because}")
     if form == "keras":
         return model.keras_hash
     if model.onnx_hash is None:

@@ -35,6 +35,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         given["fold"],
         device_named(context.device, list_devices()),
         context.progress,
+        sources=given.get("sources", {}),
     )
     context.progress.report(1.0, found.sentence)
     return {**found.to_json(), "snapshot": given["snapshot"], "network": given["recipe"]["network"]}

@@ -86,5 +86,7 @@ def input_of(recipe: "Recipe") -> Spec:
 
 
 def feature_layers(recipe: "Recipe") -> tuple[str, ...]:
-    """Names of the layers whose maps may carry an explanation, the shallowest first."""
-    return tuple(f"stage_{stage + 1}" for stage in range(recipe.stages))
+    """Names of the layers whose maps may carry an explanation, the shallowest first: those that the network's file
+    names as `STAGES`, else `stage_1` and so on."""
+    named = getattr(NETWORKS[recipe.network], "STAGES", None) or [f"stage_{at + 1}" for at in range(recipe.stages)]
+    return tuple(named[: recipe.stages])

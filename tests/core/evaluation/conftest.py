@@ -58,12 +58,12 @@ def brightness_onnx():
     return make_brightness_onnx
 
 
-def make_brightness_onnx(classes: int = 2, *, sigmoid: bool = False) -> bytes:
-    """uint8 (n, 32, 32, 1) to probabilities: logits are +-(mean - 127) / 50, for further classes a constant."""
+def make_brightness_onnx(classes: int = 2, *, sigmoid: bool = False, sign: float = 1.0) -> bytes:
+    """uint8 (n, 32, 32, 1) to probabilities: logits are +-(mean - 127) / 50 times `sign`, else a constant."""
     from onnx import TensorProto, helper
 
     signs = np.zeros(classes, np.float32)
-    signs[:2] = -1 / 50, 1 / 50
+    signs[:2] = -sign / 50, sign / 50
     nodes = [
         helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["real"], ["mean"], axes=[1, 2], keepdims=0),

@@ -27,6 +27,7 @@ from core.training.recipe import FIELDS, RECIPE_NAMES, change_recipe, named_reci
 
 TWO = make_classification(["a", "b"])
 PAINTED = make_segmentation(["a", "b", "c"])
+# of a ready-made network the first two stages
 SMALL = {"input_size": 16, "input_depth": 8, "filters": "4,8", "dense_units": 16}
 CLASSIFIERS = networks_of("classification")
 
@@ -177,8 +178,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "cnn3d", "little", "unet2d", "unet3d"]
-assert field_of("network").choices == ("resnet", "cnn", "cnn3d", "little", "unet2d", "unet3d")
+assert list(RECIPES) == ["resnet", "cnn", "cnn3d", "densenet", "efficientnet", "little", "unet2d", "unet3d"]
+assert field_of("network").choices == tuple(RECIPES)
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})
 assert (recipe.network, recipe.optimiser) == ("little", "adam")

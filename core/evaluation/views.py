@@ -1,0 +1,57 @@
+"""Images moved a little for test-time augmentation, and what is painted on them moved back."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.ndimage import affine_transform
+
+from core.training.ensemble import View
+
+Answer = Callable[[np.ndarray], np.ndarray]
+
+
+def answer_views(answer: Answer, views: Sequence[View], *, paints: bool) -> Answer:
+    """The mean of what is answered of each view of an image; maps are moved back onto the image first."""
+
+    def mean(images: np.ndarray) -> np.ndarray:
+        total: np.ndarray | None = None
+        for view in views:
+            said = np.asarray(answer(move(images, view)), np.float32)
+            said = move(said, view, back=True) if paints else said
+            total = said if total is None else total + said
+        assert total is not None  # there is always the image as it is
+        return total / len(views)
+
+    return mean
+
+
+def move(images: np.ndarray, view: View, *, back: bool = False) -> np.ndarray:
+    """Copies of `(n, side, side, channels)`, shifted, turned and mirrored about their centre, or back again.
+
+    Beyond its edge an image is mirrored, as in training.
+    """
+    if not any(view.values()):
+        return images
+    matrix, offset = _placed(view, images.shape[1], images.shape[2], back=back)
+    moved = np.empty_like(images)
+    for at, image in enumerate(images):
+        for channel in range(images.shape[-1]):
+            plane = image[..., channel].astype(np.float32)
+            seen = affine_transform(plane, matrix, offset, order=1, mode="reflect")
+            whole = np.rint(seen) if np.issubdtype(images.dtype, np.integer) else seen
+            moved[at, ..., channel] = whole
+    return moved
+
+
+def _placed(view: View, rows: int, columns: int, *, back: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the image each pixel of the moved one comes from: `matrix @ (row, column) + offset`."""
+    angle = math.radians(view["turn"])
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    matrix = turn @ np.diag([-1.0 if view["inverted"] else 1.0, -1.0 if view["mirrored"] else 1.0])
+    middle = np.array([(rows - 1) / 2, (columns - 1) / 2])
+    offset = middle - matrix @ middle - np.array([view["down"] * rows, view["right"] * columns])
+    if back:
+        matrix = np.linalg.inv(matrix)
+        offset = -matrix @ offset
+    return matrix, offset

@@ -1,0 +1,231 @@
+"""Several models as one: the mean of what they say, each calibrated on its own validation split.
+
+An ensemble (Lakshminarayanan et al. 2017, arXiv:1612.01474) has no weights of its own. It is a model like any other
+whose facts name its `members`; the file that stands for it lists them by the hashes of theirs. With `views` it is
+test-time augmentation: what its members say of an image moved a little in several ways, averaged.
+
+Thresholds are the mean of those that the members chose on their own validation splits, and the interval of a number
+is that of the least sure member: the cases that one fold validates on are those that another has learnt, so that an
+ensemble has no validation split of its own.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core.errors import Conflict, InvalidInput
+from core.people.roles import demand_of
+from core.store.audit import Actor
+from core.store.database import writing
+from core.store.files import Files
+from core.tasks import task_module
+from core.training.recipe import Recipe
+from core.training.records import (
+    Model,
+    Run,
+    add_model,
+    add_run,
+    find_model_of_run,
+    get_model,
+    get_run,
+    list_models,
+    list_runs,
+    set_run_told,
+)
+
+NO_FILE = "An ensemble has no file of its own; download those of its members."
+MOST_MEMBERS = 50
+HALF = 0.5
+VIEWED = "with test-time augmentation"
+
+View = dict[str, float]  # shares of the side to the right and down, degrees of a turn, 1 where mirrored
+
+
+def make_ensemble(
+    connection: sqlite3.Connection,
+    files: Files,
+    project: int,
+    name: str,
+    members: Sequence[Model],
+    *,
+    views: Sequence[View] = (),
+    actor: Actor,
+) -> Model:
+    """Store an ensemble under a name.
+
+    Raises:
+        InvalidInput: one member only, one twice, an ensemble among them, or they see or answer something else.
+        Conflict: the name is taken.
+        NotAllowed: the actor may not train here.
+    """
+    _check_members(members, alone=bool(views))
+    runs = [get_run(connection, member.run) for member in members]
+    alike = len({(run.snapshot, run.fold) for run in runs}) == 1
+    named = [
+        {"id": member.id, "name": member.name, "keras_hash": member.keras_hash, "onnx_hash": member.onnx_hash}
+        for member in members
+    ]
+    facts = _question(members[0])
+    facts |= {"members": named, "calibration": combine_calibrations([member.calibration for member in members])}
+    facts |= {"views": [dict(view) for view in views]} if views else {}
+    listed = json.dumps({"ensemble": named, "views": facts.get("views", [])}, sort_keys=True).encode()
+    with writing(connection):
+        demand_of(connection, actor, "train", project)
+        run = add_run(
+            connection,
+            project=project,
+            snapshot=runs[0].snapshot,
+            recipe=runs[0].recipe,
+            name=name,
+            fold=runs[0].fold if alike else None,
+            told={"ensemble": [member.id for member in members]},
+            actor=actor,
+        )
+        return add_model(
+            connection,
+            run,
+            keras_hash=files.put_bytes("models", listed),
+            onnx_left_out_because=NO_FILE,
+            parameters=sum(member.parameters for member in members),
+            file_bytes=sum(member.file_bytes for member in members),
+            facts=facts,
+            seconds=sum(run.seconds or 0.0 for run in runs),
+            actor=actor,
+        )
+
+
+def _check_members(members: Sequence[Model], *, alone: bool) -> None:
+    names = ", ".join(member.name for member in members) or "none"
+    if not (1 if alone else 2) <= len({member.id for member in members}) == len(members) <= MOST_MEMBERS:
+        raise InvalidInput(f"An ensemble has 2 to {MOST_MEMBERS} different models. Received: {names}")
+    if nested := [member.name for member in members if member_ids(member)]:
+        raise InvalidInput(f"The members of an ensemble are single models. Received: {', '.join(nested)}")
+    first = _question(members[0])
+    for member in members[1:]:
+        its = _question(member)
+        if different := [key for key in first if first[key] != its.get(key)]:
+            raise InvalidInput(
+                f"The members of an ensemble see the same input and answer the same question; these differ in "
+                f"{', '.join(different)}. Received: {members[0].name}, {member.name}"
+            )
+
+
+def _question(model: Model) -> dict[str, Any]:
+    """How images reach a model and what it is asked of them."""
+    task = task_module(model.task)
+    return {"input": model.facts.get("input"), "task": model.task, **task.describe_schema(task.schema_of(model.facts))}
+
+
+def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of the members' thresholds (one half where one chose none), the widest interval, exclusive if all are.
+
+    Temperatures are left out: they are in the members' own answers.
+    """
+    combined: dict[str, Any] = {}
+    chosen = [part.get("thresholds") or {} for part in parts]
+    if names := {name: one[name]["rule"] for one in chosen for name in one}:
+        combined["thresholds"] = {
+            name: {
+                "value": float(np.mean([one[name]["value"] if name in one else HALF for one in chosen])),
+                "rule": f"the mean of {len(parts)} members' thresholds, each {rule}",
+                "n": sum(int(one[name]["n"]) for one in chosen if name in one),
+            }
+            for name, rule in names.items()
+        }
+    intervals = [part.get("interval") for part in parts]
+    if any("interval" in part for part in parts):
+        known = [one for one in intervals if one]
+        whole = len(known) == len(parts)
+        combined["interval"] = max(known, key=lambda one: float(one["half_width"])) if whole else None
+    if any("exclusive" in part for part in parts):
+        combined["exclusive"] = all(part.get("exclusive") for part in parts)
+    return combined
+
+
+def member_ids(model: Model) -> list[int]:
+    """The numbers of an ensemble's members; none where the model is a single one."""
+    return [int(member["id"]) for member in model.facts.get("members", ())]
+
+
+def runs_behind(connection: sqlite3.Connection, model: Model) -> list[Run]:
+    """The trainings that a model stands on: its own, or those of its members."""
+    models = [get_model(connection, None, number) for number in member_ids(model)] or [model]
+    return [get_run(connection, one.run) for one in models]
+
+
+def views_of(recipe: Recipe) -> list[View]:
+    """How an image is moved for test-time augmentation: as it is, and within what the recipe moved it in training.
+
+    Half of the recipe's shift each way, half of its turn each way, mirrored only where it mirrored. Never zoomed, for
+    that would change a size.
+    """
+    still = {"right": 0.0, "down": 0.0, "turn": 0.0, "mirrored": 0.0, "inverted": 0.0}
+    found = [still]
+    for way in (-1, 1):
+        if recipe.shift:
+            found += [{**still, "right": way * recipe.shift / 2}, {**still, "down": way * recipe.shift / 2}]
+        if recipe.rotation:
+            found.append({**still, "turn": way * recipe.rotation / 2})
+    if recipe.flip in ("left-right", "both"):
+        found.append({**still, "mirrored": 1.0})
+    if recipe.flip in ("up-down", "both"):
+        found.append({**still, "inverted": 1.0})
+    return found
+
+
+def with_views(connection: sqlite3.Connection, files: Files, model: Model, *, actor: Actor) -> Model:
+    """The model that answers with test-time augmentation for this one, made where there is none yet.
+
+    It is a model of its own, so that each keeps its predictions and numbers.
+
+    Raises:
+        InvalidInput: its recipe neither moved nor mirrored images.
+    """
+    if model.facts.get("views"):
+        return model
+    single = [get_model(connection, None, number) for number in member_ids(model)] or [model]
+    recipe = get_run(connection, model.run).recipe
+    views = views_of(recipe)
+    if len(views) == 1:
+        raise InvalidInput(
+            f"Test-time augmentation moves images as training did, and this recipe neither shifted, turned nor "
+            f"mirrored any. Received: {model.name}"
+        )
+    ids = [one.id for one in single]
+    for known in list_models(connection, model.project):
+        if known.facts.get("views") == views and member_ids(known) == ids:
+            return known
+    return make_ensemble(connection, files, model.project, f"{model.name} {VIEWED}", single, views=views, actor=actor)
+
+
+def demand_free_name(connection: sqlite3.Connection, project: int, name: str) -> None:
+    """Raise unless an ensemble can be called so later, when its members are there."""
+    if not name.strip() or name.strip().isdecimal():
+        raise InvalidInput(f"An ensemble needs a name that is not a number. Received: {name!r}")
+    if any(run.name == name.strip() for run in list_runs(connection, project)):
+        raise Conflict(f"Choose another name: this project has a run of that name. Received: {name}")
+
+
+def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]) -> None:
+    """Note with each run that they become one model as soon as all of them have left theirs."""
+    with writing(connection):
+        for run in runs:
+            set_run_told(connection, run.id, "joins", {"name": name.strip(), "runs": [one.id for one in runs]})
+
+
+def join_ensemble(connection: sqlite3.Connection, files: Files, run_id: int, actor: Actor) -> Model | None:
+    """The ensemble that a run was planned for, made by whichever of its runs ends last; None before that."""
+    planned = get_run(connection, run_id).told.get("joins")
+    if not planned:
+        return None
+    with writing(connection):  # two runs may end at once
+        models = [find_model_of_run(connection, number) for number in planned["runs"]]
+        members = [model for model in models if model]
+        project = get_run(connection, run_id).project
+        known = next((model for model in list_models(connection, project) if model.name == planned["name"]), None)
+        if known or len(members) < len(models):
+            return known
+        return make_ensemble(connection, files, project, planned["name"], members, actor=actor)

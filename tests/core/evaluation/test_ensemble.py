@@ -1,0 +1,148 @@
+"""Several models as one: the mean of what they say, and never measured on what one of them has learnt."""
+
+import numpy as np
+import pytest
+
+from core.datasets.records import list_snapshot_cases
+from core.errors import Conflict, InvalidInput, NotAllowed
+from core.evaluation.predictor import open_predictor
+from core.evaluation.records import find_predictions
+from core.evaluation.run import evaluate_model
+from core.jobs.asking import ask_repetition
+from core.people.accounts import ensure_user
+from core.progress import Silent
+from core.store.audit import Actor
+from core.training.ensemble import combine_calibrations, join_ensemble, make_ensemble, plan_ensemble, with_views
+from core.training.records import get_run, set_model_fact
+
+
+@pytest.fixture
+def pair(project, snapshot, add_brightness_model, brightness_onnx):
+    """Two models that agree on nothing: the second one says "normal" of bright squares."""
+    return [
+        add_brightness_model(project, snapshot),
+        add_brightness_model(project, snapshot, onnx=brightness_onnx(sign=-0.5)),
+    ]
+
+
+@pytest.fixture
+def join(connection, files, project, actor):
+    def made(name, members, **options):
+        return make_ensemble(connection, files, project.id, name, members, actor=actor, **options)
+
+    return made
+
+
+@pytest.fixture
+def evaluate(connection, files, settings, actor):
+    def run(model, snapshot, split="test"):
+        return evaluate_model(connection, files, settings, model.id, snapshot.id, split, actor, Silent())
+
+    return run
+
+
+def test_an_ensemble_says_the_mean_and_knows_how_far_its_members_are_apart(
+    connection, files, snapshot, pair, join, evaluate
+) -> None:
+    both = join("both", pair)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1), np.uint8)
+    said = [open_predictor(files, model).answer(images) for model in (*pair, both)]
+    np.testing.assert_allclose(said[2], (said[0] + said[1]) / 2, atol=1e-6)
+    result = evaluate(both, snapshot)
+    cases = [case.case_id for case in list_snapshot_cases(connection, snapshot.id, split="test")]
+    stored = [np.array(list(find_predictions(connection, model.id, cases).values())) for model in (*pair, both)]
+    np.testing.assert_allclose(stored[2], (stored[0] + stored[1]) / 2, atol=1e-6)
+    assert result["spread"] == {"value": pytest.approx(np.std(stored[:2], axis=0, ddof=1).mean()), "n": len(cases)}
+    assert [member["name"] for member in result["members"]] == [model.name for model in pair]
+    assert result["members"][0]["value"] != result["members"][1]["value"]
+    assert result["seen_in_training"] == 0
+
+
+def test_a_case_that_a_member_has_learnt_is_never_measured(
+    connection, project, snapshot, add_brightness_model, join, evaluate
+) -> None:
+    """The members of all folds have learnt every case; that of one fold and the own split leave what both have not."""
+    folds = [add_brightness_model(project, snapshot, fold=fold) for fold in range(4)]
+    with pytest.raises(InvalidInput, match="none of its members has learnt"):
+        evaluate(join("all folds", folds), snapshot)
+    cases = list_snapshot_cases(connection, snapshot.id)
+    test = [case for case in cases if case.split == "test"]
+    mixed = join("mixed", [folds[test[0].fold], add_brightness_model(project, snapshot)])
+    with pytest.raises(InvalidInput, match="none of its members has learnt"):
+        evaluate(mixed, snapshot, "validation")
+    unseen = [case for case in test if case.fold == test[0].fold]
+    assert 0 < len(unseen) < len(test)
+    result = evaluate(mixed, snapshot)
+    assert result["n_cases"] == len(unseen)
+    assert f"{len(test) - len(unseen)} of {len(test)} cases are left out" in str(result["warnings"])
+    learnt = [case.case_id for case in cases if case not in unseen]
+    assert find_predictions(connection, mixed.id, learnt) == {}
+    seeds = join("seeds of fold 1", [folds[1], add_brightness_model(project, snapshot, fold=1)])
+    assert evaluate(seeds, snapshot)["n_cases"] == sum(case.fold == 1 for case in cases)
+
+
+def test_what_is_no_ensemble_is_refused(
+    connection, files, project, snapshot, pair, join, add_brightness_model, actor
+) -> None:
+    both = join("both", pair)
+    other = add_brightness_model(project, snapshot)
+    set_model_fact(connection, other.id, "input", {"size": 64, "channels": 1, "resize": "stretch"})
+    for members, sentence in (
+        (pair[:1], "2 to 50 different"),
+        ([pair[0], pair[0]], "2 to 50 different"),
+        ([both, pair[0]], "are single models"),
+        ([pair[0], type(other)(**{**vars(other), "facts": {**other.facts, "multi_label": True}})], "differ in multi_"),
+    ):
+        with pytest.raises(InvalidInput, match=sentence):
+            join("no", members)
+    with pytest.raises(Conflict):
+        join("both", pair)
+    with pytest.raises(InvalidInput, match="repeat its members"):
+        ask_repetition(connection, project, both, actor=actor)
+    ensure_user(connection, "ben")
+    with pytest.raises(NotAllowed):
+        make_ensemble(connection, files, project.id, "ben's", pair, actor=Actor("ben", "screen"))
+
+
+def test_thresholds_are_averaged_and_the_widest_interval_stands() -> None:
+    parts = [
+        {"thresholds": {"a": {"value": 0.2, "rule": "by a rule", "n": 10}}, "exclusive": True},
+        {"thresholds": {"a": {"value": 0.6, "rule": "by a rule", "n": 20}}, "exclusive": False},
+    ]
+    assert combine_calibrations(parts) == {
+        "thresholds": {"a": {"value": 0.4, "rule": "the mean of 2 members' thresholds, each by a rule", "n": 30}},
+        "exclusive": False,
+    }
+    widths = [{"interval": {"half_width": width, "level": 0.9, "n": 9}} for width in (1.0, 3.0)]
+    assert combine_calibrations(widths)["interval"]["half_width"] == 3
+    assert combine_calibrations([*widths, {"interval": None}]) == {"interval": None}
+
+
+def test_runs_that_were_planned_together_become_one_model_when_the_last_has_ended(
+    connection, files, project, snapshot, pair, actor
+) -> None:
+    runs = [get_run(connection, model.run) for model in pair]
+    plan_ensemble(connection, "planned", [*runs[:1], get_run(connection, runs[1].id)])
+    made = join_ensemble(connection, files, runs[0].id, actor)
+    assert made is not None
+    assert [member["id"] for member in made.facts["members"]] == [model.id for model in pair]
+    assert join_ensemble(connection, files, runs[1].id, actor) == made  # not a second one
+    assert get_run(connection, made.run).told == {"ensemble": [model.id for model in pair]}
+
+
+def test_test_time_augmentation_is_a_model_of_its_own(connection, files, snapshot, pair, evaluate, actor) -> None:
+    """Every view is within what the recipe did in training; the plain model's answers stay as they are."""
+    moved = with_views(connection, files, pair[0], actor=actor)
+    assert (
+        with_views(connection, files, pair[0], actor=actor)
+        == moved
+        == with_views(connection, files, moved, actor=actor)
+    )
+    assert moved.facts["views"][0] == dict.fromkeys(("right", "down", "turn", "mirrored", "inverted"), 0.0)
+    assert len(moved.facts["views"]) == 7
+    plain, result = evaluate(pair[0], snapshot), evaluate(moved, snapshot)
+    assert (result["model"], plain["n_cases"]) == (f"{pair[0].name} with test-time augmentation", result["n_cases"])
+    cases = [case.case_id for case in list_snapshot_cases(connection, snapshot.id, split="test")]
+    one, other = (find_predictions(connection, model.id, cases) for model in (pair[0], moved))
+    assert one != other
+    np.testing.assert_allclose(list(one.values()), list(other.values()), atol=0.1)

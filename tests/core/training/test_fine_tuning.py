@@ -1,0 +1,105 @@
+"""Fine-tuning: from an earlier model or a file, with the body held for some epochs, and the same twice."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from core.errors import CoreError, InvalidInput, NotAllowed
+from core.people.accounts import ensure_user
+from core.progress import Silent
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.store.stock import list_stored
+from core.training import run as run_module
+from core.training.device import CPU
+from core.training.recipe import Recipe, change_recipe
+from core.training.records import get_model, get_run
+from core.training.request import request_training
+from core.training.run import run_training
+from core.training.stored import load_network
+
+
+@pytest.fixture(autouse=True)
+def _no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+
+
+@pytest.fixture
+def train(connection: sqlite3.Connection, files: Files, settings: Settings, actor: Actor, planted: Any, tmp_path: Path):
+    def run(recipe: Recipe, *, folder: str = "job", progress: Any = None, **options: Any) -> dict[str, Any]:
+        made, _ = request_training(
+            connection, planted.project, planted.snapshot, recipe, files=files, actor=actor, **options
+        )
+        return run_training(connection, files, settings, made.id, tmp_path / folder, CPU, progress or Silent())
+
+    return run
+
+
+def test_a_model_is_taken_further_with_its_body_held_and_goes_on_after_a_kill(
+    connection, files, train, small_recipe, settings, tmp_path
+) -> None:
+    first = train(change_recipe(small_recipe, {"epochs": 1}), name="first")
+    before = get_model(connection, None, first["model_id"])
+    held = change_recipe(small_recipe, {"start_from": "first", "freeze_epochs": 1, "epochs": 1})
+    model = get_model(connection, None, train(held, folder="held")["model_id"])
+    run = get_run(connection, model.run)
+    assert model.facts["sources"]["start_from"]["said"] == "model first"
+    assert run.recipe.start_from == before.keras_hash
+    assert "begins from model first and learns at a rate of 0.001, 0.1 of 0.01, the first 1" in str(run.told)
+    for old, new in zip(load_network(files, before).layers, load_network(files, model).layers, strict=True):
+        same = all(map(np.array_equal, old.get_weights(), new.get_weights()))
+        assert same == (new.name != "logits"), new.name
+
+    # Asked again by the hash, whatever the name stands for by then; killed after its held epoch, with an average.
+    class Killed(Silent):
+        def report(self, fraction: float, note: str, **facts: object) -> None:
+            if note.startswith("Epoch 3"):
+                raise KeyboardInterrupt
+
+    recipe, sources = change_recipe(run.recipe, {"epochs": 3, "ema": 0.9}), run.told["sources"]
+    whole = train(recipe, folder="whole", sources=sources)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder="broken", progress=Killed(), sources=sources)
+    again = run_training(connection, files, settings, 4, tmp_path / "broken", CPU, Silent())
+    pair = [load_network(files, get_model(connection, None, one["model_id"])).get_weights() for one in (whole, again)]
+    assert all(map(np.array_equal, *pair))
+
+
+def test_another_network_or_a_stranger_s_file_is_refused_by_name(
+    connection, files, planted, train, small_recipe, tmp_path
+) -> None:
+    train(change_recipe(small_recipe, {"epochs": 1}), name="first")
+    for changes, sentence in (
+        ({"filters": "4,16"}, "its own network: --set filters=4,8. Received: filters 4,16 for first"),
+        ({"network": "cnn", "dense_units": 8}, "--recipe resnet"),
+        ({"start_from": "nobody"}, "no model or file of this name"),
+    ):
+        with pytest.raises(InvalidInput, match=sentence):
+            train(change_recipe(small_recipe, {"start_from": "first", **changes}))
+    ensure_user(connection, "ben")
+    with pytest.raises(NotAllowed):
+        request_training(
+            connection, planted.project, planted.snapshot,
+            change_recipe(small_recipe, {"start_from": str(tmp_path / "a.keras")}),
+            files=files, actor=Actor("ben", "screen"),
+        )  # fmt: skip
+
+
+def test_a_file_of_another_shape_ends_in_a_sentence_and_is_kept_with_its_run(
+    connection, files, train, small_recipe, tmp_path
+) -> None:
+    image = keras.Input((16, 16, 1))
+    keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image))).save(tmp_path / "theirs.keras")
+    with pytest.raises(CoreError, match=r"built differently from .* the file theirs\.keras\. Received: 1 layers"):
+        train(change_recipe(small_recipe, {"start_from": str(tmp_path / "theirs.keras")}))
+    kept = get_run(connection, 1).told["sources"]["start_from"]["hash"]
+    assert (tmp_path / "theirs.keras").read_bytes() == files.read_bytes("models", kept)
+    assert kept in {item.content_hash for item in list_stored(connection)}
+    (tmp_path / "theirs.keras").write_bytes(b"no model")
+    with pytest.raises(InvalidInput, match="not a Keras file"):
+        train(change_recipe(small_recipe, {"start_from": str(tmp_path / "theirs.keras")}))
