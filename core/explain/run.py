@@ -170,6 +170,10 @@ def check_explanations(connection: sqlite3.Connection, files: Files, model_id: i
 
 def refuse_painting(model: Model) -> None:
     """Raise `InvalidInput` for a model that paints: there is no one answer whose reason a map could show."""
+    if task_module(model.task).DRAWS:
+        raise InvalidInput(
+            f"Explanations are of an answer about an image; a model that draws gives none. Received: {model.name}"
+        )
     if task_module(model.task).PAINTS:
         raise InvalidInput(
             f"Explanations are of one answer for a whole image; a model that paints shows its answer itself. "

@@ -20,6 +20,7 @@ from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
+from core.training.drawn import Wanted, check_wanted
 from core.training.recipe import Recipe, change_recipe, recipe_to_json
 from core.training.records import Model, Run, get_run, set_run_job
 from core.training.repeat import trained_batch
@@ -272,3 +273,17 @@ def ask_rate_test(
     demand_trainable(connection, project, snapshot, recipe, fold, actor)
     arguments = {"project": project.id, "snapshot": snapshot.id, "fold": fold, "recipe": recipe_to_json(recipe)}
     return add_job(connection, "find_rate", arguments, project=project.id, actor=actor)
+
+
+def ask_drawing(
+    connection: sqlite3.Connection, model: Model, wanted: Wanted, *, n: int, seed: int, actor: Actor
+) -> Job:
+    """Queue the drawing of images.
+
+    Raises:
+        InvalidInput: the model does not draw, or has never seen what is asked for.
+        NotAllowed: the actor may not train in this project.
+    """
+    check_wanted(model, wanted, n)
+    asked = {"model": model.id, **wanted.to_json(), "n": n, "seed": seed}
+    return add_job(connection, "generate", asked, project=model.project, actor=actor)

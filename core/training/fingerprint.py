@@ -40,7 +40,7 @@ def take_fingerprint(
     known = device or _own_device()
     return Fingerprint(
         task=snapshot.task,
-        classes=tuple(zip(classes, counts, strict=True)) if classes else (),
+        classes=tuple(zip(classes, counts[: len(classes)], strict=True)) if classes else (),
         multi_label=isinstance(schema, Classification) and schema.multi_label,
         training=len(train),
         frames=sum(frames for frames, *_ in shapes[: len(train)]),

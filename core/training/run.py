@@ -20,10 +20,12 @@ from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snap
 from core.errors import CoreError
 from core.images.render import InputSpec
 from core.progress import Portion, Progress
+from core.projects.schema import Generation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
+from core.tasks.generation import describe_conditions
 from core.training.batches import Examples, plan_epoch, read_chunk
 from core.training.callbacks import (
     STOPPED,
@@ -39,6 +41,7 @@ from core.training.callbacks import (
 from core.training.checkpoint import NAME as CHECKPOINT
 from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
+from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
 from core.training.networks import build_network, feature_layers
@@ -71,6 +74,7 @@ from core.training.stored import network_bytes
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 ROWS_LOOKED_AT = 64
 EXPORT_INTERRUPTED = "The export was interrupted."
+NOT_EXPORTED = "A model that draws is kept in Keras's own format alone."
 
 log = logging.getLogger("readroom.training")
 
@@ -160,6 +164,8 @@ def _train(
         callbacks.append(StopEarly(run.recipe.early_stopping))
     if run.recipe.schedule == "plateau":
         callbacks.append(LowerRateOnPlateau(run.recipe.plateau_patience))
+    if task_module(snapshot.task).DRAWS:
+        callbacks.append(KeepSamples(folder, material.validation, material.terms.shape[1]))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)
@@ -281,7 +287,8 @@ def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: st
         keras.config.set_dtype_policy("float32")
     plan = plan_epoch(len(material.train), recipe)
     half = policy == "mixed_float16"
-    learner = Learner(
+    learns = DrawingLearner if module_of(schema).DRAWS else Learner
+    learner = learns(
         network, recipe, schema, plan, material.terms, validation_terms=material.validation_terms, scale_loss=half
     )
     return Fit(learner, plan, recipe.epochs)
@@ -297,6 +304,8 @@ def _store(
     calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:])
     if task.PAINTS:
         calibration["exclusive"] = material.exclusive
+    if isinstance(schema, Generation):
+        calibration["shown"] = describe_conditions(schema, material.train.targets)
     plain = build_network(run.recipe, schema, material.terms)
     plain.set_weights(fit.best_weights)
     network = task.calibrate_network(plain, schema, calibration)
@@ -306,7 +315,7 @@ def _store(
         connection,
         run,
         keras_hash=files.put_bytes("models", content),
-        onnx_left_out_because=EXPORT_INTERRUPTED,
+        onnx_left_out_because=NOT_EXPORTED if task.DRAWS else EXPORT_INTERRUPTED,
         parameters=int(network.count_params()),
         file_bytes=len(content),
         facts=describe_model(run.recipe, snapshot, fit, epochs)
