@@ -13,6 +13,7 @@ from core.projects.schema import Regression
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
 from dashboard import places, run_view, session, wording
+from dashboard.drawn_view import draw_samples
 from dashboard.prefix import at
 
 MEASURE_WORDS = {"auc": "AUC", "mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²"}
@@ -27,6 +28,7 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
         curves, recipe, environment, lineage = st.tabs(["Curves", "Recipe", "Environment", "Lineage"])
         with curves:
             run_view.draw_curves(run)
+            draw_samples(run, choose=True)
         recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run, snapshot.task))
         environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(run.environment)))
         lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))

@@ -9,9 +9,10 @@ from core.datasets.records import get_snapshot
 from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
-from core.projects.schema import LabelSchema, Regression, Segmentation
+from core.projects.schema import Generation, LabelSchema, Regression, Segmentation
 from core.training.records import Run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
+from dashboard.drawn_view import draw_samples
 
 REFRESH_SECONDS = 1.5
 LOG_LINES = 400
@@ -23,6 +24,7 @@ MEASURES = {
 }
 ERRORS = {"training": "mae", "validation": "validation_mae"}
 OVERLAP = {"training": "dice", "validation": "validation_dice"}
+DRAWING = {"training": "drawing_error", "validation": "validation_drawing_error"}
 
 
 def watch_run(run: Run) -> None:
@@ -47,6 +49,8 @@ def draw_curves(run: Run) -> None:
         beside = {f"Mean absolute error, {schema.unit}": ERRORS}
     elif isinstance(schema, Segmentation):
         beside = {"Dice": OVERLAP}
+    elif isinstance(schema, Generation):
+        beside = {"Drawing error": DRAWING}
     for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, **beside}.items(), strict=True):
         column.plotly_chart(
             charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
@@ -72,6 +76,7 @@ def _draw_run(run: Run) -> None:
         st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
     draw_curves(run)
+    draw_samples(run, choose=job is None or job.state not in jobs_panel.ACTIVE)
     if job:
         with st.expander("Log", icon=":material/article:"), st.container(height=260, border=False, autoscroll=True):
             st.code(
@@ -114,6 +119,11 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
         learnt = {
             "Dice": wording.number(facts.get("dice")),
             "validation": wording.number(facts.get("validation_dice")),
+        }
+    elif isinstance(schema, Generation):
+        learnt = {
+            "drawing error": wording.number(facts.get("drawing_error")),
+            "validation": wording.number(facts.get("validation_drawing_error")),
         }
     shown = {
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",

@@ -37,19 +37,21 @@ class Seen:
         return len(self.features)
 
 
-def nearest_of(asked: np.ndarray, known: np.ndarray, forbidden: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+def nearest_of(
+    asked: np.ndarray, known: np.ndarray, keys: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """For each row of `asked` `(n, d)` the nearest of `known` `(m, d)`: its Euclidean distance and its place, `(n,)`.
 
     Args:
-        forbidden: int keys `(m,)` of both, where `asked` is `known`: rows of the same key are not compared.
+        keys: of the rows of `asked` and of `known`; rows of the same key are not compared.
     """
     squares = np.einsum("ij,ij->i", known, known)
     distances, places = np.empty(len(asked)), np.empty(len(asked), np.int64)
     for start in range(0, len(asked), AT_ONCE):
         some = asked[start : start + AT_ONCE]
         between = squares - 2 * (some @ known.T) + np.einsum("ij,ij->i", some, some)[:, None]
-        if forbidden is not None:
-            between[forbidden[start : start + AT_ONCE, None] == forbidden[None, :]] = np.inf
+        if keys is not None:
+            between[keys[0][start : start + AT_ONCE, None] == keys[1][None, :]] = np.inf
         found = between.argmin(axis=1)
         places[start : start + AT_ONCE] = found
         distances[start : start + AT_ONCE] = np.sqrt(np.maximum(between[np.arange(len(some)), found], 0))

@@ -1,7 +1,6 @@
 """A network learns to draw: the same loop, the same promises, and files that say what they are."""
 
 import io
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.freeze import freeze_snapshot
 from core.errors import CoreError, InvalidInput
-from core.images.records import NewCase, insert_case
-from core.labels.records import NewLabel, add_label
-from core.people.accounts import ensure_user
 from core.progress import Silent
-from core.projects.records import add_project
-from core.projects.schema import make_generation
-from core.store.files import Files
 from core.training.device import CPU
 from core.training.drawn import Wanted, check_wanted, conditions_of, draw_with
 from core.training.recipe import change_recipe, named_recipe
@@ -29,33 +21,6 @@ from core.training.stored import load_network
 
 SIDE = 16
 SMALL = {"input_size": SIDE, "filters": "8,8", "batch": 4, "epochs": 2, "learning_rate": 0.01, "ema": 0.5}
-
-
-@pytest.fixture
-def sides(connection: sqlite3.Connection, files: Files, actor: Any) -> Any:
-    """A generation of images that are bright on the left or on the right, those of women, frozen as "first"."""
-    ensure_user(connection, actor.name)
-    schema = make_generation(["left", "right"])
-    project = add_project(connection, name="Sides", task="generation", schema=schema, actor=actor)
-    random = np.random.default_rng(0)
-    for at in range(40):
-        image = random.integers(0, 60, (SIDE, SIDE), np.uint8)
-        image[:, slice(SIDE // 2, None) if at % 2 else slice(SIDE // 2)] += 190
-        case = insert_case(
-            connection,
-            NewCase(
-                project=project.id, source=f"{at}.png", patient=f"p{at}", patient_from="table",
-                pixel_hash=files.put_array("pixels", image), file_hash=f"{at:064x}", perceptual_hash=None,
-                rows=SIDE, columns=SIDE, channels=1, dtype="uint8", photometric="MONOCHROME2", imported_by=actor.name,
-                attributes={"sex": "F", "age": str(20 + at)} if at % 2 else {},
-            ),
-        )  # fmt: skip
-        answer = {"classes": ["right" if at % 2 else "left"]}
-        add_label(connection, NewLabel(f"side-{at}", case.id, actor.name, answer), actor)
-    frozen = freeze_snapshot(
-        connection, files, project, "first", ratios=(0.6, 0.3, 0.1), actor=actor, progress=Silent()
-    )
-    return project, frozen
 
 
 @pytest.fixture
