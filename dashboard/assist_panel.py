@@ -6,14 +6,13 @@ from core.evaluation.drafts import count_without_draft, set_assist_model
 from core.jobs.asking import ask_drafts
 from core.labels.assignments import list_assigned, unassign_cases
 from core.projects.records import Project, get_project
-from core.projects.schema import Classification
 from core.training.records import list_models
 from dashboard import jobs_panel, messages, session, wording
 
 
 def draw_assist_choice(project: Project) -> None:
     """Off, or one of the models; with the cases that it has not looked at yet."""
-    if not isinstance(project.schema, Classification):
+    if project.task != "classification":
         return
     models = {model.id: model.name for model in list_models(session.db(), project.id)}
     with st.expander("Drafts of a model", icon=":material/auto_awesome:"):

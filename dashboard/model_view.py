@@ -14,6 +14,7 @@ from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
 from dashboard import members_view, messages, places, run_view, session, wording
+from dashboard.drawn_view import draw_samples
 from dashboard.gap_view import draw_gap
 from dashboard.prefix import at
 
@@ -38,6 +39,7 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
         with curves:
             run_view.draw_curves(run)
             draw_gap(model)
+            draw_samples(run, choose=True)
         recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run, snapshot.task))
         environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(run.environment)))
         lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))

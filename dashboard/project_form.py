@@ -13,6 +13,7 @@ from core.projects.schema import (
     TASKS,
     Classification,
     ClassLabel,
+    Generation,
     LabelSchema,
     Regression,
     Segmentation,
@@ -58,12 +59,10 @@ def draw_project_form() -> None:
         "Task", TASKS, default="classification", format_func=TASK_WORDS.__getitem__, key="new_task", required=True
     )
     if task == "generation":
-        st.info(
-            "Generation (drawing images) is planned and not here yet. Today Readroom labels by classes, by painting "
-            "structures, and by a number.",
-            icon=":material/schedule:",
+        st.caption(
+            "A model learns to draw images of each class, and for sex and age where they are known. What it draws is "
+            "no patient and stays marked as synthetic."
         )
-        return
     multi_label = task == "classification" and st.toggle(
         "An image may have several classes at once",
         key="new_multi",
@@ -78,7 +77,7 @@ def draw_project_form() -> None:
         "Intended use", key="new_use", height=90, placeholder="Who would use a model, for what, and for what not"
     )
     rule = draw_rule_choice(f"new_{task}", task, ReferenceRule(RULES[task][0]))
-    digit_advances = task == "classification" and st.toggle(
+    digit_advances = task in ("classification", "generation") and st.toggle(
         "A digit saves and goes to the next case",
         value=True,
         key="new_advance",
@@ -134,6 +133,8 @@ def _draw_schema(task: Task, multi_label: bool) -> LabelSchema:
     """What is asked; the engine refuses what is incomplete when the project is created."""
     if task == "classification":
         return Classification(_draw_classes(), multi_label)
+    if task == "generation":
+        return Generation(_draw_classes())
     if task == "segmentation":
         return Segmentation(_draw_structures())
     return _draw_quantity()

@@ -9,10 +9,11 @@ from core.datasets.records import get_snapshot
 from core.jobs.kinds import SEEING_A_JOB
 from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
-from core.projects.schema import LabelSchema, Regression, Segmentation
+from core.projects.schema import Generation, LabelSchema, Regression, Segmentation
 from core.training.advice import describe_course
 from core.training.records import Run, find_model_of_run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
+from dashboard.drawn_view import draw_samples
 from dashboard.gap_view import draw_gap
 from dashboard.watched_cases import draw_watched
 
@@ -26,6 +27,7 @@ MEASURES = {
 }
 ERRORS = {"training": "mae", "validation": "validation_mae"}
 OVERLAP = {"training": "dice", "validation": "validation_dice"}
+DRAWING = {"training": "drawing_error", "validation": "validation_drawing_error"}
 
 
 def watch_run(run: Run) -> None:
@@ -50,6 +52,8 @@ def draw_curves(run: Run) -> None:
         beside = {f"Mean absolute error, {schema.unit}": ERRORS}
     elif isinstance(schema, Segmentation):
         beside = {"Dice": OVERLAP}
+    elif isinstance(schema, Generation):
+        beside = {"Drawing error": DRAWING}
     for column, (title, pairs) in zip(st.columns(2), {"Loss": LOSS, **beside}.items(), strict=True):
         column.plotly_chart(
             charts.draw_learning_curves(epochs, pairs, title, best_epoch=best),
@@ -76,6 +80,7 @@ def _draw_run(run: Run) -> None:
         _draw_ending(run, job)
     draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     draw_curves(run)
+    draw_samples(run, choose=job is None or job.state not in jobs_panel.ACTIVE)
     model = find_model_of_run(session.db(), run.id)
     if model:
         draw_gap(model)
@@ -123,6 +128,11 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
         learnt = {
             "Dice": wording.number(facts.get("dice")),
             "validation": wording.number(facts.get("validation_dice")),
+        }
+    elif isinstance(schema, Generation):
+        learnt = {
+            "drawing error": wording.number(facts.get("drawing_error")),
+            "validation": wording.number(facts.get("validation_drawing_error")),
         }
     shown = {
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",

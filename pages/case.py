@@ -9,7 +9,7 @@ from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.labels.sight import may_see_others
 from core.projects.records import get_project
-from core.projects.schema import Classification, Generation, Regression
+from core.projects.schema import Classification, Regression
 from core.training.records import get_model
 from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, session
 from dashboard.viewer import review_viewer
@@ -36,8 +36,7 @@ sight = session.sight(project)
 is_open = may_see_others(session.db(), sight, case.id)
 image, facts = st.columns([5, 2], gap="medium")
 with image:
-    if not isinstance(project.schema, Generation):
-        review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
+    review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
 with facts:
     if is_open:
         st.html(f'<p class="rr-said">Reference: {case_view.reference_html(case, project)}</p>')

@@ -7,9 +7,10 @@ from core.evaluation.pairs import list_pairs
 from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
 from core.people.roles import Action
-from core.projects.schema import Regression, Segmentation
+from core.projects.schema import Generation, Regression, Segmentation
 from core.training.records import get_run, list_models
 from dashboard import (
+    drawn_view,
     evaluation_view,
     frame,
     jobs_panel,
@@ -112,7 +113,10 @@ if evaluation is None:
 
 result = evaluation.result
 sample = evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None)
-if isinstance(schema, Regression):
+if isinstance(schema, Generation):
+    drawn_view.draw_headline(result)
+    st.caption(f"{sample} {drawn_view.describe_sample(result)}")
+elif isinstance(schema, Regression):
     quantity_view.draw_headline(result)
     st.caption(f"{sample} {quantity_view.describe_interval(result)}")
 else:
@@ -126,6 +130,10 @@ if isinstance(schema, Regression):
     pairs = list_pairs(session.db(), model, snapshot, schema, split, fold)
     quantity_view.draw_agreement(result, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}")
     places.link("review", "Largest errors first", result="all", **view)
+    st.stop()
+if isinstance(schema, Generation):
+    drawn_view.draw_pairs(result, project)
+    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
     st.stop()
 if isinstance(schema, Segmentation):
     painted_view.draw_structure_table(result)

@@ -114,13 +114,6 @@ def end_without_cases(worklist: Worklist | None, wanted: CaseFilter) -> None:
 
 project = frame.need_project()
 frame.draw_heading("Label", "Your answers are saved as you give them.", project=project)
-if project.task == "generation":
-    messages.end_empty(
-        "Nothing is labelled here",
-        "In a project of generation images are drawn, not read.",
-        step="Open another project",
-        to="projects",
-    )
 user = session.current_user()
 sight = session.sight(project)
 progress = label_progress(session.db(), project, user.name)

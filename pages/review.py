@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.projects.schema import Segmentation
+from core.projects.schema import Generation, Segmentation
 from core.training.records import list_models
 from dashboard import frame, messages, places, session
 from dashboard.painted_view import draw_painted_review
@@ -24,6 +24,14 @@ if not models:
         project=project.id,
     )
 view = read_view(project, models)
+if isinstance(schema, Generation):
+    messages.end_empty(
+        "Nothing to review here",
+        "A model that draws answers nothing about a case. How good its images are is told by an evaluation.",
+        step="Evaluate",
+        to="evaluate",
+        project=project.id,
+    )
 if isinstance(schema, Segmentation):
     draw_painted_review(project, view)
     st.stop()

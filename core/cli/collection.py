@@ -37,12 +37,12 @@ from core.projects.schema import (
     TASKS,
     Classification,
     ClassLabel,
-    Generation,
     LabelSchema,
     Measure,
     Regression,
     Task,
     make_classification,
+    make_generation,
     make_segmentation,
     schema_to_json,
 )
@@ -126,7 +126,7 @@ def _schema(task: Task, classes: str, structures: str, multi_label: bool) -> Lab
         return make_classification(_names(classes), multi_label=multi_label)
     if task == "segmentation":
         return make_segmentation(_names(structures))
-    return Generation(())
+    return make_generation(_names(classes))
 
 
 def _dressed(classes: Sequence[ClassLabel], keys: list[str], colours: list[str]) -> tuple[ClassLabel, ...]:

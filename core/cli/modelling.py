@@ -193,7 +193,8 @@ def evaluate(
 
 def _metric_lines(result: dict[str, Any]) -> str:
     unit = f", {result['target']} in {result['unit']}" if "target" in result else ""
-    lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}"]
+    drawn = f", {result['n_samples']} images drawn for the same" if "n_samples" in result else ""
+    lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}{drawn}"]
     lines += [f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()]
     for structure, metrics in result.get("per_structure", {}).items():
         counts = result["counts"][structure]

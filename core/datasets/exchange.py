@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from core.datasets.conditions import check_frozen
 from core.datasets.leaks import Leak, LeaksFound, find_leaks
 from core.datasets.masks import export_masks_of, keeping_masks, masks_of_row, unpack_masks
 from core.datasets.records import (
@@ -27,7 +28,7 @@ from core.images.home_secret import secret_of
 from core.images.pseudonyms import path_token
 from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
-from core.projects.schema import LabelSchema, Segmentation, check_value, schema_to_json, without_retired
+from core.projects.schema import LabelSchema, Segmentation, schema_to_json, without_retired
 from core.store.audit import Actor
 from core.store.files import Files
 
@@ -226,7 +227,7 @@ def _cases(
             patient=row["patient"],
             split=row["split"],
             fold=row["fold"],
-            value=check_value(project.schema, row["value"]),
+            value=check_frozen(project.schema, row["value"]),
             label_ids=tuple(label_of[event] for event in row["labels"] if event in label_of),
             pixel_hash=row["pixel_hash"],
             group=row["group"],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.datasets.conditions import with_conditions
 from core.datasets.duplicates import pair_near_duplicates
 from core.datasets.exchange import content_hash, export_snapshot, import_snapshot
 from core.datasets.leaks import LeaksFound, find_leaks
@@ -80,11 +81,6 @@ def freeze_snapshot(
         NotAllowed: the actor may not freeze in this project.
     """
     demand_of(connection, actor, "freeze", project.id)
-    if isinstance(project.schema, Generation):
-        raise InvalidInput(
-            f"Snapshots are frozen of classification, segmentation and regression projects today; what is labelled "
-            f"here stays until its task follows. Received: {project.name}, {project.task}"
-        )
     column = split_column or ("split" if use_given_split else None)
     name = _free_name(connection, project, name)
     shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None
@@ -92,6 +88,8 @@ def freeze_snapshot(
     candidates = list_candidates(connection, project.id, column=column)
     project, candidates = _without_retired(project, candidates, left_out)
     _check_answers(project, candidates, left_out)
+    if isinstance(project.schema, Generation):
+        candidates = with_conditions(connection, candidates)
     contents: dict[str, bytes] = {}
     if isinstance(project.schema, Segmentation):
         part = Portion(progress, 0.0, 0.05)
@@ -145,8 +143,8 @@ def _check_answers(project: Project, candidates: Sequence[Candidate], left_out: 
     if not candidates:
         why = ", ".join(f"{count} {state}" for state, count in left_out.items())
         raise InvalidInput(f"No case has a reference answer yet; label some first. Received: {why}")
-    if isinstance(project.schema, Segmentation):
-        return  # all cases may show the same structures: where they are is the answer
+    if isinstance(project.schema, (Segmentation, Generation)):
+        return  # all cases may have one answer: where the structures are, and what images look like, is learnt
     answers = {value_text(candidate.value) for candidate in candidates}
     if len(answers) == 1:
         raise InvalidInput(

@@ -19,7 +19,7 @@ from core.progress import Progress, stop_if_asked
 from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
 from core.store.files import Files
-from core.tasks import module_of
+from core.tasks import module_of, task_module
 from core.tasks.regression import interval_around
 from core.training.records import Model
 
@@ -39,6 +39,8 @@ def predict_files(
         InvalidInput: there is no file under the paths.
         Stopped: somebody asked to stop.
     """
+    if task_module(model.task).DRAWS:
+        raise InvalidInput(f"A model that draws answers nothing about an image; use generate. Received: {model.name}")
     found = _list_files(paths)
     predictor, secret = open_predictor(files, model), load_secret(settings)
     rows: list[dict[str, Any]] = []

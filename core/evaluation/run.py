@@ -9,6 +9,7 @@ import numpy as np
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
+from core.evaluation.drawing import look_at_drawn
 from core.evaluation.painting import compare_cases, paint_cases
 from core.evaluation.predictor import predict_cases
 from core.evaluation.records import (
@@ -20,7 +21,7 @@ from core.evaluation.records import (
     store_predictions,
 )
 from core.progress import Portion, Progress
-from core.projects.schema import Regression, Segmentation
+from core.projects.schema import Generation, Regression, Segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
@@ -83,7 +84,11 @@ def evaluate_model(
     task = module_of(schema)
     targets: Any
     scores: Any
-    if task.PAINTS:
+    beside: dict[str, Any] = {}
+    if isinstance(schema, Generation):
+        told = Portion(progress, 0.0, PREDICTED)
+        targets, scores, beside = look_at_drawn(connection, files, model, schema, cases, told)
+    elif task.PAINTS:
         paint_cases(connection, files, model, [case.case_id for case in cases], Portion(progress, 0.0, PAINTED))
         targets, scores = compare_cases(connection, files, model, cases, Portion(progress, PAINTED, PREDICTED))
     else:
@@ -100,6 +105,7 @@ def evaluate_model(
         "snapshot": snapshot.name,
         "job": job,
         **measured,
+        **beside,
         "seen_in_training": seen,
         "warnings": _warnings(snapshot, split, seen, len(cases), asked - len(cases)),
         **_describe_members(connection, model, schema, cases, targets),
@@ -156,7 +162,7 @@ def _check_schema(model: Model, snapshot: Snapshot) -> TrainableSchema:
                 f"Evaluate on a snapshot with the structures the model has learnt, {', '.join(names)}. "
                 f"Received: {', '.join(schema.names)} in snapshot {snapshot.name}"
             )
-    elif (tuple(learnt["classes"]), bool(learnt["multi_label"])) != (schema.names, schema.multi_label):
+    elif (tuple(learnt["classes"]), bool(learnt.get("multi_label"))) != (schema.names, schema.multi_label):
         raise InvalidInput(
             f"Evaluate on a snapshot with the classes the model has learnt, {', '.join(learnt['classes'])}. "
             f"Received: {', '.join(schema.names)} in snapshot {snapshot.name}"

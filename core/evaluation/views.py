@@ -27,21 +27,23 @@ def answer_views(answer: Answer, views: Sequence[View], *, paints: bool) -> Answ
 
 
 def move(images: np.ndarray, view: View, *, back: bool = False) -> np.ndarray:
-    """Copies of `(n, side, side, channels)`, shifted, turned and mirrored about their centre, or back again.
+    """Copies of `(n, rows, columns, channels)`, shifted, turned and mirrored about their centre, or back again; of
+    volumes `(n, depth, rows, columns, channels)` every frame alike.
 
     Beyond its edge an image is mirrored, as in training.
     """
     if not any(view.values()):
         return images
-    matrix, offset = _placed(view, images.shape[1], images.shape[2], back=back)
-    moved = np.empty_like(images)
-    for at, image in enumerate(images):
+    frames = images.reshape(-1, *images.shape[-3:])
+    matrix, offset = _placed(view, frames.shape[1], frames.shape[2], back=back)
+    moved = np.empty_like(frames)
+    for at, image in enumerate(frames):
         for channel in range(images.shape[-1]):
             plane = image[..., channel].astype(np.float32)
             seen = affine_transform(plane, matrix, offset, order=1, mode="reflect")
             whole = np.rint(seen) if np.issubdtype(images.dtype, np.integer) else seen
             moved[at, ..., channel] = whole
-    return moved
+    return moved.reshape(images.shape)
 
 
 def _placed(view: View, rows: int, columns: int, *, back: bool) -> tuple[np.ndarray, np.ndarray]:

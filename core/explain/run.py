@@ -185,6 +185,10 @@ def _facts_of(model: Model) -> dict[str, Any]:
 
 def refuse_painting(model: Model) -> None:
     """Raise `InvalidInput` for a model that paints: there is no one answer whose reason a map could show."""
+    if task_module(model.task).DRAWS:
+        raise InvalidInput(
+            f"Explanations are of an answer about an image; a model that draws gives none. Received: {model.name}"
+        )
     if task_module(model.task).PAINTS:
         raise InvalidInput(
             f"Explanations are of one answer for a whole image; a model that paints shows its answer itself. "

@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
+from core.training.drawn import Wanted, check_wanted
 from core.training.recipe import Recipe, change_recipe, recipe_to_json
 from core.training.records import Model, Run, get_run, set_run_job
 from core.training.repeat import trained_batch
@@ -300,3 +301,17 @@ def ask_rate_test(
     arguments: dict[str, Any] = {"project": project.id, "snapshot": snapshot.id, "fold": fold}
     arguments |= {"recipe": recipe_to_json(recipe)} | ({"sources": begun} if begun else {})
     return add_job(connection, "find_rate", arguments, project=project.id, actor=actor)
+
+
+def ask_drawing(
+    connection: sqlite3.Connection, model: Model, wanted: Wanted, *, n: int, seed: int, actor: Actor
+) -> Job:
+    """Queue the drawing of images.
+
+    Raises:
+        InvalidInput: the model does not draw, or has never seen what is asked for.
+        NotAllowed: the actor may not train in this project.
+    """
+    check_wanted(model, wanted, n)
+    asked = {"model": model.id, **wanted.to_json(), "n": n, "seed": seed}
+    return add_job(connection, "generate", asked, project=model.project, actor=actor)

@@ -13,6 +13,7 @@ from core.people.roles import demand_of
 from core.projects.deidentification import Deidentification, from_json, to_json
 from core.projects.schema import (
     Classification,
+    Generation,
     LabelSchema,
     Regression,
     Segmentation,
@@ -38,6 +39,7 @@ SCHEMAS: Mapping[Task, type] = {
     "classification": Classification,
     "segmentation": Segmentation,
     "regression": Regression,
+    "generation": Generation,
 }
 
 
@@ -111,15 +113,14 @@ def add_project(
 
     Raises:
         NotAllowed: the actor does not administer this Readroom.
-        InvalidInput: the name is empty, the task is one that Readroom cannot run yet, or its schema or rule does
-            not fit it.
+        InvalidInput: the name is empty, there is no such task, or its schema or rule does not fit it.
         Conflict: there is a project of this name.
     """
     if not name.strip():
         raise InvalidInput(f"A project needs a name. Received: {name!r}")
     if task not in SCHEMAS:
-        raise InvalidInput(f"Readroom labels {', '.join(SCHEMAS)} today; other tasks follow. Received: {task}")
-    if not isinstance(schema, SCHEMAS[task]):
+        raise InvalidInput(f"A task is one of {', '.join(SCHEMAS)}. Received: {task}")
+    if type(schema) is not SCHEMAS[task]:  # that of a generation is a kind of classification
         raise InvalidInput(f"A {task} project needs a schema of its task. Received: {type(schema).__name__}")
     check_schema(schema)
     rule = check_rule(task, reference_rule or ReferenceRule(RULES[task][0]))

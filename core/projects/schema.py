@@ -103,10 +103,11 @@ class Regression:
 
 
 @dataclass(frozen=True)
-class Generation:
-    """Images to be drawn for a class."""
+class Generation(Classification):
+    """Images to be drawn for a class: readers answer with exactly one, as in a classification, and a model learns
+    what an image of it looks like."""
 
-    classes: tuple[ClassLabel, ...]
+    multi_label: bool = False
 
 
 LabelSchema = Classification | Segmentation | Regression | Generation
@@ -119,11 +120,23 @@ def make_classification(names: Sequence[str], *, multi_label: bool = False) -> C
     Raises:
         InvalidInput: fewer than two classes (one is enough for multi-label), an empty or a repeated name.
     """
-    labels = tuple(
+    return check_schema(Classification(_label_classes(names), multi_label))
+
+
+def _label_classes(names: Sequence[str]) -> tuple[ClassLabel, ...]:
+    return tuple(
         ClassLabel(name.strip(), HOT_KEYS[at] if at < len(HOT_KEYS) else "", COLOURS[at % len(COLOURS)])
         for at, name in enumerate(names)
     )
-    return check_schema(Classification(labels, multi_label))
+
+
+def make_generation(names: Sequence[str]) -> Generation:
+    """A schema with digit keys and colours given out in order.
+
+    Raises:
+        InvalidInput: no class, an empty or a repeated name.
+    """
+    return check_schema(Generation(_label_classes(names)))
 
 
 def make_segmentation(names: Sequence[str]) -> Segmentation:
@@ -156,7 +169,10 @@ def check_schema(schema: AnySchema) -> AnySchema:
 
 
 def _check_classification(schema: Classification) -> None:
-    if len(schema.offered) < (1 if schema.multi_label else 2):
+    least = 1 if schema.multi_label or isinstance(schema, Generation) else 2
+    if not schema.offered and least == 1:
+        raise InvalidInput(f"Name at least one class, for example normal,pneumonia. Received: {list(schema.names)}")
+    if len(schema.offered) < least:
         raise InvalidInput(f"Name at least two classes, for example normal,pneumonia. Received: {list(schema.names)}")
     _check_names(schema.names, "class")
     keys = [label.key for label in schema.offered if label.key]
@@ -262,7 +278,7 @@ def check_value(schema: LabelSchema, value: object, *, retired: bool = False) ->
         return {"structures": _check_chosen(schema, value, "structures", retired=retired)}
     if isinstance(schema, Regression):
         return _check_number(schema, value)
-    raise InvalidInput(f"Labels for this task cannot be given yet. Received: {value!r}")
+    raise InvalidInput(f"Labels are given to classes, structures or a number. Received: {type(schema).__name__}")
 
 
 def _check_chosen(

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import CoreError
 from core.projects.schema import TASKS, Classification, LabelSchema, Regression, Segmentation
-from core.tasks import classification, regression, segmentation
+from core.tasks import classification, generation, regression, segmentation
 
 __all__ = ["TRAINED_TASKS", "TaskModule", "TrainableSchema", "module_of", "task_module", "trainable_schema"]
 
@@ -22,11 +22,14 @@ class TaskModule(Protocol):
     """What a task says. Arrays are `(n, k)` throughout: a row a case; a column a class, a quantity or a structure.
 
     Where a task `PAINTS`, its answers are masks: `score_validation` and `calibrate` take tallies of pixels for them
-    (`core.tasks.segmentation`), and `measure` a comparison for each case and structure.
+    (`core.tasks.segmentation`), and `measure` a comparison for each case and structure. Where it `DRAWS`, rows are
+    conditions, scores the parts of a network's own loss, and `measure` takes what a judge sees in real and in drawn
+    images (`core.measures.drawing`).
     """
 
     HEADLINE: str  # the metric by which models are compared first, as `measure` and the epochs name it
     PAINTS: bool  # whether what is learnt and answered are masks
+    DRAWS: bool  # whether images themselves are learnt, and answers are what they are drawn for
     RAW: str  # the layer on whose output the loss is taken
     LOSSES: Mapping[str, str]  # what a recipe may ask for beside "default", each with its sentence
 
@@ -97,6 +100,7 @@ _MODULES: dict[str, TaskModule] = {
     "classification": cast(TaskModule, classification),
     "segmentation": cast(TaskModule, segmentation),
     "regression": cast(TaskModule, regression),
+    "generation": cast(TaskModule, generation),
 }
 TRAINED_TASKS = tuple(_MODULES)
 

@@ -29,6 +29,7 @@ from core.tasks.demands import demand_loss, demand_splits
 HEADLINE = "balanced_accuracy"
 RAW, PROBABILITIES = "logits", "probabilities"  # names of the two last layers, relied on by explanations
 PAINTS = False
+DRAWS = False
 LOSSES = {
     "cross_entropy": "the further a probability is from the truth, the more it costs",
     "focal": "cross entropy that looks away from cases already answered surely, for rare and hard ones",

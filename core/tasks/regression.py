@@ -20,6 +20,7 @@ from core.tasks.demands import demand_loss, demand_splits
 HEADLINE = "mae"
 RAW, QUANTITY = "standardised", "quantity"  # names of the two last layers, relied on by explanations
 PAINTS = False
+DRAWS = False
 LOSSES = {
     "huber": "squared for small errors, by its size alone for large ones, so that one wrong label does not rule",
     "absolute": "every error by its size: learns the median, the least disturbed by wrong labels",

@@ -20,6 +20,7 @@ from core.tasks.demands import demand_loss, demand_splits
 
 HEADLINE = "dice"
 PAINTS = True
+DRAWS = False
 RAW, PROBABILITIES = "logits", "probabilities"  # names of the two last layers
 LOSSES = {
     "dice_cross_entropy": "overlap and each pixel together: small structures count as much as large ones",

@@ -13,7 +13,8 @@ from core.training.auto_volumes import BATCH as VOLUMES_AT_ONCE
 from core.training.auto_volumes import RATE as RATE_IN_3D
 from core.training.auto_volumes import STEPS_WANTED as STEPS_IN_3D
 from core.training.auto_volumes import WHOLE_BATCH, Volumes, choose_patches, choose_whole, why_not_in_3d
-from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.networks import first_network
+from core.training.recipe import RECIPES, Recipe, change_recipe, named_recipe
 
 AUTO = "auto"
 WORDS = "chosen for the snapshot"  # on screen, after the name
@@ -28,6 +29,9 @@ BATCH_RATE = (32, 0.002)  # the rate that fits a batch; others by the square roo
 SAME_PROPORTIONS = 0.05
 PAINTED = "segmentation"
 PAINTED_STEP = 8  # three halvings
+DRAWN = "generation"
+LARGEST_DRAWN = {"cpu": 32, "gpu": 64}  # the work of drawing grows with the square of the side, many times an image
+EPOCHS_DRAWN = {"cpu": 60, "gpu": 200}
 LARGEST_PAINTED = {"cpu": 256, "gpu": 512}
 ALIKE, RARE = 1.5, 20.0  # times that the most frequent class is more frequent than the rarest
 FINE_GRAIN_PX = 64  # smaller images have no grain to add noise to
@@ -114,6 +118,8 @@ def _choose_input(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
         return {**values, "channels": 3 if seen.coloured else 1}, sentence
     if seen.task == PAINTED:
         return _choose_input_to_paint(seen)
+    if seen.task == DRAWN:
+        return _choose_input_to_draw(seen)
     smallest, median, largest = seen.sides_px
     most = LARGEST_SIDE[seen.device]
     size = max(16, min(median, most))
@@ -148,6 +154,17 @@ def _choose_input_to_paint(seen: Fingerprint) -> Chosen:
     )
 
 
+def _choose_input_to_draw(seen: Fingerprint) -> Chosen:
+    """A power of two, which halves and doubles again, that holds the images or the most that the device draws soon."""
+    _, median, _ = seen.sides_px
+    size = min(2 ** math.ceil(math.log2(max(16, median))), LARGEST_DRAWN[seen.device])
+    values = {"input_size": size, "channels": 3 if seen.coloured else 1, "resize": "pad"}
+    return values, (
+        f"Images of {size} pixels are drawn, proportions kept with borders: the images' shorter side is {median:,} "
+        f"pixels (median), and a {seen.device.upper()} learns to draw no more than {LARGEST_DRAWN[seen.device]} soon."
+    )
+
+
 def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     if seen.in_3d:
         words = "A residual U-Net in 3-D: what lies above and below a voxel says as much of it as what lies beside it."
@@ -159,6 +176,9 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     if seen.whole:
         words = "A small residual network in 3-D, which sees all frames of a case together and answers once."
         return {"network": "cnn3d", "stages": 4, "filters": (8, 16, 32, 64), "dropout": 0.3}, words
+    if seen.task == DRAWN:
+        network = first_network(DRAWN)
+        return {"network": network, "stages": 3}, f"{network}, {RECIPES[network]}."
     filters = [32, 64, 128, 256] if so_far["input_size"] >= 160 else [32, 64, 128]
     words = "A small residual network"
     if seen.training < SMALL_NETWORK_BELOW:
@@ -182,6 +202,12 @@ def _choose_length(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     if seen.whole:
         batch = WHOLE_BATCH
     steps = max(1, _examples(seen, so_far) // batch)
+    if seen.task == DRAWN:
+        epochs = min(max(math.ceil(STEPS_WANTED[seen.device] / steps), EPOCHS[0]), EPOCHS_DRAWN[seen.device])
+        return {"batch": batch, "epochs": epochs, "early_stopping": 0}, (
+            f"{epochs} epochs in batches of {batch}; what is drawn goes on getting sharper for long, so nothing is "
+            f"stopped early, and more epochs draw better."
+        )
     least, most = EPOCHS
     wanted = (STEPS_IN_3D if seen.in_3d or seen.whole else STEPS_WANTED)[seen.device]
     epochs = min(max(math.ceil(wanted / steps), least), most)
@@ -211,6 +237,8 @@ def _choose_schedule(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
 
 def _balance(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
     counts = [count for _, count in seen.classes if count]
+    if seen.task == DRAWN:
+        return {"class_weights": "none"}, "Each image is shown alike: a class is asked for by name, however rare."
     if seen.task == PAINTED:
         return {"class_weights": "none"}, "Overlap (Dice) counts small structures as much as large ones."
     if not counts:
@@ -229,6 +257,10 @@ def _balance(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
 
 
 def _augment(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
+    if seen.task == DRAWN:
+        return dict.fromkeys(("rotation", "zoom", "shift", "contrast", "noise", "mixup"), 0.0), (
+            "Images are shown as they are: turned or stretched ones would be drawn so."
+        )
     values = {
         "flip": "none",
         "rotation": 10.0 if seen.in_3d else 7.0,

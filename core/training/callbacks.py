@@ -26,6 +26,8 @@ LOGGED = {
     "validation_mae": "in validation",
     "dice": "Dice",
     "validation_dice": "in validation",
+    "drawing_error": "drawing error",
+    "validation_drawing_error": "in validation",
 }
 STOPPED = "asked to stop"
 SLOW_INPUT = 0.05  # a share of the time that reading images may take before it is said

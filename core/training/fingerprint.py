@@ -46,7 +46,7 @@ def take_fingerprint(
     are_volumes = all if task.PAINTS else any  # a network for single images can paint slices, and answer for none
     return Fingerprint(
         task=snapshot.task,
-        classes=tuple(zip(classes, counts, strict=True)) if classes else (),
+        classes=tuple(zip(classes, counts[: len(classes)], strict=True)) if classes else (),
         multi_label=isinstance(schema, Classification) and schema.multi_label,
         training=len(train),
         frames=sum(frames for frames, *_ in shapes[: len(train)]),

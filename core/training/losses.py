@@ -115,6 +115,15 @@ def _overlap(targets: Any, raw: Any, terms: Any) -> Any:
     return tf.where(either > 0, 2 * tf.reduce_sum(painted * yes, axis=_of_case(raw)) / tf.maximum(either, 1.0), 1.0)
 
 
+def _sum_of_parts(targets: Any, raw: Any, terms: Any, smoothing: float) -> Any:
+    """What a network that draws has worked out by itself, `(batch, parts)`."""
+    return tf.reduce_sum(raw, axis=1)
+
+
+def _first_part(targets: Any, raw: Any, terms: Any) -> Any:
+    return raw[:, 0]
+
+
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": Loss(softmax_cross_entropy, _one_is_right, "accuracy"),
     "sigmoid_cross_entropy": Loss(sigmoid_cross_entropy, _all_are_right, "accuracy"),
@@ -125,4 +134,5 @@ LOSSES: dict[str, Loss] = {
     "squared": Loss(squared, _absolute_error, "mae"),
     "dice_cross_entropy": Loss(dice_cross_entropy, _overlap, "dice"),
     "pixel_cross_entropy": Loss(pixel_cross_entropy, _overlap, "dice"),
+    "own": Loss(_sum_of_parts, _first_part, "drawing_error"),
 }

@@ -50,6 +50,7 @@ class Recipe:
     pool_size: int = 2
     activation: str = "relu"
     dense_units: int = 1024
+    latent: int = 32
     dropout: float = 0.3
     l2: float = 0.0
     weights: str = "none"

@@ -257,6 +257,16 @@ FIELDS: tuple[Field, ...] = (
         high=8192,
     ),
     Field(
+        "latent",
+        "Latent numbers",
+        "network",
+        "integer",
+        "By how many numbers an image is described between being taken in and being drawn again.",
+        "Few numbers blur (underfitting); with very many, drawn images no longer look like what was shown.",
+        low=2,
+        high=512,
+    ),
+    Field(
         "dropout",
         "Dropout",
         "network",
@@ -417,10 +427,10 @@ FIELDS: tuple[Field, ...] = (
         "What a step makes smaller; default is cross entropy for classes, Dice with cross entropy for structures and "
         "Huber for numbers. For structures: dice_cross_entropy, or cross_entropy alone. For classes: "
         "cross_entropy, or focal, which looks away from cases that are already answered surely. For numbers: huber, "
-        "absolute (learns the median), or squared (learns the mean).",
+        "absolute (learns the median), or squared (learns the mean). Networks that draw have their own.",
         "Losses that let large errors count fully (squared, cross_entropy) learn wrong labels by heart sooner; focal "
         "and absolute take longer to learn (underfitting).",
-        choices=("default", "cross_entropy", "focal", "dice_cross_entropy", "huber", "absolute", "squared"),
+        choices=("default", "cross_entropy", "focal", "dice_cross_entropy", "huber", "absolute", "squared", "own"),
     ),
     Field(
         "optimiser",

@@ -21,10 +21,12 @@ from core.errors import CoreError
 from core.images.render import InputSpec
 from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress
+from core.projects.schema import Generation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
+from core.tasks.generation import describe_conditions
 from core.training.advice import advise
 from core.training.batches import Examples, Images, plan_epoch, read_chunk
 from core.training.beginning import Beginning, TellBeginning
@@ -42,6 +44,7 @@ from core.training.callbacks import (
 from core.training.checkpoint import NAME as CHECKPOINT
 from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
+from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.environment import describe_environment
 from core.training.fit import Callback, Fit, fit_network
 from core.training.gap import measure_gap
@@ -78,6 +81,7 @@ from core.training.watched import WatchCases
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 ROWS_LOOKED_AT = 64
 EXPORT_INTERRUPTED = "The export was interrupted."
+NOT_EXPORTED = "A model that draws is kept in Keras's own format alone."
 
 log = logging.getLogger("readroom.training")
 
@@ -177,7 +181,9 @@ def _train(
     if not checked:  # a run that goes on began long ago
         callbacks.append(TellBeginning(connection, run.id, beginning))
     spec = input_of(run.recipe)
-    if not isinstance(spec, PatchSpec):  # a patch shows too little of a case to be looked at
+    if task_module(snapshot.task).DRAWS:
+        callbacks.append(KeepSamples(folder, material.validation, material.terms.shape[1]))
+    elif not isinstance(spec, PatchSpec):  # a patch shows too little of a case to be looked at
         callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, run.recipe.seed))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
@@ -306,7 +312,8 @@ def build_fit(
         take_over(network, source, module_of(schema).RAW)
     plan = plan_epoch(len(material.train), recipe)
     half = policy == "mixed_float16"
-    learner = Learner(
+    learns = DrawingLearner if module_of(schema).DRAWS else Learner
+    learner = learns(
         network, recipe, schema, plan, material.terms, validation_terms=material.validation_terms, scale_loss=half
     )
     return Fit(learner, plan, recipe.epochs)
@@ -322,29 +329,46 @@ def _store(
     calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:])
     if task.PAINTS:
         calibration["exclusive"] = material.exclusive
+    if isinstance(schema, Generation):
+        calibration["shown"] = describe_conditions(schema, material.train.targets)
     plain = build_network(run.recipe, schema, material.terms)
     plain.set_weights(fit.best_weights)
     network = task.calibrate_network(plain, schema, calibration)
     content = network_bytes(network)
     epochs = list_epochs(connection, run.id)
-    cases = [case for part in training_cases(connection, snapshot, run.fold) for case in part]
-    patients = {case.case_id: case.patient for case in cases}
-    gap = measure_gap(fit.learner, material.train, validation, patients, seed=run.recipe.seed)
-    learnt, weights = len(cases) - gap.validation.cases, int(network.count_params())
-    advice = advise(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
+    weights = int(network.count_params())
+    told = {} if task.DRAWS else _tell_gap(connection, run, snapshot, fit, material, epochs, weights)
     return add_model(
         connection,
         run,
         keras_hash=files.put_bytes("models", content),
-        onnx_left_out_because=EXPORT_INTERRUPTED,
+        onnx_left_out_because=NOT_EXPORTED if task.DRAWS else EXPORT_INTERRUPTED,
         parameters=weights,
         file_bytes=len(content),
         facts=describe_model(run.recipe, snapshot, fit, epochs)
-        | {"calibration": calibration, "gap": gap.to_json(), "advice": advice.to_json()}
+        | {"calibration": calibration, **told}
         | get_run(connection, run.id).told,
         seconds=sum(epoch["seconds"] for epoch in epochs),
         actor=Actor(run.created_by, "job"),
     )
+
+
+def _tell_gap(
+    connection: sqlite3.Connection,
+    run: Run,
+    snapshot: Snapshot,
+    fit: Fit,
+    material: Material,
+    epochs: list[dict[str, Any]],
+    weights: int,
+) -> dict[str, Any]:
+    """How much better the model is on what it learnt from, and what to try next."""
+    cases = [case for part in training_cases(connection, snapshot, run.fold) for case in part]
+    patients = {case.case_id: case.patient for case in cases}
+    gap = measure_gap(fit.learner, material.train, material.validation, patients, seed=run.recipe.seed)
+    learnt = len(cases) - gap.validation.cases
+    advice = advise(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
+    return {"gap": gap.to_json(), "advice": advice.to_json()}
 
 
 def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Learner:
         # XLA was slower on CPUs, five times at inference.
         self._held = False
         self.train = tf.function(self._train_chunk, jit_compile=False)
-        images = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)  # the last batch is smaller
+        images = tf.TensorSpec((None, *network.inputs[0].shape[1:]), tf.uint8)  # the last batch is smaller
         self._scores = tf.function(self._predict_batch, input_signature=[images], jit_compile=False)
         masks = tf.TensorSpec(network.output_shape, tf.uint8)
         self._tally = tf.function(self._tally_batch, input_signature=[images, masks], jit_compile=False)
@@ -153,7 +153,7 @@ class Learner:
 
         smoothing = self.recipe.label_smoothing
         with tf.GradientTape() as tape:
-            raw = self._to_raw(images, training=True)
+            raw = self._answer(images, targets, seed)
             loss = tf.reduce_mean(blend(lambda wanted: self.loss.of_case(wanted, raw, self._terms, smoothing)))
             total = tf.add_n([loss, *self._to_raw.losses])
             scaled = self.optimizer.scale_loss(total)
@@ -162,6 +162,10 @@ class Learner:
             self._average.follow(seed[1])
         beside = tf.reduce_sum(blend(lambda wanted: self.loss.beside(wanted, raw, self._terms)))
         self._sums.assign_add(tf.stack([loss * self.plan.batch, beside, float(self.plan.batch)]))
+
+    def _answer(self, images: Any, targets: Any, seed: Any) -> Any:
+        """The raw outputs for a batch that is learnt from."""
+        return self._to_raw(images, training=True)
 
     def validation_loss(self, targets: np.ndarray, scores: np.ndarray) -> float:
         """The loss of what the network says, weighted as in training, without smoothing."""

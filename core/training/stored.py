@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from core.errors import InvalidInput
+from core.images.render import InputSpec
 from core.images.volume_input import Spec, spec_of
 from core.store.files import Files
 from core.training.records import Model
@@ -12,6 +14,18 @@ from core.training.records import Model
 def model_spec(model: Model) -> Spec:
     """How images or volumes reach this model."""
     return spec_of(model.facts["input"])
+
+
+def image_spec(model: Model) -> InputSpec:
+    """How images reach a model that sees them one by one.
+
+    Raises:
+        InvalidInput: it sees volumes.
+    """
+    spec = model_spec(model)
+    if not isinstance(spec, InputSpec):
+        raise InvalidInput(f"This takes a model of single images. Received: {model.name}, which sees volumes")
+    return spec
 
 
 def sees_volumes(model: Model) -> bool:

@@ -19,7 +19,6 @@ from core.jobs.warm import request_warm
 from core.labels.worklist import LabelProgress, Pace
 from core.people.accounts import User
 from core.projects.records import Project
-from core.projects.schema import Generation
 from dashboard import session
 from dashboard.prefix import at
 
@@ -250,8 +249,6 @@ def _unseen(place: dict[str, Any], batch: Mapping[str, Any]) -> list[dict[str, A
 
 def _project_facts(project: Project) -> dict[str, Any]:
     """What the browser must know of a project to ask its question."""
-    if isinstance(project.schema, Generation):
-        raise NotImplementedError(f"Nothing is labelled in a project of this task. Received: {project.task}")
     return {
         "classes": [],
         "structures": [],

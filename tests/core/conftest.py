@@ -17,7 +17,7 @@ from core.labels.records import Label, NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.projects.records import Project, add_project
-from core.projects.schema import make_segmentation
+from core.projects.schema import make_generation, make_segmentation
 from core.store.audit import Actor
 from core.store.files import Files
 
@@ -148,3 +148,30 @@ def painted_squares(
         made.append(case)
         painted[case.id] = mask
     return PaintedSquares(cells, made, painted)
+
+
+@pytest.fixture
+def sides(connection: sqlite3.Connection, files: Files, actor: Actor) -> tuple[Project, Snapshot]:
+    """A generation of images that are bright on the left or on the right, those of women, frozen as "first"."""
+    ensure_user(connection, actor.name)
+    schema = make_generation(["left", "right"])
+    project = add_project(connection, name="Sides", task="generation", schema=schema, actor=actor)
+    random = np.random.default_rng(0)
+    for at in range(40):
+        image = random.integers(0, 60, (SIDE, SIDE), np.uint8)
+        image[:, slice(SIDE // 2, None) if at % 2 else slice(SIDE // 2)] += 190
+        case = insert_case(
+            connection,
+            NewCase(
+                project=project.id, source=f"{at}.png", patient=f"p{at}", patient_from="table",
+                pixel_hash=files.put_array("pixels", image), file_hash=f"{at:064x}", perceptual_hash=None,
+                rows=SIDE, columns=SIDE, channels=1, dtype="uint8", photometric="MONOCHROME2", imported_by=actor.name,
+                attributes={"sex": "F", "age": str(20 + at)} if at % 2 else {},
+            ),
+        )  # fmt: skip
+        answer = {"classes": ["right" if at % 2 else "left"]}
+        add_label(connection, NewLabel(f"side-{at}", case.id, actor.name, answer), actor)
+    frozen = freeze_snapshot(
+        connection, files, project, "first", ratios=(0.6, 0.3, 0.1), actor=actor, progress=Silent()
+    )
+    return project, frozen

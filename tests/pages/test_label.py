@@ -9,9 +9,7 @@ from core.images.records import Case
 from core.labels.assignments import assign_cases
 from core.labels.case_lists import add_case_list
 from core.projects.records import Project
-from core.projects.schema import Generation
 from core.store.audit import Actor
-from dashboard.viewer import _project_facts
 from tests.pages.conftest import OpenPage, said
 
 
@@ -83,9 +81,3 @@ def test_a_long_list_comes_in_parts_and_the_next_one_before_its_end(
     # Opened by an address, the list begins with the part in which the case stands.
     app = open_page("label", project=project.id, worklist="all", case=ids[12])
     assert listed(app) == ids[10:20]
-
-
-def test_there_is_nothing_to_read_in_a_project_of_generation(project: Project) -> None:
-    object.__setattr__(project, "schema", Generation(()))
-    with pytest.raises(NotImplementedError):
-        _project_facts(project)

@@ -60,7 +60,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     if context.job.arguments.get("repeats"):
         result = {**result, "repetition": _compare(context, int(result["model_id"]))}
     if not context.progress.should_stop():
-        if not task_module(get_model(context.connection, None, int(result["model_id"])).task).PAINTS:
+        task = task_module(get_model(context.connection, None, int(result["model_id"])).task)
+        if not (task.PAINTS or task.DRAWS):
             _check_explanations(context, int(result["model_id"]))
         context.progress.report(1.0, f"Model {result['model']} is stored")  # what a job that is done says last
         _join_ensemble(context, run_id)

@@ -39,7 +39,14 @@ class Network(Protocol):
         """Raise `InvalidInput` where values that are good by themselves do not fit together."""
 
     def build(self, recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
-        """The untrained `keras.Model`, with the task's `build_head` as its end."""
+        """The untrained `keras.Model`, with the task's `build_head` as its end.
+
+        Of a network that draws the inputs are `image`, `condition`, and chance by name: `noise` (normal), and `level`
+        and `lot` (even from 0 to 1); its inner model `drawer` is what is stored.
+        """
+
+    def draw(self, drawer: Any, noises: list[np.random.Generator], conditions: np.ndarray) -> np.ndarray:
+        """Of a network that draws, and of no other: images of values from 0 to 1, one for each random stream."""
 
 
 def _find_networks() -> dict[str, Network]:

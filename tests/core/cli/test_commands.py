@@ -176,7 +176,7 @@ def test_exports_are_written_whole(run: Run, imported: Any, tmp_path: Path) -> N
         (("import", "Nowhere", "."), "There is no project Nowhere."),
         (("project", "create", "X", "--classes", "one"), "at least two classes"),
         (("project", "create", "X", "--task", "guessing"), "A task is one of"),
-        (("project", "create", "X", "--task", "generation"), "other tasks follow"),
+        (("project", "create", "X", "--task", "generation"), "at least one class"),
         (("project", "create", "X", "--task", "regression", "--target", "age"), "Name the unit"),
         (("project", "create", "X", "--task", "segmentation"), "at least one structure"),
         (("project", "create", "X", "--classes", "a,b", "--low", "3"), "belong to a regression"),

@@ -54,3 +54,9 @@ def test_views_stay_within_what_training_did() -> None:
         assert abs(view["turn"]) <= 8
         assert not view["mirrored"] + view["inverted"]
     assert sum(view["mirrored"] for view in views_of(Recipe(flip="left-right"))) == 1
+
+
+def test_of_a_volume_every_frame_is_moved_alike() -> None:
+    frames = np.random.default_rng(0).random((3, 9, 9, 1)).astype(np.float32)
+    view = {"right": 0.1, "down": 0.0, "turn": 5.0, "mirrored": 1.0, "inverted": 0.0}
+    assert np.array_equal(move(frames[np.newaxis], view)[0], move(frames, view))

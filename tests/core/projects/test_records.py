@@ -11,6 +11,7 @@ from core.projects.schema import (
     Regression,
     Task,
     make_classification,
+    make_generation,
     make_segmentation,
 )
 from core.store.audit import Actor, list_audit
@@ -36,9 +37,13 @@ def test_a_second_project_of_the_same_name_is_refused(
         add_project(connection, name="Chest ", task="classification", schema=project.schema, actor=actor)
 
 
-def test_a_task_that_cannot_run_yet_is_refused_politely(connection: sqlite3.Connection, actor: Actor) -> None:
-    with pytest.raises(InvalidInput, match="other tasks follow"):
+def test_images_are_drawn_of_at_least_one_class(connection: sqlite3.Connection, actor: Actor) -> None:
+    with pytest.raises(InvalidInput, match="at least one class"):
         add_project(connection, name="Faces", task="generation", schema=Generation(()), actor=actor)
+    made = add_project(connection, name="Faces", task="generation", schema=make_generation(["calm"]), actor=actor)
+    assert get_project(connection, made.id).schema == make_generation(["calm"])
+    with pytest.raises(InvalidInput, match="schema of its task"):
+        add_project(connection, name="Moods", task="classification", schema=made.schema, actor=actor)
 
 
 def test_an_unknown_project_is_not_found(connection: sqlite3.Connection) -> None:

@@ -7,8 +7,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from core.errors import CoreError, InvalidInput
-from core.projects.schema import Classification, Generation, make_classification
-from core.tasks import task_module, trainable_schema
+from core.projects.schema import Classification, make_classification
+from core.tasks import task_module
 from core.tasks.classification import (
     check_trainable,
     class_weights,
@@ -129,9 +129,5 @@ def test_a_validation_split_of_one_class_has_no_auc() -> None:
 
 
 def test_other_tasks_are_refused_politely() -> None:
-    with pytest.raises(CoreError, match="generation cannot be trained yet"):
-        task_module("generation")
     with pytest.raises(CoreError, match="juggling is not a task"):
         task_module("juggling")
-    with pytest.raises(CoreError, match="Received: generation"):
-        trainable_schema(Generation(()))

@@ -57,7 +57,7 @@ def test_several_labels_are_independent(name: str) -> None:
     assert network.output_shape == (None, 1)
 
 
-@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("name", [name for name in RECIPE_NAMES if name not in networks_of("generation")])
 def test_the_layers_for_explanations_are_there(name: str) -> None:
     network = built(name, TWO if name in CLASSIFIERS else PAINTED)
     assert network.input_shape[1:] == input_of(change_recipe(named_recipe(name), SMALL)).shape
@@ -178,7 +178,8 @@ from core.training.recipe import RECIPES, change_recipe, named_recipe, recipe_fr
 from core.training.recipe_fields import field_of
 
 assert not {"keras", "tensorflow"} & set(sys.modules), "listing networks must not load Keras"
-assert list(RECIPES) == ["resnet", "cnn", "cnn3d", "densenet", "efficientnet", "little", "unet2d", "unet3d"]
+assert "little" in RECIPES
+assert list(RECIPES) == ["resnet", *sorted(set(RECIPES) - {"resnet"})]
 assert field_of("network").choices == tuple(RECIPES)
 assert field_of("pool_size").networks == ("cnn", "little")
 recipe = change_recipe(named_recipe("little"), {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 4})

@@ -1,0 +1,66 @@
+"""A model that draws is judged by what a classifier sees, and held against the images that it was shown."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import CoreError, InvalidInput
+from core.evaluation import drawing
+from core.evaluation.predict_files import predict_files
+from core.evaluation.run import evaluate_model
+from core.explain.run import refuse_painting
+from core.progress import Silent
+from core.training import judge
+from core.training.device import CPU
+from core.training.recipe import change_recipe, named_recipe
+from core.training.records import get_model
+from core.training.request import request_training
+from core.training.run import run_training
+
+
+def test_a_model_that_repeats_what_it_was_shown_is_found_out(
+    connection, files, settings, actor, sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First as it draws; then with training images in the place of what it draws, which no number should forgive."""
+    changes = {"input_size": 16, "filters": "4", "batch": 12, "epochs": 1}
+    made, _ = request_training(connection, *sides, change_recipe(named_recipe("vae"), changes), actor=actor)
+    result = run_training(connection, files, settings, made.id, tmp_path, CPU, Silent())
+    model = get_model(connection, None, result["model_id"])
+    monkeypatch.setattr(judge, "MOST_EPOCHS", 4)
+    asked = (connection, files, settings, model.id, sides[1].id, "validation", actor, Silent())
+    told = evaluate_model(*asked)
+    metrics = told["metrics"]
+    assert (told["task"], told["n_cases"], told["n_samples"], told["classes"]) == (
+        "generation", 12, 12, ["left", "right"],
+    )  # fmt: skip
+    assert metrics["fid_like"]["low"] <= metrics["fid_like"]["value"] <= metrics["fid_like"]["high"]
+    assert metrics["judge_accuracy"]["value"] > 0.8
+    assert metrics["memorised"]["value"] == 0
+    assert told["judge"]["trained_on"] == told["n_training"] == 24
+    first = told["pairs"][0]
+    assert Image.open(io.BytesIO(base64.b64decode(first["png"]))).text["Synthetic"]
+    assert evaluate_model(*asked)["metrics"] == metrics  # drawn and judged the same again
+
+    train = drawing.training_cases(connection, sides[1], None)[0]
+
+    def repeat(connection, files, model, conditions, progress, *, seed):
+        shown = drawing.prepare_images(connection, files, train, drawing.model_spec(model), progress)
+        of = np.array([case.value["classes"] == ["right"] for case in train])
+        return shown.read([int(np.flatnonzero(of == bool(one[1]))[at % 12]) for at, one in enumerate(conditions)])
+
+    monkeypatch.setattr(drawing, "draw_with", repeat)
+    caught = evaluate_model(*asked)
+    assert caught["metrics"]["memorised"]["value"] == 1
+    assert caught["metrics"]["class_consistency"]["value"] > 0.8
+    assert caught["metrics"]["fid_like"]["value"] < metrics["fid_like"]["value"]
+    assert caught["pairs"][0]["case"] in {case.case_id for case in train}
+    for refused in (
+        lambda: predict_files(files, settings, model, [tmp_path], Silent(), tmp_path),
+        lambda: refuse_painting(model),
+    ):
+        with pytest.raises((CoreError, InvalidInput), match="Received: vae 1"):
+            refused()
