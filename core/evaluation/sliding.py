@@ -11,19 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from core.datasets.volumes import cut_patch
+from core.images.volume_input import window_starts
 from core.progress import Progress, Silent, stop_if_asked
 
 SIGMA = 1 / 8  # of the Gaussian, in sides of a window
-
-
-def window_starts(side: int, length: int, overlap: float) -> list[int]:
-    """Where windows begin along an axis: evenly spread, overlapping by at least that share of their length; one that
-    is longer than the axis has it in its middle."""
-    if side <= length:
-        return [-((length - side) // 2)]
-    step = max(1, int(length * (1 - overlap)))
-    count = -(-(side - length) // step) + 1
-    return [round(at * (side - length) / (count - 1)) for at in range(count)]
 
 
 def slide(

@@ -116,6 +116,16 @@ def grid_at(shape: Sequence[int], spacing_mm: Spacing | None, wanted_mm: Spacing
     return frames, rows, columns
 
 
+def window_starts(side: int, length: int, overlap: float) -> list[int]:
+    """Where windows begin along an axis: evenly spread, overlapping by at least that share of their length; one that
+    is longer than the axis has it in its middle."""
+    if side <= length:
+        return [-((length - side) // 2)]
+    step = max(1, int(length * (1 - overlap)))
+    count = -(-(side - length) // step) + 1
+    return [round(at * (side - length) / (count - 1)) for at in range(count)]
+
+
 def volume_input(pixels: Pixels, of: HasGrid, spec: VolumeSpec) -> Pixels:
     """What a network sees of a whole volume, or of an image as its only frame: uint8 of `spec.shape`."""
     if spec.spacing_mm is None:

@@ -1,8 +1,8 @@
 """Patches of volumes: drawn anew in each epoch for training, and always the same ones for validation.
 
 A patch hangs on the seed, the epoch and its own number alone, so a run that goes on draws what an unbroken one would
-have drawn. Validation looks at tiles that cover every voxel of a volume once; of large volumes at a fixed part of
-them.
+have drawn. Validation looks at the windows in which a model would see a volume, whose overlaps count once for each;
+of large volumes at a fixed part of them.
 """
 
 import sqlite3
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.datasets.records import SnapshotCase
-from core.datasets.volumes import PreparedVolumes, median_spacing, prepare_volume_masks, prepare_volumes
+from core.datasets.volumes import PreparedVolumes, cut_patch, median_spacing, prepare_volume_masks, prepare_volumes
 from core.errors import InvalidInput
 from core.images.records import get_cases
-from core.images.volume_input import PatchSpec
+from core.images.volume_input import PatchSpec, window_starts
 from core.progress import Portion, Progress
 from core.store.files import Files
 from core.training.batches import Examples
@@ -23,7 +23,7 @@ from core.training.networks import NETWORKS, input_of
 from core.training.recipe import Recipe, change_recipe
 
 MOST_SPOTS = 10_000  # painted voxels of a structure of a case that patches may be centred on
-MOST_TILES = 16  # of a validation volume
+MOST_WINDOWS = 16  # of a validation volume
 
 Place = tuple[int, tuple[int, int, int]]  # which volume, and where a patch begins in it
 
@@ -99,7 +99,7 @@ def gather_patches(
     recipe: Recipe,
     progress: Progress,
 ) -> tuple[Examples, Examples, bool]:
-    """Patches to learn, tiles to validate on, and whether no voxel of a training case belongs to two structures.
+    """Patches to learn, windows to validate on, and whether no voxel of a training case belongs to two structures.
 
     Raises:
         InvalidInput: nothing is painted on what is left of the training volumes at this spacing.
@@ -121,9 +121,9 @@ def gather_patches(
     rows, case_ids = np.arange(first * patches), np.array(volumes.case_ids)
     shown, painted = (Windows(some, spec.patch_size, draw.place_of) for some in (volumes, masks))
     learnt = PatchExamples(shown, rows, case_ids[rows // patches], painted, draw=draw)
-    tiles = [place for at in range(first, len(cases)) for place in _tiles(at, masks.volumes[at], spec.patch_size)]
-    seen, wanted = (Windows(some, spec.patch_size, tiles.__getitem__) for some in (volumes, masks))
-    judged = Examples(seen, np.arange(len(tiles)), case_ids[[at for at, _ in tiles]], wanted)
+    looks = [place for at in range(first, len(cases)) for place in _windows(at, masks.volumes[at], spec)]
+    seen, wanted = (Windows(some, spec.patch_size, looks.__getitem__) for some in (volumes, masks))
+    judged = Examples(seen, np.arange(len(looks)), case_ids[[at for at, _ in looks]], wanted)
     exclusive = all(frame.sum(axis=-1).max() <= 1 for volume in masks.volumes[:first] for frame in volume)
     return learnt, judged, exclusive
 
@@ -144,21 +144,18 @@ def _within(start: int, side: int, length: int) -> int:
     return min(max(start, 0), side - length) if side >= length else -((length - side) // 2)
 
 
-def _tiles(at: int, mask: np.ndarray, shape: tuple[int, int, int]) -> list[Place]:
-    """Tiles that cover a volume once, centred over it. Of more than `MOST_TILES` half are spread over those with
+def _windows(at: int, mask: np.ndarray, spec: PatchSpec) -> list[Place]:
+    """The windows in which a model would see a volume. Of more than `MOST_WINDOWS` half are spread over those with
     something painted and the rest over those without, so that small structures are not missed."""
-    starts = []
-    for side, length in zip(mask.shape[:3], shape, strict=True):
-        count = -(-side // length)
-        starts.append([-((count * length - side) // 2) + part * length for part in range(count)])
+    sides = zip(mask.shape[:3], spec.patch_size, strict=True)
+    starts = [window_starts(side, length, spec.overlap) for side, length in sides]
     places: list[Place] = [(at, (i, j, k)) for i in starts[0] for j in starts[1] for k in starts[2]]
-    if len(places) <= MOST_TILES:
+    if len(places) <= MOST_WINDOWS:
         return places
-    one = PreparedVolumes((mask,), (0,))
-    painted = [place for place in places if one.cut(0, place[1], shape).any()]
+    painted = [place for place in places if cut_patch(mask, place[1], spec.patch_size).any()]
     empty = [place for place in places if place not in painted]
-    on_structures = _spread(painted, max(MOST_TILES // 2, MOST_TILES - len(empty)))
-    return [*on_structures, *_spread(empty, MOST_TILES - len(on_structures))]
+    on_structures = _spread(painted, max(MOST_WINDOWS // 2, MOST_WINDOWS - len(empty)))
+    return [*on_structures, *_spread(empty, MOST_WINDOWS - len(on_structures))]
 
 
 def _spread(places: list[Place], most: int) -> list[Place]:

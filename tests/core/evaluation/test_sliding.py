@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.errors import Stopped
-from core.evaluation.sliding import slide, window_starts
+from core.evaluation.sliding import slide
+from core.images.volume_input import window_starts
 from core.progress import Silent
 
 
