@@ -10,12 +10,13 @@ from collections.abc import Sequence
 class CoreError(Exception):
     """A refusal that the user can act on. `str(error)` is the sentence for the screen.
 
-    `remedy` is what to do about it once it has ended a job; "" leaves that to the kind of job.
+    `remedy` is what to do about it once it has ended a job; "" leaves that to the kind of job. `why` is how it came
+    about, where the sentence does not say so itself; it names nothing of the data.
     """
 
-    def __init__(self, *words: object, remedy: str = "") -> None:
+    def __init__(self, *words: object, remedy: str = "", why: str = "") -> None:
         super().__init__(*words)
-        self.remedy = remedy
+        self.remedy, self.why = remedy, why
 
 
 class InvalidInput(CoreError):

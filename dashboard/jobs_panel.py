@@ -95,6 +95,8 @@ def _watched(job_id: int, project_id: int | None) -> None:
 
 def _draw_failure(job: Job) -> None:
     st.error(f"{job.error or 'The job failed without a reason.'}", icon=":material/error:")
+    if job.why:
+        st.markdown(f"**Why:** {job.why}")
     if job.remedy:
         st.markdown(f"**What to do:** {job.remedy}")
     if job.traceback:

@@ -250,7 +250,7 @@ def empty_jobs(connection: sqlite3.Connection, jobs: Sequence[int]) -> None:
     """Leave of a job that there was one, of which kind, when and whose; its number is never given again."""
     connection.executemany(
         """UPDATE jobs SET project = NULL, arguments = ?, facts = '{}', note = 'Erased with what it was about.',
-               result = ?, error = NULL, remedy = NULL, traceback = NULL,
+               result = ?, error = NULL, why = NULL, remedy = NULL, traceback = NULL,
                state = CASE state WHEN 'done' THEN 'done' ELSE 'stopped' END
            WHERE id = ?""",
         [(json.dumps(ERASED_JOB), json.dumps(ERASED_JOB), job) for job in jobs],

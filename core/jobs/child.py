@@ -32,6 +32,8 @@ HANDLERS = "core.jobs.handlers:HANDLERS"
 # The web process and the warm child come first on a busy machine.
 NICENESS: dict[Lane, int] = {"train": 10, "work": 5, "explain": 0, "keep": 10}
 PREDECESSOR_SECONDS = 30.0
+WRITTEN = "A job writes as it works: prepared images, checkpoints, models, and its own row in the database."
+NO_MEMORY = "The system gave it no more memory: this job and other programs together want more than the machine has."
 
 log = logging.getLogger("readroom.jobs")
 
@@ -134,18 +136,19 @@ def _outcome(context: JobContext, handlers: str) -> dict[str, Any]:
 def _failure(job: Job, error: Exception) -> dict[str, Any]:
     remedy = KINDS[job.kind].remedy if job.kind in KINDS else DEFAULT_REMEDY
     trace = "".join(traces.format_exception(error))
-    trouble = find_remedy(error)
+    trouble, why = find_remedy(error), getattr(error, "why", "")
     if trouble or isinstance(error, Unavailable):
         sentence = f"{trouble} Received: {error}" if trouble else str(error)
         remedy = "Make room or mend what it names, then resume the job."
+        why = why or WRITTEN
     elif isinstance(error, CoreError):
         sentence, remedy = str(error), getattr(error, "remedy", None) or "Mend what it names, then resume the job."
     elif isinstance(error, MemoryError):
-        sentence = "There was not enough memory for the job."
+        sentence, why = "There was not enough memory for the job.", NO_MEMORY
     else:
         sentence = f"This is a defect in Readroom, not in your data: {type(error).__name__}: {error}"
         remedy = "Resume the job once; if it fails again, report it with the traceback."
-    return {"state": "failed", "error": sentence, "remedy": remedy, "traceback": trace}
+    return {"state": "failed", "error": sentence, "why": why or None, "remedy": remedy, "traceback": trace}
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Job:
     started_at: str | None
     finished_at: str | None
     heartbeat_at: str | None
+    why: str | None = None
 
     @property
     def can_resume(self) -> bool:
@@ -230,7 +231,8 @@ def resume_job(connection: sqlite3.Connection, job_id: int, actor: Actor) -> Job
         known = KINDS.get(job.kind)
         connection.execute(
             """UPDATE jobs SET state = 'queued', stop_requested = 0, attempts_allowed = attempt + ?, note = '',
-                   error = NULL, remedy = NULL, traceback = NULL, finished_at = NULL, pid = NULL, pid_started = NULL
+                   error = NULL, why = NULL, remedy = NULL, traceback = NULL, finished_at = NULL, pid = NULL,
+                   pid_started = NULL
                WHERE id = ?""",
             (known.attempts_allowed if known else ATTEMPTS_OF_UNKNOWN_KINDS, job_id),
         )
@@ -307,20 +309,22 @@ def finish_job(
     result: Mapping[str, Any] | None = None,
     note: str | None = None,
     error: str | None = None,
+    why: str | None = None,
     remedy: str | None = None,
     traceback: str | None = None,
 ) -> bool:
     """Settle a running attempt for good; False where somebody settled it before."""
     with writing(connection):
         updated = connection.execute(
-            """UPDATE jobs SET state = ?, result = ?, note = COALESCE(?, note), error = ?, remedy = ?, traceback = ?,
-                   finished_at = ?, fraction = CASE ? WHEN 'done' THEN 1.0 ELSE fraction END
+            """UPDATE jobs SET state = ?, result = ?, note = COALESCE(?, note), error = ?, why = ?, remedy = ?,
+                   traceback = ?, finished_at = ?, fraction = CASE ? WHEN 'done' THEN 1.0 ELSE fraction END
                WHERE id = ? AND state = 'running' AND attempt = ?""",
             (
                 state,
                 None if result is None else plain_json(result),
                 note,
                 error,
+                why,
                 remedy,
                 traceback,
                 utc_now(),

@@ -196,7 +196,9 @@ class Worker:
             finish_job(self._connection, job, "stopped", note="Stopped; it did not end by itself and was ended.")
         elif ending.counts and job.attempt >= job.attempts_allowed:
             tries = f" It was tried {job.attempt} times." if job.attempt > 1 else ""
-            finish_job(self._connection, job, "failed", error=ending.sentence + tries, remedy=ending.remedy)
+            finish_job(
+                self._connection, job, "failed", error=ending.sentence + tries, why=ending.why, remedy=ending.remedy
+            )
         else:
             requeue_job(self._connection, job, f"{ending.sentence} It is tried again.", counts=ending.counts)
 

@@ -10,5 +10,5 @@ MIGRATION_NAMES = (
     "m006_pacs",
     "m007_masks",
     "m008_runs_explain_themselves",
-    "m012_watched_cases",
+    "m012_watched_cases_and_why",
 )

@@ -566,6 +566,8 @@ WATCHED = [
 
 
 @migrations()
-def m012_watched_cases(database: Database) -> None:
+def m012_watched_cases_and_why(database: Database) -> None:
     for statement in WATCHED:
         database.execute(statement)
+    # Why a job failed, beside what happened (`error`) and what to do (`remedy`).
+    database.execute("ALTER TABLE jobs ADD COLUMN why TEXT")

@@ -69,6 +69,8 @@ class RefuseNan(Quiet):
                 f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}",
                 remedy="Start a new run with a lower learning rate (readroom train … --find-rate suggests one); "
                 "resumed, this one would end in the same way.",
+                why="Steps at this rate were so large that the weights left every useful range; images of extreme "
+                "values or half precision can do the same.",
             )
 
 

@@ -15,6 +15,7 @@ EXPONENTS = np.geomspace(0.05, 2.0, 48)
 LEAST_SIZES = 3  # a law has three numbers
 FEW_PATIENTS = 20  # of validation: fewer say little about any one model, and nothing about how two differ
 FARTHEST = 2.0  # times the cases there are: beyond, the law is a guess
+NO_RISE = 0.002  # of what separates chance from perfect
 WIDEST = 0.2  # of what separates chance from perfect: an interval wider than that tells nothing
 
 
@@ -91,6 +92,10 @@ def forecast(
         why = f"the interval is from {_signed(low, is_error)} to {_signed(high, is_error)}"
         return Forecast(more, None, None, None, f"What {more} more cases would bring cannot be told: {why}.")
     low, high = min(low, gain), max(high, gain)
+    rises = resampled[:, 1] * (float(min(sizes)) ** -resampled[:, 2] - float(n) ** -resampled[:, 2])
+    if np.quantile(rises, 0.025) < NO_RISE * span:
+        why = f"from {min(sizes):,} to {n:,} cases it did not surely get better"
+        return Forecast(more, None, None, None, f"What {more} more cases would bring cannot be told: {why}.")
     sentence = (
         f"{more:,} more cases are expected to bring {_signed(gain, is_error)} in {words} "
         f"(95 % interval {_signed(low, is_error)} to {_signed(high, is_error)}, from {n:,} training cases, "

@@ -36,10 +36,10 @@ Built = TypeVar("Built")  # a fit; the loop's own is not imported here, for requ
 
 
 class PreflightFailed(CoreError):
-    """The run would not end well: what and why is the sentence, and what to do the `remedy`."""
+    """The run would not end well: what is the sentence, then what to do, and why where the sentence does not say."""
 
-    def __init__(self, sentence: str, remedy: str) -> None:
-        super().__init__(sentence, remedy=remedy)
+    def __init__(self, sentence: str, remedy: str, why: str = "") -> None:
+        super().__init__(sentence, remedy=remedy, why=why)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[S
             f"{_these(broken)} pixels on disk that no longer match their hash: the files were altered, damaged or "
             f"removed since they were imported. Received: {len(broken)} of {len(cases)} cases",
             "Restore them from a backup (readroom restore), or delete the cases, then freeze a new snapshot.",
+            "Each image is read once before the first step and compared with the hash it was frozen under; on other "
+            "pixels a result could not be repeated.",
         )
 
 

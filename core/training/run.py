@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from core.datasets.loading import PreparedImages, WithNeighbours, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
-from core.errors import CoreError
 from core.images.render import InputSpec
 from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress
@@ -46,6 +45,7 @@ from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import Device, prepare_device
 from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.environment import describe_environment
+from core.training.failures import explain_failure
 from core.training.fit import Callback, Fit, fit_network
 from core.training.gap import measure_gap
 from core.training.networks import build_network, feature_layers, input_of
@@ -188,14 +188,11 @@ def _train(
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
     try:
         fit_network(fit, material.train, material.validation, callbacks)
-    except tf.errors.ResourceExhaustedError as error:
-        recipe = run.recipe
-        raise CoreError(
-            f"The device has too little memory: start again with a smaller batch, input size or network. "
-            f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}",
-            remedy="Close other programs on the device and resume, it goes on from its checkpoint; or start a new run "
-            "with a smaller batch.",
-        ) from error
+    except (tf.errors.OpError, MemoryError) as error:
+        known = explain_failure(error, run.recipe, device)
+        if known is None:
+            raise
+        raise known from error
     progress.report(FITTED, "Storing the model")
     return _store(connection, files, run, snapshot, fit, material)
 

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.records import Snapshot
 from core.datasets.splits import list_view
 from core.images.records import Case
+from core.jobs.asking import ask_training
 from core.jobs.records import claim_job, finish_job, list_jobs
 from core.projects.records import Project
 from core.store.audit import Actor
@@ -18,7 +19,7 @@ from core.training.augmented import samples_key
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.gap import Gap, Measured
 from core.training.learning_curve import forecast_of
-from core.training.recipe import recipe_from_json
+from core.training.recipe import named_recipe, recipe_from_json
 from core.training.records import Model, add_run, get_run, list_runs, set_model_fact, set_watched
 from tests.pages.conftest import said
 
@@ -173,3 +174,19 @@ def test_a_model_is_trained_again_from_its_page_and_says_whether_it_is_the_same(
     assert job.arguments["repeats"] == model.id
     set_model_fact(connection, model.id, "repetition", {"sentence": "The weights are bit-identical to those of first."})
     assert "bit-identical to those of first" in said(open_page("models", project=project.id, model=model.id))
+
+
+def test_a_run_that_failed_ends_in_a_card_what_happened_why_and_what_to_do(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor
+) -> None:
+    run, _ = ask_training(connection, project, snapshot, named_recipe("cnn"), actor=actor)
+    claimed = claim_job(connection, "train", "cpu")
+    assert claimed is not None
+    told = {"error": "The GPU was lost.", "why": "The driver no longer answers.", "remedy": "Look at it, then resume."}
+    finish_job(connection, claimed, "failed", **told)
+    app = open_page("train", project=project.id, run=run.id)
+    shown = said(app)
+    for words in ("The GPU was lost.", "**Why:** The driver no longer answers.", "**What to do:** Look at it"):
+        assert words in shown
+    app.button(key=f"resume_{claimed.id}").click().run()
+    assert list_jobs(connection, kinds=("train",))[0].state == "queued"

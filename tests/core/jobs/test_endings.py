@@ -46,3 +46,15 @@ def test_a_job_that_never_began_is_told_apart(connection: sqlite3.Connection, ac
     assert claimed
     assert not explain_ending(claimed, None, silent_seconds=None, rebooted=False).counts
     assert "could not start" in explain_ending(claimed, 1, silent_seconds=None, rebooted=False).sentence
+
+
+@pytest.mark.parametrize(
+    ("code", "silent", "why"), [(-9, None, "no memory left"), (-11, None, "library"), (-9, 61.0, "waited")]
+)
+def test_why_it_came_about_is_said_where_the_system_ended_it(
+    connection: sqlite3.Connection, actor: Actor, code: int, silent: float | None, why: str
+) -> None:
+    add_job(connection, "train", {}, actor=actor)
+    claimed = claim_job(connection, "train", "cpu", pid=77, pid_started=1.0)
+    assert claimed
+    assert why in explain_ending(claimed, code, silent_seconds=silent, rebooted=False).why

@@ -80,6 +80,7 @@ def test_an_error_falls_and_is_said_with_a_minus() -> None:
         ({"sizes": [200, 400]}, "at least 3 sizes"),
         ({"more": 500}, "too far to look ahead"),
         ({"spread": 0.5, "span": 0.1}, "the interval is from"),
+        ({"spread": 0.3}, "from 100 to 400 cases it did not surely get better"),
     ],
 )
 def test_what_cannot_be_told_is_said_with_the_reason(changes: dict[str, Any], why: str) -> None:

@@ -1,0 +1,45 @@
+"""What to say of an error that the device or the machine raised while a run learnt; none of it is the run's fault."""
+
+from core.errors import CoreError
+from core.training.device import Device
+from core.training.recipe import Recipe
+
+# What drivers write when a GPU is gone (NVIDIA's Xid errors reach TensorFlow as one of these words).
+GPU_IS_GONE = ("cuda", "cudnn", "cublas", "gpu", "device is lost", "stream", "xid")
+READING_FAILED = ("oserror", "unavailable:", "input/output error", "errno")
+
+
+def explain_failure(error: BaseException, recipe: Recipe, device: Device) -> CoreError | None:
+    """The sentence, why, and what to do; None for an error that is a defect."""
+    import tensorflow as tf
+
+    text = str(error)
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return CoreError(
+            f"The device has too little memory: start again with a smaller batch, input size or network. "
+            f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}",
+            why="What the layers say of a whole batch is kept until its gradients are known, and that is more than "
+            "is free beside other programs.",
+            remedy="Close other programs on the device and resume, it goes on from its checkpoint; or start a new run "
+            "with a smaller batch.",
+        )
+    if any(word in text.lower() for word in READING_FAILED):
+        return CoreError(
+            f"The prepared images could not be read while the run learnt. Received: {_first_line(text)}",
+            why="They lie on the disk of Readroom's home and are read batch by batch; the disk was taken away, is full "
+            "of errors, or the file was removed.",
+            remedy="Look after the disk, then resume: it goes on from its checkpoint, and images are prepared anew.",
+        )
+    if device.kind == "gpu" and any(word in text.lower() for word in GPU_IS_GONE):
+        return CoreError(
+            f"The GPU was lost while the run learnt. Received: {device.name} {device.title}, {_first_line(text)}",
+            why="The driver no longer answers for it: it was reset, overheated, was taken by another program, or the "
+            "machine slept.",
+            remedy="Look at it with readroom doctor --gpu, then resume: it goes on from its checkpoint, on another "
+            "device if this one stays away.",
+        )
+    return None
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no words"])[0][:200]
