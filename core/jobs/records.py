@@ -240,6 +240,14 @@ def resume_job(connection: sqlite3.Connection, job_id: int, actor: Actor) -> Job
         return get_job(connection, job_id)
 
 
+def find_next(connection: sqlite3.Connection, lane: Lane) -> Job | None:
+    """The oldest waiting job of a lane, which is the next to be claimed."""
+    row = connection.execute(
+        "SELECT * FROM jobs WHERE state = 'queued' AND lane = ? ORDER BY id LIMIT 1", (lane,)
+    ).fetchone()
+    return _job(row) if row else None
+
+
 def claim_job(
     connection: sqlite3.Connection,
     lane: Lane,

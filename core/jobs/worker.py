@@ -28,7 +28,7 @@ from core.jobs.keeping_warm import WarmKeeper
 from core.jobs.kinds import KINDS, Lane
 from core.jobs.launchers import local
 from core.jobs.nightly import NightlyBackup
-from core.jobs.records import Job, claim_job, finish_job, get_job, list_jobs, list_running, requeue_job
+from core.jobs.records import Job, claim_job, find_next, finish_job, get_job, list_jobs, list_running, requeue_job
 from core.jobs.watching import watch_until
 from core.logs import start_log
 from core.people.homes import enter_home
@@ -36,7 +36,7 @@ from core.settings import Settings, load_settings
 from core.store.database import connect
 from core.store.files import Files, clear_parts
 from core.store.locks import FileLock, is_held, take_lock
-from core.training.device import CPU, Device, choose_device, list_devices
+from core.training.device import CPU, Device, choose_devices, list_devices
 
 TICK_SECONDS = 0.2
 BEAT_SECONDS = 5.0
@@ -220,7 +220,10 @@ class Worker:
         occupants = {_key(job): job for job in list_running(self._connection)}
         occupants.update({key: child.job for key, child in self._children.items()})
         busy = [job.device or "cpu" for job in occupants.values() if job.lane == "train"]
-        while (device := choose_device(self._devices, busy)) and self._start_next("train", device):
+        while waiting := find_next(self._connection, "train"):
+            device = choose_devices(self._devices, busy, int(waiting.arguments.get("devices", 1)))
+            if device is None or not self._start_next("train", device):
+                break
             busy.append(device.name)
         working = sum(job.lane == "work" for job in occupants.values())
         while working < WORK_SLOTS and self._start_next("work", CPU):

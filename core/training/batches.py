@@ -83,9 +83,11 @@ class Plan:
         return self.steps * self.batch
 
 
-def plan_epoch(examples: int, recipe: Recipe) -> Plan:
-    """The last images that fill no batch wait for the next epoch, which has another order."""
+def plan_epoch(examples: int, recipe: Recipe, devices: int = 1) -> Plan:
+    """The last images that fill no batch wait for the next epoch, which has another order. Several devices take parts
+    of the same size."""
     batch = min(recipe.batch, examples)
+    batch = max(batch - batch % devices, devices)
     pixels = batch * math.prod(input_of(recipe).shape)
     return Plan(batch, examples // batch, max(1, min(MOST_STEPS_PER_CALL, PIXELS_PER_CALL // pixels)))
 

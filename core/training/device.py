@@ -14,17 +14,19 @@ from core.errors import InvalidInput
 
 NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
 SECONDS_FOR_QUERY = 10
+BETWEEN = "+"  # the names of a group
 
 
 @dataclass(frozen=True)
 class Device:
-    """A place to train: `cpu`, or `gpu:N` with N as nvidia-smi counts."""
+    """A place to train: `cpu`, or `gpu:N` with N as nvidia-smi counts; `gpu:0+gpu:1` is a group of both `parts`."""
 
     name: str
     kind: Literal["cpu", "gpu"]
     title: str = ""
     uuid: str = ""
     memory_bytes: int = 0
+    parts: tuple["Device", ...] = ()
 
     @property
     def mixed_precision(self) -> bool:
@@ -64,12 +66,46 @@ def choose_device(devices: Sequence[Device], busy: Sequence[str]) -> Device | No
     return max(free, key=lambda device: device.memory_bytes, default=None)
 
 
+def choose_devices(devices: Sequence[Device], busy: Sequence[str], wanted: int) -> Device | None:
+    """The device for a training that asks for several, or a group of as many as the machine has at most; None while
+    too few of them are free.
+
+    Args:
+        busy: names of the devices and groups on which trainings run now.
+    """
+    taken = [name for group in busy for name in group.split(BETWEEN)]
+    chosen: list[Device] = []
+    while len(chosen) < min(max(wanted, 1), len(devices)):
+        device = choose_device(devices, [*taken, *(one.name for one in chosen)])
+        if device is None:
+            return None
+        chosen.append(device)
+    return join_devices(chosen)
+
+
+def join_devices(devices: Sequence[Device]) -> Device:
+    """Several devices as one, in the order of their names."""
+    if len(devices) == 1:
+        return devices[0]
+    parts = tuple(sorted(devices, key=lambda device: device.name))
+    return Device(
+        name=BETWEEN.join(device.name for device in parts),
+        kind=parts[0].kind,
+        title=", ".join(device.title for device in parts),
+        uuid=",".join(device.uuid for device in parts),
+        memory_bytes=len(parts) * min(device.memory_bytes for device in parts),
+        parts=parts,
+    )
+
+
 def device_named(name: str, devices: Sequence[Device]) -> Device:
     """The device of a job's row.
 
     Raises:
         InvalidInput: the machine no longer has it.
     """
+    if BETWEEN in name:
+        return join_devices([device_named(part, devices) for part in name.split(BETWEEN)])
     for device in devices:
         if device.name == name:
             return device
@@ -90,10 +126,10 @@ def prepare_device(device: Device) -> str:
     if device.kind == "cpu":
         return "float32"
     seen = tf.config.list_physical_devices("GPU")
-    if not seen:
+    if len(seen) < max(len(device.parts), 1):
         raise InvalidInput(
-            f"TensorFlow sees no GPU; install the GPU build (pip install 'readroom[gpu]') and check the driver with "
-            f"readroom doctor --gpu. Received: {device.name} {device.title}"
+            f"TensorFlow sees {len(seen) or 'no'} GPU; install the GPU build (pip install 'readroom[gpu]') and check "
+            f"the driver with readroom doctor --gpu. Received: {device.name} {device.title}"
         )
     for gpu in seen:
         tf.config.experimental.set_memory_growth(gpu, True)

@@ -78,6 +78,7 @@ class Recipe:
     label_smoothing: float = 0.0
     class_weights: str = "balanced"
     early_stopping: int = 0
+    devices: int = 1
     seed: int = 0
     # augmentation; no left-right flip: the heart of a mirrored chest is on the wrong side
     flip: str = "none"
@@ -95,6 +96,10 @@ class Recipe:
             raise InvalidInput(
                 f"Give one number of filters for each stage. Received: {self.stages} stages, "
                 f"filters {','.join(map(str, self.filters))}"
+            )
+        if self.devices > self.batch:
+            raise InvalidInput(
+                f"Take a batch of at least one image a device. Received: {self.devices} devices, batch {self.batch}"
             )
         if self.weights != "none" and "weights" not in NETWORKS[self.network].FIELDS:
             ready = " or ".join(name for name, network in NETWORKS.items() if "weights" in network.FIELDS)

@@ -542,6 +542,17 @@ FIELDS: tuple[Field, ...] = (
         high=1000,
     ),
     Field(
+        "devices",
+        "GPUs",
+        "training",
+        "integer",
+        "So many GPUs share each step, a part of the batch on each; a machine that has fewer gives what it has. A run "
+        "waits until so many are free.",
+        "Each normalises by its own part of the batch: parts of a few images are noisy and may underfit.",
+        low=1,
+        high=16,
+    ),
+    Field(
         "seed",
         "Seed",
         "training",

@@ -62,7 +62,7 @@ def request_training(
             told={key: value for key, value in told.items() if value},
             actor=actor,
         )
-    return run, {"run": run.id}
+    return run, {"run": run.id} | ({"devices": recipe.devices} if recipe.devices > 1 else {})
 
 
 def demand_trainable(

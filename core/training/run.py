@@ -7,6 +7,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 import logging
 import sqlite3
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from core.training.callbacks import (
 )
 from core.training.checkpoint import NAME as CHECKPOINT
 from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
-from core.training.device import Device, prepare_device
+from core.training.device import CPU, Device, prepare_device
 from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.environment import describe_environment
 from core.training.failures import explain_failure
@@ -73,6 +74,7 @@ from core.training.records import (
     start_run,
 )
 from core.training.request import training_cases
+from core.training.spread import describe_devices, share_steps
 from core.training.starting import Learnt, read_learnt, take_over
 from core.training.steps import Learner
 from core.training.stored import network_bytes
@@ -211,7 +213,7 @@ def _begin(
     """The fit from its checkpoint, or a new one whose first steps were tried."""
 
     def build(recipe: Recipe) -> Fit:
-        return build_fit(recipe, snapshot, material, policy, learnt)
+        return build_fit(recipe, snapshot, material, policy, learnt, device)
 
     def read(fit: Fit) -> list[Any]:
         return [tf.constant(part) for part in read_chunk(material.train, fit.learner.recipe, fit.plan, 0)]
@@ -227,7 +229,7 @@ def _begin(
     check_room(folder, fit.learner.network.count_params())
     plan, batch = fit.plan, fit.learner.recipe.batch
     seconds = estimate_seconds(trial, plan.steps, plan.batch, len(material.validation), recipe.epochs)
-    notes = tuple(before.get("notes", ()))
+    notes = (*before.get("notes", ()), *describe_devices(recipe.devices, device))
     found = Preflight(batch, trial.seconds_a_step, trial.memory_bytes, seconds, notes)
     set_run_told(connection, run.id, "preflight", found.to_json())
     log.info(describe_trial(found, recipe))
@@ -295,9 +297,22 @@ def _is_exclusive(learnt: Examples) -> bool:
 
 
 def build_fit(
-    recipe: Recipe, snapshot: Snapshot, material: Material, policy: str, learnt: Sequence[Learnt] = ()
+    recipe: Recipe,
+    snapshot: Snapshot,
+    material: Material,
+    policy: str,
+    learnt: Sequence[Learnt] = (),
+    device: Device = CPU,
 ) -> Fit:
-    """A fit at its beginning: fresh weights, or those `learnt` before."""
+    """A fit at its beginning: fresh weights, or those `learnt` before, on one device or a group."""
+    spread = share_steps(device)
+    with spread.scope() if spread else nullcontext():
+        return _build_fit(recipe, snapshot, material, policy, learnt, spread)
+
+
+def _build_fit(
+    recipe: Recipe, snapshot: Snapshot, material: Material, policy: str, learnt: Sequence[Learnt], spread: Any
+) -> Fit:
     schema = trainable_schema(snapshot.schema)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(policy)
@@ -307,11 +322,18 @@ def build_fit(
         keras.config.set_dtype_policy("float32")
     for source in learnt:
         take_over(network, source, module_of(schema).RAW)
-    plan = plan_epoch(len(material.train), recipe)
+    plan = plan_epoch(len(material.train), recipe, spread.num_replicas_in_sync if spread else 1)
     half = policy == "mixed_float16"
     learns = DrawingLearner if module_of(schema).DRAWS else Learner
     learner = learns(
-        network, recipe, schema, plan, material.terms, validation_terms=material.validation_terms, scale_loss=half
+        network,
+        recipe,
+        schema,
+        plan,
+        material.terms,
+        validation_terms=material.validation_terms,
+        scale_loss=half,
+        spread=spread,
     )
     return Fit(learner, plan, recipe.epochs)
 

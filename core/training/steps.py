@@ -33,12 +33,15 @@ class Learner:
         *,
         validation_terms: np.ndarray | None = None,
         scale_loss: bool = False,
+        spread: Any = None,
     ) -> None:
         """`terms` are those of the task's `loss_terms`, `(2, k)`; `scale_loss` goes with half precision.
 
-        `validation_terms` stand in for them where training balances its classes by what it draws.
+        `validation_terms` stand in for them where training balances its classes by what it draws. `spread` is the
+        `tf.distribute.Strategy` in whose scope all this is made, where a step is shared between several devices.
         """
         self.network, self.recipe, self.schema, self.plan = network, recipe, schema, plan
+        self._spread, self._devices = spread, spread.num_replicas_in_sync if spread else 1
         self.task: TaskModule = module_of(schema)
         self.loss = LOSSES[self.task.loss_name(schema, recipe.loss)]
         self.rate_factor = tf.Variable(1.0, trainable=False)
@@ -129,19 +132,42 @@ class Learner:
 
     def _train_chunk(self, images: Any, targets: Any, seeds: Any) -> None:
         if self.plan.steps_per_call == 1:
-            self._step(images[0], targets[0], seeds[0])
+            self._count_step(images[0], targets[0], seeds[0])
         else:
             for at in tf.range(tf.shape(images)[0]):
-                self._step(images[at], targets[at], seeds[at])
+                self._count_step(images[at], targets[at], seeds[at])
 
-    def _step(self, images: Any, targets: Any, seed: Any) -> None:
+    def _count_step(self, images: Any, targets: Any, seed: Any) -> None:
+        if self._spread is None:
+            counted = self._step(images, targets, seed)
+        else:
+            parts = self._spread.run(self._step_of_part, args=(images, targets, seed))
+            counted = self._spread.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+        if self._average:
+            self._average.follow(seed[1])
+        self._sums.assign_add(counted)
+
+    def _step_of_part(self, images: Any, targets: Any, seed: Any) -> Any:
+        """The step of one of several devices: on its part of the batch, with random numbers of its own."""
+        number, size = tf.distribute.get_replica_context().replica_id_in_sync_group, self._batch
+        some = slice(number * size, (number + 1) * size)
+        images, targets = (tf.ensure_shape(whole[some], (size, *whole.shape[1:])) for whole in (images, targets))
+        return self._step(images, targets, tf.random.experimental.stateless_fold_in(seed, number))
+
+    @property
+    def _batch(self) -> int:
+        """Images of a step on one device."""
+        return self.plan.batch // self._devices
+
+    def _step(self, images: Any, targets: Any, seed: Any) -> Any:
+        """One step on one device; what it adds to the sums."""
         if is_augmented(self.recipe):
             images = augment(images, seed, self.recipe)
             if self.task.PAINTS:
                 targets = augment_masks(targets, seed, self.recipe)
         share, partner = None, None
         if self.recipe.mixup:
-            share, partner = draw_mixture(seed, self.plan.batch, self.recipe.mixup)
+            share, partner = draw_mixture(seed, self._batch, self.recipe.mixup)
             images = mix_images(images, share, partner)
         variables = self.network.trainable_variables
 
@@ -156,12 +182,12 @@ class Learner:
             raw = self._answer(images, targets, seed)
             loss = tf.reduce_mean(blend(lambda wanted: self.loss.of_case(wanted, raw, self._terms, smoothing)))
             total = tf.add_n([loss, *self._to_raw.losses])
+            if self._devices > 1:
+                total /= self._devices  # the optimiser adds up what the devices found
             scaled = self.optimizer.scale_loss(total)
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        if self._average:
-            self._average.follow(seed[1])
         beside = tf.reduce_sum(blend(lambda wanted: self.loss.beside(wanted, raw, self._terms)))
-        self._sums.assign_add(tf.stack([loss * self.plan.batch, beside, float(self.plan.batch)]))
+        return tf.stack([loss * self._batch, beside, float(self._batch)])
 
     def _answer(self, images: Any, targets: Any, seed: Any) -> Any:
         """The raw outputs for a batch that is learnt from."""

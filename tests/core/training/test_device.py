@@ -9,7 +9,7 @@ import pytest
 from core.errors import InvalidInput
 from core.settings import PROJECT_ROOT
 from core.training import device as device_module
-from core.training.device import CPU, Device, choose_device, device_named, list_devices, prepare_device
+from core.training.device import CPU, Device, choose_device, choose_devices, device_named, list_devices, prepare_device
 
 TWO = "0, GPU-aaa, NVIDIA RTX 4000, 8192\n1, GPU-bbb, NVIDIA A100, 81920\n"
 
@@ -47,6 +47,20 @@ def test_the_free_device_with_most_memory_is_chosen() -> None:
     assert choose_device(devices, busy=["gpu:1"]) == devices[0]
     assert choose_device(devices, busy=["gpu:0", "gpu:1"]) is None
     assert choose_device([CPU], busy=["cpu"]) is None
+
+
+def test_a_training_may_take_several_once_so_many_are_free() -> None:
+    devices = listed(TWO)
+    both = choose_devices(devices, [], 2)
+    assert both is not None
+    assert (both.name, both.kind, both.memory_bytes, both.parts) == ("gpu:0+gpu:1", "gpu", 16 << 30, devices)
+    assert both.environment() == {"CUDA_VISIBLE_DEVICES": "GPU-aaa,GPU-bbb"}
+    assert device_named("gpu:0+gpu:1", devices) == both
+    assert choose_devices(devices, ["gpu:0"], 2) is None  # it waits
+    assert choose_devices(devices, ["gpu:0+gpu:1"], 1) is None
+    assert choose_devices(devices, [], 8) == both  # no more than there are
+    assert choose_devices(devices, [], 1) == devices[1]
+    assert choose_devices([CPU], [], 2) is CPU
 
 
 def test_a_device_that_is_gone_says_what_there_is() -> None:
