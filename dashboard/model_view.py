@@ -39,7 +39,10 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
         with st.container(horizontal=True):
             query = {"project": model.project, "model": model.id}
             places.link("evaluate", "Evaluate", **query)
-            places.link("review", "Review its cases", **query)
+            if model.task == "generation":
+                places.link("draw", "Draw with it", **query)
+            else:
+                places.link("review", "Review its cases", **query)
 
 
 def _draw_downloads(model: Model) -> None:

@@ -56,6 +56,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "train": training.train,
     "models": modelling.models,
     "evaluate": modelling.evaluate,
+    "compare": modelling.compare,
     "predict": modelling.predict,
     "explain": modelling.explain,
     "generate": drawing.generate,

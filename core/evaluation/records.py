@@ -168,7 +168,7 @@ def find_decision(
 def list_unpredicted(connection: sqlite3.Connection, project_id: int, model_id: int) -> list[int]:
     """The images of a project that a model has not looked at; of volumes none can be asked yet."""
     rows = connection.execute(
-        """SELECT id FROM cases WHERE project = ? AND frames = 1 AND held = 0
+        """SELECT id FROM cases WHERE project = ? AND frames = 1 AND held = 0 AND synthetic IS NULL
            AND id NOT IN (SELECT case_id FROM predictions WHERE model = ?) ORDER BY id""",
         (project_id, model_id),
     )
