@@ -124,6 +124,17 @@ def draw_number(scores: Sequence[float], schema: Regression, model: Model) -> No
     st.html(f'<p class="rr-comment"><b>{said}</b> <span class="rr-quiet">{around}</span></p>')
 
 
+def draw_synthetic(case: Case) -> None:
+    """What an image is that no patient is behind, where nobody can overlook it."""
+    drawn = case.synthetic or {}
+    wanted = ", ".join(str(drawn[key]) for key in ("class", "sex", "age") if key in drawn)
+    st.warning(
+        f"**Synthetic.** Drawn by {drawn.get('model')} for {wanted}, seed {drawn.get('seed')}, place "
+        f"{drawn.get('place')}. No patient; read by nobody; it can be learnt from and never tested on.",
+        icon=":material/auto_awesome:",
+    )
+
+
 def draw_facts(case: Case, *, of_others: bool = True) -> None:
     """Where the image came from and what is known of it; to a blind reader nothing that may say the answer."""
     same = [other for other in find_same_pixels(session.db(), case.project, case.pixel_hash) if other.id != case.id]

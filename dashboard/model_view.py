@@ -55,8 +55,12 @@ def _draw_beside(right: Any, model: Model, run: Run, snapshot: Snapshot) -> None
         with st.container(horizontal=True):
             query = {"project": model.project, "model": model.id}
             places.link("evaluate", "Evaluate", **query)
-            places.link("review", "Review its cases", **query)
-        if not model.facts.get("views") and may(session.db(), session.current_user(), "train", model.project):
+            if model.task == "generation":
+                places.link("draw", "Draw with it", **query)
+            else:
+                places.link("review", "Review its cases", **query)
+        views = model.facts.get("views") or model.task == "generation"
+        if not views and may(session.db(), session.current_user(), "train", model.project):
             _draw_views_button(model)
 
 

@@ -47,6 +47,7 @@ PLACES = (
     Place("snapshots", "Snapshots", ":material/inventory_2:", "Model", "open test results", "the project"),
     Place("train", "Train", ":material/model_training:", "Model", "train", "the project"),
     Place("models", "Models", ":material/deployed_code:", "Model", "open test results", "the project"),
+    Place("draw", "Draw", ":material/brush:", "", "train", "the project"),
     Place("evaluate", "Evaluate", ":material/query_stats:", "Model", "open test results", "the project"),
     Place("review", "Review", ":material/fact_check:", "Model", "open test results", "the project"),
     Place("users", "Users", ":material/group:", "Readroom", "administer", "any project"),

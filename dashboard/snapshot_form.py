@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.leaks import Leak, LeaksFound
+from core.images.records import count_synthetic
 from core.projects.records import Project
 from dashboard import messages, places, session, wording
 from dashboard.progress_bar import BarProgress
@@ -43,6 +44,18 @@ def draw_snapshot_form(project: Project, columns: list[str]) -> None:
         arguments["ratios"] = tuple(share / 100 for share in shares)
         arguments["folds"] = int(
             parts[3].number_input("Folds", 0, 20, 0, key="snapshot_folds", help="For cross-validation; 0 means none.")
+        )
+    if there := count_synthetic(session.db(), project.id):
+        arguments["synthetic"] = int(
+            st.number_input(
+                "Synthetic images in train",
+                0,
+                there,
+                0,
+                key="snapshot_synthetic",
+                help=f"{there:,} were drawn into this project. They go into train and nowhere else; freeze the same "
+                "split without them too, to see what they are good for.",
+            )
         )
     _draw_leaks()
     if st.button("Freeze snapshot", type="primary", key="snapshot_freeze", shortcut="ctrl+enter"):

@@ -10,7 +10,7 @@ from dashboard.prefix import at
 
 
 def grid_html(tiles: Iterable[Mapping[str, Any]], schema: LabelSchema) -> str:
-    """Tiles with `address`, `pixel_hash`, `name`, `reference` (a value or None), `flagged`, `said`, `wrong`."""
+    """Tiles with `address`, `pixel_hash`, `name`, `reference` (or None), `flagged`, `said`, `wrong`, `synthetic`."""
     return f'<div class="rr-grid">{"".join(_tile(tile, schema) for tile in tiles)}</div>'
 
 
@@ -20,6 +20,9 @@ def _tile(tile: Mapping[str, Any], schema: LabelSchema) -> str:
     reference = (
         wording.chips(tile["reference"], schema) if tile["reference"] else '<span class="rr-quiet">no reference</span>'
     )
+    if tile.get("synthetic"):
+        flag += '<span class="rr-synthetic">synthetic</span>'
+        reference = '<span class="rr-quiet">drawn, not read</span>'
     said = f'<span class="rr-name">{escape(tile["said"])}</span>' if tile.get("said") else ""
     picture = at(f"/api/v1/thumbnails/{tile['pixel_hash']}.webp")
     return (

@@ -38,13 +38,16 @@ image, facts = st.columns([5, 2], gap="medium")
 with image:
     review_viewer(project, session.current_user(), [case.id], key=f"case_viewer_{case.id}")
 with facts:
-    if is_open:
+    if case.synthetic:
+        case_view.draw_synthetic(case)
+    elif is_open:
         st.html(f'<p class="rr-said">Reference: {case_view.reference_html(case, project)}</p>')
     else:
         st.caption("In this project readers answer first; what others say of this case appears after your own answer.")
     with st.container(horizontal=True, vertical_alignment="center"):
         case_view.draw_flag(case)
-        places.link("label", "Label it", project=project.id, worklist="all", case=case.id)
+        if not case.synthetic:
+            places.link("label", "Label it", project=project.id, worklist="all", case=case.id)
     labels, about, comments = st.tabs(["Labels", "About", "Comments"])
     with labels:
         case_view.draw_labels(case, project, of_others=is_open)

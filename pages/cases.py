@@ -22,6 +22,7 @@ def draw_grid(rows: list[CaseRow]) -> None:
             "name": row.source,
             "reference": row.reference,
             "flagged": row.flagged,
+            "synthetic": row.synthetic,
             "said": f"predicted {wording.answer(row.predicted)}" if row.predicted else "",
             "wrong": row.predicted is not None and row.reference is not None and row.predicted != row.reference,
         }
@@ -40,6 +41,7 @@ def draw_table(rows: list[CaseRow]) -> None:
             "answers": [row.answers for row in rows],
             **({"predicted": [wording.answer(row.predicted) for row in rows]} if sight.models else {}),
             "flagged": [row.flagged for row in rows],
+            **({"synthetic": [row.synthetic for row in rows]} if any(row.synthetic for row in rows) else {}),
             "size": [f"{row.columns} × {row.rows}" for row in rows],
         }
     )

@@ -133,6 +133,7 @@ if isinstance(schema, Regression):
     st.stop()
 if isinstance(schema, Generation):
     drawn_view.draw_pairs(result, project)
+    places.link("draw", "Draw with it", project=project.id, model=model.id)
     st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
     st.stop()
 if isinstance(schema, Segmentation):

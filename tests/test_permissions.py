@@ -377,6 +377,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "snapshots": ("open test results", "project"),
     "train": ("train", "project"),
     "models": ("open test results", "project"),
+    "draw": ("train", "project"),
     "evaluate": ("open test results", "project"),
     "review": ("open test results", "project"),
     "jobs": ("open test results", "anywhere"),

@@ -61,6 +61,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "ensemble": ensembles.ensemble,
     "models": modelling.models,
     "evaluate": modelling.evaluate,
+    "compare": modelling.compare,
     "predict": modelling.predict,
     "explain": modelling.explain,
     "generate": drawing.generate,

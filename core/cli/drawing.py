@@ -11,14 +11,17 @@ from core.cli.door import HomeOption, JsonOption, answer, entered, model_named, 
 from core.jobs.asking import ask_drawing
 from core.jobs.bodies.generate import FOLDER
 from core.jobs.context import job_folder
+from core.projects.records import get_project
 from core.training.drawn import Wanted
+from core.training.keeping import keep_drawn
 
 
 def generate(
     project: ProjectArgument,
     model: str,
     name: Annotated[str, typer.Option("--class", help="The class to draw.")],
-    out: Annotated[Path, typer.Option(help="The folder where the images go.")],
+    out: Annotated[Path | None, typer.Option(help="The folder where the images go.")] = None,
+    into: Annotated[str, typer.Option(help="Keep them as synthetic cases of this project.")] = "",
     sex: Annotated[str, typer.Option(help="F or M [default: open].")] = "",
     age: Annotated[float | None, typer.Option(help="In years [default: open].")] = None,
     n: Annotated[int, typer.Option("-n", "--number", help="How many.", min=1)] = 16,
@@ -26,13 +29,24 @@ def generate(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw images with a model of generation: PNG files marked as synthetic, and a drawn.json beside them."""
+    """Draw images with a model of generation: PNG files marked as synthetic and a drawn.json beside them, or cases.
+
+    Synthetic cases are read by nobody and are only ever learnt from (snapshot … --synthetic).
+    """
+    if not (out or into):
+        raise typer.BadParameter("Say where the images go: --out DIR, or --into PROJECT, or both.")
     with entered(home) as door:
+        target = get_project(door.connection, into) if into else None
         drawer = model_named(door, project, model)
         wanted = Wanted(name, sex or None, age)
         job = ask_drawing(door.connection, drawer, wanted, n=n, seed=seed, actor=door.actor)
         result = wait_and_tell(door, job)
-        out.mkdir(parents=True, exist_ok=True)
-        for path in sorted((job_folder(door.settings, job.id) / FOLDER).iterdir()):
-            shutil.copyfile(path, out / path.name)
-    answer({**result, "out": str(out)}, f"{n} synthetic images in {out}", as_json=as_json)
+        drawn = job_folder(door.settings, job.id) / FOLDER
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            for path in sorted(drawn.iterdir()):
+                shutil.copyfile(path, out / path.name)
+        kept = keep_drawn(door.connection, door.files, target, drawn, None, door.actor) if target else []
+    where = [f"in {out}"] * (out is not None) + [f"kept in project {into}"] * bool(into)
+    document = {**result, "out": str(out) if out else None, "cases": kept}
+    answer(document, f"{n} synthetic images, {' and '.join(where)}", as_json=as_json)

@@ -24,10 +24,13 @@ from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.evaluation.comparison import compare_models
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.context import job_folder
+from core.jobs.kind import action_of_split
 from core.jobs.records import add_job
+from core.people.roles import demand_of
 from core.progress import Silent
 from core.projects.records import get_project
 from core.training.ensemble import with_views
@@ -49,6 +52,9 @@ def snapshot(
     folds: Annotated[int, typer.Option(help="Also deal the patients into this many folds.")] = 0,
     seed: int = 0,
     allow_leaks: Annotated[str, typer.Option(help="Freeze despite leaks, and keep this reason for ever.")] = "",
+    synthetic: Annotated[
+        int, typer.Option(help="Add so many drawn images of the project to train (generate … --into).", min=0)
+    ] = 0,
     exported: Annotated[Path | None, typer.Option("--from", help="Bring back this exported snapshot instead.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -72,6 +78,7 @@ def snapshot(
                     folds=folds,
                     seed=seed,
                     allow_leaks=allow_leaks or None,
+                    synthetic=synthetic,
                     actor=door.actor,
                     progress=Silent(),
                 )
@@ -189,6 +196,36 @@ def evaluate(
     for warning in result["warnings"]:
         tell(warning)
     answer(result, _metric_lines(result), as_json=as_json)
+
+
+def compare(
+    project: ProjectArgument,
+    first: Annotated[str, typer.Argument(help="The model that the other is held against.")],
+    second: str,
+    snapshot: Annotated[str, typer.Option(help="The snapshot [default: that of the first].")] = "",
+    split: str = "test",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How much better a model is than another on the same cases, with a paired interval over patients.
+
+    Both must have been evaluated on the split. So the effect of synthetic images is told.
+    """
+    with entered(home) as door:
+        pair = [model_named(door, project, name) for name in (first, second)]
+        frozen = get_snapshot(
+            door.connection, pair[0].project, snapshot or get_run(door.connection, pair[0].run).snapshot
+        )
+        demand_of(door.connection, door.actor, action_of_split(split), frozen.project)
+        result = compare_models(door.connection, pair[0], pair[1], frozen, split)
+    drawn = ", ".join(f"{name} {count:,}" for name, count in zip((first, second), result["synthetic"], strict=True))
+    lines = [
+        f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
+        *(f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()),
+        f"synthetic images in training: {drawn}",
+        f"{second} is better" if result["better"] else "no difference is shown",
+    ]
+    answer(result, "\n".join(lines), as_json=as_json)
 
 
 def _metric_lines(result: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from core.datasets.splits import SPLITS
 from core.errors import Conflict, InvalidInput
 from core.images.home_secret import secret_of
 from core.images.pseudonyms import path_token
+from core.images.records import set_of_synthetic
 from core.people.roles import demand_of
 from core.projects.records import Project, ReferenceRule
 from core.projects.schema import LabelSchema, Segmentation, schema_to_json, without_retired
@@ -58,6 +59,7 @@ def export_snapshot(connection: sqlite3.Connection, files: Files, snapshot: Snap
     cases = list_snapshot_cases(connection, snapshot.id)
     sources = map_sources(connection, snapshot.id)
     events = map_events(connection, snapshot.project)
+    drawn = set_of_synthetic(connection, [case.case_id for case in cases])
     position_of = {case.case_id: case.position for case in cases}
     document = {
         "format": FORMAT,
@@ -85,6 +87,7 @@ def export_snapshot(connection: sqlite3.Connection, files: Files, snapshot: Snap
                 "group": case.group,
                 "value": case.value,
                 "labels": [events[label] for label in case.label_ids if label in events],
+                **({"synthetic": True} if case.case_id in drawn else {}),
                 **({"masks": {mask.structure: mask.mask_hash for mask in case.masks}} if case.masks else {}),
             }
             for case in cases

@@ -30,6 +30,7 @@ from core.datasets.splits import (
     split_groups,
     strata_of,
 )
+from core.datasets.synthetic import add_synthetic, take_synthetic
 from core.errors import Conflict, InvalidInput
 from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
@@ -61,6 +62,7 @@ def freeze_snapshot(
     folds: int = 0,
     seed: int = 0,
     allow_leaks: str | None = None,
+    synthetic: int = 0,
     actor: Actor,
     progress: Progress,
 ) -> Snapshot:
@@ -73,6 +75,7 @@ def freeze_snapshot(
             Where it names no validation, 15 % of train are taken for it, by patient.
         folds: also deal all cases into this many folds, by patient; see `splits.fold_view`.
         allow_leaks: the reason for which leaks are allowed; it is stored and shown for ever.
+        synthetic: so many of the project's drawn images go into train, and into no other split.
 
     Raises:
         LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
@@ -85,6 +88,7 @@ def freeze_snapshot(
     name = _free_name(connection, project, name)
     shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None
     left_out = count_left_out(connection, project.id)
+    drawn = take_synthetic(connection, project, synthetic, folds)
     candidates = list_candidates(connection, project.id, column=column)
     project, candidates = _without_retired(project, candidates, left_out)
     _check_answers(project, candidates, left_out)
@@ -106,13 +110,15 @@ def freeze_snapshot(
     if leaks and reason is None:
         raise LeaksFound(leaks)
     cases = _frozen(candidates, groups, folds, seed)
+    told = Portion(progress, 0.95, 1.0)
+    cases, candidates, notes = add_synthetic(connection, files, cases, candidates, drawn, told)
     with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
             project,
             name=name,
             content_hash=content_hash(project.schema, cases, [candidate.source for candidate in candidates]),
-            split_rule=split_rule | {"left_out": left_out, "notes": _notes(project, cases, left_out)},
+            split_rule=split_rule | {"left_out": left_out, "notes": notes + _notes(project, cases, left_out)},
             seed=seed,
             folds=folds,
             cases=cases,

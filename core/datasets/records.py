@@ -12,7 +12,7 @@ from typing import Any
 
 from core.clock import utc_now
 from core.datasets.leaks import Leak
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from core.labels.answers import value_text
 from core.labels.mask_store import KeptMask
 from core.projects.records import Project, ReferenceRule
@@ -113,6 +113,7 @@ def list_candidates(connection: sqlite3.Connection, project_id: int, *, column: 
             FROM reference_labels JOIN cases ON cases.id = reference_labels.case_id
             LEFT JOIN case_attributes ON case_attributes.case_id = cases.id AND case_attributes.name = :column
             WHERE reference_labels.project = :project AND state = 'labelled' AND cases.held = 0
+                  AND cases.synthetic IS NULL
             ORDER BY source, pixel_hash""",
         {"project": project_id, "column": column},
     )
@@ -133,7 +134,9 @@ def list_candidates(connection: sqlite3.Connection, project_id: int, *, column: 
 
 def count_left_out(connection: sqlite3.Connection, project_id: int) -> dict[str, int]:
     """How many cases have no reference answer, and why: `unlabelled`, `tied`, `unusable`."""
-    row = connection.execute("SELECT count(*) FROM cases WHERE project = ?", (project_id,)).fetchone()
+    row = connection.execute(
+        "SELECT count(*) FROM cases WHERE project = ? AND synthetic IS NULL", (project_id,)
+    ).fetchone()
     states = dict(
         connection.execute(
             "SELECT state, count(*) FROM reference_labels WHERE project = ? GROUP BY state", (project_id,)
@@ -217,6 +220,7 @@ def add_snapshot(
     with writing(connection):
         if find_snapshot(connection, project.id, name):
             raise Conflict(f"There is a snapshot of this name already; choose another. Received: {name}")
+        _demand_real(connection, cases, folds)
         cursor = connection.execute(
             """INSERT INTO snapshots (id, project, name, hash, task, label_schema, reference_rule, split_rule, seed,
                                       folds, leaks, leaks_allowed_because, created_at, created_by)
@@ -270,6 +274,37 @@ def add_snapshot(
         told = {"name": name, "hash": content_hash, "cases": len(cases), "leaks": len(leaks)}
         add_audit(connection, actor, "freeze snapshot", f"snapshot {snapshot_id}", **told)
         return get_snapshot(connection, project.id, snapshot_id)
+
+
+def _demand_real(connection: sqlite3.Connection, cases: Sequence[SnapshotCase], folds: int) -> None:
+    """Refuse to validate or test on drawn images: such numbers would say nothing of patients."""
+    asked = json.dumps([case.case_id for case in cases if folds or case.split != "train"])
+    drawn = connection.execute(
+        "SELECT id FROM cases WHERE synthetic IS NOT NULL AND id IN (SELECT value FROM json_each(?))", (asked,)
+    ).fetchone()
+    if drawn is not None:
+        raise InvalidInput(
+            f"Synthetic images are only learnt from: they belong to no fold and to no split but train. "
+            f"Received: case {drawn[0]}"
+        )
+
+
+def list_synthetic(connection: sqlite3.Connection, project_id: int, names: Sequence[str]) -> list[Candidate]:
+    """The drawn images of a project, of each of these classes in turn, as candidates for the training split."""
+    rows = connection.execute(
+        """SELECT cases.id, source, patient, pixel_hash, perceptual_hash, synthetic ->> 'class' AS name,
+                  row_number() OVER (PARTITION BY synthetic ->> 'class' ORDER BY cases.id) AS turn
+           FROM cases JOIN json_each(:names) AS named ON named.value = synthetic ->> 'class'
+           WHERE project = :project AND synthetic IS NOT NULL AND held = 0 ORDER BY turn, named.key""",
+        {"project": project_id, "names": json.dumps(list(names))},
+    )
+    return [
+        Candidate(
+            row["id"], row["source"], row["patient"], row["pixel_hash"], row["perceptual_hash"], "train",
+            {"classes": [row["name"]]}, (),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def find_snapshot(connection: sqlite3.Connection, project_id: int, name_or_id: str | int) -> Snapshot | None:

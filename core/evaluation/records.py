@@ -170,7 +170,7 @@ def list_unpredicted(
 ) -> list[int]:
     """The images of a project that a model has not looked at; of a model that sees volumes those too."""
     rows = connection.execute(
-        """SELECT id FROM cases WHERE project = ? AND (frames = 1 OR ?) AND held = 0
+        """SELECT id FROM cases WHERE project = ? AND (frames = 1 OR ?) AND held = 0 AND synthetic IS NULL
            AND id NOT IN (SELECT case_id FROM predictions WHERE model = ?) ORDER BY id""",
         (project_id, volumes, model_id),
     )

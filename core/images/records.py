@@ -58,6 +58,7 @@ class NewCase:
     attributes: dict[str, str] = field(default_factory=dict)
     given_split: str | None = None
     held: bool = False  # somebody has to look at its pixels first: `core.images.pixel_checks`
+    synthetic: Mapping[str, Any] | None = None  # of a drawn image: what drew it, for what
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
         "affine": json.dumps(new.affine) if new.affine else None,
         "windows": json.dumps([[window.name, window.centre, window.width] for window in new.windows]),
         "attributes": json.dumps(new.attributes, ensure_ascii=False, sort_keys=True),
+        "synthetic": json.dumps(new.synthetic, sort_keys=True) if new.synthetic else None,
         "imported_at": utc_now(),
     }
     with writing(connection):
@@ -131,6 +133,23 @@ def get_cases(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[C
     if missing:
         raise NotFound("case", missing[0])
     return [found[case_id] for case_id in case_ids]
+
+
+def set_of_synthetic(connection: sqlite3.Connection, case_ids: Sequence[int]) -> set[int]:
+    """Those of these cases that were drawn by a model."""
+    rows = connection.execute(
+        "SELECT id FROM cases WHERE synthetic IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
+        (json.dumps([int(case_id) for case_id in case_ids]),),
+    )
+    return {row[0] for row in rows}
+
+
+def count_synthetic(connection: sqlite3.Connection, project_id: int) -> int:
+    """How many cases of a project were drawn by a model."""
+    row = connection.execute(
+        "SELECT count(*) FROM cases WHERE project = ? AND synthetic IS NOT NULL", (project_id,)
+    ).fetchone()
+    return int(row[0])
 
 
 def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
@@ -373,5 +392,6 @@ def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
             "attributes": json.loads(row["attributes"]),
             "flagged": bool(row["flagged"]),
             "held": bool(row["held"]),
+            "synthetic": json.loads(row["synthetic"]) if row["synthetic"] else None,
         }
     )

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from core.images.decoded import Pixels, Window
 from core.images.render import to_uint8
@@ -17,8 +17,9 @@ def make_thumbnail(pixels: Pixels, photometric: str, windows: Sequence[Window] =
     return thumbnail_of(to_uint8(pixels, photometric, windows))
 
 
-def thumbnail_of(seen: Pixels) -> bytes:
-    """A WebP of at most 256 px a side, from uint8 of (rows, columns) or (rows, columns, 3)."""
+def thumbnail_of(seen: Pixels, *, said: str = "") -> bytes:
+    """A WebP of at most 256 px a side, from uint8 of (rows, columns) or (rows, columns, 3), which keeps what is `said`
+    of it as its description."""
     picture = Image.fromarray(seen)
     times = max(picture.size) // LONGEST_SIDE_PX
     if times > 1:  # whole pixels are taken together first, which is six times as quick as a filter over all of them
@@ -28,5 +29,8 @@ def thumbnail_of(seen: Pixels) -> bytes:
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY, method=2)
+    told = Image.Exif()
+    if said:
+        told[ExifTags.Base.ImageDescription] = said
+    picture.save(buffer, "WEBP", quality=QUALITY, method=2, **({"exif": told} if said else {}))
     return buffer.getvalue()

@@ -96,7 +96,7 @@ def draw_unread(
     """
     user = get_user(connection, reader)
     rows = connection.execute(
-        """SELECT id FROM cases WHERE project = :project AND held = 0
+        """SELECT id FROM cases WHERE project = :project AND held = 0 AND synthetic IS NULL
            AND id NOT IN (SELECT case_id FROM assignments WHERE project = :project)
            AND id NOT IN (SELECT case_id FROM current_labels WHERE project = :project AND reader = :reader)
            ORDER BY id""",

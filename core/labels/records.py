@@ -127,10 +127,16 @@ def add_label(connection: sqlite3.Connection, new: NewLabel, actor: Actor) -> La
         return label
 
 
+def _refuse_synthetic(connection: sqlite3.Connection, case_id: int) -> None:
+    if connection.execute("SELECT 1 FROM cases WHERE id = ? AND synthetic IS NOT NULL", (case_id,)).fetchone():
+        raise InvalidInput(f"A synthetic image is not read: what it shows was asked for. Received: case {case_id}")
+
+
 def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *, entered_by: str) -> Label:
     """`add_label` for those who add many in one act and write one audit row for all of them."""
     check_event(new.event)
     with writing(connection):
+        _refuse_synthetic(connection, new.case_id)
         reader = get_user(connection, new.reader)
         known = find_label(connection, project.id, new.event)
         if known is not None:

@@ -92,8 +92,10 @@ def list_case_ids(
         if given is None:
             given = tuple(list_cases_of(connection, project.id, worklist.list_id or 0))
         parameters["given"] = json.dumps(list(dict.fromkeys(given)))
-    held = connection.execute("SELECT id FROM cases WHERE project = ? AND held = 1", (project.id,))
-    waiting = {row[0] for row in held}  # until somebody has looked at their pixels nobody reads them
+    held = connection.execute(
+        "SELECT id FROM cases WHERE project = ? AND (held = 1 OR synthetic IS NOT NULL)", (project.id,)
+    )
+    waiting = {row[0] for row in held}  # until somebody has looked at their pixels nobody reads them; drawn ones never
     ids = [row[0] for row in connection.execute(_QUERIES[worklist.kind], parameters) if row[0] not in waiting]
     if worklist.kind != "disagreements" or not sight.blind_to_others:
         return ids
@@ -105,7 +107,7 @@ def label_progress(connection: sqlite3.Connection, project: Project, reader: str
     """How far the labelling of a project is."""
     user = find_user(connection, reader)
     row = connection.execute(
-        """SELECT (SELECT count(*) FROM cases WHERE project = :project AND held = 0),
+        """SELECT (SELECT count(*) FROM cases WHERE project = :project AND held = 0 AND synthetic IS NULL),
                   (SELECT count(*) FROM current_labels WHERE project = :project AND reader = :reader),
                   (SELECT count(DISTINCT case_id) FROM current_labels WHERE project = :project),
                   (SELECT count(*) FROM reference_labels WHERE project = :project AND state = 'labelled')""",

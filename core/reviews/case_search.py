@@ -95,6 +95,7 @@ class CaseRow:
     given_split: str | None
     flagged: bool
     held: bool
+    synthetic: bool
     state: State
     reference: dict[str, Any] | None
     answers: int
@@ -316,6 +317,7 @@ def _of_labels(project: Project, wanted: CaseFilter) -> Part:
     conditions: list[str] = []
     values: dict[str, Any] = {"state": wanted.state}
     if wanted.state == "unlabelled":
+        conditions.append("cases.synthetic IS NULL")  # of drawn images nobody is asked
         conditions.append("cases.id NOT IN (SELECT case_id FROM reference_labels WHERE project = :project)")
     elif wanted.state is not None:
         conditions.append(
@@ -410,6 +412,7 @@ def _row(row: sqlite3.Row) -> CaseRow:
         given_split=row["given_split"],
         flagged=bool(row["flagged"]),
         held=bool(row["held"]),
+        synthetic=row["synthetic"] is not None,
         state=row["state"] or "unlabelled",
         reference=json.loads(reference) if reference else None,
         answers=row["answers"],

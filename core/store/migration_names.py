@@ -10,5 +10,6 @@ MIGRATION_NAMES = (
     "m006_pacs",
     "m007_masks",
     "m008_runs_explain_themselves",
-    "m012_watched_cases_and_why",
+    "m009_watched_cases_and_why",
+    "m010_synthetic_cases",
 )

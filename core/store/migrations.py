@@ -566,8 +566,34 @@ WATCHED = [
 
 
 @migrations()
-def m012_watched_cases_and_why(database: Database) -> None:
+def m009_watched_cases_and_why(database: Database) -> None:
     for statement in WATCHED:
         database.execute(statement)
     # Why a job failed, beside what happened (`error`) and what to do (`remedy`).
     database.execute("ALTER TABLE jobs ADD COLUMN why TEXT")
+
+
+SYNTHETIC = [
+    # Of a drawn image what drew it, as JSON; NULL of every real one. What is synthetic stays so, is never an answer's
+    # case, and is never validated or tested on, whatever a later version's code may think.
+    "ALTER TABLE cases ADD COLUMN synthetic TEXT",
+    "CREATE INDEX cases_synthetic ON cases (project, id) WHERE synthetic IS NOT NULL",
+    """CREATE TRIGGER synthetic_stays_synthetic BEFORE UPDATE OF synthetic ON cases
+       WHEN OLD.synthetic IS NOT NEW.synthetic BEGIN
+        SELECT RAISE(ABORT, 'what is synthetic stays so, and what is real too');
+    END""",
+    """CREATE TRIGGER synthetic_is_only_learnt_from BEFORE INSERT ON snapshot_cases
+       WHEN NEW.split <> 'train' AND (SELECT synthetic FROM cases WHERE id = NEW.case_id) IS NOT NULL BEGIN
+        SELECT RAISE(ABORT, 'a synthetic image is never validated or tested on');
+    END""",
+    """CREATE TRIGGER synthetic_is_not_read BEFORE INSERT ON labels
+       WHEN (SELECT synthetic FROM cases WHERE id = NEW.case_id) IS NOT NULL BEGIN
+        SELECT RAISE(ABORT, 'a synthetic image is not read');
+    END""",
+]
+
+
+@migrations()
+def m010_synthetic_cases(database: Database) -> None:
+    for statement in SYNTHETIC:
+        database.execute(statement)

@@ -32,7 +32,7 @@ class DrawingLearner(Learner):
         chance = []
         for at, wanted in enumerate(self.network.inputs[2:]):
             drawn = tf.random.experimental.stateless_fold_in(seed, STREAM + at)
-            shape = (self.plan.batch, *wanted.shape[1:])
+            shape = (self._batch, *wanted.shape[1:])
             draw = tf.random.stateless_normal if wanted.name == "noise" else tf.random.stateless_uniform
             chance.append(draw(shape, drawn))
         return self._to_raw([images, targets, *chance], training=True)

@@ -130,6 +130,7 @@ def _geometry(case: Case) -> dict[str, Any]:
         "affine": case.affine,
         "orientation": _orientation(case),
         "flagged": case.flagged,
+        "synthetic": case.synthetic is not None,
     }
 
 

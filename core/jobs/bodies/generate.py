@@ -25,6 +25,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     context.progress.report(context.job.fraction, "Starting")  # loading the network takes seconds
     from core.store.files import write_whole
     from core.training.drawn import Wanted, check_wanted, conditions_of, draw_with
+    from core.training.keeping import DRAWN
     from core.training.records import get_model
     from core.training.samples import SYNTHETIC, png_of
 
@@ -35,7 +36,13 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     images = draw_with(
         context.connection, context.files, model, conditions_of(model, [wanted] * n), context.progress, seed=seed
     )
-    told = {"model": model.name, "model_hash": model.keras_hash, "wanted": wanted.to_json(), "seed": seed}
+    told = {
+        "model": model.name,
+        "model_hash": model.keras_hash,
+        "project": model.project,
+        "wanted": wanted.to_json(),
+        "seed": seed,
+    }
     folder = context.folder / FOLDER
     rows = []
     for at, image in enumerate(images):
@@ -44,5 +51,5 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         write_whole(folder / name, png_of(image, {**marked, "Drawn for": json.dumps(wanted.to_json())}))
         rows.append({"file": name, "place": at})
     document = {"synthetic": True, "mark": SYNTHETIC, **told, "images": rows}
-    write_whole(folder / "drawn.json", json.dumps(document, indent=1).encode())
+    write_whole(folder / DRAWN, json.dumps(document, indent=1).encode())
     return document

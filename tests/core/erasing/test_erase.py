@@ -329,7 +329,7 @@ def test_the_number_of_an_erased_case_is_never_given_again_and_a_late_answer_to_
         connection.execute(
             """INSERT INTO cases SELECT ?, project, 'x', patient, patient_from, pixel_hash, file_hash, perceptual_hash,
                frames, rows, columns, channels, dtype, modality, view, photometric, spacing_mm, spacing_at, windows,
-               attributes, given_split, flagged, imported_at, imported_by, slice_spacing_mm, affine, held
+               attributes, given_split, flagged, imported_at, imported_by, slice_spacing_mm, affine, held, synthetic
                FROM cases LIMIT 1""",
             (last.id,),
         )

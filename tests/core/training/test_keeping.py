@@ -1,0 +1,165 @@
+"""Drawn images as cases: marked for ever, read by nobody, and only ever learnt from."""
+
+import io
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from core.datasets.exchange import export_snapshot
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import add_snapshot, list_snapshot_cases
+from core.errors import InvalidInput
+from core.evaluation.comparison import compare_models
+from core.evaluation.records import list_unpredicted, store_predictions
+from core.images.records import get_cases, set_of_synthetic
+from core.labels.records import NewLabel, add_label
+from core.labels.worklist import Worklist, label_progress, list_case_ids
+from core.progress import Silent
+from core.training.keeping import keep_drawn
+from core.training.recipe import named_recipe
+from core.training.records import add_model, add_run, get_run
+from core.training.samples import png_of
+
+SIDE = 16
+
+
+def draw(folder: Path, name: str, n: int, *, like: np.ndarray | None = None) -> Path:
+    """What a drawing leaves: noise, or the same image again and again."""
+    folder.mkdir()
+    random = np.random.default_rng(len(name))
+    for at in range(n):
+        image = random.integers(0, 256, (SIDE, SIDE, 1), np.uint8) if like is None else like
+        (folder / f"{at}.png").write_bytes(png_of(image, {}))
+    document = {
+        "model": "vae 1", "model_hash": "a" * 64, "project": 9, "seed": 3, "wanted": {"class": name, "sex": "F"},
+        "images": [{"file": f"{at}.png", "place": at} for at in range(n)],
+    }  # fmt: skip
+    (folder / "drawn.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture
+def kept(connection, files, planted, actor, tmp_path: Path) -> list[int]:
+    """Six drawn images of each class in the planted project."""
+    return [
+        case_id
+        for name in ("normal", "pneumonia")
+        for case_id in keep_drawn(connection, files, planted.project, draw(tmp_path / name, name, 6), None, actor)
+    ]
+
+
+def test_kept_images_are_marked_and_kept_once(connection, files, planted, actor, kept, tmp_path) -> None:
+    cases = get_cases(connection, kept)
+    assert {case.synthetic["class"] for case in cases} == {"normal", "pneumonia"}
+    assert cases[2].synthetic == {
+        "model": "vae 1", "model_hash": "a" * 64, "project": 9, "seed": 3, "class": "normal", "sex": "F", "place": 2,
+    }  # fmt: skip
+    assert cases[2].attributes == {"sex": "F", "synthetic": "vae 1"}
+    assert cases[2].source.startswith("synthetic/")
+    thumbnail = Image.open(io.BytesIO(files.path("thumbnails", cases[2].pixel_hash).read_bytes()))
+    assert thumbnail.getexif()[ExifTags.Base.ImageDescription].startswith("synthetic")
+    again = keep_drawn(connection, files, planted.project, tmp_path / "normal", [2, 3], actor)
+    assert again == kept[2:4]
+    with pytest.raises(InvalidInput, match="project that has their class"):
+        keep_drawn(connection, files, planted.project, draw(tmp_path / "other", "other", 1), None, actor)
+
+
+def test_nobody_is_given_them_to_read(connection, planted, actor, kept) -> None:
+    for kind in ("all", "unlabelled"):
+        assert not set(kept) & set(list_case_ids(connection, planted.project, Worklist(kind), actor.name))
+    assert label_progress(connection, planted.project, actor.name).total == 40
+    assert list_unpredicted(connection, planted.project.id, 1) == [
+        case_id for case_id in planted.masks if case_id not in kept
+    ]
+    with pytest.raises(InvalidInput, match="is not read"):
+        add_label(connection, NewLabel("event-x", kept[0], actor.name, {"classes": ["normal"]}), actor)
+
+
+def test_a_snapshot_has_them_in_train_or_nowhere(connection, files, planted, actor, kept) -> None:
+    options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
+    frozen = freeze_snapshot(connection, files, planted.project, "more", synthetic=5, **options)
+    cases = list_snapshot_cases(connection, frozen.id)
+    drawn = [case for case in cases if case.case_id in kept]
+    assert [case.split for case in drawn] == ["train"] * 5
+    assert sorted(case.value["classes"][0] for case in drawn) == ["normal"] * 3 + ["pneumonia"] * 2
+    assert frozen.notes[0].startswith("5 images of train are synthetic")
+    # The real ones lie where they lie without them, so that both snapshots have one test split.
+    before = {case.case_id: case.split for case in list_snapshot_cases(connection, planted.snapshot.id)}
+    assert {case.case_id: case.split for case in cases if case.case_id not in kept} == before
+    rows = json.loads(export_snapshot(connection, files, frozen))["cases"]
+    assert sum(row.get("synthetic", False) for row in rows) == 5
+    without = freeze_snapshot(connection, files, planted.project, "without", **options)
+    assert not set_of_synthetic(connection, [case.case_id for case in list_snapshot_cases(connection, without.id)])
+    for wrong, sentence in (({"synthetic": 50}, "it has 12"), ({"synthetic": 5, "folds": 2}, "belong to no fold")):
+        with pytest.raises(InvalidInput, match=sentence):
+            freeze_snapshot(connection, files, planted.project, "wrong", **options, **wrong)
+
+
+def test_no_way_leads_into_validation_or_test(connection: sqlite3.Connection, files, planted, actor, kept) -> None:
+    """Not by another caller, and not by SQL."""
+    options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
+    frozen = freeze_snapshot(connection, files, planted.project, "more", synthetic=5, **options)
+    cases = list_snapshot_cases(connection, frozen.id)
+    moved = [type(case)(**{**vars(case), "split": "test"}) for case in cases]
+    with pytest.raises(InvalidInput, match="only learnt from"):
+        add_snapshot(
+            connection, planted.project, name="moved", content_hash="x", split_rule={}, seed=0, folds=0, cases=moved,
+            actor=actor,
+        )  # fmt: skip
+    with pytest.raises(sqlite3.IntegrityError, match="never validated or tested"):
+        connection.execute(
+            "INSERT INTO snapshot_cases (snapshot, position, case_id, patient, split, value, labels, pixel_hash, "
+            "linked) VALUES (?, 900, ?, 'p', 'test', '{}', '[]', 'x', 0)",
+            (planted.snapshot.id, kept[0]),
+        )
+    with pytest.raises(sqlite3.IntegrityError, match="stays so"):
+        connection.execute("UPDATE cases SET synthetic = NULL WHERE id = ?", (kept[0],))
+    with pytest.raises(sqlite3.IntegrityError, match="is not read"):
+        connection.execute(
+            "INSERT INTO labels (event, project, case_id, reader, schema_version, entered_by, made_at, stored_at)"
+            " VALUES ('e', ?, ?, 1, 1, 'a', '2', '2')",
+            (planted.project.id, kept[0]),
+        )
+
+
+def test_a_drawn_image_like_one_of_the_test_split_is_left_out(connection, files, planted, actor, tmp_path) -> None:
+    held_out = next(case for case in list_snapshot_cases(connection, planted.snapshot.id) if case.split == "test")
+    same = files.read_array("pixels", held_out.pixel_hash)[..., None]
+    keep_drawn(connection, files, planted.project, draw(tmp_path / "a", "normal", 1, like=same), None, actor)
+    keep_drawn(connection, files, planted.project, draw(tmp_path / "b", "pneumonia", 1), None, actor)
+    options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
+    frozen = freeze_snapshot(connection, files, planted.project, "more", synthetic=2, **options)
+    assert len(list_snapshot_cases(connection, frozen.id)) == 41
+    assert "1 synthetic images were left out" in frozen.notes[1]
+
+
+def test_the_effect_is_a_paired_difference_on_real_images(connection, files, planted, actor, kept) -> None:
+    options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
+    more = freeze_snapshot(connection, files, planted.project, "more", synthetic=5, **options)
+    validation = [one for one in list_snapshot_cases(connection, planted.snapshot.id) if one.split == "test"]
+    models = []
+    for snapshot, certain in ((planted.snapshot, 0.0), (more, 0.4)):
+        run = add_run(connection, project=planted.project.id, snapshot=snapshot.id, recipe=named_recipe("resnet"),
+                      actor=actor)  # fmt: skip
+        model = add_model(
+            connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="a test", parameters=1,
+            file_bytes=1, facts={"task": "classification", "classes": ["normal", "pneumonia"], "multi_label": False},
+            seconds=1.0, actor=actor,
+        )  # fmt: skip
+        with pytest.raises(InvalidInput, match="on this split first"):
+            compare_models(connection, model, model, planted.snapshot, "test")
+        sure = [0.5 + certain * (1 if one.value["classes"] == ["pneumonia"] else -1) for one in validation]
+        scores = {one.case_id: [1 - p, p] for one, p in zip(validation, sure, strict=True)}
+        store_predictions(connection, model, planted.snapshot.schema, scores)
+        models.append(model)
+    told = compare_models(connection, *models, planted.snapshot, "test")
+    assert told["metrics"]["auc_difference"]["value"] == pytest.approx(0.5)
+    assert told["metrics"]["accuracy_difference"]["value"] > 0
+    assert told["synthetic"] == [0, 5]
+    assert told["n_cases"] == len(validation)
+    with pytest.raises(InvalidInput, match="made with patients of this split"):
+        compare_models(connection, *models, planted.snapshot, "validation")
