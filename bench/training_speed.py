@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,34 @@ import numpy as np
 
 from bench.harness import Figure, Figures, Row
 from core.progress import Silent
-from core.projects.schema import make_classification
+from core.projects.schema import make_classification, make_segmentation
 from core.settings import PROJECT_ROOT
 from core.training.recipe import Recipe, change_recipe, named_recipe
 
 REPEATS = 5
-SIZES = {28: 1280, 128: 256}  # input side in pixels: images in an epoch
+# Network and input side in pixels (of patches, rows and columns; their depth is half of that): examples in an epoch.
+MEASURED = {
+    ("resnet", 28): 1280,
+    ("resnet", 128): 256,
+    ("cnn", 28): 1280,
+    ("cnn", 128): 256,
+    ("unet2d", 64): 48,
+    ("unet3d", 32): 32,
+}
+BATCHES = {"unet2d": 8, "unet3d": 2}
+PATCHES, VOLUME_SIDE = 4, 64  # of a volume in an epoch; patches are cut of volumes as they are in a run
 PLAIN = {"rotation": 0, "zoom": 0, "shift": 0, "contrast": 0, "noise": 0, "epochs": REPEATS + 1, "dropout": 0}
 
 
 def measure_speed() -> Figures:
     """Median ratios of images a second, ours over theirs, one child process for each size and network."""
     figures: Figures = []
-    for network in ("resnet", "cnn"):
-        for size in SIZES:
-            words = [sys.executable, "-m", "bench.training_speed", network, str(size)]
-            done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise SystemExit(done.stderr)
-            figures += _ratios(network, size, json.loads(done.stdout.splitlines()[-1]))
+    for network, size in MEASURED:
+        words = [sys.executable, "-m", "bench.training_speed", network, str(size)]
+        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr)
+        figures += _ratios(network, size, json.loads(done.stdout.splitlines()[-1]))
     return figures
 
 
@@ -68,25 +78,32 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
     from core.training.batches import Examples, plan_epoch
     from core.training.callbacks import KeepBestWeights, RefuseNan, ReportProgress, StopOnRequest
     from core.training.fit import Fit, fit_network
-    from core.training.networks import build_network
+    from core.training.networks import build_network, input_of
     from core.training.steps import Learner
 
-    changes = {**PLAIN, "input_size": size, "batch": 32}
-    recipe = change_recipe(named_recipe(network), changes)
-    schema = make_classification(["normal", "pneumonia"])
-    rng = np.random.default_rng(0)
-    count = SIZES[size]
-    images = rng.integers(0, 256, (count, size, size, 1), dtype=np.uint8)
-    targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, count)]
+    recipe, count, rng = _recipe(network, size), MEASURED[network, size], np.random.default_rng(0)
+    paints = network in BATCHES
+    schema = make_segmentation(["one", "other"]) if paints else make_classification(["normal", "pneumonia"])
+    images = rng.integers(0, 256, (count, *input_of(recipe).shape), dtype=np.uint8)
+    classes = np.eye(2, dtype=np.float32)[rng.integers(0, 2, count)]
+    targets = rng.integers(0, 2, (*images.shape[:-1], 2), dtype=np.uint8) if paints else classes
     plan = plan_epoch(count, recipe)
     weights = np.ones((2, 2), np.float32)
 
     def learner() -> Learner:
         return Learner(build_network(recipe, schema, weights), recipe, schema, plan, weights)
 
-    with tempfile.TemporaryDirectory() as folder, _on_disk(Path(folder) / "images.npy", images) as prepared:
-        ours = Examples(prepared, np.arange(count), targets)
-        few = Examples(prepared, np.arange(64), targets[:64])
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        prepared = stack.enter_context(_on_disk(Path(folder) / "images.npy", images))
+        if network == "unet3d":
+            ours = _patches(Path(folder), recipe, count)
+        elif paints:
+            masks = stack.enter_context(_on_disk(Path(folder) / "masks.npy", targets))
+            ours = Examples(prepared, np.arange(count), np.arange(count), masks)
+        else:
+            ours = Examples(prepared, np.arange(count), targets)
+        few = replace(ours, rows=ours.rows[:64], targets=ours.targets[:64])
         rivals = {"bare": _bare(learner(), images, targets), "fit": _fit(learner(), recipe, plan, images, targets)}
         rates: dict[str, Any] = {
             "ours": [],
@@ -116,6 +133,35 @@ def _measure_one(network: str, size: int) -> dict[str, Any]:
     return {name: rate[1:] if isinstance(rate, list) else rate for name, rate in rates.items()}
 
 
+def _recipe(network: str, size: int) -> Recipe:
+    changes = {**PLAIN, "input_size": size, "batch": BATCHES.get(network, 32)}
+    if network == "unet3d":
+        changes["patch_size"] = (size // 2, size, size)
+    if network in BATCHES:
+        changes |= {"loss": "cross_entropy", "ema": 0}  # as the rivals
+    return change_recipe(named_recipe(network), changes)
+
+
+def _patches(folder: Path, recipe: Recipe, count: int) -> Any:
+    """Patches drawn of volumes on disk, as in a run."""
+    from core.datasets.volumes import PreparedVolumes
+    from core.training.patches import Draw, PatchExamples, Windows
+
+    random, shape = np.random.default_rng(0), (VOLUME_SIDE,) * 3
+    kept: dict[str, list[Any]] = {"image": [], "mask": []}
+    for at in range(count // PATCHES):
+        for what, most, channels in (("image", 256, 1), ("mask", 2, 2)):
+            np.save(folder / f"{what}-{at}.npy", random.integers(0, most, (*shape, channels), np.uint8))
+            kept[what].append(np.load(folder / f"{what}-{at}.npy", mmap_mode="r"))
+    volumes, masks = (PreparedVolumes(tuple(some), tuple(range(len(some)))) for some in kept.values())
+    spots = ((random.integers(0, VOLUME_SIDE, (1000, 3)),) * 2,) * len(volumes)
+    depth, rows, columns = recipe.patch_size
+    draw = Draw((shape,) * len(volumes), spots, (depth, rows, columns), PATCHES, recipe.painted_share, recipe.seed)
+    places = np.arange(count)
+    shown, painted = (Windows(some, draw.shape, draw.place_of) for some in (volumes, masks))
+    return PatchExamples(shown, places, places // PATCHES, painted, draw=draw)
+
+
 @contextmanager
 def _on_disk(path: Path, images: np.ndarray) -> Iterator[Any]:
     """Images as a run reads them: from the prepared file, batch by batch."""
@@ -132,7 +178,7 @@ def _bare(learner: Any, images: np.ndarray, targets: np.ndarray) -> Callable[[],
     import tensorflow as tf
 
     network, optimizer = learner.network, learner.optimizer
-    loss_of = keras.losses.CategoricalCrossentropy()
+    loss_of = keras.losses.BinaryCrossentropy() if learner.task.PAINTS else keras.losses.CategoricalCrossentropy()
 
     @tf.function(jit_compile=False)
     def step(batch: Any, wanted: Any) -> Any:
@@ -156,7 +202,7 @@ def _fit(learner: Any, recipe: Recipe, plan: Any, images: np.ndarray, targets: n
     """One epoch of `model.fit` on arrays, with as many steps per call as ours."""
     learner.network.compile(
         optimizer=learner.optimizer,
-        loss="categorical_crossentropy",
+        loss="binary_crossentropy" if learner.task.PAINTS else "categorical_crossentropy",
         steps_per_execution=plan.steps_per_call,
         jit_compile=False,
     )

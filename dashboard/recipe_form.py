@@ -132,7 +132,7 @@ def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
     if field.kind == "text":
         return column.text_input(field.title, value, key=key, help=sentences, max_chars=LONGEST_TEXT)
     if field.kind in ("integers", "numbers"):
-        return column.text_input(field.title, ", ".join(map(str, value)), key=key, help=sentences)
+        return column.text_input(field.title, ", ".join(f"{part:g}" for part in value), key=key, help=sentences)
     if field.kind == "integer":
         return column.number_input(
             field.title, int(field.low or 0), int(field.high or 2**31 - 1), int(value), key=key, help=sentences

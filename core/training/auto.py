@@ -98,7 +98,8 @@ def choose_recipe(seen: Fingerprint) -> tuple[Recipe, tuple[str, ...]]:
 
 
 def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
-    what = f"{seen.training:,} training images of {seen.training_patients:,} patients, {seen.validation:,} to validate"
+    noun = "volumes" if seen.in_3d or seen.whole else "images"
+    what = f"{seen.training:,} training {noun} of {seen.training_patients:,} patients, {seen.validation:,} to validate"
     if (seen.in_3d or seen.whole) and seen.volumes:
         what += f"; {seen.volumes.told()}"
     elif seen.frames > seen.training:

@@ -38,8 +38,8 @@ class Volumes:
     def told(self) -> str:
         voxels = self.told_shape()
         if not self.spacing_known:
-            return f"volumes of about {voxels} voxels, whose spacing no file tells"
-        return f"volumes of about {voxels} voxels at {' x '.join(f'{side:g}' for side in self.spacing_mm)} mm"
+            return f"about {voxels} voxels each, whose spacing no file tells"
+        return f"about {voxels} voxels each at {' x '.join(f'{side:g}' for side in self.spacing_mm)} mm"
 
 
 def choose_whole(volumes: Volumes, device: str, *, keeps_size: bool) -> tuple[dict[str, Any], str]:

@@ -150,7 +150,7 @@ def test_small_volumes_are_learnt_in_3_d_at_their_own_spacing() -> None:
     assert (recipe.batch, recipe.patches) == (2, 2)
     assert 1500 <= recipe.epochs * 41 <= 1700
     text = " ".join(sentences)
-    assert "Seen: 41 training images of 41 patients, 7 to validate; volumes of about 35 x 51 x 35 voxels" in text
+    assert "Seen: 41 training volumes of 41 patients, 7 to validate; about 35 x 51 x 35 voxels each" in text
     assert "40 x 56 x 40 voxels, which hold a volume whole, at 1 x 1 x 1 mm" in text
     assert "slices" not in text
 
