@@ -74,8 +74,8 @@ def _draw_run(run: Run) -> None:
         jobs_panel.draw_job(job)
         st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
-    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     draw_curves(run)
+    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     model = find_model_of_run(session.db(), run.id)
     if model:
         draw_gap(model)

@@ -7,7 +7,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,7 @@ def _train(
     spec, seed = input_spec(run.recipe), run.recipe.seed
     callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, seed))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
+    trace_validation(fit, material.validation)
     try:
         fit_network(fit, material.train, material.validation, callbacks)
     except (tf.errors.OpError, MemoryError) as error:
@@ -176,6 +177,11 @@ def _train(
         raise known from error
     progress.report(FITTED, "Storing the model")
     return _store(connection, files, run, snapshot, fit, material)
+
+
+def trace_validation(fit: Fit, validation: Examples) -> None:
+    """Let the validation be compiled before the first epoch, which then takes as long as any other."""
+    fit.learner.judge(replace(validation, rows=validation.rows[:1], targets=validation.targets[:1]))
 
 
 def _begin(
