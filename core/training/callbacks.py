@@ -3,6 +3,7 @@
 import logging
 import math
 import sqlite3
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable
@@ -178,7 +179,8 @@ class ReportProgress(Quiet):
         loss, beside, seen = fit.learner.read_sums()
         seconds = max(time.monotonic() - fit.epoch_began, 1e-6)
         done = (epoch + batch / fit.plan.steps) / fit.epochs
-        known = sum(self._epochs) / len(self._epochs) if self._epochs else None
+        # The middle one, so that an epoch in which the machine did other work does not count for all.
+        known = statistics.median_low(self._epochs) if self._epochs else None
         epoch_seconds = known or seconds * fit.plan.steps / max(batch, 1)
         self._progress.report(
             done,
