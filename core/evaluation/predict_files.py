@@ -12,7 +12,7 @@ from core.evaluation.predictor import BATCH, Predictor, open_predictor
 from core.images.decoding import decode
 from core.images.frames import refuse_volume
 from core.images.pseudonyms import load_secret
-from core.images.render import model_input
+from core.images.render import model_input, refuse_window
 from core.progress import Progress, stop_if_asked
 from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
@@ -65,7 +65,9 @@ def _paint(
     """One file, with its masks in the folder or the reason why there are none."""
     row: dict[str, Any] = {"path": str(path)}
     try:
-        return row | paint_file(predictor, path, decode(path, settings, secret), folder, stem)
+        image = decode(path, settings, secret)
+        refuse_window(predictor.spec.window, image.modality, str(image.pixels.dtype))
+        return row | paint_file(predictor, path, image, folder, stem)
     except CoreError as error:
         return row | {"reason": str(error)}
     except OSError as error:
@@ -86,6 +88,7 @@ def _predict_batch(
         try:
             image = decode(path, settings, secret)
             refuse_volume(image, "predict on")
+            refuse_window(predictor.spec.window, image.modality, str(image.pixels.dtype))
             inputs.append(model_input(image.pixels, image.photometric, image.windows, predictor.spec))
         except CoreError as error:
             row["reason"] = str(error)

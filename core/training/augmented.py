@@ -21,7 +21,7 @@ from core.training.recipe import Recipe
 from core.training.request import training_cases
 
 DRAWING = 1  # raise it when the picture changes, so that old ones are not taken for new ones
-READ = ("input_size", "channels", "resize", "seed", "flip", "rotation", "zoom", "shift", "contrast", "noise")
+READ = ("input_size", "channels", "resize", "window", "seed", "flip", "rotation", "zoom", "shift", "contrast", "noise")
 CASES, TIMES = 4, 5  # so many training images, each so often augmented
 LEAST_TILE_PX = 128  # smaller inputs are enlarged, or nobody would see what changed
 GAP_PX, GROUND = 4, 40
@@ -65,7 +65,7 @@ def make_samples(
         return key
     task = task_module(snapshot.task)
     chosen = choose_handful(training_cases(connection, snapshot, fold)[0], CASES, recipe.seed)
-    spec = InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
+    spec = InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.window)  # type: ignore[arg-type]
     prepared = prepare_images(connection, files, chosen, spec, Portion(progress, 0.1, 0.5), frames=task.PAINTS)
     masks = None
     rows = middle_rows(prepared.case_ids)

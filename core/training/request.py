@@ -7,6 +7,8 @@ from typing import Any
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
+from core.images.records import get_cases
+from core.images.render import PRESETS, refuse_window
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
@@ -16,6 +18,8 @@ from core.training.networks import check_network
 from core.training.preflight import look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
+
+CASES_AT_ONCE = 500
 
 
 def request_training(
@@ -76,12 +80,20 @@ def demand_trainable(
     check_network(recipe.network, snapshot.task)
     task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
     train, validation = training_cases(connection, snapshot, fold)
+    _demand_window(connection, recipe, [*train, *validation])
     task.check_trainable(
         snapshot.schema,
         task.encode_targets(snapshot.schema, [case.value for case in train]),
         task.encode_targets(snapshot.schema, [case.value for case in validation]),
     )
     return train, validation
+
+
+def _demand_window(connection: sqlite3.Connection, recipe: Recipe, cases: Sequence[SnapshotCase]) -> None:
+    if recipe.window in PRESETS:
+        for start in range(0, len(cases), CASES_AT_ONCE):
+            for case in get_cases(connection, [one.case_id for one in cases[start : start + CASES_AT_ONCE]]):
+                refuse_window(recipe.window, case.modality, case.dtype)
 
 
 def training_cases(

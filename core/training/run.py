@@ -7,7 +7,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +277,7 @@ def _is_exclusive(learnt: Examples) -> bool:
 
 def input_spec(recipe: Recipe) -> InputSpec:
     """How images reach the network of a recipe."""
-    return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
+    return InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.window)  # type: ignore[arg-type]
 
 
 def build_fit(recipe: Recipe, snapshot: Snapshot, material: Material, policy: str) -> Fit:
@@ -336,7 +336,12 @@ def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[di
     best = next((epoch for epoch in epochs if epoch["epoch"] == fit.best_epoch), {})
     task, schema = task_module(snapshot.task), trainable_schema(snapshot.schema)
     return {
-        "input": {"size": recipe.input_size, "channels": recipe.channels, "resize": recipe.resize},
+        "input": {
+            "size": recipe.input_size,
+            "channels": recipe.channels,
+            "resize": recipe.resize,
+            "window": recipe.window,
+        },
         "task": snapshot.task,
         **task.describe_schema(schema),
         "feature_layers": list(feature_layers(recipe)),
