@@ -43,6 +43,10 @@ def _distance(gap: dict[str, Any]) -> str:
     if gap["gap"] is None or gap["gap_low"] is None:
         return ""
     return (
-        f" The gap is {100 * gap['gap']:.0f} % ({100 * gap['gap_low']:.0f}–{100 * gap['gap_high']:.0f} %) of the way "
-        f"from chance to perfect."
+        f" The gap is {_percent(gap['gap'])} (95 % interval {_percent(gap['gap_low'])} to {_percent(gap['gap_high'])}) "
+        f"of the way from chance to perfect."
     )
+
+
+def _percent(share: float) -> str:
+    return wording.percent(share).replace("-", "−")

@@ -78,9 +78,9 @@ def _draw_run(run: Run) -> None:
         jobs_panel.draw_job(job)
         st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
-    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     draw_curves(run)
     draw_samples(run, choose=job is None or job.state not in jobs_panel.ACTIVE)
+    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
     model = find_model_of_run(session.db(), run.id)
     if model:
         draw_gap(model)

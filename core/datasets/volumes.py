@@ -64,7 +64,7 @@ def prepare_volumes(
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop.
     """
-    spec_told = {"spacing_mm": list(spec.spacing_mm), "channels": spec.channels}
+    spec_told = {"spacing_mm": list(spec.spacing_mm), "channels": spec.channels, "window": spec.window}
 
     def prepare(case: Case, part: Progress) -> np.ndarray:
         grid = case_grid(case, spec)
@@ -73,7 +73,7 @@ def prepare_volumes(
 
         def frames() -> Iterator[np.ndarray]:
             pixels = files.read_array("pixels", case.pixel_hash)
-            return _in_pieces(resampled_frames(pixels, case, grid, spec.channels))
+            return _in_pieces(resampled_frames(pixels, case, grid, spec))
 
         return _prepare_one(files, key_of(["volume", spec_told], told), (*grid, spec.channels), frames, part)
 

@@ -97,7 +97,7 @@ def _maps_of_volume(
     own = (of.frames, *plane)
     grid = grid_at(own, spacing_of(of), spec.spacing_mm)
     volume = np.empty((*grid, spec.channels), np.uint8)
-    for at, frame in enumerate(resampled_frames(pixels, of, grid, spec.channels)):
+    for at, frame in enumerate(resampled_frames(pixels, of, grid, spec)):
         volume[at] = frame
     said = slide(predictor.answer, volume, spec.patch_size, spec.overlap, progress)
     return back_onto_grid(said, grid[0], own)

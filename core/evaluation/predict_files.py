@@ -13,7 +13,7 @@ from core.images.decoded import DecodedImage
 from core.images.decoding import decode
 from core.images.frames import refuse_volume
 from core.images.pseudonyms import load_secret
-from core.images.render import InputSpec, model_input
+from core.images.render import InputSpec, model_input, refuse_window
 from core.images.volume_input import Spec, VolumeSpec, volume_input
 from core.progress import Progress, stop_if_asked
 from core.projects.schema import Regression, Segmentation
@@ -69,7 +69,9 @@ def _paint(
     """One file, with its masks in the folder or the reason why there are none."""
     row: dict[str, Any] = {"path": str(path)}
     try:
-        return row | paint_file(predictor, path, decode(path, settings, secret), folder, stem)
+        image = decode(path, settings, secret)
+        refuse_window(predictor.spec.window, image.modality, str(image.pixels.dtype))
+        return row | paint_file(predictor, path, image, folder, stem)
     except CoreError as error:
         return row | {"reason": str(error)}
     except OSError as error:
@@ -89,6 +91,7 @@ def _predict_batch(
         row: dict[str, Any] = {"path": str(path)}
         try:
             image = decode(path, settings, secret)
+            refuse_window(predictor.spec.window, image.modality, str(image.pixels.dtype))
             inputs.append(_input_of(image, predictor.spec))
         except CoreError as error:
             row["reason"] = str(error)

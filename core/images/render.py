@@ -12,6 +12,23 @@ from core.errors import InvalidInput
 from core.images.decoded import Pixels, Window
 
 LOW_PERCENT, HIGH_PERCENT = 0.1, 99.9
+AS_STORED, PERCENTILES = "as stored", "percentiles"
+# In Hounsfield units, so for CT alone; the viewer has the same.
+PRESETS = {
+    name: Window(name, float(centre), float(width))
+    for name, width, centre in (
+        ("lung", 1500, -600),
+        ("soft tissue", 400, 40),
+        ("brain", 80, 40),
+        ("bone", 2500, 480),
+        ("liver", 150, 90),
+        ("mediastinum", 350, 50),
+        ("stroke", 40, 40),
+        ("subdural", 300, 100),
+        ("temporal bone", 2800, 600),
+    )
+}
+WINDOWS = (AS_STORED, PERCENTILES, *PRESETS)
 NARROWEST_WIDTH = 1e-6  # of a constant image; the viewer has the same floor
 
 
@@ -23,6 +40,7 @@ class InputSpec:
     size: int
     channels: int = 1
     resize: Literal["stretch", "pad"] = "stretch"
+    window: str = AS_STORED
     neighbours: int = 0
 
     @property
@@ -35,6 +53,8 @@ class InputSpec:
         return told if self.neighbours else {key: told[key] for key in told if key != "neighbours"}
 
     def __post_init__(self) -> None:
+        if self.window not in WINDOWS:
+            raise InvalidInput(f"The window is {', '.join(WINDOWS)}. Received: {self.window!r}")
         if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in ("stretch", "pad"):
             raise InvalidInput(
                 f"A network's input has 8 to 2048 pixels a side, 1 or 3 channels, stretched or padded. Received: {self}"
@@ -77,9 +97,31 @@ def to_uint8(pixels: Pixels, photometric: str, windows: Sequence[Window] = ()) -
     return _levels(pixels, window, photometric == "MONOCHROME1")
 
 
+def windows_for(window: str, windows: Sequence[Window]) -> Sequence[Window]:
+    """What a recipe's window makes of the windows of an image's file; none for the percentiles."""
+    if window == AS_STORED:
+        return windows
+    return () if window == PERCENTILES else (PRESETS[window],)
+
+
+def refuse_window(window: str, modality: str | None, dtype: str) -> None:
+    """Refuse a window in Hounsfield units for values that are none.
+
+    Raises:
+        InvalidInput: the image is no CT; without a modality (NIfTI), its values cannot be below zero.
+    """
+    if window in PRESETS and (modality or "CT") != "CT":
+        raise InvalidInput(f"The window {window} is in Hounsfield units, for CT alone. Received: {modality}")
+    if window in PRESETS and modality is None and np.dtype(dtype).kind == "u":
+        raise InvalidInput(
+            f"The window {window} is in Hounsfield units, which go below zero. "
+            f"Received: an image of unknown kind, {dtype}"
+        )
+
+
 def model_input(pixels: Pixels, photometric: str, windows: Sequence[Window], spec: InputSpec) -> Pixels:
     """What a network sees, as uint8 of (size, size, channels); training, prediction and explanation all call this."""
-    picture = Image.fromarray(to_uint8(pixels, photometric, windows))
+    picture = Image.fromarray(to_uint8(pixels, photometric, windows_for(spec.window, windows)))
     picture = picture.convert("L" if spec.channels == 1 else "RGB")
     if spec.resize == "stretch":
         seen = np.asarray(_resized(picture, spec.size, spec.size))

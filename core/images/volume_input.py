@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels
-from core.images.render import InputSpec, to_uint8
+from core.images.render import AS_STORED, InputSpec, to_uint8, windows_for
 from core.images.volumes import HasFrames, model_frames, volume_window
 
 OVERLAP = 0.25  # of neighbouring patches at prediction, at least
@@ -44,6 +44,7 @@ class VolumeSpec:
     channels: int = 1
     resize: Literal["stretch", "pad"] = "stretch"
     spacing_mm: Spacing | None = None
+    window: str = AS_STORED
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -61,6 +62,7 @@ class PatchSpec:
     spacing_mm: Spacing
     channels: int = 1
     overlap: float = OVERLAP
+    window: str = AS_STORED
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -129,14 +131,14 @@ def window_starts(side: int, length: int, overlap: float) -> list[int]:
 def volume_input(pixels: Pixels, of: HasGrid, spec: VolumeSpec) -> Pixels:
     """What a network sees of a whole volume, or of an image as its only frame: uint8 of `spec.shape`."""
     if spec.spacing_mm is None:
-        frames = model_frames(pixels, of, InputSpec(spec.size, spec.channels, spec.resize))
+        frames = model_frames(pixels, of, InputSpec(spec.size, spec.channels, spec.resize, spec.window))
         return np.stack(list(_along_frames(iter(frames), len(frames), spec.depth)))
     volume = pixels if of.frames > 1 else pixels[np.newaxis]
     rows, columns = volume.shape[1:3]
     grid = grid_at((of.frames, rows, columns), spacing_of(of), spec.spacing_mm)
     seen = np.zeros(spec.shape, np.uint8)
     into, taken = zip(*(_in_the_middle(*sides) for sides in zip(grid, spec.shape[:3], strict=True)), strict=True)
-    for at, frame in enumerate(resampled_frames(pixels, of, grid, spec.channels)):
+    for at, frame in enumerate(resampled_frames(pixels, of, grid, spec)):
         if taken[0].start <= at < taken[0].stop:
             seen[into[0].start + at - taken[0].start, into[1], into[2]] = frame[taken[1], taken[2]]
     return seen
@@ -149,19 +151,19 @@ def _in_the_middle(side: int, length: int) -> tuple[slice, slice]:
     return slice(into, into + both), slice(first, first + both)
 
 
-def resampled_frames(pixels: Pixels, of: HasFrames, grid: Shape, channels: int) -> Iterator[Pixels]:
+def resampled_frames(pixels: Pixels, of: HasFrames, grid: Shape, spec: VolumeSpec | PatchSpec) -> Iterator[Pixels]:
     """The frames of a volume on another grid, uint8 (rows, columns, channels) each, one after the other."""
     volume = pixels if of.frames > 1 else pixels[np.newaxis]
-    windows = of.windows or ((volume_window(volume),) if volume.ndim == 3 else ())
+    windows = windows_for(spec.window, of.windows) or ((volume_window(volume),) if volume.ndim == 3 else ())
     depth, rows, columns = grid
 
     def seen() -> Iterator[Pixels]:
         for frame in volume:
             picture = Image.fromarray(to_uint8(frame, of.photometric, windows))
-            picture = picture.convert("L" if channels == 1 else "RGB")
+            picture = picture.convert("L" if spec.channels == 1 else "RGB")
             if picture.size != (columns, rows):
                 picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
-            yield np.asarray(picture).reshape(rows, columns, channels)
+            yield np.asarray(picture).reshape(rows, columns, spec.channels)
 
     return _along_frames(seen(), len(volume), depth)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,15 @@ import numpy as np
 from core.errors import InvalidInput
 from core.images.decoded import LARGEST_VALUE, DecodedImage, Pixels, Window, native, whole_type
 from core.images.orientation import Layout, choose_layout, spacings_of
-from core.images.render import HIGH_PERCENT, LOW_PERCENT, NARROWEST_WIDTH, InputSpec, model_input
+from core.images.render import (
+    AS_STORED,
+    HIGH_PERCENT,
+    LOW_PERCENT,
+    NARROWEST_WIDTH,
+    InputSpec,
+    model_input,
+    windows_for,
+)
 from core.settings import Settings
 
 AT_ONCE = 1 << 22  # voxels looked at together, so that checking a volume needs no second one in memory
@@ -123,8 +132,9 @@ def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
     """
     if of.frames == 1:
         return model_input(pixels, of.photometric, of.windows, spec)[np.newaxis]
-    windows = of.windows or ((volume_window(pixels),) if pixels.ndim == 3 else ())
-    return np.stack([model_input(frame, of.photometric, windows, spec) for frame in pixels])
+    windows = windows_for(spec.window, of.windows) or ((volume_window(pixels),) if pixels.ndim == 3 else ())
+    settled = replace(spec, window=AS_STORED)  # of the volume, not of each frame
+    return np.stack([model_input(frame, of.photometric, windows, settled) for frame in pixels])
 
 
 def with_neighbours(frames: Pixels, neighbours: int) -> Pixels:

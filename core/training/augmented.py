@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from core.datasets.loading import prepare_images, prepare_masks
 from core.datasets.records import Snapshot, demand_whole
+from core.errors import InvalidInput
 from core.images.render import InputSpec
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
@@ -17,11 +19,12 @@ from core.store.files import Files, array_bytes
 from core.tasks import task_module
 from core.training.auto import NOT_MIRRORED
 from core.training.handful import choose_handful, middle_rows
+from core.training.networks import input_of
 from core.training.recipe import Recipe
 from core.training.request import training_cases
 
 DRAWING = 1  # raise it when the picture changes, so that old ones are not taken for new ones
-READ = ("input_size", "channels", "resize", "seed", "flip", "rotation", "zoom", "shift", "contrast", "noise")
+READ = ("input_size", "channels", "resize", "window", "seed", "flip", "rotation", "zoom", "shift", "contrast", "noise")
 CASES, TIMES = 4, 5  # so many training images, each so often augmented
 LEAST_TILE_PX = 128  # smaller inputs are enlarged, or nobody would see what changed
 GAP_PX, GROUND = 4, 40
@@ -41,6 +44,11 @@ def why_mirrored(recipe: Recipe) -> str:
         "Half of them are mirrored left-right, as this recipe asks: right where both sides mean the same, and false "
         "teaching where they do not, as in a chest, whose heart would lie on the wrong side."
     )
+
+
+def sees_images(recipe: Recipe) -> bool:
+    """Whether a network sees single images, so that what it sees can be laid out in a picture."""
+    return isinstance(input_of(recipe), InputSpec)
 
 
 def make_samples(
@@ -65,7 +73,10 @@ def make_samples(
         return key
     task = task_module(snapshot.task)
     chosen = choose_handful(training_cases(connection, snapshot, fold)[0], CASES, recipe.seed)
-    spec = InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
+    spec = input_of(recipe)
+    if not isinstance(spec, InputSpec):
+        raise InvalidInput(f"Augmented images are shown of networks that see single ones. Received: {recipe.network}")
+    spec = replace(spec, neighbours=0)
     prepared = prepare_images(connection, files, chosen, spec, Portion(progress, 0.1, 0.5), frames=task.PAINTS)
     masks = None
     rows = middle_rows(prepared.case_ids)

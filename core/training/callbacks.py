@@ -3,7 +3,9 @@
 import logging
 import math
 import sqlite3
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,7 @@ from core.training.records import add_epoch
 from core.training.schedules import CUT
 
 SECONDS_BETWEEN_REPORTS = 1.0
+EPOCHS_LOOKED_BACK = 5  # to say how long the others will take
 LOGGED = {
     "loss": "loss",
     "accuracy": "accuracy",
@@ -160,7 +163,8 @@ class ReportProgress(Quiet):
         self._progress, self._clock, self._last = progress, clock, -math.inf
         self._process = psutil.Process()
         self._validation: dict[str, Any] = {}
-        self._epoch_seconds: float | None = None
+        self._epochs: deque[float] = deque(maxlen=EPOCHS_LOOKED_BACK)
+        self._ended: float | None = None
 
     def after_steps(self, fit: Fit) -> None:
         if self._clock() - self._last >= SECONDS_BETWEEN_REPORTS:
@@ -168,7 +172,10 @@ class ReportProgress(Quiet):
 
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
         self._validation = {key: value for key, value in facts.items() if key.startswith("validation_")}
-        self._epoch_seconds = facts["seconds"]  # with the validation
+        # From end to end where that is known: checkpoints and the other callbacks take their time too.
+        now = self._clock()
+        self._epochs.append(facts["seconds"] if self._ended is None else now - self._ended)
+        self._ended = now
         self._say(fit, fit.epoch - 1, fit.plan.steps)
 
     def _say(self, fit: Fit, epoch: int, batch: int) -> None:
@@ -176,7 +183,9 @@ class ReportProgress(Quiet):
         loss, beside, seen = fit.learner.read_sums()
         seconds = max(time.monotonic() - fit.epoch_began, 1e-6)
         done = (epoch + batch / fit.plan.steps) / fit.epochs
-        epoch_seconds = self._epoch_seconds or seconds * fit.plan.steps / max(batch, 1)
+        # The middle one, so that an epoch in which the machine did other work does not count for all.
+        known = statistics.median_low(self._epochs) if self._epochs else None
+        epoch_seconds = known or seconds * fit.plan.steps / max(batch, 1)
         self._progress.report(
             done,
             f"Epoch {epoch + 1} of {fit.epochs}, batch {batch} of {fit.plan.steps}, loss {loss:.4f}",

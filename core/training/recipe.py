@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from core.errors import InvalidInput, NotFound
+from core.images.render import AS_STORED
 from core.training.networks import FIRST, NETWORKS
 from core.training.recipe_fields import FIELDS, Field, field_of
 
@@ -41,6 +42,7 @@ class Recipe:
     input_size: int = 128
     channels: int = 1
     resize: str = "stretch"
+    window: str = AS_STORED
     # the network
     stages: int = 3
     filters: tuple[int, ...] = (32, 64, 128)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.errors import InvalidInput
+from core.images.render import WINDOWS
 from core.training.networks import NETWORKS
 
 Kind = Literal["integer", "number", "choice", "integers", "numbers", "text"]
@@ -176,6 +177,16 @@ FIELDS: tuple[Field, ...] = (
         "stretch fills the square and changes proportions; pad keeps proportions and adds black borders.",
         "Borders reveal the file's proportions, a shortcut the network may learn instead of the finding (overfitting).",
         choices=("stretch", "pad"),
+    ),
+    Field(
+        "window",
+        "Window",
+        "image",
+        "choice",
+        "Which values become black and white: the file's own window, 0.1 % to 99.9 % of each image, or one in "
+        "Hounsfield units, for CT alone.",
+        "Percentiles hide how bright an image is, a narrow window what lies outside it: neither can be learnt then.",
+        choices=WINDOWS,
     ),
     # ---- the network
     Field(

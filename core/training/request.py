@@ -8,7 +8,8 @@ from core.datasets.records import Snapshot, SnapshotCase, demand_whole
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.images.frames import refuse_volumes
-from core.images.render import InputSpec
+from core.images.records import get_cases
+from core.images.render import PRESETS, InputSpec, refuse_window
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
@@ -20,6 +21,8 @@ from core.training.preflight import look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
 from core.training.sources import describe_sources, settle_sources
+
+CASES_AT_ONCE = 500
 
 
 def request_training(
@@ -88,12 +91,20 @@ def demand_trainable(
     train, validation = training_cases(connection, snapshot, fold)
     if not task.PAINTS and isinstance(input_of(recipe), InputSpec):
         refuse_volumes(connection, [case.case_id for case in (*train, *validation)], "train on or evaluate")
+    _demand_window(connection, recipe, [*train, *validation])
     task.check_trainable(
         snapshot.schema,
         task.encode_targets(snapshot.schema, [case.value for case in train]),
         task.encode_targets(snapshot.schema, [case.value for case in validation]),
     )
     return train, validation
+
+
+def _demand_window(connection: sqlite3.Connection, recipe: Recipe, cases: Sequence[SnapshotCase]) -> None:
+    if recipe.window in PRESETS:
+        for start in range(0, len(cases), CASES_AT_ONCE):
+            for case in get_cases(connection, [one.case_id for one in cases[start : start + CASES_AT_ONCE]]):
+                refuse_window(recipe.window, case.modality, case.dtype)
 
 
 def training_cases(

@@ -188,6 +188,7 @@ def _train(
     elif not isinstance(spec, PatchSpec):  # a patch shows too little of a case to be looked at
         callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, run.recipe.seed))
     callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
+    trace_validation(fit, material.validation)
     try:
         fit_network(fit, material.train, material.validation, callbacks)
     except (tf.errors.OpError, MemoryError) as error:
@@ -197,6 +198,11 @@ def _train(
         raise known from error
     progress.report(FITTED, "Storing the model")
     return _store(connection, files, run, snapshot, fit, material)
+
+
+def trace_validation(fit: Fit, validation: Examples) -> None:
+    """Let the validation be compiled before the first epoch, which then takes as long as any other."""
+    fit.learner.judge(replace(validation, rows=validation.rows[:1], targets=validation.targets[:1]))
 
 
 def _begin(

@@ -89,7 +89,7 @@ def input_of(recipe: "Recipe") -> Spec:
     own = getattr(NETWORKS[recipe.network], "input_of", None)
     if own is not None:
         return cast(Spec, own(recipe))
-    return InputSpec(recipe.input_size, recipe.channels, recipe.resize)  # type: ignore[arg-type]
+    return InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.window)  # type: ignore[arg-type]
 
 
 def feature_layers(recipe: "Recipe") -> tuple[str, ...]:

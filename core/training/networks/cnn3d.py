@@ -37,7 +37,8 @@ def check(recipe: "Recipe") -> None:
 def input_of(recipe: "Recipe") -> VolumeSpec:
     """The whole volume, its frames fitted as an image is and resampled to so many; or at a spacing, if there is one."""
     spacing = recipe.spacing_mm if any(recipe.spacing_mm) else None
-    return VolumeSpec(recipe.input_depth, recipe.input_size, recipe.channels, recipe.resize, spacing)  # type: ignore[arg-type]
+    depth, size, resize = recipe.input_depth, recipe.input_size, recipe.resize
+    return VolumeSpec(depth, size, recipe.channels, resize, spacing, recipe.window)  # type: ignore[arg-type]
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

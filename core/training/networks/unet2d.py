@@ -43,7 +43,8 @@ def check(recipe: "Recipe") -> None:
 
 def input_of(recipe: "Recipe") -> InputSpec:
     """An image, or a slice with its neighbours as channels."""
-    return InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.neighbours)  # type: ignore[arg-type]
+    size, resize = recipe.input_size, recipe.resize
+    return InputSpec(size, recipe.channels, resize, recipe.window, recipe.neighbours)  # type: ignore[arg-type]
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

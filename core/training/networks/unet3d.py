@@ -53,7 +53,8 @@ def check(recipe: "Recipe") -> None:
 
 def input_of(recipe: "Recipe") -> PatchSpec:
     """Volumes at one spacing, a patch at a time."""
-    return PatchSpec(recipe.patch_size, recipe.spacing_mm, recipe.channels)  # type: ignore[arg-type]
+    patch, spacing = recipe.patch_size, recipe.spacing_mm
+    return PatchSpec(patch, spacing, recipe.channels, window=recipe.window)  # type: ignore[arg-type]
 
 
 def sampling_of(recipe: "Recipe") -> tuple[int, float]:

@@ -20,6 +20,8 @@ from core.images.volume_input import (
     volume_input,
 )
 
+AS_IT_IS = PatchSpec((8, 8, 8), (1.0, 1.0, 1.0))
+
 
 def volume_like(volume: np.ndarray, **fields: object) -> SimpleNamespace:
     known = {"frames": len(volume), "photometric": "MONOCHROME2", "windows": (), "spacing_mm": (1.0, 1.0)}
@@ -40,13 +42,13 @@ def centre_of(volume: np.ndarray) -> np.ndarray:
 
 
 def test_a_volume_at_its_own_grid_is_what_the_window_makes_of_it(ball: np.ndarray) -> None:
-    seen = np.stack(list(resampled_frames(ball, volume_like(ball), (12, 20, 16), 1)))
+    seen = np.stack(list(resampled_frames(ball, volume_like(ball), (12, 20, 16), AS_IT_IS)))
     assert np.array_equal(seen[..., 0], ball)
 
 
 @pytest.mark.parametrize("grid", [(24, 20, 16), (6, 10, 8), (12, 30, 24), (7, 13, 33)])
 def test_image_and_mask_stay_on_each_other_on_any_grid_and_come_back(ball: np.ndarray, grid: tuple) -> None:
-    seen = np.stack(list(resampled_frames(ball, volume_like(ball), grid, 1)))[..., 0]
+    seen = np.stack(list(resampled_frames(ball, volume_like(ball), grid, AS_IT_IS)))[..., 0]
     mask = np.stack(list(nearest_frames((ball > 0).astype(np.uint8), grid)))
     assert seen.shape == mask.shape == grid
     assert set(np.unique(mask)) == {0, 1}
@@ -85,7 +87,7 @@ def test_a_grid_follows_the_spacing_and_an_unknown_one_keeps_the_voxels() -> Non
 def test_all_frames_go_by_one_window(ball: np.ndarray) -> None:
     faint = ball.astype(np.float32) / 255
     faint[0] = 0.01  # blown up by itself it would be as bright as the ball
-    seen = np.stack(list(resampled_frames(faint, volume_like(faint), faint.shape, 1)))
+    seen = np.stack(list(resampled_frames(faint, volume_like(faint), faint.shape, AS_IT_IS)))
     assert seen[0].max() < 10 < 200 < seen[4].max()
 
 

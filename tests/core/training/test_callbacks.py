@@ -175,6 +175,14 @@ def test_time_left_follows_the_last_epoch(fit: Fit, said: Said) -> None:
     assert said.reports[-1][0] == pytest.approx(1 / 5)
     assert said.reports[-1][2]["seconds_left"] == pytest.approx(4 * 20)
     assert said.reports[-1][2]["validation_auc"] == 0.9
+    for fit.epoch, seconds in ((2, 29.4), (3, 29.4)):  # with what the callbacks took; the clock goes on by 0.3 a look
+        said.now += seconds
+        report.after_epoch(fit, facts(0.4))
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(2 * 30)
+    fit.epoch = 4
+    said.now += 300  # the machine slept
+    report.after_epoch(fit, facts(0.4))
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(30)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(fit: Fit, said: Said) -> None:

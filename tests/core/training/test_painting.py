@@ -158,7 +158,7 @@ def test_neighbours_are_those_of_the_own_volume_and_a_model_paints_with_them(
     connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, frozen: Snapshot, ask: Any,
     train: Any, recipe: Recipe,
 ) -> None:  # fmt: skip
-    cases, spec = list_snapshot_cases(connection, frozen.id), InputSpec(16, 1, "pad", 1)
+    cases, spec = list_snapshot_cases(connection, frozen.id), InputSpec(16, 1, "pad", neighbours=1)
     images = prepare_images(connection, files, cases, spec, Silent(), frames=True)
     shown = WithNeighbours(images, 1).read(np.arange(len(images.case_ids)))
     assert shown.shape == (24, *spec.shape) == (24, 16, 16, 3)
