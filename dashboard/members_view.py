@@ -9,8 +9,15 @@ import streamlit as st
 from core.evaluation.records import list_evaluations
 from core.tasks import task_module
 from core.training.ensemble import member_ids
-from core.training.records import Model, get_model, get_run
+from core.training.records import Model, Run, get_model, get_run
 from dashboard import places, session, wording
+
+
+def describe_network(model: Model, run: Run) -> str:
+    """What answers, in a few words: a network, so many models, or one that is asked several times."""
+    members, views = model.facts.get("members", ()), model.facts.get("views")
+    name = f"{len(members)} members" if len(members) > 1 else run.recipe.network
+    return f"{name}, {len(views)} views" if views else name
 
 
 def draw_members(model: Model) -> None:
@@ -46,7 +53,7 @@ def draw_members(model: Model) -> None:
 def describe_spread(result: Mapping[str, Any]) -> str:
     """How the members did on the cases that the ensemble was measured on, as a sentence."""
     members, spread = result["members"], result["spread"]
-    said = ", ".join(f"{one['name']} {wording.number(one['value'])}" for one in members)
+    said = ", ".join(f"{one['name']}: {wording.number(one['value'])}" for one in members)
     return (
         f"Members on the same cases, {members[0]['metric'].replace('_', ' ')}: {said}. They are "
         f"{wording.number(spread['value'])} apart on a case (standard deviation, mean over n = {spread['n']:,})."

@@ -15,6 +15,8 @@ from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.networks import networks_of
 from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
 from core.training.recipe_fields import LONGEST_TEXT
+from core.training.records import get_run, list_models
+from core.training.sources import NONE
 from dashboard import places, session
 
 SIZES = ("input_size", "patch_size")  # of which a network reads one
@@ -103,9 +105,29 @@ def _draw_fields(fields: list[Field], base: Recipe, task: str, keys: str) -> dic
         for column, field in zip(st.columns(PER_ROW, vertical_alignment="bottom"), row, strict=False):
             if field.key == "loss":
                 values[field.key] = _draw_loss(column, field, task, keys)
+            elif field.key == "start_from":
+                values[field.key] = _draw_start(column, field, base, keys)
             else:
                 values[field.key] = _draw_field(column, field, base, keys)
     return values
+
+
+def _draw_start(column: Any, field: Field, base: Recipe, keys: str) -> Any:
+    """The project's models of this network to begin from; a path can be written instead."""
+    project = session.current_project()
+    models = list_models(session.db(), project.id) if project else []
+    alike = [
+        model.name
+        for model in models
+        if not model.facts.get("members") and get_run(session.db(), model.run).recipe.network == base.network
+    ]
+    return column.selectbox(
+        field.title,
+        [NONE, *alike],
+        key=f"recipe_{keys}_{field.key}",
+        help=f"{field.explanation}\n\n*Over- and underfitting:* {field.effect}",
+        accept_new_options=True,
+    )
 
 
 def _draw_loss(column: Any, field: Field, task: str, keys: str) -> Any:

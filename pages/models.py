@@ -7,7 +7,7 @@ from core.datasets.records import get_snapshot, list_snapshots
 from core.jobs.asking import ask_repetition
 from core.people.roles import may
 from core.training.records import get_run, list_models, list_runs
-from dashboard import frame, jobs_panel, messages, places, session, wording
+from dashboard import frame, jobs_panel, members_view, messages, places, session, wording
 from dashboard.model_view import draw_model
 from dashboard.told_view import draw_told
 
@@ -35,10 +35,7 @@ shown = wanted if wanted in ids else ids[0]
 table = pd.DataFrame(
     {
         "model": [model.name for model in models],
-        "network": [
-            f"{len(members)} members" if (members := model.facts.get("members")) else runs[model.run].recipe.network
-            for model in models
-        ],
+        "network": [members_view.describe_network(model, runs[model.run]) for model in models],
         "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
         "fold": [runs[model.run].fold for model in models],
         "parameters": [model.parameters for model in models],

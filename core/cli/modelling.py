@@ -241,7 +241,7 @@ def _metric_lines(result: dict[str, Any]) -> str:
         if counts["empty"]:
             lines.append(f"{structure}, rightly left empty on {counts['left_empty']} of {counts['empty']}")
     if members := result.get("members"):
-        said = ", ".join(f"{one['name']} {_plain(one['value'])}" for one in members)
+        said = ", ".join(f"{one['name']}: {_plain(one['value'])}" for one in members)
         spread = result["spread"]
         lines.append(
             f"members, {members[0]['metric']}: {said}; they are {spread['value']:.3f} apart on a case "

@@ -123,6 +123,8 @@ def _tell_models(results: list[dict[str, Any]], *, as_json: bool) -> None:
         lines.append(f"Model {result['model']} trained in {result['seconds']:.0f} s, {result['epochs']} epochs.")
         if "repetition" in result:
             lines.append(result["repetition"]["sentence"])
+        if "ensemble" in result:
+            lines.append(f"Ensemble {result['ensemble']} is the mean of them.")
     answer(results[0] if len(results) == 1 else {"models": results}, "\n".join(lines), as_json=as_json)
 
 

@@ -73,7 +73,8 @@ def describe_sources(recipe: Recipe, sources: Sources) -> tuple[str, ...]:
     if not sources:
         return ()
     said = ", ".join(source["said"] for source in sources.values())
-    held = f", the first {recipe.freeze_epochs} epochs with everything but the last layer held"
+    epochs = "epoch" if recipe.freeze_epochs == 1 else f"{recipe.freeze_epochs} epochs"
+    held = f", the first {epochs} with everything but the last layer held"
     return (
         f"It begins from {said} and learns at a rate of {recipe.highest_rate:g}, {recipe.fine_tune_rate:g} of "
         f"{recipe.learning_rate:g}{held if recipe.freeze_epochs else ''}.",

@@ -64,13 +64,13 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         if not (task.PAINTS or task.DRAWS):
             _check_explanations(context, int(result["model_id"]))
         context.progress.report(1.0, f"Model {result['model']} is stored")  # what a job that is done says last
-        _join_ensemble(context, run_id)
+        result = {**result, **_join_ensemble(context, run_id)}
         if context.job.arguments.get("evaluate"):
             _queue_evaluation(context, int(result["model_id"]), run_id)
     return result
 
 
-def _join_ensemble(context: "JobContext", run_id: int) -> None:
+def _join_ensemble(context: "JobContext", run_id: int) -> dict[str, Any]:
     """The ensemble that was asked for with this run and others, once all of them have left their models."""
     from core.training.ensemble import join_ensemble
 
@@ -78,9 +78,11 @@ def _join_ensemble(context: "JobContext", run_id: int) -> None:
         made = join_ensemble(context.connection, context.files, run_id, context.actor)
     except CoreError as error:  # the model is made and good
         log.warning("The ensemble was not made: %s", error)
-    else:
-        if made:
-            log.info("Ensemble %s is there", made.name)
+        return {}
+    if made is None:
+        return {}
+    log.info("Ensemble %s is there", made.name)
+    return {"ensemble": made.name}
 
 
 def _queue_evaluation(context: "JobContext", model_id: int, run_id: int) -> None:

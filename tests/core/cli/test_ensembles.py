@@ -64,5 +64,5 @@ def test_the_members_numbers_and_their_spread_are_one_line() -> None:
         "spread": {"value": 0.0312, "n": 6},
     }  # fmt: skip
     assert _metric_lines(result).splitlines()[-1] == (
-        "members, auc: a 0.900, b undefined; they are 0.031 apart on a case (mean standard deviation, n = 6)"
+        "members, auc: a: 0.900, b: undefined; they are 0.031 apart on a case (mean standard deviation, n = 6)"
     )

@@ -50,7 +50,7 @@ def test_a_model_is_taken_further_with_its_body_held_and_goes_on_after_a_kill(
     run = get_run(connection, model.run)
     assert model.facts["sources"]["start_from"]["said"] == "model first"
     assert run.recipe.start_from == before.keras_hash
-    assert "begins from model first and learns at a rate of 0.001, 0.1 of 0.01, the first 1" in str(run.told)
+    assert "begins from model first and learns at a rate of 0.001, 0.1 of 0.01, the first epoch with" in str(run.told)
     for old, new in zip(load_network(files, before).layers, load_network(files, model).layers, strict=True):
         same = all(map(np.array_equal, old.get_weights(), new.get_weights()))
         assert same == (new.name != "logits"), new.name
