@@ -7,6 +7,7 @@ from bench import (
     import_speed,
     no_loss,
     quality_cxr,
+    quality_generation,
     quality_nuclei,
     quality_nuclei_counts,
     quality_pneumoniamnist,
@@ -31,6 +32,7 @@ ROWS: list[Row] = [
     *quality_cxr.ROWS,
     *quality_nuclei.ROWS,
     *quality_nuclei_counts.ROWS,
+    *quality_generation.ROWS,
 ]
 
 
