@@ -8,6 +8,7 @@ from bench import (
     import_speed,
     no_loss,
     quality_cxr,
+    quality_generation,
     quality_hippocampus,
     quality_nuclei,
     quality_nuclei_counts,
@@ -37,6 +38,7 @@ ROWS: list[Row] = [
     *quality_nuclei_counts.ROWS,
     *quality_hippocampus.ROWS,
     *volume_memory.ROWS,
+    *quality_generation.ROWS,
 ]
 
 

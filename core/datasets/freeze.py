@@ -99,7 +99,8 @@ def freeze_snapshot(
         part = Portion(progress, 0.0, 0.05)
         candidates, contents = code_masks(connection, project, project.schema, candidates, part)
     if column is not None:
-        candidates = _with_known_split(candidates, column, find_split_columns(connection, project), left_out)
+        columns = find_split_columns(connection, project)
+        candidates = _with_known_split(candidates, column, columns, left_out, needs_train=not drawn)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))
     stop_if_asked(progress)
     progress.report(0.9, "dealing cases to splits")
@@ -176,9 +177,17 @@ def _without_retired(
 
 
 def _with_known_split(
-    candidates: Sequence[Candidate], column: str, columns: Sequence[str], left_out: dict[str, int]
+    candidates: Sequence[Candidate],
+    column: str,
+    columns: Sequence[str],
+    left_out: dict[str, int],
+    *,
+    needs_train: bool,
 ) -> list[Candidate]:
-    """Candidates whose column names a split, in our spelling; those with an empty cell are left out and counted."""
+    """Candidates whose column names a split, in our spelling; those with an empty cell are left out and counted.
+
+    Without synthetic images there must be something for train.
+    """
     unknown = sorted({some.split for some in candidates if some.split and some.split.strip().lower() not in SPELLINGS})
     if unknown:
         raise InvalidInput(
@@ -186,7 +195,7 @@ def _with_known_split(
             f"Received: {', '.join(unknown[:5])}"
         )
     named = [replace(some, split=SPELLINGS[some.split.strip().lower()]) for some in candidates if some.split]
-    if not any(some.split == "train" for some in named):
+    if needs_train and not any(some.split == "train" for some in named):
         there = f"columns that say a split are: {', '.join(columns)}" if columns else "no column says a split"
         raise InvalidInput(
             f"The column {column} names no case for train; {there}. Import the images with a label table that has it. "

@@ -53,9 +53,10 @@ def look_at_drawn(
     run = get_run(connection, model.run)
     train, _ = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
     spec, told = image_spec(model), Portion(progress, DRAWN, 1.0)
-    known = prepare_images(connection, files, train, spec, told)
-    real = prepare_images(connection, files, cases, spec, told)
-    looked = [judge.look(images, told) for images in (known, real, drawn)]
+    known = prepare_images(connection, files, train, spec, Portion(told, 0.0, 0.2))
+    real = prepare_images(connection, files, cases, spec, Portion(told, 0.2, 0.3))
+    shares = ((known, 0.3, 0.8), (real, 0.8, 0.9), (drawn, 0.9, 1.0))
+    looked = [judge.look(images, Portion(told, begin, end)) for images, begin, end in shares]
     pixels = [_flat(images) for images in (known, real, drawn)]
     features = [found for found, _ in looked]
     patients = np.unique([case.patient for case in train], return_inverse=True)[1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap, percentile_interval
+from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap, percentile_interval, share_interval
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
 CLOSE_PERCENTILE = 1.0
@@ -79,7 +79,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int) -> dict[str, Any]:
     """Numbers of drawn images against the real ones of a split, each with its interval: over patients where they are of
-    real images, over drawn images where of those.
+    real images, Wilson's where of drawn ones, which are independent.
 
     Returns:
         `metrics`: `fid_like`; `class_consistency`, how often the judge sees what was asked for, and `judge_accuracy`,
@@ -87,7 +87,6 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
         by pixels and by features, `memorised_pixels` and `memorised_features` by one of them, and `real_close`, the
         same as `memorised` of the real images; with `n_cases`, `n_patients`, `n_samples`, `seed`, `level`, `resamples`.
     """
-    alone = [str(at) for at in range(len(drawn))]
     both = drawn.close_pixels & drawn.close_features
     of_drawn = {
         "class_consistency": drawn.right,
@@ -97,7 +96,10 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
     }
     of_real = {"judge_accuracy": real.right, "real_close": real.close_pixels & real.close_features}
     metrics = {"fid_like": _frechet(real.features, drawn.features, patients, seed)}
-    metrics |= _shares(of_drawn, alone, seed) | _shares(of_real, patients, seed)
+    for name, mark in of_drawn.items():
+        found = share_interval(int(mark.sum()), len(mark))
+        metrics[name] = estimate_of(float(mark.mean()), found, undefined="There is no image.")
+    metrics |= _shares(of_real, patients, seed)
     return {
         "n_cases": len(real),
         "n_patients": len(set(patients)),

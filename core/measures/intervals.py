@@ -1,5 +1,6 @@
 """Intervals by bootstrap over patients: images of one patient are drawn together, for they err together."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 
 RESAMPLES = 2000
 LEVEL = 0.95
+Z_SQUARED = 1.959964**2  # of the normal distribution at that level
 MOST_WEIGHTS_AT_ONCE = 1_000_000  # 8 MB of weights per chunk, whatever the number of cases
 
 Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -63,6 +65,17 @@ def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
         return Interval(None, None, undefined, f"{undefined} of {len(values)} resamples have no value.")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), undefined)
+
+
+def share_interval(successes: int, n: int) -> Interval:
+    """Wilson's score interval (1927, doi:10.1080/01621459.1927.10502953) at `LEVEL` of a share of independent units:
+    unlike resamples it also says how much a share of 0 leaves possible."""
+    if not n:
+        return Interval(None, None, 0, "There is nothing to count.")
+    centre = (successes + Z_SQUARED / 2) / (n + Z_SQUARED)
+    width = math.sqrt(Z_SQUARED * (successes * (n - successes) / n + Z_SQUARED / 4)) / (n + Z_SQUARED)
+    low, high = (0.0 if not successes else centre - width), (1.0 if successes == n else centre + width)
+    return Interval(low, high, 0)
 
 
 def _draw_counts(draws: np.random.Generator, n_patients: int, resamples: int) -> np.ndarray:

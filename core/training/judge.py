@@ -7,7 +7,9 @@ It is made once for a snapshot and a recipe and kept with the prepared images, w
 import hashlib
 import json
 import sqlite3
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -24,12 +26,14 @@ from core.training.callbacks import KeepBestWeights
 from core.training.fit import Fit, fit_network
 from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_hash
 from core.training.records import Model, get_run
+from core.training.request import training_cases
 from core.training.run import build_fit, gather_material
 from core.training.stored import image_spec, network_bytes
 
 STEPS_WANTED = 600
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
-CHANGES = {"filters": "16,32,64", "batch": 32, "learning_rate": 0.002, "ema": 0.95}
+CHANGES = {"filters": "16,32,64", "learning_rate": 0.002, "ema": 0.95}
+FEW_IMAGES = 256  # fewer are learnt in small batches, or an epoch would have hardly a step
 BATCH = 64
 
 
@@ -73,6 +77,8 @@ def find_judge(connection: sqlite3.Connection, files: Files, model: Model, progr
     snapshot = replace(drawn_from, task="classification", schema=Classification(drawn_from.schema.classes, False))
     spec = image_spec(model)
     given = {"input_size": spec.size, "channels": spec.channels, "resize": spec.resize}
+    train, _ = training_cases(connection, snapshot, run.fold)
+    given["batch"] = 32 if len(train) >= FEW_IMAGES else 8
     recipe = change_recipe(named_recipe("resnet"), {**CHANGES, **given})
     told = json.dumps(["judge", snapshot.hash, run.fold, recipe_hash(recipe)])
     key = hashlib.sha256(told.encode()).hexdigest()
@@ -112,9 +118,6 @@ class _Tell:
 
 
 def _load(content: bytes) -> Any:
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "judge.keras"
         path.write_bytes(content)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.measures.intervals import patient_bootstrap, percentile_interval
+from core.measures.intervals import patient_bootstrap, percentile_interval, share_interval
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 
 
@@ -77,3 +77,13 @@ def test_the_interval_of_an_auc_covers_the_truth_about_as_often_as_it_says():
         covered += interval.low <= truth <= interval.high
     # 95 % +- 4 standard errors of 200 studies, less the known 1-2 % shortfall of percentile intervals.
     assert 0.87 <= covered / 200 <= 0.99
+
+
+def test_the_interval_of_a_share_is_wilsons_and_a_share_of_nothing_leaves_something_possible() -> None:
+    # 10 of 100: (0.1 + 1.92 / 100 -+ 1.96 sqrt(0.09 / 100 + 0.96 / 100^2)) / (1 + 3.84 / 100).
+    found = share_interval(10, 100)
+    assert (found.low, found.high) == (pytest.approx(0.0552, abs=1e-4), pytest.approx(0.1744, abs=1e-4))
+    nothing = share_interval(0, 100)
+    assert (nothing.low, nothing.high) == (0, pytest.approx(0.0370, abs=1e-4))
+    assert share_interval(100, 100).high == 1
+    assert share_interval(0, 0).low is None

@@ -10,14 +10,18 @@ from PIL import Image
 
 from core.errors import CoreError, InvalidInput
 from core.progress import Silent
+from core.training.callbacks import KeepBestWeights, Quiet
+from core.training.checkpoint import restore_checkpoint, save_checkpoint
 from core.training.device import CPU
+from core.training.drawing import KeepSamples
 from core.training.drawn import Wanted, check_wanted, conditions_of, draw_with
+from core.training.fit import Fit, fit_network
+from core.training.networks import diffusion
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import get_model, list_epochs
 from core.training.request import request_training
-from core.training.run import run_training
-from core.training.samples import draw_images, list_samples, png_of
-from core.training.stored import load_network
+from core.training.run import build_fit, gather_material, run_training
+from core.training.samples import list_samples, png_of, sample_path
 
 SIDE = 16
 SMALL = {"input_size": SIDE, "filters": "8,8", "batch": 4, "epochs": 2, "learning_rate": 0.01, "ema": 0.5}
@@ -41,20 +45,13 @@ NEVER_SHOWN = [
 ]
 
 
-class Killed(Exception):
-    pass
-
-
-class KilledAfter(Silent):
-    """Ends a run where it stands, once an epoch is kept."""
-
+class SaveAfterTheFirst(Quiet):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def should_stop(self) -> bool:
-        if (self._folder / "checkpoint.npz").exists():
-            raise Killed
-        return False
+    def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+        if fit.epoch == 1:
+            save_checkpoint(self._folder, fit, "recipe")
 
 
 def test_a_model_draws_what_it_was_shown_and_says_so(connection, files, train, tmp_path) -> None:
@@ -82,27 +79,29 @@ def test_a_model_draws_what_it_was_shown_and_says_so(connection, files, train, t
     assert Image.open(list_samples(tmp_path / "job")[0]).text["Synthetic"].startswith("synthetic")
 
 
-def test_a_stopped_diffusion_resumes_to_the_weights_of_an_unbroken_one(
-    connection, files, actor, settings, sides, train, tmp_path
+def test_a_diffusion_goes_on_from_its_checkpoint_to_the_same_weights(
+    connection, files, sides, tmp_path, monkeypatch
 ) -> None:
-    """Chance is the step's seed: bit for bit, and so also the same run twice."""
-    changes = {"filters": "4", "epochs": 2, "input_size": SIDE, "batch": 12, "ema": 0.5}
-    recipe = change_recipe(named_recipe("diffusion"), {**SMALL, **changes})
-    made, _ = request_training(connection, *sides, recipe, actor=actor)
-    folder = tmp_path / "broken"
-    with pytest.raises(Killed):
-        run_training(connection, files, settings, made.id, folder, CPU, KilledAfter(folder))
-    results = [
-        run_training(connection, files, settings, made.id, folder, CPU, Silent()),
-        train("diffusion", folder="whole", **changes),
-    ]
-    broken, whole = (load_network(files, get_model(connection, None, one["model_id"])) for one in results)
-    assert all(np.array_equal(*pair) for pair in zip(broken.get_weights(), whole.get_weights(), strict=True))
-    drawn = draw_images(
-        "diffusion", whole, conditions_of(get_model(connection, None, results[1]["model_id"]), [Wanted("left")]), seed=0
-    )
-    assert drawn.shape == (1, SIDE, SIDE, 1)
-    assert drawn.std() > 0
+    """Chance is the step's seed and nothing else: an epoch that is trained again is the same to the bit."""
+    monkeypatch.setattr(diffusion, "STEPS", 3)
+    changes = {**SMALL, "filters": "4", "batch": 12, "epochs": 2}
+    recipe = change_recipe(named_recipe("diffusion"), changes)
+    material = gather_material(connection, files, sides[1], recipe, None, Silent(), checked=True)
+    fit = build_fit(recipe, sides[1], material, "float32")
+    samples = KeepSamples(tmp_path, material.validation, 2)
+    callbacks = [KeepBestWeights(), samples, SaveAfterTheFirst(tmp_path)]
+    fit_network(fit, material.train, material.validation, callbacks)
+    weights, drawn = fit.learner.network.get_weights(), sample_path(tmp_path, 2).read_bytes()
+    assert restore_checkpoint(tmp_path, fit, "recipe")
+    assert fit.epoch == 1
+    assert any(not np.array_equal(*pair) for pair in zip(fit.learner.network.get_weights(), weights, strict=True))
+    fit_network(fit, material.train, material.validation, callbacks)
+    assert all(np.array_equal(*pair) for pair in zip(fit.learner.network.get_weights(), weights, strict=True))
+    assert sample_path(tmp_path, 2).read_bytes() == drawn
+    loss, conditions, parts = fit.learner.judge(material.validation)
+    assert parts.shape == (12, 1)
+    assert loss == pytest.approx(parts.mean(), rel=1e-5)
+    assert conditions.shape == (12, 6)
 
 
 def test_blending_is_refused() -> None:

@@ -99,6 +99,17 @@ def test_a_snapshot_has_them_in_train_or_nowhere(connection, files, planted, act
             freeze_snapshot(connection, files, planted.project, "wrong", **options, **wrong)
 
 
+def test_drawn_images_alone_can_be_learnt_from(connection, files, planted, actor, kept) -> None:
+    """Where the table names no real case for train, which is refused otherwise."""
+    connection.execute("UPDATE cases SET given_split = iif(id % 4 < 2, 'val', 'test') WHERE synthetic IS NULL")
+    options = {"use_given_split": True, "actor": actor, "progress": Silent()}
+    frozen = freeze_snapshot(connection, files, planted.project, "alone", synthetic=12, **options)
+    cases = list_snapshot_cases(connection, frozen.id)
+    assert {case.case_id for case in cases if case.split == "train"} == set(kept)
+    with pytest.raises(InvalidInput, match="names no case for train"):
+        freeze_snapshot(connection, files, planted.project, "nothing", **options)
+
+
 def test_no_way_leads_into_validation_or_test(connection: sqlite3.Connection, files, planted, actor, kept) -> None:
     """Not by another caller, and not by SQL."""
     options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
