@@ -73,7 +73,7 @@ def balls(connection: sqlite3.Connection, files: Files, project: Project, actor:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    changes = {"patch_size": "8,8,16", "filters": "6,12", "batch": 3, "epochs": 8, "learning_rate": 0.03, "patches": 4,
+    changes = {"patch_size": "8,8,16", "filters": "8", "batch": 3, "epochs": 6, "learning_rate": 0.03, "patches": 4,
                "ema": 0, "shift": 0, "zoom": 0, "rotation": 5}  # fmt: skip
     return change_recipe(named_recipe("unet3d"), changes)
 
