@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from core.training.networks import input_of
+from core.training.networks import NETWORKS, input_of
 from core.training.recipe import Recipe
 
 PIXELS_PER_CALL = 300_000  # small images go several steps a call: the way into TensorFlow costs half a millisecond
@@ -84,10 +84,15 @@ class Plan:
 
 
 def plan_epoch(examples: int, recipe: Recipe, devices: int = 1) -> Plan:
-    """The last images that fill no batch wait for the next epoch, which has another order. Several devices take parts
-    of the same size."""
+    """The last images that fill no batch wait for the next epoch, which has another order.
+
+    Several devices take parts of the same size. A network that answers for every pixel goes one step a call: its steps
+    are long, and were slower in a loop.
+    """
     batch = min(recipe.batch, examples)
     batch = max(batch - batch % devices, devices)
+    if "segmentation" in NETWORKS[recipe.network].TASKS:
+        return Plan(batch, examples // batch, 1)
     pixels = batch * math.prod(input_of(recipe).shape)
     return Plan(batch, examples // batch, max(1, min(MOST_STEPS_PER_CALL, PIXELS_PER_CALL // pixels)))
 

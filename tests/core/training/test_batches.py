@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.training.batches import Examples, draw_by_shares, epoch_order, plan_epoch, stream_chunks
-from core.training.recipe import Recipe, change_recipe
+from core.training.batches import Examples, Plan, draw_by_shares, epoch_order, plan_epoch, stream_chunks
+from core.training.recipe import Recipe, change_recipe, named_recipe
 
 
 class InMemory:
@@ -85,3 +85,8 @@ def test_small_images_go_several_steps_a_call_and_large_ones_do_not(recipe: Reci
 def test_fewer_images_than_a_batch_make_one_batch(recipe: Recipe) -> None:
     plan = plan_epoch(3, recipe)
     assert (plan.batch, plan.steps, plan.images) == (3, 1, 3)
+
+
+def test_a_network_that_paints_goes_one_step_a_call() -> None:
+    assert plan_epoch(100, change_recipe(named_recipe("unet2d"), {"input_size": 16, "batch": 8})) == Plan(8, 12, 1)
+    assert plan_epoch(100, change_recipe(named_recipe("resnet"), {"input_size": 16, "batch": 8})).steps_per_call > 1

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from core.progress import Silent
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import Regression, make_classification, make_segmentation
 from core.store.files import Files
 from core.training import onnx_child, onnx_export
 from core.training.networks import build_network
@@ -53,6 +53,18 @@ def test_the_classic_stack_exports_too(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     build_network(recipe, make_classification(["a", "b"]), np.ones((2, 2))).save(path)
     assert onnx_child.export(path, tmp_path / "model.onnx") < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter itself
+def test_a_u_net_in_3_d_exports_too_and_more_is_allowed_of_the_worst_voxel(tmp_path: Path) -> None:
+    recipe = change_recipe(named_recipe("unet3d"), {"patch_size": "4,8,8", "filters": "2,4"})
+    network = build_network(recipe, make_segmentation(["a", "b"]), np.ones((2, 2)))
+    network.save(tmp_path / "model.keras")
+    assert onnx_child.export(tmp_path / "model.keras", tmp_path / "model.onnx") < 1e-4
+    patches = np.random.default_rng(1).integers(0, 256, (1, 4, 8, 8, 1), np.uint8)
+    off_by_half_a_thousandth = np.asarray(network(patches)) + 5e-4
+    worst = onnx_child.compare(tmp_path / "model.onnx", patches, off_by_half_a_thousandth)
+    assert 1e-4 < worst < onnx_child.LARGEST_DIFFERENCE * onnx_child.IN_A_MAP
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter itself

@@ -120,7 +120,9 @@ def test_a_size_is_learnt_at_one_spacing_and_auto_sees_to_that(
     assert recipe.spacing_mm == (1.1, 1.1, 1.1)
     assert recipe.zoom == 0
     assert "the number may hang on size" in " ".join(choice["sentences"])
-    model = train(project, snapshot, change_recipe(named_recipe("cnn3d"), {**SMALL, "spacing_mm": "1.2,1.2,1.2"}))
+    model = train(
+        project, snapshot, change_recipe(named_recipe("cnn3d"), {**SMALL, "filters": "8", "spacing_mm": "1.2,1.2,1.2"})
+    )
     assert model.facts["input"]["spacing_mm"] == [1.2, 1.2, 1.2]
     result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
     assert result["metrics"]["mae"]["value"] < 0.6
