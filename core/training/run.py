@@ -336,12 +336,7 @@ def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[di
     best = next((epoch for epoch in epochs if epoch["epoch"] == fit.best_epoch), {})
     task, schema = task_module(snapshot.task), trainable_schema(snapshot.schema)
     return {
-        "input": {
-            "size": recipe.input_size,
-            "channels": recipe.channels,
-            "resize": recipe.resize,
-            "window": recipe.window,
-        },
+        "input": asdict(input_spec(recipe)),
         "task": snapshot.task,
         **task.describe_schema(schema),
         "feature_layers": list(feature_layers(recipe)),
