@@ -16,9 +16,7 @@ MOST_SEEDS = 20
 def draw_series(place: Any, snapshot: Snapshot) -> tuple[bool, int]:
     """Whether all folds are asked for, and how many seeds of each."""
     with place.popover("Several", icon=":material/stacks:", width="stretch"):
-        st.text(
-            "One model for each fold and seed, trained one after another. Results are means over them, with spread."
-        )
+        st.text("One model for each fold and seed, trained one after another.")
         all_folds = st.checkbox(
             f"All {snapshot.folds} folds" if snapshot.folds else "All folds (this snapshot has none)",
             key=f"train_all_folds_{snapshot.id}",
