@@ -157,7 +157,8 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
     for row in rows:
         lines.append(f"{row['model']:<24} {row['network']:<8} {row['parameters']:>11,} parameters")
         if row["members"]:
-            lines.append(f"    The mean of {', '.join(row['members'])}")
+            views = f", over {len(row['views'])} views of each image" if row["views"] else ""
+            lines.append(f"    The mean of {', '.join(row['members'])}{views}")
         if row["choice"]:
             lines.append("    " + " ".join(row["choice"]["sentences"]))
             if changed := row["choice"]["changed"]:

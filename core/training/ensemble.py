@@ -39,6 +39,7 @@ from core.training.records import (
 NO_FILE = "An ensemble has no file of its own; download those of its members."
 MOST_MEMBERS = 50
 HALF = 0.5
+UNSAID = "chosen on its own validation split"
 VIEWED = "with test-time augmentation"
 
 View = dict[str, float]  # shares of the side to the right and down, degrees of a turn, 1 where mirrored
@@ -126,12 +127,12 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     combined: dict[str, Any] = {}
     chosen = [part.get("thresholds") or {} for part in parts]
-    if names := {name: one[name]["rule"] for one in chosen for name in one}:
+    if names := {name: one[name].get("rule", UNSAID) for one in chosen for name in one}:
         combined["thresholds"] = {
             name: {
                 "value": float(np.mean([one[name]["value"] if name in one else HALF for one in chosen])),
                 "rule": f"the mean of {len(parts)} members' thresholds, each {rule}",
-                "n": sum(int(one[name]["n"]) for one in chosen if name in one),
+                "n": sum(int(one[name].get("n", 0)) for one in chosen if name in one),
             }
             for name, rule in names.items()
         }

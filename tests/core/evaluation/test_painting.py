@@ -36,8 +36,9 @@ from core.progress import Silent
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.training.ensemble import make_ensemble, with_views
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import Model, add_model, get_model, set_onnx
+from core.training.records import Model, add_model, get_model, get_run, set_onnx
 from core.training.request import request_training
 from tests.core.conftest import PaintedSquares
 
@@ -219,3 +220,27 @@ def test_what_is_not_for_masks_says_so(
         set_assist_model(connection, painted_squares.project, painter.id, actor=actor)
     with pytest.raises(InvalidInput, match="a model that paints shows its answer itself"):
         check_explanations(connection, files, painter.id, Silent())
+
+
+def test_an_ensemble_paints_where_the_mean_of_its_members_is_sure_and_moved_views_come_back(
+    connection: sqlite3.Connection, files: Files, settings: Settings, painted_squares: PaintedSquares, painter: Model,
+    frozen: Snapshot, actor: Actor,
+) -> None:  # fmt: skip
+    run, _ = request_training(
+        connection, painted_squares.project, frozen, get_run(connection, painter.run).recipe, actor=actor
+    )
+    blind = add_model(
+        connection, run, keras_hash="0" * 64, onnx_left_out_because=None, parameters=2, file_bytes=9,
+        facts=painter.facts, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    set_onnx(connection, blind.id, files.put_bytes("models", make_painter(second=0.9)), None)
+    both = make_ensemble(
+        connection, files, painter.project, "both", [painter, get_model(connection, None, blind.id)], actor=actor
+    )
+    images = np.full((1, SIZE, SIZE, 1), 200, np.uint8)
+    np.testing.assert_allclose(open_predictor(files, both).answer(images)[0, 0, 0], [200 / 255, 90 / 255], rtol=1e-5)
+    alone, together = (evaluated(connection, files, settings, model) for model in (painter, both))
+    assert together["metrics"] == alone["metrics"]  # they say the same of squares, and half is too little for a ghost
+    assert "spread" not in together
+    moved = with_views(connection, files, painter, actor=actor)
+    assert evaluated(connection, files, settings, moved)["metrics"]["dice"]["value"] > 0.8
