@@ -13,7 +13,6 @@ from core.training.auto_volumes import BATCH as VOLUMES_AT_ONCE
 from core.training.auto_volumes import RATE as RATE_IN_3D
 from core.training.auto_volumes import STEPS_WANTED as STEPS_IN_3D
 from core.training.auto_volumes import WHOLE_BATCH, Volumes, choose_patches, choose_whole, why_not_in_3d
-from core.training.networks import first_network
 from core.training.recipe import RECIPES, Recipe, change_recipe, named_recipe
 
 AUTO = "auto"
@@ -32,6 +31,11 @@ PAINTED_STEP = 8  # three halvings
 DRAWN = "generation"
 LARGEST_DRAWN = {"cpu": 32, "gpu": 64}  # the work of drawing grows with the square of the side, many times an image
 EPOCHS_DRAWN = {"cpu": 60, "gpu": 200}
+NETWORK_DRAWN = {"cpu": "vae", "gpu": "diffusion"}
+WHY_DRAWN = {
+    "vae": "a CPU learns it soon; diffusion draws sharper and takes many times as long",
+    "diffusion": "it draws sharper than vae, and a GPU bears its many steps",
+}
 LARGEST_PAINTED = {"cpu": 256, "gpu": 512}
 ALIKE, RARE = 1.5, 20.0  # times that the most frequent class is more frequent than the rarest
 FINE_GRAIN_PX = 64  # smaller images have no grain to add noise to
@@ -178,8 +182,8 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
         words = "A small residual network in 3-D, which sees all frames of a case together and answers once."
         return {"network": "cnn3d", "stages": 4, "filters": (8, 16, 32, 64), "dropout": 0.3}, words
     if seen.task == DRAWN:
-        network = first_network(DRAWN)
-        return {"network": network, "stages": 3}, f"{network}, {RECIPES[network]}."
+        network = NETWORK_DRAWN[seen.device]
+        return {"network": network, "stages": 3}, f"{network}, {RECIPES[network]}: {WHY_DRAWN[network]}."
     filters = [32, 64, 128, 256] if so_far["input_size"] >= 160 else [32, 64, 128]
     words = "A small residual network"
     if seen.training < SMALL_NETWORK_BELOW:

@@ -105,6 +105,20 @@ def test_a_measured_number_is_not_zoomed_and_has_no_classes() -> None:
     assert "may hang on size" in sentences[-1]
 
 
+@pytest.mark.parametrize("side", [5, 28, 33, 3000])
+@pytest.mark.parametrize(("device", "network", "most"), [("cpu", "vae", 32), ("gpu", "diffusion", 64)])
+def test_images_are_drawn_small_by_what_the_device_bears_and_are_shown_as_they_are(
+    device: str, network: str, most: int, side: int
+) -> None:
+    seen = replace(PNEUMONIA, task="generation", device=device, sides_px=(side, side, side))
+    recipe, sentences = choose_recipe(seen)
+    assert recipe.network == network
+    assert min(side, 16) <= recipe.input_size <= most
+    assert {recipe.rotation, recipe.zoom, recipe.shift, recipe.contrast, recipe.noise, recipe.mixup} == {0}
+    assert (recipe.flip, recipe.resize) == ("none", "pad")
+    assert sentences[-1].startswith("Images are shown as they are")
+
+
 def test_few_images_get_a_smaller_network_smaller_batches_and_more_epochs() -> None:
     many, (few, _) = choose_recipe(PNEUMONIA)[0], choose_recipe(replace(PNEUMONIA, training=90, frames=90))
     assert few.filters < many.filters
