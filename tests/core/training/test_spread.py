@@ -55,12 +55,11 @@ def test_two_devices_give_what_one_gives_and_the_same_twice(
 ) -> None:
     monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
     small = {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 8, "epochs": 1}
-    plain = change_recipe(named_recipe("cnn"), {**small, **STILL})
-    random = change_recipe(named_recipe("resnet"), {**small, "ema": 0.9, "mixup": 0.2, "batch": 7})
+    plain = change_recipe(named_recipe("cnn"), {**small, **STILL, "ema": 0.9})
     runs = []
-    for recipe in (plain, random, random):
+    for _ in range(2):
         run, arguments = request_training(
-            connection, planted.project, planted.snapshot, change_recipe(recipe, {"devices": 2}), actor=actor
+            connection, planted.project, planted.snapshot, change_recipe(plain, {"devices": 2}), actor=actor
         )
         assert arguments == {"run": run.id, "devices": 2}
         runs.append(run.id)
@@ -69,11 +68,11 @@ def test_two_devices_give_what_one_gives_and_the_same_twice(
     assert done.returncode == 0, done.stderr
     assert get_run(connection, runs[0]).device == "cpu:0+cpu:1"
     assert "2 devices share each step: cpu:0+cpu:1." in get_run(connection, runs[0]).told["preflight"]["notes"]
-    shared, first, second = (
+    shared, again = (
         load_network(files, get_model(connection, planted.project.id, get_run(connection, number).name)).get_weights()
         for number in runs
     )
-    assert all(map(np.array_equal, first, second))
+    assert all(map(np.array_equal, shared, again))
     alone, _ = request_training(connection, planted.project, planted.snapshot, plain, actor=actor)
     result = run_training(connection, files, settings, alone.id, tmp_path / "alone", CPU, Silent())
     for one, other in zip(
