@@ -170,7 +170,8 @@ def test_neighbours_are_those_of_the_own_volume_and_a_model_paints_with_them(
         assert np.array_equal(whole[1:, ..., 0], whole[:-1, ..., 1])
         assert np.array_equal(whole[:-1, ..., 2], whole[1:, ..., 1])
     model = get_model(connection, None, train(ask(change_recipe(recipe, {"neighbours": 1, "epochs": 1})))["model_id"])
-    assert model.facts["input"] == {"size": 16, "channels": 1, "resize": "pad", "neighbours": 1}
+    seen = {"size": 16, "channels": 1, "resize": "pad", "window": "as stored", "neighbours": 1}
+    assert model.facts["input"] == seen
     volume = painted_squares.cases[16]
     painted = paint(open_predictor(files, model), files.read_array("pixels", volume.pixel_hash), volume)
     assert painted.masks["square"].shape == (4, 16, 16)

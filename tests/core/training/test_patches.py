@@ -196,7 +196,7 @@ def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_ow
 
     model = get_model(connection, None, train(ask())["model_id"])
     assert model.facts["input"] == {
-        "patch_size": [8, 8, 16], "spacing_mm": [1.0, 1.0, 1.0], "channels": 1, "overlap": 0.25,
+        "patch_size": [8, 8, 16], "spacing_mm": [1.0, 1.0, 1.0], "channels": 1, "overlap": 0.25, "window": "as stored",
     }  # fmt: skip
     assert model.facts["validation"]["dice"] > 0.6
     again = ask()
