@@ -51,7 +51,7 @@ def test_a_model_that_repeats_what_it_was_shown_is_found_out(
     train = drawing.training_cases(connection, sides[1], None)[0]
 
     def repeat(connection, files, model, conditions, progress, *, seed):
-        shown = drawing.prepare_images(connection, files, train, drawing.model_spec(model), progress)
+        shown = drawing.prepare_images(connection, files, train, drawing.image_spec(model), progress)
         of = np.array([case.value["classes"] == ["right"] for case in train])
         return shown.read([int(np.flatnonzero(of == bool(one[1]))[at % 12]) for at, one in enumerate(conditions)])
 

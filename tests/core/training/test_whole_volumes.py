@@ -87,7 +87,8 @@ def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
     with pytest.raises(InvalidInput, match="cannot train on or evaluate volumes with a network that sees single"):
         request_training(connection, project, snapshot, named_recipe("resnet"), actor=actor)
     model = train(project, snapshot, change_recipe(named_recipe("cnn3d"), SMALL))
-    assert model.facts["input"] == {"depth": 8, "size": 16, "channels": 1, "resize": "stretch", "spacing_mm": None}
+    seen = {"depth": 8, "size": 16, "channels": 1, "resize": "stretch", "spacing_mm": None, "window": "as stored"}
+    assert model.facts["input"] == seen
     result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
     assert result["n_cases"] == 6
     assert result["metrics"]["balanced_accuracy"]["value"] > 0.8
