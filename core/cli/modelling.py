@@ -23,9 +23,11 @@ from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.explain.methods import METHODS
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.context import job_folder
+from core.jobs.explaining import ask_explanation
 from core.jobs.records import add_job
 from core.progress import Silent
 from core.projects.records import get_project
@@ -250,7 +252,7 @@ def explain(
     model: str,
     case: str,
     out: Annotated[Path, typer.Option(help="Where the overlay goes (PNG).")],
-    method: str = "grad_cam",
+    method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "grad_cam",
     target: Annotated[
         str, typer.Option("--class", help="The class to explain [default: the predicted one, or the number].")
     ] = "",
@@ -262,10 +264,13 @@ def explain(
         trained = model_named(door, project, model)
         seen = case_named(door, trained.project, case)
         asked = {"case": seen.id, "class": target or None, "method": method, "overlay": True}
-        result = ask_model(door, "explain", trained, asked)
+        asked["model"] = trained.id
+        result = wait_and_tell(door, ask_explanation(door.connection, asked, project=trained.project, actor=door.actor))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result["overlay"], out)
     document = {**result, "overlay": str(out)}
     answer(
-        document, f"{method} for “{result['class']}” written to {out}. {result['check']['sentence']}", as_json=as_json
+        document,
+        f"{METHODS[method].words} for “{result['class']}” written to {out}. {result['check']['sentence']}",
+        as_json=as_json,
     )

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from core.explain.checks import resize_map
+from core.explain.maps import resize_map
 from core.images.render import InputSpec, place_in_square
 
 # Black, purple, red, orange, pale yellow: brightness rises with the value, so it also reads without colour.
