@@ -48,6 +48,7 @@ PLACES = (
     Place("train", "Train", ":material/model_training:", "Model", "train", "the project"),
     Place("models", "Models", ":material/deployed_code:", "Model", "open test results", "the project"),
     Place("evaluate", "Evaluate", ":material/query_stats:", "Model", "open test results", "the project"),
+    Place("explanations", "Explanations", ":material/frame_inspect:", "Model", "open test results", "the project"),
     Place("review", "Review", ":material/fact_check:", "Model", "open test results", "the project"),
     Place("users", "Users", ":material/group:", "Readroom", "administer", "any project"),
     Place("jobs", "Jobs", ":material/list_alt:", "Readroom", "open test results", "any project"),

@@ -14,11 +14,11 @@ from scipy.stats import rankdata
 
 from core.explain.grad_cam import GradCam
 from core.explain.maps import blurred, resize_map, strength_of
+from core.explain.verdict import MOST_ALIKE
 from core.tasks.regression import RAW as REGRESSION_RAW
 
 HIDDEN_SHARES = (0.02, 0.05, 0.1, 0.2)  # of the pixels, those the map marks most; small ones ask for the very spot
 Kind = Callable[[Any, str, str], GradCam]
-MOST_ALIKE = 0.5  # rank correlation beyond which a map of shuffled weights counts as the same picture
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from core.explain.asking import Answer, answer_of, open_answer
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.methods import METHODS, Method, method_named
 from core.explain.overlay import crop_borders, draw_overlay
+from core.explain.records import find_evidence
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, model_input, to_uint8
@@ -170,6 +171,10 @@ def _standing(connection: sqlite3.Connection, model_id: int, method: Method) -> 
     """`check` and, where the method has a layer, `layer_choice`; the evidence of many cases speaks before one check."""
     known = get_model(connection, None, model_id).facts.get(FACT, {}).get(method.name, {})
     check = known.get("check", {"passed": None, "n": 0, "sentence": NOT_CHECKED})
+    if evidence := find_evidence(connection, model_id).get(method.name):
+        standing = evidence.standing
+        passed = {"reliable": True, "not reliable": False}.get(standing.verdict)
+        check = {"passed": passed, "n": standing.n, "sentence": f"{method.words}: {standing.sentence}"}
     return {"check": check, "layer_choice": known.get("layer_choice")}
 
 
@@ -246,9 +251,14 @@ def check_explanations(
     return get_model(connection, None, model_id)
 
 
+def is_explainable(model: Model) -> bool:
+    """Whether a model gives one answer for a whole image, whose reason a map can show."""
+    return not task_module(model.task).PAINTS
+
+
 def refuse_painting(model: Model) -> None:
     """Raise `InvalidInput` for a model that paints: there is no one answer whose reason a map could show."""
-    if task_module(model.task).PAINTS:
+    if not is_explainable(model):
         raise InvalidInput(
             f"Explanations are of one answer for a whole image; a model that paints shows its answer itself. "
             f"Received: {model.name}, {model.task}"

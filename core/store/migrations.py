@@ -552,3 +552,14 @@ def m007_masks(database: Database) -> None:
 def m008_runs_explain_themselves(database: Database) -> None:
     # What a run says of itself as JSON: why its recipe was chosen, and what was found before its first step.
     database.execute("ALTER TABLE runs ADD COLUMN told TEXT NOT NULL DEFAULT '{}'")
+
+
+@migrations()
+def m013_evidence(database: Database) -> None:
+    # How far a method of explanation can be trusted on a model: the newest of each, as JSON (`core.explain.records`).
+    database.execute(
+        """CREATE TABLE explanation_evidence (
+            model INTEGER NOT NULL REFERENCES models(id),
+            method TEXT NOT NULL, told TEXT NOT NULL, made_at TEXT NOT NULL, made_by TEXT NOT NULL,
+            PRIMARY KEY (model, method)) WITHOUT ROWID"""
+    )
