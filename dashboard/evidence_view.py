@@ -35,8 +35,15 @@ LEGEND = (
 )
 
 
-def draw_standing(model: Model, method: str) -> bool:
-    """One line on how a method stands on a model, and whether its map may be shown without a further click."""
+def is_shown(model: Model, method: str, key: str = "") -> bool:
+    """Whether a map is shown: one of a method that is not reliable on this model only after a deliberate click."""
+    evidence = find_evidence(session.db(), model.id).get(method)
+    failed = evidence is not None and evidence.standing.verdict == "not reliable"
+    return not failed or bool(st.session_state.get(f"anyway_{model.id}_{method}{key}"))
+
+
+def draw_standing(model: Model, method: str, key: str = "") -> bool:
+    """How a method stands on a model, in a line; the answer is that of `is_shown`."""
     evidence = find_evidence(session.db(), model.id).get(method)
     if evidence is None:
         return True  # what the map itself was checked for is said with it
@@ -45,7 +52,7 @@ def draw_standing(model: Model, method: str) -> bool:
         st.caption(f"{SYMBOLS[standing.verdict]} {standing.sentence}")
         return True
     st.warning(f"{METHODS[method].words}: {standing.sentence}", icon=":material/warning:")
-    return st.toggle("Look at it anyway", key=f"anyway_{model.id}_{method}")
+    return st.toggle("Look at it anyway", key=f"anyway_{model.id}_{method}{key}")
 
 
 def words_of(model: Model, method: str) -> str:
