@@ -252,9 +252,14 @@ def explain(
     model: str,
     case: str,
     out: Annotated[Path, typer.Option(help="Where the overlay goes (PNG).")],
-    method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "grad_cam",
+    method: Annotated[
+        str, typer.Option(help=f"One of {', '.join(METHODS)}; of painted structures doubt.")
+    ] = "grad_cam",
     target: Annotated[
-        str, typer.Option("--class", help="The class to explain [default: the predicted one, or the number].")
+        str,
+        typer.Option(
+            "--class", help="The class or structure to explain [default: the predicted, the number, the first]."
+        ),
     ] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -268,9 +273,8 @@ def explain(
         result = wait_and_tell(door, ask_explanation(door.connection, asked, project=trained.project, actor=door.actor))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result["overlay"], out)
+    words = METHODS[method].words if method in METHODS else method.capitalize()
     document = {**result, "overlay": str(out)}
     answer(
-        document,
-        f"{METHODS[method].words} for “{result['class']}” written to {out}. {result['check']['sentence']}",
-        as_json=as_json,
+        document, f"{words} for “{result['class']}” written to {out}. {result['check']['sentence']}", as_json=as_json
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
 from core.explain.asking import Answer, answer_of, open_answer
 from core.explain.building import build_asking, build_slopes, layer_kind
+from core.explain.doubt import METHOD as DOUBT
+from core.explain.doubt import SENTENCE as DOUBT_SENTENCE
+from core.explain.doubt import map_doubt
 from core.explain.methods import METHODS, Method, method_named
 from core.explain.overlay import crop_borders, draw_overlay
 from core.explain.records import find_evidence
@@ -23,6 +26,7 @@ from core.images.frames import refuse_volume
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, model_input, to_uint8
 from core.progress import Progress, stop_if_asked
+from core.projects.schema import Segmentation
 from core.store.files import Files, array_bytes, write_whole
 from core.tasks import task_module
 from core.training.records import Model, get_model, get_run, set_model_fact
@@ -71,6 +75,8 @@ def explain_case(
     Raises:
         InvalidInput: an unknown method or class, a volume, or a case of another project.
     """
+    if arguments.get("method") == DOUBT:
+        return _explain_painted(connection, files, arguments, folder, progress, kept)
     method = method_named(arguments.get("method", FIRST.name))
     case = get_case(connection, arguments["case"])
     refuse_volume(case, "explain")
@@ -114,6 +120,49 @@ def explain_case(
     return result
 
 
+def _explain_painted(
+    connection: sqlite3.Connection,
+    files: Files,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+    kept: dict[str, Any],
+) -> dict[str, Any]:
+    """The doubt of a model that paints, about the structure that `class` names."""
+    case, model = get_case(connection, arguments["case"]), get_model(connection, None, arguments["model"])
+    refuse_volume(case, "map the doubt on")
+    schema = task_module(model.task).schema_of(model.facts)
+    if not isinstance(schema, Segmentation) or case.project != model.project:
+        raise InvalidInput(
+            f"Doubt is mapped of a model that paints, on a case of its own project. "
+            f"Received: {model.name}, {model.task}, case {case.id}"
+        )
+    progress.report(0.1, "Loading the model")
+    answer = _answer(files, model, kept)
+    stop_if_asked(progress)
+    pixels = files.read_array("pixels", case.pixel_hash)
+    values, said = map_doubt(answer, schema, case, pixels, arguments.get("class"), model_spec(model))
+    key = explanation_key(model, case, DOUBT, said["class"], "")
+    files.put_under("explanations", key, array_bytes(values))
+    result = {"explanation": key, "model": model.id, "case": case.id, **said, "method": DOUBT, "layer": "",
+              "check": {"passed": None, "n": 0, "sentence": DOUBT_SENTENCE}}  # fmt: skip
+    if arguments.get("overlay"):
+        path = folder / "overlay.png"
+        write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
+        result["overlay"] = str(path)
+    progress.report(1.0, f"Mapped the doubt about “{said['class']}”")
+    return result
+
+
+def _answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:
+    """A model's answers; the last one asked stays loaded, for questions about one model come one after the other."""
+    answers = kept.setdefault("answers", {})
+    if model.keras_hash not in answers:
+        answers.clear()
+        answers[model.keras_hash] = open_answer(files, model)
+    return cast(Answer, answers[model.keras_hash])
+
+
 def scores_by(tool: Any, images: np.ndarray) -> np.ndarray:
     """What the model answers that a method works on, `(n, k)`."""
     return np.asarray(tool.answer(images) if hasattr(tool, "answer") else tool.network(images, training=False))
@@ -129,11 +178,7 @@ def _tool(
 ) -> Any:
     """A method at work on a model. Those that only ask load no network where there is an ONNX file."""
     if method.way == "asking" and model.onnx_hash:
-        answers = kept.setdefault("answers", {})
-        if model.onnx_hash not in answers:
-            answers.clear()  # one is enough: such methods work on one model for long
-            answers[model.onnx_hash] = open_answer(files, model)
-        return _asking(method, model, answers[model.onnx_hash], progress)
+        return _asking(method, model, _answer(files, model, kept), progress)
     explainer = warm_explainer(connection, files, model.id, progress, kept)
     if method.way == "asking":
         return _asking(method, model, answer_of(explainer.network), progress)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.explain.doubt import METHOD as DOUBT
 from core.explain.methods import method_named
 from core.explain.verdict import CASES_NEEDED
 from core.jobs.kind import Lane
@@ -20,7 +21,8 @@ def ask_explanation(connection: sqlite3.Connection, arguments: Mapping[str, Any]
         InvalidInput: there is no such method.
         NotAllowed: the actor may not know what models say here.
     """
-    lane: Lane = "explain" if method_named(arguments["method"]).is_quick else "work"
+    method = arguments["method"]
+    lane: Lane = "explain" if method == DOUBT or method_named(method).is_quick else "work"
     return add_job(connection, "explain", arguments, lane=lane, project=project, actor=actor)
 
 
