@@ -3,20 +3,30 @@
 import numpy as np
 from scipy.ndimage import binary_fill_holes, label
 
+BORDER_SHARE = 1 / 32  # of the side
 LEAST_SHARE, MOST_SHARE = 0.01, 0.9  # of the image; below there is no outside to speak of, above no body
 
 
 def outside_body(image: np.ndarray) -> np.ndarray:
-    """Bool `(size, size)`: at most Otsu's threshold and connected to the border; all False where hardly any or all is.
+    """Bool `(size, size)`: as dark as the dark part of the border and connected to it; all False where hardly any or
+    all of the image is.
+
+    The border's own pixels are parted by Otsu's threshold into background and body that reaches the border. Of the
+    whole image that threshold would part mediastinum from lungs; half-way down to the background it does not.
 
     Args:
         image: uint8 `(size, size, channels)` as a network sees it.
     """
     grey = image.mean(axis=-1)
-    parts, _ = label(grey <= otsu_threshold(grey))
-    at_border = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    outside = np.isin(parts, at_border[at_border > 0])
-    outside = ~binary_fill_holes(~outside)
+    wide = max(1, round(BORDER_SHARE * len(grey)))
+    at_border = np.ones(grey.shape, bool)
+    at_border[wide:-wide, wide:-wide] = False
+    threshold = otsu_threshold(grey[at_border])
+    dark = grey[at_border & (grey <= threshold)]
+    background = float(np.median(dark)) if dark.size else 0.0
+    parts, _ = label(grey <= (background + threshold) / 2)
+    touching = np.unique(parts[at_border])
+    outside = ~binary_fill_holes(~np.isin(parts, touching[touching > 0]))
     return outside if LEAST_SHARE <= outside.mean() <= MOST_SHARE else np.zeros_like(outside)
 
 

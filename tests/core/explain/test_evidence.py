@@ -80,8 +80,9 @@ def test_a_map_is_judged_against_what_was_marked(finder, squares) -> None:
 
 def test_lungs_are_not_outside_the_body() -> None:
     image = np.zeros((32, 32, 1), np.uint8)
-    image[6:, 4:28] = 180
-    image[12:20, 8:12] = 10
+    image[6:, 4:28] = 120
+    image[22:, 4:28] = image[6:, 14:18] = 240  # of the whole image, Otsu's threshold would part this from the rest
+    image[12:20, 8:12] = 90
     outside = outside_body(image)
     assert outside[:6].all()
     assert outside[:, :4].all()
