@@ -10,7 +10,7 @@ import streamlit as st
 from core.explain.methods import METHODS
 from core.explain.overlay import VIRIDIS, draw_map
 from core.explain.records import Evidence, find_evidence
-from core.explain.verdict import CASES_NEEDED, RULES, WORDS
+from core.explain.verdict import CASES_NEEDED, RULES
 from core.jobs.explaining import ask_evidence
 from core.people.roles import may
 from core.training.records import Model
@@ -137,12 +137,12 @@ def _ask(model: Model, methods: tuple[str, ...], split: str, cases: int) -> None
 
 def _row(name: str, evidence: Evidence | None) -> str:
     method = METHODS[name]
-    head = f'<td title="{escape(method.sentence)}"><b>{escape(method.words)}</b></td>'
+    head = f'<td title="{escape(method.sentence)}" style="white-space:nowrap"><b>{escape(method.words)}</b></td>'
     if evidence is None:
         blank = "<td>–</td>" * len(COLUMNS)
         return f'<tr class="few">{head}<td>not checked</td>{blank}</tr>'
     standing, told = evidence.standing, evidence.told
-    verdict = f"<b>{SYMBOLS[standing.verdict]} {WORDS[standing.verdict]}</b>"
+    verdict = f'<b style="white-space:nowrap">{SYMBOLS[standing.verdict]} {standing.verdict}</b>'
     sample = f"n = {told['n_cases']:,}, {told['split']}"
     cells = "".join(_cell(told, key) for key in COLUMNS)
     few = ' class="few"' if standing.verdict == "not checked" else ""
@@ -155,11 +155,12 @@ def _cell(told: Mapping[str, Any], key: str) -> str:
     if measure["value"] is None:
         return f'<td title="{escape(measure.get("reason", ""))}">–</td>'
     low, high = measure["low"], measure["high"]
-    lines = ["no interval" if low is None else f"{wording.number(low)} to {wording.number(high)}"]
+    interval = "no interval" if low is None else f"{wording.number(low)} to {wording.number(high)}"
+    chance = ""
     if key in BY_CHANCE:
-        lines.append(f"chance {wording.number(told['measures'][BY_CHANCE[key]]['value'])}, n = {told[COUNTED[key]]:,}")
-    small = "<br>".join(f"<small>{line}</small>" for line in lines)
-    return f"<td><b>{wording.number(measure['value'])}</b><br>{small}</td>"
+        chance = f" <small>chance {wording.number(told['measures'][BY_CHANCE[key]]['value'])}</small>"
+        interval += f", n = {told[COUNTED[key]]:,}"
+    return f"<td><b>{wording.number(measure['value'])}</b>{chance}<br><small>{interval}</small></td>"
 
 
 def _mean_picture(name: str, mean: Mapping[str, Any]) -> str:

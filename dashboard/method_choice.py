@@ -39,6 +39,7 @@ def draw_method(model: Model, method: str) -> None:
         help=f"{METHODS[method].sentence} G shows and hides it on the image.",
     )
     evidence_view.draw_standing(model, method)
+    places.link("explanations", "Evidence", project=model.project, model=model.id)
 
 
 def _keep_sides() -> None:

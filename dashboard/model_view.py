@@ -38,6 +38,7 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
             query = {"project": model.project, "model": model.id}
             places.link("evaluate", "Evaluate", **query)
             places.link("review", "Review its cases", **query)
+            places.link("explanations", "Explanations", **query)
 
 
 def _draw_downloads(model: Model) -> None:

@@ -48,7 +48,8 @@ PLACES = (
     Place("train", "Train", ":material/model_training:", "Model", "train", "the project"),
     Place("models", "Models", ":material/deployed_code:", "Model", "open test results", "the project"),
     Place("evaluate", "Evaluate", ":material/query_stats:", "Model", "open test results", "the project"),
-    Place("explanations", "Explanations", ":material/frame_inspect:", "Model", "open test results", "the project"),
+    # reached from Models and Review: with one more line the menu of an administrator does not fit on a small screen
+    Place("explanations", "Explanations", ":material/frame_inspect:", "", "open test results", "the project"),
     Place("review", "Review", ":material/fact_check:", "Model", "open test results", "the project"),
     Place("users", "Users", ":material/group:", "Readroom", "administer", "any project"),
     Place("jobs", "Jobs", ":material/list_alt:", "Readroom", "open test results", "any project"),

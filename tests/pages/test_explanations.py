@@ -58,11 +58,12 @@ def test_the_page_gives_each_method_its_verdict_with_n_and_intervals(
     app = open_page("explanations", project=project.id)
     assert not app.exception
     text = said(app)
-    assert "✕ not reliable for this model" in text
-    assert "✓ reliable for this model" in text
+    assert "✕ not reliable<" in text
+    assert "✓ reliable<" in text
+    assert "? not checked<" in text
     assert text.count("n = 60, validation") == 2
-    assert "0.600 to 0.800" in text
-    assert "chance 0.100, n = 30" in text
+    assert "0.600 to 0.800, n = 30" in text
+    assert "chance 0.100" in text
     assert "Mean map of normal" in text
 
 
