@@ -35,6 +35,11 @@ LEGEND = (
 )
 
 
+def is_judged(model_id: int, method: str) -> bool:
+    """Whether there is evidence, which then says more than the one check of a single map."""
+    return method in find_evidence(session.db(), model_id)
+
+
 def is_shown(model: Model, method: str, key: str = "") -> bool:
     """Whether a map is shown: one of a method that is not reliable on this model only after a deliberate click."""
     evidence = find_evidence(session.db(), model.id).get(method)
@@ -140,7 +145,7 @@ def _row(name: str, evidence: Evidence | None) -> str:
     head = f'<td title="{escape(method.sentence)}" style="white-space:nowrap"><b>{escape(method.words)}</b></td>'
     if evidence is None:
         blank = "<td>–</td>" * len(COLUMNS)
-        return f'<tr class="few">{head}<td>not checked</td>{blank}</tr>'
+        return f'<tr class="few">{head}<td style="white-space:nowrap">? not checked</td>{blank}</tr>'
     standing, told = evidence.standing, evidence.told
     verdict = f'<b style="white-space:nowrap">{SYMBOLS[standing.verdict]} {standing.verdict}</b>'
     sample = f"n = {told['n_cases']:,}, {told['split']}"

@@ -174,5 +174,5 @@ def _draw_picture(case: Case, job: Job, explained: str, role: str) -> None:
         + "</span></p>"
     )
     check = result.get("check") or {}
-    if check.get("sentence"):
+    if check.get("sentence") and not evidence_view.is_judged(result["model"], result["method"]):
         st.caption(check["sentence"])
