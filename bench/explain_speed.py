@@ -93,9 +93,7 @@ def _measure_here(folder: Path) -> dict[str, float]:
         from lime.lime_image import LimeImageExplainer
 
         def explain(asked: Callable[[np.ndarray], Any]) -> None:
-            LimeImageExplainer(random_state=0).explain_instance(
-                image, asked, top_labels=1, num_samples=SAMPLES, progress_bar=False
-            )
+            LimeImageExplainer(random_state=0).explain_instance(image, asked, top_labels=1, num_samples=SAMPLES)
 
         found["package_seconds"] = _seconds(lambda: explain(lambda images: network.predict(images, verbose=0)))
         found["package_onnx_seconds"] = _seconds(lambda: explain(answer))

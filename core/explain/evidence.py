@@ -17,7 +17,7 @@ from core.explain.body import outside_body
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.faithfulness import measure_faithfulness, move_map
-from core.explain.maps import COARSE, coarsen, resize_map
+from core.explain.maps import COARSE, coarsen, peak_of, resize_map
 from core.explain.marked import WITH_AREA, marked_mask
 from core.explain.methods import Method, method_named
 from core.explain.records import keep_evidence
@@ -231,9 +231,8 @@ def judge_map(
         **dict.fromkeys(("pointing", "overlap", "marked_by_chance"), np.nan),
     }
     if marked is not None and marked.any():
-        at = np.unravel_index(whole.argmax(), whole.shape)
         found |= {
-            "pointing": float(marked[at] and whole.max() > 0),
+            "pointing": float(marked[peak_of(whole)] and whole.max() > 0),
             "overlap": _inside(whole, marked),
             "marked_by_chance": float(marked.mean()),
         }

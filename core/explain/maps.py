@@ -20,6 +20,13 @@ def coarsen(values: np.ndarray, side: int = COARSE) -> np.ndarray:
     return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
 
+def peak_of(values: np.ndarray) -> tuple[int, int]:
+    """Row and column of a map's highest place; of a plateau, as superpixels make it, the middle."""
+    highest = np.argwhere(values >= values.max() - 1e-6 * max(float(np.ptp(values)), 1e-12))
+    row, column = highest[((highest - highest.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+    return int(row), int(column)
+
+
 def spoken_for(values: np.ndarray) -> np.ndarray:
     """What spoke for the answer, of signed maps `(n, r, c)`: 0 to 1 within each; all 0 where nothing did."""
     positive = np.maximum(values, 0).astype(np.float32)

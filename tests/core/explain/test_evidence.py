@@ -11,6 +11,7 @@ from core.explain.asking import answer_of
 from core.explain.body import outside_body
 from core.explain.evidence import choose_cases, gather_evidence, judge_map, summarise
 from core.explain.faithfulness import measure_faithfulness, move_map
+from core.explain.maps import peak_of
 from core.explain.marked import marked_mask
 from core.explain.records import find_evidence
 from core.explain.run import explain_case
@@ -76,6 +77,14 @@ def test_a_map_is_judged_against_what_was_marked(finder, squares) -> None:
     assert empty["overlap"] == pytest.approx(25 / 576)  # says nothing, so it is chance
     unmarked = judge_map(answer, images[0], masks[0].astype(np.float32), 1, None, np.random.default_rng(0))
     assert np.isnan(unmarked["pointing"])
+
+
+def test_the_peak_of_a_plateau_is_its_middle() -> None:
+    values = np.zeros((9, 9), np.float32)
+    values[2:7, 3:6] = 0.8
+    assert peak_of(values) == (4, 4)
+    values[8, 0] = 1
+    assert peak_of(values) == (8, 0)
 
 
 def test_lungs_are_not_outside_the_body() -> None:
