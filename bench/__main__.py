@@ -3,6 +3,7 @@
 import sys
 
 from bench import (
+    explain_speed,
     first_step,
     fuzz,
     import_speed,
@@ -25,6 +26,7 @@ from bench.harness import Row, read_result, run_rows, table_of
 ROWS: list[Row] = [
     *training_speed.ROWS,
     *first_step.ROWS,
+    *explain_speed.ROWS,
     *screens.ROWS,
     *team.ROWS,
     *viewer.ROWS,

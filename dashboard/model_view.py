@@ -59,6 +59,7 @@ def _draw_beside(right: Any, model: Model, run: Run, snapshot: Snapshot) -> None
                 places.link("draw", "Draw with it", **query)
             else:
                 places.link("review", "Review its cases", **query)
+                places.link("explanations", "Explanations", **query)
         views = model.facts.get("views") or model.task == "generation"
         if not views and may(session.db(), session.current_user(), "train", model.project):
             _draw_views_button(model)

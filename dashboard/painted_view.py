@@ -9,12 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import NotFound
-from core.evaluation.outlines import Outlined, outline_case
+from core.evaluation.outlines import Outlined, draw_errors, outline_case
 from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
 from core.images.records import get_case
 from core.projects.records import Project
 from core.projects.schema import LabelSchema, Segmentation
-from dashboard import messages, places, session, wording
+from dashboard import messages, painted_look, places, session, wording
 
 if TYPE_CHECKING:
     from dashboard.review_view import View
@@ -147,6 +147,11 @@ def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
     if case.held:
         st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
         return
+    look = painted_look.read_look(view.model, case)
+    if look == "doubt":
+        painted_look.draw_doubt(view.model, case, row.structure)
+        places.link("case", "All about this case", project=project.id, case=row.case_id)
+        return
     try:
         worst = _outlined(view, row, None)
     except NotFound as error:
@@ -159,10 +164,10 @@ def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
         worst = worst if frame - 1 == worst.frame else _outlined(view, row, frame - 1)
     picture = base64.b64encode(worst.png).decode()
     st.html(
-        f'<img alt="Outlines of {escape(row.structure)} on case {row.case_id}" style="width:100%;max-height:62vh;'
+        f'<img alt="{look.capitalize()} of {escape(row.structure)} on case {row.case_id}" '
+        'style="width:100%;max-height:58vh;'
         f'object-fit:contain;image-rendering:pixelated" src="data:image/png;base64,{picture}">'
-        '<p class="rr-quiet"><span style="color:#f0e442">━</span> reference &nbsp; '
-        '<span style="color:#56b4e9">━</span> painted by the model</p>'
+        f'<p class="rr-quiet">{painted_look.LEGENDS[look]}</p>'
     )
     places.link("case", "All about this case", project=project.id, case=row.case_id)
 
@@ -176,4 +181,5 @@ def _outlined(view: "View", row: MeasuredMask, frame: int | None) -> Outlined:
         case_id=row.case_id,
         structure=row.structure,
         frame=frame,
+        draw=draw_errors if painted_look.asked_look() == "errors" else None,
     )

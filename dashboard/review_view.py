@@ -29,7 +29,7 @@ from core.reviews.case_search import (
 from core.tasks import TrainableSchema, module_of
 from core.tasks.regression import interval_around
 from core.training.records import Model, get_run
-from dashboard import case_view, places, session
+from dashboard import case_view, evidence_view, method_choice, places, session, side_by_side
 from dashboard.handing_out import draw_list_keeper
 from dashboard.viewer import HEAT_COLOURS, Finding, Look, Navigated, review_viewer
 
@@ -198,20 +198,30 @@ def draw_case(project: Project, schema: TrainableSchema, view: View, position: P
     names = present_names(session.db(), project)  # a snapshot calls classes what they were called then
     findings = _find(project, schema, view, position.rows.values(), names)
     image, beside = st.columns([7, 2], gap="small")
+    method = method_choice.read_method()
+    shown = evidence_view.is_shown(view.model, method)
+    suffix = "" if method == method_choice.FIRST else f"_{method}"  # another method is another viewer: it asks anew
     with image:
-        review_viewer(
-            project,
-            session.current_user(),
-            position.case_ids,
-            model=view.model.id,
-            findings=findings,
-            look=read_look(schema),
-            index=position.at,
-            on_navigated=_follow,
-            on_looked=_keep_look,
-            key=f"review_viewer_{view.model.id}",
-        )
+        if side_by_side.is_on():
+            side_by_side.draw_walk(position.case_ids, position.at)
+            reference = (findings[case.id].reference or {}).get("classes", ()) if case.id in findings else ()
+            side_by_side.draw_sides(project, schema, case, view.model, reference)
+        else:
+            review_viewer(
+                project,
+                session.current_user(),
+                position.case_ids,
+                model=view.model.id if shown else None,
+                method=method,
+                findings=findings,
+                look=read_look(schema),
+                index=position.at,
+                on_navigated=_follow,
+                on_looked=_keep_look,
+                key=f"review_viewer_{view.model.id}{suffix}" + ("" if shown else "_without"),
+            )
     with beside, st.container(key="review_beside"):  # as high as the viewer beside it, and it scrolls by itself
+        method_choice.draw_method(view.model, method)
         st.subheader("Answers", anchor=False)
         case_view.draw_labels(case, project)
         if case.id in position.rows and _changed_since(case.id, position.rows[case.id], names):

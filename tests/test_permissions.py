@@ -379,6 +379,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "models": ("open test results", "project"),
     "draw": ("train", "project"),
     "evaluate": ("open test results", "project"),
+    "explanations": ("open test results", "project"),
     "review": ("open test results", "project"),
     "jobs": ("open test results", "anywhere"),
     "users": ("administer", "anywhere"),

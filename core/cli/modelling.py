@@ -25,9 +25,11 @@ from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
+from core.explain.methods import METHODS
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.context import job_folder
+from core.jobs.explaining import ask_explanation
 from core.jobs.kind import action_of_split
 from core.jobs.records import add_job
 from core.people.roles import demand_of
@@ -322,9 +324,14 @@ def explain(
     model: str,
     case: str,
     out: Annotated[Path, typer.Option(help="Where the overlay goes (PNG).")],
-    method: str = "grad_cam",
+    method: Annotated[
+        str, typer.Option(help=f"One of {', '.join(METHODS)}; of painted structures doubt.")
+    ] = "grad_cam",
     target: Annotated[
-        str, typer.Option("--class", help="The class to explain [default: the predicted one, or the number].")
+        str,
+        typer.Option(
+            "--class", help="The class or structure to explain [default: the predicted, the number, the first]."
+        ),
     ] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -334,10 +341,12 @@ def explain(
         trained = model_named(door, project, model)
         seen = case_named(door, trained.project, case)
         asked = {"case": seen.id, "class": target or None, "method": method, "overlay": True}
-        result = ask_model(door, "explain", trained, asked)
+        asked["model"] = trained.id
+        result = wait_and_tell(door, ask_explanation(door.connection, asked, project=trained.project, actor=door.actor))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result["overlay"], out)
+    words = METHODS[method].words if method in METHODS else method.capitalize()
     document = {**result, "overlay": str(out)}
     answer(
-        document, f"{method} for “{result['class']}” written to {out}. {result['check']['sentence']}", as_json=as_json
+        document, f"{words} for “{result['class']}” written to {out}. {result['check']['sentence']}", as_json=as_json
     )

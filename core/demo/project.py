@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, find_snapshot
 from core.demo.phantom_files import phantom_name, write_phantom
@@ -21,6 +23,7 @@ from core.images.label_table import TableRow
 from core.images.pseudonyms import load_secret, path_token
 from core.images.records import Case
 from core.jobs.asking import ask_training
+from core.labels.marks import NewMark, add_mark
 from core.labels.records import NewLabel, put_label
 from core.people.accounts import ensure_user
 from core.progress import Portion, Progress, Silent, stop_if_asked
@@ -50,6 +53,7 @@ class _Study:
 
     rows: dict[str, TableRow]
     answers: dict[str, dict[str, SimulatedAnswer]]  # file -> reader -> answer
+    boxes: dict[str, list[dict[str, float]]]  # file -> one around each nodule, in image pixels
 
 
 def demo_recipe() -> Recipe:
@@ -144,6 +148,8 @@ def _ensure_labelled_cases(
                     made_at="2026-01-01T00:00:00.000Z",
                 )
                 put_label(connection, project, new, entered_by=actor.name)
+                if reader == EXPERIENCED.name and answer.name == NODULE:
+                    _draw_boxes(connection, case, study.boxes[name], actor)
 
         report = import_paths(
             connection,
@@ -167,14 +173,33 @@ def _ensure_labelled_cases(
 def _compute(folder: Path, patients: int, progress: Progress) -> _Study:
     rows: dict[str, TableRow] = {}
     answers: dict[str, dict[str, SimulatedAnswer]] = {}
+    boxes: dict[str, list[dict[str, float]]] = {}
     for phantom in make_phantoms(patients, seed=SEED):
         stop_if_asked(progress)
         write_phantom(phantom, folder)
         name, site = phantom_name(phantom), phantom.chest.site
         rows[name] = TableRow(name, attributes={"site": site.name, "scanner": site.scanner})
         answers[name] = {reader.name: read_phantom(reader, phantom, seed=SEED) for reader in READERS}
+        boxes[name] = [_box_around(mask) for mask in phantom.masks]
         progress.report(int(phantom.chest.patient[-4:]) / patients, f"Computing phantoms, {len(rows)} so far")
-    return _Study(rows, answers)
+    return _Study(rows, answers, boxes)
+
+
+def _box_around(mask: np.ndarray) -> dict[str, float]:
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    left, top = float(columns[0]), float(rows[0])
+    return {"x": left, "y": top, "width": float(columns[-1]) + 1 - left, "height": float(rows[-1]) + 1 - top}
+
+
+def _draw_boxes(connection: sqlite3.Connection, case: Case, boxes: list[dict[str, float]], actor: Actor) -> None:
+    """Where the nodules are that the experienced reader has seen: what explanations are compared with."""
+    for at, box in enumerate(boxes):
+        event = str(uuid.uuid5(EVENTS, f"{case.id} box {at}"))
+        new = NewMark(
+            event, case.id, EXPERIENCED.name, event, "box", box, label=NODULE, schema_version=1,
+            made_in="demo", made_at="2026-01-01T00:00:00.000Z",
+        )  # fmt: skip
+        add_mark(connection, new, actor, audited=False)
 
 
 def _ensure_training(connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor) -> None:

@@ -44,6 +44,7 @@ OF_A_PROJECT = (
     "device_templates WHERE project = :project",
     "schema_changes WHERE project = :project",
     "evaluations WHERE model IN (SELECT id FROM models WHERE project = :project)",
+    "explanation_evidence WHERE model IN (SELECT id FROM models WHERE project = :project)",
     "models WHERE project = :project",
     "run_watched WHERE run IN (SELECT id FROM runs WHERE project = :project)",
     "run_epochs WHERE run IN (SELECT id FROM runs WHERE project = :project)",

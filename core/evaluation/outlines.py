@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from core.labels.mask_store import read_kept_mask
 from core.store.files import Files
 
 REFERENCE, PAINTED = (240, 228, 66), (86, 180, 233)  # yellow and sky blue of Okabe and Ito (2008)
+MISSED, ADDED, FILLED = (213, 94, 0), (0, 114, 178), 0.7  # vermilion and blue of the same, and how opaque
+Draw = Callable[[np.ndarray, np.ndarray, np.ndarray], bytes]
 LEAST_SIDE = 640  # pixels of the picture: on a small image an outline of one image pixel would hide what it goes around
 
 
@@ -39,8 +42,12 @@ def outline_case(
     case_id: int,
     structure: str,
     frame: int | None = None,
+    draw: Draw | None = None,
 ) -> Outlined:
     """One structure of a case: the frozen reference and the model's mask; without a frame, where they differ most.
+
+    Args:
+        draw: `draw_outlines` (without one), or `draw_errors`.
 
     Raises:
         NotFound: the snapshot has no such case, the model has not painted it, or there is no such frame.
@@ -59,7 +66,7 @@ def outline_case(
         frame = _worst_frame(one, other)
     pixels = read_frame(files.check("pixels", case.pixel_hash), case.frames, frame)
     seen = to_uint8(pixels, case.photometric, case.windows)
-    return Outlined(draw_outlines(seen, one[frame], other[frame]), frame, case.frames)
+    return Outlined((draw or draw_outlines)(seen, one[frame], other[frame]), frame, case.frames)
 
 
 def draw_outlines(seen: np.ndarray, reference: np.ndarray, painted: np.ndarray) -> bytes:
@@ -73,6 +80,19 @@ def draw_outlines(seen: np.ndarray, reference: np.ndarray, painted: np.ndarray) 
     for mask, line in ((painted, PAINTED), (reference, REFERENCE)):
         large = _enlarged(mask != 0, scale)
         picture[large & ~binary_erosion(large, iterations=2)] = line
+    return _png(picture)
+
+
+def draw_errors(seen: np.ndarray, reference: np.ndarray, painted: np.ndarray) -> bytes:
+    """A PNG as `draw_outlines`, of what was missed and what was painted beside the reference, each filled."""
+    colour = (np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen).astype(float)
+    for mask, fill in (((reference != 0) & (painted == 0), MISSED), ((painted != 0) & (reference == 0), ADDED)):
+        colour[mask] = (1 - FILLED) * colour[mask] + FILLED * np.array(fill)
+    scale = max(1, -(-LEAST_SIDE // max(seen.shape[:2])))
+    return _png(_enlarged(np.rint(colour).astype(np.uint8), scale))
+
+
+def _png(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()

@@ -4,21 +4,21 @@ Where a map is taken decides whether it is true, so the layer is chosen by a tes
 and not by habit; whether the map hangs on what was learnt at all is asked by `check_randomised`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image, ImageFilter
 from scipy.stats import rankdata
 
 from core.explain.grad_cam import GradCam
+from core.explain.maps import blurred, resize_map, strength_of
+from core.explain.verdict import MOST_ALIKE
 from core.tasks.regression import RAW as REGRESSION_RAW
 
 HIDDEN_SHARES = (0.02, 0.05, 0.1, 0.2)  # of the pixels, those the map marks most; small ones ask for the very spot
-BLUR_SHARE = 0.1  # of the side: what is hidden turns into its surroundings, not into a black hole unlike any image
-MOST_ALIKE = 0.5  # rank correlation beyond which a map of shuffled weights counts as the same picture
+Kind = Callable[[Any, str, str], GradCam]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class LayerChoice:
         return asdict(self)
 
 
-def choose_layer(network: Any, layers: Sequence[str], raw: str, images: np.ndarray) -> tuple[GradCam, LayerChoice]:
+def choose_layer(
+    network: Any, layers: Sequence[str], raw: str, images: np.ndarray, *, kind: Kind | None = None
+) -> tuple[GradCam, LayerChoice]:
     """The layer whose maps mark what the answer hangs on, by hiding what they mark.
 
     After Samek et al. 2017, doi:10.1109/TNNLS.2016.2599820.
@@ -60,9 +62,10 @@ def choose_layer(network: Any, layers: Sequence[str], raw: str, images: np.ndarr
         layers: names of the candidates.
         raw: the layer of the raw outputs, as `GradCam` takes it.
         images: uint8 `(n, size, size, channels)`; the predicted class of each is explained.
+        kind: the method, of Grad-CAM's family.
     """
     classes = np.asarray(network(images, training=False)).argmax(axis=1)
-    cams = {layer: GradCam(network, layer, raw) for layer in layers}
+    cams = {layer: (kind or GradCam)(network, layer, raw) for layer in layers}
     drops = {layer: measure_drop(cam, images, classes) for layer, cam in cams.items()}
     best = max(drops, key=drops.__getitem__)
     return cams[best], LayerChoice(best, drops, len(images))
@@ -82,14 +85,16 @@ def measure_drop(cam: GradCam, images: np.ndarray, classes: np.ndarray) -> float
     return float(np.mean(falls))
 
 
-def check_randomised(cam: GradCam, images: np.ndarray, *, seed: int = 0) -> RandomisationCheck:
+def check_randomised(
+    cam: GradCam, images: np.ndarray, *, kind: Kind | None = None, seed: int = 0
+) -> RandomisationCheck:
     """Compare maps with those of the network after its weights were shuffled.
 
     Args:
         images: uint8 `(n, size, size, channels)`; the class predicted by the true network is explained.
     """
     classes = np.asarray(cam.network(images, training=False)).argmax(axis=1)
-    shuffled = GradCam(shuffle_weights(cam.network, seed=seed), cam.layer, cam.raw)
+    shuffled = (kind or GradCam)(shuffle_weights(cam.network, seed=seed), cam.layer, cam.raw)
     pairs = zip(cam.explain(images, classes)[0], shuffled.explain(images, classes)[0], strict=True)
     similarity = float(np.mean([rank_correlation(a, b) for a, b in pairs]))
     passed = similarity < MOST_ALIKE
@@ -124,12 +129,6 @@ def pointing_game(maps: np.ndarray, masks: np.ndarray) -> float:
     return hits / len(maps)
 
 
-def resize_map(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """A map `(r, c)` at another resolution, bilinear, float32."""
-    picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    return np.asarray(picture.resize((columns, rows), Image.Resampling.BILINEAR))
-
-
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's correlation of two maps; 0 where one of them is flat."""
     ranks = [rankdata(values.ravel()) for values in (a, b)]
@@ -145,23 +144,10 @@ def _hide(images: np.ndarray, maps: np.ndarray, share: float) -> np.ndarray:
         marked = resize_map(values, *image.shape[:2])
         # A map may be flat over half the image; ties are cut by place, so that the share is always the same.
         order = np.argsort(-marked.ravel(), kind="stable")[: round(share * marked.size)]
-        flat, blurred = hidden[at].reshape(-1, image.shape[-1]), _blur(image).reshape(-1, image.shape[-1])
-        flat[order] = blurred[order]
+        flat, blur = hidden[at].reshape(-1, image.shape[-1]), blurred(image).reshape(-1, image.shape[-1])
+        flat[order] = blur[order]
     return hidden
 
 
-def _blur(image: np.ndarray) -> np.ndarray:
-    radius = max(1.0, BLUR_SHARE * image.shape[0])
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius))).reshape(image.shape)
-
-
 def _strength(cam: GradCam, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """How strongly a network speaks for what is explained: log-odds of a class, or the number itself."""
-    scores = cam.explain(images, classes)[1].astype(float)
-    chosen: np.ndarray = scores[np.arange(len(classes)), classes]
-    if cam.raw == REGRESSION_RAW:
-        return chosen
-    chosen = np.clip(chosen, 1e-6, 1 - 1e-6)
-    odds: np.ndarray = np.log(chosen) - np.log1p(-chosen)
-    return odds
+    return strength_of(cam.explain(images, classes)[1], classes, is_number=cam.raw == REGRESSION_RAW)

@@ -7,8 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-METHOD = "grad_cam"
-
 
 class GradCam:
     """Grad-CAM of one network at one layer, compiled once.
@@ -49,6 +47,9 @@ class GradCam:
             features, raw, scores = self._parts(images, training=False)
             # Images do not speak to each other, so the slope of the sum holds the slope of each.
             spoken = tf.reduce_sum(tf.gather(raw, classes, batch_dims=1))
-        slopes = tf.reduce_mean(tape.gradient(spoken, features), axis=(1, 2), keepdims=True)
-        maps = tf.nn.relu(tf.reduce_sum(slopes * features, axis=-1))
+        maps = tf.nn.relu(self._lay(features, tape.gradient(spoken, features)))
         return maps / tf.maximum(tf.reduce_max(maps, axis=(1, 2), keepdims=True), 1e-12), scores
+
+    def _lay(self, features: Any, slopes: Any) -> Any:
+        """The map before what spoke against is cut away; the methods of this family differ in this line."""
+        return tf.reduce_sum(tf.reduce_mean(slopes, axis=(1, 2), keepdims=True) * features, axis=-1)

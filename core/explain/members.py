@@ -5,31 +5,31 @@ from typing import Any
 
 import numpy as np
 
-from core.explain.checks import MOST_ALIKE, resize_map
-from core.explain.grad_cam import GradCam
+from core.explain.maps import resize_map
+from core.explain.verdict import MOST_ALIKE
 
 LAYER = "each member's own"
 
 
-class MeanCam:
-    """Speaks for several `GradCam` as if they were one; maps are as fine as the finest of them."""
+def scores_by(tool: Any, images: np.ndarray) -> np.ndarray:
+    """What the model answers that a method works on, `(n, k)`."""
+    return np.asarray(tool.answer(images) if hasattr(tool, "answer") else tool.network(images, training=False))
 
-    layer = LAYER
 
-    def __init__(self, cams: Sequence[GradCam]) -> None:
-        self._cams = cams
+class MeanTool:
+    """One method at work on several models, as if they were one; maps are as fine as the finest of them."""
 
-    def network(self, images: np.ndarray, *, training: bool = False) -> np.ndarray:
+    def __init__(self, tools: Sequence[Any]) -> None:
+        self._tools = tools
+        self.layer = LAYER if hasattr(tools[0], "layer") else ""
+
+    def answer(self, images: np.ndarray) -> np.ndarray:
         """The mean of what the members say, `(n, k)`."""
-        return np.asarray(np.mean([cam.network(images, training=training) for cam in self._cams], axis=0))
-
-    def warm(self) -> None:
-        for cam in self._cams:
-            cam.warm()
+        return np.asarray(np.mean([scores_by(tool, images) for tool in self._tools], axis=0))
 
     def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Maps and scores of a batch, as `GradCam.explain`."""
-        maps, scores = zip(*(cam.explain(images, classes) for cam in self._cams), strict=True)
+        maps, scores = zip(*(tool.explain(images, classes) for tool in self._tools), strict=True)
         rows, columns = max(found.shape[1:] for found in maps)
         alike = [np.stack([resize_map(one, rows, columns) for one in found]) for found in maps]
         return np.asarray(np.mean(alike, axis=0, dtype=np.float32)), np.asarray(np.mean(scores, axis=0))

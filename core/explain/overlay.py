@@ -5,11 +5,12 @@ import io
 import numpy as np
 from PIL import Image
 
-from core.explain.checks import resize_map
+from core.explain.maps import resize_map
 from core.images.render import InputSpec, place_in_square
 
 # Black, purple, red, orange, pale yellow: brightness rises with the value, so it also reads without colour.
 RAMP = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], float)
+VIRIDIS = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], float)
 MOST_OPAQUE = 0.6
 
 
@@ -26,7 +27,7 @@ def crop_borders(values: np.ndarray, rows: int, columns: int, spec: InputSpec) -
     return resize_map(values, spec.size, spec.size)[place.rows, place.columns]
 
 
-def draw_overlay(seen: np.ndarray, values: np.ndarray) -> bytes:
+def draw_overlay(seen: np.ndarray, values: np.ndarray, *, ramp: np.ndarray = RAMP) -> bytes:
     """A PNG of the image's own size; where the map is 0 the image is untouched.
 
     Args:
@@ -35,10 +36,23 @@ def draw_overlay(seen: np.ndarray, values: np.ndarray) -> bytes:
     """
     colour = np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen
     map_values = np.clip(resize_map(values, *seen.shape[:2]), 0.0, 1.0)
-    stops = np.linspace(0, 1, len(RAMP))
-    heat = np.stack([np.interp(map_values, stops, RAMP[:, channel]) for channel in range(3)], axis=-1)
+    heat = colour_values(map_values, ramp)
     opacity = map_values[..., None] * MOST_OPAQUE
-    mixed = np.rint(colour * (1 - opacity) + heat * opacity).astype(np.uint8)
+    return _png(colour * (1 - opacity) + heat * opacity)
+
+
+def draw_map(values: np.ndarray, *, side_px: int = 128, ramp: np.ndarray = VIRIDIS) -> bytes:
+    """A PNG of a map alone, 0 to 1."""
+    return _png(colour_values(np.clip(resize_map(values, side_px, side_px), 0.0, 1.0), ramp))
+
+
+def colour_values(values: np.ndarray, ramp: np.ndarray) -> np.ndarray:
+    """Values of 0 to 1 `(r, c)` as colours `(r, c, 3)`, 0 to 255."""
+    stops = np.linspace(0, 1, len(ramp))
+    return np.stack([np.interp(values, stops, ramp[:, channel]) for channel in range(3)], axis=-1)
+
+
+def _png(colours: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(mixed).save(buffer, "PNG")
+    Image.fromarray(np.rint(colours).astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -3,24 +3,31 @@
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from core.datasets.loading import prepare_images
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
-from core.explain.checks import check_randomised, choose_layer
-from core.explain.grad_cam import METHOD, GradCam
-from core.explain.members import MeanCam, combine_facts
+from core.explain.asking import Answer, answer_of, open_answer
+from core.explain.building import build_asking, build_slopes, layer_kind
+from core.explain.doubt import METHOD as DOUBT
+from core.explain.doubt import SENTENCE as DOUBT_SENTENCE
+from core.explain.doubt import map_doubt
+from core.explain.members import MeanTool, combine_facts, scores_by
+from core.explain.methods import METHODS, Method, method_named
 from core.explain.overlay import crop_borders, draw_overlay
+from core.explain.records import find_evidence
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, model_input, to_uint8
 from core.progress import Progress, stop_if_asked
+from core.projects.schema import Segmentation
 from core.store.files import Files, array_bytes, write_whole
 from core.tasks import task_module
 from core.training.ensemble import member_ids
@@ -31,31 +38,22 @@ from core.training.stored import load_network, model_spec
 FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
 CASES_CHECKED = 24
 MODELS_KEPT = 3  # in the warm process; each takes some 100 MB
+FIRST = METHODS["grad_cam"]
+NOT_CHECKED = "Not checked on this model yet: the models page gathers the evidence."
 
 
 @dataclass(frozen=True)
 class Explainer:
-    """A model with its network loaded and its maps compiled; `names` are those of its outputs."""
+    """A model with its network loaded and its maps compiled; `names` are those of its outputs.
+
+    `tools` are the methods that are ready, by name; Grad-CAM is from the start.
+    """
 
     model: Model
     names: tuple[str, ...]
     spec: InputSpec
-    cam: GradCam | MeanCam
-
-    def explain(self, case: Case, pixels: np.ndarray, class_name: str | None) -> tuple[np.ndarray, np.ndarray, str]:
-        """The map of a class (or of the number) on one case, the scores, and the class: without one, the predicted.
-
-        Returns:
-            map `(rows, columns)` float32 0 to 1 covering the whole image, at the layer's resolution (at the input's
-            where borders were cut off); scores `(k,)`; what was explained.
-        """
-        if class_name is not None and class_name not in self.names:
-            raise InvalidInput(f"This model answers with {', '.join(self.names)}. Received: {class_name}")
-        image = model_input(pixels, case.photometric, case.windows, self.spec)[None]
-        if class_name is None:
-            class_name = self.names[int(np.asarray(self.cam.network(image, training=False))[0].argmax())]
-        maps, scores = self.cam.explain(image, np.array([self.names.index(class_name)], np.int32))
-        return crop_borders(maps[0], case.rows, case.columns, self.spec), scores[0], class_name
+    network: Any
+    tools: dict[str, Any] = field(default_factory=dict)
 
 
 def explain_case(
@@ -73,37 +71,48 @@ def explain_case(
 
     Returns:
         `explanation` (key of the map on the shelf), `class` (or the quantity), `probabilities` (or `value`),
-        `method`, `layer`, `check` (the model-randomisation check) and `layer_choice`, and with `overlay` the path of a
-        PNG in `folder`.
+        `method`, `layer` (of methods that have one), `check` (how the method stands on this model, in a sentence) and
+        `layer_choice`, and with `overlay` the path of a PNG in `folder`.
 
     Raises:
         InvalidInput: an unknown method or class, a volume, or a case of another project.
     """
-    if arguments.get("method", METHOD) != METHOD:
-        raise InvalidInput(f"The method is {METHOD}. Received: {arguments['method']}")
+    if arguments.get("method") == DOUBT:
+        return _explain_painted(connection, files, arguments, folder, progress, kept)
+    method = method_named(arguments.get("method", FIRST.name))
     case = get_case(connection, arguments["case"])
-    _demand_images(get_model(connection, None, arguments["model"]))
     refuse_volume(case, "explain")
-    explainer = warm_explainer(connection, files, arguments["model"], progress, kept)
-    model = explainer.model
+    model = get_model(connection, None, arguments["model"])
+    refuse_painting(model)
+    spec = demand_images(model)
     if case.project != model.project:
         raise InvalidInput(f"Choose a case of the model's own project. Received: case {case.id} for {model.name}")
+    task = task_module(model.task)
+    names, wanted = task.output_names(task.schema_of(model.facts)), arguments.get("class")
+    if wanted is not None and wanted not in names:
+        raise InvalidInput(f"This model answers with {', '.join(names)}. Received: {wanted}")
+    tool = _tool(connection, files, model, method, progress, kept)
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)
-    values, scores, class_name = explainer.explain(case, pixels, arguments.get("class"))
-    key = explanation_key(model, case, METHOD, class_name, explainer.cam.layer)
-    files.put_under("explanations", key, array_bytes(values))
-    facts = model.facts[FACT][METHOD]
+    image = model_input(pixels, case.photometric, case.windows, spec)[None]
+    class_name = wanted or names[int(scores_by(tool, image)[0].argmax())]
+    layer = getattr(tool, "layer", "")
+    key = explanation_key(model, case, method.name, class_name, layer)
+    if not method.is_quick and files.has("explanations", key):  # the same pixels, asked about as another case
+        values, scores = np.load(files.path("explanations", key)), scores_by(tool, image)
+    else:
+        maps, scores = tool.explain(image, np.array([names.index(class_name)], np.int32))
+        values = crop_borders(maps[0], case.rows, case.columns, spec)
+        files.put_under("explanations", key, array_bytes(values))
     result: dict[str, Any] = {
         "explanation": key,
         "model": model.id,
         "case": case.id,
         "class": class_name,
-        **_said(explainer, scores),
-        "method": METHOD,
-        "layer": explainer.cam.layer,
-        "check": facts["check"],
-        "layer_choice": facts["layer_choice"],
+        **_said(model, names, scores[0]),
+        "method": method.name,
+        "layer": layer,
+        **_standing(connection, model.id, method),
     }
     if arguments.get("overlay"):
         path = folder / "overlay.png"
@@ -113,11 +122,114 @@ def explain_case(
     return result
 
 
-def _said(explainer: Explainer, scores: np.ndarray) -> dict[str, Any]:
-    if explainer.model.task == "regression":
-        task, model = task_module("regression"), explainer.model
+def _explain_painted(
+    connection: sqlite3.Connection,
+    files: Files,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+    kept: dict[str, Any],
+) -> dict[str, Any]:
+    """The doubt of a model that paints, about the structure that `class` names."""
+    case, model = get_case(connection, arguments["case"]), get_model(connection, None, arguments["model"])
+    refuse_volume(case, "map the doubt on")
+    schema = task_module(model.task).schema_of(model.facts)
+    if not isinstance(schema, Segmentation) or case.project != model.project:
+        raise InvalidInput(
+            f"Doubt is mapped of a model that paints, on a case of its own project. "
+            f"Received: {model.name}, {model.task}, case {case.id}"
+        )
+    progress.report(0.1, "Loading the model")
+    answer = _answer(files, model, kept)
+    stop_if_asked(progress)
+    pixels = files.read_array("pixels", case.pixel_hash)
+    values, said = map_doubt(answer, schema, case, pixels, arguments.get("class"), demand_images(model))
+    key = explanation_key(model, case, DOUBT, said["class"], "")
+    files.put_under("explanations", key, array_bytes(values))
+    result = {"explanation": key, "model": model.id, "case": case.id, **said, "method": DOUBT, "layer": "",
+              "check": {"passed": None, "n": 0, "sentence": DOUBT_SENTENCE}}  # fmt: skip
+    if arguments.get("overlay"):
+        path = folder / "overlay.png"
+        write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
+        result["overlay"] = str(path)
+    progress.report(1.0, f"Mapped the doubt about “{said['class']}”")
+    return result
+
+
+def _answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:
+    """A model's answers; the last one asked stays loaded, for questions about one model come one after the other."""
+    answers = kept.setdefault("answers", {})
+    if model.keras_hash not in answers:
+        answers.clear()
+        answers[model.keras_hash] = open_answer(files, model)
+    return cast(Answer, answers[model.keras_hash])
+
+
+def _tool(
+    connection: sqlite3.Connection,
+    files: Files,
+    model: Model,
+    method: Method,
+    progress: Progress,
+    kept: dict[str, Any],
+) -> Any:
+    """A method at work on a model, or on each member of several. Those that only ask load no network where there is an
+    ONNX file."""
+    if members := member_ids(model):
+        check_explanations(connection, files, model.id, progress, method=method)
+        models = [get_model(connection, None, number) for number in members]
+        return MeanTool([_tool(connection, files, one, method, progress, kept) for one in models])
+    if method.way == "asking" and model.onnx_hash:
+        return _asking(method, model, _answer(files, model, kept), progress)
+    explainer = warm_explainer(connection, files, model.id, progress, kept)
+    if method.way == "asking":
+        return _asking(method, model, answer_of(explainer.network), progress)
+    if method.name not in explainer.tools:
+        progress.report(0.3, f"Preparing {method.words}")
+        explainer.tools[method.name] = build_tool(connection, files, model.id, method, explainer.network, progress)
+    return explainer.tools[method.name]
+
+
+def _asking(method: Method, model: Model, answer: Answer, progress: Progress) -> Any:
+    begun = time.monotonic()
+
+    def report(share: float) -> None:
+        left = (time.monotonic() - begun) / share * (1 - share)
+        progress.report(0.1 + 0.9 * share, f"Asking the model, {left:.0f} s left", seconds_left=left)
+        stop_if_asked(progress)
+
+    return build_asking(method, answer, is_number=model.task == "regression", report=report)
+
+
+def build_tool(
+    connection: sqlite3.Connection, files: Files, model_id: int, method: Method, network: Any, progress: Progress
+) -> Any:
+    """A method that needs the network itself, traced; of those with a layer, at the layer that was chosen by test."""
+    raw = task_module(get_model(connection, None, model_id).task).RAW
+    if method.way == "slopes":
+        return build_slopes(method, network, raw)
+    checked = check_explanations(connection, files, model_id, progress, method=method, network=network)
+    cam = layer_kind(method)(network, checked.facts[FACT][method.name]["layer_choice"]["layer"], raw)
+    cam.warm()
+    return cam
+
+
+def _standing(connection: sqlite3.Connection, model_id: int, method: Method) -> dict[str, Any]:
+    """`check` and, where the method has a layer, `layer_choice`; the evidence of many cases speaks before one check."""
+    known = get_model(connection, None, model_id).facts.get(FACT, {}).get(method.name, {})
+    check = known.get("check", {"passed": None, "n": 0, "sentence": NOT_CHECKED})
+    if evidence := find_evidence(connection, model_id).get(method.name):
+        standing = evidence.standing
+        passed = {"reliable": True, "not reliable": False}.get(standing.verdict)
+        check = {"passed": passed, "n": standing.n, "sentence": f"{method.words}: {standing.sentence}"}
+    return {"check": check, "layer_choice": known.get("layer_choice")}
+
+
+def _said(model: Model, names: tuple[str, ...], scores: np.ndarray) -> dict[str, Any]:
+    if model.task == "regression":
+        task = task_module("regression")
         return task.decode_scores(task.schema_of(model.facts), scores, model.calibration)
-    return {"probabilities": dict(zip(explainer.names, map(float, scores), strict=True))}
+    return {"probabilities": dict(zip(names, map(float, scores), strict=True))}
 
 
 def explanation_key(model: Model, case: Case, method: str, class_name: str, layer: str) -> str:
@@ -140,63 +252,88 @@ def warm_explainer(
     explainers.pop(model_id, None)
     progress.report(0.1, "Loading the model")
     model = check_explanations(connection, files, model_id, progress)
-    task = task_module(model.task)
-    single = [get_model(connection, None, number) for number in member_ids(model)] or [model]
-    cams = [GradCam(load_network(files, one), _facts_of(one)["layer_choice"]["layer"], task.RAW) for one in single]
-    cam = MeanCam(cams) if member_ids(model) else cams[0]
-    cam.warm()
+    spec = demand_images(model)
+    task, network = task_module(model.task), load_network(files, model)
+    names = task.output_names(task.schema_of(model.facts))
+    tools = {FIRST.name: build_tool(connection, files, model_id, FIRST, network, progress)}
     while len(explainers) >= MODELS_KEPT:
         explainers.pop(next(iter(explainers)))
-    names = task.output_names(task.schema_of(model.facts))
-    explainers[model_id] = Explainer(model, names, _demand_images(model), cam)
+    explainers[model_id] = Explainer(model, names, spec, network, tools)
     return explainers[model_id]
 
 
-def check_explanations(connection: sqlite3.Connection, files: Files, model_id: int, progress: Progress) -> Model:
-    """Choose the model's layer and run the randomisation check, once; both are kept among the model's facts.
+def warm_model(
+    connection: sqlite3.Connection, files: Files, model_id: int, progress: Progress, kept: dict[str, Any]
+) -> None:
+    """Load and trace a model, or the members of several, before somebody asks."""
+    for number in member_ids(get_model(connection, None, model_id)) or [model_id]:
+        warm_explainer(connection, files, number, progress, kept)
 
-    It takes some ten seconds, so a training job does it at its end and nobody waits for it at the first overlay.
+
+def check_explanations(
+    connection: sqlite3.Connection,
+    files: Files,
+    model_id: int,
+    progress: Progress,
+    *,
+    method: Method = FIRST,
+    network: Any = None,
+) -> Model:
+    """Choose the layer of a method that has one and run the randomisation check, once; both are kept among the facts.
+
+    It takes some ten seconds, so a training job does it at its end for Grad-CAM and nobody waits for it at the first
+    overlay.
+
+    Args:
+        network: the model's, where it is loaded already.
     """
     model = get_model(connection, None, model_id)
     refuse_painting(model)
-    _demand_images(model)
-    if METHOD in model.facts.get(FACT, {}):
+    demand_images(model)
+    known = model.facts.get(FACT, {})
+    if method.name in known or method.way != "layer":
         return model
     if members := member_ids(model):
-        parts = [_facts_of(check_explanations(connection, files, number, progress)) for number in members]
-        set_model_fact(connection, model_id, FACT, {METHOD: combine_facts(parts)})
+        parts = [check_explanations(connection, files, one, progress, method=method) for one in members]
+        together = combine_facts([part.facts[FACT][method.name] for part in parts])
+        set_model_fact(connection, model_id, FACT, {**known, method.name: together})
         return get_model(connection, None, model_id)
+    from core.explain.checks import check_randomised, choose_layer
+
     progress.report(0.2, "Choosing the layer that explains best")
-    network = load_network(files, model)
-    images = _validation_images(connection, files, model, progress)
-    cam, choice = choose_layer(network, model.facts["feature_layers"], task_module(model.task).RAW, images)
+    network = load_network(files, model) if network is None else network
+    images, kind = _validation_images(connection, files, model, progress), layer_kind(method)
+    layers, raw = model.facts["feature_layers"], task_module(model.task).RAW
+    cam, choice = choose_layer(network, layers, raw, images, kind=kind)
     stop_if_asked(progress)
     progress.report(0.6, "Checking explanations against shuffled weights")
-    check = check_randomised(cam, images)
-    facts = {**model.facts.get(FACT, {}), METHOD: {"layer_choice": choice.to_json(), "check": check.to_json()}}
-    set_model_fact(connection, model_id, FACT, facts)
+    check = check_randomised(cam, images, kind=kind)
+    known = get_model(connection, None, model_id).facts.get(FACT, {})
+    found = {"layer_choice": choice.to_json(), "check": check.to_json()}
+    set_model_fact(connection, model_id, FACT, {**known, method.name: found})
     return get_model(connection, None, model_id)
 
 
-def _facts_of(model: Model) -> dict[str, Any]:
-    """What was found out about a model's maps."""
-    return dict(model.facts[FACT][METHOD])
+def is_explainable(model: Model) -> bool:
+    """Whether a model gives one answer for a whole image, whose reason a map can show."""
+    task = task_module(model.task)
+    return not (task.PAINTS or task.DRAWS)
 
 
 def refuse_painting(model: Model) -> None:
-    """Raise `InvalidInput` for a model that paints: there is no one answer whose reason a map could show."""
+    """Raise `InvalidInput` for a model that paints or draws: it gives no one answer whose reason a map could show."""
     if task_module(model.task).DRAWS:
         raise InvalidInput(
             f"Explanations are of an answer about an image; a model that draws gives none. Received: {model.name}"
         )
-    if task_module(model.task).PAINTS:
+    if not is_explainable(model):
         raise InvalidInput(
             f"Explanations are of one answer for a whole image; a model that paints shows its answer itself. "
             f"Received: {model.name}, {model.task}"
         )
 
 
-def _demand_images(model: Model) -> InputSpec:
+def demand_images(model: Model) -> InputSpec:
     """How images reach a model whose answers can be explained.
 
     Raises:
@@ -216,5 +353,5 @@ def _validation_images(connection: sqlite3.Connection, files: Files, model: Mode
     run = get_run(connection, model.run)
     _, cases = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
     step = -(-len(cases) // CASES_CHECKED)
-    prepared = prepare_images(connection, files, cases[::step], _demand_images(model), progress)
+    prepared = prepare_images(connection, files, cases[::step], demand_images(model), progress)
     return prepared.read(range(len(prepared.case_ids)))

@@ -16,6 +16,6 @@ def preload(
     connection: sqlite3.Connection, files: Files, settings: Settings, model_id: int, kept: dict[str, Any]
 ) -> None:
     """Load a model into the warm child before the first question about it."""
-    from core.explain.run import warm_explainer
+    from core.explain.run import warm_model
 
-    warm_explainer(connection, files, model_id, Silent(), kept)
+    warm_model(connection, files, model_id, Silent(), kept)

@@ -12,4 +12,5 @@ MIGRATION_NAMES = (
     "m008_runs_explain_themselves",
     "m009_watched_cases_and_why",
     "m010_synthetic_cases",
+    "m011_evidence",
 )

@@ -597,3 +597,14 @@ SYNTHETIC = [
 def m010_synthetic_cases(database: Database) -> None:
     for statement in SYNTHETIC:
         database.execute(statement)
+
+
+@migrations()
+def m011_evidence(database: Database) -> None:
+    # How far a method of explanation can be trusted on a model: the newest of each, as JSON (`core.explain.records`).
+    database.execute(
+        """CREATE TABLE explanation_evidence (
+            model INTEGER NOT NULL REFERENCES models(id),
+            method TEXT NOT NULL, told TEXT NOT NULL, made_at TEXT NOT NULL, made_by TEXT NOT NULL,
+            PRIMARY KEY (model, method)) WITHOUT ROWID"""
+    )

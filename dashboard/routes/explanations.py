@@ -12,9 +12,11 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput
 from core.evaluation.drafts import model_classes
+from core.explain.methods import method_named
 from core.images.pixel_checks import demand_released
 from core.images.records import get_case
-from core.jobs.records import Job, add_job, find_job
+from core.jobs.explaining import ask_explanation
+from core.jobs.records import Job, find_job
 from core.people.accounts import User
 from core.people.roles import demand
 from core.projects.records import Project, get_project
@@ -27,8 +29,6 @@ from core.training.records import Model, get_model
 from dashboard.database import ask
 from dashboard.routes.answers import actor_of, read_json
 from dashboard.routes.jobs import describe_job
-
-METHODS = ("grad_cam",)
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -58,7 +58,7 @@ def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked:
         job = find_job(connection, "explain", arguments)
         if job and (job.state != "done" or _is_kept(files, job)):
             return job
-        return add_job(connection, "explain", arguments, project=project, actor=actor)
+        return ask_explanation(connection, arguments, project=project, actor=actor)
 
 
 def describe_explanation(job: Job) -> dict[str, Any]:
@@ -78,9 +78,7 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
             raise InvalidInput(f"Name a model and a case by number, and a class. Received: {str(asked)[:120]}")
     if max(asked["model"], asked["case"]) >= 1 << 63:
         raise InvalidInput(f"Name a model and a case by number. Received: {asked['model']}, {asked['case']}")
-    method = asked.get("method", METHODS[0])
-    if method not in METHODS:
-        raise InvalidInput(f"An explanation's method is one of {', '.join(METHODS)}. Received: {str(method)[:40]}")
+    method = method_named(asked.get("method", "grad_cam"))
     case, model = get_case(connection, asked["case"]), get_model(connection, None, asked["model"])
     for project in (case.project, model.project):
         demand(connection, user, "open test results", project)
@@ -92,7 +90,7 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
         "model": model.id,
         "case": case.id,
         "class": _name_of(connection, project, model, asked["class"]),
-        "method": method,
+        "method": method.name,
     }, case.project
 
 

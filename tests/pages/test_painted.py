@@ -14,10 +14,11 @@ from PIL import Image
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, get_snapshot, list_snapshot_cases
 from core.errors import NotFound
-from core.evaluation.outlines import PAINTED, REFERENCE, draw_outlines, outline_case
+from core.evaluation.outlines import ADDED, FILLED, MISSED, PAINTED, REFERENCE, draw_errors, draw_outlines, outline_case
 from core.evaluation.records import find_evaluation, list_measured, store_painted
 from core.evaluation.run import evaluate_model
 from core.images.records import Case, get_case
+from core.jobs.records import list_jobs
 from core.labels.mask_store import keep_mask, read_kept_mask
 from core.labels.masks import put_mask
 from core.labels.records import NewLabel, add_label, new_event
@@ -193,3 +194,29 @@ def test_a_volume_is_shown_where_it_is_worst(
     assert (shown.frame, shown.frames) == (1, 3)
     with pytest.raises(NotFound, match="frame"):
         outline_case(connection, files, **asked, frame=3)
+
+
+def test_errors_are_filled_by_their_kind_and_what_agrees_is_as_it_was() -> None:
+    seen = np.full((8, 8), 100, np.uint8)
+    reference, painted = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+    reference[2:6, 2:5] = painted[2:6, 3:6] = 1
+    drawn = np.asarray(Image.open(io.BytesIO(draw_errors(seen, reference, painted))))[40::80, 40::80]
+    filled = {name: np.rint((1 - FILLED) * 100 + FILLED * np.array(of)) for name, of in (("m", MISSED), ("a", ADDED))}
+    assert (drawn[2:6, 2] == filled["m"]).all()
+    assert (drawn[2:6, 5] == filled["a"]).all()
+    assert (drawn[2:6, 3:5] == 100).all()
+    assert (drawn[:2] == 100).all()
+
+
+def test_the_review_shows_errors_and_asks_once_for_the_doubt(
+    open_page: OpenPage, cells: Project, painter: Model, connection: sqlite3.Connection
+) -> None:
+    app = open_page("review", project=cells.id, look="errors")
+    assert not app.exception
+    assert "Errors of cell" in said(app)
+    case = next(row.case_id for row in list_measured(connection, 1) if get_case(connection, row.case_id).frames == 1)
+    for _ in range(2):
+        app = open_page("review", project=cells.id, look="doubt", case=case)
+        assert not app.exception
+    (job,) = list_jobs(connection, kinds=("explain",))
+    assert job.arguments == {"model": painter.id, "case": case, "class": "cell", "method": "doubt"}

@@ -2,12 +2,13 @@ import pytest
 
 from core.datasets.records import find_snapshot, list_snapshot_cases
 from core.demo.project import NAME, SNAPSHOT, ensure_demo
-from core.demo.readers import EXPERIENCED, READERS
+from core.demo.readers import EXPERIENCED, NODULE, READERS
 from core.errors import Stopped
 from core.images.records import list_cases
 from core.jobs.context import JobContext
 from core.jobs.handlers import HANDLERS
 from core.jobs.records import list_jobs
+from core.labels.marks import list_marks
 from core.labels.records import current_labels
 from core.people.accounts import get_user
 from core.progress import Silent
@@ -42,11 +43,16 @@ def test_the_reference_is_the_experienced_readers_answer(connection, settings, a
     for case in list_snapshot_cases(connection, snapshot.id):
         [label] = [label for label in current_labels(connection, case.case_id) if label.reader == EXPERIENCED.name]
         assert (case.value, case.label_ids) == (label.value, (label.id,))
+        marks = list_marks(connection, case.case_id)  # a box around each nodule that this reader has seen
+        assert {mark.reader for mark in marks} <= {EXPERIENCED.name}
+        assert not marks or label.value == {"classes": [NODULE]}
+        assert all(8 < mark.geometry["width"] < 200 for mark in marks)
+    assert connection.execute("SELECT count(*) FROM marks").fetchone()[0] > 3
 
 
 def test_asking_twice_makes_nothing_twice(connection, settings, actor):
     first = ensure_demo(settings, actor, patients=PATIENTS)
-    tables = ("projects", "cases", "labels", "snapshots", "runs", "jobs", "users")
+    tables = ("projects", "cases", "labels", "marks", "snapshots", "runs", "jobs", "users")
     before = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
     assert ensure_demo(settings, actor, patients=PATIENTS) == first
     assert [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables] == before

@@ -26,7 +26,8 @@ from core.evaluation.records import (
     list_measured,
 )
 from core.evaluation.run import evaluate_model
-from core.explain.run import check_explanations
+from core.explain.doubt import entropy_of
+from core.explain.run import check_explanations, explain_case
 from core.images.records import get_case
 from core.images.render import InputSpec
 from core.images.volumes import model_frames
@@ -244,3 +245,20 @@ def test_an_ensemble_paints_where_the_mean_of_its_members_is_sure_and_moved_view
     assert "spread" not in together
     moved = with_views(connection, files, painter, actor=actor)
     assert evaluated(connection, files, settings, moved)["metrics"]["dice"]["value"] > 0.8
+
+
+def test_a_painters_doubt_is_mapped_where_its_probability_is_near_one_half(
+    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painter: Model, tmp_path: Path
+) -> None:
+    np.testing.assert_allclose(entropy_of(np.array([0.5, 0, 1, 0.11])), [1, 0, 0, 0.4999], atol=1e-4)
+    case = painted_squares.cases[1]
+    asked = {"model": painter.id, "case": case.id, "class": "square", "method": "doubt", "overlay": True}
+    result = explain_case(connection, files, asked, tmp_path, Silent(), {})
+    found = np.load(files.path("explanations", result["explanation"]))
+    assert found.shape == (case.rows, case.columns)
+    assert 0 <= found.min() <= result["mean_doubt"] <= found.max() <= 1
+    assert Path(result["overlay"]).exists()
+    with pytest.raises(InvalidInput, match=r"structures are square, ghost\. Received: .liver"):
+        explain_case(connection, files, asked | {"class": "liver"}, tmp_path, Silent(), {})
+    with pytest.raises(InvalidInput, match="Received: 4 frames"):
+        explain_case(connection, files, asked | {"case": painted_squares.cases[-1].id}, tmp_path, Silent(), {})

@@ -10,6 +10,8 @@ import pytest
 from core.projects.schema import make_classification
 from core.training.networks import build_network
 from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.records import Model, add_model, add_run
+from core.training.stored import network_bytes
 
 Drawing = tuple[np.ndarray, np.ndarray]
 
@@ -39,3 +41,21 @@ def squares(planted_images: Callable[..., Drawing]) -> Drawing:
     """12 images with a square, and their masks."""
     images, masks = planted_images(24, side=24, seed=5)
     return images[1::2], masks[1::2]
+
+
+@pytest.fixture
+def model(connection, files, planted, actor, finder, finder_recipe) -> Model:
+    run = add_run(
+        connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=finder_recipe, actor=actor
+    )
+    content = network_bytes(finder)
+    facts = {
+        "input": {"size": 24, "channels": 1, "resize": "stretch"},
+        "classes": ["normal", "pneumonia"],
+        "multi_label": False,
+        "feature_layers": ["stage_1", "stage_2"],
+    }
+    return add_model(
+        connection, run, keras_hash=files.put_bytes("models", content), onnx_left_out_because="left out", parameters=1,
+        file_bytes=len(content), facts=facts, seconds=1.0, actor=actor,
+    )  # fmt: skip

@@ -15,26 +15,7 @@ from core.images.records import get_case
 from core.progress import Silent
 from core.projects.records import add_project
 from core.projects.schema import make_classification
-from core.training.records import Model, add_model, add_run, get_model
-from core.training.stored import network_bytes
-
-
-@pytest.fixture
-def model(connection, files, planted, actor, finder, finder_recipe) -> Model:
-    run = add_run(
-        connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=finder_recipe, actor=actor
-    )
-    content = network_bytes(finder)
-    facts = {
-        "input": {"size": 24, "channels": 1, "resize": "stretch"},
-        "classes": ["normal", "pneumonia"],
-        "multi_label": False,
-        "feature_layers": ["stage_1", "stage_2"],
-    }
-    return add_model(
-        connection, run, keras_hash=files.put_bytes("models", content), onnx_left_out_because="left out", parameters=1,
-        file_bytes=len(content), facts=facts, seconds=1.0, actor=actor,
-    )  # fmt: skip
+from core.training.records import get_model
 
 
 @pytest.fixture

@@ -1,0 +1,121 @@
+"""How long an explanation computes at 224 px: Grad-CAM when warm, and LIME against the `lime` package.
+
+The package is no dependency. `pip install --target FOLDER lime` and `READROOM_BENCH_LIME=FOLDER` make it available to
+this bench alone; without it the comparison is left out and says so. Both explain the same image of the same model with
+as many samples. The package asks Keras, as its documentation shows, and once more our ONNX Runtime session.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.harness import Figure, Figures, Row
+from core.projects.schema import make_classification
+from core.settings import PROJECT_ROOT
+from core.training.recipe import change_recipe, named_recipe
+
+SIDE, SAMPLES, CALLS = 224, 1000, 20
+MOST_MS = 100
+TIMES = 5
+FOLDER = "READROOM_BENCH_LIME"
+ABSENT = f"left out: pip install --target FOLDER lime, then {FOLDER}=FOLDER"
+
+
+def measure() -> Figures:
+    """In a child, for this process imports no TensorFlow."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "bench.explain_speed", folder]
+        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr[-2000:])
+    found = json.loads(done.stdout.splitlines()[-1])
+    figures = [
+        Figure(f"Grad-CAM warm, resnet at {SIDE} px, median of {CALLS}", found["cam_ms"], "ms", f"budget {MOST_MS} ms",
+               found["cam_ms"] < MOST_MS, f"{found['cam_least_ms']:.0f} to {found['cam_most_ms']:.0f}"),
+        Figure(f"LIME through ONNX Runtime, {SAMPLES} samples", found["lime_seconds"], "s"),
+    ]  # fmt: skip
+    if "package_seconds" not in found:
+        return [*figures, Figure("LIME against the lime package", 0, "times", f"at least {TIMES}", None, ABSENT)]
+    times = found["package_seconds"] / found["lime_seconds"]
+    bare = found["package_onnx_seconds"] / found["lime_seconds"]
+    return [
+        *figures,
+        Figure("LIME against the lime package, which asks Keras", times, "times", f"at least {TIMES}", times >= TIMES,
+               f"the package took {found['package_seconds']:.0f} s"),
+        Figure("the same, the package on our ONNX session", bare, "times", "", None,
+               f"the package took {found['package_onnx_seconds']:.0f} s"),
+    ]  # fmt: skip
+
+
+def _measure_here(folder: Path) -> dict[str, float]:
+    import keras
+    import onnxruntime
+
+    from core.explain.grad_cam import GradCam
+    from core.explain.lime import SAMPLES as OURS
+    from core.explain.lime import Lime
+    from core.training.networks import build_network, feature_layers
+
+    assert OURS == SAMPLES, f"both must ask as often. Received: {OURS} and {SAMPLES}"
+    keras.utils.set_random_seed(0)
+    recipe = change_recipe(named_recipe("resnet"), {"input_size": SIDE, "channels": 3})
+    network = build_network(recipe, make_classification(["a", "b"]), np.ones((2, 2)))
+    network.save(folder / "model.keras")
+    words = [sys.executable, "-m", "core.training.onnx_child", str(folder / "model.keras"), str(folder / "model.onnx")]
+    subprocess.run(words, cwd=PROJECT_ROOT, check=True, capture_output=True)
+    image = _picture()
+    cam = GradCam(network, feature_layers(recipe)[-1], "logits")
+    cam.warm()
+    spans = [1000 * _seconds(lambda: cam.explain(image[None], np.array([1]))) for _ in range(CALLS)]
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        return np.asarray(session.run(None, {name: images.astype(np.uint8)})[0])
+
+    found = {
+        "cam_ms": statistics.median(spans),
+        "cam_least_ms": min(spans),
+        "cam_most_ms": max(spans),
+        "lime_seconds": _seconds(lambda: Lime(answer, is_number=False).attribute(image, 1)),
+    }
+    if os.environ.get(FOLDER):
+        sys.path.append(os.environ[FOLDER])  # last, so that our own packages stay ours
+        from lime.lime_image import LimeImageExplainer
+
+        def explain(asked: Callable[[np.ndarray], Any]) -> None:
+            LimeImageExplainer(random_state=0).explain_instance(image, asked, top_labels=1, num_samples=SAMPLES)
+
+        found["package_seconds"] = _seconds(lambda: explain(lambda images: network.predict(images, verbose=0)))
+        found["package_onnx_seconds"] = _seconds(lambda: explain(answer))
+    return found
+
+
+def _picture() -> np.ndarray:
+    """Smooth blobs, which superpixels can follow, `(SIDE, SIDE, 3)`."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=(SIDE, SIDE)), 8)
+    grey = (255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+ROWS = [Row("explain_speed", "quick", measure)]
+
+if __name__ == "__main__":
+    print(json.dumps(_measure_here(Path(sys.argv[1]))))

@@ -1,0 +1,55 @@
+"""The command that asks whether explanations of a model can be trusted."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.collection import ProjectArgument
+from core.cli.door import HomeOption, JsonOption, answer, entered, model_named, wait_and_tell
+from core.explain.methods import METHODS, method_named
+from core.explain.records import find_evidence
+from core.explain.verdict import CASES_NEEDED, RULES
+from core.jobs.explaining import ask_evidence
+
+QUICK = tuple(name for name, method in METHODS.items() if method.is_quick)
+
+
+def evidence(
+    project: ProjectArgument,
+    model: str,
+    method: Annotated[
+        list[str] | None, typer.Option(help="A method, as often as needed, or all [default: the quick ones].")
+    ] = None,
+    split: Annotated[str, typer.Option(help="validation or train.")] = "validation",
+    cases: Annotated[int, typer.Option(help="On how many cases.", min=2)] = CASES_NEEDED,
+    known: Annotated[bool, typer.Option("--known", help="Only show what was gathered before.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether each method of explanation can be trusted on a model, over many cases, with intervals."""
+    chosen = list(METHODS) if method == ["all"] else [method_named(name).name for name in method or QUICK]
+    with entered(home) as door:
+        trained = model_named(door, project, model)
+        if not known:
+            wait_and_tell(
+                door, ask_evidence(door.connection, trained, chosen, split=split, cases=cases, actor=door.actor)
+            )
+        found = find_evidence(door.connection, trained.id)
+    told = {
+        name: one.told | {"verdict": one.standing.verdict, "sentence": one.standing.sentence, "made_at": one.made_at}
+        for name, one in found.items()
+    }
+    lines = [line for name, one in told.items() for line in _lines(name, one)]
+    document = {"model": trained.name, "rules": RULES, "methods": told}
+    answer(document, "\n".join(lines) or f"Nothing was gathered yet for {trained.name}.", as_json=as_json)
+
+
+def _lines(name: str, told: Mapping[str, Any]) -> list[str]:
+    lines = [f"{METHODS[name].words}: {told['sentence']}"]
+    for measure, estimate in told["measures"].items():
+        if estimate["value"] is not None:
+            low, high = estimate["low"], estimate["high"]
+            interval = "no interval" if low is None else f"{low:.3f} to {high:.3f}"
+            lines.append(f"    {measure:<20} {estimate['value']:.3f} ({interval})")
+    return lines

@@ -1,0 +1,83 @@
+"""What methods share that only ask a model for answers: through ONNX Runtime where it has such a file, else Keras."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from core.explain.maps import blurred, spoken_for, strength_of
+from core.store.files import Files
+from core.training.records import Model
+
+AT_ONCE = 64
+Answer = Callable[[np.ndarray], np.ndarray]
+Report = Callable[[float], None]
+
+
+def open_answer(files: Files, model: Model) -> Answer:
+    """uint8 `(n, size, size, channels)` to scores `(n, k)`, of several models their mean; without an ONNX file this
+    imports TensorFlow."""
+    if members := model.facts.get("members"):
+        each = [
+            open_answer(files, replace(model, keras_hash=one["keras_hash"], onnx_hash=one["onnx_hash"], facts={}))
+            for one in members
+        ]
+        return lambda images: np.asarray(np.mean([answer(images) for answer in each], axis=0))
+    if model.onnx_hash is None:
+        from core.training.stored import load_network
+
+        return answer_of(load_network(files, model))
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        files.read_bytes("models", model.onnx_hash), providers=["CPUExecutionProvider"]
+    )
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: images})[0])
+
+
+def answer_of(network: Any) -> Answer:
+    """A network that is in memory, compiled for batches of any size."""
+    import tensorflow as tf
+
+    shape = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)
+    compiled = tf.function(lambda images: network(images, training=False), input_signature=[shape])
+    return lambda images: np.asarray(compiled(tf.constant(images)))
+
+
+class Asking:
+    """A method that hides parts of an image and asks again. What is hidden turns into its surroundings (a blur).
+
+    Args:
+        report: is told how much of an image is done, 0 to 1.
+    """
+
+    def __init__(self, answer: Answer, *, is_number: bool, seed: int = 0, report: Report = lambda share: None) -> None:
+        self.answer, self.is_number, self.seed, self.report = answer, is_number, seed, report
+
+    def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `GradCam.explain`, at the resolution of the input."""
+        maps = [self.attribute(image, int(which)) for image, which in zip(images, classes, strict=True)]
+        return spoken_for(np.stack(maps)), self.answer(images)
+
+    def attribute(self, image: np.ndarray, class_index: int) -> np.ndarray:
+        """Signed map `(size, size)` of one image."""
+        raise NotImplementedError
+
+    def ask(self, image: np.ndarray, seen: Iterator[np.ndarray], n: int, class_index: int) -> np.ndarray:
+        """How strongly the model speaks `(n,)` where only a part is seen.
+
+        Args:
+            seen: `n` masks `(size, size)`, 1 where the image is seen, 0 where it is hidden.
+        """
+        hidden, image32 = blurred(image).astype(np.float32), image.astype(np.float32)
+        spoken = []
+        for start in range(0, n, AT_ONCE):
+            masks = np.stack([next(seen) for _ in range(min(AT_ONCE, n - start))]).astype(np.float32)[..., None]
+            batch = np.rint(hidden + masks * (image32 - hidden)).astype(np.uint8)
+            scores = self.answer(batch)
+            classes = np.full(len(batch), class_index)
+            spoken.append(strength_of(scores, classes, is_number=self.is_number))
+            self.report((start + len(batch)) / n)
+        return np.concatenate(spoken)

@@ -1,0 +1,54 @@
+"""The table of evidence: of each model and method the newest, as one JSON document."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.clock import utc_now
+from core.explain.methods import METHODS
+from core.explain.verdict import Standing, judge
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a method stands on a model. `told` is what `core.explain.evidence.gather_evidence` returns."""
+
+    model: int
+    method: str
+    told: dict[str, Any]
+    made_at: str
+    made_by: str
+
+    @property
+    def standing(self) -> Standing:
+        return judge(self.told["n_cases"], self.told["measures"])
+
+
+def keep_evidence(
+    connection: sqlite3.Connection, model: int, method: str, told: Mapping[str, Any], actor: Actor
+) -> Evidence:
+    """Store it in place of what was there of this model and method."""
+    with writing(connection):
+        connection.execute(
+            """INSERT INTO explanation_evidence (model, method, told, made_at, made_by) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT (model, method) DO UPDATE
+               SET told = excluded.told, made_at = excluded.made_at, made_by = excluded.made_by""",
+            (model, method, json.dumps(dict(told), sort_keys=True), utc_now(), actor.name),
+        )
+        add_audit(connection, actor, "gather evidence", f"model {model}", method=method, n=told["n_cases"])
+        return find_evidence(connection, model)[method]
+
+
+def find_evidence(connection: sqlite3.Connection, model: int) -> dict[str, Evidence]:
+    """By method, in the order in which methods are listed."""
+    rows = connection.execute("SELECT * FROM explanation_evidence WHERE model = ?", (model,))
+    known = {row["method"]: row for row in rows}
+    return {
+        name: Evidence(model, name, json.loads(row["told"]), row["made_at"], row["made_by"])
+        for name in METHODS
+        if (row := known.get(name))
+    }

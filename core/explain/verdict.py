@@ -1,0 +1,68 @@
+"""When a method counts as reliable for a model: the rules, in one place, over numbers with intervals.
+
+What a method points at does not decide: a true map of a model that looks at the wrong place misses the object too, and
+that is what one wants to see.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Verdict = Literal["reliable", "not reliable", "not checked"]
+
+CASES_NEEDED = 50
+MOST_ALIKE = 0.5  # rank correlation from which on a map of shuffled weights counts as the same picture
+LEAST_STABLE = 0.5  # rank correlation below which noise that nobody sees gives another picture
+RULES = (
+    f"Reliable for a model: on at least {CASES_NEEDED} cases its maps differ from those of shuffled weights (rank "
+    f"correlation below {MOST_ALIKE}), deletion and insertion beat the same maps moved to random places (the interval "
+    f"excludes zero), and noise that nobody sees leaves them as they are (rank correlation {LEAST_STABLE} or more)."
+)
+WORDS: dict[Verdict, str] = {
+    "reliable": "reliable for this model",
+    "not reliable": "not reliable for this model",
+    "not checked": "not checked",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A verdict with what it stands on; `n` cases."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    n: int
+
+    @property
+    def sentence(self) -> str:
+        said = WORDS[self.verdict]
+        because = f": {'; '.join(self.reasons)}" if self.reasons else ""
+        return f"{said[0].upper()}{said[1:]}{because} (n = {self.n})."
+
+
+def judge(n: int, measures: Mapping[str, Mapping[str, Any]]) -> Standing:
+    """
+    Args:
+        measures: estimates as JSON by name; `randomisation`, `faithfulness` and `stability` decide.
+    """
+    failed = []
+    alike, beyond, stable = (measures[name] for name in ("randomisation", "faithfulness", "stability"))
+    if alike["value"] is None or alike["value"] >= MOST_ALIKE:
+        failed.append(f"it shows the image and not what was learnt ({_number(alike)} alike with shuffled weights)")
+    if beyond["low"] is None or beyond["low"] <= 0:
+        failed.append(f"what it marks decides no more than random places ({_number(beyond)} beyond them)")
+    if stable["value"] is None or stable["value"] < LEAST_STABLE:
+        failed.append(f"noise that nobody sees changes it ({_number(stable)} alike)")
+    if failed:
+        return Standing("not reliable" if n >= CASES_NEEDED else "not checked", tuple(failed), n)
+    if n < CASES_NEEDED:
+        return Standing("not checked", (f"{CASES_NEEDED} cases are needed",), n)
+    return Standing("reliable", (), n)
+
+
+def _number(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
+        return "undefined"
+    if estimate["low"] is None:
+        return f"{estimate['value']:.2f}, no interval"
+    return f"{estimate['value']:.2f}, {estimate['low']:.2f} to {estimate['high']:.2f}"

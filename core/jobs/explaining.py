@@ -1,0 +1,46 @@
+"""Asking for explanations, and for the evidence that they can be trusted."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.explain.doubt import METHOD as DOUBT
+from core.explain.methods import method_named
+from core.explain.verdict import CASES_NEEDED
+from core.jobs.kind import Lane
+from core.jobs.records import Job, add_job
+from core.store.audit import Actor
+from core.training.records import Model
+
+
+def ask_explanation(connection: sqlite3.Connection, arguments: Mapping[str, Any], *, project: int, actor: Actor) -> Job:
+    """Queue what `core.explain.run.explain_case` answers: quick methods for the warm process, slow ones beside it, so
+    that whoever looks at other cases does not wait behind them.
+
+    Raises:
+        InvalidInput: there is no such method.
+        NotAllowed: the actor may not know what models say here.
+    """
+    method = arguments["method"]
+    lane: Lane = "explain" if method == DOUBT or method_named(method).is_quick else "work"
+    return add_job(connection, "explain", arguments, lane=lane, project=project, actor=actor)
+
+
+def ask_evidence(
+    connection: sqlite3.Connection,
+    model: Model,
+    methods: Sequence[str],
+    *,
+    split: str = "validation",
+    cases: int = CASES_NEEDED,
+    actor: Actor,
+) -> Job:
+    """Queue what `core.explain.evidence.gather_evidence` answers.
+
+    Raises:
+        InvalidInput: there is no such method.
+        NotAllowed: the actor may not train here.
+    """
+    chosen = [method_named(name).name for name in methods]
+    arguments = {"model": model.id, "methods": chosen, "split": split, "cases": cases}
+    return add_job(connection, "gather_evidence", arguments, project=model.project, actor=actor)

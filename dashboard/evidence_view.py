@@ -1,0 +1,179 @@
+"""Explanations of a model on screen: which method can be trusted, by which numbers, and what it shows on average."""
+
+import base64
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.explain.methods import METHODS
+from core.explain.overlay import VIRIDIS, draw_map
+from core.explain.records import Evidence, find_evidence
+from core.explain.verdict import CASES_NEEDED, RULES
+from core.jobs.explaining import ask_evidence
+from core.people.roles import may
+from core.training.records import Model
+from dashboard import messages, session, wording
+
+SYMBOLS = {"reliable": "✓", "not reliable": "✕", "not checked": "?"}
+COLUMNS = {
+    "randomisation": ("alike with shuffled weights", "Rank correlation, -1 to 1; low is good."),
+    "faithfulness": ("beyond random places", "Insertion less deletion score, above that of the same map elsewhere."),
+    "stability": ("alike under noise", "Rank correlation under noise of 1 % of the range; high is good."),
+    "pointing": ("points at what was marked", "Share of maps whose highest place a reader marked."),
+    "overlap": ("lies in what was marked", "Share of a map inside what readers marked."),
+    "outside": ("beside the body", "Share of a map on the background at the image's border."),
+}
+BY_CHANCE = {"pointing": "marked_by_chance", "overlap": "marked_by_chance", "outside": "outside_by_chance"}
+COUNTED = {"pointing": "n_marked", "overlap": "n_marked", "outside": "n_with_background"}
+GRADIENT = ", ".join(f"rgb({', '.join(f'{part:.0f}' for part in colour)})" for colour in VIRIDIS)
+LEGEND = (
+    '<span class="rr-quiet">0 <span role="img" aria-label="Scale of the map from 0, low, to 1, high" '
+    'style="display:inline-block;vertical-align:middle;width:9rem;height:0.7rem;'
+    f'background:linear-gradient(to right, {GRADIENT})"></span> 1</span>'
+)
+
+
+def is_judged(model_id: int, method: str) -> bool:
+    """Whether there is evidence, which then says more than the one check of a single map."""
+    return method in find_evidence(session.db(), model_id)
+
+
+def is_shown(model: Model, method: str, key: str = "") -> bool:
+    """Whether a map is shown: one of a method that is not reliable on this model only after a deliberate click."""
+    evidence = find_evidence(session.db(), model.id).get(method)
+    failed = evidence is not None and evidence.standing.verdict == "not reliable"
+    return not failed or bool(st.session_state.get(f"anyway_{model.id}_{method}{key}"))
+
+
+def draw_standing(model: Model, method: str, key: str = "") -> bool:
+    """How a method stands on a model, in a line; the answer is that of `is_shown`."""
+    evidence = find_evidence(session.db(), model.id).get(method)
+    if evidence is None:
+        return True  # what the map itself was checked for is said with it
+    standing = evidence.standing
+    if standing.verdict != "not reliable":
+        st.caption(f"{SYMBOLS[standing.verdict]} {standing.sentence}")
+        return True
+    st.warning(f"{METHODS[method].words}: {standing.sentence}", icon=":material/warning:")
+    return st.toggle("Look at it anyway", key=f"anyway_{model.id}_{method}{key}")
+
+
+def words_of(model: Model, method: str) -> str:
+    """A method's name, with the sign of its verdict where it has one."""
+    evidence = find_evidence(session.db(), model.id).get(method)
+    sign = f"{SYMBOLS[evidence.standing.verdict]} " if evidence else ""
+    return f"{sign}{METHODS[method].words}"
+
+
+def draw_evidence(model: Model) -> None:
+    """All methods, each with its verdict and numbers."""
+    found = find_evidence(session.db(), model.id)
+    heads = "".join(f'<th title="{escape(said)}">{title}</th>' for title, said in COLUMNS.values())
+    rows = "".join(_row(name, found.get(name)) for name in METHODS)
+    st.html(
+        '<div class="rr-scroll" tabindex="0"><table class="rr-numbers"><tr><th>method</th><th>verdict</th>'
+        f"{heads}</tr>{rows}</table></div>"
+    )
+    st.caption(
+        f"{RULES} What it points at does not decide: a true map of a model that looks elsewhere misses the object too. "
+        "95 % intervals by bootstrap over patients. Layers were chosen on validation."
+    )
+
+
+def draw_asking(model: Model) -> None:
+    """Which methods to check, on how many cases of which split."""
+    if not may(session.db(), session.current_user(), "train", model.project):
+        return
+    with st.popover("Gather evidence", icon=":material/fact_check:"):
+        quick = [name for name, method in METHODS.items() if method.is_quick]
+        methods = st.multiselect(
+            "Methods",
+            list(METHODS),
+            default=quick,
+            format_func=lambda name: METHODS[name].words,
+            key="evidence_methods",
+        )
+        st.caption("RISE, LIME and Kernel SHAP ask the model some thousand times for each case; the job says how long.")
+        split = st.segmented_control(
+            "Cases of", ["validation", "train"], default="validation", required=True, key="evidence_split"
+        )
+        cases = st.number_input(
+            "How many", 2, 1000, CASES_NEEDED, key="evidence_cases", help=f"A verdict needs {CASES_NEEDED}."
+        )
+        st.button(
+            "Start",
+            type="primary",
+            disabled=not methods,
+            on_click=_ask,
+            args=(model, tuple(methods), split, int(cases)),
+        )
+
+
+def draw_means(model: Model) -> None:
+    """What each class's maps show on average."""
+    found = find_evidence(session.db(), model.id)
+    if not found:
+        return
+    st.subheader("Mean maps", anchor=False)
+    method = st.segmented_control(
+        "Method",
+        list(found),
+        default=next(iter(found)),
+        required=True,
+        format_func=lambda name: words_of(model, name),
+        key=f"means_of_{model.id}",
+        label_visibility="collapsed",
+    )
+    told = found[method].told
+    pictures = "".join(_mean_picture(name, mean) for name, mean in told["means"].items())
+    st.html(f'<div style="display:flex;gap:1.4rem;flex-wrap:wrap">{pictures}</div><p>{LEGEND}</p>')
+    st.caption(
+        f"{METHODS[method].sentence} Mean over the cases that the model put into each class, {told['split']}; each map "
+        "counts alike. Places are those of what the network sees."
+    )
+
+
+def _ask(model: Model, methods: tuple[str, ...], split: str, cases: int) -> None:
+    with messages.refusals_told():
+        ask_evidence(session.db(), model, methods, split=split, cases=cases, actor=session.actor())
+
+
+def _row(name: str, evidence: Evidence | None) -> str:
+    method = METHODS[name]
+    head = f'<td title="{escape(method.sentence)}" style="white-space:nowrap"><b>{escape(method.words)}</b></td>'
+    if evidence is None:
+        blank = "<td>–</td>" * len(COLUMNS)
+        return f'<tr class="few">{head}<td style="white-space:nowrap">? not checked</td>{blank}</tr>'
+    standing, told = evidence.standing, evidence.told
+    verdict = f'<b style="white-space:nowrap">{SYMBOLS[standing.verdict]} {standing.verdict}</b>'
+    sample = f"n = {told['n_cases']:,}, {told['split']}"
+    cells = "".join(_cell(told, key) for key in COLUMNS)
+    few = ' class="few"' if standing.verdict == "not checked" else ""
+    why = escape(standing.sentence)
+    return f'<tr{few}>{head}<td title="{why}">{verdict}<br><small>{sample}</small></td>{cells}</tr>'
+
+
+def _cell(told: Mapping[str, Any], key: str) -> str:
+    measure = told["measures"][key]
+    if measure["value"] is None:
+        return f'<td title="{escape(measure.get("reason", ""))}">–</td>'
+    low, high = measure["low"], measure["high"]
+    interval = "no interval" if low is None else f"{wording.number(low)} to {wording.number(high)}"
+    chance = ""
+    if key in BY_CHANCE:
+        chance = f" <small>chance {wording.number(told['measures'][BY_CHANCE[key]]['value'])}</small>"
+        interval += f", n = {told[COUNTED[key]]:,}"
+    return f"<td><b>{wording.number(measure['value'])}</b>{chance}<br><small>{interval}</small></td>"
+
+
+def _mean_picture(name: str, mean: Mapping[str, Any]) -> str:
+    import numpy as np
+
+    picture = base64.b64encode(draw_map(np.array(mean["map"]))).decode()
+    return (
+        f'<figure style="margin:0"><img alt="Mean map of {escape(name)}" width="160" height="160" '
+        f'src="data:image/png;base64,{picture}"><figcaption>{escape(name)} '
+        f'<span class="rr-quiet">n = {mean["n"]:,}</span></figcaption></figure>'
+    )

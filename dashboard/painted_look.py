@@ -1,0 +1,89 @@
+"""How a painted structure is looked at on Review: both outlines, what is wrong, or where the model doubts."""
+
+import base64
+from typing import Literal, cast
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.explain.doubt import METHOD, SENTENCE
+from core.explain.overlay import VIRIDIS, draw_overlay
+from core.images.records import Case
+from core.images.render import to_uint8
+from core.jobs.explaining import ask_explanation
+from core.jobs.records import Job, find_job
+from core.training.records import Model
+from dashboard import evidence_view, jobs_panel, messages, places, session
+
+LookAt = Literal["outlines", "errors", "doubt"]
+WORDS: dict[LookAt, str] = {"outlines": "Outlines", "errors": "Errors", "doubt": "Doubt"}
+LEGENDS: dict[LookAt, str] = {
+    "outlines": '<span style="color:#f0e442">━</span> reference &nbsp; '
+    '<span style="color:#56b4e9">━</span> painted by the model',
+    "errors": '<span style="color:#d55e00">■</span> missed &nbsp; '
+    '<span style="color:#0072b2">■</span> painted beside the reference',
+    "doubt": "",
+}
+SMALLEST_PX = 640  # a small image is enlarged, or its doubt would be a few dots
+
+
+def asked_look() -> LookAt:
+    """What the address asks for."""
+    asked = places.asked("look")
+    return cast(LookAt, asked) if asked in WORDS else "outlines"
+
+
+def read_look(model: Model, case: Case) -> LookAt:
+    """The choice, drawn; doubt is mapped on images, and not yet on volumes."""
+    offered: list[LookAt] = [look for look in WORDS if look != "doubt" or case.frames == 1]
+    asked = asked_look()
+    key = f"painted_look_{model.id}_{asked}"
+    chosen = st.segmented_control(
+        "Look at",
+        offered,
+        default=asked if asked in offered else "outlines",
+        required=True,
+        format_func=WORDS.__getitem__,
+        key=key,
+        on_change=lambda: places.remember(look=st.session_state[key]),
+        label_visibility="collapsed",
+    )
+    return cast(LookAt, chosen)
+
+
+def draw_doubt(model: Model, case: Case, structure: str) -> None:
+    """The map of a structure's doubt, or the job that makes it."""
+    question = {"model": model.id, "case": case.id, "class": structure, "method": METHOD}
+    job = find_job(session.db(), "explain", question, states=("queued", "running", "done", "failed", "stopped"))
+    if job is None or not _is_usable(job):
+        with messages.refusals_shown():
+            job = ask_explanation(session.db(), question, project=model.project, actor=session.actor())
+    if job is not None and job.state in jobs_panel.ACTIVE:
+        jobs_panel.watch_job(job)
+    elif job is not None and job.state == "done":
+        _draw(case, job)
+    elif job is not None:
+        st.error(f"{job.error or 'It was stopped.'} {job.remedy or ''}", icon=":material/error:")
+
+
+def _is_usable(job: Job) -> bool:
+    """A map that was cleared away is made again; a failure is told, not repeated by each rerun."""
+    return job.state != "done" or session.files().has("explanations", str((job.result or {})["explanation"]))
+
+
+def _draw(case: Case, job: Job) -> None:
+    result = job.result or {}
+    values = np.load(session.files().path("explanations", str(result["explanation"])))
+    seen = Image.fromarray(
+        to_uint8(session.files().read_array("pixels", case.pixel_hash), case.photometric, case.windows)
+    )
+    scale = max(1, -(-SMALLEST_PX // max(seen.size)))
+    large = seen.resize((seen.width * scale, seen.height * scale), Image.Resampling.NEAREST)
+    picture = base64.b64encode(draw_overlay(np.asarray(large), values, ramp=VIRIDIS)).decode()
+    st.html(
+        f'<img alt="Doubt on case {case.id}" style="width:100%;max-height:58vh;object-fit:contain" '
+        f'src="data:image/png;base64,{picture}"><p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '
+        f"{result['mean_doubt']:.3f} over the image</span></p>"
+    )
+    st.caption(SENTENCE)

@@ -1,0 +1,178 @@
+"""Two explanations of one case beside each other: two methods, two classes, or two models."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.evaluation.drafts import model_classes, name_predictions
+from core.explain.methods import METHODS
+from core.explain.overlay import VIRIDIS, draw_overlay
+from core.images.records import Case
+from core.images.render import to_uint8
+from core.jobs.records import Job, get_job
+from core.projects.records import Project
+from core.projects.schema import Regression
+from core.tasks import TrainableSchema
+from core.training.records import Model, list_models
+from dashboard import evidence_view, jobs_panel, messages, places, session
+from dashboard.routes.explanations import find_or_ask
+
+SIDES = ("left", "right")
+LARGEST_PX = 900  # a film of four thousand pixels is not sent twice
+REFRESH_SECONDS = 1.0
+
+
+def is_on() -> bool:
+    """Whether the address asks for two pictures in place of the viewer."""
+    return places.asked("beside") == "on"
+
+
+def draw_walk(case_ids: Sequence[int], at: int) -> None:
+    """The viewer's own way from case to case, where the viewer is not."""
+    with st.container(horizontal=True):
+        for label, to, shortcut in (("Previous", at - 1, "Left"), ("Next", at + 1, "Right")):
+            inside = 0 <= to < len(case_ids)
+            st.button(
+                label,
+                key=f"walk_{label}",
+                disabled=not inside,
+                shortcut=shortcut,
+                on_click=_walk,
+                args=(case_ids[to] if inside else None,),
+            )
+
+
+def draw_sides(project: Project, schema: TrainableSchema, case: Case, model: Model, reference: Sequence[str]) -> None:
+    """The predicted class on the left and the reference class on the right, until somebody chooses otherwise."""
+    if case.held:
+        st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
+        return
+    if case.frames > 1:
+        st.info("Volumes are not explained yet.", icon=":material/info:")
+        return
+    models = {one.id: one for one in list_models(session.db(), project.id)}
+    for side, column in zip(SIDES, st.columns(2, gap="small"), strict=True):
+        with column:
+            _draw_side(project, schema, case, models, model, side, reference)
+    st.html(f"<p>{evidence_view.LEGEND} <span class='rr-quiet'>each map by itself, in viridis</span></p>")
+
+
+def _walk(case_id: int | None) -> None:
+    places.remember(case=case_id)
+
+
+def _draw_side(
+    project: Project,
+    schema: TrainableSchema,
+    case: Case,
+    models: Mapping[int, Model],
+    model: Model,
+    side: str,
+    reference: Sequence[str],
+) -> None:
+    asked = places.asked_number(f"{side}_model")
+    chosen = models.get(asked or 0, model)
+    names = [schema.target] if isinstance(schema, Regression) else list(model_classes(session.db(), project, chosen))
+    predicted = _likeliest(project, chosen, case)
+    usual = next(iter(reference), None) if side == "right" else predicted
+    first, second, third = st.columns([4, 4, 3], gap="small")
+    with first:
+        chosen = models[_choose("Model", side, list(models), chosen.id, lambda number: models[number].name)]
+    with second:
+        method = _choose("Method", side, list(METHODS), "grad_cam", lambda name: evidence_view.words_of(chosen, name))
+    with third:
+        explained = _choose("Class", side, names, usual if usual in names else names[0], str)
+    if not evidence_view.draw_standing(chosen, method, key=side):
+        return
+    question = {"model": chosen.id, "case": case.id, "class": explained, "method": method}
+    with messages.refusals_shown():
+        job = _asked(question)
+        if job.state == "done":
+            _draw_picture(case, job, explained, _role(explained, predicted, reference))
+        elif job.state in jobs_panel.ACTIVE:
+            _waiting(job.id)
+        else:
+            st.error(f"{job.error or 'It was stopped.'} {job.remedy or ''}", icon=":material/error:")
+            st.button("Ask again", key=f"{side}_again", on_click=_forget, args=(question,))
+
+
+def _choose(label: str, side: str, options: list[Any], usual: Any, words: Any) -> Any:
+    """A choice that stands in the address."""
+    name = f"{side}_{label.lower()}"
+    asked = places.asked(name)
+    at = next((option for option in options if str(option) == asked), usual)
+    key = f"{name}_{at}"
+    return st.selectbox(
+        f"{label}, {side}",
+        options,
+        index=options.index(at),
+        format_func=words,
+        key=key,
+        on_change=lambda: places.remember(**{name: st.session_state[key]}),
+        label_visibility="collapsed",
+    )
+
+
+def _likeliest(project: Project, model: Model, case: Case) -> str | None:
+    scores = {} if model.task == "regression" else name_predictions(session.db(), project, model, [case.id])
+    of_case = scores.get(case.id)
+    return max(of_case, key=of_case.__getitem__) if of_case else None
+
+
+def _role(explained: str, predicted: str | None, reference: Sequence[str]) -> str:
+    roles = [word for word, is_so in (("predicted", explained == predicted), ("reference", explained in reference))
+             if is_so]  # fmt: skip
+    return f" ({' and '.join(roles)})" if roles else ""
+
+
+def _asked(question: dict[str, Any]) -> Job:
+    """The job that answers; one that failed is not asked again by each rerun of the page."""
+    known = st.session_state.get(_key(question))
+    job = get_job(session.db(), known) if known else None
+    if job is None or job.state == "done":  # what is done may have been cleared away since
+        job = find_or_ask(session.db(), session.files(), session.current_user(), question, session.actor())
+        st.session_state[_key(question)] = job.id
+    return job
+
+
+def _key(question: Mapping[str, Any]) -> str:
+    return f"asked:{sorted(question.items())}"
+
+
+def _forget(question: Mapping[str, Any]) -> None:
+    st.session_state.pop(_key(question), None)
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _waiting(job_id: int) -> None:
+    job = get_job(session.db(), job_id)
+    if job.state not in jobs_panel.ACTIVE:
+        st.rerun()
+    st.caption(job.note or "Waiting for the worker")
+
+
+def _draw_picture(case: Case, job: Job, explained: str, role: str) -> None:
+    result = job.result or {}
+    values = np.load(session.files().path("explanations", str(result["explanation"])))
+    seen = to_uint8(session.files().read_array("pixels", case.pixel_hash), case.photometric, case.windows)
+    small = Image.fromarray(seen)
+    small.thumbnail((LARGEST_PX, LARGEST_PX))
+    picture = base64.b64encode(draw_overlay(np.asarray(small), values, ramp=VIRIDIS)).decode()
+    score = result.get("probabilities", {}).get(explained, result.get("value"))
+    said = f" · {score:.3f}" if score is not None else ""
+    st.html(
+        f'<img alt="Explanation of {escape(explained)} on case {case.id}" style="width:100%;max-height:56vh;'
+        f'object-fit:contain" src="data:image/png;base64,{picture}">'
+        f'<p><b>{escape(explained)}</b>{escape(role)}{said} <span class="rr-quiet">'
+        f"{escape(METHODS[result['method']].words)}"
+        + (f" at {escape(result['layer'])}" if result.get("layer") else "")
+        + "</span></p>"
+    )
+    check = result.get("check") or {}
+    if check.get("sentence") and not evidence_view.is_judged(result["model"], result["method"]):
+        st.caption(check["sentence"])
