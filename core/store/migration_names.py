@@ -10,4 +10,5 @@ MIGRATION_NAMES = (
     "m006_pacs",
     "m007_masks",
     "m008_runs_explain_themselves",
+    "m014_reviews",
 )
