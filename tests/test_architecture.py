@@ -120,6 +120,7 @@ SPEAK_SQL = {
     "core.reviews.decisions",
     "core.reviews.failures",
     "core.reviews.meetings",
+    "core.reviews.reference_standard",
     "core.reviews.registry",
     "core.reviews.remarks",
     "core.reviews.subgroups",
