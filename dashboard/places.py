@@ -49,6 +49,7 @@ PLACES = (
     Place("models", "Models", ":material/deployed_code:", "Model", "open test results", "the project"),
     Place("evaluate", "Evaluate", ":material/query_stats:", "Model", "open test results", "the project"),
     Place("review", "Review", ":material/fact_check:", "Model", "open test results", "the project"),
+    Place("meeting", "Meeting", ":material/groups:", "Model", "open test results", "the project"),
     Place("users", "Users", ":material/group:", "Readroom", "administer", "any project"),
     Place("jobs", "Jobs", ":material/list_alt:", "Readroom", "open test results", "any project"),
     Place("audit", "Audit", ":material/history:", "Readroom", "administer", "this Readroom"),

@@ -4,9 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.records import get_snapshot, list_snapshots
+from core.reviews.registry import map_stages
 from core.training.records import get_run, list_models, list_runs
 from dashboard import frame, jobs_panel, messages, places, session, wording
 from dashboard.model_view import draw_model
+from dashboard.registry_view import draw_registry
 
 project = frame.need_project()
 frame.draw_heading("Models", "Each with its curves, recipe, snapshot and files.", project=project)
@@ -24,6 +26,7 @@ if not models:
 
 runs = {run.id: run for run in list_runs(session.db(), project.id)}
 snapshots = {snapshot.id: snapshot.name for snapshot in list_snapshots(session.db(), project.id)}
+stages = map_stages(session.db(), project.id)
 ids = [model.id for model in models]
 wanted = places.asked_number("model")
 if wanted is not None and wanted not in ids:
@@ -32,6 +35,7 @@ shown = wanted if wanted in ids else ids[0]
 table = pd.DataFrame(
     {
         "model": [model.name for model in models],
+        "stage": [stages.get(model.id, "candidate") for model in models],
         "network": [runs[model.run].recipe.network for model in models],
         "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
         "fold": [runs[model.run].fold for model in models],
@@ -55,6 +59,9 @@ if len(models) > 1:
     shown = ids[rows[0]] if rows else shown
 places.remember(model=shown)
 model = models[ids.index(shown)]
-st.subheader(model.name, anchor=False)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.subheader(f"{model.name} · {stages.get(shown, 'candidate')}", anchor=False, width="content")
+    places.link("meeting", "Prepare a review", project=project.id, model=shown)
+    draw_registry(project, {model.id: model for model in models})
 run = get_run(session.db(), model.run)
 draw_model(model, run, get_snapshot(session.db(), project.id, run.snapshot))

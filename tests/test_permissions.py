@@ -409,6 +409,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "models": ("open test results", "project"),
     "evaluate": ("open test results", "project"),
     "review": ("open test results", "project"),
+    "meeting": ("open test results", "project"),
     "jobs": ("open test results", "anywhere"),
     "users": ("administer", "anywhere"),
     "audit": ("administer", "readroom"),

@@ -73,9 +73,10 @@ class TestUse:
     @property
     def sentence(self) -> str:
         """For the top of everything that shows the results."""
+        opened = f"opened in meetings {_times(self.openings)}, {_times(self.openings_here)} in this one"
         told = (
-            f"The test cases were measured {_times(self.evaluations)} and opened in meetings {_times(self.openings)}, "
-            f"{_times(self.openings_here)} in this one."
+            f"The test cases were measured {_times(self.evaluations)} and "
+            f"{opened if self.openings else 'never opened in a meeting'}."
         )
         if self.known_before:
             told += " The test results of this model were there before its criteria were written."

@@ -80,7 +80,7 @@ def _attribute(values: Sequence[str]) -> str:
 
 
 def _counted(counted: Counter[str], total: int) -> str:
-    return ", ".join(f"{name} {n:,} ({100 * n / total:.0f} %)" for name, n in sorted(counted.items())) or "–"
+    return ", ".join(f"{name}: {n:,} ({100 * n / total:.0f} %)" for name, n in sorted(counted.items())) or "–"
 
 
 def _spread(numbers: Sequence[float]) -> str:

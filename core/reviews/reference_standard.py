@@ -1,7 +1,8 @@
 """What a snapshot's references stand on: whose answers, by which rule, and how far the readers agree.
 
-Agreement is that of the answers which count today; kappa is Cohen's (1960, doi:10.1177/001316446002000104), of each
-pair of readers on the cases that both have read.
+Agreement is that of the answers which count today, over all cases of the project: cases on which readers are tied are
+in no snapshot, and without them the readers would seem to agree. Kappa is Cohen's (1960,
+doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read.
 """
 
 import json
@@ -31,7 +32,7 @@ class PairAgreement:
 
 @dataclass(frozen=True)
 class ReferenceStandard:
-    """Readers with how many of the snapshot's cases each has answered, and how they agree, most common cases first."""
+    """Readers with how many of the project's cases each has answered, and how they agree, most common cases first."""
 
     rule: str
     readers: tuple[tuple[str, int], ...]
@@ -42,8 +43,8 @@ class ReferenceStandard:
 
 
 def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
-    """Of the cases of a snapshot."""
-    answers = _list_answers(connection, snapshot.id)
+    """By which rule a snapshot was settled, and how the readers of its project agree."""
+    answers = _list_answers(connection, snapshot.project)
     counted = Counter(reader for said in answers.values() for reader in said)
     several = {case: said for case, said in answers.items() if len(said) > 1}
     number = isinstance(snapshot.schema, Regression)
@@ -69,15 +70,14 @@ RULES = {
 }
 
 
-def _list_answers(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, dict[str, str]]:
+def _list_answers(connection: sqlite3.Connection, project_id: int) -> dict[int, dict[str, str]]:
     """{case: {reader: the stored text of the answer}}; "" stands for an unusable image."""
     found: dict[int, dict[str, str]] = {}
     rows = connection.execute(
-        """SELECT snapshot_cases.case_id, users.name, iif(labels.unusable, '', labels.value) AS said
-           FROM snapshot_cases JOIN current_labels ON current_labels.case_id = snapshot_cases.case_id
-           JOIN labels ON labels.id = current_labels.label JOIN users ON users.id = current_labels.reader
-           WHERE snapshot = ?""",
-        (snapshot_id,),
+        """SELECT current_labels.case_id, users.name, iif(labels.unusable, '', labels.value) AS said
+           FROM current_labels JOIN labels ON labels.id = current_labels.label
+           JOIN users ON users.id = current_labels.reader WHERE current_labels.project = ?""",
+        (project_id,),
     )
     for row in rows:
         found.setdefault(row["case_id"], {})[row["name"]] = row["said"] or ""

@@ -19,7 +19,7 @@ from core.reviews.reference_standard import describe_reference
 from core.reviews.reliability import measure_reliability, reliability_of
 from core.reviews.remarks import add_remark, find_presented, list_remarks, present_step, thread
 from core.store.audit import Actor
-from tests.core.reviews.conftest import WRONG, Room
+from tests.core.reviews.conftest import WRONG, Room, add_image
 
 BEN = Actor("ben", "command line")
 
@@ -34,8 +34,8 @@ def review(connection: sqlite3.Connection, room: Room, actor: Actor) -> Review:
 def test_the_population_is_told_for_each_split(connection: sqlite3.Connection, room: Room) -> None:
     told = {row.title: row.cells for row in describe_population(connection, room.snapshot, None)}
     assert told["cases"] == ("16", "8", "16")
-    assert told["reference"][2] == "normal 7 (44 %), pneumonia 9 (56 %)"
-    assert told["sex"][2] == "F 11 (69 %), M 5 (31 %)"
+    assert told["reference"][2] == "normal: 7 (44 %), pneumonia: 9 (56 %)"
+    assert told["sex"][2] == "F: 11 (69 %), M: 5 (31 %)"
     assert told["age"][0] == "median 37.5 (30 to 45)"
     assert list(told)[:5] == ["cases", "patients", "reference", "sex", "age"]
     assert list_missing(connection, room.snapshot) == ["site"]
@@ -52,11 +52,15 @@ def test_readers_agreement_is_cohen_s_kappa(connection: sqlite3.Connection, room
         add_label(connection, NewLabel(new_event(), case.id, "ben", {"classes": [said]}), BEN)
         his.append(said)
         mine.append("pneumonia" if number % 2 else "normal")
+    tied = add_image(connection, room.project, 41, Actor("anna", "screen"))  # such a case is in no snapshot
+    add_label(connection, NewLabel(new_event(), tied.id, "ben", {"classes": ["normal"]}), BEN)
     told = describe_reference(connection, room.snapshot)
+    mine.append("pneumonia")
+    his.append("normal")
     (pair,) = told.pairs
-    assert (pair.one, pair.other, pair.n, told.read_by_several) == ("anna", "ben", 20, 20)
+    assert (pair.one, pair.other, pair.n, told.read_by_several) == ("anna", "ben", 21, 21)
     assert pair.value == pytest.approx(cohen_kappa_score(mine, his), abs=1e-12)
-    assert told.readers == (("anna", 40), ("ben", 20))
+    assert told.readers == (("anna", 41), ("ben", 21))
     assert told.rule == "what most readers say; ties stay out"
 
 
