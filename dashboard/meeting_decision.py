@@ -16,8 +16,10 @@ from core.reviews.decisions import (
     find_faults,
     sign_decision,
 )
+from core.reviews.meetings import get_review
 from core.reviews.registry import find_obstacle, find_production, promote_model
 from core.reviews.remarks import add_remark, list_remarks, thread
+from core.reviews.report import ReportFormat, write_report
 from dashboard import messages, places, session, wording
 from dashboard.meeting_view import STEPS, Meeting
 from dashboard.prefix import at
@@ -71,6 +73,30 @@ def draw_decision(meeting: Meeting) -> None:
         if may_sign:
             _draw_signing(meeting, decision)
             _draw_promotion(meeting)
+        draw_report_links(meeting)
+
+
+def draw_report_links(meeting: Meeting) -> None:
+    """The whole review as one file, for whoever may take results along."""
+    if not session.may("export", meeting.project):
+        return
+    st.subheader("Report", anchor=False)
+    with st.container(horizontal=True):
+        for file_format, mime in (("pdf", "application/pdf"), ("html", "text/html")):
+            st.download_button(
+                file_format.upper(),
+                lambda file_format=file_format: _write_report(meeting, file_format),
+                mime=mime,
+                file_name=f"review-{meeting.review.id}.{file_format}",
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"report_{file_format}",
+            )
+
+
+def _write_report(meeting: Meeting, file_format: ReportFormat) -> bytes:
+    review = get_review(session.db(), meeting.project.id, meeting.review.id)
+    return write_report(session.db(), meeting.project, review, file_format, actor=session.actor())
 
 
 def _draw_form(meeting: Meeting) -> None:

@@ -81,10 +81,10 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> list[int]:
         disabled=["image", "said", "case"],
         column_config={
             "image": st.column_config.ImageColumn("image", width=80),
-            "said": st.column_config.TextColumn("the model said", width=150),
+            "said": st.column_config.TextColumn("the model said", width=136),
             "case": st.column_config.LinkColumn("case", display_text="open", width=52),
-            "cause": st.column_config.SelectboxColumn("cause", options=list(CAUSES), width=118),
-            "again": st.column_config.CheckboxColumn("again", help="Read the label again", width=50),
+            "cause": st.column_config.SelectboxColumn("cause", options=list(CAUSES), width=108),
+            "again": st.column_config.CheckboxColumn("read", help="Read the label again", width=44),
         },
         on_change=_tag,
         args=(meeting, key, [row.id for row in rows]),
