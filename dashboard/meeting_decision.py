@@ -5,6 +5,10 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from core.datasets.records import get_snapshot
+from core.jobs.correcting import ask_retraining
+from core.progress import Silent
+from core.reviews.corrections import find_corrections
 from core.reviews.decisions import (
     MEANINGS,
     VERDICTS,
@@ -20,6 +24,7 @@ from core.reviews.meetings import get_review
 from core.reviews.registry import find_obstacle, find_production, promote_model
 from core.reviews.remarks import add_remark, list_remarks, thread
 from core.reviews.report import ReportFormat, write_report
+from core.training.records import get_run
 from dashboard import messages, places, session, wording
 from dashboard.meeting_view import STEPS, Meeting
 from dashboard.prefix import at
@@ -73,10 +78,32 @@ def draw_decision(meeting: Meeting) -> None:
         if may_sign:
             _draw_signing(meeting, decision)
             _draw_promotion(meeting)
-        draw_report_links(meeting)
+        _draw_retraining(meeting)
+        _draw_report_links(meeting)
 
 
-def draw_report_links(meeting: Meeting) -> None:
+def _draw_retraining(meeting: Meeting) -> None:
+    """What was corrected since, and one click to a model that has learnt it; for whoever may freeze and train."""
+    if not all(session.may(action, meeting.project) for action in ("freeze", "train")):
+        return
+    run = get_run(session.db(), meeting.model.run)
+    found = find_corrections(session.db(), get_snapshot(session.db(), meeting.project.id, run.snapshot))
+    if not found.sentence:
+        return
+    st.subheader("Learn from the corrections", anchor=False)
+    st.caption(f"References changed since its snapshot was frozen: {found.sentence}.")
+    if st.button("Retrain with the corrected labels", icon=":material/model_training:", key="retrain_do"):
+        with messages.refusals_shown(), st.spinner("Freezing the corrected snapshot"):
+            asked = ask_retraining(
+                session.db(), session.files(), meeting.project, meeting.model, actor=session.actor(), progress=Silent()
+            )
+            messages.say(
+                f"{asked.run.name} is queued, on {asked.snapshot.name}; it is evaluated on the same test cases."
+            )
+            st.rerun()
+
+
+def _draw_report_links(meeting: Meeting) -> None:
     """The whole review as one file, for whoever may take results along."""
     if not session.may("export", meeting.project):
         return

@@ -39,6 +39,7 @@ from core.jobs.asking import (
     ask_training,
     throw_upload_away,
 )
+from core.jobs.correcting import ask_retraining
 from core.jobs.kinds import KINDS, actions_of
 from core.jobs.records import Job, add_job, claim_job, finish_job, get_job, request_stop, resume_job
 from core.labels.assignments import assign_cases, unassign_cases
@@ -62,8 +63,11 @@ from core.projects.schema import make_classification, make_segmentation
 from core.reviews.comments import add_comment
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, get_decision, sign_decision
+from core.reviews.failures import tag_failure
 from core.reviews.meetings import Review, add_review, change_criteria, get_review, open_results
 from core.reviews.registry import promote_model, retire_model, roll_back
+from core.reviews.remarks import add_remark, present_step
+from core.reviews.report import write_report
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.database import opened
@@ -735,6 +739,21 @@ ACTS: dict[str, Act] = {
     ),
     "put a model into production": Act("sign", lambda c, s, house, actor: promote_model(c, house.model, actor=actor)),
     "take a model out of production": Act("sign", lambda c, s, house, actor: retire_again(c, house, actor)),
+    "retrain with corrected labels": Act("freeze", lambda c, s, house, actor: retrain_it(c, s, house, actor)),
+    "write the report of a review": Act(
+        "export",
+        lambda c, s, house, actor: write_report(c, house.project, review_of(c, house, 2), "html", actor=actor),
+    ),
+    "tag a failure": Act(
+        "open test results",
+        lambda c, s, house, actor: tag_failure(c, review_of(c, house, 1), house.case.id, "other", actor=actor),
+    ),
+    "say something in a review": Act(
+        "open test results", lambda c, s, house, actor: add_remark(c, review_of(c, house, 1), "Hm.", actor=actor)
+    ),
+    "present a step": Act(
+        "open test results", lambda c, s, house, actor: present_step(c, review_of(c, house, 1), "card", actor=actor)
+    ),
     "roll back": Act("sign", lambda c, s, house, actor: roll_back(c, house.project.id, actor=actor)),
     "change the project": Act(
         "administer",
@@ -777,6 +796,16 @@ ACTS: dict[str, Act] = {
 
 def review_of(connection: sqlite3.Connection, house: House, number: int) -> Review:
     return get_review(connection, house.project.id, number)
+
+
+def retrain_it(connection: sqlite3.Connection, settings: Settings, house: House, actor: Actor) -> object:
+    """Nothing was corrected yet: whoever is let through comes again after somebody has."""
+    asked = {"actor": actor, "progress": Silent()}
+    try:
+        return ask_retraining(connection, Files(settings.home), house.project, house.model, **asked)  # type: ignore[arg-type]
+    except InvalidInput:
+        add_label(connection, NewLabel(new_event(), house.case.id, "anna", {"classes": ["pneumonia"]}), SHELL)
+        return ask_retraining(connection, Files(settings.home), house.project, house.model, **asked)  # type: ignore[arg-type]
 
 
 def retire_again(connection: sqlite3.Connection, house: House, actor: Actor) -> object:

@@ -10,6 +10,8 @@ from core.cli.collection import ProjectArgument
 from core.cli.door import Door, HomeOption, JsonOption, answer, entered
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
+from core.jobs.correcting import ask_retraining
+from core.progress import Silent
 from core.projects.records import get_project
 from core.reviews.criteria import Outcome, outcomes_json, parse_criterion
 from core.reviews.decisions import (
@@ -162,6 +164,32 @@ def sign(
             actor=door.actor,
         )
         _tell(door, found, as_json=as_json)
+
+
+def retrain(
+    project: ProjectArgument, review: ReviewArgument, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Queue a training of the reviewed model with the labels that were corrected since, and its evaluation."""
+    with entered(home) as door:
+        found = _review(door, project, review)
+        asked = ask_retraining(
+            door.connection,
+            door.files,
+            get_project(door.connection, project),
+            get_model(door.connection, found.project, found.model),
+            actor=door.actor,
+            progress=Silent(),
+        )
+    document = {
+        "job": asked.job.id,
+        "run": asked.run.name,
+        "snapshot": asked.snapshot.name,
+        "changed": list(asked.corrections.changed),
+        "gone": list(asked.corrections.gone),
+        "told": list(asked.corrections.told),
+    }
+    text = f"Job {asked.job.id} trains {asked.run.name} on {asked.snapshot.name}: {asked.corrections.sentence}."
+    answer(document, text, as_json=as_json)
 
 
 def _action(text: str) -> FollowUp:

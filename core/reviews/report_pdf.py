@@ -90,7 +90,7 @@ def _table(table: Table, styles: Mapping[str, Any]) -> Any:
     if table.head:
         rows.insert(0, [Paragraph(escape(cell), styles["head"]) for cell in table.head])
     widest = [
-        min(WIDE_CELL, max(6, *(len(row[at]) for row in (*table.rows, *([table.head] if table.head else [])))))
+        min(WIDE_CELL, max(10, *(len(row[at]) for row in (*table.rows, *([table.head] if table.head else [])))))
         for at in range(len(table.rows[0]))
     ]
     room = (PAGE_MM[0] - 2 * MARGIN_MM) * mm

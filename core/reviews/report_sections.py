@@ -72,7 +72,7 @@ def describe_report(
         "description": project.description and "model card: what the project says of itself",
         "question": "model card",
         "model": "model card",
-        "deidentification": "every import was de-identified" if project.deidentification.enabled else "",
+        "deidentification": "imports are de-identified" if project.deidentification.enabled else "",
         "recipe": "lineage: recipe and seed",
         "software": run.environment and "lineage: versions",
         "choice": "model card: chosen on validation",
@@ -119,7 +119,8 @@ def _criteria(outcomes: Sequence[Outcome]) -> Block:
         for at, part in enumerate(one.parts or (None,)):
             name = one.criterion.sentence + (f" · {part.group}" if part and part.group else "")
             found = interval(vars(part)) if part else "undefined"
-            n = f"{part.n_cases} ({part.n_patients} patients)" if part else "0"
+            of = f"{part.n_of:,} of " if part and part.n_of is not None else ""
+            n = f"{of}{part.n_cases:,} ({part.n_patients:,} patients)" if part else "0"
             small = " (small group)" if part and part.group and part.is_small else ""
             state, reason = (part.state, part.reason) if part else (one.state, one.reason if at == 0 else "")
             rows.append((name, found, n + small, state + (f": {reason}" if reason else "")))
