@@ -2,7 +2,6 @@
 
 from html import escape
 
-import pandas as pd
 import streamlit as st
 
 from core.datasets.records import get_snapshot
@@ -13,24 +12,25 @@ from core.reviews.decisions import (
     MEANINGS,
     VERDICTS,
     Decision,
-    FollowUp,
     NewDecision,
     decide_review,
     find_decision,
     find_faults,
+    parse_action,
     sign_decision,
 )
 from core.reviews.meetings import get_review
 from core.reviews.registry import find_obstacle, find_production, promote_model
 from core.reviews.remarks import add_remark, list_remarks, thread
 from core.reviews.report import ReportFormat, write_report
+from core.store.audit import Actor
 from core.training.records import get_run
 from dashboard import messages, places, session, wording
+from dashboard.meeting_form import lines_of
 from dashboard.meeting_view import STEPS, Meeting
 from dashboard.prefix import at
 
 PANE_PX = 430
-EMPTY_ACTIONS = {"what": [""], "owner": [""], "due": [None]}
 
 
 def draw_discussion(meeting: Meeting) -> None:
@@ -108,11 +108,12 @@ def _draw_report_links(meeting: Meeting) -> None:
     if not session.may("export", meeting.project):
         return
     st.subheader("Report", anchor=False)
+    actor = session.actor()  # the file is written in a thread that knows nobody; what they may do is asked there again
     with st.container(horizontal=True):
         for file_format, mime in (("pdf", "application/pdf"), ("html", "text/html")):
             st.download_button(
                 file_format.upper(),
-                lambda file_format=file_format: _write_report(meeting, file_format),
+                lambda file_format=file_format: _write_report(meeting, file_format, actor),
                 mime=mime,
                 file_name=f"review-{meeting.review.id}.{file_format}",
                 on_click="ignore",
@@ -121,9 +122,9 @@ def _draw_report_links(meeting: Meeting) -> None:
             )
 
 
-def _write_report(meeting: Meeting, file_format: ReportFormat) -> bytes:
+def _write_report(meeting: Meeting, file_format: ReportFormat, actor: Actor) -> bytes:
     review = get_review(session.db(), meeting.project.id, meeting.review.id)
-    return write_report(session.db(), meeting.project, review, file_format, actor=session.actor())
+    return write_report(session.db(), meeting.project, review, file_format, actor=actor)
 
 
 def _draw_form(meeting: Meeting) -> None:
@@ -138,14 +139,12 @@ def _draw_form(meeting: Meeting) -> None:
         st.text_area("Rationale", key="decide_rationale", height=100)
         st.text_area("Conditions", key="decide_conditions", height=80, help="Of an approval with conditions.")
     with right:
-        st.caption("Actions, each with an owner and a day")
-        st.data_editor(
-            pd.DataFrame(EMPTY_ACTIONS).astype({"what": str, "owner": str, "due": "datetime64[ns]"}),
+        st.text_area(
+            "Actions, one a line",
             key="decide_actions",
-            num_rows="dynamic",
-            hide_index=True,
-            height=150,
-            column_config={"due": st.column_config.DateColumn("due", format="YYYY-MM-DD")},
+            height=100,
+            placeholder="Watch the scores of site B | ben | 2026-12-24",
+            help="What is done, by whom, and until which day, with a bar between them.",
         )
         st.text_input("Dissent", key="decide_dissent", placeholder="What you see otherwise; left empty where nothing")
         _draw_password("decide_password")
@@ -170,7 +169,7 @@ def _decide(meeting: Meeting) -> None:
             verdict=st.session_state["decide_verdict"] or "",
             rationale=st.session_state["decide_rationale"],
             conditions=st.session_state["decide_conditions"],
-            actions=_actions(),
+            actions=tuple(parse_action(line) for line in lines_of(st.session_state["decide_actions"])),
         )
         user = session.current_user()
         decide_review(
@@ -191,17 +190,6 @@ def _password(key: str) -> str:
     if key in st.session_state:
         st.session_state[key] = ""
     return typed
-
-
-def _actions() -> tuple[FollowUp, ...]:
-    """The rows of the editor that say something: the first one is there from the beginning, others were added."""
-    changed = st.session_state["decide_actions"]
-    first = [] if 0 in changed["deleted_rows"] else [changed["edited_rows"].get(0, {})]
-    rows = [row for row in (*first, *changed["added_rows"]) if any(row.values())]
-    return tuple(
-        FollowUp(str(row.get("what") or ""), str(row.get("owner") or ""), str(row.get("due") or "")[:10])
-        for row in rows
-    )
 
 
 def _draw_signed(meeting: Meeting, decision: Decision) -> None:

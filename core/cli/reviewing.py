@@ -9,7 +9,6 @@ import typer
 from core.cli.collection import ProjectArgument
 from core.cli.door import Door, HomeOption, JsonOption, answer, entered
 from core.datasets.records import get_snapshot
-from core.errors import InvalidInput
 from core.jobs.correcting import ask_retraining
 from core.progress import Silent
 from core.projects.records import get_project
@@ -17,7 +16,6 @@ from core.reviews.criteria import Outcome, outcomes_json, parse_criterion
 from core.reviews.decisions import (
     VERDICTS,
     Decision,
-    FollowUp,
     Meaning,
     NewDecision,
     Verdict,
@@ -25,6 +23,7 @@ from core.reviews.decisions import (
     find_decision,
     find_faults,
     get_decision,
+    parse_action,
     sign_decision,
 )
 from core.reviews.meetings import (
@@ -128,7 +127,7 @@ def decide(
     as_json: JsonOption = False,
 ) -> None:
     """Write down what a review decided, with the first signature. It can never be changed."""
-    new = NewDecision(cast(Verdict, verdict), rationale, conditions, tuple(_action(text) for text in action or []))
+    new = NewDecision(cast(Verdict, verdict), rationale, conditions, tuple(parse_action(text) for text in action or []))
     with entered(home) as door:
         found = _review(door, project, review)
         password = _password(signer, password_stdin)
@@ -190,13 +189,6 @@ def retrain(
     }
     text = f"Job {asked.job.id} trains {asked.run.name} on {asked.snapshot.name}: {asked.corrections.sentence}."
     answer(document, text, as_json=as_json)
-
-
-def _action(text: str) -> FollowUp:
-    parts = [part.strip() for part in text.split("|")]
-    if len(parts) != 3:
-        raise InvalidInput(f'An action reads "what|owner|2026-12-01". Received: {text}')
-    return FollowUp(*parts)
 
 
 def _password(signer: str, from_stdin: bool) -> str:

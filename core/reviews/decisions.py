@@ -93,6 +93,17 @@ class Decision:
         return self.verdict in APPROVALS
 
 
+def parse_action(text: str) -> FollowUp:
+    """
+    Raises:
+        InvalidInput: the text does not read "what | owner | day".
+    """
+    parts = [part.strip() for part in text.split("|")]
+    if len(parts) != 3:
+        raise InvalidInput(f'An action reads "what | owner | 2026-12-01". Received: {text}')
+    return FollowUp(*parts)
+
+
 def decide_review(
     connection: sqlite3.Connection,
     review: Review,

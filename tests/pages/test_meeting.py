@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from core.jobs.records import list_jobs
+from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import User, ensure_user
 from core.projects.records import Project
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, find_decision
 from core.reviews.failures import map_causes, tag_failure
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
-from core.reviews.registry import find_production
+from core.reviews.registry import find_production, promote_model, retire_model
 from core.reviews.remarks import list_remarks, present_step
 from core.store.audit import Actor
 from core.training.records import Model
@@ -81,6 +83,11 @@ def test_a_decision_is_signed_with_the_password_and_leads_into_production(
     app.button(key="decide_do").click().run()
     assert "The password is wrong" in app.error[0].value
     assert find_decision(connection, review) is None
+    app.text_area(key="decide_actions").set_value("Watch drift, ben").run()
+    app.text_input(key="decide_password").set_value(PASSWORD).run()
+    app.button(key="decide_do").click().run()
+    assert "An action reads" in app.error[0].value
+    app.text_area(key="decide_actions").set_value("Watch drift | ben | 2026-12-24\n").run()
     app.text_input(key="decide_password").set_value(PASSWORD).run()
     app.button(key="decide_do").click().run()
     assert not app.exception
@@ -88,6 +95,7 @@ def test_a_decision_is_signed_with_the_password_and_leads_into_production(
     assert decision is not None
     assert decision.rationale == "It does what was asked."
     assert "Decided: approve" in said(app)
+    assert "Watch drift: ben, until 2026-12-24" in said(app)
     assert "You have signed this decision" in said(app)
     app.button(key="promote_do").click().run()
     production = find_production(connection, project.id)
@@ -143,3 +151,41 @@ def test_whoever_follows_goes_where_the_presenter_is(
     assert not app.exception
     assert app.query_params["step"] == "population"
     assert "ben presents" in said(app)
+
+
+def test_the_registry_on_models_goes_back_with_one_click(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, actor: Actor
+) -> None:
+    assert "Roll back" not in said(open_page("models", project=project.id))
+    decide_review(
+        connection, review, NewDecision("approve", "Good."), signer="anna", password=PASSWORD, actor=actor
+    )  # fmt: skip
+    promote_model(connection, model, actor=actor)
+    retire_model(connection, model, reason="recalled by <b>Ben</b>", actor=actor)
+    app = open_page("models", project=project.id)
+    assert "recalled by &lt;b&gt;Ben" in said(app)
+    app.button(key="registry_back").click().run()
+    assert not app.exception
+    assert find_production(connection, project.id) == model
+    assert f"{model.name} · production" in said(app)
+    assert f">{model.name}</a>, since" in said(open_page("overview", project=project.id))
+
+
+def test_corrections_are_named_and_learnt_with_one_click(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review, actor: Actor
+) -> None:
+    decide_review(
+        connection, review, NewDecision("retrain", "Wrong labels."), signer="anna", password=PASSWORD, actor=actor
+    )
+    case = connection.execute("SELECT case_id FROM snapshot_cases WHERE split = 'test' LIMIT 1").fetchone()[0]
+    said_before = connection.execute("SELECT value FROM reference_labels WHERE case_id = ?", (case,)).fetchone()[0]
+    other = "normal" if "pneumonia" in said_before else "pneumonia"
+    add_label(connection, NewLabel(new_event(), case, "anna", {"classes": [other]}), actor)
+    app = open_page("meeting", project=project.id, review=review.id, step="decision")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert "References changed since its snapshot was frozen: 1 " in said(app)
+    app.button(key="retrain_do").click().run()
+    assert not app.exception
+    assert not app.error
+    assert [job.arguments["evaluate"] for job in list_jobs(connection, kinds=("train",))] == ["test"]
