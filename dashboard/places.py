@@ -52,6 +52,7 @@ PLACES = (
     # reached from Models and Review: with one more line the menu of an administrator does not fit on a small screen
     Place("explanations", "Explanations", ":material/frame_inspect:", "", "open test results", "the project"),
     Place("review", "Review", ":material/fact_check:", "Model", "open test results", "the project"),
+    Place("meeting", "Meeting", ":material/groups:", "Model", "open test results", "the project"),
     Place("users", "Users", ":material/group:", "Readroom", "administer", "any project"),
     Place("jobs", "Jobs", ":material/list_alt:", "Readroom", "open test results", "any project"),
     Place("audit", "Audit", ":material/history:", "Readroom", "administer", "this Readroom"),

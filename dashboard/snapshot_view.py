@@ -110,6 +110,8 @@ def _say_split(snapshot: Snapshot) -> str:
     if rule.get("kind") == "column":
         carved = f"; validation is {rule['validation']}" if rule.get("validation") else ""
         return f"from the table's column {rule['column']}{carved}"
+    if rule.get("kind") == "as before":
+        return f"as in {rule['snapshot']}"
     return "by patient, " + " : ".join(f"{100 * share:.0f} %" for share in rule.get("ratios") or ())
 
 

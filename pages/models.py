@@ -6,9 +6,11 @@ import streamlit as st
 from core.datasets.records import get_snapshot, list_snapshots
 from core.jobs.asking import ask_repetition
 from core.people.roles import may
+from core.reviews.registry import map_stages
 from core.training.records import get_run, list_models, list_runs
 from dashboard import frame, jobs_panel, members_view, messages, places, session, wording
 from dashboard.model_view import draw_model
+from dashboard.registry_view import draw_registry
 from dashboard.told_view import draw_told
 
 project = frame.need_project()
@@ -27,6 +29,7 @@ if not models:
 
 runs = {run.id: run for run in list_runs(session.db(), project.id)}
 snapshots = {snapshot.id: snapshot.name for snapshot in list_snapshots(session.db(), project.id)}
+stages = map_stages(session.db(), project.id)
 ids = [model.id for model in models]
 wanted = places.asked_number("model")
 if wanted is not None and wanted not in ids:
@@ -35,6 +38,7 @@ shown = wanted if wanted in ids else ids[0]
 table = pd.DataFrame(
     {
         "model": [model.name for model in models],
+        "stage": [stages.get(model.id, "candidate") for model in models],
         "network": [members_view.describe_network(model, runs[model.run]) for model in models],
         "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
         "fold": [runs[model.run].fold for model in models],
@@ -60,7 +64,10 @@ places.remember(model=shown)
 model = models[ids.index(shown)]
 run = get_run(session.db(), model.run)
 named, told, again = st.columns([4, 1, 1], vertical_alignment="center")
-named.subheader(model.name, anchor=False)
+with named, st.container(horizontal=True, vertical_alignment="center"):
+    st.subheader(f"{model.name} · {stages.get(shown, 'candidate')}", anchor=False, width="content")
+    places.link("meeting", "Prepare a review", project=project.id, model=shown)
+    draw_registry(project, {model.id: model for model in models})
 with told:
     draw_told(run)
 if may(session.db(), session.current_user(), "train", project.id) and again.button(

@@ -16,6 +16,7 @@ from dashboard.downloads import note_export, zip_masks
 from dashboard.erasing_view import draw_project_deletion
 from dashboard.progress_view import draw_steps
 from dashboard.project_form import BLIND_HELP, RULE_WORDS, draw_rule_choice
+from dashboard.registry_view import say_production
 from dashboard.schema_view import draw_schema_editor, question_facts
 
 BLIND_WORDS = {
@@ -52,6 +53,7 @@ def write_labels(history: bool) -> str:
 
 project = frame.need_project()
 may_administer = session.may("administer", project)
+production = say_production(project) if session.may("open test results", project) else "known to its reviewers"
 progress = label_progress(session.db(), project, session.current_user().name)
 frame.draw_heading(
     "Overview",
@@ -72,6 +74,7 @@ with left:
         + question_facts(project)
         + f"<dt>Intended use</dt><dd>{escape(project.intended_use) or '–'}</dd>"
         f"<dt>Readers</dt><dd>{BLIND_WORDS[project.blind_first]}</dd>"
+        f"<dt>In production</dt><dd>{production}</dd>"
         f"<dt>Created</dt><dd>{wording.moment(project.created_at)} by {escape(project.created_by)}</dd></dl>"
     )
     if may_administer:

@@ -117,6 +117,13 @@ SPEAK_SQL = {
     "core.projects.changes",
     "core.reviews.case_search",
     "core.reviews.comments",
+    "core.reviews.decisions",
+    "core.reviews.failures",
+    "core.reviews.meetings",
+    "core.reviews.reference_standard",
+    "core.reviews.registry",
+    "core.reviews.remarks",
+    "core.reviews.subgroups",
 }
 
 

@@ -20,6 +20,8 @@ from core.cli import (
     modelling,
     people,
     reading,
+    registering,
+    reviewing,
     service,
     training,
     trying,
@@ -41,6 +43,8 @@ crosswalk_app = typer.Typer(help="From a pseudonym back to the patient's number.
 pacs_app = typer.Typer(help="PACS: add, test, search, and pull studies from there.", no_args_is_help=True)
 user_app = typer.Typer(help="Accounts: invite, list, new password, deactivate.", no_args_is_help=True)
 member_app = typer.Typer(help="Who is what in which project.", no_args_is_help=True)
+registry_app = typer.Typer(help="Which model is in production, and which was.", no_args_is_help=True)
+review_app = typer.Typer(help="Review meetings: criteria, test results, decisions.", no_args_is_help=True)
 jobs_app = typer.Typer(help="See, stop and resume background work.")
 
 TOP_LEVEL: dict[str, Callable[..., None]] = {
@@ -108,6 +112,20 @@ app.add_typer(member_app, name="member")
 # A single command would take its group's place; the callback keeps `member set` as it is written.
 member_app.callback()(lambda: None)
 member_app.command("set")(people.give_role)
+app.add_typer(review_app, name="review")
+review_app.command("create")(reviewing.create)
+review_app.command("list")(reviewing.show_all)
+review_app.command("show")(reviewing.show)
+review_app.command("criteria")(reviewing.criteria)
+review_app.command("open")(reviewing.open_test)
+review_app.command("decide")(reviewing.decide)
+review_app.command("sign")(reviewing.sign)
+review_app.command("retrain")(reviewing.retrain)
+app.add_typer(registry_app, name="registry")
+registry_app.command("show")(registering.show)
+registry_app.command("promote")(registering.promote)
+registry_app.command("retire")(registering.retire)
+registry_app.command("rollback")(registering.rollback)
 app.add_typer(jobs_app, name="jobs")
 jobs_app.callback(invoke_without_command=True)(service.jobs_or_list)
 jobs_app.command("list")(service.list_all_jobs)

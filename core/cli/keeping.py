@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -15,6 +15,8 @@ from core.labels.exchange import export_labels
 from core.labels.mask_files import MASK_FORMATS, export_masks
 from core.people.homes import enter_home
 from core.projects.records import Project, get_project
+from core.reviews.meetings import get_review
+from core.reviews.report import REPORT_FORMATS, ReportFormat, write_report
 from core.settings import Settings, load_settings
 from core.store.audit import add_audit, verify_audit
 from core.store.backups import Backup, back_up_home, last_good_backup, list_backups
@@ -23,31 +25,44 @@ from core.store.migrating import Migration, rehearse_migration
 from core.store.restore import restore_backup
 from core.training.records import get_model
 
-FORMATS = {"labels": ("csv",), "masks": MASK_FORMATS, "snapshot": ("json",), "model": ("keras", "onnx")}
-NAMELESS = ("labels", "masks")
+FORMATS = {
+    "labels": ("csv",),
+    "masks": MASK_FORMATS,
+    "snapshot": ("json",),
+    "model": ("keras", "onnx"),
+    "report": REPORT_FORMATS,
+}
+NAMELESS = ("labels", "masks", "report")
 
 
 def export(
     project: ProjectArgument,
-    what: Annotated[str, typer.Argument(help="labels, masks, snapshot or model.")],
+    what: Annotated[str, typer.Argument(help="labels, masks, snapshot, model or report.")],
     name: Annotated[str, typer.Argument(help="Which snapshot or model.")] = "",
-    file_format: Annotated[str, typer.Option("--format", help="csv; auto or npy; json; keras or onnx.")] = "",
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv; auto or npy; json; keras or onnx; html or pdf.")
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="The file to write; of masks an empty folder.")] = None,
     history: Annotated[
         bool, typer.Option("--history", help="Labels: also the answers that were replaced or withdrawn.")
     ] = False,
+    review: Annotated[int, typer.Option(help="Report: of which review.")] = 0,
     reader: Annotated[str, typer.Option(help="Masks of this reader only [default: of all].")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write labels (CSV), masks (PNG and NIfTI, or arrays), a snapshot (JSON) or a model (Keras, ONNX)."""
+    """Write labels (CSV), masks (PNG and NIfTI, or arrays), a snapshot (JSON), a model (Keras, ONNX) or a report."""
     if what not in FORMATS:
         raise InvalidInput(f"Export one of {', '.join(FORMATS)}. Received: {what}")
     chosen = file_format or FORMATS[what][0]
     if chosen not in FORMATS[what]:
         raise InvalidInput(f"{what} can be exported as {', '.join(FORMATS[what])}. Received: {chosen}")
     if (what not in NAMELESS) != bool(name):
-        raise InvalidInput(f"Name the snapshot or model to export; labels and masks need no name. Received: {name!r}")
+        raise InvalidInput(f"Name the snapshot or model to export; the others need no name. Received: {name!r}")
+    if (what == "report") != bool(review):
+        raise InvalidInput(
+            f"--review says of which review a report is, and belongs to nothing else. Received: {review}"
+        )
     if reader and what != "masks":
         raise InvalidInput(f"--reader belongs to masks; a table of labels names its readers. Received: {reader}")
     with entered(home) as door:
@@ -55,10 +70,13 @@ def export(
         if what == "masks":
             _export_masks(door, found, out or Path(f"{found.name}-masks"), reader, chosen, as_json=as_json)
             return
-        content = _content(door, found, what, name, chosen, history=history)
         target = out or Path(f"{name or found.name}-{what}.{chosen}")
+        if what == "report":
+            content = _report(door, found, review, chosen)
+        else:
+            content = _content(door, found, what, name, chosen, history=history)
+            add_audit(door.connection, door.actor, f"export {what}", f"project {found.id}", name=name, format=chosen)
         write_whole(target.absolute(), content)
-        add_audit(door.connection, door.actor, f"export {what}", f"project {found.id}", name=name, format=chosen)
     answer({"path": str(target), "bytes": len(content)}, f"Written to {target}.", as_json=as_json)
 
 
@@ -70,6 +88,11 @@ def _export_masks(door: Door, project: Project, folder: Path, reader: str, chose
         tell(note)
     document = {"path": str(folder), "files": done.files, "cases": done.cases, "notes": list(done.notes)}
     answer(document, f"{done.files} files of {done.cases} cases written to {folder}.", as_json=as_json)
+
+
+def _report(door: Door, project: Project, review: int, chosen: str) -> bytes:
+    found = get_review(door.connection, project.id, review)
+    return write_report(door.connection, project, found, cast(ReportFormat, chosen), actor=door.actor)
 
 
 def _content(door: Door, project: Project, what: str, name: str, chosen: str, *, history: bool) -> bytes:

@@ -18,6 +18,7 @@ from core.datasets.records import (
     count_left_out,
     find_snapshot,
     list_candidates,
+    list_snapshot_cases,
     list_split_columns,
 )
 from core.datasets.splits import (
@@ -59,6 +60,7 @@ def freeze_snapshot(
     ratios: Sequence[float] | None = DEFAULT_RATIOS,
     use_given_split: bool = False,
     split_column: str | None = None,
+    like: Snapshot | None = None,
     folds: int = 0,
     seed: int = 0,
     allow_leaks: str | None = None,
@@ -73,6 +75,7 @@ def freeze_snapshot(
         use_given_split: the same as `split_column="split"`.
         split_column: take the split from the label table: `split`, or the attribute that its column was kept as.
             Where it names no validation, 15 % of train are taken for it, by patient.
+        like: an earlier snapshot: its cases only, each in the split that it has there, with today's answers.
         folds: also deal all cases into this many folds, by patient; see `splits.fold_view`.
         allow_leaks: the reason for which leaks are allowed; it is stored and shown for ever.
         synthetic: so many of the project's drawn images go into train, and into no other split.
@@ -101,11 +104,16 @@ def freeze_snapshot(
     if column is not None:
         columns = find_split_columns(connection, project)
         candidates = _with_known_split(candidates, column, columns, left_out, needs_train=not drawn)
+    if like is not None:
+        candidates = _split_as_in(connection, like, candidates, left_out)
     pairs = pair_near_duplicates(connection, files, candidates, Portion(progress, 0.05, 0.9))
     stop_if_asked(progress)
     progress.report(0.9, "dealing cases to splits")
     groups = link_groups([some.patient for some in candidates], [some.pixel_hash for some in candidates], pairs=pairs)
-    candidates, split_rule = _split(candidates, groups, column, shares, seed)
+    if like is not None:
+        split_rule: dict[str, Any] = {"kind": "as before", "snapshot": like.name, "hash": like.hash}
+    else:
+        candidates, split_rule = _split(candidates, groups, column, shares, seed)
     leaks = find_leaks(candidates, pairs)
     reason = (allow_leaks or "").strip() or None
     if leaks and reason is None:
@@ -203,6 +211,18 @@ def _with_known_split(
         )
     left_out["without a split"] = len(candidates) - len(named)
     return named
+
+
+def _split_as_in(
+    connection: sqlite3.Connection, like: Snapshot, candidates: Sequence[Candidate], left_out: dict[str, int]
+) -> list[Candidate]:
+    """Those candidates that are in an earlier snapshot, each in its split there: a test case never becomes train."""
+    split_of = {case.case_id: case.split for case in list_snapshot_cases(connection, like.id)}
+    known = [replace(some, split=split_of[some.case_id]) for some in candidates if some.case_id in split_of]
+    left_out["not in the snapshot before"] = len(candidates) - len(known)
+    if not known:
+        raise InvalidInput(f"No case of snapshot {like.name} has an answer any more. Received: {like.name}")
+    return known
 
 
 def _split(

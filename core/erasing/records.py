@@ -17,6 +17,8 @@ DATABASE = "readroom.db"  # as a "file to erase": the database is to be rewritte
 # Children before parents. `cases` itself comes last.
 OF_CASES = (
     ("comments", "case_id"),
+    ("remarks", "case_id"),
+    ("failure_tags", "case_id"),
     ("assignments", "case_id"),
     ("case_list_cases", "case_id"),
     ("current_masks", "case_id"),
@@ -43,6 +45,13 @@ OF_A_PROJECT = (
     "case_lists WHERE project = :project",
     "device_templates WHERE project = :project",
     "schema_changes WHERE project = :project",
+    "presented_steps WHERE project = :project",
+    "remarks WHERE project = :project",
+    "stages WHERE project = :project",
+    "signatures WHERE project = :project",
+    "decisions WHERE project = :project",
+    "test_openings WHERE project = :project",
+    "reviews WHERE project = :project",
     "evaluations WHERE model IN (SELECT id FROM models WHERE project = :project)",
     "explanation_evidence WHERE model IN (SELECT id FROM models WHERE project = :project)",
     "models WHERE project = :project",
@@ -384,10 +393,11 @@ def delete_cases(connection: sqlite3.Connection) -> None:
 
 def delete_project(connection: sqlite3.Connection, project: int) -> None:
     """Delete what is left of a project when its cases are gone."""
+    # first: what was signed in it may be deleted only with a project that is named here
+    connection.execute("INSERT INTO erased_projects (project) VALUES (?)", (project,))
     for rows in OF_A_PROJECT:
         connection.execute(f"DELETE FROM {rows}", {"project": project})
     connection.execute("DELETE FROM projects WHERE id = ?", (project,))
-    connection.execute("INSERT INTO erased_projects (project) VALUES (?)", (project,))
 
 
 def check_references(connection: sqlite3.Connection) -> None:

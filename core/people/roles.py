@@ -18,8 +18,9 @@ What each action covers:
 - train: trainings, and evaluations on train and validation. One evaluation on test may be asked for with a
   training only by who may also open test results.
 - open test results: whatever a model says, of one case or of many: evaluations on test, predictions,
-  explanations, review; the pages of snapshots and models, and the jobs with their logs, which name such numbers.
-- sign: decisions about models. Nothing asks for it yet; the review meeting will.
+  explanations, review, meetings up to their decision; the pages of snapshots and models, and the jobs with their
+  logs, which name such numbers.
+- sign: decisions about models, each with the signer's password; which model is in production.
 - export: labels, masks, snapshots and model files out of Readroom.
 - administer: the project's texts, classes, reference rule, members, whether readers answer blind, whose drafts they are
   offered, and who is asked to read which cases.

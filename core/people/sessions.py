@@ -169,6 +169,29 @@ def change_password(
         _keep_password(connection, user, kept, actor=actor)
 
 
+def confirm_password(connection: sqlite3.Connection, user: User, password: str, *, actor: Actor) -> None:
+    """Let somebody who signs show once more who they are; guesses are counted as at the sign-in.
+
+    Raises:
+        TryLater: the password was guessed at too often.
+        NotAllowed: it is wrong, the account is closed, or it has no password yet.
+    """
+    row = connection.execute("SELECT password, active FROM users WHERE id = ?", (user.id,)).fetchone()
+    if row is None or not row["active"]:
+        raise NotAllowed(f"This account is closed. Received: {user.name}")
+    if row["password"] is None:
+        raise NotAllowed(
+            f"Set a password first, on the page of your account: a signature is made with it. Received: {user.name}, "
+            "who has none"
+        )
+    _count_as_failed(connection, user.name, actor.address)
+    if not is_password(password, row["password"]):
+        add_audit(connection, actor, "signature refused", f"user {user.id}")
+        raise NotAllowed("The password is wrong; nothing was signed.")
+    with writing(connection):
+        connection.execute("DELETE FROM sign_in_failures WHERE account = ?", (user.name,))
+
+
 def find_session(connection: sqlite3.Connection, session_id: str, *, idle_minutes: int = 60) -> User | None:
     """The user of a session that is neither over nor idle, or None."""
     row = connection.execute(

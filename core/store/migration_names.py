@@ -13,4 +13,5 @@ MIGRATION_NAMES = (
     "m009_watched_cases_and_why",
     "m010_synthetic_cases",
     "m011_evidence",
+    "m012_reviews",
 )

@@ -608,3 +608,88 @@ def m011_evidence(database: Database) -> None:
             method TEXT NOT NULL, told TEXT NOT NULL, made_at TEXT NOT NULL, made_by TEXT NOT NULL,
             PRIMARY KEY (model, method)) WITHOUT ROWID"""
     )
+
+
+# Reviews: what is signed is never changed, and goes only with its whole project. Numbers are never given again, since
+# the audit and signed papers speak of them.
+_UNLESS_ERASED = "OLD.project NOT IN (SELECT project FROM erased_projects)"
+_UNLESS_ITS_CASE = "(OLD.case_id IS NULL OR OLD.case_id NOT IN (SELECT case_id FROM erasing))"
+REVIEWS = [
+    """CREATE TABLE reviews (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project INTEGER NOT NULL REFERENCES projects(id),
+        name TEXT NOT NULL,
+        model INTEGER NOT NULL REFERENCES models(id),
+        production INTEGER REFERENCES models(id),  -- the model that it is compared with
+        snapshot INTEGER NOT NULL REFERENCES snapshots(id),
+        criteria TEXT NOT NULL, criteria_at TEXT NOT NULL,
+        prepared_by TEXT NOT NULL, prepared_at TEXT NOT NULL,
+        -- from here on set once, when the test results are first opened
+        evaluation INTEGER REFERENCES evaluations(id), outcomes TEXT, locked_at TEXT, locked_by TEXT)""",
+    "CREATE INDEX reviews_by_project ON reviews (project, id)",
+    "CREATE INDEX reviews_by_model ON reviews (model, id)",
+    """CREATE TRIGGER reviews_are_locked BEFORE UPDATE ON reviews WHEN OLD.locked_at IS NOT NULL
+        BEGIN SELECT RAISE(ABORT, 'the test results of this review were opened: it is locked'); END""",
+    """CREATE TABLE test_openings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects(id),
+        review INTEGER NOT NULL REFERENCES reviews(id), model INTEGER NOT NULL, snapshot INTEGER NOT NULL,
+        by TEXT NOT NULL, via TEXT NOT NULL, at TEXT NOT NULL)""",
+    "CREATE INDEX test_openings_by_snapshot ON test_openings (snapshot)",
+    "CREATE INDEX test_openings_by_review ON test_openings (review)",
+    """CREATE TABLE decisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects(id),
+        review INTEGER NOT NULL UNIQUE REFERENCES reviews(id),
+        verdict TEXT NOT NULL CHECK (verdict IN ('approve', 'approve with conditions', 'retrain', 'reject')),
+        rationale TEXT NOT NULL, conditions TEXT NOT NULL, actions TEXT NOT NULL,
+        bound TEXT NOT NULL, hash TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL)""",
+    """CREATE TABLE signatures (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects(id),
+        decision INTEGER NOT NULL REFERENCES decisions(id), name TEXT NOT NULL,
+        meaning TEXT NOT NULL, dissent TEXT NOT NULL, at TEXT NOT NULL, hash TEXT NOT NULL,
+        UNIQUE (decision, name))""",
+    # ---- which model is used: the newest row of a model says its stage; one without a row is a candidate
+    """CREATE TABLE stages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects(id),
+        model INTEGER NOT NULL REFERENCES models(id),
+        stage TEXT NOT NULL CHECK (stage IN ('candidate', 'production', 'retired')),
+        review INTEGER REFERENCES reviews(id), reason TEXT NOT NULL, by TEXT NOT NULL, at TEXT NOT NULL)""",
+    "CREATE INDEX stages_by_project ON stages (project, id)",
+    "CREATE INDEX stages_by_model ON stages (model, id)",
+    # ---- what is said in a review, about a step of it or a case, and why the model was wrong
+    """CREATE TABLE remarks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects(id),
+        review INTEGER NOT NULL REFERENCES reviews(id), step TEXT NOT NULL,
+        case_id INTEGER REFERENCES cases(id), parent INTEGER REFERENCES remarks(id),
+        author TEXT NOT NULL, text TEXT NOT NULL, at TEXT NOT NULL)""",
+    "CREATE INDEX remarks_by_review ON remarks (review, id)",
+    "CREATE INDEX remarks_by_case ON remarks (case_id)",
+    """CREATE TABLE failure_tags (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects(id),
+        review INTEGER NOT NULL REFERENCES reviews(id), case_id INTEGER NOT NULL REFERENCES cases(id),
+        cause TEXT NOT NULL, by TEXT NOT NULL, at TEXT NOT NULL)""",
+    "CREATE INDEX failure_tags_by_review ON failure_tags (review, case_id, id)",
+    "CREATE INDEX failure_tags_by_case ON failure_tags (case_id)",
+    # ---- where whoever presents a review stands, for those who follow
+    """CREATE TABLE presented_steps (
+        review INTEGER PRIMARY KEY REFERENCES reviews(id), project INTEGER NOT NULL REFERENCES projects(id),
+        step TEXT NOT NULL, by TEXT NOT NULL, at TEXT NOT NULL)""",
+    *[
+        f"""CREATE TRIGGER {table}_are_never_changed BEFORE UPDATE ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"""
+        for table in ("test_openings", "decisions", "signatures", "stages", "remarks", "failure_tags")
+    ],
+    *[
+        f"""CREATE TRIGGER {table}_are_never_deleted BEFORE DELETE ON {table} WHEN {unless}
+        BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"""
+        for table, unless in (
+            *((table, _UNLESS_ERASED) for table in ("reviews", "test_openings", "decisions", "signatures", "stages")),
+            *((table, f"{_UNLESS_ERASED} AND {_UNLESS_ITS_CASE}") for table in ("remarks", "failure_tags")),
+        )
+    ],
+]
+
+
+@migrations()
+def m012_reviews(database: Database) -> None:
+    for statement in REVIEWS:
+        database.execute(statement)

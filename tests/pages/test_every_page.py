@@ -19,7 +19,7 @@ from tests.pages.conftest import OpenPage, said
 
 NAMES = [place.name for place in places.PLACES]
 OF_A_PROJECT = [place.name for place in places.PLACES if place.where == "the project" and place.name != "case"]
-NEEDS_A_TASK_THAT_TRAINS = ("snapshots", "train", "models", "evaluate", "explanations", "review")
+NEEDS_A_TASK_THAT_TRAINS = ("snapshots", "train", "models", "evaluate", "explanations", "review", "meeting")
 TRAINED = ("regression", "segmentation")  # beside classification
 
 
@@ -41,7 +41,7 @@ def test_a_project_without_images_names_the_next_step(open_page: OpenPage, proje
     assert not app.exception
     if name in ("cases", "label", "snapshots"):
         assert "Import images" in said(app)
-    if name in ("models", "evaluate", "explanations", "review"):
+    if name in ("models", "evaluate", "explanations", "review", "meeting"):
         assert "Train a model" in said(app)
 
 

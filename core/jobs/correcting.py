@@ -1,0 +1,83 @@
+"""One click from corrected labels to a new model: snapshot, training, and its evaluation on the same test cases."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, get_snapshot, list_snapshots
+from core.errors import InvalidInput
+from core.jobs.asking import ask_training
+from core.jobs.records import Job
+from core.people.roles import demand_of
+from core.progress import Progress
+from core.projects.records import Project
+from core.reviews.corrections import Corrections, find_corrections
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training.recipe import change_recipe
+from core.training.records import Model, Run, get_run, list_runs
+from core.training.repeat import trained_batch
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What was asked for, and what is other than before."""
+
+    snapshot: Snapshot
+    run: Run
+    job: Job
+    corrections: Corrections
+
+
+def ask_retraining(
+    connection: sqlite3.Connection, files: Files, project: Project, model: Model, *, actor: Actor, progress: Progress
+) -> Retraining:
+    """Freeze the cases of a model's snapshot anew, each in its split, with today's references; train the same recipe
+    on it with the same seed; evaluate on test.
+
+    Raises:
+        InvalidInput: no reference has changed since, or the model was trained for a fold.
+        NotAllowed: the actor may not freeze, train and open test results here.
+        CoreError: whatever freezing and training refuse.
+    """
+    for action in ("freeze", "train", "open test results"):
+        demand_of(connection, actor, action, project.id)
+    before = get_run(connection, model.run)
+    if before.fold is not None:
+        raise InvalidInput(f"A model of one fold is trained again from the page Train. Received: {model.name}")
+    stood_on = get_snapshot(connection, project.id, before.snapshot)
+    corrections = find_corrections(connection, stood_on)
+    if not (corrections.changed or corrections.gone):
+        raise InvalidInput(f"No reference of snapshot {stood_on.name} has changed since. Received: {model.name}")
+    snapshot = freeze_snapshot(
+        connection,
+        files,
+        project,
+        _free(stood_on.name, {one.name for one in list_snapshots(connection, project.id)}),
+        like=stood_on,
+        folds=stood_on.folds,
+        seed=stood_on.seed,
+        allow_leaks=stood_on.leaks_allowed_because,
+        actor=actor,
+        progress=progress,
+    )
+    run, job = ask_training(
+        connection,
+        project,
+        snapshot,
+        change_recipe(before.recipe, {"batch": trained_batch(before)}),
+        name=_free(model.name, {one.name for one in list_runs(connection, project.id)}),
+        choice=before.told.get("choice"),
+        evaluate="test",
+        actor=actor,
+    )
+    return Retraining(snapshot, run, job, corrections)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`first, corrected`, then `first, corrected 2`, ..."""
+    base = name.partition(", corrected")[0] + ", corrected"
+    number = 1
+    while (found := base if number == 1 else f"{base} {number}") in taken:
+        number += 1
+    return found

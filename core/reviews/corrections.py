@@ -1,0 +1,40 @@
+"""Which references have changed since a snapshot was frozen: what a training with corrected labels learns anew."""
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+
+from core.datasets.records import Snapshot, list_candidates, list_snapshot_cases
+from core.labels.answers import label_text
+from core.projects.schema import Segmentation
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Cases of a snapshot whose reference is another one today, and those that have none any more."""
+
+    changed: tuple[int, ...]
+    gone: tuple[int, ...]
+    told: tuple[str, ...]  # each change in words with how often it was made, the commonest first
+
+    @property
+    def sentence(self) -> str:
+        """What changed, for people; "" where nothing did."""
+        gone = f"{len(self.gone):,} without a reference now" if self.gone else ""
+        return "; ".join(filter(None, (*self.told, gone)))
+
+
+def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corrections:
+    """Today's references against those of a snapshot. Painted masks count as changed where another label stands."""
+    now = {some.case_id: some for some in list_candidates(connection, snapshot.project)}
+    painted = isinstance(snapshot.schema, Segmentation)
+    changed, gone, told = [], [], Counter[str]()
+    for case in list_snapshot_cases(connection, snapshot.id):
+        some = now.get(case.case_id)
+        if some is None:
+            gone.append(case.case_id)
+        elif some.value != case.value or (painted and some.label_ids != case.label_ids):
+            changed.append(case.case_id)
+            before, after = label_text(case.value), label_text(some.value)
+            told["painted anew" if painted and before == after else f"{before} to {after}"] += 1
+    return Corrections(tuple(changed), tuple(gone), tuple(f"{n:,} {what}" for what, n in told.most_common()))

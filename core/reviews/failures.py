@@ -1,0 +1,104 @@
+"""The failures of a model in a review: its surest mistakes, each with the cause that people see in it."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from core.clock import utc_now
+from core.datasets.records import get_snapshot
+from core.errors import InvalidInput
+from core.images.records import get_case
+from core.labels.case_lists import CaseList, add_case_list
+from core.people.roles import demand_of
+from core.projects.records import Project
+from core.projects.schema import Classification, Regression
+from core.reviews.case_search import CaseFilter, CaseRow, Order, search_cases
+from core.reviews.meetings import Review, get_evaluation_of
+from core.store.audit import Actor, add_audit
+from core.store.database import writing
+
+Kind = Literal["missed", "false alarm", "largest error"]
+Cause = Literal["label error", "image quality", "rare appearance", "shortcut", "other", ""]
+CAUSES: tuple[Cause, ...] = get_args(Cause)[:-1]  # "" takes a tag back
+LOOKED_AT = 500  # mistakes from which those of one class are taken
+
+
+def list_failures(
+    connection: sqlite3.Connection, project: Project, review: Review, kind: Kind, of: str = "", *, limit: int = 6
+) -> list[CaseRow]:
+    """The surest false negatives or false positives of a class, or of a quantity the largest errors.
+
+    Raises:
+        NotFound: the test results of the review were not opened yet.
+        InvalidInput: the kind or the class does not fit the task.
+    """
+    evaluation = get_evaluation_of(connection, review)
+    schema = get_snapshot(connection, review.project, review.snapshot).schema
+    number = isinstance(schema, Regression)
+    if number != (kind == "largest error") or (not number and not isinstance(schema, Classification)):
+        raise InvalidInput(f"This task has no such failures. Received: {kind}")
+    if isinstance(schema, Classification) and of not in schema.names:
+        raise InvalidInput(f"Name a class of the project: {', '.join(schema.names)}. Received: {of}")
+    wanted = CaseFilter(
+        model=review.model,
+        snapshot=review.snapshot,
+        split="test",
+        fold=evaluation.result.get("fold"),
+        outcome=None if number else "wrong",
+    )
+    order: Order = "largest error" if number else "most confident"
+    rows = search_cases(connection, project, wanted, order=order, limit=limit if number else LOOKED_AT)
+    if number:
+        return rows
+    return [row for row in rows if _is(row, kind, of)][:limit]
+
+
+def _is(row: CaseRow, kind: Kind, of: str) -> bool:
+    truly = of in (row.reference or {}).get("classes", ())
+    said = of in (row.predicted or {}).get("classes", ())
+    return truly and not said if kind == "missed" else said and not truly
+
+
+def tag_failure(connection: sqlite3.Connection, review: Review, case_id: int, cause: Cause, *, actor: Actor) -> None:
+    """Say why the model was wrong about a case; "" takes what was said back. The newest word counts, all are kept.
+
+    Raises:
+        InvalidInput: there is no such cause, or the case is of another project.
+        NotAllowed: the actor may not open test results here.
+    """
+    if cause not in ("", *CAUSES):
+        raise InvalidInput(f"A cause is one of {', '.join(CAUSES)}. Received: {cause}")
+    with writing(connection):
+        demand_of(connection, actor, "open test results", review.project)
+        if get_case(connection, case_id).project != review.project:
+            raise InvalidInput(f"Name a case of this project. Received: case {case_id}")
+        connection.execute(
+            "INSERT INTO failure_tags (project, review, case_id, cause, by, at) VALUES (?, ?, ?, ?, ?, ?)",
+            (review.project, review.id, case_id, cause, actor.name, utc_now()),
+        )
+        add_audit(connection, actor, "tag failure", f"case {case_id}", review=review.id, cause=cause)
+
+
+def map_causes(connection: sqlite3.Connection, review: Review) -> dict[int, Cause]:
+    """{case: why the model was wrong about it} of those that somebody has tagged."""
+    rows = connection.execute("SELECT case_id, cause FROM failure_tags WHERE review = ? ORDER BY id", (review.id,))
+    newest = {row["case_id"]: row["cause"] for row in rows}
+    return {case_id: cause for case_id, cause in newest.items() if cause}
+
+
+def count_causes(connection: sqlite3.Connection, review: Review) -> dict[str, int]:
+    """How often each cause was seen, the commonest first."""
+    return dict(Counter(map_causes(connection, review).values()).most_common())
+
+
+def keep_to_read_again(
+    connection: sqlite3.Connection, project: Project, review: Review, case_ids: Sequence[int], *, actor: Actor
+) -> CaseList:
+    """Keep cases of a review as a worklist: their labels are to be read again.
+
+    Raises:
+        InvalidInput, NotAllowed: as `add_case_list`.
+    """
+    name = f"Read again: review {review.id}, {utc_now()[:16].replace('T', ' ')}"
+    return add_case_list(connection, project, name, case_ids, actor=actor)

@@ -1,0 +1,107 @@
+"""The model card of a review: what the model is for, what it was made of, and its limits in plain words.
+
+After Mitchell et al., Model Cards for Model Reporting (2019, doi:10.1145/3287560.3287596).
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
+from core.evaluation.records import Evaluation
+from core.projects.records import Project
+from core.projects.schema import Classification, Regression, Segmentation
+from core.reviews.criteria import FEW_POSITIVES, Outcome
+from core.reviews.meetings import Review, TestUse
+from core.reviews.population import list_missing
+from core.training.records import Model, get_model, get_run
+
+FEW_CASES = 100
+NOT_STATED = "not stated"
+
+
+def describe_card(connection: sqlite3.Connection, project: Project, review: Review) -> dict[str, str]:
+    """Title and text of each line, in the order of reading."""
+    model = get_model(connection, project.id, review.model)
+    run = get_run(connection, model.run)
+    trained = get_snapshot(connection, project.id, run.snapshot)
+    counts = snapshot_counts(connection, trained)
+    production = get_model(connection, project.id, review.production) if review.production else None
+    fold = f", fold {run.fold} kept for test" if run.fold is not None else ""
+    return {
+        "Intended use": project.intended_use or NOT_STATED,
+        "Project": project.description or NOT_STATED,
+        "Question": _question(trained),
+        "Model": f"{model.name}: {run.recipe.network}, {model.parameters:,} parameters, input "
+        f"{run.recipe.input_size} px, made {model.created_at[:10]} by {run.created_by}",
+        "Compared with": production.name if production else "no model in production",
+        "Trained on": f"{trained.name}{fold}: {_counted(counts, 'train')} to learn, "
+        f"{_counted(counts, 'validation')} to tune",
+        "Reviewed on": get_snapshot(connection, project.id, review.snapshot).name + ", split test",
+        "Chosen on validation": _calibrated(model),
+        "Model file": f"SHA-256 {model.keras_hash}",
+    }
+
+
+def list_limits(
+    connection: sqlite3.Connection, project: Project, review: Review, evaluation: Evaluation, looks: TestUse
+) -> list[str]:
+    """What whoever uses the model must know, as sentences."""
+    model = get_model(connection, project.id, review.model)
+    snapshot = get_snapshot(connection, project.id, review.snapshot)
+    result = evaluation.result
+    told = []
+    if not project.intended_use:
+        told.append("Its intended use was never written down.")
+    if get_run(connection, model.run).snapshot == snapshot.id:
+        told.append("It was measured on images from the collection that it was trained on; elsewhere it may do worse.")
+    if result["n_cases"] < FEW_CASES:
+        told.append(
+            f"It was measured on {result['n_cases']} cases only: the intervals are wide, and may be too narrow."
+        )
+    if missing := list_missing(connection, snapshot):
+        told.append(
+            f"Nothing is known of the patients' {' and '.join(missing)}: whom it serves worse was not measured."
+        )
+    for name, row in result.get("per_class", {}).items():
+        if row["support"]["value"] < FEW_POSITIVES:
+            told.append(
+                f"Only {int(row['support']['value'])} test cases show {name}; its numbers can hardly be believed."
+            )
+    told += [_unmet(one) for one in review.outcomes or () if one.state != "met"]
+    if looks.openings + looks.evaluations > 2 or looks.known_before:
+        told.append(looks.sentence)
+    return (
+        told + [str(warning) for warning in result.get("warnings", [])] + ([evaluation.loss] if evaluation.loss else [])
+    )
+
+
+def _unmet(one: Outcome) -> str:
+    what = "could not be measured" if one.state == "not met (undefined)" else "was not met"
+    return f"The criterion “{one.criterion.sentence}” {what}: {one.reason}."
+
+
+def _question(snapshot: Snapshot) -> str:
+    schema = snapshot.schema
+    if isinstance(schema, Classification):
+        return f"which of {', '.join(schema.names)}" + (", several possible" if schema.multi_label else "")
+    if isinstance(schema, Segmentation):
+        return f"where {', '.join(schema.names)} is"
+    return f"{schema.target} in {schema.unit}" if isinstance(schema, Regression) else snapshot.task
+
+
+def _counted(counts: Mapping[str, Mapping[str, Any]], split: str) -> str:
+    return f"{counts[split]['images']:,} images of {counts[split]['patients']:,} patients"
+
+
+def _calibrated(model: Model) -> str:
+    """Thresholds and the like, which never saw the test split."""
+    told = [
+        f"{name} from {one['value']:.3f} on" + (f" ({one['rule']}, n = {one['n']:,})" if "rule" in one else "")
+        for name, one in (model.calibration.get("thresholds") or {}).items()
+    ]
+    if temperature := model.calibration.get("temperature"):
+        told.append(f"temperature {temperature['temperature']:.2f}")
+    if interval := model.calibration.get("interval"):
+        told.append(f"interval ± {interval['half_width']:.3g} (n = {interval['n']:,})")
+    return "; ".join(told) or "nothing: the highest probability decides"

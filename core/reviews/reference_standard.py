@@ -1,0 +1,107 @@
+"""What a snapshot's references stand on: whose answers, by which rule, and how far the readers agree.
+
+Agreement is that of the answers which count today, over all cases of the project: cases on which readers are tied are
+in no snapshot, and without them the readers would seem to agree. Kappa is Cohen's (1960,
+doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from itertools import combinations
+
+from core.datasets.records import Snapshot
+from core.projects.schema import Classification, Regression
+
+MOST_PAIRS = 10
+FEW_CASES = 10  # below this a kappa is not worth its decimals
+
+
+@dataclass(frozen=True)
+class PairAgreement:
+    """Two readers on the `n` cases that both have answered; `value` None carries a `reason`."""
+
+    one: str
+    other: str
+    n: int
+    agreed: int | None
+    value: float | None  # kappa, or the mean absolute difference of two numbers
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ReferenceStandard:
+    """Readers with how many of the project's cases each has answered, and how they agree, most common cases first."""
+
+    rule: str
+    readers: tuple[tuple[str, int], ...]
+    cases: int
+    read_by_several: int
+    measure: str  # what `PairAgreement.value` is; "" where pairs are not compared
+    pairs: tuple[PairAgreement, ...]
+
+
+def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
+    """By which rule a snapshot was settled, and how the readers of its project agree."""
+    answers = _list_answers(connection, snapshot.project)
+    counted = Counter(reader for said in answers.values() for reader in said)
+    several = {case: said for case, said in answers.items() if len(said) > 1}
+    number = isinstance(snapshot.schema, Regression)
+    compared = number or isinstance(snapshot.schema, Classification)
+    pairs = [_compare(one, other, several, number=number) for one, other in combinations(sorted(counted), 2)]
+    shown = sorted((pair for pair in pairs if pair.n), key=lambda pair: -pair.n)[:MOST_PAIRS] if compared else []
+    rule = snapshot.reference_rule
+    return ReferenceStandard(
+        rule=f"the newest answer of {rule.reader}" if rule.reader else RULES[rule.kind],
+        readers=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
+        cases=len(answers),
+        read_by_several=len(several),
+        measure=("mean absolute difference" if number else "Cohen's kappa") if compared else "",
+        pairs=tuple(shown),
+    )
+
+
+RULES = {
+    "majority": "what most readers say; ties stay out",
+    "median": "the median of the readers' numbers",
+    "only": "the answer of the only reader",
+    "reader": "the newest answer of one reader",
+}
+
+
+def _list_answers(connection: sqlite3.Connection, project_id: int) -> dict[int, dict[str, str]]:
+    """{case: {reader: the stored text of the answer}}; "" stands for an unusable image."""
+    found: dict[int, dict[str, str]] = {}
+    rows = connection.execute(
+        """SELECT current_labels.case_id, users.name, iif(labels.unusable, '', labels.value) AS said
+           FROM current_labels JOIN labels ON labels.id = current_labels.label
+           JOIN users ON users.id = current_labels.reader WHERE current_labels.project = ?""",
+        (project_id,),
+    )
+    for row in rows:
+        found.setdefault(row["case_id"], {})[row["name"]] = row["said"] or ""
+    return found
+
+
+def _compare(one: str, other: str, several: dict[int, dict[str, str]], *, number: bool) -> PairAgreement:
+    both = [(said[one], said[other]) for said in several.values() if one in said and other in said]
+    if number:
+        numbers = [(json.loads(a)["value"], json.loads(b)["value"]) for a, b in both if a and b]
+        if not numbers:
+            return PairAgreement(one, other, 0, None, None, "They have no case in common.")
+        return PairAgreement(one, other, len(numbers), None, sum(abs(a - b) for a, b in numbers) / len(numbers))
+    agreed = sum(a == b for a, b in both)
+    value = _kappa(both)
+    reason = "" if value is not None else "Both say the same of every case, so chance alone would agree as well."
+    return PairAgreement(one, other, len(both), agreed, value, reason)
+
+
+def _kappa(both: list[tuple[str, str]]) -> float | None:
+    """Cohen's kappa; None where chance leaves nothing to agree on."""
+    if not both:
+        return None
+    observed = sum(a == b for a, b in both) / len(both)
+    first, second = Counter(a for a, _ in both), Counter(b for _, b in both)
+    expected = sum(first[said] * second[said] for said in first) / len(both) ** 2
+    return None if expected == 1 else (observed - expected) / (1 - expected)

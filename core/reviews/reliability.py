@@ -1,0 +1,84 @@
+"""Whether probabilities mean what they say: what share of the cases with a score near p is of the class."""
+
+import sqlite3
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.datasets.records import Snapshot
+from core.datasets.splits import list_view
+from core.evaluation.records import Evaluation, find_predictions
+from core.projects.schema import Classification
+from core.tasks.classification import encode_targets
+
+MOST_BINS = 10
+CASES_A_BIN = 10  # fewer bins where there are fewer cases: a share of three cases says nothing
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """`n` cases of like scores: their mean score, the share that is of the class, and its 95 % Wilson interval."""
+
+    mean_score: float
+    share: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """One class. `brier_error` is the mean squared, `calibration_error` the expected calibration error over the bins
+    (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602); both are 0 at best."""
+
+    of: str
+    n: int
+    bins: tuple[ReliabilityBin, ...]
+    brier_error: float
+    calibration_error: float
+
+
+def measure_reliability(
+    connection: sqlite3.Connection, snapshot: Snapshot, evaluation: Evaluation, of: str
+) -> Reliability:
+    """Of the scores that an evaluation has stored, for one class against the rest; bins hold equally many cases."""
+    assert isinstance(snapshot.schema, Classification)
+    view = list_view(connection, snapshot.id, evaluation.result.get("fold"))
+    cases = [case for case in view if case.split == evaluation.split]
+    scores_of = find_predictions(connection, evaluation.model, [case.case_id for case in cases])
+    cases = [case for case in cases if case.case_id in scores_of]
+    at = snapshot.schema.names.index(of)
+    truth = encode_targets(snapshot.schema, [case.value for case in cases])[:, at]
+    scores = np.array([scores_of[case.case_id][at] for case in cases])
+    return reliability_of(of, truth, scores)
+
+
+def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliability:
+    """
+    Args:
+        truth: 0/1 `(cases,)`.
+        scores: probabilities `(cases,)`.
+    """
+    from scipy.stats import binomtest
+
+    order = np.argsort(scores, kind="stable")
+    parts = np.array_split(order, max(1, min(MOST_BINS, len(scores) // CASES_A_BIN)))
+    bins = []
+    for part in parts:
+        if not len(part):
+            continue
+        positive = int(truth[part].sum())
+        interval = binomtest(positive, len(part)).proportion_ci(method="wilson")
+        share = positive / len(part)
+        bins.append(
+            ReliabilityBin(float(scores[part].mean()), share, float(interval.low), float(interval.high), len(part))
+        )
+    weights = np.array([one.n for one in bins]) / max(1, len(scores))
+    gaps = np.array([abs(one.share - one.mean_score) for one in bins])
+    return Reliability(
+        of=of,
+        n=len(scores),
+        bins=tuple(bins),
+        brier_error=float(np.mean((scores - truth) ** 2)) if len(scores) else float("nan"),
+        calibration_error=float(weights @ gaps) if len(bins) else float("nan"),
+    )

@@ -1,0 +1,151 @@
+"""A report as a PDF: ReportLab sets the text, Matplotlib draws the figures and brings the font (DejaVu, Unicode)."""
+
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from core.reviews.report_html import ACCENTS, INK, LINE
+from core.reviews.report_sections import Block, Figures, Section, Table
+
+FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
+PAGE_MM, MARGIN_MM = (210, 297), 18
+DPI = 150
+WIDE_CELL = 46  # characters; a table of facts gives its second column what is left
+
+
+def draw_pdf(title: str, sections: Sequence[Section], result: Mapping[str, Any]) -> bytes:
+    """The whole document as bytes."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Paragraph, SimpleDocTemplate
+
+    _register_fonts()
+    styles = _styles()
+    story: list[Any] = [Paragraph(escape(title), styles["title"])]
+    for section in sections:
+        story.append(Paragraph(escape(section.title), styles["heading"]))
+        for block in section.blocks:
+            story += _flow(block, result, styles)
+    stream = io.BytesIO()
+    margins = {f"{side}Margin": MARGIN_MM * mm for side in ("left", "right", "top", "bottom")}
+    document = SimpleDocTemplate(stream, pagesize=A4, title=title, author="Readroom", **margins)
+
+    def number_page(canvas: Any, _: Any) -> None:
+        canvas.setFont(FONT, 7)
+        canvas.drawString(MARGIN_MM * mm, 10 * mm, title[:110])
+        canvas.drawRightString((PAGE_MM[0] - MARGIN_MM) * mm, 10 * mm, f"page {canvas.getPageNumber()}")
+
+    document.build(story, onFirstPage=number_page, onLaterPages=number_page)
+    return stream.getvalue()
+
+
+def _register_fonts() -> None:
+    import matplotlib
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for name in (FONT, BOLD):
+        pdfmetrics.registerFont(TTFont(name, str(folder / f"{name}.ttf")))
+
+
+def _styles() -> dict[str, Any]:
+    from reportlab.lib.styles import ParagraphStyle
+
+    base: dict[str, Any] = {"fontName": FONT, "fontSize": 8.5, "leading": 12, "textColor": INK, "spaceAfter": 4}
+    return {
+        "title": ParagraphStyle("title", **{**base, "fontName": BOLD, "fontSize": 15, "leading": 20, "spaceAfter": 8}),
+        "heading": ParagraphStyle(
+            "heading", **{**base, "fontName": BOLD, "fontSize": 11, "leading": 15, "spaceBefore": 10, "keepWithNext": 1}
+        ),
+        "text": ParagraphStyle("text", **base),
+        "cell": ParagraphStyle("cell", **{**base, "fontSize": 7.2, "leading": 9.4, "spaceAfter": 0}),
+        "head": ParagraphStyle("head", **{**base, "fontName": BOLD, "fontSize": 7.2, "leading": 9.4, "spaceAfter": 0}),
+    }
+
+
+def _flow(block: Block, result: Mapping[str, Any], styles: Mapping[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Image, Paragraph, Spacer
+
+    if isinstance(block, str):
+        return [Paragraph(escape(block).replace("\n", "<br/>"), styles["text"])]
+    if isinstance(block, Table):
+        return [_table(block, styles), Spacer(1, 2 * mm)] if block.rows else []
+    if isinstance(block, Figures):
+        width = PAGE_MM[0] - 2 * MARGIN_MM
+        return [Image(io.BytesIO(png), width * mm, width * mm * share) for png, share in _draw_figures(result)]
+    return [Paragraph(f"• {escape(one)}", styles["text"]) for one in block]
+
+
+def _table(table: Table, styles: Mapping[str, Any]) -> Any:
+    from reportlab.lib.colors import HexColor
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Paragraph
+    from reportlab.platypus import Table as Grid
+
+    rows = [[Paragraph(escape(cell), styles["cell"]) for cell in row] for row in table.rows]
+    if table.head:
+        rows.insert(0, [Paragraph(escape(cell), styles["head"]) for cell in table.head])
+    widest = [
+        min(WIDE_CELL, max(10, *(len(row[at]) for row in (*table.rows, *([table.head] if table.head else [])))))
+        for at in range(len(table.rows[0]))
+    ]
+    room = (PAGE_MM[0] - 2 * MARGIN_MM) * mm
+    grid = Grid(rows, colWidths=[room * one / sum(widest) for one in widest], repeatRows=1 if table.head else 0)
+    grid.setStyle(
+        [
+            ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor(LINE)),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 5),
+            ("TOPPADDING", (0, 0), (-1, -1), 2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+        ]
+    )
+    return grid
+
+
+def _draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:
+    """PNG bytes with height over width: the curves and the matrix of a classification; other tasks have tables only."""
+    if "curves" not in result:
+        return []
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 3)
+    _curves(panels[0], result, "roc", "false_positive_rate", "true_positive_rate", "1 − specificity", "sensitivity")
+    _curves(panels[1], result, "precision_recall", "recall", "precision", "recall", "precision")
+    matrix = result["confusion_matrix"]
+    if isinstance(matrix[0][0], list):  # several classes an image: a table of each, which the table of numbers tells
+        panels[2].axis("off")
+    else:
+        _matrix(panels[2], matrix, list(result["classes"]))
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return [(stream.getvalue(), 3.2 / 9)]
+
+
+def _curves(panel: Any, result: Mapping[str, Any], kind: str, x: str, y: str, x_title: str, y_title: str) -> None:
+    for at, (name, curve) in enumerate(result["curves"][kind].items()):
+        if curve:
+            panel.plot(curve[x], curve[y], color=ACCENTS[at % len(ACCENTS)], label=name, linewidth=1.4)
+    panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_title, ylabel=y_title)
+    panel.grid(color=LINE, linewidth=0.5)
+    if panel.lines:
+        panel.legend(fontsize=7)
+
+
+def _matrix(panel: Any, counts: Sequence[Sequence[int]], names: Sequence[str]) -> None:
+    panel.imshow(counts, cmap="Blues")
+    most = max(max(row) for row in counts)
+    for row, cells in enumerate(counts):
+        for column, cell in enumerate(cells):
+            panel.text(column, row, f"{cell:,}", ha="center", va="center", color="white" if cell > most / 2 else INK)
+    panel.set_xticks(range(len(names)), names, fontsize=7, rotation=20)
+    panel.set_yticks(range(len(names)), names, fontsize=7)
+    panel.set(xlabel="predicted", ylabel="reference")

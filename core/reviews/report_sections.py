@@ -1,0 +1,214 @@
+"""What a report says, section by section, as plain blocks that a page and a PDF draw each in their way."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.clock import utc_now
+from core.datasets.records import get_snapshot
+from core.projects.records import Project
+from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
+from core.reviews.criteria import Outcome
+from core.reviews.decisions import Decision, find_decision, find_faults
+from core.reviews.failures import count_causes
+from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
+from core.reviews.model_card import NOT_STATED, describe_card, list_limits
+from core.reviews.population import describe_population, list_missing
+from core.reviews.reference_standard import ReferenceStandard, describe_reference
+from core.training.records import Run, get_model, get_run
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under their titles; every cell is text."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Here stand the figures of the numbers: curves or matrix, whatever the task has."""
+
+
+Block = str | Table | Figures | tuple[str, ...]  # a paragraph, a table, figures, a list of sentences
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def describe_report(
+    connection: sqlite3.Connection, project: Project, review: Review
+) -> tuple[list[Section], dict[str, Any]]:
+    """The sections in their order, and the document of the evaluation that the figures are drawn from."""
+    evaluation = get_evaluation_of(connection, review)
+    model = get_model(connection, project.id, review.model)
+    run = get_run(connection, model.run)
+    snapshot = get_snapshot(connection, project.id, review.snapshot)
+    fold = evaluation.result.get("fold")
+    decision, looks = find_decision(connection, review), count_test_looks(connection, review)
+    reference = describe_reference(connection, snapshot)
+    limits = list_limits(connection, project, review, evaluation, looks)
+    card = describe_card(connection, project, review)
+    population = [(row.title, *row.cells) for row in describe_population(connection, snapshot, fold)]
+    causes = count_causes(connection, review)
+    sections = [
+        Section("Decision", _decision(decision, find_faults(connection, review))),
+        Section("Model card", (_facts(card),)),
+        Section("Limits", (tuple(limits) or "None are known beyond what stands in this report.",)),
+        Section("Acceptance criteria", (_criteria(review.outcomes or ()), looks.sentence)),
+        Section("Numbers on the test split", (*_numbers(evaluation.result), Figures())),
+        Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
+        Section("Reference standard", _reference(reference)),
+        Section("Failures", (_causes(causes),)),
+        Section("Lineage", (_facts(_lineage(review, run, snapshot.hash, evaluation.id)),)),
+    ]
+    told = {
+        "intended_use": project.intended_use and "model card",
+        "description": project.description and "model card: what the project says of itself",
+        "question": "model card",
+        "model": "model card",
+        "deidentification": "imports are de-identified" if project.deidentification.enabled else "",
+        "recipe": "lineage: recipe and seed",
+        "software": run.environment and "lineage: versions",
+        "choice": "model card: chosen on validation",
+        "reference": "reference standard",
+        "readers": "reference standard",
+        "agreement": reference.pairs and "reference standard: agreement of the readers",
+        "split": "" if snapshot.leaks_allowed_because else "population: split by patient, no patient in two splits",
+        "numbers": "numbers, with 95 % intervals over patients",
+        "subgroups": any(one.by for one in review.criteria) and "acceptance criteria by subgroup",
+        "population": "population",
+        "demographics": len(list_missing(connection, snapshot)) < 3 and "population",
+        "failures": causes and "failures",
+        "limits": limits and "limits",
+        "lineage": "lineage",
+        "decision": decision and "decision",
+    }
+    sections += _checklists({key: str(text) if text else "" for key, text in told.items()})
+    return sections, evaluation.result
+
+
+def _decision(decision: Decision | None, faults: Sequence[str]) -> tuple[Block, ...]:
+    if decision is None:
+        return ("Nothing was decided yet.",)
+    blocks: list[Block] = [f"{decision.verdict.capitalize()}, {decision.made_at[:10]}.", decision.rationale]
+    if decision.conditions:
+        blocks.append(f"On condition: {decision.conditions}")
+    if decision.actions:
+        rows = tuple((one.what, one.owner, one.due) for one in decision.actions)
+        blocks.append(Table(("action", "owner", "due"), rows))
+    signed = tuple((one.name, one.meaning, one.at, one.dissent or "–", one.hash[:32]) for one in decision.signatures)
+    blocks.append(Table(("signed", "as", "time (UTC)", "dissent", "signature"), signed))
+    bound = {key.replace("_hash", ""): value for key, value in vars(decision.bound).items()}
+    blocks.append("Bound by SHA-256 to:")
+    blocks.append(_facts({**bound, "decision": decision.hash}))
+    blocks.append(tuple(faults) or "All that was signed is as it was signed.")
+    return tuple(blocks)
+
+
+def _criteria(outcomes: Sequence[Outcome]) -> Block:
+    if not outcomes:
+        return "No criteria were set before the test results were opened."
+    rows = []
+    for one in outcomes:
+        for at, part in enumerate(one.parts or (None,)):
+            name = one.criterion.sentence + (f" · {part.group}" if part and part.group else "")
+            found = interval(vars(part)) if part else "undefined"
+            of = f"{part.n_of:,} of " if part and part.n_of is not None else ""
+            n = f"{of}{part.n_cases:,} ({part.n_patients:,} patients)" if part else "0"
+            small = " (small group)" if part and part.group and part.is_small else ""
+            state, reason = (part.state, part.reason) if part else (one.state, one.reason if at == 0 else "")
+            rows.append((name, found, n + small, state + (f": {reason}" if reason else "")))
+    return Table(("criterion", "found, 95 % interval", "n", "verdict"), tuple(rows))
+
+
+def _numbers(result: Mapping[str, Any]) -> list[Block]:
+    blocks: list[Block] = [
+        f"{result['n_cases']:,} cases of {result['n_patients']:,} patients. {100 * result['level']:.0f} % intervals by "
+        f"bootstrap over patients, {result['resamples']:,} resamples, seed {result['seed']}.",
+        Table(
+            ("metric", "value, 95 % interval", "to mind"),
+            tuple(
+                (name.replace("_", " "), interval(one), str(one.get("reason") or one.get("note") or ""))
+                for name, one in result["metrics"].items()
+            ),
+        ),
+    ]
+    parts = result.get("per_class") or result.get("per_structure")
+    if parts:
+        named = [key for key in next(iter(parts.values())) if key != "support"]
+        rows = tuple(
+            (f"{name}{_support(result, name)}", *(interval(row[key]) for key in named)) for name, row in parts.items()
+        )
+        blocks.append(Table(("", *(key.replace("_", " ") for key in named)), rows))
+    return blocks
+
+
+def _support(result: Mapping[str, Any], name: str) -> str:
+    n = result["per_class"][name]["support"]["value"] if "per_class" in result else result["counts"][name]["painted"]
+    return f" (n = {int(n):,})"
+
+
+def interval(measure: Mapping[str, Any]) -> str:
+    """`0.912 (0.880 to 0.944)`; undefined is said so."""
+    if measure.get("value") is None:
+        return "undefined"
+    if measure.get("low") is None or measure.get("high") is None:
+        return f"{measure['value']:.3f} (no interval)"
+    return f"{measure['value']:.3f} ({measure['low']:.3f} to {measure['high']:.3f})"
+
+
+def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
+    readers = ", ".join(f"{name} ({n:,} cases)" for name, n in told.readers)
+    blocks: list[Block] = [f"The reference of a case is {told.rule}. Readers: {readers or 'none'}."]
+    blocks.append(f"{told.read_by_several:,} of {told.cases:,} cases were read by more than one reader.")
+    if told.pairs:
+        rows = tuple(
+            (f"{one.one} and {one.other}", f"{one.n:,}", "–" if one.value is None else f"{one.value:.3f}", one.reason)
+            for one in told.pairs
+        )
+        blocks.append(Table(("readers", "n", told.measure, "to mind"), rows))
+    return tuple(blocks)
+
+
+def _causes(causes: Mapping[str, int]) -> Block:
+    if not causes:
+        return "No mistake was tagged with a cause."
+    return Table(("cause that people saw", "cases"), tuple((cause, str(n)) for cause, n in causes.items()))
+
+
+def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> dict[str, str]:
+    packages = run.environment.get("packages") or {}
+    return {
+        "Review": f"{review.id}, prepared {review.prepared_at[:10]} by {review.prepared_by}, test results first opened "
+        f"{(review.locked_at or '')[:10]} by {review.locked_by}",
+        "Snapshot": snapshot_hash,
+        "Run": f"{run.id}, recipe {run.recipe.network} {run.recipe_hash[:32]}, seed {run.recipe.seed}",
+        "Device": run.device or NOT_STATED,
+        "Versions": ", ".join(f"{name} {version}" for name, version in sorted(packages.items())) or NOT_STATED,
+        "Evaluation": str(evaluation),
+        "Report written": utc_now(),
+    }
+
+
+def _checklists(told: Mapping[str, str]) -> list[Section]:
+    sections = []
+    for one in load_checklists():
+        covered = cover(one, told)
+        missing = sum(where == NOT_REPORTED for _, where in covered)
+        lead = (
+            f"{len(covered) - missing} of {len(covered)} items are told of here, {missing} are not reported. "
+            f"{one.source}, doi:{one.doi}. Items in our words."
+        )
+        rows = tuple((item.number, f"{item.section}: {item.item}", where) for item, where in covered)
+        sections.append(Section(f"{one.name} coverage", (lead, Table(("item", "what", "where"), rows))))
+    return sections
+
+
+def _facts(facts: Mapping[str, str]) -> Table:
+    return Table((), tuple(facts.items()))

@@ -1,0 +1,236 @@
+"""The steps of a meeting up to its failures. Each fits 1280 x 800; lists within may scroll, the page does not."""
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.evaluation.pairs import list_pairs
+from core.projects.schema import Classification, Regression, Segmentation
+from core.reviews.criteria import Measured, Outcome
+from core.reviews.model_card import describe_card, list_limits
+from core.reviews.population import describe_population
+from core.reviews.reference_standard import FEW_CASES, describe_reference
+from core.reviews.reliability import Reliability, measure_reliability
+from dashboard import charts, evaluation_view, painted_view, places, quantity_view, session, theme, wording
+from dashboard.meeting_form import draw_criteria_editor
+from dashboard.meeting_view import Meeting
+
+PANE_PX = 500
+STATE_SIGNS = {"met": "✓ met", "not met": "✗ not met", "not met (undefined)": "✗ not met (undefined)"}
+
+
+def draw_card(meeting: Meeting) -> None:
+    """What the model is for and made of; beside it the criteria, and after the opening its limits."""
+    left, right = st.columns([3, 2], gap="large")
+    card = describe_card(session.db(), meeting.project, meeting.review)
+    rows = "".join(f"<dt>{escape(title)}</dt><dd>{escape(text)}</dd>" for title, text in card.items())
+    with left.container(height=PANE_PX, border=False):
+        st.subheader("Intended use and model card", anchor=False)
+        st.html(f'<dl class="rr-facts">{rows}</dl>')
+    with right.container(height=PANE_PX, border=False):
+        st.subheader("Criteria", anchor=False)
+        told = [one.sentence for one in meeting.review.criteria]
+        st.html(_list(told) if told else '<p class="rr-quiet">None were set.</p>')
+        if not meeting.review.is_locked:
+            draw_criteria_editor(meeting.review)
+        st.caption(meeting.looks.sentence)
+
+
+def draw_population(meeting: Meeting) -> None:
+    """Cases, patients, answers and attributes of each split."""
+    st.subheader("Whom the images are of", anchor=False)
+    rows = describe_population(session.db(), meeting.snapshot, meeting.fold)
+    body = "".join(
+        f"<tr><td>{escape(row.title)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in row.cells)}</tr>"
+        for row in rows
+    )
+    with st.container(height=PANE_PX - 60, border=False):
+        st.html(
+            '<div class="rr-scroll"><table class="rr-numbers"><tr><th></th><th>train</th><th>validation</th>'
+            f"<th>test</th></tr>{body}</table></div>"
+        )
+    told = f"Snapshot {meeting.snapshot.name}, {meeting.snapshot.hash[:12]}, split by patient."
+    if meeting.snapshot.leaks_allowed_because:
+        told += f" It has leaks between its splits, allowed because: {meeting.snapshot.leaks_allowed_because}"
+    st.caption(" ".join(filter(None, (told, meeting.snapshot.loss))))
+
+
+def draw_reference(meeting: Meeting) -> None:
+    """Whose answers the numbers are held against, and how far readers agree among themselves."""
+    told = describe_reference(session.db(), meeting.snapshot)
+    left, right = st.columns(2, gap="large")
+    readers = [(name, f"{n:,}") for name, n in told.readers]
+    with left.container(height=PANE_PX, border=False):
+        st.subheader("Reference standard", anchor=False)
+        st.markdown(f"The reference of a case is {told.rule}.")
+        st.html(_table(("reader", "cases answered"), readers))
+    with right.container(height=PANE_PX, border=False):
+        st.subheader("Agreement of the readers", anchor=False)
+        several = f"{told.read_by_several:,} of {wording.count(told.cases, 'case')} read by more than one reader."
+        st.markdown(several)
+        if told.pairs:
+            rows = [
+                (f"{one.one} and {one.other}", f"{one.n:,}", "–" if one.agreed is None else f"{one.agreed:,}",
+                 wording.number(one.value) + (f" ({one.reason})" if one.reason else ""))
+                for one in told.pairs
+            ]  # fmt: skip
+            st.html(_table(("readers", "n", "agree", told.measure), rows))
+            st.caption(
+                "Over all cases of the project: those on which readers are tied are in no snapshot. "
+                f"No intervals; with fewer than {FEW_CASES} common cases the number says little."
+            )
+        elif told.read_by_several == 0:
+            st.caption("With one reader a case nobody knows how far another would have agreed.")
+        elif not told.measure:
+            st.caption("Outlines of several readers are not compared here.")
+
+
+def draw_criteria(meeting: Meeting) -> None:
+    """Every criterion with what was found, and pass or fail; the limits in plain words."""
+    left, right = st.columns([9, 4], gap="large")
+    with left.container(height=PANE_PX + 60, border=False):
+        st.subheader("Criteria", anchor=False)
+        outcomes = meeting.review.outcomes or ()
+        st.html(outcome_table(outcomes) if outcomes else '<p class="rr-quiet">None were set before the opening.</p>')
+        if any(part.group and part.is_small for one in outcomes for part in one.parts):
+            st.caption("Greyed: fewer than 30 patients or 10 cases of the class; such a number can hardly be believed.")
+    with right.container(height=PANE_PX, border=False):
+        st.subheader("Limits in plain words", anchor=False)
+        limits = list_limits(session.db(), meeting.project, meeting.review, meeting.evaluation, meeting.looks)
+        st.html(_list(limits))
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> str:
+    """HTML: a row for each criterion, and for each subgroup of one."""
+    rows = []
+    for one in outcomes:
+        alone = one.parts[0] if len(one.parts) == 1 and not one.parts[0].group else None
+        sign = STATE_SIGNS[one.state]
+        reason = f"<br><small>{escape(one.reason)}</small>" if one.reason and alone else ""
+        shown = _numbers(alone) if alone else "<td></td><td></td>"
+        rows.append(f"<tr><td><b>{escape(one.criterion.sentence)}</b></td>{shown}<td>{sign}{reason}</td></tr>")
+        for part in () if alone else one.parts:
+            few = ' class="few"' if part.is_small else ""
+            told = f"{STATE_SIGNS[part.state]}<br><small>{escape(part.reason)}</small>"
+            rows.append(f"<tr{few}><td>&emsp;{escape(part.group)}</td>{_numbers(part)}<td>{told}</td></tr>")
+    head = "<tr><th>criterion</th><th>found, 95 % interval</th><th>n</th><th></th></tr>"
+    return f'<div class="rr-scroll"><table class="rr-numbers">{head}{"".join(rows)}</table></div>'
+
+
+def _numbers(part: Measured) -> str:
+    of = f"{part.n_of:,} of " if part.n_of is not None else ""
+    whiskers = "no interval" if part.low is None else f"{wording.number(part.low)} to {wording.number(part.high)}"
+    return (
+        f"<td><b>{wording.number(part.value)}</b><br><small>{whiskers}</small></td>"
+        f"<td>{of}{part.n_cases:,}<br><small>{wording.count(part.n_patients, 'patient')}</small></td>"
+    )
+
+
+def draw_numbers(meeting: Meeting) -> None:
+    """The headline numbers, and the matrix, the agreement or the structures."""
+    evaluation, schema = meeting.evaluation, meeting.schema
+    result = evaluation.result
+    draw_headline = quantity_view.draw_headline if isinstance(schema, Regression) else evaluation_view.draw_headline
+    draw_headline(result)
+    if isinstance(schema, Classification):
+        left, right = st.columns([4, 7], gap="medium")
+        with left:
+            evaluation_view.draw_matrix(
+                result,
+                multi_label=schema.multi_label,
+                open_cell=lambda reference, predicted, of: places.go(
+                    "review", **_view(meeting), reference=reference, predicted=predicted, of_class=of
+                ),
+                key=f"meeting_{evaluation.id}",
+            )
+        with right.container(height=330, border=False):
+            evaluation_view.draw_class_table(result)
+    elif isinstance(schema, Regression):
+        pairs = list_pairs(session.db(), meeting.model, meeting.snapshot, schema, "test", meeting.fold)
+        quantity_view.draw_agreement(
+            result,
+            pairs,
+            open_case=lambda case: places.go("review", **_view(meeting), result="all", case=case),
+            key=f"meeting_{evaluation.id}",
+        )
+    elif isinstance(schema, Segmentation):
+        painted_view.draw_structure_table(result)
+    st.caption(evaluation_view.describe_sample(result, test_uses=None))
+
+
+def _view(meeting: Meeting) -> dict[str, str | int]:
+    return {
+        "project": meeting.project.id, "model": meeting.model.id, "snapshot": meeting.snapshot.id, "split": "test",
+    }  # fmt: skip
+
+
+def draw_curves(meeting: Meeting) -> None:
+    """ROC and precision-recall with their areas and intervals; where the thresholds were chosen."""
+    assert isinstance(meeting.schema, Classification)
+    result = meeting.evaluation.result
+    evaluation_view.draw_curves(result, multi_label=meeting.schema.multi_label)
+    st.caption(evaluation_view.describe_thresholds(result) or "The class of the highest probability is decided for.")
+
+
+def draw_calibration(meeting: Meeting) -> None:
+    """Whether 0.8 means that eight of ten are of the class."""
+    assert isinstance(meeting.schema, Classification)
+    names = list(meeting.schema.names)
+    of = st.segmented_control(
+        "Class", names, default=names[-1], required=True, key="meeting_calibrated", label_visibility="collapsed"
+    )
+    told = measure_reliability(session.db(), meeting.snapshot, meeting.evaluation, of)
+    left, right = st.columns([3, 2], gap="large")
+    left.plotly_chart(
+        draw_reliability(told), config=charts.NO_TOOLBAR, key=f"reliability_{of}", alt="Share over mean score"
+    )
+    with right:
+        st.html(
+            '<div class="rr-tiles">'
+            f"<div><small>Calibration error</small><b>{wording.number(told.calibration_error)}</b>"
+            f"<span>n = {told.n:,}, {len(told.bins)} bins; 0 is best</span></div>"
+            f"<div><small>Brier score</small><b>{wording.number(told.brier_error)}</b>"
+            f"<span>n = {told.n:,}; 0 is best</span></div></div>"
+        )
+        st.caption(
+            "Each dot stands for equally many cases: their mean score, the share that is of the class, and its 95 % "
+            "Wilson interval (cases taken as independent). On the line the probabilities mean what they say. The two "
+            "numbers have no interval here."
+        )
+
+
+def draw_reliability(told: Reliability) -> go.Figure:
+    """Share of the class over the mean score, with Wilson intervals, against the line of perfect calibration."""
+    figure, accent = go.Figure(), theme.series_colours(light=theme.is_light())[0]
+    line = {"color": charts.QUIET, "dash": "dot"}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(
+        x=[one.mean_score for one in told.bins],
+        y=[one.share for one in told.bins],
+        mode="markers",
+        marker={"size": 9, "color": accent},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [one.high - one.share for one in told.bins],
+            "arrayminus": [one.share - one.low for one in told.bins],
+            "color": accent,
+        },
+        customdata=[one.n for one in told.bins],
+        hovertemplate="score %{x:.3f}, share %{y:.3f}<br>n = %{customdata}<extra></extra>",
+        showlegend=False,
+    )
+    title = f"Calibration of {told.of}"
+    return charts.finished(figure, title, "mean score", "share of the class", height=430, square=True)
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return f'<ul class="rr-said">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    titles = "".join(f"<th>{escape(one)}</th>" for one in head)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="rr-scroll"><table class="rr-numbers"><tr>{titles}</tr>{body}</table></div>'

@@ -1,0 +1,54 @@
+"""A review by command, from its criteria to the model in production and back out."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from core.cli.app import app
+from tests.core.reviews.conftest import PASSWORD, Room, room, signers
+
+__all__ = ["room", "signers"]  # fixtures
+CRITERION = "sensitivity of pneumonia at least 0.70, lower bound at least 0.1"
+
+
+@pytest.fixture(autouse=True)
+def _signing(signers: object) -> None:
+    """Who signs here has a password."""
+
+
+def run(room: Room, *words: str, code: int = 0, typed: str | None = None) -> Any:
+    done = CliRunner().invoke(app, [*words, "--home", str(room.settings.home), "--json"], input=typed)
+    assert done.exit_code == code, done.output + repr(done.exception)
+    return json.loads(done.stdout) if code == 0 else str(done.exception)
+
+
+def test_from_criteria_to_production(room: Room) -> None:
+    made = run(room, "review", "create", "Chest", "quick", "--criterion", "accuracy at least 0.9")
+    assert (made["review"], made["state"], made["outcomes"]) == (1, "prepared", None)
+    made = run(room, "review", "criteria", "Chest", "1", "--criterion", CRITERION)
+    assert made["criteria"] == ["sensitivity of pneumonia at least 0.7, lower bound at least 0.1"]
+    opened = run(room, "review", "open", "Chest", "1")
+    assert (opened["outcomes"][0]["state"], opened["test_looks"]["openings_here"]) == ("met", 1)
+    assert "criteria are fixed" in run(room, "review", "criteria", "Chest", "1", code=1)
+    assert "Only a model that a review has approved" in run(room, "registry", "promote", "Chest", "quick", code=1)
+    words = ("--verdict", "approve", "--rationale", "Good.", "--as", "anna", "--action", "Watch|ben|2026-12-24")
+    decided = run(room, "review", "decide", "Chest", "1", *words, "--password-stdin", typed=f"{PASSWORD}\n")
+    assert decided["decision"]["signatures"][0]["name"] == "anna"
+    read = ("--read", decided["decision"]["hash"])
+    run(room, "review", "sign", "Chest", "1", "--as", "ben", *read, "--password-stdin", typed=f"{PASSWORD}\n")
+    shown = run(room, "review", "show", "Chest", "1")
+    assert [one["name"] for one in shown["decision"]["signatures"]] == ["anna", "ben"]
+    assert (shown["state"], shown["faults"]) == ("approve", [])
+    assert run(room, "registry", "promote", "Chest", "quick")["stage"] == "production"
+    assert run(room, "registry", "show", "Chest")["production"] == "quick"
+    assert "No other model" in run(room, "registry", "rollback", "Chest", code=1)
+    run(room, "registry", "retire", "Chest", "quick", "--reason", "recalled")
+    assert run(room, "registry", "show", "Chest")["history"][0]["reason"] == "recalled"
+    assert run(room, "review", "list", "Chest")["reviews"][0]["state"] == "approve"
+
+
+def test_a_criterion_about_an_unknown_class_is_refused(room: Room) -> None:
+    asked = ("--criterion", "sensitivity of tuberculosis at least 0.9")
+    assert "knows normal, pneumonia" in run(room, "review", "create", "Chest", "quick", *asked, code=1)

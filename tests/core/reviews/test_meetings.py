@@ -1,0 +1,124 @@
+"""Preparing a review: criteria fixed beforehand, locked when the results are opened, every opening counted."""
+
+import sqlite3
+
+import pytest
+
+from core.errors import Conflict, InvalidInput
+from core.evaluation.run import evaluate_model
+from core.progress import Silent
+from core.projects.records import add_project
+from core.projects.schema import make_classification
+from core.reviews.criteria import parse_criterion
+from core.reviews.meetings import (
+    Review,
+    add_review,
+    change_criteria,
+    count_test_looks,
+    get_evaluation_of,
+    get_review,
+    list_reviews,
+    open_results,
+)
+from core.store.audit import Actor, list_audit
+from tests.core.reviews.conftest import Room
+
+SENSITIVE = parse_criterion("sensitivity of pneumonia at least 0.90, lower bound at least 0.85")
+FAIR = parse_criterion("sensitivity of pneumonia by sex at least 0.80")
+EASY = parse_criterion("accuracy at least 0.5")
+
+
+@pytest.fixture
+def review(connection: sqlite3.Connection, room: Room, actor: Actor) -> Review:
+    return add_review(connection, room.project, room.model, criteria=[SENSITIVE, FAIR, EASY], actor=actor)
+
+
+def test_criteria_may_change_until_the_results_are_opened(
+    connection: sqlite3.Connection, review: Review, actor: Actor
+) -> None:
+    changed = change_criteria(connection, review, [SENSITIVE, EASY], actor=actor)
+    assert changed.criteria == (SENSITIVE, EASY)
+    assert list_audit(connection, what="change criteria")[0].detail["after"] == [SENSITIVE.sentence, EASY.sentence]
+    opened = open_results(connection, review, actor=actor)
+    assert opened.is_locked
+    with pytest.raises(Conflict, match="the criteria are fixed"):
+        change_criteria(connection, opened, [EASY], actor=actor)
+    for column in ("criteria", "model", "outcomes", "locked_at", "name"):
+        with pytest.raises(sqlite3.IntegrityError, match="locked"):
+            connection.execute(f"UPDATE reviews SET {column} = {column} WHERE id = ?", (review.id,))
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("DELETE FROM reviews WHERE id = ?", (review.id,))
+
+
+def test_opening_settles_each_criterion_by_its_number_and_by_its_subgroups(
+    connection: sqlite3.Connection, review: Review, actor: Actor
+) -> None:
+    opened = open_results(connection, review, actor=actor)
+    assert opened.outcomes is not None
+    sensitive, fair, easy = opened.outcomes
+    assert (sensitive.state, fair.state, easy.state) == ("not met", "not met", "met")
+    numbers = get_evaluation_of(connection, opened).result
+    assert sensitive.parts[0].value == numbers["per_class"]["pneumonia"]["recall"]["value"]
+    women, men = fair.parts
+    # of the 16 test images 9 show pneumonia: 5 of men, of which one is missed by its odd number and one by its even
+    assert (women.group, women.n_of, women.value) == ("F", 4, 1.0)
+    assert (men.group, men.n_of, men.value) == ("M", 5, pytest.approx(3 / 5))
+    assert men.is_small
+    assert get_review(connection, opened.project, opened.id) == opened
+
+
+def test_every_opening_is_counted_for_ever_and_seen_from_the_next_review(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    for _ in range(3):
+        open_results(connection, review, actor=actor)
+    looks = count_test_looks(connection, review)
+    assert (looks.evaluations, looks.openings, looks.openings_here) == (1, 3, 3)
+    again = add_review(connection, room.project, room.model, criteria=[EASY], actor=actor)
+    looks = count_test_looks(connection, again)
+    assert (looks.openings, looks.openings_here) == (3, 0)
+    assert "measured once and opened in meetings 3 times, never in this one" in looks.sentence
+    for statement in ("UPDATE test_openings SET by = 'ben'", "DELETE FROM test_openings"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(statement)
+
+
+def test_criteria_written_after_the_results_were_there_are_said_to_be(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    assert count_test_looks(connection, review).known_before
+    blind = add_review(connection, room.project, room.other, criteria=[EASY], actor=actor)
+    evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
+    assert not count_test_looks(connection, blind).known_before
+
+
+def test_a_model_without_predictions_has_no_results_to_open(
+    connection: sqlite3.Connection, room: Room, actor: Actor
+) -> None:
+    blind = add_review(connection, room.project, room.other, criteria=[EASY], actor=actor)
+    with pytest.raises(InvalidInput, match="Evaluate the model on the test split"):
+        open_results(connection, blind, actor=actor)
+    assert not get_review(connection, blind.project, blind.id).is_locked
+    assert count_test_looks(connection, blind).openings == 0
+
+
+def test_a_review_keeps_the_numbers_that_were_opened(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    first = open_results(connection, review, actor=actor)
+    evaluate_model(connection, room.files, room.settings, room.model.id, room.snapshot.id, "test", actor, Silent())
+    assert open_results(connection, review, actor=actor).evaluation == first.evaluation
+
+
+def test_what_does_not_belong_together_is_refused(connection: sqlite3.Connection, room: Room, actor: Actor) -> None:
+    wanted = [parse_criterion("accuracy by age at least 0.5")]
+    with pytest.raises(InvalidInput, match="here sex"):  # age has a value for each patient: no subgroups
+        add_review(connection, room.project, room.model, criteria=wanted, actor=actor)
+    with pytest.raises(InvalidInput, match="Compare a model with another one"):
+        add_review(connection, room.project, room.model, criteria=[], production=room.model, actor=actor)
+    elsewhere = add_project(
+        connection, name="Else", task="classification", schema=make_classification(["a", "b"]), actor=actor
+    )
+    with pytest.raises(InvalidInput, match="belong to one project"):
+        add_review(connection, elsewhere, room.model, criteria=[], snapshot=room.snapshot, actor=actor)
+    assert list_reviews(connection, room.project.id) == []

@@ -1,0 +1,99 @@
+"""The report of a review: whole, quick, in any script, and honest about what it does not tell."""
+
+import re
+import sqlite3
+import time
+
+import pytest
+
+from core.errors import InvalidInput
+from core.projects.records import change_project
+from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
+from core.reviews.criteria import parse_criterion
+from core.reviews.decisions import FollowUp, NewDecision, decide_review
+from core.reviews.meetings import Review, add_review, open_results
+from core.reviews.report import write_report
+from core.reviews.report_sections import Table, describe_report
+from core.store.audit import Actor, list_audit
+from tests.core.reviews.conftest import PASSWORD, Room
+
+RATIONALE = "Findet Łódź, Αθήνα и Київ: <script>alert(1)</script>"
+SECONDS = 10
+
+
+@pytest.fixture
+def review(connection: sqlite3.Connection, room: Room, signers: tuple[Actor, Actor]) -> Review:
+    anna, _ = signers
+    criteria = [
+        parse_criterion(text) for text in ("accuracy at least 0.5", "sensitivity of pneumonia by sex at least 0.5")
+    ]
+    made = add_review(connection, room.project, room.model, criteria=criteria, name="Before Easter", actor=anna)
+    made = open_results(connection, made, actor=anna)
+    new = NewDecision("approve", RATIONALE, actions=(FollowUp("Watch drift", "ben", "2026-12-24"),))
+    decide_review(connection, made, new, signer="anna", password=PASSWORD, dissent="few women", actor=anna)
+    return made
+
+
+def test_a_page_holds_everything_itself_and_escapes_what_people_wrote(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    began = time.process_time()
+    page = write_report(connection, room.project, review, "html", actor=actor).decode()
+    assert time.process_time() - began < SECONDS
+    words = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "Łódź, Αθήνα и Київ: &lt;script&gt;alert(1)" in words
+    for said in ("Before Easter", "Watch drift", "few women", "small group", "CLAIM 2024 coverage", "not reported"):
+        assert said in words
+    assert room.model.keras_hash in words
+    assert "Plotly.newPlot" in page
+    assert not re.findall(
+        r"<(?:script|link|img)[^>]+(?:src|href)=", words + "".join(re.findall(r"<script[^>]*>", page))
+    )
+    assert list_audit(connection, what="export report")[0].subject == f"review {review.id}"
+
+
+def test_a_pdf_has_its_pages_and_its_unicode_font(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    began = time.process_time()
+    content = write_report(connection, room.project, review, "pdf", actor=actor)
+    assert time.process_time() - began < SECONDS
+    assert content.startswith(b"%PDF-")
+    assert b"DejaVuSans" in content
+    assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") >= 3
+
+
+def test_a_review_whose_results_are_closed_has_no_report(
+    connection: sqlite3.Connection, room: Room, actor: Actor
+) -> None:
+    closed = add_review(connection, room.project, room.model, criteria=[], actor=actor)
+    with pytest.raises(InvalidInput, match="Open the test results"):
+        write_report(connection, room.project, closed, "html", actor=actor)
+
+
+def test_an_item_is_reported_when_the_project_tells_of_it(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    def intended_use() -> str:
+        sections, _ = describe_report(connection, room.project, review)
+        (claim,) = (one for one in sections if one.title.startswith("CLAIM"))
+        table = claim.blocks[1]
+        assert isinstance(table, Table)
+        return next(where for number, _, where in table.rows if number == "3")
+
+    assert intended_use() == NOT_REPORTED
+    room_project = change_project(
+        connection, room.project, description="", intended_use="Second reader.", digit_advances=True, actor=actor
+    )
+    assert room_project.intended_use
+    object.__setattr__(room, "project", room_project)
+    assert intended_use() == "model card"
+
+
+def test_the_checklists_are_whole_and_name_their_source() -> None:
+    by_name = {one.name: one for one in load_checklists()}
+    assert {name: len(one.items) for name, one in by_name.items()} == {"CLAIM 2024": 44, "TRIPOD+AI": 27}
+    for one in by_name.values():
+        assert one.doi.startswith("10.")
+        assert [item.number for item in one.items] == [str(at) for at in range(1, len(one.items) + 1)]
+        assert {where for _, where in cover(one, {})} == {NOT_REPORTED}

@@ -1,0 +1,191 @@
+"""A meeting on screen: prepared, opened, walked, decided, signed, and the model put into production."""
+
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from core.jobs.records import list_jobs
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import User, ensure_user
+from core.projects.records import Project
+from core.reviews.criteria import parse_criterion
+from core.reviews.decisions import NewDecision, decide_review, find_decision
+from core.reviews.failures import map_causes, tag_failure
+from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
+from core.reviews.registry import find_production, promote_model, retire_model
+from core.reviews.remarks import list_remarks, present_step
+from core.store.audit import Actor
+from core.training.records import Model
+from dashboard import session
+from dashboard.meeting_view import STEPS
+from tests.core.reviews.conftest import PASSWORD, give_password
+from tests.pages.conftest import OpenPage, said
+
+
+@pytest.fixture
+def review(connection: sqlite3.Connection, project: Project, model: Model, actor: Actor, anna: User) -> Review:
+    give_password(connection, "anna")
+    made = add_review(connection, project, model, criteria=[parse_criterion("accuracy by sex at least 0")], actor=actor)
+    return open_results(connection, made, actor=actor)
+
+
+def test_a_review_is_prepared_from_lines_and_a_wrong_one_is_refused(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    app = open_page("meeting", project=project.id)
+    assert "came after" in said(app)
+    app.text_area(key="prepare_criteria").set_value("sensitivity of cancer at least 0.9").run()
+    app.button(key="prepare_do").click().run()
+    assert "This project knows normal, pneumonia" in app.error[0].value
+    app.text_area(key="prepare_criteria").set_value("accuracy at least 0.5\n\nauc at least 0.6").run()
+    app.button(key="prepare_do").click().run()
+    (made,) = list_reviews(connection, project.id)
+    assert [one.sentence for one in made.criteria] == ["accuracy at least 0.5", "auc at least 0.6"]
+    assert "Intended use and model card" in said(app)
+
+
+def test_results_stay_closed_until_somebody_opens_them_and_that_is_counted(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="criteria")
+    assert "The test results are closed" in said(app)
+    assert "accuracy by sex at least 0" not in said(app)
+    app.button(key="meeting_open").click().run()
+    assert not app.exception
+    assert "accuracy by sex at least 0" in said(app)
+    assert count_test_looks(connection, review).openings_here == 2
+
+
+def test_every_step_draws_and_the_keys_walk_along_them(open_page: OpenPage, project: Project, review: Review) -> None:
+    app = open_page("meeting", project=project.id, review=review.id)
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    for step in STEPS[1:]:
+        app.button(key="meeting_next").click().run()
+        assert not app.exception, step.key
+        assert not app.error
+        assert app.query_params["step"] == step.key
+    assert app.button(key="meeting_next").disabled
+    app.button(key="meeting_back").click().run()
+    assert app.query_params["step"] == STEPS[-2].key
+
+
+def test_a_decision_is_signed_with_the_password_and_leads_into_production(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, anna: User
+) -> None:
+    session.configure(session.settings(), lambda connection: replace(anna, has_password=True))
+    app = open_page("meeting", project=project.id, review=review.id, step="decision")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    app.segmented_control(key="decide_verdict").set_value("approve")
+    app.text_area(key="decide_rationale").set_value("It does what was asked.")
+    app.text_input(key="decide_password").set_value("not this one at all").run()
+    app.button(key="decide_do").click().run()
+    assert "The password is wrong" in app.error[0].value
+    assert find_decision(connection, review) is None
+    app.text_area(key="decide_actions").set_value("Watch drift, ben").run()
+    app.text_input(key="decide_password").set_value(PASSWORD).run()
+    app.button(key="decide_do").click().run()
+    assert "An action reads" in app.error[0].value
+    app.text_area(key="decide_actions").set_value("Watch drift | ben | 2026-12-24\n").run()
+    app.text_input(key="decide_password").set_value(PASSWORD).run()
+    app.button(key="decide_do").click().run()
+    assert not app.exception
+    decision = find_decision(connection, review)
+    assert decision is not None
+    assert decision.rationale == "It does what was asked."
+    assert "Decided: approve" in said(app)
+    assert "Watch drift: ben, until 2026-12-24" in said(app)
+    assert "You have signed this decision" in said(app)
+    app.button(key="promote_do").click().run()
+    production = find_production(connection, project.id)
+    assert production is not None
+    assert production.id == model.id
+
+
+def test_who_has_no_password_is_told_where_to_set_one_and_who_may_not_sign_sees_no_form(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    session.configure(
+        session.settings(), lambda connection: replace(ensure_user(connection, "anna"), has_password=False)
+    )
+    app = open_page("meeting", project=project.id, review=review.id, step="decision")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert "Set one first" in said(app)
+
+
+def test_what_was_decided_tagged_and_said_is_shown(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review, actor: Actor
+) -> None:
+    decide_review(
+        connection, review, NewDecision("retrain", "Too few <b>women</b>."), signer="anna", password=PASSWORD,
+        actor=actor,
+    )  # fmt: skip
+    app = open_page("meeting", project=project.id, review=review.id, step="failures")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert not app.exception
+    assert "surest first" in said(app)
+    case = connection.execute("SELECT case_id FROM predictions LIMIT 1").fetchone()[0]
+    tag_failure(connection, review, case, "shortcut", actor=actor)
+    assert map_causes(connection, review) == {case: "shortcut"}
+    assert "Tagged so far: shortcut 1" in said(app.run())
+    app.query_params["step"] = "decision"
+    assert "Too few &lt;b&gt;women" in said(app.run())
+    app.query_params["step"] = "discussion"
+    app.run()
+    app.text_input[0].set_value("Who saw case 3?")
+    app.button(key="meeting_say").click().run()
+    assert [one.text for one in list_remarks(connection, review)] == ["Who saw case 3?"]
+    assert "Who saw case 3?" in said(app)
+
+
+def test_whoever_follows_goes_where_the_presenter_is(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    ensure_user(connection, "ben", role="admin")
+    present_step(connection, get_review(connection, project.id, review.id), "population", actor=Actor("ben", "screen"))
+    app = open_page("meeting", project=project.id, review=review.id)
+    app.segmented_control(key=f"meeting_role_{review.id}").set_value("follow").run()
+    assert not app.exception
+    assert app.query_params["step"] == "population"
+    assert "ben presents" in said(app)
+
+
+def test_the_registry_on_models_goes_back_with_one_click(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, actor: Actor
+) -> None:
+    assert "Roll back" not in said(open_page("models", project=project.id))
+    decide_review(
+        connection, review, NewDecision("approve", "Good."), signer="anna", password=PASSWORD, actor=actor
+    )  # fmt: skip
+    promote_model(connection, model, actor=actor)
+    retire_model(connection, model, reason="recalled by <b>Ben</b>", actor=actor)
+    app = open_page("models", project=project.id)
+    assert "recalled by &lt;b&gt;Ben" in said(app)
+    app.button(key="registry_back").click().run()
+    assert not app.exception
+    assert find_production(connection, project.id) == model
+    assert f"{model.name} · production" in said(app)
+    assert f">{model.name}</a>, since" in said(open_page("overview", project=project.id))
+
+
+def test_corrections_are_named_and_learnt_with_one_click(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review, actor: Actor
+) -> None:
+    decide_review(
+        connection, review, NewDecision("retrain", "Wrong labels."), signer="anna", password=PASSWORD, actor=actor
+    )
+    case = connection.execute("SELECT case_id FROM snapshot_cases WHERE split = 'test' LIMIT 1").fetchone()[0]
+    said_before = connection.execute("SELECT value FROM reference_labels WHERE case_id = ?", (case,)).fetchone()[0]
+    other = "normal" if "pneumonia" in said_before else "pneumonia"
+    add_label(connection, NewLabel(new_event(), case, "anna", {"classes": [other]}), actor)
+    app = open_page("meeting", project=project.id, review=review.id, step="decision")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert "References changed since its snapshot was frozen: 1 " in said(app)
+    app.button(key="retrain_do").click().run()
+    assert not app.exception
+    assert not app.error
+    assert [job.arguments["evaluate"] for job in list_jobs(connection, kinds=("train",))] == ["test"]
