@@ -1,0 +1,48 @@
+"""The evaluation of a classifier below its headline: one tab for each question a team asks of it."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.datasets.records import Snapshot
+from core.evaluation.records import Evaluation
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.training.records import Model
+from dashboard import evaluation_view, numbers_view, places, wording
+
+OpenCell = Callable[[str, str, str | None], None]
+TABS = ("Confusion matrix and classes", "Curves", "All numbers")
+
+
+def draw_tabs(
+    project: Project,
+    schema: Classification,
+    model: Model,
+    snapshot: Snapshot,
+    evaluation: Evaluation,
+    *,
+    view: dict[str, places.Query],
+    open_cell: OpenCell,
+) -> None:
+    """Only the tab that is open is drawn: some of them read every prediction of the split."""
+    result = evaluation.result
+    tabs = dict(zip(TABS, st.tabs(TABS, key="evaluate_tab", on_change="rerun"), strict=True))
+    if tabs[TABS[0]].open:
+        with tabs[TABS[0]]:
+            left, right = st.columns([4, 7], gap="medium")
+        with left:
+            evaluation_view.draw_matrix(
+                result, multi_label=schema.multi_label, open_cell=open_cell, key=f"evaluation_{evaluation.id}"
+            )
+            places.link("review", "Most confident mistakes", result="wrong", **view)
+        with right:
+            evaluation_view.draw_class_table(result)
+            evaluation_view.draw_class_intervals(result)
+    if tabs["Curves"].open:
+        with tabs["Curves"]:
+            evaluation_view.draw_curves(result, multi_label=schema.multi_label)
+            st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+    if tabs["All numbers"].open:
+        with tabs["All numbers"]:
+            numbers_view.draw_numbers(result, multi_label=schema.multi_label)
