@@ -100,6 +100,11 @@ def _draw_class(result: Mapping[str, Any]) -> None:
     )
 
 
+def draw_table(measures: Mapping[str, Estimate], words: Mapping[str, tuple[str, float, float]]) -> None:
+    """Numbers by name with their whiskers, in the order of `words`: title, and the ends of the scale."""
+    _table("".join(_row(told, measures[name]) for name, told in words.items() if name in measures))
+
+
 def _table(rows: str) -> None:
     st.html(f'<div class="rr-scroll"><table class="rr-numbers rr-whole">{rows}</table></div>')
 

@@ -231,7 +231,9 @@ def compare(
         f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
         *(f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()),
         f"synthetic images in training: {drawn}",
-        f"{second} is better" if result["better"] else "no difference is shown",
+        f"newly right {len(result['mcnemar']['fixed'])}, newly wrong {len(result['mcnemar']['broken'])}, "
+        f"McNemar p = {result['mcnemar']['p']:.3f}",
+        result["sentence"],
     ]
     answer(result, "\n".join(lines), as_json=as_json)
 

@@ -2,8 +2,13 @@
 
 import sqlite3
 
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.records import store_predictions
+from core.labels.case_lists import list_case_lists, list_cases_of
 from core.projects.records import Project
-from core.training.records import Model
+from core.store.audit import Actor
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run, get_run
 from tests.pages.conftest import OpenPage, said
 
 
@@ -24,3 +29,30 @@ def test_a_predictive_value_follows_the_prevalence(open_page: OpenPage, project:
     app.number_input(key="prevalence_pneumonia").set_value(1.0).run()
     assert "PPV at 1 %" in said(app)
     assert "PPV at 1 %" not in before
+
+
+def test_two_models_are_compared_in_a_plain_sentence(
+    connection: sqlite3.Connection,
+    open_page: OpenPage,
+    project: Project,
+    snapshot: Snapshot,
+    model: Model,
+    actor: Actor,
+) -> None:
+    run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("cnn"), actor=actor)
+    other = add_model(
+        connection, get_run(connection, run.id), keras_hash="1" * 64, onnx_left_out_because="none", parameters=10,
+        file_bytes=10, facts={"classes": ["normal", "pneumonia"], "multi_label": False}, seconds=2.0, actor=actor,
+    )  # fmt: skip
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+    answers = {case.case_id: [0.1, 0.9] if case.value["classes"] == ["pneumonia"] else [0.9, 0.1] for case in tested}
+    store_predictions(connection, other, snapshot.schema, answers)  # type: ignore[arg-type]
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Compare"
+    text = said(app.run())
+    assert not app.exception
+    assert "Seed noise unknown" in text
+    assert "Newly wrong: 1" in text
+    app.button(key="newly_wrong_keep").click().run()
+    (kept,) = list_case_lists(connection, project.id)
+    assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
