@@ -14,6 +14,7 @@ from bench import (
     quality_pneumoniamnist,
     readers,
     screens,
+    simulation,
     team,
     training_speed,
     viewer,
@@ -37,6 +38,7 @@ ROWS: list[Row] = [
     *quality_nuclei_counts.ROWS,
     *quality_hippocampus.ROWS,
     *volume_memory.ROWS,
+    *simulation.ROWS,
 ]
 
 

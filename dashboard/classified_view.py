@@ -9,10 +9,10 @@ from core.evaluation.records import Evaluation
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.training.records import Model
-from dashboard import comparison_view, evaluation_view, numbers_view, places, wording
+from dashboard import comparison_view, evaluation_view, numbers_view, places, threshold_view, wording
 
 OpenCell = Callable[[str, str, str | None], None]
-TABS = ("Confusion matrix and classes", "Curves", "All numbers", "Compare")
+TABS = ("Confusion matrix and classes", "Curves", "All numbers", "Threshold", "Compare")
 
 
 def draw_tabs(
@@ -46,6 +46,9 @@ def draw_tabs(
     if tabs["All numbers"].open:
         with tabs["All numbers"]:
             numbers_view.draw_numbers(result, multi_label=schema.multi_label)
+    if tabs["Threshold"].open:
+        with tabs["Threshold"]:
+            threshold_view.draw_threshold(project, schema, model, snapshot, view)
     if tabs["Compare"].open:
         with tabs["Compare"]:
             comparison_view.draw_comparison(project, model, view)
