@@ -5,14 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from core.datasets.records import Snapshot, get_snapshot
+from core.datasets.records import Snapshot
 from core.errors import CoreError
-from core.evaluation.operating import Scored, classes_with_threshold, freeze_point, frozen_thresholds, read_scored
+from core.evaluation.operating import Scored, classes_with_threshold, freeze_point, frozen_thresholds
 from core.measures.thresholds import AtThreshold, DecisionCurve, at_threshold, decision_curve, sweep
 from core.projects.records import Project
 from core.projects.schema import Classification
-from core.training.records import Model, get_model
+from core.training.records import Model
 from dashboard import charts, messages, numbers_view, places, session, threshold_charts
+from dashboard.remembered import scored
 
 ROWS = {
     "sensitivity": ("Sensitivity", 0.0, 1.0),
@@ -36,7 +37,7 @@ def draw_threshold(
         of_class = st.pills("Class", offered, default=offered[0], required=True, key="threshold_class")
     split = str(view["split"])
     try:
-        seen = _scored(str(session.settings().home), model.id, snapshot.id, split)
+        seen = scored(str(session.settings().home), model.id, snapshot.id, split, snapshot.erased_cases)
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
@@ -123,12 +124,6 @@ def _freeze(project: Project, model: Model, of_class: str, value: float) -> None
 
 def _percent(positive: np.ndarray) -> float:
     return round(min(99.99, max(0.01, 100 * float(positive.mean()))), 2)
-
-
-@st.cache_data(max_entries=16, ttl=600, show_spinner=False)
-def _scored(home: str, model_id: int, snapshot_id: int, split: str) -> Scored:
-    model = get_model(session.db(), None, model_id)
-    return read_scored(session.db(), model, get_snapshot(session.db(), model.project, snapshot_id), split)
 
 
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)

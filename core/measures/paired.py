@@ -73,6 +73,19 @@ def compare_aucs(
     return AucDifference(one, other, difference, error, difference - reach, difference + reach, p)
 
 
+def auc_with_error(positive: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> tuple[float, float] | None:
+    """AUC and its standard error by DeLong, patients as clusters; None where a class has fewer than two cases.
+
+    Args:
+        patients: a number for each case.
+    """
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return None
+    placed = _placements(positive, scores)
+    area = float(placed[positive].mean())
+    return area, math.sqrt(_variance(placed - area, positive, np.unique(patients, return_inverse=True)[1]))
+
+
 def _placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Of each positive the share of negatives below it, of each negative the share of positives above it."""
     from scipy.stats import rankdata
@@ -92,7 +105,7 @@ def _variance(parts: np.ndarray, positive: np.ndarray, patient: np.ndarray) -> f
     n = [int(positive.sum()), int((~positive).sum())]
     clusters = [len(np.unique(patient[chosen])) for chosen in (positive, ~positive)]
     own = [c / (c - 1) * float(s @ s) / k**2 if c > 1 else 0.0 for c, s, k in zip(clusters, sums, n, strict=True)]
-    shared = size / (size - 1) * float(sums[0] @ sums[1]) / (n[0] * n[1])
+    shared = size / max(1, size - 1) * float(sums[0] @ sums[1]) / (n[0] * n[1])
     return max(0.0, own[0] + own[1] + 2 * shared)
 
 

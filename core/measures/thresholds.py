@@ -52,8 +52,8 @@ def at_threshold(
         patients: a number from 0 for each case.
     """
     called = scores >= threshold
-    found = _share(called & positive, positive, patients, "No case is of this class.")
-    cleared = _share(~called & ~positive, ~positive, patients, "Every case is of this class.")
+    found = share_of(called & positive, positive, patients, "No case is of this class.")
+    cleared = share_of(~called & ~positive, ~positive, patients, "Every case is of this class.")
     return AtThreshold(
         threshold,
         prevalence,
@@ -70,7 +70,11 @@ def at_threshold(
     )
 
 
-def _share(part: np.ndarray, whole: np.ndarray, patients: np.ndarray, undefined: str) -> Estimate:
+def share_of(
+    part: np.ndarray, whole: np.ndarray, patients: np.ndarray, undefined: str, level: float = LEVEL
+) -> Estimate:
+    """The share of the cases of `whole` that are of `part` (bool both), with Wilson's interval for as many cases as the
+    patients' images are worth; `undefined` is said where the whole has none."""
     n = int(whole.sum())
     if not n:
         return Estimate(None, None, None, reason=undefined)
@@ -84,7 +88,7 @@ def _share(part: np.ndarray, whole: np.ndarray, patients: np.ndarray, undefined:
         worth = min(n, share * (1 - share) / variance) if variance else float(n)
     elif groups.max() > 1:
         worth = float((groups > 0).sum())  # all alike: each patient says it once
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    z = NormalDist().inv_cdf((1 + level) / 2)
     middle = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
     reach = z / (1 + z**2 / worth) * math.sqrt(share * (1 - share) / worth + z**2 / (4 * worth**2))
     return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach))

@@ -56,3 +56,13 @@ def test_two_models_are_compared_in_a_plain_sentence(
     app.button(key="newly_wrong_keep").click().run()
     (kept,) = list_case_lists(connection, project.id)
     assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
+
+
+def test_subgroups_are_shown_with_n_and_small_ones_greyed(open_page: OpenPage, project: Project, model: Model) -> None:
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Subgroups"
+    text = said(app.run())
+    assert not app.exception
+    assert '<tr class=\\"few\\"><td>sex F' in text
+    assert "difference to the rest" in text
+    assert "Bonferroni" in text
