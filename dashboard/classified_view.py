@@ -9,10 +9,19 @@ from core.evaluation.records import Evaluation
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.training.records import Model
-from dashboard import comparison_view, evaluation_view, numbers_view, places, subgroup_view, threshold_view, wording
+from dashboard import (
+    comparison_view,
+    doubtful_view,
+    evaluation_view,
+    numbers_view,
+    places,
+    subgroup_view,
+    threshold_view,
+    wording,
+)
 
 OpenCell = Callable[[str, str, str | None], None]
-TABS = ("Confusion matrix and classes", "Curves", "All numbers", "Threshold", "Subgroups", "Compare")
+TABS = ("Confusion matrix and classes", "Curves", "All numbers", "Threshold", "Subgroups", "Cases to check", "Compare")
 
 
 def draw_tabs(
@@ -52,6 +61,9 @@ def draw_tabs(
     if tabs["Subgroups"].open:
         with tabs["Subgroups"]:
             subgroup_view.draw_subgroups(project, schema, model, snapshot, view)
+    if tabs["Cases to check"].open:
+        with tabs["Cases to check"]:
+            doubtful_view.draw_doubtful(project, schema, model, snapshot, view)
     if tabs["Compare"].open:
         with tabs["Compare"]:
             comparison_view.draw_comparison(project, model, view)

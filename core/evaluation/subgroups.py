@@ -25,13 +25,23 @@ Where = tuple[tuple[str, str], ...]
 def read_attributes(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[str, list[str]]:
     """What is known of the cases beside their pixels, by name, one word or range a case; what is the same for all, or
     different for almost each, is left out."""
+    told = {name: values for name, values in read_known(connection, case_ids).items() if not is_a_name(values)}
+    grouped = {name: group_values(values) for name, values in told.items()}
+    return {name: values for name, values in grouped.items() if len(set(values)) > 1}
+
+
+def read_known(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[str, list[str]]:
+    """Attributes as they were given and what is known of the image, by name, one word a case; "" where nothing is."""
     cases = get_cases(connection, case_ids)
     names = sorted({name for case in cases for name in case.attributes})
     given = {name: [case.attributes.get(name, "") for case in cases] for name in names}
-    given |= {"image " + name: values for name, values in _of_the_image(cases).items()}
-    told = {name: values for name, values in given.items() if not _is_a_name(values)}
-    grouped = {name: group_values(values) for name, values in told.items()}
-    return {name: values for name, values in grouped.items() if len(set(values)) > 1}
+    return given | {"image " + name: values for name, values in _of_the_image(cases).items()}
+
+
+def is_a_name(values: Sequence[str]) -> bool:
+    """Whether words are different for more than half of the cases: a number of a study, a remark."""
+    words = {value for value in values if value and number_of(value) is None}
+    return 2 * len(words) > len(values)
 
 
 def _of_the_image(cases: Sequence[Case]) -> dict[str, list[str]]:
@@ -43,19 +53,13 @@ def _of_the_image(cases: Sequence[Case]) -> dict[str, list[str]]:
     }
 
 
-def _is_a_name(values: Sequence[str]) -> bool:
-    """Whether words are different for more than half of the cases: a number of a study, a remark."""
-    words = {value for value in values if value and _number(value) is None}
-    return 2 * len(words) > len(values)
-
-
 def group_values(values: Sequence[str]) -> list[str]:
     """Numbers of many kinds as four ranges with about as many cases each; rare words as "other"."""
     known = [value for value in values if value]
     kinds = Counter(known)
     if len(kinds) <= MOST_VALUES:
         return [value or UNKNOWN for value in values]
-    numbers = [_number(value) for value in values]
+    numbers = [number_of(value) for value in values]
     if all(number is not None for number, value in zip(numbers, values, strict=True) if value):
         edges = np.unique(np.quantile([n for n in numbers if n is not None], np.linspace(0, 1, RANGES + 1)))
         return [UNKNOWN if n is None else _range(n, edges) for n in numbers]
@@ -63,7 +67,8 @@ def group_values(values: Sequence[str]) -> list[str]:
     return [value if value in often else OTHER if value else UNKNOWN for value in values]
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
+    """A word as a number, or None."""
     try:
         found = float(text)
     except ValueError:

@@ -66,3 +66,21 @@ def test_subgroups_are_shown_with_n_and_small_ones_greyed(open_page: OpenPage, p
     assert '<tr class=\\"few\\"><td>sex F' in text
     assert "difference to the rest" in text
     assert "Bonferroni" in text
+
+
+def test_a_suspected_label_becomes_a_worklist_with_one_click(
+    connection: sqlite3.Connection, open_page: OpenPage, project: Project, snapshot: Snapshot, model: Model
+) -> None:
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Cases to check"
+    app.run()
+    assert not app.exception
+    app.button(key="doubtful_labels_keep").click().run()
+    (kept,) = list_case_lists(connection, project.id)
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+    assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
+    assert kept.name.startswith("Suspected label errors")
+    for which in ("readers", "unsure", "unlike", "twins"):
+        app.session_state["doubtful_list"] = which
+        app.run()
+        assert not app.exception
