@@ -15,13 +15,23 @@ from dashboard import (
     evaluation_view,
     numbers_view,
     places,
+    shortcut_view,
     subgroup_view,
     threshold_view,
     wording,
 )
 
 OpenCell = Callable[[str, str, str | None], None]
-TABS = ("Confusion matrix and classes", "Curves", "All numbers", "Threshold", "Subgroups", "Cases to check", "Compare")
+TABS = (
+    "Confusion matrix and classes",
+    "Curves",
+    "All numbers",
+    "Threshold",
+    "Subgroups",
+    "Cases to check",
+    "Shortcuts",
+    "Compare",
+)
 
 
 def draw_tabs(
@@ -64,6 +74,9 @@ def draw_tabs(
     if tabs["Cases to check"].open:
         with tabs["Cases to check"]:
             doubtful_view.draw_doubtful(project, schema, model, snapshot, view)
+    if tabs["Shortcuts"].open:
+        with tabs["Shortcuts"]:
+            shortcut_view.draw_shortcuts(schema, model, snapshot, view)
     if tabs["Compare"].open:
         with tabs["Compare"]:
             comparison_view.draw_comparison(project, model, view)

@@ -37,8 +37,8 @@ EXPLAINED = {
     "readers": "The model decides otherwise than readers did, most readers first.",
     "unsure": "The twentieth of the cases of which the model is least sure, by its highest probability. Features of "
     "images are not kept, so an unusual image of which it is sure is not found here.",
-    "unlike": "What is known of these cases is so of no training case: a word that never occurs there, or a number beyond "
-    "all of theirs.",
+    "unlike": "What is known of these cases is so of no training case: a word that never occurs there, or a number "
+    "beyond all of theirs.",
     "twins": "Pairs that show nearly the same image; those with different references come first.",
 }
 

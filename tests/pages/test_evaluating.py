@@ -84,3 +84,14 @@ def test_a_suspected_label_becomes_a_worklist_with_one_click(
         app.session_state["doubtful_list"] = which
         app.run()
         assert not app.exception
+
+
+def test_shortcuts_of_too_few_patients_are_undefined_and_say_why(
+    open_page: OpenPage, project: Project, model: Model
+) -> None:
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Shortcuts"
+    app.run()
+    assert not app.exception
+    assert "Too few patients with and without the class" in said(app)
+    assert "is shown to predict the class well" not in said(app)
