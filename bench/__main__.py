@@ -16,6 +16,7 @@ from bench import (
     quality_pneumoniamnist,
     readers,
     screens,
+    simulation,
     team,
     training_speed,
     viewer,
@@ -41,6 +42,7 @@ ROWS: list[Row] = [
     *quality_hippocampus.ROWS,
     *volume_memory.ROWS,
     *quality_generation.ROWS,
+    *simulation.ROWS,
 ]
 
 

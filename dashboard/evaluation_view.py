@@ -43,15 +43,16 @@ def _say(name: str, value: float | None) -> str:
 
 def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRIC_WORDS, say: Say = _say) -> None:
     """The overall numbers as tiles in the order of `words`, each with its interval; `say(name, value)` writes one."""
+    shown = _ordered(result["metrics"], words)
     tiles = "".join(
         f"<div><small>{escape(words.get(name, name))}</small><b>{say(name, measure['value'])}</b>"
         f"<span>{_whiskers(measure, name, say)}</span></div>"
-        for name, measure in _ordered(result["metrics"], words)
+        for name, measure in shown
     )
-    many = " rr-many" if len(result["metrics"]) > MANY else ""
+    many = " rr-many" if len(shown) > MANY else ""
     st.html(f'<div class="rr-tiles{many}">{tiles}</div>')
     noted: dict[str, list[str]] = {}  # what is said of several numbers is said once, or a page of it stands in the way
-    for name, measure in _ordered(result["metrics"], words):
+    for name, measure in shown:
         if measure.get("reason") or measure.get("note"):
             noted.setdefault(measure.get("reason") or measure["note"], []).append(words.get(name, name))
     for note, names in noted.items():
@@ -190,6 +191,8 @@ def draw_curves(result: Mapping[str, Any], *, multi_label: bool) -> None:
 
 
 def _ordered(metrics: Mapping[str, Any], words: Mapping[str, str]) -> list[tuple[str, Any]]:
+    if "kappa" in metrics:  # a classifier has too many numbers for tiles; the others are in a table of their own
+        metrics = {name: measure for name, measure in metrics.items() if name in words}
     return sorted(metrics.items(), key=lambda item: list(words).index(item[0]) if item[0] in words else 99)
 
 

@@ -10,6 +10,7 @@ from core.people.roles import Action
 from core.projects.schema import Generation, Regression, Segmentation
 from core.training.records import get_run, list_models
 from dashboard import (
+    classified_view,
     drawn_view,
     evaluation_view,
     frame,
@@ -141,17 +142,4 @@ if isinstance(schema, Segmentation):
     places.link("review", "Worst cases first", **view)
     st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
     st.stop()
-matrix, curves = st.tabs(["Confusion matrix and classes", "Curves"])
-with matrix:
-    left, right = st.columns([4, 7], gap="medium")
-with left:
-    evaluation_view.draw_matrix(
-        result, multi_label=schema.multi_label, open_cell=open_cell, key=f"evaluation_{evaluation.id}"
-    )
-    places.link("review", "Most confident mistakes", result="wrong", **view)
-with right:
-    evaluation_view.draw_class_table(result)
-    evaluation_view.draw_class_intervals(result)
-with curves:
-    evaluation_view.draw_curves(result, multi_label=schema.multi_label)
-    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+classified_view.draw_tabs(project, schema, model, snapshot, evaluation, view=view, open_cell=open_cell)

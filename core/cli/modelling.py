@@ -32,6 +32,7 @@ from core.jobs.context import job_folder
 from core.jobs.explaining import ask_explanation
 from core.jobs.kind import action_of_split
 from core.jobs.records import add_job
+from core.measures.metrics import predictive_values
 from core.people.roles import demand_of
 from core.progress import Silent
 from core.projects.records import get_project
@@ -184,10 +185,15 @@ def evaluate(
     snapshot: Annotated[str, typer.Option(help="The snapshot [default: the one it was trained on].")] = "",
     split: str = "test",
     tta: TtaOption = False,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Also predictive values where this share of patients is of a class, as 0.02.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model on a split, with 95 % intervals over patients. Every use of the test split is counted."""
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise InvalidInput(f"A prevalence is a share between 0 and 1. Received: {prevalence}")
     with entered(home) as door:
         trained = _answering(door, project, model, tta=tta)
         frozen = (
@@ -196,6 +202,8 @@ def evaluate(
             else get_run(door.connection, trained.run).snapshot
         )
         result = ask_model(door, "evaluate", trained, {"snapshot": frozen, "split": split})
+    if prevalence is not None and "classes" in result:
+        result["at_prevalence"] = predictive_values(result, prevalence)
     for warning in result["warnings"]:
         tell(warning)
     answer(result, _metric_lines(result), as_json=as_json)
@@ -226,7 +234,9 @@ def compare(
         f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
         *(f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()),
         f"synthetic images in training: {drawn}",
-        f"{second} is better" if result["better"] else "no difference is shown",
+        f"newly right {len(result['mcnemar']['fixed'])}, newly wrong {len(result['mcnemar']['broken'])}, "
+        f"McNemar p = {result['mcnemar']['p']:.3f}",
+        result["sentence"],
     ]
     answer(result, "\n".join(lines), as_json=as_json)
 
@@ -243,6 +253,9 @@ def _metric_lines(result: dict[str, Any]) -> str:
             lines.append(f"{structure}, missed on {counts['missed']} of {counts['painted']}")
         if counts["empty"]:
             lines.append(f"{structure}, rightly left empty on {counts['left_empty']} of {counts['empty']}")
+    for name, values in result.get("at_prevalence", {}).get("per_class", {}).items():
+        at = f"{result['at_prevalence']['prevalence']:g}"
+        lines.append(f"{name}, prevalence {at}: PPV {_interval(values['ppv'])}, NPV {_interval(values['npv'])}")
     if members := result.get("members"):
         said = ", ".join(f"{one['name']}: {_plain(one['value'])}" for one in members)
         spread = result["spread"]

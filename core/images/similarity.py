@@ -112,11 +112,11 @@ def _fingerprints(files: Files, pictures: Sequence[Case], progress: Progress) ->
         if done % 50 == 0:
             stop_if_asked(progress)
             progress.report(done / len(pictures), f"comparing pictures, {done} of {len(pictures)}")
-        prints[done] = fingerprint(_seen(files, case))
+        prints[done] = fingerprint(seen_picture(files, case))
     return prints
 
 
-def _seen(files: Files, case: Case) -> Pixels:
+def seen_picture(files: Files, case: Case) -> Pixels:
     """The picture as its thumbnail shows it, which at 32 x 32 px is the same (correlation above 0.999)."""
     if files.has("thumbnails", case.pixel_hash):
         with Image.open(files.path("thumbnails", case.pixel_hash)) as thumbnail:

@@ -1,46 +1,61 @@
 """All numbers of one classifier on one set of cases, each with its interval over patients."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from core.errors import InvalidInput
+from core.measures.classified import (
+    AVERAGED,
+    MEANS,
+    OVERALL,
+    PER_CLASS,
+    THRESHOLD,
+    WeighedCases,
+    flat_values,
+    predict_classes,
+    proportions,
+)
 from core.measures.curves import precision_recall_curve, roc_curve
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, Interval, patient_bootstrap
-from core.measures.metrics import (
-    Ranking,
-    accuracy,
-    average_precision,
-    confusion_counts,
-    f1,
-    multi_label_counts,
-    one_against_rest,
-    precision,
-    rank_scores,
-    ratio,
-    recall,
-    roc_auc,
-    specificity,
-    weigh_ranking,
-)
+from core.measures.intervals import LEVEL, RESAMPLES, Interval, basic_interval, patient_bootstrap
+from core.measures.metrics import Ranking, ratio
 
-PER_CLASS = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+__all__ = ["PER_CLASS", "THRESHOLD", "ClassificationMeasures", "measure_classification", "predict_classes"]
+
 WHY_UNDEFINED = {
     "precision": "No case was predicted to be of this class.",
+    "npv": "Every case was predicted to be of this class.",
     "recall": "No case is of this class.",
     "specificity": "Every case is of this class.",
+    "ppv_even": "It needs cases of this class, cases of another, and one that was predicted to be of it.",
+    "npv_even": "It needs cases of this class, cases of another, and one that was not predicted to be of it.",
     "f1": "No case is of this class.",
     "auc": "AUC needs cases of this class and cases of another.",
     "average_precision": "No case is of this class.",
     "accuracy": "There are no cases.",
+    "accuracy_at_half": "There are no cases.",
     "balanced_accuracy": "There are no cases.",
     "f1_macro": "There are no cases.",
+    "precision_macro": "No class has a precision.",
+    "specificity_macro": "Every case is of one class.",
+    "f1_weighted": "There are no cases.",
+    "precision_weighted": "No class has a precision.",
+    "recall_weighted": "There are no cases.",
+    "f1_micro": "No case is of any class.",
+    "precision_micro": "No case was predicted to be of any class.",
+    "recall_micro": "No case is of any class.",
+    "kappa": "Chance alone agrees: all cases are, and are predicted to be, of one class.",
+    "mcc": "All cases are of one class, or are predicted to be.",
+    "brier": "There are no cases.",
+    "log_loss": "There are no cases.",
+    "ece": "There are no cases.",
+    "calibration_slope": "A slope needs cases of this class and of another, whose scores differ and overlap.",
+    "calibration_intercept": "An intercept needs cases of this class and cases of another.",
 }
-SHARES_RIGHT = ("accuracy", "accuracy_at_half")  # the second where thresholds were chosen
-THRESHOLD = 0.5  # of each class of a multi-label project; single-label takes the highest probability
+NOTES = {"ece": "Ten bins; with few cases it is too high, which its interval makes up for."}
 
 
 @dataclass(frozen=True)
@@ -68,24 +83,6 @@ class ClassificationMeasures:
         }
 
 
-def predict_classes(scores: np.ndarray, *, multi_label: bool, thresholds: Sequence[float] | None = None) -> np.ndarray:
-    """0/1 `(cases, classes)`: multi-label every class at or above its threshold; of two classes the second one from
-    its threshold on; of more the one with the highest probability.
-
-    Args:
-        thresholds: one for each class, one half each where there are none.
-    """
-    if multi_label:
-        above: np.ndarray = (scores >= (THRESHOLD if thresholds is None else np.asarray(thresholds))).astype(int)
-        return above
-    if thresholds is not None and scores.shape[1] == 2:
-        chosen = (scores[:, 1] >= thresholds[1]).astype(int)
-    else:
-        chosen = scores.argmax(axis=1)
-    one_hot: np.ndarray = np.eye(scores.shape[1], dtype=int)[chosen]
-    return one_hot
-
-
 def measure_classification(
     targets: np.ndarray,
     scores: np.ndarray,
@@ -110,28 +107,24 @@ def measure_classification(
         InvalidInput: no cases, shapes that differ, or scores that are not finite.
     """
     _check(targets, scores, patients, classes, multi_label)
-    cases = _Cases.of(targets.astype(int), scores, multi_label, thresholds)
-    point = cases.values(np.ones((1, len(targets))))
-    averaged = {name: ~np.isnan(point[name][0]) for name in (*PER_CLASS, "balanced")}
-
-    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return _flat(cases.values(weights), averaged, two_sided=len(classes) == 2 and not multi_label)
-
-    intervals = patient_bootstrap(measure, patients, resamples=resamples, level=level, seed=seed)
-    found = measure(np.ones((1, len(targets))))
+    cases = WeighedCases.of(targets.astype(int), scores, multi_label, thresholds)
+    two_sided = len(classes) == 2 and not multi_label
+    options = {"resamples": resamples, "level": level, "seed": seed}
+    averaged, found, intervals, exact = _found(cases, patients, two_sided, options)
+    matrix = cases.matrix(np.ones((1, len(targets))))[0]
     support = targets.sum(axis=0)
     return ClassificationMeasures(
         classes=tuple(classes),
         n_cases=len(targets),
         n_patients=len(set(patients)),
-        metrics=_overall(found, intervals, averaged, classes),
+        metrics=_overall(found, intervals, exact, averaged, classes),
         per_class={
-            name: {metric: _estimate(metric, f"{metric}/{k}", found, intervals) for metric in PER_CLASS}
+            name: {metric: _estimate(metric, f"{metric}/{k}", found, intervals, exact) for metric in PER_CLASS}
             | {"support": Estimate(float(support[k]), None, None)}
             for k, name in enumerate(classes)
         },
-        confusion_matrix=_counts_json(point["matrix"][0]),
-        confusion_matrix_by_row=_shares_json(point["matrix"][0]),
+        confusion_matrix=_counts_json(matrix),
+        confusion_matrix_by_row=_shares_json(matrix),
         curves=_curves(cases.rankings, classes),
         level=level,
         resamples=resamples,
@@ -139,100 +132,63 @@ def measure_classification(
     )
 
 
-@dataclass(frozen=True)
-class _Cases:
-    """The cases prepared once, so that each weighting of them is only arithmetic."""
+def _found(
+    cases: WeighedCases, patients: Sequence[str], two_sided: bool, options: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Interval], dict[str, Interval]]:
+    """Everything that is known of the numbers: per class, flat, and their intervals by bootstrap and by Wilson."""
+    once = np.ones((1, len(patients)))
+    point = cases.values(once)
+    averaged = {name: ~np.isnan(point[name][0]) for name in AVERAGED}
+    lines = cases.lines(once)
 
-    targets: np.ndarray
-    predicted: np.ndarray
-    rankings: tuple[Ranking, ...]
-    multi_label: bool
-    at_half: np.ndarray | None  # what would be predicted without thresholds
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return flat_values(cases.values(weights) | cases.lines(weights, start=lines), averaged, two_sided=two_sided)
 
-    @staticmethod
-    def of(targets: np.ndarray, scores: np.ndarray, multi_label: bool, thresholds: Sequence[float] | None) -> "_Cases":
-        return _Cases(
-            targets,
-            predict_classes(scores, multi_label=multi_label, thresholds=thresholds),
-            tuple(rank_scores(targets[:, k] == 1, scores[:, k]) for k in range(targets.shape[1])),
-            multi_label,
-            predict_classes(scores, multi_label=multi_label) if thresholds is not None else None,
-        )
-
-    def values(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Everything per class `(resamples, classes)`, accuracy `(resamples,)`, and the matrices."""
-        if self.multi_label:
-            matrix = tables = multi_label_counts(self.targets, self.predicted, weights)
-            right = self._share_right(self.predicted, weights)
-        else:
-            classes = self.targets.shape[1]
-            matrix = confusion_counts(self.targets.argmax(1), self.predicted.argmax(1), classes, weights)
-            tables, right = one_against_rest(matrix), accuracy(matrix)
-        ranked = [weigh_ranking(ranking, weights) for ranking in self.rankings]
-        sensitivity, of_the_rest = recall(tables), specificity(tables)
-        found = {
-            "matrix": matrix,
-            "accuracy": right,
-            "precision": precision(tables),
-            "recall": sensitivity,
-            "specificity": of_the_rest,
-            "f1": f1(tables),
-            "auc": np.stack([roc_auc(*pair) for pair in ranked], axis=1),
-            "average_precision": np.stack([average_precision(*pair) for pair in ranked], axis=1),
-            "balanced": (sensitivity + of_the_rest) / 2 if self.multi_label else sensitivity,
-        }
-        if self.at_half is not None:
-            found["accuracy_at_half"] = self._share_right(self.at_half, weights)
-        return found
-
-    def _share_right(self, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return ratio(weights @ (self.targets == predicted).all(axis=1), weights.sum(axis=1))
-
-
-def _flat(
-    values: dict[str, np.ndarray], averaged: Mapping[str, np.ndarray], *, two_sided: bool
-) -> dict[str, np.ndarray]:
-    """One array `(resamples,)` per number; a mean is taken over the classes that have a value in all the cases,
-    so a resample that has lost one of them is undefined instead of a mean over something else."""
-    flat = {f"{name}/{k}": values[name][:, k] for name in PER_CLASS for k in range(values[name].shape[1])}
-    return flat | {
-        **{name: values[name] for name in SHARES_RIGHT if name in values},
-        "balanced_accuracy": _mean(values["balanced"], averaged["balanced"]),
-        "f1_macro": _mean(values["f1"], averaged["f1"]),
-        "auc": _mean_auc(values["auc"], averaged["auc"], two_sided=two_sided),
-        "average_precision": _mean(values["average_precision"], averaged["average_precision"]),
-    }
-
-
-def _mean_auc(values: np.ndarray, kept: np.ndarray, *, two_sided: bool) -> np.ndarray:
-    # Two classes have one ROC curve, seen from both ends; that of the second class is the usual one.
-    return values[:, 1] if two_sided else _mean(values, kept)
-
-
-def _mean(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    return values[:, kept].mean(axis=1) if kept.any() else np.full(len(values), np.nan)
+    intervals = patient_bootstrap(measure, patients, **options)
+    found = measure(once)
+    for name in intervals:
+        if name == "ece" or name.startswith("ece/"):
+            intervals[name] = basic_interval(float(found[name][0]), intervals[name])
+    alone = len(set(patients)) == len(patients) and len(patients) > 1
+    exact = proportions(point, options["level"]) if alone else {}
+    return averaged, found, intervals, exact
 
 
 def _overall(
     found: Mapping[str, np.ndarray],
     intervals: Mapping[str, Interval],
+    exact: Mapping[str, Interval],
     averaged: Mapping[str, np.ndarray],
     classes: Sequence[str],
 ) -> dict[str, Estimate]:
-    over = {"balanced_accuracy": "balanced", "f1_macro": "f1", "auc": "auc", "average_precision": "average_precision"}
-    estimates = {name: _estimate("accuracy", name, found, intervals) for name in SHARES_RIGHT if name in found}
-    for name, kind in over.items():
-        kept = averaged[kind]
-        left_out = ", ".join(str(c) for c, k in zip(classes, kept, strict=True) if not k)
+    estimates = {}
+    for name in OVERALL:
+        if name not in found:
+            continue
+        kind = MEANS.get(name, "")
+        kept = averaged[kind] if kind else np.ones(1, bool)
+        left_out = ", ".join(str(c) for c, k in zip(classes, kept, strict=True) if not k) if kind else ""
         note = f"Mean over {kept.sum()} of {len(classes)} classes; undefined here for: {left_out}." if left_out else ""
-        estimates[name] = _estimate(name, name, found, intervals, note if kept.any() else "")
+        estimates[name] = _estimate(name, name, found, intervals, exact, note if kept.any() else "")
     return estimates
 
 
 def _estimate(
-    metric: str, key: str, found: Mapping[str, np.ndarray], intervals: Mapping[str, Interval], note: str = ""
+    metric: str,
+    key: str,
+    found: Mapping[str, np.ndarray],
+    intervals: Mapping[str, Interval],
+    exact: Mapping[str, Interval],
+    note: str = "",
 ) -> Estimate:
-    return estimate_of(float(found[key][0]), intervals[key], undefined=WHY_UNDEFINED[metric], note=note)
+    value = float(found[key][0])
+    if key in exact and not np.isnan(value):
+        sure = exact[key]
+        return Estimate(value, sure.low, sure.high, intervals[key].undefined_resamples, note=note, method="Wilson")
+    method = "basic bootstrap" if metric == "ece" else ""
+    note = f"{note} {NOTES[metric]}".strip() if metric in NOTES else note
+    made = estimate_of(value, intervals[key], undefined=WHY_UNDEFINED[metric], note=note)
+    return replace(made, method=method) if method and made.low is not None else made
 
 
 def _counts_json(matrix: np.ndarray) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap, percentile_interval, share_interval
+from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap, percentile_interval, wilson_interval
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
 CLOSE_PERCENTILE = 1.0
@@ -97,7 +97,7 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
     of_real = {"judge_accuracy": real.right, "real_close": real.close_pixels & real.close_features}
     metrics = {"fid_like": _frechet(real.features, drawn.features, patients, seed)}
     for name, mark in of_drawn.items():
-        found = share_interval(int(mark.sum()), len(mark))
+        found = wilson_interval(int(mark.sum()), len(mark))
         metrics[name] = estimate_of(float(mark.mean()), found, undefined="There is no image.")
     metrics |= _shares(of_real, patients, seed)
     return {

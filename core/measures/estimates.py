@@ -18,6 +18,7 @@ class Estimate:
     undefined_resamples: int = 0
     reason: str = ""
     note: str = ""
+    method: str = ""  # of the interval, where it is not the bootstrap over patients
 
     def to_json(self) -> dict[str, object]:
         return {key: value for key, value in asdict(self).items() if value != ""}

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 RESAMPLES = 2000
 LEVEL = 0.95
-Z_SQUARED = 1.959964**2  # of the normal distribution at that level
 MOST_WEIGHTS_AT_ONCE = 1_000_000  # 8 MB of weights per chunk, whatever the number of cases
 
 Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -67,15 +67,25 @@ def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval:
     return Interval(float(low), float(high), undefined)
 
 
-def share_interval(successes: int, n: int) -> Interval:
-    """Wilson's score interval (1927, doi:10.1080/01621459.1927.10502953) at `LEVEL` of a share of independent units:
-    unlike resamples it also says how much a share of 0 leaves possible."""
-    if not n:
-        return Interval(None, None, 0, "There is nothing to count.")
-    centre = (successes + Z_SQUARED / 2) / (n + Z_SQUARED)
-    width = math.sqrt(Z_SQUARED * (successes * (n - successes) / n + Z_SQUARED / 4)) / (n + Z_SQUARED)
-    low, high = (0.0 if not successes else centre - width), (1.0 if successes == n else centre + width)
-    return Interval(low, high, 0)
+def basic_interval(value: float, interval: Interval, *, least: float = 0.0) -> Interval:
+    """The percentiles mirrored about the value (Davison and Hinkley 1997, doi:10.1017/CBO9780511802843, section 5.2):
+    for a number that resampling raises, such as a mean of absolute gaps, whose percentiles lie beside it."""
+    if interval.low is None or interval.high is None:
+        return interval
+    low, high = 2 * value - interval.high, 2 * value - interval.low
+    return Interval(max(least, low), max(least, high), interval.undefined_resamples)
+
+
+def wilson_interval(part: float, whole: float, level: float = LEVEL) -> Interval:
+    """Of a plain proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953): it holds at 0 and 1 too, where every
+    resample gives the same."""
+    if whole <= 0:
+        return Interval(None, None, 0, "There are no cases to take a share of.")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share = part / whole
+    middle = (share + z**2 / (2 * whole)) / (1 + z**2 / whole)
+    reach = z / (1 + z**2 / whole) * math.sqrt(share * (1 - share) / whole + z**2 / (4 * whole**2))
+    return Interval(max(0.0, middle - reach), min(1.0, middle + reach), 0)
 
 
 def _draw_counts(draws: np.random.Generator, n_patients: int, resamples: int) -> np.ndarray:

@@ -6,7 +6,10 @@ both. NaN inside an array means "undefined here"; `core.measures.classification`
 None with a reason before anybody sees it.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -122,3 +125,66 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarra
     # Before the first drawn case there is neither positive nor precision: that term is zero.
     precision_here = np.divide(found, drawn, out=np.zeros_like(found), where=drawn > 0)
     return ratio(np.einsum("rg,rg->r", positives, precision_here), positives.sum(axis=1))
+
+
+def negative_predictive_value(tables: np.ndarray) -> np.ndarray:
+    """True negatives among those not predicted, of tables `(..., 2, 2)`; undefined where all were predicted."""
+    return ratio(tables[..., 0, 0], tables[..., :, 0].sum(-1))
+
+
+def ppv_even(tables: np.ndarray) -> np.ndarray:
+    """Positive predictive value if half of the cases were of the class; `at_prevalence` gives it at any other."""
+    found, alarms = recall(tables), 1 - specificity(tables)
+    return ratio(found, found + alarms)
+
+
+def npv_even(tables: np.ndarray) -> np.ndarray:
+    """Negative predictive value if half of the cases were of the class."""
+    cleared, missed = specificity(tables), 1 - recall(tables)
+    return ratio(cleared, cleared + missed)
+
+
+def kappa(matrices: np.ndarray) -> np.ndarray:
+    """Cohen's kappa of `(..., k, k)` (1960, doi:10.1177/001316446002000104); undefined where chance alone agrees."""
+    total = matrices.sum(axis=(-2, -1))
+    chance = ratio((matrices.sum(axis=-1) * matrices.sum(axis=-2)).sum(axis=-1), total**2)
+    return ratio(accuracy(matrices) - chance, 1 - chance)
+
+
+def matthews(matrices: np.ndarray) -> np.ndarray:
+    """Matthews' correlation of `(..., k, k)` (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006); undefined where
+    all cases are of one class, or predicted to be."""
+    total, hits = matrices.sum(axis=(-2, -1)), np.trace(matrices, axis1=-2, axis2=-1)
+    truth, said = matrices.sum(axis=-1), matrices.sum(axis=-2)
+    together = hits * total - (truth * said).sum(axis=-1)
+    apart = (total**2 - (said**2).sum(axis=-1)) * (total**2 - (truth**2).sum(axis=-1))
+    return ratio(together, np.sqrt(np.maximum(apart, 0)))
+
+
+def at_prevalence(even: float, prevalence: float) -> float:
+    """A predictive value at a share of diseased (of healthy, for the negative one), from that at one half.
+
+    It rises with the value at one half, so that the ends of an interval become those of an interval.
+    """
+    wanted, rest = even * prevalence, (1 - even) * (1 - prevalence)
+    return wanted / (wanted + rest) if wanted + rest else math.nan
+
+
+def estimate_at_prevalence(even: Mapping[str, Any], prevalence: float) -> dict[str, Any]:
+    """A predictive value with its interval at a prevalence, from those at one half."""
+    ends = ("value", "low", "high")
+    return {**even, **{end: None if even[end] is None else at_prevalence(even[end], prevalence) for end in ends}}
+
+
+def predictive_values(result: Mapping[str, Any], prevalence: float) -> dict[str, Any]:
+    """PPV and NPV of each class where this share of patients is of it, from the document of `evaluate --json`."""
+    return {
+        "prevalence": prevalence,
+        "per_class": {
+            name: {
+                "ppv": estimate_at_prevalence(found["ppv_even"], prevalence),
+                "npv": estimate_at_prevalence(found["npv_even"], 1 - prevalence),
+            }
+            for name, found in result["per_class"].items()
+        },
+    }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.measures.intervals import patient_bootstrap, percentile_interval, share_interval
+from core.measures.intervals import patient_bootstrap, percentile_interval, wilson_interval
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 
 
@@ -79,11 +79,11 @@ def test_the_interval_of_an_auc_covers_the_truth_about_as_often_as_it_says():
     assert 0.87 <= covered / 200 <= 0.99
 
 
-def test_the_interval_of_a_share_is_wilsons_and_a_share_of_nothing_leaves_something_possible() -> None:
-    # 10 of 100: (0.1 + 1.92 / 100 -+ 1.96 sqrt(0.09 / 100 + 0.96 / 100^2)) / (1 + 3.84 / 100).
-    found = share_interval(10, 100)
-    assert (found.low, found.high) == (pytest.approx(0.0552, abs=1e-4), pytest.approx(0.1744, abs=1e-4))
-    nothing = share_interval(0, 100)
-    assert (nothing.low, nothing.high) == (0, pytest.approx(0.0370, abs=1e-4))
-    assert share_interval(100, 100).high == 1
-    assert share_interval(0, 0).low is None
+def test_wilson_equals_the_published_example():
+    # Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E, table I: 81 of 263; 0 of 20
+    assert vars(wilson_interval(81, 263)) == pytest.approx(
+        {"low": 0.2553, "high": 0.3662, "undefined_resamples": 0, "reason": ""}, abs=5e-5
+    )
+    found = wilson_interval(0, 20)
+    assert (found.low, found.high) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson_interval(0, 0).low is None

@@ -1,0 +1,144 @@
+"""How a classifier does on the parts of a split: by any attribute, by pairs of them, and where it does worst."""
+
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from core.evaluation.operating import Scored
+from core.images.records import Case, get_cases
+from core.measures.classified import predict_classes
+from core.measures.groups import Answers, Group, Metric, measure_groups
+from core.tasks.classification import schema_of, thresholds_of
+from core.training.records import Model
+
+MOST_VALUES = 8  # numbers with more of them are put into four ranges, words beyond that into "other"
+RANGES = 4
+MOST_TRIED = 400  # slices; each is a comparison more that chance can win
+UNKNOWN, OTHER = "not given", "other"
+
+Where = tuple[tuple[str, str], ...]
+
+
+def read_attributes(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[str, list[str]]:
+    """What is known of the cases beside their pixels, by name, one word or range a case; what is the same for all, or
+    different for almost each, is left out."""
+    told = {name: values for name, values in read_known(connection, case_ids).items() if not is_a_name(values)}
+    grouped = {name: group_values(values) for name, values in told.items()}
+    return {name: values for name, values in grouped.items() if len(set(values)) > 1}
+
+
+def read_known(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[str, list[str]]:
+    """Attributes as they were given and what is known of the image, by name, one word a case; "" where nothing is."""
+    cases = get_cases(connection, case_ids)
+    names = sorted({name for case in cases for name in case.attributes})
+    given = {name: [case.attributes.get(name, "") for case in cases] for name in names}
+    return given | {"image " + name: values for name, values in _of_the_image(cases).items()}
+
+
+def is_a_name(values: Sequence[str]) -> bool:
+    """Whether words are different for more than half of the cases: a number of a study, a remark."""
+    words = {value for value in values if value and number_of(value) is None}
+    return 2 * len(words) > len(values)
+
+
+def _of_the_image(cases: Sequence[Case]) -> dict[str, list[str]]:
+    return {
+        "width": [str(case.columns) for case in cases],
+        "height": [str(case.rows) for case in cases],
+        "modality": [case.modality or "" for case in cases],
+        "view": [case.view or "" for case in cases],
+    }
+
+
+def group_values(values: Sequence[str]) -> list[str]:
+    """Numbers of many kinds as four ranges with about as many cases each; rare words as "other"."""
+    known = [value for value in values if value]
+    kinds = Counter(known)
+    if len(kinds) <= MOST_VALUES:
+        return [value or UNKNOWN for value in values]
+    numbers = [number_of(value) for value in values]
+    if all(number is not None for number, value in zip(numbers, values, strict=True) if value):
+        edges = np.unique(np.quantile([n for n in numbers if n is not None], np.linspace(0, 1, RANGES + 1)))
+        return [UNKNOWN if n is None else _range(n, edges) for n in numbers]
+    often = {value for value, _ in kinds.most_common(MOST_VALUES - 1)}
+    return [value if value in often else OTHER if value else UNKNOWN for value in values]
+
+
+def number_of(text: str) -> float | None:
+    """A word as a number, or None."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if np.isfinite(found) else None
+
+
+def _range(number: float, edges: np.ndarray) -> str:
+    at = min(max(int(np.searchsorted(edges, number, side="right")) - 1, 0), len(edges) - 2)
+    return f"{edges[at]:g} to {edges[at + 1]:g}"
+
+
+def answers_of(model: Model, seen: Scored, of_class: str) -> Answers:
+    """What the model decided about one class, at its frozen thresholds."""
+    schema, k = schema_of(model.facts), seen.classes.index(of_class)
+    thresholds = thresholds_of(schema, model.calibration)
+    decided = predict_classes(seen.scores, multi_label=schema.multi_label, thresholds=thresholds)
+    return Answers(
+        seen.targets[:, k] == 1,
+        decided[:, k] == 1,
+        seen.scores[:, k],
+        (decided == seen.targets).all(axis=1),
+        seen.patient_numbers,
+    )
+
+
+def measure_subgroups(
+    answers: Answers, attributes: Mapping[str, Sequence[str]], names: Sequence[str], metric: Metric
+) -> list[Group]:
+    """One group for each value of an attribute, or for each pair of values of two."""
+    return measure_groups(answers, _groups(attributes, names), metric)
+
+
+def find_worst(
+    answers: Answers, attributes: Mapping[str, Sequence[str]], metric: Metric, *, most: int = 5
+) -> tuple[list[Group], int]:
+    """The slices by one attribute or by two that are most surely worse than the rest, and how many were tried.
+
+    Small ones are not tried: the worst of many small ones is always bad. Order: by the upper end of the difference.
+    """
+    groups: dict[Where, np.ndarray] = {}
+    for names in [(name,) for name in attributes] + list(itertools.combinations(attributes, 2)):
+        for where, inside in _groups(attributes, names).items():
+            if inside.sum() >= 30 and len(groups) < MOST_TRIED:
+                groups[where] = inside
+    found = [
+        one for one in measure_groups(answers, groups, metric) if not one.small and one.difference.high is not None
+    ]
+    worse = [one for one in found if one.difference.value is not None and one.difference.value < 0]
+    return sorted(worse, key=lambda one: (one.difference.high or 0.0, one.where))[:most], len(found)
+
+
+def cases_in(attributes: Mapping[str, Sequence[str]], where: Where) -> np.ndarray:
+    """Which of the cases are in a group, bool `(cases,)`."""
+    return np.asarray(np.logical_and.reduce([np.array(attributes[name]) == value for name, value in where]))
+
+
+def mistakes_in(answers: Answers, inside: np.ndarray, metric: Metric) -> np.ndarray:
+    """Positions of the cases of a group that lower this metric, the most surely wrong first."""
+    wrong = {
+        "sensitivity": answers.positive & ~answers.called,
+        "specificity": ~answers.positive & answers.called,
+    }.get(metric, ~answers.right)
+    at = np.flatnonzero(inside & wrong)
+    gap = np.abs(answers.scores[at] - answers.positive[at])
+    return np.asarray(at[np.argsort(-gap, kind="stable")])
+
+
+def _groups(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[Where, np.ndarray]:
+    values = [sorted(set(attributes[name])) for name in names]
+    found = {tuple(zip(names, one, strict=True)): None for one in itertools.product(*values)}
+    groups = {where: cases_in(attributes, where) for where in found}
+    return {where: inside for where, inside in groups.items() if inside.any() and not inside.all()}

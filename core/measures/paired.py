@@ -1,0 +1,144 @@
+"""Two classifiers on the same cases: whether one is better beyond what chance and the seed of a training explain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from core.measures.intervals import LEVEL
+
+FEWEST_SEEDS = 3  # of one recipe, before a spread over seeds is a number
+
+
+@dataclass(frozen=True)
+class AucDifference:
+    """AUC of the second less that of the first; `error` is its standard error, `p` None where there is none."""
+
+    first: float
+    second: float
+    difference: float
+    error: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SeedNoise:
+    """How far the AUCs of trainings lie apart that differ in nothing but their seed: standard deviations over `seeds`
+    trainings each, one entry for each recipe that has enough of them."""
+
+    deviations: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def variance(self) -> float:
+        """Of one training: the mean over what is known, by how well it is known."""
+        freedom = [n - 1 for n in self.seeds]
+        return sum(f * s**2 for f, s in zip(freedom, self.deviations, strict=True)) / sum(freedom)
+
+
+def compare_aucs(
+    positive: np.ndarray, first: np.ndarray, second: np.ndarray, patients: Sequence[str], *, level: float = LEVEL
+) -> AucDifference | None:
+    """DeLong's test of two correlated AUCs (1988, doi:10.2307/2531595) by midranks (Sun and Xu 2014,
+    doi:10.1109/LSP.2014.2337313); the cases of one patient count as a cluster (Obuchowski 1997, doi:10.2307/2533958),
+    and where each has one case that is DeLong's.
+
+    Args:
+        positive: bool `(cases,)`.
+        first, second: scores `(cases,)`.
+
+    Returns:
+        None where one of the two classes has fewer than two cases: then there is no error to speak of.
+    """
+    positive = positive.astype(bool)
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return None
+    _, patient = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    parts = [_placements(positive, scores) for scores in (first, second)]
+    one, other = (float(above[positive].mean()) for above in parts)
+    gap = parts[1] - parts[0]
+    difference = other - one
+    error = math.sqrt(_variance(gap - difference, positive, patient))
+    if error < 1e-12:  # the same order of all cases: nothing that could be tested
+        return AucDifference(one, other, difference, 0.0, difference, difference, 1.0 if difference == 0 else None)
+    reach = NormalDist().inv_cdf((1 + level) / 2) * error
+    p = 2 * NormalDist().cdf(-abs(difference) / error)
+    return AucDifference(one, other, difference, error, difference - reach, difference + reach, p)
+
+
+def auc_with_error(positive: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> tuple[float, float] | None:
+    """AUC and its standard error by DeLong, patients as clusters; None where a class has fewer than two cases.
+
+    Args:
+        patients: a number for each case.
+    """
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return None
+    placed = _placements(positive, scores)
+    area = float(placed[positive].mean())
+    return area, math.sqrt(_variance(placed - area, positive, np.unique(patients, return_inverse=True)[1]))
+
+
+def _placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Of each positive the share of negatives below it, of each negative the share of positives above it."""
+    from scipy.stats import rankdata
+
+    ranks, found = rankdata(scores), np.empty(len(scores))
+    among_positives, among_negatives = rankdata(scores[positive]), rankdata(scores[~positive])
+    positives, negatives = positive.sum(), (~positive).sum()
+    found[positive] = (ranks[positive] - among_positives) / negatives
+    found[~positive] = 1 - (ranks[~positive] - among_negatives) / positives
+    return found
+
+
+def _variance(parts: np.ndarray, positive: np.ndarray, patient: np.ndarray) -> float:
+    """Obuchowski's variance of a mean of placements, from their deviations."""
+    size = int(patient.max()) + 1
+    sums = [np.bincount(patient[chosen], parts[chosen], size) for chosen in (positive, ~positive)]
+    n = [int(positive.sum()), int((~positive).sum())]
+    clusters = [len(np.unique(patient[chosen])) for chosen in (positive, ~positive)]
+    own = [c / (c - 1) * float(s @ s) / k**2 if c > 1 else 0.0 for c, s, k in zip(clusters, sums, n, strict=True)]
+    shared = size / max(1, size - 1) * float(sums[0] @ sums[1]) / (n[0] * n[1])
+    return max(0.0, own[0] + own[1] + 2 * shared)
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """McNemar's exact test (1947, doi:10.1007/BF02295996): p of so uneven a parting of the cases on which two models
+    differ in being right."""
+    from scipy.stats import binomtest
+
+    return 1.0 if fixed + broken == 0 else float(binomtest(fixed, fixed + broken, 0.5).pvalue)
+
+
+def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a difference between two trainings, each of which could have had another seed.
+
+    The variances add up; Student's quantile has the degrees of freedom of Welch and Satterthwaite, for a spread over
+    three seeds is hardly known.
+    """
+    from scipy.stats import t
+
+    of_seeds = 2 * noise.variance
+    total = error**2 + of_seeds
+    if total == 0:
+        return difference, difference
+    freedom = total**2 / (of_seeds**2 / sum(n - 1 for n in noise.seeds)) if of_seeds else math.inf
+    reach = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(total)
+    return difference - reach, difference + reach
+
+
+def verdict(low: float | None, high: float | None) -> str:
+    """In the words of a report: `better` is said only where the whole interval says so."""
+    if low is not None and high is not None:
+        if low > 0:
+            return "better"
+        if high < 0:
+            return "worse"
+    return "no difference beyond noise"

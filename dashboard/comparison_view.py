@@ -1,0 +1,81 @@
+"""Two models on the same cases, on screen: the plain sentence, paired differences, and the cases that changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.datasets.records import get_snapshot
+from core.errors import CoreError
+from core.evaluation.comparison import compare_models
+from core.projects.records import Project
+from core.training.records import Model, get_model, list_models
+from dashboard import numbers_view, places, session, wording
+from dashboard.case_strip import draw_cases
+
+REMEMBERED_SECONDS = 600
+WORDS = {
+    "auc_difference": ("AUC, difference", -0.2, 0.2),
+    "accuracy_difference": ("Accuracy, difference", -0.2, 0.2),
+    "churn": ("Churn: cases decided differently", 0, 1),
+}
+
+
+def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Query]) -> None:
+    """The model of the page is held against another one, chosen here."""
+    others = {
+        one.id: one for one in list_models(session.db(), project.id) if one.id != model.id and one.task == model.task
+    }
+    if not others:
+        st.caption("There is no second model in this project to compare with.")
+        return
+    chosen = st.selectbox(
+        f"Compare {model.name} with", list(others), format_func=lambda number: others[number].name,
+        key="compare_with", bind="query-params", index=0,
+    )  # fmt: skip
+    try:
+        told = _compared(
+            str(session.settings().home), chosen, model.id, int(view["snapshot"] or 0), str(view["split"]),
+            (model.id, *others),
+        )  # fmt: skip
+    except CoreError as refusal:
+        st.info(str(refusal), icon=":material/info:")
+        return
+    st.markdown(f"**{told['sentence']}**".replace("$", r"\$"))
+    left, right = st.columns([5, 4], gap="large")
+    with left:
+        numbers_view.draw_table(told["metrics"], WORDS)
+    with right:
+        _draw_tests(told)
+    fixed, broken = told["mcnemar"]["fixed"], told["mcnemar"]["broken"]
+    between = f"{told['second']} against {told['first']}, {told['split']}"
+    for column, cases, words in zip(st.columns(2, gap="large"), (fixed, broken), ("right", "wrong"), strict=True):
+        with column:
+            st.markdown(f"##### Newly {words}: {len(cases):,}")
+            draw_cases(project, cases, view=view, name=f"Newly {words}, {between}", key=f"newly_{words}")
+
+
+def _draw_tests(told: Mapping[str, Any]) -> None:
+    first, second = told["values"]
+    lines = [
+        f"{wording.count(told['n_cases'], 'case')} of {wording.count(told['n_patients'], 'patient')}; "
+        f"AUC {wording.number(first['auc'])} → {wording.number(second['auc'])}, "
+        f"accuracy {wording.number(first['accuracy'])} → {wording.number(second['accuracy'])}."
+    ]
+    if delong := told["delong"]:
+        lines.append(f"DeLong: p = {wording.number(delong['p'])}.")
+    turned = told["mcnemar"]
+    lines.append(
+        f"McNemar: {len(turned['fixed'])} newly right, {len(turned['broken'])} newly wrong, "
+        f"p = {wording.number(turned['p'])}"
+        + ("." if told["n_cases"] == told["n_patients"] else "; it takes images of one patient for independent.")
+    )
+    st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+@st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Comparing on the same cases…")
+def _compared(home: str, first: int, second: int, snapshot: int, split: str, known: tuple[int, ...]) -> dict[str, Any]:
+    """Kept by which models there are too: a further seed of a recipe tells more of its noise."""
+    connection = session.db()
+    one, other = get_model(connection, None, first), get_model(connection, None, second)
+    return compare_models(connection, one, other, get_snapshot(connection, other.project, snapshot), split)

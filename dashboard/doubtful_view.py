@@ -1,0 +1,100 @@
+"""Cases to look at again: lists that lead to the case, and with one click to a worklist."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from core.datasets.records import Snapshot, get_snapshot
+from core.errors import CoreError
+from core.evaluation.doubtful import (
+    Doubtful,
+    disagreed_with,
+    find_twins,
+    least_sure,
+    suspect_references,
+    unlike_training,
+)
+from core.evaluation.operating import Scored
+from core.evaluation.subgroups import is_a_name, read_known
+from core.progress import Silent
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.training.records import Model, get_run
+from core.training.request import training_cases
+from dashboard import places, remembered, session
+from dashboard.case_strip import draw_cases
+
+LISTS = {
+    "labels": "Suspected label errors",
+    "readers": "Against readers",
+    "unsure": "Least sure",
+    "unlike": "Unlike training",
+    "twins": "Near-duplicates",
+}
+EXPLAINED = {
+    "labels": "The model contradicts the reference as surely as it usually is of the other class (confident learning). "
+    "It may be the model that is wrong: look before you relabel.",
+    "readers": "The model decides otherwise than readers did, most readers first.",
+    "unsure": "The twentieth of the cases of which the model is least sure, by its highest probability. Features of "
+    "images are not kept, so an unusual image of which it is sure is not found here.",
+    "unlike": "What is known of these cases is so of no training case: a word that never occurs there, or a number "
+    "beyond all of theirs.",
+    "twins": "Pairs that show nearly the same image; those with different references come first.",
+}
+
+
+def draw_doubtful(
+    project: Project, schema: Classification, model: Model, snapshot: Snapshot, view: Mapping[str, places.Query]
+) -> None:
+    """One list at a time: the others are not computed."""
+    split = str(view["split"])
+    try:
+        home = str(session.settings().home)
+        seen = remembered.scored(home, model.id, snapshot.id, split, snapshot.erased_cases)
+    except CoreError as refusal:
+        st.info(str(refusal), icon=":material/info:")
+        return
+    which = st.segmented_control(
+        "List", list(LISTS), default="labels", required=True, format_func=LISTS.__getitem__, key="doubtful_list",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    st.caption(EXPLAINED[which])
+    if split == "train":
+        st.caption("These are training cases: a network learns wrong labels by heart and then agrees with them.")
+    found = _find(project, schema, model, snapshot, seen, which)
+    draw_cases(
+        project,
+        list(dict.fromkeys(one.case_id for one in found)),
+        view=view,
+        name=f"{LISTS[which]}, {model.name}, {split}",
+        key=f"doubtful_{which}",
+        said={one.case_id: one.why for one in reversed(found)},
+    )
+
+
+def _find(
+    project: Project, schema: Classification, model: Model, snapshot: Snapshot, seen: Scored, which: str
+) -> Sequence[Doubtful]:
+    if which == "labels":
+        return suspect_references(schema, seen)
+    if which == "readers":
+        return disagreed_with(session.db(), project, model, schema, seen)
+    if which == "unsure":
+        return least_sure(schema, seen)
+    if which == "unlike":
+        run = get_run(session.db(), model.run)
+        learnt = get_snapshot(session.db(), project.id, run.snapshot)
+        train, _ = training_cases(session.db(), learnt, run.fold)
+        known = {
+            name: values for name, values in read_known(session.db(), seen.case_ids).items() if not is_a_name(values)
+        }
+        return unlike_training(seen.case_ids, known, read_known(session.db(), [case.case_id for case in train]))
+    pairs = _twins(str(session.settings().home), model.id, snapshot.id, tuple(seen.case_ids), seen)
+    return [one for pair in pairs for one in pair]
+
+
+@st.cache_data(max_entries=8, ttl=3600, show_spinner="Comparing images…")
+def _twins(
+    home: str, model: int, snapshot: int, case_ids: tuple[int, ...], _seen: Scored
+) -> list[tuple[Doubtful, Doubtful]]:
+    return find_twins(session.db(), session.files(), _seen, Silent())

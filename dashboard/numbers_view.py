@@ -1,0 +1,134 @@
+"""Every number of a classifier in one compact table: value, interval as whiskers, and what it stands on."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.measures.metrics import estimate_at_prevalence
+from dashboard import wording
+
+Estimate = Mapping[str, Any]
+# Title, and the ends of the scale that its whiskers are drawn on.
+OVERALL: dict[str, dict[str, tuple[str, float, float]]] = {
+    "Decisions": {
+        "accuracy": ("Accuracy", 0, 1),
+        "balanced_accuracy": ("Balanced accuracy (recall, macro)", 0, 1),
+        "precision_macro": ("Precision, macro", 0, 1),
+        "precision_weighted": ("Precision, weighted", 0, 1),
+        "specificity_macro": ("Specificity, macro", 0, 1),
+        "f1_macro": ("F1, macro", 0, 1),
+        "f1_weighted": ("F1, weighted", 0, 1),
+        "f1_micro": ("F1, micro", 0, 1),
+        "kappa": ("Kappa (Cohen)", -1, 1),
+        "mcc": ("Matthews correlation (MCC)", -1, 1),
+    },
+    "Ranking": {"auc": ("AUC", 0, 1), "average_precision": ("Average precision, macro", 0, 1)},
+    "Probabilities": {
+        "brier": ("Brier score (lower is better)", 0, 1),
+        "log_loss": ("Log loss (lower is better)", 0, 2),
+        "ece": ("Calibration error, ECE", 0, 1),
+        "calibration_slope": ("Calibration slope (1 is right)", 0, 2),
+        "calibration_intercept": ("Calibration intercept (0 is right)", -2, 2),
+    },
+}
+OF_CLASS: dict[str, tuple[str, float, float]] = {
+    "recall": ("Sensitivity (recall)", 0, 1),
+    "specificity": ("Specificity", 0, 1),
+    "precision": ("PPV (precision) here", 0, 1),
+    "npv": ("NPV here", 0, 1),
+    "ppv": ("PPV", 0, 1),
+    "npv_at": ("NPV", 0, 1),
+    "f1": ("F1", 0, 1),
+    "mcc": ("MCC", -1, 1),
+    "average_precision": ("Average precision", 0, 1),
+    "brier": ("Brier score", 0, 1),
+    "calibration_slope": ("Calibration slope", 0, 2),
+    "calibration_intercept": ("Calibration intercept", -2, 2),
+}
+
+
+def draw_numbers(result: Mapping[str, Any], *, multi_label: bool) -> None:
+    """All numbers of the whole on the left, those of one class with predictive values at a prevalence on the right."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        rows = "".join(
+            f'<tr><th colspan="3">{group}</th></tr>'
+            + "".join(
+                _row(words, result["metrics"][name])
+                for name, words in names.items()
+                if name in result["metrics"] and (name != "f1_micro" or multi_label)
+            )
+            for group, names in OVERALL.items()
+        )
+        _table(rows)
+    with right:
+        _draw_class(result)
+    st.caption(
+        "Intervals of shares are Wilson's where each patient has one case. The others are percentiles of the bootstrap "
+        "over patients, that of the calibration error mirrored about its value. Macro: mean over classes; weighted: by "
+        "the cases of each." + ("" if multi_label else " Of exclusive classes every micro average is the accuracy.")
+    )
+
+
+def _draw_class(result: Mapping[str, Any]) -> None:
+    classes = list(result["classes"])
+    first, second = st.columns([3, 2], vertical_alignment="bottom")
+    name = first.segmented_control("Class", classes, default=classes[-1], required=True, key="numbers_class")
+    measures = result["per_class"][name]
+    if "ppv_even" not in measures:
+        st.caption("Measured by an earlier version; evaluate again for the numbers that are new.")
+        return
+    n, support = result["n_cases"], int(measures["support"]["value"])
+    prevalence = second.number_input(
+        "Prevalence, %", 0.01, 99.99, round(min(99.99, max(0.01, 100 * support / n)), 2), key=f"prevalence_{name}",
+        help="How common the class is where the model will be used; predictive values depend on it.",
+    )  # fmt: skip
+    shown = {
+        **measures,
+        "ppv": estimate_at_prevalence(measures["ppv_even"], prevalence / 100),
+        "npv_at": estimate_at_prevalence(measures["npv_even"], 1 - prevalence / 100),
+    }
+    at = f" at {prevalence:g} %"
+    _table(
+        f'<tr><th colspan="3">{escape(name)}: n = {support:,} of {n:,} cases ({100 * support / n:.1f} %)</th></tr>'
+        + "".join(
+            _row((title + at if key in ("ppv", "npv_at") else title, low, high), shown[key])
+            for key, (title, low, high) in OF_CLASS.items()
+        )
+    )
+
+
+def draw_table(measures: Mapping[str, Estimate], words: Mapping[str, tuple[str, float, float]]) -> None:
+    """Numbers by name with their whiskers, in the order of `words`: title, and the ends of the scale."""
+    _table("".join(_row(told, measures[name]) for name, told in words.items() if name in measures))
+
+
+def _table(rows: str) -> None:
+    st.html(f'<div class="rr-scroll"><table class="rr-numbers rr-whole">{rows}</table></div>')
+
+
+def _row(words: tuple[str, float, float], measure: Estimate) -> str:
+    title, low, high = words
+    if measure["value"] is None:
+        why = f"<small>undefined: {escape(measure['reason'])}</small>"
+        return f'<tr><td>{escape(title)}</td><td colspan="2">{why}</td></tr>'
+    told = f"{measure.get('note', '')} {measure.get('method', '')}".strip()
+    return (
+        f'<tr title="{escape(told)}"><td>{escape(title)}</td><td>{wording.interval(measure)}</td>'
+        f"<td>{whiskers(measure, low, high)}</td></tr>"
+    )
+
+
+def whiskers(measure: Estimate, low: float, high: float) -> str:
+    """A value with its interval on a line from `low` to `high`, as HTML."""
+
+    def at(value: float) -> float:
+        return 100 * min(1.0, max(0.0, (value - low) / (high - low)))
+
+    dot = f'<b style="left:{at(measure["value"]):.1f}%"></b>'
+    if measure.get("low") is None:
+        return f'<span class="rr-whiskers">{dot}</span>'
+    start, end = at(measure["low"]), at(measure["high"])
+    return f'<span class="rr-whiskers"><i style="left:{start:.1f}%;width:{end - start:.1f}%"></i>{dot}</span>'

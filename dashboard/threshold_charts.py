@@ -1,0 +1,53 @@
+"""The figures about a threshold: what it finds and clears, and what deciding by it is worth."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.measures.thresholds import DecisionCurve
+from dashboard import theme
+from dashboard.charts import QUIET, finished
+
+BAND = "rgba(86,180,233,0.16)"
+HEIGHT = 300
+
+
+def draw_sweep(cuts: np.ndarray, found: np.ndarray, cleared: np.ndarray, chosen: float, frozen: float) -> go.Figure:
+    """Sensitivity and specificity over the threshold; a line at the chosen one, a dotted one at the frozen one."""
+    figure, colours = go.Figure(), theme.series_colours(light=theme.is_light())
+    for at, (name, values) in enumerate({"sensitivity": found, "specificity": cleared}.items()):
+        figure.add_scatter(
+            x=cuts, y=values, name=name, mode="lines", line={"color": colours[at], "width": 2, "shape": "hv"},
+            hovertemplate=f"{name} %{{y:.3f}} from %{{x:.3f}} on<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(x=frozen, line={"color": QUIET, "dash": "dot", "width": 1})
+    figure.add_vline(x=chosen, line={"color": colours[2], "width": 2})
+    return finished(figure, "Sensitivity and specificity", "threshold", "", height=HEIGHT, square=True)
+
+
+def draw_decision_curve(curve: DecisionCurve, chosen: float) -> go.Figure:
+    """Net benefit of the model with its interval, of calling everybody, and of calling nobody."""
+    figure, colours = go.Figure(), theme.series_colours(light=theme.is_light())
+    if curve.low[0] is not None:
+        figure.add_scatter(
+            x=[*curve.thresholds, *reversed(curve.thresholds)],
+            y=[*curve.high, *reversed(curve.low)],
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor=BAND,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    lines = {"model": (curve.net_benefit, colours[0], "solid"), "call all": (curve.treat_all, colours[1], "dash"),
+             "call nobody": ([0.0] * len(curve.thresholds), QUIET, "dot")}  # fmt: skip
+    for name, (values, colour, dash) in lines.items():
+        figure.add_scatter(
+            x=curve.thresholds, y=values, name=name, mode="lines", line={"color": colour, "dash": dash, "width": 2},
+            hovertemplate=f"{name} %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
+        )  # fmt: skip
+    top = max(*curve.net_benefit, *(high for high in curve.high if high is not None), 0.05)
+    figure.add_vline(x=chosen, line={"color": QUIET, "dash": "dot", "width": 1})
+    finished(figure, f"Decision curve (n = {curve.n:,})", "threshold probability", "net benefit", height=HEIGHT)
+    figure.update_yaxes(range=[-0.3 * top, 1.1 * top])
+    figure.update_xaxes(range=[0, 1])
+    return figure

@@ -1,0 +1,132 @@
+"""The threshold of a classifier: moved on validation, frozen as a model of its own, and on test shown as it is."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import streamlit as st
+
+from core.datasets.records import Snapshot
+from core.errors import CoreError
+from core.evaluation.operating import Scored, classes_with_threshold, freeze_point, frozen_thresholds
+from core.measures.thresholds import AtThreshold, DecisionCurve, at_threshold, decision_curve, sweep
+from core.projects.records import Project
+from core.projects.schema import Classification
+from core.training.records import Model
+from dashboard import charts, messages, numbers_view, places, session, threshold_charts
+from dashboard.remembered import scored
+
+ROWS = {
+    "sensitivity": ("Sensitivity", 0.0, 1.0),
+    "specificity": ("Specificity", 0.0, 1.0),
+    "ppv": ("PPV", 0.0, 1.0),
+    "npv": ("NPV", 0.0, 1.0),
+}
+CUTS = np.linspace(0, 1, 501)
+
+
+def draw_threshold(
+    project: Project, schema: Classification, model: Model, snapshot: Snapshot, view: Mapping[str, places.Query]
+) -> None:
+    """A slider on validation of the model's own snapshot; everywhere else the frozen point alone."""
+    offered = classes_with_threshold(schema)
+    if not offered:
+        st.caption("Of three or more exclusive classes the one with the highest probability is decided for.")
+        return
+    of_class = offered[0]
+    if len(offered) > 1:
+        of_class = st.pills("Class", offered, default=offered[0], required=True, key="threshold_class")
+    split = str(view["split"])
+    try:
+        seen = scored(str(session.settings().home), model.id, snapshot.id, split, snapshot.erased_cases)
+    except CoreError as refusal:
+        st.info(str(refusal), icon=":material/info:")
+        return
+    may_move = split == "validation"
+    _draw_point(project, model, seen, of_class, frozen_thresholds(model, schema)[of_class], split, may_move)
+
+
+@st.fragment
+def _draw_point(
+    project: Project, model: Model, seen: Scored, of_class: str, frozen: float, split: str, may_move: bool
+) -> None:
+    k = seen.classes.index(of_class)
+    positive, scores = seen.targets[:, k] == 1, seen.scores[:, k]
+    left, middle, right = st.columns([5, 5, 5], gap="medium")
+    key = f"{model.id}_{split}_{of_class}"
+    with left:
+        chosen = frozen
+        if may_move:
+            chosen = st.slider(
+                f"{of_class} from", 0.001, 0.999, min(0.999, max(0.001, round(frozen, 3))), 0.001, format="%.3f",
+                key=f"threshold_{key}",
+            )  # fmt: skip
+        prevalence = st.number_input(
+            f"Prevalence of {of_class}, %", 0.01, 99.99, _percent(positive), key=f"threshold_prevalence_{key}",
+            help="How common it is where the model will be used. It is first as in these cases.",
+        )  # fmt: skip
+        point = at_threshold(positive, scores, seen.patient_numbers, chosen, prevalence / 100)
+        numbers_view.draw_table({name: vars(getattr(point, name)) for name in ROWS}, ROWS)
+        st.markdown(_patients(point))
+        _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
+    figures = {}
+    if may_move:
+        found, cleared = sweep(positive, scores, CUTS)
+        figures["sweep"] = threshold_charts.draw_sweep(CUTS, found, cleared, chosen, frozen)
+    curve = _curve(str(session.settings().home), model.id, split, of_class, len(positive), seen)
+    figures["decision"] = threshold_charts.draw_decision_curve(curve, chosen)
+    for column, (name, figure) in zip((middle, right), figures.items(), strict=False):
+        column.plotly_chart(figure, config=charts.NO_TOOLBAR, key=f"{name}_{key}", alt=name)
+    st.caption(
+        f"n = {len(positive):,} cases of {len(set(seen.patients)):,} patients, {int(positive.sum()):,} of them "
+        f"{of_class}. Intervals: Wilson's, by as many cases as the patients' images are worth; the band of the "
+        f"decision curve: bootstrap over patients, seed 0, at the prevalence of these cases."
+    )
+
+
+def _patients(point: AtThreshold) -> str:
+    """`Per 1,000 patients at prevalence 5 %: 4 missed (2 to 9), 120 false alarms (80 to 170).`"""
+    told = [
+        f"**{estimate.value:.0f} {word}** ({estimate.low:.0f} to {estimate.high:.0f})"
+        if estimate.value is not None and estimate.low is not None and estimate.high is not None
+        else f"{word} undefined: {estimate.reason}"
+        for estimate, word in ((point.missed, "missed"), (point.false_alarms, "false alarms"))
+    ]
+    return f"Per 1,000 patients at prevalence {100 * point.prevalence:g} %: {', '.join(told)}."
+
+
+def _draw_frozen(
+    project: Project, model: Model, of_class: str, chosen: float, frozen: float, split: str, *, may_move: bool, key: str
+) -> None:
+    said = (model.calibration.get("thresholds") or {}).get(of_class)
+    rule = f"{said['rule']} (n = {said['n']:,})" if said else "nothing was chosen, so one half"
+    if not may_move:
+        st.caption(f"Shown at the frozen point alone: {frozen:.3f}, {rule}. It is moved on validation.")
+        return
+    st.caption(f"Frozen with this model, dotted: {frozen:.3f}, {rule}.")
+    if session.may("train", project):
+        st.button(
+            f"Freeze {chosen:.3f} as a new model",
+            icon=":material/lock:",
+            key=f"freeze_{key}",
+            disabled=abs(chosen - frozen) < 5e-4,
+            on_click=_freeze,
+            args=(project, model, of_class, chosen),
+            help="The weights stay; its decisions, its numbers and its uses of the test split are its own.",
+        )
+
+
+def _freeze(project: Project, model: Model, of_class: str, value: float) -> None:
+    with messages.refusals_told():
+        made = freeze_point(session.db(), model, of_class, value, actor=session.actor())
+        where = places.address("evaluate", project=project.id, model=made.id, split="test")
+        messages.say(f"{made.name} decides for {of_class} from {value:.3f} on. [Evaluate it on test]({where}).")
+
+
+def _percent(positive: np.ndarray) -> float:
+    return round(min(99.99, max(0.01, 100 * float(positive.mean()))), 2)
+
+
+@st.cache_data(max_entries=32, ttl=600, show_spinner=False)
+def _curve(home: str, model_id: int, split: str, of_class: str, n: int, _seen: Scored) -> DecisionCurve:
+    k = _seen.classes.index(of_class)
+    return decision_curve(_seen.targets[:, k] == 1, _seen.scores[:, k], _seen.patients)

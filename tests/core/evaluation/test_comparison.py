@@ -1,0 +1,65 @@
+"""Two models on the same cases: what changed, whether it is more than chance, and than the seed of a training."""
+
+import numpy as np
+import pytest
+
+from core.datasets.records import list_snapshot_cases
+from core.evaluation.comparison import compare_models
+from core.evaluation.records import store_predictions
+from core.training.recipe import change_recipe, named_recipe
+from core.training.records import add_model, add_run, get_run
+
+
+@pytest.fixture
+def add_scored(connection, project, snapshot, actor):
+    """A model of a seed that was never trained, with these probabilities of pneumonia on the test split."""
+
+    def add(seed, chances, network="cnn"):
+        recipe = change_recipe(named_recipe(network), {"seed": seed})
+        run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=recipe, actor=actor)
+        model = add_model(
+            connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="a test", parameters=1,
+            file_bytes=1, facts={"task": "classification", "classes": ["normal", "pneumonia"], "multi_label": False},
+            seconds=1.0, actor=actor,
+        )  # fmt: skip
+        tested = list_snapshot_cases(connection, snapshot.id, split="test")
+        scores = {case.case_id: [1 - p, p] for case, p in zip(tested, chances(tested), strict=True)}
+        store_predictions(connection, model, snapshot.schema, scores)
+        return model
+
+    return add
+
+
+def truth_of(cases):
+    return np.array([case.value["classes"] == ["pneumonia"] for case in cases], float)
+
+
+def test_newly_right_and_newly_wrong_cases_are_named(connection, snapshot, add_scored):
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+
+    def one_wrong(at):
+        return lambda cases: np.abs(truth_of(cases) * 0.8 + 0.1 - (np.arange(len(cases)) == at))
+
+    told = compare_models(
+        connection, add_scored(0, one_wrong(0)), add_scored(0, one_wrong(2), "resnet"), snapshot, "test"
+    )
+    assert told["mcnemar"] == {"fixed": [tested[0].case_id], "broken": [tested[2].case_id], "p": 1.0}
+    assert told["metrics"]["churn"]["value"] == pytest.approx(2 / len(tested))
+    assert told["verdict"] == "no difference beyond noise"
+    assert "Seed noise unknown" in told["sentence"]
+
+
+def test_three_seeds_of_a_recipe_tell_its_noise(connection, snapshot, add_scored):
+    def shaken(seed, strength):
+        return lambda cases: np.clip(
+            0.5 + 0.3 * (truth_of(cases) - 0.5) + strength * np.random.default_rng(seed).normal(size=len(cases)), 0, 1
+        )
+
+    seeds = [add_scored(seed, shaken(seed, 0.3)) for seed in range(3)]
+    other = add_scored(0, shaken(9, 0.0), "resnet")
+    told = compare_models(connection, seeds[0], other, snapshot, "test")
+    areas = [compare_models(connection, seed, other, snapshot, "test")["values"][0]["auc"] for seed in seeds]
+    assert told["seed_noise"] == {"deviations": [pytest.approx(np.std(areas, ddof=1))], "seeds": [3]}
+    assert "3 seeds" in told["sentence"]
+    plain = told["delong"]
+    assert told["high"] - told["low"] > plain["high"] - plain["low"]

@@ -1,0 +1,47 @@
+"""Whether facts about cases give the label away, on a collection whose sizes do."""
+
+import numpy as np
+
+from core.datasets.freeze import freeze_snapshot
+from core.evaluation.operating import read_scored
+from core.evaluation.records import store_predictions
+from core.evaluation.shortcuts import check_shortcuts, warn_of
+from core.images.records import NewCase, insert_case
+from core.labels.records import NewLabel, add_label
+from core.people.accounts import ensure_user
+from core.progress import Silent
+
+
+def test_sizes_that_give_the_label_away_are_told(connection, files, project, actor, add_brightness_model):
+    ensure_user(connection, "anna")
+    random = np.random.default_rng(0)
+    for k in range(60):
+        ill = k % 2 == 1
+        rows = 20 if ill != (k % 10 == 0) else 24  # nine of ten ill ones are smaller
+        pixels = random.integers(0, 255, (rows, 20)).astype(np.uint8)
+        pixel_hash = files.put_array("pixels", pixels)
+        new = NewCase(
+            project=project.id, source=f"{k}.png", patient=f"p{k}", patient_from="table", pixel_hash=pixel_hash,
+            file_hash=pixel_hash, perceptual_hash=None, rows=rows, columns=20, channels=1, dtype="uint8",
+            photometric="MONOCHROME2", imported_by="anna", attributes={"day": "MTWRF"[k // 2 % 5]},
+        )  # fmt: skip
+        answer = {"classes": ["pneumonia" if ill else "normal"]}
+        add_label(connection, NewLabel(f"event-{k}", insert_case(connection, new).id, "anna", answer), actor)
+    frozen = freeze_snapshot(
+        connection, files, project, "sizes", ratios=(0.9, 0.05, 0.05), actor=actor, progress=Silent()
+    )
+    model = add_brightness_model(project, frozen)
+    heights = {row["id"]: row["rows"] for row in connection.execute("SELECT id, rows FROM cases")}
+    follows = {
+        case_id: [1 - p, p] for case_id, rows in heights.items() for p in [0.9 - 0.02 * rows + 0.01 * random.random()]
+    }
+    store_predictions(connection, model, frozen.schema, follows)
+    found = {
+        one.name: one
+        for one in check_shortcuts(connection, files, read_scored(connection, model, frozen, "train"), "pneumonia")
+    }
+    assert found["size of the image"].auc.low > 0.6
+    assert not found["day"].suspicious
+    assert not found["brightness of the four corners"].suspicious
+    assert "size of the image" in warn_of(list(found.values()))
+    assert found["all of these"].n_cases == found["day"].n_cases == 54

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from core.measures.paired import SeedNoise, compare_aucs, mcnemar, verdict, with_seed_noise
+
+# Albumin, total protein, K-G score (the lower the better) and outcome of 43 patients: the example of DeLong et al.
+# 1988, as the SAS/STAT User's Guide lists it ("Comparing Receiver Operating Characteristic Curves").
+OVARIAN = """
+3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1  3.8 5.7 5 1
+3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0
+4.0 6.6 6 0  3.5 5.8 6 1  3.8 6.8 7 1  3.0 4.7 8 0  4.5 7.4 5 1  3.7 7.4 5 1  3.1 6.6 6 1  4.1 8.2 6 1  4.3 7.0 5 1
+4.3 6.5 4 1  3.2 5.1 5 1  2.6 4.7 6 1  3.3 6.8 6 0  1.7 4.0 7 0  3.7 6.1 5 1  3.3 6.3 7 1  4.2 7.7 6 1  3.5 6.2 5 1
+2.9 5.7 9 0  2.1 4.8 7 1  2.8 6.2 8 0  4.0 7.0 7 1  3.3 5.7 6 1  3.7 6.9 5 1  3.6 6.6 5 1
+"""
+ALBUMIN, PROTEIN, SCORE, OUTCOME = np.array(OVARIAN.split(), float).reshape(-1, 4).T
+ALONE = [str(k) for k in range(len(OUTCOME))]
+
+
+@pytest.mark.parametrize(
+    ("test", "area", "difference", "error", "p"),
+    [(ALBUMIN, 0.7366, 0.0108, 0.0953, 0.9102), (PROTEIN, 0.6478, -0.0780, 0.1046, 0.4561)],
+)
+def test_delong_equals_the_published_example(test, area, difference, error, p):
+    found = compare_aucs(OUTCOME == 1, 10 - SCORE, test, ALONE)
+    assert (found.first, found.second) == pytest.approx((0.7258, area), abs=5e-5)
+    assert (found.difference, found.error) == pytest.approx((difference, error), abs=6e-5)
+    assert found.p == pytest.approx(p, abs=2e-4)
+    assert found.low < found.difference < found.high
+
+
+def test_areas_are_those_of_scikit_learn_with_ties():
+    random = np.random.default_rng(0)
+    truth, scores = random.integers(0, 2, 80), random.random((2, 80)).round(1)
+    found = compare_aucs(truth == 1, *scores, [str(k) for k in range(80)])
+    assert (found.first, found.second) == pytest.approx([roc_auc_score(truth, one) for one in scores], abs=1e-12)
+
+
+def test_images_of_one_patient_are_no_new_patients():
+    """Ten copies of each patient say no more than one; without their patients the error would shrink by root ten."""
+    once = compare_aucs(OUTCOME == 1, 10 - SCORE, ALBUMIN, ALONE)
+    ten = [np.repeat(one, 10) for one in (OUTCOME == 1, 10 - SCORE, ALBUMIN)]
+    assert compare_aucs(*ten, np.repeat(ALONE, 10).tolist()).error == pytest.approx(once.error)
+    assert compare_aucs(*ten, [str(k) for k in range(430)]).error == pytest.approx(once.error / 10**0.5, rel=0.05)
+
+
+def test_the_same_model_twice_is_no_difference_and_one_class_has_none():
+    same = compare_aucs(OUTCOME == 1, SCORE, SCORE, ALONE)
+    assert (same.difference, same.p) == (0, 1)
+    assert compare_aucs(np.zeros(4, bool), np.arange(4.0), np.arange(4.0), list("abcd")) is None
+
+
+def test_mcnemar_is_exact():
+    assert mcnemar(10, 2) == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    assert mcnemar(0, 0) == 1
+
+
+def test_seeds_widen_the_interval_and_take_the_word_better_back():
+    assert verdict(*with_seed_noise(0.02, 0.005, SeedNoise((0.0001,), (3,)))) == "better"
+    assert verdict(*with_seed_noise(0.02, 0.005, SeedNoise((0.02,), (3,)))) == "no difference beyond noise"
+    assert verdict(*with_seed_noise(-0.02, 0.0, SeedNoise((0.001, 0.002), (3, 5)))) == "worse"
+    assert verdict(None, None) == "no difference beyond noise"

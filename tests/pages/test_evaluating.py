@@ -1,0 +1,97 @@
+"""Evaluate, tab by tab: all numbers with intervals, and what follows from them."""
+
+import sqlite3
+
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.records import store_predictions
+from core.labels.case_lists import list_case_lists, list_cases_of
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run, get_run
+from tests.pages.conftest import OpenPage, said
+
+
+def test_all_numbers_stand_in_one_table_with_intervals(open_page: OpenPage, project: Project, model: Model) -> None:
+    app = open_page("evaluate", project=project.id)
+    assert "Calibration slope" not in said(app)  # what is not open is not drawn
+    app.session_state["evaluate_tab"] = "All numbers"
+    text = said(app.run())
+    assert not app.exception
+    for words in ("Kappa (Cohen)", "Matthews", "Brier score", "Calibration slope", "PPV at", "rr-whiskers"):
+        assert words in text
+
+
+def test_a_predictive_value_follows_the_prevalence(open_page: OpenPage, project: Project, model: Model) -> None:
+    app = open_page("evaluate", project=project.id)
+    app.session_state["evaluate_tab"] = "All numbers"
+    before = said(app.run())
+    app.number_input(key="prevalence_pneumonia").set_value(1.0).run()
+    assert "PPV at 1 %" in said(app)
+    assert "PPV at 1 %" not in before
+
+
+def test_two_models_are_compared_in_a_plain_sentence(
+    connection: sqlite3.Connection,
+    open_page: OpenPage,
+    project: Project,
+    snapshot: Snapshot,
+    model: Model,
+    actor: Actor,
+) -> None:
+    run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("cnn"), actor=actor)
+    other = add_model(
+        connection, get_run(connection, run.id), keras_hash="1" * 64, onnx_left_out_because="none", parameters=10,
+        file_bytes=10, facts={"classes": ["normal", "pneumonia"], "multi_label": False}, seconds=2.0, actor=actor,
+    )  # fmt: skip
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+    answers = {case.case_id: [0.1, 0.9] if case.value["classes"] == ["pneumonia"] else [0.9, 0.1] for case in tested}
+    store_predictions(connection, other, snapshot.schema, answers)  # type: ignore[arg-type]
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Compare"
+    text = said(app.run())
+    assert not app.exception
+    assert "Seed noise unknown" in text
+    assert "Newly wrong: 1" in text
+    app.button(key="newly_wrong_keep").click().run()
+    (kept,) = list_case_lists(connection, project.id)
+    assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
+
+
+def test_subgroups_are_shown_with_n_and_small_ones_greyed(open_page: OpenPage, project: Project, model: Model) -> None:
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Subgroups"
+    text = said(app.run())
+    assert not app.exception
+    assert '<tr class=\\"few\\"><td>sex F' in text
+    assert "difference to the rest" in text
+    assert "Bonferroni" in text
+
+
+def test_a_suspected_label_becomes_a_worklist_with_one_click(
+    connection: sqlite3.Connection, open_page: OpenPage, project: Project, snapshot: Snapshot, model: Model
+) -> None:
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Cases to check"
+    app.run()
+    assert not app.exception
+    app.button(key="doubtful_labels_keep").click().run()
+    (kept,) = list_case_lists(connection, project.id)
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+    assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
+    assert kept.name.startswith("Suspected label errors")
+    for which in ("readers", "unsure", "unlike", "twins"):
+        app.session_state["doubtful_list"] = which
+        app.run()
+        assert not app.exception
+
+
+def test_shortcuts_of_too_few_patients_are_undefined_and_say_why(
+    open_page: OpenPage, project: Project, model: Model
+) -> None:
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Shortcuts"
+    app.run()
+    assert not app.exception
+    assert "Too few patients with and without the class" in said(app)
+    assert "is shown to predict the class well" not in said(app)

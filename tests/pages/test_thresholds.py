@@ -1,0 +1,74 @@
+"""The Threshold tab: moved on validation, frozen as a model, shown on test at that point alone."""
+
+import sqlite3
+
+import pytest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import list_snapshot_cases
+from core.evaluation.records import add_evaluation, store_predictions
+from core.measures.classification import measure_classification
+from core.progress import Silent
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks.classification import encode_targets
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run, get_run, list_models
+from tests.pages.conftest import CLASSES, OpenPage, said
+
+
+@pytest.fixture
+def validated(connection: sqlite3.Connection, files: Files, project: Project, cases: list, actor: Actor) -> Model:
+    """A model that was evaluated on validation and on test, with patients in both."""
+    frozen = freeze_snapshot(
+        connection, files, project, "thirds", ratios=(0.4, 0.3, 0.3), actor=actor, progress=Silent()
+    )
+    run = add_run(connection, project=project.id, snapshot=frozen.id, recipe=named_recipe("cnn"), actor=actor)
+    model = add_model(
+        connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="none", parameters=10,
+        file_bytes=10, facts={"task": "classification", "classes": list(CLASSES), "multi_label": False}, seconds=2.0,
+        actor=actor,
+    )  # fmt: skip
+    for split in ("validation", "test"):
+        some = list_snapshot_cases(connection, frozen.id, split=split)
+        targets = encode_targets(frozen.schema, [case.value for case in some]).astype(int)  # type: ignore[arg-type]
+        scores = targets * 0.3 + 0.35
+        store_predictions(
+            connection, model, frozen.schema,  # type: ignore[arg-type]
+            {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)},
+        )  # fmt: skip
+        measured = measure_classification(
+            targets, scores, [case.patient for case in some], classes=CLASSES, resamples=20
+        ).to_json()
+        result = {"task": "classification", "split": split, "warnings": [], "test_uses": 1, **measured}
+        add_evaluation(connection, model_id=model.id, snapshot_id=frozen.id, split=split, result=result, actor=actor)
+    return model
+
+
+def test_a_threshold_is_moved_on_validation_and_frozen(
+    connection: sqlite3.Connection, open_page: OpenPage, project: Project, validated: Model
+) -> None:
+    app = open_page("evaluate", project=project.id, model=validated.id, split="validation")
+    app.session_state["evaluate_tab"] = "Threshold"
+    app.run()
+    assert not app.exception
+    assert "Per 1,000 patients at prevalence" in said(app)
+    assert "**0 missed**" in said(app)
+    app.slider(key=f"threshold_{validated.id}_validation_pneumonia").set_value(0.9).run()
+    assert "**0 missed**" not in said(app)
+    app.button(key=f"freeze_{validated.id}_validation_pneumonia").click().run()
+    newest = list_models(connection, project.id)[0]
+    assert newest.calibration["thresholds"]["pneumonia"]["value"] == 0.9
+    assert newest.facts["point_of"] == validated.id
+
+
+def test_the_test_split_is_shown_at_the_frozen_point_alone(
+    open_page: OpenPage, project: Project, validated: Model
+) -> None:
+    app = open_page("evaluate", project=project.id, model=validated.id, split="test")
+    app.session_state["evaluate_tab"] = "Threshold"
+    app.run()
+    assert not app.exception
+    assert "Shown at the frozen point alone: 0.500" in said(app)
+    assert not app.slider
