@@ -10,7 +10,7 @@ from core.explain.maps import blurred, spoken_for, strength_of
 from core.store.files import Files
 from core.training.records import Model
 
-AT_ONCE = 64
+AT_ONCE = 32  # larger batches leave the processor's cache
 Answer = Callable[[np.ndarray], np.ndarray]
 Report = Callable[[float], None]
 
@@ -69,13 +69,16 @@ class Asking:
         """How strongly the model speaks `(n,)` where only a part is seen.
 
         Args:
-            seen: `n` masks `(size, size)`, 1 where the image is seen, 0 where it is hidden.
+            seen: `n` masks `(size, size)`, 1 where the image is seen, 0 where it is hidden; all of bool or all of
+                float, which mix.
         """
-        hidden, image32 = blurred(image).astype(np.float32), image.astype(np.float32)
-        spoken = []
+        hidden, spoken = blurred(image), []
         for start in range(0, n, AT_ONCE):
-            masks = np.stack([next(seen) for _ in range(min(AT_ONCE, n - start))]).astype(np.float32)[..., None]
-            batch = np.rint(hidden + masks * (image32 - hidden)).astype(np.uint8)
+            masks = np.stack([next(seen) for _ in range(min(AT_ONCE, n - start))])[..., None]
+            if masks.dtype == bool:
+                batch = np.where(masks, image, hidden)
+            else:
+                batch = np.rint(hidden + masks * (image.astype(np.float32) - hidden)).astype(np.uint8)
             scores = self.answer(batch)
             classes = np.full(len(batch), class_index)
             spoken.append(strength_of(scores, classes, is_number=self.is_number))

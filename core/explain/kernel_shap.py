@@ -33,7 +33,7 @@ class KernelShap(Asking):
         else:
             coalitions, weights = draw_coalitions(n_patches, SAMPLES, self.seed)
         asked = np.concatenate([np.zeros((1, n_patches), int), np.ones((1, n_patches), int), coalitions])
-        spoken = self.ask(image, (row[patches] for row in asked), len(asked), class_index)
+        spoken = self.ask(image, (row[patches] for row in asked.astype(bool)), len(asked), class_index)
         return solve_shapley(coalitions, weights, spoken[2:], spoken[0], spoken[1])
 
 

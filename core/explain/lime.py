@@ -17,7 +17,7 @@ class Lime(Asking):
         patches = superpixels(image)
         seen = np.random.default_rng(self.seed).integers(0, 2, (SAMPLES, patches.max() + 1))
         seen[0] = 1
-        spoken = self.ask(image, (row[patches] for row in seen), SAMPLES, class_index)
+        spoken = self.ask(image, (row[patches] for row in seen.astype(bool)), SAMPLES, class_index)
         return np.asarray(fit_near(seen, spoken)[patches])
 
 

@@ -33,8 +33,8 @@ def squares_over(size: int) -> list[tuple[slice, slice]]:
 
 
 def _seen(size: int, places: list[tuple[slice, slice]]) -> Iterator[np.ndarray]:
-    yield np.ones((size, size))
+    yield np.ones((size, size), bool)
     for place in places:
-        mask = np.ones((size, size))
-        mask[place] = 0
+        mask = np.ones((size, size), bool)
+        mask[place] = False
         yield mask
