@@ -9,7 +9,7 @@ import streamlit as st
 from core.evaluation.pairs import list_pairs
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.criteria import Measured, Outcome
-from core.reviews.model_card import describe_card, list_limits
+from core.reviews.model_card import describe_card, describe_comparison, list_limits
 from core.reviews.population import describe_population
 from core.reviews.reference_standard import FEW_CASES, describe_reference
 from core.reviews.reliability import Reliability, measure_reliability
@@ -157,7 +157,8 @@ def draw_numbers(meeting: Meeting) -> None:
         )
     elif isinstance(schema, Segmentation):
         painted_view.draw_structure_table(result)
-    st.caption(evaluation_view.describe_sample(result, test_uses=None))
+    told = (evaluation_view.describe_sample(result, test_uses=None), describe_comparison(session.db(), meeting.review))
+    st.caption(" ".join(filter(None, told)))
 
 
 def _view(meeting: Meeting) -> dict[str, str | int]:

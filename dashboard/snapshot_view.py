@@ -10,6 +10,7 @@ from core.datasets.freeze import export_snapshot
 from core.datasets.records import Snapshot, list_numbers, snapshot_counts
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
+from core.store.audit import Actor
 from core.tasks import TrainableSchema
 from dashboard import charts, painted_view, places, quantity_charts, session, wording
 from dashboard.downloads import note_export
@@ -51,9 +52,10 @@ def draw_snapshot(project: Project, snapshot: Snapshot, schema: TrainableSchema)
             places.link("train", "Train on this", project=snapshot.project, snapshot=snapshot.id)
         if not session.may("export", project):
             return
+        actor = session.actor()
         st.download_button(
             "Export",
-            lambda: _export(project, snapshot),
+            lambda: _export(project, snapshot, actor),
             file_name=f"{snapshot.name}.json",
             mime="application/json",
             icon=":material/download:",
@@ -100,8 +102,8 @@ def _draw_table(counts: Mapping[str, Mapping[str, Any]], columns: Sequence[str],
     st.html(f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>')
 
 
-def _export(project: Project, snapshot: Snapshot) -> str:
-    note_export(project, "snapshot", name=snapshot.name)
+def _export(project: Project, snapshot: Snapshot, actor: Actor) -> str:
+    note_export(project, "snapshot", actor=actor, name=snapshot.name)
     return export_snapshot(session.db(), session.files(), snapshot)
 
 

@@ -9,6 +9,7 @@ from core.labels.reference import set_reference_rule
 from core.labels.worklist import label_progress
 from core.projects.records import ReferenceRule, change_project
 from core.projects.schema import Classification, Segmentation
+from core.store.audit import Actor
 from dashboard import frame, messages, places, session, wording
 from dashboard.assist_panel import draw_assignments, draw_assist_choice
 from dashboard.deidentification_view import draw_options
@@ -46,8 +47,8 @@ def take_labels() -> None:
             st.session_state["labels_report"] = import_labels(session.db(), project, upload.getvalue(), session.actor())
 
 
-def write_labels(history: bool) -> str:
-    note_export(project, "labels", history=history)
+def write_labels(history: bool, actor: Actor) -> str:
+    note_export(project, "labels", actor=actor, history=history)
     return export_labels(session.db(), project, history=history)
 
 
@@ -118,11 +119,12 @@ with right:
         told = f"the newest of {rule.reader}" if rule.reader else RULE_WORDS[rule.kind].lower()
         st.caption(f"The answer that counts: {told}.")
     if session.may("export", project):
+        actor = session.actor()
         with st.container(horizontal=True, vertical_alignment="center"):
             for text, history in (("Labels as CSV", False), ("With all history", True)):
                 st.download_button(
                     text,
-                    lambda history=history: write_labels(history),
+                    lambda history=history: write_labels(history, actor),
                     mime="text/csv",
                     file_name=f"labels-{project.id}.csv",
                     on_click="ignore",
@@ -133,7 +135,7 @@ with right:
             if isinstance(project.schema, Segmentation):
                 st.download_button(
                     "Masks",
-                    lambda: zip_masks(project),
+                    lambda: zip_masks(project, actor),
                     mime="application/zip",
                     file_name=f"masks-{project.id}.zip",
                     on_click="ignore",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
-from core.evaluation.records import Evaluation
+from core.evaluation.records import Evaluation, find_evaluation
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.criteria import FEW_POSITIVES, Outcome
@@ -41,6 +41,28 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
         "Chosen on validation": _calibrated(model),
         "Model file": f"SHA-256 {model.keras_hash}",
     }
+
+
+def describe_comparison(connection: sqlite3.Connection, review: Review) -> str:
+    """The model that a review compares with, by its numbers on the same test cases; "" without one.
+
+    Side by side only: which of the two is better takes a paired comparison.
+    """
+    if review.production is None:
+        return ""
+    other = get_model(connection, review.project, review.production)
+    evaluation = find_evaluation(connection, other.id, review.snapshot)
+    if evaluation is None:
+        return f"{other.name}, with which it is compared, was not measured on these test cases."
+    told = []
+    for name, one in evaluation.result["metrics"].items():
+        if one["value"] is not None:
+            interval = "no interval" if one.get("low") is None else f"{one['low']:.3f} to {one['high']:.3f}"
+            told.append(f"{name.replace('_', ' ')} {one['value']:.3f} ({interval})")
+    return (
+        f"{other.name} on the same {evaluation.result['n_cases']:,} cases: {', '.join(told[:5])}. Which of the two is "
+        "better takes a paired comparison."
+    )
 
 
 def list_limits(

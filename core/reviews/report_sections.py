@@ -13,7 +13,7 @@ from core.reviews.criteria import Outcome
 from core.reviews.decisions import Decision, find_decision, find_faults
 from core.reviews.failures import count_causes
 from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
-from core.reviews.model_card import NOT_STATED, describe_card, list_limits
+from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, list_limits
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
 from core.training.records import Run, get_model, get_run
@@ -61,7 +61,10 @@ def describe_report(
         Section("Model card", (_facts(card),)),
         Section("Limits", (tuple(limits) or "None are known beyond what stands in this report.",)),
         Section("Acceptance criteria", (_criteria(review.outcomes or ()), looks.sentence)),
-        Section("Numbers on the test split", (*_numbers(evaluation.result), Figures())),
+        Section(
+            "Numbers on the test split",
+            (*_numbers(evaluation.result), *filter(None, [describe_comparison(connection, review)]), Figures()),
+        ),
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
         Section("Failures", (_causes(causes),)),

@@ -1,6 +1,7 @@
 """A meeting on screen: prepared, opened, walked, decided, signed, and the model put into production."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -16,10 +17,12 @@ from core.reviews.meetings import Review, add_review, count_test_looks, get_revi
 from core.reviews.registry import find_production, promote_model, retire_model
 from core.reviews.remarks import list_remarks, present_step
 from core.store.audit import Actor
+from core.store.files import Files
 from core.training.records import Model
 from dashboard import session
-from dashboard.meeting_view import STEPS
+from dashboard.meeting_view import STEPS, steps_of
 from tests.core.reviews.conftest import PASSWORD, give_password
+from tests.core.reviews.other_tasks import Measured, measured_masks, measured_numbers
 from tests.pages.conftest import OpenPage, said
 
 
@@ -189,3 +192,20 @@ def test_corrections_are_named_and_learnt_with_one_click(
     assert not app.exception
     assert not app.error
     assert [job.arguments["evaluate"] for job in list_jobs(connection, kinds=("train",))] == ["test"]
+
+
+@pytest.mark.parametrize("make", [measured_numbers, measured_masks])
+def test_numbers_and_painted_structures_have_their_steps(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor, make: Callable[..., Measured]
+) -> None:
+    found = make(connection, files, actor)
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    app = open_page("meeting", project=found.project.id, review=review.id)
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    for step in steps_of(found.snapshot.schema)[1:]:  # type: ignore[arg-type]
+        app.button(key="meeting_next").click().run()
+        assert not app.exception, step.key
+        assert not app.error
+        assert app.query_params["step"] == step.key

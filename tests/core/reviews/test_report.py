@@ -7,11 +7,14 @@ import time
 import pytest
 
 from core.errors import InvalidInput
+from core.evaluation.run import evaluate_model
+from core.progress import Silent
 from core.projects.records import change_project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import FollowUp, NewDecision, decide_review
 from core.reviews.meetings import Review, add_review, open_results
+from core.reviews.model_card import describe_comparison
 from core.reviews.report import write_report
 from core.reviews.report_sections import Table, describe_report
 from core.store.audit import Actor, list_audit
@@ -27,7 +30,9 @@ def review(connection: sqlite3.Connection, room: Room, signers: tuple[Actor, Act
     criteria = [
         parse_criterion(text) for text in ("accuracy at least 0.5", "sensitivity of pneumonia by sex at least 0.5")
     ]
-    made = add_review(connection, room.project, room.model, criteria=criteria, name="Before Easter", actor=anna)
+    made = add_review(
+        connection, room.project, room.model, criteria=criteria, production=room.other, name="Before Easter", actor=anna
+    )
     made = open_results(connection, made, actor=anna)
     new = NewDecision("approve", RATIONALE, actions=(FollowUp("Watch drift", "ben", "2026-12-24"),))
     decide_review(connection, made, new, signer="anna", password=PASSWORD, dissent="few women", actor=anna)
@@ -50,6 +55,16 @@ def test_a_page_holds_everything_itself_and_escapes_what_people_wrote(
         r"<(?:script|link|img)[^>]+(?:src|href)=", words + "".join(re.findall(r"<script[^>]*>", page))
     )
     assert list_audit(connection, what="export report")[0].subject == f"review {review.id}"
+
+
+def test_the_model_of_before_stands_beside_it_without_a_verdict(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    assert "other, with which it is compared, was not measured" in describe_comparison(connection, review)
+    evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
+    told = describe_comparison(connection, review)
+    assert re.search(r"other on the same 16 cases: accuracy 0\.875 \(0\.\d+ to 1\.000\)", told)
+    assert told.endswith("takes a paired comparison.")
 
 
 def test_a_pdf_has_its_pages_and_its_unicode_font(

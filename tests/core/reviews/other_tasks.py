@@ -1,0 +1,110 @@
+"""Evaluated models of numbers and of painted structures, whose answers are known by hand."""
+
+import sqlite3
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.records import add_evaluation, store_measured, store_predictions
+from core.evaluation.run import evaluate_model
+from core.images.records import NewCase, insert_case
+from core.labels.masks import put_mask
+from core.labels.records import NewLabel, add_label, new_event
+from core.measures.segmentation import Compared
+from core.progress import Silent
+from core.projects.records import Project, add_project
+from core.projects.schema import Regression, make_segmentation
+from core.settings import Settings
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks.segmentation import measure
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run, get_run
+
+SIDE = 8
+AGE = Regression("age", "years", 0, 120)
+
+
+@dataclass(frozen=True)
+class Measured:
+    project: Project
+    snapshot: Snapshot
+    model: Model
+
+
+def measured_numbers(connection: sqlite3.Connection, files: Files, actor: Actor) -> Measured:
+    """24 patients; the model says 2 years too much of those of site A, and 8 of the others."""
+    project = add_project(connection, name="Ages", task="regression", schema=AGE, actor=actor)
+    add_cases(connection, files, project, actor, {number: {"value": 20.0 + number} for number in range(24)})
+    found = freeze(connection, files, project, actor, {"target": "age", "unit": "years", "calibration": {}})
+    cases = list_snapshot_cases(connection, found.snapshot.id)
+    said = {case.case_id: [case.value["value"] + (2 if case.position % 2 else 8)] for case in cases}
+    store_predictions(connection, found.model, AGE, said)
+    evaluate_model(
+        connection, files, Settings(home=files.root), found.model.id, found.snapshot.id, "test", actor, Silent()
+    )
+    return found
+
+
+def measured_masks(connection: sqlite3.Connection, files: Files, actor: Actor) -> Measured:
+    """24 patients with a painted liver; the model's Dice is 0.9 at site A and 0.5 at the others."""
+    schema = make_segmentation(["liver"])
+    project = add_project(connection, name="Livers", task="segmentation", schema=schema, actor=actor)
+    add_cases(connection, files, project, actor, {number: {"structures": ["liver"]} for number in range(24)})
+    found = freeze(connection, files, project, actor, {"structures": [{"name": "liver", "colour": "#56b4e9"}]})
+    cases = list_snapshot_cases(connection, found.snapshot.id, split="test")
+    compared = [
+        Compared(dice=0.9 if case.position % 2 else 0.5, iou=0.5, hd95=1.0, surface_dice=0.9, reference_pixels=8,
+                 predicted_pixels=8)
+        for case in cases
+    ]  # fmt: skip
+    told = measure(schema, "px", [[one] for one in compared], [case.patient for case in cases], {}, seed=0)
+    result = {"task": "segmentation", "split": "test", "fold": None, "warnings": [], "test_uses": 1, **told}
+    made = add_evaluation(
+        connection, model_id=found.model.id, snapshot_id=found.snapshot.id, split="test", result=result, actor=actor
+    )
+    store_measured(
+        connection, made.id, {case.case_id: {"liver": one} for case, one in zip(cases, compared, strict=True)}
+    )
+    return found
+
+
+def add_cases(
+    connection: sqlite3.Connection, files: Files, project: Project, actor: Actor, values: dict[int, dict[str, object]]
+) -> None:
+    for number, value in values.items():
+        pixels = np.random.default_rng(number).integers(0, 255, (SIDE, SIDE)).astype(np.uint8)
+        pixel_hash = files.put_array("pixels", pixels)
+        case = insert_case(
+            connection,
+            NewCase(
+                project=project.id, source=f"{number:02}.png", patient=f"p{number}", patient_from="table",
+                pixel_hash=pixel_hash, file_hash=pixel_hash, perceptual_hash=None, rows=SIDE, columns=SIDE, channels=1,
+                dtype="uint8", photometric="MONOCHROME2", imported_by=actor.name,
+                attributes={"site": "A" if number % 2 else "B"},
+                given_split=("train", "validation", "test")[number // 8],
+            ),
+        )  # fmt: skip
+        if "structures" in value:
+            put_mask(connection, case, "liver", np.ones((1, SIDE, SIDE), np.uint8), actor, event=new_event())
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, value), actor)
+
+
+def freeze(
+    connection: sqlite3.Connection, files: Files, project: Project, actor: Actor, facts: dict[str, object]
+) -> Measured:
+    snapshot = freeze_snapshot(
+        connection, files, project, "first", split_column="split", actor=actor, progress=Silent()
+    )
+    network = "unet2d" if project.task == "segmentation" else "cnn"
+    run = add_run(
+        connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe(network), name="quick", actor=actor
+    )
+    model = add_model(
+        connection, get_run(connection, run.id), keras_hash=files.put_bytes("models", b"weights"),
+        onnx_left_out_because="it is a test", parameters=1, file_bytes=7, facts={"task": project.task, **facts},
+        seconds=1.0, actor=actor,
+    )  # fmt: skip
+    return Measured(project, snapshot, model)

@@ -1,0 +1,54 @@
+"""Reviews of models that say numbers or paint structures."""
+
+import sqlite3
+
+import pytest
+
+from core.people.accounts import ensure_user
+from core.reviews.criteria import parse_criterion
+from core.reviews.failures import list_failures
+from core.reviews.meetings import add_review, open_results
+from core.reviews.population import describe_population
+from core.reviews.report import write_report
+from core.store.audit import Actor
+from core.store.files import Files
+from tests.core.reviews.other_tasks import measured_masks, measured_numbers
+
+
+def test_a_model_of_numbers_is_held_to_its_errors_and_by_site(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    ensure_user(connection, actor.name)
+    found = measured_numbers(connection, files, actor)
+    criteria = [parse_criterion(text) for text in ("mae at most 5", "mae by site at most 5", "coverage at least 0.9")]
+    review = add_review(connection, found.project, found.model, criteria=criteria, actor=actor)
+    review = open_results(connection, review, actor=actor)
+    whole, by_site, coverage = review.outcomes or ()
+    assert (whole.state, whole.parts[0].value) == ("met", pytest.approx(5))
+    assert [(part.group, part.value, part.state) for part in by_site.parts] == [
+        ("A", pytest.approx(2), "met"),
+        ("B", pytest.approx(8), "not met"),
+    ]
+    assert coverage.state == "not met (undefined)"  # the model was given no interval
+    worst = list_failures(connection, found.project, review, "largest error", limit=4)
+    assert {row.attributes["site"] for row in worst} == {"B"}
+    told = {row.title: row.cells for row in describe_population(connection, found.snapshot, None)}
+    assert told["age, years"][2] == "median 39.5 (36 to 43)"
+    assert write_report(connection, found.project, review, "pdf", actor=actor).startswith(b"%PDF-")
+
+
+def test_a_model_that_paints_is_held_to_its_overlap_and_by_site(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    ensure_user(connection, actor.name)
+    found = measured_masks(connection, files, actor)
+    criteria = [parse_criterion(text) for text in ("dice of liver at least 0.6", "dice of liver by site at least 0.6")]
+    review = add_review(connection, found.project, found.model, criteria=criteria, actor=actor)
+    review = open_results(connection, review, actor=actor)
+    whole, by_site = review.outcomes or ()
+    assert (whole.state, whole.parts[0].value, whole.parts[0].n_of) == ("met", pytest.approx(0.7), 8)
+    assert [(part.group, part.value, part.state) for part in by_site.parts] == [
+        ("A", pytest.approx(0.9), "met"),
+        ("B", pytest.approx(0.5), "not met"),
+    ]
+    assert b"liver" in write_report(connection, found.project, review, "html", actor=actor)
