@@ -75,11 +75,11 @@ def interval_coverage() -> Figures:
         for _ in range(SAMPLES):
             for name, found in _measured(random, n, apart, resamples=RESAMPLES).items():
                 if found[0] is not None and found[1] is not None and found[2] is not None:
-                    held.setdefault(name, []).append(found[1] <= (true[name][0] or 0.0) <= found[2])
+                    held.setdefault(name, []).append(bool(found[1] <= (true[name][0] or 0.0) <= found[2]))
         for name, hits in held.items():
             share = sum(hits) / len(hits)
             figures.append(Figure(f"{name}, {what}, true {true[name][0]:.3f}", share, "", f"{LEAST} to {MOST}",
-                                  LEAST <= share <= MOST, f"{len(hits)} of {SAMPLES} samples"))  # fmt: skip
+                                  bool(LEAST <= share <= MOST), f"{len(hits)} of {SAMPLES} samples"))  # fmt: skip
     return figures
 
 

@@ -55,9 +55,10 @@ def draw_cases(
     )
     if session.may("label", project):
         right.button(
-            "Keep as a worklist to read again",
+            "Keep as worklist",
             icon=":material/playlist_add:",
             key=f"{key}_keep",
+            help="All of these cases under a name, to be read again on the Label page.",
             on_click=_keep,
             args=(project, list(case_ids), name),
         )

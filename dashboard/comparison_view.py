@@ -63,14 +63,20 @@ def _draw_tests(told: Mapping[str, Any]) -> None:
         f"accuracy {wording.number(first['accuracy'])} → {wording.number(second['accuracy'])}."
     ]
     if delong := told["delong"]:
-        lines.append(f"DeLong: p = {wording.number(delong['p'])}.")
+        lines.append(f"DeLong: {_p(delong['p'])}.")
     turned = told["mcnemar"]
     lines.append(
         f"McNemar: {len(turned['fixed'])} newly right, {len(turned['broken'])} newly wrong, "
-        f"p = {wording.number(turned['p'])}"
+        f"{_p(turned['p'])}"
         + ("." if told["n_cases"] == told["n_patients"] else "; it takes images of one patient for independent.")
     )
     st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "p undefined"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 @st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Comparing on the same cases…")

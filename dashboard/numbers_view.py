@@ -114,9 +114,10 @@ def _row(words: tuple[str, float, float], measure: Estimate) -> str:
     if measure["value"] is None:
         why = f"<small>undefined: {escape(measure['reason'])}</small>"
         return f'<tr><td>{escape(title)}</td><td colspan="2">{why}</td></tr>'
+    say = wording.difference if low == -high and title.endswith("difference") else wording.interval
     told = f"{measure.get('note', '')} {measure.get('method', '')}".strip()
     return (
-        f'<tr title="{escape(told)}"><td>{escape(title)}</td><td>{wording.interval(measure)}</td>'
+        f'<tr title="{escape(told)}"><td>{escape(title)}</td><td>{say(measure)}</td>'
         f"<td>{whiskers(measure, low, high)}</td></tr>"
     )
 

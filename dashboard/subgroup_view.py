@@ -1,6 +1,6 @@
 """Parts of a split on screen: each against the rest, small ones greyed, and where the model does worst."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -35,7 +35,7 @@ def draw_subgroups(
         st.caption("Nothing is known of these cases beside their pixels that tells groups apart: import a label table "
                    "with more columns, such as sex, age or site.")  # fmt: skip
         return
-    first, second, third = st.columns([5, 4, 4], vertical_alignment="bottom")
+    first, second, third = st.columns([4, 5, 3], vertical_alignment="bottom")
     chosen = first.multiselect(
         "Attributes, one or a pair", list(known), list(known)[:1], max_selections=2, key="groups_of"
     )
@@ -73,14 +73,19 @@ def _row(group: Group) -> str:
     return (
         f"<tr{few}><td>{escape(group.name)}{mark}</td><td>{group.n_cases:,}</td><td>{group.n_patients:,}</td>"
         f"<td>{group.n_positive:,}</td>{_cells(vars(group.estimate), 0, 1)}"
-        f"{_cells(vars(group.difference), -0.5, 0.5)}</tr>"
+        f"{_cells(vars(group.difference), -0.5, 0.5, wording.difference)}</tr>"
     )
 
 
-def _cells(measure: Mapping[str, float | None], low: float, high: float) -> str:
+def _cells(
+    measure: Mapping[str, float | None],
+    low: float,
+    high: float,
+    say: Callable[[Mapping[str, float | None]], str] = wording.interval,
+) -> str:
     if measure["value"] is None:
         return f'<td colspan="2"><small>{escape(str(measure["reason"]))}</small></td>'
-    return f"<td>{wording.interval(measure)}</td><td>{numbers_view.whiskers(measure, low, high)}</td>"
+    return f"<td>{say(measure)}</td><td>{numbers_view.whiskers(measure, low, high)}</td>"
 
 
 def _draw_worst(
@@ -108,10 +113,10 @@ def _draw_worst(
 
 
 def _told(group: Group, metric: Metric) -> str:
-    """`sex F, age 0 to 5: sensitivity 0.71 (0.60-0.80), -0.12 (-0.22--0.02) to the rest, n = 80; beyond chance`."""
+    """`sex F, age 0 to 5: sensitivity 0.71 (0.60-0.80), −0.12 (−0.22 to −0.02) to the rest, n = 80; beyond chance`."""
     sure = "beyond chance" if group.differs else "may be chance"
     word = "AUC" if metric == "auc" else metric
     return (
         f"{group.name}: {word} {wording.interval(vars(group.estimate))}, "
-        f"{wording.interval(vars(group.difference))} to the rest, n = {group.n_cases:,}; {sure}"
+        f"{wording.difference(vars(group.difference))} to the rest, n = {group.n_cases:,}; {sure}"
     )

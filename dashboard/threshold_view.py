@@ -8,7 +8,7 @@ import streamlit as st
 from core.datasets.records import Snapshot
 from core.errors import CoreError
 from core.evaluation.operating import Scored, classes_with_threshold, freeze_point, frozen_thresholds
-from core.measures.thresholds import AtThreshold, DecisionCurve, at_threshold, decision_curve, sweep
+from core.measures.thresholds import DECISIONS, AtThreshold, DecisionCurve, at_threshold, decision_curve, sweep
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.training.records import Model
@@ -41,8 +41,28 @@ def draw_threshold(
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
-    may_move = split == "validation"
-    _draw_point(project, model, seen, of_class, frozen_thresholds(model, schema)[of_class], split, may_move)
+    may_move, frozen, k = (
+        split == "validation",
+        frozen_thresholds(model, schema)[of_class],
+        seen.classes.index(of_class),
+    )
+    point, decisions = st.columns([10, 5], gap="medium")
+    with point:
+        _draw_point(project, model, seen, of_class, frozen, split, may_move)
+    if may_move:  # beside the fragment, so that a move of the slider does not draw it anew
+        curve = _curve(str(session.settings().home), model.id, split, of_class, len(seen.case_ids), None, seen)
+        decisions.plotly_chart(
+            threshold_charts.draw_decision_curve(curve, frozen), config=charts.NO_TOOLBAR,
+            key=f"decision_{model.id}_{split}_{of_class}", alt="Decision curve",
+        )  # fmt: skip
+    else:
+        point.markdown(_net_benefit(model, seen, of_class, frozen, split))
+    positives = int(seen.targets[:, k].sum())
+    st.caption(
+        f"n = {len(seen.case_ids):,} cases of {len(set(seen.patients)):,} patients, {positives:,} of them {of_class}. "
+        "Intervals: Wilson's, by as many cases as the patients' images are worth; of net benefit: "
+        "bootstrap over patients, seed 0, at the prevalence of these cases. Dotted: the frozen threshold."
+    )
 
 
 @st.fragment
@@ -51,7 +71,7 @@ def _draw_point(
 ) -> None:
     k = seen.classes.index(of_class)
     positive, scores = seen.targets[:, k] == 1, seen.scores[:, k]
-    left, middle, right = st.columns([5, 5, 5], gap="medium")
+    left, middle = st.columns(2, gap="medium")
     key = f"{model.id}_{split}_{of_class}"
     with left:
         chosen = frozen
@@ -68,19 +88,12 @@ def _draw_point(
         numbers_view.draw_table({name: vars(getattr(point, name)) for name in ROWS}, ROWS)
         st.markdown(_patients(point))
         _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
-    figures = {}
     if may_move:
         found, cleared = sweep(positive, scores, CUTS)
-        figures["sweep"] = threshold_charts.draw_sweep(CUTS, found, cleared, chosen, frozen)
-    curve = _curve(str(session.settings().home), model.id, split, of_class, len(positive), seen)
-    figures["decision"] = threshold_charts.draw_decision_curve(curve, chosen)
-    for column, (name, figure) in zip((middle, right), figures.items(), strict=False):
-        column.plotly_chart(figure, config=charts.NO_TOOLBAR, key=f"{name}_{key}", alt=name)
-    st.caption(
-        f"n = {len(positive):,} cases of {len(set(seen.patients)):,} patients, {int(positive.sum()):,} of them "
-        f"{of_class}. Intervals: Wilson's, by as many cases as the patients' images are worth; the band of the "
-        f"decision curve: bootstrap over patients, seed 0, at the prevalence of these cases."
-    )
+        middle.plotly_chart(
+            threshold_charts.draw_sweep(CUTS, found, cleared, chosen, frozen), config=charts.NO_TOOLBAR,
+            key=f"sweep_{key}", alt="Sensitivity and specificity over the threshold",
+        )  # fmt: skip
 
 
 def _patients(point: AtThreshold) -> str:
@@ -126,7 +139,18 @@ def _percent(positive: np.ndarray) -> float:
     return round(min(99.99, max(0.01, 100 * float(positive.mean()))), 2)
 
 
+def _net_benefit(model: Model, seen: Scored, of_class: str, frozen: float, split: str) -> str:
+    """`Net benefit at 0.620: 0.61 (0.57 to 0.65); calling everybody 0.30, nobody 0.`"""
+    one = _curve(str(session.settings().home), model.id, split, of_class, len(seen.case_ids), frozen, seen)
+    ends = "no interval" if one.low[0] is None else f"{one.low[0]:.3f} to {one.high[0]:.3f}"
+    told = f"**{one.net_benefit[0]:.3f}** ({ends}); calling everybody {one.treat_all[0]:.3f}, nobody 0"
+    return f"Net benefit at {frozen:.3f}: {told}.".replace("-", "−")
+
+
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)
-def _curve(home: str, model_id: int, split: str, of_class: str, n: int, _seen: Scored) -> DecisionCurve:
+def _curve(
+    home: str, model_id: int, split: str, of_class: str, n: int, at: float | None, _seen: Scored
+) -> DecisionCurve:
     k = _seen.classes.index(of_class)
-    return decision_curve(_seen.targets[:, k] == 1, _seen.scores[:, k], _seen.patients)
+    decisions = DECISIONS if at is None else np.array([at])
+    return decision_curve(_seen.targets[:, k] == 1, _seen.scores[:, k], _seen.patients, decisions=decisions)

@@ -42,6 +42,15 @@ def interval(measure: Mapping[str, float | None] | None) -> str:
     return f"{number(measure['value'])} ({number(low)}–{number(high)})"
 
 
+def difference(measure: Mapping[str, float | None]) -> str:
+    """`−0.120 (−0.220 to −0.020)` of a difference with its 95 % interval."""
+    value, low, high = measure["value"], measure["low"], measure["high"]
+    if value is None:
+        return "–"
+    ends = "no interval" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+    return f"{value:+.3f} ({ends})".replace("-", "−")
+
+
 def count(amount: int, one: str, many: str | None = None) -> str:
     """`1 case`, `1,024 cases`."""
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"

@@ -117,7 +117,7 @@ if recipe:
     with grown:
         draw_learning_curve(project, snapshot, recipe, fold)
 with seen:
-    runs = {run.id: run for run in list_runs(session.db(), project.id) if "ensemble" not in run.told}
+    runs = {run.id: run for run in list_runs(session.db(), project.id) if not {"ensemble", "point_of"} & set(run.told)}
     if not runs:
         messages.show_empty("No run yet", "Start one on the left; its curves appear here while it learns.")
     else:

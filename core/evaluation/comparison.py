@@ -127,7 +127,7 @@ def _judge(
     if noise and auc.value is not None and low is not None and high is not None:
         error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + LEVEL) / 2)
         low, high = with_seed_noise(auc.value, error, noise)
-        how += f", with the noise of {' and '.join(map(str, noise.seeds))} seeds"
+        how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
     said = verdict(low, high)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
     if auc.value is None or low is None or high is None:

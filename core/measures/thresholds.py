@@ -136,15 +136,21 @@ class DecisionCurve:
 
 
 def decision_curve(
-    positive: np.ndarray, scores: np.ndarray, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
+    positive: np.ndarray,
+    scores: np.ndarray,
+    patients: Sequence[str],
+    *,
+    decisions: np.ndarray = DECISIONS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> DecisionCurve:
     """Decision curve analysis (Vickers and Elkin 2006, doi:10.1177/0272989X06295361), at the prevalence of the cases,
     with percentile intervals over patients."""
-    odds = DECISIONS / (1 - DECISIONS)
+    odds = decisions / (1 - decisions)
     worth = np.where(positive[:, None], 1.0, -odds)
-    gained = worth * (scores[:, None] >= DECISIONS)
+    gained = worth * (scores[:, None] >= decisions)
     benefit, every = gained.mean(axis=0), worth.mean(axis=0)
-    ends: list[tuple[float | None, float | None]] = [(None, None)] * len(DECISIONS)
+    ends: list[tuple[float | None, float | None]] = [(None, None)] * len(decisions)
     if len(set(patients)) > 1:
         draws = []
         for start in range(0, resamples, 100):  # a hundred at once: few megabytes whatever the number of cases
@@ -153,7 +159,7 @@ def decision_curve(
         both = [percentile_interval(column) for column in np.concatenate(draws).T]
         ends = [(one.low, one.high) for one in both]
     return DecisionCurve(
-        DECISIONS.tolist(),
+        decisions.tolist(),
         benefit.tolist(),
         [low for low, _ in ends],
         [high for _, high in ends],

@@ -61,6 +61,8 @@ def test_a_threshold_is_moved_on_validation_and_frozen(
     newest = list_models(connection, project.id)[0]
     assert newest.calibration["thresholds"]["pneumonia"]["value"] == 0.9
     assert newest.facts["point_of"] == validated.id
+    for page in ("models", "train"):  # a model without a training of its own
+        assert not open_page(page, project=project.id, model=newest.id, run=newest.run).exception
 
 
 def test_the_test_split_is_shown_at_the_frozen_point_alone(

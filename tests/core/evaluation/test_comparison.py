@@ -60,6 +60,6 @@ def test_three_seeds_of_a_recipe_tell_its_noise(connection, snapshot, add_scored
     told = compare_models(connection, seeds[0], other, snapshot, "test")
     areas = [compare_models(connection, seed, other, snapshot, "test")["values"][0]["auc"] for seed in seeds]
     assert told["seed_noise"] == {"deviations": [pytest.approx(np.std(areas, ddof=1))], "seeds": [3]}
-    assert "3 seeds" in told["sentence"]
+    assert "seed noise from 3 trainings" in told["sentence"]
     plain = told["delong"]
     assert told["high"] - told["low"] > plain["high"] - plain["low"]
