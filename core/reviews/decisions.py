@@ -19,7 +19,7 @@ from core.people.accounts import User, get_user
 from core.people.roles import demand, demand_of
 from core.people.sessions import confirm_password
 from core.reviews.criteria import criteria_json, outcomes_json
-from core.reviews.meetings import Review, get_evaluation_of, get_review, list_reviews
+from core.reviews.meetings import Review, get_evaluation_of, get_review
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.training.records import get_model
@@ -251,9 +251,14 @@ def get_decision(connection: sqlite3.Connection, review: Review) -> Decision:
 
 
 def find_decision_in_force(connection: sqlite3.Connection, project_id: int, model_id: int) -> Decision | None:
-    """The decision about a model that counts: that of its newest review that has one; it supersedes those before."""
-    every = (find_decision(connection, review) for review in list_reviews(connection, project_id, model=model_id))
-    return next((decision for decision in every if decision), None)
+    """The decision about a model that counts: the one that was signed last, in whichever review; it supersedes those
+    before."""
+    row = connection.execute(
+        """SELECT review FROM decisions JOIN reviews ON reviews.id = decisions.review
+           WHERE model = ? ORDER BY decisions.id DESC LIMIT 1""",
+        (model_id,),
+    ).fetchone()
+    return find_decision(connection, get_review(connection, project_id, row["review"])) if row else None
 
 
 def _signer(connection: sqlite3.Connection, review: Review, name: str, actor: Actor) -> User:

@@ -36,7 +36,7 @@ SMALL, LARGE = (1280, 800), (1920, 1080)
 THEMES = ("dark", "light")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 # The body of these may not scroll on the small screen; lists within them may.
-MAIN = ("projects", "overview", "cases", "label", "train", "evaluate", "review", "models")
+MAIN = ("projects", "overview", "cases", "label", "train", "evaluate", "review", "models", "meeting")
 OTHER = tuple(place.name for place in PLACES if place.name not in MAIN)
 README = (("label", "dark"), ("review", "dark"), ("evaluate", "light"), ("cases", "dark"), ("train", "light"))
 LARGEST_BYTES = 200_000

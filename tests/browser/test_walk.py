@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard.meeting_view import STEPS
 from tests.browser.conftest import Reading, is_up, wait_until
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -75,7 +76,7 @@ def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, 
 
 
 def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
-    for name in ("", "overview", "cases", "label", "train", "evaluate", "review?result=all", "models"):
+    for name in ("", "overview", "cases", "label", "train", "evaluate", "review?result=all", "models", "meeting"):
         assert_fits(page, reading, name)
 
 
@@ -97,6 +98,23 @@ def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page:
         assert_fits(page, reading, "train")
 
 
+def test_a_meeting_is_walked_by_the_arrow_keys_and_no_step_of_it_scrolls(page: Page, reading: Reading) -> None:
+    made = reading.readroom("review", "create", "Middle", "tiny", "--criterion", "accuracy at least 0.1")
+    page.goto(f"{reading.address}/meeting?project=1&review={made['review']}")
+    for step in STEPS:
+        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        if step.key == "criteria":
+            page.get_by_role("button", name="Open the test results").click()
+            page.get_by_text("Limits in plain words").wait_for()
+        assert_no_overhang(page, step.key)
+        if step is not STEPS[-1]:
+            page.keyboard.press("ArrowRight")
+            expect(page).to_have_url(re.compile(f"step={STEPS[STEPS.index(step) + 1].key}"))
+    expect(page.get_by_text("Set one first")).to_be_visible()  # whoever came by the link has no password to sign with
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("step=discussion"))
+
+
 def assert_fits(page: Page, reading: Reading, name: str) -> None:
     page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
@@ -107,6 +125,10 @@ def assert_fits(page: Page, reading: Reading, name: str) -> None:
         assert lowest["y"] + lowest["height"] <= 800
     if name in ("train", "evaluate"):
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert_no_overhang(page, name)
+
+
+def assert_no_overhang(page: Page, name: str) -> None:
     page.wait_for_timeout(300)  # what is drawn last has taken its place
     for part in ("stMain", "stSidebarContent"):
         measure = (

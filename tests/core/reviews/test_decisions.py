@@ -170,3 +170,7 @@ def test_nobody_decides_before_the_results_are_open_and_a_new_review_supersedes(
     second = decide(connection, opened(connection, room, anna), NewDecision("retrain", "More women."), anna)
     assert find_decision_in_force(connection, room.project.id, room.model.id) == second
     assert get_decision(connection, review) == first
+    late = decide(
+        connection, open_results(connection, closed, actor=anna), APPROVED, anna
+    )  # prepared before, decided after
+    assert find_decision_in_force(connection, room.project.id, room.model.id) == late
