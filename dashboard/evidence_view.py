@@ -165,7 +165,8 @@ def _cell(told: Mapping[str, Any], key: str) -> str:
     if key in BY_CHANCE:
         chance = f" <small>chance {wording.number(told['measures'][BY_CHANCE[key]]['value'])}</small>"
         interval += f", n = {told[COUNTED[key]]:,}"
-    return f"<td><b>{wording.number(measure['value'])}</b>{chance}<br><small>{interval}</small></td>"
+    note = escape(measure.get("note", ""))
+    return f'<td title="{note}"><b>{wording.number(measure["value"])}</b>{chance}<br><small>{interval}</small></td>'
 
 
 def _mean_picture(name: str, mean: Mapping[str, Any]) -> str:

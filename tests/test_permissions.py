@@ -702,6 +702,7 @@ ACTS: dict[str, Act] = {
     "evaluate on test": Act("open test results", queue("evaluate", split="test")),
     "evaluate on nothing known": Act("open test results", queue("evaluate", split="all")),
     "explain": Act("open test results", queue("explain")),
+    "gather evidence": Act("train", queue("gather_evidence")),
     "predict": Act("open test results", queue("predict")),
     **{
         f"{which} {kind}": Act(min(actions_of(kind, {})), stop_and_resume(kind, which))

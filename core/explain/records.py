@@ -27,6 +27,13 @@ class Evidence:
     def standing(self) -> Standing:
         return judge(self.told["n_cases"], self.told["measures"])
 
+    @property
+    def check(self) -> dict[str, Any]:
+        """As it stands beside a single map: `passed` (None: not checked), `n` and a `sentence`."""
+        standing = self.standing
+        passed = {"reliable": True, "not reliable": False}.get(standing.verdict)
+        return {"passed": passed, "n": standing.n, "sentence": f"{METHODS[self.method].words}: {standing.sentence}"}
+
 
 def keep_evidence(
     connection: sqlite3.Connection, model: int, method: str, told: Mapping[str, Any], actor: Actor

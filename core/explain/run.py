@@ -219,9 +219,7 @@ def _standing(connection: sqlite3.Connection, model_id: int, method: Method) -> 
     known = get_model(connection, None, model_id).facts.get(FACT, {}).get(method.name, {})
     check = known.get("check", {"passed": None, "n": 0, "sentence": NOT_CHECKED})
     if evidence := find_evidence(connection, model_id).get(method.name):
-        standing = evidence.standing
-        passed = {"reliable": True, "not reliable": False}.get(standing.verdict)
-        check = {"passed": passed, "n": standing.n, "sentence": f"{method.words}: {standing.sentence}"}
+        check = evidence.check
     return {"check": check, "layer_choice": known.get("layer_choice")}
 
 

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from core.errors import InvalidInput
 from core.evaluation.drafts import model_classes
 from core.explain.methods import method_named
+from core.explain.records import find_evidence
 from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.jobs.explaining import ask_explanation
@@ -39,7 +40,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         asked = await read_json(request, 4096)
         job = await ask(settings, find_or_ask, files, request.user, asked, actor_of(request))
         if job.state == "done":
-            return JSONResponse(describe_explanation(job))
+            return JSONResponse(await ask(settings, describe_explanation, job))
         return JSONResponse(describe_job(job), 202)
 
     return [Route("/api/v1/explanations", post_explanation, methods=["POST"])]
@@ -61,9 +62,12 @@ def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked:
         return ask_explanation(connection, arguments, project=project, actor=actor)
 
 
-def describe_explanation(job: Job) -> dict[str, Any]:
-    """What the job found, with the address of the map."""
+def describe_explanation(connection: sqlite3.Connection, job: Job) -> dict[str, Any]:
+    """What the job found, with the address of the map; evidence that was gathered since replaces its own check."""
     result = dict(job.result or {})
+    evidence = find_evidence(connection, job.arguments["model"]).get(job.arguments["method"])
+    if evidence:
+        result["check"] = evidence.check
     return result | {"job": job.id, "url": f"/api/v1/explanations/{result['explanation']}.npy"}
 
 

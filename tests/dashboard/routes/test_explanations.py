@@ -8,9 +8,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from core.errors import NotFound
+from core.explain.records import keep_evidence
 from core.images.records import Case
 from core.jobs.records import Job, claim_job, finish_job, list_jobs
 from core.projects.records import Project
+from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model
 from dashboard.routes import explanations
@@ -69,6 +71,25 @@ def test_a_first_question_becomes_a_job_and_its_answer_an_address(
     assert second.json()["url"] == f"/api/v1/explanations/{KEY}.npy"
     assert second.json()["check"]["passed"] is True
     assert client.get(second.json()["url"]).content == b"map"
+
+
+def test_evidence_gathered_since_speaks_with_a_map_that_was_made_before(
+    client: TestClient, case: Case, model: Model, connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    client.post(PATH, json=asked(model, case))
+    files.put_under("explanations", KEY, b"map")
+    finish(connection, {"explanation": KEY, "check": {"passed": True, "sentence": "It follows the weights."}})
+    numbers = {
+        "randomisation": {"value": 0.9, "low": 0.8, "high": 1.0},
+        "faithfulness": {"value": 0.2, "low": 0.1, "high": 0.3},
+        "stability": {"value": 0.9, "low": 0.8, "high": 1.0},
+    }
+    connection.execute("PRAGMA foreign_keys = OFF")  # the model is not in the database
+    keep_evidence(connection, model.id, "grad_cam", {"n_cases": 60, "measures": numbers}, actor)
+    told = client.post(PATH, json=asked(model, case)).json()["check"]
+    assert told["passed"] is False
+    assert told["n"] == 60
+    assert "Grad-CAM: Not reliable for this model" in told["sentence"]
 
 
 def test_the_same_question_shares_one_job(
