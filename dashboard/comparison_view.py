@@ -1,6 +1,7 @@
 """Two models on the same cases, on screen: the plain sentence, paired differences, and the cases that changed."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -41,7 +42,7 @@ def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Qu
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
-    st.markdown(f"**{told['sentence']}**".replace("$", r"\$"))
+    st.html(f"<p><b>{escape(told['sentence'])}</b></p>")
     left, right = st.columns([5, 4], gap="large")
     with left:
         numbers_view.draw_table(told["metrics"], WORDS)

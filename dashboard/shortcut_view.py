@@ -28,8 +28,11 @@ def draw_shortcuts(schema: Classification, model: Model, snapshot: Snapshot, vie
         label_visibility="collapsed",
     )  # fmt: skip
     found = _checked(home, model.id, snapshot.id, split, of_class, tuple(seen.case_ids), seen)
-    for sentence in warn_of(found).values():
-        st.warning(sentence, icon=":material/warning:")
+    # Names of attributes come from somebody's table: as HTML they are escaped, as Markdown they would be followed.
+    st.html(
+        "".join(f'<p class="rr-said"><b>⚠</b> {escape(sentence)}</p>' for sentence in warn_of(found).values())
+        or "<p></p>"
+    )
     if any(one.auc.value is not None for one in found) and not warn_of(found):
         st.success("Nothing that was looked at is shown to predict the class well.", icon=":material/check:")
     rows = "".join(

@@ -172,3 +172,17 @@ def test_the_document_is_plain_json_without_nan():
 def test_what_cannot_be_measured_is_refused_in_a_sentence(targets, scores, said):
     with pytest.raises(InvalidInput, match=said):
         measure_classification(targets, scores, ["p"] * len(targets), classes=["a", "b"])
+
+
+@pytest.mark.parametrize(("n", "apart", "said"), [(60, 1.0, "89 %"), (400, 5.0, "85 to 91 %"), (400, 1.0, "")])
+def test_intervals_that_simulation_found_too_narrow_say_so(n, apart, said):
+    random = np.random.default_rng(0)
+    truth = np.arange(n) % 2
+    ill = 1 / (1 + np.exp(-(apart * (truth - 0.5) + random.normal(size=n))))
+    found = measure_classification(
+        np.eye(2, dtype=int)[truth], np.stack([1 - ill, ill], 1), [str(k) for k in range(n)], classes=["a", "b"],
+        resamples=FEW,
+    )  # fmt: skip
+    assert said in found.metrics["calibration_slope"].note
+    assert bool(found.metrics["calibration_slope"].note) == bool(said)
+    assert bool(found.per_class["b"]["auc"].note) == (apart > 4)
