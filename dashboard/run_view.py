@@ -19,6 +19,7 @@ from dashboard.watched_cases import draw_watched
 
 REFRESH_SECONDS = 1.5
 LOG_LINES = 400
+CASES_OF_A_RUN = "What it says"  # of a handful of cases, or draws
 LOSS = {"training": "loss", "validation": "validation_loss"}
 MEASURES = {
     "training": "accuracy",
@@ -78,20 +79,22 @@ def _draw_run(run: Run) -> None:
         jobs_panel.draw_job(job)
         st.html(_live_facts(job.facts, _schema_of(run)))
         _draw_ending(run, job)
-    draw_curves(run)
-    draw_samples(run, choose=job is None or job.state not in jobs_panel.ACTIVE)
-    draw_watched(run, _schema_of(run), waiting=bool(job and job.is_active))
-    model = find_model_of_run(session.db(), run.id)
-    if model:
-        draw_gap(model)
-    elif job and job.is_active:
-        st.html(f'<p class="rr-said">{describe_course(list_epochs(session.db(), run.id)) or "&nbsp;"}</p>')
-    if job:
-        with st.expander("Log", icon=":material/article:"), st.container(height=260, border=False, autoscroll=True):
-            st.code(
-                "\n".join(read_log(session.settings(), job.id).splitlines()[-LOG_LINES:]) or "Nothing yet.",
-                language="text",
-            )
+    schema, is_active = _schema_of(run), bool(job and job.is_active)
+    curves, cases, fitting, log = st.tabs(["Curves", CASES_OF_A_RUN, "Over- or underfitting", "Log"])
+    with curves:
+        draw_curves(run)
+    with cases:
+        draw_samples(run, choose=not is_active)
+        draw_watched(run, schema, waiting=is_active)
+    with fitting:
+        model = find_model_of_run(session.db(), run.id)
+        if model:
+            draw_gap(model)
+        else:
+            st.caption(describe_course(list_epochs(session.db(), run.id)) or "What the curves say appears here.")
+    with log, st.container(height=260, border=False, autoscroll=True):
+        lines = read_log(session.settings(), job.id).splitlines()[-LOG_LINES:] if job else []
+        st.code("\n".join(lines) or "Nothing yet.", language="text")
 
 
 def _draw_ending(run: Run, job: Job) -> None:
