@@ -16,7 +16,7 @@ QUIET = "rgba(125,136,148,0.8)"
 # Low to high in even steps, from the ground to the accent: what a cell says stands out from its shade on both pages.
 DARK_SHADES = ["#161d26", "#1b3344", "#1f4a66", "#27658b", "#2f7fb0", "#56b4e9"]
 LIGHT_SHADES = ["#eff4f8", "#d5e6f3", "#b5d3ea", "#8bbbdd", "#4f93c6", "#0b66a8"]
-LEARNING_HEIGHT = 222  # with the warning about an absent worker above them the Train page still fits on 1280 x 800
+LEARNING_HEIGHT = 190  # with the warning about an absent worker above them the Train page still fits on 1280 x 800
 MARKED_EPOCHS = 30  # with more, the dots of a line run together
 NO_TOOLBAR: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
 Point = Mapping[str, float | None]
@@ -101,7 +101,7 @@ def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str
     }
     figure.update_xaxes(title="predicted", tickangle=0, range=[-0.5, len(classes) - 0.5], **marks)
     figure.update_yaxes(title="reference", range=[len(classes) - 0.5, -0.5], **marks)
-    figure.update_layout(clickmode="event+select", dragmode=False, height=max(225, 97 + 64 * len(classes)))
+    figure.update_layout(clickmode="event+select", dragmode=False, height=max(215, 87 + 64 * len(classes)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)")
     quieten(figure)
     return figure
@@ -156,7 +156,7 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed")
-    return finished(figure, title, "", "", height=58 + 34 * max(1, len(shown)), unit_range="x")
+    return finished(figure, title, "", "", height=52 + 30 * max(1, len(shown)), unit_range="x")
 
 
 def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:

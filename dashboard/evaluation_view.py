@@ -1,5 +1,6 @@
 """An evaluation on screen: numbers with n and interval, the matrix whose cells open their cases, curves."""
 
+import re
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -9,6 +10,7 @@ import streamlit as st
 from dashboard import charts, wording
 
 FEW_POSITIVES = 10  # below this a number is greyed, not hidden
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")  # where one ends and the next begins
 MANY = 6  # tiles; more of them are narrower, to stand in one row
 METRIC_WORDS = {
     "balanced_accuracy": "Balanced accuracy",
@@ -53,10 +55,12 @@ def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRI
     st.html(f'<div class="rr-tiles{many}">{tiles}</div>')
     noted: dict[str, list[str]] = {}  # what is said of several numbers is said once, or a page of it stands in the way
     for name, measure in shown:
-        if measure.get("reason") or measure.get("note"):
-            noted.setdefault(measure.get("reason") or measure["note"], []).append(words.get(name, name))
-    for note, names in noted.items():
-        st.caption(f"{', '.join(names)}: {note}")
+        for sentence in SENTENCES.split(measure.get("reason") or measure.get("note") or ""):
+            if sentence:
+                noted.setdefault(sentence, []).append(words.get(name, name))
+    if noted:
+        told = " ".join(f"<b>{escape(', '.join(names))}:</b> {escape(note)}" for note, names in noted.items())
+        st.html(f'<p class="rr-quiet">{told}</p>')
 
 
 def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:

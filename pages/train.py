@@ -129,6 +129,7 @@ with seen:
             index=list(runs).index(asked) if asked in runs else 0,
             format_func=lambda number: runs[number].name,
             key=f"train_run_{asked}",
+            label_visibility="collapsed",  # the tab says it
         )
         places.remember(run=shown)
         with right:

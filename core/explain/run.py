@@ -81,10 +81,10 @@ def explain_case(
         return _explain_painted(connection, files, arguments, folder, progress, kept)
     method = method_named(arguments.get("method", FIRST.name))
     case = get_case(connection, arguments["case"])
-    refuse_volume(case, "explain")
     model = get_model(connection, None, arguments["model"])
     refuse_painting(model)
     spec = demand_images(model)
+    refuse_volume(case, "explain")
     if case.project != model.project:
         raise InvalidInput(f"Choose a case of the model's own project. Received: case {case.id} for {model.name}")
     task = task_module(model.task)

@@ -11,9 +11,9 @@ from core.errors import InvalidInput
 from core.images.decoded import Window
 from core.images.render import PRESETS, InputSpec, model_input, refuse_window
 from core.images.volumes import model_frames
+from core.training.networks import input_of
 from core.training.recipe import change_recipe
 from core.training.request import request_training
-from core.training.run import input_spec
 
 UNITS = np.linspace(-1000, 1000, 16 * 16).reshape(16, 16).astype(np.int16)
 FILES_OWN = (Window("file", 0, 4000),)
@@ -61,6 +61,6 @@ def test_a_training_on_other_images_by_a_ct_window_is_refused_before_the_queue(
     connection: sqlite3.Connection, planted: Any, small_recipe: Any, actor: Any
 ) -> None:
     recipe = change_recipe(small_recipe, {"window": "soft tissue"})
-    assert input_spec(recipe).window == "soft tissue"
+    assert input_of(recipe).window == "soft tissue"
     with pytest.raises(InvalidInput, match="below zero"):
         request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
