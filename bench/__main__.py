@@ -8,6 +8,7 @@ from bench import (
     fuzz,
     import_speed,
     no_loss,
+    operating_point,
     quality_cxr,
     quality_generation,
     quality_hippocampus,
@@ -43,6 +44,7 @@ ROWS: list[Row] = [
     *volume_memory.ROWS,
     *quality_generation.ROWS,
     *simulation.ROWS,
+    *operating_point.ROWS,
 ]
 
 
