@@ -7,7 +7,6 @@ nothing but the width and height of the files.
 import csv
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from bench.folds import spread_of, train_fold
 from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
 from core.datasets.records import get_snapshot, list_snapshot_cases
@@ -46,12 +46,12 @@ def measure() -> Figures:
     shutil.rmtree(home)
     return [
         Figure("balanced accuracy, resnet at 128 px", float(np.mean(ours)), "", "PCA(80)+SVM less 0.02",
-               float(np.mean(differences)) >= -0.02, _spread(ours)),
-        Figure("balanced accuracy, PCA(80)+SVM at 48 px", float(np.mean(svm)), "", "", None, _spread(svm)),
+               float(np.mean(differences)) >= -0.02, spread_of(ours)),
+        Figure("balanced accuracy, PCA(80)+SVM at 48 px", float(np.mean(svm)), "", "", None, spread_of(svm)),
         Figure("difference on the same folds", float(np.mean(differences)), "", "aim: above 0", None,
-               _spread(differences)),
+               spread_of(differences)),
         Figure("balanced accuracy, width and height only", float(np.mean(shortcut)), "", "the shortcut", None,
-               _spread(shortcut)),
+               spread_of(shortcut)),
         Figure("slowest fold", max(seconds) / 60, "minutes", f"at most {MOST_MINUTES}",
                max(seconds) / 60 <= MOST_MINUTES),
     ]  # fmt: skip
@@ -62,14 +62,14 @@ def measure_one_fold() -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         prepare_project(home, test_data() / "cxr_pediatric_pneumonia")
-        seconds = _train_fold(home, 0)
+        seconds = train_fold(home, "cxr", 0)
     return [Figure("one fold alone", seconds / 60, "minutes", f"at most {MOST_MINUTES}", seconds / 60 <= MOST_MINUTES)]
 
 
 def _train_folds(home: Path, source: Path) -> tuple[list[str], list[float]]:
     if not (home / "readroom.db").exists():
         prepare_project(home, source)
-    seconds = [_train_fold(home, fold) for fold in range(FOLDS)]
+    seconds = [train_fold(home, "cxr", fold) for fold in range(FOLDS)]
     models = [f"fold-{fold}" for fold in range(FOLDS)]
     for name in models:
         run_command(home, "evaluate", "cxr", name, "--split", "test")
@@ -82,17 +82,6 @@ def prepare_project(home: Path, source: Path) -> None:
     run_command(home, "import", "cxr", str(source / "images"), *table)
     why = "patient numbers of two source folders need not be one child; see SOURCE.md"
     run_command(home, "snapshot", "cxr", "folds", "--folds", str(FOLDS), "--seed", "0", "--allow-leaks", why)
-
-
-def _train_fold(home: Path, fold: int) -> float:
-    """Seconds from the command to the stored model; a fold that an earlier run has trained is not trained again."""
-    name, clock = f"fold-{fold}", home / f"fold-{fold}.seconds"
-
-    if name not in {row["model"] for row in run_command(home, "models", "cxr")["models"]}:
-        began = time.monotonic()
-        run_command(home, "train", "cxr", "--snapshot", "folds", "--fold", str(fold), "--name", name, "--wait")
-        clock.write_text(str(time.monotonic() - began), "utf-8")
-    return float(clock.read_text("utf-8"))
 
 
 def _read_predictions(settings: Settings, models: list[str]) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -149,10 +138,6 @@ def _balanced_accuracies(
 def _small_image(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert("L").resize((48, 48), Image.Resampling.BILINEAR), np.float32).ravel()
-
-
-def _spread(values: list[float]) -> str:
-    return f"{FOLDS} folds, {min(values):.3f} to {max(values):.3f}"
 
 
 ROWS = [Row("quality_cxr", "full", measure), Row("fold_cxr", "full", measure_one_fold)]

@@ -6,11 +6,11 @@
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
+from bench.folds import spread_of_cases, train_fold
 from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
 from core.datasets.records import get_snapshot, list_snapshot_cases
@@ -41,7 +41,9 @@ def _measure(folds: range) -> Figures:
     home = Path(tempfile.gettempdir()) / "readroom-bench-hippocampus"  # kept: an interrupted bench goes on
     if not (home / "readroom.db").exists():
         _prepare_project(home, test_data() / "hippocampus_msd")
-    seconds = [_train_fold(home, fold) for fold in folds]
+    seconds = [train_fold(home, "hippocampus", fold) for fold in folds]
+    for fold in folds:
+        run_command(home, "evaluate", "hippocampus", f"fold-{fold}", "--split", "test")
     found = _measured(Settings(home=home), folds)
     shutil.rmtree(home)
     dice = {name: _by_fold(found, name, "dice") for name in STRUCTURES}
@@ -52,8 +54,8 @@ def _measure(folds: range) -> Figures:
     return [
         Figure("Dice, mean of both structures", mean, "", f"at least {LEAST_DICE}; aim: {PUBLISHED_DICE}, nnU-Net's",
                mean >= LEAST_DICE, f"n = {sum(map(len, found)) // len(STRUCTURES)} volumes, {len(folds)} folds"),
-        *(Figure(f"Dice, {name}", float(np.concatenate(one).mean()), "", f"aim: {PUBLISHED_DICE}", None, _spread(one))
-          for name, one in dice.items()),
+        *(Figure(f"Dice, {name}", float(np.concatenate(one).mean()), "", f"aim: {PUBLISHED_DICE}", None,
+                 spread_of_cases(one)) for name, one in dice.items()),
         Figure("volume error, mean of both structures", float(error.mean()), "%", f"aim: under {MOST_VOLUME_ERROR:g}",
                None, f"n = {len(error)}, worst {error.max():.1f}"),
         Figure("HD95, mean", float(np.mean(distances)), "mm", "", None, f"n = {len(distances)}"),
@@ -68,17 +70,6 @@ def _prepare_project(home: Path, source: Path) -> None:
     # Label maps: 1 is the first structure, 2 the second.
     run_command(home, "import", "hippocampus", str(source / "images"), "--masks", str(source / "labels"))
     run_command(home, "snapshot", "hippocampus", "folds", "--folds", str(FOLDS), "--seed", "0")
-
-
-def _train_fold(home: Path, fold: int) -> float:
-    """Seconds from the command to the stored model; a fold that an earlier run has trained is not trained again."""
-    name, clock = f"fold-{fold}", home / f"fold-{fold}.seconds"
-    if name not in {row["model"] for row in run_command(home, "models", "hippocampus")["models"]}:
-        began = time.monotonic()
-        run_command(home, "train", "hippocampus", "--snapshot", "folds", "--fold", str(fold), "--name", name, "--wait")
-        clock.write_text(str(time.monotonic() - began), "utf-8")
-        run_command(home, "evaluate", "hippocampus", name, "--split", "test")
-    return float(clock.read_text("utf-8"))
 
 
 def _measured(settings: Settings, folds: range) -> list[list[MeasuredMask]]:
@@ -105,11 +96,6 @@ def _volume_errors(found: list[list[MeasuredMask]], structure: str) -> np.ndarra
         np.concatenate(_by_fold(found, structure, value)) for value in ("predicted_pixels", "reference_pixels")
     )
     return 100 * np.abs(painted - reference) / reference
-
-
-def _spread(folds: list[np.ndarray]) -> str:
-    means = [float(fold.mean()) for fold in folds]
-    return f"n = {sum(len(fold) for fold in folds)}, {len(folds)} folds, {min(means):.3f} to {max(means):.3f}"
 
 
 ROWS = [

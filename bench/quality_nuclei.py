@@ -5,12 +5,12 @@ Otsu's threshold (1979, doi:10.1109/TSMC.1979.4310076) knows no training; on the
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from bench.folds import spread_of_cases, train_fold
 from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
 from core.datasets.records import get_snapshot, list_snapshot_cases
@@ -28,6 +28,7 @@ FOLDS = 5
 MOST_MINUTES = 40  # for all folds
 # Nuclei have no up and no left: they may be turned and mirrored as one likes.
 RECIPE = ("input_size=256", "filters=8,16,32,64,128", "epochs=30", "learning_rate=0.004", "flip=both", "rotation=90")
+CHANGES = [word for change in RECIPE for word in ("--set", change)]
 
 
 def measure() -> Figures:
@@ -44,7 +45,9 @@ def _measure(folds: range) -> Figures:
     home = Path(tempfile.gettempdir()) / "readroom-bench-nuclei"  # kept: an interrupted bench goes on
     if not (home / "readroom.db").exists():
         _prepare_project(home, test_data() / "dsb2018_nuclei")
-    seconds = [_train_fold(home, fold) for fold in folds]
+    seconds = [train_fold(home, "nuclei", fold, "--recipe", "unet2d", *CHANGES) for fold in folds]
+    for fold in folds:
+        run_command(home, "evaluate", "nuclei", f"fold-{fold}", "--split", "test")
     ours, otsu = _dice(Settings(home=home), folds)
     shutil.rmtree(home)
     mine, theirs = np.concatenate(ours), np.concatenate(otsu)
@@ -52,8 +55,8 @@ def _measure(folds: range) -> Figures:
     minutes = sum(seconds) / 60 * FOLDS / len(folds)
     return [
         Figure("Dice, unet2d at 256 px", float(mine.mean()), "", "Otsu on the same cases; aim: 0.95",
-               float(mine.mean()) >= float(theirs.mean()), _spread(ours)),
-        Figure("Dice, Otsu", float(theirs.mean()), "", "0.891 in the source's own check", None, _spread(otsu)),
+               float(mine.mean()) >= float(theirs.mean()), spread_of_cases(ours)),
+        Figure("Dice, Otsu", float(theirs.mean()), "", "0.891 in the source's own check", None, spread_of_cases(otsu)),
         Figure("difference, case by case", float(difference.mean()), "", "aim: above 0", None,
                f"n = {len(difference)}, worst {difference.min():.3f}"),
         Figure("training of all folds", minutes, "minutes", f"at most {MOST_MINUTES}", minutes <= MOST_MINUTES),
@@ -65,19 +68,6 @@ def _prepare_project(home: Path, source: Path) -> None:
     # Instance maps: whatever is not 0 is a nucleus.
     run_command(home, "import", "nuclei", str(source / "images"), "--masks", str(source / "labels"))
     run_command(home, "snapshot", "nuclei", "folds", "--folds", str(FOLDS), "--seed", "0")
-
-
-def _train_fold(home: Path, fold: int) -> float:
-    """Seconds from the command to the stored model; a fold that an earlier run has trained is not trained again."""
-    name, clock = f"fold-{fold}", home / f"fold-{fold}.seconds"
-    if name not in {row["model"] for row in run_command(home, "models", "nuclei")["models"]}:
-        began = time.monotonic()
-        changes = [word for change in RECIPE for word in ("--set", change)]
-        asked = ("--snapshot", "folds", "--fold", str(fold), "--recipe", "unet2d", "--name", name, *changes)
-        run_command(home, "train", "nuclei", *asked, "--wait")
-        clock.write_text(str(time.monotonic() - began), "utf-8")
-        run_command(home, "evaluate", "nuclei", name, "--split", "test")
-    return float(clock.read_text("utf-8"))
 
 
 def _dice(settings: Settings, folds: range) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -112,12 +102,6 @@ def otsu_threshold(grey: np.ndarray) -> int:
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
     return int(np.nan_to_num(apart).argmax())
-
-
-def _spread(folds: list[np.ndarray]) -> str:
-    means = [float(fold.mean()) for fold in folds]
-    n = sum(len(fold) for fold in folds)
-    return f"n = {n}, {len(folds)} folds, {min(means):.3f} to {max(means):.3f}"
 
 
 ROWS = [

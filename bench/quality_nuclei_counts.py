@@ -6,7 +6,6 @@ deviation, and the number of connected components.
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from scipy.ndimage import label
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import mean_absolute_error, r2_score
 
+from bench.folds import spread_of, train_fold
 from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
 from core.datasets.records import get_snapshot, list_snapshot_cases
@@ -49,15 +49,15 @@ def measure() -> Figures:
     mean = float(np.mean(ours["r2"]))
     return [
         Figure("R2, resnet at 256 px", mean, "", "the forest's", mean >= float(np.mean(forest["r2"])),
-               _spread(ours["r2"])),
+               spread_of(ours["r2"])),
         Figure("R2 over all cases, resnet", _r2_of(cases, "predicted"), "", f"aim: {AIM}", None,
                "each by the model that never saw it"),
-        Figure("MAE, resnet at 256 px", float(np.mean(ours["mae"])), "nuclei", "", None, _spread(ours["mae"])),
-        Figure("R2, forest on four features", float(np.mean(forest["r2"])), "", "", None, _spread(forest["r2"])),
+        Figure("MAE, resnet at 256 px", float(np.mean(ours["mae"])), "nuclei", "", None, spread_of(ours["mae"])),
+        Figure("R2, forest on four features", float(np.mean(forest["r2"])), "", "", None, spread_of(forest["r2"])),
         Figure("R2 over all cases, forest", _r2_of(cases, "guessed"), ""),
         Figure("MAE, forest on four features", float(np.mean(forest["mae"])), "nuclei", "", None,
-               _spread(forest["mae"])),
-        Figure("difference of R2 on the same folds", float(np.mean(differences)), "", "", None, _spread(differences)),
+               spread_of(forest["mae"])),
+        Figure("difference of R2 on the same folds", float(np.mean(differences)), "", "", None, spread_of(differences)),
         Figure("slowest fold", max(seconds) / 60, "minutes"),
     ]  # fmt: skip
 
@@ -65,7 +65,11 @@ def measure() -> Figures:
 def _train_folds(home: Path, source: Path) -> list[float]:
     if not (home / "readroom.db").exists():
         _prepare_project(home, source)
-    return [_train_fold(home, fold) for fold in range(FOLDS)]
+    changes = [word for key, value in RECIPE.items() for word in ("--set", f"{key}={value}")]
+    seconds = [train_fold(home, "nuclei", fold, *changes) for fold in range(FOLDS)]
+    for fold in range(FOLDS):
+        run_command(home, "evaluate", "nuclei", f"fold-{fold}", "--split", "test")
+    return seconds
 
 
 def _prepare_project(home: Path, source: Path) -> None:
@@ -74,19 +78,6 @@ def _prepare_project(home: Path, source: Path) -> None:
     table = ("--labels", str(source / "index.csv"), "--columns", "path=id,label=n_nuclei")
     run_command(home, "import", "nuclei", str(source / "images"), *table)
     run_command(home, "snapshot", "nuclei", "folds", "--folds", str(FOLDS), "--seed", "0")
-
-
-def _train_fold(home: Path, fold: int) -> float:
-    """Seconds from the command to the stored model; a fold that an earlier run has trained is not trained again."""
-    name, clock = f"fold-{fold}", home / f"fold-{fold}.seconds"
-    if name not in {row["model"] for row in run_command(home, "models", "nuclei")["models"]}:
-        began = time.monotonic()
-        changes = [word for key, value in RECIPE.items() for word in ("--set", f"{key}={value}")]
-        fold_words = ("--snapshot", "folds", "--fold", str(fold), "--name", name, "--wait")
-        run_command(home, "train", "nuclei", *fold_words, *changes)
-        clock.write_text(str(time.monotonic() - began), "utf-8")
-    run_command(home, "evaluate", "nuclei", name, "--split", "test")
-    return float(clock.read_text("utf-8"))
 
 
 def _read_predictions(settings: Settings) -> list[dict[str, Any]]:
@@ -149,10 +140,6 @@ def _score(cases: list[dict[str, Any]], said: str) -> dict[str, list[float]]:
 def _r2_of(cases: list[dict[str, Any]], said: str) -> float:
     """R2 over the cases of all folds: not swayed by how the few large counts fell into folds."""
     return float(r2_score([case["answer"] for case in cases], [case[said] for case in cases]))
-
-
-def _spread(values: list[float]) -> str:
-    return f"{FOLDS} folds, {min(values):.3f} to {max(values):.3f}"
 
 
 ROWS = [Row("quality_nuclei_counts", "full", measure)]

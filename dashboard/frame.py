@@ -61,6 +61,11 @@ def need_project() -> Project:
     return project
 
 
+def end_without_model(project: Project, title: str, text: str) -> NoReturn:
+    """The empty state of a page about models, in a project that has none."""
+    messages.end_empty(title, text, step="Train a model", to="train", project=project.id)
+
+
 def need_trainable(project: Project, doing: str) -> TrainableSchema:
     """The schema of a project whose question a model can learn; for the other tasks the page ends politely."""
     if not isinstance(project.schema, TrainableSchema):

@@ -10,6 +10,7 @@ from core.projects.schema import Regression
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import CAUSES, Kind, count_causes, keep_to_read_again, list_failures, map_causes, tag_failure
 from dashboard import messages, places, session, wording
+from dashboard.case_strip import say_kept
 from dashboard.meeting_view import Meeting
 from dashboard.prefix import at
 from dashboard.thumbnails import grid_html
@@ -116,8 +117,7 @@ def _tag(meeting: Meeting, key: str, case_ids: Sequence[int]) -> None:
 def _keep(meeting: Meeting, case_ids: Sequence[int]) -> None:
     with messages.refusals_told():
         kept = keep_to_read_again(session.db(), meeting.project, meeting.review, case_ids, actor=session.actor())
-        where = places.address("label", project=meeting.project.id, worklist="review", list=kept.id)
-        messages.say(f"Kept {wording.count(kept.cases, 'case')}; read them at [{kept.name}]({where}).")
+        say_kept(kept, meeting.project)
 
 
 def draw_explanations(meeting: Meeting) -> None:

@@ -1,6 +1,6 @@
 """Every number of a classifier in one compact table: value, interval as whiskers, and what it stands on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -120,6 +120,18 @@ def _row(words: tuple[str, float, float], measure: Estimate) -> str:
         f'<tr title="{escape(told)}"><td>{escape(title)}</td><td>{say(measure)}</td>'
         f"<td>{whiskers(measure, low, high)}</td></tr>"
     )
+
+
+def cells(
+    measure: Mapping[str, float | None],
+    low: float,
+    high: float,
+    say: Callable[[Mapping[str, float | None]], str] = wording.interval,
+) -> str:
+    """Two cells of a table: a number with its interval and its whiskers, or the reason why there is none."""
+    if measure["value"] is None:
+        return f'<td colspan="2"><small>{escape(str(measure["reason"]))}</small></td>'
+    return f"<td>{say(measure)}</td><td>{whiskers(measure, low, high)}</td>"
 
 
 def whiskers(measure: Estimate, low: float, high: float) -> str:

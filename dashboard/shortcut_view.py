@@ -1,6 +1,6 @@
 """Shortcut checks on screen: what predicts the label without the picture, and whether the model follows it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
@@ -37,7 +37,8 @@ def draw_shortcuts(schema: Classification, model: Model, snapshot: Snapshot, vie
         st.success("Nothing that was looked at is shown to predict the class well.", icon=":material/check:")
     rows = "".join(
         f"<tr><td>{escape(one.name)}</td><td>{one.n_cases:,}</td><td>{one.n_patients:,}</td>"
-        f"{_cells(vars(one.auc), 0, 1)}{_cells(vars(one.follows), -1, 1, wording.difference)}</tr>"
+        f"{numbers_view.cells(vars(one.auc), 0, 1)}"
+        f"{numbers_view.cells(vars(one.follows), -1, 1, wording.difference)}</tr>"
         for one in found
     )
     st.html(
@@ -51,17 +52,6 @@ def draw_shortcuts(schema: Classification, model: Model, snapshot: Snapshot, vie
         "the facts predict, among cases of the same reference (bootstrap over patients, seed 0); above zero the model "
         "may have learnt them, or what goes with them, such as how ill somebody is."
     )
-
-
-def _cells(
-    measure: Mapping[str, float | None],
-    low: float,
-    high: float,
-    say: Callable[[Mapping[str, float | None]], str] = wording.interval,
-) -> str:
-    if measure["value"] is None:
-        return f'<td colspan="2"><small>{escape(str(measure["reason"]))}</small></td>'
-    return f"<td>{say(measure)}</td><td>{numbers_view.whiskers(measure, low, high)}</td>"
 
 
 @st.cache_data(max_entries=16, ttl=3600, show_spinner="Predicting the class without the picture…")

@@ -1,6 +1,6 @@
 """Parts of a split on screen: each against the rest, small ones greyed, and where the model does worst."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
@@ -72,20 +72,9 @@ def _row(group: Group) -> str:
     mark = "" if not group.differs else " ▼" if (group.difference.value or 0) < 0 else " ▲"
     return (
         f"<tr{few}><td>{escape(group.name)}{mark}</td><td>{group.n_cases:,}</td><td>{group.n_patients:,}</td>"
-        f"<td>{group.n_positive:,}</td>{_cells(vars(group.estimate), 0, 1)}"
-        f"{_cells(vars(group.difference), -0.5, 0.5, wording.difference)}</tr>"
+        f"<td>{group.n_positive:,}</td>{numbers_view.cells(vars(group.estimate), 0, 1)}"
+        f"{numbers_view.cells(vars(group.difference), -0.5, 0.5, wording.difference)}</tr>"
     )
-
-
-def _cells(
-    measure: Mapping[str, float | None],
-    low: float,
-    high: float,
-    say: Callable[[Mapping[str, float | None]], str] = wording.interval,
-) -> str:
-    if measure["value"] is None:
-        return f'<td colspan="2"><small>{escape(str(measure["reason"]))}</small></td>'
-    return f"<td>{say(measure)}</td><td>{numbers_view.whiskers(measure, low, high)}</td>"
 
 
 def _draw_worst(

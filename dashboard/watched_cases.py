@@ -22,7 +22,7 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
     watched = list_watched(session.db(), run.id)
     if not watched and not waiting:
         return
-    frozen = {case.case_id: case for case in list_snapshot_cases(session.db(), run.snapshot)}
+    frozen = {case.case_id: case for case in list_snapshot_cases(session.db(), run.snapshot, only=list(watched))}
     cells = []
     for case_id, (_, answer) in watched.items():
         case = frozen.get(case_id)

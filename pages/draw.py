@@ -28,12 +28,8 @@ if project.task != "generation":
 jobs_panel.warn_without_worker()
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
-    messages.end_empty(
-        "No model to draw with",
-        "Train one first; it appears here when its training has ended.",
-        step="Train a model",
-        to="train",
-        project=project.id,
+    frame.end_without_model(
+        project, "No model to draw with", "Train one first; it appears here when its training has ended."
     )
 asked = places.asked_number("model")
 model = models[

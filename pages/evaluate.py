@@ -47,12 +47,8 @@ schema = frame.need_trainable(project, "evaluation")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
     jobs_panel.watch_active_jobs(project.id, ("train",))
-    messages.end_empty(
-        "No model to evaluate",
-        "Train one first; it appears here when its training has ended.",
-        step="Train a model",
-        to="train",
-        project=project.id,
+    frame.end_without_model(
+        project, "No model to evaluate", "Train one first; it appears here when its training has ended."
     )
 
 wanted = places.asked_number("model")

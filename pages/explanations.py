@@ -11,12 +11,8 @@ frame.draw_heading("Explanations", "Which method can be trusted on a model, and 
 frame.need_trainable(project, "explaining")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
-    messages.end_empty(
-        "Nothing to explain yet",
-        "Methods are judged on a model's own cases; train one first.",
-        step="Train a model",
-        to="train",
-        project=project.id,
+    frame.end_without_model(
+        project, "Nothing to explain yet", "Methods are judged on a model's own cases; train one first."
     )
 asked = places.asked_number("model")
 with st.container(horizontal=True, vertical_alignment="bottom"):

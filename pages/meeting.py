@@ -42,13 +42,7 @@ with left:
 schema = frame.need_trainable(project, "a review meeting")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
-    messages.end_empty(
-        "No model to review",
-        "A review is about a model; train one first.",
-        step="Train a model",
-        to="train",
-        project=project.id,
-    )
+    frame.end_without_model(project, "No model to review", "A review is about a model; train one first.")
 asked = places.asked_number("review")
 if asked is None:
     draw_preparation(project, schema, models)

@@ -19,13 +19,7 @@ frame.need_trainable(project, "training")
 jobs_panel.watch_active_jobs(project.id, ("train",))
 models = list_models(session.db(), project.id)
 if not models:
-    messages.end_empty(
-        "No model yet",
-        "A model appears here when its training has ended.",
-        step="Train a model",
-        to="train",
-        project=project.id,
-    )
+    frame.end_without_model(project, "No model yet", "A model appears here when its training has ended.")
 
 runs = {run.id: run for run in list_runs(session.db(), project.id)}
 snapshots = {snapshot.id: snapshot.name for snapshot in list_snapshots(session.db(), project.id)}

@@ -16,12 +16,10 @@ with head:
 schema = frame.need_trainable(project, "review")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
-    messages.end_empty(
+    frame.end_without_model(
+        project,
         "Nothing to review yet",
         "Review shows a model's cases beside their reference; train and evaluate one first.",
-        step="Train a model",
-        to="train",
-        project=project.id,
     )
 view = read_view(project, models)
 if isinstance(schema, Generation):

@@ -6,7 +6,7 @@ Never changed, with one exception: cases that were erased are missing from then 
 import json
 import sqlite3
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -353,14 +353,18 @@ def list_snapshots(connection: sqlite3.Connection, project_id: int) -> list[Snap
 
 
 def list_snapshot_cases(
-    connection: sqlite3.Connection, snapshot_id: int, *, split: str | None = None
+    connection: sqlite3.Connection,
+    snapshot_id: int,
+    *,
+    split: str | None = None,
+    only: Collection[int] | None = None,
 ) -> list[SnapshotCase]:
-    """The cases of a snapshot, or of one split of it, by position."""
-    masks = _list_masks(connection, snapshot_id)
+    """The cases of a snapshot, of one split of it, or of these cases those that are in it, by position."""
+    masks = _list_masks(connection, snapshot_id, only)
     rows = connection.execute(
-        """SELECT * FROM snapshot_cases WHERE snapshot = :snapshot AND (:split IS NULL OR split = :split)
-           ORDER BY position""",
-        {"snapshot": snapshot_id, "split": split},
+        f"""SELECT * FROM snapshot_cases WHERE snapshot = :snapshot AND (:split IS NULL OR split = :split)
+            AND {_AMONG} ORDER BY position""",
+        {"snapshot": snapshot_id, "split": split, "only": _listed(only)},
     )
     return [
         SnapshotCase(
@@ -379,14 +383,23 @@ def list_snapshot_cases(
     ]
 
 
-def _list_masks(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, tuple[KeptMask, ...]]:
+_AMONG = "(:only IS NULL OR case_id IN (SELECT value FROM json_each(:only)))"
+
+
+def _listed(only: Collection[int] | None) -> str | None:
+    return None if only is None else json.dumps(sorted(only))
+
+
+def _list_masks(
+    connection: sqlite3.Connection, snapshot_id: int, only: Collection[int] | None
+) -> dict[int, tuple[KeptMask, ...]]:
     """The frozen masks of each case, in the order of the schema."""
     rows = connection.execute(
-        """SELECT case_id, structure, mask_hash, pixels FROM snapshot_masks
-           JOIN snapshots ON snapshots.id = snapshot
-           JOIN json_each(label_schema, '$.structures') AS named ON named.value ->> 'name' = structure
-           WHERE snapshot = ? ORDER BY case_id, named.key""",
-        (snapshot_id,),
+        f"""SELECT case_id, structure, mask_hash, pixels FROM snapshot_masks
+            JOIN snapshots ON snapshots.id = snapshot
+            JOIN json_each(label_schema, '$.structures') AS named ON named.value ->> 'name' = structure
+            WHERE snapshot = :snapshot AND {_AMONG} ORDER BY case_id, named.key""",
+        {"snapshot": snapshot_id, "only": _listed(only)},
     )
     masks: dict[int, tuple[KeptMask, ...]] = {}
     for row in rows:

@@ -54,7 +54,7 @@ def outline_case(
         InvalidInput: there is no such structure.
     """
     case = get_case(connection, case_id)
-    frozen = next((one for one in list_snapshot_cases(connection, snapshot_id) if one.case_id == case_id), None)
+    frozen = next(iter(list_snapshot_cases(connection, snapshot_id, only=[case_id])), None)
     painted = {mask.structure: mask for mask in find_predicted_masks(connection, model_id, case_id)}
     if frozen is None or not painted:
         raise NotFound("painted case", case_id)

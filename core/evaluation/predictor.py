@@ -1,23 +1,21 @@
 """A stored model made ready to answer: ONNX Runtime where there is an ONNX file, else Keras."""
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.datasets.loading import prepare_images
-from core.evaluation.views import Answer, answer_views
+from core.evaluation.views import answer_views
 from core.images.render import InputSpec
 from core.images.volume_input import PatchSpec, Spec, spec_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
 from core.training.records import Model
+from core.training.stored import Answer, mean_of, network_of, open_onnx
 
 BATCH, VOLUMES_AT_ONCE = 64, 4
 PREPARED = 0.4  # share of the progress bar
@@ -48,7 +46,7 @@ def open_predictor(files: Files, model: Model) -> Predictor:
     """
     facts = model.facts
     members = facts.get("members") or [{"keras_hash": model.keras_hash, "onnx_hash": model.onnx_hash}]
-    answer = _mean_of([_open(files, **{key: one[key] for key in ("keras_hash", "onnx_hash")}) for one in members])
+    answer = mean_of([_open(files, **{key: one[key] for key in ("keras_hash", "onnx_hash")}) for one in members])
     task = task_module(model.task)
     if facts.get("views"):
         answer = answer_views(answer, facts["views"], paints=task.PAINTS)
@@ -63,14 +61,10 @@ def open_predictor(files: Files, model: Model) -> Predictor:
 
 
 def _open(files: Files, keras_hash: str, onnx_hash: str | None) -> Answer:
-    return _open_onnx(files, onnx_hash) if onnx_hash else _open_keras(files, keras_hash)
-
-
-def _mean_of(answers: Sequence[Answer]) -> Answer:
-    """What an ensemble says: the mean of its members' numbers, or calibrated probabilities of a class or a pixel."""
-    if len(answers) == 1:
-        return answers[0]
-    return lambda images: np.asarray(np.mean([answer(images) for answer in answers], axis=0, dtype=np.float32))
+    if onnx_hash:
+        return open_onnx(files, onnx_hash)
+    network = network_of(files.read_bytes("models", keras_hash))
+    return lambda images: np.asarray(network(images, training=False))
 
 
 def predict_cases(
@@ -98,22 +92,3 @@ def predict_cases(
 def batch_of(spec: Spec) -> int:
     """How many cases a network answers at once."""
     return BATCH if isinstance(spec, InputSpec) else VOLUMES_AT_ONCE
-
-
-def _open_onnx(files: Files, onnx_hash: str) -> Answer:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(files.read_bytes("models", onnx_hash), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: np.asarray(session.run(None, {name: images})[0])
-
-
-def _open_keras(files: Files, keras_hash: str) -> Answer:
-    import keras
-
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "model.keras"  # Keras knows its format by the name, and a stored file has none
-        files.read_bytes("models", keras_hash)  # checked against its hash before anything is loaded from it
-        shutil.copyfile(files.path("models", keras_hash), copy)
-        network = keras.models.load_model(copy, compile=False)
-    return lambda images: np.asarray(network(images, training=False))

@@ -1,14 +1,13 @@
 """Images moved a little for test-time augmentation, and what is painted on them moved back."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import affine_transform
 
 from core.training.ensemble import View
-
-Answer = Callable[[np.ndarray], np.ndarray]
+from core.training.stored import Answer
 
 
 def answer_views(answer: Answer, views: Sequence[View], *, paints: bool) -> Answer:

@@ -9,9 +9,9 @@ import numpy as np
 from core.explain.maps import blurred, spoken_for, strength_of
 from core.store.files import Files
 from core.training.records import Model
+from core.training.stored import Answer, load_network, mean_of, open_onnx
 
 AT_ONCE = 32  # larger batches leave the processor's cache
-Answer = Callable[[np.ndarray], np.ndarray]
 Report = Callable[[float], None]
 
 
@@ -19,22 +19,13 @@ def open_answer(files: Files, model: Model) -> Answer:
     """uint8 `(n, size, size, channels)` to scores `(n, k)`, of several models their mean; without an ONNX file this
     imports TensorFlow."""
     if members := model.facts.get("members"):
-        each = [
-            open_answer(files, replace(model, keras_hash=one["keras_hash"], onnx_hash=one["onnx_hash"], facts={}))
-            for one in members
-        ]
-        return lambda images: np.asarray(np.mean([answer(images) for answer in each], axis=0))
-    if model.onnx_hash is None:
-        from core.training.stored import load_network
-
-        return answer_of(load_network(files, model))
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        files.read_bytes("models", model.onnx_hash), providers=["CPUExecutionProvider"]
-    )
-    name = session.get_inputs()[0].name
-    return lambda images: np.asarray(session.run(None, {name: images})[0])
+        return mean_of(
+            [
+                open_answer(files, replace(model, keras_hash=one["keras_hash"], onnx_hash=one["onnx_hash"], facts={}))
+                for one in members
+            ]
+        )
+    return answer_of(load_network(files, model)) if model.onnx_hash is None else open_onnx(files, model.onnx_hash)
 
 
 def answer_of(network: Any) -> Answer:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from core.explain.asking import Answer, Report
+from core.explain.asking import Report
 from core.explain.methods import Method
+from core.training.stored import Answer
 
 
 def layer_kind(method: Method) -> Callable[[Any, str, str], Any]:

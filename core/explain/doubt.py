@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from core.errors import InvalidInput
-from core.explain.asking import Answer
 from core.images.records import Case
 from core.images.render import InputSpec, from_square, model_input
 from core.projects.schema import Segmentation
+from core.training.stored import Answer
 
 METHOD = "doubt"
 SENTENCE = "Entropy of the model's own probability, in bits: 1 where it is one half, 0 where the model is sure."

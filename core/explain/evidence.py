@@ -12,7 +12,7 @@ from core.datasets.loading import prepare_images
 from core.datasets.records import SnapshotCase, get_snapshot
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
-from core.explain.asking import Answer, answer_of, open_answer
+from core.explain.asking import answer_of, open_answer
 from core.explain.body import outside_body
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.checks import rank_correlation, shuffle_weights
@@ -34,7 +34,7 @@ from core.store.files import Files
 from core.tasks import task_module
 from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run
-from core.training.stored import load_network
+from core.training.stored import Answer, load_network
 
 NOISE_LEVELS = 3.0  # of 255, standard deviation: about one hundredth, which nobody sees
 AT_ONCE = 4

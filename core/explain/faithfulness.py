@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.explain.asking import Answer
 from core.explain.maps import blurred, resize_map
+from core.training.stored import Answer
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)  # of the pixels, the most marked first
 

@@ -14,7 +14,7 @@ import numpy as np
 from core.datasets.loading import prepare_images
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
-from core.explain.asking import Answer, answer_of, open_answer
+from core.explain.asking import answer_of, open_answer
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.doubt import METHOD as DOUBT
 from core.explain.doubt import SENTENCE as DOUBT_SENTENCE
@@ -33,7 +33,7 @@ from core.tasks import task_module
 from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run, set_model_fact
 from core.training.request import training_cases
-from core.training.stored import load_network, model_spec
+from core.training.stored import Answer, load_network, model_spec
 
 FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
 CASES_CHECKED = 24
@@ -115,9 +115,7 @@ def explain_case(
         **_standing(connection, model.id, method),
     }
     if arguments.get("overlay"):
-        path = folder / "overlay.png"
-        write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
-        result["overlay"] = str(path)
+        result["overlay"] = _write_overlay(folder, case, pixels, values)
     progress.report(1.0, f"Explained “{class_name}”")
     return result
 
@@ -149,11 +147,16 @@ def _explain_painted(
     result = {"explanation": key, "model": model.id, "case": case.id, **said, "method": DOUBT, "layer": "",
               "check": {"passed": None, "n": 0, "sentence": DOUBT_SENTENCE}}  # fmt: skip
     if arguments.get("overlay"):
-        path = folder / "overlay.png"
-        write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
-        result["overlay"] = str(path)
+        result["overlay"] = _write_overlay(folder, case, pixels, values)
     progress.report(1.0, f"Mapped the doubt about “{said['class']}”")
     return result
+
+
+def _write_overlay(folder: Path, case: Case, pixels: np.ndarray, values: np.ndarray) -> str:
+    """The path of the PNG."""
+    path = folder / "overlay.png"
+    write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
+    return str(path)
 
 
 def _answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:

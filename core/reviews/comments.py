@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
 from core.images.records import get_case
+from core.labels.incoming import is_no_text
 from core.people.accounts import get_user
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
@@ -43,7 +44,7 @@ def add_comment(
     text = text.strip()
     if not 0 < len(text) <= LONGEST_COMMENT:
         raise InvalidInput(f"A comment has 1 to {LONGEST_COMMENT} characters. Received: {len(text)}")
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if is_no_text(text):
         raise InvalidInput(f"A comment is plain text. Received: {text!r}")
     with writing(connection):
         for kind, table, number in (("case", "cases", case_id), ("model", "models", model)):

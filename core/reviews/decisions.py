@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
 from core.errors import Conflict, InvalidInput, NotFound
+from core.labels.incoming import is_no_text
 from core.people.accounts import User, get_user
 from core.people.roles import demand, demand_of
 from core.people.sessions import confirm_password
@@ -308,7 +309,7 @@ def _check_action(one: FollowUp) -> None:
 def _check_text(words: str, text: str) -> None:
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(f"The {words} has at most {LONGEST_TEXT} characters. Received: {len(text)}")
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if is_no_text(text):
         raise InvalidInput(f"The {words} is plain text. Received: {text!r}")
 
 

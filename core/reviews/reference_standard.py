@@ -11,7 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+
 from core.datasets.records import Snapshot
+from core.measures.metrics import confusion_counts, kappa
 from core.projects.schema import Classification, Regression
 
 MOST_PAIRS = 10
@@ -101,7 +104,7 @@ def _kappa(both: list[tuple[str, str]]) -> float | None:
     """Cohen's kappa; None where chance leaves nothing to agree on."""
     if not both:
         return None
-    observed = sum(a == b for a, b in both) / len(both)
-    first, second = Counter(a for a, _ in both), Counter(b for _, b in both)
-    expected = sum(first[said] * second[said] for said in first) / len(both) ** 2
-    return None if expected == 1 else (observed - expected) / (1 - expected)
+    words, codes = np.unique(both, return_inverse=True)
+    first, second = codes.reshape(-1, 2).T
+    value = float(kappa(confusion_counts(first, second, len(words), np.ones((1, len(both)))))[0])
+    return None if np.isnan(value) else value

@@ -8,6 +8,8 @@ import numpy as np
 from core.datasets.records import Snapshot
 from core.datasets.splits import list_view
 from core.evaluation.records import Evaluation, find_predictions
+from core.measures.intervals import wilson_interval
+from core.measures.probabilities import brier_score, calibration_error
 from core.projects.schema import Classification
 from core.tasks.classification import encode_targets
 
@@ -28,8 +30,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """One class. `brier_error` is the mean squared, `calibration_error` the expected calibration error over the bins
-    (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602); both are 0 at best."""
+    """One class. `brier_error` and `calibration_error` are those of `core.measures.probabilities`, as on Evaluate."""
 
     of: str
     n: int
@@ -59,8 +60,6 @@ def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliabilit
         truth: 0/1 `(cases,)`.
         scores: probabilities `(cases,)`.
     """
-    from scipy.stats import binomtest
-
     order = np.argsort(scores, kind="stable")
     parts = np.array_split(order, max(1, min(MOST_BINS, len(scores) // CASES_A_BIN)))
     bins = []
@@ -68,17 +67,16 @@ def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliabilit
         if not len(part):
             continue
         positive = int(truth[part].sum())
-        interval = binomtest(positive, len(part)).proportion_ci(method="wilson")
+        interval = wilson_interval(positive, len(part))
+        assert interval.low is not None
+        assert interval.high is not None
         share = positive / len(part)
-        bins.append(
-            ReliabilityBin(float(scores[part].mean()), share, float(interval.low), float(interval.high), len(part))
-        )
-    weights = np.array([one.n for one in bins]) / max(1, len(scores))
-    gaps = np.array([abs(one.share - one.mean_score) for one in bins])
+        bins.append(ReliabilityBin(float(scores[part].mean()), share, interval.low, interval.high, len(part)))
+    alike = np.ones((1, len(scores)))
     return Reliability(
         of=of,
         n=len(scores),
         bins=tuple(bins),
-        brier_error=float(np.mean((scores - truth) ** 2)) if len(scores) else float("nan"),
-        calibration_error=float(weights @ gaps) if len(bins) else float("nan"),
+        brier_error=float(brier_score(truth, scores, alike)[0]),
+        calibration_error=float(calibration_error(truth, scores, alike)[0]),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
 from core.images.records import get_case
+from core.labels.incoming import is_no_text
 from core.people.roles import demand_of
 from core.reviews.meetings import Review
 from core.store.audit import Actor, add_audit
@@ -56,7 +57,7 @@ def add_remark(
     text = text.strip()
     if not 0 < len(text) <= LONGEST_REMARK:
         raise InvalidInput(f"A remark has 1 to {LONGEST_REMARK} characters. Received: {len(text)}")
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if is_no_text(text):
         raise InvalidInput(f"A remark is plain text. Received: {text!r}")
     with writing(connection):
         demand_of(connection, actor, "open test results", review.project)

@@ -1,14 +1,19 @@
 """A stored model as a network again, and the images it takes. Importing this does not import Keras."""
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from core.errors import InvalidInput
 from core.images.render import InputSpec
 from core.images.volume_input import Spec, spec_of
 from core.store.files import Files
 from core.training.records import Model
+
+Answer = Callable[[np.ndarray], np.ndarray]  # what a network sees, to scores or maps of them
 
 
 def model_spec(model: Model) -> Spec:
@@ -46,6 +51,22 @@ def network_of(content: bytes) -> Any:
         path = Path(place) / "model.keras"  # Keras knows its format by the name, and a stored file has none
         path.write_bytes(content)
         return keras.models.load_model(path, compile=False)
+
+
+def open_onnx(files: Files, onnx_hash: str) -> Answer:
+    """What a stored ONNX file answers; it needs no TensorFlow."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(files.read_bytes("models", onnx_hash), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: images})[0])
+
+
+def mean_of(answers: Sequence[Answer]) -> Answer:
+    """What an ensemble says: the mean of its members' numbers, or calibrated probabilities of a class or a pixel."""
+    if len(answers) == 1:
+        return answers[0]
+    return lambda images: np.asarray(np.mean([answer(images) for answer in answers], axis=0, dtype=np.float32))
 
 
 def network_bytes(network: Any) -> bytes:

@@ -1,9 +1,5 @@
 """Fine-tuning: from an earlier model or a file, with the body held for some epochs, and the same twice."""
 
-import sqlite3
-from pathlib import Path
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
@@ -11,33 +7,16 @@ import pytest
 from core.errors import CoreError, InvalidInput, NotAllowed
 from core.people.accounts import ensure_user
 from core.progress import Silent
-from core.settings import Settings
 from core.store.audit import Actor
-from core.store.files import Files
 from core.store.stock import list_stored
-from core.training import run as run_module
 from core.training.device import CPU
-from core.training.recipe import Recipe, change_recipe
+from core.training.recipe import change_recipe
 from core.training.records import add_model, add_run, get_model, get_run
 from core.training.request import request_training
 from core.training.run import run_training
 from core.training.stored import load_network
 
-
-@pytest.fixture(autouse=True)
-def _no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
-
-
-@pytest.fixture
-def train(connection: sqlite3.Connection, files: Files, settings: Settings, actor: Actor, planted: Any, tmp_path: Path):
-    def run(recipe: Recipe, *, folder: str = "job", progress: Any = None, **options: Any) -> dict[str, Any]:
-        made, _ = request_training(
-            connection, planted.project, planted.snapshot, recipe, files=files, actor=actor, **options
-        )
-        return run_training(connection, files, settings, made.id, tmp_path / folder, CPU, progress or Silent())
-
-    return run
+pytestmark = pytest.mark.usefixtures("no_onnx")
 
 
 def test_a_model_is_taken_further_with_its_body_held_and_goes_on_after_a_kill(

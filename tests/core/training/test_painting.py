@@ -23,10 +23,7 @@ from core.progress import Silent
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training import run as run_module
-from core.training.checkpoint import SaveCheckpoint
 from core.training.device import CPU
-from core.training.fit import Fit
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import get_model, list_epochs
 from core.training.request import request_training
@@ -34,13 +31,7 @@ from core.training.run import run_training
 from core.training.stored import load_network
 from tests.core.conftest import PaintedSquares
 
-SAVE = SaveCheckpoint.after_epoch
-
-
-@pytest.fixture(autouse=True)
-def _no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The export takes a process of its own and is tested elsewhere."""
-    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+pytestmark = pytest.mark.usefixtures("no_onnx")
 
 
 @pytest.fixture
@@ -103,19 +94,9 @@ def test_a_frozen_mask_is_what_training_reads_whatever_is_painted_later(
     assert not read_kept_mask(files, one.masks[0].mask_hash, case).any()
 
 
-class Killed(Exception):
-    pass
-
-
-def die_after_two(self: SaveCheckpoint, fit: Fit, facts: dict[str, Any]) -> None:
-    SAVE(self, fit, facts)
-    if fit.epoch == 2:
-        raise Killed
-
-
 def test_a_u_net_learns_to_paint_and_goes_on_after_a_kill_as_if_nothing_was(
     connection: sqlite3.Connection, files: Files, frozen: Snapshot, ask: Any, train: Any, recipe: Recipe,
-    monkeypatch: pytest.MonkeyPatch,
+    kill_after_two_epochs: Any,
 ) -> None:  # fmt: skip
     cases = list_snapshot_cases(connection, frozen.id)
     needed = {mask.mask_hash for case in cases for mask in case.masks if case.split != "test"}
@@ -138,10 +119,7 @@ def test_a_u_net_learns_to_paint_and_goes_on_after_a_kill_as_if_nothing_was(
     assert model.calibration["thresholds"]["ghost"]["value"] == 0.5
     assert model.calibration["exclusive"] is True, "the ghost is nowhere, so no pixel is of two structures"
     again = ask(recipe)
-    with monkeypatch.context() as patch:
-        patch.setattr(SaveCheckpoint, "after_epoch", die_after_two)
-        with pytest.raises(Killed):
-            train(again)
+    kill_after_two_epochs(lambda: train(again))
     resumed = get_model(connection, None, train(again)["model_id"])
     whole, after = (load_network(files, one).get_weights() for one in (model, resumed))
     assert all(np.array_equal(one, other) for one, other in zip(whole, after, strict=True))

@@ -26,18 +26,13 @@ from core.projects.schema import make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training import run as run_module
-from core.training.checkpoint import SaveCheckpoint
 from core.training.device import CPU
-from core.training.fit import Fit
 from core.training.patches import Draw, _windows, gather_patches, settle_spacing
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import get_model
 from core.training.request import request_training, training_cases
 from core.training.run import run_training
 from core.training.stored import load_network
-
-SAVE = SaveCheckpoint.after_epoch
 
 
 @dataclass(frozen=True)
@@ -172,22 +167,10 @@ def test_patches_show_what_is_painted_and_validation_is_the_same_whenever(
         ).all()
 
 
-class Killed(Exception):
-    pass
-
-
-def die_after_two(self: SaveCheckpoint, fit: Fit, facts: dict[str, Any]) -> None:
-    SAVE(self, fit, facts)
-    if fit.epoch == 2:
-        raise Killed
-
-
 def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_own_grid(
     connection: sqlite3.Connection, files: Files, settings: Settings, balls: Balls, recipe: Recipe, actor: Actor,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, no_onnx: None, kill_after_two_epochs: Any,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
-
     def train(number: int) -> dict[str, Any]:
         return run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
 
@@ -200,10 +183,7 @@ def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_ow
     }  # fmt: skip
     assert model.facts["validation"]["dice"] > 0.6
     again = ask()
-    with monkeypatch.context() as patch:
-        patch.setattr(SaveCheckpoint, "after_epoch", die_after_two)
-        with pytest.raises(Killed):
-            train(again)
+    kill_after_two_epochs(lambda: train(again))
     resumed = get_model(connection, None, train(again)["model_id"])
     whole, after = (load_network(files, one).get_weights() for one in (model, resumed))
     assert all(np.array_equal(one, other) for one, other in zip(whole, after, strict=True))

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,8 +15,7 @@ import tensorflow as tf
 
 from core.errors import Conflict, CoreError, InvalidInput
 from core.progress import Silent
-from core.settings import PROJECT_ROOT, Settings
-from core.store.audit import Actor
+from core.settings import PROJECT_ROOT
 from core.store.files import Files
 from core.training import run as run_module
 from core.training.checkpoint import NAME
@@ -27,6 +25,8 @@ from core.training.records import get_model, get_run, list_epochs, list_models, 
 from core.training.request import request_training
 from core.training.run import run_training
 from core.training.stored import load_network, model_spec
+
+pytestmark = pytest.mark.usefixtures("no_onnx")
 
 
 class Listening(Silent):
@@ -46,23 +46,6 @@ class Listening(Silent):
     def should_stop(self) -> bool:
         self._left -= 1
         return self._left < 0
-
-
-@pytest.fixture(autouse=True)
-def _no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The export takes a process of its own and is tested in `test_onnx_export.py`."""
-    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
-
-
-@pytest.fixture
-def train(connection: sqlite3.Connection, files: Files, settings: Settings, actor: Actor, planted: Any, tmp_path: Path):
-    """Request a recipe on the planted snapshot and run it in this process."""
-
-    def run(recipe: Recipe, *, folder: str = "job", progress: Any = None, **options: Any) -> dict[str, Any]:
-        made, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor, **options)
-        return run_training(connection, files, settings, made.id, tmp_path / folder, CPU, progress or Silent())
-
-    return run
 
 
 def weights_of(connection: sqlite3.Connection, files: Files, result: dict[str, Any]) -> list[np.ndarray]:
