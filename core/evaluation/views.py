@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import affine_transform
 
 from core.training.ensemble import View
 from core.training.stored import Answer
@@ -33,6 +32,8 @@ def move(images: np.ndarray, view: View, *, back: bool = False) -> np.ndarray:
     """
     if not any(view.values()):
         return images
+    from scipy.ndimage import affine_transform  # the web process and the commands come by here and move nothing
+
     frames = images.reshape(-1, *images.shape[-3:])
     matrix, offset = _placed(view, frames.shape[1], frames.shape[2], back=back)
     moved = np.empty_like(frames)
