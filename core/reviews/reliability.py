@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.datasets.records import Snapshot
-from core.datasets.splits import list_view
-from core.evaluation.records import Evaluation, find_predictions
+from core.evaluation.operating import read_scored
+from core.evaluation.records import Evaluation
 from core.measures.intervals import wilson_interval
 from core.measures.probabilities import brier_score, calibration_error
-from core.projects.schema import Classification
-from core.tasks.classification import encode_targets
+from core.training.records import get_model
 
 MOST_BINS = 10
 CASES_A_BIN = 10  # fewer bins where there are fewer cases: a share of three cases says nothing
@@ -43,15 +42,9 @@ def measure_reliability(
     connection: sqlite3.Connection, snapshot: Snapshot, evaluation: Evaluation, of: str
 ) -> Reliability:
     """Of the scores that an evaluation has stored, for one class against the rest; bins hold equally many cases."""
-    assert isinstance(snapshot.schema, Classification)
-    view = list_view(connection, snapshot.id, evaluation.result.get("fold"))
-    cases = [case for case in view if case.split == evaluation.split]
-    scores_of = find_predictions(connection, evaluation.model, [case.case_id for case in cases])
-    cases = [case for case in cases if case.case_id in scores_of]
-    at = snapshot.schema.names.index(of)
-    truth = encode_targets(snapshot.schema, [case.value for case in cases])[:, at]
-    scores = np.array([scores_of[case.case_id][at] for case in cases])
-    return reliability_of(of, truth, scores)
+    seen = read_scored(connection, get_model(connection, None, evaluation.model), snapshot, evaluation.split)
+    at = seen.classes.index(of)
+    return reliability_of(of, seen.targets[:, at], seen.scores[:, at])
 
 
 def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliability:
