@@ -11,6 +11,7 @@ frame.draw_heading("Explanations", "Which method can be trusted on a model, and 
 frame.need_trainable(project, "explaining")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
+    jobs_panel.watch_active_jobs(project.id, ("train",))
     messages.end_empty(
         "Nothing to explain yet",
         "Methods are judged on a model's own cases; train one first.",

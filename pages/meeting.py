@@ -6,7 +6,7 @@ from core.datasets.records import get_snapshot
 from core.errors import NotFound
 from core.reviews.meetings import count_test_looks, get_review
 from core.training.records import get_run, list_models
-from dashboard import frame, messages, places, session
+from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.meeting_decision import draw_decision, draw_discussion
 from dashboard.meeting_failures import draw_explanations, draw_failures
 from dashboard.meeting_form import draw_preparation
@@ -42,6 +42,7 @@ with left:
 schema = frame.need_trainable(project, "a review meeting")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
+    jobs_panel.watch_active_jobs(project.id, ("train",))
     messages.end_empty(
         "No model to review",
         "A review is about a model; train one first.",

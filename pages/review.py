@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.projects.schema import Generation, Segmentation
 from core.training.records import list_models
-from dashboard import frame, messages, places, session
+from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.painted_view import draw_painted_review
 from dashboard.review_view import draw_case, draw_position, draw_result_choice, find_evaluated, find_position, read_view
 
@@ -16,6 +16,7 @@ with head:
 schema = frame.need_trainable(project, "review")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
+    jobs_panel.watch_active_jobs(project.id, ("train",))
     messages.end_empty(
         "Nothing to review yet",
         "Review shows a model's cases beside their reference; train and evaluate one first.",
