@@ -155,7 +155,7 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         error_x={"type": "data", "symmetric": False, "array": upper, "arrayminus": lower, "color": accent},
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", dtick=1)  # a name beside every row, however low the figure
     return finished(figure, title, "", "", height=46 + 29 * max(1, len(shown)), unit_range="x")
 
 

@@ -11,7 +11,7 @@ from core.errors import CoreError
 from core.evaluation.comparison import compare_models
 from core.projects.records import Project
 from core.training.records import Model, get_model, list_models
-from dashboard import numbers_view, places, session, wording
+from dashboard import messages, numbers_view, places, session, wording
 from dashboard.case_strip import draw_cases
 
 REMEMBERED_SECONDS = 600
@@ -28,7 +28,13 @@ def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Qu
         one.id: one for one in list_models(session.db(), project.id) if one.id != model.id and one.task == model.task
     }
     if not others:
-        st.caption("There is no second model in this project to compare with.")
+        messages.show_empty(
+            "No second model to compare with",
+            "Two models are compared on the same cases; train another one.",
+            step="Train a model",
+            to="train",
+            project=project.id,
+        )
         return
     chosen = st.selectbox(
         f"Compare {model.name} with", list(others), format_func=lambda number: others[number].name,

@@ -89,8 +89,9 @@ def describe_thresholds(result: Mapping[str, Any]) -> str:
         return ""
     told = ", ".join(f"{name} from {wording.number(one['value'])} on" for name, one in chosen.items())
     first = next(iter(chosen.values()))
-    by = f"; {first['rule']} (n = {first['n']:,})" if "rule" in first else ""  # of painted structures: the best Dice
-    return f"Decided: {told}{by}."
+    # Of painted structures the rule is the best Dice, which stands beside them.
+    by = f"; rule: {first['rule']} (n = {first['n']:,})" if "rule" in first else ""
+    return f"Threshold: {told}{by}."
 
 
 def draw_matrix(result: Mapping[str, Any], *, multi_label: bool, open_cell: Open, key: str) -> None:

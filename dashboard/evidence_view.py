@@ -7,13 +7,14 @@ from typing import Any
 
 import streamlit as st
 
+from core.datasets.records import get_snapshot, snapshot_counts
 from core.explain.methods import METHODS
 from core.explain.overlay import VIRIDIS, draw_map
 from core.explain.records import Evidence, find_evidence
 from core.explain.verdict import CASES_NEEDED, RULES
 from core.jobs.explaining import ask_evidence
 from core.people.roles import may
-from core.training.records import Model
+from core.training.records import Model, get_run
 from dashboard import messages, session, wording
 
 SYMBOLS = {"reliable": "✓", "not reliable": "✕", "not checked": "?"}
@@ -27,6 +28,7 @@ COLUMNS = {
 }
 BY_CHANCE = {"pointing": "marked_by_chance", "overlap": "marked_by_chance", "outside": "outside_by_chance"}
 COUNTED = {"pointing": "n_marked", "overlap": "n_marked", "outside": "n_with_background"}
+ASKED = "evidence_asked"
 GRADIENT = ", ".join(f"rgb({', '.join(f'{part:.0f}' for part in colour)})" for colour in VIRIDIS)
 LEGEND = (
     '<span class="rr-quiet">0 <span role="img" aria-label="Scale of the map from 0, low, to 1, high" '
@@ -86,7 +88,8 @@ def draw_asking(model: Model) -> None:
     """Which methods to check, on how many cases of which split."""
     if not may(session.db(), session.current_user(), "train", model.project):
         return
-    with st.popover("Gather evidence", icon=":material/fact_check:"):
+    # What was asked is part of the key: the next one is another popover, and that is closed.
+    with st.popover("Gather evidence", icon=":material/science:", key=f"evidence_{st.session_state.get(ASKED, 0)}"):
         quick = [name for name, method in METHODS.items() if method.is_quick]
         methods = st.multiselect(
             "Methods",
@@ -99,6 +102,7 @@ def draw_asking(model: Model) -> None:
         split = st.segmented_control(
             "Cases of", ["validation", "train"], default="validation", required=True, key="evidence_split"
         )
+        _say_too_few(model, split)
         cases = st.number_input(
             "How many", 2, 1000, CASES_NEEDED, key="evidence_cases", help=f"A verdict needs {CASES_NEEDED}."
         )
@@ -138,6 +142,17 @@ def draw_means(model: Model) -> None:
 def _ask(model: Model, methods: tuple[str, ...], split: str, cases: int) -> None:
     with messages.refusals_told():
         ask_evidence(session.db(), model, methods, split=split, cases=cases, actor=session.actor())
+        st.session_state[ASKED] = st.session_state.get(ASKED, 0) + 1
+
+
+def _say_too_few(model: Model, split: str) -> None:
+    """Before minutes are spent: a split that is too small for a verdict."""
+    run = get_run(session.db(), model.run)
+    if run.fold is not None:
+        return
+    n = snapshot_counts(session.db(), get_snapshot(session.db(), model.project, run.snapshot))[split]["images"]
+    if n < CASES_NEEDED:
+        st.warning(f"{split.capitalize()} has {n:,} cases; a verdict needs {CASES_NEEDED}.", icon=":material/warning:")
 
 
 def _row(name: str, evidence: Evidence | None) -> str:
@@ -148,7 +163,8 @@ def _row(name: str, evidence: Evidence | None) -> str:
         return f'<tr class="few">{head}<td style="white-space:nowrap">? not checked</td>{blank}</tr>'
     standing, told = evidence.standing, evidence.told
     verdict = f'<b style="white-space:nowrap">{SYMBOLS[standing.verdict]} {standing.verdict}</b>'
-    sample = f"n = {told['n_cases']:,}, {told['split']}"
+    needed = f" of {CASES_NEEDED} needed" if told["n_cases"] < CASES_NEEDED else ""
+    sample = f"n = {told['n_cases']:,}{needed}, {told['split']}"
     cells = "".join(_cell(told, key) for key in COLUMNS)
     few = ' class="few"' if standing.verdict == "not checked" else ""
     why = escape(standing.sentence)

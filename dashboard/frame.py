@@ -9,7 +9,7 @@ from core.people.members import list_administrators
 from core.people.roles import Action
 from core.projects.records import Project, list_projects
 from core.tasks import TRAINED_TASKS, TrainableSchema
-from dashboard import messages, places, session
+from dashboard import jobs_panel, messages, places, session
 
 
 def draw_heading(title: str, lead: str = "", *, project: Project | None = None) -> None:
@@ -62,7 +62,8 @@ def need_project() -> Project:
 
 
 def end_without_model(project: Project, title: str, text: str) -> NoReturn:
-    """The empty state of a page about models, in a project that has none."""
+    """The empty state of a page about models, in a project that has none; a training that runs is shown above it."""
+    jobs_panel.watch_active_jobs(project.id, ("train",))
     messages.end_empty(title, text, step="Train a model", to="train", project=project.id)
 
 

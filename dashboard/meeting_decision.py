@@ -150,7 +150,7 @@ def _draw_form(meeting: Meeting) -> None:
         _draw_password("decide_password")
         st.button(
             "Decide and sign", type="primary", icon=":material/signature:", key="decide_do", on_click=_decide,
-            args=(meeting,),
+            args=(meeting,), disabled=not session.current_user().has_password,
         )  # fmt: skip
         st.caption("What is signed can never be changed; a new review supersedes it.")
 
@@ -160,13 +160,16 @@ def _draw_password(key: str) -> None:
     if session.current_user().has_password:
         st.text_input("Your password", type="password", key=key, autocomplete="current-password")
     else:
-        st.markdown(f"A signature is made with your password. [Set one first]({at('/account')}).")
+        st.markdown(
+            f"A signature is made with your password. [Set one first]({at('/account')}): it "
+            "signs you out everywhere, and what was written here is gone then."
+        )
 
 
 def _decide(meeting: Meeting) -> None:
     with messages.refusals_told():
         new = NewDecision(
-            verdict=st.session_state["decide_verdict"] or "",
+            verdict=st.session_state["decide_verdict"] or "nothing",
             rationale=st.session_state["decide_rationale"],
             conditions=st.session_state["decide_conditions"],
             actions=tuple(parse_action(line) for line in lines_of(st.session_state["decide_actions"])),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -94,8 +95,12 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> list[int]:
 
 
 def _said(row: CaseRow) -> str:
+    return f"{_answered(row)}; reference {wording.answer(row.reference)}"
+
+
+def _answered(row: CaseRow) -> str:
     sure = f" ({wording.number(row.confidence, digits=2)})" if row.confidence is not None else ""
-    return f"{wording.answer(row.predicted)}{sure}; reference {wording.answer(row.reference)}"
+    return f"{wording.answer(row.predicted)}{sure}"
 
 
 def _address(meeting: Meeting, case: int, **query: str) -> str:
@@ -128,13 +133,26 @@ def draw_explanations(meeting: Meeting) -> None:
         "the reason was right."
     )
     of = _choose_class(meeting)
-    tiles = []
-    for kind in ("missed", "false alarm"):
-        for row in list_failures(session.db(), meeting.project, meeting.review, kind, of, limit=EACH):
-            told = {"reference": row.reference, "flagged": row.flagged, "pixel_hash": row.pixel_hash, "wrong": True}
-            address = _address(meeting, row.id, overlay="on")
-            tiles.append({**told, "name": f"case {row.id}", "said": f"{kind}: {_said(row)}", "address": address})
-    if tiles:
-        st.html(grid_html(tiles, meeting.schema))
-    else:
+    found = {
+        kind: list_failures(session.db(), meeting.project, meeting.review, kind, of, limit=EACH)
+        for kind in ("missed", "false alarm")
+    }
+    for kind, rows in found.items():
+        if rows:
+            st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
+            st.html(grid_html([_tile(meeting, row) for row in rows], meeting.schema))
+    if not any(found.values()):
         st.caption("There is no mistake of this class on the test split.")
+
+
+def _tile(meeting: Meeting, row: CaseRow) -> dict[str, Any]:
+    """The reference stands on a tile as its chip; what the model said is all that it has room for beside it."""
+    return {
+        "reference": row.reference,
+        "flagged": row.flagged,
+        "pixel_hash": row.pixel_hash,
+        "wrong": True,
+        "name": f"case {row.id}",
+        "said": _answered(row),
+        "address": _address(meeting, row.id, overlay="on"),
+    }

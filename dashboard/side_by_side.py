@@ -23,6 +23,7 @@ from dashboard import evidence_view, jobs_panel, messages, places, session
 from dashboard.routes.explanations import find_or_ask
 
 SIDES = ("left", "right")
+OTHER_METHOD = "layer_cam"
 LARGEST_PX = 900  # a film of four thousand pixels is not sent twice
 REFRESH_SECONDS = 1.0
 
@@ -48,7 +49,10 @@ def draw_walk(case_ids: Sequence[int], at: int) -> None:
 
 
 def draw_sides(project: Project, schema: TrainableSchema, case: Case, model: Model, reference: Sequence[str]) -> None:
-    """The predicted class on the left and the reference class on the right, until somebody chooses otherwise."""
+    """The predicted class on the left and the reference class on the right; where they are one, two methods.
+
+    All of it until somebody chooses otherwise.
+    """
     if case.held:
         st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
         return
@@ -84,7 +88,9 @@ def _draw_side(
     with first:
         chosen = models[_choose("Model", side, list(models), chosen.id, lambda number: models[number].name)]
     with second:
-        method = _choose("Method", side, list(METHODS), "grad_cam", lambda name: evidence_view.words_of(chosen, name))
+        # Two pictures that are the same tell nothing.
+        usual_method = OTHER_METHOD if side == "right" and usual == predicted else "grad_cam"
+        method = _choose("Method", side, list(METHODS), usual_method, lambda name: evidence_view.words_of(chosen, name))
     with third:
         explained = _choose("Class", side, names, usual if usual in names else names[0], str)
     if not evidence_view.draw_standing(chosen, method, key=side):

@@ -59,11 +59,16 @@ def _draw_table(groups: Sequence[Group], title: str) -> None:
         "</table></div>"
     )
     compared = sum(not group.small for group in groups)
-    st.caption(
-        f"Greyed: fewer than {FEWEST_PATIENTS} patients or {FEWEST_POSITIVES} cases of the class. "
+    by_chance = (
         f"{wording.count(compared, 'comparison')}: by chance about {0.05 * compared:.1f} of their 95 % intervals leave "
-        f"zero out; a mark ▲▼ is set only where it is left out by intervals that hold all together (Bonferroni). "
-        f"Shares: Wilson, AUC: DeLong, differences: Newcombe; images of a patient count for what they are worth."
+        "zero out; a mark ▲▼ is set only where it is left out by intervals that hold all together (Bonferroni)."
+        if compared
+        else "None is large enough to be called better or worse than the rest."
+    )
+    st.caption(
+        f"Lowest first. Greyed: fewer than {FEWEST_PATIENTS} patients or {FEWEST_POSITIVES} cases of the class. "
+        f"{by_chance} Shares: Wilson, AUC: DeLong, differences: Newcombe; images of a patient count for what they "
+        "are worth."
     )
 
 
@@ -87,6 +92,9 @@ def _draw_worst(
 ) -> None:
     st.markdown("##### Worst slices")
     worst, tried = find_worst(answers, known, metric)
+    if not tried:
+        st.caption("No slice by one attribute or two is large enough to be tried.")
+        return
     if not worst:
         st.caption(f"Of {wording.count(tried, 'slice')} by one attribute or two that are large enough, none is worse.")
         return

@@ -11,7 +11,7 @@ from core.evaluation.operating import Scored, classes_with_threshold, freeze_poi
 from core.measures.thresholds import DECISIONS, AtThreshold, DecisionCurve, at_threshold, decision_curve, sweep
 from core.projects.records import Project
 from core.projects.schema import Classification
-from core.training.records import Model
+from core.training.records import Model, get_run
 from dashboard import charts, messages, numbers_view, places, session, threshold_charts
 from dashboard.remembered import scored
 
@@ -61,7 +61,8 @@ def draw_threshold(
     st.caption(
         f"n = {len(seen.case_ids):,} cases of {len(set(seen.patients)):,} patients, {positives:,} of them {of_class}. "
         "Intervals: Wilson's, by as many cases as the patients' images are worth; of net benefit: "
-        "bootstrap over patients, seed 0, at the prevalence of these cases. Dotted: the frozen threshold."
+        "bootstrap over patients, seed 0, at the prevalence of these cases."
+        + (" Dotted: the frozen threshold." if may_move else "")
     )
 
 
@@ -86,6 +87,7 @@ def _draw_point(
         )  # fmt: skip
         point = at_threshold(positive, scores, seen.patient_numbers, chosen, prevalence / 100)
         numbers_view.draw_table({name: vars(getattr(point, name)) for name in ROWS}, ROWS)
+    with left if may_move else middle:
         st.markdown(_patients(point))
         _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
     if may_move:
@@ -113,7 +115,11 @@ def _draw_frozen(
     said = (model.calibration.get("thresholds") or {}).get(of_class)
     rule = f"{said['rule']} (n = {said['n']:,})" if said else "nothing was chosen, so one half"
     if not may_move:
-        st.caption(f"Shown at the frozen point alone: {frozen:.3f}, {rule}. It is moved on validation.")
+        st.caption(f"Shown at the frozen point alone: {frozen:.3f}, {rule}. Only validation may move it.")
+        own = get_run(session.db(), model.run).snapshot
+        places.link(
+            "evaluate", "Move it on validation", project=project.id, model=model.id, snapshot=own, split="validation"
+        )
         return
     st.caption(f"Frozen with this model, dotted: {frozen:.3f}, {rule}.")
     if session.may("train", project):

@@ -23,7 +23,8 @@ def _tile(tile: Mapping[str, Any], schema: LabelSchema) -> str:
     if tile.get("synthetic"):
         flag += '<span class="rr-synthetic">synthetic</span>'
         reference = '<span class="rr-quiet">drawn, not read</span>'
-    said = f'<span class="rr-name">{escape(tile["said"])}</span>' if tile.get("said") else ""
+    words = escape(tile.get("said") or "")
+    said = f'<span class="rr-name" title="{words}">{words}</span>' if words else ""
     picture = at(f"/api/v1/thumbnails/{tile['pixel_hash']}.webp")
     return (
         f'<a class="{"wrong" if tile.get("wrong") else ""}" href="{escape(tile["address"])}" target="_self" '

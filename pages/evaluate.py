@@ -46,7 +46,6 @@ frame.draw_heading("Evaluate", "What a model gets right and wrong, and how sure 
 schema = frame.need_trainable(project, "evaluation")
 models = {model.id: model for model in list_models(session.db(), project.id)}
 if not models:
-    jobs_panel.watch_active_jobs(project.id, ("train",))
     frame.end_without_model(
         project, "No model to evaluate", "Train one first; it appears here when its training has ended."
     )

@@ -16,10 +16,10 @@ from dashboard.told_view import draw_told
 project = frame.need_project()
 frame.draw_heading("Models", "Each with its curves, recipe, snapshot and files.", project=project)
 frame.need_trainable(project, "training")
-jobs_panel.watch_active_jobs(project.id, ("train",))
 models = list_models(session.db(), project.id)
 if not models:
     frame.end_without_model(project, "No model yet", "A model appears here when its training has ended.")
+jobs_panel.watch_active_jobs(project.id, ("train",))
 
 runs = {run.id: run for run in list_runs(session.db(), project.id)}
 snapshots = {snapshot.id: snapshot.name for snapshot in list_snapshots(session.db(), project.id)}

@@ -14,6 +14,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.87rem; margin: 0.6r
 th { text-align: left; font-weight: 600; color: #55616f; }
 th, td { padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid #e8ecf0; vertical-align: top;
   overflow-wrap: anywhere; }
+th, td:first-child { overflow-wrap: break-word; }
 .facts td:first-child { color: #55616f; white-space: nowrap; width: 1%; } .missing { color: #b3401a; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; }
 @media print { h2 { break-after: avoid; } tr { break-inside: avoid; } }
@@ -94,7 +95,7 @@ def _intervals(go: Any, result: Mapping[str, Any]) -> Any:
         },
     )
     figure.update_xaxes(range=[0, 1])
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", dtick=1)  # a name at every row: Plotly would leave out each second one
     return _finished(figure, f"Metrics with 95 % intervals, n = {result['n_cases']:,}")
 
 
@@ -122,6 +123,6 @@ def _finished(figure: Any, title: str) -> Any:
     figure.update_layout(
         title={"text": title, "font": {"size": 14}}, width=460, height=360, template="plotly_white",
         font={"color": INK, "size": 12}, margin={"l": 60, "r": 20, "t": 44, "b": 40},
-        legend={"orientation": "h", "y": -0.2},
+        legend={"orientation": "h", "y": -0.2}, modebar={"orientation": "v"},  # beside the figure, not over its title
     )  # fmt: skip
     return figure

@@ -12,6 +12,7 @@ from core.reviews.report_sections import Block, Figures, Section, Table
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 PAGE_MM, MARGIN_MM = (210, 297), 18
 DPI = 150
+LONG_WORD, CHARACTER_MM, CELL_GAP_MM = 20, 1.65, 2.0  # of the bold head of a table, at its size
 WIDE_CELL = 46  # characters; a table of facts gives its second column what is left
 
 
@@ -89,12 +90,8 @@ def _table(table: Table, styles: Mapping[str, Any]) -> Any:
     rows = [[Paragraph(escape(cell), styles["cell"]) for cell in row] for row in table.rows]
     if table.head:
         rows.insert(0, [Paragraph(escape(cell), styles["head"]) for cell in table.head])
-    widest = [
-        min(WIDE_CELL, max(10, *(len(row[at]) for row in (*table.rows, *([table.head] if table.head else [])))))
-        for at in range(len(table.rows[0]))
-    ]
-    room = (PAGE_MM[0] - 2 * MARGIN_MM) * mm
-    grid = Grid(rows, colWidths=[room * one / sum(widest) for one in widest], repeatRows=1 if table.head else 0)
+    widths = [width * mm for width in share_width(table)]
+    grid = Grid(rows, colWidths=widths, repeatRows=1 if table.head else 0)
     grid.setStyle(
         [
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor(LINE)),
@@ -106,6 +103,18 @@ def _table(table: Table, styles: Mapping[str, Any]) -> Any:
         ]
     )
     return grid
+
+
+def share_width(table: Table) -> list[float]:
+    """Widths of the columns in mm: room for each longest word, so that none is broken; the rest by length of cells."""
+    columns = list(zip(*filter(None, (table.head, *table.rows)), strict=True))
+    widest = [min(WIDE_CELL, max(10, *map(len, cells))) for cells in columns]
+    words = [max(len(word) for cell in cells for word in [*cell.split(), ""]) for cells in columns]
+    least = [CELL_GAP_MM + CHARACTER_MM * min(LONG_WORD, longest) for longest in words]
+    room = PAGE_MM[0] - 2 * MARGIN_MM
+    if sum(least) > room:
+        return [room * one / sum(widest) for one in widest]
+    return [width + (room - sum(least)) * one / sum(widest) for width, one in zip(least, widest, strict=True)]
 
 
 def _draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:

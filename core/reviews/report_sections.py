@@ -18,6 +18,8 @@ from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
 from core.training.records import Run, get_model, get_run
 
+PARTS_A_TABLE = 4  # classes or structures side by side on a page of paper
+
 
 @dataclass(frozen=True)
 class Table:
@@ -144,12 +146,18 @@ def _numbers(result: Mapping[str, Any]) -> list[Block]:
     ]
     parts = result.get("per_class") or result.get("per_structure")
     if parts:
-        named = [key for key in next(iter(parts.values())) if key != "support"]
-        rows = tuple(
-            (f"{name}{_support(result, name)}", *(interval(row[key]) for key in named)) for name, row in parts.items()
-        )
-        blocks.append(Table(("", *(key.replace("_", " ") for key in named)), rows))
+        titled = [(f"{name}{_support(result, name)}", row) for name, row in parts.items()]
+        blocks += [
+            _numbers_of_parts(dict(titled[at : at + PARTS_A_TABLE])) for at in range(0, len(titled), PARTS_A_TABLE)
+        ]
     return blocks
+
+
+def _numbers_of_parts(parts: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each metric and a column for each class or structure: the metrics are many, and paper is narrow."""
+    named = [key for key in next(iter(parts.values())) if key != "support"]
+    rows = tuple((key.replace("_", " "), *(interval(row[key]) for row in parts.values())) for key in named)
+    return Table(("metric", *parts), rows)
 
 
 def _support(result: Mapping[str, Any], name: str) -> str:

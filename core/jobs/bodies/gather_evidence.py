@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 KIND = Kind(
     name="gather_evidence",
-    words="Evidence for explanations",
+    words="Explanation evidence",
     lane="work",
     action="train",
     attempts_allowed=2,

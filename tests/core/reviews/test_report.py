@@ -15,6 +15,7 @@ from core.reviews.decisions import FollowUp, NewDecision, decide_review
 from core.reviews.meetings import Review, add_review, open_results
 from core.reviews.model_card import describe_comparison
 from core.reviews.report import write_report
+from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, share_width
 from core.reviews.report_sections import Table, describe_report
 from core.store.audit import Actor, list_audit
 from tests.core.reviews.conftest import PASSWORD, Room
@@ -70,6 +71,21 @@ def test_a_pdf_has_its_pages_and_its_unicode_font(
     assert content.startswith(b"%PDF-")
     assert b"DejaVuSans" in content
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") >= 3
+
+
+def test_a_class_has_a_column_and_a_metric_a_row_and_no_word_of_a_table_is_broken(
+    connection: sqlite3.Connection, room: Room, review: Review
+) -> None:
+    sections, result = describe_report(connection, room.project, review)
+    tables = [block for section in sections for block in section.blocks if isinstance(block, Table)]
+    of_classes = next(table for table in tables if table.head[:1] == ("metric",) and "(n = " in table.head[1])
+    assert len(of_classes.head) == 1 + len(result["classes"])
+    assert {"recall", "calibration intercept"} <= {row[0] for row in of_classes.rows}
+    population = next(table for table in tables if table.head[1:] == ("train", "validation", "test"))
+    for table in (of_classes, population):
+        widths = share_width(table)
+        assert sum(widths) == pytest.approx(PAGE_MM[0] - 2 * MARGIN_MM)
+        assert widths[0] > 1.5 * max(len(word) for row in table.rows for word in row[0].split())  # mm a character
 
 
 def test_a_review_whose_results_are_closed_has_no_report(
