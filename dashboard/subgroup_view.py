@@ -63,7 +63,7 @@ def _draw_table(groups: Sequence[Group], title: str) -> None:
         f"{wording.count(compared, 'comparison')}: by chance about {0.05 * compared:.1f} of their 95 % intervals leave "
         "zero out; a mark ▲▼ is set only where it is left out by intervals that hold all together (Bonferroni)."
         if compared
-        else "None is large enough to be called better or worse than the rest."
+        else "None is large enough for a mark ▲▼, which takes intervals that hold all together (Bonferroni)."
     )
     st.caption(
         f"Lowest first. Greyed: fewer than {FEWEST_PATIENTS} patients or {FEWEST_POSITIVES} cases of the class. "
