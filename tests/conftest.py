@@ -51,7 +51,7 @@ LONG_FILES = (
 FILES_IN_PARTS = {"test_permissions.py": 8}
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 8 << 30  # the whole suite needs less than half of it
-WORKERS_AT_MOST = 4  # each may load TensorFlow, and the tests start processes of their own
+WORKERS_AT_MOST = 5  # each may load TensorFlow, and the tests start processes of their own
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

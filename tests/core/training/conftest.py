@@ -25,7 +25,7 @@ def small_recipe() -> Recipe:
     """A residual network that learns the planted square in a second or two."""
     changes = {
         "input_size": 16,
-        "filters": "4,8",
+        "filters": "8",
         "batch": 8,
         "epochs": 4,
         "learning_rate": 0.01,

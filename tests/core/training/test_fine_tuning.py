@@ -61,7 +61,7 @@ def test_another_network_or_a_stranger_s_file_is_refused_by_name(
         seconds=1.0, actor=actor,
     )  # fmt: skip
     for changes, sentence in (
-        ({"filters": "4,16"}, "its own network: --set filters=4,8. Received: filters 4,16 for first"),
+        ({"filters": "4,16"}, "its own network: --set filters=8 --set stages=1. Received: filters 4,16, stages 2"),
         ({"network": "cnn", "dense_units": 8}, "--recipe resnet"),
         ({"start_from": "nobody"}, "no model or file of this name"),
     ):
