@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.jobs.records import list_jobs
+from core.evaluation.run import evaluate_model
+from core.jobs.records import get_job, list_jobs
 from core.people.accounts import operating_system_user
+from core.progress import Silent
 from core.projects.records import Project, get_project
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, find_decision
@@ -18,7 +20,8 @@ from core.reviews.registry import find_production, promote_model
 from core.reviews.remarks import list_remarks
 from core.store.audit import Actor
 from core.store.database import opened
-from core.training.records import Model, list_models
+from core.store.files import Files
+from core.training.records import Model, get_run, list_models
 from dashboard.meeting_view import STEPS
 from tests.browser.conftest import Reading, wait_until
 from tests.browser.test_walk import assert_no_overhang
@@ -42,11 +45,11 @@ def chest(reading: Reading, test_data: Path, tmp_path: Path) -> Iterator[Project
         had = connection.execute("SELECT password FROM users WHERE name = ?", (user,)).fetchone()[0]
         give_password(connection, user)
         project = get_project(connection, NAME)
-    for split in ("validation", "test"):
-        reading.readroom("evaluate", NAME, "old", "--split", split)
+    actor = Actor(user, "command line")
+    _evaluate(reading, _model(reading, project, "old"), ("validation", "test"), actor)
     reading.readroom("threshold", NAME, "old", "0.5", "--name", "new")
-    reading.readroom("evaluate", NAME, "new")
-    _put_into_production(reading, project, Actor(user, "command line"))
+    _evaluate(reading, _model(reading, project, "new"), ("test",), actor)
+    _put_into_production(reading, project, actor)
     yield project
     with opened(reading.settings) as connection:
         connection.execute("UPDATE users SET password = ? WHERE name = ?", (had, user))
@@ -64,6 +67,15 @@ def _link_images(source: Path, folder: Path) -> None:
                 label = ("normal", "pneumonia")[int(row["pneumonia"])]
                 lines.append(f"{row['filename']},{label},{row['patient_id']}")
     (folder / "labels.csv").write_text("\n".join(lines), "utf-8")
+
+
+def _evaluate(reading: Reading, model: Model, splits: tuple[str, ...], actor: Actor) -> None:
+    """Here and not in a job: each would start a process of its own."""
+    files = Files(reading.settings.home)
+    with opened(reading.settings) as connection:
+        for split in splits:
+            snapshot = get_run(connection, model.run).snapshot
+            evaluate_model(connection, files, reading.settings, model.id, snapshot, split, actor, Silent())
 
 
 def _put_into_production(reading: Reading, project: Project, actor: Actor) -> None:
@@ -129,6 +141,10 @@ def test_a_meeting_from_its_preparation_to_a_signed_pdf_a_rollback_and_a_retrain
             expect(page).to_have_url(re.compile(f"step={STEPS[at + 1].key}"))
     with opened(reading.settings) as connection:
         assert count_test_looks(connection, review).openings_here == 1
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("step=discussion"))
+    page.get_by_text("Is it turned?").wait_for()
+    page.keyboard.press("ArrowRight")
 
     # decided and signed; the report; into production
     page.get_by_role("radio", name="Approve", exact=True).click()
@@ -172,9 +188,7 @@ def test_a_meeting_from_its_preparation_to_a_signed_pdf_a_rollback_and_a_retrain
     assert (asked.project, asked.arguments["evaluate"]) == (chest.id, "test")
     reading.readroom("jobs", "stop", str(asked.id))
     with opened(reading.settings) as connection:
-        wait_until(
-            lambda: next(job for job in list_jobs(connection) if job.id == asked.id).state in ("stopped", "done")
-        )
+        wait_until(lambda: get_job(connection, asked.id).state in ("stopped", "done"))
 
 
 def _say_of_a_failure(page: Page, reading: Reading, review: Review) -> None:
