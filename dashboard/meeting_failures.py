@@ -92,7 +92,7 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
         column_config={
             "image": st.column_config.ImageColumn("image", width=80),
             "said": st.column_config.TextColumn("the model said", width=136),
-            "case": st.column_config.LinkColumn("case", display_text="open", width=52),
+            "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width=52),
             "cause": st.column_config.SelectboxColumn("cause", options=list(CAUSES), width=108),
             "again": st.column_config.CheckboxColumn("read", help="Read the label again", width=44),
         },

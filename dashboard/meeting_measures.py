@@ -53,7 +53,8 @@ def _draw_groups(meeting: Meeting) -> None:
                    "such as sex, age or site.")  # fmt: skip
         return
     by = st.segmented_control("Attribute", usable, default=usable[0], required=True, key="meeting_groups_by")
-    groups = _measured(str(session.settings().home), meeting.project.id, meeting.review.id, meeting.evaluation.id, by)
+    home, review, erased = str(session.settings().home), meeting.review, meeting.snapshot.erased_cases
+    groups = _measured(home, meeting.project.id, review.id, meeting.evaluation.id, by, erased)
     names = [name for name in SHOWN if any(name in one["metrics"] for one in groups.values())]
     if not groups:
         st.caption(f"No test case says its {by}.")
@@ -88,8 +89,10 @@ def _top(groups: Mapping[str, Mapping[str, Any]], name: str) -> float:
 
 
 @st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Measuring the groups…")
-def _measured(home: str, project: int, review_id: int, evaluation: int, by: str) -> dict[str, dict[str, Any]]:
-    """Kept by home and evaluation too, which never changes."""
+def _measured(
+    home: str, project: int, review_id: int, evaluation: int, by: str, erased: int
+) -> dict[str, dict[str, Any]]:
+    """Home, evaluation and erased cases are only what it is kept by."""
     connection = session.db()
     review = get_review(connection, project, review_id)
     found: Evaluation = get_evaluation_of(connection, review)

@@ -95,7 +95,7 @@ def draw_steps(meeting: Meeting, step: Step) -> None:
     """Back, the steps, next: arrows left and right walk along them."""
     steps = steps_of(meeting.schema)
     at = steps.index(step)
-    back, middle, forward = st.columns([1.35, 11, 1.35], gap="small", vertical_alignment="center")
+    back, middle, forward = st.columns([1.2, 12, 1.2], gap="small", vertical_alignment="center")
     back.button(
         "Back", key="meeting_back", shortcut="Left", on_click=_go_to, args=(meeting, steps[max(0, at - 1)]),
         disabled=at == 0, width="stretch",
