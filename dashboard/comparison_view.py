@@ -40,11 +40,16 @@ def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Qu
         f"Compare {model.name} with", list(others), format_func=lambda number: others[number].name,
         key="compare_with", bind="query-params", index=0,
     )  # fmt: skip
+    draw_difference(project, model, chosen, view)
+
+
+def draw_difference(project: Project, model: Model, other: int, view: Mapping[str, places.Query]) -> None:
+    """What the model does better or worse than the other one, on the same cases."""
+    known = tuple(one.id for one in list_models(session.db(), project.id) if one.task == model.task)
     try:
         told = _compared(
-            str(session.settings().home), chosen, model.id, int(view["snapshot"] or 0), str(view["split"]),
-            (model.id, *others),
-        )  # fmt: skip
+            str(session.settings().home), other, model.id, int(view["snapshot"] or 0), str(view["split"]), known
+        )
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return

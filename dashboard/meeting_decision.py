@@ -21,7 +21,7 @@ from core.reviews.decisions import (
 )
 from core.reviews.meetings import get_review
 from core.reviews.registry import find_obstacle, find_production, promote_model
-from core.reviews.remarks import add_remark, list_remarks, thread
+from core.reviews.remarks import add_remark, list_remarks
 from core.reviews.report import ReportFormat, write_report
 from core.store.audit import Actor
 from core.training.records import get_run
@@ -29,6 +29,7 @@ from dashboard import messages, places, session, wording
 from dashboard.meeting_form import lines_of
 from dashboard.meeting_view import STEPS, Meeting
 from dashboard.prefix import at
+from dashboard.remarks_view import draw_thread
 
 PANE_PX = 430
 
@@ -41,18 +42,13 @@ def draw_discussion(meeting: Meeting) -> None:
         st.subheader("Discussion", anchor=False)
         if not remarks:
             st.caption("Nothing was said yet.")
-        for depth, one in thread(remarks):
-            about = f"case {one.case_id}" if one.case_id else titles.get(one.step, "the model")
-            st.html(
-                f'<p class="rr-comment" style="margin-left:{1.4 * depth}rem"><b>{escape(one.author)}</b> '
-                f"<small>{wording.moment(one.at)} · on {escape(about)} · {one.id}</small><br>{escape(one.text)}</p>"
-            )
+        draw_thread(remarks, titles, meeting.review)
     choices = ["", *titles]
     with st.form("meeting_remark", clear_on_submit=True, border=False):
         first, second, third, fourth = st.columns([2, 2, 7, 1.4], vertical_alignment="bottom")
         step = first.selectbox("About", choices, format_func=lambda key: titles.get(key, "the model"))
         parent = second.selectbox(
-            "In answer to", [None, *(one.id for one in remarks)], format_func=lambda number: number or "nobody"
+            "In answer to", [None, *(one.id for one in remarks)], format_func=lambda number: str(number or "nobody")
         )
         text = third.text_input("Remark", placeholder="Say something to the others")
         if fourth.form_submit_button("Say it", key="meeting_say", width="stretch") and text.strip():

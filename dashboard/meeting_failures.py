@@ -12,8 +12,10 @@ from core.reviews.case_search import CaseRow
 from core.reviews.failures import CAUSES, Kind, count_causes, keep_to_read_again, list_failures, map_causes, tag_failure
 from dashboard import messages, places, session, wording
 from dashboard.case_strip import say_kept
+from dashboard.handing_out import draw_list_keeper
 from dashboard.meeting_view import Meeting
 from dashboard.prefix import at
+from dashboard.remarks_view import draw_saying
 from dashboard.thumbnails import grid_html
 
 EACH = 5
@@ -31,9 +33,11 @@ def draw_failures(meeting: Meeting) -> None:
     if not isinstance(meeting.schema, Regression):
         of, kinds = _choose_class(meeting), ("missed", "false alarm")
     chosen: list[int] = []
+    listed: list[int] = []
     for column, kind in zip(st.columns(len(kinds), gap="medium"), kinds, strict=True):
         with column:
-            chosen += _draw_list(meeting, kind, of)  # type: ignore[arg-type]
+            shown, ticked = _draw_list(meeting, kind, of)  # type: ignore[arg-type]
+        listed, chosen = listed + shown, chosen + ticked
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the ticked to read again",
@@ -43,6 +47,10 @@ def draw_failures(meeting: Meeting) -> None:
             on_click=_keep,
             args=(meeting, chosen),
         )
+        if chosen and session.may("label", meeting.project):
+            with st.popover("Keep as a list", icon=":material/bookmark:"):
+                draw_list_keeper(meeting.project, len(chosen), lambda: chosen)
+        draw_saying(meeting.review, [*chosen, *(case for case in listed if case not in chosen)], step="failures")
         causes = ", ".join(f"{cause} {n}" for cause, n in count_causes(session.db(), meeting.review).items())
         st.caption(f"Tagged so far: {causes or 'nothing'}. A cause is what people see in a case, not a proof.")
 
@@ -56,13 +64,13 @@ def _choose_class(meeting: Meeting) -> str:
     )
 
 
-def _draw_list(meeting: Meeting, kind: Kind, of: str) -> list[int]:
-    """One list; which of its cases are ticked."""
+def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[int]]:
+    """One list; which cases are in it, and which of them are ticked."""
     rows = list_failures(session.db(), meeting.project, meeting.review, kind, of, limit=EACH)
     st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
     if not rows:
         st.caption("None on the test split.")
-        return []
+        return [], []
     causes = map_causes(session.db(), meeting.review)
     key = f"failures_{meeting.review.id}_{kind}_{of}"
     table = pd.DataFrame(
@@ -84,14 +92,15 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> list[int]:
         column_config={
             "image": st.column_config.ImageColumn("image", width=80),
             "said": st.column_config.TextColumn("the model said", width=136),
-            "case": st.column_config.LinkColumn("case", display_text="open", width=52),
+            "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width=52),
             "cause": st.column_config.SelectboxColumn("cause", options=list(CAUSES), width=108),
             "again": st.column_config.CheckboxColumn("read", help="Read the label again", width=44),
         },
         on_change=_tag,
         args=(meeting, key, [row.id for row in rows]),
     )
-    return [row.id for row, again in zip(rows, edited["again"], strict=True) if again]
+    shown = [row.id for row in rows]
+    return shown, [case for case, again in zip(shown, edited["again"], strict=True) if again]
 
 
 def _said(row: CaseRow) -> str:

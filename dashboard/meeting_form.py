@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.datasets.records import Snapshot, list_snapshots
+from core.datasets.records import Snapshot, list_attributes, list_snapshots
 from core.evaluation.records import find_evaluation
+from core.evaluation.subgroups import MOST_GROUPS
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.criteria import MOST_CRITERIA, parse_criterion
 from core.reviews.decisions import find_decision
 from core.reviews.meetings import Review, add_review, change_criteria, list_reviews
 from core.reviews.registry import find_production
-from core.reviews.subgroups import MOST_GROUPS, list_attributes
 from core.tasks import TrainableSchema
 from core.training.records import Model, get_run
 from dashboard import messages, places, session, wording

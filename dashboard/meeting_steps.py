@@ -141,7 +141,7 @@ def draw_numbers(meeting: Meeting) -> None:
                 result,
                 multi_label=schema.multi_label,
                 open_cell=lambda reference, predicted, of: places.go(
-                    "review", **_view(meeting), reference=reference, predicted=predicted, of_class=of
+                    "review", **meeting.view, reference=reference, predicted=predicted, of_class=of
                 ),
                 key=f"meeting_{evaluation.id}",
             )
@@ -152,19 +152,13 @@ def draw_numbers(meeting: Meeting) -> None:
         quantity_view.draw_agreement(
             result,
             pairs,
-            open_case=lambda case: places.go("review", **_view(meeting), result="all", case=case),
+            open_case=lambda case: places.go("review", **meeting.view, result="all", case=case),
             key=f"meeting_{evaluation.id}",
         )
     elif isinstance(schema, Segmentation):
         painted_view.draw_structure_table(result)
     told = (evaluation_view.describe_sample(result, test_uses=None), describe_comparison(session.db(), meeting.review))
     st.caption(" ".join(filter(None, told)))
-
-
-def _view(meeting: Meeting) -> dict[str, str | int]:
-    return {
-        "project": meeting.project.id, "model": meeting.model.id, "snapshot": meeting.snapshot.id, "split": "test",
-    }  # fmt: skip
 
 
 def draw_curves(meeting: Meeting) -> None:

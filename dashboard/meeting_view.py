@@ -7,6 +7,7 @@ from html import escape
 import streamlit as st
 
 from core.datasets.records import Snapshot
+from core.evaluation.operating import classes_with_threshold
 from core.evaluation.records import Evaluation, find_evaluation
 from core.projects.records import Project
 from core.projects.schema import Classification, Segmentation
@@ -33,6 +34,13 @@ class Meeting:
     looks: TestUse
 
     @property
+    def view(self) -> dict[str, places.Query]:
+        """The address of its test results on the pages that show cases."""
+        return {
+            "project": self.project.id, "model": self.model.id, "snapshot": self.snapshot.id, "split": "test",
+        }  # fmt: skip
+
+    @property
     def evaluation(self) -> Evaluation:
         return get_evaluation_of(session.db(), self.review)
 
@@ -54,21 +62,26 @@ STEPS = (
     Step("criteria", "Criteria"),
     Step("numbers", "Numbers"),
     Step("curves", "Curves"),
+    Step("threshold", "Threshold"),
     Step("calibration", "Calibration"),
+    Step("subgroups", "Subgroups"),
+    Step("comparison", "Comparison"),
     Step("failures", "Failures"),
     Step("explanations", "Explanations"),
     Step("discussion", "Discussion", opens=False),
     Step("decision", "Decision"),
 )
-OF_CLASSES = ("curves", "calibration", "explanations")
+OF_CLASSES = ("curves", "threshold", "calibration", "explanations")
 Draw = Callable[[Meeting], None]
 
 
 def steps_of(schema: TrainableSchema) -> tuple[Step, ...]:
-    """The steps that this task has: painted structures have no list of failures here, numbers no curves."""
+    """The steps that this task has: painted structures have no list of failures here, numbers no curves, and of three
+    or more exclusive classes no threshold decides."""
     if isinstance(schema, Classification):
-        return STEPS
-    left_out = {*OF_CLASSES, *(("failures",) if isinstance(schema, Segmentation) else ())}
+        left_out = set() if classes_with_threshold(schema) else {"threshold"}
+    else:
+        left_out = {*OF_CLASSES, *(("failures",) if isinstance(schema, Segmentation) else ())}
     return tuple(step for step in STEPS if step.key not in left_out)
 
 
@@ -82,7 +95,7 @@ def draw_steps(meeting: Meeting, step: Step) -> None:
     """Back, the steps, next: arrows left and right walk along them."""
     steps = steps_of(meeting.schema)
     at = steps.index(step)
-    back, middle, forward = st.columns([1.35, 11, 1.35], gap="small", vertical_alignment="center")
+    back, middle, forward = st.columns([1.2, 12, 1.2], gap="small", vertical_alignment="center")
     back.button(
         "Back", key="meeting_back", shortcut="Left", on_click=_go_to, args=(meeting, steps[max(0, at - 1)]),
         disabled=at == 0, width="stretch",

@@ -29,7 +29,7 @@ from core.reviews.case_search import (
 from core.tasks import TrainableSchema, module_of
 from core.tasks.regression import interval_around
 from core.training.records import Model, get_run
-from dashboard import case_view, evidence_view, method_choice, places, session, side_by_side
+from dashboard import case_view, evidence_view, method_choice, places, remarks_view, session, side_by_side
 from dashboard.handing_out import draw_list_keeper
 from dashboard.viewer import HEAT_COLOURS, Finding, Look, Navigated, review_viewer
 
@@ -228,6 +228,7 @@ def draw_case(project: Project, schema: TrainableSchema, view: View, position: P
             st.caption("The reference has changed since the snapshot was frozen; a new snapshot takes it up.")
         st.subheader("Comments", anchor=False)
         case_view.draw_comments(case, view.model.id)
+        remarks_view.draw_remarks_of_case(case, project)
         case_view.draw_flag(case)
         places.link("case", "All about this case", project=project.id, case=case.id)
         with st.popover("Read these again", icon=":material/playlist_add:"):

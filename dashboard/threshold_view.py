@@ -46,7 +46,7 @@ def draw_threshold(
         frozen_thresholds(model, schema)[of_class],
         seen.classes.index(of_class),
     )
-    point, decisions = st.columns([10, 5], gap="medium")
+    point, decisions = st.columns([10, 5 if may_move else 1], gap="medium")
     with point:
         _draw_point(project, model, seen, of_class, frozen, split, may_move)
     if may_move:  # beside the fragment, so that a move of the slider does not draw it anew

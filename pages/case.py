@@ -11,7 +11,7 @@ from core.labels.sight import may_see_others
 from core.projects.records import get_project
 from core.projects.schema import Classification, Regression
 from core.training.records import get_model
-from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, session
+from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, remarks_view, session
 from dashboard.viewer import review_viewer
 
 asked = places.asked_number("case")
@@ -72,3 +72,5 @@ with facts:
         erasing_view.draw_case_deletion(case, project)
     with comments:
         case_view.draw_comments(case, of_others=is_open)
+        if is_open:
+            remarks_view.draw_remarks_of_case(case, project)

@@ -10,6 +10,7 @@ from dashboard import frame, messages, places, session
 from dashboard.meeting_decision import draw_decision, draw_discussion
 from dashboard.meeting_failures import draw_explanations, draw_failures
 from dashboard.meeting_form import draw_preparation
+from dashboard.meeting_measures import draw_comparison, draw_subgroups, draw_threshold
 from dashboard.meeting_steps import (
     draw_calibration,
     draw_card,
@@ -28,7 +29,10 @@ DRAWS = {
     "criteria": draw_criteria,
     "numbers": draw_numbers,
     "curves": draw_curves,
+    "threshold": draw_threshold,
     "calibration": draw_calibration,
+    "subgroups": draw_subgroups,
+    "comparison": draw_comparison,
     "failures": draw_failures,
     "explanations": draw_explanations,
     "discussion": draw_discussion,

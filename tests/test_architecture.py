@@ -123,7 +123,6 @@ SPEAK_SQL = {
     "core.reviews.reference_standard",
     "core.reviews.registry",
     "core.reviews.remarks",
-    "core.reviews.subgroups",
 }
 
 

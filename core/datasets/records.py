@@ -158,6 +158,26 @@ def list_split_columns(connection: sqlite3.Connection, project_id: int) -> list[
     return [(row[0], row[1]) for row in rows]
 
 
+def list_attributes(connection: sqlite3.Connection, snapshot_id: int) -> dict[str, int]:
+    """{attribute: how many values it has} among the cases of a snapshot."""
+    rows = connection.execute(
+        """SELECT name, count(DISTINCT case_attributes.value) AS n FROM case_attributes
+           JOIN snapshot_cases USING (case_id) WHERE snapshot = ? GROUP BY name ORDER BY name""",
+        (snapshot_id,),
+    )
+    return {row["name"]: row["n"] for row in rows}
+
+
+def map_attribute(connection: sqlite3.Connection, name: str, case_ids: Sequence[int]) -> dict[int, str]:
+    """{case: value} of those of the cases that say something of an attribute."""
+    rows = connection.execute(
+        """SELECT case_id, value FROM case_attributes
+           WHERE name = ? AND case_id IN (SELECT value FROM json_each(?))""",
+        (name, json.dumps(list(case_ids))),
+    )
+    return {row["case_id"]: row["value"] for row in rows}
+
+
 def map_contents(connection: sqlite3.Connection, project_id: int) -> dict[tuple[str, str], int]:
     """{(source, pixel hash): case id} of a project: how an exported snapshot finds its cases again."""
     rows = connection.execute("SELECT source, pixel_hash, id FROM cases WHERE project = ?", (project_id,))

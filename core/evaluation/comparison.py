@@ -3,13 +3,13 @@
 import json
 import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from core.datasets.records import Snapshot, get_snapshot
+from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.errors import InvalidInput
 from core.evaluation.records import find_predictions
 from core.evaluation.run import split_cases
@@ -61,13 +61,7 @@ def compare_models(
     if not isinstance(schema, Classification) or schema.multi_label or {first.task, second.task} != {"classification"}:
         raise InvalidInput(f"Two classifiers of one class each are compared. Received: {first.task}, {second.task}")
     cases = split_cases(connection, snapshot, split, None)
-    learnt = [_learnt_from(connection, model) for model in (first, second)]
-    for model, (patients, _) in zip((first, second), learnt, strict=True):
-        if seen := sum(case.patient in patients for case in cases):
-            raise InvalidInput(
-                f"{model.name} was made with patients of this split, so the comparison would flatter it; freeze both "
-                f"snapshots with the same split. Received: {seen} of {len(cases)} cases"
-            )
+    synthetic = demand_unseen(connection, (first, second), cases)
     ids, patients_of = [case.case_id for case in cases], [case.patient for case in cases]
     scores = [_scores(connection, model, schema, ids) for model in (first, second)]
     truth = encode_targets(schema, [case.value for case in cases]).argmax(axis=1)
@@ -99,7 +93,7 @@ def compare_models(
         "mcnemar": _turned(truth, said, ids),
         **judged,
         "better": judged["verdict"] == "better",
-        "synthetic": [drawn for _, drawn in learnt],
+        "synthetic": synthetic,
         "seed": SEED,
         "level": LEVEL,
         "resamples": RESAMPLES,
@@ -187,6 +181,23 @@ def _scores(connection: sqlite3.Connection, model: Model, schema: Classification
     if missing := len(set(case_ids) - set(known)):
         raise InvalidInput(f"Evaluate {model.name} on this split first. Received: {missing} cases without its answer")
     return np.array([known[case_id] for case_id in case_ids])
+
+
+def demand_unseen(connection: sqlite3.Connection, models: Sequence[Model], cases: Sequence[SnapshotCase]) -> list[int]:
+    """Refuse models that were trained or tuned on patients of the cases they are compared on; of each model how many of
+    its training images were drawn.
+
+    Raises:
+        InvalidInput: one of them was.
+    """
+    learnt = [_learnt_from(connection, model) for model in models]
+    for model, (patients, _) in zip(models, learnt, strict=True):
+        if seen := sum(case.patient in patients for case in cases):
+            raise InvalidInput(
+                f"{model.name} was made with patients of this split, so the comparison would flatter it; freeze both "
+                f"snapshots with the same split. Received: {seen} of {len(cases)} cases"
+            )
+    return [drawn for _, drawn in learnt]
 
 
 def _learnt_from(connection: sqlite3.Connection, model: Model) -> tuple[set[str], int]:

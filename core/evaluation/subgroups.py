@@ -1,21 +1,30 @@
-"""How a classifier does on the parts of a split: by any attribute, by pairs of them, and where it does worst."""
+"""How a model does on the parts of a split: a classifier by any attribute, by pairs of them, and where it does worst;
+of every task, the numbers of its evaluation again for each value of an attribute."""
 
 import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from core.datasets.records import Snapshot, SnapshotCase, map_attribute
+from core.datasets.splits import list_view
 from core.evaluation.operating import Scored
+from core.evaluation.records import Evaluation, find_predictions, list_measured
+from core.evaluation.run import SEED
 from core.images.records import Case, get_cases
 from core.measures.classified import predict_classes
 from core.measures.groups import Answers, Group, Metric, measure_groups
+from core.measures.segmentation import Compared
+from core.tasks import module_of, trainable_schema
 from core.tasks.classification import schema_of, thresholds_of
 from core.training.records import Model
 
 MOST_VALUES = 8  # numbers with more of them are put into four ranges, words beyond that into "other"
 RANGES = 4
+MOST_GROUPS = 20  # an attribute with more values as they stand names cases rather than groups
 MOST_TRIED = 400  # slices; each is a comparison more that chance can win
 UNKNOWN, OTHER = "not given", "other"
 
@@ -142,3 +151,62 @@ def _groups(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> di
     found = {tuple(zip(names, one, strict=True)): None for one in itertools.product(*values)}
     groups = {where: cases_in(attributes, where) for where in found}
     return {where: inside for where, inside in groups.items() if inside.any() and not inside.all()}
+
+
+def measure_by_value(
+    connection: sqlite3.Connection, model: Model, snapshot: Snapshot, evaluation: Evaluation, attribute: str
+) -> dict[str, dict[str, Any]]:
+    """{value of the attribute: the document of an evaluation on the cases that have it}, in the order of the values.
+
+    Cases of which the attribute is not known are in none of them.
+    """
+    fold = evaluation.result.get("fold")
+    cases = [case for case in list_view(connection, snapshot.id, fold) if case.split == evaluation.split]
+    value_of = map_attribute(connection, attribute, [case.case_id for case in cases])
+    groups: dict[str, list[SnapshotCase]] = {}
+    for case in cases:
+        if case.case_id in value_of:
+            groups.setdefault(value_of[case.case_id], []).append(case)
+    answered = _answers(connection, model, snapshot, evaluation, cases)
+    return {
+        value: _measure(model, snapshot, evaluation, answered, known)
+        for value, members in sorted(groups.items())
+        if (known := [case for case in members if case.case_id in answered])
+    }
+
+
+def _answers(
+    connection: sqlite3.Connection,
+    model: Model,
+    snapshot: Snapshot,
+    evaluation: Evaluation,
+    cases: Sequence[SnapshotCase],
+) -> Mapping[int, Any]:
+    """By case the scores, or of a task that paints one comparison for each structure."""
+    schema = trainable_schema(snapshot.schema)
+    if not module_of(schema).PAINTS:
+        return find_predictions(connection, model.id, [case.case_id for case in cases])
+    by_case: dict[int, dict[str, Compared]] = {}
+    for row in list_measured(connection, evaluation.id):
+        told = {key: getattr(row, key) for key in Compared.__dataclass_fields__}
+        told |= {key: float("nan") for key, value in told.items() if value is None}
+        by_case.setdefault(row.case_id, {})[row.structure] = Compared(**told)
+    return {case_id: [ones[name] for name in evaluation.result["structures"]] for case_id, ones in by_case.items()}
+
+
+def _measure(
+    model: Model,
+    snapshot: Snapshot,
+    evaluation: Evaluation,
+    answered: Mapping[int, Any],
+    cases: Sequence[SnapshotCase],
+) -> dict[str, Any]:
+    schema = trainable_schema(snapshot.schema)
+    task = module_of(schema)
+    found: Any = [answered[case.case_id] for case in cases]
+    targets: Any
+    if task.PAINTS:
+        targets = evaluation.result["unit"]
+    else:
+        targets, found = task.encode_targets(schema, [case.value for case in cases]), np.array(found)
+    return task.measure(schema, targets, found, [case.patient for case in cases], model.calibration, seed=SEED)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.clock import utc_now
-from core.datasets.records import Snapshot, get_snapshot
+from core.datasets.records import Snapshot, get_snapshot, list_attributes
 from core.errors import Conflict, InvalidInput, NotFound
 from core.evaluation.records import Evaluation, count_test_uses, find_evaluation, list_evaluations
+from core.evaluation.subgroups import MOST_GROUPS, measure_by_value
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.reviews.criteria import (
@@ -26,7 +27,6 @@ from core.reviews.criteria import (
     outcomes_from_json,
     outcomes_json,
 )
-from core.reviews.subgroups import MOST_GROUPS, list_attributes, measure_subgroups
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.tasks import trainable_schema
@@ -209,7 +209,7 @@ def settle_criteria(connection: sqlite3.Connection, review: Review) -> tuple[Eva
     model = get_model(connection, review.project, review.model)
     snapshot = get_snapshot(connection, review.project, review.snapshot)
     groups = {
-        name: measure_subgroups(connection, model, snapshot, evaluation, name)
+        name: measure_by_value(connection, model, snapshot, evaluation, name)
         for name in sorted({one.by for one in review.criteria if one.by})
     }
     return evaluation, tuple(

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.datasets.records import Snapshot, SnapshotCase
+from core.datasets.records import Snapshot, SnapshotCase, list_attributes, map_attribute
 from core.datasets.splits import SPLITS, list_view
 from core.projects.schema import Regression
-from core.reviews.subgroups import list_attributes, map_attribute
 
 MOST_VALUES = 6  # of an attribute that are counted one by one
 FIRST = ("sex", "age", "site")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
-from core.images.records import get_case
+from core.images.records import Case, get_case
 from core.labels.incoming import is_no_text
 from core.people.roles import demand_of
-from core.reviews.meetings import Review
+from core.reviews.meetings import Review, list_reviews
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -83,6 +83,13 @@ def list_remarks(connection: sqlite3.Connection, review: Review) -> list[Remark]
         "SELECT id, step, case_id, parent, author, text, at FROM remarks WHERE review = ? ORDER BY id", (review.id,)
     )
     return [Remark(**dict(row)) for row in rows]
+
+
+def list_reviews_of_case(connection: sqlite3.Connection, case: Case) -> list[Review]:
+    """The reviews on a snapshot that a case is in, newest first: where something can be said of it."""
+    rows = connection.execute("SELECT DISTINCT snapshot FROM snapshot_cases WHERE case_id = ?", (case.id,))
+    snapshots = {row["snapshot"] for row in rows}
+    return [review for review in list_reviews(connection, case.project) if review.snapshot in snapshots]
 
 
 def thread(remarks: list[Remark]) -> list[tuple[int, Remark]]:

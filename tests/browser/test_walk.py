@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard.meeting_view import STEPS
 from tests.browser.conftest import Reading, is_up, wait_until
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -96,23 +95,6 @@ def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page:
         page.goto(f"{reading.address}/train?project=1")
         expect(page.locator("[data-testid=stMain]").get_by_text("Worker is not running")).to_be_visible()
         assert_fits(page, reading, "train")
-
-
-def test_a_meeting_is_walked_by_the_arrow_keys_and_no_step_of_it_scrolls(page: Page, reading: Reading) -> None:
-    made = reading.readroom("review", "create", "Middle", "tiny", "--criterion", "accuracy at least 0.1")
-    page.goto(f"{reading.address}/meeting?project=1&review={made['review']}")
-    for step in STEPS:
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-        if step.key == "criteria":
-            page.get_by_role("button", name="Open the test results").click()
-            page.get_by_text("Limits in plain words").wait_for()
-        assert_no_overhang(page, step.key)
-        if step is not STEPS[-1]:
-            page.keyboard.press("ArrowRight")
-            expect(page).to_have_url(re.compile(f"step={STEPS[STEPS.index(step) + 1].key}"))
-    expect(page.get_by_text("Set one first")).to_be_visible()  # whoever came by the link has no password to sign with
-    page.keyboard.press("ArrowLeft")
-    expect(page).to_have_url(re.compile("step=discussion"))
 
 
 def assert_fits(page: Page, reading: Reading, name: str) -> None:

@@ -142,6 +142,7 @@ def test_what_was_decided_tagged_and_said_is_shown(
     app.button(key="meeting_say").click().run()
     assert [one.text for one in list_remarks(connection, review)] == ["Who saw case 3?"]
     assert "Who saw case 3?" in said(app)
+    assert not app.exception
 
 
 def test_whoever_follows_goes_where_the_presenter_is(

@@ -1,0 +1,141 @@
+"""The steps of a meeting that look at a model's results from a side: threshold, subgroups, and the model before it.
+
+For classes they are what Evaluate shows, of the review's own model and test split; numbers and painted structures have
+tables of their own.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.datasets.records import get_snapshot, list_attributes
+from core.errors import CoreError
+from core.evaluation.paired_errors import compare_errors
+from core.evaluation.records import Evaluation
+from core.evaluation.subgroups import MOST_GROUPS, measure_by_value
+from core.measures.groups import FEWEST_PATIENTS
+from core.projects.schema import Classification
+from core.reviews.meetings import get_evaluation_of, get_review
+from core.training.records import get_model
+from dashboard import comparison_view, evaluation_view, numbers_view, places, session, subgroup_view, threshold_view
+from dashboard.meeting_view import Meeting
+
+PANE_PX = 540
+SHOWN = ("mae", "rmse", "dice", "hd95_mm", "hd95_px")  # of a subgroup, where the task has them
+WORDS = {**evaluation_view.METRIC_WORDS, "mae": "MAE", "rmse": "RMSE"}
+REMEMBERED_SECONDS = 600
+
+
+def draw_threshold(meeting: Meeting) -> None:
+    """What the frozen operating point gives on the test cases; nothing moves it here."""
+    assert isinstance(meeting.schema, Classification)
+    with st.container(height=PANE_PX, border=False):
+        st.subheader("At the frozen operating point", anchor=False)
+        threshold_view.draw_threshold(meeting.project, meeting.schema, meeting.model, meeting.snapshot, meeting.view)
+
+
+def draw_subgroups(meeting: Meeting) -> None:
+    """Whom the model serves worse."""
+    with st.container(height=PANE_PX, border=False):
+        if isinstance(meeting.schema, Classification):
+            subgroup_view.draw_subgroups(meeting.project, meeting.schema, meeting.model, meeting.snapshot, meeting.view)
+        else:
+            _draw_groups(meeting)
+
+
+def _draw_groups(meeting: Meeting) -> None:
+    """The errors of numbers, or the overlap of painted structures, for each value of an attribute."""
+    usable = [name for name, n in list_attributes(session.db(), meeting.snapshot.id).items() if 1 < n <= MOST_GROUPS]
+    if not usable:
+        st.caption("Nothing is known of these cases that tells groups apart: import a label table with more columns, "
+                   "such as sex, age or site.")  # fmt: skip
+        return
+    by = st.segmented_control("Attribute", usable, default=usable[0], required=True, key="meeting_groups_by")
+    home, review, erased = str(session.settings().home), meeting.review, meeting.snapshot.erased_cases
+    groups = _measured(home, meeting.project.id, review.id, meeting.evaluation.id, by, erased)
+    names = [name for name in SHOWN if any(name in one["metrics"] for one in groups.values())]
+    if not groups:
+        st.caption(f"No test case says its {by}.")
+        return
+    unit = f", {meeting.schema.unit}" if hasattr(meeting.schema, "unit") else ""
+    head = "".join(f'<th colspan="2">{WORDS[name]}{unit}</th>' for name in names)
+    tops = {name: _top(groups, name) for name in names}
+    rows = "".join(_group_row(value, one, tops) for value, one in groups.items())
+    st.html(
+        f'<div class="rr-scroll"><table class="rr-numbers"><tr><th>{escape(by)}</th><th>n</th><th>patients</th>{head}'
+        f"</tr>{rows}</table></div>"
+    )
+    st.caption(
+        f"Greyed: fewer than {FEWEST_PATIENTS} patients. 95 % intervals by bootstrap over patients, seed 0. Groups are "
+        "set side by side; a difference between them is not tested here."
+    )
+
+
+def _group_row(value: str, one: Mapping[str, Any], tops: Mapping[str, float]) -> str:
+    few = ' class="few"' if one["n_patients"] < FEWEST_PATIENTS else ""
+    nothing = {"value": None, "reason": "not measured"}
+    cells = "".join(numbers_view.cells(one["metrics"].get(name) or nothing, 0, top) for name, top in tops.items())
+    return f"<tr{few}><td>{escape(value)}</td><td>{one['n_cases']:,}</td><td>{one['n_patients']:,}</td>{cells}</tr>"
+
+
+def _top(groups: Mapping[str, Mapping[str, Any]], name: str) -> float:
+    """The end of the scale of a metric's whiskers: one for shares, else the largest there is."""
+    if name == "dice":
+        return 1.0
+    told = [one["metrics"].get(name) or {} for one in groups.values()]
+    return max([1e-9, *(one.get("high") or one.get("value") or 0.0 for one in told)])
+
+
+@st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Measuring the groups…")
+def _measured(
+    home: str, project: int, review_id: int, evaluation: int, by: str, erased: int
+) -> dict[str, dict[str, Any]]:
+    """Home, evaluation and erased cases are only what it is kept by."""
+    connection = session.db()
+    review = get_review(connection, project, review_id)
+    found: Evaluation = get_evaluation_of(connection, review)
+    model, snapshot = get_model(connection, project, review.model), get_snapshot(connection, project, review.snapshot)
+    return measure_by_value(connection, model, snapshot, found, by)
+
+
+def draw_comparison(meeting: Meeting) -> None:
+    """The model against the one that was named when the review was prepared."""
+    production = meeting.review.production
+    if production is None:
+        st.subheader("Compared with nothing", anchor=False)
+        st.caption(
+            "This review was prepared without a model to compare with. Whether it is better than what is used today "
+            "stays open; a review that names the model in production shows the paired differences here."
+        )
+        return
+    with st.container(height=PANE_PX, border=False):
+        if isinstance(meeting.schema, Classification) and not meeting.schema.multi_label:
+            comparison_view.draw_difference(meeting.project, meeting.model, production, meeting.view)
+        else:
+            _draw_errors(meeting, production)
+    places.link("evaluate", "The other model's numbers", **{**meeting.view, "model": production})
+
+
+def _draw_errors(meeting: Meeting, production: int) -> None:
+    """Differences of errors or of overlap, paired by case; of several answers at once there is no such test."""
+    other = get_model(session.db(), meeting.project.id, production)
+    try:
+        told = compare_errors(session.db(), other, meeting.model, meeting.snapshot, "test")
+    except CoreError as refusal:
+        st.info(str(refusal), icon=":material/info:")
+        return
+    st.html("".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in told.sentences))
+    ends = max(
+        [1e-9, *(abs(end) for one in told.differences.values() for end in (one.low, one.high, one.value) if end)]
+    )
+    numbers_view.draw_table(
+        {name: vars(one) for name, one in told.differences.items()},
+        {name: (name, -ends, ends) for name in told.differences},
+    )
+    st.caption(
+        f"{meeting.model.name} minus {other.name} on the same {told.n_cases:,} cases of {told.n_patients:,} patients. "
+        "95 % intervals by paired bootstrap over patients, 2,000 resamples, seed 0. How much another seed of the same "
+        "training would change is not known."
+    )

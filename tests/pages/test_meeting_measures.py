@@ -1,0 +1,123 @@
+"""The steps of a meeting that look at results from a side: threshold, subgroups, and the model it is compared with."""
+
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+
+from core.datasets.records import get_snapshot
+from core.evaluation.records import (
+    add_evaluation,
+    find_evaluation,
+    find_predictions,
+    list_measured,
+    store_measured,
+    store_predictions,
+)
+from core.measures.segmentation import Compared
+from core.projects.records import Project
+from core.projects.schema import Regression, make_classification
+from core.reviews.meetings import add_review, open_results
+from core.store.audit import Actor
+from core.store.files import Files
+from core.training.records import Model, add_model, add_run, get_run
+from dashboard.meeting_view import steps_of
+from tests.core.reviews.other_tasks import Measured, measured_masks, measured_numbers
+from tests.pages.conftest import OpenPage, said
+
+
+def add_twin(connection: sqlite3.Connection, model: Model, name: str, actor: Actor, worse: float = 0.0) -> Model:
+    """Another model that says the same of every case, or of numbers something worse."""
+    run = get_run(connection, model.run)
+    again = add_run(connection, project=model.project, snapshot=run.snapshot, recipe=run.recipe, name=name, actor=actor)
+    made = add_model(
+        connection, get_run(connection, again.id), keras_hash=model.keras_hash, onnx_left_out_because="it is a test",
+        parameters=1, file_bytes=1, facts=model.facts, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    evaluation = find_evaluation(connection, model.id, run.snapshot)
+    assert evaluation is not None
+    measured = list_measured(connection, evaluation.id)
+    twin = add_evaluation(
+        connection, model_id=made.id, snapshot_id=run.snapshot, split="test", result=evaluation.result, actor=actor
+    )
+    if measured:
+        fields = Compared.__dataclass_fields__
+        store_measured(
+            connection,
+            twin.id,
+            {row.case_id: {row.structure: Compared(**{key: getattr(row, key) for key in fields})} for row in measured},
+        )
+        return made
+    ids = [row[0] for row in connection.execute("SELECT case_id FROM predictions WHERE model = ?", (model.id,))]
+    known = find_predictions(connection, model.id, ids)
+    schema = get_snapshot(connection, model.project, run.snapshot).schema
+    answers = {case: [score + worse for score in scores] for case, scores in known.items()}
+    store_predictions(connection, made, schema, answers)  # type: ignore[arg-type]
+    return made
+
+
+def test_of_classes_each_side_step_shows_the_frozen_point_the_groups_and_the_paired_difference(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, actor: Actor
+) -> None:
+    before = add_twin(connection, model, "before", actor)
+    made = add_review(connection, project, model, criteria=[], production=before, actor=actor)
+    review = open_results(connection, made, actor=actor)
+    app = open_page("meeting", project=project.id, review=review.id, step="threshold")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    told = {}
+    for step in ("threshold", "subgroups", "comparison"):
+        app.query_params["step"] = step
+        told[step] = said(app.run())
+        assert not app.exception, step
+    assert "Shown at the frozen point alone: 0.500" in told["threshold"]
+    assert not app.slider
+    assert "sex F" in told["subgroups"]
+    assert "no difference beyond noise between quick and before" in told["comparison"]
+
+
+def test_without_a_model_to_compare_with_the_step_says_so(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, actor: Actor
+) -> None:
+    review = open_results(connection, add_review(connection, project, model, criteria=[], actor=actor), actor=actor)
+    app = open_page("meeting", project=project.id, review=review.id, step="comparison")
+    assert "The test results are closed" in said(app)  # the step opens test results as the others do
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    assert "prepared without a model to compare with" in said(app.run())
+
+
+@pytest.mark.parametrize(
+    ("make", "worse", "group", "verdict"),
+    [
+        (measured_numbers, 3.0, "2.000", "quick is better than before by MAE, years: -3.000"),
+        (measured_masks, 0.0, "0.900", "no difference beyond noise between quick and before by Dice of liver"),
+    ],
+)
+def test_numbers_and_structures_have_their_groups_and_their_paired_difference(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor,
+    make: Callable[..., Measured], worse: float, group: str, verdict: str,
+) -> None:  # fmt: skip
+    found = make(connection, files, actor)
+    before = add_twin(connection, found.model, "before", actor, worse)
+    made = add_review(connection, found.project, found.model, criteria=[], production=before, actor=actor)
+    review = open_results(connection, made, actor=actor)
+    app = open_page("meeting", project=found.project.id, review=review.id, step="subgroups")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    assert group in said(app.run())
+    app.query_params["step"] = "comparison"
+    assert verdict in said(app.run())
+    assert not app.exception
+
+
+def test_a_step_that_a_task_cannot_fill_is_left_out():
+    keys = {
+        name: [step.key for step in steps_of(schema)]
+        for name, schema in {
+            "two": make_classification(["a", "b"]),
+            "three": make_classification(["a", "b", "c"]),
+            "number": Regression("age", "years", 0, 120),
+        }.items()
+    }
+    assert "threshold" in keys["two"]
+    assert "threshold" not in keys["three"] + keys["number"]
+    for known in keys.values():
+        assert {"subgroups", "comparison"} <= set(known)
