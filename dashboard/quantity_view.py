@@ -6,7 +6,9 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation.pairs import Pair
+from core.projects.schema import Regression
 from dashboard import charts, evaluation_view, quantity_charts, wording
+from dashboard.quantity_choice import choose_quantity
 
 WITHOUT_UNIT = {"r2": "R²", "coverage": "Within its interval"}
 WORDS = {
@@ -19,6 +21,25 @@ WORDS = {
     "coverage": WITHOUT_UNIT["coverage"],
 }
 OpenCase = Callable[[int], None]
+
+
+def choose_part(result: Mapping[str, Any], schema: Regression, key: str) -> tuple[Mapping[str, Any], int]:
+    """The part of an evaluation that is shown and the place of its quantity: of several the one that is chosen."""
+    if not schema.further:
+        return result, 0
+    one, name = choose_quantity(schema, f"{key}_quantity")
+    return {**result, **result["per_target"][name]}, schema.quantities.index(one)
+
+
+def describe_whole(result: Mapping[str, Any]) -> str:
+    """What all quantities amount to together; "" where there is one."""
+    if "per_target" not in result:
+        return ""
+    mae, r2 = result["metrics"]["mae"], result["metrics"]["r2"]
+    return (
+        f"All {len(result['per_target'])} together: mean absolute error {wording.interval(mae)} {result['unit']}, "
+        f"R² {wording.interval(r2)}."
+    )
 
 
 def draw_headline(result: Mapping[str, Any]) -> None:

@@ -239,7 +239,9 @@ def _checked_mapping(table: LabelTable, columns: Mapping[str, str], quantities: 
     if set(LATER_COLUMNS) <= set(table.columns):
         mapping |= {name: name for name in LATER_COLUMNS}
     by_name = {column.casefold(): column for column in reversed(table.columns)}
-    mapping |= {name: by_name[name.casefold()] for name in quantities if name.casefold() in by_name}
+    mapping |= {
+        name: by_name[name.casefold()] for name in quantities if name not in columns and name.casefold() in by_name
+    }
     mapping |= {target: column for target, column in columns.items() if column}
     if "path" not in mapping and "case" not in mapping:
         raise InvalidInput(

@@ -45,6 +45,32 @@ export function findingRows({ reference, number }, unit) {
   return [...rows, ["Model − reference", `${difference > 0 ? "+" : ""}${shortNumber(difference)} ${unit}`]]
 }
 
+/** What a project of numbers asks for: {target, unit, low, high} each; it has one, and perhaps further ones. */
+export function quantitiesOf(project) {
+  return [project, ...(project.further ?? [])]
+}
+
+/** The places of the empty fields; none where all are empty: that takes the answer back. */
+export function missingOf(texts) {
+  const empty = Object.values(texts).flatMap((text, at) => (text.trim() ? [] : [at]))
+  return empty.length === Object.keys(texts).length ? [] : empty
+}
+
+/** Texts by name as the numbers that are stored, in the order in which the server keeps them; null where all are empty. */
+export function answerOfTexts(texts) {
+  if (!Object.values(texts).some((text) => text.trim())) return null
+  return Object.fromEntries(Object.keys(texts).sort().map((name) => [name, parseNumber(texts[name])]))
+}
+
+/** `findingRows` of each of several quantities, under the name of each. */
+export function findingRowsOfSeveral({ reference, numbers }, quantities) {
+  return quantities.flatMap(({ target, unit }) => {
+    const said = reference?.values?.[target]
+    const [first, ...rest] = findingRows({ reference: said === undefined ? null : { value: said }, number: numbers?.[target] ?? null }, unit)
+    return [[`${capital(target)}: reference`, first[1]], ...rest]
+  })
+}
+
 /** A measurement as a number to store: to a hundredth, as fine as anybody measures on a screen. */
 export function rounded(value) {
   return Math.round(value * 100) / 100
