@@ -133,7 +133,7 @@ def draw_numbers(meeting: Meeting) -> None:
     """The headline numbers, and the matrix, the agreement or the structures."""
     evaluation, schema = meeting.evaluation, meeting.schema
     result = evaluation.result
-    at, whole = 0, quantity_view.describe_whole(result)
+    at = 0
     if isinstance(schema, Regression):
         result, at = quantity_view.choose_part(result, schema, f"meeting_{evaluation.id}")
         quantity_view.draw_headline(result)
@@ -162,11 +162,7 @@ def draw_numbers(meeting: Meeting) -> None:
         )
     elif isinstance(schema, Segmentation):
         painted_view.draw_structure_table(result)
-    told = (
-        whole,
-        evaluation_view.describe_sample(result, test_uses=None),
-        describe_comparison(session.db(), meeting.review),
-    )
+    told = (evaluation_view.describe_sample(result, test_uses=None), describe_comparison(session.db(), meeting.review))
     st.caption(" ".join(filter(None, told)))
 
 

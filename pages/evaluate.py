@@ -115,8 +115,7 @@ if isinstance(schema, Generation):
 elif isinstance(schema, Regression):
     part, at = quantity_view.choose_part(result, schema, f"evaluation_{evaluation.id}")
     quantity_view.draw_headline(part)
-    whole = quantity_view.describe_whole(result)
-    st.caption(" ".join(filter(None, (whole, sample, quantity_view.describe_interval(part)))))
+    st.caption(f"{sample} {quantity_view.describe_interval(part)}")
 else:
     evaluation_view.draw_headline(result)
     st.caption(f"{sample} {evaluation_view.describe_thresholds(result)}")

@@ -382,8 +382,7 @@ def _check_number(schema: Regression, value: Mapping[str, Any]) -> dict[str, Any
     # Half an answer is none: what is learnt and measured would silently be another set of cases for each quantity.
     if missing := [name for name in names if said.get(name) is None]:
         raise InvalidInput(
-            f"An answer gives all of {', '.join(names)}; a case without one of them stays unlabelled. "
-            f"Received: no {', no '.join(missing)}"
+            f"An answer gives all of {', '.join(names)}; half an answer is none. Received: no {', no '.join(missing)}"
         )
     if wrong := [name for name in names if not _is_number(said[name])]:
         raise InvalidInput(f"{', '.join(wrong)}: give a number. Received: {[said[name] for name in wrong]!r}")

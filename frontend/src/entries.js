@@ -39,10 +39,10 @@ export class NumbersPart {
       this.stand(this.at + 1)
       return false
     }
-    return this.commit()
+    return this.commit() || this.ask()
   }
 
-  /** Save what stands in the fields; false where it is no answer. */
+  /** Save what stands in the fields; false where it is no answer: then `said` says why, and digits go where it lacks. */
   commit() {
     const wrong = this.parts.findIndex((part) => !part.check())
     if (wrong >= 0) return this.refuse(wrong, this.parts[wrong].said.textContent)
@@ -60,8 +60,13 @@ export class NumbersPart {
     this.said.textContent = sentence
     this.said.classList.add("fault")
     this.stand(at)
-    this.parts[at].field.focus()
-    this.parts[at].field.select()
+    return false
+  }
+
+  /** Where something is wrong or missing, the reader is led into the field. */
+  ask() {
+    this.parts[this.at].field.focus()
+    this.parts[this.at].field.select()
     return false
   }
 

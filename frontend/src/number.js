@@ -62,12 +62,17 @@ export function answerOfTexts(texts) {
   return Object.fromEntries(Object.keys(texts).sort().map((name) => [name, parseNumber(texts[name])]))
 }
 
-/** `findingRows` of each of several quantities, under the name of each. */
+/** Of several quantities a line each, the quantity first: reference, model with its interval, and their difference. */
 export function findingRowsOfSeveral({ reference, numbers }, quantities) {
-  return quantities.flatMap(({ target, unit }) => {
-    const said = reference?.values?.[target]
-    const [first, ...rest] = findingRows({ reference: said === undefined ? null : { value: said }, number: numbers?.[target] ?? null }, unit)
-    return [[`${capital(target)}: reference`, first[1]], ...rest]
+  return quantities.map(({ target, unit }) => {
+    const [said, number] = [reference?.values?.[target], numbers?.[target]]
+    const told = [said === undefined ? "no reference" : `reference ${numberText(said)}`]
+    if (number) {
+      const around = number.low === undefined ? "" : ` (${Math.round(100 * number.level)} %: ${shortNumber(number.low)} to ${shortNumber(number.high)})`
+      told.push(`model ${shortNumber(number.value)}${around}`)
+      if (said !== undefined) told.push(`difference ${number.value > said ? "+" : ""}${shortNumber(number.value - said)}`)
+    }
+    return [`${capital(target)}, ${unit}`, told.join("; ")]
   })
 }
 

@@ -35,11 +35,12 @@ describe("several quantities", () => {
     expect(missingOf({ weight: "70", age: " " })).toEqual([1])
   })
 
-  it("stand each between its own reference and difference", () => {
-    const finding = { reference: { values: { age: 60, weight: 70 } }, numbers: { age: { value: 62 }, weight: { value: 65 } } }
-    expect(findingRowsOfSeveral(finding, quantitiesOf(project))).toEqual([
-      ["Weight: reference", "70 kg"], ["Model", "65.0 kg"], ["Model − reference", "−5.00 kg"],
-      ["Age: reference", "60 years"], ["Model", "62.0 years"], ["Model − reference", "+2.00 years"],
+  it("stand a line each, with interval and difference where there are some", () => {
+    const numbers = { age: { value: 62, low: 50, high: 74, level: 0.9 }, weight: { value: 65 } }
+    expect(findingRowsOfSeveral({ reference: { values: { age: 60, weight: 70 } }, numbers }, quantitiesOf(project))).toEqual([
+      ["Weight, kg", "reference 70; model 65.0; difference −5.00"],
+      ["Age, years", "reference 60; model 62.0 (90 %: 50.0 to 74.0); difference +2.00"],
     ])
+    expect(findingRowsOfSeveral({ reference: null, numbers: null }, quantitiesOf(project))[0]).toEqual(["Weight, kg", "no reference"])
   })
 })
