@@ -20,7 +20,7 @@ WORDS = {
     "limit_high": "Upper limit of agreement",
     "coverage": WITHOUT_UNIT["coverage"],
 }
-CHOICE_PX = 60
+CHOICE_PX = 72
 OpenCase = Callable[[int], None]
 
 
