@@ -205,8 +205,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     )
     unusable = list_unusable_answers(session.db(), project, mapped.values())
     if unusable:
-        of = [columns.get(name, name) for name in quantity_names(project.schema)] or [columns.get("label", "label")]
-        st.warning(_say_unusable(unusable, ", ".join(of), project), icon=":material/warning:")
+        st.warning(_say_unusable(unusable, columns.get("label", "label"), project), icon=":material/warning:")
 
 
 def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project) -> str:
@@ -222,9 +221,12 @@ def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project)
     if isinstance(schema, (Classification, Segmentation)):
         word = "classes" if isinstance(schema, Classification) else "structures"
         classes = f" The {word} are {', '.join(one.name for one in schema.offered)}."
+    several = quantity_names(schema)
+    place = "these columns" if several else f"the column {_quoted(column)}"
+    without = f"for {', '.join(several)}" if several else "as Answer"
     return (
-        f"Not {kind} of this project, in the column {_quoted(column)}: {named}{more}.{classes} The import will refuse "
-        f"{wording.count(refused, 'file')} for this; the others come in. Mend the table, or choose (none) as Answer "
+        f"Not {kind} of this project, in {place}: {named}{more}.{classes} The import will refuse "
+        f"{wording.count(refused, 'file')} for this; the others come in. Mend the table, or choose (none) {without} "
         f"to import the images without answers."
     )
 

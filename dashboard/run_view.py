@@ -129,7 +129,7 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     }
     if isinstance(schema, Regression):
         learnt = {
-            f"mean error, {escape(_unit_of(schema))}": wording.measured(facts.get("mae")),
+            f"mean error, {'SD' if schema.further else escape(schema.unit)}": wording.measured(facts.get("mae")),
             "in validation": wording.measured(facts.get("validation_mae")),
         }
     elif isinstance(schema, Segmentation):
