@@ -11,7 +11,7 @@ from core.labels.records import Label, current_labels, find_reference, list_labe
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.comments import add_comment, list_comments
-from core.tasks.regression import decode_scores, interval_around
+from core.tasks.regression import decode_scores, numbers_said
 from core.training.records import Model
 from dashboard import correction, messages, places, session, wording
 
@@ -113,15 +113,17 @@ def draw_scores(scores: Mapping[str, float], schema: Classification) -> None:
 
 
 def draw_number(scores: Sequence[float], schema: Regression, model: Model) -> None:
-    """The number that a model says, in its unit, with the interval around it."""
-    value = decode_scores(schema, scores)["value"]
-    interval = interval_around(schema, value, model.calibration)
-    around = "no interval"
-    if interval:
-        ends = f"{wording.measured(interval['low'])} to {wording.measured(interval['high'])}"
-        around = f"{ends} in {wording.percent(interval['level'])} of cases"
-    said = escape(f"{wording.measured(value)} {schema.unit}")
-    st.html(f'<p class="rr-comment"><b>{said}</b> <span class="rr-quiet">{around}</span></p>')
+    """Each number that a model says, in its unit, with the interval around it."""
+    lines = []
+    for one in numbers_said(schema, decode_scores(schema, scores), model.calibration):
+        around = "no interval"
+        if interval := one["interval"]:
+            ends = f"{wording.measured(interval['low'])} to {wording.measured(interval['high'])}"
+            around = f"{ends} in {wording.percent(interval['level'])} of cases"
+        named = f"{escape(one['target'])} " if schema.further else ""
+        said = escape(f"{wording.measured(one['value'])} {one['unit']}")
+        lines.append(f'<p class="rr-comment">{named}<b>{said}</b> <span class="rr-quiet">{around}</span></p>')
+    st.html("".join(lines))
 
 
 def draw_synthetic(case: Case) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import Conflict, InvalidInput
 from core.labels.records import Label, NewLabel, add_label, find_current_label, new_event
 from core.projects.records import Project
-from core.projects.schema import Classification, Regression, Segmentation
+from core.projects.schema import Classification, Regression, Segmentation, numbers_of, value_of_numbers
 from dashboard import messages, session
 
 
@@ -51,10 +51,13 @@ def _draw_classes(label: Label, schema: Classification, key: str) -> None:
 
 
 def _draw_number(label: Label, schema: Regression, key: str) -> None:
-    said = float(label.value["value"]) if label.value else None
-    # Streamlit takes no whole numbers beside others.
-    low, high = (None if end is None else float(end) for end in (schema.low, schema.high))
-    st.number_input(f"{schema.target.capitalize()}, {schema.unit}", low, high, said, format="%g", key=f"{key}_number")
+    said = numbers_of(schema, label.value) if label.value else [None] * len(schema.quantities)
+    for at, (one, number) in enumerate(zip(schema.quantities, said, strict=True)):
+        # Streamlit takes no whole numbers beside others.
+        low, high, value = (None if end is None else float(end) for end in (one.low, one.high, number))
+        st.number_input(
+            f"{one.target.capitalize()}, {one.unit}", low, high, value, format="%g", key=f"{key}_number{at or ''}"
+        )
 
 
 def draw_effect(project: Project) -> None:
@@ -110,10 +113,11 @@ def _read_value(project: Project, key: str) -> dict[str, Any]:
         InvalidInput: nothing was.
     """
     if isinstance(project.schema, Regression):
-        number = st.session_state[f"{key}_number"]
-        if number is None:
-            raise InvalidInput("Give a number, or say that the image cannot be used. Received: neither")
-        return {"value": number}
+        numbers = [st.session_state[f"{key}_number{at or ''}"] for at in range(len(project.schema.quantities))]
+        if None in numbers:
+            wanted = "each number" if project.schema.further else "a number"
+            raise InvalidInput(f"Give {wanted}, or say that the image cannot be used. Received: neither")
+        return value_of_numbers(project.schema, numbers)
     chosen = st.session_state[f"{key}_classes"]
     classes = [chosen] if isinstance(chosen, str) else list(chosen or ())
     if not (classes or (isinstance(project.schema, Classification) and project.schema.multi_label)):

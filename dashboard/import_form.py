@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,7 +15,7 @@ from core.images.label_table import LabelTable, guess_columns, map_columns, read
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
 from core.projects.records import Project
-from core.projects.schema import Classification, Segmentation
+from core.projects.schema import Classification, Segmentation, quantity_names
 from core.store.files import write_whole
 from dashboard import session, wording
 from dashboard.uploader import Upload, draw_uploader
@@ -120,8 +121,9 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
         return {"labels": None, "columns": {}}
     table = read_label_table(path)
     guessed = guess_columns(table)
-    columns = {}
-    for column, (meaning, (title, sentence)) in zip(st.columns(len(MEANINGS)), MEANINGS.items(), strict=True):
+    columns, quantities = {}, quantity_names(project.schema)
+    asked = {meaning: told for meaning, told in MEANINGS.items() if not _is_of(meaning, quantities)}
+    for column, (meaning, (title, sentence)) in zip(st.columns(len(asked)), asked.items(), strict=True):
         options = [None, *table.columns]
         named = column.selectbox(
             title,
@@ -135,8 +137,33 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
             columns[meaning] = named
         elif meaning in table.columns:
             columns[meaning] = ""  # else a column of this name would be taken all the same
+    if quantities:
+        columns |= _draw_quantity_columns(table, quantities, path.name)
     _draw_preview(table, columns, project)
     return {"labels": str(path), "columns": columns}
+
+
+def _is_of(meaning: str, quantities: Sequence[str]) -> bool:
+    """Whether a column of this meaning is asked for among those of several numbers."""
+    return bool(quantities) and (meaning == "label" or meaning in [name.casefold() for name in quantities])
+
+
+def _draw_quantity_columns(table: LabelTable, wanted: Sequence[str], name: str) -> dict[str, str]:
+    """Which column has which of several numbers; a row that lacks one of them is refused."""
+    by_name = {column.casefold(): column for column in reversed(table.columns)}
+    chosen = {}
+    for place, quantity in zip(st.columns(len(wanted)), wanted, strict=True):
+        options = [None, *table.columns]
+        column = place.selectbox(
+            quantity.capitalize(),
+            options,
+            index=options.index(by_name.get(quantity.casefold())),
+            key=f"import_quantity_{quantity}_{name}",
+            format_func=lambda found: found or "(none)",
+            help="The column with this number.",
+        )
+        chosen[quantity] = column or ""
+    return chosen
 
 
 def _names_files(path: Path) -> bool:
@@ -156,7 +183,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     Raises:
         CoreError: the mapping cannot work; an import would fail with the same sentence.
     """
-    means = {column: MEANINGS[meaning][0] for meaning, column in columns.items()}
+    means = {column: MEANINGS.get(meaning, (meaning.capitalize(),))[0] for meaning, column in columns.items()}
     head = "".join(
         f"<th>{escape(column)}<br><small>{escape(means.get(column, 'attribute'))}</small></th>"
         for column in table.columns
@@ -170,7 +197,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
             f"Choose under File which column names the image, or “No table” above. "
             f"Received: the columns {some_of(table.columns, NAMED_AT_MOST)}"
         )
-    mapped = map_columns(table, columns)
+    mapped = map_columns(table, columns, quantities=quantity_names(project.schema))
     answered = sum(1 for row in mapped.values() if row.answers)
     st.caption(
         f"{wording.count(len(table.rows), 'row')} about {wording.count(len(mapped), 'file')}, "
@@ -194,9 +221,12 @@ def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project)
     if isinstance(schema, (Classification, Segmentation)):
         word = "classes" if isinstance(schema, Classification) else "structures"
         classes = f" The {word} are {', '.join(one.name for one in schema.offered)}."
+    several = quantity_names(schema)
+    place = "these columns" if several else f"the column {_quoted(column)}"
+    without = f"for {', '.join(several)}" if several else "as Answer"
     return (
-        f"Not {kind} of this project, in the column {_quoted(column)}: {named}{more}.{classes} The import will refuse "
-        f"{wording.count(refused, 'file')} for this; the others come in. Mend the table, or choose (none) as Answer "
+        f"Not {kind} of this project, in {place}: {named}{more}.{classes} The import will refuse "
+        f"{wording.count(refused, 'file')} for this; the others come in. Mend the table, or choose (none) {without} "
         f"to import the images without answers."
     )
 

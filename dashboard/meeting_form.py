@@ -145,6 +145,9 @@ def explain_criteria(schema: TrainableSchema, snapshot: Snapshot) -> str:
             f" Classes: {', '.join(schema.names)}.{by}"
         )
     if isinstance(schema, Regression):
+        if schema.further:
+            names = ", ".join(f"{one.target} ({one.unit})" for one in schema.quantities)
+            return f"MAE and RMSE at most, R2 and coverage at least, each “of” one of {names}.{by}"
         return f"MAE and RMSE at most, in {schema.unit}; R2 and coverage at least.{by}"
     return f"Dice, IoU, surface Dice at least, HD95 at most; of all or of {', '.join(schema.names)}.{by}"
 

@@ -72,7 +72,8 @@ def draw_reference(meeting: Meeting) -> None:
         st.markdown(several)
         if told.pairs:
             rows = [
-                (f"{one.one} and {one.other}", f"{one.n:,}", "–" if one.agreed is None else f"{one.agreed:,}",
+                (f"{one.one} and {one.other}" + (f": {one.of}" if one.of else ""), f"{one.n:,}",
+                 "–" if one.agreed is None else f"{one.agreed:,}",
                  wording.number(one.value) + (f" ({one.reason})" if one.reason else ""))
                 for one in told.pairs
             ]  # fmt: skip
@@ -132,8 +133,12 @@ def draw_numbers(meeting: Meeting) -> None:
     """The headline numbers, and the matrix, the agreement or the structures."""
     evaluation, schema = meeting.evaluation, meeting.schema
     result = evaluation.result
-    draw_headline = quantity_view.draw_headline if isinstance(schema, Regression) else evaluation_view.draw_headline
-    draw_headline(result)
+    at = 0
+    if isinstance(schema, Regression):
+        result, at = quantity_view.choose_part(result, schema, f"meeting_{evaluation.id}")
+        quantity_view.draw_headline(result)
+    else:
+        evaluation_view.draw_headline(result)
     if isinstance(schema, Classification):
         left, right = st.columns([4, 7], gap="medium")
         with left:
@@ -148,12 +153,12 @@ def draw_numbers(meeting: Meeting) -> None:
         with right.container(height=330, border=False):
             evaluation_view.draw_class_table(result)
     elif isinstance(schema, Regression):
-        pairs = list_pairs(session.db(), meeting.model, meeting.snapshot, schema, "test", meeting.fold)
+        pairs = list_pairs(session.db(), meeting.model, meeting.snapshot, schema, "test", meeting.fold, at)
         quantity_view.draw_agreement(
             result,
             pairs,
             open_case=lambda case: places.go("review", **meeting.view, result="all", case=case),
-            key=f"meeting_{evaluation.id}",
+            key=f"meeting_{evaluation.id}_{at}",
         )
     elif isinstance(schema, Segmentation):
         painted_view.draw_structure_table(result)

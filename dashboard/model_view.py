@@ -10,6 +10,7 @@ from core.datasets.records import Snapshot
 from core.evaluation.records import Evaluation, list_evaluations
 from core.people.roles import may
 from core.projects.schema import Regression
+from core.tasks.regression import IN_DEVIATIONS, intervals_of
 from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
@@ -120,7 +121,8 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
 
 def _measured(name: str, value: float, snapshot: Snapshot) -> str:
     if name in IN_UNIT and isinstance(snapshot.schema, Regression):
-        return f"{wording.measured(value)} {snapshot.schema.unit}"
+        unit = IN_DEVIATIONS if snapshot.schema.further else snapshot.schema.unit
+        return f"{wording.measured(value)} {unit}"
     return wording.number(value)
 
 
@@ -140,14 +142,21 @@ def _quantity(model: Model, snapshot: Snapshot) -> dict[str, str]:
     """What a model of numbers says, and how far from it the truth may lie."""
     if not isinstance(snapshot.schema, Regression):
         return {}
-    interval = model.calibration.get("interval")
-    around = (
+    schema = snapshot.schema
+    told = [
+        f"{one.target} in {one.unit}, {_around(interval)}"
+        for one, interval in zip(schema.quantities, intervals_of(schema, model.calibration), strict=True)
+    ]
+    return {"Says": "<br>".join(map(escape, told))}
+
+
+def _around(interval: Mapping[str, Any] | None) -> str:
+    if not interval:
+        return "with no interval: validation was too small for one"
+    return (
         f"± {wording.measured(interval['half_width'])} meant for {wording.percent(interval['level'])} of cases "
         f"(validation, n = {interval['n']:,})"
-        if interval
-        else "with no interval: validation was too small for one"
     )
-    return {"Says": escape(f"{snapshot.schema.target} in {snapshot.schema.unit}, {around}")}
 
 
 def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -10,11 +10,13 @@ from core.projects.schema import (
     COLOURS,
     HOT_KEYS,
     MEASURE_UNITS,
+    MOST_QUANTITIES,
     TASKS,
     Classification,
     ClassLabel,
     Generation,
     LabelSchema,
+    Quantity,
     Regression,
     Segmentation,
     Structure,
@@ -24,6 +26,7 @@ from dashboard import messages, places, session
 
 ROWS = "project_form:rows"  # ids of the class rows on screen; an id is never given out twice
 STRUCTURE_ROWS = "project_form:structures"
+QUANTITY_ROWS = "project_form:quantities"  # beside the first
 TASK_WORDS = {
     "classification": "Classification",
     "segmentation": "Segmentation",
@@ -179,7 +182,42 @@ def _draw_quantity() -> Regression:
     low, high = st.columns(2)
     least = low.number_input("Least", value=None, key="new_low", placeholder="no limit", help="Less is refused.")
     most = high.number_input("Most", value=None, key="new_high", placeholder="no limit", help="More is refused.")
-    return Regression(name.strip(), word.strip(), least, most, measure)
+    further = _draw_further() if measure is None else ()
+    return Regression(name.strip(), word.strip(), least, most, measure, further)
+
+
+def _draw_further() -> tuple[Quantity, ...]:
+    """One row per quantity beside the first; an answer gives all of them."""
+    rows: list[int] = st.session_state.setdefault(QUANTITY_ROWS, [])
+    found = []
+    for at, row in enumerate(rows, start=2):
+        target, unit, low, high, remove = st.columns([2.6, 1.6, 1.3, 1.3, 0.6], vertical_alignment="bottom")
+        name = target.text_input(f"Quantity {at}", key=f"further_target_{row}", placeholder="body weight")
+        word = unit.text_input(f"Unit {at}", key=f"further_unit_{row}", placeholder="kg")
+        least = low.number_input(f"Least {at}", value=None, key=f"further_low_{row}", placeholder="no limit")
+        most = high.number_input(f"Most {at}", value=None, key=f"further_high_{row}", placeholder="no limit")
+        remove.button(
+            "",
+            icon=":material/close:",
+            key=f"further_remove_{row}",
+            on_click=rows.remove,
+            args=(row,),
+            type="tertiary",
+            help="Remove this quantity",
+        )
+        found.append(Quantity(name.strip(), word.strip(), least, most))
+    st.button(
+        "Add a quantity",
+        icon=":material/add:",
+        key="quantity_add",
+        on_click=_add_row,
+        args=(QUANTITY_ROWS,),
+        type="tertiary",
+        disabled=len(rows) + 1 >= MOST_QUANTITIES,
+        help="Several numbers of the same image, typed one after the other. An answer gives all of them: a case "
+        "without one stays unlabelled.",
+    )
+    return tuple(found)
 
 
 def _draw_classes() -> tuple[ClassLabel, ...]:
@@ -205,7 +243,7 @@ def _draw_classes() -> tuple[ClassLabel, ...]:
 
 def _add_row(which: str) -> None:
     rows = st.session_state[which]
-    rows.append(max(rows) + 1)
+    rows.append(max(rows, default=-1) + 1)
 
 
 def _draw_name(

@@ -6,7 +6,9 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation.pairs import Pair
+from core.projects.schema import Regression
 from dashboard import charts, evaluation_view, quantity_charts, wording
+from dashboard.quantity_choice import choose_quantity
 
 WITHOUT_UNIT = {"r2": "R²", "coverage": "Within its interval"}
 WORDS = {
@@ -18,7 +20,28 @@ WORDS = {
     "limit_high": "Upper limit of agreement",
     "coverage": WITHOUT_UNIT["coverage"],
 }
+CHOICE_PX = 72
 OpenCase = Callable[[int], None]
+
+
+def choose_part(result: Mapping[str, Any], schema: Regression, key: str) -> tuple[Mapping[str, Any], int]:
+    """The part of an evaluation that is shown and the place of its quantity: of several the one that is chosen, with
+    what all amount to together beside the choice."""
+    if not schema.further:
+        return result, 0
+    choice, whole = st.columns([1, 1], vertical_alignment="center")
+    with choice:
+        one, name = choose_quantity(schema, f"{key}_quantity")
+    whole.caption(_describe_whole(result))
+    return {**result, **result["per_target"][name]}, schema.quantities.index(one)
+
+
+def _describe_whole(result: Mapping[str, Any]) -> str:
+    mae, r2 = result["metrics"]["mae"], result["metrics"]["r2"]
+    return (
+        f"All {len(result['per_target'])} together: mean absolute error {wording.interval(mae)} {result['unit']}, "
+        f"R² {wording.interval(r2)}."
+    )
 
 
 def draw_headline(result: Mapping[str, Any]) -> None:
@@ -47,6 +70,9 @@ def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_cas
         "pairs": quantity_charts.draw_pairs(pairs, unit, interval.get("half_width"), interval.get("level", 0.0)),
         "differences": quantity_charts.draw_differences(pairs, unit, result["metrics"]),
     }
+    if "per_target" in result:  # the choice of the quantity stands above them
+        for figure in figures.values():
+            figure.update_layout(height=quantity_charts.AGREEMENT_HEIGHT - CHOICE_PX)
     alts = {"pairs": "Predicted against reference", "differences": "Bland-Altman plot"}
     for column, (name, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
         event = column.plotly_chart(

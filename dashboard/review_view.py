@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
@@ -27,7 +27,7 @@ from core.reviews.case_search import (
     search_cases,
 )
 from core.tasks import TrainableSchema, module_of
-from core.tasks.regression import interval_around
+from core.tasks.regression import numbers_said
 from core.training.records import Model, get_run
 from dashboard import case_view, evidence_view, method_choice, places, remarks_view, session, side_by_side
 from dashboard.handing_out import draw_list_keeper
@@ -240,7 +240,7 @@ def _find(
 ) -> dict[int, Finding]:
     """What stands beside each case: the reference, and scores or the number that the model says."""
     if isinstance(schema, Regression):
-        return {row.id: Finding(row.reference, {}, _number(schema, view.model, row.predicted)) for row in rows}
+        return {row.id: _find_numbers(schema, view.model, row) for row in rows}
     known = list(rows)
     scores = name_predictions(session.db(), project, view.model, [row.id for row in known])
     return {
@@ -250,10 +250,14 @@ def _find(
     }
 
 
-def _number(schema: Regression, model: Model, predicted: Mapping[str, Any] | None) -> dict[str, float] | None:
-    if predicted is None:
-        return None
-    return {"value": predicted["value"], **(interval_around(schema, predicted["value"], model.calibration) or {})}
+def _find_numbers(schema: Regression, model: Model, row: CaseRow) -> Finding:
+    if row.predicted is None:
+        return Finding(row.reference, {})
+    told = {
+        one["target"]: {"value": one["value"], **(one["interval"] or {})}
+        for one in numbers_said(schema, row.predicted, model.calibration)
+    }
+    return Finding(row.reference, {}, None, told) if schema.further else Finding(row.reference, {}, told[schema.target])
 
 
 def _rows_around(project: Project, view: View, case_id: int, case_ids: list[int]) -> dict[int, CaseRow]:

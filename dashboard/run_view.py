@@ -50,7 +50,7 @@ def draw_curves(run: Run) -> None:
     schema = _schema_of(run)
     beside = {"Accuracy": MEASURES}
     if isinstance(schema, Regression):
-        beside = {f"Mean absolute error, {schema.unit}": ERRORS}
+        beside = {f"Mean absolute error, {_unit_of(schema)}": ERRORS}
     elif isinstance(schema, Segmentation):
         beside = {"Dice": OVERLAP}
     elif isinstance(schema, Generation):
@@ -111,6 +111,11 @@ def _draw_ending(run: Run, job: Job) -> None:
     )
 
 
+def _unit_of(schema: Regression) -> str:
+    """Of the error of an epoch; several quantities have no unit in common."""
+    return "standard deviations" if schema.further else schema.unit
+
+
 def _schema_of(run: Run) -> LabelSchema:
     """What the run learns: the schema as it was frozen."""
     return get_snapshot(session.db(), run.project, run.snapshot).schema
@@ -124,7 +129,7 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     }
     if isinstance(schema, Regression):
         learnt = {
-            f"mean error, {escape(schema.unit)}": wording.measured(facts.get("mae")),
+            f"mean error, {'SD' if schema.further else escape(schema.unit)}": wording.measured(facts.get("mae")),
             "in validation": wording.measured(facts.get("validation_mae")),
         }
     elif isinstance(schema, Segmentation):

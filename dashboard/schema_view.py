@@ -7,7 +7,7 @@ import streamlit as st
 from core.labels.schema import SchemaChange, change_schema, count_answers_with
 from core.projects.changes import ChangeKind, list_changes
 from core.projects.records import Project, get_project
-from core.projects.schema import HOT_KEYS, Classification, ClassLabel, Regression, Segmentation, Structure
+from core.projects.schema import HOT_KEYS, Classification, ClassLabel, Quantity, Regression, Segmentation, Structure
 from dashboard import messages, session, wording
 
 SAID = {"add": "added", "rename": "renamed", "recolour": "recoloured", "retire": "retired", "restore": "brought back",
@@ -18,17 +18,22 @@ def question_facts(project: Project) -> str:
     """The rows of the list of facts that say what is asked, as HTML; text is escaped."""
     schema = project.schema
     if isinstance(schema, Regression):
-        ends = ["" if end is None else f"{end:g}" for end in (schema.low, schema.high)]
-        limits = f", between {ends[0] or 'any'} and {ends[1] or 'any'}" if any(ends) else ""
         drawn = f", derived from {'an' if schema.measure in ('angle', 'area') else 'a'} {schema.measure}"
-        told = f"{schema.target} in {schema.unit}{limits}{drawn if schema.measure else ''}"
-        return f"<dt>Quantity</dt><dd>{escape(told)}</dd>"
+        told = [_say_quantity(one) + (drawn if schema.measure else "") for one in schema.quantities]
+        word = "Quantities" if schema.further else "Quantity"
+        return f"<dt>{word}</dt><dd>{'<br>'.join(map(escape, told))}</dd>"
     ones = _ones(project)
     word = "Structures" if isinstance(schema, Segmentation) else "Classes"
     keys = {one.name: one.key for one in ones if isinstance(one, ClassLabel)}
     offered = "".join(wording.chip(one.name, one.colour, key=keys.get(one.name, "")) for one in ones if not one.retired)
     retired = "".join(wording.chip(one.name, one.colour) for one in ones if one.retired)
     return f"<dt>{word}</dt><dd>{offered}</dd>" + (f"<dt>Retired</dt><dd>{retired}</dd>" if retired else "")
+
+
+def _say_quantity(quantity: Quantity) -> str:
+    ends = ["" if end is None else f"{end:g}" for end in (quantity.low, quantity.high)]
+    limits = f", between {ends[0] or 'any'} and {ends[1] or 'any'}" if any(ends) else ""
+    return f"{quantity.target} in {quantity.unit}{limits}"
 
 
 def draw_schema_editor(project: Project) -> None:

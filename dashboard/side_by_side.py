@@ -18,6 +18,7 @@ from core.jobs.records import Job, get_job
 from core.projects.records import Project
 from core.projects.schema import Regression
 from core.tasks import TrainableSchema
+from core.tasks.regression import output_names
 from core.training.records import Model, list_models
 from dashboard import evidence_view, jobs_panel, messages, places, session
 from dashboard.routes.explanations import find_or_ask
@@ -81,7 +82,9 @@ def _draw_side(
 ) -> None:
     asked = places.asked_number(f"{side}_model")
     chosen = models.get(asked or 0, model)
-    names = [schema.target] if isinstance(schema, Regression) else list(model_classes(session.db(), project, chosen))
+    names = list(
+        output_names(schema) if isinstance(schema, Regression) else model_classes(session.db(), project, chosen)
+    )
     predicted = _likeliest(project, chosen, case)
     usual = next(iter(reference), None) if side == "right" else predicted
     first, second, third = st.columns([4, 4, 3], gap="small")
@@ -169,7 +172,7 @@ def _draw_picture(case: Case, job: Job, explained: str, role: str) -> None:
     small = Image.fromarray(seen)
     small.thumbnail((LARGEST_PX, LARGEST_PX))
     picture = base64.b64encode(draw_overlay(np.asarray(small), values, ramp=VIRIDIS)).decode()
-    score = result.get("probabilities", {}).get(explained, result.get("value"))
+    score = (result.get("values") or result.get("probabilities", {})).get(explained, result.get("value"))
     said = f" · {score:.3f}" if score is not None else ""
     st.html(
         f'<img alt="Explanation of {escape(explained)} on case {case.id}" style="width:100%;max-height:56vh;'

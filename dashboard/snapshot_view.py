@@ -14,6 +14,7 @@ from core.store.audit import Actor
 from core.tasks import TrainableSchema
 from dashboard import charts, painted_view, places, quantity_charts, session, wording
 from dashboard.downloads import note_export
+from dashboard.quantity_choice import choose_quantity
 from dashboard.snapshot_form import draw_leak_table
 
 
@@ -78,15 +79,18 @@ def _draw_balance(snapshot: Snapshot, schema: Classification) -> None:
 
 
 def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
-    counts = snapshot_counts(session.db(), snapshot)
+    counts, shown, of = snapshot_counts(session.db(), snapshot), schema.quantities[0], ""
+    if schema.further:
+        shown, of = choose_quantity(schema, "spread_of")
+        counts = {split: {**part, **part.get("targets", {}).get(of, {})} for split, part in counts.items()}
     columns = ("lowest", "median", "highest")
     told = {split: [wording.given(part.get(name)) for name in columns] for split, part in counts.items()}
-    _draw_table(counts, [f"{name}, {schema.unit}" for name in columns], told)
+    _draw_table(counts, [f"{name}, {shown.unit}" for name in columns], told)
     st.plotly_chart(
-        quantity_charts.draw_spread(list_numbers(session.db(), snapshot.id), f"{schema.target}, {schema.unit}"),
+        quantity_charts.draw_spread(list_numbers(session.db(), snapshot.id, of), f"{shown.target}, {shown.unit}"),
         config=charts.NO_TOOLBAR,
         key="spread",
-        alt=f"How {schema.target} is spread in each split",
+        alt=f"How {shown.target} is spread in each split",
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from core.projects.schema import Classification, LabelSchema, Regression, Segmentation
+from core.projects.schema import Classification, LabelSchema, Regression, Segmentation, numbers_of
 
 
 def number(value: float | None, *, digits: int = 3) -> str:
@@ -101,6 +101,11 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
     return max(0.0, (last - first).total_seconds())
 
 
+def quantities(schema: Regression) -> str:
+    """What a project of numbers asks for: `age in years, body weight in kg`."""
+    return ", ".join(f"{one.target} in {one.unit}" for one in schema.quantities)
+
+
 def answer(value: Mapping[str, Any] | None) -> str:
     """A stored answer in words; no class at all reads "none of them"."""
     if value is None:
@@ -109,13 +114,18 @@ def answer(value: Mapping[str, Any] | None) -> str:
         return ", ".join(value["classes"]) or "none of them"
     if "structures" in value:
         return ", ".join(value["structures"]) or "nothing to paint"
+    if "values" in value:
+        return ", ".join(f"{name} {number:g}" for name, number in value["values"].items())
     return f"{value['value']:g}" if "value" in value else "–"
 
 
 def chips(value: Mapping[str, Any] | None, schema: LabelSchema) -> str:
     """A stored answer as HTML with each class or structure in its colour, a number with its unit; text is escaped."""
-    if isinstance(schema, Regression) and value is not None and "value" in value:
-        return chip(f"{answer(value)} {schema.unit}", "")
+    if isinstance(schema, Regression) and value is not None and {"value", "values"} & set(value):
+        said = zip(schema.quantities, numbers_of(schema, value), strict=True)
+        return "".join(
+            chip(f"{f'{one.target} ' if schema.further else ''}{number:g} {one.unit}", "") for one, number in said
+        )
     names = (value or {}).get("classes", (value or {}).get("structures"))
     if names is None or not isinstance(schema, (Classification, Segmentation)):
         return f'<span class="rr-chip">{escape(answer(value))}</span>'

@@ -113,8 +113,9 @@ if isinstance(schema, Generation):
     drawn_view.draw_headline(result)
     st.caption(f"{sample} {drawn_view.describe_sample(result)}")
 elif isinstance(schema, Regression):
-    quantity_view.draw_headline(result)
-    st.caption(f"{sample} {quantity_view.describe_interval(result)}")
+    part, at = quantity_view.choose_part(result, schema, f"evaluation_{evaluation.id}")
+    quantity_view.draw_headline(part)
+    st.caption(f"{sample} {quantity_view.describe_interval(part)}")
 else:
     evaluation_view.draw_headline(result)
     st.caption(f"{sample} {evaluation_view.describe_thresholds(result)}")
@@ -123,8 +124,8 @@ if "spread" in result:
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
 if isinstance(schema, Regression):
-    pairs = list_pairs(session.db(), model, snapshot, schema, split, fold)
-    quantity_view.draw_agreement(result, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}")
+    pairs = list_pairs(session.db(), model, snapshot, schema, split, fold, at)
+    quantity_view.draw_agreement(part, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}_{at}")
     places.link("review", "Largest errors first", result="all", **view)
     st.stop()
 if isinstance(schema, Generation):

@@ -24,7 +24,7 @@ def draw_card(project: Project) -> None:
     ones = schema.offered if isinstance(schema, (Classification, Segmentation)) else ()
     chips = [wording.chip(one.name, one.colour) for one in ones]
     if isinstance(schema, Regression):
-        chips = [wording.chip(f"{schema.target} in {schema.unit}", "")]
+        chips = [wording.chip(f"{one.target} in {one.unit}", "") for one in schema.quantities]
     with st.container(border=True, key=f"project_{project.id}", gap="small"):
         name, door = st.columns([4, 1], vertical_alignment="center")
         name.subheader(project.name, anchor=False)

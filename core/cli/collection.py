@@ -39,11 +39,13 @@ from core.projects.schema import (
     ClassLabel,
     LabelSchema,
     Measure,
+    Quantity,
     Regression,
     Task,
     make_classification,
     make_generation,
     make_segmentation,
+    quantity_names,
     schema_to_json,
 )
 
@@ -59,6 +61,10 @@ def create_project(
     structures: Annotated[str, typer.Option(help="Structures of a segmentation: liver,lesion")] = "",
     target: Annotated[str, typer.Option(help="The quantity of a regression: age")] = "",
     unit: Annotated[str, typer.Option(help="Its unit: years")] = "",
+    further_target: Annotated[
+        list[str] | None,
+        typer.Option(help="Another quantity of the same cases, with its range where there is one: weight,kg,20,200"),
+    ] = None,
     low: Annotated[float | None, typer.Option(help="The least that it can be.")] = None,
     high: Annotated[float | None, typer.Option(help="The most that it can be.")] = None,
     measure: Annotated[str, typer.Option(help="Readers draw it, and the number follows: length, angle or area.")] = "",
@@ -91,10 +97,13 @@ def create_project(
     if task not in TASKS:
         raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
     if task == "regression":
-        quantity = Regression(target.strip(), unit.strip(), low, high, cast(Measure, measure) if measure else None)
-        schema: LabelSchema = quantity
-    elif low is not None or high is not None or measure or target or unit:
-        raise InvalidInput(f"--target, --unit, --low, --high and --measure belong to a regression. Received: {task}")
+        drawn = cast(Measure, measure) if measure else None
+        others = tuple(_quantity(text) for text in further_target or ())
+        schema: LabelSchema = Regression(target.strip(), unit.strip(), low, high, drawn, others)
+    elif low is not None or high is not None or measure or target or unit or further_target:
+        raise InvalidInput(
+            f"--target, --unit, --low, --high, --further-target and --measure belong to a regression. Received: {task}"
+        )
     else:
         schema = _schema(task, classes, structures, multi_label)
     if isinstance(schema, Classification):
@@ -119,6 +128,18 @@ def create_project(
             project = set_deidentification(door.connection, project, Deidentification(enabled=False), door.actor)
     document = {"project": project.id, "name": project.name, "task": task, "schema": schema_to_json(project.schema)}
     answer(document, f"Project {project.id} “{project.name}” created.", as_json=as_json)
+
+
+def _quantity(text: str) -> Quantity:
+    """`weight,kg,20,200`; without a range `weight,kg`, with one end alone `weight,kg,20,` or `weight,kg,,200`."""
+    name, *rest = (part.strip() for part in text.split(","))
+    try:
+        unit, low, high = (*rest, *[""] * (3 - len(rest)))
+        return Quantity(name, unit, float(low) if low else None, float(high) if high else None)
+    except ValueError as error:
+        raise InvalidInput(
+            f"A further quantity reads name,unit,least,most, for example weight,kg,20,200. Received: {text}"
+        ) from error
 
 
 def _schema(task: Task, classes: str, structures: str, multi_label: bool) -> LabelSchema:
@@ -245,7 +266,7 @@ def import_images(
             _import_labels(door, found, labels, _columns(columns), as_json=as_json)
             return
         if labels:  # what is wrong with a table is told here; a job's row must not quote it
-            map_columns(read_label_table(labels), _columns(columns))
+            map_columns(read_label_table(labels), _columns(columns), quantities=quantity_names(found.schema))
         job = ask_import(
             door.connection,
             door.settings,
@@ -347,7 +368,10 @@ def label(
     reader: Annotated[str, typer.Option(help="Whose answer this is.")],
     value: Annotated[
         str,
-        typer.Argument(help="A class, a number, or the structures found; several separated by |, none of them: |."),
+        typer.Argument(
+            help="A class, a number, or the structures found; several separated by |, none of them: |. "
+            "Several numbers: age=62|weight=70.5."
+        ),
     ] = "",
     note: str = "",
     unsure: Annotated[bool, typer.Option("--unsure")] = False,

@@ -243,9 +243,13 @@ def compare(
 
 def _metric_lines(result: dict[str, Any]) -> str:
     unit = f", {result['target']} in {result['unit']}" if "target" in result else ""
+    if "targets" in result:
+        unit = f"; of {', '.join(result['targets'])} together, errors in {result['unit']}"
     drawn = f", {result['n_samples']} images drawn for the same" if "n_samples" in result else ""
     lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}{drawn}"]
     lines += [f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()]
+    for name, told in result.get("per_target", {}).items():
+        lines += [f"{name}, {told['unit']}: {key} {_interval(metric)}" for key, metric in told["metrics"].items()]
     for structure, metrics in result.get("per_structure", {}).items():
         counts = result["counts"][structure]
         lines.append(f"{structure}, painted on {counts['painted']}: Dice {_interval(metrics['dice'])}")
@@ -323,13 +327,19 @@ def _said_of(row: dict[str, Any]) -> str:
     if "reason" in row:
         return str(row["reason"])
     if "value" in row:
-        interval = row["interval"]
-        around = f" ({interval['level']:.0%}: {interval['low']:.4g} to {interval['high']:.4g})" if interval else ""
-        return f"{row['value']:.4g} {row['unit']}{around}"
+        return _number_of(row)
+    if "numbers" in row:
+        return ", ".join(f"{one['target']} {_number_of(one)}" for one in row["numbers"])
     if "structures" in row:
         painted = ", ".join(f"{name} {told['pixels']:,} pixels" for name, told in row["structures"].items())
         return f"{painted}; {', '.join(row['files'])}"
     return ", ".join(f"{name} {score:.3f}" for name, score in row["probabilities"].items())
+
+
+def _number_of(row: dict[str, Any]) -> str:
+    interval = row["interval"]
+    around = f" ({interval['level']:.0%}: {interval['low']:.4g} to {interval['high']:.4g})" if interval else ""
+    return f"{row['value']:.4g} {row['unit']}{around}"
 
 
 def explain(

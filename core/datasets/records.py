@@ -21,6 +21,7 @@ from core.projects.schema import (
     LabelSchema,
     Regression,
     Segmentation,
+    quantity_names,
     schema_from_json,
     schema_to_json,
 )
@@ -451,19 +452,19 @@ def snapshot_counts(connection: sqlite3.Connection, snapshot: Snapshot) -> dict[
         for name in json.loads(row["value"]).get("classes", ()):
             counts[row["split"]]["classes"][name] += row["images"]
     if isinstance(snapshot.schema, Regression):
-        _count_numbers(connection, snapshot.id, counts)
+        _count_numbers(connection, snapshot, snapshot.schema, counts)
     if isinstance(snapshot.schema, Segmentation):
         _count_painted(connection, snapshot, counts)
     return counts
 
 
-def list_numbers(connection: sqlite3.Connection, snapshot_id: int) -> dict[str, list[float]]:
-    """{split: the measured numbers of its cases} for the three splits."""
+def list_numbers(connection: sqlite3.Connection, snapshot_id: int, of: str = "") -> dict[str, list[float]]:
+    """{split: the measured numbers of its cases} for the three splits; `of` names one of several quantities."""
     numbers: dict[str, list[float]] = {"train": [], "validation": [], "test": []}
     for row in connection.execute(
-        """SELECT split, json_extract(value, '$.value') AS number FROM snapshot_cases WHERE snapshot = ?
+        """SELECT split, json_extract(value, ?) AS number FROM snapshot_cases WHERE snapshot = ?
            ORDER BY position""",
-        (snapshot_id,),
+        (f'$.values."{of}"' if of else "$.value", snapshot_id),
     ):
         numbers[row["split"]].append(row["number"])
     return numbers
@@ -486,13 +487,19 @@ def _count_painted(connection: sqlite3.Connection, snapshot: Snapshot, counts: d
         counts[row["split"]]["structures"][row["structure"]] = {"images": row["images"], "share": row["share"]}
 
 
-def _count_numbers(connection: sqlite3.Connection, snapshot_id: int, counts: dict[str, dict[str, Any]]) -> None:
-    """Put the spread of the numbers where a classification has its classes."""
-    numbers = list_numbers(connection, snapshot_id)
-    for split, told in counts.items():
+def _count_numbers(
+    connection: sqlite3.Connection, snapshot: Snapshot, schema: Regression, counts: dict[str, dict[str, Any]]
+) -> None:
+    """Put the spread of the numbers where a classification has its classes; of several quantities under `targets`."""
+    for told in counts.values():
         del told["classes"]
-        if found := numbers.get(split):
-            told |= {"lowest": min(found), "median": statistics.median(found), "highest": max(found)}
+    for name in quantity_names(schema) or ("",):
+        for split, found in list_numbers(connection, snapshot.id, name).items():
+            if not found:
+                continue
+            spread = {"lowest": min(found), "median": statistics.median(found), "highest": max(found)}
+            told = counts[split]
+            (told.setdefault("targets", {}).setdefault(name, {}) if name else told).update(spread)
 
 
 def _snapshot(row: sqlite3.Row) -> Snapshot:

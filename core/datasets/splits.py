@@ -141,7 +141,10 @@ def carve_validation(groups: Sequence[int], classes: Sequence[Sequence[str]], *,
 
 
 def strata_of(values: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """In what splits shall resemble each other, for each answer: its classes, its structures, or its number's fifth."""
+    """In what splits shall resemble each other, for each answer: its classes, its structures, or its number's fifth,
+    of several quantities each by itself."""
+    if values and all("values" in value for value in values):
+        return _fifths_of_several([value["values"] for value in values])
     numbers = [value["value"] for value in values if "value" in value]
     edges = np.quantile(numbers, np.linspace(0, 1, FIFTHS + 1)[1:-1]) if numbers else np.empty(0)
     return [
@@ -150,6 +153,14 @@ def strata_of(values: Sequence[dict[str, Any]]) -> list[list[str]]:
         else (value.get("classes") or value.get("structures") or [NO_CLASS])
         for value in values
     ]
+
+
+def _fifths_of_several(answers: Sequence[dict[str, float]]) -> list[list[str]]:
+    strata: list[list[str]] = [[] for _ in answers]
+    for name in answers[0]:
+        for told, (fifth,) in zip(strata, strata_of([{"value": said[name]} for said in answers]), strict=True):
+            told.append(f"{name}: {fifth}")
+    return strata
 
 
 def check_ratios(ratios: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
 from core.store.files import Files
 from core.tasks import module_of, task_module
-from core.tasks.regression import interval_around
+from core.tasks.regression import interval_around, numbers_said
 from core.training.records import Model
 
 
@@ -31,7 +31,8 @@ def predict_files(
 
     Returns:
         `{"model", "engine", "cases", "predicted", "failed"}`; a case is `{"path", "classes": [...], "probabilities":
-        {class: p}}`, `{"path", "value", "unit", "interval"}` (see `interval_around`), `{"path", "structures": {name:
+        {class: p}}`, `{"path", "value", "unit", "interval"}` (see `interval_around`), of several
+        quantities `{"path", "numbers": [{"target", "value", "unit", "interval"}]}`, `{"path", "structures": {name:
         {"pixels", "volume_ml", "probability", "file", "value"}}, "files"}` with masks in `folder`, or
         `{"path", "reason"}`.
 
@@ -120,6 +121,8 @@ def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:
     assert not isinstance(schema, Segmentation)
     answer = module_of(schema).decode_scores(schema, scores, predictor.calibration)
     if isinstance(schema, Regression):
+        if schema.further:
+            return {"numbers": numbers_said(schema, answer, predictor.calibration)}
         return answer | {
             "unit": schema.unit,
             "interval": interval_around(schema, answer["value"], predictor.calibration),

@@ -20,6 +20,7 @@ from core.evaluation.records import (
     store_measured,
     store_predictions,
 )
+from core.measures.regression import spread_of
 from core.progress import Portion, Progress
 from core.projects.schema import Generation, Regression, Segmentation
 from core.settings import Settings
@@ -61,7 +62,8 @@ def evaluate_model(
         The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `seed`,
         `level`, `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`,
         `warnings`; of a classification also `per_class`, `confusion_matrix` (rows: reference),
-        `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`, of a segmentation
+        `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`, or of several
+        quantities `targets` and `per_target` (`core.tasks.regression.measure`), of a segmentation
         `per_structure`, `counts`, `structures`, and `unit` and `tolerance` of its distances, of an ensemble
         `members` and `spread` (`_describe_members`).
 
@@ -150,10 +152,13 @@ def _check_schema(model: Model, snapshot: Snapshot) -> TrainableSchema:
             f"Evaluate on a snapshot of the task the model has learnt, {model.task}. Received: {snapshot.task}"
         )
     if isinstance(schema, Regression):
-        if (learnt["target"], learnt["unit"]) != (schema.target, schema.unit):
+        known = [(one["target"], one["unit"]) for one in (learnt, *learnt.get("further", ()))]
+        if known != (asked := [(one.target, one.unit) for one in schema.quantities]):
+            said, wanted = (", ".join(" in ".join(one) for one in some) for some in (known, asked))
+            word = "quantity" if len(known) == 1 else "quantities"
             raise InvalidInput(
-                f"Evaluate on a snapshot of the quantity the model has learnt, {learnt['target']} in "
-                f"{learnt['unit']}. Received: {schema.target} in {schema.unit} in snapshot {snapshot.name}"
+                f"Evaluate on a snapshot of the {word} the model has learnt, {said}. "
+                f"Received: {wanted} in snapshot {snapshot.name}"
             )
     elif isinstance(schema, Segmentation):
         names = tuple(one["name"] for one in learnt["structures"])
@@ -248,7 +253,10 @@ def _describe_members(
         said.append(np.array([known[case.case_id] for case in cases]))
         value = task.score_validation(schema, targets, said[-1]).get(task.HEADLINE)
         found.append({"model": member.id, "name": member.name, "metric": task.HEADLINE, "value": value})
-    spread = float(np.std(said, axis=0, ddof=1).mean())
+    apart = np.std(said, axis=0, ddof=1)
+    if isinstance(schema, Regression) and schema.further:
+        apart = apart / spread_of(targets)  # units have no mean
+    spread = float(apart.mean())
     return {"members": found, "spread": {"value": spread, "n": len(cases)}}
 
 

@@ -131,6 +131,8 @@ def _material(
     task = task_module(model.task)
     names = task.output_names(task.schema_of(model.facts))
     classes = answer(images).argmax(axis=1)
+    if model.task == "regression":  # units are not compared: the first quantity speaks for the others
+        classes = np.zeros_like(classes)
     objects: list[np.ndarray | None] = []
     for case, which in zip(chosen, classes, strict=True):
         fitting = [mark for mark in marks[case.case_id] if mark.label in ("", names[which])]

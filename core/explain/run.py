@@ -95,7 +95,9 @@ def explain_case(
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)
     image = model_input(pixels, case.photometric, case.windows, spec)[None]
-    class_name = wanted or names[int(scores_by(tool, image)[0].argmax())]
+    # Of several quantities none is "the largest": years and kilograms are not compared.
+    likely = 0 if model.task == "regression" else int(scores_by(tool, image)[0].argmax())
+    class_name = wanted or names[likely]
     layer = getattr(tool, "layer", "")
     key = explanation_key(model, case, method.name, class_name, layer)
     if not method.is_quick and files.has("explanations", key):  # the same pixels, asked about as another case

@@ -16,6 +16,8 @@ ANSWER_COLUMNS = ("label", "reader", "unsure", "unusable", "note", "event", "mad
 # Of our own exports, and only together: alone, a column may well be called "confidence" and mean something else.
 LATER_COLUMNS = ("confidence", "unusable_reason", "active_seconds", "draft")
 RENAMED_ATTRIBUTES = ("sex", "age", "site", "scanner", "view")
+SEPARATOR = "|"  # between classes, and between numbers; no name of either holds it
+EQUALS = "="  # nor this the name of a quantity that stands beside others
 TARGETS = CASE_COLUMNS + ANSWER_COLUMNS + RENAMED_ATTRIBUTES
 
 SPLITS = {
@@ -145,17 +147,21 @@ def guess_columns(table: LabelTable) -> dict[str, str]:
     return {target: column for target, column in guessed.items() if column is not None}
 
 
-def map_columns(table: LabelTable, columns: Mapping[str, str] | None = None) -> dict[str, TableRow]:
+def map_columns(
+    table: LabelTable, columns: Mapping[str, str] | None = None, *, quantities: Sequence[str] = ()
+) -> dict[str, TableRow]:
     """One `TableRow` for each path, in the order of the table.
 
     Args:
+        quantities: the names of several numbers that a project asks for, each in a column of its own; together they
+            are the answer `age=62|weight=70.5`. A column `label` that says as much goes before.
         columns: {"path": "filename", ...}; what is not named here is looked for under its own name, and
             {"reader": ""} says that no column tells the reader, whatever the columns are called.
 
     Raises:
         InvalidInput: no path column, an unknown column, an unknown split, or rows that contradict each other.
     """
-    mapping = _checked_mapping(table, columns or {})
+    mapping = _checked_mapping(table, columns or {}, quantities)
     at = {column: index for index, column in enumerate(table.columns)}
     taken = set(mapping.values())
     rows: dict[str, TableRow] = {}
@@ -163,7 +169,7 @@ def map_columns(table: LabelTable, columns: Mapping[str, str] | None = None) -> 
     for number, cells in zip(table.lines, table.rows, strict=True):
         said = {target: cells[at[column]] for target, column in mapping.items()}
         attributes = {column: cells[at[column]] for column in table.columns if column not in taken}
-        row = _row(said, attributes, number)
+        row = _row(said, attributes, number, quantities)
         before = rows.get(row.path)
         rows[row.path] = row if before is None else _joined(before, row, number, conflicts)
     if conflicts:
@@ -217,11 +223,12 @@ def _table(lines: Sequence[tuple[int, Sequence[str]]], encoding: str, separator:
 # ---- from cells to cases
 
 
-def _checked_mapping(table: LabelTable, columns: Mapping[str, str]) -> dict[str, str]:
+def _checked_mapping(table: LabelTable, columns: Mapping[str, str], quantities: Sequence[str] = ()) -> dict[str, str]:
+    targets = dict.fromkeys((*TARGETS, *quantities))
     for target, column in columns.items():
-        if target not in TARGETS:
+        if target not in targets:
             raise InvalidInput(
-                f"A column can be {', '.join(TARGETS)}; others are kept under their own names. "
+                f"A column can be {', '.join(targets)}; others are kept under their own names. "
                 f"Received: {target}={column}"
             )
         if column and column not in table.columns:
@@ -231,6 +238,10 @@ def _checked_mapping(table: LabelTable, columns: Mapping[str, str]) -> dict[str,
     mapping = {name: name for name in CASE_COLUMNS + ANSWER_COLUMNS if name in table.columns and name not in columns}
     if set(LATER_COLUMNS) <= set(table.columns):
         mapping |= {name: name for name in LATER_COLUMNS}
+    by_name = {column.casefold(): column for column in reversed(table.columns)}
+    mapping |= {
+        name: by_name[name.casefold()] for name in quantities if name not in columns and name.casefold() in by_name
+    }
     mapping |= {target: column for target, column in columns.items() if column}
     if "path" not in mapping and "case" not in mapping:
         raise InvalidInput(
@@ -240,16 +251,19 @@ def _checked_mapping(table: LabelTable, columns: Mapping[str, str]) -> dict[str,
     return mapping
 
 
-def _row(said: Mapping[str, str], attributes: Mapping[str, str], number: int) -> TableRow:
+def _row(
+    said: Mapping[str, str], attributes: Mapping[str, str], number: int, quantities: Sequence[str] = ()
+) -> TableRow:
     path = clean_path(said.get("path") or said.get("case") or "")
     if not path:
         raise InvalidInput(f"Line {number} of the label table names no file. Received: an empty cell")
     split = said.get("split", "")
     if split and split.lower() not in SPLITS:
         raise InvalidInput(f"A split is train, validation or test. Received: {split} in line {number}")
-    kept = {**attributes, **{key: said[key] for key in RENAMED_ATTRIBUTES if key in said}}
+    kept = {**attributes, **{key: said[key] for key in RENAMED_ATTRIBUTES if key in said and key not in quantities}}
     further = {key: said[key] for key in (*ANSWER_COLUMNS[2:], *LATER_COLUMNS) if said.get(key)}
-    label = said.get("label", "")
+    numbers = {name: said.get(name, "") for name in quantities}
+    label = said.get("label", "") or (numbers_text(numbers) if numbers else "")
     answers = (Answer(label, said.get("reader") or None, further),) if label or further else ()
     return TableRow(
         path=path,
@@ -259,6 +273,11 @@ def _row(said: Mapping[str, str], attributes: Mapping[str, str], number: int) ->
         attributes={key: value for key, value in kept.items() if value},
         answers=answers,
     )
+
+
+def numbers_text(said: Mapping[str, str]) -> str:
+    """What columns say of several quantities as one text, `age=62|weight=70.5`; "" where they say nothing at all."""
+    return SEPARATOR.join(f"{name}{EQUALS}{text}" for name, text in said.items()) if any(said.values()) else ""
 
 
 def clean_path(text: str) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import InvalidInput
-from core.projects.schema import Classification, LabelSchema, Segmentation, check_value
+from core.images.label_table import EQUALS, SEPARATOR, numbers_text
+from core.projects.schema import Classification, LabelSchema, Regression, Segmentation, check_value
 
-SEPARATOR = "|"  # no class name holds it
+__all__ = ["SEPARATOR", "label_text", "parse_label_text", "value_text"]
 
 
 def value_text(value: Mapping[str, Any]) -> str:
@@ -16,7 +17,7 @@ def value_text(value: Mapping[str, Any]) -> str:
 
 
 def label_text(value: Mapping[str, Any] | None) -> str:
-    """An answer as a label table writes it: `pneumonia`, `effusion|nodule`, `3.2`.
+    """An answer as a label table writes it: `pneumonia`, `effusion|nodule`, `3.2`, `age=62.0|weight=70.5`.
 
     "" is no answer; a single `|` is the answer "none of the classes" of a multi-label project, or "nothing to be
     painted" of a segmentation.
@@ -26,6 +27,8 @@ def label_text(value: Mapping[str, Any] | None) -> str:
     for key in ("classes", "structures"):
         if key in value:
             return SEPARATOR.join(value[key]) or SEPARATOR
+    if "values" in value:
+        return numbers_text({name: repr(number) for name, number in value["values"].items()})
     return repr(value["value"])
 
 
@@ -36,11 +39,13 @@ def parse_label_text(schema: LabelSchema, text: str, *, retired: bool = False) -
         retired: classes that are no longer offered are good as well.
 
     Raises:
-        InvalidInput: an unknown class, several classes in a single-label project, or no number.
+        InvalidInput: an unknown class, several classes in a single-label project, no number, or not all of several.
     """
     text = text.strip()
     if not text:
         return None
+    if isinstance(schema, Regression) and schema.further:
+        return check_value(schema, {"values": _parse_numbers(schema, text)})
     if not isinstance(schema, (Classification, Segmentation)):
         try:
             return check_value(schema, {"value": float(text)})
@@ -50,3 +55,17 @@ def parse_label_text(schema: LabelSchema, text: str, *, retired: bool = False) -
     by_name = {name.casefold(): name for name in schema.names}
     given = [part.strip() for part in text.split(SEPARATOR) if part.strip()]
     return check_value(schema, {key: [by_name.get(part.casefold(), part) for part in given]}, retired=retired)
+
+
+def _parse_numbers(schema: Regression, text: str) -> dict[str, float | None]:
+    """`age=62|weight=70.5` as numbers by name; None where nothing stands behind a name."""
+    by_name = {quantity.target.casefold(): quantity.target for quantity in schema.quantities}
+    found: dict[str, float | None] = {}
+    for part in text.split(SEPARATOR):
+        name, _, number = (piece.strip() for piece in part.partition(EQUALS))
+        try:
+            found[by_name[name.casefold()]] = float(number) if number else None
+        except (KeyError, ValueError) as error:
+            form = SEPARATOR.join(f"{known}{EQUALS}number" for known in by_name.values())
+            raise InvalidInput(f"The answer of this project reads {form}. Received: {text[:120]!r}") from error
+    return found

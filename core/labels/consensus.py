@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from core.labels.answers import value_text
 from core.projects.records import ReferenceRule
-from core.projects.schema import Classification, LabelSchema
+from core.projects.schema import Classification, LabelSchema, Regression, numbers_of, value_of_numbers
 
 ReferenceState = Literal["labelled", "tied", "unusable"]
 
@@ -44,7 +44,8 @@ def resolve_reference(rule: ReferenceRule, schema: LabelSchema, answers: Sequenc
     Rule `reader`: what the named reader says. Rule `majority`: usable or not is decided first, then the answer
     that most readers gave; with several labels per image each class is decided by itself. A tie is never broken.
     Rule `median`: usable or not likewise, then the middle of the numbers, of an even count the mean of the middle
-    two. Rule `only`: the only answer; several are a tie, since nobody but a person can choose among masks.
+    two, of several quantities each by itself. Rule `only`: the only answer; several are a tie, since nobody but a
+    person can choose among masks.
     """
     if rule.kind == "reader":
         answers = [answer for answer in answers if answer.reader == rule.reader]
@@ -58,7 +59,9 @@ def resolve_reference(rule: ReferenceRule, schema: LabelSchema, answers: Sequenc
     if unusable == len(usable) or (rule.kind == "only" and len(answers) > 1):
         return Reference("tied", None, ids)
     if rule.kind == "median":
-        return Reference("labelled", {"value": float(statistics.median(one["value"] for one in usable))}, ids)
+        assert isinstance(schema, Regression)
+        said = zip(*(numbers_of(schema, one) for one in usable), strict=True)
+        return Reference("labelled", value_of_numbers(schema, [statistics.median(numbers) for numbers in said]), ids)
     value = _most_say(schema, usable)
     return Reference("tied", None, ids) if value is None else Reference("labelled", value, ids)
 

@@ -45,6 +45,7 @@ from core.people.accounts import ensure_user
 from core.people.roles import demand_of
 from core.projects.changes import present_names
 from core.projects.records import Project
+from core.projects.schema import quantity_names
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -82,18 +83,21 @@ class _Row:
 def export_labels(connection: sqlite3.Connection, project: Project, *, history: bool = False) -> str:
     """The labels that count, one row for each reader and case, oldest first; with `history` all there ever were.
 
-    After our own columns come the attributes of the cases. `|` is the answer "none of the classes". Masks and marks
+    After our own columns come those of the numbers, where a project asks for several (`label` says them too), and the
+    attributes of the cases. `|` is the answer "none of the classes". Masks and marks
     do not fit into a table; masks have an export of their own (`mask_files`).
     """
     cases = {case.id: case for case in list_cases(connection, project.id)}
-    ours = (*COLUMNS, *LATER_COLUMNS)
-    attributes = sorted({name for case in cases.values() for name in case.attributes} - set(ours))
+    ours, quantities = (*COLUMNS, *LATER_COLUMNS), quantity_names(project.schema)
+    attributes = sorted({name for case in cases.values() for name in case.attributes} - {*ours, *quantities})
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
-    writer.writerow([*ours, *map(guard, attributes)])
+    writer.writerow([*ours, *map(guard, (*quantities, *attributes))])
     for label in list_project_labels(connection, project.id, history=history):
         case = cases[label.case_id]
-        cells = [*_cells(case, label), *(case.attributes.get(name, "") for name in attributes)]
+        said = (label.value or {}).get("values", {})
+        numbers = [repr(said[name]) if name in said else "" for name in quantities]
+        cells = [*_cells(case, label), *numbers, *(case.attributes.get(name, "") for name in attributes)]
         writer.writerow(map(guard, cells))
     return text.getvalue()
 
@@ -143,7 +147,8 @@ def import_labels(
     demand_of(connection, actor, "import", project.id)
     text = decode_table(content)[0] if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
-    rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {})
+    quantities = quantity_names(project.schema)
+    rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {}, quantities)
     names = SourceNames(list_case_sources(connection, project.id), secret_of(connection))
     added = unchanged = 0
     refused: list[str] = []
@@ -347,8 +352,9 @@ def _answer(said: dict[str, str]) -> Answer:
     return Answer(said["label"], said["reader"] or None, further)
 
 
-def _other_rows(content: bytes, columns: Mapping[str, str]) -> Iterator[_Row]:
+def _other_rows(content: bytes, columns: Mapping[str, str], quantities: Sequence[str]) -> Iterator[_Row]:
     """Rows of anybody's table: other encodings, separators and column names that explain themselves."""
     table = read_label_table(content)
-    rows: Sequence[TableRow] = list(map_columns(table, {**guess_columns(table), **columns}).values())
+    wanted = {**guess_columns(table), **columns}
+    rows: Sequence[TableRow] = list(map_columns(table, wanted, quantities=quantities).values())
     return (_Row(row.path, answer, row.from_case_column) for row in rows for answer in row.answers)

@@ -13,6 +13,7 @@ from core.measures.metrics import ratio
 # Standard deviations of the differences (Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
 LIMITS_OF_AGREEMENT = 1.96
 WHY_UNDEFINED = {"r2": "All references are the same number, so there is no spread to explain."}
+NO_SPREAD_OF_SEVERAL = "Of one quantity all references are the same number, so there is no spread to measure by."
 NO_VALUE = "There are too few cases."
 
 
@@ -94,6 +95,59 @@ def _values(
         "limit_high": bias + LIMITS_OF_AGREEMENT * deviation,
         **({} if half_width is None else {"coverage": weights @ (np.abs(error) <= half_width) / n}),
     }
+
+
+@dataclass(frozen=True)
+class SeveralMeasures:
+    """What one set of cases says about a model of several quantities: of each, and of all together.
+
+    `metrics` are means over the quantities: `mae` and `rmse` in standard deviations of the references of these cases,
+    since years and kilograms have no mean, and `r2`.
+    """
+
+    metrics: dict[str, Estimate]
+    each: tuple[RegressionMeasures, ...]
+
+
+def measure_several(
+    targets: np.ndarray,
+    predictions: np.ndarray,
+    patients: Sequence[str],
+    *,
+    half_widths: Sequence[float | None],
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> SeveralMeasures:
+    """`measure_regression` of each column of `targets` and `predictions` `(cases, k)`, and the means over columns.
+
+    Raises:
+        InvalidInput: as `measure_regression`.
+    """
+    columns = list(zip(targets.T, predictions.T, half_widths, strict=True))
+    each = tuple(
+        measure_regression(wanted, said, patients, half_width=half_width, level=level, resamples=resamples, seed=seed)
+        for wanted, said, half_width in columns
+    )
+    scale = spread_of(targets)
+    standard = [(wanted / one, said / one) for (wanted, said, _), one in zip(columns, scale, strict=True)]
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        found = [_values(wanted, said, None, weights) for wanted, said in standard]
+        return {name: np.mean([one[name] for one in found], axis=0) for name in ("mae", "rmse", "r2")}
+
+    whole = measure(np.ones((1, len(targets))))
+    intervals = patient_bootstrap(measure, patients, resamples=resamples, level=level, seed=seed)
+    metrics = {
+        name: estimate_of(float(whole[name][0]), intervals[name], undefined=NO_SPREAD_OF_SEVERAL) for name in whole
+    }
+    return SeveralMeasures(metrics, each)
+
+
+def spread_of(targets: np.ndarray) -> np.ndarray:
+    """The standard deviation of each column `(k,)`; NaN where all its references are the same number."""
+    spread = targets.astype(np.float64).std(axis=0)
+    return np.where(np.ptp(targets, axis=0) > 0, spread, np.nan)
 
 
 def _check(targets: np.ndarray, predictions: np.ndarray, patients: Sequence[str]) -> None:

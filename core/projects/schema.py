@@ -1,7 +1,8 @@
 """The label schema of each task, and what counts as an answer under it.
 
 An answer ("value") is a small dictionary that stays the same from the browser to the
-snapshot: `{"classes": ["pneumonia"]}` for classification, `{"value": 3.2}` for regression. For
+snapshot: `{"classes": ["pneumonia"]}` for classification, `{"value": 3.2}` for regression, of several
+quantities `{"values": {"age": 62.0, "weight": 70.5}}`, whole or not at all. For
 segmentation `{"structures": ["liver"]}` says that the case is finished and what was found on it;
 the masks themselves are kept stroke by stroke (`labels.masks`).
 """
@@ -25,6 +26,12 @@ COLOURS = (
 HOT_KEYS = "123456789"
 LONGEST_NAME = 100
 Measure = Literal["length", "angle", "area"]
+MOST_QUANTITIES = 8  # as many fields stand beside an image without scrolling
+# What a column of a label table says that is no quantity (`core.images.label_table`; a test holds them together).
+NAMES_OF_COLUMNS = frozenset(
+    ("path", "case", "patient", "split", "label", "reader", "unsure", "unusable", "note", "event", "made_at",
+     "confidence", "unusable_reason", "active_seconds", "draft")
+)  # fmt: skip
 # What a measurement on the image gives, and in which units a quantity that is derived from it may be asked.
 MEASURE_UNITS: Mapping[Measure, tuple[str, ...]] = {
     "length": ("mm", "cm"), "angle": ("°", "degrees"), "area": ("mm²", "cm²"),
@@ -89,8 +96,18 @@ class Segmentation:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """One number that is asked for: its name and unit, between `low` and `high` where they are known."""
+
+    target: str
+    unit: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Regression:
-    """A named quantity in its unit, between `low` and `high` where they are known.
+    """A named quantity in its unit, between `low` and `high` where they are known, and any `further` ones beside it.
 
     With a `measure` readers draw it and the number follows: the mark stays beside the answer as its evidence.
     """
@@ -100,6 +117,12 @@ class Regression:
     low: float | None
     high: float | None
     measure: Measure | None = None
+    further: tuple[Quantity, ...] = ()
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """All of them, in the order in which they are asked, learnt and shown."""
+        return (Quantity(self.target, self.unit, self.low, self.high), *self.further)
 
 
 @dataclass(frozen=True)
@@ -157,7 +180,7 @@ def check_schema(schema: AnySchema) -> AnySchema:
             a range that is none, a unit that does not fit the measurement.
     """
     if isinstance(schema, Regression):
-        _check_quantity(schema)
+        _check_quantities(schema)
     elif isinstance(schema, Segmentation):
         if not schema.offered:
             raise InvalidInput(f"Name at least one structure, for example liver,lesion. Received: {list(schema.names)}")
@@ -199,13 +222,11 @@ def _check_colours(colours: Sequence[str]) -> None:
             raise InvalidInput(f"A colour reads like #56b4e9. Received: {colour[:40]!r}")
 
 
-def _check_quantity(schema: Regression) -> None:
-    for thing, text in (("quantity", schema.target), ("unit", schema.unit)):
-        if not text.strip() or text != text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
-            raise InvalidInput(f"Name the {thing}, for example age in years. Received: {text[:120]!r}")
-    ends = [end for end in (schema.low, schema.high) if end is not None]
-    if not all(math.isfinite(end) for end in ends) or (len(ends) == 2 and ends[0] >= ends[1]):
-        raise InvalidInput(f"A range goes from a lower to a higher number. Received: {schema.low} to {schema.high}")
+def _check_quantities(schema: Regression) -> None:
+    for quantity in schema.quantities:
+        _check_quantity(quantity)
+    if schema.further:
+        _check_several(schema)
     if schema.measure is None:
         return
     if schema.measure not in get_args(Measure):
@@ -215,6 +236,34 @@ def _check_quantity(schema: Regression) -> None:
     units = MEASURE_UNITS[schema.measure]
     if schema.unit not in units:
         raise InvalidInput(f"A measured {schema.measure} comes in {' or '.join(units)}. Received: {schema.unit!r}")
+
+
+def _check_quantity(quantity: Quantity) -> None:
+    for thing, text in (("quantity", quantity.target), ("unit", quantity.unit)):
+        if not text.strip() or text != text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
+            raise InvalidInput(f"Name the {thing}, for example age in years. Received: {text[:120]!r}")
+    ends = [end for end in (quantity.low, quantity.high) if end is not None]
+    if not all(math.isfinite(end) for end in ends) or (len(ends) == 2 and ends[0] >= ends[1]):
+        raise InvalidInput(f"A range goes from a lower to a higher number. Received: {quantity.low} to {quantity.high}")
+
+
+def _check_several(schema: Regression) -> None:
+    names = [quantity.target for quantity in schema.quantities]
+    if len(names) > MOST_QUANTITIES:
+        raise InvalidInput(f"A project asks for at most {MOST_QUANTITIES} quantities. Received: {len(names)}")
+    _check_names(names, "quantity")
+    for name in names:
+        if set(name) & set('="\\'):  # tables write `age=62|weight=70.5`, and SQL asks for a name in quotes
+            raise InvalidInput(f'A quantity beside others needs a name without =, " or \\. Received: {name!r}')
+        if name.casefold() in NAMES_OF_COLUMNS:
+            raise InvalidInput(
+                f"A quantity beside others has a column of its own in label tables, and this name is another column's; "
+                f"choose another. Received: {name!r}"
+            )
+    if schema.measure is not None:
+        raise InvalidInput(
+            f"A number that is drawn is the only one of its project; let several be typed. Received: {schema.measure}"
+        )
 
 
 def without_retired(schema: LabelSchema) -> LabelSchema:
@@ -229,7 +278,8 @@ def without_retired(schema: LabelSchema) -> LabelSchema:
 def schema_to_json(schema: LabelSchema) -> dict[str, Any]:
     """The schema as stored and as sent to the browser.
 
-    What came later (`retired`, `measure`) is told only where it is set: the hash of an old snapshot stays what it was.
+    What came later (`retired`, `measure`, `further`) is told only where it is set: the hash of an old snapshot stays
+    what it was.
     """
     told = asdict(schema)
     for one in (*told.get("classes", ()), *told.get("structures", ())):
@@ -237,6 +287,8 @@ def schema_to_json(schema: LabelSchema) -> dict[str, Any]:
             del one["retired"]
     if told.get("measure", "") is None:
         del told["measure"]
+    if isinstance(schema, Regression) and not schema.further:
+        del told["further"]
     return told
 
 
@@ -247,7 +299,8 @@ def schema_from_json(task: str, data: Mapping[str, Any]) -> LabelSchema:
     if task == "segmentation":
         return Segmentation(tuple(Structure(**structure) for structure in data["structures"]))
     if task == "regression":
-        return Regression(data["target"], data["unit"], data["low"], data["high"], data.get("measure"))
+        further = tuple(Quantity(**quantity) for quantity in data.get("further", ()))
+        return Regression(data["target"], data["unit"], data["low"], data["high"], data.get("measure"), further)
     if task == "generation":
         return Generation(_classes(data))
     raise InvalidInput(f"A task is one of {', '.join(TASKS)}. Received: {task}")
@@ -297,12 +350,52 @@ def _check_chosen(
     return [name for name in schema.names if name in chosen]
 
 
+def quantity_names(schema: LabelSchema) -> tuple[str, ...]:
+    """The names of several quantities, which have a column each in a label table; none of any other schema."""
+    if not isinstance(schema, Regression) or not schema.further:
+        return ()
+    return tuple(one.target for one in schema.quantities)
+
+
+def numbers_of(schema: Regression, value: Mapping[str, Any]) -> list[float]:
+    """The numbers of a stored answer, in the order of the schema's quantities."""
+    return [value["values"][one.target] for one in schema.quantities] if schema.further else [value["value"]]
+
+
+def value_of_numbers(schema: Regression, numbers: Sequence[float]) -> dict[str, Any]:
+    """The answer that these numbers, in the order of the schema's quantities, amount to."""
+    if not schema.further:
+        return {"value": float(numbers[0])}
+    return {"values": {one.target: float(said) for one, said in zip(schema.quantities, numbers, strict=True)}}
+
+
 def _check_number(schema: Regression, value: Mapping[str, Any]) -> dict[str, Any]:
-    number = value.get("value")
-    if set(value) != {"value"} or isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise InvalidInput(f'An answer reads {{"value": number}}. Received: {dict(value)!r}')
-    low = -math.inf if schema.low is None else schema.low
-    high = math.inf if schema.high is None else schema.high
+    if not schema.further:
+        number = value.get("value")
+        if set(value) != {"value"} or not _is_number(number):
+            raise InvalidInput(f'An answer reads {{"value": number}}. Received: {dict(value)!r}')
+        return {"value": _within(schema.quantities[0], number)}
+    said, names = value.get("values"), [one.target for one in schema.quantities]
+    if set(value) != {"values"} or not isinstance(said, Mapping) or set(said) - set(names):
+        form = ", ".join(f'"{name}": number' for name in names)
+        raise InvalidInput(f'An answer reads {{"values": {{{form}}}}}. Received: {dict(value)!r}')
+    # Half an answer is none: what is learnt and measured would silently be another set of cases for each quantity.
+    if missing := [name for name in names if said.get(name) is None]:
+        raise InvalidInput(
+            f"An answer gives all of {', '.join(names)}; half an answer is none. Received: no {', no '.join(missing)}"
+        )
+    if wrong := [name for name in names if not _is_number(said[name])]:
+        raise InvalidInput(f"{', '.join(wrong)}: give a number. Received: {[said[name] for name in wrong]!r}")
+    return {"values": {one.target: _within(one, said[one.target]) for one in schema.quantities}}
+
+
+def _is_number(number: object) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool)
+
+
+def _within(quantity: Quantity, number: Any) -> float:
+    low = -math.inf if quantity.low is None else quantity.low
+    high = math.inf if quantity.high is None else quantity.high
     if not math.isfinite(number) or not low <= number <= high:
-        raise InvalidInput(f"{schema.target} lies between {low} and {high} {schema.unit}. Received: {number}")
-    return {"value": float(number)}
+        raise InvalidInput(f"{quantity.target} lies between {low} and {high} {quantity.unit}. Received: {number}")
+    return float(number)

@@ -5,6 +5,7 @@ are shown are then opened.
 """
 
 import json
+import math
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -146,6 +147,9 @@ def search_case_ids(
         raise InvalidInput(f"Only a number is more or less wrong; order by confidence. Received: {order}")
     tables, conditions, values = _query(connection, project, wanted, sight)
     ordered = _ORDERS[order].format(reference=_reference(wanted))
+    if order == "largest error" and isinstance(project.schema, Regression) and project.schema.further:
+        ordered, added = _error_of_several(connection, project, project.schema, _reference(wanted))
+        values = {**values, **added}
     sql = f"SELECT cases.id FROM {tables} WHERE {conditions} ORDER BY {ordered} LIMIT :limit OFFSET :offset"
     return [row[0] for row in connection.execute(sql, {**values, "limit": limit, "offset": offset})]
 
@@ -167,6 +171,25 @@ def open_rows(connection: sqlite3.Connection, wanted: CaseFilter, ids: Sequence[
     )
     found = {row["id"]: _row(row) for row in rows}
     return [found[case_id] for case_id in ids if case_id in found]
+
+
+def _error_of_several(
+    connection: sqlite3.Connection, project: Project, schema: Regression, reference: str
+) -> tuple[str, dict[str, Any]]:
+    """What to order by: errors added up, each in standard deviations of the references of its quantity."""
+    terms: list[str] = []
+    values: dict[str, Any] = {}
+    for at, one in enumerate(schema.quantities):
+        path = f'$.values."{one.target}"'
+        row = connection.execute(
+            """SELECT avg(number * number) - avg(number) * avg(number) AS variance FROM
+               (SELECT json_extract(value, ?) AS number FROM reference_labels WHERE project = ?)""",
+            (path, project.id),
+        ).fetchone()
+        values |= {f"path{at}": path, f"spread{at}": math.sqrt(max(row["variance"] or 0.0, 0.0)) or 1.0}
+        said = f"json_extract(predictions.predicted, :path{at}) - json_extract({reference}, :path{at})"
+        terms.append(f"abs({said}) / :spread{at}")
+    return f"({' + '.join(terms)}) DESC, cases.id", values
 
 
 def count_cases(

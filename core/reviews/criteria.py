@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from core.errors import InvalidInput
-from core.projects.schema import Regression
+from core.projects.schema import Regression, quantity_names
 from core.tasks import TrainableSchema
 
 Way = Literal["at least", "at most"]
@@ -163,11 +163,13 @@ def check_criteria(
 
 
 def _check_metric(one: Criterion, schema: TrainableSchema, task: str) -> None:
-    names = () if isinstance(schema, Regression) else schema.names
+    names = quantity_names(schema) if isinstance(schema, Regression) else schema.names
     known = OF_A_CLASS if task == "classification" and one.of else OVERALL[task]
     if one.of and one.of not in names:
         told = ", ".join(names) or "none: it says one number"
         raise InvalidInput(f"This project knows {told}. Received: {one.of}, in: {one.sentence}")
+    if isinstance(schema, Regression) and schema.further and one.metric == "coverage" and not one.of:
+        raise InvalidInput(f"Each quantity has an interval of its own: name one. Received: {one.sentence}")
     if one.metric not in known:
         whole = "" if one.of or task != "classification" or one.metric not in OF_A_CLASS else " Name its class."
         told = ", ".join(SAID.get(name, name) for name in known)
@@ -211,6 +213,8 @@ def _look_up(criterion: Criterion, result: Mapping[str, Any]) -> tuple[Mapping[s
             result["per_structure"][criterion.of].get(criterion.metric) or nothing,
             result["counts"][criterion.of]["painted"],
         )
+    if "per_target" in result:
+        return result["per_target"][criterion.of]["metrics"].get(criterion.metric) or nothing, None
     row = result["per_class"][criterion.of]
     return row.get(criterion.metric) or nothing, int(row["support"]["value"])
 

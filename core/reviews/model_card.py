@@ -109,7 +109,9 @@ def _question(snapshot: Snapshot) -> str:
         return f"which of {', '.join(schema.names)}" + (", several possible" if schema.multi_label else "")
     if isinstance(schema, Segmentation):
         return f"where {', '.join(schema.names)} is"
-    return f"{schema.target} in {schema.unit}" if isinstance(schema, Regression) else snapshot.task
+    if isinstance(schema, Regression):
+        return ", ".join(f"{one.target} in {one.unit}" for one in schema.quantities)
+    return snapshot.task
 
 
 def _counted(counts: Mapping[str, Mapping[str, Any]], split: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.datasets.records import Snapshot, SnapshotCase, list_attributes, map_attribute
 from core.datasets.splits import SPLITS, list_view
-from core.projects.schema import Regression
+from core.projects.schema import Regression, numbers_of
 
 MOST_VALUES = 6  # of an attribute that are counted one by one
 FIRST = ("sex", "age", "site")
@@ -32,8 +32,10 @@ def describe_population(connection: sqlite3.Connection, snapshot: Snapshot, fold
         _row("patients", [f"{len({case.patient for case in part}):,}" for part in by_split]),
     ]
     if isinstance(snapshot.schema, Regression):
-        numbers = [[float(case.value["value"]) for case in part] for part in by_split]
-        rows.append(_row(f"{snapshot.schema.target}, {snapshot.schema.unit}", [_spread(part) for part in numbers]))
+        schema = snapshot.schema
+        for at, one in enumerate(schema.quantities):
+            numbers = [[float(numbers_of(schema, case.value)[at]) for case in part] for part in by_split]
+            rows.append(_row(f"{one.target}, {one.unit}", [_spread(part) for part in numbers]))
     else:
         rows.append(_row("reference", [_answers(part) for part in by_split]))
     known = list_attributes(connection, snapshot.id)

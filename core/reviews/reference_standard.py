@@ -15,7 +15,7 @@ import numpy as np
 
 from core.datasets.records import Snapshot
 from core.measures.metrics import confusion_counts, kappa
-from core.projects.schema import Classification, Regression
+from core.projects.schema import Classification, Regression, quantity_names
 
 MOST_PAIRS = 10
 FEW_CASES = 10  # below this a kappa is not worth its decimals
@@ -31,6 +31,7 @@ class PairAgreement:
     agreed: int | None
     value: float | None  # kappa, or the mean absolute difference of two numbers
     reason: str = ""
+    of: str = ""  # the quantity, where a project asks for several
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,12 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
     several = {case: said for case, said in answers.items() if len(said) > 1}
     number = isinstance(snapshot.schema, Regression)
     compared = number or isinstance(snapshot.schema, Classification)
-    pairs = [_compare(one, other, several, number=number) for one, other in combinations(sorted(counted), 2)]
+    quantities = quantity_names(snapshot.schema) or ("",)  # of one, its name goes without saying
+    pairs = [
+        _compare(one, other, several, number=number, of=of)
+        for one, other in combinations(sorted(counted), 2)
+        for of in quantities
+    ]
     shown = sorted((pair for pair in pairs if pair.n), key=lambda pair: -pair.n)[:MOST_PAIRS] if compared else []
     rule = snapshot.reference_rule
     return ReferenceStandard(
@@ -87,17 +93,23 @@ def _list_answers(connection: sqlite3.Connection, project_id: int) -> dict[int, 
     return found
 
 
-def _compare(one: str, other: str, several: dict[int, dict[str, str]], *, number: bool) -> PairAgreement:
+def _compare(one: str, other: str, several: dict[int, dict[str, str]], *, number: bool, of: str = "") -> PairAgreement:
     both = [(said[one], said[other]) for said in several.values() if one in said and other in said]
     if number:
-        numbers = [(json.loads(a)["value"], json.loads(b)["value"]) for a, b in both if a and b]
+        numbers = [(_number(a, of), _number(b, of)) for a, b in both if a and b]
         if not numbers:
-            return PairAgreement(one, other, 0, None, None, "They have no case in common.")
-        return PairAgreement(one, other, len(numbers), None, sum(abs(a - b) for a, b in numbers) / len(numbers))
+            return PairAgreement(one, other, 0, None, None, "They have no case in common.", of)
+        distance = sum(abs(a - b) for a, b in numbers) / len(numbers)
+        return PairAgreement(one, other, len(numbers), None, distance, of=of)
     agreed = sum(a == b for a, b in both)
     value = _kappa(both)
     reason = "" if value is not None else "Both say the same of every case, so chance alone would agree as well."
     return PairAgreement(one, other, len(both), agreed, value, reason)
+
+
+def _number(said: str, of: str) -> float:
+    value = json.loads(said)
+    return float(value["values"][of] if of else value["value"])
 
 
 def _kappa(both: list[tuple[str, str]]) -> float | None:

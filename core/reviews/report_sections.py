@@ -144,6 +144,8 @@ def _numbers(result: Mapping[str, Any]) -> list[Block]:
             ),
         ),
     ]
+    for name, told in result.get("per_target", {}).items():
+        blocks.append(_numbers_of_parts({f"{name}, {told['unit']}": told["metrics"]}))
     parts = result.get("per_class") or result.get("per_structure")
     if parts:
         titled = [(f"{name}{_support(result, name)}", row) for name, row in parts.items()]
@@ -180,7 +182,12 @@ def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
     blocks.append(f"{told.read_by_several:,} of {told.cases:,} cases were read by more than one reader.")
     if told.pairs:
         rows = tuple(
-            (f"{one.one} and {one.other}", f"{one.n:,}", "–" if one.value is None else f"{one.value:.3f}", one.reason)
+            (
+                f"{one.one} and {one.other}{f': {one.of}' if one.of else ''}",
+                f"{one.n:,}",
+                "–" if one.value is None else f"{one.value:.3f}",
+                one.reason,
+            )
             for one in told.pairs
         )
         blocks.append(Table(("readers", "n", told.measure, "to mind"), rows))

@@ -1,11 +1,13 @@
-"""Regression: a named quantity in its unit, one number for each case.
+"""Regression: a named quantity in its unit, one number for each case, or several, a column each.
 
-The network learns the number in standard deviations from the mean of the training answers; its last layer gives it in
-the unit itself, so that whoever has the file needs nothing else.
+The network learns each number in standard deviations from the mean of the training answers; its last layer gives it in
+the unit itself, so that whoever has the file needs nothing else. What is told of several together is told in standard
+deviations of the references: years and kilograms have no mean.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -13,12 +15,14 @@ import numpy as np
 
 from core.errors import CoreError, InvalidInput
 from core.measures.calibration import conformal_interval
-from core.measures.regression import measure_regression
-from core.projects.schema import Regression, check_schema
+from core.measures.estimates import estimates_json
+from core.measures.regression import measure_regression, measure_several, spread_of
+from core.projects.schema import Quantity, Regression, check_schema, numbers_of, value_of_numbers
 from core.tasks.demands import demand_loss, demand_splits
 
 HEADLINE = "mae"
 RAW, QUANTITY = "standardised", "quantity"  # names of the two last layers, relied on by explanations
+IN_DEVIATIONS = "standard deviations of the references"  # of these cases: the unit of what is told of several at once
 PAINTS = False
 DRAWS = False
 LOSSES = {
@@ -29,24 +33,33 @@ LOSSES = {
 
 
 def encode_targets(schema: Regression, values: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Values `{"value": 3.2}` as `(n, 1)` float32, in the unit of the schema."""
-    targets = np.zeros((len(values), 1), np.float32)
+    """Values `{"value": 3.2}`, or of several `{"values": {"age": 62.0}}`, as `(n, k)` float32, each in its unit."""
+    targets = np.zeros((len(values), len(schema.quantities)), np.float32)
     for row, value in enumerate(values):
-        number = value.get("value")
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
-            raise InvalidInput(f"Each case needs one number. Received: {dict(value)!r} at position {row}")
-        targets[row, 0] = number
+        targets[row] = _numbers(schema, value, row)
     return targets
 
 
+def _numbers(schema: Regression, value: Mapping[str, Any], row: int) -> list[float]:
+    said = value.get("values") if schema.further else {schema.target: value.get("value")}
+    numbers = [said.get(one.target) if isinstance(said, Mapping) else None for one in schema.quantities]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+            wanted = "one number" if not schema.further else f"a number for each of {', '.join(output_names(schema))}"
+            raise InvalidInput(f"Each case needs {wanted}. Received: {dict(value)!r} at position {row}")
+    return numbers  # type: ignore[return-value]
+
+
 def check_trainable(schema: Regression, train: np.ndarray, validation: np.ndarray) -> None:
-    """Raise `CoreError` unless `(n, 1)` targets give something to learn and something to check it on."""
+    """Raise `CoreError` unless `(n, k)` targets give something to learn and something to check it on."""
     demand_splits(train, validation)
-    if np.ptp(train) == 0:
-        raise CoreError(
-            f"Label cases with another number and freeze a new snapshot: all {len(train)} training cases have the same "
-            f"one, and there is nothing to tell apart. Received: {train[0, 0]:g} {schema.unit}"
-        )
+    for at, quantity in enumerate(schema.quantities):
+        if np.ptp(train[:, at]) == 0:
+            number = f"another {quantity.target}" if schema.further else "another number"
+            raise CoreError(
+                f"Label cases with {number} and freeze a new snapshot: all {len(train)} training cases have the same "
+                f"one, and there is nothing to tell apart. Received: {train[0, at]:g} {quantity.unit}"
+            )
 
 
 def loss_terms(schema: Regression, train: np.ndarray, *, balanced: bool) -> np.ndarray:
@@ -67,8 +80,9 @@ def build_head(features: Any, schema: Regression, terms: np.ndarray, regularizer
     """The last two layers on a `(batch, n)` tensor: `standardised`, then `quantity` in its unit, always in float32."""
     import keras
 
-    standardised = keras.layers.Dense(1, name=RAW, dtype="float32", kernel_regularizer=regularizer)(features)
-    mean, deviation = (float(term[0]) for term in terms)
+    width = len(schema.quantities)
+    standardised = keras.layers.Dense(width, name=RAW, dtype="float32", kernel_regularizer=regularizer)(features)
+    mean, deviation = (term.tolist() if schema.further else float(term[0]) for term in terms)
     return keras.layers.Rescaling(deviation, offset=mean, name=QUANTITY, dtype="float32")(standardised)
 
 
@@ -78,8 +92,22 @@ def raw_of(schema: Regression, scores: np.ndarray, terms: np.ndarray) -> np.ndar
 
 
 def score_validation(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
-    """Mean absolute error, root of the mean squared error, and R2 (None where all references are the same)."""
-    error = _within_range(schema, scores) - targets
+    """Mean absolute error, root of the mean squared error, and R2 (None where all references are the same).
+
+    Of several quantities the means over those whose references differ, the errors in their standard deviations.
+    """
+    said = _within_range(schema, scores)
+    if not schema.further:
+        return _score(targets, said)
+    spread = spread_of(targets)
+    each = [
+        _score(targets[:, at] / one, said[:, at] / one) for at, one in enumerate(spread) if np.isfinite(one)
+    ]  # fmt: skip
+    return {name: float(np.mean([found[name] for found in each])) if each else None for name in ("mae", "rmse", "r2")}
+
+
+def _score(targets: np.ndarray, said: np.ndarray) -> dict[str, float | None]:
+    error = said - targets
     spread = float(np.square(targets - targets.mean()).sum())
     return {
         "mae": float(np.abs(error).mean()),
@@ -89,9 +117,16 @@ def score_validation(schema: Regression, targets: np.ndarray, scores: np.ndarray
 
 
 def calibrate(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    """`interval`: how far from the model's number the truth may lie; None where validation is too small to say."""
-    interval = conformal_interval(np.abs(_within_range(schema, scores) - targets)[:, 0].astype(np.float64))
-    return {"interval": interval.to_json() if interval else None}
+    """`interval`: how far from the model's number the truth may lie; None where validation is too small to say.
+
+    Of several quantities `intervals`, by name: each holds for its own quantity, not for all at once.
+    """
+    errors = np.abs(_within_range(schema, scores) - targets).astype(np.float64)
+    found = [conformal_interval(column) for column in errors.T]
+    told = [interval.to_json() if interval else None for interval in found]
+    return (
+        {"intervals": dict(zip(output_names(schema), told, strict=True))} if schema.further else {"interval": told[0]}
+    )
 
 
 def calibrate_network(network: Any, schema: Regression, calibration: Mapping[str, Any]) -> Any:
@@ -100,26 +135,60 @@ def calibrate_network(network: Any, schema: Regression, calibration: Mapping[str
 
 def decode_scores(
     schema: Regression, scores: np.ndarray | Sequence[float], calibration: Mapping[str, Any] = MappingProxyType({})
-) -> dict[str, float]:
-    """The number, within the range of the schema: what a reader may not say a model does not say either."""
-    return {"value": float(_within_range(schema, scores)[0])}
+) -> dict[str, Any]:
+    """The numbers, within the range of the schema: what a reader may not say a model does not say either."""
+    return value_of_numbers(schema, _within_range(schema, scores).tolist())
 
 
-def interval_around(schema: Regression, value: float, calibration: Mapping[str, Any]) -> dict[str, float] | None:
-    """`low` and `high` around a model's number, in its unit and within the schema's range, with the `level`, the
-    `half_width` and the `n` that they stand on; None where validation was too small to say."""
-    interval = calibration.get("interval")
+def intervals_of(schema: Regression, calibration: Mapping[str, Any]) -> list[dict[str, Any] | None]:
+    """What `calibrate` has found for each quantity, in their order."""
+    if schema.further:
+        return [calibration.get("intervals", {}).get(name) for name in output_names(schema)]
+    return [calibration.get("interval")]
+
+
+def interval_around(
+    schema: Regression, value: float, calibration: Mapping[str, Any], at: int = 0
+) -> dict[str, float] | None:
+    """`low` and `high` around what a model says of the quantity at a place, in its unit and within its range, with the
+    `level`, the `half_width` and the `n` that they stand on; None where validation was too small to say."""
+    interval = intervals_of(schema, calibration)[at]
     if interval is None:
         return None
-    ends = np.array([value - interval["half_width"], value + interval["half_width"]])
-    low, high = map(float, _within_range(schema, ends))
+    low, high = (_clipped(schema.quantities[at], value + sign * interval["half_width"]) for sign in (-1, 1))
     return {**interval, "low": low, "high": high}
 
 
+def numbers_said(schema: Regression, value: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of each quantity `target`, `unit`, the `value` that a model says, and its `interval` (`interval_around`)."""
+    return [
+        {
+            "target": one.target,
+            "unit": one.unit,
+            "value": number,
+            "interval": interval_around(schema, number, calibration, at),
+        }
+        for at, (one, number) in enumerate(zip(schema.quantities, numbers_of(schema, value), strict=True))
+    ]
+
+
+def _clipped(quantity: Quantity, number: float) -> float:
+    low = -math.inf if quantity.low is None else quantity.low
+    high = math.inf if quantity.high is None else quantity.high
+    return float(np.clip(number, low, high))
+
+
 def _within_range(schema: Regression, numbers: np.ndarray | Sequence[float]) -> np.ndarray:
-    low = -math.inf if schema.low is None else schema.low
-    high = math.inf if schema.high is None else schema.high
+    """Numbers `(..., k)`, each within the range of its quantity."""
+    low, high = range_of(schema)
     return np.clip(np.asarray(numbers, np.float64), low, high)
+
+
+def range_of(schema: Regression) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest `(k,)` that each quantity can be."""
+    low = [-math.inf if one.low is None else one.low for one in schema.quantities]
+    high = [math.inf if one.high is None else one.high for one in schema.quantities]
+    return np.array(low), np.array(high)
 
 
 def confidence_of(
@@ -138,26 +207,51 @@ def measure(
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """`core.measures.regression` as JSON, with the quantity, its unit, and the interval whose coverage is measured."""
-    said = _within_range(schema, scores)[:, 0]
-    interval = calibration.get("interval")
+    """`core.measures.regression` as JSON, with the quantity, its unit, and the interval whose coverage is measured.
+
+    Of several quantities `per_target` has that for each, and `metrics` are of all together (`measure_several`).
+    """
+    said, intervals = _within_range(schema, scores), intervals_of(schema, calibration)
+    half_widths = [interval["half_width"] if interval else None for interval in intervals]
+    if schema.further:
+        return _measure_several(schema, targets, said, patients, intervals, half_widths, seed)
     measured = measure_regression(
-        targets[:, 0].astype(np.float64),
-        said,
-        patients,
-        half_width=interval["half_width"] if interval else None,
-        seed=seed,
+        targets[:, 0].astype(np.float64), said[:, 0], patients, half_width=half_widths[0], seed=seed
     )
-    return measured.to_json() | {"target": schema.target, "unit": schema.unit, "interval": interval}
+    return measured.to_json() | {"target": schema.target, "unit": schema.unit, "interval": intervals[0]}
+
+
+def _measure_several(
+    schema: Regression,
+    targets: np.ndarray,
+    said: np.ndarray,
+    patients: Sequence[str],
+    intervals: Sequence[dict[str, Any] | None],
+    half_widths: Sequence[float | None],
+    seed: int,
+) -> dict[str, Any]:
+    measured = measure_several(targets.astype(np.float64), said, patients, half_widths=half_widths, seed=seed)
+    per_target = {
+        quantity.target: {"unit": quantity.unit, "interval": interval, "metrics": one.to_json()["metrics"]}
+        for quantity, interval, one in zip(schema.quantities, intervals, measured.each, strict=True)
+    }
+    return measured.each[0].to_json() | {
+        "metrics": estimates_json(measured.metrics),
+        "unit": IN_DEVIATIONS,
+        "targets": list(per_target),
+        "per_target": per_target,
+    }
 
 
 def output_names(schema: Regression) -> tuple[str, ...]:
-    return (schema.target,)
+    return tuple(one.target for one in schema.quantities)
 
 
 def describe_schema(schema: Regression) -> dict[str, Any]:
-    return {"target": schema.target, "unit": schema.unit, "low": schema.low, "high": schema.high}
+    told: dict[str, Any] = {"target": schema.target, "unit": schema.unit, "low": schema.low, "high": schema.high}
+    return told | ({"further": [asdict(one) for one in schema.further]} if schema.further else {})
 
 
 def schema_of(facts: Mapping[str, Any]) -> Regression:
-    return check_schema(Regression(facts["target"], facts["unit"], facts["low"], facts["high"]))
+    further = tuple(Quantity(**one) for one in facts.get("further", ()))
+    return check_schema(Regression(facts["target"], facts["unit"], facts["low"], facts["high"], None, further))

@@ -16,8 +16,10 @@ from core.measures.metrics import (
     recall,
     specificity,
 )
-from core.projects.schema import Classification
+from core.measures.regression import spread_of
+from core.projects.schema import Classification, Regression
 from core.tasks import TrainableSchema
+from core.tasks.regression import range_of
 from core.tasks.segmentation import LEVELS, dice_of_cases
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ def headline_of(schema: TrainableSchema, painted: bool, targets: np.ndarray, sco
         here = known.any(axis=0)  # structures that are on some case
         return lambda weights: _mean(ratio(weights @ filled, weights @ known)[:, here])
     if not isinstance(schema, Classification):
-        low, high = getattr(schema, "low", None), getattr(schema, "high", None)
-        said = np.clip(scores, -np.inf if low is None else low, np.inf if high is None else high)
-        error = np.abs(said - targets).mean(axis=1)
+        assert isinstance(schema, Regression)
+        error = np.abs(np.clip(scores, *range_of(schema)) - targets)
+        error = np.nanmean(error / spread_of(targets), axis=1) if schema.further else error.mean(axis=1)
         return lambda weights: ratio(weights @ error, weights.sum(axis=1))
     truth = targets.astype(int)
     if schema.multi_label:
@@ -66,7 +68,10 @@ def known_by_chance(schema: TrainableSchema, painted: bool, targets: np.ndarray)
         return 0.0, 1.0
     if isinstance(schema, Classification):
         return (0.5 if schema.multi_label else 1 / max(2, int(targets.any(axis=0).sum()))), 1.0
-    return float(np.abs(targets - np.median(targets, axis=0)).mean()), 0.0
+    error = np.abs(targets - np.median(targets, axis=0))
+    if isinstance(schema, Regression) and schema.further:
+        error = np.nanmean(error / spread_of(targets), axis=1)
+    return float(error.mean()), 0.0
 
 
 def patients_of(examples: "Examples", patient_of_case: Mapping[int, str]) -> list[str]:

@@ -62,7 +62,7 @@ def nested_parts(cases: Sequence[SnapshotCase], fractions: Sequence[float], seed
 
 
 def _stratum(case: SnapshotCase) -> str:
-    return json.dumps(case.value, sort_keys=True) if "value" not in case.value else ""
+    return json.dumps(case.value, sort_keys=True) if not {"value", "values"} & set(case.value) else ""
 
 
 def same_steps(recipe: Recipe, fraction: float) -> Recipe:

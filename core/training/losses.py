@@ -105,6 +105,8 @@ def _all_are_right(targets: Any, raw: Any, terms: Any) -> Any:
 
 
 def _absolute_error(targets: Any, raw: Any, terms: Any) -> Any:
+    if raw.shape[-1] > 1:  # of several quantities in standard deviations: their units have no mean
+        return absolute(targets, raw, terms, 0.0)
     return tf.reduce_mean(tf.abs(raw * terms[1] + terms[0] - targets), axis=1)
 
 

@@ -26,6 +26,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
+from core.tasks.regression import output_names
 from core.training.records import Model, get_model
 from dashboard.database import ask
 from dashboard.routes.answers import actor_of, read_json
@@ -100,8 +101,9 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
 
 def _name_of(connection: sqlite3.Connection, project: Project, model: Model, name: str) -> str:
     """What a model itself calls the class or the quantity that is asked for by the name of today."""
-    if isinstance(project.schema, Regression) and name == project.schema.target:
-        return str(model.facts["target"])
+    if isinstance(project.schema, Regression) and name in output_names(project.schema):
+        learnt = [one["target"] for one in (model.facts, *model.facts.get("further", ()))]
+        return str(learnt[output_names(project.schema).index(name)])
     if not isinstance(project.schema, Classification) or name not in project.schema.names:
         raise InvalidInput(f"This project has no such class or quantity. Received: {name[:80]}")
     # A model goes on calling a class what it was called when it learned it.

@@ -77,11 +77,13 @@ class Look:
 @dataclass(frozen=True)
 class Finding:
     """What the review viewer says about one case: the reference answer and the model's score for each class, or its
-    `number`: `value`, and where it has an interval `low`, `high` and `level`."""
+    `number`: `value`, and where it has an interval `low`, `high` and `level`; of several quantities `numbers` by
+    name."""
 
     reference: dict[str, Any] | None
     scores: dict[str, float]
     number: dict[str, float] | None = None
+    numbers: dict[str, dict[str, float]] | None = None
 
 
 def label_viewer(
@@ -163,9 +165,16 @@ def review_viewer(
     if model is not None and st.session_state.get(warmed) != model:  # once, when the page opens: loading takes seconds
         request_warm(session.settings(), model)
         st.session_state[warmed] = model
-    told = {str(case): asdict(finding) for case, finding in (findings or {}).items()}
+    told = {str(case): _told_finding(finding) for case, finding in (findings or {}).items()}
     data = {"mode": "review", "model": model, "method": method, "findings": told, "look": _told_look(look or Look())}
     _mount(key, _project_facts(project), user, case_ids, index, data, on_labelled, on_navigated, on_looked)
+
+
+def _told_finding(finding: Finding) -> dict[str, Any]:
+    told = asdict(finding)
+    if finding.numbers is None:
+        del told["numbers"]
+    return told
 
 
 def _mount(

@@ -21,6 +21,7 @@ export class Answering {
       choose: (name) => this.answer(choose(this.current(), name, project), !project.multi_label),
       none: () => this.answer(chooseNone(this.current())),
       number: (value) => this.answer(withValue(this.current(), value === null ? null : { value })),
+      numbers: (values) => this.answer(withValue(this.current(), values === null ? null : { values })),
       done: () => this.confirm() && this.onDone(),
       unsure: () => this.answer(toggleUnsure(this.current())),
       unusable: () => this.markUnusable(),
@@ -74,7 +75,7 @@ export class Answering {
     if (!this.facts) return
     this.writeNote(this.panel.note.value)
     this.panel.note.blur()
-    if (this.part.isChanged && !this.part.confirm()) this.say(`Not saved: ${this.part.said.textContent}`, true)
+    if (this.part.isChanged && !(this.part.commit ? this.part.commit() : this.part.confirm())) this.say(`Not saved: ${this.part.said.textContent}`, true)
   }
 
   // ---- what is said

@@ -4,20 +4,25 @@ import { element } from "./dom.js"
 import { faultOf, numberText, parseNumber, rounded, typed } from "./number.js"
 
 export class NumberPart {
-  /** `on` holds number(value), the number that the reader confirmed, null where the field was emptied; and done(). */
-  constructor(project, on) {
+  /**
+   * `on` holds number(value), the number that the reader confirmed, null where the field was emptied; and done().
+   * @param {string} named where several numbers are asked for, what stands before the field
+   */
+  constructor(project, on, named = "") {
     this.project = project
     this.on = on
+    this.named = named
+    const said = named ? `number-said-${named}` : "number-said"
     this.stored = null
     this.field = element("input", {
       type: "text", inputmode: "decimal", class: "number", autocomplete: "off", "aria-label": `${project.target} in ${project.unit}`,
-      "aria-describedby": "number-said",
+      "aria-describedby": said,
       oninput: () => this.check(),
       onblur: () => this.check(),
       onkeydown: (event) => this.ownKey(event),
     })
-    this.said = element("p", { id: "number-said", class: "quiet said-number", role: "status" })
-    this.element = element("div", { class: "part" }, element("label", { class: "entry" }, this.field, element("span", {}, project.unit)), this.said)
+    this.said = element("p", { id: said, class: "quiet said-number", role: "status" })
+    this.element = element("div", { class: "part" }, element("label", { class: "entry" }, named ? element("b", { title: named }, named) : null, this.field, element("span", {}, project.unit)), this.said)
     this.check()
   }
 
@@ -60,7 +65,7 @@ export class NumberPart {
     const fault = text.trim() ? faultOf(text, this.project) : ""
     this.field.setAttribute("aria-invalid", String(Boolean(fault)))
     this.said.classList.toggle("fault", Boolean(fault))
-    this.said.textContent = fault || (this.isChanged && text.trim() ? `${this.source ? `${capital(this.source)}; ` : ""}Enter saves it` : this.hint())
+    this.said.textContent = fault || (this.isChanged && text.trim() ? `${this.source ? `${capital(this.source)}; ` : ""}Enter ${this.named ? "goes on" : "saves it"}` : this.hint())
     return !fault
   }
 

@@ -1,14 +1,15 @@
 // The overlay of the case on the screen: off until asked for, then with every case until it is taken away.
 // How it is seen is told to Python, which keeps it in the address.
 
+import { quantitiesOf } from "./number.js"
 import { Explanations, heatLayer } from "./overlay.js"
 
 const explanations = new Explanations() // shared by every viewer of the page
 const TOLD_MS = 300 // a slider that is drawn along is told once it rests
 
-/** What a model of the project can be asked to explain: a class, or the one quantity. */
+/** What a model of the project can be asked to explain: a class or a quantity. */
 export function targetsOf(project) {
-  return project.task === "regression" ? [project.target] : project.classes.map(({ name }) => name)
+  return project.task === "regression" ? quantitiesOf(project).map(({ target }) => target) : project.classes.map(({ name }) => name)
 }
 
 export class Explainer {

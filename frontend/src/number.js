@@ -45,6 +45,37 @@ export function findingRows({ reference, number }, unit) {
   return [...rows, ["Model − reference", `${difference > 0 ? "+" : ""}${shortNumber(difference)} ${unit}`]]
 }
 
+/** What a project of numbers asks for: {target, unit, low, high} each; it has one, and perhaps further ones. */
+export function quantitiesOf(project) {
+  return [project, ...(project.further ?? [])]
+}
+
+/** The places of the empty fields; none where all are empty: that takes the answer back. */
+export function missingOf(texts) {
+  const empty = Object.values(texts).flatMap((text, at) => (text.trim() ? [] : [at]))
+  return empty.length === Object.keys(texts).length ? [] : empty
+}
+
+/** Texts by name as the numbers that are stored, in the order in which the server keeps them; null where all are empty. */
+export function answerOfTexts(texts) {
+  if (!Object.values(texts).some((text) => text.trim())) return null
+  return Object.fromEntries(Object.keys(texts).sort().map((name) => [name, parseNumber(texts[name])]))
+}
+
+/** Of several quantities a line each, the quantity first: reference, model with its interval, and their difference. */
+export function findingRowsOfSeveral({ reference, numbers }, quantities) {
+  return quantities.map(({ target, unit }) => {
+    const [said, number] = [reference?.values?.[target], numbers?.[target]]
+    const told = [said === undefined ? "no reference" : `reference ${numberText(said)}`]
+    if (number) {
+      const around = number.low === undefined ? "" : ` (${Math.round(100 * number.level)} %: ${shortNumber(number.low)} to ${shortNumber(number.high)})`
+      told.push(`model ${shortNumber(number.value)}${around}`)
+      if (said !== undefined) told.push(`difference ${number.value > said ? "+" : ""}${shortNumber(number.value - said)}`)
+    }
+    return [`${capital(target)}, ${unit}`, told.join("; ")]
+  })
+}
+
 /** A measurement as a number to store: to a hundredth, as fine as anybody measures on a screen. */
 export function rounded(value) {
   return Math.round(value * 100) / 100

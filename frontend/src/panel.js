@@ -3,13 +3,14 @@
 import { MOST_CONFIDENT, REASONS } from "./answers.js"
 import { ClassPart, keyButton, press } from "./classes.js"
 import { button, element } from "./dom.js"
+import { NumbersPart } from "./entries.js"
 import { NumberPart } from "./entry.js"
 import { targetsOf } from "./explainer.js"
 import { HeatControls } from "./heatcontrols.js"
-import { findingRows } from "./number.js"
+import { findingRows, findingRowsOfSeveral, quantitiesOf } from "./number.js"
 
 /**
- * Buttons and fields for the answer. `on` holds choose(name), none(), number(value), unsure(), unusable(), reason(text),
+ * Buttons and fields for the answer. `on` holds choose(name), none(), number(value), numbers(values), unsure(), unusable(), reason(text),
  * confidence(number) and note(text). `part` is what answers the project's question: classes, a number or structures.
  */
 export class AnswerPanel {
@@ -90,10 +91,12 @@ export class AnswerPanel {
 }
 
 function partOf(project, on) {
-  return project.task === "regression" ? new NumberPart(project, on) : new ClassPart(project, on)
+  if (project.task !== "regression") return new ClassPart(project, on)
+  return project.further?.length ? new NumbersPart(project, on) : new NumberPart(project, on)
 }
 
 function questionOf(project) {
+  if (project.task === "regression" && project.further?.length) return "Numbers"
   if (project.task === "regression") return project.target.charAt(0).toUpperCase() + project.target.slice(1)
   return project.multi_label ? "Which of these?" : "Which one?"
 }
@@ -115,7 +118,7 @@ export class ModelPanel {
     this.element = element("section", { class: "model", "aria-label": "Reference and model" }, this.reference, this.scores, this.overlay?.element)
   }
 
-  /** @param {{reference: object | null, scores: Record<string, number>, number?: object | null} | null} finding */
+  /** @param {{reference: object | null, scores: Record<string, number>, number?: object | null, numbers?: object | null} | null} finding */
   showFinding(finding) {
     this.element.hidden = !finding && !this.overlay
     if (this.project.task === "regression") return this.showNumber(finding)
@@ -129,7 +132,8 @@ export class ModelPanel {
 
   /** Reference and prediction in the unit, the interval around the prediction, and by how much they differ. */
   showNumber(finding) {
-    const rows = finding ? findingRows(finding, this.project.unit) : []
+    const several = this.project.further?.length
+    const rows = !finding ? [] : several ? findingRowsOfSeveral(finding, quantitiesOf(this.project)) : findingRows(finding, this.project.unit)
     const [reference, ...told] = rows.map(([name, text]) => [element("span", {}, name), text])
     this.reference.replaceChildren(...(reference ?? []))
     this.scores.replaceChildren(...told.map((parts) => element("p", { class: "reference" }, ...parts)))

@@ -56,6 +56,7 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
     from core.jobs.annotations import IMAGES_TAKE, annotations_of, import_annotations
     from core.labels.exchange import add_table_labels, answers_in_words
     from core.projects.records import get_project
+    from core.projects.schema import quantity_names
 
     project = get_project(context.connection, int(given["project"]))
     upload = _upload(context.settings, given.get("remove_after"))
@@ -68,7 +69,8 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
         )
     table_path = Path(given["labels"]) if given.get("labels") else None
     try:
-        table = map_columns(read_label_table(table_path), given.get("columns") or {}) if table_path else None
+        wanted, names = given.get("columns") or {}, quantity_names(project.schema)
+        table = map_columns(read_label_table(table_path), wanted, quantities=names) if table_path else None
     except InvalidInput:  # whoever gave the table has read why before; the sentence quotes files and patients
         raise InvalidInput(
             "The label table does not fit; its preview on the page Import says which line. Received: a table to mend"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.labels.answers import label_text, parse_label_text, value_text
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import Quantity, Regression, make_classification
 
 SINGLE = make_classification(["normal", "Pneumonia"])
 MULTI = make_classification(["effusion", "nodule", "Fraktur ü"], multi_label=True)
@@ -22,6 +22,21 @@ def test_a_multi_label_answer_survives_the_table(names: list[str]) -> None:
 def test_a_number_survives_the_table_to_the_last_bit(number: float) -> None:
     schema = Regression("age", "years", None, None)
     assert parse_label_text(schema, label_text({"value": number})) == {"value": number}
+
+
+BODY = Regression("age", "years", None, None, None, (Quantity("body weight", "kg"),))
+
+
+@given(st.floats(-1000, 1000), st.floats(-1000, 1000))
+def test_several_numbers_survive_the_table_to_the_last_bit(age: float, weight: float) -> None:
+    value = {"values": {"age": age, "body weight": weight}}
+    assert parse_label_text(BODY, label_text(value)) == value
+
+
+@pytest.mark.parametrize("text", ["62", "age=62", "age=62|body weight=", "age=old|body weight=70", "height=1"])
+def test_what_is_not_all_of_several_numbers_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="Received"):
+        parse_label_text(BODY, text)
 
 
 def test_an_empty_cell_is_no_answer_and_a_bar_is_none_of_the_classes() -> None:

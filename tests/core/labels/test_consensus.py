@@ -1,6 +1,6 @@
 """One answer out of several."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.labels.consensus import resolve_reference
 from core.projects.records import ReferenceRule
-from core.projects.schema import Regression, make_classification, make_segmentation
+from core.projects.schema import Quantity, Regression, make_classification, make_segmentation
 
 SINGLE = make_classification(["normal", "pneumonia", "other"])
 MULTI = make_classification(["effusion", "nodule"], multi_label=True)
@@ -107,6 +107,18 @@ def test_the_median_of_the_readers_numbers(values: tuple[float | None, ...], sta
     reference = resolve_reference(ReferenceRule("median"), Regression("age", "years", None, None), numbers(*values))
     assert reference is not None
     assert (reference.state, reference.value) == (state, None if middle is None else {"value": middle})
+
+
+def test_the_median_of_several_quantities_is_that_of_each() -> None:
+    schema = Regression("age", "years", None, None, None, (Quantity("weight", "kg"),))
+    said = [(3.0, 70.0), (5.0, 60.0), (9.0, 65.0)]
+    answers = [
+        replace(one, value={"values": {"age": age, "weight": weight}})
+        for one, (age, weight) in zip(numbers(1.0, 2.0, 3.0), said, strict=True)
+    ]
+    reference = resolve_reference(ReferenceRule("median"), schema, answers)
+    assert reference is not None
+    assert reference.value == {"values": {"age": 5.0, "weight": 65.0}}
 
 
 def test_one_painter_is_the_reference_and_several_wait_until_one_is_named() -> None:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from core.errors import InvalidInput
-from core.measures.regression import measure_regression
+from core.measures.regression import measure_regression, measure_several
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.normal(1000, 5, 60)
@@ -48,6 +48,23 @@ def test_references_without_spread_have_no_r2_and_say_why() -> None:
     assert metrics["r2"].value is None
     assert "same number" in metrics["r2"].reason
     assert metrics["mae"].value is not None
+
+
+def test_several_quantities_are_measured_each_and_together_in_standard_deviations() -> None:
+    random = np.random.default_rng(0)
+    targets = random.normal((60.0, 7000.0), (10.0, 2000.0), (40, 2))
+    said = targets + random.normal(0.0, (5.0, 500.0), (40, 2))
+    patients = [f"p{at // 2}" for at in range(40)]
+    found = measure_several(targets, said, patients, half_widths=(8.0, None))
+    widths = {0: 8.0, 1: None}
+    alone = [measure_regression(targets[:, at], said[:, at], patients, half_width=widths[at]) for at in (0, 1)]
+    assert list(found.each) == alone
+    in_deviations = [one.metrics["mae"].value / targets[:, at].std() for at, one in enumerate(alone)]
+    assert found.metrics["mae"].value == pytest.approx(np.mean(in_deviations))
+    assert found.metrics["r2"].value == pytest.approx(np.mean([one.metrics["r2"].value for one in alone]))
+    still = measure_several(np.stack([targets[:, 0], np.ones(40)], axis=1), said, patients, half_widths=(8.0, None))
+    assert still.metrics["mae"].value is None
+    assert "no spread" in still.metrics["mae"].reason
 
 
 def test_one_case_has_an_error_and_no_limits() -> None:

@@ -3,9 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
+from core.images.label_table import ANSWER_COLUMNS, CASE_COLUMNS, LATER_COLUMNS
 from core.projects.schema import (
+    NAMES_OF_COLUMNS,
     Classification,
     ClassLabel,
+    Quantity,
     Regression,
     Segmentation,
     Structure,
@@ -13,8 +16,10 @@ from core.projects.schema import (
     check_value,
     make_classification,
     make_segmentation,
+    numbers_of,
     schema_from_json,
     schema_to_json,
+    value_of_numbers,
     without_retired,
 )
 
@@ -48,6 +53,7 @@ def test_a_schema_survives_its_stored_form(names: list[str], multi_label: bool) 
         Segmentation((Structure("liver", "#ff0000"), Structure("old", "#00ff00", retired=True))),
         Regression("age", "years", 0.0, None),
         Regression("heart width", "mm", None, None, "length"),
+        Regression("age", "years", 0.0, None, None, (Quantity("weight", "kg", 20.0, None),)),
     ],
 )
 def test_other_tasks_survive_their_stored_form(schema: Segmentation | Regression) -> None:
@@ -93,6 +99,35 @@ def test_a_number_outside_its_range_is_refused(value: object) -> None:
 
 def test_a_number_in_its_range_is_kept() -> None:
     assert check_value(Regression("age", "years", None, None), {"value": 40}) == {"value": 40.0}
+
+
+BODY = Regression("weight", "kg", 20, None, None, (Quantity("age", "years", 0, 120),))
+
+
+def test_several_numbers_are_kept_in_the_order_in_which_they_are_asked() -> None:
+    value = check_value(BODY, {"values": {"age": 62, "weight": 70.5}})
+    assert list(value["values"].items()) == [("weight", 70.5), ("age", 62.0)]
+    assert value_of_numbers(BODY, numbers_of(BODY, value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"values": {"age": 62}}, "half an answer is none. Received: no weight"),
+        ({"values": {"age": 62, "weight": None}}, "Received: no weight"),
+        ({"values": {"age": 62, "weight": "70"}}, "weight: give a number"),
+        ({"values": {"age": 121, "weight": 70}}, "age lies between 0 and 120 years"),
+        ({"values": {"age": 62, "weight": 70, "height": 1}}, "An answer reads"),
+        ({"value": 62}, "An answer reads"),
+    ],
+)
+def test_half_an_answer_of_several_numbers_is_none(value: dict, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        check_value(BODY, value)
+
+
+def test_the_names_of_a_tables_other_columns_are_known() -> None:
+    assert {*CASE_COLUMNS, *ANSWER_COLUMNS, *LATER_COLUMNS} == NAMES_OF_COLUMNS
 
 
 def test_what_came_later_is_told_only_where_it_is_set() -> None:
@@ -157,6 +192,12 @@ def test_structures_that_no_reader_could_use_are_refused(names: list[str]) -> No
         (Regression("age", "years", float("nan"), None), "from a lower to a higher"),
         (Regression("width", "px", None, None, "length"), "comes in mm or cm"),
         (Regression("width", "mm", None, None, "width"), "length, angle, area"),  # type: ignore[arg-type]
+        (Regression("width", "mm", None, None, "length", (Quantity("age", "years"),)), "the only one of its project"),
+        (Regression("age", "years", None, None, None, (Quantity("Age", "months"),)), "its own name"),
+        (Regression("age", "years", None, None, None, (Quantity("weight", ""),)), "Name the unit"),
+        (Regression("age", "years", None, None, None, (Quantity("reader", "people"),)), "another column's"),
+        (Regression("age", "years", None, None, None, (Quantity("a=b", "kg"),)), "without ="),
+        (Regression("age", "years", None, None, None, tuple(Quantity(f"q{at}", "kg") for at in range(8))), "at most 8"),
     ],
 )
 def test_a_quantity_that_nobody_could_measure_is_refused(quantity: Regression, sentence: str) -> None:

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from core.progress import Silent
-from core.projects.schema import Regression, make_classification, make_segmentation
+from core.projects.schema import Quantity, Regression, make_classification, make_segmentation
 from core.store.files import Files
 from core.training import onnx_child, onnx_export
 from core.training.networks import build_network
@@ -68,10 +68,10 @@ def test_a_u_net_in_3_d_exports_too_and_more_is_allowed_of_the_worst_voxel(tmp_p
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter itself
-def test_a_number_is_compared_in_standard_deviations_and_not_in_its_unit(tmp_path: Path) -> None:
+def test_numbers_are_compared_in_standard_deviations_and_not_in_their_units(tmp_path: Path) -> None:
     recipe = change_recipe(named_recipe("cnn"), {"input_size": 16, "filters": "4,8", "dense_units": 8})
-    path, schema = tmp_path / "model.keras", Regression("cells", "cells", None, None)
-    large = np.array([[4e6], [1e6]])
+    path, schema = tmp_path / "model.keras", Regression("cells", "cells", None, None, None, (Quantity("dose", "mGy"),))
+    large = np.array([[4e6, 2.0], [1e6, 0.5]])
     build_network(recipe, schema, large).save(path)
     assert onnx_child.export(path, tmp_path / "model.onnx") < 1e-4
 

@@ -13,7 +13,8 @@ from core.erasing.erase import erase
 from core.erasing.plan import plan_erasure
 from core.images.records import Case
 from core.labels.records import current_labels, list_labels
-from core.projects.records import Project
+from core.projects.records import Project, add_project
+from core.projects.schema import Quantity, Regression
 from core.store.audit import Actor
 from core.store.files import Files
 
@@ -73,6 +74,20 @@ def test_what_is_refused_holds_nothing_else_back(
     assert refused["event"] == bad["event"]
     assert "cat" in refused["reason"]
     assert len(list_labels(connection, case.id)) == 1
+
+
+def test_several_numbers_arrive_together_or_not_at_all(
+    client: TestClient, case: Case, connection: sqlite3.Connection, actor: Actor
+) -> None:
+    schema = Regression("age", "years", 0, 120, None, (Quantity("weight", "kg"),))
+    other = add_project(connection, name="Bodies", task="regression", schema=schema, actor=actor)
+    connection.execute("UPDATE cases SET project = ? WHERE id = ?", (other.id, case.id))
+    whole, half = {"age": 62.0, "weight": 70.5}, {"age": 62.0}
+    events = [an_event(case, value={"values": numbers}) for numbers in (half, whole)]
+    answer = client.post(PATH, json={"events": events})
+    assert [told["event"] for told in answer.json()["acknowledged"]] == [events[1]["event"]]
+    assert "Received: no weight" in answer.json()["refused"][0]["reason"]
+    assert [label.value for label in current_labels(connection, case.id)] == [{"values": whole}]
 
 
 @pytest.mark.parametrize(

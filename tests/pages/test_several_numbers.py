@@ -1,0 +1,110 @@
+"""Several quantities of one image on the screens: each with its unit, its spread, its errors and its interval."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import list_snapshot_cases
+from core.evaluation.records import add_evaluation, store_predictions
+from core.images.records import NewCase, insert_case
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import User
+from core.progress import Silent
+from core.projects.records import Project, add_project, list_projects
+from core.projects.schema import Quantity, Regression
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks.regression import describe_schema, encode_targets, measure
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run, get_run, start_run
+from tests.pages.conftest import OpenPage, said
+
+BODY = Regression("age", "years", 0, 120, None, (Quantity("body weight", "kg", 0, None),))
+INTERVAL = {"half_width": 6.0, "level": 0.9, "n": 40}
+
+
+@pytest.fixture
+def bodies(connection: sqlite3.Connection, files: Files, anna: User, actor: Actor) -> Project:
+    project = add_project(connection, name="Bodies", task="regression", schema=BODY, actor=actor)
+    for number in range(12):
+        pixel_hash = files.put_array("pixels", np.random.default_rng(number).integers(0, 255, (16, 20), np.uint8))
+        new = NewCase(
+            project=project.id, source=f"{number}.png", patient=f"P{number}", patient_from="table",
+            pixel_hash=pixel_hash, file_hash=pixel_hash, perceptual_hash=None, rows=16, columns=20, channels=1,
+            dtype="uint8", photometric="MONOCHROME2", imported_by="anna",
+        )  # fmt: skip
+        value = {"values": {"age": 20.0 + number, "body weight": 60.0 + 3 * number}}
+        add_label(connection, NewLabel(new_event(), insert_case(connection, new).id, "anna", value), actor)
+    return project
+
+
+@pytest.fixture
+def model(connection: sqlite3.Connection, files: Files, bodies: Project, actor: Actor) -> Model:
+    """A model that was never trained and is two years and four kilograms too high on the test split."""
+    frozen = freeze_snapshot(
+        connection, files, bodies, "first", ratios=(0.4, 0.2, 0.4), folds=2, actor=actor, progress=Silent()
+    )
+    recipe = named_recipe("resnet")
+    run = add_run(connection, project=bodies.id, snapshot=frozen.id, recipe=recipe, name="quick", actor=actor)
+    start_run(connection, run.id, device="cpu", environment={"python": "3.11"})
+    made = add_model(
+        connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="none", parameters=1000,
+        file_bytes=4096, seconds=2.0, actor=actor,
+        facts={"task": "regression", **describe_schema(BODY), "validation": {"mae": 0.4, "r2": 0.9},
+               "calibration": {"intervals": {"age": INTERVAL, "body weight": None}}},
+    )  # fmt: skip
+    tested = list_snapshot_cases(connection, frozen.id, split="test")
+    targets = encode_targets(BODY, [case.value for case in tested])
+    scores = targets + np.array([2.0, 4.0])
+    store_predictions(connection, made, BODY, {one.case_id: row for one, row in zip(tested, scores, strict=True)})
+    measured = measure(BODY, targets, scores, [case.patient for case in tested], made.calibration, seed=0)
+    result = {"task": "regression", "split": "test", "warnings": [], "test_uses": 1, **measured}
+    add_evaluation(connection, model_id=made.id, snapshot_id=frozen.id, split="test", result=result, actor=actor)
+    return made
+
+
+def test_every_page_tells_each_quantity_in_its_own_unit(
+    open_page: OpenPage, connection: sqlite3.Connection, bodies: Project, model: Model
+) -> None:
+    run = get_run(connection, model.run)
+    case = list_snapshot_cases(connection, run.snapshot, split="test")[0].case_id
+    told = {
+        "projects": ["age in years", "body weight in kg"],
+        "overview": ["age in years, between 0 and 120<br>body weight in kg, between 0 and any"],
+        "snapshots": ["<th>lowest, years</th>", "How age is spread"],
+        "models": ["age in years, ± 6.00 meant for 90 %", "body weight in kg, with no interval"],
+        "evaluate": ["Mean absolute error, years", "All 2 together: mean absolute error", "meant to be within ± 6.00"],
+        "case": ["age <b>", "body weight <b>", "no interval"],
+    }
+    for page, texts in told.items():
+        app = open_page(page, project=bodies.id, model=model.id, case=case)
+        assert not app.exception, page
+        assert not app.error, page
+        for text in texts:
+            assert text in said(app), (page, text)
+
+
+def test_the_other_quantity_is_one_click_away(open_page: OpenPage, bodies: Project, model: Model) -> None:
+    app = open_page("evaluate", project=bodies.id, model=model.id)
+    choice = next(one for one in app.segmented_control if str(one.key).endswith("_quantity"))
+    text = said(choice.set_value("body weight").run())
+    assert not app.exception
+    assert "Mean absolute error, kg" in text
+    assert "validation split was too small" in text
+
+
+def test_a_project_of_two_quantities_is_made_on_the_page(open_page: OpenPage, connection: sqlite3.Connection) -> None:
+    app = open_page("projects")
+    app.text_input(key="new_name").set_value("Two")
+    app.segmented_control(key="new_task").set_value("regression").run()
+    app.text_input(key="new_target").set_value("age")
+    app.text_input(key="new_unit").set_value("years")
+    app.button(key="quantity_add").click().run()
+    app.text_input(key="further_target_0").set_value("body weight")
+    app.text_input(key="further_unit_0").set_value("kg")
+    app.number_input(key="further_low_0").set_value(0.0)
+    app.button(key="new_create").click().run()
+    (made,) = list_projects(connection)
+    assert made.schema == Regression("age", "years", None, None, None, (Quantity("body weight", "kg", 0.0, None),))
