@@ -21,11 +21,15 @@ ROWS_AT_ONCE = 2000
 
 @dataclass(frozen=True)
 class KnownFile:
-    """What became of a file the last time. `series` stands for its DICOM series; empty for anything else."""
+    """What became of a file the last time. `series` stands for its DICOM series; empty for anything else.
+
+    `refusal` is why it has no case, where that would be said again (`core.images.refused_files`).
+    """
 
     status: FileStatus
     case: int | None
     series: str = ""
+    refusal: str = ""
 
     @property
     def is_in(self) -> bool:
