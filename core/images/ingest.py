@@ -18,7 +18,7 @@ from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode, kind_of, refusal_of
 from core.images.headers import NewHeader, add_headers, count_instances, list_headers, store_headers
-from core.images.known_files import NewlyKnown, find_known, remember, series_key
+from core.images.known_files import KnownFile, NewlyKnown, find_known, remember, series_key
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.looking import READABLE, foresee
@@ -131,7 +131,7 @@ class _Import:
     def record(self, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
         """The row of the report; from now on the file is known, unless it goes when everything is in."""
         with writing(self.connection):
-            if file.time_point is None and (self.settings.home / "uploads") not in file.location.parents:
+            if (self.settings.home / "uploads") not in file.location.parents:
                 known = NewlyKnown(file, status, case, self.keys.get(file.path, ""))
                 remember(self.connection, self.secret, self.project.id, [known])
             series = self.series_of.get(file.path)
@@ -230,14 +230,20 @@ def import_paths(
     found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
     if quiet_seconds is not None:
         found = quiet_only(found, quiet_seconds, time.time())
-    met = find_known(connection, secret, project.id, found)
     refused = RefusedFiles(settings, secret, project.id, project.deidentification)
-    if only is None:  # else somebody asks for certain files to be read, whatever became of them before
-        in_vain = refused.find(found)
-        met |= {path: one for path, one in in_vain.items() if path not in met or not met[path].is_in}
+
+    def find_met(files: Sequence[SourceFile]) -> dict[str, KnownFile]:
+        met = find_known(connection, secret, project.id, files)
+        if only is None:  # else somebody asks for certain files to be read, whatever became of them before
+            found = refused.find(files)
+            met |= {path: one for path, one in found.items() if path not in met or not met[path].is_in}
+        return met
+
+    met = find_met(found)
     found = split_time_points(
         found, settings, volume, unopened=[path for path, one in met.items() if one.is_in or one.refusal]
     )
+    met |= find_met([file for file in found if file.time_point is not None])
     maps = find_label_maps([file.source for file in found])
     met_at = {_place(file): met[file.path] for file in found if file.path in met}
     # from here on files and patients go by what the database calls them

@@ -48,8 +48,9 @@ class NewlyKnown:
 
 
 def file_key(secret: bytes, file: SourceFile) -> str:
-    """What stands for the place of a file: its whole path, and its name in a zip."""
+    """What stands for the place of a file: its whole path, its name in a zip, and which of several volumes it is."""
     place = f"{file.location.absolute()}\0{file.member or ''}"
+    place += f"\0{file.time_point}" if file.time_point is not None else ""
     return hmac.new(secret, f"file {place}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
 
 

@@ -51,7 +51,7 @@ class RefusedFiles:
     def remember(
         self, files: Sequence[SourceFile], done: Mapping[str, ImportedFile], series: Mapping[str, str]
     ) -> None:
-        """Keep the refusals of an import that has ended; no file of several volumes and none of an upload, which goes.
+        """Keep the refusals of an import that has ended, but of no upload, which goes.
 
         Args:
             series: what stands for the series of a file, by path (`core.images.known_files.series_key`).
@@ -59,7 +59,7 @@ class RefusedFiles:
         uploads = self._settings.home / "uploads"
         new: dict[str, list[Any]] = {}
         for file in files:
-            lasting = file.size is not None and file.time_point is None and uploads not in file.location.parents
+            lasting = file.size is not None and uploads not in file.location.parents
             if lasting and file.path in self.fresh:
                 row, key = done[file.path], file_key(self._secret, file)
                 new[key] = [file.size, file.mtime_ns, row.status, row.reason, series.get(file.path, "")]
