@@ -40,6 +40,7 @@ from core.erasing.records import (
 )
 from core.errors import Conflict, InvalidInput, Unavailable
 from core.images.crosswalk import forget
+from core.images.refused_files import forget_refused
 from core.people.roles import demand_of
 from core.projects.records import get_project
 from core.settings import Settings
@@ -83,6 +84,7 @@ def erase(connection: sqlite3.Connection, files: Files, plan: ErasurePlan, *, ac
     with deleting_for_good(connection):
         _erase_rows(connection, now, actor, reason.strip())
     whole = plan.extent == "project"
+    forget_refused(Settings(home=files.root), plan.project)
     forget(Settings(home=files.root), plan.project, None if whole else frozenset(now.traces.words))
     return finish_erasing(files)
 

@@ -18,7 +18,7 @@ from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode, kind_of, refusal_of
 from core.images.headers import NewHeader, add_headers, count_instances, list_headers, store_headers
-from core.images.known_files import NewlyKnown, find_known, remember, series_key
+from core.images.known_files import KnownFile, NewlyKnown, find_known, remember, series_key
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.looking import READABLE, foresee
@@ -28,6 +28,7 @@ from core.images.path_names import PathNames
 from core.images.pixel_checks import Template, blacked_by, hold, template_for
 from core.images.pseudonyms import load_secret
 from core.images.reading_ahead import ReadingAhead
+from core.images.reading_child import ReaderEnded
 from core.images.reading_children import ReadingChildren
 from core.images.records import (
     CAME_IN,
@@ -48,8 +49,9 @@ from core.images.records import (
     record_import_file,
     wanted_again,
 )
+from core.images.refused_files import RefusedFiles
 from core.images.sealed_paths import keep_paths, read_paths
-from core.images.series_report import is_odd, list_series, series_to_json
+from core.images.series_report import is_odd, list_series, number_unopened, series_to_json
 from core.images.shown import Shown, shown_of
 from core.images.sources import SourceFile, list_sources, quiet_only, read_source, size_of
 from core.images.stored_files import StoredFiles
@@ -124,11 +126,12 @@ class _Import:
     attempts: Attempts
     series_of: Mapping[str, int]  # the number of each file's series
     keys: Mapping[str, str]  # what stands for it in `known_files`
+    refused: RefusedFiles
 
     def record(self, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
         """The row of the report; from now on the file is known, unless it goes when everything is in."""
         with writing(self.connection):
-            if file.time_point is None and (self.settings.home / "uploads") not in file.location.parents:
+            if (self.settings.home / "uploads") not in file.location.parents:
                 known = NewlyKnown(file, status, case, self.keys.get(file.path, ""))
                 remember(self.connection, self.secret, self.project.id, [known])
             series = self.series_of.get(file.path)
@@ -227,8 +230,20 @@ def import_paths(
     found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
     if quiet_seconds is not None:
         found = quiet_only(found, quiet_seconds, time.time())
-    met = find_known(connection, secret, project.id, found)
-    found = split_time_points(found, settings, volume, unopened=[path for path, one in met.items() if one.is_in])
+    refused = RefusedFiles(settings, secret, project.id, project.deidentification)
+
+    def find_met(files: Sequence[SourceFile]) -> dict[str, KnownFile]:
+        met = find_known(connection, secret, project.id, files)
+        if only is None:  # else somebody asks for certain files to be read, whatever became of them before
+            found = refused.find(files)
+            met |= {path: one for path, one in found.items() if path not in met or not met[path].is_in}
+        return met
+
+    met = find_met(found)
+    found = split_time_points(
+        found, settings, volume, unopened=[path for path, one in met.items() if one.is_in or one.refusal]
+    )
+    met |= find_met([file for file in found if file.time_point is not None])
     maps = find_label_maps([file.source for file in found])
     met_at = {_place(file): met[file.path] for file in found if file.path in met}
     # from here on files and patients go by what the database calls them
@@ -248,7 +263,7 @@ def import_paths(
     known = {
         file.path: one
         for file in sources
-        if file.path not in done and (one := met_at.get(_place(file))) and (one.is_in or only_new)
+        if file.path not in done and (one := met_at.get(_place(file))) and (one.is_in or one.refusal or only_new)
     }
     stored = StoredFiles(files, job)
     try:
@@ -262,13 +277,15 @@ def import_paths(
                 units = [unit for unit in units if unit.known is None]
                 sources = [file for unit in units for file in unit.all_files]
             series, series_of = list_series(units)
+            series_of |= number_unopened(units, len(series))
             put_import_series(connection, job, {one.number: series_to_json(one) for one in series})
             matched = match_rows(table, [*named, *folders_of_volumes(units)])
             what = _Import(
                 connection, stored.files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
                 labels_of, secret, label_table, label_maps, names, reader, archives, attempts, series_of,
-                _keys_of(units, secret),
+                _keys_of(units, secret), refused,
             )  # fmt: skip
+            refused.fresh.update(unit.files[0].path for unit in units if unit.is_index)
             _skip_known(what, units, done, progress, carried_out=hold_back != "all")
             new = [unit for unit in units if unit.known is None and unit.files[0].path not in done]
             new.sort(key=lambda unit: any(file.path in attempts.doubtful for file in unit.files))
@@ -279,6 +296,7 @@ def import_paths(
             _import_units(what, [unit for unit in new if id(unit) not in left_out], done, len(sources), progress)
     finally:
         stored.finish(connection)
+    refused.remember(sources, done, what.keys)
     rows_of = [done[file.path] for file in sources]
     report = _report(
         rows_of,
@@ -316,7 +334,7 @@ def _left(sources: Sequence[SourceFile], rows: Sequence[ImportedFile]) -> frozen
 def _skip_known(
     what: _Import, units: Sequence[Unit], done: dict[str, ImportedFile], progress: Progress, *, carried_out: bool
 ) -> None:
-    """Files that are in and unchanged, many in one transaction, none of them opened.
+    """Files that are in, or were refused, and are unchanged: many in one transaction, none of them opened.
 
     Args:
         carried_out: what a label table says of them is added to their cases.
@@ -333,6 +351,10 @@ def _skip_known(
 
 def _skip_known_unit(what: _Import, unit: Unit, *, carried_out: bool) -> list[ImportedFile]:
     assert unit.known is not None
+    if unit.known.refusal:
+        (file,) = unit.files
+        refused = unit.known.status, None, unit.known.refusal, what.series_of.get(file.path)
+        return [record_import_file(what.connection, what.job, file.path, *refused)]
     assert unit.known.case is not None
     case = get_case(what.connection, unit.known.case)
     try:
@@ -346,9 +368,10 @@ def _skip_known_unit(what: _Import, unit: Unit, *, carried_out: bool) -> list[Im
         raise
     except CoreError as error:  # what the table says; it is checked before anything of it is written
         status, reason = "failed", str(error)
+    its_case = None if status == "failed" else case.id
     return [
         record_import_file(
-            what.connection, what.job, file.path, status, None if status == "failed" else case.id, reason
+            what.connection, what.job, file.path, status, its_case, reason, what.series_of.get(file.path)
         )
         for file in unit.files
     ]  # fmt: skip
@@ -454,10 +477,15 @@ def _read(what: _Import, file: SourceFile, *, is_slice: bool) -> _Read:
         InvalidInput: it cannot be read, or is refused.
     """
     content = read_source(file, what.archives, what.settings)
-    if not content.startswith(GZIP) and kind_of(content) not in READABLE:  # told by its first bytes, without a reader
-        raise InvalidInput(refusal_of(content, file.source))
     file_hash = hashlib.sha256(content).hexdigest()
-    image, shown = what.read(content, numbered(file.source, file.time_point), shown=not is_slice)
+    try:
+        if not content.startswith(GZIP) and kind_of(content) not in READABLE:  # told without a reader
+            raise InvalidInput(refusal_of(content, file.source))
+        image, shown = what.read(content, numbered(file.source, file.time_point), shown=not is_slice)
+    except InvalidInput as error:
+        if not (isinstance(error, ReaderEnded) or isinstance(error.__cause__, MemoryError)):  # the machine's doing
+            what.refused.fresh.add(file.path)
+        raise
     if image.to_check and what.project.deidentification.apply_templates:
         return _Read(image, file_hash)  # something may have to be blacked out first
     if is_slice:

@@ -21,11 +21,15 @@ ROWS_AT_ONCE = 2000
 
 @dataclass(frozen=True)
 class KnownFile:
-    """What became of a file the last time. `series` stands for its DICOM series; empty for anything else."""
+    """What became of a file the last time. `series` stands for its DICOM series; empty for anything else.
+
+    `refusal` is why it has no case, where that would be said again (`core.images.refused_files`).
+    """
 
     status: FileStatus
     case: int | None
     series: str = ""
+    refusal: str = ""
 
     @property
     def is_in(self) -> bool:
@@ -44,8 +48,9 @@ class NewlyKnown:
 
 
 def file_key(secret: bytes, file: SourceFile) -> str:
-    """What stands for the place of a file: its whole path, and its name in a zip."""
+    """What stands for the place of a file: its whole path, its name in a zip, and which of several volumes it is."""
     place = f"{file.location.absolute()}\0{file.member or ''}"
+    place += f"\0{file.time_point}" if file.time_point is not None else ""
     return hmac.new(secret, f"file {place}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
 
 

@@ -46,6 +46,10 @@ GARBAGE_AT_ONCE = 10_000
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
+class ReaderEnded(InvalidInput):
+    """A file took its reader too long or ended it, which may be the machine's fault and not the file's."""
+
+
 class ReadingChild:
     """Reads files one after the other in a child that is started on first need, and again after it died."""
 
@@ -81,7 +85,7 @@ class ReadingChild:
         try:
             answer = json.loads(told)
             if "refused" in answer:
-                raise InvalidInput(str(answer["refused"]))
+                raise InvalidInput(str(answer["refused"])) from (MemoryError() if answer["little_memory"] else None)
             look = Shown(bytes(thumbnail), str(answer.pop("perceptual_hash"))) if shown else None
             return _image_of(answer, values), look
         except (ValueError, KeyError, TypeError) as error:  # no answer of ours: the file took its reader over
@@ -130,7 +134,7 @@ class ReadingChild:
             self._end()
             if late.is_set():
                 said = f"Reading this file took longer than {self._seconds:g} seconds; export it again."
-                raise InvalidInput(f"{said} Received: {received}") from error
+                raise ReaderEnded(f"{said} Received: {received}") from error
             raise _ended(received) from error
         finally:
             timer.cancel()
@@ -206,8 +210,8 @@ def _widen(*streams: Any) -> None:
             fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
-def _ended(received: str) -> InvalidInput:
-    return InvalidInput(
+def _ended(received: str) -> ReaderEnded:
+    return ReaderEnded(
         f"Reading this file ended its reader, as damaged files may; export it again. Received: {received}"
     )
 
@@ -297,7 +301,8 @@ def main() -> None:
             image = decode(content, settings, secret, name=head["name"], options=options)
             look = shown_of(image) if head["shown"] else None
         except InvalidInput as refusal:
-            _send(go, json.dumps({"refused": str(refusal)}).encode(), b"", b"")
+            little = isinstance(refusal.__cause__, MemoryError)
+            _send(go, json.dumps({"refused": str(refusal), "little_memory": little}).encode(), b"", b"")
         else:
             told = _told_of(image) | ({"perceptual_hash": look.perceptual_hash} if look else {})
             _send(go, json.dumps(told).encode(), array_bytes(image.pixels), look.thumbnail if look else b"")

@@ -47,6 +47,11 @@ def unseal(settings: Settings, name: str) -> Any | None:
     return json.loads(zlib.decompress(packed))
 
 
+def forget_sealed(settings: Settings, name: str) -> None:
+    """Remove what was sealed under a name, if it is there."""
+    _path(settings, name).unlink(missing_ok=True)
+
+
 def forget_expired(settings: Settings, now: float | None = None) -> int:
     """Remove what has expired; how many files went."""
     gone = 0

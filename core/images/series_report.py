@@ -90,6 +90,18 @@ def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
     return found, number_of
 
 
+def number_unopened(units: Sequence[Unit], after: int) -> dict[str, int]:
+    """Numbers by file for series of which no file was opened and one was refused: they are tried again as a whole."""
+    damaged = {unit.known.series for unit in units if unit.known and unit.known.refusal} - {""}
+    numbers = {series: number for number, series in enumerate(sorted(damaged), after + 1)}
+    return {
+        file.path: numbers[unit.known.series]
+        for unit in units
+        if unit.known and unit.known.series in damaged
+        for file in unit.files
+    }
+
+
 def is_odd(unit: Unit) -> bool:
     """Whether somebody should see it before it comes in."""
     return unit.group is not None and _part(unit.group).is_odd

@@ -146,7 +146,8 @@ def _known_units(files: Sequence[SourceFile], known: Mapping[str, KnownFile]) ->
     together: dict[tuple[int | None, str], list[SourceFile]] = defaultdict(list)
     for file in files:
         one = known[file.path]
-        together[(one.case, "" if one.series and one.status != "skipped" else file.path)].append(file)
+        in_a_case = one.case is not None and one.series and one.status != "skipped"
+        together[(one.case, "" if in_a_case else file.path)].append(file)
     units = [Unit(tuple(some), known=known[some[0].path]) for some in together.values()]
     return {file.path: unit for unit in units for file in unit.files}
 

@@ -391,12 +391,14 @@ def test_what_a_pull_fetched_and_did_not_bring_in_goes_with_any_erasing(
     (imports / f"pull-{job.id}" / "F0").mkdir(parents=True)
     (imports / f"pull-{job.id}" / "F0" / "F1.dcm").write_bytes(b"a name")
     (imports / f"{'a' * 32}.sealed").write_bytes(b"its studies")
+    (imports / f"refused-{used.project.id}.sealed").write_bytes(b"why files of the project were refused")
     with pytest.raises(Conflict, match="a pull from a PACS"):
         erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
     request_stop(connection, job.id, BOSS)
     erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
     assert not (imports / f"pull-{job.id}").exists()
     assert not (imports / f"{'a' * 32}.sealed").exists()
+    assert not (imports / f"refused-{used.project.id}.sealed").exists()
 
 
 def test_a_left_table_that_names_a_hidden_file_or_patient_goes(

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.images import ingest
+from core.images import ingest, refused_files
+from core.images.decoded import DecodedImage
 from core.images.import_files import list_told_series
 from core.images.ingest import ImportReport, import_paths
 from core.images.known_files import find_known
 from core.images.label_table import map_columns, read_label_table
 from core.images.pseudonyms import load_secret
+from core.images.reading_child import ReaderEnded
 from core.images.records import count_cases, get_case, list_import_files, list_unnamed, wanted_again
+from core.images.refused_files import forget_refused
 from core.images.sources import list_sources
 from core.progress import Silent
 from core.projects.records import Project
@@ -210,7 +214,7 @@ def test_an_erased_case_makes_its_file_unknown(
     assert statuses(run(tmp_path / "in")) == {"imported": 1}
 
 
-def test_a_refused_file_is_read_again_but_is_no_news(run: Import, tmp_path: Path) -> None:
+def test_a_refused_file_is_no_news_until_it_is_written_anew(run: Import, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n-")
     assert statuses(run(tmp_path / "in")) == {"failed": 1}
@@ -218,6 +222,66 @@ def test_a_refused_file_is_read_again_but_is_no_news(run: Import, tmp_path: Path
     assert run(tmp_path / "in", only_new=True).files == ()
     picture(tmp_path / "in" / "broken.png", 3)
     assert statuses(run(tmp_path / "in", only_new=True)) == {"imported": 1}
+
+
+def test_what_was_refused_and_is_unchanged_is_not_opened_again(
+    run: Import, tmp_path: Path, nothing_is_opened: Callable[[], None]
+) -> None:
+    a_series(tmp_path / "in" / "ct", EVEN)
+    cut = tmp_path / "in" / "ct" / "003.dcm"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    (tmp_path / "in" / "notes.txt").write_text("hello")
+    first = run(tmp_path / "in")
+    assert statuses(first) == {"joined": 4, "failed": 2}
+    nothing_is_opened()
+    again = run(tmp_path / "in")
+    assert statuses(again) == {"skipped": 4, "failed": 2}
+    said = [[(file.path, file.reason) for file in report.files if file.status == "failed"] for report in (first, again)]
+    assert said[0] == said[1]
+    assert again.left == first.left, "a refused slice is tried again with its whole series"
+
+
+@pytest.mark.parametrize("change", ["asked for", "other rules", "erased"])
+def test_a_refused_file_is_read_again_when(
+    change: str, run: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings,
+    project: Project, connection: sqlite3.Connection,
+) -> None:  # fmt: skip
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n-")
+    run(tmp_path / "in")
+    read = []
+    monkeypatch.setattr(ingest, "read_source", lambda file, *_: read.append(file.path) or b"\x89PNG\r\n\x1a\n-")
+    run(tmp_path / "in")
+    assert not read
+    if change == "other rules":
+        monkeypatch.setattr(refused_files, "reading_rules", lambda: "a decoder was installed")
+    elif change == "erased":
+        forget_refused(settings, project.id)
+    wanted = wanted_again(list_import_files(connection, 1), ("failed",)) if change == "asked for" else None
+    assert statuses(run(tmp_path / "in", only=wanted)) == {"failed": 1}
+    assert len(read) == 1
+
+
+def test_a_refusal_holds_for_a_projects_options_only(
+    run: Import, tmp_path: Path, settings: Settings, project: Project
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("hello")
+    run(tmp_path / "in")
+    found = list_sources([tmp_path / "in"], settings)
+    for options in (project.deidentification, replace(project.deidentification, clean_descriptors=False)):
+        refused = refused_files.RefusedFiles(settings, load_secret(settings), project.id, options)
+        assert bool(refused.find(found)) == (options == project.deidentification)
+
+
+def test_what_the_machine_decided_is_tried_again(run: Import, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "film.png", 1)
+
+    def ended(*_: object) -> DecodedImage:
+        raise ReaderEnded("Reading this file ended its reader; export it again. Received: 9 bytes")
+
+    assert statuses(run(tmp_path / "in", reader=ended)) == {"failed": 1}
+    assert statuses(run(tmp_path / "in")) == {"imported": 1}
 
 
 def test_a_table_still_reaches_known_files(run: Import, tmp_path: Path) -> None:

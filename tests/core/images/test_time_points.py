@@ -89,3 +89,11 @@ def test_a_real_file_of_two_time_points_is_counted(test_data: Path) -> None:
     assert count_time_points((test_data / "nifti_misc" / "example4d.nii.gz").read_bytes()[:65536]) == 2
     assert count_time_points((test_data / "nifti_misc" / "MR_Gd.nii.gz").read_bytes()[:65536]) == 1
     assert count_time_points(b"") == 1
+
+
+def test_time_points_that_are_in_are_not_read_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "in" / "x.nii", 3)
+    assert run(tmp_path / "in", volume=2).imported == 1
+    assert run(tmp_path / "in", job=2).imported == 2, "a point that was left out is no known file"
+    monkeypatch.setattr("core.images.ingest.read_source", lambda *_: pytest.fail("a known file was read"))
+    assert run(tmp_path / "in", job=3).skipped == 3
