@@ -35,11 +35,11 @@ table = pd.DataFrame(
         "stage": [stages.get(model.id, "candidate") for model in models],
         "network": [members_view.describe_network(model, runs[model.run]) for model in models],
         "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
-        "fold": [runs[model.run].fold for model in models],
-        "parameters": [model.parameters for model in models],
+        "fold": [wording.given(runs[model.run].fold) for model in models],
+        "parameters": [f"{model.parameters:,}" for model in models],
         "size": [wording.size(model.file_bytes) for model in models],
         "took": [wording.duration(runs[model.run].seconds) for model in models],
-        "device": [runs[model.run].device for model in models],
+        "device": [runs[model.run].device or "–" for model in models],
         "trained": [wording.moment(model.created_at) for model in models],
     }
 )

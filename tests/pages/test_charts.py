@@ -73,5 +73,11 @@ def test_numbers_read_with_their_interval() -> None:
     assert wording.interval({"value": 0.9, "low": None, "high": None}) == "0.900 (no interval)"
     assert wording.interval({"value": None}) == "–"
     assert (wording.duration(59), wording.duration(200), wording.duration(7500)) == ("59 s", "3 min 20 s", "2 h 05 min")
+    assert (wording.duration(0.4), wording.number(-0.349), wording.number(0.5)) == ("under 1 s", "−0.349", "0.500")
     assert (wording.size(999), wording.size(4_200_000)) == ("999 B", "4.2 MB")
     assert (wording.count(1, "case"), wording.count(1024, "case")) == ("1 case", "1,024 cases")
+
+
+def test_few_epochs_have_a_tick_each_and_none_between() -> None:
+    epochs = [{"epoch": at, "loss": 1.0 / at} for at in (1, 2, 3)]
+    assert charts.draw_learning_curves(epochs, {"training": "loss"}, "Loss").layout.xaxis.dtick == 1
