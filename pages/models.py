@@ -50,7 +50,7 @@ if len(models) > 1:
         on_select="rerun",
         selection_mode="single-row",
         key="models_table",
-        height="content" if len(models) < 6 else 220,
+        height="content" if len(models) < 5 else 176,
     )
     rows = chosen["selection"]["rows"]
     shown = ids[rows[0]] if rows else shown

@@ -6,6 +6,7 @@ import pytest
 
 from core.projects.schema import COLOURS
 from dashboard import charts, wording
+from dashboard.evaluation_view import describe_thresholds, say_metric
 
 MATRIX = [[8, 2], [1, 9]]
 CLASSES = ["normal", "viral_pneumonia"]
@@ -62,6 +63,15 @@ def test_whiskers_reach_from_low_to_high() -> None:
     assert list(dots.y) == ["AUC"]
     assert dots.error_x.array[0] == pytest.approx(0.05)
     assert dots.error_x.arrayminus[0] == pytest.approx(0.05)
+
+
+def test_a_threshold_that_is_not_a_half_does_not_read_as_one() -> None:
+    said = [describe_thresholds({"thresholds": {"ill": {"value": value}}}) for value in (0.5, 0.49981, 0.3)]
+    assert said == [f"Threshold: ill from {value} on." for value in ("0.500", "0.49981", "0.300")]
+
+
+def test_quantities_of_painted_structures_are_said_to_three_figures() -> None:
+    assert (say_metric("hd95_mm", 19.2481), say_metric("dice", 0.2254)) == ("19.2", "0.225")
 
 
 def test_ten_series_have_ten_colours() -> None:
