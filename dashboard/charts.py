@@ -18,6 +18,7 @@ DARK_SHADES = ["#161d26", "#1b3344", "#1f4a66", "#27658b", "#2f7fb0", "#56b4e9"]
 LIGHT_SHADES = ["#eff4f8", "#d5e6f3", "#b5d3ea", "#8bbbdd", "#4f93c6", "#0b66a8"]
 LEARNING_HEIGHT = 190  # with the warning about an absent worker above them the Train page still fits on 1280 x 800
 MARKED_EPOCHS = 30  # with more, the dots of a line run together
+MOST_TICKS = 8  # epochs that each get a tick
 NO_TOOLBAR: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
 Point = Mapping[str, float | None]
 
@@ -57,7 +58,9 @@ def draw_learning_curves(
         },
         margin={"t": 58, "b": 36},
     )
-    figure.update_xaxes(title={"standoff": 6})
+    # Few epochs: a tick at each, for there is no epoch 1.5.
+    few = {"dtick": 1} if len(epochs) <= MOST_TICKS else {}
+    figure.update_xaxes(title={"standoff": 6}, **few)
     return figure
 
 

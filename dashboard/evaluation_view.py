@@ -27,6 +27,7 @@ METRIC_WORDS = {
     "volume_bias_ml": "Volume bias, ml",
     "volume_error_percent": "Volume error, %",
 }
+IN_UNIT = ("hd95_mm", "hd95_px", "volume_bias_ml", "volume_error_percent")
 CLASS_METRICS = {
     "precision": "precision",
     "recall": "recall",
@@ -39,11 +40,12 @@ Open = Callable[[str, str, str | None], None]
 Say = Callable[[str, float | None], str]
 
 
-def _say(name: str, value: float | None) -> str:
-    return wording.number(value)
+def say_metric(name: str, value: float | None) -> str:
+    """Shares to three places; millimetres, pixels, millilitres and per cent to three figures."""
+    return wording.measured(value) if name in IN_UNIT else wording.number(value)
 
 
-def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRIC_WORDS, say: Say = _say) -> None:
+def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRIC_WORDS, say: Say = say_metric) -> None:
     """The overall numbers as tiles in the order of `words`, each with its interval; `say(name, value)` writes one."""
     shown = _ordered(result["metrics"], words)
     tiles = "".join(
@@ -87,11 +89,17 @@ def describe_thresholds(result: Mapping[str, Any]) -> str:
     chosen = result.get("thresholds") or {}
     if not chosen:
         return ""
-    told = ", ".join(f"{name} from {wording.number(one['value'])} on" for name, one in chosen.items())
+    told = ", ".join(f"{name} from {_threshold(one['value'])} on" for name, one in chosen.items())
     first = next(iter(chosen.values()))
     # Of painted structures the rule is the best Dice, which stands beside them.
     by = f"; rule: {first['rule']} (n = {first['n']:,})" if "rule" in first else ""
     return f"Threshold: {told}{by}."
+
+
+def _threshold(value: float) -> str:
+    """To three places, or to as many as tell it from 0.5: beside "Accuracy at 0.5" stands another number."""
+    told = wording.number(value)
+    return told if told != "0.500" or value == 0.5 else f"{value:.6g}"
 
 
 def draw_matrix(result: Mapping[str, Any], *, multi_label: bool, open_cell: Open, key: str) -> None:
@@ -207,7 +215,7 @@ def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> st
     return f"{name}: {short} {wording.interval(measures[metric])}, n = {int(measures['support']['value'])}"
 
 
-def _whiskers(measure: Mapping[str, Any], name: str = "", say: Say = _say) -> str:
+def _whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) -> str:
     if measure.get("low") is None or measure.get("high") is None:
         return "no interval"
     return f"{say(name, measure['low'])} to {say(name, measure['high'])}"

@@ -19,7 +19,10 @@ from dashboard.drawn_view import draw_samples
 from dashboard.gap_view import draw_gap
 from dashboard.prefix import at
 
-MEASURE_WORDS = {"auc": "AUC", "mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²"}
+MEASURE_WORDS = {
+    "auc": "AUC", "dice": "Dice", "kl": "Kullback-Leibler divergence", "mae": "mean absolute error",
+    "rmse": "root mean squared error", "r2": "R²",
+}  # fmt: skip
 IN_UNIT = ("mae", "rmse")
 TEXT_PX = 360  # the long lists scroll within the page, not the page
 
@@ -161,11 +164,19 @@ def _around(interval: Mapping[str, Any] | None) -> str:
 
 def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:
     """What has parts of its own (packages, device, threads) as one line of them."""
+    told = {key: value for key, value in environment.items() if key not in ("device", "threads")}
+    if device := environment.get("device"):
+        memory = f", {wording.size(device['memory_bytes'])}" if device.get("memory_bytes") else ""
+        told["device"] = f"{device['title']}{memory}"
+    if threads := environment.get("threads"):
+        told["threads"] = {name: count or "one for each core" for name, count in threads.items()}
+    if (fixed := told.get("deterministic_operations")) is not None:
+        told["deterministic_operations"] = "on" if fixed else "off"
     return {
         key.replace("_", " "): ", ".join(f"{name.replace('_', ' ')} {part}" for name, part in value.items())
         if isinstance(value, Mapping)
         else str(value)
-        for key, value in environment.items()
+        for key, value in told.items()
     }
 
 

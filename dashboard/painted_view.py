@@ -15,6 +15,7 @@ from core.images.records import get_case
 from core.projects.records import Project
 from core.projects.schema import LabelSchema, Segmentation
 from dashboard import messages, painted_look, places, session, wording
+from dashboard.evaluation_view import say_metric
 
 if TYPE_CHECKING:
     from dashboard.review_view import View
@@ -56,7 +57,7 @@ def draw_structure_table(result: Mapping[str, Any]) -> None:
     for name in result["structures"]:
         counts, measures = result["counts"][name], result["per_structure"][name]
         few = ' class="few"' if counts["painted"] < FEW_PAINTED else ""
-        cells = "".join(f"<td>{_cell(measures[key])}</td>" for key in shown)
+        cells = "".join(f"<td>{_cell(key, measures[key])}</td>" for key in shown)
         empty = f"{counts['left_empty']:,} of {counts['empty']:,}" if counts["empty"] else "–"
         rows.append(
             f"<tr{few}><td>{escape(name)}</td><td>{counts['painted']:,}</td>{cells}"
@@ -66,9 +67,11 @@ def draw_structure_table(result: Mapping[str, Any]) -> None:
         '<div class="rr-scroll"><table class="rr-numbers"><tr><th>structure</th><th>n</th>'
         f"{head}<th>missed</th><th>rightly empty</th></tr>{''.join(rows)}</table></div>"
     )
+    few = any(result["counts"][name]["painted"] < FEW_PAINTED for name in result["structures"])
+    greyed = f" Greyed: fewer than {FEW_PAINTED} such cases; read these numbers with care." if few else ""
     st.caption(
         f"n: cases on which the reference has the structure; only they count for overlap and distance. Missed: nothing "
-        f"painted on such a case. Surface Dice within {result['tolerance']:g} {result['unit']}."
+        f"painted on such a case. Surface Dice within {result['tolerance']:g} {result['unit']}.{greyed}"
     )
 
 
@@ -76,12 +79,12 @@ def _is_known(result: Mapping[str, Any], key: str) -> bool:
     return any(measures[key]["value"] is not None for measures in result["per_structure"].values())
 
 
-def _cell(measure: Mapping[str, Any]) -> str:
+def _cell(name: str, measure: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
     low, high = measure.get("low"), measure.get("high")
-    whiskers = "no interval" if low is None else f"{wording.number(low)} to {wording.number(high)}"
-    return f"<b>{wording.number(measure['value'])}</b><br><small>{whiskers}</small>"
+    whiskers = "no interval" if low is None else f"{say_metric(name, low)} to {say_metric(name, high)}"
+    return f"<b>{say_metric(name, measure['value'])}</b><br><small>{whiskers}</small>"
 
 
 def draw_painted_review(project: Project, view: "View") -> None:

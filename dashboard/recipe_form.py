@@ -45,12 +45,13 @@ def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str,
         key="recipe",
         help=f"A recipe is everything that decides the result besides the snapshot. auto {auto.EXPLANATION}.",
     )
-    st.caption(f"{name} · {NAMES[name]}")
     if name != auto.AUTO:
         base = named_recipe(name)
+        st.caption(f"{name} · {NAMES[name]}")
         return change_recipe(base, _draw_changes(base, snapshot.task, name)), None
     seen = _seen(snapshot.hash, snapshot.incomplete_since, fold, snapshot)
     base, sentences = auto.choose_recipe(seen)
+    st.caption(f"{name} · {NAMES[name]}: {base.network}, {NAMES[base.network]}")
     with row.popover("Why these settings", icon=":material/lightbulb:"):
         st.text(" ".join(sentences))
     # What auto chooses hangs on the snapshot, so controls of another one must not keep their values.
@@ -172,7 +173,8 @@ def _draw_field(column: Any, field: Field, base: Recipe, keys: str) -> Any:
 
 
 def _step(value: float) -> float:
-    """A tenth to one of the value's own size: 0.002 moves by 0.001, 7 by 1."""
+    """A tenth to a half of the value's own size: 0.002 moves by 0.001, and 0.001 by 0.0001, else it could not fall."""
     if value == 0:
         return 0.01
-    return float(f"1e{int(f'{value:e}'.split('e')[1])}")
+    first, exponent = f"{value:e}".split("e")
+    return float(f"1e{int(exponent) - (float(first) < 2)}")

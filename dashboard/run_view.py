@@ -94,7 +94,7 @@ def _draw_run(run: Run) -> None:
             st.caption(describe_course(list_epochs(session.db(), run.id)) or "What the curves say appears here.")
     with log, st.container(height=260, border=False, autoscroll=True):
         lines = read_log(session.settings(), job.id).splitlines()[-LOG_LINES:] if job else []
-        st.code("\n".join(lines) or "Nothing yet.", language="text")
+        st.code("\n".join(lines) or "Nothing yet.", language="text", wrap_lines=True)
 
 
 def _draw_ending(run: Run, job: Job) -> None:
@@ -125,7 +125,7 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     """What the child last said, in fixed places, so that numbers change and nothing moves."""
     learnt = {
         "accuracy": wording.number(facts.get("accuracy")),
-        "validation": wording.number(facts.get("validation_balanced_accuracy")),
+        "validation, balanced": wording.number(facts.get("validation_balanced_accuracy")),
     }
     if isinstance(schema, Regression):
         learnt = {

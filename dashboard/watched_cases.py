@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.datasets.records import list_snapshot_cases
-from core.projects.schema import LabelSchema, Segmentation
+from core.projects.schema import Generation, LabelSchema, Regression, Segmentation
 from core.tasks import module_of, trainable_schema
 from core.training.records import Run, list_watched
 from core.training.watched import draw_both
@@ -21,6 +21,10 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
     """A strip of thumbnails; its place is kept while `waiting` for the first epoch; nothing for runs from before."""
     watched = list_watched(session.db(), run.id)
     if not watched and not waiting:
+        if not isinstance(schema, Generation):
+            st.caption(
+                "No cases were watched in this run: whole volumes painted patch by patch take too long for that."
+            )
         return
     frozen = {case.case_id: case for case in list_snapshot_cases(session.db(), run.snapshot, only=list(watched))}
     cells = []
@@ -55,8 +59,9 @@ def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str
     task, scores = module_of(known), answer["scores"]
     said = task.decode_scores(known, np.array(scores), {})
     above, below = wording.answer(reference), wording.answer(said)
-    if "classes" not in said:
-        return f"{escape(above)}<br>{escape(below)}", None
+    if isinstance(schema, Regression):
+        return f"{escape(above)} {escape(schema.unit)}<br>{wording.measured(said['value'])} {escape(schema.unit)}", None
     sure = task.confidence_of(known, np.array(scores), {})
     same = sorted(said["classes"]) == sorted(reference.get("classes", ()))
-    return f"{escape(above)}<br>{escape(below)} {100 * sure:.0f} %", same
+    # The share stands first: behind a long name it would be cut off.
+    return f"{escape(above)}<br>{100 * sure:.0f} % {escape(below)}", same

@@ -11,7 +11,7 @@ from core.projects.schema import Classification, LabelSchema, Regression, Segmen
 
 def number(value: float | None, *, digits: int = 3) -> str:
     """`0.912`; a dash where the number does not exist (one class has no AUC)."""
-    return "–" if value is None or value != value else f"{value:.{digits}f}"
+    return "–" if value is None or value != value else f"{value:.{digits}f}".replace("-", "−")
 
 
 def measured(value: float | None) -> str:
@@ -71,6 +71,8 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     whole = round(seconds)
+    if 0 < seconds < 1:
+        return "under 1 s"
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

@@ -35,11 +35,11 @@ table = pd.DataFrame(
         "stage": [stages.get(model.id, "candidate") for model in models],
         "network": [members_view.describe_network(model, runs[model.run]) for model in models],
         "snapshot": [snapshots[runs[model.run].snapshot] for model in models],
-        "fold": [runs[model.run].fold for model in models],
-        "parameters": [model.parameters for model in models],
+        "fold": [wording.given(runs[model.run].fold) for model in models],
+        "parameters": [f"{model.parameters:,}" for model in models],
         "size": [wording.size(model.file_bytes) for model in models],
         "took": [wording.duration(runs[model.run].seconds) for model in models],
-        "device": [runs[model.run].device for model in models],
+        "device": [runs[model.run].device or "–" for model in models],
         "trained": [wording.moment(model.created_at) for model in models],
     }
 )
@@ -50,7 +50,7 @@ if len(models) > 1:
         on_select="rerun",
         selection_mode="single-row",
         key="models_table",
-        height="content" if len(models) < 6 else 220,
+        height="content" if len(models) < 5 else 176,
     )
     rows = chosen["selection"]["rows"]
     shown = ids[rows[0]] if rows else shown

@@ -233,6 +233,8 @@ def describe_trial(found: Preflight, recipe: Recipe) -> str:
 
 def duration(seconds: float) -> str:
     """`90` reads "1.5 minutes"."""
+    if seconds < 1:
+        return "1 second"  # nobody waits shorter, and "0 seconds" reads as a fault
     if seconds < 90:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -6,6 +6,7 @@ import pytest
 
 from core.projects.schema import COLOURS
 from dashboard import charts, wording
+from dashboard.evaluation_view import describe_thresholds, say_metric
 
 MATRIX = [[8, 2], [1, 9]]
 CLASSES = ["normal", "viral_pneumonia"]
@@ -64,6 +65,15 @@ def test_whiskers_reach_from_low_to_high() -> None:
     assert dots.error_x.arrayminus[0] == pytest.approx(0.05)
 
 
+def test_a_threshold_that_is_not_a_half_does_not_read_as_one() -> None:
+    said = [describe_thresholds({"thresholds": {"ill": {"value": value}}}) for value in (0.5, 0.49981, 0.3)]
+    assert said == [f"Threshold: ill from {value} on." for value in ("0.500", "0.49981", "0.300")]
+
+
+def test_quantities_of_painted_structures_are_said_to_three_figures() -> None:
+    assert (say_metric("hd95_mm", 19.2481), say_metric("dice", 0.2254)) == ("19.2", "0.225")
+
+
 def test_ten_series_have_ten_colours() -> None:
     assert len(set(COLOURS)) == 10
 
@@ -73,5 +83,11 @@ def test_numbers_read_with_their_interval() -> None:
     assert wording.interval({"value": 0.9, "low": None, "high": None}) == "0.900 (no interval)"
     assert wording.interval({"value": None}) == "–"
     assert (wording.duration(59), wording.duration(200), wording.duration(7500)) == ("59 s", "3 min 20 s", "2 h 05 min")
+    assert (wording.duration(0.4), wording.number(-0.349), wording.number(0.5)) == ("under 1 s", "−0.349", "0.500")
     assert (wording.size(999), wording.size(4_200_000)) == ("999 B", "4.2 MB")
     assert (wording.count(1, "case"), wording.count(1024, "case")) == ("1 case", "1,024 cases")
+
+
+def test_few_epochs_have_a_tick_each_and_none_between() -> None:
+    epochs = [{"epoch": at, "loss": 1.0 / at} for at in (1, 2, 3)]
+    assert charts.draw_learning_curves(epochs, {"training": "loss"}, "Loss").layout.xaxis.dtick == 1

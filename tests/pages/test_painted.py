@@ -131,7 +131,7 @@ def test_a_model_shows_its_dice(open_page: OpenPage, cells: Project, painter: Mo
     for page in ("models", "train"):
         app = open_page(page, project=cells.id)
         assert not app.exception
-    assert "dice 0.800" in said(open_page("models", project=cells.id))
+    assert "Dice 0.800" in said(open_page("models", project=cells.id))
 
 
 def test_numbers_stand_by_structure_with_n_and_interval(

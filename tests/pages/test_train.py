@@ -137,7 +137,7 @@ def test_the_watched_cases_stand_on_the_run_with_both_answers(
     assert not app.exception
     shown = said(app)
     assert "After epoch 2" in shown
-    assert "normal 90 %" in shown
+    assert "90 % normal" in shown
     assert "rr-watched right" in shown
     assert "rr-watched wrong" in shown
 

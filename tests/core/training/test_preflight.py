@@ -149,7 +149,12 @@ def test_the_trial_leaves_every_variable_as_it_was() -> None:
 def test_the_whole_time_counts_steps_and_validation() -> None:
     assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=0, epochs=3) == pytest.approx(30)
     assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=100, epochs=3) == pytest.approx(31.05)
-    assert [duration(seconds) for seconds in (20, 90, 7200)] == ["20 seconds", "1.5 minutes", "2.0 hours"]
+    assert [duration(seconds) for seconds in (0.3, 20, 90, 7200)] == [
+        "1 second",
+        "20 seconds",
+        "1.5 minutes",
+        "2.0 hours",
+    ]
 
 
 def test_missing_classes_and_leaks_are_said_when_a_training_is_asked_for(
