@@ -15,7 +15,7 @@ from core.datasets.records import Snapshot, list_snapshot_cases
 from core.erasing.erase import erase
 from core.erasing.plan import plan_erasure
 from core.errors import InvalidInput
-from core.evaluation.drafts import set_assist_model
+from core.evaluation.drafts import count_without_draft, make_drafts, set_assist_model
 from core.evaluation.painting import paint, paint_cases
 from core.evaluation.predict_files import predict_files
 from core.evaluation.predictor import open_predictor
@@ -214,11 +214,17 @@ def test_files_get_masks_with_the_place_of_the_input(
     assert scan["structures"]["square"]["volume_ml"] == pytest.approx((found == 1).sum() * 1.5 * 2 * 3 / 1000)
 
 
-def test_what_is_not_for_masks_says_so(
+def test_the_drafts_of_a_model_that_paints_are_its_masks_on_every_case_images_and_volumes_alike(
     connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painter: Model, actor: Actor
 ) -> None:
-    with pytest.raises(InvalidInput, match="Drafts are offered of classes today"):
-        set_assist_model(connection, painted_squares.project, painter.id, actor=actor)
+    assisted = set_assist_model(connection, painted_squares.project, painter.id, actor=actor)
+    assert count_without_draft(connection, assisted) == 18
+    assert make_drafts(connection, files, assisted, Silent())["cases"] == 18
+    assert count_without_draft(connection, assisted) == 0
+    assert all(find_predicted_masks(connection, painter.id, case.id) for case in painted_squares.cases)
+
+
+def test_what_is_not_for_masks_says_so(connection: sqlite3.Connection, files: Files, painter: Model) -> None:
     with pytest.raises(InvalidInput, match="a model that paints shows its answer itself"):
         check_explanations(connection, files, painter.id, Silent())
 
