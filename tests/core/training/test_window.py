@@ -18,6 +18,7 @@ from core.images.volume_input import PatchSpec, VolumeSpec, resampled_frames, sp
 from core.images.volumes import model_frames
 from core.progress import Silent
 from core.store.files import Files
+from core.training.ensemble import plan_ensemble
 from core.training.networks import input_of
 from core.training.recipe import change_recipe
 from core.training.request import request_training
@@ -113,6 +114,15 @@ def test_a_window_of_the_training_set_has_a_width_and_grey_images(
     recipe = change_recipe(small_recipe, {"window": "training set"})
     with pytest.raises(InvalidInput, match="for grey images"):
         request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
+
+
+def test_folds_that_would_each_measure_a_window_of_their_own_become_no_ensemble(
+    connection: sqlite3.Connection, small_recipe: Any
+) -> None:
+    recipe = change_recipe(small_recipe, {"window": "training set"})
+    runs: Any = [SimpleNamespace(fold=fold, recipe=recipe) for fold in (0, 1)]
+    with pytest.raises(InvalidInput, match="give one for all"):
+        plan_ensemble(connection, "both", runs)
 
 
 def test_a_training_on_other_images_by_a_ct_window_is_refused_before_the_queue(
