@@ -2,17 +2,25 @@
 
 import streamlit as st
 
-from core.evaluation.drafts import count_without_draft, set_assist_model
+from core.evaluation.drafts import DRAFTED, count_without_draft, set_assist_model
 from core.jobs.asking import ask_drafts
 from core.labels.assignments import list_assigned, unassign_cases
 from core.projects.records import Project, get_project
 from core.training.records import list_models
 from dashboard import jobs_panel, messages, session, wording
 
+ANSWERED = (
+    "Readers see the model's answer and accept it, change it or reject it; which of these is stored with their answer. "
+)
+PAINTED = (
+    "Readers find what the model painted under “Painted by others”: they lay it over the image, take it over and "
+    "correct it, or leave it; which of these is stored with their answer. "
+)
+
 
 def draw_assist_choice(project: Project) -> None:
     """Off, or one of the models; with the cases that it has not looked at yet."""
-    if project.task != "classification":
+    if project.task not in DRAFTED:
         return
     models = {model.id: model.name for model in list_models(session.db(), project.id)}
     with st.expander("Drafts of a model", icon=":material/auto_awesome:"):
@@ -20,8 +28,7 @@ def draw_assist_choice(project: Project) -> None:
             st.caption("A trained model can propose its answer to readers. There is none in this project yet.")
             return
         st.caption(
-            "Readers see the model's answer and accept it, change it or reject it; which of these is stored with "
-            "their answer. "
+            (PAINTED if project.task == "segmentation" else ANSWERED)
             + (
                 "Readers answer blind first here, so a draft appears after a reader's own first answer."
                 if project.blind_first

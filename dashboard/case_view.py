@@ -5,6 +5,7 @@ from html import escape
 
 import streamlit as st
 
+from core.evaluation.painted_drafts import list_offered
 from core.images.records import Case, find_same_pixels, set_flag
 from core.labels.masks import list_painted, volume_ml
 from core.labels.records import Label, current_labels, find_reference, list_labels
@@ -79,16 +80,19 @@ def _details(label: Label) -> list[str]:
 
 
 def draw_masks(case: Case, project: Project, *, of_others: bool = True) -> None:
-    """What is painted on the case, reader by reader: volumes where the distances are known, else pixels."""
+    """What is painted on the case, reader by reader, then by models: volumes where they are known, else pixels."""
     if not isinstance(project.schema, Segmentation):
         return
     reader = None if of_others else session.current_user().name
     colours = {one.name: one.colour for one in project.schema.structures}
+    found = [(one.reader, one.structure, one.pixels) for one in list_painted(session.db(), case.id, reader=reader)]
+    for offered in list_offered(session.db(), session.current_user(), project, case):
+        found += [(offered.title, name, offered.masks[name].pixels) for name in offered.painted]
     rows = [
-        f'<p class="rr-comment"><b>{escape(painted.reader)}</b> '
-        f"{wording.chip(painted.structure, colours.get(painted.structure, ''))} "
-        f'<span class="rr-quiet">{_amount(case, painted.pixels)}</span></p>'
-        for painted in list_painted(session.db(), case.id, reader=reader)
+        f'<p class="rr-comment"><b>{escape(painter)}</b> '
+        f"{wording.chip(structure, colours.get(structure, ''))} "
+        f'<span class="rr-quiet">{_amount(case, pixels)}</span></p>'
+        for painter, structure, pixels in found
     ]
     st.html("".join(rows) or '<p class="rr-quiet">Nothing is painted yet.</p>')
 

@@ -18,9 +18,10 @@ from dashboard import evidence_view, jobs_panel, messages, places, session
 
 LookAt = Literal["outlines", "errors", "doubt"]
 WORDS: dict[LookAt, str] = {"outlines": "Outlines", "errors": "Errors", "doubt": "Doubt"}
+REFERENCE_COLOUR, PAINTED_COLOUR = "#f0e442", "#56b4e9"  # as `core.evaluation.outlines` draws them
 LEGENDS: dict[LookAt, str] = {
-    "outlines": '<span style="color:#f0e442">━</span> reference &nbsp; '
-    '<span style="color:#56b4e9">━</span> painted by the model',
+    "outlines": f'<span style="color:{REFERENCE_COLOUR}">━</span> reference &nbsp; '
+    f'<span style="color:{PAINTED_COLOUR}">━</span> painted by the model',
     "errors": '<span style="color:#d55e00">■</span> missed &nbsp; '
     '<span style="color:#0072b2">■</span> painted beside the reference',
     "doubt": "",

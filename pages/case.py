@@ -11,7 +11,17 @@ from core.labels.sight import may_see_others
 from core.projects.records import get_project
 from core.projects.schema import Classification, Regression
 from core.training.records import get_model
-from dashboard import case_view, deidentification_view, erasing_view, frame, messages, places, remarks_view, session
+from dashboard import (
+    case_view,
+    deidentification_view,
+    erasing_view,
+    frame,
+    messages,
+    places,
+    remarks_view,
+    session,
+    structures_look,
+)
 from dashboard.viewer import review_viewer
 
 asked = places.asked_number("case")
@@ -52,6 +62,7 @@ with facts:
     with labels:
         case_view.draw_labels(case, project, of_others=is_open)
         case_view.draw_masks(case, project, of_others=is_open)
+        structures_look.draw_structures_button(case, project, of_others=is_open)
         predictions = list_predictions_of_case(session.db(), case.id) if sight.models else {}
         for model_id, scores in list(predictions.items())[-5:]:
             model = get_model(session.db(), project.id, model_id)

@@ -19,6 +19,7 @@ from core.store.files import Files
 
 FRAMES_AT_ONCE = 16
 UNKNOWN_MM: Spacing = (1.0, 1.0, 1.0)  # where no volume tells its spacing, every one keeps its voxels
+WINDOW = ("window", "window_values")  # of a spec
 FILES_BESIDE = 256  # that a process may have open apart from these
 
 
@@ -64,7 +65,7 @@ def prepare_volumes(
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop.
     """
-    spec_told = {"spacing_mm": list(spec.spacing_mm), "channels": spec.channels, "window": spec.window}
+    seen = {key: value for key, value in spec.to_json().items() if key in ("spacing_mm", "channels", *WINDOW)}
 
     def prepare(case: Case, part: Progress) -> np.ndarray:
         grid = case_grid(case, spec)
@@ -75,7 +76,7 @@ def prepare_volumes(
             pixels = files.read_array("pixels", case.pixel_hash)
             return _in_pieces(resampled_frames(pixels, case, grid, spec))
 
-        return _prepare_one(files, key_of(["volume", spec_told], told), (*grid, spec.channels), frames, part)
+        return _prepare_one(files, key_of(["volume", seen], told), (*grid, spec.channels), frames, part)
 
     return _prepare_all(connection, [case.case_id for case in cases], prepare, progress, "volumes")
 

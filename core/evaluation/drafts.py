@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidInput
+from core.evaluation.painted_drafts import demand_offered_structures
 from core.evaluation.predictor import predict_cases
 from core.evaluation.records import find_decision, find_predictions, list_unpredicted, store_predictions
 from core.images.records import Case
@@ -22,11 +23,12 @@ from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
-from core.tasks import task_module
+from core.tasks import module_of, task_module
 from core.training.records import Model, get_model
 from core.training.stored import sees_volumes
 
 CASES_AT_ONCE = 256
+DRAFTED = ("classification", "segmentation")  # tasks of which drafts are offered
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def set_assist_model(
 
     Raises:
         NotFound: the project has no such model.
-        InvalidInput: its classes are no longer those of the project, or it does not answer with classes.
+        InvalidInput: its classes or structures are no longer those of the project, or it answers with neither.
         NotAllowed: the actor does not administer the project.
     """
     with writing(connection):
@@ -53,8 +55,13 @@ def set_assist_model(
         before = get_project(connection, project.id)
         if model_id is not None:
             model = get_model(connection, project.id, model_id)
-            if model.task != "classification":
-                raise InvalidInput(f"Drafts are offered of classes today. Received: {model.name}, of a {model.task}")
+            if model.task not in DRAFTED:
+                raise InvalidInput(
+                    f"Drafts are offered of classes and of painted structures. "
+                    f"Received: {model.name}, of a {model.task}"
+                )
+            if model.task == "segmentation":
+                demand_offered_structures(connection, before, model)
             missing = [name for name in model_classes(connection, before, model) if name not in _offered(before)]
             if missing:
                 raise InvalidInput(
@@ -68,8 +75,11 @@ def set_assist_model(
 
 
 def find_draft(connection: sqlite3.Connection, project: Project, case: Case, reader: str) -> Draft | None:
-    """The draft of a case for one reader; None where there is none, or none that they may see yet."""
-    if project.assist_model is None:
+    """The draft of a case for one reader; None where there is none, or none that they may see yet.
+
+    Of classes alone: what a model painted is laid over the image (`core.evaluation.painted_drafts`).
+    """
+    if project.assist_model is None or not isinstance(project.schema, Classification):
         return None
     if project.blind_first and find_current_label(connection, case.id, reader) is None:
         return None
@@ -102,6 +112,11 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
     model = get_model(connection, project.id, project.assist_model)
     schema = task_module(model.task).schema_of(model.facts)
     waiting = _waiting(connection, project, model)
+    if module_of(schema).PAINTS:
+        from core.evaluation.painting import paint_cases  # it brings along what reads and writes mask files
+
+        paint_cases(connection, files, model, waiting, progress)
+        return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
     for start in range(0, len(waiting), CASES_AT_ONCE):
         stop_if_asked(progress)
         some = waiting[start : start + CASES_AT_ONCE]
@@ -112,7 +127,8 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
 
 
 def _waiting(connection: sqlite3.Connection, project: Project, model: Model) -> list[int]:
-    return list_unpredicted(connection, project.id, model.id, volumes=sees_volumes(model))
+    volumes = sees_volumes(model) or task_module(model.task).PAINTS  # slice by slice, or as they are
+    return list_unpredicted(connection, project.id, model.id, volumes=volumes)
 
 
 def model_classes(connection: sqlite3.Connection, project: Project, model: Model) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput, NotFound
 from core.evaluation.records import find_predicted_masks
 from core.images.frames import read_frame
-from core.images.records import get_case
+from core.images.records import Case, get_case
 from core.images.render import to_uint8
 from core.labels.mask_store import read_kept_mask
 from core.store.files import Files
@@ -62,6 +62,22 @@ def outline_case(
     if structure not in reference or structure not in painted:
         raise InvalidInput(f"The structures are {', '.join(reference)}. Received: {structure[:80]!r}")
     one, other = (read_kept_mask(files, of[structure].mask_hash, case) for of in (reference, painted))
+    return outline_masks(files, case, one, other, frame, draw)
+
+
+def outline_masks(
+    files: Files,
+    case: Case,
+    one: np.ndarray,
+    other: np.ndarray,
+    frame: int | None = None,
+    draw: Draw | None = None,
+) -> Outlined:
+    """Two masks of a case, `(frames, rows, columns)` each, on one frame as in `outline_case`.
+
+    Raises:
+        NotFound: there is no such frame.
+    """
     if frame is None:
         frame = _worst_frame(one, other)
     pixels = read_frame(files.check("pixels", case.pixel_hash), case.frames, frame)

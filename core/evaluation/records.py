@@ -127,6 +127,14 @@ def find_predicted_masks(connection: sqlite3.Connection, model_id: int, case_id:
     return tuple(KeptMask(**dict(row)) for row in rows)
 
 
+def list_painting_models(connection: sqlite3.Connection, case_id: int) -> list[int]:
+    """The models that have painted on a case, the newest first."""
+    rows = connection.execute(
+        "SELECT DISTINCT model FROM predicted_masks WHERE case_id = ? ORDER BY model DESC", (case_id,)
+    )
+    return [row["model"] for row in rows]
+
+
 def store_measured(
     connection: sqlite3.Connection, evaluation_id: int, measured: Mapping[int, Mapping[str, Compared]]
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from core.explain.maps import resize_map
-from core.images.render import InputSpec, place_in_square
+from core.images.render import InputSpec, off_square
 
 # Black, purple, red, orange, pale yellow: brightness rises with the value, so it also reads without colour.
 RAMP = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], float)
@@ -15,7 +15,8 @@ MOST_OPAQUE = 0.6
 
 
 def crop_borders(values: np.ndarray, rows: int, columns: int, spec: InputSpec) -> np.ndarray:
-    """The part of a map that lies on the image itself, without the borders that padding added.
+    """The part of a map that lies on the image itself, without the borders that padding added, and with 0 where the
+    image was cut: of what a network did not see nothing is told.
 
     Args:
         values: the map of the square input, any resolution.
@@ -23,8 +24,7 @@ def crop_borders(values: np.ndarray, rows: int, columns: int, spec: InputSpec) -
     """
     if spec.resize == "stretch":
         return values
-    place = place_in_square(rows, columns, spec)
-    return resize_map(values, spec.size, spec.size)[place.rows, place.columns]
+    return off_square(resize_map(values, spec.size, spec.size), rows, columns, spec)
 
 
 def draw_overlay(seen: np.ndarray, values: np.ndarray, *, ramp: np.ndarray = RAMP) -> bytes:

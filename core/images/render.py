@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,7 @@ from core.errors import InvalidInput
 from core.images.decoded import Pixels, Window
 
 LOW_PERCENT, HIGH_PERCENT = 0.1, 99.9
-AS_STORED, PERCENTILES = "as stored", "percentiles"
+AS_STORED, PERCENTILES, TRAINING_SET = "as stored", "percentiles", "training set"
 # In Hounsfield units, so for CT alone; the viewer has the same.
 PRESETS = {
     name: Window(name, float(centre), float(width))
@@ -28,20 +28,26 @@ PRESETS = {
         ("temporal bone", 2800, 600),
     )
 }
-WINDOWS = (AS_STORED, PERCENTILES, *PRESETS)
+WINDOWS = (AS_STORED, PERCENTILES, TRAINING_SET, *PRESETS)
+Resize = Literal["stretch", "pad", "crop"]
+MOST_SQUARES = 8  # that a cropped image may be long
 NARROWEST_WIDTH = 1e-6  # of a constant image; the viewer has the same floor
 
 
 @dataclass(frozen=True)
 class InputSpec:
     """What a network takes in: (size, size, channels) of uint8; with `neighbours` the channels of so many frames on
-    either side too, those before first (2.5-D)."""
+    either side too, those before first (2.5-D).
+
+    `window_values` are centre and width of the window of the training set, once they were measured.
+    """
 
     size: int
     channels: int = 1
-    resize: Literal["stretch", "pad"] = "stretch"
+    resize: Resize = "stretch"
     window: str = AS_STORED
     neighbours: int = 0
+    window_values: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -49,16 +55,36 @@ class InputSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As a model keeps it, and as prepared files are named by."""
-        told = asdict(self)
+        told = told_of(self)
         return told if self.neighbours else {key: told[key] for key in told if key != "neighbours"}
 
     def __post_init__(self) -> None:
         if self.window not in WINDOWS:
             raise InvalidInput(f"The window is {', '.join(WINDOWS)}. Received: {self.window!r}")
-        if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in ("stretch", "pad"):
+        if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in get_args(Resize):
             raise InvalidInput(
-                f"A network's input has 8 to 2048 pixels a side, 1 or 3 channels, stretched or padded. Received: {self}"
+                f"A network's input has 8 to 2048 pixels a side, 1 or 3 channels, stretched, padded or cropped. "
+                f"Received: {self}"
             )
+
+
+class HasWindow(Protocol):
+    """A spec of what a network takes in."""
+
+    @property
+    def window(self) -> str: ...
+    @property
+    def window_values(self) -> tuple[float, float] | None: ...
+
+
+def told_of(spec: Any) -> dict[str, Any]:
+    """A spec as a model keeps it; without the values of a window that it does not have."""
+    told = asdict(spec)
+    if told["window_values"] is None:
+        del told["window_values"]
+    else:
+        told["window_values"] = list(told["window_values"])
+    return told
 
 
 def apply_window(pixels: Pixels, centre: float, width: float) -> Pixels:
@@ -97,11 +123,23 @@ def to_uint8(pixels: Pixels, photometric: str, windows: Sequence[Window] = ()) -
     return _levels(pixels, window, photometric == "MONOCHROME1")
 
 
-def windows_for(window: str, windows: Sequence[Window]) -> Sequence[Window]:
-    """What a recipe's window makes of the windows of an image's file; none for the percentiles."""
-    if window == AS_STORED:
+def windows_for(spec: HasWindow, windows: Sequence[Window]) -> Sequence[Window]:
+    """What a spec's window makes of the windows of an image's file; none for the percentiles."""
+    if spec.window == AS_STORED:
         return windows
-    return () if window == PERCENTILES else (PRESETS[window],)
+    if spec.window == TRAINING_SET:
+        assert spec.window_values is not None  # measured before anything is seen by it
+        return (Window(TRAINING_SET, *spec.window_values),)
+    return () if spec.window == PERCENTILES else (PRESETS[spec.window],)
+
+
+def check_window_values(values: Sequence[float]) -> None:
+    """Raise `InvalidInput` unless these are centre and width of a window, or 0, 0 where they are to be measured."""
+    if len(values) != 2 or values[1] < 0 or (values[1] == 0 and values[0] != 0):
+        raise InvalidInput(
+            f"window_values are a centre and a width above 0, or 0,0 to measure them on the training cases. "
+            f"Received: {','.join(f'{value:g}' for value in values)}"
+        )
 
 
 def refuse_window(window: str, modality: str | None, dtype: str) -> None:
@@ -121,12 +159,12 @@ def refuse_window(window: str, modality: str | None, dtype: str) -> None:
 
 def model_input(pixels: Pixels, photometric: str, windows: Sequence[Window], spec: InputSpec) -> Pixels:
     """What a network sees, as uint8 of (size, size, channels); training, prediction and explanation all call this."""
-    picture = Image.fromarray(to_uint8(pixels, photometric, windows_for(spec.window, windows)))
+    picture = Image.fromarray(to_uint8(pixels, photometric, windows_for(spec, windows)))
     picture = picture.convert("L" if spec.channels == 1 else "RGB")
     if spec.resize == "stretch":
         seen = np.asarray(_resized(picture, spec.size, spec.size))
     else:
-        seen = _padded(picture, spec)
+        seen = _in_proportion(picture, spec)
     return seen.reshape(spec.size, spec.size, spec.channels)
 
 
@@ -135,46 +173,74 @@ def model_mask(mask: Pixels, spec: InputSpec) -> Pixels:
     place = place_in_square(mask.shape[0], mask.shape[1], spec)
     picture = Image.fromarray(np.ascontiguousarray(mask, np.uint8))
     whole = np.zeros((spec.size, spec.size), np.uint8)
-    size = (place.width, place.height)
-    whole[place.rows, place.columns] = np.asarray(picture.resize(size, Image.Resampling.NEAREST))
+    scaled = np.asarray(picture.resize((place.width, place.height), Image.Resampling.NEAREST))
+    whole[place.rows, place.columns] = scaled[place.rows_seen, place.columns_seen]
     return whole
 
 
 def from_square(values: Pixels, rows: int, columns: int, spec: InputSpec) -> Pixels:
-    """A map (size, size) over what a network saw, back on the image's own pixels: float32 of (rows, columns)."""
-    place = place_in_square(rows, columns, spec)
-    part = np.ascontiguousarray(values[place.rows, place.columns], np.float32)
+    """A map (size, size) over what a network saw, back on the image's own pixels: float32 of (rows, columns); 0 where
+    it saw nothing of the image."""
+    part = np.ascontiguousarray(off_square(values, rows, columns, spec), np.float32)
     return np.asarray(Image.fromarray(part).resize((columns, rows), Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies in the square that a network sees, in pixels of the square."""
+    """Where an image, scaled to `width` and `height`, lies in the square of `side` that a network sees, in pixels of
+    the square; it begins before the square (`left` or `top` below 0) where it is cut."""
 
     left: int
     top: int
     width: int
     height: int
+    side: int
 
     @property
     def rows(self) -> slice:
-        return slice(self.top, self.top + self.height)
+        """Of the square, those that show the image."""
+        return _shown(self.top, self.height, self.side)
 
     @property
     def columns(self) -> slice:
-        return slice(self.left, self.left + self.width)
+        return _shown(self.left, self.width, self.side)
+
+    @property
+    def rows_seen(self) -> slice:
+        """Of the scaled image, those that the square shows."""
+        return slice(self.rows.start - self.top, self.rows.stop - self.top)
+
+    @property
+    def columns_seen(self) -> slice:
+        return slice(self.columns.start - self.left, self.columns.stop - self.left)
+
+
+def _shown(first: int, length: int, side: int) -> slice:
+    return slice(max(first, 0), min(first + length, side))
+
+
+def off_square(values: Pixels, rows: int, columns: int, spec: InputSpec) -> Pixels:
+    """A map (size, size, ...) over what a network saw, without borders and with 0 where the image was cut: of the
+    proportions of the image, in the square's resolution."""
+    place = place_in_square(rows, columns, spec)
+    whole = np.zeros((place.height, place.width, *values.shape[2:]), values.dtype)
+    whole[place.rows_seen, place.columns_seen] = values[place.rows, place.columns]
+    return whole
 
 
 def place_in_square(rows: int, columns: int, spec: InputSpec) -> Place:
-    """All of it where the image is stretched; between borders where its proportions are kept."""
+    """All of it where the image is stretched; where its proportions are kept, between borders (pad) or with what is
+    beyond the square on both sides cut away (crop)."""
     if spec.resize == "stretch":
-        return Place(0, 0, spec.size, spec.size)
+        return Place(0, 0, spec.size, spec.size, spec.size)
     longest = max(rows, columns)
-    width, height = (max(1, round(side * spec.size / longest)) for side in (columns, rows))
-    return Place((spec.size - width) // 2, (spec.size - height) // 2, width, height)
+    # a strip many times as long as wide would grow beyond memory: it has borders after all
+    fitted = longest if spec.resize == "pad" else max(min(rows, columns), longest / MOST_SQUARES)
+    width, height = (max(1, round(side * spec.size / fitted)) for side in (columns, rows))
+    return Place((spec.size - width) // 2, (spec.size - height) // 2, width, height, spec.size)
 
 
-def _padded(picture: Image.Image, spec: InputSpec) -> Pixels:
+def _in_proportion(picture: Image.Image, spec: InputSpec) -> Pixels:
     place = place_in_square(picture.height, picture.width, spec)
     whole = Image.new(picture.mode, (spec.size, spec.size))
     whole.paste(_resized(picture, place.width, place.height), (place.left, place.top))

@@ -7,15 +7,15 @@ linearly; where an axis shrinks the filter widens, so that every voxel counts. M
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels
-from core.images.render import AS_STORED, InputSpec, to_uint8, windows_for
+from core.images.render import AS_STORED, InputSpec, Resize, to_uint8, told_of, windows_for
 from core.images.volumes import HasFrames, model_frames, volume_window
 
 OVERLAP = 0.25  # of neighbouring patches at prediction, at least
@@ -42,16 +42,17 @@ class VolumeSpec:
     depth: int
     size: int
     channels: int = 1
-    resize: Literal["stretch", "pad"] = "stretch"
+    resize: Resize = "stretch"
     spacing_mm: Spacing | None = None
     window: str = AS_STORED
+    window_values: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         return self.depth, self.size, self.size, self.channels
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "spacing_mm": list(self.spacing_mm) if self.spacing_mm else None}
+        return {**told_of(self), "spacing_mm": list(self.spacing_mm) if self.spacing_mm else None}
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ class PatchSpec:
     channels: int = 1
     overlap: float = OVERLAP
     window: str = AS_STORED
+    window_values: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         return *self.patch_size, self.channels
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "patch_size": list(self.patch_size), "spacing_mm": list(self.spacing_mm)}
+        return {**told_of(self), "patch_size": list(self.patch_size), "spacing_mm": list(self.spacing_mm)}
 
 
 Spec = InputSpec | VolumeSpec | PatchSpec
@@ -77,6 +79,8 @@ Spec = InputSpec | VolumeSpec | PatchSpec
 
 def spec_of(said: Mapping[str, Any]) -> Spec:
     """The spec that a model keeps as its fact `input`."""
+    if "window_values" in said:
+        said = {**said, "window_values": tuple(said["window_values"])}
     if "patch_size" in said:
         return PatchSpec(**{**said, "patch_size": tuple(said["patch_size"]), "spacing_mm": tuple(said["spacing_mm"])})
     if "depth" in said:
@@ -131,7 +135,8 @@ def window_starts(side: int, length: int, overlap: float) -> list[int]:
 def volume_input(pixels: Pixels, of: HasGrid, spec: VolumeSpec) -> Pixels:
     """What a network sees of a whole volume, or of an image as its only frame: uint8 of `spec.shape`."""
     if spec.spacing_mm is None:
-        frames = model_frames(pixels, of, InputSpec(spec.size, spec.channels, spec.resize, spec.window))
+        each = InputSpec(spec.size, spec.channels, spec.resize, spec.window, window_values=spec.window_values)
+        frames = model_frames(pixels, of, each)
         return np.stack(list(_along_frames(iter(frames), len(frames), spec.depth)))
     volume = pixels if of.frames > 1 else pixels[np.newaxis]
     rows, columns = volume.shape[1:3]
@@ -154,7 +159,7 @@ def _in_the_middle(side: int, length: int) -> tuple[slice, slice]:
 def resampled_frames(pixels: Pixels, of: HasFrames, grid: Shape, spec: VolumeSpec | PatchSpec) -> Iterator[Pixels]:
     """The frames of a volume on another grid, uint8 (rows, columns, channels) each, one after the other."""
     volume = pixels if of.frames > 1 else pixels[np.newaxis]
-    windows = windows_for(spec.window, of.windows) or ((volume_window(volume),) if volume.ndim == 3 else ())
+    windows = windows_for(spec, of.windows) or ((volume_window(volume),) if volume.ndim == 3 else ())
     depth, rows, columns = grid
 
     def seen() -> Iterator[Pixels]:

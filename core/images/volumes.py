@@ -132,7 +132,7 @@ def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
     """
     if of.frames == 1:
         return model_input(pixels, of.photometric, of.windows, spec)[np.newaxis]
-    windows = windows_for(spec.window, of.windows) or ((volume_window(pixels),) if pixels.ndim == 3 else ())
+    windows = windows_for(spec, of.windows) or ((volume_window(pixels),) if pixels.ndim == 3 else ())
     settled = replace(spec, window=AS_STORED)  # of the volume, not of each frame
     return np.stack([model_input(frame, of.photometric, windows, settled) for frame in pixels])
 

@@ -228,10 +228,33 @@ def read_mask(connection: sqlite3.Connection, case_id: int, reader: str, structu
 
 def compose_mask(connection: sqlite3.Connection, case: Case, reader: str, structure: str) -> np.ndarray:
     """What one reader has painted of a structure: uint8 `(frames, rows, columns)` of 0 and 1."""
+    return decode_mask(case, read_mask(connection, case.id, reader, structure))
+
+
+def decode_mask(case: Case, stored: StoredMask) -> np.ndarray:
+    """A mask as an array: uint8 `(frames, rows, columns)` of 0 and 1."""
     whole = np.zeros((case.frames, case.rows, case.columns), np.uint8)
-    for frame, runs in read_mask(connection, case.id, reader, structure).frames.items():
+    for frame, runs in stored.frames.items():
         whole[frame] = decode_runs(runs, case.rows, case.columns)
     return whole
+
+
+def list_edits_of(connection: sqlite3.Connection, case_id: int, reader: str, *, pixels: int) -> list[tuple[int, str]]:
+    """A reader's edits of a case that paint so many pixels in all, the newest first, each with the structure's name of
+    then."""
+    rows = connection.execute(
+        """SELECT mask_edits.id, structure FROM mask_edits JOIN mask_frames ON edit = mask_edits.id
+           WHERE mask_edits.case_id = ? AND reader = (SELECT id FROM users WHERE name = ?)
+           GROUP BY mask_edits.id HAVING sum(pixels) = ? ORDER BY mask_edits.id DESC""",
+        (case_id, reader, pixels),
+    )
+    return [(row["id"], row["structure"]) for row in rows]
+
+
+def compose_edit(connection: sqlite3.Connection, case: Case, edit: int) -> np.ndarray:
+    """What one edit by itself paints: uint8 `(frames, rows, columns)` of 0 and 1."""
+    rows = connection.execute("SELECT frame, runs FROM mask_frames WHERE edit = ?", (edit,))
+    return decode_mask(case, StoredMask({row["frame"]: row["runs"] for row in rows}, edit))
 
 
 def get_mask_edit(connection: sqlite3.Connection, edit_id: int) -> MaskEdit:

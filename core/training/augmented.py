@@ -24,7 +24,10 @@ from core.training.recipe import Recipe
 from core.training.request import training_cases
 
 DRAWING = 1  # raise it when the picture changes, so that old ones are not taken for new ones
-READ = ("input_size", "channels", "resize", "window", "seed", "flip", "rotation", "zoom", "shift", "contrast", "noise")
+READ = (
+    *("input_size", "channels", "resize", "window", "window_values"),
+    *("seed", "flip", "rotation", "zoom", "shift", "contrast", "noise"),
+)
 CASES, TIMES = 4, 5  # so many training images, each so often augmented
 LEAST_TILE_PX = 128  # smaller inputs are enlarged, or nobody would see what changed
 GAP_PX, GROUND = 4, 40
@@ -67,15 +70,19 @@ def make_samples(
         CoreError: cases were erased, the fold is not there, or nothing is to be trained on.
         Stopped: somebody asked to stop.
     """
+    from core.training.settling import settle_input  # by way of the patches it imports TensorFlow
+
     demand_whole(snapshot, "show augmented images")
     key = samples_key(snapshot, recipe, fold)
     if files.has("prepared", key):
         return key
     task = task_module(snapshot.task)
-    chosen = choose_handful(training_cases(connection, snapshot, fold)[0], CASES, recipe.seed)
-    spec = input_of(recipe)
-    if not isinstance(spec, InputSpec):
+    train = training_cases(connection, snapshot, fold)[0]
+    chosen = choose_handful(train, CASES, recipe.seed)
+    if not sees_images(recipe):
         raise InvalidInput(f"Augmented images are shown of networks that see single ones. Received: {recipe.network}")
+    spec = input_of(settle_input(connection, files, recipe, train, Portion(progress, 0.0, 0.1)))
+    assert isinstance(spec, InputSpec)
     spec = replace(spec, neighbours=0)
     prepared = prepare_images(connection, files, chosen, spec, Portion(progress, 0.1, 0.5), frames=task.PAINTS)
     masks = None

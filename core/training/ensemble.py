@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import Conflict, InvalidInput
+from core.images.render import TRAINING_SET
 from core.people.roles import demand_of
 from core.store.audit import Actor
 from core.store.database import writing
@@ -211,7 +212,18 @@ def demand_free_name(connection: sqlite3.Connection, project: int, name: str) ->
 
 
 def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]) -> None:
-    """Note with each run that they become one model as soon as all of them have left theirs."""
+    """Note with each run that they become one model as soon as all of them have left theirs.
+
+    Raises:
+        InvalidInput: each would measure its own window, on the training cases of its own fold.
+    """
+    if len({run.fold for run in runs}) > 1 and any(
+        run.recipe.window == TRAINING_SET and not any(run.recipe.window_values) for run in runs
+    ):
+        raise InvalidInput(
+            f"The members of an ensemble see the same input, and the folds would each measure a window of their own; "
+            f"give one for all (window_values), or take another. Received: window {TRAINING_SET}"
+        )
     with writing(connection):
         for run in runs:
             set_run_told(connection, run.id, "joins", {"name": name.strip(), "runs": [one.id for one in runs]})

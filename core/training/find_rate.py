@@ -106,15 +106,15 @@ def run_rate_test(
     """
     from core.training.batches import Plan, read_chunk
     from core.training.device import prepare_device
-    from core.training.patches import settle_spacing
     from core.training.run import build_fit, gather_material
+    from core.training.settling import settle_input
     from core.training.starting import read_learnt
 
     # The rate is set by hand at each step, and a running average would only hide what it does.
     still = change_recipe(recipe, {"schedule": "constant", "warm_up": 0, "ema": 0, "freeze_epochs": 0})
-    still = settle_spacing(connection, still, training_cases(connection, snapshot, fold)[0])
-    policy = prepare_device(device)
     part = Portion(progress, 0.0, PREPARED)
+    still = settle_input(connection, files, still, training_cases(connection, snapshot, fold)[0], part)
+    policy = prepare_device(device)
     material = gather_material(connection, files, snapshot, still, fold, part, checked=False)
     learnt = read_learnt(files, still, sources or {}, progress)
     learner = build_fit(still, snapshot, material, policy, learnt).learner

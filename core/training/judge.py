@@ -76,7 +76,13 @@ def find_judge(connection: sqlite3.Connection, files: Files, model: Model, progr
         )
     snapshot = replace(drawn_from, task="classification", schema=Classification(drawn_from.schema.classes, False))
     spec = image_spec(model)
-    given = {"input_size": spec.size, "channels": spec.channels, "resize": spec.resize}
+    given: dict[str, Any] = {
+        "input_size": spec.size,
+        "channels": spec.channels,
+        "resize": spec.resize,
+        "window": spec.window,
+    }
+    given["window_values"] = spec.window_values or (0.0, 0.0)
     train, _ = training_cases(connection, snapshot, run.fold)
     given["batch"] = 32 if len(train) >= FEW_IMAGES else 8
     recipe = change_recipe(named_recipe("resnet"), {**CHANGES, **given})

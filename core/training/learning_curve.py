@@ -106,13 +106,15 @@ def run_learning_curve(
     """
     from core.training.device import prepare_device
     from core.training.run import build_fit, gather_material
+    from core.training.settling import settle_input
 
     demand_whole(snapshot, "make a learning curve")
     folder.mkdir(parents=True, exist_ok=True)
     policy = prepare_device(device)
     part = Portion(progress, 0.0, PREPARED)
-    material = gather_material(connection, files, snapshot, recipe, fold, part, checked=False)
     train, validation = training_cases(connection, snapshot, fold)
+    recipe = settle_input(connection, files, recipe, train, part)
+    material = gather_material(connection, files, snapshot, recipe, fold, part, checked=False)
     points = _read_points(folder)
     parts = nested_parts(train, fractions, recipe.seed)
     if not points:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from core.errors import InvalidInput, NotFound
-from core.images.render import AS_STORED
+from core.images.render import AS_STORED, check_window_values
 from core.training.networks import FIRST, NETWORKS
 from core.training.recipe_fields import FIELDS, Field, field_of
 
@@ -43,6 +43,7 @@ class Recipe:
     channels: int = 1
     resize: str = "stretch"
     window: str = AS_STORED
+    window_values: tuple[float, ...] = (0.0, 0.0)
     # the network
     stages: int = 3
     filters: tuple[int, ...] = (32, 64, 128)
@@ -114,6 +115,7 @@ class Recipe:
                 f"Only what was learnt before can be held (weights or start_from), and for no more epochs than the run "
                 f"has. Received: freeze_epochs {self.freeze_epochs} of {self.epochs}, begun from {self.begins_from}"
             )
+        check_window_values(self.window_values)
         NETWORKS[self.network].check(self)
 
     @property

@@ -6,10 +6,10 @@ overfits knows its training images by heart, one that underfits has not learnt w
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from core.errors import InvalidInput
-from core.images.render import WINDOWS
+from core.images.render import WINDOWS, Resize
 from core.training.networks import NETWORKS
 
 Kind = Literal["integer", "number", "choice", "integers", "numbers", "text"]
@@ -174,19 +174,33 @@ FIELDS: tuple[Field, ...] = (
         "Fit into the square",
         "image",
         "choice",
-        "stretch fills the square and changes proportions; pad keeps proportions and adds black borders.",
-        "Borders reveal the file's proportions, a shortcut the network may learn instead of the finding (overfitting).",
-        choices=("stretch", "pad"),
+        "stretch fills the square and changes proportions; pad keeps proportions and adds black borders; crop keeps "
+        "proportions and cuts what lies beyond the middle square.",
+        "Borders reveal the file's proportions, a shortcut the network may learn instead of the finding (overfitting); "
+        "what is cut away is never seen (underfitting).",
+        choices=get_args(Resize),
     ),
     Field(
         "window",
         "Window",
         "image",
         "choice",
-        "Which values become black and white: the file's own window, 0.1 % to 99.9 % of each image, or one in "
-        "Hounsfield units, for CT alone.",
+        "Which values become black and white: the file's own window; 0.1 % to 99.9 % of each image; the same for all, "
+        "by mean and standard deviation of the training set, grey images alone; or one in Hounsfield units, for CT "
+        "alone.",
         "Percentiles hide how bright an image is, a narrow window what lies outside it: neither can be learnt then.",
         choices=WINDOWS,
+    ),
+    Field(
+        "window_values",
+        "Training set's window",
+        "image",
+        "numbers",
+        "Centre and width of the window training set, in the images' own values. 0, 0: measured on the training cases "
+        "alone, their mean and six standard deviations.",
+        "A narrow one hides what lies outside it (underfitting); measured on few cases it fits these alone.",
+        low=-1e9,
+        high=1e9,
     ),
     # ---- the network
     Field(

@@ -9,7 +9,7 @@ from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.images.frames import refuse_volumes
 from core.images.records import get_cases
-from core.images.render import PRESETS, InputSpec, refuse_window
+from core.images.render import PRESETS, TRAINING_SET, InputSpec, refuse_window
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
@@ -101,10 +101,16 @@ def demand_trainable(
 
 
 def _demand_window(connection: sqlite3.Connection, recipe: Recipe, cases: Sequence[SnapshotCase]) -> None:
-    if recipe.window in PRESETS:
-        for start in range(0, len(cases), CASES_AT_ONCE):
-            for case in get_cases(connection, [one.case_id for one in cases[start : start + CASES_AT_ONCE]]):
-                refuse_window(recipe.window, case.modality, case.dtype)
+    if recipe.window not in (*PRESETS, TRAINING_SET):
+        return
+    for start in range(0, len(cases), CASES_AT_ONCE):
+        for case in get_cases(connection, [one.case_id for one in cases[start : start + CASES_AT_ONCE]]):
+            refuse_window(recipe.window, case.modality, case.dtype)
+            if recipe.window == TRAINING_SET and case.channels > 1:
+                raise InvalidInput(
+                    f"The window {TRAINING_SET} is for grey images; those in colour are seen as they are. "
+                    f"Received: {case.source}, in colour"
+                )
 
 
 def training_cases(

@@ -51,7 +51,7 @@ from core.training.fit import Callback, Fit, fit_network
 from core.training.gap import measure_gap
 from core.training.networks import build_network, feature_layers, input_of
 from core.training.onnx_export import make_onnx
-from core.training.patches import gather_patches, settle_spacing
+from core.training.patches import gather_patches
 from core.training.preflight import (
     Preflight,
     check_pixels,
@@ -74,6 +74,7 @@ from core.training.records import (
     start_run,
 )
 from core.training.request import training_cases
+from core.training.settling import settle_input
 from core.training.spread import describe_devices, share_steps
 from core.training.starting import Learnt, read_learnt, take_over
 from core.training.steps import Learner
@@ -162,8 +163,9 @@ def _train(
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
     train, others = training_cases(connection, snapshot, run.fold)
-    run = replace(run, recipe=settle_spacing(connection, run.recipe, train))  # what is stored stays what was asked for
     part = Portion(progress, 0.0, PREPARED)
+    settled = settle_input(connection, files, run.recipe, train, part)
+    run = replace(run, recipe=settled)  # what is stored stays what was asked for
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
     beginning.end("data")
     # A checkpoint holds what the run began from, and more.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.datasets.records import SnapshotCase
 from core.images.records import Case, get_cases
-from core.images.render import InputSpec, place_in_square
+from core.images.render import InputSpec, off_square
 from core.images.volume_input import VolumeSpec
 from core.training.handful import choose_handful, middle_rows
 from core.training.records import set_watched
@@ -72,10 +72,9 @@ class WatchCases:
         set_watched(self._connection, self._run, fit.epoch, answers)
 
     def _packed(self, masks: np.ndarray, case: Case) -> dict[str, Any]:
-        """Masks `(size, size, structures)` without the borders of the network's square, as text."""
+        """Masks `(size, size, structures)` as they lie on the image, as text."""
         assert isinstance(self._spec, InputSpec)  # what sees whole volumes does not paint
-        place = place_in_square(case.rows, case.columns, self._spec)
-        seen = masks[place.rows, place.columns]
+        seen = off_square(masks, case.rows, case.columns, self._spec)
         packed = zlib.compress(np.packbits(seen).tobytes())
         return {"shape": list(seen.shape), "bits": base64.b64encode(packed).decode()}
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from core.evaluation.painted_drafts import Offered, list_offered
 from core.images.orientation import split_letters
 from core.images.pixel_checks import demand_released
 from core.images.records import Case, get_case, list_same_patient
@@ -65,7 +66,10 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
         "marks": [_mark(mark) for mark in list_marks(connection, case.id, user.name)],
         "masks": [painted.structure for painted in list_painted(connection, case.id, reader=user.name)],
         "painted_at": last_painted_at(connection, case.id, user.name),
-        "others": _others(connection, project, case.id, user.name) if told else [],
+        "others": [
+            *(_others(connection, project, case.id, user.name) if told else []),
+            *(_painted_by_model(offered) for offered in list_offered(connection, user, project, case)),
+        ],
     }
 
 
@@ -104,6 +108,17 @@ def _others(connection: sqlite3.Connection, project: Project, case_id: int, name
         }
         for reader in readers
     ]
+
+
+def _painted_by_model(offered: Offered) -> dict[str, Any]:
+    """A model in the place of a reader: it is looked at and taken over like one, and is none."""
+    return {
+        "reader": offered.title,
+        "masks": offered.painted,
+        "is_reference": False,
+        "marks": 0,
+        "answered_at": None,
+    }
 
 
 def _patient(case: Case) -> str | None:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from core.errors import CoreError, InvalidInput, NotFound, Unavailable
+from core.evaluation.painted_drafts import with_what_became
 from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.labels.marks import NewMark, add_mark
@@ -80,7 +81,7 @@ def demand_open(connection: sqlite3.Connection, user: User, case_id: int) -> Non
 def store_one(connection: sqlite3.Connection, new: NewThing, actor: Actor) -> dict[str, Any]:
     """Store what one event says; the answer is what its acknowledgement tells."""
     if isinstance(new, NewLabel):
-        label = add_label(connection, new, actor)
+        label = add_label(connection, with_what_became(connection, new), actor)
         return {"event": label.event, "label": label.id, "stored_at": label.stored_at}
     if isinstance(new, NewMark):
         mark = add_mark(connection, new, actor)

@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.evaluation.painted_drafts import find_offered, is_model, note_look, read_offered
 from core.images.pixel_checks import demand_released
 from core.images.records import Case, get_case
 from core.labels.incoming import demand_speaking
-from core.labels.masks import MaskEdit, StoredMask, compose_mask, put_mask, read_mask
+from core.labels.masks import MaskEdit, StoredMask, decode_mask, put_mask, read_mask
 from core.labels.records import new_event
 from core.labels.sight import may_see_others, sight_of
 from core.people.accounts import User
@@ -25,7 +26,7 @@ from core.projects.records import Project, get_project
 from core.projects.schema import Segmentation
 from core.settings import Settings
 from core.store.audit import Actor
-from core.store.files import array_bytes
+from core.store.files import Files, array_bytes
 from dashboard.database import ask
 from dashboard.routes.answers import actor_of, is_known, read_body, row_id
 
@@ -36,17 +37,19 @@ PATH = "/api/v1/cases/{case:int}/masks/{structure}"
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
+    files = Files(settings.home)
+
     async def show_mask(request: Request) -> Response:
         """The frames as run-length code; as `.npy` of all frames where that is asked for."""
         asked = (row_id(request, "case"), request.path_params["structure"], request.query_params.get("reader"))
-        stored, case, reader, structure = await ask(settings, find_mask, *asked, request.user)
+        stored, case, reader, structure = await ask(settings, find_mask, files, *asked, request.user)
         as_array = wants_array(request)
         etag = f'"{stored.edit}{"-npy" if as_array else ""}"'
         headers = {"Cache-Control": "no-store", "ETag": etag}
         if is_known(request, etag):
             return Response(status_code=304, headers=headers)
         if as_array:
-            content = await ask(settings, write_array, case, reader, structure)
+            content = await to_thread.run_sync(write_array, case, stored)
             return Response(content, media_type=NUMBERS, headers={**headers, "Content-Encoding": "identity"})
         return JSONResponse(describe_mask(case, structure, reader, stored), headers=headers)
 
@@ -74,9 +77,9 @@ def wants_array(request: Request) -> bool:
 
 
 def find_mask(
-    connection: sqlite3.Connection, case_id: int, structure: str, reader: str | None, user: User
+    connection: sqlite3.Connection, files: Files, case_id: int, structure: str, reader: str | None, user: User
 ) -> tuple[StoredMask, Case, str, str]:
-    """What a reader has painted, their own where none is named; with the structure by its present name.
+    """What a reader or a model has painted, the user's own where none is named; with the structure by its present name.
 
     Raises:
         NotFound: there is no such case or structure.
@@ -89,8 +92,14 @@ def find_mask(
     name = present_names(connection, project).get(structure, structure)
     if not isinstance(project.schema, Segmentation) or name not in project.schema.names:
         raise NotFound("structure", structure[:120])
-    demand_sight(connection, user, project, case.id, reader)
     painter = reader or user.name
+    if is_model(connection, painter):
+        offered = find_offered(connection, user, project, case, painter)
+        if offered is None:
+            raise NotFound("painting of a model to be seen now", painter[:120])
+        note_look(connection, user, project, case, offered)
+        return read_offered(files, case, offered.masks.get(name)), case, painter, name
+    demand_sight(connection, user, project, case.id, reader)
     return read_mask(connection, case.id, painter, name), case, painter, name
 
 
@@ -122,9 +131,9 @@ def describe_mask(case: Case, structure: str, reader: str, stored: StoredMask) -
     }
 
 
-def write_array(connection: sqlite3.Connection, case: Case, reader: str, structure: str) -> bytes:
+def write_array(case: Case, stored: StoredMask) -> bytes:
     """The mask as the bytes of a `.npy` file."""
-    return array_bytes(compose_mask(connection, case, reader, structure))
+    return array_bytes(decode_mask(case, stored))
 
 
 def get_paintable(connection: sqlite3.Connection, case_id: int, user: User) -> Case:

@@ -268,6 +268,7 @@ def _project_facts(project: Project) -> dict[str, Any]:
         "task": project.task,
         "digit_advances": project.digit_advances,
         "blind_first": project.blind_first,
-        "assisted": project.assist_model is not None,
+        # a draft of structures lies over the image, beside what others painted, and not in the answer's panel
+        "assisted": project.assist_model is not None and project.task != "segmentation",
         "schema_version": project.schema_version,
     }

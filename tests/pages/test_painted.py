@@ -220,3 +220,18 @@ def test_the_review_shows_errors_and_asks_once_for_the_doubt(
         assert not app.exception
     (job,) = list_jobs(connection, kinds=("explain",))
     assert job.arguments == {"model": painter.id, "case": case, "class": "cell", "method": "doubt"}
+
+
+def test_a_case_shows_what_a_model_painted_beside_a_reader_and_on_which_structures(
+    open_page: OpenPage, connection: sqlite3.Connection, cells: Project, frozen: Snapshot, painter: Model
+) -> None:
+    tested = [one.case_id for one in list_snapshot_cases(connection, frozen.id, split="test") if one.masks[0].pixels]
+    app = open_page("case", project=cells.id, case=tested[0])
+    assert f"paints (model {painter.id})" in said(app)
+    app.button(key=f"structures_{tested[0]}").click().run()
+    assert not app.exception
+    assert app.selectbox(key=f"structures_beside_{tested[0]}_cell").options == ["anna", "no reader"]
+    assert f"Outlines of cell on case {tested[0]}" in said(app)
+    unpainted = next(one.case_id for one in list_snapshot_cases(connection, frozen.id, split="train"))
+    other = open_page("case", project=cells.id, case=unpainted)
+    assert not [button for button in other.button if button.key == f"structures_{unpainted}"]

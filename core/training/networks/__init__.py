@@ -9,12 +9,13 @@ A map of the last stages can be read by the names in `feature_layers(recipe)`, t
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from core.errors import InvalidInput
-from core.images.render import InputSpec
+from core.images.render import TRAINING_SET, InputSpec
 from core.images.volume_input import Spec
 from core.tasks import TrainableSchema
 
@@ -87,8 +88,13 @@ def build_network(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) 
 def input_of(recipe: "Recipe") -> Spec:
     """How cases reach the network of a recipe: as images, unless its file has an `input_of` of its own."""
     own = getattr(NETWORKS[recipe.network], "input_of", None)
-    if own is not None:
-        return cast(Spec, own(recipe))
+    spec = cast(Spec, own(recipe)) if own is not None else _image_of(recipe)
+    if recipe.window == TRAINING_SET and any(recipe.window_values):
+        return replace(spec, window_values=recipe.window_values)  # type: ignore[arg-type]
+    return spec
+
+
+def _image_of(recipe: "Recipe") -> InputSpec:
     return InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.window)  # type: ignore[arg-type]
 
 

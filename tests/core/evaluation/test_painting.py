@@ -15,7 +15,7 @@ from core.datasets.records import Snapshot, list_snapshot_cases
 from core.erasing.erase import erase
 from core.erasing.plan import plan_erasure
 from core.errors import InvalidInput
-from core.evaluation.drafts import set_assist_model
+from core.evaluation.drafts import count_without_draft, make_drafts, set_assist_model
 from core.evaluation.painting import paint, paint_cases
 from core.evaluation.predict_files import predict_files
 from core.evaluation.predictor import open_predictor
@@ -39,7 +39,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.training.ensemble import make_ensemble, with_views
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import Model, add_model, get_model, get_run, set_onnx
+from core.training.records import Model, add_model, get_model, get_run, set_model_fact, set_onnx
 from core.training.request import request_training
 from tests.core.conftest import PaintedSquares
 
@@ -214,11 +214,42 @@ def test_files_get_masks_with_the_place_of_the_input(
     assert scan["structures"]["square"]["volume_ml"] == pytest.approx((found == 1).sum() * 1.5 * 2 * 3 / 1000)
 
 
-def test_what_is_not_for_masks_says_so(
+def test_a_raw_file_is_cropped_and_windowed_as_its_case_and_nothing_is_painted_on_what_was_cut(
+    connection: sqlite3.Connection, files: Files, settings: Settings, painted_squares: PaintedSquares, painter: Model,
+    make_case: Any, tmp_path: Path,
+) -> None:  # fmt: skip
+    seen = {"size": SIZE, "channels": 1, "resize": "crop", "window": "training set", "window_values": [500.0, 1000.0]}
+    set_model_fact(connection, painter.id, "input", seen)
+    model = get_model(connection, None, painter.id)
+    pixels = np.full((20, 60), 100, np.uint16)
+    pixels[4:14, 24:36] = 900  # seen
+    pixels[4:14, 2:12] = 900  # beyond the middle square
+    pixels[16:18, 30:33] = 700  # too dark for the threshold, whatever else is on the image
+    Image.fromarray(pixels).save(tmp_path / "film.png")
+    case = make_case("film.png", pixels=pixels, into=painted_squares.project)
+    paint_cases(connection, files, model, [case.id], Silent())
+    square = next(mask for mask in find_predicted_masks(connection, model.id, case.id) if mask.structure == "square")
+    kept = read_kept_mask(files, square.mask_hash, case)[0]
+    told = predict_files(files, settings, model, [tmp_path / "film.png"], Silent(), tmp_path / "out")["cases"][0]
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / told["files"][0])), kept)
+    wanted = pixels == 900
+    wanted[:, :20] = False
+    assert (kept == wanted).mean() > 0.97
+    assert not kept[:, :20].any()
+    assert not kept[16:].any()
+
+
+def test_the_drafts_of_a_model_that_paints_are_its_masks_on_every_case_images_and_volumes_alike(
     connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painter: Model, actor: Actor
 ) -> None:
-    with pytest.raises(InvalidInput, match="Drafts are offered of classes today"):
-        set_assist_model(connection, painted_squares.project, painter.id, actor=actor)
+    assisted = set_assist_model(connection, painted_squares.project, painter.id, actor=actor)
+    assert count_without_draft(connection, assisted) == 18
+    assert make_drafts(connection, files, assisted, Silent())["cases"] == 18
+    assert count_without_draft(connection, assisted) == 0
+    assert all(find_predicted_masks(connection, painter.id, case.id) for case in painted_squares.cases)
+
+
+def test_what_is_not_for_masks_says_so(connection: sqlite3.Connection, files: Files, painter: Model) -> None:
     with pytest.raises(InvalidInput, match="a model that paints shows its answer itself"):
         check_explanations(connection, files, painter.id, Silent())
 

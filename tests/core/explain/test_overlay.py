@@ -38,3 +38,9 @@ def test_borders_are_cut_where_the_network_s_input_has_them(rows: int, columns: 
     kept = crop_borders(seen.astype(np.float32), rows, columns, spec)
     assert (kept > 0).all()
     assert kept.size == (seen > 0).sum()
+
+
+def test_a_map_of_a_cropped_image_lies_on_its_middle_and_is_nothing_beside_it() -> None:
+    kept = crop_borders(np.ones((16, 16), np.float32), 40, 100, InputSpec(64, 1, "crop"))
+    assert kept.shape == (64, 160)
+    assert np.flatnonzero(kept[0]).tolist() == list(range(48, 112))

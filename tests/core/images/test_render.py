@@ -8,7 +8,15 @@ from hypothesis.extra import numpy as hnp
 
 from core.errors import InvalidInput
 from core.images.decoded import Window
-from core.images.render import InputSpec, apply_window, display_window, model_input, to_uint8
+from core.images.render import (
+    InputSpec,
+    apply_window,
+    display_window,
+    from_square,
+    model_input,
+    model_mask,
+    to_uint8,
+)
 
 KINDS = st.sampled_from([np.uint8, np.uint16, np.int16, np.float32])
 
@@ -88,7 +96,7 @@ def test_colour_is_shown_as_it_is_stored() -> None:
 
 @pytest.mark.parametrize("shape", [(50, 100), (100, 50), (64, 64), (3, 500), (50, 100, 3)])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("resize", ["stretch", "pad"])
+@pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
 def test_a_network_gets_what_it_asked_for(shape: tuple[int, ...], channels: int, resize: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     seen = model_input(pixels, "MONOCHROME2", (), InputSpec(64, channels, resize))  # type: ignore[arg-type]
@@ -101,6 +109,31 @@ def test_padding_keeps_the_aspect_and_adds_black() -> None:
     assert (seen[:16] == 0).all()
     assert (seen[48:] == 0).all()
     assert (seen[16:48] == 200).all()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_cropping_keeps_the_aspect_and_shows_the_middle_square(turned: bool) -> None:
+    pixels = np.zeros((50, 100), np.uint8)
+    pixels[:, 26:74] = 255
+    seen = model_input(pixels.T if turned else pixels, "MONOCHROME2", (), InputSpec(50, 1, "crop"))[..., 0]
+    assert (seen[2:48, 2:48] == 255).all()
+    across = seen if turned else seen.T
+    assert (across[[0, -1]] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 100), (100, 40), (64, 64), (30, 400)])
+@pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+def test_a_mask_comes_back_to_where_the_network_saw_it(shape: tuple[int, int], resize: str) -> None:
+    spec = InputSpec(64, 1, resize)  # type: ignore[arg-type]
+    rows, columns = shape
+    mask = np.zeros(shape, np.uint8)
+    mask[rows // 4 : -(rows // 4) or None, columns // 2 - 8 : columns // 2 + 8] = 1
+    back = from_square(model_mask(mask, spec).astype(np.float32), rows, columns, spec)
+    assert back.shape == shape
+    assert 2 * (mask * (back >= 0.5)).sum() / (mask.sum() + (back >= 0.5).sum()) > 0.8
+    everywhere = from_square(np.ones((64, 64), np.float32), rows, columns, spec)
+    assert everywhere[rows // 2, columns // 2] == pytest.approx(1)
+    assert (everywhere.min() == 0) == (resize == "crop" and rows != columns), "nothing is said of what was cut"
 
 
 def test_shrinking_counts_every_pixel() -> None:
@@ -116,7 +149,7 @@ def test_monochrome1_reaches_the_network_the_way_it_is_seen() -> None:
     np.testing.assert_array_equal(one, 255 - two)
 
 
-@pytest.mark.parametrize("wrong", [{"size": 4}, {"size": 64, "channels": 2}, {"size": 64, "resize": "crop"}])
+@pytest.mark.parametrize("wrong", [{"size": 4}, {"size": 64, "channels": 2}, {"size": 64, "resize": "squash"}])
 def test_an_impossible_input_is_refused(wrong: dict) -> None:
     with pytest.raises(InvalidInput, match="Received"):
         InputSpec(**wrong)

@@ -1,0 +1,67 @@
+"""What a recipe leaves to the training cases, settled before anything is prepared: spacing and window.
+
+Both hang on the training cases alone, so validation and test say nothing of how images are seen.
+"""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.datasets.loading import HasCase, in_batches
+from core.datasets.records import SnapshotCase
+from core.images.render import NARROWEST_WIDTH, TRAINING_SET
+from core.progress import Progress, stop_if_asked
+from core.store.files import Files
+from core.training.patches import settle_spacing
+from core.training.recipe import Recipe, change_recipe
+
+DEVIATIONS = 6  # three on either side of the mean become black and white: of a bell of values all but 0.3 %
+DIGITS = 6  # of a measured window: as many as the screens show, so that typed in again it is the same
+
+
+def settle_input(
+    connection: sqlite3.Connection, files: Files, recipe: Recipe, train: Sequence[SnapshotCase], progress: Progress
+) -> Recipe:
+    """The recipe with the spacing and the window that it leaves to the training cases.
+
+    Raises:
+        NotFound: the pixels of a case are gone.
+        Stopped: somebody asked to stop.
+    """
+    recipe = settle_spacing(connection, recipe, train)
+    if recipe.window != TRAINING_SET or any(recipe.window_values):
+        return recipe
+    return change_recipe(recipe, {"window_values": measure_window(connection, files, train, progress)})
+
+
+def measure_window(
+    connection: sqlite3.Connection, files: Files, cases: Sequence[HasCase], progress: Progress
+) -> tuple[float, float]:
+    """Centre and width of the window of these cases, in their own values: the mean of all their pixels and `DEVIATIONS`
+    times the standard deviation.
+
+    Frame by frame, by the pairwise update of Chan et al. 1983 (doi:10.1080/00031305.1983.10483115), which loses no
+    digits on large values and holds one case at a time.
+
+    Raises:
+        NotFound: the pixels of a case are gone.
+        Stopped: somebody asked to stop.
+    """
+    n, mean, squares = 0, 0.0, 0.0
+    for at, case in enumerate(in_batches(connection, [case.case_id for case in cases])):
+        stop_if_asked(progress)
+        pixels = files.read_array("pixels", case.pixel_hash)
+        for frame in pixels if case.frames > 1 else pixels[np.newaxis]:
+            values = frame.astype(np.float64)
+            apart, both = float(values.mean()) - mean, n + values.size
+            squares += float(values.var()) * values.size + apart**2 * n * values.size / both
+            mean, n = mean + apart * values.size / both, both
+        progress.report((at + 1) / len(cases), f"measuring the window, {at + 1} of {len(cases)}")
+    width = DEVIATIONS * math.sqrt(squares / n)
+    return _rounded(mean), max(_rounded(width), NARROWEST_WIDTH)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
