@@ -11,27 +11,16 @@ from core.explain.plane_pictures import draw_planes
 from core.images.decoded import Window
 from core.images.records import Case
 from core.images.volumes import volume_window
-from dashboard import places, session
+from dashboard import session
 
 PLANES = "on the right of each the planes through the middle row and the middle column"
 
 
-def read_frame(case: Case) -> int:
-    """The frame of the address, from 0, with a slider for it; the middle one at first."""
-    asked = places.asked_number("frame")
-    at = asked if asked and 1 <= asked <= case.frames else case.frames // 2 + 1
+def read_frame(case: Case, first: int | None = None) -> int:
+    """The frame that a slider stands on, from 0; at first `first`, from 1, or the middle one."""
+    at = first or case.frames // 2 + 1
     key = f"explained_frame_{case.id}_{at}"
-    chosen = st.slider(
-        "Frame",
-        1,
-        case.frames,
-        at,
-        key=key,
-        on_change=lambda: places.remember(frame=st.session_state[key]),
-        label_visibility="collapsed",
-        help=f"Frame of {case.frames}",
-    )
-    return int(chosen) - 1
+    return int(st.slider(f"Frame of {case.frames}", 1, case.frames, at, key=key)) - 1
 
 
 def draw_frame(case: Case, values: np.ndarray, frame: int) -> bytes:

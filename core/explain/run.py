@@ -120,7 +120,7 @@ def explain_case(
         **_standing(connection, model.id, method),
     }
     if arguments.get("overlay"):
-        result |= _write_overlay(folder, case, pixels, values, arguments.get("frame"))
+        result |= write_overlay(folder, case, pixels, values, arguments.get("frame"))
     progress.report(1.0, f"Explained “{class_name}”")
     return result
 
@@ -135,11 +135,11 @@ def _explain_painted(
 ) -> dict[str, Any]:
     """The doubt of a model that paints, about the structure that `class` names."""
     case, model = get_case(connection, arguments["case"]), get_model(connection, None, arguments["model"])
-    schema = task_module(model.task).schema_of(model.facts)
-    if not isinstance(schema, Segmentation) or case.project != model.project:
+    schema = refuse_unpainted(model, case)
+    if case.frames > 1:
         raise InvalidInput(
-            f"Doubt is mapped of a model that paints, on a case of its own project. "
-            f"Received: {model.name}, {model.task}, case {case.id}"
+            f"Doubt is mapped on single images here; on a volume it takes longer and is a job of its own. "
+            f"Received: {case.frames} frames"
         )
     progress.report(0.1, "Loading the model")
     answer = _answer(files, model, kept)
@@ -151,12 +151,12 @@ def _explain_painted(
     result = {"explanation": key, "model": model.id, "case": case.id, **said, "method": DOUBT, "layer": "",
               "check": {"passed": None, "n": 0, "sentence": DOUBT_SENTENCE}}  # fmt: skip
     if arguments.get("overlay"):
-        result |= _write_overlay(folder, case, pixels, values)
+        result |= write_overlay(folder, case, pixels, values)
     progress.report(1.0, f"Mapped the doubt about “{said['class']}”")
     return result
 
 
-def _write_overlay(
+def write_overlay(
     folder: Path, case: Case, pixels: np.ndarray, values: np.ndarray, frame: int | None = None
 ) -> dict[str, Any]:
     """`overlay`, the path of the PNG, and of a volume `frame`, the one that it shows, counted from 1."""
@@ -336,6 +336,17 @@ def check_explanations(
     found = {"layer_choice": choice.to_json(), "check": check.to_json()}
     set_model_fact(connection, model_id, FACT, {**known, method.name: found})
     return get_model(connection, None, model_id)
+
+
+def refuse_unpainted(model: Model, case: Case) -> Segmentation:
+    """The structures that a model paints; raise `InvalidInput` for one that does not, or a case of another project."""
+    schema = task_module(model.task).schema_of(model.facts)
+    if not isinstance(schema, Segmentation) or case.project != model.project:
+        raise InvalidInput(
+            f"Doubt is mapped of a model that paints, on a case of its own project. "
+            f"Received: {model.name}, {model.task}, case {case.id}"
+        )
+    return schema
 
 
 def is_explainable(model: Model) -> bool:
