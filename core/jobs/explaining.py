@@ -28,8 +28,10 @@ def ask_explanation(connection: sqlite3.Connection, arguments: Mapping[str, Any]
     if method == DOUBT:
         quick = get_case(connection, arguments["case"]).frames == 1
     else:
-        volumes = sees_volumes(get_model(connection, None, arguments["model"]))
-        quick = is_quick(method_named(method), volumes=volumes)
+        chosen = method_named(method)
+        quick = is_quick(chosen, volumes=True) or (  # whatever the model sees
+            is_quick(chosen, volumes=False) and not sees_volumes(get_model(connection, None, arguments["model"]))
+        )
     lane: Lane = "explain" if quick else "work"
     return add_job(connection, "explain", arguments, lane=lane, project=project, actor=actor)
 
