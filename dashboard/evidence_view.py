@@ -8,13 +8,14 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.records import get_snapshot, snapshot_counts
-from core.explain.methods import METHODS
+from core.explain.methods import METHODS, is_quick
 from core.explain.overlay import VIRIDIS, draw_map
 from core.explain.records import Evidence, find_evidence
 from core.explain.verdict import CASES_NEEDED, RULES
 from core.jobs.explaining import ask_evidence
 from core.people.roles import may
 from core.training.records import Model, get_run
+from core.training.stored import sees_volumes
 from dashboard import messages, session, wording
 
 SYMBOLS = {"reliable": "✓", "not reliable": "✕", "not checked": "?"}
@@ -92,7 +93,8 @@ def draw_asking(model: Model) -> None:
         return
     # What was asked is part of the key: the next one is another popover, and that is closed.
     with st.popover("Gather evidence", icon=":material/science:", key=f"evidence_{st.session_state.get(ASKED, 0)}"):
-        quick = [name for name, method in METHODS.items() if method.is_quick]
+        volumes = sees_volumes(model)
+        quick = [name for name, method in METHODS.items() if is_quick(method, volumes=volumes)]
         methods = st.multiselect(
             "Methods",
             list(METHODS),
@@ -100,7 +102,8 @@ def draw_asking(model: Model) -> None:
             format_func=lambda name: METHODS[name].words,
             key="evidence_methods",
         )
-        st.caption("RISE, LIME and Kernel SHAP ask the model some thousand times for each case; the job says how long.")
+        slow = "All others" if volumes else "RISE, LIME and Kernel SHAP"
+        st.caption(f"{slow} ask the model up to some thousand times for each case; the job says how long.")
         split = st.segmented_control(
             "Cases of", ["validation", "train"], default="validation", required=True, key="evidence_split"
         )

@@ -42,6 +42,7 @@ FACT = "explanations"  # of a model: the layer chosen and the check passed, by m
 CASES_CHECKED, VOLUMES_CHECKED = 24, 8
 MODELS_KEPT = 3  # in the warm process; each takes some 100 MB
 FIRST = METHODS["grad_cam"]
+EMPTY = "The map is 0 everywhere: nothing that it tried moved this answer."
 NOT_CHECKED = "Not checked on this model yet: the models page gathers the evidence."
 
 
@@ -119,6 +120,8 @@ def explain_case(
         "layer": layer,
         **_standing(connection, model.id, method),
     }
+    if not values.any():
+        result["check"] = {**result["check"], "sentence": f"{EMPTY} {result['check']['sentence']}"}
     if arguments.get("overlay"):
         result |= write_overlay(folder, case, pixels, values, arguments.get("frame"))
     progress.report(1.0, f"Explained “{class_name}”")

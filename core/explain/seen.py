@@ -47,9 +47,10 @@ def see(pixels: np.ndarray, case: Case, spec: WholeSpec) -> np.ndarray:
 
 def onto_case(values: np.ndarray, case: Case, spec: WholeSpec) -> np.ndarray:
     """A map of what was seen as it lies on the case: `(rows, columns)` of any resolution, or
-    `(frames, rows, columns)` on the volume's own grid."""
+    `(frames, rows, columns)` on the volume's own grid, the highest again 1: in between it was mixed with less."""
     if isinstance(spec, VolumeSpec):
-        return onto_volume(values, case, spec)
+        found = onto_volume(values, case, spec)
+        return np.asarray(found / max(float(found.max()), 1e-12), np.float32)
     return crop_borders(values, case.rows, case.columns, spec)
 
 

@@ -120,6 +120,7 @@ def explained_as_volumes(
         result = explain_case(connection, files, asked, tmp_path, told, kept)
         values = np.load(files.path("explanations", result["explanation"]))
         assert values.shape == (case.frames, case.rows, case.columns)
+        assert values.max() == pytest.approx(1)
         assert Path(result["overlay"]).stat().st_size > 1000
         assert result["frame"] == 3
         found = np.array(np.unravel_index(values.argmax(), values.shape))
