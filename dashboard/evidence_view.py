@@ -8,13 +8,14 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.records import get_snapshot, snapshot_counts
-from core.explain.methods import METHODS
+from core.explain.methods import METHODS, is_quick
 from core.explain.overlay import VIRIDIS, draw_map
 from core.explain.records import Evidence, find_evidence
 from core.explain.verdict import CASES_NEEDED, RULES
 from core.jobs.explaining import ask_evidence
 from core.people.roles import may
 from core.training.records import Model, get_run
+from core.training.stored import sees_volumes
 from dashboard import messages, session, wording
 
 SYMBOLS = {"reliable": "✓", "not reliable": "✕", "not checked": "?"}
@@ -28,6 +29,8 @@ COLUMNS = {
 }
 BY_CHANCE = {"pointing": "marked_by_chance", "overlap": "marked_by_chance", "outside": "outside_by_chance"}
 COUNTED = {"pointing": "n_marked", "overlap": "n_marked", "outside": "n_with_background"}
+SEEN_ALONG = ("along the frames", "along the rows", "along the columns")
+SIDE_PX = {2: 160, 3: 112}  # of a mean map of images, of each of the three sides of one of volumes
 ASKED = "evidence_asked"
 GRADIENT = ", ".join(f"rgb({', '.join(f'{part:.0f}' for part in colour)})" for colour in VIRIDIS)
 LEGEND = (
@@ -90,7 +93,8 @@ def draw_asking(model: Model) -> None:
         return
     # What was asked is part of the key: the next one is another popover, and that is closed.
     with st.popover("Gather evidence", icon=":material/science:", key=f"evidence_{st.session_state.get(ASKED, 0)}"):
-        quick = [name for name, method in METHODS.items() if method.is_quick]
+        volumes = sees_volumes(model)
+        quick = [name for name, method in METHODS.items() if is_quick(method, volumes=volumes)]
         methods = st.multiselect(
             "Methods",
             list(METHODS),
@@ -98,7 +102,8 @@ def draw_asking(model: Model) -> None:
             format_func=lambda name: METHODS[name].words,
             key="evidence_methods",
         )
-        st.caption("RISE, LIME and Kernel SHAP ask the model some thousand times for each case; the job says how long.")
+        slow = "All others" if volumes else "RISE, LIME and Kernel SHAP"
+        st.caption(f"{slow} ask the model up to some thousand times for each case; the job says how long.")
         split = st.segmented_control(
             "Cases of", ["validation", "train"], default="validation", required=True, key="evidence_split"
         )
@@ -135,8 +140,14 @@ def draw_means(model: Model) -> None:
     st.html(f'<div style="display:flex;gap:1.4rem;flex-wrap:wrap">{pictures}</div><p>{LEGEND}</p>')
     st.caption(
         f"{METHODS[method].sentence} Mean over the cases that the model put into each class, {told['split']}; each map "
-        "counts alike. Places are those of what the network sees."
+        "counts alike. Places are those of what the network sees" + _said_of_sides(told["means"])
     )
+
+
+def _said_of_sides(means: Mapping[str, Any]) -> str:
+    first = next(iter(means.values()), None)
+    deep = bool(first and first["map"] and isinstance(first["map"][0][0], list))
+    return f"; of a volume the highest value {', '.join(SEEN_ALONG)}." if deep else "."
 
 
 def _ask(model: Model, methods: tuple[str, ...], split: str, cases: int) -> None:
@@ -188,9 +199,16 @@ def _cell(told: Mapping[str, Any], key: str) -> str:
 def _mean_picture(name: str, mean: Mapping[str, Any]) -> str:
     import numpy as np
 
-    picture = base64.b64encode(draw_map(np.array(mean["map"]))).decode()
+    values = np.array(mean["map"])
+    # of a volume what it shows seen from three sides: along frames, rows and columns
+    sides = [values] if values.ndim == 2 else [values.max(axis=axis) for axis in range(3)]
+    titles = [""] if values.ndim == 2 else [f" {along}" for along in SEEN_ALONG]
+    pictures = " ".join(
+        f'<img alt="Mean map of {escape(name)}{title}" title="{title.strip()}" width="{SIDE_PX[values.ndim]}" '
+        f'height="{SIDE_PX[values.ndim]}" src="data:image/png;base64,{base64.b64encode(draw_map(side)).decode()}">'
+        for side, title in zip(sides, titles, strict=True)
+    )
     return (
-        f'<figure style="margin:0"><img alt="Mean map of {escape(name)}" width="160" height="160" '
-        f'src="data:image/png;base64,{picture}"><figcaption>{escape(name)} '
+        f'<figure style="margin:0">{pictures}<figcaption>{escape(name)} '
         f'<span class="rr-quiet">n = {mean["n"]:,}</span></figcaption></figure>'
     )

@@ -1,7 +1,8 @@
 """How a painted structure is looked at on Review: both outlines, what is wrong, or where the model doubts."""
 
 import base64
-from typing import Literal, cast
+from collections.abc import Mapping
+from typing import Any, Literal, cast
 
 import numpy as np
 import streamlit as st
@@ -14,7 +15,7 @@ from core.images.render import to_uint8
 from core.jobs.explaining import ask_explanation
 from core.jobs.records import Job, find_job
 from core.training.records import Model
-from dashboard import evidence_view, jobs_panel, messages, places, session
+from dashboard import evidence_view, jobs_panel, messages, places, session, volume_overlay
 
 LookAt = Literal["outlines", "errors", "doubt"]
 WORDS: dict[LookAt, str] = {"outlines": "Outlines", "errors": "Errors", "doubt": "Doubt"}
@@ -35,15 +36,14 @@ def asked_look() -> LookAt:
     return cast(LookAt, asked) if asked in WORDS else "outlines"
 
 
-def read_look(model: Model, case: Case) -> LookAt:
-    """The choice, drawn; doubt is mapped on images, and not yet on volumes."""
-    offered: list[LookAt] = [look for look in WORDS if look != "doubt" or case.frames == 1]
+def read_look(model: Model) -> LookAt:
+    """The choice, drawn."""
     asked = asked_look()
     key = f"painted_look_{model.id}_{asked}"
     chosen = st.segmented_control(
         "Look at",
-        offered,
-        default=asked if asked in offered else "outlines",
+        list(WORDS),
+        default=asked,
         required=True,
         format_func=WORDS.__getitem__,
         key=key,
@@ -75,16 +75,26 @@ def _is_usable(job: Job) -> bool:
 
 def _draw(case: Case, job: Job) -> None:
     result = job.result or {}
-    values = np.load(session.files().path("explanations", str(result["explanation"])))
+    values = np.load(session.files().path("explanations", str(result["explanation"])), mmap_mode="r")
+    if case.frames > 1:
+        frame = volume_overlay.read_frame(case, first=int(result["frame"]))
+        _show(case, result, volume_overlay.draw_frame(case, values, frame), of=f"frame {frame + 1}", whole="volume")
+        st.caption(f"{SENTENCE} Frame {result['frame']} has most of it; {volume_overlay.PLANES}.")
+        return
     seen = Image.fromarray(
         to_uint8(session.files().read_array("pixels", case.pixel_hash), case.photometric, case.windows)
     )
     scale = max(1, -(-SMALLEST_PX // max(seen.size)))
     large = seen.resize((seen.width * scale, seen.height * scale), Image.Resampling.NEAREST)
-    picture = base64.b64encode(draw_overlay(np.asarray(large), values, ramp=VIRIDIS)).decode()
-    st.html(
-        f'<img alt="Doubt on case {case.id}" style="width:100%;max-height:58vh;object-fit:contain" '
-        f'src="data:image/png;base64,{picture}"><p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '
-        f"{result['mean_doubt']:.3f} over the image</span></p>"
-    )
+    _show(case, result, draw_overlay(np.asarray(large), values, ramp=VIRIDIS), of="the image", whole="image")
     st.caption(SENTENCE)
+
+
+def _show(case: Case, result: Mapping[str, Any], png: bytes, *, of: str, whole: str) -> None:
+    picture = base64.b64encode(png).decode()
+    highest = 52 if case.frames > 1 else 58  # the slider stands above
+    st.html(
+        f'<img alt="Doubt on case {case.id}, {of}" style="width:100%;max-height:{highest}vh;object-fit:contain" '
+        f'src="data:image/png;base64,{picture}"><p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '
+        f"{result['mean_doubt']:.3f} over the {whole}</span></p>"
+    )

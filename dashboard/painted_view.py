@@ -150,7 +150,7 @@ def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
     if case.held:
         st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
         return
-    look = painted_look.read_look(view.model, case)
+    look = painted_look.read_look(view.model)
     if look == "doubt":
         painted_look.draw_doubt(view.model, case, row.structure)
         places.link("case", "All about this case", project=project.id, case=row.case_id)

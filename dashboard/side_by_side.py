@@ -20,7 +20,7 @@ from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.tasks.regression import output_names
 from core.training.records import Model, list_models
-from dashboard import evidence_view, jobs_panel, messages, places, session
+from dashboard import evidence_view, jobs_panel, messages, places, session, volume_overlay
 from dashboard.routes.explanations import find_or_ask
 
 SIDES = ("left", "right")
@@ -57,14 +57,13 @@ def draw_sides(project: Project, schema: TrainableSchema, case: Case, model: Mod
     if case.held:
         st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
         return
-    if case.frames > 1:
-        st.info("Volumes are not explained yet.", icon=":material/info:")
-        return
+    frame = volume_overlay.read_frame(case) if case.frames > 1 else 0
     models = {one.id: one for one in list_models(session.db(), project.id)}
     for side, column in zip(SIDES, st.columns(2, gap="small"), strict=True):
         with column:
-            _draw_side(project, schema, case, models, model, side, reference)
-    st.html(f"<p>{evidence_view.LEGEND} <span class='rr-quiet'>each map by itself, in viridis</span></p>")
+            _draw_side(project, schema, case, models, model, side, reference, frame)
+    planes = f"; {volume_overlay.PLANES}" if case.frames > 1 else ""
+    st.html(f"<p>{evidence_view.LEGEND} <span class='rr-quiet'>each map by itself, in viridis{planes}</span></p>")
 
 
 def _walk(case_id: int | None) -> None:
@@ -79,6 +78,7 @@ def _draw_side(
     model: Model,
     side: str,
     reference: Sequence[str],
+    frame: int,
 ) -> None:
     asked = places.asked_number(f"{side}_model")
     chosen = models.get(asked or 0, model)
@@ -102,7 +102,7 @@ def _draw_side(
     with messages.refusals_shown():
         job = _asked(question)
         if job.state == "done":
-            _draw_picture(case, job, explained, _role(explained, predicted, reference))
+            _draw_picture(case, job, explained, _role(explained, predicted, reference), frame)
         elif job.state in jobs_panel.ACTIVE:
             _waiting(job.id)
         else:
@@ -165,13 +165,17 @@ def _waiting(job_id: int) -> None:
     st.caption(job.note or "Waiting for the worker")
 
 
-def _draw_picture(case: Case, job: Job, explained: str, role: str) -> None:
+def _draw_picture(case: Case, job: Job, explained: str, role: str, frame: int) -> None:
     result = job.result or {}
     values = np.load(session.files().path("explanations", str(result["explanation"])))
-    seen = to_uint8(session.files().read_array("pixels", case.pixel_hash), case.photometric, case.windows)
-    small = Image.fromarray(seen)
-    small.thumbnail((LARGEST_PX, LARGEST_PX))
-    picture = base64.b64encode(draw_overlay(np.asarray(small), values, ramp=VIRIDIS)).decode()
+    if case.frames > 1:
+        png = volume_overlay.draw_frame(case, values, frame)
+    else:
+        seen = to_uint8(session.files().read_array("pixels", case.pixel_hash), case.photometric, case.windows)
+        small = Image.fromarray(seen)
+        small.thumbnail((LARGEST_PX, LARGEST_PX))
+        png = draw_overlay(np.asarray(small), values, ramp=VIRIDIS)
+    picture = base64.b64encode(png).decode()
     score = (result.get("values") or result.get("probabilities", {})).get(explained, result.get("value"))
     said = f" · {score:.3f}" if score is not None else ""
     st.html(

@@ -356,15 +356,21 @@ def explain(
             "--class", help="The class or structure to explain [default: the predicted, the number, the first]."
         ),
     ] = "",
+    frame: Annotated[
+        int, typer.Option(help="Of a volume the frame to show, from 1 [default: where the map is highest].", min=0)
+    ] = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw what a model looked at, as an overlay, with the check that says whether to trust it."""
+    """Draw what a model looked at, as an overlay, with the check that says whether to trust it.
+
+    Of a volume: one frame, and the planes through its middle row and column.
+    """
     with entered(home) as door:
         trained = model_named(door, project, model)
         seen = case_named(door, trained.project, case)
         asked = {"case": seen.id, "class": target or None, "method": method, "overlay": True}
-        asked["model"] = trained.id
+        asked |= {"model": trained.id, **({"frame": frame} if frame else {})}
         result = wait_and_tell(door, ask_explanation(door.connection, asked, project=trained.project, actor=door.actor))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result["overlay"], out)

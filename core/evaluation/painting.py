@@ -57,11 +57,7 @@ def paint(
     rows, columns = pixels.shape[:2] if of.frames == 1 else pixels.shape[1:3]
     masks = {name: np.zeros((of.frames, rows, columns), np.uint8) for name in schema.names}
     sums = np.zeros(len(masks))
-    if isinstance(predictor.spec, PatchSpec):
-        maps = _maps_of_volume(predictor, predictor.spec, pixels, of, (rows, columns), progress)
-    else:
-        maps = _maps_of_frames(predictor, pixels, of, (rows, columns))
-    for frame, probable in enumerate(maps):
+    for frame, probable in enumerate(probable_frames(predictor, pixels, of, progress)):
         claimed = probable >= thresholds[:, None, None]
         if predictor.calibration.get("exclusive"):
             claimed &= np.where(claimed, probable, -1).argmax(axis=0) == np.arange(len(masks))[:, None, None]
@@ -71,6 +67,16 @@ def paint(
     counts = np.array([mask.sum() for mask in masks.values()])
     scores = np.divide(sums, counts, out=np.zeros(len(masks)), where=counts > 0)
     return Painted(masks, tuple(float(score) for score in scores))
+
+
+def probable_frames(
+    predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage, progress: Progress | None = None
+) -> Iterator[np.ndarray]:
+    """Probabilities of each frame in order, float32 (structures, rows, columns) on the image's own pixels."""
+    plane = pixels.shape[:2] if of.frames == 1 else pixels.shape[1:3]
+    if isinstance(predictor.spec, PatchSpec):
+        return _maps_of_volume(predictor, predictor.spec, pixels, of, plane, progress)
+    return _maps_of_frames(predictor, pixels, of, plane)
 
 
 def _maps_of_frames(

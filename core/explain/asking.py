@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.explain.maps import blurred, spoken_for, strength_of
+from core.explain.maps import at_once, blurred, in_parts, spoken_for, strength_of
 from core.store.files import Files
 from core.training.records import Model
 from core.training.stored import Answer, load_network, mean_of, open_onnx
@@ -50,22 +50,22 @@ class Asking:
     def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `GradCam.explain`, at the resolution of the input."""
         maps = [self.attribute(image, int(which)) for image, which in zip(images, classes, strict=True)]
-        return spoken_for(np.stack(maps)), self.answer(images)
+        return spoken_for(np.stack(maps)), in_parts(self.answer, images)
 
     def attribute(self, image: np.ndarray, class_index: int) -> np.ndarray:
-        """Signed map `(size, size)` of one image."""
+        """Signed map `(size, size)` of one image, `(depth, size, size)` of a volume."""
         raise NotImplementedError
 
     def ask(self, image: np.ndarray, seen: Iterator[np.ndarray], n: int, class_index: int) -> np.ndarray:
         """How strongly the model speaks `(n,)` where only a part is seen.
 
         Args:
-            seen: `n` masks `(size, size)`, 1 where the image is seen, 0 where it is hidden; all of bool or all of
+            seen: `n` masks of the map's shape, 1 where the image is seen, 0 where it is hidden; all of bool or all of
                 float, which mix.
         """
-        hidden, spoken = blurred(image), []
-        for start in range(0, n, AT_ONCE):
-            masks = np.stack([next(seen) for _ in range(min(AT_ONCE, n - start))])[..., None]
+        hidden, spoken, step = blurred(image), [], at_once(image.shape, AT_ONCE)
+        for start in range(0, n, step):
+            masks = np.stack([next(seen) for _ in range(min(step, n - start))])[..., None]
             if masks.dtype == bool:
                 batch = np.where(masks, image, hidden)
             else:

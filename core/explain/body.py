@@ -8,19 +8,19 @@ LEAST_SHARE, MOST_SHARE = 0.01, 0.9  # of the image; below there is no outside t
 
 
 def outside_body(image: np.ndarray) -> np.ndarray:
-    """Bool `(size, size)`: as dark as the dark part of the border and connected to it; all False where hardly any or
-    all of the image is.
+    """Bool `(size, size)`, of a volume `(depth, size, size)`: as dark as the dark part of the border and connected to
+    it; all False where hardly any or all of the image is.
 
     The border's own pixels are parted by Otsu's threshold into background and body that reaches the border. Of the
     whole image that threshold would part mediastinum from lungs; half-way down to the background it does not.
 
     Args:
-        image: uint8 `(size, size, channels)` as a network sees it.
+        image: uint8 `(size, size, channels)` or `(depth, size, size, channels)` as a network sees it.
     """
     grey = image.mean(axis=-1)
-    wide = max(1, round(BORDER_SHARE * len(grey)))
+    wide = max(1, round(BORDER_SHARE * grey.shape[-1]))
     at_border = np.ones(grey.shape, bool)
-    at_border[wide:-wide, wide:-wide] = False
+    at_border[..., wide:-wide, wide:-wide] = False  # of a volume the border of each frame: its ends cut the body
     threshold = otsu_threshold(grey[at_border])
     dark = grey[at_border & (grey <= threshold)]
     background = float(np.median(dark)) if dark.size else 0.0

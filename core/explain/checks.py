@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from core.explain.grad_cam import GradCam
-from core.explain.maps import blurred, resize_map, strength_of
+from core.explain.maps import blurred, in_parts, resize_map, strength_of
 from core.explain.verdict import MOST_ALIKE
 from core.tasks.regression import RAW as REGRESSION_RAW
 
@@ -61,10 +61,10 @@ def choose_layer(
     Args:
         layers: names of the candidates.
         raw: the layer of the raw outputs, as `GradCam` takes it.
-        images: uint8 `(n, size, size, channels)`; the predicted class of each is explained.
+        images: uint8 `(n, size, size, channels)`, or volumes; the predicted class of each is explained.
         kind: the method, of Grad-CAM's family.
     """
-    classes = np.asarray(network(images, training=False)).argmax(axis=1)
+    classes = _classes(network, images)
     cams = {layer: (kind or GradCam)(network, layer, raw) for layer in layers}
     drops = {layer: measure_drop(cam, images, classes) for layer, cam in cams.items()}
     best = max(drops, key=drops.__getitem__)
@@ -91,9 +91,9 @@ def check_randomised(
     """Compare maps with those of the network after its weights were shuffled.
 
     Args:
-        images: uint8 `(n, size, size, channels)`; the class predicted by the true network is explained.
+        images: uint8 `(n, size, size, channels)`, or volumes; the class predicted by the true network is explained.
     """
-    classes = np.asarray(cam.network(images, training=False)).argmax(axis=1)
+    classes = _classes(cam.network, images)
     shuffled = (kind or GradCam)(shuffle_weights(cam.network, seed=seed), cam.layer, cam.raw)
     pairs = zip(cam.explain(images, classes)[0], shuffled.explain(images, classes)[0], strict=True)
     similarity = float(np.mean([rank_correlation(a, b) for a, b in pairs]))
@@ -119,13 +119,12 @@ def pointing_game(maps: np.ndarray, masks: np.ndarray) -> float:
     """Share of images whose map has its maximum inside the object (Zhang et al. 2018, doi:10.1007/s11263-017-1059-x).
 
     Args:
-        maps: `(n, rows, columns)` of any resolution.
-        masks: bool `(n, height, width)`.
+        maps: `(n, rows, columns)`, of volumes `(n, depth, rows, columns)`, of any resolution.
+        masks: bool `(n, height, width)` or `(n, frames, height, width)`.
     """
     hits = 0
     for found, mask in zip(maps, masks, strict=True):
-        row, column = np.unravel_index(resize_map(found, *mask.shape).argmax(), mask.shape)
-        hits += bool(mask[row, column])
+        hits += bool(mask[np.unravel_index(resize_map(found, *mask.shape).argmax(), mask.shape)])
     return hits / len(maps)
 
 
@@ -141,12 +140,17 @@ def _hide(images: np.ndarray, maps: np.ndarray, share: float) -> np.ndarray:
     """The images with the share of pixels that each map marks most replaced by a blur."""
     hidden = images.copy()
     for at, (image, values) in enumerate(zip(images, maps, strict=True)):
-        marked = resize_map(values, *image.shape[:2])
+        marked = resize_map(values, *image.shape[:-1])
         # A map may be flat over half the image; ties are cut by place, so that the share is always the same.
         order = np.argsort(-marked.ravel(), kind="stable")[: round(share * marked.size)]
         flat, blur = hidden[at].reshape(-1, image.shape[-1]), blurred(image).reshape(-1, image.shape[-1])
         flat[order] = blur[order]
     return hidden
+
+
+def _classes(network: Any, images: np.ndarray) -> np.ndarray:
+    """The index of the likeliest class of each, `(n,)`."""
+    return np.asarray(in_parts(lambda some: network(some, training=False), images).argmax(axis=1))
 
 
 def _strength(cam: GradCam, images: np.ndarray, classes: np.ndarray) -> np.ndarray:

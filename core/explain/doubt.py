@@ -24,10 +24,22 @@ def entropy_of(probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(-(sure * np.log2(sure) + (1 - sure) * np.log2(1 - sure)), np.float32)
 
 
+def structure_index(schema: Segmentation, structure: str | None) -> int:
+    """Which structure a name means; the first without one.
+
+    Raises:
+        InvalidInput: there is no such structure.
+    """
+    if structure is not None and structure not in schema.names:
+        raise InvalidInput(f"The structures are {', '.join(schema.names)}. Received: {structure[:80]!r}")
+    return schema.names.index(structure) if structure else 0
+
+
 def map_doubt(
     answer: Answer, schema: Segmentation, case: Case, pixels: np.ndarray, structure: str | None, spec: InputSpec
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """The doubt about one structure (the first, without a name) on an image, `(rows, columns)` float32.
+    """The doubt about one structure (the first, without a name) on an image, `(rows, columns)` float32; of volumes
+    `core.evaluation.volume_doubt` maps it.
 
     Returns:
         also what is said beside it: `class` and `mean_doubt`.
@@ -35,9 +47,7 @@ def map_doubt(
     Raises:
         InvalidInput: there is no such structure.
     """
-    if structure is not None and structure not in schema.names:
-        raise InvalidInput(f"The structures are {', '.join(schema.names)}. Received: {structure[:80]!r}")
-    name = structure or schema.names[0]
+    name = schema.names[structure_index(schema, structure)]
     image = model_input(pixels, case.photometric, case.windows, spec)[None]
     probabilities = from_square(answer(image)[0, ..., schema.names.index(name)], case.rows, case.columns, spec)
     found = entropy_of(probabilities)

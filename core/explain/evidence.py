@@ -17,14 +17,14 @@ from core.explain.body import outside_body
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.faithfulness import measure_faithfulness, move_map
-from core.explain.maps import COARSE, coarsen, peak_of, resize_map
-from core.explain.marked import WITH_AREA, marked_mask
+from core.explain.maps import COARSE, coarsen, in_parts, peak_of, resize_map
+from core.explain.marked import WITH_AREA
 from core.explain.methods import Method, method_named
 from core.explain.records import keep_evidence
-from core.explain.run import build_tool, demand_images, refuse_painting
+from core.explain.run import build_tool, refuse_painting
+from core.explain.seen import see_marks, whole_spec
 from core.explain.verdict import CASES_NEEDED
 from core.images.records import get_case
-from core.images.render import model_mask
 from core.labels.marks import list_marks
 from core.measures.estimates import estimate_of, estimates_json
 from core.measures.intervals import patient_bootstrap
@@ -48,7 +48,7 @@ UNDEFINED = {
 
 @dataclass(frozen=True)
 class Material:
-    """The cases that methods are judged on; `objects` are masks `(size, size)`, or None where nothing was marked."""
+    """The cases that methods are judged on; `objects` are masks over what is seen, or None where nothing was marked."""
 
     images: np.ndarray
     patients: list[str]
@@ -84,7 +84,6 @@ def gather_evidence(
     methods = [method_named(name) for name in arguments["methods"]]
     model = get_model(connection, None, arguments["model"])
     refuse_painting(model)
-    demand_images(model)
     if members := member_ids(model):
         raise InvalidInput(
             f"Evidence is gathered of single models; ask for it of the members. "
@@ -125,19 +124,18 @@ def _material(
     cases = [case for case in list_view(connection, snapshot.id, run.fold) if case.split == split]
     marks = {case.case_id: [m for m in list_marks(connection, case.case_id) if m.kind in WITH_AREA] for case in cases}
     chosen = choose_cases(cases, {case_id for case_id, found in marks.items() if found}, wanted)
-    spec = demand_images(model)
+    spec = whole_spec(model)
     prepared = prepare_images(connection, files, chosen, spec, progress)
     images = prepared.read(range(len(chosen)))
     task = task_module(model.task)
     names = task.output_names(task.schema_of(model.facts))
-    classes = answer(images).argmax(axis=1)
+    classes = in_parts(answer, images).argmax(axis=1)
     if model.task == "regression":  # units are not compared: the first quantity speaks for the others
         classes = np.zeros_like(classes)
     objects: list[np.ndarray | None] = []
     for case, which in zip(chosen, classes, strict=True):
         fitting = [mark for mark in marks[case.case_id] if mark.label in ("", names[which])]
-        stored = get_case(connection, case.case_id)
-        objects.append(model_mask(marked_mask(fitting, stored.rows, stored.columns), spec) > 0 if fitting else None)
+        objects.append(see_marks(fitting, get_case(connection, case.case_id), spec) if fitting else None)
     return Material(images, [case.patient for case in chosen], classes, names, objects)
 
 
@@ -176,6 +174,9 @@ def _likewise(model: Model, method: Method, tool: Any, shuffled: Any) -> Any:
 
 
 def _measure(bench: Bench, material: Material, method: Method, progress: Progress) -> dict[str, Any]:
+    for tool in (bench.tool, bench.shuffled):
+        if hasattr(tool, "report"):  # those that take long for one map
+            tool.report = lambda _share: stop_if_asked(progress)
     draws, begun, n = np.random.default_rng(0), time.monotonic(), len(material.images)
     rows: list[dict[str, float]] = []
     coarse: list[np.ndarray] = []
@@ -229,8 +230,8 @@ def judge_map(
     its share on the background beside the body.
     """
     true = measure_faithfulness(answer, image, values, class_index)
-    moved = measure_faithfulness(answer, image, move_map(resize_map(values, *image.shape[:2]), draws), class_index)
-    whole, beside = np.maximum(resize_map(values, *image.shape[:2]), 0), outside_body(image)
+    moved = measure_faithfulness(answer, image, move_map(resize_map(values, *image.shape[:-1]), draws), class_index)
+    whole, beside = np.maximum(resize_map(values, *image.shape[:-1]), 0), outside_body(image)
     found = {
         "faithfulness": true.score - moved.score,
         "deletion": true.deletion,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.explain.maps import blurred, resize_map
+from core.explain.maps import blurred, in_parts, resize_map
 from core.training.stored import Answer
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)  # of the pixels, the most marked first
@@ -29,10 +29,10 @@ class Faithfulness:
 def measure_faithfulness(answer: Answer, image: np.ndarray, values: np.ndarray, class_index: int) -> Faithfulness:
     """
     Args:
-        image: uint8 `(size, size, channels)`.
+        image: uint8 `(size, size, channels)`, or a volume `(depth, size, size, channels)`.
         values: its map at any resolution.
     """
-    blur, marked = blurred(image), resize_map(values, *image.shape[:2])
+    blur, marked = blurred(image), resize_map(values, *image.shape[:-1])
     # A map may be flat over half the image; ties are cut by place, so that the share is always the same.
     order = np.argsort(-marked.ravel(), kind="stable")
     batch = [image, blur]
@@ -41,7 +41,7 @@ def measure_faithfulness(answer: Answer, image: np.ndarray, values: np.ndarray, 
         chosen[order[: round(share * marked.size)]] = True
         mask = chosen.reshape(*marked.shape, 1)
         batch += [np.where(mask, blur, image), np.where(mask, image, blur)]
-    scores = answer(np.stack(batch))[:, class_index].astype(float)
+    scores = in_parts(answer, np.stack(batch))[:, class_index].astype(float)
     whole, nothing = scores[:2]
     steps = [0.0, *SHARES, 1.0]
     return Faithfulness(
@@ -53,4 +53,4 @@ def measure_faithfulness(answer: Answer, image: np.ndarray, values: np.ndarray, 
 def move_map(values: np.ndarray, draws: np.random.Generator) -> np.ndarray:
     """The same map at a random other place (it wraps around): as large, as smooth, and of another image's place."""
     by = [int(draws.integers(-(-side // 4), side - side // 4 + 1)) for side in values.shape]
-    return np.roll(values, by, axis=(0, 1))
+    return np.roll(values, by, axis=tuple(range(values.ndim)))

@@ -7,6 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from core.explain.maps import at_once
+
+AT_ONCE = 64  # images; of volumes fewer
+
 
 class GradCam:
     """Grad-CAM of one network at one layer, compiled once.
@@ -32,15 +36,19 @@ class GradCam:
         """Maps and scores of a batch.
 
         Args:
-            images: uint8 `(n, size, size, channels)`.
+            images: uint8 `(n, size, size, channels)`, or volumes `(n, depth, size, size, channels)`.
             classes: for each image the index of the class to be explained, `(n,)`; of a number always 0.
 
         Returns:
-            maps `(n, rows, columns)` float32, 0 to 1 within each map (all 0 where nothing spoke for the class), at the
-            resolution of the layer; scores `(n, k)`.
+            maps `(n, rows, columns)` or `(n, depth, rows, columns)` float32, 0 to 1 within each map (all 0 where
+            nothing spoke for the class), at the resolution of the layer; scores `(n, k)`.
         """
-        maps, scores = self._compiled(tf.constant(images), tf.constant(classes, tf.int32))
-        return maps.numpy(), scores.numpy()
+        step = at_once(images.shape[1:], AT_ONCE)
+        found = [
+            self._compiled(tf.constant(images[at : at + step]), tf.constant(classes[at : at + step], tf.int32))
+            for at in range(0, len(images), step)
+        ]
+        return np.concatenate([maps.numpy() for maps, _ in found]), np.concatenate([one.numpy() for _, one in found])
 
     def _compute(self, images: Any, classes: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
@@ -48,8 +56,14 @@ class GradCam:
             # Images do not speak to each other, so the slope of the sum holds the slope of each.
             spoken = tf.reduce_sum(tf.gather(raw, classes, batch_dims=1))
         maps = tf.nn.relu(self._lay(features, tape.gradient(spoken, features)))
-        return maps / tf.maximum(tf.reduce_max(maps, axis=(1, 2), keepdims=True), 1e-12), scores
+        highest = tf.reduce_max(maps, axis=range(1, maps.shape.rank), keepdims=True)
+        return maps / tf.maximum(highest, 1e-12), scores
 
     def _lay(self, features: Any, slopes: Any) -> Any:
         """The map before what spoke against is cut away; the methods of this family differ in this line."""
-        return tf.reduce_sum(tf.reduce_mean(slopes, axis=(1, 2), keepdims=True) * features, axis=-1)
+        return tf.reduce_sum(tf.reduce_mean(slopes, axis=places_of(slopes), keepdims=True) * features, axis=-1)
+
+
+def places_of(features: Any) -> range:
+    """The axes of place: rows and columns, of a volume also the frames."""
+    return range(1, features.shape.rank - 1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from core.explain.asking import Report
 from core.explain.maps import blurred, spoken_for
 from core.explain.slopes import Slopes
 
@@ -17,6 +18,7 @@ class IntegratedGradients:
 
     def __init__(self, network: Any, raw: str) -> None:
         self.network, self._slopes = network, Slopes(network, raw)
+        self.report: Report = lambda share: None
 
     def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `GradCam.explain`, at the resolution of the input."""
@@ -24,7 +26,8 @@ class IntegratedGradients:
         return spoken_for(np.stack(parts)), np.asarray(self.network(images, training=False))
 
     def attribute(self, image: np.ndarray, class_index: int) -> tuple[np.ndarray, float]:
-        """Signed parts `(size, size)` whose sum is the difference of the raw outputs, and the gap that is left.
+        """Signed parts `(size, size)`, of a volume `(depth, size, size)`, whose sum is the difference of the raw
+        outputs, and the gap that is left.
 
         Steps are doubled until parts and difference agree within a hundredth.
         """
@@ -32,11 +35,12 @@ class IntegratedGradients:
         _, (high, low) = self._slopes.at(np.stack([end, start]), class_index)
         steps = STEPS
         while True:
-            along = ((np.arange(steps) + 0.5) / steps).reshape(-1, 1, 1, 1)
+            along = ((np.arange(steps) + 0.5) / steps).reshape(-1, *[1] * end.ndim)
             mean = np.zeros(end.shape)
-            for at in range(0, steps, STEPS):
-                slopes, _ = self._slopes.at(start + along[at : at + STEPS] * (end - start), class_index)
+            for at in range(0, steps, self._slopes.at_once):
+                slopes, _ = self._slopes.at(start + along[at : at + self._slopes.at_once] * (end - start), class_index)
                 mean += slopes.sum(axis=0) / steps
+                self.report(min(1.0, (at + len(slopes)) / steps))
             parts = (mean * (end - start)).sum(axis=-1)
             gap = abs(parts.sum() - (high - low)) / max(abs(high - low), LEAST)
             if gap <= GAP_ALLOWED or steps >= MOST_STEPS:

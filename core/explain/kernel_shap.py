@@ -5,7 +5,7 @@ from math import comb
 import numpy as np
 
 from core.explain.asking import Asking
-from core.explain.superpixels import PATCHES_A_SIDE, superpixels
+from core.explain.superpixels import superpixels
 
 SAMPLES = 2000
 
@@ -16,10 +16,8 @@ class KernelShap(Asking):
     Where there are so few superpixels that every coalition can be asked, the values are exact.
     """
 
-    patches_a_side = PATCHES_A_SIDE
-
     def attribute(self, image: np.ndarray, class_index: int) -> np.ndarray:
-        patches = superpixels(image, self.patches_a_side)
+        patches = superpixels(image)
         values = self.values_of(image, patches, class_index)
         return np.asarray(
             (values / np.bincount(patches.ravel()))[patches]

@@ -30,8 +30,8 @@ class MeanTool:
     def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Maps and scores of a batch, as `GradCam.explain`."""
         maps, scores = zip(*(tool.explain(images, classes) for tool in self._tools), strict=True)
-        rows, columns = max(found.shape[1:] for found in maps)
-        alike = [np.stack([resize_map(one, rows, columns) for one in found]) for found in maps]
+        sides = max(found.shape[1:] for found in maps)
+        alike = [np.stack([resize_map(one, *sides) for one in found]) for found in maps]
         return np.asarray(np.mean(alike, axis=0, dtype=np.float32)), np.asarray(np.mean(scores, axis=0))
 
 

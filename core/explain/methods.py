@@ -35,7 +35,8 @@ _ALL = (
            "slopes", True),
     Method("smooth_grad", "SmoothGrad", "Where small changes change the answer most, either way, averaged over noise.",
            "slopes", True),
-    Method("occlusion", "Occlusion", "How far the answer falls when a square of the image is blurred.",
+    Method("occlusion", "Occlusion",
+           "How far the answer falls when a square of the image is blurred (of a volume a box).",
            "asking", True),
     Method("rise", "RISE", "Which parts were seen when the answer was strong, over a thousand random masks.",
            "asking", False),
@@ -45,6 +46,11 @@ _ALL = (
            "asking", False),
 )  # fmt: skip
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def is_quick(method: Method, *, volumes: bool) -> bool:
+    """Whether somebody may wait for it; on volumes only for what one look at a layer tells."""
+    return method.way == "layer" if volumes else method.is_quick
 
 
 def method_named(name: object) -> Method:

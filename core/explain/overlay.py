@@ -34,16 +34,21 @@ def draw_overlay(seen: np.ndarray, values: np.ndarray, *, ramp: np.ndarray = RAM
         seen: uint8 `(rows, columns)` or `(rows, columns, 3)`, as `core.images.render.to_uint8` gives it.
         values: the map on the image, 0 to 1, any resolution.
     """
+    return encode_png(lay_over(seen, values, ramp=ramp))
+
+
+def lay_over(seen: np.ndarray, values: np.ndarray, *, ramp: np.ndarray = RAMP) -> np.ndarray:
+    """The same as colours `(rows, columns, 3)`, 0 to 255."""
     colour = np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen
     map_values = np.clip(resize_map(values, *seen.shape[:2]), 0.0, 1.0)
     heat = colour_values(map_values, ramp)
     opacity = map_values[..., None] * MOST_OPAQUE
-    return _png(colour * (1 - opacity) + heat * opacity)
+    return np.asarray(colour * (1 - opacity) + heat * opacity)
 
 
 def draw_map(values: np.ndarray, *, side_px: int = 128, ramp: np.ndarray = VIRIDIS) -> bytes:
     """A PNG of a map alone, 0 to 1."""
-    return _png(colour_values(np.clip(resize_map(values, side_px, side_px), 0.0, 1.0), ramp))
+    return encode_png(colour_values(np.clip(resize_map(values, side_px, side_px), 0.0, 1.0), ramp))
 
 
 def colour_values(values: np.ndarray, ramp: np.ndarray) -> np.ndarray:
@@ -52,7 +57,8 @@ def colour_values(values: np.ndarray, ramp: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(values, stops, ramp[:, channel]) for channel in range(3)], axis=-1)
 
 
-def _png(colours: np.ndarray) -> bytes:
+def encode_png(colours: np.ndarray) -> bytes:
+    """Colours `(rows, columns, 3)`, 0 to 255, as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(np.rint(colours).astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()

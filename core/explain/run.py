@@ -14,18 +14,21 @@ import numpy as np
 from core.datasets.loading import prepare_images
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
-from core.explain.asking import answer_of, open_answer
+from core.explain.asking import Report, answer_of, open_answer
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.doubt import METHOD as DOUBT
 from core.explain.doubt import SENTENCE as DOUBT_SENTENCE
 from core.explain.doubt import map_doubt
 from core.explain.members import MeanTool, combine_facts, scores_by
-from core.explain.methods import METHODS, Method, method_named
-from core.explain.overlay import crop_borders, draw_overlay
+from core.explain.methods import METHODS, Method, is_quick, method_named
+from core.explain.overlay import draw_overlay
+from core.explain.plane_pictures import draw_planes, peak_frame
 from core.explain.records import find_evidence
-from core.images.frames import refuse_volume
+from core.explain.seen import WholeSpec, onto_case, see, whole_spec
 from core.images.records import Case, get_case
-from core.images.render import InputSpec, model_input, to_uint8
+from core.images.render import to_uint8
+from core.images.volume_input import spacing_of
+from core.images.volumes import volume_window
 from core.progress import Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.files import Files, array_bytes, write_whole
@@ -33,12 +36,13 @@ from core.tasks import task_module
 from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run, set_model_fact
 from core.training.request import training_cases
-from core.training.stored import Answer, load_network, model_spec
+from core.training.stored import Answer, image_spec, load_network, sees_volumes
 
 FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
-CASES_CHECKED = 24
+CASES_CHECKED, VOLUMES_CHECKED = 24, 8
 MODELS_KEPT = 3  # in the warm process; each takes some 100 MB
 FIRST = METHODS["grad_cam"]
+EMPTY = "The map is 0 everywhere: nothing that it tried moved this answer."
 NOT_CHECKED = "Not checked on this model yet: the models page gathers the evidence."
 
 
@@ -51,7 +55,7 @@ class Explainer:
 
     model: Model
     names: tuple[str, ...]
-    spec: InputSpec
+    spec: WholeSpec
     network: Any
     tools: dict[str, Any] = field(default_factory=dict)
 
@@ -66,6 +70,8 @@ def explain_case(
 ) -> dict[str, Any]:
     """Answer `{"model": id, "case": id, "class": name or None, "method": "grad_cam", "overlay": bool}`.
 
+    The overlay of a volume shows `frame`, counted from 1, or the one on which the map is highest.
+
     Args:
         kept: lives as long as the process; loaded models stay in it.
 
@@ -75,7 +81,7 @@ def explain_case(
         `layer_choice`, and with `overlay` the path of a PNG in `folder`.
 
     Raises:
-        InvalidInput: an unknown method or class, a volume, or a case of another project.
+        InvalidInput: an unknown method or class, a volume for a model of single images, or a case of another project.
     """
     if arguments.get("method") == DOUBT:
         return _explain_painted(connection, files, arguments, folder, progress, kept)
@@ -83,28 +89,28 @@ def explain_case(
     case = get_case(connection, arguments["case"])
     model = get_model(connection, None, arguments["model"])
     refuse_painting(model)
-    spec = demand_images(model)
-    refuse_volume(case, "explain")
+    spec = whole_spec(model)
     if case.project != model.project:
         raise InvalidInput(f"Choose a case of the model's own project. Received: case {case.id} for {model.name}")
     task = task_module(model.task)
     names, wanted = task.output_names(task.schema_of(model.facts)), arguments.get("class")
     if wanted is not None and wanted not in names:
         raise InvalidInput(f"This model answers with {', '.join(names)}. Received: {wanted}")
+    pixels = files.read_array("pixels", case.pixel_hash)
+    image = see(pixels, case, spec)[None]
     tool = _tool(connection, files, model, method, progress, kept)
     stop_if_asked(progress)
-    pixels = files.read_array("pixels", case.pixel_hash)
-    image = model_input(pixels, case.photometric, case.windows, spec)[None]
     # Of several quantities none is "the largest": years and kilograms are not compared.
     likely = 0 if model.task == "regression" else int(scores_by(tool, image)[0].argmax())
     class_name = wanted or names[likely]
     layer = getattr(tool, "layer", "")
     key = explanation_key(model, case, method.name, class_name, layer)
-    if not method.is_quick and files.has("explanations", key):  # the same pixels, asked about as another case
+    quick = is_quick(method, volumes=sees_volumes(model))
+    if not quick and files.has("explanations", key):  # the same pixels, asked about as another case
         values, scores = np.load(files.path("explanations", key)), scores_by(tool, image)
     else:
         maps, scores = tool.explain(image, np.array([names.index(class_name)], np.int32))
-        values = crop_borders(maps[0], case.rows, case.columns, spec)
+        values = onto_case(maps[0], case, spec)
         files.put_under("explanations", key, array_bytes(values))
     result: dict[str, Any] = {
         "explanation": key,
@@ -116,8 +122,10 @@ def explain_case(
         "layer": layer,
         **_standing(connection, model.id, method),
     }
+    if not values.any():
+        result["check"] = {**result["check"], "sentence": f"{EMPTY} {result['check']['sentence']}"}
     if arguments.get("overlay"):
-        result["overlay"] = _write_overlay(folder, case, pixels, values)
+        result |= write_overlay(folder, case, pixels, values, arguments.get("frame"))
     progress.report(1.0, f"Explained “{class_name}”")
     return result
 
@@ -132,33 +140,42 @@ def _explain_painted(
 ) -> dict[str, Any]:
     """The doubt of a model that paints, about the structure that `class` names."""
     case, model = get_case(connection, arguments["case"]), get_model(connection, None, arguments["model"])
-    refuse_volume(case, "map the doubt on")
-    schema = task_module(model.task).schema_of(model.facts)
-    if not isinstance(schema, Segmentation) or case.project != model.project:
+    schema = refuse_unpainted(model, case)
+    if case.frames > 1:
         raise InvalidInput(
-            f"Doubt is mapped of a model that paints, on a case of its own project. "
-            f"Received: {model.name}, {model.task}, case {case.id}"
+            f"Doubt is mapped on single images here; on a volume it takes longer and is a job of its own. "
+            f"Received: {case.frames} frames"
         )
     progress.report(0.1, "Loading the model")
     answer = _answer(files, model, kept)
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)
-    values, said = map_doubt(answer, schema, case, pixels, arguments.get("class"), demand_images(model))
+    values, said = map_doubt(answer, schema, case, pixels, arguments.get("class"), image_spec(model))
     key = explanation_key(model, case, DOUBT, said["class"], "")
     files.put_under("explanations", key, array_bytes(values))
     result = {"explanation": key, "model": model.id, "case": case.id, **said, "method": DOUBT, "layer": "",
               "check": {"passed": None, "n": 0, "sentence": DOUBT_SENTENCE}}  # fmt: skip
     if arguments.get("overlay"):
-        result["overlay"] = _write_overlay(folder, case, pixels, values)
+        result |= write_overlay(folder, case, pixels, values)
     progress.report(1.0, f"Mapped the doubt about “{said['class']}”")
     return result
 
 
-def _write_overlay(folder: Path, case: Case, pixels: np.ndarray, values: np.ndarray) -> str:
-    """The path of the PNG."""
-    path = folder / "overlay.png"
-    write_whole(path, draw_overlay(to_uint8(pixels, case.photometric, case.windows), values))
-    return str(path)
+def write_overlay(
+    folder: Path, case: Case, pixels: np.ndarray, values: np.ndarray, frame: int | None = None
+) -> dict[str, Any]:
+    """`overlay`, the path of the PNG, and of a volume `frame`, the one that it shows, counted from 1."""
+    path, told = folder / "overlay.png", {}
+    if case.frames == 1:
+        png = draw_overlay(to_uint8(pixels, case.photometric, case.windows), values)
+    else:
+        if frame is not None and not 1 <= frame <= case.frames:
+            raise InvalidInput(f"The frames of this case are 1 to {case.frames}. Received: {frame}")
+        shown = peak_frame(values, case.frames) if frame is None else frame - 1
+        png = draw_planes(pixels, case, case.windows or (volume_window(pixels),), values, shown)
+        told = {"frame": shown + 1}
+    write_whole(path, png)
+    return {"overlay": str(path), **told}
 
 
 def _answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:
@@ -192,10 +209,18 @@ def _tool(
     if method.name not in explainer.tools:
         progress.report(0.3, f"Preparing {method.words}")
         explainer.tools[method.name] = build_tool(connection, files, model.id, method, explainer.network, progress)
-    return explainer.tools[method.name]
+    tool = explainer.tools[method.name]
+    if method.way == "slopes" and sees_volumes(model):
+        tool.report = _telling(progress)
+    return tool
 
 
 def _asking(method: Method, model: Model, answer: Answer, progress: Progress) -> Any:
+    return build_asking(method, answer, is_number=model.task == "regression", report=_telling(progress))
+
+
+def _telling(progress: Progress) -> Report:
+    """Says how long a map takes yet, and ends it when somebody asks to stop."""
     begun = time.monotonic()
 
     def report(share: float) -> None:
@@ -203,7 +228,7 @@ def _asking(method: Method, model: Model, answer: Answer, progress: Progress) ->
         progress.report(0.1 + 0.9 * share, f"Asking the model, {left:.0f} s left", seconds_left=left)
         stop_if_asked(progress)
 
-    return build_asking(method, answer, is_number=model.task == "regression", report=report)
+    return report
 
 
 def build_tool(
@@ -238,7 +263,9 @@ def _said(model: Model, names: tuple[str, ...], scores: np.ndarray) -> dict[str,
 def explanation_key(model: Model, case: Case, method: str, class_name: str, layer: str) -> str:
     """The name of a map on the shelf: the same model file, pixels, window, method, layer and class give the same."""
     window = [case.windows[0].centre, case.windows[0].width] if case.windows else None
-    parts = [model.keras_hash, case.pixel_hash, case.photometric, window, method, layer, class_name]
+    parts: list[object] = [model.keras_hash, case.pixel_hash, case.photometric, window, method, layer, class_name]
+    if case.frames > 1:
+        parts.append(spacing_of(case))  # the same voxels further apart may be seen otherwise
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -255,7 +282,7 @@ def warm_explainer(
     explainers.pop(model_id, None)
     progress.report(0.1, "Loading the model")
     model = check_explanations(connection, files, model_id, progress)
-    spec = demand_images(model)
+    spec = whole_spec(model)
     task, network = task_module(model.task), load_network(files, model)
     names = task.output_names(task.schema_of(model.facts))
     tools = {FIRST.name: build_tool(connection, files, model_id, FIRST, network, progress)}
@@ -292,7 +319,6 @@ def check_explanations(
     """
     model = get_model(connection, None, model_id)
     refuse_painting(model)
-    demand_images(model)
     known = model.facts.get(FACT, {})
     if method.name in known or method.way != "layer":
         return model
@@ -317,6 +343,17 @@ def check_explanations(
     return get_model(connection, None, model_id)
 
 
+def refuse_unpainted(model: Model, case: Case) -> Segmentation:
+    """The structures that a model paints; raise `InvalidInput` for one that does not, or a case of another project."""
+    schema = task_module(model.task).schema_of(model.facts)
+    if not isinstance(schema, Segmentation) or case.project != model.project:
+        raise InvalidInput(
+            f"Doubt is mapped of a model that paints, on a case of its own project. "
+            f"Received: {model.name}, {model.task}, case {case.id}"
+        )
+    return schema
+
+
 def is_explainable(model: Model) -> bool:
     """Whether a model gives one answer for a whole image, whose reason a map can show."""
     task = task_module(model.task)
@@ -336,25 +373,10 @@ def refuse_painting(model: Model) -> None:
         )
 
 
-def demand_images(model: Model) -> InputSpec:
-    """How images reach a model whose answers can be explained.
-
-    Raises:
-        InvalidInput: it sees volumes.
-    """
-    spec = model_spec(model)
-    if not isinstance(spec, InputSpec):
-        raise InvalidInput(
-            f"Explanations are drawn over single images today; a model that sees whole volumes has none yet. "
-            f"Received: {model.name}, which sees {' x '.join(map(str, spec.shape[:3]))} voxels"
-        )
-    return spec
-
-
 def _validation_images(connection: sqlite3.Connection, files: Files, model: Model, progress: Progress) -> np.ndarray:
-    """Some of the validation images of the model's own run, evenly spread."""
+    """Some of the validation images of the model's own run, evenly spread; of volumes fewer, for each takes longer."""
     run = get_run(connection, model.run)
     _, cases = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
-    step = -(-len(cases) // CASES_CHECKED)
-    prepared = prepare_images(connection, files, cases[::step], demand_images(model), progress)
+    step = -(-len(cases) // (VOLUMES_CHECKED if sees_volumes(model) else CASES_CHECKED))
+    prepared = prepare_images(connection, files, cases[::step], whole_spec(model), progress)
     return prepared.read(range(len(prepared.case_ids)))

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from core.errors import InvalidInput
+from core.explain.maps import at_once
 
 AT_ONCE = 16
 
@@ -28,6 +29,7 @@ class Slopes:
                 f"Choose another method: slopes at the pixels need a network with one first layer. "
                 f"Received: {network.name}"
             ) from error
+        self.at_once = at_once(scaled.shape[1:], AT_ONCE)
         points = tf.TensorSpec((None, *scaled.shape[1:]), tf.float32)
         self._compiled = tf.function(self._compute, input_signature=[points, tf.TensorSpec((), tf.int32)])
 
@@ -36,10 +38,10 @@ class Slopes:
         return np.asarray(self._front(images, training=False))
 
     def at(self, points: np.ndarray, class_index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Slopes, of the shape of the scaled images `(n, size, size, channels)`, and raw outputs `(n,)`."""
+        """Slopes, of the shape of the scaled images or volumes `(n, size, size, channels)`, and raw outputs `(n,)`."""
         found = [
-            self._compiled(tf.constant(points[start : start + AT_ONCE], tf.float32), class_index)
-            for start in range(0, len(points), AT_ONCE)
+            self._compiled(tf.constant(points[start : start + self.at_once], tf.float32), class_index)
+            for start in range(0, len(points), self.at_once)
         ]
         return np.concatenate([slopes.numpy() for slopes, _ in found]), np.concatenate(
             [raw.numpy() for _, raw in found]

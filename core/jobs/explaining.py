@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.explain.doubt import METHOD as DOUBT
-from core.explain.methods import method_named
+from core.explain.methods import is_quick, method_named
 from core.explain.verdict import CASES_NEEDED
+from core.images.records import get_case
 from core.jobs.kind import Lane
 from core.jobs.records import Job, add_job
 from core.store.audit import Actor
-from core.training.records import Model
+from core.training.records import Model, get_model
+from core.training.stored import sees_volumes
 
 
 def ask_explanation(connection: sqlite3.Connection, arguments: Mapping[str, Any], *, project: int, actor: Actor) -> Job:
@@ -19,10 +21,18 @@ def ask_explanation(connection: sqlite3.Connection, arguments: Mapping[str, Any]
 
     Raises:
         InvalidInput: there is no such method.
+        NotFound: there is no such model or case.
         NotAllowed: the actor may not know what models say here.
     """
     method = arguments["method"]
-    lane: Lane = "explain" if method == DOUBT or method_named(method).is_quick else "work"
+    if method == DOUBT:
+        quick = get_case(connection, arguments["case"]).frames == 1
+    else:
+        chosen = method_named(method)
+        quick = is_quick(chosen, volumes=True) or (  # whatever the model sees
+            is_quick(chosen, volumes=False) and not sees_volumes(get_model(connection, None, arguments["model"]))
+        )
+    lane: Lane = "explain" if quick else "work"
     return add_job(connection, "explain", arguments, lane=lane, project=project, actor=actor)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from core.projects.records import Project, add_project
 from core.projects.schema import make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
-from core.store.files import Files
+from core.store.files import Files, array_bytes
 from core.training.networks import networks_of
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs
@@ -235,3 +236,25 @@ def test_a_case_shows_what_a_model_painted_beside_a_reader_and_on_which_structur
     unpainted = next(one.case_id for one in list_snapshot_cases(connection, frozen.id, split="train"))
     other = open_page("case", project=cells.id, case=unpainted)
     assert not [button for button in other.button if button.key == f"structures_{unpainted}"]
+
+
+def test_the_doubt_of_a_volume_is_shown_frame_by_frame_from_the_most_doubtful(
+    open_page: OpenPage, cells: Project, painter: Model, connection: sqlite3.Connection, files: Files
+) -> None:
+    case = list_measured(connection, 1)[0].case_id
+    pixels = files.put_array("pixels", np.random.default_rng(0).integers(0, 255, (3, SIDE, SIDE), np.uint8))
+    connection.execute("UPDATE cases SET frames = 3, pixel_hash = ? WHERE id = ?", (pixels, case))
+    query = {"project": cells.id, "look": "doubt", "case": case}
+    assert not open_page("review", **query).exception
+    (job,) = list_jobs(connection, kinds=("explain",))
+    assert job.lane == "work", "nobody waits for it"
+    files.put_under("explanations", "d" * 64, array_bytes(np.full((3, SIDE, SIDE), 0.5, np.float16)))
+    result = {"explanation": "d" * 64, "class": "cell", "mean_doubt": 0.5, "frame": 2}
+    connection.execute("UPDATE jobs SET state = 'done', result = ? WHERE id = ?", (json.dumps(result), job.id))
+    app = open_page("review", **query)
+    assert not app.exception
+    assert app.slider[0].value == 2
+    assert f"Doubt on case {case}, frame 2" in said(app)
+    assert "mean 0.500 over the volume" in said(app)
+    app.slider[0].set_value(3).run()
+    assert f"Doubt on case {case}, frame 3" in said(app)

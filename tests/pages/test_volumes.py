@@ -1,5 +1,6 @@
 """Volumes among the cases: every page draws, and what networks cannot do yet is said."""
 
+import json
 import sqlite3
 from dataclasses import replace
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 
 from core.images.records import Case, NewCase, insert_case
+from core.jobs.records import list_jobs
 from core.labels.records import NewLabel, add_label, new_event
 from core.projects.records import Project
 from core.store.audit import Actor
-from core.store.files import Files
+from core.store.files import Files, array_bytes
 from core.training.records import Model
 from dashboard import places
 from tests.pages.conftest import OpenPage, said
@@ -57,3 +59,28 @@ def test_a_case_tells_its_frames_and_how_it_lies(
     text = said(open_page("case", project=project.id, case=lost.id))
     assert "not known: px only" in text
     assert "not known: no letters" in text
+
+
+def test_a_volume_is_explained_side_by_side_frame_by_frame(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, model: Model, volume: Case
+) -> None:
+    see_volumes = dict(model.facts, input={"depth": 4, "size": 16, "channels": 1, "resize": "stretch",
+                                           "spacing_mm": None, "window": "as stored"})  # fmt: skip
+    connection.execute("UPDATE models SET facts = ? WHERE id = ?", (json.dumps(see_volumes), model.id))
+    query = {"project": project.id, "case": volume.id, "beside": "on", "left_method": "layer_cam",
+             "right_method": "occlusion", "result": "all"}  # fmt: skip
+    assert not open_page("review", **query).exception
+    jobs = list_jobs(connection, kinds=("explain",))
+    assert {(job.arguments["method"], job.lane) for job in jobs} == {("layer_cam", "explain"), ("occlusion", "work")}
+    files.put_under("explanations", "e" * 64, array_bytes(np.full((5, 16, 20), 0.5, np.float32)))
+    for job in jobs:
+        result = {"explanation": "e" * 64, **job.arguments, "probabilities": {}}
+        connection.execute("UPDATE jobs SET state = 'done', result = ? WHERE id = ?", (json.dumps(result), job.id))
+    app = open_page("review", **query)
+    assert not app.exception
+    assert said(app).count("data:image/png;base64") == 2
+    assert "through the middle row" in said(app)
+    before = said(app)
+    app.slider[0].set_value(1).run()
+    assert not app.exception
+    assert said(app) != before, "another frame is another picture"

@@ -20,8 +20,10 @@ KIND = Kind(
 
 def run(context: "JobContext") -> Mapping[str, Any]:
     """Draw what a model looked at on one case; loaded models stay in `kept`."""
+    from core.evaluation.volume_doubt import asks_volume_doubt, explain_volume_doubt
     from core.explain.run import explain_case
 
-    return explain_case(
-        context.connection, context.files, context.job.arguments, context.folder, context.progress, context.kept
-    )
+    arguments, progress = context.job.arguments, context.progress
+    if asks_volume_doubt(context.connection, arguments):
+        return explain_volume_doubt(context.connection, context.files, arguments, context.folder, progress)
+    return explain_case(context.connection, context.files, arguments, context.folder, progress, context.kept)

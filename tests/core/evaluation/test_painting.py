@@ -26,11 +26,13 @@ from core.evaluation.records import (
     list_measured,
 )
 from core.evaluation.run import evaluate_model
+from core.evaluation.volume_doubt import asks_volume_doubt, explain_volume_doubt, map_volume_doubt
 from core.explain.doubt import entropy_of
 from core.explain.run import check_explanations, explain_case
 from core.images.records import get_case
-from core.images.render import InputSpec
-from core.images.volumes import model_frames
+from core.images.render import InputSpec, from_square, to_uint8
+from core.images.volume_input import PatchSpec
+from core.images.volumes import model_frames, volume_window
 from core.labels.mask_store import read_kept_mask
 from core.measures.segmentation import compare_masks
 from core.progress import Silent
@@ -293,3 +295,42 @@ def test_a_painters_doubt_is_mapped_where_its_probability_is_near_one_half(
         explain_case(connection, files, asked | {"class": "liver"}, tmp_path, Silent(), {})
     with pytest.raises(InvalidInput, match="Received: 4 frames"):
         explain_case(connection, files, asked | {"case": painted_squares.cases[-1].id}, tmp_path, Silent(), {})
+
+
+def test_the_doubt_of_a_volume_is_mapped_frame_by_frame_or_from_windows(
+    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painter: Model, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    case = painted_squares.cases[17]
+    asked = {"model": painter.id, "case": case.id, "class": None, "method": "doubt", "overlay": True}
+    assert asks_volume_doubt(connection, asked)
+    assert not asks_volume_doubt(connection, asked | {"case": painted_squares.cases[1].id})
+    assert not asks_volume_doubt(connection, asked | {"method": "grad_cam"})
+    result = explain_volume_doubt(connection, files, asked, tmp_path, Silent())
+    found = np.load(files.path("explanations", result["explanation"]))
+    seen = model_frames(files.read_array("pixels", case.pixel_hash), case, InputSpec(SIZE, 1, "pad"))
+    assert found.shape == (case.frames, case.rows, case.columns)
+    expected = [entropy_of(from_square(frame[..., 0] / 255, case.rows, case.columns, InputSpec(SIZE, 1, "pad")))
+                for frame in seen]  # fmt: skip
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert result["mean_doubt"] == pytest.approx(np.mean(expected), abs=1e-4)
+    assert result["frame"] == 1 + int(np.argmax([frame.mean() for frame in expected]))
+    assert Path(result["overlay"]).exists()
+    with pytest.raises(InvalidInput, match=r"The structures are square, ghost\. Received: 'moon'"):
+        explain_volume_doubt(connection, files, asked | {"class": "moon"}, tmp_path, Silent())
+    in_windows = replace(
+        open_predictor(files, painter), spec=PatchSpec((4, 8, 8), (2.0, 0.5, 0.5)),
+        answer=lambda patches: np.repeat(patches / np.float32(255), 2, axis=-1),
+    )  # fmt: skip
+    pixels = files.read_array("pixels", case.pixel_hash)
+    whole = map_volume_doubt(in_windows, case, pixels, 0, Silent())
+    assert whole.values.shape == pixels.shape
+    assert whole.values[0].astype(float) == pytest.approx(entropy_of(_shown(case, pixels)[0] / 255), abs=2e-3)
+    monkeypatch.setattr("core.evaluation.volume_doubt.MOST_KEPT", pixels.size // 4)
+    smaller = map_volume_doubt(in_windows, case, pixels, 0, Silent())
+    assert smaller.values.shape == (4, 8, 8)
+    assert (smaller.mean, smaller.frame) == (whole.mean, whole.frame)
+
+
+def _shown(case: Any, pixels: np.ndarray) -> np.ndarray:
+    return np.stack([to_uint8(frame, case.photometric, (volume_window(pixels),)) for frame in pixels])

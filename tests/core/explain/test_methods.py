@@ -77,7 +77,7 @@ def test_occlusion_is_what_each_square_takes_away(finder, squares, answer) -> No
     hidden, size = blurred(image), len(image)
     whole = strength_of(np.asarray(finder(image[None])), np.array([1]), is_number=False)[0]
     total, times = np.zeros((size, size)), np.zeros((size, size))
-    for place in squares_over(size):
+    for place in squares_over(size, size):
         changed = image.copy()
         changed[place] = hidden[place]
         fall = whole - strength_of(answer(changed[None]), np.array([1]), is_number=False)[0]
@@ -155,7 +155,7 @@ def test_rise_marks_the_cell_that_alone_speaks() -> None:
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert 3 <= row <= 8
     assert 15 <= column <= 20
-    masks = random_masks(24, 0)
+    masks = random_masks((24, 24), 0)
     assert np.mean([next(masks).mean() for _ in range(200)]) == pytest.approx(0.5, abs=0.02)
 
 

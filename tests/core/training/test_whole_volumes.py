@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from core.datasets.freeze import freeze_snapshot
-from core.datasets.records import Snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.drafts import count_without_draft, set_assist_model
 from core.evaluation.predict_files import predict_files
 from core.evaluation.predictor import predict_cases
 from core.evaluation.run import evaluate_model
+from core.explain.evidence import gather_evidence
 from core.explain.run import check_explanations, explain_case
 from core.images.records import Case, get_case
 from core.images.volume_input import VolumeSpec, volume_input
+from core.labels.marks import NewMark, add_mark
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
 from core.progress import Silent
@@ -100,11 +102,54 @@ def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
     assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
     set_assist_model(connection, project, model.id, actor=actor)
     assert count_without_draft(connection, get_project(connection, project.id)) == 18, "all but those of the test split"
-    with pytest.raises(InvalidInput, match="a model that sees whole volumes has none yet"):
-        check_explanations(connection, files, model.id, Silent())
-    case = snapshot_case(connection, snapshot)
-    with pytest.raises(InvalidInput, match="sees 8 x 16 x 16 voxels"):
-        explain_case(connection, files, {"model": model.id, "case": case}, tmp_path, Silent(), {})
+    explained_as_volumes(connection, files, model, snapshot, actor, tmp_path)
+
+
+def explained_as_volumes(
+    connection: sqlite3.Connection, files: Files, model: Model, snapshot: Snapshot, actor: Actor, tmp_path: Path
+) -> None:
+    """Maps of each kind lie on the volume's own grid, on the ball's side, and carry their evidence."""
+    checked = check_explanations(connection, files, model.id, Silent()).facts["explanations"]["grad_cam"]
+    assert checked["layer_choice"]["n"] == checked["check"]["n"] == 6
+    assert set(checked["layer_choice"]["drops"]) == {"stage_1", "stage_2"}
+    case = get_case(connection, snapshot_case(connection, snapshot))
+    ball = files.read_array("pixels", case.pixel_hash) > 150
+    told, kept = Telling(), dict[str, Any]()
+    for method in ("grad_cam", "integrated_gradients", "occlusion"):
+        asked = {"model": model.id, "case": case.id, "method": method, "overlay": True, "frame": 3}
+        result = explain_case(connection, files, asked, tmp_path, told, kept)
+        values = np.load(files.path("explanations", result["explanation"]))
+        assert values.shape == (case.frames, case.rows, case.columns)
+        assert values.max() == pytest.approx(1)
+        assert Path(result["overlay"]).stat().st_size > 1000
+        assert result["frame"] == 3
+        found = np.array(np.unravel_index(values.argmax(), values.shape))
+        middle = np.argwhere(ball).mean(axis=0)
+        assert np.abs(found - middle).max() <= 5, method
+    assert told.seconds_left[-1] == 0, "slow ones say how long they take yet"
+    with pytest.raises(InvalidInput, match="The frames of this case are 1 to"):
+        explain_case(connection, files, asked | {"frame": 99}, tmp_path, Silent(), kept)
+    validation = [one for one in list_snapshot_cases(connection, snapshot.id) if one.split == "validation"]
+    box = {"x": 0.0, "y": 0.0, "width": 10.0, "height": 16.0}
+    for frame in range(get_case(connection, validation[0].case_id).frames):
+        mark = NewMark(new_event(), validation[0].case_id, actor.name, f"m{frame}", "box", box, frame=frame)
+        add_mark(connection, mark, actor)
+    wanted = {"model": model.id, "methods": ["occlusion"], "split": "validation", "cases": 3}
+    one = gather_evidence(connection, files, wanted, actor, Silent())["methods"]["occlusion"]
+    assert (one["n_cases"], one["n_marked"]) == (3, 1)
+    assert one["measures"]["marked_by_chance"]["value"] == pytest.approx(0.5)
+    assert one["measures"]["pointing"]["value"] in (0, 1)
+    assert one["measures"]["faithfulness"]["value"] is not None
+    assert np.array(next(iter(one["means"].values()))["map"]).shape == (8, 8, 8)
+
+
+class Telling(Silent):
+    def __init__(self) -> None:
+        self.seconds_left: list[float] = []
+
+    def report(self, fraction: float, note: str, **facts: Any) -> None:
+        if "seconds_left" in facts:
+            self.seconds_left.append(facts["seconds_left"])
 
 
 def snapshot_case(connection: sqlite3.Connection, snapshot: Snapshot) -> int:
