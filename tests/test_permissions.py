@@ -705,6 +705,7 @@ ACTS: dict[str, Act] = {
     "explain": Act("open test results", queue("explain")),
     "gather evidence": Act("train", queue("gather_evidence")),
     "predict": Act("open test results", queue("predict")),
+    "check drift": Act("open test results", queue("drift")),
     "predict cases": Act("open test results", queue("predict_cases")),
     "freeze when a model says nothing": Act(
         "train", lambda c, s, house, actor: freeze_rule(c, house.model, actor=actor)

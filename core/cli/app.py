@@ -72,6 +72,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "threshold": deciding.threshold,
     "predict": modelling.predict,
     "abstain": predicting.abstain,
+    "drift": predicting.drift,
     "explain": modelling.explain,
     "generate": drawing.generate,
     "evidence": evidence.evidence,

@@ -6,12 +6,25 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import Door, HomeOption, JsonOption, answer, ask_model, case_named, entered, model_named, tell
+from core.cli.door import (
+    Door,
+    HomeOption,
+    JsonOption,
+    answer,
+    ask_model,
+    case_named,
+    entered,
+    model_named,
+    tell,
+    wait_and_tell,
+)
 from core.errors import InvalidInput
 from core.evaluation.abstention import freeze_rule, try_limit
 from core.evaluation.batch import answers_csv, describe_answers, list_new_cases
 from core.evaluation.drafts import model_classes
+from core.jobs.records import add_job
 from core.projects.records import get_project
+from core.reviews.drift import REMEDY
 from core.reviews.registry import find_production
 from core.store.files import write_whole
 from core.training.records import Model
@@ -105,3 +118,24 @@ def rule_lines(rule: dict[str, Any]) -> list[str]:
 
 def _share(one: dict[str, Any]) -> str:
     return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+
+
+def drift(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Compare the cases imported since promotion with those that the model in production was made with."""
+    with entered(home) as door:
+        found = get_project(door.connection, project)
+        job = add_job(door.connection, "drift", {"project": found.id}, project=found.id, actor=door.actor)
+        told = wait_and_tell(door, job)
+    lines = [told["sentence"], *told["notes"], *(_shift_line(one) for one in told["quantities"])]
+    if told["state"] == "drifted":
+        lines.append(REMEDY)
+    answer(told, "\n".join(lines), as_json=as_json)
+
+
+def _shift_line(one: dict[str, Any]) -> str:
+    mark = "!" if one["alarms"] else " "
+    n = f"n = {one['n_before']} and {one['n_now']}"
+    return (
+        f"{mark} {one['name']:<28} distance {one['distance']:.2f} ({one['low']:.2f} to {one['high']:.2f}), "
+        f"p = {one['p']:.3f}, {one['before']} before, {one['now']} now, {n}"
+    )
