@@ -19,40 +19,35 @@ from core.training.records import Model
 from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.downloads import note_export
 
-WHICH = {"new": "In none of its snapshots", "waiting": "Those without an answer"}
 MOST_SHOWN = 500
 TABLE_PX = 300
 
 
 def draw_answers(project: Project, model: Model) -> None:
-    """A choice of new cases, a button that asks about those without an answer, and what was answered."""
-    which, filtering, asking = st.columns([3, 1.2, 2], vertical_alignment="center")
-    chosen = which.segmented_control(
-        "Cases", list(WHICH), default="new", required=True, format_func=WHICH.__getitem__, key="predict_which",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    """New cases, a button that asks about those without an answer, and what was answered."""
+    told, filtering, asking = st.columns([3, 1.2, 2], vertical_alignment="center")
+    told.caption("Cases that are in none of the snapshots it was made with.")
     new = _filtered(project, model, filtering)
     known = find_predictions(session.db(), model.id, new)
     waiting = [one for one in new if one not in known]
     with asking:
         st.button(
-            f"Predict {wording.count(len(waiting), 'case')}", icon=":material/online_prediction:", type="primary",
+            f"Predict {wording.count(len(waiting), 'case')}" if waiting else "All are answered", icon=":material/online_prediction:", type="primary",
             disabled=not waiting, key="predict_start", width="stretch", on_click=_ask, args=(project, model, waiting),
         )  # fmt: skip
     jobs_panel.watch_active_jobs(project.id, ("predict_cases",))
-    shown = waiting if chosen == "waiting" else new
-    if not shown:
+    if not new:
         messages.show_empty(
             "No new case",
-            "Every case that the filter leaves is in a snapshot that this model was made with, or has its answer.",
+            "Every case that the filter leaves is in a snapshot that this model was made with.",
             step="Import images",
             to="import_images",
             project=project.id,
         )
         return
     names = model_classes(session.db(), project, model)
-    rows = describe_answers(session.db(), model, shown[:MOST_SHOWN], names=names)
-    _draw_table(project, model, rows, shown)
+    rows = describe_answers(session.db(), model, new[:MOST_SHOWN], names=names)
+    _draw_table(project, model, rows, new)
     if known and session.may("export", project):
         _draw_export(project, model, [one for one in new if one in known], names)
 

@@ -135,7 +135,8 @@ def drift(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption
 def _shift_line(one: dict[str, Any]) -> str:
     mark = "!" if one["alarms"] else " "
     n = f"n = {one['n_before']} and {one['n_now']}"
+    p = "p < 0.001" if one["p"] < 0.001 else f"p = {one['p']:.3f}"
     return (
         f"{mark} {one['name']:<28} distance {one['distance']:.2f} ({one['low']:.2f} to {one['high']:.2f}), "
-        f"p = {one['p']:.3f}, {one['before']} before, {one['now']} now, {n}"
+        f"{p}, {one['before']} before, {one['now']} now, {n}"
     )
