@@ -32,9 +32,15 @@ def draw_answers(project: Project, model: Model) -> None:
     waiting = [one for one in new if one not in known]
     with asking:
         st.button(
-            f"Predict {wording.count(len(waiting), 'case')}" if waiting else "All are answered", icon=":material/online_prediction:", type="primary",
-            disabled=not waiting, key="predict_start", width="stretch", on_click=_ask, args=(project, model, waiting),
-        )  # fmt: skip
+            f"Predict {wording.count(len(waiting), 'case')}" if waiting else "All are answered",
+            icon=":material/online_prediction:",
+            type="primary",
+            disabled=not waiting,
+            key="predict_start",
+            width="stretch",
+            on_click=_ask,
+            args=(project, model, waiting),
+        )
     jobs_panel.watch_active_jobs(project.id, ("predict_cases",))
     if not new:
         messages.show_empty(
