@@ -413,6 +413,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "train": ("train", "project"),
     "models": ("open test results", "project"),
     "draw": ("train", "project"),
+    "predict": ("open test results", "project"),
     "evaluate": ("open test results", "project"),
     "explanations": ("open test results", "project"),
     "review": ("open test results", "project"),
