@@ -62,6 +62,7 @@ def _draw_beside(right: Any, model: Model, run: Run, snapshot: Snapshot) -> None
             if model.task == "generation":
                 places.link("draw", "Draw with it", **query)
             else:
+                places.link("predict", "Predict new cases", **query)
                 places.link("review", "Review its cases", **query)
                 places.link("explanations", "Explanations", **query)
         views = model.facts.get("views") or model.task == "generation"

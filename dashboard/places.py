@@ -48,6 +48,7 @@ PLACES = (
     Place("train", "Train", ":material/model_training:", "Model", "train", "the project"),
     Place("models", "Models", ":material/deployed_code:", "Model", "open test results", "the project"),
     Place("draw", "Draw", ":material/brush:", "", "train", "the project"),
+    Place("predict", "Predict", ":material/online_prediction:", "", "open test results", "the project"),  # from Models
     Place("evaluate", "Evaluate", ":material/query_stats:", "Model", "open test results", "the project"),
     # reached from Models and Review: with one more line the menu of an administrator does not fit on a small screen
     Place("explanations", "Explanations", ":material/frame_inspect:", "", "open test results", "the project"),

@@ -6,9 +6,11 @@ from html import escape
 import streamlit as st
 
 from core.projects.records import Project
+from core.reviews.drift import find_drift
 from core.reviews.registry import find_predecessor, find_production, list_moves, roll_back
 from core.training.records import Model
 from dashboard import messages, places, session, wording
+from dashboard.drift_view import draw_alarm
 
 SHOWN = 30
 
@@ -26,8 +28,12 @@ def say_production(project: Project) -> str:
 def draw_registry(project: Project, models: Mapping[int, Model]) -> None:
     """A small panel: the whole history, and one click back for whoever may sign."""
     moves = list_moves(session.db(), project.id)
-    with st.popover("Registry", icon=":material/history:"):
+    drift = find_drift(session.db(), project.id)
+    alarms = drift is not None and drift.alarms
+    icon = ":material/trending_up:" if alarms else ":material/history:"
+    with st.popover("Registry: drift" if alarms else "Registry", icon=icon):
         st.html(f'<dl class="rr-facts"><dt>In production</dt><dd>{say_production(project)}</dd></dl>')
+        draw_alarm(project)
         if not moves:
             st.caption("No model was in production yet. The way there is a review that approves it.")
             places.link("meeting", "Prepare a review", project=project.id)

@@ -9,6 +9,7 @@ from core.people.members import list_administrators
 from core.projects.records import Project, list_projects
 from core.projects.schema import Classification, Regression, Segmentation
 from dashboard import frame, messages, places, session, wording
+from dashboard.drift_view import draw_alarm
 from dashboard.project_form import draw_project_form
 
 
@@ -37,6 +38,7 @@ def draw_card(project: Project) -> None:
             + f'<p class="rr-quiet">{wording.count(progress.total, "case")}, '
             + f"{progress.referenced:,} with a reference ({100 * share:.0f} %), {progress.mine:,} answered by you</p>"
         )
+        draw_alarm(project)
 
 
 projects = list_projects(session.db(), seen_by=session.current_user())

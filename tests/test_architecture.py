@@ -118,6 +118,7 @@ SPEAK_SQL = {
     "core.reviews.case_search",
     "core.reviews.comments",
     "core.reviews.decisions",
+    "core.reviews.drift",
     "core.reviews.failures",
     "core.reviews.meetings",
     "core.reviews.reference_standard",

@@ -21,6 +21,7 @@ from core.datasets.exchange import import_snapshot
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot
 from core.errors import CoreError, InvalidInput, NotAllowed
+from core.evaluation.abstention import freeze_rule
 from core.evaluation.drafts import set_assist_model
 from core.evaluation.records import store_predictions
 from core.evaluation.run import evaluate_model
@@ -412,6 +413,7 @@ PAGES: dict[str, tuple[Action | None, str]] = {
     "train": ("train", "project"),
     "models": ("open test results", "project"),
     "draw": ("train", "project"),
+    "predict": ("open test results", "project"),
     "evaluate": ("open test results", "project"),
     "explanations": ("open test results", "project"),
     "review": ("open test results", "project"),
@@ -704,6 +706,11 @@ ACTS: dict[str, Act] = {
     "explain": Act("open test results", queue("explain")),
     "gather evidence": Act("train", queue("gather_evidence")),
     "predict": Act("open test results", queue("predict")),
+    "check drift": Act("open test results", queue("drift")),
+    "predict cases": Act("open test results", queue("predict_cases")),
+    "freeze when a model says nothing": Act(
+        "train", lambda c, s, house, actor: freeze_rule(c, house.model, actor=actor)
+    ),
     **{
         f"{which} {kind}": Act(min(actions_of(kind, {})), stop_and_resume(kind, which))
         for kind in KINDS

@@ -20,10 +20,12 @@ from core.cli.door import (
     tell,
     wait_and_tell,
 )
+from core.cli.predicting import answer_cases, model_or_production
 from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
 from core.errors import InvalidInput
+from core.evaluation.batch import WITHHELD
 from core.evaluation.comparison import compare_models
 from core.explain.methods import METHODS
 from core.images.names import name_parts
@@ -284,15 +286,27 @@ def _interval(metric: dict[str, Any]) -> str:
 def predict(
     project: ProjectArgument,
     model: str,
-    paths: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Image files or folders.")] = None,
+    cases: Annotated[
+        str, typer.Option(help="Instead of files: new cases of the project, or numbers or names between commas.")
+    ] = "",
+    csv: Annotated[Path | None, typer.Option(help="With --cases: also write the answers here.")] = None,
     out: Annotated[Path, typer.Option(help="Where masks go, of a model that paints.")] = Path("predicted-masks"),
     tta: TtaOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict files that need not be imported: one row for each, with its answer or the reason why not."""
+    """Predict files that need not be imported: one row for each, with its answer or the reason why not.
+
+    With --cases the answers to cases of the project are kept. MODEL may read production.
+    """
+    if bool(paths) == bool(cases):
+        raise typer.BadParameter("Name files, or with --cases new or cases of the project.")
     with entered(home) as door:
-        trained = _answering(door, project, model, tta=tta)
+        trained = _answering(door, project, model_or_production(door, project, model).name, tta=tta)
+        if not paths:
+            answer_cases(door, trained, cases, csv, as_json=as_json)
+            return
         given = {"model": trained.id, "paths": [str(path.absolute()) for path in paths]}
         asked = seal_arguments(door.settings, given)  # names of files stay out of the database
         job = add_job(door.connection, "predict", asked, project=trained.project, actor=door.actor)
@@ -326,6 +340,8 @@ def _said_of(row: dict[str, Any]) -> str:
     """What a model says of one file, or why it says nothing."""
     if "reason" in row:
         return str(row["reason"])
+    if row.get("withheld"):
+        return f"{WITHHELD} ({row['withheld']})"
     if "value" in row:
         return _number_of(row)
     if "numbers" in row:

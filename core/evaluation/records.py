@@ -185,6 +185,40 @@ def list_unpredicted(
     return [row["id"] for row in rows]
 
 
+def list_unlearnt(
+    connection: sqlite3.Connection,
+    project_id: int,
+    snapshots: Iterable[int],
+    *,
+    since: str | None = None,
+    volumes: bool = False,
+) -> list[int]:
+    """The real images of a project that are in none of the snapshots, the first imported first; with `volumes` those
+    too, with `since` only what was imported after it."""
+    rows = connection.execute(
+        """SELECT id FROM cases WHERE project = :project AND (frames = 1 OR :volumes) AND held = 0 AND synthetic IS NULL
+           AND (:since IS NULL OR imported_at > :since) AND id NOT IN (
+               SELECT case_id FROM snapshot_cases WHERE snapshot IN (SELECT value FROM json_each(:snapshots)))
+           ORDER BY id""",
+        {"project": project_id, "snapshots": json.dumps(sorted(snapshots)), "since": since, "volumes": volumes},
+    )
+    return [row["id"] for row in rows]
+
+
+def store_abstention(connection: sqlite3.Connection, model: Model, rule: Mapping[str, Any], actor: Actor) -> None:
+    """Keep a model's rule, in the caller's transaction; there is one, which never changes."""
+    connection.execute(
+        "INSERT INTO abstention_rules (model, project, rule, made_at, made_by) VALUES (?, ?, ?, ?, ?)",
+        (model.id, model.project, json.dumps(rule, allow_nan=False), utc_now(), actor.name),
+    )
+
+
+def find_abstention(connection: sqlite3.Connection, model_id: int) -> dict[str, Any] | None:
+    """The rule by which a model says nothing, with `made_at` and `made_by`; None where it has none."""
+    row = connection.execute("SELECT * FROM abstention_rules WHERE model = ?", (model_id,)).fetchone()
+    return {**json.loads(row["rule"]), "made_at": row["made_at"], "made_by": row["made_by"]} if row else None
+
+
 def list_predictions_of_case(connection: sqlite3.Connection, case_id: int) -> dict[int, tuple[float, ...]]:
     """What each model that has seen the case says, by model id."""
     rows = connection.execute("SELECT model, scores FROM predictions WHERE case_id = ? ORDER BY model", (case_id,))

@@ -23,6 +23,7 @@ from core.datasets.loading import remove_unused_images
 from core.erasing.erase import finish_erasing
 from core.errors import Unavailable
 from core.jobs.child import HANDLERS
+from core.jobs.drifting import DriftWatch
 from core.jobs.endings import explain_ending
 from core.jobs.keeping_warm import WarmKeeper
 from core.jobs.kinds import KINDS, Lane
@@ -106,6 +107,7 @@ class Worker:
         self._silences: dict[tuple[int, int], float] = {}
         self._warm = WarmKeeper(settings, handlers)
         self._nightly = NightlyBackup(settings)
+        self._drift = DriftWatch()
         self._awake_since = self._ticked_at = clock()
         self._tidied_at: datetime | None = None
         self._erased_at: datetime | None = None
@@ -123,6 +125,7 @@ class Worker:
             self._look_after(job, now)
         self._reap({_key(job) for job in running}, now)
         self._nightly.tick(self._connection, now)
+        self._drift.tick(self._connection, now)
         self._fill()
         self._warm.tick(self._connection)
         self._finish_erasing(now)

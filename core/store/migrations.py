@@ -693,3 +693,26 @@ REVIEWS = [
 def m012_reviews(database: Database) -> None:
     for statement in REVIEWS:
         database.execute(statement)
+
+
+NEW_CASES = [
+    # ---- when a model says nothing: one rule a model, frozen with it
+    """CREATE TABLE abstention_rules (
+        model INTEGER PRIMARY KEY REFERENCES models(id), project INTEGER NOT NULL REFERENCES projects(id),
+        rule TEXT NOT NULL, made_at TEXT NOT NULL, made_by TEXT NOT NULL)""",
+    """CREATE TRIGGER abstention_rules_are_never_changed BEFORE UPDATE ON abstention_rules
+        BEGIN SELECT RAISE(ABORT, 'abstention_rules are append-only'); END""",
+    f"""CREATE TRIGGER abstention_rules_are_never_deleted BEFORE DELETE ON abstention_rules WHEN {_UNLESS_ERASED}
+        BEGIN SELECT RAISE(ABORT, 'abstention_rules are append-only'); END""",
+    # ---- whether new cases are like those of a model's snapshot: numbers alone, no case is named
+    """CREATE TABLE drift_checks (
+        id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects(id),
+        model INTEGER NOT NULL REFERENCES models(id), told TEXT NOT NULL, made_at TEXT NOT NULL)""",
+    "CREATE INDEX drift_checks_by_model ON drift_checks (model, id)",
+]
+
+
+@migrations()
+def m015_new_cases(database: Database) -> None:
+    for statement in NEW_CASES:
+        database.execute(statement)

@@ -41,7 +41,7 @@ def test_a_project_without_images_names_the_next_step(open_page: OpenPage, proje
     assert not app.exception
     if name in ("cases", "label", "snapshots"):
         assert "Import images" in said(app)
-    if name in ("models", "evaluate", "explanations", "review", "meeting"):
+    if name in ("models", "predict", "evaluate", "explanations", "review", "meeting"):
         assert "Train a model" in said(app)
 
 

@@ -22,6 +22,7 @@ KIND = Kind(
 def run(context: "JobContext") -> Mapping[str, Any]:
     """Predict files that need not be imported; the result, which is kept, knows them by tokens."""
     from core.errors import InvalidInput
+    from core.evaluation.abstention import find_rule, withheld_by_scores
     from core.evaluation.predict_files import predict_files
     from core.images.pseudonyms import load_secret, path_token
     from core.images.sealed_paths import keep_paths, unnamed, unseal_arguments
@@ -36,6 +37,10 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         )
     except InvalidInput as error:  # the job's row keeps the sentence
         raise InvalidInput(unnamed(str(error), given)) from None
+    rule = find_rule(context.connection, model.id)
+    for row in result["cases"]:
+        if "probabilities" in row or "value" in row:
+            row["withheld"] = withheld_by_scores(model, rule, list(row.get("probabilities", {}).values()))
     secret = load_secret(context.settings)
     tokens = {row["path"]: path_token(secret, row["path"]) for row in result["cases"]}
     keep_paths(context.settings, context.job.id, {token: path for path, token in tokens.items()})

@@ -1,0 +1,182 @@
+"""A model on many cases of a project: which are new to it, its answers kept, and those answers as rows of a table."""
+
+import csv
+import io
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from core.cells import guard
+from core.errors import CoreError, InvalidInput
+from core.evaluation.abstention import find_rule, read_withheld
+from core.evaluation.painting import paint_cases
+from core.evaluation.predictor import predict_cases
+from core.evaluation.records import find_predicted_masks, find_predictions, list_unlearnt, store_predictions
+from core.images.frames import refuse_volume
+from core.images.records import Case, get_cases
+from core.images.render import refuse_window
+from core.labels.masks import volume_ml
+from core.progress import Portion, Progress, stop_if_asked
+from core.projects.schema import Classification, Regression
+from core.store.files import Files
+from core.tasks import TrainableSchema, task_module
+from core.tasks.regression import interval_around
+from core.training.ensemble import runs_behind
+from core.training.records import Model
+from core.training.stored import sees_volumes
+
+CASES_AT_ONCE = 256
+WITHHELD = "no answer: read it yourself"
+
+
+def list_new_cases(connection: sqlite3.Connection, model: Model, *, since: str | None = None) -> list[int]:
+    """The real cases of a model's project that are in no snapshot it was trained on, oldest first.
+
+    Args:
+        since: only what was imported after this moment, as stored.
+    """
+    snapshots = {run.snapshot for run in runs_behind(connection, model)}
+    volumes = sees_volumes(model) or task_module(model.task).PAINTS
+    return list_unlearnt(connection, model.project, snapshots, since=since, volumes=volumes)
+
+
+def predict_new_cases(
+    connection: sqlite3.Connection, files: Files, model: Model, case_ids: Sequence[int], progress: Progress
+) -> dict[str, Any]:
+    """Let a model answer those of the cases that it has not answered, and keep each answer; the body of a job.
+
+    Returns:
+        `{"model", "cases", "predicted", "failed", "refused"}`: counts, those answered by this call among them, and of
+        each case that the model cannot take in `{"case", "reason"}`.
+
+    Raises:
+        InvalidInput: the model draws, or a case is of another project.
+        Stopped: somebody asked to stop; what was found until then is kept.
+    """
+    task = task_module(model.task)
+    if task.DRAWS:
+        raise InvalidInput(f"A model that draws answers nothing about an image; use generate. Received: {model.name}")
+    schema = task.schema_of(model.facts)
+    known = find_predictions(connection, model.id, case_ids)
+    asked, refused = _fit_for(connection, model, [one for one in case_ids if one not in known])
+    for start in range(0, len(asked), CASES_AT_ONCE):
+        stop_if_asked(progress)
+        some = asked[start : start + CASES_AT_ONCE]
+        part = Portion(progress, start / len(asked), (start + len(some)) / len(asked))
+        if task.PAINTS:
+            paint_cases(connection, files, model, some, part)
+        else:
+            scores = predict_cases(connection, files, model, some, part)
+            store_predictions(connection, model, schema, dict(zip(some, scores.tolist(), strict=True)))
+    counts = {"cases": len(case_ids), "predicted": len(asked), "failed": len(refused)}
+    return {"model": model.name, **counts, "refused": refused}
+
+
+def _fit_for(
+    connection: sqlite3.Connection, model: Model, case_ids: Sequence[int]
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """The cases that a model can take in; of each other one why not, so that one of them stops no batch."""
+    paints, window = task_module(model.task).PAINTS, model.facts["input"].get("window", "")
+    asked, refused = list[int](), list[dict[str, Any]]()
+    for case in get_cases(connection, case_ids):
+        if case.project != model.project:
+            raise InvalidInput(f"A model answers about cases of its own project. Received: case {case.id}")
+        try:
+            refuse_window(window, case.modality, case.dtype)
+            if not (paints or sees_volumes(model)):
+                refuse_volume(case, "predict on")
+            asked.append(case.id)
+        except CoreError as error:
+            refused.append({"case": case.id, "reason": str(error)})
+    return asked, refused
+
+
+def describe_answers(
+    connection: sqlite3.Connection, model: Model, case_ids: Sequence[int], *, names: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """One row a case that the model has answered, in the order of the cases: what it says, and where the rule frozen
+    with the model keeps the answer back why.
+
+    Args:
+        names: what the model's classes are called today, in its own order; else as it learnt them.
+
+    Returns:
+        `{"case", "source", "patient", "answer", "withheld"}` beside `{"probabilities": {class: p}}`, `{"value", "unit",
+        "interval"}` (see `interval_around`) or `{"structures": {name: {"pixels", "volume_ml", "probability"}}}`. A
+        withheld answer reads `WITHHELD`, and `withheld` says why; else that is "".
+    """
+    known = find_predictions(connection, model.id, case_ids)
+    answered = [case_id for case_id in case_ids if case_id in known]
+    schema = task_module(model.task).schema_of(model.facts)
+    kept_back = read_withheld(connection, model, find_rule(connection, model.id), {one: known[one] for one in answered})
+    cases = {case.id: case for case in get_cases(connection, answered)}
+    rows = []
+    for case_id in answered:
+        case, why = cases[case_id], kept_back.get(case_id, "")
+        said = _said(connection, model, schema, case, known[case_id], names)
+        row = {"case": case.id, "source": case.source, "patient": case.patient, **said, "withheld": why}
+        rows.append(row | ({"answer": WITHHELD} if why else {}))
+    return rows
+
+
+def _said(
+    connection: sqlite3.Connection,
+    model: Model,
+    schema: TrainableSchema,
+    case: Case,
+    scores: Sequence[float],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    decoded = task_module(model.task).decode_scores(schema, np.asarray(scores), model.calibration)
+    if isinstance(schema, Classification):
+        today = dict(zip(schema.names, names or schema.names, strict=True))
+        answer = ", ".join(today[name] for name in decoded["classes"]) or "none of them"
+        return {"answer": answer, "probabilities": dict(zip(today.values(), map(float, scores), strict=True))}
+    if isinstance(schema, Regression):
+        value = decoded["value"]
+        interval = interval_around(schema, value, model.calibration)
+        return {"answer": f"{value:.4g} {schema.unit}", "value": value, "unit": schema.unit, "interval": interval}
+    probable = dict(zip(schema.names, map(float, scores), strict=True))
+    painted = {
+        mask.structure: {
+            "pixels": mask.pixels,
+            "volume_ml": volume_ml(case, mask.pixels),
+            "probability": probable[mask.structure],
+        }
+        for mask in find_predicted_masks(connection, model.id, case.id)
+    }
+    found = [name for name, told in painted.items() if told["pixels"]]
+    return {"answer": ", ".join(found) or "nothing painted", "structures": painted}
+
+
+def flat_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `describe_answers` with one value a column, for tables and CSV.
+
+    A withheld answer keeps its numbers to itself: a number in the next column would be read as the answer."""
+    told = {"case": row["case"], "source": row["source"], "patient": row["patient"], "answer": row["answer"]}
+    withheld = bool(row["withheld"])
+    for name, score in row.get("probabilities", {}).items():
+        told[f"p({name})"] = None if withheld else score
+    if "value" in row:
+        interval = row["interval"] or {}
+        told["value"] = None if withheld else row["value"]
+        for end in ("low", "high"):
+            told[end] = None if withheld else interval.get(end)
+        told["interval level"] = interval.get("level")
+    for name, one in row.get("structures", {}).items():
+        told[f"{name} pixels"] = None if withheld else one["pixels"]
+        told[f"{name} ml"] = None if withheld else one["volume_ml"]
+    return told | {"withheld because": row["withheld"]}
+
+
+def answers_csv(model: Model, rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as CSV, each with the model's name; cells that look like formulas are guarded."""
+    flat = [{"model": model.name, **flat_row(row)} for row in rows]
+    columns = list(dict.fromkeys(key for row in flat for key in row)) or ["model", "case", "answer"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writerow({name: guard(name) for name in columns})
+    writer.writerows({key: guard(cell) if isinstance(cell, str) else cell for key, cell in row.items()} for row in flat)
+    return text.getvalue()

@@ -1,0 +1,102 @@
+"""When a model says nothing, on screen: the aim, what it costs in coverage, and the rule once it is frozen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.errors import CoreError
+from core.evaluation.abstention import find_rule, freeze_rule, try_limit
+from core.people.roles import may
+from core.training.records import Model
+from dashboard import charts, messages, session, theme, wording
+
+HEIGHT_PX = 250
+UNLIKE = "Also keep back cases unlike all that it was trained on"
+UNLIKE_HELP = "Of which something is known that no training case has: a scanner, a view, a size beyond all of theirs."
+
+
+def draw_abstention(model: Model) -> None:
+    """The frozen rule; or the way to one, for whoever may train."""
+    rule = find_rule(session.db(), model.id)
+    if rule is not None:
+        frozen = f"Frozen {wording.moment(rule['made_at'])} by {rule['made_by']}"
+        st.text(f"{frozen}; it holds here, in CSV and on the command line.")
+        _draw_rule(rule)
+        return
+    st.caption("This model answers always. A rule is frozen once, with the model: “no answer: read it yourself”.")
+    if not may(session.db(), session.current_user(), "train", model.project):
+        return
+    options, shown = st.columns([2, 3], gap="large")
+    aim = most = None
+    with options:
+        if model.task == "classification":
+            share = st.slider("Right among its answers, %", 50, 99, 95, key="abstain_aim")
+            aim = share / 100
+        elif model.task == "regression":
+            one = model.calibration.get("interval")
+            width = f"±{one['half_width']:.3g} ({one['level']:.0%}, n = {one['n']})" if one else "unknown"
+            most = st.number_input("Answer while half its interval is at most", 0.0, key="abstain_most") or None
+            st.caption(f"Its interval is {width}, in {model.facts['unit']}.")
+        unlike = st.toggle(UNLIKE, True, key="abstain_unlike", help=UNLIKE_HELP)
+    with shown:
+        tried = _try(model, aim)
+        if tried:
+            _draw_rule(tried | {"unlike": unlike})
+    with options:
+        st.button(
+            "Freeze this rule", icon=":material/lock:", type="primary", key="abstain_freeze",
+            disabled=(aim is not None and not tried) or not (aim or most or unlike),
+            on_click=_freeze, args=(model, aim, most, unlike), help="For ever: another rule takes another model.",
+        )  # fmt: skip
+
+
+def _try(model: Model, aim: float | None) -> dict[str, Any]:
+    if aim is None:
+        return {}
+    try:
+        return try_limit(session.db(), model, aim)
+    except CoreError as refusal:
+        st.info(str(refusal), icon=":material/info:")
+        return {}
+
+
+def _freeze(model: Model, aim: float | None, most: float | None, unlike: bool) -> None:
+    with messages.refusals_told():
+        freeze_rule(session.db(), model, aim=aim, most_half_width=most, unlike=unlike, actor=session.actor())
+        messages.say("The rule is frozen with the model.")
+
+
+def _draw_rule(rule: Mapping[str, Any]) -> None:
+    if "limit" in rule:
+        st.markdown(
+            f"Answers where it is sure at **{rule['limit']:.3f}** or more. On validation it answers "
+            f"**{_share(rule['coverage'])}** of {rule['n']} cases of {rule['n_patients']} patients, and of those "
+            f"**{_share(rule['accuracy'])}** rightly (n = {rule['n_answered']}; aim {rule['aim']:.0%})."
+        )
+        st.plotly_chart(_curve(rule), config=charts.NO_TOOLBAR, key="abstain_curve", alt="Risk over coverage")
+    if "most_half_width" in rule:
+        st.markdown(f"Answers while half its interval is at most {rule['most_half_width']:g}.")
+    if rule["unlike"]:
+        st.caption("It says nothing about cases unlike all that it was trained on.")
+
+
+def _share(one: Mapping[str, Any]) -> str:
+    return f"{100 * one['value']:.1f} % ({100 * one['low']:.1f} to {100 * one['high']:.1f})"
+
+
+def _curve(rule: Mapping[str, Any]) -> go.Figure:
+    """The share of errors among the answered over the share that is answered; dotted the chosen limit."""
+    figure, colour = go.Figure(), theme.series_colours(light=theme.is_light())[0]
+    curve = rule["curve"]
+    figure.add_scatter(
+        x=curve["coverage"], y=[1 - one for one in curve["accuracy"]], mode="lines", customdata=curve["limits"],
+        line={"color": colour, "width": 2},
+        hovertemplate="risk %{y:.3f} at coverage %{x:.3f}, limit %{customdata:.3f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_vline(x=rule["coverage"]["value"], line={"color": charts.QUIET, "dash": "dot"})
+    figure.update_layout(height=HEIGHT_PX, margin={"l": 8, "r": 8, "t": 8, "b": 8}, showlegend=False)
+    figure.update_xaxes(title=f"coverage: share answered (validation, n = {rule['n']})", range=[0, 1.02])
+    figure.update_yaxes(title="risk: errors among answered", rangemode="tozero")
+    return figure

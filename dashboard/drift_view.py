@@ -1,0 +1,69 @@
+"""Drift on screen: the alarm on the home page and beside the registry, and the table of all that is watched."""
+
+import streamlit as st
+
+from core.jobs.records import add_job
+from core.projects.records import Project
+from core.reviews.drift import REMEDY, RULE, find_drift
+from core.training.records import Model
+from dashboard import jobs_panel, messages, places, session, wording
+
+TABLE_PX = 260
+
+
+def draw_alarm(project: Project) -> None:
+    """A warning where new cases differ from those that the model in production was made with; else nothing."""
+    if not session.may("open test results", project):
+        return
+    last = find_drift(session.db(), project.id)
+    if last is not None and last.alarms:
+        st.warning(f"{last.told['sentence']}", icon=":material/trending_up:")
+        query = {"project": project.id, "model": last.model}
+        places.link("predict", "See the drift and what to do", icon=":material/arrow_forward:", **query)
+
+
+def draw_drift(project: Project, production: Model | None) -> None:
+    """The newest check, all its quantities, and a button for another."""
+    if production is None:
+        st.caption("Drift is watched of the model in production; no model of this project is. A review approves one.")
+        places.link("meeting", "Prepare a review", project=project.id)
+        return
+    jobs_panel.watch_active_jobs(project.id, ("drift",))
+    last = find_drift(session.db(), project.id)
+    told, button = st.columns([4, 1], vertical_alignment="center")
+    button.button(
+        "Check now", icon=":material/refresh:", key="drift_now", on_click=_ask, args=(project,), width="stretch"
+    )
+    if last is None:
+        told.caption("Not checked yet: a check follows every import, and one a day.")
+        return
+    sentence = f"{last.told['sentence']} Checked {wording.moment(last.made_at)}."
+    if last.alarms:
+        told.warning(f"{sentence} {REMEDY}", icon=":material/trending_up:")
+    else:
+        told.info(sentence, icon=":material/info:")
+    for note in last.told["notes"]:
+        st.caption(note)
+    if last.told["quantities"]:
+        st.dataframe(
+            [
+                {
+                    "": "⚠" if one["alarms"] else "",
+                    "quantity": one["name"],
+                    "distance": f"{one['distance']:.2f} ({one['low']:.2f} to {one['high']:.2f})",
+                    "p, corrected": "< 0.001" if one["p"] < 0.001 else f"{one['p']:.3f}",
+                    "snapshot": f"{one['before']} (n = {one['n_before']})",
+                    "new": f"{one['now']} (n = {one['n_now']})",
+                }
+                for one in last.told["quantities"]
+            ],
+            hide_index=True,
+            height=TABLE_PX,
+            key="drift_table",
+        )
+        st.caption(f"{RULE} Beside each its median or commonest word.")
+
+
+def _ask(project: Project) -> None:
+    with messages.refusals_told():
+        add_job(session.db(), "drift", {"project": project.id}, project=project.id, actor=session.actor())

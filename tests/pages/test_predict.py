@@ -1,0 +1,74 @@
+"""The page Predict: what it offers, what it shows of answers, and the alarm of the drift watch on the home page."""
+
+import json
+import sqlite3
+
+from core.evaluation.records import store_abstention, store_predictions
+from core.images.records import Case
+from core.jobs.records import list_jobs
+from core.projects.records import Project
+from core.store.audit import Actor
+from core.training.records import Model
+from tests.pages.conftest import OpenPage, said
+
+RULE = {
+    "unlike": False, "limit": 0.8, "aim": 0.95, "n": 40, "n_patients": 20, "n_answered": 30,
+    "coverage": {"value": 0.75, "low": 0.6, "high": 0.86}, "accuracy": {"value": 0.967, "low": 0.83, "high": 0.99},
+    "curve": {"limits": [0.9, 0.8], "coverage": [0.5, 0.75], "accuracy": [1.0, 0.967]},
+}  # fmt: skip
+SHIFT = {
+    "name": "pixels: brightness", "distance": 0.61, "low": 0.42, "high": 0.8, "p": 0.0001, "n_before": 80, "n_now": 40,
+    "before": "120", "now": "60", "alarms": True,
+}  # fmt: skip
+
+
+def forget_snapshot_case(connection: sqlite3.Connection, case: Case) -> None:
+    """As if the case had come in after the snapshot was frozen."""
+    with connection:
+        connection.execute("DELETE FROM snapshot_cases WHERE case_id = ?", (case.id,))
+
+
+def test_new_cases_are_asked_about_and_withheld_answers_keep_their_numbers(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, cases: list[Case], model: Model, actor: Actor
+) -> None:
+    for case in cases[:3]:
+        forget_snapshot_case(connection, case)
+    with connection:
+        connection.execute("DELETE FROM predictions")
+    store_predictions(connection, model, project.schema, {cases[0].id: [0.9, 0.1], cases[1].id: [0.45, 0.55]})  # type: ignore[arg-type]
+    with connection:
+        store_abstention(connection, model, RULE, actor)
+    app = open_page("predict", project=project.id, model=model.id)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table["answer"].tolist() == ["normal", "no answer: read it yourself"]
+    assert table["withheld because"].tolist()[1] == "sure at 0.550, below 0.800"
+    assert table["p(normal)"].isna().tolist() == [False, True]
+    button = app.button(key="predict_start")
+    assert button.label == "Predict 1 case"
+    button.click().run()
+    (job,) = list_jobs(connection, kinds=("predict_cases",))
+    assert job.arguments == {"model": model.id, "cases": [cases[2].id]}
+
+
+def test_drift_is_told_on_the_home_page_with_the_way_to_what_to_do(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, cases: list[Case], model: Model
+) -> None:
+    told = {"state": "drifted", "sentence": "New cases differ in brightness.", "quantities": [SHIFT], "notes": []}
+    with connection:
+        connection.execute(
+            """INSERT INTO stages (project, model, stage, reason, by, at)
+               VALUES (?, ?, 'production', '', 'anna', '2026-01-02T00:00:00.000Z')""",
+            (project.id, model.id),
+        )
+        connection.execute(
+            "INSERT INTO drift_checks (project, model, told, made_at) VALUES (?, ?, ?, '2026-01-03T00:00:00.000Z')",
+            (project.id, model.id, json.dumps(told)),
+        )
+    home = open_page("projects")
+    assert not home.exception
+    assert [one.value for one in home.warning if "differ" in one.value] == ["New cases differ in brightness."]
+    assert "See the drift and what to do" in said(home)
+    page = open_page("predict", project=project.id)
+    assert "Evaluate the model on some that are labelled" in said(page)
+    assert page.dataframe[-1].value["distance"].tolist() == ["0.61 (0.42 to 0.80)"]
