@@ -27,7 +27,9 @@ def draw_sweep(cuts: np.ndarray, found: np.ndarray, cleared: np.ndarray, frozen:
         )  # fmt: skip
     figure.add_vline(x=frozen, line={"color": QUIET, "dash": "dot", "width": 1})
     drawn = finished(figure, "Sensitivity and specificity", "threshold", "", height=HEIGHT, square=True)
-    return dict(drawn.to_dict())
+    told = drawn.to_dict()
+    del told["layout"]["template"]  # every figure gets it again, and from a document it is checked word by word
+    return dict(told)
 
 
 def mark_chosen(sweep: dict[str, Any], chosen: float) -> go.Figure:

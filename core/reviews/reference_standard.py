@@ -2,19 +2,22 @@
 
 Agreement is that of the answers which count today, over all cases of the project: cases on which readers are tied are
 in no snapshot, and without them the readers would seem to agree. Kappa is Cohen's (1960,
-doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read.
+doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read; Krippendorff's alpha is that
+of all readers at once.
 """
 
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from core.datasets.records import Snapshot
-from core.measures.metrics import confusion_counts, kappa
+from core.measures.agreement import cohen_kappa, krippendorff_alpha
+from core.measures.estimates import Estimate
 from core.projects.schema import Classification, Regression
 
 MOST_PAIRS = 10
@@ -31,6 +34,8 @@ class PairAgreement:
     agreed: int | None
     value: float | None  # kappa, or the mean absolute difference of two numbers
     reason: str = ""
+    low: float | None = None  # of kappa, over patients
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class ReferenceStandard:
     read_by_several: int
     measure: str  # what `PairAgreement.value` is; "" where pairs are not compared
     pairs: tuple[PairAgreement, ...]
+    alpha: Estimate | None = None  # Krippendorff's, of classes
 
 
 def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
@@ -52,7 +58,8 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
     several = {case: said for case, said in answers.items() if len(said) > 1}
     number = isinstance(snapshot.schema, Regression)
     compared = number or isinstance(snapshot.schema, Classification)
-    pairs = [_compare(one, other, several, number=number) for one, other in combinations(sorted(counted), 2)]
+    patients = _number_patients(connection, several)
+    pairs = [_compare(one, other, several, patients, number=number) for one, other in combinations(sorted(counted), 2)]
     shown = sorted((pair for pair in pairs if pair.n), key=lambda pair: -pair.n)[:MOST_PAIRS] if compared else []
     rule = snapshot.reference_rule
     return ReferenceStandard(
@@ -62,6 +69,7 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
         read_by_several=len(several),
         measure=("mean absolute difference" if number else "Cohen's kappa") if compared else "",
         pairs=tuple(shown),
+        alpha=_alpha(several, patients) if shown and not number else None,
     )
 
 
@@ -87,24 +95,36 @@ def _list_answers(connection: sqlite3.Connection, project_id: int) -> dict[int, 
     return found
 
 
-def _compare(one: str, other: str, several: dict[int, dict[str, str]], *, number: bool) -> PairAgreement:
-    both = [(said[one], said[other]) for said in several.values() if one in said and other in said]
+def _number_patients(connection: sqlite3.Connection, case_ids: Iterable[int]) -> dict[int, int]:
+    """{case: a number from 0 of its patient}."""
+    rows = connection.execute(
+        "SELECT id, patient FROM cases WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(case_ids)),)
+    ).fetchall()
+    numbers = {name: at for at, name in enumerate(sorted({row["patient"] for row in rows}))}
+    return {row["id"]: numbers[row["patient"]] for row in rows}
+
+
+def _compare(
+    one: str, other: str, several: dict[int, dict[str, str]], patients: dict[int, int], *, number: bool
+) -> PairAgreement:
+    common = {case: (said[one], said[other]) for case, said in several.items() if one in said and other in said}
+    both = list(common.values())
     if number:
         numbers = [(json.loads(a)["value"], json.loads(b)["value"]) for a, b in both if a and b]
         if not numbers:
             return PairAgreement(one, other, 0, None, None, "They have no case in common.")
         return PairAgreement(one, other, len(numbers), None, sum(abs(a - b) for a, b in numbers) / len(numbers))
-    agreed = sum(a == b for a, b in both)
-    value = _kappa(both)
-    reason = "" if value is not None else "Both say the same of every case, so chance alone would agree as well."
-    return PairAgreement(one, other, len(both), agreed, value, reason)
-
-
-def _kappa(both: list[tuple[str, str]]) -> float | None:
-    """Cohen's kappa; None where chance leaves nothing to agree on."""
     if not both:
-        return None
+        return PairAgreement(one, other, 0, 0, None, "They have no case in common.")
     words, codes = np.unique(both, return_inverse=True)
     first, second = codes.reshape(-1, 2).T
-    value = float(kappa(confusion_counts(first, second, len(words), np.ones((1, len(both)))))[0])
-    return None if np.isnan(value) else value
+    own = np.unique([patients[case] for case in common], return_inverse=True)[1]
+    found = cohen_kappa(first, second, len(words), own)
+    agreed = sum(a == b for a, b in both)
+    return PairAgreement(one, other, len(both), agreed, found.value, found.reason, found.low, found.high)
+
+
+def _alpha(several: dict[int, dict[str, str]], patients: dict[int, int]) -> Estimate:
+    words = sorted({word for said in several.values() for word in said.values()})
+    counts = np.array([[list(said.values()).count(word) for word in words] for said in several.values()])
+    return krippendorff_alpha(counts, np.array([patients[case] for case in several]))

@@ -180,10 +180,14 @@ def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
     blocks.append(f"{told.read_by_several:,} of {told.cases:,} cases were read by more than one reader.")
     if told.pairs:
         rows = tuple(
-            (f"{one.one} and {one.other}", f"{one.n:,}", "–" if one.value is None else f"{one.value:.3f}", one.reason)
-            for one in told.pairs
+            (f"{one.one} and {one.other}", f"{one.n:,}", interval(vars(one)), one.reason) for one in told.pairs
         )
         blocks.append(Table(("readers", "n", told.measure, "to mind"), rows))
+    if told.alpha:
+        blocks.append(
+            f"Krippendorff's alpha of all readers: {interval(vars(told.alpha))} (n = {told.read_by_several:,}). "
+            f"Intervals of agreement: jackknife over patients. {told.alpha.reason}"
+        )
     return tuple(blocks)
 
 
