@@ -18,6 +18,7 @@ class Pair:
     case_id: int
     reference: float
     predicted: float
+    patient: str = ""
 
 
 def list_pairs(
@@ -27,7 +28,7 @@ def list_pairs(
     asked = [case for case in list_view(connection, snapshot.id, fold) if case.split == split]
     scores = find_predictions(connection, model.id, (case.case_id for case in asked))
     return [
-        Pair(case.case_id, case.value["value"], decode_scores(schema, scores[case.case_id])["value"])
+        Pair(case.case_id, case.value["value"], decode_scores(schema, scores[case.case_id])["value"], case.patient)
         for case in asked
         if case.case_id in scores
     ]
