@@ -16,6 +16,7 @@ from bench import (
     quality_nuclei_counts,
     quality_pneumoniamnist,
     readers,
+    review_speed,
     screens,
     simulation,
     team,
@@ -45,6 +46,7 @@ ROWS: list[Row] = [
     *quality_generation.ROWS,
     *simulation.ROWS,
     *operating_point.ROWS,
+    *review_speed.ROWS,
 ]
 
 

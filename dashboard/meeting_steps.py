@@ -74,13 +74,19 @@ def draw_reference(meeting: Meeting) -> None:
             rows = [
                 (f"{one.one} and {one.other}" + (f": {one.of}" if one.of else ""), f"{one.n:,}",
                  "–" if one.agreed is None else f"{one.agreed:,}",
-                 wording.number(one.value) + (f" ({one.reason})" if one.reason else ""))
+                 (wording.interval(vars(one)) if one.low is not None else wording.number(one.value))
+                 + (f" ({one.reason})" if one.reason else ""))
                 for one in told.pairs
             ]  # fmt: skip
             st.html(_table(("readers", "n", "agree", told.measure), rows))
+            if told.alpha:
+                st.markdown(
+                    f"Krippendorff's alpha of all readers: **{wording.interval(vars(told.alpha))}**, "
+                    f"n = {told.read_by_several:,}. {told.alpha.reason}"
+                )
             st.caption(
-                "Over all cases of the project: those on which readers are tied are in no snapshot. "
-                f"No intervals; with fewer than {FEW_CASES} common cases the number says little."
+                "Over all cases of the project: those on which readers are tied are in no snapshot. Intervals of kappa "
+                f"and alpha: jackknife over patients; with fewer than {FEW_CASES} common cases they say little."
             )
         elif told.read_by_several == 0:
             st.caption("With one reader a case nobody knows how far another would have agreed.")

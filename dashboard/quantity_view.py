@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from core.evaluation.pairs import Pair
+from core.measures.regression import within_tolerance
 from core.projects.schema import Regression
 from dashboard import charts, evaluation_view, quantity_charts, wording
 from dashboard.quantity_choice import choose_quantity
@@ -86,10 +88,29 @@ def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_cas
         case = quantity_charts.clicked_case(event)
         if case is not None:
             open_case(case)
+    _draw_tolerance(pairs, unit, key)
     st.caption(
         "Click a point to open its case. Limits of agreement: bias ± 1.96 standard deviations of the differences; "
         "shaded, their intervals and that of the bias."
     )
+
+
+def _draw_tolerance(pairs: Sequence[Pair], unit: str, key: str) -> None:
+    """How many of its numbers would do, where somebody says how far off is near enough."""
+    with st.popover("Within a tolerance", icon=":material/straighten:"):
+        errors = np.array([pair.predicted - pair.reference for pair in pairs])
+        first = float(f"{np.abs(errors).mean():.2g}") if len(errors) else 1.0
+        tolerance = st.number_input(
+            f"Near enough, {unit}", min_value=0.0, value=first, key=f"{key}_tolerance",
+            help="What difference would change nothing for the patient; it is first about the mean absolute error.",
+        )  # fmt: skip
+        found = within_tolerance(errors, tolerance, [pair.patient for pair in pairs])
+        told = "–"
+        if found.value is not None and found.low is not None and found.high is not None:
+            low, high = wording.percent(found.low), wording.percent(found.high)
+            told = f"**{wording.percent(found.value)}** ({low} to {high})"
+        st.markdown(f"{told} of its numbers are within ± {tolerance:g} {unit} of the reference, n = {len(pairs):,}.")
+        st.caption("Interval: Wilson's, by as many cases as the patients' images are worth.")
 
 
 def _say(name: str, value: float | None) -> str:

@@ -7,8 +7,16 @@ import streamlit as st
 
 from core.datasets.records import Snapshot
 from core.errors import CoreError
+from core.evaluation.appearance import FEWEST_CASES, NAME, Appearance
 from core.evaluation.operating import Scored
-from core.evaluation.subgroups import answers_of, cases_in, find_worst, measure_subgroups, mistakes_in
+from core.evaluation.subgroups import (
+    answers_of,
+    cases_in,
+    find_worst,
+    measure_subgroups,
+    mistakes_in,
+    most_typical_in,
+)
 from core.measures.groups import FEWEST_PATIENTS, FEWEST_POSITIVES, METRICS, Answers, Group, Metric
 from core.projects.records import Project
 from core.projects.schema import Classification
@@ -31,6 +39,9 @@ def draw_subgroups(
         st.info(str(refusal), icon=":material/info:")
         return
     known = remembered.attributes(home, snapshot.id, str(view["split"]), tuple(seen.case_ids))
+    looks = remembered.appearance(model.id, tuple(seen.case_ids))
+    if looks:
+        known = known | {NAME: looks.groups}
     if not known:
         st.caption("Nothing is known of these cases beside their pixels that tells groups apart: import a label table "
                    "with more columns, such as sex, age or site.")  # fmt: skip
@@ -47,7 +58,8 @@ def draw_subgroups(
     answers = answers_of(model, seen, of_class)
     if chosen:
         _draw_table(measure_subgroups(answers, known, chosen, metric), WORDS[metric])
-    _draw_worst(project, answers, known, metric, seen, view)
+    _draw_worst(project, answers, known, looks, metric, seen, view)
+    st.caption(_of_appearance(looks, len(seen.case_ids)))
 
 
 def _draw_table(groups: Sequence[Group], title: str) -> None:
@@ -86,6 +98,7 @@ def _draw_worst(
     project: Project,
     answers: Answers,
     known: Attributes,
+    looks: Appearance | None,
     metric: Metric,
     seen: Scored,
     view: Mapping[str, places.Query],
@@ -105,8 +118,32 @@ def _draw_worst(
         key="worst_slice",
     )
     inside = cases_in(known, worst[at].where)
-    wrong = [seen.case_ids[position] for position in mistakes_in(answers, inside, metric)]
-    draw_cases(project, wrong, view=view, name=f"Mistakes where {worst[at].name}, {view['split']}", key="worst")
+    which = "Mistakes"
+    if looks and NAME in dict(worst[at].where):
+        which = st.segmented_control(
+            "Cases", ("Mistakes", "Most typical"), default="Mistakes", required=True, key="worst_cases",
+            label_visibility="collapsed",
+        )  # fmt: skip
+    positions = (
+        most_typical_in(inside, looks.distance)
+        if looks and which == "Most typical"
+        else mistakes_in(answers, inside, metric)
+    )
+    shown = [seen.case_ids[position] for position in positions]
+    draw_cases(project, shown, view=view, name=f"{which} where {worst[at].name}, {view['split']}", key="worst")
+
+
+def _of_appearance(looks: Appearance | None, n: int) -> str:
+    if looks:
+        return (
+            f"{NAME.capitalize()}: {wording.count(len(set(looks.groups)), 'group')} of cases that the network sees as "
+            "alike beside what it answers, group 1 the largest (k-means on its last features less their linear fit on "
+            "the answer, seed 0; the number of groups by the largest silhouette). No label takes part; what a group "
+            "has in common only its cases tell."
+        )
+    if n < FEWEST_CASES:
+        return f"Groups by appearance take {FEWEST_CASES} cases or more."
+    return "Groups by appearance are not kept, or all cases look alike to the network: evaluate again to look for them."
 
 
 def _told(group: Group, metric: Metric) -> str:

@@ -1,5 +1,7 @@
 """The figures about a threshold: what it finds and clears, and what deciding by it is worth."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -11,17 +13,31 @@ BAND = "rgba(86,180,233,0.16)"
 HEIGHT = 300
 
 
-def draw_sweep(cuts: np.ndarray, found: np.ndarray, cleared: np.ndarray, chosen: float, frozen: float) -> go.Figure:
-    """Sensitivity and specificity over the threshold; a line at the chosen one, a dotted one at the frozen one."""
+def draw_sweep(cuts: np.ndarray, found: np.ndarray, cleared: np.ndarray, frozen: float) -> dict[str, Any]:
+    """Sensitivity and specificity over the threshold, with a dotted line at the frozen one, as a figure's document.
+
+    A move of the slider changes one line of it (`mark_chosen`): to build the rest anew takes longer than all else.
+    """
     figure, colours = go.Figure(), theme.series_colours(light=theme.is_light())
     for at, (name, values) in enumerate({"sensitivity": found, "specificity": cleared}.items()):
         figure.add_scatter(
-            x=cuts, y=values, name=name, mode="lines", line={"color": colours[at], "width": 2, "shape": "hv"},
+            x=cuts.round(3).tolist(), y=values.round(5).tolist(), name=name, mode="lines",
+            line={"color": colours[at], "width": 2, "shape": "hv"},
             hovertemplate=f"{name} %{{y:.3f}} from %{{x:.3f}} on<extra></extra>",
         )  # fmt: skip
     figure.add_vline(x=frozen, line={"color": QUIET, "dash": "dot", "width": 1})
-    figure.add_vline(x=chosen, line={"color": colours[2], "width": 2})
-    return finished(figure, "Sensitivity and specificity", "threshold", "", height=HEIGHT, square=True)
+    drawn = finished(figure, "Sensitivity and specificity", "threshold", "", height=HEIGHT, square=True)
+    told = drawn.to_dict()
+    del told["layout"]["template"]  # every figure gets it again, and from a document it is checked word by word
+    return dict(told)
+
+
+def mark_chosen(sweep: dict[str, Any], chosen: float) -> go.Figure:
+    """The figure of `draw_sweep` with a line at the chosen threshold."""
+    line = {"color": theme.series_colours(light=theme.is_light())[2], "width": 2}
+    place = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain"}
+    layout = {**sweep["layout"], "shapes": [*sweep["layout"]["shapes"], {**place, "line": line}]}
+    return go.Figure({**sweep, "layout": layout})
 
 
 def draw_decision_curve(curve: DecisionCurve, chosen: float) -> go.Figure:

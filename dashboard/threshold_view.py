@@ -1,6 +1,7 @@
 """The threshold of a classifier: moved on validation, frozen as a model of its own, and on test shown as it is."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -12,7 +13,7 @@ from core.measures.thresholds import DECISIONS, AtThreshold, DecisionCurve, at_t
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.training.records import Model, get_run
-from dashboard import charts, messages, numbers_view, places, session, threshold_charts
+from dashboard import charts, messages, numbers_view, places, session, theme, threshold_charts
 from dashboard.remembered import scored
 
 ROWS = {
@@ -91,9 +92,9 @@ def _draw_point(
         st.markdown(_patients(point))
         _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
     if may_move:
-        found, cleared = sweep(positive, scores, CUTS)
+        drawn = _swept(str(session.settings().home), model.id, of_class, frozen, len(scores), theme.is_light(), seen)
         middle.plotly_chart(
-            threshold_charts.draw_sweep(CUTS, found, cleared, chosen, frozen), config=charts.NO_TOOLBAR,
+            threshold_charts.mark_chosen(drawn, chosen), config=charts.NO_TOOLBAR,
             key=f"sweep_{key}", alt="Sensitivity and specificity over the threshold",
         )  # fmt: skip
 
@@ -151,6 +152,14 @@ def _net_benefit(model: Model, seen: Scored, of_class: str, frozen: float, split
     ends = "no interval" if one.low[0] is None else f"{one.low[0]:.3f} to {one.high[0]:.3f}"
     told = f"**{one.net_benefit[0]:.3f}** ({ends}); calling everybody {one.treat_all[0]:.3f}, nobody 0"
     return f"Net benefit at {frozen:.3f}: {told}.".replace("-", "−")
+
+
+@st.cache_data(max_entries=32, ttl=600, show_spinner=False)
+def _swept(
+    home: str, model_id: int, of_class: str, frozen: float, n: int, light: bool, _seen: Scored
+) -> dict[str, Any]:
+    k = _seen.classes.index(of_class)
+    return threshold_charts.draw_sweep(CUTS, *sweep(_seen.targets[:, k] == 1, _seen.scores[:, k], CUTS), frozen)
 
 
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)

@@ -6,6 +6,7 @@ weights: its decisions, its numbers and its uses of the test split are its own.
 
 import sqlite3
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class Scored:
     scores: np.ndarray
     classes: tuple[str, ...]
 
-    @property
+    @cached_property
     def patient_numbers(self) -> np.ndarray:
         return np.unique(np.array(self.patients, dtype=object).astype(str), return_inverse=True)[1]
 

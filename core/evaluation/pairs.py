@@ -18,6 +18,7 @@ class Pair:
     case_id: int
     reference: float
     predicted: float
+    patient: str = ""
 
 
 def list_pairs(
@@ -38,6 +39,7 @@ def list_pairs(
             case.case_id,
             numbers_of(schema, case.value)[at],
             numbers_of(schema, decode_scores(schema, scores[case.case_id]))[at],
+            case.patient,
         )
         for case in asked
         if case.case_id in scores

@@ -9,6 +9,7 @@ import numpy as np
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
+from core.evaluation.appearance import keep_appearance
 from core.evaluation.drawing import look_at_drawn
 from core.evaluation.painting import compare_cases, paint_cases
 from core.evaluation.predictor import predict_cases
@@ -22,7 +23,7 @@ from core.evaluation.records import (
 )
 from core.measures.regression import spread_of
 from core.progress import Portion, Progress
-from core.projects.schema import Generation, Regression, Segmentation
+from core.projects.schema import Classification, Generation, Regression, Segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import writing
@@ -33,7 +34,7 @@ from core.training.records import Model, Run, get_model, get_run
 from core.training.request import training_cases
 
 SPLITS = ("train", "validation", "test")
-PAINTED, PREDICTED = 0.5, 0.8  # shares of the progress bar
+PAINTED, ANSWERED, PREDICTED = 0.5, 0.6, 0.8  # shares of the progress bar
 SEED = 0  # of the bootstrap
 
 
@@ -94,8 +95,11 @@ def evaluate_model(
         paint_cases(connection, files, model, [case.case_id for case in cases], Portion(progress, 0.0, PAINTED))
         targets, scores = compare_cases(connection, files, model, cases, Portion(progress, PAINTED, PREDICTED))
     else:
-        scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, PREDICTED))
+        scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
         targets = task.encode_targets(schema, [case.value for case in cases])
+        if isinstance(schema, Classification):
+            told = Portion(progress, ANSWERED, PREDICTED)
+            keep_appearance(connection, files, model, [case.case_id for case in cases], scores, told)
     progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
     seen = sum(_seen_in_training(connection, runs, cases))

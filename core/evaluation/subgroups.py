@@ -146,6 +146,12 @@ def mistakes_in(answers: Answers, inside: np.ndarray, metric: Metric) -> np.ndar
     return np.asarray(at[np.argsort(-gap, kind="stable")])
 
 
+def most_typical_in(inside: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Positions of the cases of a group, the nearest to its middle first."""
+    at = np.flatnonzero(inside)
+    return np.asarray(at[np.argsort(distance[at], kind="stable")])
+
+
 def _groups(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[Where, np.ndarray]:
     values = [sorted(set(attributes[name])) for name in names]
     found = {tuple(zip(names, one, strict=True)): None for one in itertools.product(*values)}

@@ -9,6 +9,7 @@ from core.errors import InvalidInput
 from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
 from core.measures.metrics import ratio
+from core.measures.thresholds import share_of
 
 # Standard deviations of the differences (Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
 LIMITS_OF_AGREEMENT = 1.96
@@ -72,6 +73,14 @@ def measure_regression(
         resamples=resamples,
         seed=seed,
     )
+
+
+def within_tolerance(errors: np.ndarray, tolerance: float, patients: Sequence[str]) -> Estimate:
+    """The share of the cases whose error `(cases,)` is at most a stated tolerance, in the same unit; Wilson's interval
+    for as many cases as the patients' images are worth."""
+    numbers = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)[1]
+    near = np.abs(errors) <= tolerance
+    return share_of(near, np.ones(len(near), bool), numbers, "There is no case.")
 
 
 def _values(

@@ -2,19 +2,22 @@
 
 Agreement is that of the answers which count today, over all cases of the project: cases on which readers are tied are
 in no snapshot, and without them the readers would seem to agree. Kappa is Cohen's (1960,
-doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read.
+doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read; Krippendorff's alpha is that
+of all readers at once.
 """
 
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from core.datasets.records import Snapshot
-from core.measures.metrics import confusion_counts, kappa
+from core.measures.agreement import cohen_kappa, krippendorff_alpha
+from core.measures.estimates import Estimate
 from core.projects.schema import Classification, Regression, quantity_names
 
 MOST_PAIRS = 10
@@ -31,6 +34,8 @@ class PairAgreement:
     agreed: int | None
     value: float | None  # kappa, or the mean absolute difference of two numbers
     reason: str = ""
+    low: float | None = None  # of kappa, over patients
+    high: float | None = None
     of: str = ""  # the quantity, where a project asks for several
 
 
@@ -44,6 +49,7 @@ class ReferenceStandard:
     read_by_several: int
     measure: str  # what `PairAgreement.value` is; "" where pairs are not compared
     pairs: tuple[PairAgreement, ...]
+    alpha: Estimate | None = None  # Krippendorff's, of classes
 
 
 def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
@@ -53,9 +59,10 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
     several = {case: said for case, said in answers.items() if len(said) > 1}
     number = isinstance(snapshot.schema, Regression)
     compared = number or isinstance(snapshot.schema, Classification)
+    patients = _number_patients(connection, several)
     quantities = quantity_names(snapshot.schema) or ("",)  # of one, its name goes without saying
     pairs = [
-        _compare(one, other, several, number=number, of=of)
+        _compare(one, other, several, patients, number=number, of=of)
         for one, other in combinations(sorted(counted), 2)
         for of in quantities
     ]
@@ -68,6 +75,7 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
         read_by_several=len(several),
         measure=("mean absolute difference" if number else "Cohen's kappa") if compared else "",
         pairs=tuple(shown),
+        alpha=_alpha(several, patients) if shown and not number else None,
     )
 
 
@@ -93,18 +101,34 @@ def _list_answers(connection: sqlite3.Connection, project_id: int) -> dict[int, 
     return found
 
 
-def _compare(one: str, other: str, several: dict[int, dict[str, str]], *, number: bool, of: str = "") -> PairAgreement:
-    both = [(said[one], said[other]) for said in several.values() if one in said and other in said]
+def _number_patients(connection: sqlite3.Connection, case_ids: Iterable[int]) -> dict[int, int]:
+    """{case: a number from 0 of its patient}."""
+    rows = connection.execute(
+        "SELECT id, patient FROM cases WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(case_ids)),)
+    ).fetchall()
+    numbers = {name: at for at, name in enumerate(sorted({row["patient"] for row in rows}))}
+    return {row["id"]: numbers[row["patient"]] for row in rows}
+
+
+def _compare(
+    one: str, other: str, several: dict[int, dict[str, str]], patients: dict[int, int], *, number: bool, of: str = ""
+) -> PairAgreement:
+    common = {case: (said[one], said[other]) for case, said in several.items() if one in said and other in said}
+    both = list(common.values())
     if number:
         numbers = [(_number(a, of), _number(b, of)) for a, b in both if a and b]
         if not numbers:
-            return PairAgreement(one, other, 0, None, None, "They have no case in common.", of)
+            return PairAgreement(one, other, 0, None, None, "They have no case in common.", of=of)
         distance = sum(abs(a - b) for a, b in numbers) / len(numbers)
         return PairAgreement(one, other, len(numbers), None, distance, of=of)
+    if not both:
+        return PairAgreement(one, other, 0, 0, None, "They have no case in common.")
+    words, codes = np.unique(both, return_inverse=True)
+    first, second = codes.reshape(-1, 2).T
+    own = np.unique([patients[case] for case in common], return_inverse=True)[1]
+    found = cohen_kappa(first, second, len(words), own)
     agreed = sum(a == b for a, b in both)
-    value = _kappa(both)
-    reason = "" if value is not None else "Both say the same of every case, so chance alone would agree as well."
-    return PairAgreement(one, other, len(both), agreed, value, reason)
+    return PairAgreement(one, other, len(both), agreed, found.value, found.reason, found.low, found.high)
 
 
 def _number(said: str, of: str) -> float:
@@ -112,11 +136,7 @@ def _number(said: str, of: str) -> float:
     return float(value["values"][of] if of else value["value"])
 
 
-def _kappa(both: list[tuple[str, str]]) -> float | None:
-    """Cohen's kappa; None where chance leaves nothing to agree on."""
-    if not both:
-        return None
-    words, codes = np.unique(both, return_inverse=True)
-    first, second = codes.reshape(-1, 2).T
-    value = float(kappa(confusion_counts(first, second, len(words), np.ones((1, len(both)))))[0])
-    return None if np.isnan(value) else value
+def _alpha(several: dict[int, dict[str, str]], patients: dict[int, int]) -> Estimate:
+    words = sorted({word for said in several.values() for word in said.values()})
+    counts = np.array([[list(said.values()).count(word) for word in words] for said in several.values()])
+    return krippendorff_alpha(counts, np.array([patients[case] for case in several]))

@@ -185,12 +185,17 @@ def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
             (
                 f"{one.one} and {one.other}{f': {one.of}' if one.of else ''}",
                 f"{one.n:,}",
-                "–" if one.value is None else f"{one.value:.3f}",
+                interval(vars(one)),
                 one.reason,
             )
             for one in told.pairs
         )
         blocks.append(Table(("readers", "n", told.measure, "to mind"), rows))
+    if told.alpha:
+        blocks.append(
+            f"Krippendorff's alpha of all readers: {interval(vars(told.alpha))} (n = {told.read_by_several:,}). "
+            f"Intervals of agreement: jackknife over patients. {told.alpha.reason}"
+        )
     return tuple(blocks)
 
 

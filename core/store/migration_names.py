@@ -14,5 +14,5 @@ MIGRATION_NAMES = (
     "m010_synthetic_cases",
     "m011_evidence",
     "m012_reviews",
-    "m015_new_cases",
+    "m013_new_cases",
 )

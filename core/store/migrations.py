@@ -713,6 +713,6 @@ NEW_CASES = [
 
 
 @migrations()
-def m015_new_cases(database: Database) -> None:
+def m013_new_cases(database: Database) -> None:
     for statement in NEW_CASES:
         database.execute(statement)

@@ -2,11 +2,15 @@
 
 import sqlite3
 
+import numpy as np
+
 from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.appearance import appearance_key
 from core.evaluation.records import store_predictions
 from core.labels.case_lists import list_case_lists, list_cases_of
 from core.projects.records import Project
 from core.store.audit import Actor
+from core.store.files import Files, array_bytes
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run
 from tests.pages.conftest import OpenPage, said
@@ -66,6 +70,27 @@ def test_subgroups_are_shown_with_n_and_small_ones_greyed(open_page: OpenPage, p
     assert '<tr class=\\"few\\"><td>sex F' in text
     assert "difference to the rest" in text
     assert "Bonferroni" in text
+
+
+def test_cases_that_the_network_sees_as_alike_are_subgroups_too(
+    connection: sqlite3.Connection,
+    open_page: OpenPage,
+    files: Files,
+    project: Project,
+    snapshot: Snapshot,
+    model: Model,
+) -> None:
+    tested = [case.case_id for case in list_snapshot_cases(connection, snapshot.id, split="test")]
+    kept = np.column_stack([np.arange(len(tested)) % 2, np.zeros(len(tested))])
+    files.put_under("prepared", appearance_key(model, tested), array_bytes(kept))
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Subgroups"
+    app.run()
+    app.multiselect(key="groups_of").set_value(["appearance"])
+    text = said(app.run())
+    assert not app.exception
+    assert "appearance group 2" in text
+    assert "2 groups of cases that the network sees as alike" in text
 
 
 def test_a_suspected_label_becomes_a_worklist_with_one_click(

@@ -145,6 +145,19 @@ def told_to_viewer(app: AppTest) -> dict[str, Any]:
     return found
 
 
+def test_the_share_within_a_tolerance_follows_what_is_near_enough(
+    connection: sqlite3.Connection, open_page: OpenPage, ages: Project, frozen: Snapshot, aged: Model
+) -> None:
+    app = open_page("evaluate", project=ages.id, model=aged.id)
+    (asked,) = (one for one in app.number_input if str(one.key).endswith("_tolerance"))
+    asked.set_value(3.0)
+    told = " ".join(str(one.value) for one in app.run().markdown)
+    assert not app.exception
+    errors = np.resize(ERRORS, len(list_snapshot_cases(connection, frozen.id, split="test")))
+    assert f"**{100 * np.mean(np.abs(errors) <= 3.0):.0f} %**" in told
+    assert f"within ± 3 years of the reference, n = {len(errors)}" in told
+
+
 def test_a_review_begins_with_the_largest_error_and_shows_the_number_with_its_interval(
     open_page: OpenPage, ages: Project, aged: Model, frozen: Snapshot, connection: sqlite3.Connection
 ) -> None:

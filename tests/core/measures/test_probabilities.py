@@ -41,6 +41,18 @@ def test_weights_count_as_copies_do(seed):
     assert (often * (truth - expit(logit(scores) + large))).sum() == pytest.approx(0, abs=1e-9)
 
 
+@given(st.integers(0, 10**6))
+@HOW
+def test_the_calibration_error_is_that_of_ten_bins_looked_at_one_by_one(seed):
+    truth, scores = drawn(seed, 80)
+    gap = 0.0
+    for low in range(10):
+        inside = [k for k in range(80) if low <= 10 * scores[k] < low + 1 or (low == 9 and scores[k] == 1)]
+        if inside:
+            gap += len(inside) / 80 * abs(sum(scores[k] for k in inside) - sum(truth[k] for k in inside)) / len(inside)
+    assert calibration_error(truth, scores, np.ones((1, 80)))[0] == pytest.approx(gap, abs=1e-9)
+
+
 def test_what_is_wrong_with_probabilities_is_found():
     truth, scores = drawn(1, 200_000, slope=0.5, shift=1.0)
     once = np.ones((1, len(truth)))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from core.errors import InvalidInput
-from core.measures.regression import measure_regression, measure_several
+from core.measures.regression import measure_regression, measure_several, within_tolerance
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.normal(1000, 5, 60)
@@ -24,7 +24,7 @@ def test_values_are_those_of_scikit_learn_and_of_bland_and_altman() -> None:
         ("limit_low", difference.mean() - 1.96 * difference.std(ddof=1)),
         ("limit_high", difference.mean() + 1.96 * difference.std(ddof=1)),
     ):
-        assert metrics[name].value == pytest.approx(expected), name
+        assert metrics[name].value == pytest.approx(expected, abs=1e-9), name
 
 
 def test_intervals_are_those_of_a_plain_bootstrap_over_patients() -> None:
@@ -80,3 +80,15 @@ def test_one_case_has_an_error_and_no_limits() -> None:
 def test_what_cannot_be_measured_is_said(truth: list, said: list, why: str) -> None:
     with pytest.raises(InvalidInput, match=why):
         measure_regression(np.array(truth), np.array(said), ["a"] * len(truth))
+
+
+def test_the_share_within_a_tolerance_has_the_interval_of_wilson() -> None:
+    from scipy.stats import binomtest
+
+    errors = SAID - TRUTH
+    alone = within_tolerance(errors, 2.0, [str(at) for at in range(60)])
+    known = binomtest(int((np.abs(errors) <= 2.0).sum()), 60).proportion_ci(method="wilson")
+    assert (alone.value, alone.low, alone.high) == pytest.approx(
+        ((np.abs(errors) <= 2.0).mean(), known.low, known.high), abs=1e-9
+    )
+    assert within_tolerance(np.array([1.0, -1.0]), 1.0, ["a", "b"]).value == 1.0  # at the tolerance is within it

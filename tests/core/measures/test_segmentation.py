@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score, jaccard_score
 
 from core.errors import InvalidInput
 from core.measures.segmentation import Compared, compare_masks, measure_segmentation
@@ -50,9 +51,11 @@ def test_distances_are_those_of_every_pair_of_surface_voxels(shape: tuple[int, .
     ours = compare_masks(one, other, spacing, tolerance=0.8)
     apart = np.linalg.norm((surface(one)[:, None] - surface(other)[None]) * spacing, axis=-1)
     there, back = apart.min(axis=1), apart.min(axis=0)
-    assert ours.hd95 == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)))
+    assert ours.hd95 == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), abs=1e-9)
     within = (there <= 0.8).sum() + (back <= 0.8).sum()
-    assert ours.surface_dice == pytest.approx(within / (len(there) + len(back)))
+    assert ours.surface_dice == pytest.approx(within / (len(there) + len(back)), abs=1e-9)
+    assert ours.dice == pytest.approx(f1_score(one.ravel(), other.ravel()), abs=1e-9)
+    assert ours.iou == pytest.approx(jaccard_score(one.ravel(), other.ravel()), abs=1e-9)
 
 
 def test_an_empty_reference_has_no_overlap_and_a_missed_one_has_none_of_it() -> None:
