@@ -30,10 +30,13 @@ def draw_abstention(model: Model) -> None:
         return
     options, shown = st.columns([2, 3], gap="large")
     aim = most = None
+    widths: dict[str, float] = {}
     with options:
         if model.task == "classification":
             share = st.slider("Right among its answers, %", 50, 99, 95, key="abstain_aim")
             aim = share / 100
+        elif model.facts.get("further"):
+            widths = _ask_widths(model)
         elif model.task == "regression":
             one = model.calibration.get("interval")
             width = f"±{one['half_width']:.3g} ({one['level']:.0%}, n = {one['n']})" if one else "unknown"
@@ -47,8 +50,9 @@ def draw_abstention(model: Model) -> None:
     with options:
         st.button(
             "Freeze this rule", icon=":material/lock:", type="primary", key="abstain_freeze",
-            disabled=(aim is not None and not tried) or not (aim or most or unlike),
-            on_click=_freeze, args=(model, aim, most, unlike), help="For ever: another rule takes another model.",
+            disabled=(aim is not None and not tried) or not (aim or most or widths or unlike),
+            on_click=_freeze, args=(model, aim, most, widths, unlike),
+            help="For ever: another rule takes another model.",
         )  # fmt: skip
 
 
@@ -62,9 +66,25 @@ def _try(model: Model, aim: float | None) -> dict[str, Any]:
         return {}
 
 
-def _freeze(model: Model, aim: float | None, most: float | None, unlike: bool) -> None:
+def _ask_widths(model: Model) -> dict[str, float]:
+    """The widest interval of each quantity in its own unit; those left at 0 are not limited."""
+    st.caption("Answer while half the interval is at most (0: any)")
+    columns, asked = st.columns(2), {}
+    for at, one in enumerate((model.facts, *model.facts["further"])):
+        known = (model.calibration.get("intervals") or {}).get(one["target"])
+        width = f"Now ±{known['half_width']:.3g} ({known['level']:.0%}, n = {known['n']})" if known else "Now unknown"
+        asked[one["target"]] = columns[at % 2].number_input(
+            f"{one['target']}, {one['unit']}", 0.0, key=f"abstain_most_{at}", help=width
+        )
+    return {name: width for name, width in asked.items() if width}
+
+
+def _freeze(model: Model, aim: float | None, most: float | None, widths: dict[str, float], unlike: bool) -> None:
     with messages.refusals_told():
-        freeze_rule(session.db(), model, aim=aim, most_half_width=most, unlike=unlike, actor=session.actor())
+        freeze_rule(
+            session.db(), model, aim=aim, most_half_width=most, most_half_widths=widths, unlike=unlike,
+            actor=session.actor(),
+        )  # fmt: skip
         messages.say("The rule is frozen with the model.")
 
 
@@ -78,6 +98,8 @@ def _draw_rule(rule: Mapping[str, Any]) -> None:
         st.plotly_chart(_curve(rule), config=charts.NO_TOOLBAR, key="abstain_curve", alt="Risk over coverage")
     if "most_half_width" in rule:
         st.markdown(f"Answers while half its interval is at most {rule['most_half_width']:g}.")
+    for name, most in rule.get("most_half_widths", {}).items():
+        st.markdown(f"Answers while half the interval of {name} is at most {most['value']:g} {most['unit']}.")
     if rule["unlike"]:
         st.caption("It says nothing about cases unlike all that it was trained on.")
 

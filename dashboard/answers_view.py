@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.clock import utc_text
-from core.evaluation.batch import answers_csv, describe_answers, flat_row, list_new_cases
+from core.evaluation.batch import answers_csv, describe_answers, flat_row, list_new_cases, number_columns
 from core.evaluation.drafts import model_classes
 from core.evaluation.records import find_predictions
 from core.jobs.records import add_job
@@ -86,11 +86,7 @@ def _draw_table(project: Project, model: Model, rows: Sequence[dict[str, Any]], 
         height=TABLE_PX,
         key="predict_table",
         column_config={"case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)")}
-        | {
-            name: st.column_config.NumberColumn(name, format="%.3f")
-            for name, value in flat_row(rows[0]).items()
-            if name.startswith("p(") or name in ("value", "low", "high") or name.endswith(" ml")
-        },
+        | {name: st.column_config.NumberColumn(name, format="%.3f") for name in number_columns(rows[0])},
     )
 
 

@@ -16,11 +16,12 @@ from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import Evaluation
 from core.evaluation.subgroups import MOST_GROUPS, measure_by_value
 from core.measures.groups import FEWEST_PATIENTS
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.meetings import get_evaluation_of, get_review
 from core.training.records import get_model
 from dashboard import comparison_view, evaluation_view, numbers_view, places, session, subgroup_view, threshold_view
 from dashboard.meeting_view import Meeting
+from dashboard.quantity_choice import choose_quantity
 
 PANE_PX = 540
 SHOWN = ("mae", "rmse", "dice", "hd95_mm", "hd95_px")  # of a subgroup, where the task has them
@@ -55,11 +56,13 @@ def _draw_groups(meeting: Meeting) -> None:
     by = st.segmented_control("Attribute", usable, default=usable[0], required=True, key="meeting_groups_by")
     home, review, erased = str(session.settings().home), meeting.review, meeting.snapshot.erased_cases
     groups = _measured(home, meeting.project.id, review.id, meeting.evaluation.id, by, erased)
-    names = [name for name in SHOWN if any(name in one["metrics"] for one in groups.values())]
     if not groups:
         st.caption(f"No test case says its {by}.")
         return
-    unit = f", {meeting.schema.unit}" if hasattr(meeting.schema, "unit") else ""
+    unit = ""
+    if isinstance(meeting.schema, Regression):
+        groups, unit = _of_one_quantity(meeting.schema, groups)
+    names = [name for name in SHOWN if any(name in one["metrics"] for one in groups.values())]
     head = "".join(f'<th colspan="2">{WORDS[name]}{unit}</th>' for name in names)
     tops = {name: _top(groups, name) for name in names}
     rows = "".join(_group_row(value, one, tops) for value, one in groups.items())
@@ -71,6 +74,16 @@ def _draw_groups(meeting: Meeting) -> None:
         f"Greyed: fewer than {FEWEST_PATIENTS} patients. 95 % intervals by bootstrap over patients, seed 0. Groups are "
         "set side by side; a difference between them is not tested here."
     )
+
+
+def _of_one_quantity(
+    schema: Regression, groups: Mapping[str, dict[str, Any]]
+) -> tuple[Mapping[str, dict[str, Any]], str]:
+    """Each group's numbers of the quantity that is shown, and its unit behind a comma; of several, one is chosen."""
+    if not schema.further:
+        return groups, f", {schema.unit}"
+    quantity, name = choose_quantity(schema, "meeting_groups_quantity")
+    return {value: {**one, **one["per_target"][name]} for value, one in groups.items()}, f", {quantity.unit}"
 
 
 def _group_row(value: str, one: Mapping[str, Any], tops: Mapping[str, float]) -> str:
@@ -127,15 +140,19 @@ def _draw_errors(meeting: Meeting, production: int) -> None:
         st.info(str(refusal), icon=":material/info:")
         return
     st.html("".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in told.sentences))
-    ends = max(
-        [1e-9, *(abs(end) for one in told.differences.values() for end in (one.low, one.high, one.value) if end)]
-    )
+    ends = {
+        name: max([1e-9, *(abs(end) for end in (one.low, one.high, one.value) if end)])
+        for name, one in told.differences.items()
+    }
+    if isinstance(meeting.schema, Segmentation):  # overlaps share a scale; quantities have a unit each
+        ends = dict.fromkeys(ends, max(ends.values()))
     numbers_view.draw_table(
         {name: vars(one) for name, one in told.differences.items()},
-        {name: (name, -ends, ends) for name in told.differences},
+        {name: (name, -end, end) for name, end in ends.items()},
     )
+    several = " Each difference stands by itself; nothing is corrected for their number." if len(ends) > 1 else ""
     st.caption(
         f"{meeting.model.name} minus {other.name} on the same {told.n_cases:,} cases of {told.n_patients:,} patients. "
         "95 % intervals by paired bootstrap over patients, 2,000 resamples, seed 0. How much another seed of the same "
-        "training would change is not known."
+        f"training would change is not known.{several}"
     )

@@ -35,7 +35,7 @@ def choose_part(result: Mapping[str, Any], schema: Regression, key: str) -> tupl
     with choice:
         one, name = choose_quantity(schema, f"{key}_quantity")
     whole.caption(_describe_whole(result))
-    return {**result, **result["per_target"][name]}, schema.quantities.index(one)
+    return {**result, **result["per_target"][name], "target": name}, schema.quantities.index(one)
 
 
 def _describe_whole(result: Mapping[str, Any]) -> str:
@@ -88,7 +88,8 @@ def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_cas
         case = quantity_charts.clicked_case(event)
         if case is not None:
             open_case(case)
-    _draw_tolerance(pairs, unit, key)
+    # Near enough in years says nothing of kilograms: each quantity keeps a tolerance of its own.
+    _draw_tolerance(pairs, unit, f"{key}_{result['target']}" if "per_target" in result else key)
     st.caption(
         "Click a point to open its case. Limits of agreement: bias ± 1.96 standard deviations of the differences; "
         "shaded, their intervals and that of the bias."

@@ -9,12 +9,14 @@ import numpy as np
 import streamlit as st
 
 from core.datasets.records import list_snapshot_cases
-from core.projects.schema import Generation, LabelSchema, Regression, Segmentation
+from core.projects.schema import Generation, LabelSchema, Regression, Segmentation, numbers_of
 from core.tasks import module_of, trainable_schema
 from core.training.records import Run, list_watched
 from core.training.watched import draw_both
 from dashboard import session, wording
 from dashboard.prefix import at
+
+PICTURE_PX, LINE_PX = 96, 15  # of a watched case, as the style sheet has them
 
 
 def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
@@ -40,8 +42,13 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
             )
     epoch = max((epoch for epoch, _ in watched.values()), default=0)
     told = f"After epoch {epoch}, on some validation cases" if epoch else "Some validation cases appear after an epoch"
-    key = "yellow: reader, blue: network" if isinstance(schema, Segmentation) else "above: reader, below: network"
-    st.html(f'<p class="rr-quiet">{told} ({key})</p><div class="rr-handful">{"".join(cells)}</div>')
+    key, room = "above: reader, below: network", ""
+    if isinstance(schema, Segmentation):
+        key = "yellow: reader, blue: network"
+    elif isinstance(schema, Regression) and schema.further:
+        key = "reader / network"
+        room = f' style="min-height:{PICTURE_PX + LINE_PX * len(schema.quantities)}px"'  # nothing moves when it fills
+    st.html(f'<p class="rr-quiet">{told} ({key})</p><div class="rr-handful"{room}>{"".join(cells)}</div>')
 
 
 def _outlines(answer: Mapping[str, Any]) -> str:
@@ -60,8 +67,21 @@ def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str
     said = task.decode_scores(known, np.array(scores), {})
     above, below = wording.answer(reference), wording.answer(said)
     if isinstance(schema, Regression):
-        return f"{escape(above)} {escape(schema.unit)}<br>{wording.measured(said['value'])} {escape(schema.unit)}", None
+        return _said_numbers(schema, reference, said), None
     sure = task.confidence_of(known, np.array(scores), {})
     same = sorted(said["classes"]) == sorted(reference.get("classes", ()))
     # The share stands first: behind a long name it would be cut off.
     return f"{escape(above)}<br>{100 * sure:.0f} % {escape(below)}", same
+
+
+def _said_numbers(schema: Regression, reference: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """One number as the reader's over the network's; of several a line for each, both in its unit."""
+    ones = list(zip(schema.quantities, numbers_of(schema, reference), numbers_of(schema, said), strict=True))
+    if not schema.further:
+        quantity, read, told = ones[0]
+        return f"{read:g} {escape(quantity.unit)}<br>{wording.measured(told)} {escape(quantity.unit)}"
+    lines = [
+        f"{quantity.target} {wording.given(read)} / {wording.measured(told)} {quantity.unit}"
+        for quantity, read, told in ones
+    ]
+    return "<br>".join(f'<span title="{escape(line)}">{escape(line)}</span>' for line in lines)

@@ -1,5 +1,6 @@
 """Predictions of cases that are in the project, and when a model says nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from core.cli.door import (
     wait_and_tell,
 )
 from core.errors import InvalidInput
-from core.evaluation.abstention import freeze_rule, try_limit
+from core.evaluation.abstention import freeze_rule, limit_widths, try_limit
 from core.evaluation.batch import answers_csv, describe_answers, list_new_cases
 from core.evaluation.drafts import model_classes
 from core.jobs.records import add_job
@@ -83,6 +84,10 @@ def abstain(
         float | None,
         typer.Option(help="Of a number: answer while half its interval is at most this, in its unit."),
     ] = None,
+    most_of: Annotated[
+        list[str] | None,
+        typer.Option(help="Of several quantities: NAME=NUMBER, the same of one of them in its unit; once for each."),
+    ] = None,
     unlike: Annotated[bool, typer.Option(help="Also keep back cases unlike all that it was trained on.")] = True,
     freeze: Annotated[bool, typer.Option("--freeze", help="Freeze the rule with the model, for ever.")] = False,
     home: HomeOption = None,
@@ -92,13 +97,31 @@ def abstain(
     with entered(home) as door:
         found = model_or_production(door, project, model)
         rule: dict[str, Any] = {"unlike": unlike}
+        widths = _widths(most_of or ())
         if freeze:
-            rule = freeze_rule(door.connection, found, aim=aim, most_half_width=most, unlike=unlike, actor=door.actor)
+            rule = freeze_rule(
+                door.connection, found, aim=aim, most_half_width=most, most_half_widths=widths, unlike=unlike,
+                actor=door.actor,
+            )  # fmt: skip
         elif aim is not None:
             rule |= try_limit(door.connection, found, aim)
-        elif most is not None:
-            rule["most_half_width"] = most
+        else:
+            rule |= limit_widths(found, most, widths)
     answer({"model": found.name, "frozen": freeze, **rule}, "\n".join(rule_lines(rule)), as_json=as_json)
+
+
+def _widths(told: Sequence[str]) -> dict[str, float]:
+    """`body weight=3` as a widest interval by the name of its quantity."""
+    found: dict[str, float] = {}
+    for text in told:
+        name, _, width = text.partition("=")
+        try:
+            found[name.strip()] = float(width)
+        except ValueError as error:
+            raise InvalidInput(
+                f"A widest interval of one quantity reads NAME=NUMBER. Received: {text[:120]!r}"
+            ) from error
+    return found
 
 
 def rule_lines(rule: dict[str, Any]) -> list[str]:
@@ -111,6 +134,10 @@ def rule_lines(rule: dict[str, Any]) -> list[str]:
         lines.append(f"right among the answered {_share(rule['accuracy'])}, n = {rule['n_answered']}")
     if "most_half_width" in rule:
         lines.append(f"answers while half its interval is at most {rule['most_half_width']:g}")
+    lines += [
+        f"answers while half the interval of {name} is at most {most['value']:g} {most['unit']}"
+        for name, most in rule.get("most_half_widths", {}).items()
+    ]
     if rule["unlike"]:
         lines.append("says nothing about cases unlike all that it was trained on")
     return lines

@@ -3,12 +3,11 @@
 import json
 import socket
 import ssl
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 from core.doctor.findings import Finding
-from core.jobs.worker import beat_path, worker_alive
+from core.jobs.worker import worker_silent_seconds
 from core.settings import Settings
 
 SILENT_SECONDS = 60
@@ -19,14 +18,13 @@ WILDCARDS = ("0.0.0.0", "::", "")
 
 
 def look_at_worker(settings: Settings) -> Finding:
-    if not (settings.home.is_dir() and worker_alive(settings)):
+    silent = worker_silent_seconds(settings) if settings.home.is_dir() else None
+    if silent is None:
         return Finding("worker", False, "not running; nothing is imported, trained or evaluated", START, "service")
-    beat = beat_path(settings)
-    silent = time.time() - beat.stat().st_mtime if beat.exists() else 0.0
     if silent > SILENT_SECONDS:
         mend = "It hangs. Stop Readroom with Ctrl-C and start it again; running jobs go on."
         return Finding("worker", False, f"runs, but has not stirred for {silent:.0f} s", mend, "service")
-    return Finding("worker", True, f"running, heard {max(0.0, silent):.0f} s ago", group="service")
+    return Finding("worker", True, f"running, heard {silent:.0f} s ago", group="service")
 
 
 def look_at_web(settings: Settings) -> Finding:

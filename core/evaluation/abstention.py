@@ -22,12 +22,14 @@ from core.measures.thresholds import share_of
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
+from core.tasks import regression
 from core.tasks.classification import schema_of, thresholds_of
 from core.training.ensemble import member_ids, runs_behind
 from core.training.records import Model, get_run
 from core.training.request import training_cases
 
 CURVE_POINTS = 200  # kept of the curve
+AUDITED = ("aim", "limit", "most_half_width", "most_half_widths", "unlike")
 
 
 def find_rule(connection: sqlite3.Connection, model_id: int) -> dict[str, Any] | None:
@@ -97,6 +99,7 @@ def freeze_rule(
     *,
     aim: float | None = None,
     most_half_width: float | None = None,
+    most_half_widths: Mapping[str, float] | None = None,
     unlike: bool = True,
     actor: Actor,
 ) -> dict[str, Any]:
@@ -105,6 +108,7 @@ def freeze_rule(
     Args:
         aim: of a classifier, the share of its answers that shall be right (`try_limit`).
         most_half_width: of a number, the widest half of its interval with which it still answers, in its unit.
+        most_half_widths: the same of several quantities by name, each in its own unit.
         unlike: whether cases unlike all that it was trained on are kept back too.
 
     Raises:
@@ -114,17 +118,13 @@ def freeze_rule(
     """
     if aim is not None and model.task != "classification":
         raise InvalidInput(f"An aim of right answers is for classifiers. Received: {model.task}")
-    if most_half_width is not None and (model.task != "regression" or not 0 < most_half_width < float("inf")):
-        raise InvalidInput(
-            f"A widest interval is for numbers, and above 0. Received: {most_half_width:g}, {model.task}"
-        )
-    if aim is None and most_half_width is None and not unlike:
+    widths = limit_widths(model, most_half_width, most_half_widths or {})
+    if aim is None and not widths and not unlike:
         raise InvalidInput("Name an aim, a widest interval, or keep back what is unlike training. Received: none")
     rule: dict[str, Any] = {"unlike": unlike}
     if aim is not None:
         rule |= try_limit(connection, model, aim)
-    if most_half_width is not None:
-        rule["most_half_width"] = most_half_width
+    rule |= widths
     with writing(connection):
         demand_of(connection, actor, "train", model.project)
         if find_abstention(connection, model.id) is not None:
@@ -132,9 +132,41 @@ def freeze_rule(
                 f"This model has a rule already; make another model of it for another rule. Received: {model.name}"
             )
         store_abstention(connection, model, rule, actor)
-        told = {key: rule[key] for key in ("aim", "limit", "most_half_width", "unlike") if key in rule}
+        told = {key: rule[key] for key in AUDITED if key in rule}
         add_audit(connection, actor, "freeze abstention", f"model {model.id}", **told)
     return rule
+
+
+def limit_widths(model: Model, width: float | None, widths: Mapping[str, float]) -> dict[str, Any]:
+    """The part of a rule that limits intervals: `{"most_half_width"}`, of several quantities `{"most_half_widths":
+    {name: {"value", "unit"}}}`, each in its own unit; nothing where neither is given.
+
+    Raises:
+        InvalidInput: the model says no number, no such one, or several and one width is meant for all.
+    """
+    given = [*([] if width is None else [width]), *widths.values()]
+    if given and (model.task != "regression" or not all(0 < one < float("inf") for one in given)):
+        raise InvalidInput(
+            f"A widest interval is for numbers, and above 0. "
+            f"Received: {', '.join(f'{one:g}' for one in given)}, {model.task}"
+        )
+    if not given:
+        return {}
+    schema = regression.schema_of(model.facts)
+    units = {one.target: one.unit for one in schema.quantities}
+    if schema.further and width is not None:
+        raise InvalidInput(
+            f"{', '.join(units)} have a unit each: name the widest interval of each by itself. Received: {width:g}"
+        )
+    if widths and not schema.further:
+        raise InvalidInput(f"This model says one number; give one widest interval. Received: {', '.join(widths)}")
+    if unknown := [name for name in widths if name not in units]:
+        raise InvalidInput(f"The quantities are {', '.join(units)}. Received: {', '.join(unknown)}")
+    if width is not None:
+        return {"most_half_width": width}
+    return {
+        "most_half_widths": {name: {"value": widths[name], "unit": units[name]} for name in units if name in widths}
+    }
 
 
 def withheld_by_scores(model: Model, rule: Mapping[str, Any] | None, scores: Sequence[float]) -> str:
@@ -152,7 +184,23 @@ def withheld_by_scores(model: Model, rule: Mapping[str, Any] | None, scores: Seq
             return "its interval is not known"
         if interval["half_width"] > rule["most_half_width"]:
             return f"within ±{interval['half_width']:.3g}, wider than ±{rule['most_half_width']:.3g}"
-    return ""
+    # Half an answer is none: where one quantity is too wide the others are kept back with it.
+    return "; ".join(_too_wide(model, rule.get("most_half_widths", {})))
+
+
+def _too_wide(model: Model, limits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of several quantities those whose interval is wider than the rule allows, with both widths in their unit."""
+    found = []
+    for name, most in limits.items():
+        interval = (model.calibration.get("intervals") or {}).get(name)
+        if interval is None:
+            found.append(f"the interval of {name} is not known")
+        elif interval["half_width"] > most["value"]:
+            found.append(
+                f"{name} within ±{interval['half_width']:.3g} {most['unit']}, "
+                f"wider than ±{most['value']:.3g} {most['unit']}"
+            )
+    return found
 
 
 def read_withheld(

@@ -22,7 +22,7 @@ from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Classification, Regression
 from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
-from core.tasks.regression import interval_around
+from core.tasks.regression import numbers_said
 from core.training.ensemble import runs_behind
 from core.training.records import Model
 from core.training.stored import sees_volumes
@@ -104,8 +104,9 @@ def describe_answers(
 
     Returns:
         `{"case", "source", "patient", "answer", "withheld"}` beside `{"probabilities": {class: p}}`, `{"value", "unit",
-        "interval"}` (see `interval_around`) or `{"structures": {name: {"pixels", "volume_ml", "probability"}}}`. A
-        withheld answer reads `WITHHELD`, and `withheld` says why; else that is "".
+        "interval"}` (see `interval_around`), of several quantities `{"numbers": [{"target", "unit", "value",
+        "interval"}]}`, or `{"structures": {name: {"pixels", "volume_ml", "probability"}}}`. A withheld answer reads
+        `WITHHELD`, and `withheld` says why; else that is "".
     """
     known = find_predictions(connection, model.id, case_ids)
     answered = [case_id for case_id in case_ids if case_id in known]
@@ -135,9 +136,13 @@ def _said(
         answer = ", ".join(today[name] for name in decoded["classes"]) or "none of them"
         return {"answer": answer, "probabilities": dict(zip(today.values(), map(float, scores), strict=True))}
     if isinstance(schema, Regression):
-        value = decoded["value"]
-        interval = interval_around(schema, value, model.calibration)
-        return {"answer": f"{value:.4g} {schema.unit}", "value": value, "unit": schema.unit, "interval": interval}
+        numbers = numbers_said(schema, decoded, model.calibration)
+        if schema.further:
+            answer = ", ".join(f"{one['target']} {one['value']:.4g} {one['unit']}" for one in numbers)
+            return {"answer": answer, "numbers": numbers}
+        (only,) = numbers
+        told = {key: only[key] for key in ("value", "unit", "interval")}
+        return {"answer": f"{only['value']:.4g} {schema.unit}", **told}
     probable = dict(zip(schema.names, map(float, scores), strict=True))
     painted = {
         mask.structure: {
@@ -160,15 +165,29 @@ def flat_row(row: dict[str, Any]) -> dict[str, Any]:
     for name, score in row.get("probabilities", {}).items():
         told[f"p({name})"] = None if withheld else score
     if "value" in row:
-        interval = row["interval"] or {}
-        told["value"] = None if withheld else row["value"]
-        for end in ("low", "high"):
-            told[end] = None if withheld else interval.get(end)
-        told["interval level"] = interval.get("level")
+        told |= _number_columns(row, "", withheld=withheld)
+    for one in row.get("numbers", ()):  # the comma keeps them apart from every other column: no quantity has one
+        told |= _number_columns(one, f"{one['target']}, {one['unit']}", withheld=withheld)
     for name, one in row.get("structures", {}).items():
         told[f"{name} pixels"] = None if withheld else one["pixels"]
         told[f"{name} ml"] = None if withheld else one["volume_ml"]
     return told | {"withheld because": row["withheld"]}
+
+
+def _number_columns(one: dict[str, Any], name: str, *, withheld: bool) -> dict[str, Any]:
+    """A number with its interval, one value a column; of several quantities each column begins with the `name`."""
+    interval, before = one["interval"] or {}, f"{name}, " if name else ""
+    told = {"value": one["value"], "low": interval.get("low"), "high": interval.get("high")}
+    columns = {name if key == "value" and name else before + key: number for key, number in told.items()}
+    return dict.fromkeys(columns) | ({} if withheld else columns) | {before + "interval level": interval.get("level")}
+
+
+def number_columns(row: dict[str, Any]) -> list[str]:
+    """The columns of `flat_row` that hold what a model says in numbers, to be shown with as many digits."""
+    flat = flat_row(row)
+    several = [f"{one['target']}, {one['unit']}" for one in row.get("numbers", ())]
+    names = {name + end for name in several for end in ("", ", low", ", high")} | {"value", "low", "high"}
+    return [name for name in flat if name.startswith("p(") or name in names or name.endswith(" ml")]
 
 
 def answers_csv(model: Model, rows: Sequence[dict[str, Any]]) -> str:

@@ -25,8 +25,8 @@ OfCase = Mapping[int, float]
 
 @dataclass(frozen=True)
 class PairedErrors:
-    """`differences` are of the second model minus the first, by name: of the mean absolute error (below zero the second
-    is better), or of the Dice of each structure (above zero it is)."""
+    """`differences` are of the second model minus the first, by name: of the mean absolute error of each quantity in
+    its unit (below zero the second is better), or of the Dice of each structure (above zero it is)."""
 
     sentences: tuple[str, ...]
     differences: Mapping[str, Estimate]
@@ -66,14 +66,19 @@ def compare_errors(
 
 
 def _by_name(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, split: str) -> dict[str, OfCase]:
-    """The absolute error of each case, or by structure its Dice where it has one."""
+    """By quantity the absolute error of each case, or by structure its Dice where it has one."""
     evaluation = find_evaluation(connection, model.id, snapshot.id, split)
     if evaluation is None:
         raise InvalidInput(f"Evaluate {model.name} on {split} of {snapshot.name} first. Received: no evaluation")
     schema = snapshot.schema
     if isinstance(schema, Regression):
-        pairs = list_pairs(connection, model, snapshot, schema, split, None)
-        return {f"MAE, {schema.unit}, difference": {one.case_id: abs(one.predicted - one.reference) for one in pairs}}
+        return {
+            f"MAE{f' of {quantity.target}' if schema.further else ''}, {quantity.unit}, difference": {
+                one.case_id: abs(one.predicted - one.reference)
+                for one in list_pairs(connection, model, snapshot, schema, split, None, at)
+            }
+            for at, quantity in enumerate(schema.quantities)
+        }
     assert isinstance(schema, Segmentation)
     found: dict[str, dict[int, float]] = {f"Dice of {name}, difference": {} for name in schema.names}
     for row in list_measured(connection, evaluation.id):

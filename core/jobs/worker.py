@@ -71,6 +71,14 @@ def worker_alive(settings: Settings) -> bool:
     return is_held(worker_lock_path(settings))
 
 
+def worker_silent_seconds(settings: Settings) -> float | None:
+    """How long ago the worker of this home last stirred; None where none runs."""
+    if not worker_alive(settings):
+        return None
+    beat = beat_path(settings)
+    return max(0.0, time.time() - beat.stat().st_mtime) if beat.exists() else 0.0
+
+
 @dataclass
 class _Child:
     """A child process of this worker. `settled_at` is when its job was first seen settled while it lived on."""

@@ -7,13 +7,34 @@ segmentation `{"structures": ["liver"]}` says that the case is finished and what
 the masks themselves are kept stroke by stroke (`labels.masks`).
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from core.errors import InvalidInput
+from core.projects.naming import LONGEST_NAME, check_names
+from core.projects.numbers import (
+    MEASURE_UNITS,
+    MOST_QUANTITIES,
+    NAMES_OF_COLUMNS,
+    Measure,
+    Quantity,
+    Regression,
+    check_number,
+    check_quantities,
+    numbers_of,
+    value_of_numbers,
+)
+
+# All that is asked of a schema is found here, whichever task it is of.
+__all__ = [
+    "COLOURS", "HOT_KEYS", "LONGEST_NAME", "MEASURE_UNITS", "MOST_QUANTITIES", "NAMES_OF_COLUMNS", "TASKS",
+    "AnySchema", "ClassLabel", "Classification", "Generation", "LabelSchema", "Measure", "Quantity",
+    "Regression", "Segmentation", "Structure", "Task", "check_schema", "check_value", "make_classification",
+    "make_generation", "make_segmentation", "numbers_of", "quantity_names", "schema_from_json",
+    "schema_to_json", "value_of_numbers", "without_retired",
+]  # fmt: skip
 
 Task = Literal["classification", "segmentation", "regression", "generation"]
 TASKS: tuple[Task, ...] = ("classification", "segmentation", "regression", "generation")
@@ -24,18 +45,6 @@ COLOURS = (
     "#0072b2", "#d55e00", "#bbbbbb", "#44bb99", "#ee8866",
 )  # fmt: skip
 HOT_KEYS = "123456789"
-LONGEST_NAME = 100
-Measure = Literal["length", "angle", "area"]
-MOST_QUANTITIES = 8  # as many fields stand beside an image without scrolling
-# What a column of a label table says that is no quantity (`core.images.label_table`; a test holds them together).
-NAMES_OF_COLUMNS = frozenset(
-    ("path", "case", "patient", "split", "label", "reader", "unsure", "unusable", "note", "event", "made_at",
-     "confidence", "unusable_reason", "active_seconds", "draft")
-)  # fmt: skip
-# What a measurement on the image gives, and in which units a quantity that is derived from it may be asked.
-MEASURE_UNITS: Mapping[Measure, tuple[str, ...]] = {
-    "length": ("mm", "cm"), "angle": ("°", "degrees"), "area": ("mm²", "cm²"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,36 +105,6 @@ class Segmentation:
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """One number that is asked for: its name and unit, between `low` and `high` where they are known."""
-
-    target: str
-    unit: str
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Regression:
-    """A named quantity in its unit, between `low` and `high` where they are known, and any `further` ones beside it.
-
-    With a `measure` readers draw it and the number follows: the mark stays beside the answer as its evidence.
-    """
-
-    target: str
-    unit: str
-    low: float | None
-    high: float | None
-    measure: Measure | None = None
-    further: tuple[Quantity, ...] = ()
-
-    @property
-    def quantities(self) -> tuple[Quantity, ...]:
-        """All of them, in the order in which they are asked, learnt and shown."""
-        return (Quantity(self.target, self.unit, self.low, self.high), *self.further)
-
-
-@dataclass(frozen=True)
 class Generation(Classification):
     """Images to be drawn for a class: readers answer with exactly one, as in a classification, and a model learns
     what an image of it looks like."""
@@ -180,11 +159,11 @@ def check_schema(schema: AnySchema) -> AnySchema:
             a range that is none, a unit that does not fit the measurement.
     """
     if isinstance(schema, Regression):
-        _check_quantities(schema)
+        check_quantities(schema)
     elif isinstance(schema, Segmentation):
         if not schema.offered:
             raise InvalidInput(f"Name at least one structure, for example liver,lesion. Received: {list(schema.names)}")
-        _check_names(schema.names, "structure")
+        check_names(schema.names, "structure")
         _check_colours([structure.colour for structure in schema.structures])
     elif isinstance(schema, Classification):
         _check_classification(schema)
@@ -197,73 +176,17 @@ def _check_classification(schema: Classification) -> None:
         raise InvalidInput(f"Name at least one class, for example normal,pneumonia. Received: {list(schema.names)}")
     if len(schema.offered) < least:
         raise InvalidInput(f"Name at least two classes, for example normal,pneumonia. Received: {list(schema.names)}")
-    _check_names(schema.names, "class")
+    check_names(schema.names, "class")
     keys = [label.key for label in schema.offered if label.key]
     if len(set(keys)) < len(keys) or not set(keys) <= set(HOT_KEYS):
         raise InvalidInput(f"Give each class its own digit from 1 to 9 as key. Received: {keys}")
     _check_colours([label.colour for label in schema.classes])
 
 
-def _check_names(names: Sequence[str], thing: str) -> None:
-    for name in names:
-        if not name or "|" in name or "," in name or name != name.strip():
-            raise InvalidInput(f"A {thing} needs a name without | or comma. Received: {name!r}")
-        if len(name) > LONGEST_NAME or not name.isprintable():
-            raise InvalidInput(
-                f"The name of a {thing} is plain text of at most {LONGEST_NAME} characters. Received: {name[:120]!r}"
-            )
-    if len({name.casefold() for name in names}) < len(names):
-        raise InvalidInput(f"Give each {thing} its own name. Received: {list(names)}")
-
-
 def _check_colours(colours: Sequence[str]) -> None:
     for colour in colours:
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
             raise InvalidInput(f"A colour reads like #56b4e9. Received: {colour[:40]!r}")
-
-
-def _check_quantities(schema: Regression) -> None:
-    for quantity in schema.quantities:
-        _check_quantity(quantity)
-    if schema.further:
-        _check_several(schema)
-    if schema.measure is None:
-        return
-    if schema.measure not in get_args(Measure):
-        raise InvalidInput(
-            f"A number can be derived from {', '.join(get_args(Measure))}. Received: {str(schema.measure)[:40]!r}"
-        )
-    units = MEASURE_UNITS[schema.measure]
-    if schema.unit not in units:
-        raise InvalidInput(f"A measured {schema.measure} comes in {' or '.join(units)}. Received: {schema.unit!r}")
-
-
-def _check_quantity(quantity: Quantity) -> None:
-    for thing, text in (("quantity", quantity.target), ("unit", quantity.unit)):
-        if not text.strip() or text != text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
-            raise InvalidInput(f"Name the {thing}, for example age in years. Received: {text[:120]!r}")
-    ends = [end for end in (quantity.low, quantity.high) if end is not None]
-    if not all(math.isfinite(end) for end in ends) or (len(ends) == 2 and ends[0] >= ends[1]):
-        raise InvalidInput(f"A range goes from a lower to a higher number. Received: {quantity.low} to {quantity.high}")
-
-
-def _check_several(schema: Regression) -> None:
-    names = [quantity.target for quantity in schema.quantities]
-    if len(names) > MOST_QUANTITIES:
-        raise InvalidInput(f"A project asks for at most {MOST_QUANTITIES} quantities. Received: {len(names)}")
-    _check_names(names, "quantity")
-    for name in names:
-        if set(name) & set('="\\'):  # tables write `age=62|weight=70.5`, and SQL asks for a name in quotes
-            raise InvalidInput(f'A quantity beside others needs a name without =, " or \\. Received: {name!r}')
-        if name.casefold() in NAMES_OF_COLUMNS:
-            raise InvalidInput(
-                f"A quantity beside others has a column of its own in label tables, and this name is another column's; "
-                f"choose another. Received: {name!r}"
-            )
-    if schema.measure is not None:
-        raise InvalidInput(
-            f"A number that is drawn is the only one of its project; let several be typed. Received: {schema.measure}"
-        )
 
 
 def without_retired(schema: LabelSchema) -> LabelSchema:
@@ -330,7 +253,7 @@ def check_value(schema: LabelSchema, value: object, *, retired: bool = False) ->
     if isinstance(schema, Segmentation):
         return {"structures": _check_chosen(schema, value, "structures", retired=retired)}
     if isinstance(schema, Regression):
-        return _check_number(schema, value)
+        return check_number(schema, value)
     raise InvalidInput(f"Labels are given to classes, structures or a number. Received: {type(schema).__name__}")
 
 
@@ -355,47 +278,3 @@ def quantity_names(schema: LabelSchema) -> tuple[str, ...]:
     if not isinstance(schema, Regression) or not schema.further:
         return ()
     return tuple(one.target for one in schema.quantities)
-
-
-def numbers_of(schema: Regression, value: Mapping[str, Any]) -> list[float]:
-    """The numbers of a stored answer, in the order of the schema's quantities."""
-    return [value["values"][one.target] for one in schema.quantities] if schema.further else [value["value"]]
-
-
-def value_of_numbers(schema: Regression, numbers: Sequence[float]) -> dict[str, Any]:
-    """The answer that these numbers, in the order of the schema's quantities, amount to."""
-    if not schema.further:
-        return {"value": float(numbers[0])}
-    return {"values": {one.target: float(said) for one, said in zip(schema.quantities, numbers, strict=True)}}
-
-
-def _check_number(schema: Regression, value: Mapping[str, Any]) -> dict[str, Any]:
-    if not schema.further:
-        number = value.get("value")
-        if set(value) != {"value"} or not _is_number(number):
-            raise InvalidInput(f'An answer reads {{"value": number}}. Received: {dict(value)!r}')
-        return {"value": _within(schema.quantities[0], number)}
-    said, names = value.get("values"), [one.target for one in schema.quantities]
-    if set(value) != {"values"} or not isinstance(said, Mapping) or set(said) - set(names):
-        form = ", ".join(f'"{name}": number' for name in names)
-        raise InvalidInput(f'An answer reads {{"values": {{{form}}}}}. Received: {dict(value)!r}')
-    # Half an answer is none: what is learnt and measured would silently be another set of cases for each quantity.
-    if missing := [name for name in names if said.get(name) is None]:
-        raise InvalidInput(
-            f"An answer gives all of {', '.join(names)}; half an answer is none. Received: no {', no '.join(missing)}"
-        )
-    if wrong := [name for name in names if not _is_number(said[name])]:
-        raise InvalidInput(f"{', '.join(wrong)}: give a number. Received: {[said[name] for name in wrong]!r}")
-    return {"values": {one.target: _within(one, said[one.target]) for one in schema.quantities}}
-
-
-def _is_number(number: object) -> bool:
-    return isinstance(number, (int, float)) and not isinstance(number, bool)
-
-
-def _within(quantity: Quantity, number: Any) -> float:
-    low = -math.inf if quantity.low is None else quantity.low
-    high = math.inf if quantity.high is None else quantity.high
-    if not math.isfinite(number) or not low <= number <= high:
-        raise InvalidInput(f"{quantity.target} lies between {low} and {high} {quantity.unit}. Received: {number}")
-    return float(number)

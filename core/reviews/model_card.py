@@ -128,4 +128,11 @@ def _calibrated(model: Model) -> str:
         told.append(f"temperature {temperature['temperature']:.2f}")
     if interval := model.calibration.get("interval"):
         told.append(f"interval ± {interval['half_width']:.3g} (n = {interval['n']:,})")
+    units = {one["target"]: one["unit"] for one in (model.facts, *model.facts.get("further", ())) if "target" in one}
+    for name, one in (model.calibration.get("intervals") or {}).items():
+        told.append(
+            f"interval of {name} ± {one['half_width']:.3g} {units[name]} (n = {one['n']:,})"
+            if one
+            else f"no interval of {name}"
+        )
     return "; ".join(told) or "nothing: the highest probability decides"

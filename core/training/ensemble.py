@@ -137,14 +137,21 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             }
             for name, rule in names.items()
         }
-    intervals = [part.get("interval") for part in parts]
     if any("interval" in part for part in parts):
-        known = [one for one in intervals if one]
-        whole = len(known) == len(parts)
-        combined["interval"] = max(known, key=lambda one: float(one["half_width"])) if whole else None
+        combined["interval"] = _widest([part.get("interval") for part in parts])
+    if quantities := {name: None for part in parts for name in part.get("intervals") or {}}:
+        combined["intervals"] = {
+            name: _widest([(part.get("intervals") or {}).get(name) for part in parts]) for name in quantities
+        }
     if any("exclusive" in part for part in parts):
         combined["exclusive"] = all(part.get("exclusive") for part in parts)
     return combined
+
+
+def _widest(intervals: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """The widest of the members' intervals; None where one of them has none."""
+    known = [one for one in intervals if one]
+    return max(known, key=lambda one: float(one["half_width"])) if len(known) == len(intervals) else None
 
 
 def member_ids(model: Model) -> list[int]:

@@ -42,7 +42,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         job = await ask(settings, find_or_ask, files, request.user, asked, actor_of(request))
         if job.state == "done":
             return JSONResponse(await ask(settings, describe_explanation, job))
-        return JSONResponse(describe_job(job), 202)
+        return JSONResponse(describe_job(settings, job), 202)
 
     return [Route("/api/v1/explanations", post_explanation, methods=["POST"])]
 

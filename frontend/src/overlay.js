@@ -5,7 +5,9 @@ import { parseNpy } from "./npy.js"
 import { planeCount, planeSize, sliceMask } from "./planes.js"
 
 const POLL_MS = 250
-const LONGEST_WAIT_MS = 120000
+const SLOW_POLL_MS = 1000 // of a job that takes its time
+const SOON_MS = 10000
+const LONGEST_SILENCE_MS = 60000 // of the worker; a map of a volume may well take minutes
 const KEPT = 64
 
 /**
@@ -49,8 +51,10 @@ export class Explanations {
     return found
   }
 
+  /** Goes on asking as long as somebody works on it, however long that takes. */
   async ask(asked, onNote, signal) {
     const begun = Date.now()
+    let heardAt = begun
     const options = {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -62,14 +66,23 @@ export class Explanations {
       if (answer.state === "failed" || answer.state === "stopped") {
         throw new LoadError([answer.error, answer.remedy].filter(Boolean).join(" ") || "The explanation was not made.")
       }
-      if (Date.now() - begun > LONGEST_WAIT_MS) throw new LoadError("The worker does not answer. Is it running?")
-      onNote(answer.state === "queued" ? "Waiting for the worker" : answer.note || "Being made")
-      await pause(POLL_MS, signal)
+      const waited = Date.now() - begun
+      heardAt = Math.max(heardAt, Date.now() - 1000 * (answer.silent_seconds ?? Infinity))
+      if (Date.now() - heardAt > LONGEST_SILENCE_MS) throw new LoadError("The worker does not answer. Is it running?")
+      onNote(noteOf(answer, waited))
+      await pause(waited < SOON_MS ? POLL_MS : SLOW_POLL_MS, signal)
       const job = await (await fetchChecked(`/api/v1/jobs/${answer.job}`, { signal })).json()
       answer = job.state === "done" ? await (await fetchChecked("/api/v1/explanations", options)).json() : job
     }
     return answer
   }
+}
+
+/** What is told of a job that is not done. */
+function noteOf({ state, note, silent_seconds: silent }, waited) {
+  if (state !== "queued") return note || "Being made"
+  if (note) return note // it was tried before
+  return waited > SOON_MS && silent !== null ? "Waiting for other work to end" : "Waiting for the worker"
 }
 
 function pause(milliseconds, signal) {

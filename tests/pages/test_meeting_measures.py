@@ -22,7 +22,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model, add_model, add_run, get_run
 from dashboard.meeting_view import steps_of
-from tests.core.reviews.other_tasks import Measured, measured_masks, measured_numbers
+from tests.core.reviews.other_tasks import Measured, measured_bodies, measured_masks, measured_numbers
 from tests.pages.conftest import OpenPage, said
 
 
@@ -89,6 +89,7 @@ def test_without_a_model_to_compare_with_the_step_says_so(
     ("make", "worse", "group", "verdict"),
     [
         (measured_numbers, 3.0, "2.000", "quick is better than before by MAE, years: -3.000"),
+        (measured_bodies, 3.0, "MAE, years<", "by MAE of body weight, kg: -3.000"),
         (measured_masks, 0.0, "0.900", "no difference beyond noise between quick and before by Dice of liver"),
     ],
 )
@@ -106,6 +107,23 @@ def test_numbers_and_structures_have_their_groups_and_their_paired_difference(
     app.query_params["step"] = "comparison"
     assert verdict in said(app.run())
     assert not app.exception
+
+
+def test_of_several_quantities_the_groups_are_shown_of_one_in_its_unit(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_bodies(connection, files, actor)
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    app = open_page("meeting", project=found.project.id, review=review.id, step="subgroups")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert "2.000 (" in said(app)
+    app.segmented_control(key="meeting_groups_quantity").set_value("body weight").run()
+    assert "MAE, kg" in said(app)
+    assert "4.000 (" in said(app)
+    assert "2.000 (" not in said(app)
 
 
 def test_a_step_that_a_task_cannot_fill_is_left_out():

@@ -1,5 +1,6 @@
 """Several quantities of one image on the screens: each with its unit, its spread, its errors and its interval."""
 
+import re
 import sqlite3
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import list_snapshot_cases
+from core.evaluation.abstention import find_rule
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.records import NewCase, insert_case
 from core.labels.records import NewLabel, add_label, new_event
@@ -19,6 +21,7 @@ from core.store.files import Files
 from core.tasks.regression import describe_schema, encode_targets, measure
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run, start_run
+from dashboard.watched_cases import _said
 from tests.pages.conftest import OpenPage, said
 
 BODY = Regression("age", "years", 0, 120, None, (Quantity("body weight", "kg", 0, None),))
@@ -93,6 +96,37 @@ def test_the_other_quantity_is_one_click_away(open_page: OpenPage, bodies: Proje
     assert not app.exception
     assert "Mean absolute error, kg" in text
     assert "validation split was too small" in text
+
+
+def test_a_tolerance_in_years_is_none_in_kilograms(open_page: OpenPage, bodies: Project, model: Model) -> None:
+    app = open_page("evaluate", project=bodies.id, model=model.id)
+    (asked,) = (one for one in app.number_input if one.label == "Near enough, years")
+    asked.set_value(1.0).run()
+    choice = next(one for one in app.segmented_control if str(one.key).endswith("_quantity"))
+    choice.set_value("body weight").run()
+    (asked,) = (one for one in app.number_input if one.label.startswith("Near enough"))
+    assert (asked.label, asked.value) == ("Near enough, kg", 4.0)
+
+
+def test_each_quantity_is_limited_in_its_own_unit(
+    open_page: OpenPage, connection: sqlite3.Connection, bodies: Project, model: Model
+) -> None:
+    app = open_page("predict", project=bodies.id, model=model.id)
+    assert not app.exception
+    assert [app.number_input(key=f"abstain_most_{at}").label for at in (0, 1)] == ["age, years", "body weight, kg"]
+    app.number_input(key="abstain_most_1").set_value(5.0).run()
+    app.button(key="abstain_freeze").click().run()
+    assert (find_rule(connection, model.id) or {})["most_half_widths"] == {"body weight": {"value": 5.0, "unit": "kg"}}
+    assert "half the interval of body weight is at most 5 kg" in said(app)
+
+
+def test_a_watched_case_tells_each_quantity_of_reader_and_network() -> None:
+    reference = {"values": {"age": 62.0, "body weight": 70.5}}
+    told, same = _said(BODY, reference, {"scores": [60.25, 71.0]})
+    assert re.findall(">([^<]+)</span>", told) == ["age 62 / 60.2 years", "body weight 70.5 / 71.0 kg"]
+    assert same is None
+    one = Regression("age", "years", 0, 120)
+    assert _said(one, {"value": 62.0}, {"scores": [60.25]}) == ("62 years<br>60.2 years", None)
 
 
 def test_a_project_of_two_quantities_is_made_on_the_page(open_page: OpenPage, connection: sqlite3.Connection) -> None:

@@ -15,16 +15,18 @@ from core.labels.records import NewLabel, add_label, new_event
 from core.measures.segmentation import Compared
 from core.progress import Silent
 from core.projects.records import Project, add_project
-from core.projects.schema import Regression, make_segmentation
+from core.projects.schema import Quantity, Regression, make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.tasks.regression import describe_schema
 from core.tasks.segmentation import measure
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run
 
 SIDE = 8
 AGE = Regression("age", "years", 0, 120)
+BODY = Regression("age", "years", 0, 120, None, (Quantity("body weight", "kg", 0, None),))
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,27 @@ def measured_numbers(connection: sqlite3.Connection, files: Files, actor: Actor)
     cases = list_snapshot_cases(connection, found.snapshot.id)
     said = {case.case_id: [case.value["value"] + (2 if case.position % 2 else 8)] for case in cases}
     store_predictions(connection, found.model, AGE, said)
+    evaluate_model(
+        connection, files, Settings(home=files.root), found.model.id, found.snapshot.id, "test", actor, Silent()
+    )
+    return found
+
+
+def measured_bodies(connection: sqlite3.Connection, files: Files, actor: Actor) -> Measured:
+    """24 patients with an age and a weight; the model says 4 kg too much of all, and of ages what `measured_numbers`
+    says. Its ages have an interval, its weights none."""
+    project = add_project(connection, name="Bodies", task="regression", schema=BODY, actor=actor)
+    values = {number: {"values": {"age": 20.0 + number, "body weight": 60.0 + 3 * number}} for number in range(24)}
+    add_cases(connection, files, project, actor, values)
+    intervals = {"age": {"half_width": 6.0, "level": 0.9, "n": 40}, "body weight": None}
+    facts = {**describe_schema(BODY), "input": {}, "calibration": {"intervals": intervals}}
+    found = freeze(connection, files, project, actor, facts)
+    said = {
+        case.case_id: [case.value["values"]["age"] + (2 if case.position % 2 else 8),
+                       case.value["values"]["body weight"] + 4]
+        for case in list_snapshot_cases(connection, found.snapshot.id)
+    }  # fmt: skip
+    store_predictions(connection, found.model, BODY, said)
     evaluate_model(
         connection, files, Settings(home=files.root), found.model.id, found.snapshot.id, "test", actor, Silent()
     )

@@ -1,7 +1,9 @@
 """Asking for an explanation: once, however many ask; then by the job's own word."""
 
 import json
+import os
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -11,9 +13,12 @@ from core.errors import NotFound
 from core.explain.records import keep_evidence
 from core.images.records import Case
 from core.jobs.records import Job, claim_job, finish_job, list_jobs
+from core.jobs.worker import beat_path, worker_lock_path
 from core.projects.records import Project
+from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.store.locks import take_lock
 from core.training.records import Model
 from dashboard.routes import explanations
 
@@ -71,6 +76,26 @@ def test_a_first_question_becomes_a_job_and_its_answer_an_address(
     assert second.json()["url"] == f"/api/v1/explanations/{KEY}.npy"
     assert second.json()["check"]["passed"] is True
     assert client.get(second.json()["url"]).content == b"map"
+
+
+def test_a_wait_is_told_when_worker_or_job_was_last_heard(
+    client: TestClient, case: Case, model: Model, connection: sqlite3.Connection, settings: Settings
+) -> None:
+    first = client.post(PATH, json=asked(model, case)).json()
+    assert first["silent_seconds"] is None  # no worker runs
+    job = f"/api/v1/jobs/{first['job']}"
+    assert claim_job(connection, "explain", "cpu")
+    assert 0 <= client.get(job).json()["silent_seconds"] < 60
+    connection.execute("UPDATE jobs SET heartbeat_at = '2020-01-01T00:00:00.000Z'")
+    connection.commit()
+    assert client.get(job).json()["silent_seconds"] > 1e6
+    lock = take_lock(worker_lock_path(settings))
+    assert lock is not None
+    beat_path(settings).touch()
+    assert client.get(job).json()["silent_seconds"] < 60
+    os.utime(beat_path(settings), (time.time() - 100, time.time() - 100))
+    assert 100 <= client.get(job).json()["silent_seconds"] < 200
+    lock.release()
 
 
 def test_evidence_gathered_since_speaks_with_a_map_that_was_made_before(
