@@ -138,6 +138,10 @@ def _counted(counts: Mapping[str, Mapping[str, Any]], split: str) -> str:
 
 def _calibrated(model: Model) -> str:
     """Thresholds and the like, which never saw the test split."""
+    if model.task != "classification" and not any(
+        model.calibration.get(key) for key in ("thresholds", "interval", "intervals")
+    ):
+        return "nothing"
     told = [
         f"{name} from {one['value']:.3f} on" + (f" ({one['rule']}, n = {one['n']:,})" if "rule" in one else "")
         for name, one in (model.calibration.get("thresholds") or {}).items()
