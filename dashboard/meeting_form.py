@@ -17,6 +17,8 @@ from core.tasks import TrainableSchema
 from core.training.records import Model, get_run
 from dashboard import messages, places, session, wording
 
+LIST_PX = 480  # beyond that the list scrolls, not the page
+
 
 def draw_preparation(project: Project, schema: TrainableSchema, models: Mapping[int, Model]) -> None:
     """Reviews that there are on the left, a new one on the right."""
@@ -26,8 +28,9 @@ def draw_preparation(project: Project, schema: TrainableSchema, models: Mapping[
         st.subheader("Reviews", anchor=False)
         if not reviews:
             st.caption("None yet. A review holds a model against criteria that were fixed before its test results.")
-        for review in reviews[:MOST_CRITERIA]:
-            _draw_line(project, review, models)
+        with st.container(height=LIST_PX, border=False):
+            for review in reviews:
+                _draw_line(project, review, models)
     with right:
         st.subheader("Prepare a review", anchor=False)
         _draw_form(project, schema, models)

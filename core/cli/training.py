@@ -48,8 +48,11 @@ def train(
     """Train a model in the background; or one for each fold and seed, or one again, or only try learning rates."""
     if bool(snapshot) == bool(repeat):
         raise typer.BadParameter("Name a snapshot, or with --repeat a model to train again.")
-    if repeat and (change or name or find_rate or all_folds or fold is not None or seeds > 1 or ensemble):
+    several = all_folds or seeds > 1 or ensemble
+    if repeat and (change or name or find_rate or several or fold is not None or recipe != AUTO):
         raise typer.BadParameter("A repetition takes everything from its model.")
+    if find_rate and (several or name):
+        raise typer.BadParameter("A test of learning rates is of one training and leaves no model.")
     if all_folds and fold is not None:
         raise typer.BadParameter("Name one fold, or take --all-folds.")
     if ensemble and not all_folds and seeds == 1:
@@ -153,7 +156,7 @@ def _recipe(text: str) -> Recipe:
         return named_recipe(text)
     try:
         return recipe_from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no JSON, no text, or thousands of brackets or digits
         raise InvalidInput(f"Name a readable JSON file as recipe: {error}. Received: {text}") from error
 
 

@@ -31,7 +31,7 @@ from core.datasets.splits import (
     split_groups,
     strata_of,
 )
-from core.datasets.synthetic import add_synthetic, take_synthetic
+from core.datasets.synthetic import add_synthetic, same_synthetic, take_synthetic
 from core.errors import Conflict, InvalidInput
 from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
@@ -75,7 +75,8 @@ def freeze_snapshot(
         use_given_split: the same as `split_column="split"`.
         split_column: take the split from the label table: `split`, or the attribute that its column was kept as.
             Where it names no validation, 15 % of train are taken for it, by patient.
-        like: an earlier snapshot: its cases only, each in the split that it has there, with today's answers.
+        like: an earlier snapshot: its cases only, drawn ones too, each in the split that it has there, with today's
+            answers.
         folds: also deal all cases into this many folds, by patient; see `splits.fold_view`.
         allow_leaks: the reason for which leaks are allowed; it is stored and shown for ever.
         synthetic: so many of the project's drawn images go into train, and into no other split.
@@ -91,7 +92,7 @@ def freeze_snapshot(
     name = _free_name(connection, project, name)
     shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None
     left_out = count_left_out(connection, project.id)
-    drawn = take_synthetic(connection, project, synthetic, folds)
+    drawn = same_synthetic(connection, project, like) if like else take_synthetic(connection, project, synthetic, folds)
     candidates = list_candidates(connection, project.id, column=column)
     project, candidates = _without_retired(project, candidates, left_out)
     _check_answers(project, candidates, left_out)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.datasets.duplicates import pair_near_duplicates
-from core.datasets.records import Candidate, SnapshotCase, list_synthetic
+from core.datasets.records import Candidate, Snapshot, SnapshotCase, list_snapshot_cases, list_synthetic
 from core.errors import InvalidInput
+from core.images.records import set_of_synthetic
 from core.progress import Progress
 from core.projects.records import Project
 from core.projects.schema import Classification
@@ -32,6 +33,14 @@ def take_synthetic(connection: sqlite3.Connection, project: Project, wanted: int
             f"classes. Received: {wanted:,} synthetic"
         )
     return there[:wanted]
+
+
+def same_synthetic(connection: sqlite3.Connection, project: Project, earlier: Snapshot) -> list[Candidate]:
+    """The drawn images of an earlier snapshot that are there still."""
+    taken = set_of_synthetic(connection, [case.case_id for case in list_snapshot_cases(connection, earlier.id)])
+    if not taken or not isinstance(project.schema, Classification):
+        return []
+    return [one for one in list_synthetic(connection, project.id, project.schema.names) if one.case_id in taken]
 
 
 def add_synthetic(

@@ -7,7 +7,6 @@ import sys
 from core.doctor import home, machine, service
 from core.doctor.findings import Finding, Look
 from core.errors import CoreError
-from core.images.dicom_decoders import decoder_findings
 from core.progress import Portion, Progress, Silent, stop_if_asked
 from core.settings import PROJECT_ROOT, Settings
 
@@ -47,6 +46,8 @@ def examine(settings: Settings, *, every_file: bool = False, progress: Progress 
         _looked("stored files", lambda given: home.look_at_files(given, every=every_file, progress=part), settings)
     )
     told.report(0.9, "looking at: decoders")
+    from core.images.dicom_decoders import decoder_findings  # pydicom, for which no other command waits
+
     findings += [
         Finding(f"decoder {name}", works, said, "" if works else "Install what is named; or run: make setup", "images")
         for name, works, said in decoder_findings()

@@ -36,12 +36,17 @@ def ask_retraining(
     on it with the same seed; evaluate on test.
 
     Raises:
-        InvalidInput: no reference has changed since, or the model was trained for a fold.
+        InvalidInput: no reference has changed since, the model was trained for a fold, or is an ensemble.
         NotAllowed: the actor may not freeze, train and open test results here.
         CoreError: whatever freezing and training refuse.
     """
     for action in ("freeze", "train", "open test results"):
         demand_of(connection, actor, action, project.id)
+    if members := [member["name"] for member in model.facts.get("members", ())]:
+        raise InvalidInput(
+            f"An ensemble is not trained; retrain from a review of a member, {', '.join(members)}. "
+            f"Received: {model.name}"
+        )
     before = get_run(connection, model.run)
     if before.fold is not None:
         raise InvalidInput(f"A model of one fold is trained again from the page Train. Received: {model.name}")
@@ -69,6 +74,7 @@ def ask_retraining(
         name=_free(model.name, {one.name for one in list_runs(connection, project.id)}),
         choice=before.told.get("choice"),
         evaluate="test",
+        sources=before.told.get("sources"),
         actor=actor,
     )
     return Retraining(snapshot, run, job, corrections)

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from core.datasets.records import Snapshot, list_candidates, list_snapshot_cases
+from core.images.records import set_of_synthetic
 from core.labels.answers import label_text
 from core.projects.schema import Segmentation
 
@@ -29,7 +30,11 @@ def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corr
     now = {some.case_id: some for some in list_candidates(connection, snapshot.project)}
     painted = isinstance(snapshot.schema, Segmentation)
     changed, gone, told = [], [], Counter[str]()
-    for case in list_snapshot_cases(connection, snapshot.id):
+    cases = list_snapshot_cases(connection, snapshot.id)
+    drawn = set_of_synthetic(connection, [case.case_id for case in cases])  # nobody reads these
+    for case in cases:
+        if case.case_id in drawn:
+            continue
         some = now.get(case.case_id)
         if some is None:
             gone.append(case.case_id)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
+from core.errors import CoreError
+from core.evaluation.comparison import compare_models
+from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import Evaluation, find_evaluation
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
@@ -46,7 +49,7 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
 def describe_comparison(connection: sqlite3.Connection, review: Review) -> str:
     """The model that a review compares with, by its numbers on the same test cases; "" without one.
 
-    Side by side only: which of the two is better takes a paired comparison.
+    Side by side only: which of the two is better is what `describe_verdict` says.
     """
     if review.production is None:
         return ""
@@ -61,8 +64,23 @@ def describe_comparison(connection: sqlite3.Connection, review: Review) -> str:
             told.append(f"{name.replace('_', ' ')} {one['value']:.3f} ({interval})")
     return (
         f"{other.name} on the same {evaluation.result['n_cases']:,} cases: {', '.join(told[:5])}. Which of the two is "
-        "better takes a paired comparison."
+        "better is for the paired comparison to say."
     )
+
+
+def describe_verdict(connection: sqlite3.Connection, review: Review) -> tuple[str, ...]:
+    """Whether the model is better than the one that it is compared with, paired on the same test cases: a sentence for
+    each number that tells, or why none does; nothing where the other was not named or not measured."""
+    if review.production is None or find_evaluation(connection, review.production, review.snapshot) is None:
+        return ()
+    model, other = (get_model(connection, review.project, one) for one in (review.model, review.production))
+    snapshot = get_snapshot(connection, review.project, review.snapshot)
+    try:
+        if isinstance(snapshot.schema, Classification):
+            return (str(compare_models(connection, other, model, snapshot, "test")["sentence"]),)
+        return compare_errors(connection, other, model, snapshot, "test").sentences
+    except CoreError as refusal:
+        return (str(refusal),)
 
 
 def list_limits(
@@ -120,6 +138,10 @@ def _counted(counts: Mapping[str, Mapping[str, Any]], split: str) -> str:
 
 def _calibrated(model: Model) -> str:
     """Thresholds and the like, which never saw the test split."""
+    if model.task != "classification" and not any(
+        model.calibration.get(key) for key in ("thresholds", "interval", "intervals")
+    ):
+        return "nothing"
     told = [
         f"{name} from {one['value']:.3f} on" + (f" ({one['rule']}, n = {one['n']:,})" if "rule" in one else "")
         for name, one in (model.calibration.get("thresholds") or {}).items()

@@ -13,7 +13,7 @@ from core.reviews.criteria import Outcome
 from core.reviews.decisions import Decision, find_decision, find_faults
 from core.reviews.failures import count_causes
 from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
-from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, list_limits
+from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, describe_verdict, list_limits
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
 from core.training.records import Run, get_model, get_run
@@ -65,7 +65,7 @@ def describe_report(
         Section("Acceptance criteria", (_criteria(review.outcomes or ()), looks.sentence)),
         Section(
             "Numbers on the test split",
-            (*_numbers(evaluation.result), *filter(None, [describe_comparison(connection, review)]), Figures()),
+            (*_numbers(evaluation.result), *_compared(connection, review), Figures()),
         ),
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
@@ -132,10 +132,16 @@ def _criteria(outcomes: Sequence[Outcome]) -> Block:
     return Table(("criterion", "found, 95 % interval", "n", "verdict"), tuple(rows))
 
 
+def _compared(connection: sqlite3.Connection, review: Review) -> list[str]:
+    return [told for told in (describe_comparison(connection, review), *describe_verdict(connection, review)) if told]
+
+
 def _numbers(result: Mapping[str, Any]) -> list[Block]:
+    wilson = any(one.get("method") == "Wilson" for one in result["metrics"].values())
     blocks: list[Block] = [
         f"{result['n_cases']:,} cases of {result['n_patients']:,} patients. {100 * result['level']:.0f} % intervals by "
-        f"bootstrap over patients, {result['resamples']:,} resamples, seed {result['seed']}.",
+        f"bootstrap over patients, {result['resamples']:,} resamples, seed {result['seed']}."
+        + (" Shares have Wilson's: each patient has one case." if wilson else ""),
         Table(
             ("metric", "value, 95 % interval", "to mind"),
             tuple(
@@ -145,21 +151,27 @@ def _numbers(result: Mapping[str, Any]) -> list[Block]:
         ),
     ]
     for name, told in result.get("per_target", {}).items():
-        blocks.append(_numbers_of_parts({f"{name}, {told['unit']}": told["metrics"]}))
+        blocks += numbers_of_parts({f"{name}, {told['unit']}": told["metrics"]})
     parts = result.get("per_class") or result.get("per_structure")
     if parts:
         titled = [(f"{name}{_support(result, name)}", row) for name, row in parts.items()]
-        blocks += [
-            _numbers_of_parts(dict(titled[at : at + PARTS_A_TABLE])) for at in range(0, len(titled), PARTS_A_TABLE)
-        ]
+        for at in range(0, len(titled), PARTS_A_TABLE):
+            blocks += numbers_of_parts(dict(titled[at : at + PARTS_A_TABLE]))
     return blocks
 
 
-def _numbers_of_parts(parts: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each metric and a column for each class or structure: the metrics are many, and paper is narrow."""
+def numbers_of_parts(parts: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """A row for each metric and a column for each class or structure: the metrics are many, and paper is narrow. Below
+    it why a number is undefined."""
     named = [key for key in next(iter(parts.values())) if key != "support"]
     rows = tuple((key.replace("_", " "), *(interval(row[key]) for row in parts.values())) for key in named)
-    return Table(("metric", *parts), rows)
+    reasons = tuple(
+        f"{key.replace('_', ' ')} of {name} is undefined: {row[key]['reason']}"
+        for key in named
+        for name, row in parts.items()
+        if row[key]["value"] is None and row[key].get("reason")
+    )
+    return [Table(("metric", *parts), rows), *([reasons] if reasons else [])]
 
 
 def _support(result: Mapping[str, Any], name: str) -> str:

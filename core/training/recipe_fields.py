@@ -69,7 +69,7 @@ class Field:
             if self.kind == "text":
                 return _text(value)
             return next(choice for choice in self.choices if str(choice) == str(value).strip())
-        except (TypeError, ValueError, StopIteration) as error:
+        except (TypeError, ValueError, OverflowError, StopIteration) as error:
             raise InvalidInput(f"{self.key} must be {self.allowed()}. Received: {value!r}") from error
 
     def check(self, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,11 +76,33 @@ def test_a_model_is_asked_for_again_as_it_was(
         (),
         ("--snapshot", "first", "--repeat", "quick"),
         ("--repeat", "quick", "--set", "epochs=3"),
+        ("--repeat", "quick", "--recipe", "cnn"),
         ("--snapshot", "first", "--fold", "1", "--all-folds"),
+        ("--snapshot", "first", "--find-rate", "--seeds", "3"),
     ],
 )
 def test_what_contradicts_itself_is_bad_usage(run: Run, name: str, words: tuple[str, ...]) -> None:
     assert run("train", name, *words, code=2).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe",  # no text
+        b"{",
+        b"[" * 100_000,
+        b'{"epochs": 1' + b"0" * 400 + b"}",
+        b'{"epochs": 1' + b"0" * 5000 + b"}",
+        b'{"depth": 3}',
+    ],
+)
+def test_a_recipe_file_that_cannot_be_meant_is_refused_with_a_sentence(
+    run: Run, name: str, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_bytes(content)
+    refused = run("train", name, "--snapshot", "first", "--recipe", str(path), code=1)
+    assert "Received: " in str(refused.exception)
 
 
 def test_models_say_why_their_recipe_was_chosen(run: Run, name: str, model: Model) -> None:

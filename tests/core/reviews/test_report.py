@@ -2,10 +2,13 @@
 
 import re
 import sqlite3
+from html import escape
 
 import pytest
 
+from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
+from core.evaluation.comparison import compare_models
 from core.evaluation.run import evaluate_model
 from core.progress import Silent
 from core.projects.records import change_project
@@ -13,10 +16,10 @@ from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import FollowUp, NewDecision, decide_review
 from core.reviews.meetings import Review, add_review, open_results
-from core.reviews.model_card import describe_comparison
+from core.reviews.model_card import describe_comparison, describe_verdict
 from core.reviews.report import write_report
 from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, share_width
-from core.reviews.report_sections import Table, describe_report
+from core.reviews.report_sections import Table, describe_report, numbers_of_parts
 from core.store.audit import Actor, list_audit
 from tests.core.reviews.conftest import PASSWORD, Room
 
@@ -54,14 +57,19 @@ def test_a_page_holds_everything_itself_and_escapes_what_people_wrote(
     assert list_audit(connection, what="export report")[0].subject == f"review {review.id}"
 
 
-def test_the_model_of_before_stands_beside_it_without_a_verdict(
+def test_the_model_of_before_stands_beside_it_with_the_paired_verdict(
     connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
 ) -> None:
     assert "other, with which it is compared, was not measured" in describe_comparison(connection, review)
+    assert describe_verdict(connection, review) == ()
     evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
     told = describe_comparison(connection, review)
     assert "other on the same 16 cases: accuracy 0.875 (0.640 to 0.965)" in told
-    assert told.endswith("takes a paired comparison.")
+    snapshot = get_snapshot(connection, room.project.id, review.snapshot)
+    paired = compare_models(connection, room.other, room.model, snapshot, "test")["sentence"]
+    page = write_report(connection, room.project, review, "html", actor=actor).decode()
+    assert escape(told) in page
+    assert escape(paired) in page
 
 
 def test_a_pdf_has_its_pages_and_its_unicode_font(
@@ -86,6 +94,20 @@ def test_a_class_has_a_column_and_a_metric_a_row_and_no_word_of_a_table_is_broke
         widths = share_width(table)
         assert sum(widths) == pytest.approx(PAGE_MM[0] - 2 * MARGIN_MM)
         assert widths[0] > 1.5 * max(len(word) for row in table.rows for word in row[0].split())  # mm a character
+
+
+def test_below_a_table_stands_why_a_number_is_undefined() -> None:
+    known = {"value": 0.5, "low": 0.4, "high": 0.6}
+    unknown = {"value": None, "low": None, "high": None, "reason": "No case of this class."}
+    parts = {"healthy": {"recall": known, "auc": unknown}, "ill": {"recall": unknown, "auc": known}}
+    table, reasons = numbers_of_parts(parts)
+    assert isinstance(table, Table)
+    assert table.rows[0] == ("recall", "0.500 (0.400 to 0.600)", "undefined")
+    assert reasons == (
+        "recall of ill is undefined: No case of this class.",
+        "auc of healthy is undefined: No case of this class.",
+    )
+    assert len(numbers_of_parts({"healthy": {"recall": known}})) == 1
 
 
 def test_a_review_whose_results_are_closed_has_no_report(
