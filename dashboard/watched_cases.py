@@ -58,10 +58,18 @@ def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str
     known = trainable_schema(schema)
     task, scores = module_of(known), answer["scores"]
     said = task.decode_scores(known, np.array(scores), {})
-    above, below = wording.answer(reference), wording.answer(said)
+    above = wording.answer(reference)
+    if isinstance(schema, Regression) and schema.further:
+        return "<br>".join(escape(_with_units(schema, one["values"])) for one in (reference, said)), None
     if isinstance(schema, Regression):
         return f"{escape(above)} {escape(schema.unit)}<br>{wording.measured(said['value'])} {escape(schema.unit)}", None
     sure = task.confidence_of(known, np.array(scores), {})
     same = sorted(said["classes"]) == sorted(reference.get("classes", ()))
     # The share stands first: behind a long name it would be cut off.
-    return f"{escape(above)}<br>{100 * sure:.0f} % {escape(below)}", same
+    return f"{escape(above)}<br>{100 * sure:.0f} % {escape(wording.answer(said))}", same
+
+
+def _with_units(schema: Regression, values: Mapping[str, float]) -> str:
+    """Several quantities by their units: under a thumbnail there is no place for names."""
+    told = ((values.get(one.target), one.unit) for one in schema.quantities)
+    return " · ".join(f"{wording.measured(value)} {unit}" for value, unit in told)
