@@ -104,7 +104,7 @@ def draw_confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str
     }
     figure.update_xaxes(title="predicted", tickangle=0, range=[-0.5, len(classes) - 0.5], **marks)
     figure.update_yaxes(title="reference", range=[len(classes) - 0.5, -0.5], **marks)
-    figure.update_layout(clickmode="event+select", dragmode=False, height=max(205, 80 + 62 * len(classes)))
+    figure.update_layout(clickmode="event+select", dragmode=False, height=max(205, 60 + 62 * len(classes)))
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, paper_bgcolor="rgba(0,0,0,0)")
     quieten(figure)
     return figure
@@ -159,7 +159,7 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", dtick=1)  # a name beside every row, however low the figure
-    return finished(figure, title, "", "", height=46 + 29 * max(1, len(shown)), unit_range="x")
+    return finished(figure, title, "", "", height=50 + 22 * max(1, len(shown)), unit_range="x")
 
 
 def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:

@@ -9,6 +9,7 @@ import streamlit as st
 from core.datasets.records import get_snapshot
 from core.errors import CoreError
 from core.evaluation.comparison import compare_models
+from core.evaluation.records import find_evaluation
 from core.projects.records import Project
 from core.training.records import Model, get_model, list_models
 from dashboard import messages, numbers_view, places, session, wording
@@ -52,6 +53,7 @@ def draw_difference(project: Project, model: Model, other: int, view: Mapping[st
         )
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
+        link_to_missing(other, model.id, view)
         return
     st.html(f"<p><b>{escape(told['sentence'])}</b></p>")
     left, right = st.columns([5, 4], gap="large")
@@ -65,6 +67,14 @@ def draw_difference(project: Project, model: Model, other: int, view: Mapping[st
         with column:
             st.markdown(f"##### Newly {words}: {len(cases):,}")
             draw_cases(project, cases, view=view, name=f"Newly {words}, {between}", key=f"newly_{words}")
+
+
+def link_to_missing(first: int, second: int, view: Mapping[str, places.Query]) -> None:
+    """A way to the numbers of those of two models that were not evaluated on this split."""
+    for one in (first, second):
+        if find_evaluation(session.db(), one, int(view["snapshot"] or 0), str(view["split"])) is None:
+            name = get_model(session.db(), None, one).name
+            places.link("evaluate", f"Evaluate {name}", **{**view, "model": one})
 
 
 def _draw_tests(told: Mapping[str, Any]) -> None:

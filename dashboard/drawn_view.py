@@ -46,12 +46,16 @@ def describe_sample(result: Mapping[str, Any]) -> str:
 
 def draw_pairs(result: Mapping[str, Any], project: Project) -> None:
     """Drawn images each beside its nearest training image: those that lie closest, then others."""
+    parts = []
     for title, closest in (("Closest to a training image", True), ("Others, evenly from all", False)):
         pairs = [pair for pair in result["pairs"] if pair["closest"] is closest]
         if not pairs:
             continue
-        st.markdown(f"**{title}**: drawn on the left, its nearest training image by pixels on the right")
-        st.html(f'<div class="rr-grid rr-pairs">{"".join(_pair(pair, project) for pair in pairs)}</div>')
+        parts.append(
+            f"<p><b>{title}</b>: drawn on the left, its nearest training image by pixels on the right</p>"
+            f'<div class="rr-grid rr-pairs">{"".join(_pair(pair, project) for pair in pairs)}</div>'
+        )
+    st.html(f'<div class="rr-rest">{"".join(parts)}</div>')
     st.caption(SYNTHETIC + " Distances are Euclidean, of grey values from 0 to 1.")
 
 

@@ -29,6 +29,14 @@ def draw_gap(model: Model) -> None:
     )
 
 
+def describe_failure(model: Model) -> str:
+    """That a model has learnt nothing, and what to do first; "" for any other."""
+    advice = model.facts.get("advice") or {}
+    if advice.get("verdict") != "learnt nothing":
+        return ""
+    return f"{advice['sentence']} Try {advice['tries'][0]}."
+
+
 def _value(gap: dict[str, Any], name: str) -> str:
     side = gap[name]
     if gap["metric"] not in ERRORS:

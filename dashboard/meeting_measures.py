@@ -138,6 +138,7 @@ def _draw_errors(meeting: Meeting, production: int) -> None:
         told = compare_errors(session.db(), other, meeting.model, meeting.snapshot, "test")
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
+        comparison_view.link_to_missing(production, meeting.model.id, meeting.view)
         return
     st.html("".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in told.sentences))
     ends = {

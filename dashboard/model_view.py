@@ -14,9 +14,10 @@ from core.tasks.regression import IN_DEVIATIONS, intervals_of
 from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run
+from core.training.request import training_cases
 from dashboard import members_view, messages, places, run_view, session, wording
 from dashboard.drawn_view import draw_samples
-from dashboard.gap_view import draw_gap
+from dashboard.gap_view import describe_failure, draw_gap
 from dashboard.prefix import at
 
 MEASURE_WORDS = {
@@ -115,12 +116,26 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             "When": escape(f"{wording.moment(model.created_at)}, in {wording.duration(run.seconds)}"),
             "Device": escape(run.device or "–"),
             "Size": f"{model.parameters:,} parameters, {wording.size(model.file_bytes)}",
-            "Validation": escape(measured) + " (no intervals: evaluate gives them)" if measured else "–",
+            "Validation": escape(measured)
+            + f" (n = {_validated_on(model, run, snapshot):,}; no intervals: evaluate gives them)"
+            if measured
+            else "–",
+            **(
+                {"Learnt": f'<span class="rr-amiss">{escape(failure)}</span>'}
+                if (failure := describe_failure(model))
+                else {}
+            ),
             "Asked by": escape(run.created_by),
             **({"Repeats": escape(model.facts["repetition"]["sentence"])} if model.facts.get("repetition") else {}),
         },
         plain=False,
     )
+
+
+def _validated_on(model: Model, run: Run, snapshot: Snapshot) -> int:
+    """Cases; of a model from before the gap was measured those that the snapshot has."""
+    gap = model.facts.get("gap")
+    return gap["validation"]["cases"] if gap else len(training_cases(session.db(), snapshot, run.fold)[1])
 
 
 def _measured(name: str, value: float, snapshot: Snapshot) -> str:

@@ -22,7 +22,7 @@ WORDS = {
     "limit_high": "Upper limit of agreement",
     "coverage": WITHOUT_UNIT["coverage"],
 }
-CHOICE_PX = 72
+CHOICE_PX = 96
 OpenCase = Callable[[int], None]
 
 

@@ -11,8 +11,7 @@ import streamlit as st
 from core.datasets.records import Snapshot
 from core.tasks import task_module
 from core.training import auto
-from core.training.fingerprint import settle_auto, take_fingerprint
-from core.training.networks import networks_of
+from core.training.fingerprint import part_networks, settle_auto, take_fingerprint
 from core.training.recipe import FIELDS, RECIPES, Field, Recipe, change_recipe, named_recipe
 from core.training.recipe_fields import LONGEST_TEXT
 from core.training.records import get_run, list_models
@@ -35,7 +34,9 @@ def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str,
         CoreError: values that do not fit together, such as more halvings than the image has pixels; a snapshot that
             nothing can be learnt from.
     """
-    wanted, names = places.asked("recipe"), (auto.AUTO, *networks_of(snapshot.task))
+    seen = _seen(snapshot.hash, snapshot.incomplete_since, fold, snapshot)
+    fitting, left_out = part_networks(seen)
+    wanted, names = places.asked("recipe"), (auto.AUTO, *fitting)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = row.segmented_control(
         "Recipe",
@@ -43,13 +44,13 @@ def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str,
         default=wanted if wanted in names else auto.AUTO,
         required=True,
         key="recipe",
-        help=f"A recipe is everything that decides the result besides the snapshot. auto {auto.EXPLANATION}.",
+        help=f"A recipe is everything that decides the result besides the snapshot. auto {auto.EXPLANATION}."
+        + _say_left_out(left_out, seen),
     )
     if name != auto.AUTO:
         base = named_recipe(name)
         st.caption(f"{name} · {NAMES[name]}")
         return change_recipe(base, _draw_changes(base, snapshot.task, name)), None
-    seen = _seen(snapshot.hash, snapshot.incomplete_since, fold, snapshot)
     base, sentences = auto.choose_recipe(seen)
     st.caption(f"{name} · {NAMES[name]}: {base.network}, {NAMES[base.network]}")
     with row.popover("Why these settings", icon=":material/lightbulb:"):
@@ -57,6 +58,11 @@ def draw_recipe(snapshot: Snapshot, fold: int | None) -> tuple[Recipe, dict[str,
     # What auto chooses hangs on the snapshot, so controls of another one must not keep their values.
     keys = "_".join(map(str, (name, snapshot.id, *([] if fold is None else [fold]))))
     return settle_auto(seen, _draw_changes(base, snapshot.task, keys))
+
+
+def _say_left_out(names: tuple[str, ...], seen: auto.Fingerprint) -> str:
+    kind = "for single images, and here are volumes" if seen.volumes else "for volumes, and here are single images"
+    return f"\n\nLeft out: {', '.join(names)}, {kind}." if names else ""
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -139,9 +145,9 @@ def _draw_loss(column: Any, field: Field, task: str, keys: str) -> Any:
         field.title,
         ["default", *losses],
         index=0,
-        format_func=lambda name: f"default ({next(iter(losses))})" if name == "default" else name,
         key=f"recipe_{keys}_loss_{task}",
-        help=f"What a step makes smaller.\n\n{told}\n\n*Over- and underfitting:* {field.effect}",
+        help=f"What a step makes smaller; by default {next(iter(losses))}.\n\n{told}\n\n"
+        f"*Over- and underfitting:* {field.effect}",
     )
 
 

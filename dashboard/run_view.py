@@ -14,7 +14,7 @@ from core.training.advice import describe_course
 from core.training.records import Run, find_model_of_run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
 from dashboard.drawn_view import draw_samples
-from dashboard.gap_view import draw_gap
+from dashboard.gap_view import describe_failure, draw_gap
 from dashboard.watched_cases import draw_watched
 
 REFRESH_SECONDS = 1.5
@@ -107,13 +107,20 @@ def _draw_ending(run: Run, job: Job) -> None:
         f'<div class="rr-said">{escape(why)}. The best weights, of epoch {left["best_epoch"]} of {left["epochs"]}, '
         "are kept as "
         f'<a href="{places.address("models", project=run.project, model=left["model_id"])}" target="_self">'
-        f"{escape(str(left['model']))}</a>.</div>"
+        f"{escape(str(left['model']))}</a>.{_say_if_nothing_learnt(run)}</div>"
     )
+
+
+def _say_if_nothing_learnt(run: Run) -> str:
+    """A run can end well and have learnt nothing, which its curves tell only to those who read them."""
+    model = find_model_of_run(session.db(), run.id)
+    failure = describe_failure(model) if model else ""
+    return f' <b class="rr-amiss">{escape(failure)}</b>' if failure else ""
 
 
 def _unit_of(schema: Regression) -> str:
     """Of the error of an epoch; several quantities have no unit in common."""
-    return "standard deviations" if schema.further else schema.unit
+    return "SD" if schema.further else schema.unit
 
 
 def _schema_of(run: Run) -> LabelSchema:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.freeze import export_snapshot
-from core.datasets.records import Snapshot, list_numbers, snapshot_counts
+from core.datasets.records import Snapshot, list_numbers, map_shapes, snapshot_counts
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.store.audit import Actor
@@ -69,7 +69,7 @@ def _draw_balance(snapshot: Snapshot, schema: Classification) -> None:
     counts = snapshot_counts(session.db(), snapshot)
     names = {label.name: label.colour for label in schema.classes}
     told = {split: [f"{part['classes'].get(name, 0):,}" for name in names] for split, part in counts.items()}
-    _draw_table(counts, list(names), told)
+    _draw_table(snapshot, counts, list(names), told)
     st.plotly_chart(
         charts.draw_balance({split: part["classes"] for split, part in counts.items()}, names),
         config=charts.NO_TOOLBAR,
@@ -85,7 +85,7 @@ def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
         counts = {split: {**part, **part.get("targets", {}).get(of, {})} for split, part in counts.items()}
     columns = ("lowest", "median", "highest")
     told = {split: [wording.given(part.get(name)) for name in columns] for split, part in counts.items()}
-    _draw_table(counts, [f"{name}, {shown.unit}" for name in columns], told)
+    _draw_table(snapshot, counts, [f"{name}, {shown.unit}" for name in columns], told)
     st.plotly_chart(
         quantity_charts.draw_spread(list_numbers(session.db(), snapshot.id, of), f"{shown.target}, {shown.unit}"),
         config=charts.NO_TOOLBAR,
@@ -94,8 +94,15 @@ def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
     )
 
 
-def _draw_table(counts: Mapping[str, Mapping[str, Any]], columns: Sequence[str], told: Mapping[str, list[str]]) -> None:
-    """A row for each split: images, patients, and what is told of its answers."""
+def _draw_table(
+    snapshot: Snapshot,
+    counts: Mapping[str, Mapping[str, Any]],
+    columns: Sequence[str],
+    told: Mapping[str, list[str]],
+) -> None:
+    """A row for each split: images or volumes, patients, and what is told of its answers."""
+    several = {frames > 1 for frames, *_ in map_shapes(session.db(), snapshot.id).values()}
+    noun = "cases" if len(several) == 2 else "volumes" if several == {True} else "images"
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     rows = "".join(
         f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
@@ -103,7 +110,7 @@ def _draw_table(counts: Mapping[str, Mapping[str, Any]], columns: Sequence[str],
         + "</tr>"
         for split, part in counts.items()
     )
-    st.html(f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>')
+    st.html(f'<table class="rr-numbers"><tr><th>split</th><th>{noun}</th><th>patients</th>{head}</tr>{rows}</table>')
 
 
 def _export(project: Project, snapshot: Snapshot, actor: Actor) -> str:

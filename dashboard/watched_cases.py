@@ -65,13 +65,12 @@ def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str
     known = trainable_schema(schema)
     task, scores = module_of(known), answer["scores"]
     said = task.decode_scores(known, np.array(scores), {})
-    above, below = wording.answer(reference), wording.answer(said)
     if isinstance(schema, Regression):
         return _said_numbers(schema, reference, said), None
     sure = task.confidence_of(known, np.array(scores), {})
     same = sorted(said["classes"]) == sorted(reference.get("classes", ()))
     # The share stands first: behind a long name it would be cut off.
-    return f"{escape(above)}<br>{100 * sure:.0f} % {escape(below)}", same
+    return f"{escape(wording.answer(reference))}<br>{100 * sure:.0f} % {escape(wording.answer(said))}", same
 
 
 def _said_numbers(schema: Regression, reference: Mapping[str, Any], said: Mapping[str, Any]) -> str:

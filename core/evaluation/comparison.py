@@ -20,10 +20,12 @@ from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 from core.measures.paired import (
     FEWEST_SEEDS,
+    NOTABLE,
     AucDifference,
     SeedNoise,
     compare_aucs,
     mcnemar,
+    tell_apart,
     verdict,
     with_seed_noise,
 )
@@ -122,15 +124,13 @@ def _judge(
         error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + LEVEL) / 2)
         low, high = with_seed_noise(auc.value, error, noise)
         how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
-    said = verdict(low, high)
+    said = verdict(low, high, notable=NOTABLE)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
     if auc.value is None or low is None or high is None:
         told = f"{first} and {second} cannot be told apart here: {auc.reason or auc.note}"
     else:
         numbers = f"AUC {auc.value:+.3f}, {100 * LEVEL:.0f} % interval {low:+.3f} to {high:+.3f} ({how})"
-        told = f"{second} is {said} than {first}: {numbers}." if said in ("better", "worse") else (
-            f"There is no difference beyond noise between {second} and {first}: {numbers}."
-        )  # fmt: skip
+        told = tell_apart(first, second, said, numbers)
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
     return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}
 

@@ -16,7 +16,7 @@ from core.evaluation.run import split_cases
 from core.measures.estimates import Estimate, estimate_of
 from core.measures.intervals import LEVEL, patient_bootstrap
 from core.measures.metrics import ratio
-from core.measures.paired import verdict
+from core.measures.paired import NOTABLE, NOTABLE_SHARE, tell_apart, verdict
 from core.projects.schema import Regression, Segmentation
 from core.training.records import Model
 
@@ -54,14 +54,20 @@ def compare_errors(
     both = [_by_name(connection, model, snapshot, split) for model in (first, second)]
     patient_of = {case.case_id: case.patient for case in cases}
     differences: dict[str, Estimate] = {}
+    notable: dict[str, float] = {}
     compared: set[int] = set()
     for name in both[0]:
         ids = [case for case in patient_of if all(case in one[name] for one in both)]
         compared |= set(ids)
         apart = np.array([both[1][name][case] - both[0][name][case] for case in ids])
+        # An error has a unit, so what is notable hangs on how large errors are.
+        is_error = isinstance(schema, Regression) and bool(ids)
+        notable[name] = NOTABLE_SHARE * float(np.mean([both[0][name][case] for case in ids])) if is_error else NOTABLE
         differences[name] = _mean(apart, [patient_of[case] for case in ids])
     better = -1 if isinstance(schema, Regression) else 1
-    told = tuple(_sentence(first.name, second.name, name, one, better) for name, one in differences.items())
+    told = tuple(
+        _sentence(first.name, second.name, name, one, better, notable[name]) for name, one in differences.items()
+    )
     return PairedErrors(told, differences, len(compared), len({patient_of[case] for case in compared}))
 
 
@@ -96,13 +102,11 @@ def _mean(apart: np.ndarray, patients: Sequence[str]) -> Estimate:
     return estimate_of(float(apart.mean()), interval, undefined="There are no cases.")
 
 
-def _sentence(first: str, second: str, name: str, one: Estimate, better: int) -> str:
+def _sentence(first: str, second: str, name: str, one: Estimate, better: int, notable: float) -> str:
     what = name.removesuffix(", difference")
     if one.value is None or one.low is None or one.high is None:
         return f"{first} and {second} cannot be told apart by {what}: {one.reason or one.note}"
     low, high = sorted((better * one.low, better * one.high))
-    said = verdict(low, high)
+    said = verdict(low, high, notable=notable)
     numbers = f"{one.value:+.3f}, {100 * LEVEL:.0f} % interval {one.low:+.3f} to {one.high:+.3f}"
-    if said in ("better", "worse"):
-        return f"{second} is {said} than {first} by {what}: {numbers}."
-    return f"There is no difference beyond noise between {second} and {first} by {what}: {numbers}."
+    return tell_apart(first, second, said, numbers, by=f" by {what}")

@@ -65,6 +65,19 @@ def refuse_volumes(connection: sqlite3.Connection, case_ids: Sequence[int], deed
         refuse_volume(found, deed)
 
 
+def refuse_flat(connection: sqlite3.Connection, case_ids: Sequence[int], network: str) -> None:
+    """For a network that looks along the frames of a case.
+
+    Raises:
+        InvalidInput: none of these cases has several.
+    """
+    if find_volume(connection, case_ids) is None:
+        raise InvalidInput(
+            f"{network} looks along the frames of volumes, and here each case is a single image; take a network for "
+            f"images. Received: {network}"
+        )
+
+
 def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
     """For a network that takes in single images.
 

@@ -10,6 +10,9 @@ import numpy as np
 from core.measures.intervals import LEVEL
 
 FEWEST_SEEDS = 3  # of one recipe, before a spread over seeds is a number
+NOTABLE = 0.05  # of an AUC or a Dice: a reader would want to know of it
+NOTABLE_SHARE = 0.1  # of a mean error, likewise
+TOO_FEW = "too few cases to tell"
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,23 @@ def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level:
     return difference - reach, difference + reach
 
 
-def verdict(low: float | None, high: float | None) -> str:
-    """In the words of a report: `better` is said only where the whole interval says so."""
+def verdict(low: float | None, high: float | None, *, notable: float = math.inf) -> str:
+    """In the words of a report: `better` is said only where the whole interval says so. Where it says neither and still
+    allows a `notable` difference, the cases are too few to tell."""
     if low is not None and high is not None:
         if low > 0:
             return "better"
         if high < 0:
             return "worse"
+        if max(-low, high) > notable:
+            return TOO_FEW
     return "no difference beyond noise"
+
+
+def tell_apart(first: str, second: str, said: str, numbers: str, *, by: str = "") -> str:
+    """A verdict as a plain sentence; `numbers` are the difference with its interval."""
+    if said in ("better", "worse"):
+        return f"{second} is {said} than {first}{by}: {numbers}."
+    if said == TOO_FEW:
+        return f"There are too few cases to tell {second} from {first}{by}: {numbers}."
+    return f"There is no difference beyond noise between {second} and {first}{by}: {numbers}."

@@ -3,13 +3,15 @@
 The rules, in the order in which they are asked; a skill is 0 for a model that knows nothing and 1 for one that is never
 wrong (`core.training.gap`):
 
-1. Fewer than `FEW_PATIENTS` validation patients, or no number on a split: it cannot be told.
-2. The gap between training and validation skill is above `NOTABLE_GAP`, and its interval above `NO_GAP`: overfits.
-3. The validation loss still fell by more than `STILL_FALLING` over the last fifth of the epochs, and the best epoch was
+1. The loss went wild (above `WILD_LOSS`) and training skill is below `POOR_SKILL`, or training and validation skill are
+   below `NO_SKILL` and the loss falls no more: it learnt nothing.
+2. Fewer than `FEW_PATIENTS` validation patients, or no number on a split: it cannot be told.
+3. The gap between training and validation skill is above `NOTABLE_GAP`, and its interval above `NO_GAP`: overfits.
+4. The validation loss still fell by more than `STILL_FALLING` over the last fifth of the epochs, and the best epoch was
    the last but few: train longer.
-4. Training skill below `POOR_SKILL`: underfits.
-5. The validation loss ended more than `RISEN` above its lowest: too long; the kept weights are from before.
-6. Else training and validation go together.
+5. Training skill below `POOR_SKILL`: underfits.
+6. The validation loss ended more than `RISEN` above its lowest: too long; the kept weights are from before.
+7. Else training and validation go together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +23,19 @@ import numpy as np
 from core.training.gap import Gap
 from core.training.recipe import Recipe
 
-Verdict = Literal["cannot be told", "overfits", "still learns", "underfits", "too long", "goes together"]
+Verdict = Literal[
+    "learnt nothing", "cannot be told", "overfits", "still learns", "underfits", "too long", "goes together"
+]  # fmt: skip
 
 FEW_PATIENTS = 20
 NOTABLE_GAP, NO_GAP = 0.1, 0.02
 POOR_SKILL = 0.5
+NO_SKILL = 0.05
+WILD_LOSS = 10.0  # a model that knows nothing of a standardised number or a few classes has a loss of about 1
+KNOWS_NOTHING = {
+    "mae": "it is no better than the same number for every case",
+    "dice": "next to nothing that it paints is right",
+}
 STILL_FALLING = 0.02  # of the loss itself
 LAST_PART = 0.2  # of the epochs
 RISEN = 0.1  # of the lowest loss
@@ -57,6 +67,8 @@ def advise(
     """
     losses = [float(epoch["validation_loss"]) for epoch in epochs if epoch.get("validation_loss") is not None]
     skill, distance, surely = gap.training_skill, gap.gap, gap.gap_low
+    if nothing := _nothing_learnt(gap, epochs, losses, recipe):
+        return nothing
     if skill is None or distance is None or surely is None or gap.validation.patients < FEW_PATIENTS:
         n = gap.validation.patients
         return Advice(
@@ -90,6 +102,30 @@ def describe_course(epochs: Sequence[Mapping[str, Any]]) -> str:
         return ""
     best = int(np.argmin(losses)) + 1
     return f"Since epoch {best} the validation loss has risen; the weights of epoch {best} are kept."
+
+
+def _nothing_learnt(
+    gap: Gap, epochs: Sequence[Mapping[str, Any]], losses: Sequence[float], recipe: Recipe
+) -> Advice | None:
+    """None where something was learnt, or may still be."""
+    skill = gap.training_skill
+    if skill is None or gap.gap is None or skill >= POOR_SKILL:
+        return None
+    lower = f"a lower learning rate than {recipe.learning_rate:g} (the learning-rate test suggests one)"
+    wildest = max(
+        (float(epoch.get(name) or 0.0) for epoch in epochs for name in ("loss", "validation_loss")), default=0.0
+    )
+    if wildest > WILD_LOSS:
+        return Advice("learnt nothing", f"It did not learn: its loss went wild, up to {wildest:,.0f}.", (lower,))
+    if max(skill, skill - gap.gap) >= NO_SKILL or _still_falls(losses):
+        return None
+    known = KNOWS_NOTHING.get(gap.metric, "it is no better than chance")
+    longer = f"longer training: {max(2 * recipe.epochs, 10)} epochs"
+    return Advice(
+        "learnt nothing",
+        f"It did not learn: {known}, on validation and on what it learnt from.",
+        (longer, lower, "a look at the labels, and at how images enter the network"),
+    )
 
 
 def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, parameters: int) -> Advice:

@@ -79,6 +79,11 @@ class Fingerprint:
         """Whether volumes are answered for as wholes."""
         return self.task != PAINTED and self.volumes is not None
 
+    @property
+    def noun(self) -> str:
+        """What a case is, in the plural."""
+        return "images" if self.volumes is None else "volumes"
+
     def to_json(self) -> dict[str, Any]:
         lists = {"sides_px": list(self.sides_px), "proportions": list(self.proportions)}
         volumes = self.volumes.to_json() if self.volumes else None
@@ -102,8 +107,10 @@ def choose_recipe(seen: Fingerprint) -> tuple[Recipe, tuple[str, ...]]:
 
 
 def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
-    noun = "volumes" if seen.in_3d or seen.whole else "images"
-    what = f"{seen.training:,} training {noun} of {seen.training_patients:,} patients, {seen.validation:,} to validate"
+    what = (
+        f"{seen.training:,} training {seen.noun} of {seen.training_patients:,} patients, "
+        f"{seen.validation:,} to validate"
+    )
     if (seen.in_3d or seen.whole) and seen.volumes:
         what += f"; {seen.volumes.told()}"
     elif seen.frames > seen.training:
@@ -188,7 +195,7 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     words = "A small residual network"
     if seen.training < SMALL_NETWORK_BELOW:
         filters = [count // 2 for count in filters]
-        words = f"A residual network of half the usual width, because {seen.training:,} images teach few weights"
+        words = f"A residual network of half the usual width, because {seen.training:,} {seen.noun} teach few weights"
     values = {"network": "resnet", "stages": len(filters), "filters": tuple(filters), "dropout": 0.3}
     return values, f"{words}: it averages its map before the answer and overfits later than the classic stack."
 
@@ -252,12 +259,14 @@ def _balance(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
         return {"class_weights": "balanced"}, "Each class counts as much by its presence as by its absence."
     ratio = max(counts) / min(counts)
     if ratio <= ALIKE:
-        return {"class_weights": "none"}, "The classes are about as frequent as one another: each image counts alike."
+        return {
+            "class_weights": "none"
+        }, f"The classes are about as frequent as one another: each {seen.noun[:-1]} counts alike."
     said = f"The most frequent class is {ratio:.1f} times as frequent as the rarest"
     if ratio <= RARE:
         return {"class_weights": "balanced"}, f"{said}: rare classes count for more, so that each counts alike."
     return {"class_weights": "sampling"}, (
-        f"{said}: rare ones are shown more often, because with weights single images would steer whole steps."
+        f"{said}: rare ones are shown more often, because with weights single {seen.noun} would steer whole steps."
     )
 
 

@@ -10,13 +10,15 @@ from typing import Any
 from core.datasets.records import Snapshot, SnapshotCase, map_shapes
 from core.datasets.volumes import median_spacing
 from core.images.records import get_cases
+from core.images.render import InputSpec
 from core.images.volume_input import grid_at, spacing_of
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.training.auto import AUTO, Fingerprint, choose_recipe
 from core.training.auto_volumes import Volumes
 from core.training.device import Device, choose_device, list_devices
-from core.training.recipe import Recipe, change_recipe
+from core.training.networks import input_of, networks_of
+from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.request import training_cases
 
 
@@ -71,6 +73,18 @@ def _look_at_volumes(connection: sqlite3.Connection, train: Sequence[SnapshotCas
     voxels = sum(case.frames * case.rows * case.columns for case in cases)
     share = round(max(painted.values(), default=0) / voxels, 4)
     return Volumes((frames, rows, columns), spacing, any(map(spacing_of, cases)), share)
+
+
+def part_networks(seen: Fingerprint) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the networks that can learn what was seen, and of those that could if volumes were images, or images
+    volumes. Structures in volumes are also learnt slice by slice."""
+    volumes, names = seen.volumes is not None or seen.frames > seen.training, networks_of(seen.task)
+
+    def fits(name: str) -> bool:
+        along_frames = not isinstance(input_of(named_recipe(name)), InputSpec)
+        return along_frames == volumes or (volumes and task_module(seen.task).PAINTS)
+
+    return tuple(filter(fits, names)), tuple(name for name in names if not fits(name))
 
 
 @cache

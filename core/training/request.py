@@ -7,7 +7,7 @@ from typing import Any
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
-from core.images.frames import refuse_volumes
+from core.images.frames import refuse_flat, refuse_volumes
 from core.images.records import get_cases
 from core.images.render import PRESETS, TRAINING_SET, InputSpec, refuse_window
 from core.people.roles import demand_of
@@ -89,8 +89,11 @@ def demand_trainable(
     check_network(recipe.network, snapshot.task)
     task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
     train, validation = training_cases(connection, snapshot, fold)
-    if not task.PAINTS and isinstance(input_of(recipe), InputSpec):
-        refuse_volumes(connection, [case.case_id for case in (*train, *validation)], "train on or evaluate")
+    ids = [case.case_id for case in (*train, *validation)]
+    if not isinstance(input_of(recipe), InputSpec):
+        refuse_flat(connection, ids, recipe.network)
+    elif not task.PAINTS:
+        refuse_volumes(connection, ids, "train on or evaluate")
     _demand_window(connection, recipe, [*train, *validation])
     task.check_trainable(
         snapshot.schema,

@@ -102,9 +102,10 @@ def test_a_training_asks_what_a_number_needs_and_shows_its_error_in_the_unit(
     app = opened(open_page, "train", project=ages.id, recipe="resnet")
     keys = {str(element.key) for kind in ("number_input", "selectbox") for element in app.get(kind)}
     assert not {"recipe_resnet_class_weights", "recipe_resnet_label_smoothing"} & keys
-    assert app.selectbox(key="recipe_resnet_loss_regression").options == [
-        "default (huber)", "huber", "absolute", "squared",
-    ]  # fmt: skip
+    assert app.selectbox(key="recipe_resnet_loss_regression").options == ["default", "huber", "absolute", "squared"]
+    assert "by default huber" in str(app.selectbox(key="recipe_resnet_loss_regression").help)
+    assert "cnn3d" not in app.segmented_control(key="recipe").options  # it is for volumes, and hands are images
+    assert "Left out: cnn3d" in str(app.segmented_control(key="recipe").help)
     assert "Mean absolute error, years" in said(app)
     assert "set Zoom and Shift to 0" in said(app)
     for key in ("zoom", "shift"):

@@ -20,7 +20,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks.regression import describe_schema, encode_targets, measure
 from core.training.recipe import named_recipe
-from core.training.records import Model, add_model, add_run, get_run, start_run
+from core.training.records import Model, add_model, add_run, get_run, set_watched, start_run
 from dashboard.watched_cases import _said
 from tests.pages.conftest import OpenPage, said
 
@@ -87,6 +87,18 @@ def test_every_page_tells_each_quantity_in_its_own_unit(
         assert not app.error, page
         for text in texts:
             assert text in said(app), (page, text)
+
+
+def test_a_run_shows_what_it_says_of_watched_cases_in_each_unit(
+    open_page: OpenPage, connection: sqlite3.Connection, bodies: Project, model: Model
+) -> None:
+    run = get_run(connection, model.run)
+    watched = list_snapshot_cases(connection, run.snapshot, split="validation")[0].case_id
+    set_watched(connection, run.id, 1, {watched: {"scores": [41.5, 73.0]}})
+    app = open_page("train", project=bodies.id, run=run.id)
+    assert not app.exception
+    assert "/ 41.5 years" in said(app)
+    assert "/ 73.0 kg" in said(app)
 
 
 def test_the_other_quantity_is_one_click_away(open_page: OpenPage, bodies: Project, model: Model) -> None:

@@ -55,6 +55,12 @@ def test_mcnemar_is_exact():
     assert mcnemar(0, 0) == 1
 
 
+def test_a_wide_interval_around_nothing_is_no_proof_that_there_is_no_difference():
+    assert verdict(-0.2, 0.2, notable=0.05) == "too few cases to tell"
+    assert verdict(-0.04, 0.04, notable=0.05) == "no difference beyond noise"
+    assert verdict(0.01, 0.3, notable=0.05) == "better"
+
+
 def test_seeds_widen_the_interval_and_take_the_word_better_back():
     assert verdict(*with_seed_noise(0.02, 0.005, SeedNoise((0.0001,), (3,)))) == "better"
     assert verdict(*with_seed_noise(0.02, 0.005, SeedNoise((0.02,), (3,)))) == "no difference beyond noise"

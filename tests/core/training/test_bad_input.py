@@ -13,14 +13,14 @@ import pytest
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
-from core.errors import CoreError
+from core.errors import CoreError, InvalidInput
 from core.images.records import Case
 from core.labels.records import Label
 from core.progress import Silent
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training.recipe import recipe_from_json
+from core.training.recipe import named_recipe, recipe_from_json
 from core.training.request import request_training
 from core.training.run import gather_material
 
@@ -45,6 +45,16 @@ def test_cases_without_a_label_are_left_out_and_the_others_learnt(
     run, _ = request_training(connection, project, snapshot, small_recipe, actor=actor)
     material = gather_material(connection, files, snapshot, run.recipe, None, Silent(), checked=True)
     assert len(material.train) + len(material.validation) < 20
+
+
+def test_a_network_for_volumes_is_refused_where_each_case_is_an_image(
+    connection, files, project, actor, make_case: Make, answer: Say
+) -> None:
+    for at in range(20):
+        answer(make_case(f"{at}.png"), "pneumonia" if at % 2 else "normal")
+    snapshot = freeze(connection, files, project, actor)
+    with pytest.raises(InvalidInput, match="cnn3d looks along the frames of volumes"):
+        request_training(connection, project, snapshot, named_recipe("cnn3d"), actor=actor)
 
 
 def test_one_case_of_each_class_is_refused_with_what_to_do(

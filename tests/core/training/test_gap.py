@@ -72,6 +72,21 @@ def test_one_that_knows_little_even_of_its_training_cases_underfits() -> None:
     assert told(skill=0.2).verdict == "underfits"
 
 
+def test_one_that_is_no_better_than_chance_has_not_learnt_even_where_patients_are_few() -> None:
+    advice = told([0.7] * 8, skill=0.01, gap=0.0, patients=4)
+    assert advice.verdict == "learnt nothing"
+    assert "no better than chance" in advice.sentence
+    assert told([1.0, 0.9, 0.8, 0.7, 0.6, 0.5], skill=0.01, gap=0.0).verdict == "still learns"
+
+
+def test_a_loss_that_went_wild_is_named_and_a_lower_rate_advised() -> None:
+    advice = told([1.0, 1608.0, 900.0], skill=0.2, gap=0.0, learning_rate=1.0)
+    assert advice.verdict == "learnt nothing"
+    assert "1,608" in advice.sentence
+    assert advice.tries == ("a lower learning rate than 1 (the learning-rate test suggests one)",)
+    assert told([20.0, 1.0, 0.2], skill=0.9).verdict != "learnt nothing"  # it found its way
+
+
 def test_from_few_patients_or_without_a_number_nothing_is_told() -> None:
     assert told(patients=5, gap=0.5).verdict == "cannot be told"
     side = Measured(0.3, None, None, None, 100, 100)
