@@ -69,13 +69,17 @@ def _try(model: Model, aim: float | None) -> dict[str, Any]:
 def _ask_widths(model: Model) -> dict[str, float]:
     """The widest interval of each quantity in its own unit; those left at 0 are not limited."""
     st.caption("Answer while half the interval is at most (0: any)")
-    columns, asked = st.columns(2), {}
+    columns, asked, told = st.columns(2), {}, []
     for at, one in enumerate((model.facts, *model.facts["further"])):
         known = (model.calibration.get("intervals") or {}).get(one["target"])
-        width = f"Now ±{known['half_width']:.3g} ({known['level']:.0%}, n = {known['n']})" if known else "Now unknown"
+        width = "unknown"
+        if known:
+            width = f"±{known['half_width']:.3g} {one['unit']} ({known['level']:.0%}, n = {known['n']})"
+        told.append(f"{one['target']} {width}")
         asked[one["target"]] = columns[at % 2].number_input(
-            f"{one['target']}, {one['unit']}", 0.0, key=f"abstain_most_{at}", help=width
+            f"{one['target']}, {one['unit']}", 0.0, key=f"abstain_most_{at}"
         )
+    st.caption(f"Its intervals: {'; '.join(told)}.")
     return {name: width for name, width in asked.items() if width}
 
 

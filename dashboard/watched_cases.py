@@ -46,7 +46,7 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
     if isinstance(schema, Segmentation):
         key = "yellow: reader, blue: network"
     elif isinstance(schema, Regression) and schema.further:
-        key = "reader / network"
+        key = f"reader / network: {', '.join(escape(one.target) for one in schema.quantities)}"
         room = f' style="min-height:{PICTURE_PX + LINE_PX * len(schema.quantities)}px"'  # nothing moves when it fills
     st.html(f'<p class="rr-quiet">{told} ({key})</p><div class="rr-handful"{room}>{"".join(cells)}</div>')
 
@@ -74,13 +74,16 @@ def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str
 
 
 def _said_numbers(schema: Regression, reference: Mapping[str, Any], said: Mapping[str, Any]) -> str:
-    """One number as the reader's over the network's; of several a line for each, both in its unit."""
+    """One number as the reader's over the network's; of several a line for each, both in its unit.
+
+    The numbers stand alone: behind a long name they would be cut off.
+    """
     ones = list(zip(schema.quantities, numbers_of(schema, reference), numbers_of(schema, said), strict=True))
     if not schema.further:
         quantity, read, told = ones[0]
         return f"{read:g} {escape(quantity.unit)}<br>{wording.measured(told)} {escape(quantity.unit)}"
-    lines = [
-        f"{quantity.target} {wording.given(read)} / {wording.measured(told)} {quantity.unit}"
+    return "<br>".join(
+        f'<span title="{escape(quantity.target)}">{wording.given(read)} / {wording.measured(told)} '
+        f"{escape(quantity.unit)}</span>"
         for quantity, read, told in ones
-    ]
-    return "<br>".join(f'<span title="{escape(line)}">{escape(line)}</span>' for line in lines)
+    )

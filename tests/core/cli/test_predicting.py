@@ -1,6 +1,9 @@
 """A rule of abstention in lines for people."""
 
-from core.cli.predicting import rule_lines
+import pytest
+
+from core.cli.predicting import _widths, rule_lines
+from core.errors import InvalidInput
 
 
 def test_a_rule_is_told_with_its_n_and_intervals() -> None:
@@ -15,3 +18,11 @@ def test_a_rule_is_told_with_its_n_and_intervals() -> None:
         "says nothing about cases unlike all that it was trained on",
     ]
     assert rule_lines({"most_half_width": 5.0, "unlike": False}) == ["answers while half its interval is at most 5"]
+
+
+def test_of_several_quantities_each_width_is_read_and_told_with_its_unit() -> None:
+    assert _widths(["age=5", "body weight = 2.5"]) == {"age": 5.0, "body weight": 2.5}
+    with pytest.raises(InvalidInput, match="NAME=NUMBER"):
+        _widths(["age"])
+    rule = {"most_half_widths": {"body weight": {"value": 2.5, "unit": "kg"}}, "unlike": False}
+    assert rule_lines(rule) == ["answers while half the interval of body weight is at most 2.5 kg"]
