@@ -13,11 +13,27 @@ from core.reviews.model_card import describe_card, describe_comparison, list_lim
 from core.reviews.population import describe_population
 from core.reviews.reference_standard import FEW_CASES, describe_reference
 from core.reviews.reliability import Reliability, measure_reliability
-from dashboard import charts, evaluation_view, painted_view, places, quantity_view, session, theme, wording
+from dashboard import (
+    charts,
+    evaluation_view,
+    numbers_view,
+    painted_view,
+    places,
+    quantity_view,
+    session,
+    theme,
+    wording,
+)
 from dashboard.meeting_form import draw_criteria_editor
 from dashboard.meeting_view import Meeting
 
 PANE_PX = 500
+CALIBRATION = {
+    "ece": ("Calibration error, ECE", 0.0, 1.0),
+    "brier": ("Brier score", 0.0, 1.0),
+    "calibration_slope": ("Calibration slope", 0.0, 2.0),
+    "calibration_intercept": ("Calibration intercept", -2.0, 2.0),
+}
 STATE_SIGNS = {"met": "✓ met", "not met": "✗ not met", "not met (undefined)": "✗ not met (undefined)"}
 
 
@@ -183,7 +199,7 @@ def draw_curves(meeting: Meeting) -> None:
 def draw_calibration(meeting: Meeting) -> None:
     """Whether 0.8 means that eight of ten are of the class."""
     assert isinstance(meeting.schema, Classification)
-    names = list(meeting.schema.names)
+    names, result = list(meeting.schema.names), meeting.evaluation.result
     of = st.segmented_control(
         "Class", names, default=names[-1], required=True, key="meeting_calibrated", label_visibility="collapsed"
     )
@@ -193,17 +209,14 @@ def draw_calibration(meeting: Meeting) -> None:
         draw_reliability(told), config=charts.NO_TOOLBAR, key=f"reliability_{of}", alt="Share over mean score"
     )
     with right:
-        st.html(
-            '<div class="rr-tiles">'
-            f"<div><small>Calibration error</small><b>{wording.number(told.calibration_error)}</b>"
-            f"<span>n = {told.n:,}, {len(told.bins)} bins; 0 is best</span></div>"
-            f"<div><small>Brier score</small><b>{wording.number(told.brier_error)}</b>"
-            f"<span>n = {told.n:,}; 0 is best</span></div></div>"
-        )
+        measures = result["per_class"][of]
+        numbers_view.draw_table(measures, CALIBRATION)
+        if "ece" not in measures:
+            st.caption("Measured by an earlier version; evaluate again for the calibration error, slope and intercept.")
         st.caption(
-            "Each dot stands for equally many cases: their mean score, the share that is of the class, and its 95 % "
-            "Wilson interval (cases taken as independent). On the line the probabilities mean what they say. The two "
-            "numbers have no interval here."
+            f"n = {told.n:,}. Each dot stands for equally many cases: their mean score, the share that is of the "
+            "class, and its 95 % Wilson interval (cases taken as independent). On the line the probabilities mean what "
+            "they say: error 0, slope 1, intercept 0. Intervals of the numbers: bootstrap over patients."
         )
 
 

@@ -8,6 +8,7 @@ from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
 from core.people.roles import Action
 from core.projects.schema import Generation, Regression, Segmentation
+from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import (
     classified_view,
@@ -107,7 +108,7 @@ if evaluation is None:
         + (f"Its test cases have been used {wording.count(uses, 'time')} so far." if split == "test" else ""),
     )
 
-result = evaluation.result
+result, schema = evaluation.result, trainable_schema(snapshot.schema)  # as frozen: classes may be renamed since
 sample = evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None)
 if isinstance(schema, Generation):
     drawn_view.draw_headline(result)

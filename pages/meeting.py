@@ -5,6 +5,7 @@ import streamlit as st
 from core.datasets.records import get_snapshot
 from core.errors import NotFound
 from core.reviews.meetings import count_test_looks, get_review
+from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import frame, messages, places, session
 from dashboard.meeting_decision import draw_decision, draw_discussion
@@ -59,12 +60,14 @@ except NotFound:
     )
 model = models[review.model]
 run = get_run(session.db(), model.run)
+snapshot = get_snapshot(session.db(), project.id, review.snapshot)
+schema = trainable_schema(snapshot.schema)  # as it was frozen: classes may have other names today
 meeting = Meeting(
     project=project,
     schema=schema,
     review=review,
     model=model,
-    snapshot=get_snapshot(session.db(), project.id, review.snapshot),
+    snapshot=snapshot,
     fold=run.fold if run.snapshot == review.snapshot else None,
     looks=count_test_looks(session.db(), review),
 )

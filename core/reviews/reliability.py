@@ -9,7 +9,6 @@ from core.datasets.records import Snapshot
 from core.evaluation.operating import read_scored
 from core.evaluation.records import Evaluation
 from core.measures.intervals import wilson_interval
-from core.measures.probabilities import brier_score, calibration_error
 from core.training.records import get_model
 
 MOST_BINS = 10
@@ -29,13 +28,11 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """One class. `brier_error` and `calibration_error` are those of `core.measures.probabilities`, as on Evaluate."""
+    """One class; its calibration error, slope and intercept are in the document of the evaluation."""
 
     of: str
     n: int
     bins: tuple[ReliabilityBin, ...]
-    brier_error: float
-    calibration_error: float
 
 
 def measure_reliability(
@@ -65,11 +62,4 @@ def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliabilit
         assert interval.high is not None
         share = positive / len(part)
         bins.append(ReliabilityBin(float(scores[part].mean()), share, interval.low, interval.high, len(part)))
-    alike = np.ones((1, len(scores)))
-    return Reliability(
-        of=of,
-        n=len(scores),
-        bins=tuple(bins),
-        brier_error=float(brier_score(truth, scores, alike)[0]),
-        calibration_error=float(calibration_error(truth, scores, alike)[0]),
-    )
+    return Reliability(of=of, n=len(scores), bins=tuple(bins))

@@ -68,6 +68,8 @@ def test_every_step_draws_and_the_keys_walk_along_them(open_page: OpenPage, proj
         assert not app.exception, step.key
         assert not app.error
         assert app.query_params["step"] == step.key
+        if step.key == "calibration":
+            assert "Calibration slope" in said(app)
     assert app.button(key="meeting_next").disabled
     app.button(key="meeting_back").click().run()
     assert app.query_params["step"] == STEPS[-2].key

@@ -123,9 +123,8 @@ def test_reliability_holds_scores_against_shares(connection: sqlite3.Connection,
     draws = np.random.default_rng(0)
     scores = draws.random(20_000)
     told = reliability_of("a", (draws.random(20_000) < scores).astype(float), scores)
-    assert told.calibration_error < 0.02
-    assert told.brier_error == pytest.approx(1 / 6, abs=0.01)  # of calibrated uniform scores: the mean of p(1 - p)
     assert all(one.low <= one.share <= one.high for one in told.bins)
-    assert reliability_of("a", np.ones(50), np.full(50, 0.2)).calibration_error == pytest.approx(0.8)
+    assert all(abs(one.share - one.mean_score) < 0.05 for one in told.bins)
+    assert [one.share for one in reliability_of("a", np.ones(50), np.full(50, 0.2)).bins] == [1.0] * 5
     of_review = measure_reliability(connection, room.snapshot, get_evaluation_of(connection, review), "pneumonia")
     assert (of_review.n, len(of_review.bins)) == (16, 1)
