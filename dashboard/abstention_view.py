@@ -10,7 +10,7 @@ from core.errors import CoreError
 from core.evaluation.abstention import find_rule, freeze_rule, try_limit
 from core.people.roles import may
 from core.training.records import Model
-from dashboard import charts, messages, session, theme, wording
+from dashboard import charts, messages, places, session, theme, wording
 
 HEIGHT_PX = 250
 UNLIKE = "Also keep back cases unlike all that it was trained on"
@@ -63,6 +63,8 @@ def _try(model: Model, aim: float | None) -> dict[str, Any]:
         return try_limit(session.db(), model, aim)
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
+        query = {"project": model.project, "model": model.id, "split": "validation"}
+        places.link("evaluate", "Evaluate on validation", **query)
         return {}
 
 

@@ -14,11 +14,13 @@ HEIGHT_PX = 200
 
 
 def draw_rate_test(snapshot: Snapshot) -> None:
-    """The test that runs now, else the last one of this snapshot; nothing where there was none."""
+    """The test that runs now, else the last one of this snapshot; its place where there was none."""
     seer = session.current_user()
     jobs = list_jobs(session.db(), project=snapshot.project, kinds=("find_rate",), seen_by=seer, limit=50)
     last = next((job for job in jobs if job.arguments["snapshot"] == snapshot.id), None)
     if last is None:
+        # The popover opens where it has room; one that grew later would be cut at the foot of a small screen.
+        st.html('<div class="rr-waiting">The curve appears here.</div>')
         return
     if not last.result:
         jobs_panel.watch_job(last)

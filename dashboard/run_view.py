@@ -152,7 +152,7 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     shown = {
         "epoch": f"{facts['epoch']} / {facts['epochs']}" if "epochs" in facts and "epoch" in facts else "–",
         "batch": f"{facts['batch']} / {facts['batches']}" if "batches" in facts and "batch" in facts else "–",
-        "loss": wording.number(facts.get("loss"), digits=4),
+        "loss": _loss(facts.get("loss")),
         **learnt,
         "images/s": wording.number(facts.get("images_per_second"), digits=0),
         "time left": wording.duration(facts.get("seconds_left")),
@@ -160,6 +160,11 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     }
     cells = "".join(f"<div><small>{name}</small><b>{value}</b></div>" for name, value in shown.items())
     return f'<div class="rr-live">{cells}</div>'
+
+
+def _loss(value: float | None) -> str:
+    """A loss that went wild has more digits than the tile has room for."""
+    return wording.number(value, digits=4) if value is None or abs(value) < 1e4 else f"{value:.2e}"
 
 
 def _validation_loss(epoch: dict[str, Any]) -> float:

@@ -116,7 +116,7 @@ def _nothing_learnt(
         (float(epoch.get(name) or 0.0) for epoch in epochs for name in ("loss", "validation_loss")), default=0.0
     )
     if wildest > WILD_LOSS:
-        return Advice("learnt nothing", f"It did not learn: its loss went wild, up to {wildest:,.0f}.", (lower,))
+        return Advice("learnt nothing", f"It did not learn: its loss went wild, up to {_large(wildest)}.", (lower,))
     if max(skill, skill - gap.gap) >= NO_SKILL or _still_falls(losses):
         return None
     known = KNOWS_NOTHING.get(gap.metric, "it is no better than chance")
@@ -126,6 +126,10 @@ def _nothing_learnt(
         f"It did not learn: {known}, on validation and on what it learnt from.",
         (longer, lower, "a look at the labels, and at how images enter the network"),
     )
+
+
+def _large(loss: float) -> str:
+    return f"{loss:,.0f}" if loss < 1e6 else f"{loss:.0e}"
 
 
 def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, parameters: int) -> Advice:
