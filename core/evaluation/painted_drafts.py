@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 from core.evaluation.records import find_predicted_masks, list_painting_models
 from core.images.records import Case, get_case
 from core.labels.mask_store import KeptMask, code_mask, read_kept_mask
@@ -95,12 +95,14 @@ def note_look(connection: sqlite3.Connection, user: User, project: Project, case
 def with_what_became(connection: sqlite3.Connection, new: NewLabel) -> NewLabel:
     """An answer about structures, with what became of the draft that its reader saw; the same however often it is sent.
 
-    Raises:
-        NotFound, Deleted: there is no such case.
+    Of a case that is gone nothing is looked up: whoever stores the answer says what became of the case.
     """
     if new.draft is not None or new.value is None or "structures" not in new.value:
         return new
-    case = get_case(connection, new.case_id)
+    try:
+        case = get_case(connection, new.case_id)
+    except NotFound:
+        return new
     project = get_project(connection, case.project)
     known = find_label(connection, project.id, new.event)
     return replace(new, draft=known.draft if known else what_became(connection, project, case, new.reader))

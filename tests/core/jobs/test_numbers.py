@@ -147,7 +147,7 @@ def test_from_a_table_to_an_overlay_and_to_the_largest_error(
     ordered = search_case_ids(connection, project, wanted, order="largest error")
     assert [errors[case] for case in ordered] == sorted(errors.values(), reverse=True)
 
-    with pytest.raises(InvalidInput, match="Drafts are offered of classes today"):
+    with pytest.raises(InvalidInput, match="Drafts are offered of classes and of painted structures"):
         set_assist_model(connection, project, model.id, actor=actor)
 
     white = tmp_path / "white.png"

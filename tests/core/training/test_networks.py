@@ -66,6 +66,7 @@ def test_the_layers_for_explanations_are_there(name: str) -> None:
 
 
 def test_a_u_net_answers_for_every_pixel_and_structure() -> None:
+    keras.utils.set_random_seed(0)  # of the weights
     network = built("unet2d", PAINTED, channels=3, stages=3, filters="4,6,8", blocks=2)
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
     scores = np.asarray(network(images))
