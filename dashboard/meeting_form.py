@@ -17,7 +17,7 @@ from core.tasks import TrainableSchema
 from core.training.records import Model, get_run
 from dashboard import messages, places, session, wording
 
-LIST_PX = 480  # beyond that the list scrolls, not the page
+LIST_PX, FIT = 480, 12  # of more reviews the list scrolls, not the page
 
 
 def draw_preparation(project: Project, schema: TrainableSchema, models: Mapping[int, Model]) -> None:
@@ -28,7 +28,7 @@ def draw_preparation(project: Project, schema: TrainableSchema, models: Mapping[
         st.subheader("Reviews", anchor=False)
         if not reviews:
             st.caption("None yet. A review holds a model against criteria that were fixed before its test results.")
-        with st.container(height=LIST_PX, border=False):
+        with st.container(height=LIST_PX if len(reviews) > FIT else "content", border=False):
             for review in reviews:
                 _draw_line(project, review, models)
     with right:

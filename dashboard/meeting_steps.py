@@ -204,7 +204,7 @@ def draw_calibration(meeting: Meeting) -> None:
         "Class", names, default=names[-1], required=True, key="meeting_calibrated", label_visibility="collapsed"
     )
     told = measure_reliability(session.db(), meeting.snapshot, meeting.evaluation, of)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([6, 5], gap="large")
     left.plotly_chart(
         draw_reliability(told), config=charts.NO_TOOLBAR, key=f"reliability_{of}", alt="Share over mean score"
     )
