@@ -78,8 +78,12 @@ def _by_name(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, s
         raise InvalidInput(f"Evaluate {model.name} on {split} of {snapshot.name} first. Received: no evaluation")
     schema = snapshot.schema
     if isinstance(schema, Regression):
-        pairs = list_pairs(connection, model, snapshot, schema, split, None)
-        return {f"MAE, {schema.unit}, difference": {one.case_id: abs(one.predicted - one.reference) for one in pairs}}
+        apart: dict[str, OfCase] = {}
+        for at, one in enumerate(schema.quantities):
+            pairs = list_pairs(connection, model, snapshot, schema, split, None, at)
+            what = f"MAE of {one.target}, {one.unit}" if schema.further else f"MAE, {one.unit}"
+            apart[f"{what}, difference"] = {pair.case_id: abs(pair.predicted - pair.reference) for pair in pairs}
+        return apart
     assert isinstance(schema, Segmentation)
     found: dict[str, dict[int, float]] = {f"Dice of {name}, difference": {} for name in schema.names}
     for row in list_measured(connection, evaluation.id):

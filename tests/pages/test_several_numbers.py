@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.datasets.freeze import freeze_snapshot
-from core.datasets.records import list_snapshot_cases
+from core.datasets.records import get_snapshot, list_snapshot_cases
+from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.records import NewCase, insert_case
 from core.labels.records import NewLabel, add_label, new_event
@@ -95,6 +96,12 @@ def test_a_run_shows_what_it_says_of_watched_cases_in_each_unit(
     app = open_page("train", project=bodies.id, run=run.id)
     assert not app.exception
     assert "41.5 years · 73.0 kg" in said(app)
+
+
+def test_a_comparison_is_of_each_quantity(connection: sqlite3.Connection, bodies: Project, model: Model) -> None:
+    snapshot = get_snapshot(connection, bodies.id, get_run(connection, model.run).snapshot)
+    told = compare_errors(connection, model, model, snapshot, "test")
+    assert list(told.differences) == ["MAE of age, years, difference", "MAE of body weight, kg, difference"]
 
 
 def test_the_other_quantity_is_one_click_away(open_page: OpenPage, bodies: Project, model: Model) -> None:
