@@ -77,7 +77,8 @@ def _draw_run(run: Run) -> None:
     job = get_job(session.db(), run.job) if run.job else None
     if job:
         jobs_panel.draw_job(job)
-        st.html(_live_facts(job.facts, _schema_of(run)))
+        facts = job.facts if job.is_active else {**job.facts, "seconds_left": None}  # a stopped run has no time left
+        st.html(_live_facts(facts, _schema_of(run)))
         _draw_ending(run, job)
     schema, is_active = _schema_of(run), bool(job and job.is_active)
     curves, cases, fitting, log = st.tabs(["Curves", CASES_OF_A_RUN, "Over- or underfitting", "Log"])

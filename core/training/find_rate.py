@@ -22,6 +22,7 @@ PREPARED = 0.4  # share of the progress bar
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 80
 SMOOTHING = 0.9  # of the running mean of the loss; the first steps are corrected for their small number
+SETTLED = 10  # steps that the running mean stands on
 TIMES_THE_BEST = 4.0  # a loss so much above the lowest has left: nothing more is learnt from larger rates
 BEFORE_IT_LEAVES = 10.0  # the suggested rate is so much smaller than the one where the loss is lowest
 
@@ -73,7 +74,9 @@ def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
     if losses[lowest] > 0.98 * losses[0]:
         sentence = "The loss hardly falls at any rate, so none is suggested: more steps, or other data, are needed."
         return RateTest(kept, losses, None, sentence)
-    fastest = kept[int(np.argmin(np.gradient(np.asarray(losses), np.log(kept))))]
+    falls = np.gradient(np.asarray(losses), np.log(kept))
+    settled = min(SETTLED, lowest)  # before that the mean is of a few batches, and falls and rises with each
+    fastest = kept[settled + int(np.argmin(falls[settled : lowest + 1]))]
     suggested = float(f"{min(kept[lowest] / BEFORE_IT_LEAVES, fastest):.1g}")
     return RateTest(
         kept,

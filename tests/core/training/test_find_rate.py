@@ -46,6 +46,14 @@ def test_where_the_loss_fell_long_before_the_rate_of_its_fastest_fall_is_suggest
     assert f"falls fastest at a rate of about {found.suggested:g}" in found.sentence
 
 
+def test_a_lucky_second_batch_does_not_suggest_the_least_rate() -> None:
+    rates = rising_rates()
+    losses = [1 / (1 + math.exp(4 * (math.log10(rate) + 3))) + 0.4 for rate in rates]
+    losses[0] += 3.0
+    found = suggest_rate(rates, losses)
+    assert found.suggested == pytest.approx(0.001, rel=0.15)
+
+
 def test_a_flat_loss_suggests_nothing_and_says_so() -> None:
     found = suggest_rate([1e-4, 1e-3, 1e-2], [1.0, 0.995, 1.0])
     assert found.suggested is None
