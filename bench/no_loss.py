@@ -171,6 +171,8 @@ class Reader:
         viewer, mark = page.locator(".viewer").first, str(len(self.heard.made))
         viewer.evaluate("(viewer, mark) => { viewer.dataset.watched = mark }", mark, timeout=LOOK_MS)
         place, total = place_of(page)
+        if case_of(page) != case:  # a key from before was taken only now, and led on
+            return
         page.keyboard.press(key)
         if not self.moved_on(page, case) or viewer.get_attribute("data-watched", timeout=LOOK_MS) != mark:
             return
