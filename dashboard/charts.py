@@ -159,7 +159,8 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", dtick=1)  # a name beside every row, however low the figure
-    return finished(figure, title, "", "", height=50 + 22 * max(1, len(shown)), unit_range="x")
+    # Title and axis take some 75 pixels; with fewer than 15 a row, names lie over one another.
+    return finished(figure, title, "", "", height=74 + 16 * max(1, len(shown)), unit_range="x")
 
 
 def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
