@@ -155,12 +155,14 @@ def draw_intervals(measures: Mapping[str, Point], title: str) -> go.Figure:
         mode="markers",
         marker={"size": 9, "color": accent},
         showlegend=False,
+        cliponaxis=False,  # a dot at 1 is whole
         error_x={"type": "data", "symmetric": False, "array": upper, "arrayminus": lower, "color": accent},
         hovertemplate="%{y} %{x:.3f}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", dtick=1)  # a name beside every row, however low the figure
-    # Title and axis take some 75 pixels; with fewer than 15 a row, names lie over one another.
-    return finished(figure, title, "", "", height=74 + 16 * max(1, len(shown)), unit_range="x")
+    # With fewer than 15 pixels a row, names lie over one another; with more, Evaluate scrolls at three classes.
+    finished(figure, title, "", "", height=50 + 16 * max(1, len(shown)), unit_range="x")
+    return figure.update_layout(margin={"t": 28, "b": 22}, title={"y": 1, "yanchor": "top", "pad": {"t": 1}})
 
 
 def draw_balance(counts: Mapping[str, Mapping[str, int]], colours: Mapping[str, str]) -> go.Figure:
