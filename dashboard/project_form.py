@@ -152,14 +152,7 @@ def _draw_structures() -> tuple[Structure, ...]:
         colour, name, remove = st.columns([0.6, 6.1, 0.6], vertical_alignment="center")
         text, shade = _draw_name(rows, at, "structure", ("liver", "lesion"), (colour, name, remove))
         structures.append(Structure(text.strip(), shade))
-    st.button(
-        "Add a structure",
-        icon=":material/add:",
-        key="structure_add",
-        on_click=_add_row,
-        args=(STRUCTURE_ROWS,),
-        type="tertiary",
-    )
+    _draw_add("structure", STRUCTURE_ROWS)
     return tuple(structures)
 
 
@@ -196,23 +189,11 @@ def _draw_further() -> tuple[Quantity, ...]:
         word = unit.text_input(f"Unit {at}", key=f"further_unit_{row}", placeholder="kg")
         least = low.number_input(f"Least {at}", value=None, key=f"further_low_{row}", placeholder="no limit")
         most = high.number_input(f"Most {at}", value=None, key=f"further_high_{row}", placeholder="no limit")
-        remove.button(
-            "",
-            icon=":material/close:",
-            key=f"further_remove_{row}",
-            on_click=rows.remove,
-            args=(row,),
-            type="tertiary",
-            help="Remove this quantity",
-        )
+        _draw_remove(remove, "quantity", rows, row, key=f"further_remove_{row}")
         found.append(Quantity(name.strip(), word.strip(), least, most))
-    st.button(
-        "Add a quantity",
-        icon=":material/add:",
-        key="quantity_add",
-        on_click=_add_row,
-        args=(QUANTITY_ROWS,),
-        type="tertiary",
+    _draw_add(
+        "quantity",
+        QUANTITY_ROWS,
         disabled=len(rows) + 1 >= MOST_QUANTITIES,
         help="Several numbers of the same image, typed one after the other. An answer gives all of them: a case "
         "without one stays unlabelled.",
@@ -237,8 +218,22 @@ def _draw_classes() -> tuple[ClassLabel, ...]:
         )
         text, shade = _draw_name(rows, at, "class", ("normal", "pneumonia"), (colour, name, remove))
         labels.append(ClassLabel(text.strip(), chosen, shade))
-    st.button("Add a class", icon=":material/add:", key="class_add", on_click=_add_row, args=(ROWS,), type="tertiary")
+    _draw_add("class", ROWS)
     return tuple(labels)
+
+
+def _draw_add(what: str, which: str, *, disabled: bool = False, help: str | None = None) -> None:
+    st.button(
+        f"Add a {what}", icon=":material/add:", key=f"{what}_add", on_click=_add_row, args=(which,), type="tertiary",
+        disabled=disabled, help=help,
+    )  # fmt: skip
+
+
+def _draw_remove(place: Any, what: str, rows: list[int], row: int, *, key: str, disabled: bool = False) -> None:
+    place.button(
+        "", icon=":material/close:", key=key, on_click=rows.remove, args=(row,), type="tertiary", disabled=disabled,
+        help=f"Remove this {what}",
+    )  # fmt: skip
 
 
 def _add_row(which: str) -> None:
@@ -263,14 +258,5 @@ def _draw_name(
         label_visibility="collapsed",
         placeholder=examples[at] if at < 2 else f"another {what}",
     )
-    remove.button(
-        "",
-        icon=":material/close:",
-        key=f"{what}_remove_{row}",
-        on_click=rows.remove,
-        args=(row,),
-        type="tertiary",
-        disabled=len(rows) == 1,
-        help=f"Remove this {what}",
-    )
+    _draw_remove(remove, what, rows, row, key=f"{what}_remove_{row}", disabled=len(rows) == 1)
     return text, shade
