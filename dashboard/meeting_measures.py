@@ -82,8 +82,8 @@ def _of_one_quantity(
     """Each group's numbers of the quantity that is shown, and its unit behind a comma; of several, one is chosen."""
     if not schema.further:
         return groups, f", {schema.unit}"
-    quantity, name = choose_quantity(schema, "meeting_groups_quantity")
-    return {value: {**one, **one["per_target"][name]} for value, one in groups.items()}, f", {quantity.unit}"
+    shown = choose_quantity(schema, "meeting_groups_quantity")
+    return {value: {**one, **one["per_target"][shown.target]} for value, one in groups.items()}, f", {shown.unit}"
 
 
 def _group_row(value: str, one: Mapping[str, Any], tops: Mapping[str, float]) -> str:

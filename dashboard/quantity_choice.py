@@ -5,13 +5,10 @@ import streamlit as st
 from core.projects.schema import Quantity, Regression
 
 
-def choose_quantity(schema: Regression, key: str) -> tuple[Quantity, str]:
-    """The quantity that is shown, and its name; the first to begin with."""
+def choose_quantity(schema: Regression, key: str) -> Quantity:
+    """The quantity that is shown; the first to begin with."""
     by_name = {one.target: one for one in schema.quantities}
-    first = schema.quantities[0].target
-    name = str(
-        st.segmented_control(
-            "Quantity", list(by_name), default=first, required=True, key=key, label_visibility="collapsed"
-        )
+    name = st.segmented_control(
+        "Quantity", list(by_name), default=schema.target, required=True, key=key, label_visibility="collapsed"
     )
-    return by_name[name], name
+    return by_name[str(name)]

@@ -33,9 +33,9 @@ def choose_part(result: Mapping[str, Any], schema: Regression, key: str) -> tupl
         return result, 0
     choice, whole = st.columns([1, 1], vertical_alignment="center")
     with choice:
-        one, name = choose_quantity(schema, f"{key}_quantity")
+        one = choose_quantity(schema, f"{key}_quantity")
     whole.caption(_describe_whole(result))
-    return {**result, **result["per_target"][name], "target": name}, schema.quantities.index(one)
+    return {**result, **result["per_target"][one.target], "target": one.target}, schema.quantities.index(one)
 
 
 def _describe_whole(result: Mapping[str, Any]) -> str:

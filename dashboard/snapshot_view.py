@@ -81,7 +81,8 @@ def _draw_balance(snapshot: Snapshot, schema: Classification) -> None:
 def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
     counts, shown, of = snapshot_counts(session.db(), snapshot), schema.quantities[0], ""
     if schema.further:
-        shown, of = choose_quantity(schema, "spread_of")
+        shown = choose_quantity(schema, "spread_of")
+        of = shown.target
         counts = {split: {**part, **part.get("targets", {}).get(of, {})} for split, part in counts.items()}
     columns = ("lowest", "median", "highest")
     told = {split: [wording.given(part.get(name)) for name in columns] for split, part in counts.items()}

@@ -103,11 +103,6 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
     return max(0.0, (last - first).total_seconds())
 
 
-def quantities(schema: Regression) -> str:
-    """What a project of numbers asks for: `age in years, body weight in kg`."""
-    return ", ".join(f"{one.target} in {one.unit}" for one in schema.quantities)
-
-
 def answer(value: Mapping[str, Any] | None) -> str:
     """A stored answer in words; no class at all reads "none of them"."""
     if value is None:
