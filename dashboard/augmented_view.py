@@ -1,7 +1,5 @@
 """Augmented images on the page Train: what the recipe as set on the form does to the snapshot's images."""
 
-import base64
-
 import streamlit as st
 
 from core.datasets.records import Snapshot
@@ -12,6 +10,7 @@ from core.store.files import Files
 from core.training.augmented import TIMES, read_samples, samples_key, sees_images, why_mirrored
 from core.training.recipe import Recipe
 from dashboard import jobs_panel, messages, session
+from dashboard.pictures import source_of
 
 ALT = f"A few training images, a row each: first as they enter the network, then {TIMES} times augmented"
 
@@ -28,8 +27,7 @@ def draw_augmented(project: Project, snapshot: Snapshot, recipe: Recipe, fold: i
     )
     picture = read_samples(files, samples_key(snapshot, recipe, fold))
     if picture:
-        source = base64.b64encode(picture).decode()
-        st.html(f'<img class="rr-samples" alt="{ALT}" src="data:image/png;base64,{source}">')
+        st.html(f'<img class="rr-samples" alt="{ALT}" src="{source_of(picture)}">')
         return
     arguments = samples_arguments(snapshot, recipe, fold)
     last = find_job(session.db(), "augmented", arguments, states=("queued", "running", "failed"))

@@ -1,6 +1,5 @@
 """What to draw, what was drawn, and which of it is kept: the parts of the page Draw."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -17,6 +16,7 @@ from core.training.drawn import Wanted
 from core.training.keeping import keep_drawn
 from core.training.records import Model
 from dashboard import drawn_view, messages, places, session, wording
+from dashboard.pictures import source_of
 
 MOST_AT_ONCE = 64
 OPEN = "open"
@@ -76,9 +76,9 @@ def _told(document: Mapping[str, Any]) -> str:
 
 
 def _tile(folder: Path, row: Mapping[str, Any]) -> str:
-    png = base64.b64encode((folder / row["file"]).read_bytes()).decode()
+    source = source_of((folder / row["file"]).read_bytes())
     return (
-        f'<a><div class="rr-shot rr-pair rr-alone"><img src="data:image/png;base64,{png}" alt="drawn image">'
+        f'<a><div class="rr-shot rr-pair rr-alone"><img src="{source}" alt="drawn image">'
         f'<span class="rr-synthetic">synthetic {row["place"] + 1}</span></div></a>'
     )
 

@@ -1,6 +1,5 @@
 """Drawn images on screen: the samples of each epoch, and how good a model's images are beside what it was shown."""
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -14,6 +13,7 @@ from core.projects.records import Project
 from core.training.records import Run
 from core.training.samples import list_samples
 from dashboard import evaluation_view, places, session, wording
+from dashboard.pictures import source_of
 from dashboard.prefix import at
 
 WORDS = {
@@ -86,9 +86,9 @@ def draw_samples(run: Run, *, choose: bool) -> None:
     shown = epochs[-1]
     if choose and len(epochs) > 1:
         shown = st.select_slider("Samples of epoch", epochs, value=epochs[-1], key=f"samples_{run.id}_{len(epochs)}")
-    png = base64.b64encode(grids[epochs.index(shown)].read_bytes()).decode()
+    source = source_of(grids[epochs.index(shown)].read_bytes())
     st.html(
-        f'<figure class="rr-samples"><img src="data:image/png;base64,{png}" alt="samples of epoch {shown}">'
+        f'<figure class="rr-samples"><img src="{source}" alt="samples of epoch {shown}">'
         f"<figcaption>Epoch {shown}: the same chance each time, a row for each class. {SYNTHETIC}</figcaption></figure>"
     )
 

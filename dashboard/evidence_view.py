@@ -1,6 +1,5 @@
 """Explanations of a model on screen: which method can be trusted, by which numbers, and what it shows on average."""
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -17,6 +16,7 @@ from core.people.roles import may
 from core.training.records import Model, get_run
 from core.training.stored import sees_volumes
 from dashboard import messages, session, wording
+from dashboard.pictures import source_of
 
 SYMBOLS = {"reliable": "✓", "not reliable": "✕", "not checked": "?"}
 COLUMNS = {
@@ -205,7 +205,7 @@ def _mean_picture(name: str, mean: Mapping[str, Any]) -> str:
     titles = [""] if values.ndim == 2 else [f" {along}" for along in SEEN_ALONG]
     pictures = " ".join(
         f'<img alt="Mean map of {escape(name)}{title}" title="{title.strip()}" width="{SIDE_PX[values.ndim]}" '
-        f'height="{SIDE_PX[values.ndim]}" src="data:image/png;base64,{base64.b64encode(draw_map(side)).decode()}">'
+        f'height="{SIDE_PX[values.ndim]}" src="{source_of(draw_map(side))}">'
         for side, title in zip(sides, titles, strict=True)
     )
     return (

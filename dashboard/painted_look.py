@@ -1,13 +1,13 @@
 """How a painted structure is looked at on Review: both outlines, what is wrong, or where the model doubts."""
 
-import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from core.evaluation.outlines import Outlined
 from core.explain.doubt import METHOD, SENTENCE
 from core.explain.overlay import VIRIDIS, draw_overlay
 from core.images.records import Case
@@ -15,7 +15,7 @@ from core.images.render import to_uint8
 from core.jobs.explaining import ask_explanation
 from core.jobs.records import Job, find_job
 from core.training.records import Model
-from dashboard import evidence_view, jobs_panel, messages, places, session, volume_overlay
+from dashboard import evidence_view, jobs_panel, messages, pictures, places, session, volume_overlay
 
 LookAt = Literal["outlines", "errors", "doubt"]
 WORDS: dict[LookAt, str] = {"outlines": "Outlines", "errors": "Errors", "doubt": "Doubt"}
@@ -51,6 +51,16 @@ def read_look(model: Model) -> LookAt:
         label_visibility="collapsed",
     )
     return cast(LookAt, chosen)
+
+
+def draw_outlined(outline: Callable[[int | None], Outlined], *, key: str, alt: str, legend: str, highest: int) -> None:
+    """Two masks over a frame, the one on which they differ most until a slider chooses another."""
+    shown = outline(None)
+    if shown.frames > 1:
+        frame = st.slider("Frame", 1, shown.frames, shown.frame + 1, key=key) - 1
+        shown = shown if frame == shown.frame else outline(frame)
+    picture = pictures.picture_html(shown.png, alt, highest=highest, crisp=True)
+    st.html(f'{picture}<p class="rr-quiet">{legend}</p>')
 
 
 def draw_doubt(model: Model, case: Case, structure: str) -> None:
@@ -91,10 +101,9 @@ def _draw(case: Case, job: Job) -> None:
 
 
 def _show(case: Case, result: Mapping[str, Any], png: bytes, *, of: str, whole: str) -> None:
-    picture = base64.b64encode(png).decode()
     highest = 52 if case.frames > 1 else 58  # the slider stands above
     st.html(
-        f'<img alt="Doubt on case {case.id}, {of}" style="width:100%;max-height:{highest}vh;object-fit:contain" '
-        f'src="data:image/png;base64,{picture}"><p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '
+        pictures.picture_html(png, f"Doubt on case {case.id}, {of}", highest=highest)
+        + f'<p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '
         f"{result['mean_doubt']:.3f} over the {whole}</span></p>"
     )

@@ -1,6 +1,5 @@
 """Painted structures on screen: how much is painted in a snapshot, how well a model paints, and its worst cases."""
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -156,22 +155,16 @@ def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
         places.link("case", "All about this case", project=project.id, case=row.case_id)
         return
     try:
-        worst = _outlined(view, row, None)
+        painted_look.draw_outlined(
+            lambda frame: _outlined(view, row, frame),
+            key=f"review_frame_{view.model.id}_{row.case_id}_{row.structure}",
+            alt=f"{look.capitalize()} of {row.structure} on case {row.case_id}",
+            legend=painted_look.LEGENDS[look],
+            highest=58,
+        )
     except NotFound as error:
         st.info(str(error), icon=":material/info:")
         return
-    if worst.frames > 1:
-        frame = st.slider(
-            "Frame", 1, worst.frames, worst.frame + 1, key=f"review_frame_{view.model.id}_{row.case_id}_{row.structure}"
-        )
-        worst = worst if frame - 1 == worst.frame else _outlined(view, row, frame - 1)
-    picture = base64.b64encode(worst.png).decode()
-    st.html(
-        f'<img alt="{look.capitalize()} of {escape(row.structure)} on case {row.case_id}" '
-        'style="width:100%;max-height:58vh;'
-        f'object-fit:contain;image-rendering:pixelated" src="data:image/png;base64,{picture}">'
-        f'<p class="rr-quiet">{painted_look.LEGENDS[look]}</p>'
-    )
     places.link("case", "All about this case", project=project.id, case=row.case_id)
 
 

@@ -1,6 +1,5 @@
 """Two explanations of one case beside each other: two methods, two classes, or two models."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -20,7 +19,7 @@ from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.tasks.regression import output_names
 from core.training.records import Model, list_models
-from dashboard import evidence_view, jobs_panel, messages, places, session, volume_overlay
+from dashboard import evidence_view, jobs_panel, messages, pictures, places, session, volume_overlay
 from dashboard.routes.explanations import find_or_ask
 
 SIDES = ("left", "right")
@@ -167,7 +166,7 @@ def _waiting(job_id: int) -> None:
 
 def _draw_picture(case: Case, job: Job, explained: str, role: str, frame: int) -> None:
     result = job.result or {}
-    values = np.load(session.files().path("explanations", str(result["explanation"])))
+    values = np.load(session.files().path("explanations", str(result["explanation"])), mmap_mode="r")
     if case.frames > 1:
         png = volume_overlay.draw_frame(case, values, frame)
     else:
@@ -175,13 +174,11 @@ def _draw_picture(case: Case, job: Job, explained: str, role: str, frame: int) -
         small = Image.fromarray(seen)
         small.thumbnail((LARGEST_PX, LARGEST_PX))
         png = draw_overlay(np.asarray(small), values, ramp=VIRIDIS)
-    picture = base64.b64encode(png).decode()
     score = (result.get("values") or result.get("probabilities", {})).get(explained, result.get("value"))
     said = f" · {score:.3f}" if score is not None else ""
     st.html(
-        f'<img alt="Explanation of {escape(explained)} on case {case.id}" style="width:100%;max-height:56vh;'
-        f'object-fit:contain" src="data:image/png;base64,{picture}">'
-        f'<p><b>{escape(explained)}</b>{escape(role)}{said} <span class="rr-quiet">'
+        pictures.picture_html(png, f"Explanation of {explained} on case {case.id}", highest=56)
+        + f'<p><b>{escape(explained)}</b>{escape(role)}{said} <span class="rr-quiet">'
         f"{escape(METHODS[result['method']].words)}"
         + (f" at {escape(result['layer'])}" if result.get("layer") else "")
         + "</span></p>"

@@ -1,12 +1,12 @@
 """What models painted on a case, as outlines over its frames, beside what one reader painted."""
 
-import base64
+from functools import partial
 from html import escape
 
 import numpy as np
 import streamlit as st
 
-from core.evaluation.outlines import Outlined, outline_masks
+from core.evaluation.outlines import outline_masks
 from core.evaluation.painted_drafts import Offered, list_offered, note_look
 from core.images.records import Case
 from core.labels.mask_store import read_kept_mask
@@ -42,17 +42,14 @@ def _show(case: Case, project: Project, of_others: bool) -> None:
         "Beside", _readers(case, structure, of_others), key=f"structures_beside_{case.id}_{structure}"
     )
     note_look(session.db(), session.current_user(), project, case, chosen)
-    picture = _outlined(case, chosen, structure, reader, None)
-    if picture.frames > 1:
-        frame = st.slider(
-            "Frame", 1, picture.frames, picture.frame + 1, key=f"structures_frame_{case.id}_{chosen.title}_{structure}"
-        )
-        picture = picture if frame - 1 == picture.frame else _outlined(case, chosen, structure, reader, frame - 1)
-    drawn = base64.b64encode(picture.png).decode()
-    st.html(
-        f'<img alt="Outlines of {escape(structure)} on case {case.id}" '
-        'style="width:100%;max-height:56vh;object-fit:contain;image-rendering:pixelated" '
-        f'src="data:image/png;base64,{drawn}"><p class="rr-quiet">{_legend(chosen, reader)}</p>'
+    painted = read_kept_mask(session.files(), chosen.masks[structure].mask_hash, case)
+    beside = np.zeros_like(painted) if reader == NOBODY else compose_mask(session.db(), case, reader, structure)
+    painted_look.draw_outlined(
+        partial(outline_masks, session.files(), case, beside, painted),
+        key=f"structures_frame_{case.id}_{chosen.title}_{structure}",
+        alt=f"Outlines of {structure} on case {case.id}",
+        legend=_legend(chosen, reader),
+        highest=56,
     )
 
 
@@ -61,12 +58,6 @@ def _readers(case: Case, structure: str, of_others: bool) -> list[str]:
     name = session.current_user().name
     found = [one.reader for one in list_painted(session.db(), case.id) if one.structure == structure]
     return [*sorted((one for one in found if of_others or one == name), key=lambda one: one != name), NOBODY]
-
-
-def _outlined(case: Case, chosen: Offered, structure: str, reader: str, frame: int | None) -> Outlined:
-    painted = read_kept_mask(session.files(), chosen.masks[structure].mask_hash, case)
-    beside = np.zeros_like(painted) if reader == NOBODY else compose_mask(session.db(), case, reader, structure)
-    return outline_masks(session.files(), case, beside, painted, frame)
 
 
 def _legend(chosen: Offered, reader: str) -> str:

@@ -1,6 +1,5 @@
 """The handful of validation cases on a run's panel: what a reader said, and what the network says after each epoch."""
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -14,6 +13,7 @@ from core.tasks import module_of, trainable_schema
 from core.training.records import Run, list_watched
 from core.training.watched import draw_both
 from dashboard import session, wording
+from dashboard.pictures import source_of
 from dashboard.prefix import at
 
 PICTURE_PX, LINE_PX = 96, 15  # of a watched case, as the style sheet has them
@@ -54,8 +54,7 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
 def _outlines(answer: Mapping[str, Any]) -> str:
     if "painted" not in answer:
         return ""
-    picture = base64.b64encode(draw_both(answer)).decode()
-    return f'<img class="over" src="data:image/png;base64,{picture}" alt="outlines">'
+    return f'<img class="over" src="{source_of(draw_both(answer))}" alt="outlines">'
 
 
 def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[str, bool | None]:
