@@ -50,7 +50,7 @@ def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRI
     shown = _ordered(result["metrics"], words)
     tiles = "".join(
         f"<div><small>{escape(words.get(name, name))}</small><b>{say(name, measure['value'])}</b>"
-        f"<span>{_whiskers(measure, name, say)}</span></div>"
+        f"<span>{whiskers(measure, name, say)}</span></div>"
         for name, measure in shown
     )
     many = " rr-many" if len(shown) > MANY else ""
@@ -215,7 +215,8 @@ def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> st
     return f"{name}: {short} {wording.interval(measures[metric])}, n = {int(measures['support']['value'])}"
 
 
-def _whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) -> str:
+def whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) -> str:
+    """`0.880 to 0.944`, or that there is no interval."""
     if measure.get("low") is None or measure.get("high") is None:
         return "no interval"
     return f"{say(name, measure['low'])} to {say(name, measure['high'])}"
@@ -224,5 +225,5 @@ def _whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric)
 def _cell(measure: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
-    told = f"<b>{wording.number(measure['value'])}</b><br><small>{_whiskers(measure)}</small>"
+    told = f"<b>{wording.number(measure['value'])}</b><br><small>{whiskers(measure)}</small>"
     return f'<span title="{escape(measure["note"])}">{told}</span>' if measure.get("note") else told

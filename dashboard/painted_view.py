@@ -14,7 +14,7 @@ from core.images.records import get_case
 from core.projects.records import Project
 from core.projects.schema import LabelSchema, Segmentation
 from dashboard import messages, painted_look, places, session, wording
-from dashboard.evaluation_view import say_metric
+from dashboard.evaluation_view import say_metric, whiskers
 
 if TYPE_CHECKING:
     from dashboard.review_view import View
@@ -81,9 +81,7 @@ def _is_known(result: Mapping[str, Any], key: str) -> bool:
 def _cell(name: str, measure: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
-    low, high = measure.get("low"), measure.get("high")
-    whiskers = "no interval" if low is None else f"{say_metric(name, low)} to {say_metric(name, high)}"
-    return f"<b>{say_metric(name, measure['value'])}</b><br><small>{whiskers}</small>"
+    return f"<b>{say_metric(name, measure['value'])}</b><br><small>{whiskers(measure, name)}</small>"
 
 
 def draw_painted_review(project: Project, view: "View") -> None:
