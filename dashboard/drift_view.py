@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.jobs.records import add_job
 from core.projects.records import Project
-from core.reviews.drift import REMEDY, RULE, find_drift
+from core.reviews.drift import REMEDY, RULE, DriftCheck, find_drift
 from core.training.records import Model
 from dashboard import jobs_panel, messages, places, session, wording
 
@@ -13,13 +13,23 @@ TABLE_PX = 260
 
 def draw_alarm(project: Project) -> None:
     """A warning where new cases differ from those that the model in production was made with; else nothing."""
+    if alarm := find_alarm(project):
+        say_alarm(alarm)
+
+
+def find_alarm(project: Project) -> DriftCheck | None:
+    """The newest check where it alarms, for whoever may see test results."""
     if not session.may("open test results", project):
-        return
+        return None
     last = find_drift(session.db(), project.id)
-    if last is not None and last.alarms:
-        st.warning(f"{last.told['sentence']}", icon=":material/trending_up:")
-        query = {"project": project.id, "model": last.model}
-        places.link("predict", "See the drift and what to do", icon=":material/arrow_forward:", **query)
+    return last if last is not None and last.alarms else None
+
+
+def say_alarm(alarm: DriftCheck) -> None:
+    """What is different, and the way to the rest."""
+    st.warning(alarm.told["sentence"], icon=":material/trending_up:")
+    query = {"project": alarm.project, "model": alarm.model}
+    places.link("predict", "See the drift and what to do", icon=":material/arrow_forward:", **query)
 
 
 def draw_drift(project: Project, production: Model | None) -> None:

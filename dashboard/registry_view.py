@@ -6,11 +6,10 @@ from html import escape
 import streamlit as st
 
 from core.projects.records import Project
-from core.reviews.drift import find_drift
 from core.reviews.registry import find_predecessor, find_production, list_moves, roll_back
 from core.training.records import Model
 from dashboard import messages, places, session, wording
-from dashboard.drift_view import draw_alarm
+from dashboard.drift_view import find_alarm, say_alarm
 
 SHOWN = 30
 
@@ -28,12 +27,12 @@ def say_production(project: Project) -> str:
 def draw_registry(project: Project, models: Mapping[int, Model]) -> None:
     """A small panel: the whole history, and one click back for whoever may sign."""
     moves = list_moves(session.db(), project.id)
-    drift = find_drift(session.db(), project.id)
-    alarms = drift is not None and drift.alarms
-    icon = ":material/trending_up:" if alarms else ":material/history:"
-    with st.popover("Registry: drift" if alarms else "Registry", icon=icon):
+    alarm = find_alarm(project)
+    icon = ":material/trending_up:" if alarm else ":material/history:"
+    with st.popover("Registry: drift" if alarm else "Registry", icon=icon):
         st.html(f'<dl class="rr-facts"><dt>In production</dt><dd>{say_production(project)}</dd></dl>')
-        draw_alarm(project)
+        if alarm:
+            say_alarm(alarm)
         if not moves:
             st.caption("No model was in production yet. The way there is a review that approves it.")
             places.link("meeting", "Prepare a review", project=project.id)
