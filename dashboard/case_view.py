@@ -5,7 +5,7 @@ from html import escape
 
 import streamlit as st
 
-from core.evaluation.painted_drafts import list_offered
+from core.evaluation.painted_drafts import Offered
 from core.images.records import Case, find_same_pixels, set_flag
 from core.labels.masks import list_painted, volume_ml
 from core.labels.records import Label, current_labels, find_reference, list_labels
@@ -79,15 +79,14 @@ def _details(label: Label) -> list[str]:
     return [", ".join(told)] if told else []
 
 
-def draw_masks(case: Case, project: Project, *, of_others: bool = True) -> None:
+def draw_masks(case: Case, project: Project, offered: Sequence[Offered], *, of_others: bool = True) -> None:
     """What is painted on the case, reader by reader, then by models: volumes where they are known, else pixels."""
     if not isinstance(project.schema, Segmentation):
         return
     reader = None if of_others else session.current_user().name
     colours = {one.name: one.colour for one in project.schema.structures}
     found = [(one.reader, one.structure, one.pixels) for one in list_painted(session.db(), case.id, reader=reader)]
-    for offered in list_offered(session.db(), session.current_user(), project, case):
-        found += [(offered.title, name, offered.masks[name].pixels) for name in offered.painted]
+    found += [(one.title, name, one.masks[name].pixels) for one in offered for name in one.painted]
     rows = [
         f'<p class="rr-comment"><b>{escape(painter)}</b> '
         f"{wording.chip(structure, colours.get(structure, ''))} "

@@ -1,5 +1,6 @@
 """What models painted on a case, as outlines over its frames, beside what one reader painted."""
 
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 
@@ -17,9 +18,8 @@ from dashboard import painted_look, session
 NOBODY = "no reader"
 
 
-def draw_structures_button(case: Case, project: Project, *, of_others: bool) -> None:
+def draw_structures_button(case: Case, project: Project, offered: Sequence[Offered], *, of_others: bool) -> None:
     """The way to the picture, where a model has painted something that this user may see."""
-    offered = list_offered(session.db(), session.current_user(), project, case)
     if offered and st.button(
         "Show what models painted",
         icon=":material/layers:",

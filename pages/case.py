@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.evaluation.drafts import name_scores
+from core.evaluation.painted_drafts import list_offered
 from core.evaluation.records import find_evaluation_of_case, list_predictions_of_case
 from core.images.pixel_checks import demand_released
 from core.images.records import get_case
@@ -61,8 +62,9 @@ with facts:
     labels, about, comments = st.tabs(["Labels", "About", "Comments"])
     with labels:
         case_view.draw_labels(case, project, of_others=is_open)
-        case_view.draw_masks(case, project, of_others=is_open)
-        structures_look.draw_structures_button(case, project, of_others=is_open)
+        offered = list_offered(session.db(), session.current_user(), project, case)
+        case_view.draw_masks(case, project, offered, of_others=is_open)
+        structures_look.draw_structures_button(case, project, offered, of_others=is_open)
         predictions = list_predictions_of_case(session.db(), case.id) if sight.models else {}
         for model_id, scores in list(predictions.items())[-5:]:
             model = get_model(session.db(), project.id, model_id)
