@@ -11,7 +11,7 @@ from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
 from core.projects.schema import Generation, LabelSchema, Regression, Segmentation
 from core.training.advice import describe_course
-from core.training.records import Run, find_model_of_run, get_run, list_epochs
+from core.training.records import Model, Run, find_model_of_run, get_run, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
 from dashboard.drawn_view import draw_samples
 from dashboard.gap_view import describe_failure, draw_gap
@@ -74,13 +74,14 @@ def _watched(run_id: int, project_id: int) -> None:
 
 
 def _draw_run(run: Run) -> None:
-    job = get_job(session.db(), run.job) if run.job else None
+    job, schema = get_job(session.db(), run.job) if run.job else None, _schema_of(run)
+    model = find_model_of_run(session.db(), run.id)
     if job:
         jobs_panel.draw_job(job)
         facts = job.facts if job.is_active else {**job.facts, "seconds_left": None}  # a stopped run has no time left
-        st.html(_live_facts(facts, _schema_of(run)))
-        _draw_ending(run, job)
-    schema, is_active = _schema_of(run), bool(job and job.is_active)
+        st.html(_live_facts(facts, schema))
+        _draw_ending(run, job, model)
+    is_active = bool(job and job.is_active)
     curves, cases, fitting, log = st.tabs(["Curves", CASES_OF_A_RUN, "Over- or underfitting", "Log"])
     with curves:
         draw_curves(run)
@@ -88,7 +89,6 @@ def _draw_run(run: Run) -> None:
         draw_samples(run, choose=not is_active)
         draw_watched(run, schema, waiting=is_active)
     with fitting:
-        model = find_model_of_run(session.db(), run.id)
         if model:
             draw_gap(model)
         else:
@@ -98,25 +98,21 @@ def _draw_run(run: Run) -> None:
         st.code("\n".join(lines) or "Nothing yet.", language="text", wrap_lines=True)
 
 
-def _draw_ending(run: Run, job: Job) -> None:
-    """What the run left: a stopped one too keeps its best weights."""
+def _draw_ending(run: Run, job: Job, model: Model | None) -> None:
+    """What the run left: a stopped one too keeps its best weights. One that ended well may have learnt nothing, which
+    its curves tell only to those who read them."""
     left = job.result or {}
     if "model_id" not in left:
         return
+    failure = describe_failure(model) if model else ""
+    amiss = f' <b class="rr-amiss">{escape(failure)}</b>' if failure else ""
     why = "Stopped on request" if left["stopped"] else f"Ended: {left['ended_because']}"
     st.html(
         f'<div class="rr-said">{escape(why)}. The best weights, of epoch {left["best_epoch"]} of {left["epochs"]}, '
         "are kept as "
         f'<a href="{places.address("models", project=run.project, model=left["model_id"])}" target="_self">'
-        f"{escape(str(left['model']))}</a>.{_say_if_nothing_learnt(run)}</div>"
+        f"{escape(str(left['model']))}</a>.{amiss}</div>"
     )
-
-
-def _say_if_nothing_learnt(run: Run) -> str:
-    """A run can end well and have learnt nothing, which its curves tell only to those who read them."""
-    model = find_model_of_run(session.db(), run.id)
-    failure = describe_failure(model) if model else ""
-    return f' <b class="rr-amiss">{escape(failure)}</b>' if failure else ""
 
 
 def _unit_of(schema: Regression) -> str:
@@ -137,7 +133,7 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
     }
     if isinstance(schema, Regression):
         learnt = {
-            f"mean error, {'SD' if schema.further else escape(schema.unit)}": wording.measured(facts.get("mae")),
+            f"mean error, {escape(_unit_of(schema))}": wording.measured(facts.get("mae")),
             "in validation": wording.measured(facts.get("validation_mae")),
         }
     elif isinstance(schema, Segmentation):
