@@ -12,7 +12,6 @@ from core.evaluation.outlines import Outlined, draw_errors, outline_case
 from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
 from core.images.records import get_case
 from core.projects.records import Project
-from core.projects.schema import LabelSchema, Segmentation
 from dashboard import messages, painted_look, places, session, wording
 from dashboard.evaluation_view import say_metric, whiskers
 
@@ -31,20 +30,8 @@ METRICS = {
 }
 
 
-def painted_table(counts: Mapping[str, Mapping[str, Any]], schema: LabelSchema) -> str:
-    """HTML: images and patients of each split, and of each structure on how many it is painted and its share."""
-    names = schema.names if isinstance(schema, Segmentation) else ()
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    rows = "".join(
-        f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"
-        + "".join(f"<td>{_painted(part['structures'][name])}</td>" for name in names)
-        + "</tr>"
-        for split, part in counts.items()
-    )
-    return f'<table class="rr-numbers"><tr><th>split</th><th>images</th><th>patients</th>{head}</tr>{rows}</table>'
-
-
-def _painted(told: Mapping[str, Any]) -> str:
+def describe_painted(told: Mapping[str, Any]) -> str:
+    """HTML: on how many cases of a split a structure is painted, and its share of their pixels."""
     return f"{told['images']:,}<br><small>{100 * told['share']:.2f} % of all pixels</small>"
 
 

@@ -11,21 +11,22 @@ from core.datasets.records import Snapshot, list_numbers, map_shapes, snapshot_c
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.store.audit import Actor
-from core.tasks import TrainableSchema
+from core.tasks import trainable_schema
 from dashboard import charts, painted_view, places, quantity_charts, session, wording
 from dashboard.downloads import note_export
 from dashboard.quantity_choice import choose_quantity
 from dashboard.snapshot_form import draw_leak_table
 
 
-def draw_snapshot(project: Project, snapshot: Snapshot, schema: TrainableSchema) -> None:
+def draw_snapshot(project: Project, snapshot: Snapshot) -> None:
     """Images, patients and answers of each split; what the split stands on; leaks that were allowed."""
+    schema = trainable_schema(snapshot.schema)  # as frozen: classes may be renamed since
     left, right = st.columns([3, 2], gap="large")
     with left:
         if isinstance(schema, Regression):
             _draw_spread(snapshot, schema)
         elif isinstance(schema, Segmentation):
-            st.html(painted_view.painted_table(snapshot_counts(session.db(), snapshot), snapshot.schema))
+            _draw_painted(snapshot, schema)
         else:
             _draw_balance(snapshot, schema)
     right.html(
@@ -95,13 +96,22 @@ def _draw_spread(snapshot: Snapshot, schema: Regression) -> None:
     )
 
 
+def _draw_painted(snapshot: Snapshot, schema: Segmentation) -> None:
+    counts = snapshot_counts(session.db(), snapshot)
+    told = {
+        split: [painted_view.describe_painted(part["structures"][name]) for name in schema.names]
+        for split, part in counts.items()
+    }
+    _draw_table(snapshot, counts, schema.names, told)
+
+
 def _draw_table(
     snapshot: Snapshot,
     counts: Mapping[str, Mapping[str, Any]],
     columns: Sequence[str],
     told: Mapping[str, list[str]],
 ) -> None:
-    """A row for each split: images or volumes, patients, and what is told of its answers."""
+    """A row for each split: images or volumes, patients, and what is told of its answers, as HTML."""
     several = {frames > 1 for frames, *_ in map_shapes(session.db(), snapshot.id).values()}
     noun = "cases" if len(several) == 2 else "volumes" if several == {True} else "images"
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)

@@ -25,7 +25,7 @@ project = frame.need_project()
 frame.draw_heading(
     "Snapshots", "Frozen cases with their reference, split by patient: what models learn from.", project=project
 )
-schema = frame.need_trainable(project, "freezing snapshots")
+frame.need_trainable(project, "freezing snapshots")
 snapshots = list_snapshots(session.db(), project.id)
 progress = label_progress(session.db(), project, session.current_user().name)
 if not snapshots and not progress.referenced:
@@ -51,7 +51,7 @@ if snapshots:
         key=f"shown_{wanted}",
     )
     places.remember(snapshot=shown)
-    draw_snapshot(project, get_snapshot(session.db(), project.id, shown), schema)
+    draw_snapshot(project, get_snapshot(session.db(), project.id, shown))
 if session.may("freeze", project):
     with st.expander(
         "New snapshot", expanded=not snapshots or "snapshot_form:leaks" in st.session_state, icon=":material/add:"

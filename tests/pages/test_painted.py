@@ -108,6 +108,7 @@ def test_a_snapshot_of_masks_is_frozen_from_the_page_and_says_what_is_painted(
     text = said(open_page("snapshots", project=cells.id))
     assert "cell" in text
     assert "% of all pixels" in text
+    assert "<th>cases</th>" in text, "images and a volume"
     assert "the only answer" in text
     assert "On 1 case nothing is painted" in text
 

@@ -28,6 +28,12 @@ def test_tabs_that_ask_for_a_class_draw(open_page: OpenPage, project: Project, m
         assert "pneumonia" in said(app), tab
 
 
+def test_a_snapshot_counts_its_classes_by_the_names_it_was_frozen_with(open_page: OpenPage, project: Project) -> None:
+    text = said(open_page("snapshots", project=project.id))
+    assert "<th>pneumonia</th>" in text
+    assert "<th>consolidation</th>" not in text
+
+
 def test_every_step_of_a_meeting_draws(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, actor: Actor
 ) -> None:
