@@ -9,6 +9,8 @@ import streamlit as st
 from core.errors import CoreError
 from core.evaluation.abstention import find_rule, freeze_rule, try_limit
 from core.people.roles import may
+from core.projects.schema import Regression
+from core.tasks.regression import intervals_of, schema_of
 from core.training.records import Model
 from dashboard import charts, messages, places, session, theme, wording
 
@@ -35,13 +37,14 @@ def draw_abstention(model: Model) -> None:
         if model.task == "classification":
             share = st.slider("Right among its answers, %", 50, 99, 95, key="abstain_aim")
             aim = share / 100
-        elif model.facts.get("further"):
-            widths = _ask_widths(model)
         elif model.task == "regression":
-            one = model.calibration.get("interval")
-            width = f"±{one['half_width']:.3g} ({one['level']:.0%}, n = {one['n']})" if one else "unknown"
-            most = st.number_input("Answer while half its interval is at most", 0.0, key="abstain_most") or None
-            st.caption(f"Its interval is {width}, in {model.facts['unit']}.")
+            schema = schema_of(model.facts)
+            if schema.further:
+                widths = _ask_widths(schema, model)
+            else:
+                most = st.number_input("Answer while half its interval is at most", 0.0, key="abstain_most") or None
+                (one,) = intervals_of(schema, model.calibration)
+                st.caption(f"Its interval is {_known(one)}, in {schema.unit}.")
         unlike = st.toggle(UNLIKE, True, key="abstain_unlike", help=UNLIKE_HELP)
     with shown:
         tried = _try(model, aim)
@@ -68,21 +71,21 @@ def _try(model: Model, aim: float | None) -> dict[str, Any]:
         return {}
 
 
-def _ask_widths(model: Model) -> dict[str, float]:
+def _ask_widths(schema: Regression, model: Model) -> dict[str, float]:
     """The widest interval of each quantity in its own unit; those left at 0 are not limited."""
     st.caption("Answer while half the interval is at most (0: any)")
     columns, asked, told = st.columns(2), {}, []
-    for at, one in enumerate((model.facts, *model.facts["further"])):
-        known = (model.calibration.get("intervals") or {}).get(one["target"])
-        width = "unknown"
-        if known:
-            width = f"±{known['half_width']:.3g} {one['unit']} ({known['level']:.0%}, n = {known['n']})"
-        told.append(f"{one['target']} {width}")
-        asked[one["target"]] = columns[at % 2].number_input(
-            f"{one['target']}, {one['unit']}", 0.0, key=f"abstain_most_{at}"
-        )
+    for at, (one, known) in enumerate(zip(schema.quantities, intervals_of(schema, model.calibration), strict=True)):
+        told.append(f"{one.target} {_known(known, f' {one.unit}')}")
+        asked[one.target] = columns[at % 2].number_input(f"{one.target}, {one.unit}", 0.0, key=f"abstain_most_{at}")
     st.caption(f"Its intervals: {'; '.join(told)}.")
     return {name: width for name, width in asked.items() if width}
+
+
+def _known(interval: Mapping[str, Any] | None, unit: str = "") -> str:
+    if interval is None:
+        return "unknown"
+    return f"±{interval['half_width']:.3g}{unit} ({interval['level']:.0%}, n = {interval['n']})"
 
 
 def _freeze(model: Model, aim: float | None, most: float | None, widths: dict[str, float], unlike: bool) -> None:
