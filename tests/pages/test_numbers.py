@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.records import add_evaluation, store_predictions
-from core.images.records import NewCase, insert_case
+from core.images.records import Case
 from core.labels.records import NewLabel, add_label, current_labels, new_event
 from core.people.accounts import User, ensure_user
 from core.people.members import set_member
@@ -25,6 +26,7 @@ from core.tasks.regression import describe_schema, encode_targets, measure
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, start_run
 from dashboard import session
+from tests.core.conftest import make_case  # noqa: F401
 from tests.pages.conftest import OpenPage, run_page, said
 
 AGE = Regression("age", "years", 0, 120)
@@ -33,19 +35,18 @@ ERRORS = (3.0, -1.0, 8.0, 0.5, 2.0, -7.0, 1.5, 0.0)  # of the cases of the test 
 
 
 @pytest.fixture
-def ages(connection: sqlite3.Connection, files: Files, anna: User, actor: Actor) -> Project:
+def ages(
+    connection: sqlite3.Connection,
+    anna: User,
+    actor: Actor,
+    make_case: Callable[..., Case],  # noqa: F811
+) -> Project:
     """24 hands of 24 patients, each of whom Anna has said the age of."""
-    project = add_project(connection, name="Ages", task="regression", schema=AGE, actor=actor)
+    made = add_project(connection, name="Ages", task="regression", schema=AGE, actor=actor)
     for number in range(24):
-        pixel_hash = files.put_array("pixels", np.random.default_rng(number).integers(0, 255, (16, 20), np.uint8))
-        new = NewCase(
-            project=project.id, source=f"hand-{number}.png", patient=f"P{number}", patient_from="table",
-            pixel_hash=pixel_hash, file_hash=pixel_hash, perceptual_hash=None, rows=16, columns=20, channels=1,
-            dtype="uint8", photometric="MONOCHROME2", imported_by="anna",
-        )  # fmt: skip
-        case = insert_case(connection, new)
+        case = make_case(f"hand-{number}.png", into=made, perceptual_hash=None)
         add_label(connection, NewLabel(new_event(), case.id, "anna", {"value": 20.0 + 2 * number}), actor)
-    return project
+    return made
 
 
 @pytest.fixture

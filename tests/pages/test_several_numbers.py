@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import list_snapshot_cases
 from core.evaluation.abstention import find_rule
 from core.evaluation.records import add_evaluation, store_predictions
-from core.images.records import NewCase, insert_case
+from core.images.records import Case
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import User
 from core.progress import Silent
@@ -22,6 +23,7 @@ from core.tasks.regression import describe_schema, encode_targets, measure
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run, set_watched, start_run
 from dashboard.watched_cases import _said
+from tests.core.conftest import make_case  # noqa: F401
 from tests.pages.conftest import OpenPage, said
 
 BODY = Regression("age", "years", 0, 120, None, (Quantity("body weight", "kg", 0, None),))
@@ -29,18 +31,18 @@ INTERVAL = {"half_width": 6.0, "level": 0.9, "n": 40}
 
 
 @pytest.fixture
-def bodies(connection: sqlite3.Connection, files: Files, anna: User, actor: Actor) -> Project:
-    project = add_project(connection, name="Bodies", task="regression", schema=BODY, actor=actor)
+def bodies(
+    connection: sqlite3.Connection,
+    anna: User,
+    actor: Actor,
+    make_case: Callable[..., Case],  # noqa: F811
+) -> Project:
+    made = add_project(connection, name="Bodies", task="regression", schema=BODY, actor=actor)
     for number in range(12):
-        pixel_hash = files.put_array("pixels", np.random.default_rng(number).integers(0, 255, (16, 20), np.uint8))
-        new = NewCase(
-            project=project.id, source=f"{number}.png", patient=f"P{number}", patient_from="table",
-            pixel_hash=pixel_hash, file_hash=pixel_hash, perceptual_hash=None, rows=16, columns=20, channels=1,
-            dtype="uint8", photometric="MONOCHROME2", imported_by="anna",
-        )  # fmt: skip
+        case = make_case(f"{number}.png", into=made, perceptual_hash=None)
         value = {"values": {"age": 20.0 + number, "body weight": 60.0 + 3 * number}}
-        add_label(connection, NewLabel(new_event(), insert_case(connection, new).id, "anna", value), actor)
-    return project
+        add_label(connection, NewLabel(new_event(), case.id, "anna", value), actor)
+    return made
 
 
 @pytest.fixture
