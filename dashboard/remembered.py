@@ -3,10 +3,8 @@
 import streamlit as st
 
 from core.datasets.records import get_snapshot
-from core.evaluation.appearance import Appearance, read_appearance
 from core.evaluation.operating import Scored, read_scored
 from core.evaluation.subgroups import read_attributes
-from core.store.files import Files
 from core.training.records import get_model
 from dashboard import session
 
@@ -22,8 +20,3 @@ def scored(home: str, model_id: int, snapshot_id: int, split: str, erased: int) 
 def attributes(home: str, snapshot_id: int, split: str, case_ids: tuple[int, ...]) -> dict[str, list[str]]:
     """What is known of the cases beside their pixels."""
     return read_attributes(session.db(), case_ids)
-
-
-def appearance(model_id: int, case_ids: tuple[int, ...]) -> Appearance | None:
-    """Which cases the network sees as alike, if an evaluation left it; a small file, so it is read each time."""
-    return read_appearance(Files(session.settings().home), get_model(session.db(), None, model_id), case_ids)

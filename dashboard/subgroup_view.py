@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.datasets.records import Snapshot
 from core.errors import CoreError
-from core.evaluation.appearance import FEWEST_CASES, NAME, Appearance
+from core.evaluation.appearance import FEWEST_CASES, NAME, Appearance, read_appearance
 from core.evaluation.operating import Scored
 from core.evaluation.subgroups import (
     answers_of,
@@ -39,7 +39,7 @@ def draw_subgroups(
         st.info(str(refusal), icon=":material/info:")
         return
     known = remembered.attributes(home, snapshot.id, str(view["split"]), tuple(seen.case_ids))
-    looks = remembered.appearance(model.id, tuple(seen.case_ids))
+    looks = read_appearance(session.files(), model, seen.case_ids)
     if looks:
         known = known | {NAME: looks.groups}
     if not known:
