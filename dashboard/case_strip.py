@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.labels.case_lists import CaseList, add_case_list
+from core.labels.case_lists import add_case_list
 from core.projects.records import Project
 from core.reviews.case_search import CaseFilter, open_rows
 from dashboard import messages, places, session, wording
+from dashboard.handing_out import say_kept
 from dashboard.thumbnails import grid_html
 
 MOST_SHOWN = 12
@@ -67,9 +68,3 @@ def draw_cases(
 def _keep(project: Project, case_ids: list[int], name: str) -> None:
     with messages.refusals_told():
         say_kept(add_case_list(session.db(), project, name, case_ids, actor=session.actor()), project)
-
-
-def say_kept(kept: CaseList, project: Project) -> None:
-    """Where a worklist that was just made is read."""
-    where = places.address("label", project=project.id, worklist="review", list=kept.id)
-    messages.say(f"Kept {wording.count(kept.cases, 'case')}; read them again at [{kept.name}]({where}).")

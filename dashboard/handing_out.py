@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.labels.assignments import assign_cases, draw_unread
-from core.labels.case_lists import add_case_list
+from core.labels.case_lists import CaseList, add_case_list
 from core.people.members import list_administrators, list_members
 from core.projects.records import Project
 from dashboard import messages, places, session, wording
@@ -72,5 +72,10 @@ def _keep(project: Project, find_cases: FindCases) -> None:
     with messages.refusals_told():
         kept = add_case_list(session.db(), project, st.session_state["list_name"], find_cases(), actor=session.actor())
         st.session_state["list_name"] = ""
-        where = places.address("label", project=project.id, worklist="review", list=kept.id)
-        messages.say(f"Kept {wording.count(kept.cases, 'case')}; read them at [{kept.name}]({where}).")
+        say_kept(kept, project)
+
+
+def say_kept(kept: CaseList, project: Project) -> None:
+    """Where a worklist that was just made is read."""
+    where = places.address("label", project=project.id, worklist="review", list=kept.id)
+    messages.say(f"Kept {wording.count(kept.cases, 'case')}; read them at [{kept.name}]({where}).")

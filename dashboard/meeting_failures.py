@@ -11,8 +11,7 @@ from core.projects.schema import Regression
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import CAUSES, Kind, count_causes, keep_to_read_again, list_failures, map_causes, tag_failure
 from dashboard import messages, places, session, wording
-from dashboard.case_strip import say_kept
-from dashboard.handing_out import draw_list_keeper
+from dashboard.handing_out import draw_list_keeper, say_kept
 from dashboard.meeting_view import Meeting
 from dashboard.prefix import at
 from dashboard.remarks_view import draw_saying
