@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.errors import CoreError, NotFound
+from core.errors import CoreError, InvalidInput, NotFound
 from core.images.records import Case, find_case
 from core.jobs.records import Job, add_job
 from core.jobs.waiting import wait_for_job
@@ -60,6 +60,25 @@ def case_named(door: Door, project_id: int, name: str) -> Case:
     if found is None:
         raise NotFound("case", name)
     return found
+
+
+def cases_named(door: Door, project_id: int, text: str) -> list[int]:
+    """The numbers of cases that are named as `1,5,10-20`, or by file names.
+
+    Raises:
+        InvalidInput: a range goes from a higher to a lower number.
+        NotFound: there is no case of a name; whether the numbers of a range are cases is not looked up.
+    """
+    ids: list[int] = []
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        first, dash, last = part.partition("-")
+        if dash and first.isdigit() and last.isdigit() and len(part) < 24:
+            if not int(first) <= int(last) < int(first) + 1_000_000:
+                raise InvalidInput(f"A range goes from a lower to a higher number. Received: {part}")
+            ids += range(int(first), int(last) + 1)
+        else:
+            ids.append(case_named(door, project_id, part).id)
+    return ids
 
 
 def model_named(door: Door, project: str, name: str) -> Model:

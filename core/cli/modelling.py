@@ -287,7 +287,8 @@ def predict(
     model: str,
     paths: Annotated[list[Path] | None, typer.Argument(help="Image files or folders.")] = None,
     cases: Annotated[
-        str, typer.Option(help="Instead of files: new cases of the project, or numbers or names between commas.")
+        str,
+        typer.Option(help="Instead of files: new cases of the project, or some of them: 1,5,10-20, or file names."),
     ] = "",
     csv: Annotated[Path | None, typer.Option(help="With --cases: also write the answers here.")] = None,
     out: Annotated[Path, typer.Option(help="Where masks go, of a model that paints.")] = Path("predicted-masks"),

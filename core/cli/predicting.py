@@ -13,7 +13,7 @@ from core.cli.door import (
     JsonOption,
     answer,
     ask_model,
-    case_named,
+    cases_named,
     entered,
     model_named,
     tell,
@@ -50,11 +50,8 @@ def model_or_production(door: Door, project: str, name: str) -> Model:
 
 def answer_cases(door: Door, model: Model, cases: str, out: Path | None, *, as_json: bool) -> None:
     """Ask for answers to `new` cases, or to those named between commas, and print one row for each."""
-    numbers = (
-        list_new_cases(door.connection, model)
-        if cases == "new"
-        else [case_named(door, model.project, name.strip()).id for name in cases.split(",") if name.strip()]
-    )
+    is_new = cases == "new"
+    numbers = list_new_cases(door.connection, model) if is_new else cases_named(door, model.project, cases)
     if not numbers:
         raise InvalidInput(f"Every case is in a snapshot that the model was trained on. Received: {cases}")
     result = ask_model(door, "predict_cases", model, {"cases": numbers})

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, wait_and_tell
+from core.cli.door import HomeOption, JsonOption, answer, cases_named, entered, wait_and_tell
 from core.errors import InvalidInput
 from core.evaluation.drafts import set_assist_model
 from core.jobs.asking import ask_drafts
@@ -33,7 +33,7 @@ def assign(
     """Ask a reader to read cases; they find them in the worklist "assigned to me"."""
     with entered(home) as door:
         found = get_project(door.connection, project)
-        named = _numbers(door, found.id, cases) if cases else None
+        named = cases_named(door, found.id, cases) if cases else None
         if reader and remove:
             unassign_cases(door.connection, found, reader, named, actor=door.actor)
         elif reader:
@@ -85,17 +85,3 @@ def assist(
 
 def _kind(text: str) -> ChangeKind:
     return text  # type: ignore[return-value]  # `SchemaChange` refuses what is none
-
-
-def _numbers(door: Door, project: int, text: str) -> list[int]:
-    """`1,5,10-20`, or file names."""
-    ids: list[int] = []
-    for part in (part.strip() for part in text.split(",") if part.strip()):
-        first, dash, last = part.partition("-")
-        if dash and first.isdigit() and last.isdigit() and len(part) < 24:
-            if not int(first) <= int(last) < int(first) + 1_000_000:
-                raise InvalidInput(f"A range goes from a lower to a higher number. Received: {part}")
-            ids += range(int(first), int(last) + 1)
-        else:
-            ids.append(case_named(door, project, part).id)
-    return ids
