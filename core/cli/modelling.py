@@ -302,6 +302,8 @@ def predict(
     """
     if bool(paths) == bool(cases):
         raise typer.BadParameter("Name files, or with --cases new or cases of the project.")
+    if csv and not cases:
+        raise typer.BadParameter("--csv belongs to --cases; of files --json prints the answers.")
     with entered(home) as door:
         trained = _answering(door, model_or_production(door, project, model), tta=tta)
         if not paths:

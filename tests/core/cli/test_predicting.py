@@ -4,6 +4,11 @@ import pytest
 
 from core.cli.predicting import _widths, rule_lines
 from core.errors import InvalidInput
+from tests.core.cli.conftest import Run
+
+
+def test_a_table_that_would_not_be_written_is_refused(run: Run) -> None:
+    assert "--csv belongs to --cases" in run("predict", "Chest", "best", "a.png", "--csv", "answers.csv", code=2).output
 
 
 def test_a_rule_is_told_with_its_n_and_intervals() -> None:
