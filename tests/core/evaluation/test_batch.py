@@ -145,6 +145,14 @@ def test_a_number_with_too_wide_an_interval_is_kept_back(model):
     assert withheld_by_scores(number, {"most_half_width": 3.0}, [3.0]) == "within ±4, wider than ±3"
 
 
+def test_a_width_is_refused_where_there_is_no_interval_to_limit(connection, model, actor):
+    told = {"task": "regression", "target": "age", "unit": "years", "calibration": {"interval": None}}
+    number = replace(model, facts=model.facts | told)
+    with pytest.raises(InvalidInput, match=r"validation gave none of age: every answer would be kept back"):
+        freeze_rule(connection, number, most_half_width=5.0, actor=actor)
+    assert find_rule(connection, model.id) is None
+
+
 def test_numbers_and_structures_have_a_column_each() -> None:
     row = {"case": 1, "source": "a", "patient": "p", "answer": "3 ml", "withheld": "", "value": 3.0, "unit": "ml"}
     interval = {"low": 1.0, "high": 5.0, "level": 0.9, "half_width": 2.0, "n": 30}
