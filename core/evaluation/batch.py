@@ -21,7 +21,7 @@ from core.progress import Progress
 from core.projects.schema import Classification, Regression
 from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
-from core.tasks.regression import numbers_said
+from core.tasks.regression import tell_numbers
 from core.training.ensemble import runs_behind
 from core.training.records import Model
 from core.training.stored import sees_volumes
@@ -124,13 +124,9 @@ def _said(
         answer = ", ".join(today[name] for name in decoded["classes"]) or "none of them"
         return {"answer": answer, "probabilities": dict(zip(today.values(), map(float, scores), strict=True))}
     if isinstance(schema, Regression):
-        numbers = numbers_said(schema, decoded, model.calibration)
-        if schema.further:
-            answer = ", ".join(f"{one['target']} {one['value']:.4g} {one['unit']}" for one in numbers)
-            return {"answer": answer, "numbers": numbers}
-        (only,) = numbers
-        told = {key: only[key] for key in ("value", "unit", "interval")}
-        return {"answer": f"{only['value']:.4g} {schema.unit}", **told}
+        told = tell_numbers(schema, decoded, model.calibration)
+        numbers = ((f"{one['target']} ", one) for one in told["numbers"]) if schema.further else [("", told)]
+        return {"answer": ", ".join(f"{name}{one['value']:.4g} {one['unit']}" for name, one in numbers), **told}
     probable = dict(zip(schema.names, map(float, scores), strict=True))
     painted = {
         mask.structure: {
