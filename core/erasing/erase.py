@@ -53,7 +53,8 @@ NUMBERS_IN_AUDIT = 1000
 NAMED_BY_HASH = ("pixels", "thumbnails", "models", "headers", "masks")
 KIND_WORDS = {"import": "an import", "pull": "a pull from a PACS", "train": "a training", "evaluate": "an evaluation",
               "predict": "a prediction", "draft": "drafts of a model", "explain": "an explanation",
-              "backup": "a backup"}  # fmt: skip
+              "predict_cases": "a prediction of cases", "drift": "a drift check",
+              "gather_evidence": "explanation evidence", "backup": "a backup"}  # fmt: skip
 
 log = logging.getLogger("readroom.erasing")
 

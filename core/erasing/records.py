@@ -248,7 +248,8 @@ def find_busy_jobs(connection: sqlite3.Connection, project: int, ids: Sequence[i
     rows = connection.execute(
         f"""SELECT jobs.id, kind FROM jobs LEFT JOIN runs ON runs.id = json_extract(arguments, '$.run')
             WHERE (jobs.project = :project OR kind = 'backup') AND state IN ('queued', 'running') AND (
-                :ids IS NULL OR kind IN ('import', 'pull', 'draft', 'backup')
+                :ids IS NULL
+                OR kind IN ('import', 'pull', 'draft', 'predict_cases', 'drift', 'gather_evidence', 'backup')
                 OR (kind = 'explain' AND json_extract(arguments, '$.case') IN {IDS})
                 OR EXISTS (SELECT 1 FROM snapshot_cases WHERE case_id IN {IDS}
                            AND snapshot IN (runs.snapshot, json_extract(arguments, '$.snapshot'))))

@@ -142,7 +142,8 @@ def limit_widths(model: Model, width: float | None, widths: Mapping[str, float])
     {name: {"value", "unit"}}}`, each in its own unit; nothing where neither is given.
 
     Raises:
-        InvalidInput: the model says no number, no such one, or several and one width is meant for all.
+        InvalidInput: the model says no number, no such one, or several and one width is meant for all; or what is
+            limited has no interval, so that every answer would be kept back.
     """
     given = [*([] if width is None else [width]), *widths.values()]
     if given and (model.task != "regression" or not all(0 < one < float("inf") for one in given)):
@@ -162,6 +163,12 @@ def limit_widths(model: Model, width: float | None, widths: Mapping[str, float])
         raise InvalidInput(f"This model says one number; give one widest interval. Received: {', '.join(widths)}")
     if unknown := [name for name in widths if name not in units]:
         raise InvalidInput(f"The quantities are {', '.join(units)}. Received: {', '.join(unknown)}")
+    intervals = dict(zip(units, regression.intervals_of(schema, model.calibration), strict=True))
+    if blind := [name for name in widths or units if intervals[name] is None]:
+        raise InvalidInput(
+            f"A width limits an interval, and validation gave none of {', '.join(blind)}: every answer would be kept "
+            f"back. Received: {', '.join(f'{one:g}' for one in given)}"
+        )
     if width is not None:
         return {"most_half_width": width}
     return {

@@ -7,27 +7,22 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.datasets.loading import prepare_images
-from core.evaluation.predictor import batch_of
-from core.images.volume_input import PatchSpec, spec_of
+from core.evaluation.predictor import ask_cases, list_stored
 from core.measures.clusters import FEWEST_A_GROUP, find_clusters
-from core.progress import Portion, Progress, stop_if_asked
+from core.progress import Progress
 from core.store.files import Files, array_bytes
 from core.tasks import task_module
 from core.training.records import Model
-from core.training.stored import network_of
+from core.training.stored import Answer, model_spec, network_of
 
 VERSION = 1  # raise it when groups are found in another way
-PREPARED = 0.2
 NAME = "appearance"  # as an attribute of the cases
 FEWEST_CASES = 2 * FEWEST_A_GROUP  # fewer are not looked at
-
-Features = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -36,11 +31,6 @@ class Appearance:
 
     groups: list[str]
     distance: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Asked:
-    case_id: int
 
 
 def keep_appearance(
@@ -80,7 +70,7 @@ def read_appearance(files: Files, model: Model, case_ids: Sequence[int]) -> Appe
 
 def appearance_key(model: Model, case_ids: Sequence[int]) -> str:
     """What the groups of these cases are kept by: the weights that see them, and the cases."""
-    weights = [one["keras_hash"] for one in model.facts.get("members") or []] or [model.keras_hash]
+    weights = [keras_hash for keras_hash, _ in list_stored(model)]
     return hashlib.sha256(json.dumps([NAME, VERSION, weights, list(case_ids)]).encode()).hexdigest()
 
 
@@ -88,26 +78,19 @@ def _look(
     connection: sqlite3.Connection, files: Files, model: Model, case_ids: Sequence[int], progress: Progress
 ) -> np.ndarray | None:
     """Features `(cases, d)` of what comes before the answer, of an ensemble those of its members beside each other."""
-    spec = spec_of(model.facts["input"])
-    assert not isinstance(spec, PatchSpec)  # what sees patches paints
-    members = model.facts.get("members") or [{"keras_hash": model.keras_hash, "onnx_hash": model.onnx_hash}]
-    tools = [_open(files, one["keras_hash"], one["onnx_hash"], task_module(model.task).RAW) for one in members]
-    if any(tool is None for tool in tools):
+    raw = task_module(model.task).RAW
+    tools = [tool for hashes in list_stored(model) if (tool := _open(files, *hashes, raw))]
+    if len(tools) < len(list_stored(model)):
         return None
-    asked = [_Asked(case_id) for case_id in case_ids]
-    images = prepare_images(connection, files, asked, spec, Portion(progress, 0.0, PREPARED))
-    found, batch = [], batch_of(spec)
-    for start in range(0, len(asked), batch):
-        stop_if_asked(progress)
-        rows = range(start, min(start + batch, len(asked)))
-        some = images.read(rows)
-        found.append(np.concatenate([tool(some) for tool in tools if tool], axis=1))
-        done = PREPARED + (1 - PREPARED) * rows.stop / len(asked)
-        progress.report(done, f"Grouping by appearance, {rows.stop} of {len(asked)} cases")
-    return np.concatenate(found)
+
+    def look(images: np.ndarray) -> np.ndarray:
+        return np.concatenate([tool(images) for tool in tools], axis=1)
+
+    spec = model_spec(model)
+    return ask_cases(connection, files, spec, case_ids, look, progress, doing="Grouping by appearance, ")
 
 
-def _open(files: Files, keras_hash: str, onnx_hash: str | None, raw: str) -> Features | None:
+def _open(files: Files, keras_hash: str, onnx_hash: str | None, raw: str) -> Answer | None:
     """What a network's last dense layer is given; None of an ONNX file that has no such layer."""
     if onnx_hash:
         return _open_onnx(files.read_bytes("models", onnx_hash))
@@ -118,7 +101,7 @@ def _open(files: Files, keras_hash: str, onnx_hash: str | None, raw: str) -> Fea
     return lambda images: np.asarray(before(images, training=False))
 
 
-def _open_onnx(content: bytes) -> Features | None:
+def _open_onnx(content: bytes) -> Answer | None:
     """An ONNX file with one more output: what its last matrix product is given. It needs no TensorFlow."""
     import onnx
     import onnxruntime

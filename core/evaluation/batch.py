@@ -11,23 +11,21 @@ import numpy as np
 from core.cells import guard
 from core.errors import CoreError, InvalidInput
 from core.evaluation.abstention import find_rule, read_withheld
-from core.evaluation.painting import paint_cases
-from core.evaluation.predictor import predict_cases
-from core.evaluation.records import find_predicted_masks, find_predictions, list_unlearnt, store_predictions
+from core.evaluation.answering import answer_cases
+from core.evaluation.records import find_predicted_masks, find_predictions, list_unlearnt
 from core.images.frames import refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import refuse_window
 from core.labels.masks import volume_ml
-from core.progress import Portion, Progress, stop_if_asked
+from core.progress import Progress
 from core.projects.schema import Classification, Regression
 from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
-from core.tasks.regression import numbers_said
+from core.tasks.regression import tell_numbers
 from core.training.ensemble import runs_behind
 from core.training.records import Model
 from core.training.stored import sees_volumes
 
-CASES_AT_ONCE = 256
 WITHHELD = "no answer: read it yourself"
 
 
@@ -55,21 +53,11 @@ def predict_new_cases(
         InvalidInput: the model draws, or a case is of another project.
         Stopped: somebody asked to stop; what was found until then is kept.
     """
-    task = task_module(model.task)
-    if task.DRAWS:
+    if task_module(model.task).DRAWS:
         raise InvalidInput(f"A model that draws answers nothing about an image; use generate. Received: {model.name}")
-    schema = task.schema_of(model.facts)
     known = find_predictions(connection, model.id, case_ids)
     asked, refused = _fit_for(connection, model, [one for one in case_ids if one not in known])
-    for start in range(0, len(asked), CASES_AT_ONCE):
-        stop_if_asked(progress)
-        some = asked[start : start + CASES_AT_ONCE]
-        part = Portion(progress, start / len(asked), (start + len(some)) / len(asked))
-        if task.PAINTS:
-            paint_cases(connection, files, model, some, part)
-        else:
-            scores = predict_cases(connection, files, model, some, part)
-            store_predictions(connection, model, schema, dict(zip(some, scores.tolist(), strict=True)))
+    answer_cases(connection, files, model, asked, progress)
     counts = {"cases": len(case_ids), "predicted": len(asked), "failed": len(refused)}
     return {"model": model.name, **counts, "refused": refused}
 
@@ -136,13 +124,9 @@ def _said(
         answer = ", ".join(today[name] for name in decoded["classes"]) or "none of them"
         return {"answer": answer, "probabilities": dict(zip(today.values(), map(float, scores), strict=True))}
     if isinstance(schema, Regression):
-        numbers = numbers_said(schema, decoded, model.calibration)
-        if schema.further:
-            answer = ", ".join(f"{one['target']} {one['value']:.4g} {one['unit']}" for one in numbers)
-            return {"answer": answer, "numbers": numbers}
-        (only,) = numbers
-        told = {key: only[key] for key in ("value", "unit", "interval")}
-        return {"answer": f"{only['value']:.4g} {schema.unit}", **told}
+        told = tell_numbers(schema, decoded, model.calibration)
+        numbers = ((f"{one['target']} ", one) for one in told["numbers"]) if schema.further else [("", told)]
+        return {"answer": ", ".join(f"{name}{one['value']:.4g} {one['unit']}" for name, one in numbers), **told}
     probable = dict(zip(schema.names, map(float, scores), strict=True))
     painted = {
         mask.structure: {

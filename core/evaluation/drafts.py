@@ -10,24 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidInput
+from core.evaluation.answering import answer_cases
 from core.evaluation.painted_drafts import demand_offered_structures
-from core.evaluation.predictor import predict_cases
-from core.evaluation.records import find_decision, find_predictions, list_unpredicted, store_predictions
+from core.evaluation.records import find_decision, find_predictions, list_unpredicted
 from core.images.records import Case
 from core.labels.records import find_current_label
 from core.people.roles import demand_of
-from core.progress import Portion, Progress, stop_if_asked
+from core.progress import Progress
 from core.projects.changes import present_names, under_present_names
 from core.projects.records import Project, get_project, store_assist_model
 from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
-from core.tasks import module_of, task_module
+from core.tasks import task_module
 from core.training.records import Model, get_model
 from core.training.stored import sees_volumes
 
-CASES_AT_ONCE = 256
 DRAFTED = ("classification", "segmentation")  # tasks of which drafts are offered
 
 
@@ -110,19 +109,8 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
     if project.assist_model is None:
         raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
     model = get_model(connection, project.id, project.assist_model)
-    schema = task_module(model.task).schema_of(model.facts)
     waiting = _waiting(connection, project, model)
-    if module_of(schema).PAINTS:
-        from core.evaluation.painting import paint_cases  # it brings along what reads and writes mask files
-
-        paint_cases(connection, files, model, waiting, progress)
-        return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
-    for start in range(0, len(waiting), CASES_AT_ONCE):
-        stop_if_asked(progress)
-        some = waiting[start : start + CASES_AT_ONCE]
-        part = Portion(progress, start / len(waiting), (start + len(some)) / len(waiting))
-        scores = predict_cases(connection, files, model, some, part)
-        store_predictions(connection, model, schema, dict(zip(some, scores.tolist(), strict=True)))
+    answer_cases(connection, files, model, waiting, progress)
     return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
 
 

@@ -20,7 +20,7 @@ from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
 from core.store.files import Files
 from core.tasks import module_of, task_module
-from core.tasks.regression import interval_around, numbers_said
+from core.tasks.regression import tell_numbers
 from core.training.records import Model
 
 
@@ -121,12 +121,7 @@ def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:
     assert not isinstance(schema, Segmentation)
     answer = module_of(schema).decode_scores(schema, scores, predictor.calibration)
     if isinstance(schema, Regression):
-        if schema.further:
-            return {"numbers": numbers_said(schema, answer, predictor.calibration)}
-        return answer | {
-            "unit": schema.unit,
-            "interval": interval_around(schema, answer["value"], predictor.calibration),
-        }
+        return tell_numbers(schema, answer, predictor.calibration)
     return answer | {"probabilities": {name: float(score) for name, score in zip(schema.names, scores, strict=True)}}
 
 

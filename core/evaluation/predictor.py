@@ -44,13 +44,12 @@ def open_predictor(files: Files, model: Model) -> Predictor:
     Raises:
         NotFound, CoreError: the model's file is gone, or was altered on disk.
     """
-    facts = model.facts
-    members = facts.get("members") or [{"keras_hash": model.keras_hash, "onnx_hash": model.onnx_hash}]
-    answer = mean_of([_open(files, **{key: one[key] for key in ("keras_hash", "onnx_hash")}) for one in members])
+    facts, stored = model.facts, list_stored(model)
+    answer = mean_of([_open(files, *hashes) for hashes in stored])
     task = task_module(model.task)
     if facts.get("views"):
         answer = answer_views(answer, facts["views"], paints=task.PAINTS)
-    engines = {"ONNX Runtime" if one["onnx_hash"] else "Keras" for one in members}
+    engines = {"ONNX Runtime" if onnx_hash else "Keras" for _, onnx_hash in stored}
     return Predictor(
         schema=task.schema_of(facts),
         calibration=model.calibration,
@@ -58,6 +57,13 @@ def open_predictor(files: Files, model: Model) -> Predictor:
         engine=" and ".join(sorted(engines)),
         answer=answer,
     )
+
+
+def list_stored(model: Model) -> list[tuple[str, str | None]]:
+    """The hashes of a model's Keras file and of its ONNX file, where there is one; of an ensemble of each member's."""
+    if members := model.facts.get("members"):
+        return [(one["keras_hash"], one["onnx_hash"]) for one in members]
+    return [(model.keras_hash, model.onnx_hash)]
 
 
 def _open(files: Files, keras_hash: str, onnx_hash: str | None) -> Answer:
@@ -75,18 +81,43 @@ def predict_cases(
     Raises:
         Stopped: somebody asked to stop.
     """
-    predictor = open_predictor(files, model)
-    asked, spec = [_Asked(case_id) for case_id in case_ids], predictor.spec
+    return score_cases(connection, files, open_predictor(files, model), case_ids, progress)
+
+
+def score_cases(
+    connection: sqlite3.Connection, files: Files, predictor: Predictor, case_ids: Sequence[int], progress: Progress
+) -> np.ndarray:
+    """`predict_cases` by a model that is open already."""
+    scores = ask_cases(connection, files, predictor.spec, case_ids, predictor.answer, progress)
+    return scores.astype(np.float32)
+
+
+def ask_cases(
+    connection: sqlite3.Connection,
+    files: Files,
+    spec: Spec,
+    case_ids: Sequence[int],
+    ask: Answer,
+    progress: Progress,
+    *,
+    doing: str = "",
+) -> np.ndarray:
+    """What something says of each case `(cases, k)` that is given their images batch by batch, as `spec` has them.
+
+    Args:
+        doing: what stands before the count of cases in the note.
+    """
     assert not isinstance(spec, PatchSpec)  # what sees patches paints
+    asked = [_Asked(case_id) for case_id in case_ids]
     prepared = prepare_images(connection, files, asked, spec, Portion(progress, 0.0, PREPARED))
-    scores = []
-    batch = batch_of(spec)
+    said, batch = [], batch_of(spec)
     for start in range(0, len(asked), batch):
         stop_if_asked(progress)
         rows = range(start, min(start + batch, len(asked)))
-        scores.append(predictor.answer(prepared.read(rows)))
-        progress.report(PREPARED + (1 - PREPARED) * rows.stop / len(asked), f"{rows.stop} of {len(asked)} cases")
-    return np.concatenate(scores).astype(np.float32)
+        said.append(ask(prepared.read(rows)))
+        done = PREPARED + (1 - PREPARED) * rows.stop / len(asked)
+        progress.report(done, f"{doing}{rows.stop} of {len(asked)} cases")
+    return np.concatenate(said)
 
 
 def batch_of(spec: Spec) -> int:

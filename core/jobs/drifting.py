@@ -1,4 +1,7 @@
-"""The drift watch: a check is queued after every import, and once a day, wherever a model is in production."""
+"""The drift watch: a check is made after every import, and once a day, wherever a model is in production.
+
+It is queued as a job, but where too few new cases have come in to say anything: that needs no process of its own.
+"""
 
 import sqlite3
 import time
@@ -7,7 +10,7 @@ from datetime import datetime, timedelta
 
 from core.clock import utc_text
 from core.jobs.records import add_job, list_jobs
-from core.reviews.drift import list_unchecked
+from core.reviews.drift import list_unchecked, settle_few
 from core.store.audit import Actor
 
 KIND = "drift"
@@ -29,7 +32,7 @@ class DriftWatch:
         self._looked_at: float | None = None
 
     def tick(self, connection: sqlite3.Connection, now: datetime) -> None:
-        """Queue what is due, once a minute at most; a project that is importing waits until that is over."""
+        """Make or queue what is due, once a minute at most; a project that is importing waits until that is over."""
         ticks = self._monotonic()
         if self._looked_at is not None and ticks - self._looked_at < LOOK_SECONDS:
             return
@@ -38,7 +41,9 @@ class DriftWatch:
             importing = list_jobs(connection, project=project, kinds=("import",), states=("queued", "running"))
             last = next(iter(list_jobs(connection, project=project, kinds=(KIND,), limit=1)), None)
             tired = last is not None and last.state != "done" and _age(last.created_at, now) < PAUSE
-            if not (importing or tired or (last is not None and last.is_active)):
+            if importing or tired or (last is not None and last.is_active):
+                continue
+            if not settle_few(connection, project):
                 add_job(connection, KIND, {"project": project}, project=project, actor=WATCH)
 
 

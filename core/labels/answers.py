@@ -8,8 +8,6 @@ from core.errors import InvalidInput
 from core.images.label_table import EQUALS, SEPARATOR, numbers_text
 from core.projects.schema import Classification, LabelSchema, Regression, Segmentation, check_value
 
-__all__ = ["SEPARATOR", "label_text", "parse_label_text", "value_text"]
-
 
 def value_text(value: Mapping[str, Any]) -> str:
     """The stored form of an answer. Equal answers give equal text, so SQL can compare them."""

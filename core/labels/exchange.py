@@ -15,6 +15,7 @@ from core.errors import CoreError, InvalidInput, some_of
 from core.images.home_secret import secret_of
 from core.images.label_table import (
     LATER_COLUMNS,
+    SEPARATOR,
     Answer,
     TableRow,
     decode_table,
@@ -30,7 +31,7 @@ from core.images.records import (
     list_case_sources,
     list_cases,
 )
-from core.labels.answers import SEPARATOR, label_text, parse_label_text, value_text
+from core.labels.answers import label_text, parse_label_text, value_text
 from core.labels.records import (
     Label,
     NewLabel,

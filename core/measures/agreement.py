@@ -5,6 +5,7 @@ which takes as long as one table, where thousands of resamples of each pair woul
 """
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL
 from core.measures.metrics import kappa, ratio
+
+ROOM = 1 << 22  # numbers in tables that are held at once, 32 MB: of combinations of classes there are hundreds
 
 
 def cohen_kappa(one: np.ndarray, other: np.ndarray, kinds: int, patients: np.ndarray) -> Estimate:
@@ -21,11 +24,14 @@ def cohen_kappa(one: np.ndarray, other: np.ndarray, kinds: int, patients: np.nda
         one, other: what each says, a number below `kinds` for each case.
         patients: a number from 0 for each case.
     """
-    tables = np.zeros((int(patients.max(initial=-1)) + 1, kinds, kinds))
-    np.add.at(tables, (patients, one, other), 1)
-    whole = tables.sum(axis=0)
+
+    def tables(rows: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(rows), kinds, kinds))
+        found[np.arange(len(rows)), one[rows], other[rows]] = 1
+        return found
+
     reason = "Both say the same of every case, so chance alone would agree as well."
-    return _jackknifed(float(kappa(whole[None])[0]), kappa(whole - tables), reason)
+    return _jackknifed(kappa, tables, kinds, patients, reason)
 
 
 def krippendorff_alpha(counts: np.ndarray, patients: np.ndarray, values: np.ndarray | None = None) -> Estimate:
@@ -43,13 +49,13 @@ def krippendorff_alpha(counts: np.ndarray, patients: np.ndarray, values: np.ndar
         return Estimate(None, None, None, reason="No case was read by more than one reader.")
     kinds = counts.shape[1]
     apart = 1.0 - np.eye(kinds) if values is None else (values[:, None] - values[None, :]) ** 2.0
-    pairs = counts[:, :, None] * (counts[:, None, :] - np.eye(kinds)) / (read - 1)[:, None, None]
-    numbers = np.unique(patients, return_inverse=True)[1]
-    tables = np.zeros((int(numbers.max()) + 1, kinds, kinds))
-    np.add.at(tables, numbers, pairs)
-    whole = tables.sum(axis=0)
+
+    def tables(rows: np.ndarray) -> np.ndarray:
+        said = counts[rows]
+        return np.asarray(said[:, :, None] * (said[:, None, :] - np.eye(kinds)) / (read[rows] - 1)[:, None, None])
+
     reason = "All readers say the same of every case, so chance alone would agree as well."
-    return _jackknifed(float(_alpha(whole[None], apart)[0]), _alpha(whole - tables, apart), reason)
+    return _jackknifed(lambda found: _alpha(found, apart), tables, kinds, patients, reason)
 
 
 def _alpha(coincidences: np.ndarray, apart: np.ndarray) -> np.ndarray:
@@ -60,13 +66,42 @@ def _alpha(coincidences: np.ndarray, apart: np.ndarray) -> np.ndarray:
     return np.asarray(1 - (n - 1) * ratio((coincidences * apart).sum(axis=(-2, -1)), expected))
 
 
-def _jackknifed(value: float, without: np.ndarray, undefined: str, level: float = LEVEL) -> Estimate:
-    """A value with an interval from what it is without each patient."""
+def _jackknifed(
+    measure: Callable[[np.ndarray], np.ndarray],
+    tables: Callable[[np.ndarray], np.ndarray],
+    kinds: int,
+    patients: np.ndarray,
+    undefined: str,
+    level: float = LEVEL,
+) -> Estimate:
+    """What is measured of the sum of all tables, with an interval from what it is without each patient's.
+
+    Args:
+        measure: of tables `(..., kinds, kinds)`.
+        tables: of the cases at these places `(cases, kinds, kinds)`; asked for twice, so that few are held at once.
+    """
+    parts = _by_patients(patients, max(1, ROOM // max(1, kinds**2)))
+    whole = np.zeros((kinds, kinds))
+    for rows, _ in parts:
+        whole += tables(rows).sum(axis=0)
+    value = float(measure(whole[None])[0])
     if math.isnan(value):
         return Estimate(None, None, None, reason=undefined)
+    without = np.concatenate([measure(whole - np.add.reduceat(tables(rows), starts)) for rows, starts in parts])
     n = len(without)
     if n < 2 or np.isnan(without).any():
         return Estimate(value, None, None, note="It hangs on one patient, so it has no interval.")
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach))
+
+
+def _by_patients(patients: np.ndarray, at_once: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The places of all cases in parts of about so many, each with where a patient's begin; no patient is parted."""
+    if not len(patients):
+        return []
+    order = np.argsort(patients, kind="stable")
+    starts = np.flatnonzero(np.diff(patients[order], prepend=-1))
+    _, first = np.unique(starts // at_once, return_index=True)
+    ends = [*starts[first[1:]].tolist(), len(order)]
+    return [(order[part[0] : end], part - part[0]) for part, end in zip(np.split(starts, first[1:]), ends, strict=True)]

@@ -62,12 +62,13 @@ class DriftCheck:
 def find_drift(connection: sqlite3.Connection, project_id: int) -> DriftCheck | None:
     """The newest check of the model that is in production now, or None."""
     model = find_production(connection, project_id)
-    row = (
-        model
-        and connection.execute(
-            "SELECT * FROM drift_checks WHERE model = ? ORDER BY id DESC LIMIT 1", (model.id,)
-        ).fetchone()
-    )
+    return None if model is None else _find_last(connection, model)
+
+
+def _find_last(connection: sqlite3.Connection, model: Model) -> DriftCheck | None:
+    row = connection.execute(
+        "SELECT * FROM drift_checks WHERE model = ? ORDER BY id DESC LIMIT 1", (model.id,)
+    ).fetchone()
     return DriftCheck(**{**dict(row), "told": json.loads(row["told"])}) if row else None
 
 
@@ -76,16 +77,22 @@ def list_unchecked(connection: sqlite3.Connection, before: str) -> list[int]:
     newest case came in, or that have none."""
     due = []
     for row in connection.execute("SELECT DISTINCT project FROM stages ORDER BY project").fetchall():
-        model = find_production(connection, row["project"])
-        if model is None or task_module(model.task).DRAWS:
+        model = _find_watched(connection, row["project"])
+        if model is None:
             continue
-        last = find_drift(connection, model.project)
+        last = _find_last(connection, model)
         newest = connection.execute(
             "SELECT imported_at FROM cases WHERE project = ? ORDER BY id DESC LIMIT 1", (model.project,)
         ).fetchone()
         if last is None or last.made_at < before or (newest and newest["imported_at"] > last.made_at):
             due.append(model.project)
     return due
+
+
+def _find_watched(connection: sqlite3.Connection, project_id: int) -> Model | None:
+    """The model in production, where it answers about images."""
+    model = find_production(connection, project_id)
+    return None if model is None or task_module(model.task).DRAWS else model
 
 
 def check_drift(connection: sqlite3.Connection, files: Files, project_id: int, progress: Progress) -> dict[str, Any]:
@@ -99,31 +106,71 @@ def check_drift(connection: sqlite3.Connection, files: Files, project_id: int, p
         InvalidInput: no model is in production, or it draws.
         Stopped: somebody asked to stop; nothing but answers to single cases is kept.
     """
-    model = find_production(connection, project_id)
-    if model is None or task_module(model.task).DRAWS:
-        what = "none" if model is None else model.name
-        raise InvalidInput(f"Drift is watched of a model in production that answers about images. Received: {what}")
-    made_at = utc_now()  # what comes in while this runs is looked at by the next
-    since = next(move.at for move in list_moves(connection, project_id) if move.model == model.id)
-    new = _one_a_patient((case.id, case.patient) for case in _cases(connection, model, since))
-    told = {"project": project_id, "model": model.name, "since": since, "n_new": len(new), "least": LEAST_NEW}
-    if len(new) < LEAST_NEW:
-        told |= {"state": "too few", "quantities": [], "notes": []}
-        told["sentence"] = (
-            f"Too few yet: {len(new)} of {LEAST_NEW} patients with new cases since {model.name} went into production."
+    model = _find_watched(connection, project_id)
+    if model is None:
+        drawing = find_production(connection, project_id)
+        raise InvalidInput(
+            f"Drift is watched of a model in production that answers about images. "
+            f"Received: {drawing.name if drawing else 'none'}"
         )
-    else:
-        told |= _compared(connection, files, model, new[-MOST_CASES:], progress)
+    look = _look(connection, model)
+    if len(look.new) < LEAST_NEW:
+        return _keep(connection, look, _too_few(look))
+    return _keep(connection, look, _compared(connection, files, look.model, look.new[-MOST_CASES:], progress))
+
+
+def settle_few(connection: sqlite3.Connection, project_id: int) -> bool:
+    """Where too few new cases have come in, keep that as `check_drift` does: the database tells it, no image is read.
+
+    Returns:
+        Whether there is nothing more to do; else `check_drift` is due.
+    """
+    model = _find_watched(connection, project_id)
+    if model is None:
+        return True
+    look = _look(connection, model)
+    if len(look.new) >= LEAST_NEW:
+        return False
+    with writing(connection):
+        if _find_watched(connection, project_id) == model:  # nobody retired or erased it meanwhile
+            _keep(connection, look, _too_few(look))
+    return True
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is checked: the model in production since a moment, and a new case of each patient, as of `made_at`."""
+
+    model: Model
+    since: str
+    new: list[int]
+    made_at: str
+
+
+def _look(connection: sqlite3.Connection, model: Model) -> _Look:
+    made_at = utc_now()  # what comes in while this runs is looked at by the next
+    since = next(move.at for move in list_moves(connection, model.project) if move.model == model.id)
+    cases = get_cases(connection, list_new_cases(connection, model, since=since))
+    return _Look(model, since, _one_a_patient((case.id, case.patient) for case in cases), made_at)
+
+
+def _too_few(look: _Look) -> dict[str, Any]:
+    sentence = (
+        f"Too few yet: {len(look.new)} of {LEAST_NEW} patients with new cases since {look.model.name} went into "
+        f"production."
+    )
+    return {"state": "too few", "quantities": [], "notes": [], "sentence": sentence}
+
+
+def _keep(connection: sqlite3.Connection, look: _Look, found: dict[str, Any]) -> dict[str, Any]:
+    project, name = look.model.project, look.model.name
+    told = {"project": project, "model": name, "since": look.since, "n_new": len(look.new), "least": LEAST_NEW, **found}
     with writing(connection):
         connection.execute(
             "INSERT INTO drift_checks (project, model, told, made_at) VALUES (?, ?, ?, ?)",
-            (project_id, model.id, json.dumps(told, allow_nan=False), made_at),
+            (project, look.model.id, json.dumps(told, allow_nan=False), look.made_at),
         )
     return told
-
-
-def _cases(connection: sqlite3.Connection, model: Model, since: str) -> Sequence[Any]:
-    return get_cases(connection, list_new_cases(connection, model, since=since))
 
 
 def _one_a_patient(cases: Iterable[tuple[int, str]]) -> list[int]:

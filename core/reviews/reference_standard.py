@@ -9,7 +9,7 @@ of all readers at once.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -61,12 +61,13 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
     compared = number or isinstance(snapshot.schema, Classification)
     patients = _number_patients(connection, several)
     quantities = quantity_names(snapshot.schema) or ("",)  # of one, its name goes without saying
-    pairs = [
-        _compare(one, other, several, patients, number=number, of=of)
-        for one, other in combinations(sorted(counted), 2)
-        for of in quantities
-    ]
-    shown = sorted((pair for pair in pairs if pair.n), key=lambda pair: -pair.n)[:MOST_PAIRS] if compared else []
+    shown: list[PairAgreement] = []
+    if compared:
+        common = {pair: _in_common(pair, several, number=number) for pair in combinations(sorted(counted), 2)}
+        most = sorted(common, key=lambda pair: -len(common[pair]))[:MOST_PAIRS]  # an interval takes its time
+        shown = [
+            _compare(pair, common[pair], patients, number, of) for pair in most if common[pair] for of in quantities
+        ]
     rule = snapshot.reference_rule
     return ReferenceStandard(
         rule=f"the newest answer of {rule.reader}" if rule.reader else RULES[rule.kind],
@@ -74,7 +75,7 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
         cases=len(answers),
         read_by_several=len(several),
         measure=("mean absolute difference" if number else "Cohen's kappa") if compared else "",
-        pairs=tuple(shown),
+        pairs=tuple(shown[:MOST_PAIRS]),
         alpha=_alpha(several, patients) if shown and not number else None,
     )
 
@@ -110,25 +111,28 @@ def _number_patients(connection: sqlite3.Connection, case_ids: Iterable[int]) ->
     return {row["id"]: numbers[row["patient"]] for row in rows}
 
 
+def _in_common(
+    pair: tuple[str, str], several: Mapping[int, Mapping[str, str]], *, number: bool
+) -> dict[int, tuple[str, str]]:
+    """{case: what each of two readers says} of those that both have read; of numbers, where both say one."""
+    one, other = pair
+    both = {case: (said[one], said[other]) for case, said in several.items() if one in said and other in said}
+    return {case: said for case, said in both.items() if all(said)} if number else both
+
+
 def _compare(
-    one: str, other: str, several: dict[int, dict[str, str]], patients: dict[int, int], *, number: bool, of: str = ""
+    pair: tuple[str, str], common: Mapping[int, tuple[str, str]], patients: Mapping[int, int], number: bool, of: str
 ) -> PairAgreement:
-    common = {case: (said[one], said[other]) for case, said in several.items() if one in said and other in said}
     both = list(common.values())
     if number:
-        numbers = [(_number(a, of), _number(b, of)) for a, b in both if a and b]
-        if not numbers:
-            return PairAgreement(one, other, 0, None, None, "They have no case in common.", of=of)
-        distance = sum(abs(a - b) for a, b in numbers) / len(numbers)
-        return PairAgreement(one, other, len(numbers), None, distance, of=of)
-    if not both:
-        return PairAgreement(one, other, 0, 0, None, "They have no case in common.")
+        distance = sum(abs(_number(a, of) - _number(b, of)) for a, b in both) / len(both)
+        return PairAgreement(*pair, len(both), None, distance, of=of)
     words, codes = np.unique(both, return_inverse=True)
     first, second = codes.reshape(-1, 2).T
     own = np.unique([patients[case] for case in common], return_inverse=True)[1]
     found = cohen_kappa(first, second, len(words), own)
     agreed = sum(a == b for a, b in both)
-    return PairAgreement(one, other, len(both), agreed, found.value, found.reason, found.low, found.high)
+    return PairAgreement(*pair, len(both), agreed, found.value, found.reason, found.low, found.high)
 
 
 def _number(said: str, of: str) -> float:

@@ -172,6 +172,12 @@ def numbers_said(schema: Regression, value: Mapping[str, Any], calibration: Mapp
     ]
 
 
+def tell_numbers(schema: Regression, value: Mapping[str, Any], calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """`numbers_said` as a row of answers has it: `value`, `unit` and `interval`, of several quantities `numbers`."""
+    numbers = numbers_said(schema, value, calibration)
+    return {"numbers": numbers} if schema.further else {key: numbers[0][key] for key in ("value", "unit", "interval")}
+
+
 def _clipped(quantity: Quantity, number: float) -> float:
     low = -math.inf if quantity.low is None else quantity.low
     high = math.inf if quantity.high is None else quantity.high

@@ -130,8 +130,13 @@ def test_each_quantity_is_limited_in_its_own_unit(
     assert [app.number_input(key=f"abstain_most_{at}").label for at in (0, 1)] == ["age, years", "body weight, kg"]
     app.number_input(key="abstain_most_1").set_value(5.0).run()
     app.button(key="abstain_freeze").click().run()
-    assert (find_rule(connection, model.id) or {})["most_half_widths"] == {"body weight": {"value": 5.0, "unit": "kg"}}
-    assert "half the interval of body weight is at most 5 kg" in said(app)
+    assert find_rule(connection, model.id) is None, "there is no interval of weights to limit"
+    assert "validation gave none of body weight" in said(app)
+    app.number_input(key="abstain_most_1").set_value(0.0).run()
+    app.number_input(key="abstain_most_0").set_value(5.0).run()
+    app.button(key="abstain_freeze").click().run()
+    assert (find_rule(connection, model.id) or {})["most_half_widths"] == {"age": {"value": 5.0, "unit": "years"}}
+    assert "half the interval of age is at most 5 years" in said(app)
 
 
 def test_a_watched_case_tells_each_quantity_of_reader_and_network() -> None:

@@ -39,7 +39,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         raise InvalidInput(unnamed(str(error), given)) from None
     rule = find_rule(context.connection, model.id)
     for row in result["cases"]:
-        if "probabilities" in row or "value" in row:
+        if row.keys() & {"probabilities", "value", "numbers"}:
             row["withheld"] = withheld_by_scores(model, rule, list(row.get("probabilities", {}).values()))
     secret = load_secret(context.settings)
     tokens = {row["path"]: path_token(secret, row["path"]) for row in result["cases"]}

@@ -272,7 +272,9 @@ def test_an_evaluation_keeps_its_numbers_and_says_how_many_of_its_cases_are_gone
     assert found == {"train": 0, "validation": 0, "test": 0} | {split: 2}
 
 
-@pytest.mark.parametrize("kind", ["import", "train", "evaluate", "explain", "backup"])
+@pytest.mark.parametrize(
+    "kind", ["import", "train", "evaluate", "explain", "backup", "predict_cases", "drift", "gather_evidence"]
+)
 def test_nothing_is_erased_under_a_job_that_uses_it(
     connection: sqlite3.Connection, files: Files, used: Any, kind: str
 ) -> None:
@@ -282,6 +284,9 @@ def test_nothing_is_erased_under_a_job_that_uses_it(
         "evaluate": {"model": used.model.id, "snapshot": used.snapshot.id, "split": "test"},
         "explain": {"case": used.of(GONE)[0].id},
         "backup": {},
+        "predict_cases": {"model": used.model.id, "cases": [used.of(GONE)[0].id]},
+        "drift": {"project": used.project.id},
+        "gather_evidence": {"model": used.model.id, "methods": ["occlusion"], "split": "validation", "cases": 4},
     }[kind]
     job = add_job(connection, kind, arguments, actor=BOSS, project=None if kind == "backup" else used.project.id)
     plan = plan_patient(connection, files, used)

@@ -21,6 +21,8 @@ from core.evaluation.batch import (
 from core.evaluation.records import find_predictions, store_predictions
 from core.images.records import NewCase, insert_case
 from core.progress import Silent
+from core.projects.schema import Regression
+from core.tasks.regression import describe_schema
 
 
 @pytest.fixture
@@ -143,6 +145,14 @@ def test_a_number_with_too_wide_an_interval_is_kept_back(model):
     number = replace(model, facts=model.facts | facts)
     assert withheld_by_scores(number, {"most_half_width": 5.0}, [3.0]) == ""
     assert withheld_by_scores(number, {"most_half_width": 3.0}, [3.0]) == "within ±4, wider than ±3"
+
+
+def test_a_width_is_refused_where_there_is_no_interval_to_limit(connection, model, actor):
+    told = describe_schema(Regression("age", "years", 0, 120))
+    number = replace(model, facts={"task": "regression", **told, "calibration": {"interval": None}})
+    with pytest.raises(InvalidInput, match=r"validation gave none of age: every answer would be kept back"):
+        freeze_rule(connection, number, most_half_width=5.0, actor=actor)
+    assert find_rule(connection, model.id) is None
 
 
 def test_numbers_and_structures_have_a_column_each() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput, NotAllowed, NotFound
-from core.evaluation import drafts
+from core.evaluation import answering
 from core.evaluation.drafts import (
     count_without_draft,
     find_draft,
@@ -17,6 +17,7 @@ from core.evaluation.drafts import (
     name_predictions,
     set_assist_model,
 )
+from core.evaluation.predictor import Predictor, score_cases
 from core.evaluation.records import store_predictions
 from core.images.records import Case, get_case
 from core.jobs.asking import ask_drafts
@@ -24,13 +25,16 @@ from core.labels.records import NewLabel, add_label, new_event
 from core.labels.schema import SchemaChange, change_schema
 from core.people.accounts import ensure_user
 from core.people.members import set_member
-from core.progress import Silent
+from core.progress import Progress, Silent
 from core.projects.records import Project, change_project, get_project
 from core.store.audit import Actor, list_audit
 from core.store.files import Files
 from core.training.recipe import named_recipe
-from core.training.records import Model, add_model, add_run, get_run
+from core.training.records import Model, add_model, add_run, get_run, set_onnx
 from tests.core.conftest import Planted
+from tests.core.evaluation.conftest import SIZE, make_brightness_onnx
+
+SQUARE = {"size": SIZE, "channels": 1, "resize": "stretch"}
 
 
 @pytest.fixture
@@ -42,7 +46,8 @@ def model(connection: sqlite3.Connection, planted: Planted, actor: Actor) -> Mod
     )  # fmt: skip
     made = add_model(
         connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="test", parameters=1,
-        file_bytes=1, facts={"classes": ["normal", "pneumonia"], "multi_label": False}, seconds=1.0, actor=actor,
+        file_bytes=1, facts={"classes": ["normal", "pneumonia"], "multi_label": False, "input": SQUARE}, seconds=1.0,
+        actor=actor,
     )  # fmt: skip
     first, second, *_ = planted.masks
     scores = {first: [0.75, 0.25], second: [0.0, 1.0]}
@@ -126,12 +131,15 @@ def test_the_job_lets_the_model_look_at_every_case_once(
 ) -> None:
     asked: list[int] = []
 
-    def predict(connection: object, files: object, model: object, case_ids: list[int], progress: object) -> np.ndarray:
+    def noted(
+        connection: sqlite3.Connection, files: Files, predictor: Predictor, case_ids: list[int], progress: Progress
+    ) -> np.ndarray:
         asked.extend(case_ids)
-        return np.tile(np.float32([0.5, 0.5]), (len(case_ids), 1))
+        return score_cases(connection, files, predictor, case_ids, progress)
 
-    monkeypatch.setattr(drafts, "predict_cases", predict)
-    monkeypatch.setattr(drafts, "CASES_AT_ONCE", 10)
+    set_onnx(connection, model.id, files.put_bytes("models", make_brightness_onnx()), None)
+    monkeypatch.setattr(answering, "score_cases", noted)
+    monkeypatch.setattr(answering, "CASES_AT_ONCE", 10)
     assisted = set_assist_model(connection, planted.project, model.id, actor=actor)
     assert make_drafts(connection, files, assisted, Silent())["cases"] == 38
     assert make_drafts(connection, files, assisted, Silent())["cases"] == 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,8 @@ from core.store.files import Files
 from core.training.ensemble import combine_calibrations
 from core.training.records import Model, add_model, add_run, get_run
 from tests.core.reviews.other_tasks import BODY, Measured, measured_bodies
+
+INTERVAL = {"half_width": 6.0, "level": 0.9, "n": 40}
 
 
 @pytest.fixture
@@ -100,11 +103,15 @@ def test_an_answer_tells_all_its_numbers_and_a_file_has_columns_for_each(
 
 def test_each_quantity_has_a_widest_interval_of_its_own(bodies: Measured) -> None:
     model = bodies.model
-    rule = limit_widths(model, None, {"body weight": 3.0, "age": 6.5})
+    known = {"age": INTERVAL, "body weight": INTERVAL}
+    both = replace(model, facts={**model.facts, "calibration": {"intervals": known}})
+    rule = limit_widths(both, None, {"body weight": 3.0, "age": 6.5})
     assert rule == {
         "most_half_widths": {"age": {"value": 6.5, "unit": "years"}, "body weight": {"value": 3.0, "unit": "kg"}}
     }
     assert withheld_by_scores(model, rule, [50.0, 70.0]) == "the interval of body weight is not known"
+    with pytest.raises(InvalidInput, match=r"validation gave none of body weight: .* kept back\. Received: 3, 6\.5"):
+        limit_widths(model, None, {"body weight": 3.0, "age": 6.5})
     with pytest.raises(InvalidInput, match=r"name the widest interval of each by itself\. Received: 5"):
         limit_widths(model, 5.0, {})
     with pytest.raises(InvalidInput, match=r"The quantities are age, body weight\. Received: height"):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import snapshot_counts
+from core.evaluation.abstention import freeze_rule
 from core.evaluation.pairs import list_pairs
 from core.images.import_files import list_import_files
 from core.jobs.asking import ask_training
@@ -113,3 +114,8 @@ def test_from_a_table_with_a_column_each_to_the_numbers_of_each(
     (row,) = run("predict", {"model": model.id, "paths": [str(tmp_path / "images" / "4.png")]})["cases"]
     assert [(one["target"], one["unit"]) for one in row["numbers"]] == [("age", "years"), ("body weight", "kg")]
     assert all(one["interval"]["low"] <= one["value"] <= one["interval"]["high"] for one in row["numbers"])
+
+    narrowest = min(model.calibration["intervals"]["age"]["half_width"] / 2, 1.0)
+    freeze_rule(connection, model, most_half_widths={"age": narrowest}, unlike=False, actor=actor)
+    (row,) = run("predict", {"model": model.id, "paths": [str(tmp_path / "images" / "4.png")]})["cases"]
+    assert "age within" in row["withheld"], "the rule holds for files too"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from core.measures import agreement
 from core.measures.agreement import cohen_kappa, krippendorff_alpha
 
 KINDS = ["-1", "0", "1"]
@@ -88,3 +89,20 @@ def test_two_images_of_each_patient_say_hardly_more_than_one() -> None:
     once = cohen_kappa(one, other, 2, np.arange(100))
     twice = cohen_kappa(np.tile(one, 2), np.tile(other, 2), 2, np.tile(np.arange(100), 2))
     assert (twice.low, twice.high) == pytest.approx((once.low, once.high), abs=1e-9)
+
+
+def test_tables_that_are_held_a_few_at_a_time_say_the_same(
+    ratings: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patients = np.random.default_rng(0).integers(0, 200, len(ratings))
+    both = [(row[0], row[1]) for row in ratings if row[0] and row[1]]
+    first, second = (np.array([KINDS.index(said[at]) for said in both]) for at in (0, 1))
+
+    def measured() -> list[float | None]:
+        alpha = krippendorff_alpha(counts_of(ratings), patients)
+        pair = cohen_kappa(first, second, 3, np.unique(patients[: len(both)], return_inverse=True)[1])
+        return [alpha.value, alpha.low, alpha.high, pair.value, pair.low, pair.high]
+
+    whole = measured()
+    monkeypatch.setattr(agreement, "ROOM", 7 * 9)
+    assert measured() == pytest.approx(whole, abs=1e-12)

@@ -80,6 +80,8 @@ def test_without_a_model_in_production_nothing_is_watched(connection, files, pro
 def test_a_check_is_queued_once_then_after_an_import_and_after_a_day(
     connection, files, project, production, add_square
 ):
+    for k in range(LEAST_NEW):
+        add_square(project, f"new-{k}.png", f"n{k}", 190 if k % 2 else 60, ["normal"])
     ticks = iter(range(0, 10_000, 100))
 
     def queued(after: timedelta = timedelta()) -> int:
@@ -102,3 +104,24 @@ def test_a_check_is_queued_once_then_after_an_import_and_after_a_day(
     check_drift(connection, files, project.id, Silent())
     assert queued() == 2
     assert queued(timedelta(days=1, hours=1)) == 3
+
+
+def test_too_few_is_said_without_a_job_after_an_import_and_after_a_day(connection, project, production, add_square):
+    ticks = iter(range(0, 10_000, 100))
+    watch = DriftWatch(monotonic=lambda: next(ticks))
+
+    def said(after: timedelta = timedelta()) -> str:
+        watch.tick(connection, datetime.now(UTC) + after)
+        assert not list_jobs(connection, kinds=("drift",))
+        return find_drift(connection, project.id).told["sentence"]
+
+    def count() -> int:
+        return connection.execute("SELECT count(*) FROM drift_checks").fetchone()[0]
+
+    assert "0 of 30 patients" in said()
+    said()
+    assert count() == 1
+    add_square(project, "new.png", "new", 60, ["normal"])
+    assert "1 of 30 patients" in said()
+    said(timedelta(days=1, hours=1))
+    assert count() == 3
