@@ -19,6 +19,7 @@ from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.doubt import METHOD as DOUBT
 from core.explain.doubt import SENTENCE as DOUBT_SENTENCE
 from core.explain.doubt import map_doubt
+from core.explain.maps import explained_outputs
 from core.explain.members import MeanTool, combine_facts, scores_by
 from core.explain.methods import METHODS, Method, is_quick, method_named
 from core.explain.overlay import draw_overlay
@@ -100,9 +101,7 @@ def explain_case(
     image = see(pixels, case, spec)[None]
     tool = _tool(connection, files, model, method, progress, kept)
     stop_if_asked(progress)
-    # Of several quantities none is "the largest": years and kilograms are not compared.
-    likely = 0 if model.task == "regression" else int(scores_by(tool, image)[0].argmax())
-    class_name = wanted or names[likely]
+    class_name = wanted or names[_explained(tool, model, image)]
     layer = getattr(tool, "layer", "")
     key = explanation_key(model, case, method.name, class_name, layer)
     quick = is_quick(method, volumes=sees_volumes(model))
@@ -176,6 +175,11 @@ def write_overlay(
         told = {"frame": shown + 1}
     write_whole(path, png)
     return {"overlay": str(path), **told}
+
+
+def _explained(tool: Any, model: Model, image: np.ndarray) -> int:
+    found = explained_outputs(lambda some: scores_by(tool, some), image, is_number=model.task == "regression")
+    return int(found[0])
 
 
 def _answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:
