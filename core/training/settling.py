@@ -58,7 +58,8 @@ def measure_window(
             apart, both = float(values.mean()) - mean, n + values.size
             squares += float(values.var()) * values.size + apart**2 * n * values.size / both
             mean, n = mean + apart * values.size / both, both
-        progress.report((at + 1) / len(cases), f"measuring the window, {at + 1} of {len(cases)}")
+        # the same part of the bar is taken by the images next, and a bar does not go back
+        progress.report(0.0, f"measuring the window, {at + 1} of {len(cases)}")
     width = DEVIATIONS * math.sqrt(squares / n)
     return _rounded(mean), max(_rounded(width), NARROWEST_WIDTH)
 
