@@ -29,7 +29,7 @@ from core.explain.seen import WholeSpec, onto_case, see, whole_spec
 from core.images.records import Case, get_case
 from core.images.render import to_uint8
 from core.images.volume_input import spacing_of
-from core.images.volumes import volume_window
+from core.images.volumes import shown_windows
 from core.progress import Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.files import Files, array_bytes, write_whole
@@ -171,7 +171,7 @@ def write_overlay(
         if frame is not None and not 1 <= frame <= case.frames:
             raise InvalidInput(f"The frames of this case are 1 to {case.frames}. Received: {frame}")
         shown = peak_frame(values, case.frames) if frame is None else frame - 1
-        png = draw_planes(pixels, case, case.windows or (volume_window(pixels),), values, shown)
+        png = draw_planes(pixels, case, shown_windows(pixels, case.windows), values, shown)
         told = {"frame": shown + 1}
     write_whole(path, png)
     return {"overlay": str(path), **told}
