@@ -172,9 +172,8 @@ def models(project: ProjectArgument, home: HomeOption = None, as_json: JsonOptio
     answer({"models": rows}, "\n".join(lines) or "No model yet: readroom train PROJECT …", as_json=as_json)
 
 
-def _answering(door: Door, project: str, name: str, *, tta: bool) -> Model:
-    """The model of this name, or the one that answers with test-time augmentation for it."""
-    named = model_named(door, project, name)
+def _answering(door: Door, named: Model, *, tta: bool) -> Model:
+    """The model itself, or the one that answers with test-time augmentation for it."""
     if not tta:
         return named
     made = with_views(door.connection, door.files, named, actor=door.actor)
@@ -198,7 +197,7 @@ def evaluate(
     if prevalence is not None and not 0 < prevalence < 1:
         raise InvalidInput(f"A prevalence is a share between 0 and 1. Received: {prevalence}")
     with entered(home) as door:
-        trained = _answering(door, project, model, tta=tta)
+        trained = _answering(door, model_named(door, project, model), tta=tta)
         frozen = (
             get_snapshot(door.connection, trained.project, snapshot).id
             if snapshot
@@ -297,7 +296,7 @@ def predict(
     if bool(paths) == bool(cases):
         raise typer.BadParameter("Name files, or with --cases new or cases of the project.")
     with entered(home) as door:
-        trained = _answering(door, project, model_or_production(door, project, model).name, tta=tta)
+        trained = _answering(door, model_or_production(door, project, model), tta=tta)
         if not paths:
             answer_cases(door, trained, cases, csv, as_json=as_json)
             return
