@@ -19,7 +19,6 @@ from core.projects.records import get_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import opened
-from core.training.beginning import BEGINNING
 from core.training.recipe import named_recipe
 from core.training.records import get_run
 
@@ -50,6 +49,9 @@ def measure() -> Figures:
 
 def _begin(home: Path) -> dict[str, float]:
     """Ask for a training as the page does, and stop it after its first step."""
+    # it imports TensorFlow, after which Streamlit clears the Keras session in each page that another row measures
+    from core.training.beginning import BEGINNING
+
     with opened(Settings(home=home)) as connection:
         project = get_project(connection, "cxr")
         snapshot = get_snapshot(connection, project.id, "folds")

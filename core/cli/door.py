@@ -101,6 +101,14 @@ def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
 
 
+def estimate_text(metric: Mapping[str, Any]) -> str:
+    """A number with its interval, or why it is undefined."""
+    if metric["value"] is None:
+        return f"undefined: {metric.get('reason', '')}"
+    interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
+    return f"{metric['value']:.3f} ({interval})"
+
+
 def tell(text: str) -> None:
     """Say something to the person without touching the answer on standard output."""
     typer.echo(text, err=True)

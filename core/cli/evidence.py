@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, entered, model_named, wait_and_tell
+from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, model_named, wait_and_tell
 from core.explain.methods import METHODS, method_named
 from core.explain.records import find_evidence
 from core.explain.verdict import CASES_NEEDED, RULES
@@ -49,7 +49,5 @@ def _lines(name: str, told: Mapping[str, Any]) -> list[str]:
     lines = [f"{METHODS[name].words}: {told['sentence']}"]
     for measure, estimate in told["measures"].items():
         if estimate["value"] is not None:
-            low, high = estimate["low"], estimate["high"]
-            interval = "no interval" if low is None else f"{low:.3f} to {high:.3f}"
-            lines.append(f"    {measure:<20} {estimate['value']:.3f} ({interval})")
+            lines.append(f"    {measure:<20} {estimate_text(estimate)}")
     return lines

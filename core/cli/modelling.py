@@ -16,6 +16,7 @@ from core.cli.door import (
     ask_model,
     case_named,
     entered,
+    estimate_text,
     model_named,
     tell,
     wait_and_tell,
@@ -233,7 +234,7 @@ def compare(
     drawn = ", ".join(f"{name} {count:,}" for name, count in zip((first, second), result["synthetic"], strict=True))
     lines = [
         f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
-        *(f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()),
+        *(f"{name:<20} {estimate_text(metric)}" for name, metric in result["metrics"].items()),
         f"synthetic images in training: {drawn}",
         f"newly right {len(result['mcnemar']['fixed'])}, newly wrong {len(result['mcnemar']['broken'])}, "
         f"McNemar p = {result['mcnemar']['p']:.3f}",
@@ -248,19 +249,19 @@ def _metric_lines(result: dict[str, Any]) -> str:
         unit = f"; of {', '.join(result['targets'])} together, errors in {result['unit']}"
     drawn = f", {result['n_samples']} images drawn for the same" if "n_samples" in result else ""
     lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}{drawn}"]
-    lines += [f"{name:<20} {_interval(metric)}" for name, metric in result["metrics"].items()]
+    lines += [f"{name:<20} {estimate_text(metric)}" for name, metric in result["metrics"].items()]
     for name, told in result.get("per_target", {}).items():
-        lines += [f"{name}, {told['unit']}: {key} {_interval(metric)}" for key, metric in told["metrics"].items()]
+        lines += [f"{name}, {told['unit']}: {key} {estimate_text(metric)}" for key, metric in told["metrics"].items()]
     for structure, metrics in result.get("per_structure", {}).items():
         counts = result["counts"][structure]
-        lines.append(f"{structure}, painted on {counts['painted']}: Dice {_interval(metrics['dice'])}")
+        lines.append(f"{structure}, painted on {counts['painted']}: Dice {estimate_text(metrics['dice'])}")
         if counts["missed"]:
             lines.append(f"{structure}, missed on {counts['missed']} of {counts['painted']}")
         if counts["empty"]:
             lines.append(f"{structure}, rightly left empty on {counts['left_empty']} of {counts['empty']}")
     for name, values in result.get("at_prevalence", {}).get("per_class", {}).items():
         at = f"{result['at_prevalence']['prevalence']:g}"
-        lines.append(f"{name}, prevalence {at}: PPV {_interval(values['ppv'])}, NPV {_interval(values['npv'])}")
+        lines.append(f"{name}, prevalence {at}: PPV {estimate_text(values['ppv'])}, NPV {estimate_text(values['npv'])}")
     if members := result.get("members"):
         said = ", ".join(f"{one['name']}: {_plain(one['value'])}" for one in members)
         spread = result["spread"]
@@ -273,13 +274,6 @@ def _metric_lines(result: dict[str, Any]) -> str:
 
 def _plain(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
-
-
-def _interval(metric: dict[str, Any]) -> str:
-    if metric["value"] is None:
-        return f"undefined: {metric.get('reason', '')}"
-    interval = "no interval" if metric["low"] is None else f"{metric['low']:.3f} to {metric['high']:.3f}"
-    return f"{metric['value']:.3f} ({interval})"
 
 
 def predict(

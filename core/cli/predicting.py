@@ -15,6 +15,7 @@ from core.cli.door import (
     ask_model,
     cases_named,
     entered,
+    estimate_text,
     model_named,
     tell,
     wait_and_tell,
@@ -127,8 +128,8 @@ def rule_lines(rule: dict[str, Any]) -> list[str]:
     if "limit" in rule:
         n = f"n = {rule['n']} cases of {rule['n_patients']} patients, validation"
         lines.append(f"answers where it is sure at {rule['limit']:.3f} or more (aim: {rule['aim']:.0%} right)")
-        lines.append(f"answered {_share(rule['coverage'])}, {n}")
-        lines.append(f"right among the answered {_share(rule['accuracy'])}, n = {rule['n_answered']}")
+        lines.append(f"answered {estimate_text(rule['coverage'])}, {n}")
+        lines.append(f"right among the answered {estimate_text(rule['accuracy'])}, n = {rule['n_answered']}")
     if "most_half_width" in rule:
         lines.append(f"answers while half its interval is at most {rule['most_half_width']:g}")
     lines += [
@@ -138,10 +139,6 @@ def rule_lines(rule: dict[str, Any]) -> list[str]:
     if rule["unlike"]:
         lines.append("says nothing about cases unlike all that it was trained on")
     return lines
-
-
-def _share(one: dict[str, Any]) -> str:
-    return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
 
 
 def drift(project: ProjectArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:

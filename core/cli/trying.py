@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, entered, tell, wait_and_tell
+from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, tell, wait_and_tell
 from core.cli.training import settle_recipe
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput, NotFound
@@ -97,5 +97,4 @@ def learning_curve(
 
 
 def _point(point: dict[str, Any]) -> str:
-    between = "no interval" if point["low"] is None else f"{point['low']:.3f} to {point['high']:.3f}"
-    return f"{point['cases']:>7,} cases of {point['patients']:,} patients: {point['value']:.3f} ({between})"
+    return f"{point['cases']:>7,} cases of {point['patients']:,} patients: {estimate_text(point)}"

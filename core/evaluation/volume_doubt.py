@@ -12,13 +12,13 @@ import numpy as np
 
 from core.evaluation.painting import probable_frames
 from core.evaluation.predictor import Predictor, open_predictor
-from core.explain.doubt import METHOD, SENTENCE, entropy_of, structure_index
+from core.explain.doubt import METHOD, entropy_of, keep_doubt, refuse_unpainted, structure_index
 from core.explain.maps import resize_map
-from core.explain.run import explanation_key, refuse_unpainted, write_overlay
+from core.explain.shelf import write_overlay
 from core.images.records import Case, get_case
 from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress, stop_if_asked
-from core.store.files import Files, array_bytes
+from core.store.files import Files
 from core.training.records import get_model
 from core.training.stored import model_spec
 
@@ -60,13 +60,8 @@ def explain_volume_doubt(
     predictor = open_predictor(files, model)
     pixels = files.read_array("pixels", case.pixel_hash)
     found = map_volume_doubt(predictor, case, pixels, at, Portion(progress, LOADED, 1.0))
-    key = explanation_key(model, case, METHOD, schema.names[at], "")
     values = found.values if case.frames > 1 else found.values[0]
-    files.put_under("explanations", key, array_bytes(values))
-    result = {
-        "explanation": key, "model": model.id, "case": case.id, "class": schema.names[at], "mean_doubt": found.mean,
-        "method": METHOD, "layer": "", "check": {"passed": None, "n": 0, "sentence": SENTENCE},
-    }  # fmt: skip
+    result = keep_doubt(files, model, case, schema.names[at], values, found.mean)
     if arguments.get("overlay"):
         shown = arguments.get("frame") or found.frame + 1
         result |= write_overlay(folder, case, pixels, values, shown if case.frames > 1 else None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,6 +26,15 @@ def open_answer(files: Files, model: Model) -> Answer:
             ]
         )
     return answer_of(load_network(files, model)) if model.onnx_hash is None else open_onnx(files, model.onnx_hash)
+
+
+def kept_answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:
+    """A model's answers; the last one asked stays loaded, for questions about one model come one after the other."""
+    answers = kept.setdefault("answers", {})
+    if model.keras_hash not in answers:
+        answers.clear()
+        answers[model.keras_hash] = open_answer(files, model)
+    return cast(Answer, answers[model.keras_hash])
 
 
 def answer_of(network: Any) -> Answer:

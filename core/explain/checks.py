@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from core.explain.grad_cam import GradCam
-from core.explain.maps import blurred, in_parts, resize_map, strength_of
+from core.explain.maps import blurred, explained_outputs, resize_map, strength_of
 from core.explain.verdict import MOST_ALIKE
 from core.tasks.regression import RAW as REGRESSION_RAW
 
@@ -64,7 +64,7 @@ def choose_layer(
         images: uint8 `(n, size, size, channels)`, or volumes; the predicted class of each is explained.
         kind: the method, of Grad-CAM's family.
     """
-    classes = _classes(network, images)
+    classes = _classes(network, raw, images)
     cams = {layer: (kind or GradCam)(network, layer, raw) for layer in layers}
     drops = {layer: measure_drop(cam, images, classes) for layer, cam in cams.items()}
     best = max(drops, key=drops.__getitem__)
@@ -93,7 +93,7 @@ def check_randomised(
     Args:
         images: uint8 `(n, size, size, channels)`, or volumes; the class predicted by the true network is explained.
     """
-    classes = _classes(cam.network, images)
+    classes = _classes(cam.network, cam.raw, images)
     shuffled = (kind or GradCam)(shuffle_weights(cam.network, seed=seed), cam.layer, cam.raw)
     pairs = zip(cam.explain(images, classes)[0], shuffled.explain(images, classes)[0], strict=True)
     similarity = float(np.mean([rank_correlation(a, b) for a, b in pairs]))
@@ -148,9 +148,8 @@ def _hide(images: np.ndarray, maps: np.ndarray, share: float) -> np.ndarray:
     return hidden
 
 
-def _classes(network: Any, images: np.ndarray) -> np.ndarray:
-    """The index of the likeliest class of each, `(n,)`."""
-    return np.asarray(in_parts(lambda some: network(some, training=False), images).argmax(axis=1))
+def _classes(network: Any, raw: str, images: np.ndarray) -> np.ndarray:
+    return explained_outputs(lambda some: network(some, training=False), images, is_number=raw == REGRESSION_RAW)
 
 
 def _strength(cam: GradCam, images: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -4,15 +4,24 @@ It is the doubt that the model states; of what it never saw it may be sure and w
 arXiv:1703.04977, call this part aleatoric).
 """
 
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.errors import InvalidInput
-from core.images.records import Case
-from core.images.render import InputSpec, from_square, model_input
+from core.explain.asking import kept_answer
+from core.explain.shelf import explanation_key, write_overlay
+from core.images.records import Case, get_case
+from core.images.render import from_square, model_input
+from core.progress import Progress, stop_if_asked
 from core.projects.schema import Segmentation
-from core.training.stored import Answer
+from core.store.files import Files, array_bytes
+from core.tasks import task_module
+from core.training.records import Model, get_model
+from core.training.stored import image_spec
 
 METHOD = "doubt"
 SENTENCE = "Entropy of the model's own probability, in bits: 1 where it is one half, 0 where the model is sure."
@@ -35,20 +44,60 @@ def structure_index(schema: Segmentation, structure: str | None) -> int:
     return schema.names.index(structure) if structure else 0
 
 
-def map_doubt(
-    answer: Answer, schema: Segmentation, case: Case, pixels: np.ndarray, structure: str | None, spec: InputSpec
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """The doubt about one structure (the first, without a name) on an image, `(rows, columns)` float32; of volumes
-    `core.evaluation.volume_doubt` maps it.
-
-    Returns:
-        also what is said beside it: `class` and `mean_doubt`.
+def explain_doubt(
+    connection: sqlite3.Connection,
+    files: Files,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+    kept: dict[str, Any],
+) -> dict[str, Any]:
+    """Answer as `core.explain.run.explain_case` does, with `mean_doubt`: the doubt about the structure that `class`
+    names (the first, without a name) on an image, `(rows, columns)` float32; of volumes `core.evaluation.volume_doubt`
+    maps it.
 
     Raises:
-        InvalidInput: there is no such structure.
+        InvalidInput: no model that paints, a case of another project or of several frames, or no such structure.
     """
-    name = schema.names[structure_index(schema, structure)]
+    case, model = get_case(connection, arguments["case"]), get_model(connection, None, arguments["model"])
+    schema = refuse_unpainted(model, case)
+    at = structure_index(schema, arguments.get("class"))
+    if case.frames > 1:
+        raise InvalidInput(
+            f"Doubt is mapped on single images here; on a volume it takes longer and is a job of its own. "
+            f"Received: {case.frames} frames"
+        )
+    progress.report(0.1, "Loading the model")
+    answer, spec = kept_answer(files, model, kept), image_spec(model)
+    stop_if_asked(progress)
+    pixels = files.read_array("pixels", case.pixel_hash)
     image = model_input(pixels, case.photometric, case.windows, spec)[None]
-    probabilities = from_square(answer(image)[0, ..., schema.names.index(name)], case.rows, case.columns, spec)
-    found = entropy_of(probabilities)
-    return found, {"class": name, "mean_doubt": float(found.mean())}
+    values = entropy_of(from_square(answer(image)[0, ..., at], case.rows, case.columns, spec))
+    result = keep_doubt(files, model, case, schema.names[at], values, float(values.mean()))
+    if arguments.get("overlay"):
+        result |= write_overlay(folder, case, pixels, values)
+    progress.report(1.0, f"Mapped the doubt about “{schema.names[at]}”")
+    return result
+
+
+def keep_doubt(
+    files: Files, model: Model, case: Case, structure: str, values: np.ndarray, mean: float
+) -> dict[str, Any]:
+    """Put a map of doubt on the shelf; what is told of it."""
+    key = explanation_key(model, case, METHOD, structure, "")
+    files.put_under("explanations", key, array_bytes(values))
+    return {
+        "explanation": key, "model": model.id, "case": case.id, "class": structure, "mean_doubt": mean,
+        "method": METHOD, "layer": "", "check": {"passed": None, "n": 0, "sentence": SENTENCE},
+    }  # fmt: skip
+
+
+def refuse_unpainted(model: Model, case: Case) -> Segmentation:
+    """The structures that a model paints; raise `InvalidInput` for one that does not, or a case of another project."""
+    schema = task_module(model.task).schema_of(model.facts)
+    if not isinstance(schema, Segmentation) or case.project != model.project:
+        raise InvalidInput(
+            f"Doubt is mapped of a model that paints, on a case of its own project. "
+            f"Received: {model.name}, {model.task}, case {case.id}"
+        )
+    return schema

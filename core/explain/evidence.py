@@ -17,7 +17,7 @@ from core.explain.body import outside_body
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.faithfulness import measure_faithfulness, move_map
-from core.explain.maps import COARSE, coarsen, in_parts, peak_of, resize_map
+from core.explain.maps import COARSE, coarsen, explained_outputs, peak_of, resize_map
 from core.explain.marked import WITH_AREA
 from core.explain.methods import Method, method_named
 from core.explain.records import keep_evidence
@@ -129,9 +129,7 @@ def _material(
     images = prepared.read(range(len(chosen)))
     task = task_module(model.task)
     names = task.output_names(task.schema_of(model.facts))
-    classes = in_parts(answer, images).argmax(axis=1)
-    if model.task == "regression":  # units are not compared: the first quantity speaks for the others
-        classes = np.zeros_like(classes)
+    classes = explained_outputs(answer, images, is_number=model.task == "regression")
     objects: list[np.ndarray | None] = []
     for case, which in zip(chosen, classes, strict=True):
         fitting = [mark for mark in marks[case.case_id] if mark.label in ("", names[which])]

@@ -1,42 +1,35 @@
 """The body of an explanation job, and what the warm process keeps between two of them."""
 
-import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from core.datasets.loading import prepare_images
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
-from core.explain.asking import Report, answer_of, open_answer
+from core.explain.asking import Report, answer_of, kept_answer
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.doubt import METHOD as DOUBT
-from core.explain.doubt import SENTENCE as DOUBT_SENTENCE
-from core.explain.doubt import map_doubt
+from core.explain.doubt import explain_doubt
+from core.explain.maps import explained_outputs
 from core.explain.members import MeanTool, combine_facts, scores_by
 from core.explain.methods import METHODS, Method, is_quick, method_named
-from core.explain.overlay import draw_overlay
-from core.explain.plane_pictures import draw_planes, peak_frame
 from core.explain.records import find_evidence
 from core.explain.seen import WholeSpec, onto_case, see, whole_spec
-from core.images.records import Case, get_case
-from core.images.render import to_uint8
-from core.images.volume_input import spacing_of
-from core.images.volumes import volume_window
+from core.explain.shelf import explanation_key, write_overlay
+from core.images.records import get_case
 from core.progress import Progress, stop_if_asked
-from core.projects.schema import Segmentation
-from core.store.files import Files, array_bytes, write_whole
+from core.store.files import Files, array_bytes
 from core.tasks import task_module
 from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run, set_model_fact
 from core.training.request import training_cases
-from core.training.stored import Answer, image_spec, load_network, sees_volumes
+from core.training.stored import Answer, load_network, sees_volumes
 
 FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
 CASES_CHECKED, VOLUMES_CHECKED = 24, 8
@@ -84,7 +77,7 @@ def explain_case(
         InvalidInput: an unknown method or class, a volume for a model of single images, or a case of another project.
     """
     if arguments.get("method") == DOUBT:
-        return _explain_painted(connection, files, arguments, folder, progress, kept)
+        return explain_doubt(connection, files, arguments, folder, progress, kept)
     method = method_named(arguments.get("method", FIRST.name))
     case = get_case(connection, arguments["case"])
     model = get_model(connection, None, arguments["model"])
@@ -100,9 +93,7 @@ def explain_case(
     image = see(pixels, case, spec)[None]
     tool = _tool(connection, files, model, method, progress, kept)
     stop_if_asked(progress)
-    # Of several quantities none is "the largest": years and kilograms are not compared.
-    likely = 0 if model.task == "regression" else int(scores_by(tool, image)[0].argmax())
-    class_name = wanted or names[likely]
+    class_name = wanted or names[_explained(tool, model, image)]
     layer = getattr(tool, "layer", "")
     key = explanation_key(model, case, method.name, class_name, layer)
     quick = is_quick(method, volumes=sees_volumes(model))
@@ -130,61 +121,9 @@ def explain_case(
     return result
 
 
-def _explain_painted(
-    connection: sqlite3.Connection,
-    files: Files,
-    arguments: Mapping[str, Any],
-    folder: Path,
-    progress: Progress,
-    kept: dict[str, Any],
-) -> dict[str, Any]:
-    """The doubt of a model that paints, about the structure that `class` names."""
-    case, model = get_case(connection, arguments["case"]), get_model(connection, None, arguments["model"])
-    schema = refuse_unpainted(model, case)
-    if case.frames > 1:
-        raise InvalidInput(
-            f"Doubt is mapped on single images here; on a volume it takes longer and is a job of its own. "
-            f"Received: {case.frames} frames"
-        )
-    progress.report(0.1, "Loading the model")
-    answer = _answer(files, model, kept)
-    stop_if_asked(progress)
-    pixels = files.read_array("pixels", case.pixel_hash)
-    values, said = map_doubt(answer, schema, case, pixels, arguments.get("class"), image_spec(model))
-    key = explanation_key(model, case, DOUBT, said["class"], "")
-    files.put_under("explanations", key, array_bytes(values))
-    result = {"explanation": key, "model": model.id, "case": case.id, **said, "method": DOUBT, "layer": "",
-              "check": {"passed": None, "n": 0, "sentence": DOUBT_SENTENCE}}  # fmt: skip
-    if arguments.get("overlay"):
-        result |= write_overlay(folder, case, pixels, values)
-    progress.report(1.0, f"Mapped the doubt about “{said['class']}”")
-    return result
-
-
-def write_overlay(
-    folder: Path, case: Case, pixels: np.ndarray, values: np.ndarray, frame: int | None = None
-) -> dict[str, Any]:
-    """`overlay`, the path of the PNG, and of a volume `frame`, the one that it shows, counted from 1."""
-    path, told = folder / "overlay.png", {}
-    if case.frames == 1:
-        png = draw_overlay(to_uint8(pixels, case.photometric, case.windows), values)
-    else:
-        if frame is not None and not 1 <= frame <= case.frames:
-            raise InvalidInput(f"The frames of this case are 1 to {case.frames}. Received: {frame}")
-        shown = peak_frame(values, case.frames) if frame is None else frame - 1
-        png = draw_planes(pixels, case, case.windows or (volume_window(pixels),), values, shown)
-        told = {"frame": shown + 1}
-    write_whole(path, png)
-    return {"overlay": str(path), **told}
-
-
-def _answer(files: Files, model: Model, kept: dict[str, Any]) -> Answer:
-    """A model's answers; the last one asked stays loaded, for questions about one model come one after the other."""
-    answers = kept.setdefault("answers", {})
-    if model.keras_hash not in answers:
-        answers.clear()
-        answers[model.keras_hash] = open_answer(files, model)
-    return cast(Answer, answers[model.keras_hash])
+def _explained(tool: Any, model: Model, image: np.ndarray) -> int:
+    found = explained_outputs(lambda some: scores_by(tool, some), image, is_number=model.task == "regression")
+    return int(found[0])
 
 
 def _tool(
@@ -202,7 +141,7 @@ def _tool(
         models = [get_model(connection, None, number) for number in members]
         return MeanTool([_tool(connection, files, one, method, progress, kept) for one in models])
     if method.way == "asking" and model.onnx_hash:
-        return _asking(method, model, _answer(files, model, kept), progress)
+        return _asking(method, model, kept_answer(files, model, kept), progress)
     explainer = warm_explainer(connection, files, model.id, progress, kept)
     if method.way == "asking":
         return _asking(method, model, answer_of(explainer.network), progress)
@@ -258,15 +197,6 @@ def _said(model: Model, names: tuple[str, ...], scores: np.ndarray) -> dict[str,
         task = task_module("regression")
         return task.decode_scores(task.schema_of(model.facts), scores, model.calibration)
     return {"probabilities": dict(zip(names, map(float, scores), strict=True))}
-
-
-def explanation_key(model: Model, case: Case, method: str, class_name: str, layer: str) -> str:
-    """The name of a map on the shelf: the same model file, pixels, window, method, layer and class give the same."""
-    window = [case.windows[0].centre, case.windows[0].width] if case.windows else None
-    parts: list[object] = [model.keras_hash, case.pixel_hash, case.photometric, window, method, layer, class_name]
-    if case.frames > 1:
-        parts.append(spacing_of(case))  # the same voxels further apart may be seen otherwise
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def warm_explainer(
@@ -341,17 +271,6 @@ def check_explanations(
     found = {"layer_choice": choice.to_json(), "check": check.to_json()}
     set_model_fact(connection, model_id, FACT, {**known, method.name: found})
     return get_model(connection, None, model_id)
-
-
-def refuse_unpainted(model: Model, case: Case) -> Segmentation:
-    """The structures that a model paints; raise `InvalidInput` for one that does not, or a case of another project."""
-    schema = task_module(model.task).schema_of(model.facts)
-    if not isinstance(schema, Segmentation) or case.project != model.project:
-        raise InvalidInput(
-            f"Doubt is mapped of a model that paints, on a case of its own project. "
-            f"Received: {model.name}, {model.task}, case {case.id}"
-        )
-    return schema
 
 
 def is_explainable(model: Model) -> bool:

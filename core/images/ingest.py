@@ -18,7 +18,7 @@ from core.images.crosswalk import note, sealed_entry
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode, kind_of, refusal_of
 from core.images.headers import NewHeader, add_headers, count_instances, list_headers, store_headers
-from core.images.known_files import KnownFile, NewlyKnown, find_known, remember, series_key
+from core.images.known_files import KnownFile, NewlyKnown, find_known, is_passing, remember, series_key
 from core.images.label_maps import find_label_maps
 from core.images.label_table import TableRow
 from core.images.looking import READABLE, foresee
@@ -131,7 +131,7 @@ class _Import:
     def record(self, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
         """The row of the report; from now on the file is known, unless it goes when everything is in."""
         with writing(self.connection):
-            if (self.settings.home / "uploads") not in file.location.parents:
+            if not is_passing(self.settings, file):
                 known = NewlyKnown(file, status, case, self.keys.get(file.path, ""))
                 remember(self.connection, self.secret, self.project.id, [known])
             series = self.series_of.get(file.path)

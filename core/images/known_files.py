@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from core.images.records import CAME_IN, FileStatus
 from core.images.series import Instance
 from core.images.sources import SourceFile
+from core.settings import Settings
 from core.store.database import writing
 
 ROWS_AT_ONCE = 2000
@@ -52,6 +53,11 @@ def file_key(secret: bytes, file: SourceFile) -> str:
     place = f"{file.location.absolute()}\0{file.member or ''}"
     place += f"\0{file.time_point}" if file.time_point is not None else ""
     return hmac.new(secret, f"file {place}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
+
+
+def is_passing(settings: Settings, file: SourceFile) -> bool:
+    """Whether a file goes when everything of it is in, as an upload does: it will not be met again."""
+    return settings.home / "uploads" in file.location.parents
 
 
 def series_key(secret: bytes, instance: Instance) -> str:

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from core.images.known_files import KnownFile, file_key
+from core.images.known_files import KnownFile, file_key, is_passing
 from core.images.records import ImportedFile
 from core.images.sealed_paths import forget_sealed, seal, unseal
 from core.images.sources import SourceFile
@@ -56,10 +56,9 @@ class RefusedFiles:
         Args:
             series: what stands for the series of a file, by path (`core.images.known_files.series_key`).
         """
-        uploads = self._settings.home / "uploads"
         new: dict[str, list[Any]] = {}
         for file in files:
-            lasting = file.size is not None and uploads not in file.location.parents
+            lasting = file.size is not None and not is_passing(self._settings, file)
             if lasting and file.path in self.fresh:
                 row, key = done[file.path], file_key(self._secret, file)
                 new[key] = [file.size, file.mtime_ns, row.status, row.reason, series.get(file.path, "")]

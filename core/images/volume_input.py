@@ -16,7 +16,7 @@ from PIL import Image
 from core.errors import InvalidInput
 from core.images.decoded import Pixels
 from core.images.render import AS_STORED, InputSpec, Resize, to_uint8, told_of, windows_for
-from core.images.volumes import HasFrames, model_frames, volume_window
+from core.images.volumes import HasFrames, model_frames, shown_windows
 
 OVERLAP = 0.25  # of neighbouring patches at prediction, at least
 LEAST_SIDE, MOST_VOXELS = 4, 1 << 24  # of what a network sees at once
@@ -159,7 +159,7 @@ def _in_the_middle(side: int, length: int) -> tuple[slice, slice]:
 def resampled_frames(pixels: Pixels, of: HasFrames, grid: Shape, spec: VolumeSpec | PatchSpec) -> Iterator[Pixels]:
     """The frames of a volume on another grid, uint8 (rows, columns, channels) each, one after the other."""
     volume = pixels if of.frames > 1 else pixels[np.newaxis]
-    windows = windows_for(spec, of.windows) or ((volume_window(volume),) if volume.ndim == 3 else ())
+    windows = shown_windows(volume, windows_for(spec, of.windows))
     depth, rows, columns = grid
 
     def seen() -> Iterator[Pixels]:

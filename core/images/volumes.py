@@ -114,6 +114,12 @@ def volume_window(volume: Pixels) -> Window:
     return Window("0.1 % to 99.9 %", (low + high) / 2, max(high - low, NARROWEST_WIDTH))
 
 
+def shown_windows(volume: Pixels, windows: Sequence[Window]) -> Sequence[Window]:
+    """The windows that are told; else one of all frames of a grey volume, and none of a coloured one, which needs
+    none."""
+    return windows or ((volume_window(volume),) if volume.ndim == 3 else ())
+
+
 class HasFrames(Protocol):
     """A case, or an image that was read from a file."""
 
@@ -132,7 +138,7 @@ def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
     """
     if of.frames == 1:
         return model_input(pixels, of.photometric, of.windows, spec)[np.newaxis]
-    windows = windows_for(spec, of.windows) or ((volume_window(pixels),) if pixels.ndim == 3 else ())
+    windows = shown_windows(pixels, windows_for(spec, of.windows))
     settled = replace(spec, window=AS_STORED)  # of the volume, not of each frame
     return np.stack([model_input(frame, of.photometric, windows, settled) for frame in pixels])
 

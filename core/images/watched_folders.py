@@ -5,12 +5,13 @@ One folder for each project. Where it lies is encrypted with the home's secret, 
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.clock import utc_now
 from core.errors import InvalidInput
 from core.images.known_files import find_known
+from core.images.names import is_nifti_name
 from core.images.pseudonyms import load_secret
 from core.images.sealed_paths import seal_text, unseal_text
 from core.images.sources import SourceFile, list_sources, quiet_only
@@ -132,8 +133,13 @@ def list_news(
     if watched.folder is None or not is_readable(watched.folder):
         raise InvalidInput("The folder cannot be read; connect its disk again, or choose another.")
     files = quiet_only(list_sources([watched.folder], settings), watched.quiet_seconds, now)
-    known = find_known(connection, load_secret(settings), watched.project, files)
-    return [file for file in files if file.size is not None and file.path not in known]
+    secret = load_secret(settings)
+    known = find_known(connection, secret, watched.project, files)
+    news = [file for file in files if file.size is not None and file.path not in known]
+    # a file of several volumes is known by each of them; the first tells whether it was met, and nothing is opened
+    firsts = [replace(file, time_point=1) for file in news if is_nifti_name(file.source)]
+    in_parts = find_known(connection, secret, watched.project, firsts)
+    return [file for file in news if file.path not in in_parts]
 
 
 def is_readable(folder: Path) -> bool:

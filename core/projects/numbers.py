@@ -30,6 +30,11 @@ class Quantity:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest that it can be; infinite where nobody has said."""
+        return (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -138,8 +143,7 @@ def _is_number(number: object) -> bool:
 
 
 def _within(quantity: Quantity, number: Any) -> float:
-    low = -math.inf if quantity.low is None else quantity.low
-    high = math.inf if quantity.high is None else quantity.high
+    low, high = quantity.ends
     if not math.isfinite(number) or not low <= number <= high:
         raise InvalidInput(f"{quantity.target} lies between {low} and {high} {quantity.unit}. Received: {number}")
     return float(number)

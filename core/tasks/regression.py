@@ -155,7 +155,8 @@ def interval_around(
     interval = intervals_of(schema, calibration)[at]
     if interval is None:
         return None
-    low, high = (_clipped(schema.quantities[at], value + sign * interval["half_width"]) for sign in (-1, 1))
+    ends = [value - interval["half_width"], value + interval["half_width"]]
+    low, high = np.clip(ends, *schema.quantities[at].ends).tolist()
     return {**interval, "low": low, "high": high}
 
 
@@ -178,23 +179,15 @@ def tell_numbers(schema: Regression, value: Mapping[str, Any], calibration: Mapp
     return {"numbers": numbers} if schema.further else {key: numbers[0][key] for key in ("value", "unit", "interval")}
 
 
-def _clipped(quantity: Quantity, number: float) -> float:
-    low = -math.inf if quantity.low is None else quantity.low
-    high = math.inf if quantity.high is None else quantity.high
-    return float(np.clip(number, low, high))
-
-
 def _within_range(schema: Regression, numbers: np.ndarray | Sequence[float]) -> np.ndarray:
     """Numbers `(..., k)`, each within the range of its quantity."""
-    low, high = range_of(schema)
-    return np.clip(np.asarray(numbers, np.float64), low, high)
+    return np.clip(np.asarray(numbers, np.float64), *range_of(schema))
 
 
 def range_of(schema: Regression) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest `(k,)` that each quantity can be."""
-    low = [-math.inf if one.low is None else one.low for one in schema.quantities]
-    high = [math.inf if one.high is None else one.high for one in schema.quantities]
-    return np.array(low), np.array(high)
+    low, high = np.array([one.ends for one in schema.quantities]).T
+    return low, high
 
 
 def confidence_of(

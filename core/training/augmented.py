@@ -22,6 +22,7 @@ from core.training.handful import choose_handful, middle_rows
 from core.training.networks import input_of
 from core.training.recipe import Recipe
 from core.training.request import training_cases
+from core.training.settling import settle_input
 
 DRAWING = 1  # raise it when the picture changes, so that old ones are not taken for new ones
 READ = (
@@ -70,8 +71,6 @@ def make_samples(
         CoreError: cases were erased, the fold is not there, or nothing is to be trained on.
         Stopped: somebody asked to stop.
     """
-    from core.training.settling import settle_input  # by way of the patches it imports TensorFlow
-
     demand_whole(snapshot, "show augmented images")
     key = samples_key(snapshot, recipe, fold)
     if files.has("prepared", key):

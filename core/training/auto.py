@@ -259,9 +259,9 @@ def _balance(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
         return {"class_weights": "balanced"}, "Each class counts as much by its presence as by its absence."
     ratio = max(counts) / min(counts)
     if ratio <= ALIKE:
-        return {
-            "class_weights": "none"
-        }, f"The classes are about as frequent as one another: each {seen.noun[:-1]} counts alike."
+        return {"class_weights": "none"}, (
+            f"The classes are about as frequent as one another: each {seen.noun[:-1]} counts alike."
+        )
     said = f"The most frequent class is {ratio:.1f} times as frequent as the rarest"
     if ratio <= RARE:
         return {"class_weights": "balanced"}, f"{said}: rare classes count for more, so that each counts alike."

@@ -44,8 +44,7 @@ def headline_of(schema: TrainableSchema, painted: bool, targets: np.ndarray, sco
         return lambda weights: _mean(ratio(weights @ filled, weights @ known)[:, here])
     if not isinstance(schema, Classification):
         assert isinstance(schema, Regression)
-        error = np.abs(np.clip(scores, *range_of(schema)) - targets)
-        error = np.nanmean(error / spread_of(targets), axis=1) if schema.further else error.mean(axis=1)
+        error = _errors(schema, targets, np.clip(scores, *range_of(schema)))
         return lambda weights: ratio(weights @ error, weights.sum(axis=1))
     truth = targets.astype(int)
     if schema.multi_label:
@@ -68,10 +67,14 @@ def known_by_chance(schema: TrainableSchema, painted: bool, targets: np.ndarray)
         return 0.0, 1.0
     if isinstance(schema, Classification):
         return (0.5 if schema.multi_label else 1 / max(2, int(targets.any(axis=0).sum()))), 1.0
-    error = np.abs(targets - np.median(targets, axis=0))
-    if isinstance(schema, Regression) and schema.further:
-        error = np.nanmean(error / spread_of(targets), axis=1)
-    return float(error.mean()), 0.0
+    assert isinstance(schema, Regression)
+    return float(_errors(schema, targets, np.median(targets, axis=0)).mean()), 0.0
+
+
+def _errors(schema: Regression, targets: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """How far off each case is, `(n,)`; of several quantities the mean in standard deviations of the references."""
+    error = np.abs(said - targets)
+    return np.asarray(np.nanmean(error / spread_of(targets), axis=1) if schema.further else error.mean(axis=1))
 
 
 def patients_of(examples: "Examples", patient_of_case: Mapping[int, str]) -> list[str]:

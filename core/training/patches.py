@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.datasets.records import SnapshotCase
-from core.datasets.volumes import PreparedVolumes, cut_patch, median_spacing, prepare_volume_masks, prepare_volumes
+from core.datasets.volumes import PreparedVolumes, cut_patch, prepare_volume_masks, prepare_volumes
 from core.errors import InvalidInput
-from core.images.records import get_cases
 from core.images.volume_input import PatchSpec, window_starts
 from core.progress import Portion, Progress
 from core.store.files import Files
 from core.training.batches import Examples
 from core.training.networks import NETWORKS, input_of
-from core.training.recipe import Recipe, change_recipe
+from core.training.recipe import Recipe
 
 MOST_SPOTS = 10_000  # painted voxels of a structure of a case that patches may be centred on
 MOST_WINDOWS = 16  # of a validation volume
@@ -81,14 +80,6 @@ class PatchExamples(Examples):
         place_of = replace(self.draw, seed=seed, epoch=epoch).place_of
         images, masks = (replace(windows, place_of=place_of) for windows in (self.images, self.masks))
         return replace(self, images=images, masks=masks)
-
-
-def settle_spacing(connection: sqlite3.Connection, recipe: Recipe, train: Sequence[SnapshotCase]) -> Recipe:
-    """The recipe with the spacing that 0, 0, 0 stands for: the median of the training volumes."""
-    if not isinstance(input_of(recipe), PatchSpec) or all(recipe.spacing_mm):
-        return recipe
-    cases = get_cases(connection, [case.case_id for case in train])
-    return change_recipe(recipe, {"spacing_mm": median_spacing(cases)})
 
 
 def gather_patches(

@@ -233,7 +233,7 @@ def describe_trial(found: Preflight, recipe: Recipe) -> str:
 
 def duration(seconds: float) -> str:
     """`90` reads "1.5 minutes"."""
-    if seconds < 1:
+    if seconds < 1.5:
         return "1 second"  # nobody waits shorter, and "0 seconds" reads as a fault
     if seconds < 90:
         return f"{seconds:.0f} seconds"

@@ -11,10 +11,13 @@ import numpy as np
 
 from core.datasets.loading import HasCase, in_batches
 from core.datasets.records import SnapshotCase
+from core.datasets.volumes import median_spacing
+from core.images.records import get_cases
 from core.images.render import NARROWEST_WIDTH, TRAINING_SET
+from core.images.volume_input import PatchSpec
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files
-from core.training.patches import settle_spacing
+from core.training.networks import input_of
 from core.training.recipe import Recipe, change_recipe
 
 DEVIATIONS = 6  # three on either side of the mean become black and white: of a bell of values all but 0.3 %
@@ -34,6 +37,14 @@ def settle_input(
     if recipe.window != TRAINING_SET or any(recipe.window_values):
         return recipe
     return change_recipe(recipe, {"window_values": measure_window(connection, files, train, progress)})
+
+
+def settle_spacing(connection: sqlite3.Connection, recipe: Recipe, train: Sequence[SnapshotCase]) -> Recipe:
+    """The recipe with the spacing that 0, 0, 0 stands for: the median of the training volumes."""
+    if not isinstance(input_of(recipe), PatchSpec) or all(recipe.spacing_mm):
+        return recipe
+    cases = get_cases(connection, [case.case_id for case in train])
+    return change_recipe(recipe, {"spacing_mm": median_spacing(cases)})
 
 
 def measure_window(
@@ -58,7 +69,8 @@ def measure_window(
             apart, both = float(values.mean()) - mean, n + values.size
             squares += float(values.var()) * values.size + apart**2 * n * values.size / both
             mean, n = mean + apart * values.size / both, both
-        progress.report((at + 1) / len(cases), f"measuring the window, {at + 1} of {len(cases)}")
+        # the same part of the bar is taken by the images next, and a bar does not go back
+        progress.report(0.0, f"measuring the window, {at + 1} of {len(cases)}")
     width = DEVIATIONS * math.sqrt(squares / n)
     return _rounded(mean), max(_rounded(width), NARROWEST_WIDTH)
 

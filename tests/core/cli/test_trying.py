@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from core.cli.trying import _point
 from core.jobs.asking_trials import ask_samples
 from core.jobs.records import claim_job, finish_job
 from core.store.audit import Actor
@@ -32,3 +33,9 @@ def test_the_picture_of_augmented_images_is_written_where_it_is_asked_for(
     words = ("--snapshot", "first", "--recipe", "cnn", "--set", "rotation=31", "--out", str(out))
     assert run("augmented", planted.project.name, *words) == {"samples": key, "out": str(out)}
     assert np.asarray(Image.open(out)).shape == (8, 9, 3)
+
+
+def test_a_point_of_the_curve_that_is_undefined_is_told_and_not_a_crash() -> None:
+    told = {"cases": 1200, "patients": 30, "low": None, "high": None}
+    assert "1,200 cases of 30 patients: 0.500 (no interval)" in _point({**told, "value": 0.5})
+    assert "1,200 cases of 30 patients: undefined" in _point({**told, "value": None})

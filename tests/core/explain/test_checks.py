@@ -13,6 +13,7 @@ from core.explain.checks import (
     shuffle_weights,
 )
 from core.explain.grad_cam import GradCam
+from core.explain.maps import explained_outputs
 from core.training.networks import feature_layers
 
 
@@ -80,6 +81,12 @@ def test_pointing_counts_maxima_inside_the_object() -> None:
     maps = np.zeros((2, 4, 4), np.float32)
     maps[0, 0, 0] = maps[1, 3, 3] = 1
     assert pointing_game(maps, masks) == 0.5
+
+
+def test_the_likeliest_class_is_explained_and_of_several_quantities_the_first() -> None:
+    images, said = np.zeros((2, 4, 4, 1), np.uint8), np.array([[0.2, 0.8], [0.7, 0.3]])
+    assert explained_outputs(lambda _: said, images, is_number=False).tolist() == [1, 0]
+    assert explained_outputs(lambda _: said, images, is_number=True).tolist() == [0, 0], "units are not compared"
 
 
 def test_rank_correlation_of_a_flat_map_is_zero() -> None:

@@ -65,7 +65,9 @@ def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def reader(settings: Settings, secret: bytes, options: Deidentification) -> Iterator[Callable[..., DecodedImage]]:
         yield lambda content, name: decode(content, settings, secret, name=name, options=options)
 
-    monkeypatch.setattr("core.images.reading_child.ReadingChild", reader)
+    import core.images.ingest  # noqa: F401 - it goes on knowing readers by the class itself
+
+    monkeypatch.setattr("core.images.reading_children.ReadingChildren", reader)
 
 
 def wait_until(condition: Callable[[], object], tick: Callable[[], None] = lambda: None) -> None:

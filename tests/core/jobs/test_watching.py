@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -126,6 +127,24 @@ def test_what_an_import_has_met_is_no_news(
     further = claim_job(connection, "work", "cpu")
     assert further
     assert run_job(further)["imported"] == 1
+
+
+def test_a_file_of_several_volumes_is_no_news_once_it_is_in(
+    connection: sqlite3.Connection, settings: Settings, project: Project, admin: Actor, folder: Path, run_job: RunJob
+) -> None:
+    watch_folder(connection, settings, project, folder, every_seconds=30, quiet_seconds=10, actor=admin)
+    values = np.random.default_rng(0).integers(0, 999, (4, 5, 6, 2)).astype(np.int16)
+    for at, name in enumerate(("first.nii", "second.nii.gz")):
+        nibabel.save(nibabel.Nifti1Image(values + at, np.eye(4)), folder / name)
+        os.utime(folder / name, (0, 0))
+        (watched,) = list_watched(connection, settings)
+        assert [file.path for file in list_news(connection, settings, watched, time.time())] == [name]
+        FolderWatcher(settings).tick(connection)
+        claimed = claim_job(connection, "work", "cpu")
+        assert claimed
+        assert run_job(claimed)["imported"] == 2
+        finish_job(connection, claimed, "done", result={})
+        assert list_news(connection, settings, watched, time.time()) == []
 
 
 def test_a_folder_that_went_away_and_an_administrator_who_did_are_told(

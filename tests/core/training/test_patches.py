@@ -27,11 +27,12 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.device import CPU
-from core.training.patches import Draw, _windows, gather_patches, settle_spacing
+from core.training.patches import Draw, _windows, gather_patches
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import get_model
 from core.training.request import request_training, training_cases
 from core.training.run import run_training
+from core.training.settling import settle_spacing
 from core.training.stored import load_network
 
 

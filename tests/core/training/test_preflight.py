@@ -149,7 +149,8 @@ def test_the_trial_leaves_every_variable_as_it_was() -> None:
 def test_the_whole_time_counts_steps_and_validation() -> None:
     assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=0, epochs=3) == pytest.approx(30)
     assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=100, epochs=3) == pytest.approx(31.05)
-    assert [duration(seconds) for seconds in (0.3, 20, 90, 7200)] == [
+    assert [duration(seconds) for seconds in (0.3, 1.4, 20, 90, 7200)] == [
+        "1 second",
         "1 second",
         "20 seconds",
         "1.5 minutes",
