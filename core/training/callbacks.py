@@ -58,18 +58,19 @@ class RefuseNan(Quiet):
         now = self._clock()
         if now - self._last >= SECONDS_BETWEEN_REPORTS:
             self._last = now
-            self._check(fit, fit.learner.read_sums()[0])
+            self._check(fit, fit.learner.read_sums()[0], fit.epoch + 1)
 
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
-        self._check(fit, facts["loss"])
-        self._check(fit, facts["validation_loss"])
+        # here `fit.epoch` counts the epoch already
+        self._check(fit, facts["loss"], fit.epoch)
+        self._check(fit, facts["validation_loss"], fit.epoch)
 
-    def _check(self, fit: Fit, loss: float) -> None:
+    def _check(self, fit: Fit, loss: float, epoch: int) -> None:
         if not math.isfinite(loss):
             rate = fit.learner.recipe.learning_rate
             raise CoreError(
                 f"The loss is no longer a number: start again with a lower learning rate, for example {rate / 10:g}. "
-                f"Received: loss {loss} in epoch {fit.epoch + 1} at learning rate {rate:g}",
+                f"Received: loss {loss} in epoch {epoch} at learning rate {rate:g}",
                 remedy="Start a new run with a lower learning rate (readroom train … --find-rate suggests one); "
                 "resumed, this one would end in the same way.",
                 why="Steps at this rate were so large that the weights left every useful range; images of extreme "
