@@ -43,7 +43,8 @@ def read_scored(connection: sqlite3.Connection, model: Model, snapshot: Snapshot
     """The stored answers of a model on a split (of its fold's view, where the snapshot is its own).
 
     Raises:
-        InvalidInput: the model or the snapshot is of another task, or no case of the split was answered.
+        InvalidInput: the model or the snapshot is of another task, or not all of the split was answered: a look for
+            drift or drafts answers some of it, which are not the split.
     """
     schema = snapshot.schema
     if model.task != "classification" or not isinstance(schema, Classification):
@@ -51,14 +52,14 @@ def read_scored(connection: sqlite3.Connection, model: Model, snapshot: Snapshot
     run = get_run(connection, model.run)
     cases = split_cases(connection, snapshot, split, run.fold if run.snapshot == snapshot.id else None)
     known = find_predictions(connection, model.id, (case.case_id for case in cases))
-    answered = [case for case in cases if case.case_id in known]
-    if not answered:
-        raise InvalidInput(f"Evaluate {model.name} on {split} first. Received: none of {len(cases)} cases answered")
+    if not cases or len(known) < len(cases):
+        some = len(known) or "none"
+        raise InvalidInput(f"Evaluate {model.name} on {split} first. Received: {some} of {len(cases)} cases answered")
     return Scored(
-        [case.case_id for case in answered],
-        [case.patient for case in answered],
-        encode_targets(schema, [case.value for case in answered]).astype(int),
-        np.array([known[case.case_id] for case in answered]),
+        [case.case_id for case in cases],
+        [case.patient for case in cases],
+        encode_targets(schema, [case.value for case in cases]).astype(int),
+        np.array([known[case.case_id] for case in cases]),
         schema.names,
     )
 
