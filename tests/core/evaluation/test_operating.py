@@ -3,9 +3,10 @@
 import pytest
 
 from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.operating import freeze_point, read_scored
-from core.evaluation.records import count_test_uses, find_decision, find_predictions
+from core.evaluation.records import count_test_uses, find_decision, find_predictions, store_predictions
 from core.evaluation.run import evaluate_model
 from core.progress import Silent
 
@@ -43,6 +44,14 @@ def test_a_frozen_point_is_a_new_model_whose_decisions_are_its_own(
     assert count_test_uses(connection, with_validation.id) == before + 1
     later = freeze_point(connection, made, "pneumonia", 0.5, actor=actor)
     assert "after the test split had been used 1 time" in later.calibration["thresholds"]["pneumonia"]["rule"]
+
+
+def test_answers_to_some_of_a_split_are_not_the_split(connection, project, with_validation, add_brightness_model):
+    model = add_brightness_model(project, with_validation)
+    cases = list_snapshot_cases(connection, with_validation.id, split="validation")
+    store_predictions(connection, model, with_validation.schema, {cases[0].case_id: [0.2, 0.8]})
+    with pytest.raises(InvalidInput, match=f"on validation first. Received: 1 of {len(cases)} cases answered"):
+        read_scored(connection, model, with_validation, "validation")
 
 
 @pytest.mark.parametrize(
