@@ -102,7 +102,7 @@ def _draw_rule(rule: Mapping[str, Any]) -> None:
         st.markdown(
             f"Answers where it is sure at **{rule['limit']:.3f}** or more. On validation it answers "
             f"**{_share(rule['coverage'])}** of {rule['n']} cases of {rule['n_patients']} patients, and of those "
-            f"**{_share(rule['accuracy'])}** rightly (n = {rule['n_answered']}; aim {rule['aim']:.0%})."
+            f"**{_share(rule['accuracy'])}** rightly (n = {rule['n_answered']}; aim {100 * rule['aim']:.0f} %)."
         )
         st.plotly_chart(_curve(rule), config=charts.NO_TOOLBAR, key="abstain_curve", alt="Risk over coverage")
     if "most_half_width" in rule:

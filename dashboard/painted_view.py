@@ -116,7 +116,19 @@ def _choose(rows: list[MeasuredMask], unit: str, key: str) -> MeasuredMask:
             "painted, px": [row.predicted_pixels for row in rows],
         }
     )
-    selected = st.dataframe(table, hide_index=True, on_select="rerun", selection_mode="single-row", key=key, height=420)
+    digits = {
+        "Dice": st.column_config.NumberColumn(format="%.3f"),
+        f"HD95, {unit}": st.column_config.NumberColumn(format="%.2f"),
+    }
+    selected = st.dataframe(
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=key,
+        height=420,
+        column_config=digits,
+    )
     st.caption("The worst Dice first; cases whose reference is empty have none and come last.")
     clicked = selected["selection"]["rows"]
     asked = places.asked_number("case")

@@ -92,7 +92,8 @@ def _draw_run(run: Run) -> None:
         if model:
             draw_gap(model)
         else:
-            st.caption(describe_course(list_epochs(session.db(), run.id)) or "What the curves say appears here.")
+            nothing = "What the curves say appears here." if is_active else "The run left no model to measure."
+            st.caption(describe_course(list_epochs(session.db(), run.id)) or nothing)
     with log, st.container(height=260, border=False, autoscroll=True):
         lines = read_log(session.settings(), job.id).splitlines()[-LOG_LINES:] if job else []
         st.code("\n".join(lines) or "Nothing yet.", language="text", wrap_lines=True)
