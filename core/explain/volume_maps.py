@@ -6,7 +6,6 @@ Along each axis places are mixed by a small matrix, so memory holds the map and 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from core.images.records import Case
 from core.images.render import InputSpec, place_in_square
@@ -28,6 +27,8 @@ def coarsen_volume(values: np.ndarray, sides: Sequence[int]) -> np.ndarray:
 
 def blurred_volume(volume: np.ndarray, share: float) -> np.ndarray:
     """uint8 `(depth, rows, columns, channels)` blurred by this share of each side."""
+    from scipy.ndimage import gaussian_filter  # the web process and the commands come by here and blur nothing
+
     sigma = [max(1.0, share * side) for side in volume.shape[:3]]
     soft = gaussian_filter(volume.astype(np.float32), (*sigma, 0), mode="nearest")
     return np.asarray(np.rint(soft), np.uint8)

@@ -71,8 +71,8 @@ class RefuseNan(Quiet):
             raise CoreError(
                 f"The loss is no longer a number: start again with a lower learning rate, for example {rate / 10:g}. "
                 f"Received: loss {loss} in epoch {epoch} at learning rate {rate:g}",
-                remedy="Start a new run with a lower learning rate: the learning-rate test (--find-rate) suggests one. "
-                "Resumed, this one would end in the same way.",
+                remedy="Start a new run with a lower learning rate: the learning-rate test (--find-rate) suggests one; "
+                "resumed, this one would end in the same way.",
                 why="Steps at this rate were so large that the weights left every useful range; images of extreme "
                 "values or half precision can do the same.",
             )
