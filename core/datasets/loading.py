@@ -28,6 +28,7 @@ from core.images.volume_input import VolumeSpec, spacing_of, volume_input
 from core.images.volumes import model_frames
 from core.labels.mask_store import read_kept_mask
 from core.progress import Progress, stop_if_asked
+from core.store.array_heads import read_array_head
 from core.store.files import Files, begin_part
 
 RENDERING = 1  # raise it when `model_input` changes what it makes, so that old files are not taken for new ones
@@ -209,7 +210,9 @@ def _opened(target: Path) -> tuple[np.memmap, int] | None:
     except FileNotFoundError:
         return None
     try:
-        return np.load(target, mmap_mode="r"), file
+        with open(file, "rb", closefd=False) as stream:
+            shape, kind = read_array_head(stream)
+            return np.memmap(target, kind, "r", stream.tell(), shape), file
     except FileNotFoundError:
         os.close(file)
         return None

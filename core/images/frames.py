@@ -10,9 +10,8 @@ import numpy as np
 from core.errors import CoreError, InvalidInput, NotFound
 from core.images.decoded import DecodedImage, Pixels
 from core.images.records import Case, find_volume
+from core.store.array_heads import read_array_head
 from core.store.files import Files, array_bytes
-
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_frame(path: Path, frames: int, frame: int) -> Pixels:
@@ -30,7 +29,7 @@ def read_frame(path: Path, frames: int, frame: int) -> Pixels:
         raise NotFound("frame", frame)
     try:
         with path.open("rb") as stream:
-            shape, _, kind = HEADERS[np.lib.format.read_magic(stream)](stream)
+            shape, kind = read_array_head(stream)
             if frames > 1 and shape[0] != frames:
                 raise ValueError(f"{shape[0]} frames instead of {frames}")
             of_frame = shape[1:] if frames > 1 else shape
@@ -39,7 +38,7 @@ def read_frame(path: Path, frames: int, frame: int) -> Pixels:
             pixels: Pixels = np.frombuffer(stream.read(size), kind).reshape(of_frame)
     except FileNotFoundError as error:
         raise NotFound("file in pixels", path.stem) from error
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise CoreError(
             f"A stored file is not what it should be; restore it from a backup. Received: {error}"
         ) from error

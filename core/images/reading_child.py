@@ -33,6 +33,7 @@ from core.images.series import Instance
 from core.images.shown import Shown, shown_of
 from core.projects.deidentification import Deidentification
 from core.settings import PROJECT_ROOT, Settings
+from core.store.array_heads import read_array_head
 from core.store.files import array_bytes
 
 LENGTH = struct.Struct("<Q")
@@ -257,10 +258,7 @@ def _changes_of(told: str) -> tuple[Change, ...]:
 def _array_of(values: bytearray) -> Pixels:
     """The array of `array_bytes`, where it lies."""
     head = io.BytesIO(values[:LONGEST_ARRAY_HEAD])
-    np.lib.format.read_magic(head)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(head)
-    if dtype.hasobject:
-        raise ValueError("objects are no pixels")
+    shape, dtype = read_array_head(head)
     return np.frombuffer(values, dtype, offset=head.tell()).reshape(shape)
 
 
