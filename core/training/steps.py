@@ -130,12 +130,14 @@ class Learner:
     def _predict_batch(self, images: Any) -> Any:
         return self.network(images, training=False)
 
-    def _train_chunk(self, images: Any, targets: Any, seeds: Any) -> None:
+    def _train_chunk(self, images: Any, targets: Any, seeds: Any) -> Any:
+        """Nobody reads the answer: TensorFlow takes a tenth longer for a step of `cnn` at 128 px that has none."""
         if self.plan.steps_per_call == 1:
             self._count_step(images[0], targets[0], seeds[0])
         else:
             for at in tf.range(tf.shape(images)[0]):
                 self._count_step(images[at], targets[at], seeds[at])
+        return self._sums.read_value()
 
     def _count_step(self, images: Any, targets: Any, seed: Any) -> None:
         if self._spread is None:
