@@ -21,7 +21,7 @@ from core.erasing.records import OF_A_PROJECT, OF_CASES, add_files_to_erase, has
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.evaluation.drafts import set_assist_model
 from core.evaluation.records import list_evaluations
-from core.images import ingest
+from core.images import ingest, stored_image
 from core.images.pseudonyms import load_secret, path_token, patient_name
 from core.images.records import (
     NewCase,
@@ -492,15 +492,15 @@ def test_the_worker_works_off_what_an_erasing_left(
 def test_pixels_that_go_while_their_file_is_imported_are_stored_again(
     connection: sqlite3.Connection, files: Files, used: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored_of = ingest._store
+    stored_of = stored_image.store_image
 
     def lose_once(*given: Any) -> Any:
-        monkeypatch.setattr(ingest, "_store", stored_of)
+        monkeypatch.setattr(stored_image, "store_image", stored_of)
         stored = stored_of(*given)
         files.path("pixels", stored.pixel_hash).unlink()  # as an erasing in another project does
         return stored
 
-    monkeypatch.setattr(ingest, "_store", lose_once)
+    monkeypatch.setattr(stored_image, "store_image", lose_once)
     image = tmp_path / "late.png"
     Image.fromarray(np.random.default_rng(99).integers(0, 256, (24, 24), np.uint8)).save(image)
     ingest.import_paths(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.images import ingest, refused_files
+from core.images import ingest, refused_files, stored_image
 from core.images.decoded import DecodedImage
 from core.images.import_files import list_told_series
 from core.images.ingest import ImportReport, import_paths
@@ -67,7 +67,7 @@ def nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def forbid() -> None:
         for word in (
             "core.images.surveys._seen_here",
-            "core.images.ingest.read_source",
+            "core.images.stored_image.read_source",
             "core.images.time_points._head",
         ):
             monkeypatch.setattr(word, lambda *_: pytest.fail("a known file was opened"))
@@ -250,7 +250,7 @@ def test_a_refused_file_is_read_again_when(
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n-")
     run(tmp_path / "in")
     read = []
-    monkeypatch.setattr(ingest, "read_source", lambda file, *_: read.append(file.path) or b"\x89PNG\r\n\x1a\n-")
+    monkeypatch.setattr(stored_image, "read_source", lambda file, *_: read.append(file.path) or b"\x89PNG\r\n\x1a\n-")
     run(tmp_path / "in")
     assert not read
     if change == "other rules":
@@ -333,11 +333,11 @@ MOMENTS = [
     ("core.store.files._write_whole", 2),  # pixels are there, no thumbnail
     ("core.store.files._write_whole", 3),  # no header
     ("os.fsync", 2),  # half-written
-    ("core.images.ingest.insert_case", 0),  # all files, no row
-    ("core.images.ingest.insert_case", 1),
-    ("core.images.ingest.add_headers", 1),  # within the transaction
-    ("core.images.ingest.record_import_file", 3),
-    ("core.images.ingest.remember", 4),
+    ("core.images.keeping.insert_case", 0),  # all files, no row
+    ("core.images.keeping.insert_case", 1),
+    ("core.images.keeping.add_headers", 1),  # within the transaction
+    ("core.images.one_import.record_import_file", 3),
+    ("core.images.one_import.remember", 4),
     ("core.images.ingest.add_audit", 0),  # all is in, nothing is reported
     ("core.images.stored_files.list_unnamed", 0),  # while it tidies up
 ]

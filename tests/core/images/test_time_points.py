@@ -95,5 +95,5 @@ def test_time_points_that_are_in_are_not_read_again(run: Run, tmp_path: Path, mo
     write(tmp_path / "in" / "x.nii", 3)
     assert run(tmp_path / "in", volume=2).imported == 1
     assert run(tmp_path / "in", job=2).imported == 2, "a point that was left out is no known file"
-    monkeypatch.setattr("core.images.ingest.read_source", lambda *_: pytest.fail("a known file was read"))
+    monkeypatch.setattr("core.images.stored_image.read_source", lambda *_: pytest.fail("a known file was read"))
     assert run(tmp_path / "in", job=3).skipped == 3
