@@ -182,7 +182,7 @@ def test_an_upload_that_went_before_all_of_it_was_in_is_no_success(
     context_of: MakeContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.images.ingest.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("core.images.import_units.MOST_AT_ONCE", 1)
 
     class AskedToStop(Silent):
         def should_stop(self) -> bool:
