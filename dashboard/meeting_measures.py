@@ -124,7 +124,7 @@ def draw_comparison(meeting: Meeting) -> None:
         )
         return
     with st.container(height=PANE_PX, border=False):
-        if isinstance(meeting.schema, Classification) and not meeting.schema.multi_label:
+        if isinstance(meeting.schema, Classification):
             comparison_view.draw_difference(meeting.project, meeting.model, production, meeting.view)
         else:
             _draw_errors(meeting, production)
@@ -132,7 +132,7 @@ def draw_comparison(meeting: Meeting) -> None:
 
 
 def _draw_errors(meeting: Meeting, production: int) -> None:
-    """Differences of errors or of overlap, paired by case; of several answers at once there is no such test."""
+    """Differences of errors or of overlap, paired by case."""
     try:
         told = _compared(
             str(session.settings().home), production, meeting.model.id, meeting.snapshot.id,

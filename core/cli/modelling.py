@@ -235,12 +235,23 @@ def compare(
     lines = [
         f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
         *(f"{name:<20} {estimate_text(metric)}" for name, metric in result["metrics"].items()),
+        *(line for name, told in result.get("per_label", {}).items() for line in _label_lines(name, told)),
         f"synthetic images in training: {drawn}",
         f"newly right {len(result['mcnemar']['fixed'])}, newly wrong {len(result['mcnemar']['broken'])}, "
         f"McNemar p = {result['mcnemar']['p']:.3f}",
         result["sentence"],
     ]
     answer(result, "\n".join(lines), as_json=as_json)
+
+
+def _label_lines(name: str, told: dict[str, Any]) -> list[str]:
+    """What is told of one label: its differences, and McNemar's test on its own decisions."""
+    turned = told["mcnemar"]
+    return [
+        f"{name}, on {told['n']} cases: newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, "
+        f"McNemar p = {turned['p']:.3f}; AUC: {told['verdict']}",
+        *(f"  {metric:<28} {estimate_text(found)}" for metric, found in told["metrics"].items()),
+    ]
 
 
 def _metric_lines(result: dict[str, Any]) -> str:
