@@ -19,7 +19,16 @@ from core.measures.groups import FEWEST_PATIENTS
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.meetings import get_evaluation_of, get_review
 from core.training.records import get_model
-from dashboard import comparison_view, evaluation_view, numbers_view, places, session, subgroup_view, threshold_view
+from dashboard import (
+    abstention_view,
+    comparison_view,
+    evaluation_view,
+    numbers_view,
+    places,
+    session,
+    subgroup_view,
+    threshold_view,
+)
 from dashboard.meeting_view import Meeting
 from dashboard.quantity_choice import choose_quantity
 
@@ -35,6 +44,8 @@ def draw_threshold(meeting: Meeting) -> None:
     with st.container(height=PANE_PX, border=False):
         st.subheader("At the frozen operating point", anchor=False)
         threshold_view.draw_threshold(meeting.project, meeting.schema, meeting.model, meeting.snapshot, meeting.view)
+        if told := meeting.evaluation.result.get("abstention"):
+            st.markdown(f"It keeps answers back. {abstention_view.describe_tested(told)}")
 
 
 def draw_subgroups(meeting: Meeting) -> None:

@@ -129,7 +129,10 @@ def rule_lines(rule: dict[str, Any]) -> list[str]:
         n = f"n = {rule['n']} cases of {rule['n_patients']} patients, validation"
         lines.append(f"answers where it is sure at {rule['limit']:.3f} or more (aim: {rule['aim']:.0%} right)")
         lines.append(f"answered {estimate_text(rule['coverage'])}, {n}")
-        lines.append(f"right among the answered {estimate_text(rule['accuracy'])}, n = {rule['n_answered']}")
+        lines.append(
+            f"right among the answered {estimate_text(rule['accuracy'])}, n = {rule['n_answered']}, validation: the "
+            "limit was chosen there, so this flatters; evaluate on test once it is frozen"
+        )
     if "most_half_width" in rule:
         lines.append(f"answers while half its interval is at most {rule['most_half_width']:g}")
     lines += [
