@@ -14,7 +14,7 @@ from core.datasets.records import get_snapshot, list_attributes
 from core.errors import CoreError
 from core.evaluation.paired_errors import PairedErrors, compare_errors
 from core.evaluation.records import Evaluation
-from core.evaluation.subgroups import MOST_GROUPS, measure_by_value
+from core.evaluation.subgroups import list_groupable, measure_by_value
 from core.measures.groups import FEWEST_PATIENTS
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.meetings import get_evaluation_of, get_review
@@ -59,7 +59,8 @@ def draw_subgroups(meeting: Meeting) -> None:
 
 def _draw_groups(meeting: Meeting) -> None:
     """The errors of numbers, or the overlap of painted structures, for each value of an attribute."""
-    usable = [name for name, n in list_attributes(session.db(), meeting.snapshot.id).items() if 1 < n <= MOST_GROUPS]
+    values = list_attributes(session.db(), meeting.snapshot.id)
+    usable = [name for name in list_groupable(session.db(), meeting.snapshot) if values[name] > 1]
     if not usable:
         st.caption("Nothing is known of these cases that tells groups apart: import a label table with more columns, "
                    "such as sex, age or site.")  # fmt: skip
