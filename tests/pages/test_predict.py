@@ -97,3 +97,26 @@ def test_a_rule_names_the_split_of_each_of_its_numbers(
     assert "On **test** it answers **80.0 % (70.0 to 90.0)** of 40 cases of 20 patients" in text
     assert "wrongly (n = 32)" in text
     assert "Not told on" not in text
+
+
+def test_drift_says_how_many_patients_are_missing_and_queues_nothing_until_they_are_there(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, cases: list[Case], model: Model
+) -> None:
+    with connection:
+        connection.execute(
+            """INSERT INTO stages (project, model, stage, reason, by, at)
+               VALUES (?, ?, 'production', '', 'anna', '2020-01-02T00:00:00.000Z')""",
+            (project.id, model.id),
+        )
+    for case in cases[:5]:  # of three patients
+        forget_snapshot_case(connection, case)
+    app = open_page("predict", project=project.id)
+    assert "3 of 30 patients with new cases have come in" in said(app)
+    assert "27 more are needed" in said(app)
+    assert app.button(key="drift_now").disabled
+    with connection:
+        for number, case in enumerate(cases):
+            connection.execute("UPDATE cases SET patient = ? WHERE id = ?", (f"Q{number}", case.id))
+    for case in cases:
+        forget_snapshot_case(connection, case)
+    assert "24 of 30 patients" in said(app.run())
