@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.evaluation.abstention import find_rule, freeze_rule, try_limit
+from core.evaluation.withheld import find_measured_rule
 from core.people.roles import may
 from core.projects.schema import Regression
 from core.tasks.regression import intervals_of, schema_of
@@ -26,6 +27,7 @@ def draw_abstention(model: Model) -> None:
         frozen = f"Frozen {wording.moment(rule['made_at'])} by {rule['made_by']}"
         st.text(f"{frozen}; it holds here, in CSV and on the command line.")
         _draw_rule(rule)
+        _draw_tested(model)
         return
     st.caption("This model answers always. A rule is frozen once, with the model: “no answer: read it yourself”.")
     if not may(session.db(), session.current_user(), "train", model.project):
@@ -99,10 +101,13 @@ def _freeze(model: Model, aim: float | None, most: float | None, widths: dict[st
 
 def _draw_rule(rule: Mapping[str, Any]) -> None:
     if "limit" in rule:
+        uses = rule.get("test_uses", 0)
+        late = f" It was frozen after the test split had been used {wording.count(uses, 'time')}." if uses else ""
         st.markdown(
-            f"Answers where it is sure at **{rule['limit']:.3f}** or more. On validation it answers "
-            f"**{_share(rule['coverage'])}** of {rule['n']} cases of {rule['n_patients']} patients, and of those "
-            f"**{_share(rule['accuracy'])}** rightly (n = {rule['n_answered']}; aim {100 * rule['aim']:.0f} %)."
+            f"Answers where it is sure at **{rule['limit']:.3f}** or more. On **validation**, where the limit was "
+            f"chosen and so flatters, it answers **{_share(rule['coverage'])}** of {rule['n']} cases of "
+            f"{rule['n_patients']} patients, and of those **{_share(rule['accuracy'])}** rightly "
+            f"(n = {rule['n_answered']}; aim {100 * rule['aim']:.0f} %).{late}"
         )
         st.plotly_chart(_curve(rule), config=charts.NO_TOOLBAR, key="abstain_curve", alt="Risk over coverage")
     if "most_half_width" in rule:
@@ -113,7 +118,39 @@ def _draw_rule(rule: Mapping[str, Any]) -> None:
         st.caption("It says nothing about cases unlike all that it was trained on.")
 
 
+def _draw_tested(model: Model) -> None:
+    """What the rule gives on test, which had no say in it; else the way there, which is a look at that split."""
+    told = find_measured_rule(session.db(), model)
+    if told is None:
+        st.caption(
+            "Not told on **test** yet: it is measured with an evaluation on test that follows the rule, and counts as "
+            "one use of that split."
+        )
+        places.link("evaluate", "Evaluate on test", project=model.project, model=model.id, split="test")
+        return
+    st.markdown(describe_tested(told))
+
+
+def describe_tested(told: Mapping[str, Any]) -> str:
+    """Coverage and errors of a frozen rule on test, as sentences."""
+    answered = (
+        f"On **test** it answers **{_share(told['coverage'])}** of {told['n']:,} cases of "
+        f"{wording.count(told['n_patients'], 'patient')}"
+    )
+    if "error" not in told:
+        return f"{answered} (n = {told['n_answered']:,})."
+    return (
+        f"{answered}, and of those **{_share(told['error'])}** wrongly (n = {told['n_answered']:,}); had it answered "
+        f"all, {_share(told['error_of_all'])} would be wrong."
+    )
+
+
 def _share(one: Mapping[str, Any]) -> str:
+    """`92.0 % (83.1 to 96.4)`, or that there is no such number and why."""
+    if one["value"] is None:
+        return f"undefined: {one['reason']}"
+    if one["low"] is None:
+        return f"{100 * one['value']:.1f} % (no interval)"
     return f"{100 * one['value']:.1f} % ({100 * one['low']:.1f} to {100 * one['high']:.1f})"
 
 

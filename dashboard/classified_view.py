@@ -10,6 +10,7 @@ from core.projects.records import Project
 from core.projects.schema import Classification
 from core.training.records import Model
 from dashboard import (
+    abstention_view,
     comparison_view,
     doubtful_view,
     evaluation_view,
@@ -68,6 +69,8 @@ def draw_tabs(
     if tabs["Threshold"].open:
         with tabs["Threshold"]:
             threshold_view.draw_threshold(project, schema, model, snapshot, view)
+            if told := result.get("abstention"):
+                st.markdown(f"It keeps answers back. {abstention_view.describe_tested(told)}")
     if tabs["Subgroups"].open:
         with tabs["Subgroups"]:
             subgroup_view.draw_subgroups(project, schema, model, snapshot, view)

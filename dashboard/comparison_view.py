@@ -14,10 +14,13 @@ from core.projects.records import Project
 from core.training.records import Model, get_model, list_models
 from dashboard import messages, numbers_view, places, session, wording
 from dashboard.case_strip import draw_cases
+from dashboard.compared_labels import draw_labels
 
 REMEMBERED_SECONDS = 600
 WORDS = {
     "auc_difference": ("AUC, difference", -0.2, 0.2),
+    "f1_macro_difference": ("F1, macro, difference", -0.2, 0.2),
+    "balanced_accuracy_difference": ("Balanced accuracy, difference", -0.2, 0.2),
     "accuracy_difference": ("Accuracy, difference", -0.2, 0.2),
     "churn": ("Churn: cases decided differently", 0, 1),
 }
@@ -61,7 +64,8 @@ def draw_difference(project: Project, model: Model, other: int, view: Mapping[st
         numbers_view.draw_table(told["metrics"], WORDS)
     with right:
         _draw_tests(told)
-    fixed, broken = told["mcnemar"]["fixed"], told["mcnemar"]["broken"]
+    turned = draw_labels(told) if "per_label" in told else told["mcnemar"]
+    fixed, broken = turned["fixed"], turned["broken"]
     between = f"{told['second']} against {told['first']}, {told['split']}"
     for column, cases, words in zip(st.columns(2, gap="large"), (fixed, broken), ("right", "wrong"), strict=True):
         with column:
@@ -79,26 +83,21 @@ def link_to_missing(first: int, second: int, view: Mapping[str, places.Query]) -
 
 def _draw_tests(told: Mapping[str, Any]) -> None:
     first, second = told["values"]
+    right = "accuracy (every label right)" if "per_label" in told else "accuracy"
     lines = [
         f"{wording.count(told['n_cases'], 'case')} of {wording.count(told['n_patients'], 'patient')}; "
-        f"AUC {wording.number(first['auc'])} → {wording.number(second['auc'])}, "
-        f"accuracy {wording.number(first['accuracy'])} → {wording.number(second['accuracy'])}."
+        f"AUC {wording.number(first['auc'])} → {wording.number(second['auc'])}, {right} "
+        f"{wording.number(first['accuracy'])} → {wording.number(second['accuracy'])}."
     ]
     if delong := told["delong"]:
-        lines.append(f"DeLong: {_p(delong['p'])}.")
+        lines.append(f"DeLong: {wording.p_value(delong['p'])}.")
     turned = told["mcnemar"]
     lines.append(
         f"McNemar: {len(turned['fixed'])} newly right, {len(turned['broken'])} newly wrong, "
-        f"{_p(turned['p'])}"
+        f"{wording.p_value(turned['p'])}"
         + ("." if told["n_cases"] == told["n_patients"] else "; it takes images of one patient for independent.")
     )
     st.markdown("\n".join(f"- {line}" for line in lines))
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "p undefined"
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 @st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Comparing on the same cases…")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.jobs.records import add_job
 from core.projects.records import Project
-from core.reviews.drift import REMEDY, RULE, DriftCheck, find_drift
+from core.reviews.drift import LEAST_NEW, REMEDY, RULE, DriftCheck, count_missing, find_drift
 from core.training.records import Model
 from dashboard import jobs_panel, messages, places, session, wording
 
@@ -41,11 +41,25 @@ def draw_drift(project: Project, production: Model | None) -> None:
     jobs_panel.watch_active_jobs(project.id, ("drift",))
     last = find_drift(session.db(), project.id)
     told, button = st.columns([4, 1], vertical_alignment="center")
+    # once a check could say something there are enough for the next
+    unsaid = last is None or last.told["state"] == "too few"
+    missing = count_missing(session.db(), production) if unsaid else 0
     button.button(
-        "Check now", icon=":material/refresh:", key="drift_now", on_click=_ask, args=(project,), width="stretch"
-    )
-    if last is None:
-        told.caption("Not checked yet: a check follows every import, and one a day.")
+        "Check now", icon=":material/refresh:", key="drift_now", on_click=_ask, args=(project,), width="stretch",
+        disabled=missing > 0, help="Of too few patients nothing can be said." if missing else None,
+    )  # fmt: skip
+    if missing:
+        told.info(
+            f"{LEAST_NEW - missing} of {LEAST_NEW} patients with new cases have come in since {production.name} went "
+            f"into production; {missing} more are needed before a check can say anything. It then follows by itself.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    if last is None or unsaid:
+        told.caption(
+            f"Not checked yet, though {LEAST_NEW} patients with new cases are there: a check follows every import, and "
+            "one a day."
+        )
         return
     sentence = f"{last.told['sentence']} Checked {wording.moment(last.made_at)}."
     if last.alarms:

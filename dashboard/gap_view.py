@@ -43,7 +43,7 @@ def _value(gap: dict[str, Any], name: str) -> str:
         return wording.interval(side)
     if side["value"] is None or side["low"] is None:
         return wording.measured(side["value"])
-    return f"{wording.measured(side['value'])} ({wording.measured(side['low'])}–{wording.measured(side['high'])})"
+    return f"{wording.measured(side['value'])} ({wording.measured(side['low'])} to {wording.measured(side['high'])})"
 
 
 def _distance(gap: dict[str, Any]) -> str:

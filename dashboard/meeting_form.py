@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.datasets.records import Snapshot, list_attributes, list_snapshots
+from core.datasets.records import Snapshot, list_snapshots
 from core.evaluation.records import find_evaluation
-from core.evaluation.subgroups import MOST_GROUPS
+from core.evaluation.subgroups import list_cuts, list_groupable
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
-from core.reviews.criteria import MOST_CRITERIA, parse_criterion
+from core.reviews.criteria import FEW_PATIENTS, FEW_POSITIVES, MOST_CRITERIA, parse_criterion
 from core.reviews.decisions import find_decision
 from core.reviews.meetings import Review, add_review, change_criteria, list_reviews
 from core.reviews.registry import find_production
@@ -87,7 +87,8 @@ def _draw_form(project: Project, schema: TrainableSchema, models: Mapping[int, M
         "\n".join(suggest_criteria(schema)),
         key="prepare_criteria",
         height=130,
-        help=f"At most {MOST_CRITERIA}. They lock when the test results are first opened here.",
+        help=f"At most {MOST_CRITERIA}. They lock when the test results are first opened here. "
+        + explain_groups(model, snapshot),
     )
     st.caption(explain_criteria(schema, snapshot))
     if find_evaluation(session.db(), model.id, snapshot.id):
@@ -138,9 +139,22 @@ def suggest_criteria(schema: TrainableSchema) -> Sequence[str]:
     return ["r2 at least 0.8"]
 
 
+def explain_groups(model: Model, snapshot: Snapshot) -> str:
+    """Into which ranges of the test cases numbers are cut, and how large a group must be."""
+    run = get_run(session.db(), model.run)
+    fold = run.fold if run.snapshot == snapshot.id else None
+    cut = []
+    for name in list_groupable(session.db(), snapshot):
+        groups = list_cuts(session.db(), snapshot, fold, name)
+        if any(" to " in one for one in groups):
+            cut.append(f"{name} into {', '.join(groups)}")
+    told = f"By an attribute of many numbers its range is cut: {'; '.join(cut)}. " if cut else ""
+    return f"{told}A group of fewer than {FEW_PATIENTS} patients, or {FEW_POSITIVES} cases of the class, does not pass."
+
+
 def explain_criteria(schema: TrainableSchema, snapshot: Snapshot) -> str:
     """What may stand in a criterion here."""
-    groups = [name for name, n in list_attributes(session.db(), snapshot.id).items() if n <= MOST_GROUPS]
+    groups = list_groupable(session.db(), snapshot)
     by = f" Of every subgroup: “by {groups[0]}” ({', '.join(groups)})." if groups else ""
     if isinstance(schema, Classification):
         return (

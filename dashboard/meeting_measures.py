@@ -14,12 +14,21 @@ from core.datasets.records import get_snapshot, list_attributes
 from core.errors import CoreError
 from core.evaluation.paired_errors import PairedErrors, compare_errors
 from core.evaluation.records import Evaluation
-from core.evaluation.subgroups import MOST_GROUPS, measure_by_value
+from core.evaluation.subgroups import list_groupable, measure_by_value
 from core.measures.groups import FEWEST_PATIENTS
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.meetings import get_evaluation_of, get_review
 from core.training.records import get_model
-from dashboard import comparison_view, evaluation_view, numbers_view, places, session, subgroup_view, threshold_view
+from dashboard import (
+    abstention_view,
+    comparison_view,
+    evaluation_view,
+    numbers_view,
+    places,
+    session,
+    subgroup_view,
+    threshold_view,
+)
 from dashboard.meeting_view import Meeting
 from dashboard.quantity_choice import choose_quantity
 
@@ -35,6 +44,8 @@ def draw_threshold(meeting: Meeting) -> None:
     with st.container(height=PANE_PX, border=False):
         st.subheader("At the frozen operating point", anchor=False)
         threshold_view.draw_threshold(meeting.project, meeting.schema, meeting.model, meeting.snapshot, meeting.view)
+        if told := meeting.evaluation.result.get("abstention"):
+            st.markdown(f"It keeps answers back. {abstention_view.describe_tested(told)}")
 
 
 def draw_subgroups(meeting: Meeting) -> None:
@@ -48,7 +59,8 @@ def draw_subgroups(meeting: Meeting) -> None:
 
 def _draw_groups(meeting: Meeting) -> None:
     """The errors of numbers, or the overlap of painted structures, for each value of an attribute."""
-    usable = [name for name, n in list_attributes(session.db(), meeting.snapshot.id).items() if 1 < n <= MOST_GROUPS]
+    values = list_attributes(session.db(), meeting.snapshot.id)
+    usable = [name for name in list_groupable(session.db(), meeting.snapshot) if values[name] > 1]
     if not usable:
         st.caption("Nothing is known of these cases that tells groups apart: import a label table with more columns, "
                    "such as sex, age or site.")  # fmt: skip
@@ -124,7 +136,7 @@ def draw_comparison(meeting: Meeting) -> None:
         )
         return
     with st.container(height=PANE_PX, border=False):
-        if isinstance(meeting.schema, Classification) and not meeting.schema.multi_label:
+        if isinstance(meeting.schema, Classification):
             comparison_view.draw_difference(meeting.project, meeting.model, production, meeting.view)
         else:
             _draw_errors(meeting, production)
@@ -132,7 +144,7 @@ def draw_comparison(meeting: Meeting) -> None:
 
 
 def _draw_errors(meeting: Meeting, production: int) -> None:
-    """Differences of errors or of overlap, paired by case; of several answers at once there is no such test."""
+    """Differences of errors or of overlap, paired by case."""
     try:
         told = _compared(
             str(session.settings().home), production, meeting.model.id, meeting.snapshot.id,

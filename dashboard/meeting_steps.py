@@ -118,7 +118,7 @@ def draw_criteria(meeting: Meeting) -> None:
         outcomes = meeting.review.outcomes or ()
         st.html(outcome_table(outcomes) if outcomes else '<p class="rr-quiet">None were set before the opening.</p>')
         if any(part.group and part.is_small for one in outcomes for part in one.parts):
-            st.caption("Greyed: fewer than 30 patients or 10 cases of the class; such a number can hardly be believed.")
+            st.caption("Greyed: fewer than 30 patients or 10 cases of the class; such a group does not pass.")
     with right.container(height=PANE_PX, border=False):
         st.subheader("Limits in plain words", anchor=False)
         limits = list_limits(session.db(), meeting.project, meeting.review, meeting.evaluation, meeting.looks)
@@ -131,7 +131,8 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
     for one in outcomes:
         alone = one.parts[0] if len(one.parts) == 1 and not one.parts[0].group else None
         sign = STATE_SIGNS[one.state]
-        reason = f"<br><small>{escape(one.reason)}</small>" if one.reason and alone else ""
+        # of groups that miss it, each says so in its own row
+        reason = f"<br><small>{escape(one.reason)}</small>" if one.reason and (alone or one.state == "met") else ""
         shown = _numbers(alone) if alone else "<td></td><td></td>"
         rows.append(f"<tr><td><b>{escape(one.criterion.sentence)}</b></td>{shown}<td>{sign}{reason}</td></tr>")
         for part in () if alone else one.parts:

@@ -33,13 +33,13 @@ def percent(share: float) -> str:
 
 
 def interval(measure: Mapping[str, float | None] | None) -> str:
-    """`0.912 (0.880–0.944)` of a value with its 95 % interval."""
+    """`0.912 (0.880 to 0.944)` of a value with its 95 % interval; a dash between would read as a minus."""
     if not measure or measure.get("value") is None:
         return "–"
     low, high = measure.get("low"), measure.get("high")
     if low is None or high is None:
         return f"{number(measure['value'])} (no interval)"
-    return f"{number(measure['value'])} ({number(low)}–{number(high)})"
+    return f"{number(measure['value'])} ({number(low)} to {number(high)})"
 
 
 def difference(measure: Mapping[str, float | None]) -> str:
@@ -49,6 +49,13 @@ def difference(measure: Mapping[str, float | None]) -> str:
         return "–"
     ends = "no interval" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
     return f"{value:+.3f} ({ends})".replace("-", "−")
+
+
+def p_value(value: float | None) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    if value is None:
+        return "p undefined"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def count(amount: int, one: str, many: str | None = None) -> str:

@@ -235,12 +235,36 @@ def compare(
     lines = [
         f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
         *(f"{name:<20} {estimate_text(metric)}" for name, metric in result["metrics"].items()),
+        *(line for name, told in result.get("per_label", {}).items() for line in _label_lines(name, told)),
         f"synthetic images in training: {drawn}",
         f"newly right {len(result['mcnemar']['fixed'])}, newly wrong {len(result['mcnemar']['broken'])}, "
         f"McNemar p = {result['mcnemar']['p']:.3f}",
         result["sentence"],
     ]
     answer(result, "\n".join(lines), as_json=as_json)
+
+
+def _label_lines(name: str, told: dict[str, Any]) -> list[str]:
+    """What is told of one label: its differences, and McNemar's test on its own decisions."""
+    turned = told["mcnemar"]
+    return [
+        f"{name}, on {told['n']} cases: newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, "
+        f"McNemar p = {turned['p']:.3f}; AUC: {told['verdict']}",
+        *(f"  {metric:<28} {estimate_text(found)}" for metric, found in told["metrics"].items()),
+    ]
+
+
+def _rule_lines(told: dict[str, Any] | None) -> list[str]:
+    """What a model that keeps answers back answers of these cases, and how much of that wrongly."""
+    if told is None:
+        return []
+    answered = (
+        f"answers {told['n_answered']} of {told['n']} cases on {told['split']}: {estimate_text(told['coverage'])}"
+    )
+    if "error" not in told:
+        return [answered]
+    wrong, of_all = estimate_text(told["error"]), estimate_text(told["error_of_all"])
+    return [answered, f"wrong among the answered on {told['split']} {wrong}; of all, had it answered each, {of_all}"]
 
 
 def _metric_lines(result: dict[str, Any]) -> str:
@@ -250,6 +274,7 @@ def _metric_lines(result: dict[str, Any]) -> str:
     drawn = f", {result['n_samples']} images drawn for the same" if "n_samples" in result else ""
     lines = [f"{result['split']}: {result['n_cases']} cases of {result['n_patients']} patients{unit}{drawn}"]
     lines += [f"{name:<20} {estimate_text(metric)}" for name, metric in result["metrics"].items()]
+    lines += _rule_lines(result.get("abstention"))
     for name, told in result.get("per_target", {}).items():
         lines += [f"{name}, {told['unit']}: {key} {estimate_text(metric)}" for key, metric in told["metrics"].items()]
     for structure, metrics in result.get("per_structure", {}).items():

@@ -169,6 +169,16 @@ def list_attributes(connection: sqlite3.Connection, snapshot_id: int) -> dict[st
     return {row["name"]: row["n"] for row in rows}
 
 
+def list_attribute_values(connection: sqlite3.Connection, snapshot_id: int, name: str) -> list[str]:
+    """The different values that the cases of a snapshot have of an attribute."""
+    rows = connection.execute(
+        """SELECT DISTINCT case_attributes.value FROM case_attributes JOIN snapshot_cases USING (case_id)
+           WHERE snapshot = ? AND name = ? ORDER BY case_attributes.value""",
+        (snapshot_id, name),
+    )
+    return [row["value"] for row in rows]
+
+
 def map_attribute(connection: sqlite3.Connection, name: str, case_ids: Sequence[int]) -> dict[int, str]:
     """{case: value} of those of the cases that say something of an attribute."""
     rows = connection.execute(

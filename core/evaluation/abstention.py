@@ -14,7 +14,7 @@ from core.datasets.records import get_snapshot
 from core.errors import Conflict, InvalidInput
 from core.evaluation.doubtful import unlike_training
 from core.evaluation.operating import Scored, read_scored
-from core.evaluation.records import find_abstention, store_abstention
+from core.evaluation.records import count_test_uses, find_abstention, store_abstention
 from core.evaluation.subgroups import is_a_name, read_known
 from core.measures.abstaining import LEAST_ANSWERED, choose_limit, risk_coverage, sureness
 from core.measures.classified import predict_classes
@@ -111,6 +111,9 @@ def freeze_rule(
         most_half_widths: the same of several quantities by name, each in its own unit.
         unlike: whether cases unlike all that it was trained on are kept back too.
 
+    Returns:
+        The rule, with `test_uses`: how often its snapshot's test cases had been looked at before.
+
     Raises:
         Conflict: the model has a rule.
         InvalidInput: as `try_limit`; or the rule does not go with the task, or would keep nothing back.
@@ -125,12 +128,14 @@ def freeze_rule(
     if aim is not None:
         rule |= try_limit(connection, model, aim)
     rule |= widths
+    run = get_run(connection, model.run)
     with writing(connection):
         demand_of(connection, actor, "train", model.project)
         if find_abstention(connection, model.id) is not None:
             raise Conflict(
                 f"This model has a rule already; make another model of it for another rule. Received: {model.name}"
             )
+        rule["test_uses"] = count_test_uses(connection, run.snapshot, run.fold)  # before it was frozen
         store_abstention(connection, model, rule, actor)
         told = {key: rule[key] for key in AUDITED if key in rule}
         add_audit(connection, actor, "freeze abstention", f"model {model.id}", **told)

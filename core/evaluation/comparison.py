@@ -3,7 +3,7 @@
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -11,6 +11,18 @@ import numpy as np
 
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.errors import InvalidInput
+from core.evaluation.paired_labels import (
+    NO_CASE,
+    Noise,
+    Sides,
+    Weighed,
+    compare_labels,
+    measure_labels,
+    named_difference,
+    plain_number,
+    tell_labels,
+    told_apart,
+)
 from core.evaluation.records import find_predictions
 from core.evaluation.run import split_cases
 from core.images.records import set_of_synthetic
@@ -24,8 +36,8 @@ from core.measures.paired import (
     AucDifference,
     SeedNoise,
     compare_aucs,
-    mcnemar,
     tell_apart,
+    turned,
     verdict,
     with_seed_noise,
 )
@@ -36,7 +48,6 @@ from core.training.recipe import recipe_to_json
 from core.training.records import Model, get_run, list_models
 from core.training.request import training_cases
 
-Weighed = Callable[[np.ndarray], dict[str, np.ndarray]]
 SEED = 0
 
 
@@ -45,7 +56,7 @@ def compare_models(
 ) -> dict[str, Any]:
     """How much better the second is than the first: differences of AUC (of the second of two classes, else the mean
     over classes, each against the rest) and of accuracy, as each model decides, paired by drawing patients once for
-    both.
+    both. Where several labels are answered at once, F1 and balanced accuracy too, and all of it for each label.
 
     Both were evaluated on this split before; nothing is predicted here.
 
@@ -54,45 +65,45 @@ def compare_models(
         `accuracy_difference`, `churn`: the share of cases on which they decide differently), `values` of each model,
         `delong` (of two classes), `mcnemar` with the cases that are newly right (`fixed`) and newly wrong (`broken`),
         `seed_noise`, `verdict`, `better` (whether that is the verdict), `sentence`, and `synthetic`, how many training
-        images of each were drawn by a model.
+        images of each were drawn by a model; of several labels also `per_label` (`core.evaluation.paired_labels`).
 
     Raises:
         InvalidInput: they answer another question, or one of them has not answered these cases or has learnt from them.
     """
     schema = snapshot.schema
-    if not isinstance(schema, Classification) or schema.multi_label or {first.task, second.task} != {"classification"}:
-        raise InvalidInput(f"Two classifiers of one class each are compared. Received: {first.task}, {second.task}")
+    if not isinstance(schema, Classification) or {first.task, second.task} != {"classification"}:
+        raise InvalidInput(f"Two classifiers are compared. Received: {first.task}, {second.task}")
     cases = split_cases(connection, snapshot, split, None)
     synthetic = demand_unseen(connection, (first, second), cases)
-    ids, patients_of = [case.case_id for case in cases], [case.patient for case in cases]
+    ids, patients = [case.case_id for case in cases], [case.patient for case in cases]
     scores = [_scores(connection, model, schema, ids) for model in (first, second)]
-    truth = encode_targets(schema, [case.value for case in cases]).argmax(axis=1)
+    targets = encode_targets(schema, [case.value for case in cases]).astype(int)
     said = [_decided(model, schema, one) for model, one in zip((first, second), scores, strict=True)]
-    both = [_measures(truth, one, decided) for one, decided in zip(scores, said, strict=True)]
-    plain = [{name: float(values[0]) for name, values in one(np.ones((1, len(cases)))).items()} for one in both]
-    changed = said[0] != said[1]
-    intervals = patient_bootstrap(lambda weights: _differences(both, changed, weights), patients_of, seed=SEED)
-    metrics = {
-        f"{name}_difference": estimate_of(
-            plain[1][name] - plain[0][name], intervals[name], undefined="One of the classes has no case here."
-        )
-        for name in plain[0]
-    }
-    metrics["churn"] = estimate_of(float(changed.mean()), intervals["churn"], undefined="There are no cases.")
-    delong = compare_aucs(truth == 1, scores[0][:, 1], scores[1][:, 1], patients_of) if len(schema.names) == 2 else None
-    noise = find_seed_noise(connection, (first, second), schema, truth, ids)
-    judged = _judge(first.name, second.name, metrics["auc_difference"], delong, noise)
+    sides = Sides(schema.names, targets, scores, said, ids, patients)
+    metrics, plain = _measure(schema, sides)
+    noise = read_seed_noise(connection, (first, second), ids)
+    delong, by, labels = None, "", dict[str, dict[str, Any]]()
+    if schema.multi_label:
+        labels, by = compare_labels(sides, metrics, plain, noise), " by the mean over labels"
+    elif len(schema.names) == 2:
+        delong = compare_aucs(targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients)
+    columns, once = _columns(schema, targets), np.ones((1, len(cases)))
+    of_seeds = noise(lambda one: float(_area(targets, one, columns)(once)[0]))
+    judged = _judge(first.name, second.name, metrics["auc"], delong, of_seeds, by)
+    if labels:
+        judged["sentence"] += f" {tell_labels(labels)}"
     return {
         "first": first.name,
         "second": second.name,
         "snapshot": snapshot.name,
         "split": split,
         "n_cases": len(cases),
-        "n_patients": len(set(patients_of)),
-        "metrics": estimates_json(metrics),
-        "values": plain,
+        "n_patients": len(set(patients)),
+        "metrics": estimates_json({named_difference(name): one for name, one in metrics.items() if "/" not in name}),
+        "values": [{name: plain_number(value) for name, value in one.items() if "/" not in name} for one in plain],
         "delong": delong.to_json() if delong else None,
-        "mcnemar": _turned(truth, said, ids),
+        "mcnemar": turned([(one == targets).all(axis=1) for one in said], ids),
+        **({"per_label": labels} if labels else {}),
         **judged,
         "better": judged["verdict"] == "better",
         "synthetic": synthetic,
@@ -102,19 +113,35 @@ def compare_models(
     }
 
 
-def _turned(truth: np.ndarray, said: list[np.ndarray], ids: list[int]) -> dict[str, Any]:
-    """The cases that the second model gets right and the first did not, the other way round, and McNemar's p."""
-    right = [decided == truth for decided in said]
-    fixed, broken = np.flatnonzero(right[1] & ~right[0]), np.flatnonzero(right[0] & ~right[1])
-    return {
-        "fixed": [ids[at] for at in fixed],
-        "broken": [ids[at] for at in broken],
-        "p": mcnemar(len(fixed), len(broken)),
-    }
+def _measure(schema: Classification, sides: Sides) -> tuple[dict[str, Estimate], list[dict[str, float]]]:
+    """Differences by name with their intervals, with the churn; and the numbers of each model by name."""
+    both = [
+        measure_labels(sides.targets, scores, said)
+        if schema.multi_label
+        else _of_classes(sides.targets, scores, said, _columns(schema, sides.targets))
+        for scores, said in zip(sides.scores, sides.said, strict=True)
+    ]
+    once = np.ones((1, len(sides.ids)))
+    plain = [{name: float(values[0]) for name, values in one(once).items()} for one in both]
+    changed = {"churn": (sides.said[0] != sides.said[1]).any(axis=1)}
+    if schema.multi_label:
+        columns = zip(sides.said[0].T, sides.said[1].T, strict=True)
+        changed |= {f"churn/{k}": one != other for k, (one, other) in enumerate(columns)}
+    intervals = patient_bootstrap(lambda weights: _differences(both, changed, weights), sides.patients, seed=SEED)
+    gaps = {name: plain[1][name] - plain[0][name] for name in plain[0]}
+    gaps |= {name: float(one.mean()) for name, one in changed.items()}
+    return {name: estimate_of(gap, intervals[name], undefined=NO_CASE) for name, gap in gaps.items()}, plain
+
+
+def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
+    """The classes over which an AUC is a mean. Two classes have one ROC curve; that of the second is the usual one."""
+    if schema.multi_label:
+        return [int(k) for k in told_apart(targets)]
+    return range(len(schema.names)) if len(schema.names) > 2 else [1]
 
 
 def _judge(
-    first: str, second: str, auc: Estimate, delong: AucDifference | None, noise: SeedNoise | None
+    first: str, second: str, auc: Estimate, delong: AucDifference | None, noise: SeedNoise | None, by: str
 ) -> dict[str, Any]:
     """The plain sentence, and the interval of the AUC's difference on which it stands."""
     low, high, how = (auc.low, auc.high, "paired bootstrap over patients")
@@ -130,15 +157,14 @@ def _judge(
         told = f"{first} and {second} cannot be told apart here: {auc.reason or auc.note}"
     else:
         numbers = f"AUC {auc.value:+.3f}, {100 * LEVEL:.0f} % interval {low:+.3f} to {high:+.3f} ({how})"
-        told = tell_apart(first, second, said, numbers)
+        told = tell_apart(first, second, said, numbers, by=by)
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
     return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}
 
 
-def find_seed_noise(
-    connection: sqlite3.Connection, pair: tuple[Model, Model], schema: Classification, truth: np.ndarray, ids: list[int]
-) -> SeedNoise | None:
-    """How far the AUCs of trainings lie apart, on these cases, that differ from one of the pair in their seed alone.
+def read_seed_noise(connection: sqlite3.Connection, pair: tuple[Model, Model], ids: list[int]) -> Noise:
+    """How far the AUCs of trainings lie apart, on these cases, that differ from one of the pair in their seed alone: a
+    function of how an AUC is taken of scores `(cases, classes)`.
 
     What is not known of one of the two is taken from the other; None where neither has three seeds that were evaluated
     on these cases.
@@ -147,19 +173,23 @@ def find_seed_noise(
     for model in list_models(connection, pair[0].project):
         if model.task == pair[0].task and not model.facts.get("members") and not model.facts.get("point_of"):
             siblings.setdefault(_kin(connection, model), []).append(model)
-    deviations, seeds = [], []
+    trainings = []
     for kin in dict.fromkeys(_kin(connection, model) for model in pair):
-        areas: dict[int, float] = {}  # by seed: two models of one seed are one training
+        scores: dict[int, np.ndarray] = {}  # by seed: two models of one seed are one training
         for model in siblings.get(kin, ()):
             known = find_predictions(connection, model.id, ids)
             if len(known) == len(set(ids)):
-                scores = np.array([known[case_id] for case_id in ids])
-                seed = get_run(connection, model.run).recipe.seed
-                areas[seed] = float(_area(truth, scores)(np.ones((1, len(ids))))[0])
-        if len(areas) >= FEWEST_SEEDS and not any(math.isnan(area) for area in areas.values()):
-            deviations.append(float(np.std(list(areas.values()), ddof=1)))
-            seeds.append(len(areas))
-    return SeedNoise(tuple(deviations), tuple(seeds)) if seeds else None
+                scores[get_run(connection, model.run).recipe.seed] = np.array([known[case_id] for case_id in ids])
+        if len(scores) >= FEWEST_SEEDS:
+            trainings.append(list(scores.values()))
+
+    def noise_of(area: Callable[[np.ndarray], float]) -> SeedNoise | None:
+        areas = [[area(one) for one in some] for some in trainings]
+        areas = [some for some in areas if not any(math.isnan(one) for one in some)]
+        deviations = tuple(float(np.std(some, ddof=1)) for some in areas)
+        return SeedNoise(deviations, tuple(len(some) for some in areas)) if areas else None
+
+    return noise_of
 
 
 def _kin(connection: sqlite3.Connection, model: Model) -> str:
@@ -170,7 +200,7 @@ def _kin(connection: sqlite3.Connection, model: Model) -> str:
 
 def _decided(model: Model, schema: Classification, scores: np.ndarray) -> np.ndarray:
     thresholds = thresholds_of(schema, model.calibration)
-    return np.asarray(predict_classes(scores, multi_label=False, thresholds=thresholds).argmax(axis=1))
+    return predict_classes(scores, multi_label=schema.multi_label, thresholds=thresholds)
 
 
 def _scores(connection: sqlite3.Connection, model: Model, schema: Classification, case_ids: list[int]) -> np.ndarray:
@@ -208,28 +238,28 @@ def _learnt_from(connection: sqlite3.Connection, model: Model) -> tuple[set[str]
     return {case.patient for case in (*train, *validation)}, drawn
 
 
-def _measures(truth: np.ndarray, scores: np.ndarray, said: np.ndarray) -> Weighed:
+def _of_classes(targets: np.ndarray, scores: np.ndarray, said: np.ndarray, columns: Sequence[int]) -> Weighed:
     """From weights `(resamples, cases)` to AUC and accuracy `(resamples,)`."""
-    area = _area(truth, scores)
+    area, right = _area(targets, scores, columns), (said == targets).all(axis=1)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {"auc": area(weights), "accuracy": ratio(weights @ (said == truth), weights.sum(axis=1))}
+        return {"auc": area(weights), "accuracy": ratio(weights @ right, weights.sum(axis=1))}
 
     return measure
 
 
-def _area(truth: np.ndarray, scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    k = scores.shape[1]
-    # Two classes have one ROC curve; that of the second class is the usual one.
-    rankings = [rank_scores(truth == at, scores[:, at]) for at in (range(k) if k > 2 else [1])]
+def _area(targets: np.ndarray, scores: np.ndarray, columns: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+    rankings = [rank_scores(targets[:, at] == 1, scores[:, at]) for at in columns]
 
     def area(weights: np.ndarray) -> np.ndarray:
+        if not rankings:
+            return np.full(len(weights), np.nan)
         return np.asarray(np.stack([roc_auc(*weigh_ranking(one, weights)) for one in rankings]).mean(axis=0))
 
     return area
 
 
-def _differences(both: list[Weighed], changed: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _differences(both: list[Weighed], changed: Mapping[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
     first, second = (measure(weights) for measure in both)
     found = {name: second[name] - first[name] for name in first}
-    return found | {"churn": ratio(weights @ changed, weights.sum(axis=1))}
+    return found | {name: ratio(weights @ one, weights.sum(axis=1)) for name, one in changed.items()}

@@ -46,7 +46,7 @@ def compare_errors(
     schema = snapshot.schema
     if not isinstance(schema, Regression | Segmentation) or {first.task, second.task} != {snapshot.task}:
         raise InvalidInput(
-            "Paired differences are of classifiers of one answer, of numbers and of painted structures. "
+            "Paired differences of errors are of numbers and of painted structures. "
             f"Received: {first.task}, {second.task}"
         )
     cases = split_cases(connection, snapshot, split, None)

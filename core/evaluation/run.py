@@ -66,7 +66,8 @@ def evaluate_model(
         `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`, or of several
         quantities `targets` and `per_target` (`core.tasks.regression.measure`), of a segmentation
         `per_structure`, `counts`, `structures`, and `unit` and `tolerance` of its distances, of an ensemble
-        `members` and `spread` (`_describe_members`).
+        `members` and `spread` (`_describe_members`); on test, of a model that keeps answers back, `abstention`
+        (`core.evaluation.withheld`).
 
     Raises:
         InvalidInput: the split is empty or unknown, or model and snapshot ask different questions.
@@ -103,6 +104,10 @@ def evaluate_model(
     progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
     seen = sum(_seen_in_training(connection, runs, cases))
+    if split == "test" and not task.DRAWS:
+        from core.evaluation.withheld import measure_rule  # rules are made of what evaluations have left
+
+        beside |= measure_rule(connection, model, schema, cases, targets, scores)
     result: dict[str, Any] = {
         "task": snapshot.task,
         "split": split,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.datasets.records import Snapshot, SnapshotCase, map_attribute
+from core.datasets.records import Snapshot, SnapshotCase, list_attribute_values, list_attributes, map_attribute
 from core.datasets.splits import list_view
 from core.evaluation.operating import Scored
 from core.evaluation.records import Evaluation, find_predictions, list_measured
@@ -74,6 +74,28 @@ def group_values(values: Sequence[str]) -> list[str]:
         return [UNKNOWN if n is None else _range(n, edges) for n in numbers]
     often = {value for value, _ in kinds.most_common(MOST_VALUES - 1)}
     return [value if value in often else OTHER if value else UNKNOWN for value in values]
+
+
+def list_groupable(connection: sqlite3.Connection, snapshot: Snapshot) -> list[str]:
+    """The attributes whose values tell groups of a snapshot's cases apart: words of few kinds, and numbers, which are
+    cut into ranges."""
+    return [
+        name
+        for name, n in list_attributes(connection, snapshot.id).items()
+        if n <= MOST_GROUPS or _are_numbers(list_attribute_values(connection, snapshot.id, name))
+    ]
+
+
+def cut_attribute(values: Sequence[str]) -> list[str]:
+    """The group of each case by one attribute, "" where it is not known: words as they stand, numbers of many kinds in
+    the ranges of `group_values`, which is where the tab of subgroups cuts them too."""
+    if len(set(filter(None, values))) <= MOST_VALUES or not _are_numbers(values):
+        return list(values)
+    return [group if value else "" for group, value in zip(group_values(values), values, strict=True)]
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    return all(number_of(value) is not None for value in values if value)
 
 
 def number_of(text: str) -> float | None:
@@ -162,23 +184,43 @@ def _groups(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> di
 def measure_by_value(
     connection: sqlite3.Connection, model: Model, snapshot: Snapshot, evaluation: Evaluation, attribute: str
 ) -> dict[str, dict[str, Any]]:
-    """{value of the attribute: the document of an evaluation on the cases that have it}, in the order of the values.
+    """{value of the attribute, or range of it: the document of an evaluation on the cases that have it}, in the order
+    of the values.
 
     Cases of which the attribute is not known are in none of them.
     """
     fold = evaluation.result.get("fold")
     cases = [case for case in list_view(connection, snapshot.id, fold) if case.split == evaluation.split]
-    value_of = map_attribute(connection, attribute, [case.case_id for case in cases])
-    groups: dict[str, list[SnapshotCase]] = {}
-    for case in cases:
-        if case.case_id in value_of:
-            groups.setdefault(value_of[case.case_id], []).append(case)
+    groups = dict[str, list[SnapshotCase]]()
+    cut = cut_cases(connection, attribute, cases)
+    for case, group in sorted(zip(cases, cut, strict=True), key=lambda pair: _rank(pair[1])):
+        if group:
+            groups.setdefault(group, []).append(case)
     answered = _answers(connection, model, snapshot, evaluation, cases)
     return {
         value: _measure(model, snapshot, evaluation, answered, known)
-        for value, members in sorted(groups.items())
+        for value, members in groups.items()
         if (known := [case for case in members if case.case_id in answered])
     }
+
+
+def cut_cases(connection: sqlite3.Connection, attribute: str, cases: Sequence[SnapshotCase]) -> list[str]:
+    """The group of each case by an attribute (`cut_attribute`); "" where it is not known."""
+    value_of = map_attribute(connection, attribute, [case.case_id for case in cases])
+    return cut_attribute([value_of.get(case.case_id, "") for case in cases])
+
+
+def list_cuts(connection: sqlite3.Connection, snapshot: Snapshot, fold: int | None, attribute: str) -> list[str]:
+    """The groups that a criterion by this attribute is asked of, over the test cases, of which their attributes are
+    read and nothing else."""
+    tested = [case for case in list_view(connection, snapshot.id, fold) if case.split == "test"]
+    return sorted(set(filter(None, cut_cases(connection, attribute, tested))), key=_rank)
+
+
+def _rank(group: str) -> tuple[float, str]:
+    """Ranges and numbers by where they begin, words by the alphabet behind them."""
+    number = number_of(group.split(" to ")[0])
+    return (float("inf") if number is None else number, group)
 
 
 def _answers(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -118,6 +119,21 @@ def mcnemar(fixed: int, broken: int) -> float:
     from scipy.stats import binomtest
 
     return 1.0 if fixed + broken == 0 else float(binomtest(fixed, fixed + broken, 0.5).pvalue)
+
+
+def turned(right: Sequence[np.ndarray], ids: Sequence[int]) -> dict[str, Any]:
+    """The cases that the second model gets right and the first did not (`fixed`), the other way round (`broken`), and
+    McNemar's `p`.
+
+    Args:
+        right: of each model bool `(cases,)`.
+    """
+    fixed, broken = np.flatnonzero(right[1] & ~right[0]), np.flatnonzero(right[0] & ~right[1])
+    return {
+        "fixed": [ids[at] for at in fixed.tolist()],
+        "broken": [ids[at] for at in broken.tolist()],
+        "p": mcnemar(len(fixed), len(broken)),
+    }
 
 
 def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level: float = LEVEL) -> tuple[float, float]:

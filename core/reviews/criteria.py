@@ -1,14 +1,15 @@
 """Acceptance criteria as data: what a model must reach on the test split, written down before anybody looks.
 
 A criterion names a metric of the task, where it has several classes or structures the one it is about, and a number;
-it may ask the same of the bound of the 95 % interval, and of every subgroup of an attribute. As text, for people and
+it may ask the same of the bound of the 95 % interval, and of every subgroup of an attribute, where a subgroup of fewer
+than 30 patients, or 10 cases of the class, cannot pass. As text, for people and
 for the command line: "sensitivity of pneumonia at least 0.90, lower bound at least 0.85", "accuracy by sex at least
 0.80", "dice of liver at least 0.9", "mae at most 5".
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from core.errors import InvalidInput
@@ -18,7 +19,7 @@ from core.tasks import TrainableSchema
 Way = Literal["at least", "at most"]
 State = Literal["met", "not met", "not met (undefined)"]
 MOST_CRITERIA = 12  # more do not fit the step of a meeting, and nobody decides by them
-FEW_PATIENTS, FEW_POSITIVES = 30, 10  # below either, a subgroup's number is greyed
+FEW_PATIENTS, FEW_POSITIVES = 30, 10  # below either, a subgroup's number is greyed and does not pass
 
 OVERALL: Mapping[str, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "auc", "average_precision"),
@@ -176,22 +177,30 @@ def _check_metric(one: Criterion, schema: TrainableSchema, task: str) -> None:
         raise InvalidInput(f"A criterion here is about {told}.{whole} Received: {one.metric}, in: {one.sentence}")
 
 
-def judge(criterion: Criterion, parts: Sequence[Measured]) -> Outcome:
-    """One verdict from the whole split or from all subgroups: met where every part is."""
+def judge(criterion: Criterion, parts: Sequence[Measured], *, n_cases: int = 0) -> Outcome:
+    """One verdict from the whole split or from all subgroups: met where every part is. Of `n_cases` those that are in
+    no subgroup are told."""
     if not parts:
         return Outcome(criterion, "not met (undefined)", f"No test case says its {criterion.by}.", ())
     undefined = [part for part in parts if part.state == "not met (undefined)"]
     missed = [part for part in parts if part.state == "not met"]
     state: State = "not met" if missed else "not met (undefined)" if undefined else "met"
     reason = "; ".join(f"{part.group}: {part.reason}" if part.group else part.reason for part in missed or undefined)
+    left_out = n_cases - sum(part.n_cases for part in parts)
+    if criterion.by and left_out > 0:
+        of = f"{left_out:,} of {n_cases:,} cases do not say their {criterion.by} and are in no group"
+        reason = f"{reason}; {of}" if reason else of
     return Outcome(criterion, state, reason, tuple(parts))
 
 
 def measured(criterion: Criterion, result: Mapping[str, Any], group: str = "") -> Measured:
-    """Look a criterion up in the document of an evaluation (`core.evaluation.run`), of all cases or of a subgroup."""
+    """Look a criterion up in the document of an evaluation (`core.evaluation.run`), of all cases or of a subgroup.
+
+    A subgroup that is too small to be believed does not pass: that it reaches the number may be chance.
+    """
     found, n_of = _look_up(criterion, result)
     state, reason = _compare(criterion, found)
-    return Measured(
+    one = Measured(
         group=group,
         n_cases=result["n_cases"],
         n_patients=result["n_patients"],
@@ -202,6 +211,12 @@ def measured(criterion: Criterion, result: Mapping[str, Any], group: str = "") -
         state=state,
         reason=reason,
     )
+    if not group or state != "met" or not one.is_small:
+        return one
+    least = f"{one.n_patients} of at least {FEW_PATIENTS} patients"
+    if n_of is not None:
+        least += f", {n_of} of at least {FEW_POSITIVES} cases of {criterion.of}"
+    return replace(one, state="not met (undefined)", reason=f"too few to tell, {least}")
 
 
 def _look_up(criterion: Criterion, result: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:

@@ -137,6 +137,23 @@ def settle_few(connection: sqlite3.Connection, project_id: int) -> bool:
     return True
 
 
+def count_missing(connection: sqlite3.Connection, model: Model) -> int:
+    """How many patients with new cases are still missing before a check of the model in production can say anything."""
+    since = _since(connection, model)
+    new = list_new_cases(connection, model, since=since)
+    patients: set[str] = set()
+    for start in range(0, len(new), MOST_CASES):  # the first few hundred mostly tell it
+        patients |= {case.patient for case in get_cases(connection, new[start : start + MOST_CASES])}
+        if len(patients) >= LEAST_NEW:
+            return 0
+    return LEAST_NEW - len(patients)
+
+
+def _since(connection: sqlite3.Connection, model: Model) -> str:
+    """When a model went into production last."""
+    return next(move.at for move in list_moves(connection, model.project) if move.model == model.id)
+
+
 @dataclass(frozen=True)
 class _Look:
     """What is checked: the model in production since a moment, and a new case of each patient, as of `made_at`."""
@@ -149,7 +166,7 @@ class _Look:
 
 def _look(connection: sqlite3.Connection, model: Model) -> _Look:
     made_at = utc_now()  # what comes in while this runs is looked at by the next
-    since = next(move.at for move in list_moves(connection, model.project) if move.model == model.id)
+    since = _since(connection, model)
     cases = get_cases(connection, list_new_cases(connection, model, since=since))
     return _Look(model, since, _one_a_patient((case.id, case.patient) for case in cases), made_at)
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.clock import utc_now
-from core.datasets.records import Snapshot, get_snapshot, list_attributes
+from core.datasets.records import Snapshot, get_snapshot
 from core.errors import Conflict, InvalidInput, NotFound
 from core.evaluation.records import Evaluation, count_test_uses, find_evaluation, list_evaluations
-from core.evaluation.subgroups import MOST_GROUPS, measure_by_value
+from core.evaluation.subgroups import list_groupable, measure_by_value
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.reviews.criteria import (
@@ -218,6 +218,7 @@ def settle_criteria(connection: sqlite3.Connection, review: Review) -> tuple[Eva
             [measured(one, result, group) for group, result in groups[one.by].items()]
             if one.by
             else [measured(one, evaluation.result)],
+            n_cases=evaluation.result["n_cases"],
         )
         for one in review.criteria
     )
@@ -277,8 +278,7 @@ def count_test_looks(connection: sqlite3.Connection, review: Review) -> TestUse:
 
 
 def _check(connection: sqlite3.Connection, snapshot: Snapshot, criteria: Sequence[Criterion]) -> None:
-    usable = {name for name, n in list_attributes(connection, snapshot.id).items() if n <= MOST_GROUPS}
-    check_criteria(criteria, trainable_schema(snapshot.schema), snapshot.task, usable)
+    check_criteria(criteria, trainable_schema(snapshot.schema), snapshot.task, list_groupable(connection, snapshot))
 
 
 def _times(number: int) -> str:

@@ -79,7 +79,7 @@ def test_ten_series_have_ten_colours() -> None:
 
 
 def test_numbers_read_with_their_interval() -> None:
-    assert wording.interval({"value": 0.9123, "low": 0.88, "high": 0.944}) == "0.912 (0.880–0.944)"
+    assert wording.interval({"value": 0.9123, "low": 0.88, "high": 0.944}) == "0.912 (0.880 to 0.944)"
     assert wording.interval({"value": 0.9, "low": None, "high": None}) == "0.900 (no interval)"
     assert wording.interval({"value": None}) == "–"
     assert (wording.duration(59), wording.duration(200), wording.duration(7500)) == ("59 s", "3 min 20 s", "2 h 05 min")

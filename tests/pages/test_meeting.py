@@ -29,7 +29,7 @@ from tests.pages.conftest import OpenPage, said
 @pytest.fixture
 def review(connection: sqlite3.Connection, project: Project, model: Model, actor: Actor, anna: User) -> Review:
     give_password(connection, "anna")
-    made = add_review(connection, project, model, criteria=[parse_criterion("accuracy by sex at least 0")], actor=actor)
+    made = add_review(connection, project, model, criteria=[parse_criterion("accuracy at least 0")], actor=actor)
     return open_results(connection, made, actor=actor)
 
 
@@ -53,11 +53,27 @@ def test_results_stay_closed_until_somebody_opens_them_and_that_is_counted(
 ) -> None:
     app = open_page("meeting", project=project.id, review=review.id, step="criteria")
     assert "The test results are closed" in said(app)
-    assert "accuracy by sex at least 0" not in said(app)
+    assert "accuracy at least 0" not in said(app)
     app.button(key="meeting_open").click().run()
     assert not app.exception
-    assert "accuracy by sex at least 0" in said(app)
+    assert "accuracy at least 0" in said(app)
     assert count_test_looks(connection, review).openings_here == 2
+
+
+def test_a_small_subgroup_is_shown_greyed_and_not_as_passed(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, actor: Actor
+) -> None:
+    by_sex = add_review(
+        connection, project, model, criteria=[parse_criterion("accuracy by sex at least 0")], actor=actor
+    )
+    open_results(connection, by_sex, actor=actor)
+    app = open_page("meeting", project=project.id, review=by_sex.id, step="criteria")
+    app.button(key="meeting_open").click().run()
+    assert not app.exception
+    text = said(app)
+    assert '<tr class=\\"few\\">' in text
+    assert "too few to tell, " in text
+    assert "such a group does not pass" in text
 
 
 def test_every_step_draws_and_the_keys_walk_along_them(open_page: OpenPage, project: Project, review: Review) -> None:

@@ -3,7 +3,8 @@
 import json
 import sqlite3
 
-from core.evaluation.records import store_abstention, store_predictions
+from core.datasets.records import Snapshot
+from core.evaluation.records import add_evaluation, store_abstention, store_predictions
 from core.images.records import Case
 from core.jobs.records import list_jobs
 from core.projects.records import Project
@@ -72,3 +73,50 @@ def test_drift_is_told_on_the_home_page_with_the_way_to_what_to_do(
     page = open_page("predict", project=project.id)
     assert "Evaluate the model on some that are labelled" in said(page)
     assert page.dataframe[-1].value["distance"].tolist() == ["0.61 (0.42 to 0.80)"]
+
+
+def test_a_rule_names_the_split_of_each_of_its_numbers(
+    open_page: OpenPage,
+    connection: sqlite3.Connection,
+    project: Project,
+    snapshot: Snapshot,
+    model: Model,
+    actor: Actor,
+) -> None:
+    with connection:
+        store_abstention(connection, model, RULE | {"test_uses": 1}, actor)
+    text = said(open_page("predict", project=project.id, model=model.id))
+    assert "On **validation**, where the limit was chosen and so flatters" in text
+    assert "frozen after the test split had been used 1 time." in text
+    assert "Not told on **test** yet" in text
+    share = {"value": 0.8, "low": 0.7, "high": 0.9}
+    told = {"n": 40, "n_patients": 20, "n_answered": 32, "coverage": share, "error": share, "error_of_all": share}
+    result = {"task": "classification", "split": "test", "abstention": told}
+    add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split="test", result=result, actor=actor)
+    text = said(open_page("predict", project=project.id, model=model.id))
+    assert "On **test** it answers **80.0 % (70.0 to 90.0)** of 40 cases of 20 patients" in text
+    assert "wrongly (n = 32)" in text
+    assert "Not told on" not in text
+
+
+def test_drift_says_how_many_patients_are_missing_and_queues_nothing_until_they_are_there(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, cases: list[Case], model: Model
+) -> None:
+    with connection:
+        connection.execute(
+            """INSERT INTO stages (project, model, stage, reason, by, at)
+               VALUES (?, ?, 'production', '', 'anna', '2020-01-02T00:00:00.000Z')""",
+            (project.id, model.id),
+        )
+    for case in cases[:5]:  # of three patients
+        forget_snapshot_case(connection, case)
+    app = open_page("predict", project=project.id)
+    assert "3 of 30 patients with new cases have come in" in said(app)
+    assert "27 more are needed" in said(app)
+    assert app.button(key="drift_now").disabled
+    with connection:
+        for number, case in enumerate(cases):
+            connection.execute("UPDATE cases SET patient = ? WHERE id = ?", (f"Q{number}", case.id))
+    for case in cases:
+        forget_snapshot_case(connection, case)
+    assert "24 of 30 patients" in said(app.run())

@@ -96,7 +96,7 @@ def test_a_model_says_on_both_pages_whether_it_overfits_and_what_to_try(
     ):
         assert not page.exception
         shown = said(page)
-        assert "0.800 (0.700–0.880)" in shown
+        assert "0.800 (0.700 to 0.880)" in shown
         assert "100 cases, 50 patients" in shown
         assert "It overfits" in shown
         assert "38 % (95 % interval 20 % to 55 %)" in shown

@@ -19,7 +19,8 @@ def test_a_rule_is_told_with_its_n_and_intervals() -> None:
     assert rule_lines(rule) == [
         "answers where it is sure at 0.831 or more (aim: 95% right)",
         "answered 0.750 (0.600 to 0.860), n = 40 cases of 20 patients, validation",
-        "right among the answered 0.967 (0.830 to 0.990), n = 30",
+        "right among the answered 0.967 (0.830 to 0.990), n = 30, validation: the limit was chosen there, so this "
+        "flatters; evaluate on test once it is frozen",
         "says nothing about cases unlike all that it was trained on",
     ]
     assert rule_lines({"most_half_width": 5.0, "unlike": False}) == ["answers while half its interval is at most 5"]

@@ -43,6 +43,9 @@ def test_from_criteria_to_production(room: Room) -> None:
     assert (shown["state"], shown["faults"]) == ("approve", [])
     assert run(room, "registry", "promote", "Chest", "quick")["stage"] == "production"
     assert run(room, "registry", "show", "Chest")["production"] == "quick"
+    drift = run(room, "drift", "Chest")  # no worker runs here: a queued check would never end
+    assert (drift["state"], drift["n_new"], drift["least"]) == ("too few", 0, 30)
+    assert run(room, "jobs", "list")["jobs"] == []
     assert "No other model" in run(room, "registry", "rollback", "Chest", code=1)
     run(room, "registry", "retire", "Chest", "quick", "--reason", "recalled")
     assert run(room, "registry", "show", "Chest")["history"][0]["reason"] == "recalled"

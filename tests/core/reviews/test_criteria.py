@@ -66,6 +66,22 @@ def test_each_task_has_criteria_of_its_own() -> None:
         check_criteria(twice, age, "regression", ())
 
 
+def test_a_small_subgroup_does_not_pass_whatever_its_number_is() -> None:
+    one = parse_criterion("accuracy by sex at least 0.9")
+    few = measured(one, result_of(1.0) | {"n_patients": 29}, "F")
+    assert (few.state, few.reason) == ("not met (undefined)", "too few to tell, 29 of at least 30 patients")
+    assert measured(one, result_of(1.0) | {"n_patients": 30}, "F").state == "met"
+    assert measured(one, result_of(0.5) | {"n_patients": 29}, "F").state == "not met"
+    assert measured(one, result_of(1.0) | {"n_patients": 29}).state == "met"  # the whole is no subgroup
+
+
+def test_cases_in_no_subgroup_are_told() -> None:
+    one = parse_criterion("accuracy by sex at least 0.9")
+    outcome = judge(one, [measured(one, result_of(0.95), "F")], n_cases=43)
+    assert (outcome.state, outcome.reason) == ("met", "3 of 43 cases do not say their sex and are in no group")
+    assert judge(one, [measured(one, result_of(0.95), "F")], n_cases=40).reason == ""
+
+
 def result_of(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, object]:
     found = {"value": value, "low": low, "high": high, "reason": "There are no cases."}
     return {"n_cases": 40, "n_patients": 40, "metrics": {"accuracy": found, "mae": found}}

@@ -11,7 +11,7 @@ from core.evaluation.records import find_predictions
 from core.jobs.drifting import DriftWatch
 from core.jobs.records import list_jobs
 from core.progress import Silent
-from core.reviews.drift import LEAST_NEW, check_drift, find_drift
+from core.reviews.drift import LEAST_NEW, check_drift, count_missing, find_drift
 from tests.core.evaluation.conftest import add_brightness_model, add_square, brightness_onnx
 
 __all__ = ["add_brightness_model", "add_square", "brightness_onnx"]  # fixtures
@@ -44,6 +44,15 @@ def test_a_few_new_cases_say_too_few_yet(connection, files, project, production,
     assert told["state"] == "too few"
     assert "29 of 30 patients" in told["sentence"]
     assert not find_drift(connection, project.id).alarms
+
+
+def test_the_patients_still_missing_are_counted_once_each(connection, project, production, add_square):
+    assert count_missing(connection, production) == LEAST_NEW
+    for k in range(LEAST_NEW):
+        add_square(project, f"new-{k}.png", f"n{max(k, 1)}", 190, ["normal"])
+    assert count_missing(connection, production) == 1
+    add_square(project, "last.png", "last", 190, ["normal"])
+    assert count_missing(connection, production) == 0
 
 
 def test_like_cases_are_steady_and_others_alarm(connection, files, project, production, add_square):

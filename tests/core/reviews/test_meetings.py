@@ -4,8 +4,10 @@ import sqlite3
 
 import pytest
 
+from core.datasets.records import list_snapshot_cases
 from core.errors import Conflict, InvalidInput
 from core.evaluation.run import evaluate_model
+from core.evaluation.subgroups import list_cuts, read_attributes
 from core.progress import Silent
 from core.projects.records import add_project
 from core.projects.schema import make_classification
@@ -64,7 +66,26 @@ def test_opening_settles_each_criterion_by_its_number_and_by_its_subgroups(
     assert (women.group, women.n_of, women.value) == ("F", 4, 1.0)
     assert (men.group, men.n_of, men.value) == ("M", 5, pytest.approx(3 / 5))
     assert men.is_small
+    assert (women.state, women.reason) == (
+        "not met (undefined)", "too few to tell, 11 of at least 30 patients, 4 of at least 10 cases of pneumonia"
+    )  # fmt: skip
     assert get_review(connection, opened.project, opened.id) == opened
+
+
+def test_a_criterion_by_age_is_asked_of_the_ranges_that_the_tab_of_subgroups_shows(
+    connection: sqlite3.Connection, room: Room, actor: Actor
+) -> None:
+    by_age = parse_criterion("sensitivity of pneumonia by age at least 0.80")
+    review = add_review(connection, room.project, room.model, criteria=[by_age], actor=actor)
+    (outcome,) = open_results(connection, review, actor=actor).outcomes or ()
+    tested = [case.case_id for case in list_snapshot_cases(connection, room.snapshot.id, split="test")]
+    shown = read_attributes(connection, tested)["age"]
+    assert [part.group for part in outcome.parts] == sorted(set(shown))
+    assert list_cuts(connection, room.snapshot, None, "age") == sorted(set(shown))
+    assert [part.n_cases for part in outcome.parts] == [4, 4, 4, 4]
+    # both mistakes are of the patients of 66 and 67 years
+    assert [part.state for part in outcome.parts] == [*["not met (undefined)"] * 3, "not met"]
+    assert outcome.state == "not met"
 
 
 def test_every_opening_is_counted_for_ever_and_seen_from_the_next_review(
@@ -111,8 +132,8 @@ def test_a_review_keeps_the_numbers_that_were_opened(
 
 
 def test_what_does_not_belong_together_is_refused(connection: sqlite3.Connection, room: Room, actor: Actor) -> None:
-    wanted = [parse_criterion("accuracy by age at least 0.5")]
-    with pytest.raises(InvalidInput, match="here sex"):  # age has a value for each patient: no subgroups
+    wanted = [parse_criterion("accuracy by ward at least 0.5")]
+    with pytest.raises(InvalidInput, match="here age, sex"):
         add_review(connection, room.project, room.model, criteria=wanted, actor=actor)
     with pytest.raises(InvalidInput, match="Compare a model with another one"):
         add_review(connection, room.project, room.model, criteria=[], production=room.model, actor=actor)

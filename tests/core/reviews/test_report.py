@@ -36,7 +36,10 @@ def review(connection: sqlite3.Connection, room: Room, signers: tuple[Actor, Act
         connection, room.project, room.model, criteria=criteria, production=room.other, name="Before Easter", actor=anna
     )
     made = open_results(connection, made, actor=anna)
-    new = NewDecision("approve", RATIONALE, actions=(FollowUp("Watch drift", "ben", "2026-12-24"),))
+    bounds = "Women are read by a person too."  # of too few of them is anything known to approve it without
+    new = NewDecision(
+        "approve with conditions", RATIONALE, bounds, actions=(FollowUp("Watch drift", "ben", "2026-12-24"),)
+    )
     decide_review(connection, made, new, signer="anna", password=PASSWORD, dissent="few women", actor=anna)
     return made
 

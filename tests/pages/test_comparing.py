@@ -1,0 +1,110 @@
+"""Compare: two models that answer several labels, label by label."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.records import add_evaluation, store_predictions
+from core.images.records import NewCase, insert_case
+from core.labels.case_lists import list_case_lists, list_cases_of
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import User
+from core.progress import Silent
+from core.projects.records import add_project
+from core.projects.schema import make_classification
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks.classification import encode_targets, measure
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run, get_run
+from tests.pages.conftest import OpenPage, said
+
+NAMES = ("mass", "nodule")
+SCHEMA = make_classification(NAMES, multi_label=True)
+ANSWERS: tuple[list[str], ...] = ([], ["mass"], ["nodule"], ["mass", "nodule"])
+
+
+@pytest.fixture
+def several(connection: sqlite3.Connection, files: Files, anna: User, actor: Actor) -> Snapshot:
+    """48 patients of whom 40 are test cases; every second one has each label."""
+    project = add_project(connection, name="Findings", task="classification", schema=SCHEMA, actor=actor)
+    for number in range(48):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 20)).astype(np.uint8)
+        pixel_hash = files.put_array("pixels", pixels)
+        new = NewCase(
+            project=project.id, source=f"film-{number}.png", patient=f"P{number}", patient_from="table",
+            pixel_hash=pixel_hash, file_hash=pixel_hash, perceptual_hash=None, rows=16, columns=20, channels=1,
+            dtype="uint8", photometric="MONOCHROME2", imported_by="anna",
+            given_split="train" if number < 4 else "validation" if number < 8 else "test",
+        )  # fmt: skip
+        case = insert_case(connection, new)
+        add_label(connection, NewLabel(new_event(), case.id, "anna", {"classes": ANSWERS[number % 4]}), actor)
+    return freeze_snapshot(connection, files, project, "first", use_given_split=True, actor=actor, progress=Silent())
+
+
+@pytest.fixture
+def add_answers(connection: sqlite3.Connection, several: Snapshot, actor: Actor) -> Callable[[str, list[int]], Model]:
+    """A model that is wrong about a mass in these of the test cases, and right in all else."""
+
+    def add(name: str, wrong: list[int]) -> Model:
+        run = add_run(
+            connection, project=several.project, snapshot=several.id, recipe=named_recipe("cnn"), name=name, actor=actor
+        )
+        model = add_model(
+            connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="none", parameters=10,
+            file_bytes=10, facts={"classes": list(NAMES), "multi_label": True}, seconds=2.0, actor=actor,
+        )  # fmt: skip
+        tested = list_snapshot_cases(connection, several.id, split="test")
+        targets = encode_targets(SCHEMA, [case.value for case in tested]).astype(int)
+        scores = targets * 0.8 + 0.1
+        scores[wrong, 0] = 1 - scores[wrong, 0]
+        answers = {case.case_id: row.tolist() for case, row in zip(tested, scores, strict=True)}
+        store_predictions(connection, model, SCHEMA, answers)
+        told = measure(SCHEMA, targets, scores, [case.patient for case in tested], {}, seed=0)
+        result = {"task": "classification", "split": "test", "warnings": [], "test_uses": 1, **told}
+        add_evaluation(connection, model_id=model.id, snapshot_id=several.id, split="test", result=result, actor=actor)
+        return model
+
+    return add
+
+
+def test_several_labels_are_compared_one_by_one_and_lead_to_the_cases_that_changed(
+    connection: sqlite3.Connection,
+    open_page: OpenPage,
+    several: Snapshot,
+    add_answers: Callable[[str, list[int]], Model],
+) -> None:
+    add_answers("old", [0, 1, 2, 3, 4, 5])
+    model = add_answers("new", [5, 6])
+    app = open_page("evaluate", project=several.project, model=model.id)
+    app.session_state["evaluate_tab"] = "Compare"
+    text = said(app.run())
+    assert not app.exception
+    assert "by the mean over labels" in text
+    assert "Label by label" in text
+    assert "F1, macro" in text
+    assert "Newly right: 5" in text
+    assert "<td>5</td><td>1</td><td>p = 0.219</td>" in text
+    app.pills(key="changed_label").set_value("nodule")
+    text = said(app.run())
+    assert not app.exception
+    assert "Newly right: 0" in text
+    app.pills(key="changed_label").set_value("mass")
+    app.run()
+    app.button(key="newly_wrong_keep").click().run()
+    (kept,) = list_case_lists(connection, several.project)
+    tested = list_snapshot_cases(connection, several.id, split="test")
+    assert list_cases_of(connection, several.project, kept.id) == [tested[6].case_id]
+
+
+def test_an_interval_is_written_with_to_on_every_screen() -> None:
+    """A dash between two numbers reads as a minus where one of them can be below zero."""
+    root = Path(__file__).resolve().parents[2]
+    for path in [*(root / "dashboard").rglob("*.py"), *(root / "pages").glob("*.py")]:
+        assert not re.search(r"[}\d]–[{\d]", path.read_text("utf-8")), path.name
