@@ -11,20 +11,29 @@ class CoreError(Exception):
     """A refusal that the user can act on. `str(error)` is the sentence for the screen.
 
     `remedy` is what to do about it once it has ended a job; "" leaves that to the kind of job. `why` is how it came
-    about, where the sentence does not say so itself; it names nothing of the data.
+    about, where the sentence does not say so itself; it names nothing of the data. `would_repeat` is whether the same
+    work, done again, would end in the same way: then something has to be asked for otherwise, not resumed.
     """
 
-    def __init__(self, *words: object, remedy: str = "", why: str = "") -> None:
+    would_repeat = False
+
+    def __init__(self, *words: object, remedy: str = "", why: str = "", would_repeat: bool | None = None) -> None:
         super().__init__(*words)
         self.remedy, self.why = remedy, why
+        if would_repeat is not None:
+            self.would_repeat = would_repeat
 
 
 class InvalidInput(CoreError):
     """What was given cannot be used."""
 
+    would_repeat = True
+
 
 class NotFound(CoreError):
     """`raise NotFound("case", 9)` reads "There is no case 9."."""
+
+    would_repeat = True
 
     def __init__(self, kind: str, name: object) -> None:
         super().__init__(f"There is no {kind} {name}.")

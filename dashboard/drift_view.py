@@ -28,7 +28,7 @@ def find_alarm(project: Project) -> DriftCheck | None:
 def say_alarm(alarm: DriftCheck) -> None:
     """What is different, and the way to the rest."""
     st.warning(alarm.told["sentence"], icon=":material/trending_up:")
-    query = {"project": alarm.project, "model": alarm.model}
+    query: dict[str, places.Query] = {"project": alarm.project, "model": alarm.model, "tab": "drift"}
     places.link("predict", "See the drift and what to do", icon=":material/arrow_forward:", **query)
 
 

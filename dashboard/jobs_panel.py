@@ -49,7 +49,7 @@ def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
 
 
 def draw_job(job: Job) -> None:
-    """State, bar, note; stop or resume; the error's sentence and remedy, the traceback one click away."""
+    """State, bar, note; stop or resume; the error's sentence and remedy, what else there is one click away."""
     with st.container(border=True, key=f"job_{job.id}"):
         # in a row, not in columns: on Train a sixth of the card cut the word Resume
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -65,16 +65,10 @@ def draw_job(job: Job) -> None:
                     help="Ends in good order; "
                     + ("the best weights so far become a model." if job.kind == "train" else "what is done is kept."),
                 )
-            elif job.can_resume:
-                st.button(
-                    "Resume",
-                    key=f"resume_{job.id}",
-                    icon=":material/play_arrow:",
-                    on_click=_resume,
-                    args=(job.id,),
-                    disabled=not _may_steer(job),
-                    help="Goes on where the work was left.",
-                )
+            elif job.can_resume and not job.would_repeat:
+                _offer_resuming(job, "Resume")
+            if job.state == "failed":
+                _draw_further(job)
         if job.state == "failed":
             _draw_failure(job)
 
@@ -94,9 +88,31 @@ def _draw_failure(job: Job) -> None:
         st.markdown(f"**Why:** {job.why}")
     if job.remedy:
         st.markdown(f"**What to do:** {job.remedy}")
-    if job.traceback:
-        with st.expander("For the developer: the traceback"):
-            st.code(job.traceback, language="text")
+
+
+def _draw_further(job: Job) -> None:
+    """One click away, so that the card stays low: the traceback, and resuming what would end in the same way."""
+    if not job.traceback and not job.would_repeat:
+        return
+    with st.popover("More", key=f"further_{job.id}"):
+        if job.would_repeat:
+            st.caption("As it is, it would end in the same way; resume it only if something else was mended meanwhile.")
+            _offer_resuming(job, "Resume all the same")
+        if job.traceback:
+            st.caption("For the developer: the traceback")
+            st.code(job.traceback, language="text", height=320)
+
+
+def _offer_resuming(job: Job, words: str) -> None:
+    st.button(
+        words,
+        key=f"resume_{job.id}",
+        icon=":material/play_arrow:",
+        on_click=_resume,
+        args=(job.id,),
+        disabled=not _may_steer(job),
+        help="Goes on where the work was left.",
+    )
 
 
 def _may_steer(job: Job) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.freeze import export_snapshot
-from core.datasets.records import Snapshot, list_numbers, map_shapes, snapshot_counts
+from core.datasets.records import Snapshot, list_numbers, noun_of_cases, snapshot_counts
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.store.audit import Actor
@@ -112,8 +112,7 @@ def _draw_table(
     told: Mapping[str, list[str]],
 ) -> None:
     """A row for each split: images or volumes, patients, and what is told of its answers, as HTML."""
-    several = {frames > 1 for frames, *_ in map_shapes(session.db(), snapshot.id).values()}
-    noun = "cases" if len(several) == 2 else "volumes" if several == {True} else "images"
+    noun = noun_of_cases(session.db(), snapshot.id)
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     rows = "".join(
         f"<tr><td>{split}</td><td>{part['images']:,}</td><td>{part['patients']:,}</td>"

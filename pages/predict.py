@@ -39,10 +39,16 @@ model = models[
     )
 ]
 places.remember(model=model.id)
-answers, abstention, drift = st.tabs(["Answers", "When it says nothing", "Drift"])
-with answers:
-    draw_answers(project, model)
-with abstention:
-    draw_abstention(model)
-with drift:
-    draw_drift(project, production)
+tabs = {"answers": "Answers", "abstention": "When it says nothing", "drift": "Drift"}
+answers, abstention, drift = st.tabs(
+    list(tabs.values()), default=tabs.get(places.asked("tab") or ""), key="predict_tab", on_change="rerun"
+)
+if answers.open:  # only the tab that is open is drawn: each reads answers and predictions of its own
+    with answers:
+        draw_answers(project, model)
+if abstention.open:
+    with abstention:
+        draw_abstention(model)
+if drift.open:
+    with drift:
+        draw_drift(project, production)

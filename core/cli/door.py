@@ -66,7 +66,7 @@ def cases_named(door: Door, project_id: int, text: str) -> list[int]:
     """The numbers of cases that are named as `1,5,10-20`, or by file names.
 
     Raises:
-        InvalidInput: a range goes from a higher to a lower number.
+        InvalidInput: a range goes from a higher to a lower number, or nothing is named.
         NotFound: there is no case of a name; whether the numbers of a range are cases is not looked up.
     """
     ids: list[int] = []
@@ -78,6 +78,8 @@ def cases_named(door: Door, project_id: int, text: str) -> list[int]:
             ids += range(int(first), int(last) + 1)
         else:
             ids.append(case_named(door, project_id, part).id)
+    if not ids:
+        raise InvalidInput(f"Name cases by number or file name, as 1,5,10-20. Received: {text!r}")
     return ids
 
 

@@ -24,7 +24,7 @@ from core.cli.door import (
 from core.cli.predicting import answer_cases, model_or_production
 from core.datasets.freeze import freeze_snapshot, import_snapshot
 from core.datasets.leaks import Leak, LeaksFound
-from core.datasets.records import Snapshot, get_snapshot, snapshot_counts
+from core.datasets.records import Snapshot, get_snapshot, noun_of_cases, snapshot_counts
 from core.errors import InvalidInput
 from core.evaluation.batch import WITHHELD
 from core.evaluation.comparison import compare_models
@@ -91,7 +91,8 @@ def snapshot(
             except LeaksFound as refusal:
                 _tell_leaks(refusal, as_json=as_json)
                 raise typer.Exit(1) from refusal
-        _tell_snapshot(made, snapshot_counts(door.connection, made), as_json=as_json)
+        noun = noun_of_cases(door.connection, made.id)
+        _tell_snapshot(made, snapshot_counts(door.connection, made), noun, as_json=as_json)
 
 
 def _exported_text(path: Path) -> str:
@@ -101,14 +102,14 @@ def _exported_text(path: Path) -> str:
         raise InvalidInput(f"Name a file that readroom export has written. Received: {path} ({error})") from error
 
 
-def _tell_snapshot(made: Snapshot, counts: dict[str, Any], *, as_json: bool) -> None:
+def _tell_snapshot(made: Snapshot, counts: dict[str, Any], noun: str, *, as_json: bool) -> None:
     leaks = _leak_rows(made.leaks)
     for leak in leaks:
         tell(f"Leak allowed: {leak['reason']}")
     for note in made.notes:
         tell(note)
     document = {"snapshot": made.name, "hash": made.hash, "counts": counts, "leaks": leaks, "notes": made.notes}
-    sizes = ", ".join(f"{part} {numbers['images']} images" for part, numbers in counts.items())
+    sizes = ", ".join(f"{part} {numbers['images']} {noun}" for part, numbers in counts.items())
     answer(document, f"Snapshot {made.name} frozen: {sizes}. Hash {made.hash[:12]}.", as_json=as_json)
 
 

@@ -214,6 +214,16 @@ def map_shapes(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, tu
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 
 
+def noun_of_cases(connection: sqlite3.Connection, snapshot_id: int) -> str:
+    """What a snapshot's cases are called: `images`, `volumes`, or `cases` where it holds both."""
+    rows = connection.execute(
+        """SELECT DISTINCT frames > 1 FROM snapshot_cases JOIN cases ON cases.id = case_id WHERE snapshot = ?""",
+        (snapshot_id,),
+    )
+    several = {bool(row[0]) for row in rows}
+    return "cases" if len(several) == 2 else "volumes" if several == {True} else "images"
+
+
 def map_events(connection: sqlite3.Connection, project_id: int) -> dict[int, str]:
     """{label id: event} of a project; the event names a label in every home, the id only in this one."""
     rows = connection.execute("SELECT id, event FROM labels WHERE project = ?", (project_id,))

@@ -87,6 +87,8 @@ def note_look(connection: sqlite3.Connection, user: User, project: Project, case
     """Keep that somebody who may answer saw what a model painted, once: it cannot be unseen."""
     if "label" not in actions_in(connection, user, project.id):
         return
+    if offered.model.id in _looked_at(connection, case, user.name):
+        return  # most looks are further ones: none of them waits for whoever is writing
     with writing(connection):
         if offered.model.id not in _looked_at(connection, case, user.name):
             add_audit(connection, Actor(user.name, "screen"), LOOKED, f"case {case.id}", model=offered.model.id)

@@ -34,6 +34,7 @@ NICENESS: dict[Lane, int] = {"train": 10, "work": 5, "explain": 0, "keep": 10}
 PREDECESSOR_SECONDS = 30.0
 WRITTEN = "A job writes as it works: prepared images, checkpoints, models, and its own row in the database."
 NO_MEMORY = "The system gave it no more memory: this job and other programs together want more than the machine has."
+ASK_OTHERWISE = "Change what the sentence names and ask for it anew; resumed as it is, this would end in the same way."
 
 log = logging.getLogger("readroom.jobs")
 
@@ -134,7 +135,9 @@ def _outcome(context: JobContext, handlers: str) -> dict[str, Any]:
 
 
 def _failure(job: Job, error: Exception) -> dict[str, Any]:
-    remedy = KINDS[job.kind].remedy if job.kind in KINDS else DEFAULT_REMEDY
+    kind = KINDS.get(job.kind)
+    remedy = kind.remedy if kind else DEFAULT_REMEDY
+    repeats = _would_repeat(error) and not (kind and kind.mends_outside)
     trace = "".join(traces.format_exception(error))
     trouble, why = find_remedy(error), getattr(error, "why", "")
     if trouble or isinstance(error, Unavailable):
@@ -142,13 +145,20 @@ def _failure(job: Job, error: Exception) -> dict[str, Any]:
         remedy = "Make room or mend what it names, then resume the job."
         why = why or WRITTEN
     elif isinstance(error, CoreError):
-        sentence, remedy = str(error), getattr(error, "remedy", None) or "Mend what it names, then resume the job."
+        usual = ASK_OTHERWISE if repeats else "Mend what it names, then resume the job."
+        sentence, remedy = str(error), error.remedy or usual
     elif isinstance(error, MemoryError):
         sentence, why = "There was not enough memory for the job.", NO_MEMORY
     else:
         sentence = f"This is a defect in Readroom, not in your data: {type(error).__name__}: {error}"
         remedy = "Resume the job once; if it fails again, report it with the traceback."
-    return {"state": "failed", "error": sentence, "why": why or None, "remedy": remedy, "traceback": trace}
+    told = {"error": sentence, "why": why or None, "remedy": remedy, "traceback": trace}
+    return {"state": "failed", "would_repeat": repeats, **told}
+
+
+def _would_repeat(error: Exception) -> bool:
+    """Of what the machine did, or of a defect, nobody knows."""
+    return isinstance(error, CoreError) and error.would_repeat and find_remedy(error) is None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ class Kind:
 
     `action` is what asking for it, stopping it and resuming it takes; where that depends on the arguments, `actions_of`
     says it instead. `remedy` is said when the system ended it, most often for memory. `stop_grace_seconds` is what it
-    gets to end in good order: a training stores its best weights first.
+    gets to end in good order: a training stores its best weights first. `mends_outside` is of work whose refusals
+    speak of something that is entered or kept elsewhere (a PACS, a setting): once that is mended, resuming helps.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Kind:
     attempts_allowed: int
     remedy: str
     stop_grace_seconds: float = 20.0
+    mends_outside: bool = False
     actions_of: Callable[[Mapping[str, Any]], frozenset[Action]] | None = None
 
 

@@ -22,6 +22,7 @@ from core.store.database import writing
 
 State = Literal["queued", "running", "done", "failed", "stopped"]
 ATTEMPTS_OF_UNKNOWN_KINDS = 3
+WOULD_REPEAT = "would_repeat"  # among the facts of a job that failed
 SAID_IN_AUDIT = ("split", "evaluate", "class", "method")
 
 
@@ -59,6 +60,11 @@ class Job:
     def can_resume(self) -> bool:
         """Whether work is left that a further attempt would do."""
         return self.state == "failed" or (self.state == "stopped" and self.result is None)
+
+    @property
+    def would_repeat(self) -> bool:
+        """Whether it failed in a way in which a further attempt would fail too."""
+        return self.state == "failed" and bool(self.facts.get(WOULD_REPEAT))
 
     @property
     def actions(self) -> frozenset[Action]:
@@ -320,12 +326,18 @@ def finish_job(
     why: str | None = None,
     remedy: str | None = None,
     traceback: str | None = None,
+    would_repeat: bool = False,
 ) -> bool:
-    """Settle a running attempt for good; False where somebody settled it before."""
+    """Settle a running attempt for good; False where somebody settled it before.
+
+    Args:
+        would_repeat: of a failed one whether a further attempt would fail in the same way.
+    """
     with writing(connection):
         updated = connection.execute(
             """UPDATE jobs SET state = ?, result = ?, note = COALESCE(?, note), error = ?, why = ?, remedy = ?,
-                   traceback = ?, finished_at = ?, fraction = CASE ? WHEN 'done' THEN 1.0 ELSE fraction END
+                   traceback = ?, finished_at = ?, fraction = CASE ? WHEN 'done' THEN 1.0 ELSE fraction END,
+                   facts = CASE ? WHEN 1 THEN json_set(facts, ?, json('true')) ELSE json_remove(facts, ?) END
                WHERE id = ? AND state = 'running' AND attempt = ?""",
             (
                 state,
@@ -337,6 +349,8 @@ def finish_job(
                 traceback,
                 utc_now(),
                 state,
+                would_repeat,
+                *(2 * (f"$.{WOULD_REPEAT}",)),
                 job.id,
                 job.attempt,
             ),

@@ -73,6 +73,7 @@ class RefuseNan(Quiet):
                 f"Received: loss {loss} in epoch {epoch} at learning rate {rate:g}",
                 remedy="Start a new run with a lower learning rate: the learning-rate test (--find-rate) suggests one; "
                 "resumed, this one would end in the same way.",
+                would_repeat=True,
                 why="Steps at this rate were so large that the weights left every useful range; images of extreme "
                 "values or half precision can do the same.",
             )

@@ -38,8 +38,8 @@ Built = TypeVar("Built")  # a fit; the loop's own is not imported here, for requ
 class PreflightFailed(CoreError):
     """The run would not end well: what is the sentence, then what to do, and why where the sentence does not say."""
 
-    def __init__(self, sentence: str, remedy: str, why: str = "") -> None:
-        super().__init__(sentence, remedy=remedy, why=why)
+    def __init__(self, sentence: str, remedy: str, why: str = "", *, would_repeat: bool = False) -> None:
+        super().__init__(sentence, remedy=remedy, why=why, would_repeat=would_repeat)
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[S
             f"{_these(changed)} other pixels than when the snapshot was frozen, for example because something was "
             f"blacked out, so a result could not be repeated. Received: {len(changed)} of {len(cases)} cases",
             "Freeze a new snapshot and train on that.",
+            would_repeat=True,
         )
 
     def is_broken(case: SnapshotCase) -> bool:

@@ -71,6 +71,7 @@ def _read(
             raise CoreError(
                 f"What this training should begin from cannot be read ({why}). Received: {source['said']}",
                 remedy="Start a new run that begins from another model or file, or from nothing.",
+                would_repeat=not broken_off,  # another time there may be more time and memory
             )
         return read_layers(out)
 
@@ -122,4 +123,5 @@ def _differs(learnt: Learnt, how: str) -> CoreError:
     return CoreError(
         f"This network is built differently from what it should begin from, {learnt.said}. Received: {how}",
         remedy="Start a new run with the network fields of the model to begin from, or from nothing.",
+        would_repeat=True,
     )

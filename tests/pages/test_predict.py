@@ -71,6 +71,9 @@ def test_drift_is_told_on_the_home_page_with_the_way_to_what_to_do(
     assert [one.value for one in home.warning if "differ" in one.value] == ["New cases differ in brightness."]
     assert "See the drift and what to do" in said(home)
     page = open_page("predict", project=project.id)
+    assert "drift_now" not in [button.key for button in page.button], "only the tab that is open is drawn"
+    page = open_page("predict", project=project.id, tab="drift")
+    assert [button.key for button in page.button if button.key in ("drift_now", "predict_start")] == ["drift_now"]
     assert "Evaluate the model on some that are labelled" in said(page)
     assert page.dataframe[-1].value["distance"].tolist() == ["0.61 (0.42 to 0.80)"]
 

@@ -125,7 +125,7 @@ def test_a_tolerance_in_years_is_none_in_kilograms(open_page: OpenPage, bodies: 
 def test_each_quantity_is_limited_in_its_own_unit(
     open_page: OpenPage, connection: sqlite3.Connection, bodies: Project, model: Model
 ) -> None:
-    app = open_page("predict", project=bodies.id, model=model.id)
+    app = open_page("predict", project=bodies.id, model=model.id, tab="abstention")
     assert not app.exception
     assert [app.number_input(key=f"abstain_most_{at}").label for at in (0, 1)] == ["age, years", "body weight, kg"]
     app.number_input(key="abstain_most_1").set_value(5.0).run()

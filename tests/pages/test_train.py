@@ -188,5 +188,19 @@ def test_a_run_that_failed_ends_in_a_card_what_happened_why_and_what_to_do(
     shown = said(app)
     for words in ("The GPU was lost.", "**Why:** The driver no longer answers.", "**What to do:** Look at it"):
         assert words in shown
+    assert app.button(key=f"resume_{claimed.id}").label == "Resume"
     app.button(key=f"resume_{claimed.id}").click().run()
     assert list_jobs(connection, kinds=("train",))[0].state == "queued"
+
+
+def test_a_run_that_would_end_in_the_same_way_offers_no_resuming_at_first(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor
+) -> None:
+    run, _ = ask_training(connection, project, snapshot, named_recipe("cnn"), actor=actor)
+    claimed = claim_job(connection, "train", "cpu")
+    assert claimed is not None
+    finish_job(connection, claimed, "failed", error="Changed.", remedy="Freeze a new snapshot.", would_repeat=True)
+    app = open_page("train", project=project.id, run=run.id)
+    assert not app.exception
+    assert [one.label for one in app.button if one.key == f"resume_{claimed.id}"] == ["Resume all the same"]
+    assert "would end in the same way" in said(app)

@@ -18,6 +18,7 @@ KIND = Kind(
     action="administer",
     attempts_allowed=3,
     remedy="Resume it: files that were copied are not copied again.",
+    mends_outside=True,
 )
 
 

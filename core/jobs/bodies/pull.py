@@ -19,6 +19,7 @@ KIND = Kind(
     action="import",
     attempts_allowed=3,
     remedy="Close other programs, then resume: what came is not fetched again.",
+    mends_outside=True,
 )
 
 

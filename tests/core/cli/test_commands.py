@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -108,6 +109,24 @@ def test_a_snapshot_reports_its_hash_counts_and_leaks(run: Run, imported: Any) -
     assert len(frozen["hash"]) == 64
     assert sum(part["images"] for part in frozen["counts"].values()) == 20
     assert frozen["leaks"] == []
+
+
+def test_a_snapshot_of_volumes_counts_volumes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    run("project", "create", "Brains", "--classes", "a,b")
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        volume = nibabel.Nifti1Image(rng.integers(0, 255, (8, 8, 4), np.int16), np.eye(4))
+        nibabel.save(volume, tmp_path / "in" / f"{number}.nii")
+    told = "\n".join(f"{number}.nii,{'ab'[number % 2]}" for number in range(8))
+    (tmp_path / "in" / "table.csv").write_text(f"path,label\n{told}\n")
+    run("import", "Brains", str(tmp_path / "in"), "--labels", str(tmp_path / "in" / "table.csv"))
+    words = ["readroom", "snapshot", "Brains", "first", "--split", "0.5,0.25,0.25"]
+    monkeypatch.setattr("sys.argv", [*words, "--home", str(tmp_path / "home")])
+    with pytest.raises(SystemExit):
+        main()
+    assert "frozen: train 4 volumes, validation 2 volumes, test 2 volumes." in capsys.readouterr().out
 
 
 def test_a_refused_snapshot_names_every_leak_until_a_reason_is_given(run: Run, tmp_path: Path) -> None:

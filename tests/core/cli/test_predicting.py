@@ -11,6 +11,14 @@ def test_a_table_that_would_not_be_written_is_refused(run: Run) -> None:
     assert "--csv belongs to --cases" in run("predict", "Chest", "best", "a.png", "--csv", "answers.csv", code=2).output
 
 
+@pytest.mark.parametrize("named", [",", " , ,"])
+@pytest.mark.parametrize("remove", [[], ["--remove"]])
+def test_a_list_that_names_no_case_is_refused_as_such(run: Run, named: str, remove: list[str]) -> None:
+    run("project", "create", "Chest", "--classes", "normal,pneumonia")
+    told = run("assign", "Chest", "anna", "--cases", named, *remove, code=1)
+    assert str(told.exception) == f"Name cases by number or file name, as 1,5,10-20. Received: {named!r}"
+
+
 def test_a_rule_is_told_with_its_n_and_intervals() -> None:
     rule = {
         "limit": 0.8312, "aim": 0.95, "n": 40, "n_patients": 20, "n_answered": 30, "unlike": True,

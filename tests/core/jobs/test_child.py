@@ -8,14 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
+from core.errors import InvalidInput, NotFound, Unavailable
+from core.jobs.child import _failure
 from core.jobs.context import job_folder
-from core.jobs.records import Job, add_job, claim_job, get_job
+from core.jobs.records import Job, add_job, claim_job, finish_job, get_job, resume_job
 from core.jobs.reporting import GIVEN_AWAY, read_events
 from core.jobs.waiting import read_log
 from core.jobs.worker import Worker
 from core.settings import Settings
 from core.store.audit import Actor
 from core.training.device import Device
+from core.training.preflight import PreflightFailed
 
 Settled = Callable[[Worker, Job], Job]
 
@@ -66,6 +69,50 @@ def test_a_refusal_is_its_sentence(
     assert job.remedy
     assert "InvalidInput" in (job.traceback or "")
     assert job.attempt == 1, "a refusal is not tried again"
+
+
+def test_a_refusal_says_what_to_change_and_not_to_resume(
+    connection: sqlite3.Connection, actor: Actor, worker: Worker, settled: Settled
+) -> None:
+    refused = settled(worker, add_job(connection, "refuse", {}, lane="work", actor=actor))
+    assert refused.would_repeat
+    assert (refused.remedy or "").startswith("Change what the sentence names and ask for it anew")
+    assert refused.can_resume, "somebody may know better"
+    defect = settled(worker, add_job(connection, "fault", {}, lane="work", actor=actor))
+    assert not defect.would_repeat
+    again = settled(worker, resume_job(connection, refused.id, actor))
+    assert (again.attempt, again.would_repeat) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "repeats"),
+    [
+        ("import", InvalidInput("Name a folder. Received: none"), True),
+        ("train", NotFound("snapshot", 4), True),
+        ("train", PreflightFailed("Changed.", "Freeze a new one.", would_repeat=True), True),
+        ("train", PreflightFailed("Full.", "Make room, then resume."), False),
+        ("pull", InvalidInput("Enter the address that it leads to. Received: 301"), False),
+        ("import", Unavailable("The disk is full. Received: it"), False),
+        ("import", MemoryError(), False),
+    ],
+)
+def test_only_what_is_mended_outside_a_job_is_resumed(
+    connection: sqlite3.Connection, actor: Actor, kind: str, error: Exception, repeats: bool
+) -> None:
+    told = _failure(add_job(connection, kind, {}, actor=actor), error)
+    assert told["would_repeat"] is repeats
+    assert ("then resume" in told["remedy"] or "Resume" in told["remedy"]) is not repeats
+
+
+def test_a_job_that_was_killed_after_a_refusal_is_resumed(
+    connection: sqlite3.Connection, actor: Actor, worker: Worker, settled: Settled
+) -> None:
+    refused = settled(worker, add_job(connection, "refuse", {}, lane="work", actor=actor))
+    resume_job(connection, refused.id, actor)
+    claimed = claim_job(connection, "work", "cpu")
+    assert claimed is not None
+    assert finish_job(connection, claimed, "failed", error="The job was killed by the system.")
+    assert not get_job(connection, refused.id).would_repeat
 
 
 @pytest.mark.parametrize(("kind", "said"), [("fault", "ZeroDivisionError"), ("exhaust", "not enough memory")])

@@ -2,6 +2,7 @@
 
 import base64
 import sqlite3
+import time
 from dataclasses import fields
 from typing import Any
 
@@ -25,6 +26,7 @@ from core.people.sessions import issue_token, redeem_token
 from core.progress import Silent
 from core.projects.records import Project, change_project, get_project
 from core.store.audit import Actor, count_audit
+from core.store.database import writing
 from core.store.files import Files
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run
@@ -135,6 +137,18 @@ def test_a_draft_is_taken_over_corrected_or_left_and_the_answer_says_which(
     assert said == ["edited", "accepted", "rejected", None]
     look(as_ben, volume, title)
     assert count_audit(connection, who="ben", what="look at a model's masks") == 1
+
+
+def test_a_further_look_does_not_wait_for_whoever_writes(
+    as_ben: TestClient, connection: sqlite3.Connection, volume: Case, painted: Project, model: Model
+) -> None:
+    set_assist_model(connection, painted, model.id, actor=ANNA)
+    title = f"net (draft of model {model.id})"
+    assert look(as_ben, volume, title).status_code == 200
+    began = time.monotonic()
+    with writing(connection):  # another writer would wait 30 seconds for this
+        assert look(as_ben, volume, title).status_code == 200
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("role", ["reader", "scientist"])
