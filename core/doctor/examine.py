@@ -55,10 +55,14 @@ def examine(settings: Settings, *, every_file: bool = False, progress: Progress 
     return findings
 
 
-def examine_gpu(*, steps: int = TRIAL_STEPS) -> Finding:
-    """Train some steps, in a process of its own, on the device that a run would get: its name and images/s."""
+def examine_gpu(*, steps: int = TRIAL_STEPS, batch: int | None = None) -> Finding:
+    """Train some steps, in a process of its own, on the device that a run would get: its name and images/s.
+
+    `batch`: images of a step, where it should not be as many as the recipe says.
+    """
+    words = ["--steps", str(steps), *(["--batch", str(batch)] if batch else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "core.training.trial", "--steps", str(steps)],
+        [sys.executable, "-m", "core.training.trial", *words],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,

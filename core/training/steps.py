@@ -55,8 +55,9 @@ class Learner:
         self._validation_terms = terms if validation_terms is None else validation_terms
         self._sums = tf.Variable(tf.zeros(3), trainable=False)  # loss, what is counted beside it, images
         # XLA was slower on CPUs, five times at inference.
+        # Two steps, since each has gradients of its own: of the whole, and of the last layer alone.
+        self._steps_by_hold = {hold: tf.function(self._train_chunk, jit_compile=False) for hold in (False, True)}
         self._held = False
-        self.train = tf.function(self._train_chunk, jit_compile=False)
         images = tf.TensorSpec((None, *network.inputs[0].shape[1:]), tf.uint8)  # the last batch is smaller
         self._scores = tf.function(self._predict_batch, input_signature=[images], jit_compile=False)
         masks = tf.TensorSpec(network.output_shape, tf.uint8)
@@ -69,7 +70,11 @@ class Learner:
             self._held = hold
             for layer in self.network.layers:
                 layer.trainable = not hold or layer.name == self.task.RAW
-            self.train = tf.function(self._train_chunk, jit_compile=False)  # another step: it has other gradients
+
+    @property
+    def train(self) -> Any:
+        """The compiled steps of a chunk, traced once for all epochs of their kind."""
+        return self._steps_by_hold[self._held]
 
     def read_sums(self) -> tuple[float, float, int]:
         """Mean loss, mean of what the loss counts beside it, and images seen since the epoch began; waits for the

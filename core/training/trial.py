@@ -10,7 +10,7 @@ import numpy as np
 from core.errors import CoreError
 from core.projects.schema import make_classification
 from core.training.device import Device, choose_device, list_devices, prepare_device
-from core.training.recipe import Recipe, named_recipe
+from core.training.recipe import Recipe, change_recipe, named_recipe
 
 WARM_UP_STEPS = 3  # the first call builds the graph
 
@@ -19,12 +19,14 @@ def main(arguments: list[str]) -> int:
     """Print one line: device and images per second."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=20)
-    steps = parser.parse_args(arguments).steps
+    parser.add_argument("--batch", type=int)
+    given = parser.parse_args(arguments)
+    steps, recipe = given.steps, named_recipe("resnet")
     device = choose_device(list_devices(), busy=[])
     assert device is not None  # a machine has at least its CPU
     os.environ.update(device.environment())
     try:
-        speed = try_device(device, named_recipe("resnet"), steps)
+        speed = try_device(device, change_recipe(recipe, {"batch": given.batch}) if given.batch else recipe, steps)
     except CoreError as error:
         sys.stderr.write(f"{error}\n")
         return 1

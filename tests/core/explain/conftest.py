@@ -1,5 +1,6 @@
 """A network that has learnt to find the planted square, trained once for all tests."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.projects.schema import make_classification
+from core.store.locks import take_lock
 from core.training.networks import build_network
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import Model, add_model, add_run
@@ -22,10 +24,24 @@ def finder_recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def finder(finder_recipe: Recipe) -> Any:
-    """Says "pneumonia" where there is a bright square of 5 pixels in 24."""
+def finder(finder_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Says "pneumonia" where there is a bright square of 5 pixels in 24; of several workers the first trains it."""
     keras.utils.set_random_seed(0)
     network = build_network(finder_recipe, make_classification(["normal", "pneumonia"]), np.ones((2, 2)))
+    own = tmp_path_factory.getbasetemp()
+    kept = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finder.weights.h5"
+    lock = take_lock(kept.with_suffix(".lock"), wait_seconds=200)
+    assert lock is not None
+    if kept.exists():
+        network.load_weights(kept)
+    else:
+        train_finder(network)
+        network.save_weights(kept)
+    lock.release()
+    return network
+
+
+def train_finder(network: Any) -> None:
     random = np.random.default_rng(1)
     images = random.integers(0, 120, (256, 24, 24, 1), np.uint8)
     for image in images[1::2]:
@@ -33,7 +49,6 @@ def finder(finder_recipe: Recipe) -> Any:
         image[row : row + 5, column : column + 5] = 230
     network.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     network.fit(images, np.arange(256) % 2, batch_size=32, epochs=8, verbose=0)
-    return network
 
 
 @pytest.fixture

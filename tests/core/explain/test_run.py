@@ -15,7 +15,7 @@ from core.images.records import get_case
 from core.progress import Silent
 from core.projects.records import add_project
 from core.projects.schema import make_classification
-from core.training.records import get_model
+from core.training.records import Model, get_model, set_model_fact
 
 
 @pytest.fixture
@@ -26,6 +26,15 @@ def explain(connection, files, tmp_path: Path):
         return explain_case(connection, files, arguments, tmp_path, Silent(), kept)
 
     return ask
+
+
+@pytest.fixture
+def checked(connection, model) -> Model:
+    """A model whose Grad-CAM was checked before, so that a question about it is answered at once."""
+    check = {"passed": True, "n": 12, "similarity": 0.1, "sentence": "It hangs on what was learnt (n=12)."}
+    choice = {"layer": "stage_2", "drops": {"stage_1": 1.0, "stage_2": 2.0}, "n": 12}
+    set_model_fact(connection, model.id, "explanations", {"grad_cam": {"layer_choice": choice, "check": check}})
+    return model
 
 
 def test_a_map_is_stored_with_its_checks(connection, files, planted, model, explain, tmp_path) -> None:
@@ -44,16 +53,16 @@ def test_a_map_is_stored_with_its_checks(connection, files, planted, model, expl
     assert get_model(connection, None, model.id).facts["explanations"]["grad_cam"]["check"] == result["check"]
 
 
-def test_without_a_class_the_predicted_one_is_explained(planted, model, explain) -> None:
-    result = explain(model=model.id, case=next(iter(planted.masks)))
+def test_without_a_class_the_predicted_one_is_explained(planted, checked, explain) -> None:
+    result = explain(model=checked.id, case=next(iter(planted.masks)))
     assert result["class"] == max(result["probabilities"], key=result["probabilities"].__getitem__)
     assert "overlay" not in result
 
 
-def test_the_same_question_has_the_same_key_and_another_another(planted, model, explain) -> None:
+def test_the_same_question_has_the_same_key_and_another_another(planted, checked, explain) -> None:
     first, second = list(planted.masks)[:2]
     keys = [
-        explain(model=model.id, case=case, **{"class": name})["explanation"]
+        explain(model=checked.id, case=case, **{"class": name})["explanation"]
         for case, name in [(first, "normal"), (first, "normal"), (first, "pneumonia"), (second, "normal")]
     ]
     assert keys[0] == keys[1]

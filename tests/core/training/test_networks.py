@@ -169,7 +169,7 @@ def test_a_network_names_the_fields_that_it_reads(name: str) -> None:
 
 def test_a_copy_of_a_file_under_a_new_name_is_a_network_that_trains(tmp_path: Path) -> None:
     """As CONTRIBUTING says, in a copy of the engine: chosen by name, on the command line too, and trained two steps."""
-    shutil.copytree(PROJECT_ROOT / "core", tmp_path / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT_ROOT / "core", tmp_path / "core")  # with its byte-code, which takes seconds to make
     networks = tmp_path / "core" / "training" / "networks"
     shutil.copy(networks / "cnn.py", networks / "little.py")
     script = """
@@ -191,6 +191,7 @@ from core.training.device import CPU
 from core.training.trial import try_device
 
 assert try_device(CPU, recipe, 2) > 0
+assert not {"matplotlib", "sklearn", "pandas"} & set(sys.modules), "Keras brought along what is never called"
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300

@@ -127,6 +127,17 @@ def test_a_step_with_mixup_learns_something_else_and_counts_every_image() -> Non
     assert np.isfinite(mixed.read_sums()[0])
 
 
+def test_after_a_held_epoch_the_step_that_was_compiled_before_is_taken_again() -> None:
+    learner, _ = trained(0)
+    whole, variables = learner.train, len(learner.network.trainable_variables)
+    learner.begin_epoch(hold=True)
+    assert learner.train is not whole
+    assert len(learner.network.trainable_variables) == 2  # of the last layer
+    learner.begin_epoch()
+    assert learner.train is whole
+    assert len(learner.network.trainable_variables) == variables
+
+
 @pytest.mark.parametrize(
     ("name", "kind"), [("adam", "Adam"), ("adamw", "AdamW"), ("sgd", "SGD"), ("rmsprop", "RMSprop")]
 )
