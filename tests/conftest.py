@@ -131,6 +131,10 @@ def actor(connection: sqlite3.Connection) -> Actor:
 
 @pytest.fixture
 def project(connection: sqlite3.Connection, actor: Actor) -> Project:
+    return add_chest(connection, actor)
+
+
+def add_chest(connection: sqlite3.Connection, actor: Actor) -> Project:
     """Chest X-rays, single-label: normal or pneumonia."""
     return add_project(
         connection,
