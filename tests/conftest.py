@@ -1,5 +1,6 @@
 """What most tests stand on: a fresh home, its connection and files, and the real images where they are."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: Python need not look through all of it for garbage after every few tests."""
+    gc.collect()
+    gc.freeze()
+
+
 class ByWhatIsShared(LoadScopeScheduling):
     """One worker for a file, whose fixtures serve all its tests, or for a service's files; large files in parts."""
 
@@ -131,6 +138,10 @@ def actor(connection: sqlite3.Connection) -> Actor:
 
 @pytest.fixture
 def project(connection: sqlite3.Connection, actor: Actor) -> Project:
+    return add_chest(connection, actor)
+
+
+def add_chest(connection: sqlite3.Connection, actor: Actor) -> Project:
     """Chest X-rays, single-label: normal or pneumonia."""
     return add_project(
         connection,

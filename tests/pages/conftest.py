@@ -1,8 +1,11 @@
 """The screens without a browser: the whole shell runs, on a home that a test fills."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +24,13 @@ from core.progress import Silent
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
+from core.store.database import opened
 from core.store.files import Files
 from core.tasks.classification import encode_targets
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, start_run
 from dashboard import session
+from tests.conftest import add_chest
 
 OpenPage = Callable[..., AppTest]
 SECONDS = 60
@@ -51,8 +56,12 @@ def anna(connection: sqlite3.Connection) -> User:
 
 
 def run_page(name: str, **query: object) -> AppTest:
-    """The shell at the address of a page, for whoever `session.configure` says is signed in."""
-    app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=SECONDS).run()
+    """The shell at the address of a page, for whoever `session.configure` says is signed in.
+
+    As when a browser comes to this address, no other page was drawn before: Streamlit finds the page by the name of
+    its file, which is its address.
+    """
+    app = AppTest.from_file(PROJECT_ROOT / "dashboard" / "app.py", default_timeout=SECONDS)
     app.switch_page(f"../pages/{name}.py")
     for key, value in query.items():
         app.query_params[key] = str(value)
@@ -78,9 +87,80 @@ def said(app: AppTest) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Furnished:
+    """A home and what was put into it, as far as it was."""
+
+    home: Path
+    project: Project
+    cases: list[Case]
+    snapshot: Snapshot | None = None
+    model: Model | None = None
+
+
+@pytest.fixture(scope="session")
+def furnished(prepared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Furnished]:
+    """`furnished("model")`: the home that a test of this fixture has a copy of, made once."""
+
+    @cache
+    def up_to(last: str) -> Furnished:
+        before = up_to({"model": "snapshot", "snapshot": "cases"}[last]) if last != "cases" else None
+        source = before.home if before else prepared_home
+        home = Path(shutil.copytree(source, tmp_path_factory.mktemp("furnished") / "home"))
+        files, actor = Files(home), Actor("anna", "screen")
+        with opened(Settings(home=home)) as connection:
+            if before is None:
+                ensure_user(connection, "anna", role="admin")
+                project = add_chest(connection, actor)
+                return Furnished(home, project, _add_cases(connection, files, project, actor))
+            if before.snapshot is None:
+                made = freeze_snapshot(
+                    connection, files, before.project, "first", folds=2, actor=actor, progress=Silent()
+                )
+                return replace(before, home=home, snapshot=made)
+            model = _add_model(connection, before.project, before.snapshot, actor)
+            return replace(before, home=home, model=model)
+
+    return up_to
+
+
 @pytest.fixture
-def cases(connection: sqlite3.Connection, files: Files, project: Project, anna: User, actor: Actor) -> list[Case]:
+def found(request: pytest.FixtureRequest, furnished: Callable[[str], Furnished]) -> Furnished | None:
+    """What lies in the home of this test already, by the fixtures that it asks for."""
+    last = next((name for name in ("model", "snapshot", "cases") if name in request.fixturenames), None)
+    return furnished(last) if last else None
+
+
+@pytest.fixture
+def settings(tmp_path: Path, prepared_home: Path, found: Furnished | None) -> Settings:
+    return Settings(home=Path(shutil.copytree(found.home if found else prepared_home, tmp_path / "home")))
+
+
+@pytest.fixture
+def project(connection: sqlite3.Connection, actor: Actor, found: Furnished | None) -> Project:
+    return found.project if found else add_chest(connection, actor)
+
+
+@pytest.fixture
+def cases(connection: sqlite3.Connection, found: Furnished) -> list[Case]:
     """24 cases of 12 patients, each answered by Anna; every second patient has pneumonia."""
+    return list(found.cases)
+
+
+@pytest.fixture
+def snapshot(connection: sqlite3.Connection, found: Furnished) -> Snapshot:
+    assert found.snapshot
+    return found.snapshot
+
+
+@pytest.fixture
+def model(connection: sqlite3.Connection, found: Furnished) -> Model:
+    """A model that was never trained, with two epochs and an evaluation of the test split: one mistake in it."""
+    assert found.model
+    return found.model
+
+
+def _add_cases(connection: sqlite3.Connection, files: Files, project: Project, actor: Actor) -> list[Case]:
     made = []
     for number in range(24):
         pixels = np.random.default_rng(number).integers(0, 255, (16, 20)).astype(np.uint8)
@@ -109,16 +189,7 @@ def cases(connection: sqlite3.Connection, files: Files, project: Project, anna: 
     return made
 
 
-@pytest.fixture
-def snapshot(
-    connection: sqlite3.Connection, files: Files, project: Project, cases: list[Case], actor: Actor
-) -> Snapshot:
-    return freeze_snapshot(connection, files, project, "first", folds=2, actor=actor, progress=Silent())
-
-
-@pytest.fixture
-def model(connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor) -> Model:
-    """A model that was never trained, with two epochs and an evaluation of the test split: one mistake in it."""
+def _add_model(connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor) -> Model:
     run = add_run(
         connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("resnet"), name="quick", actor=actor
     )

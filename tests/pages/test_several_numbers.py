@@ -31,6 +31,11 @@ INTERVAL = {"half_width": 6.0, "level": 0.9, "n": 40}
 
 
 @pytest.fixture
+def found() -> None:
+    """The model here is another one, in a home with nothing in it."""
+
+
+@pytest.fixture
 def bodies(
     connection: sqlite3.Connection,
     anna: User,
