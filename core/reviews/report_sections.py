@@ -12,6 +12,7 @@ from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import Outcome
 from core.reviews.decisions import Decision, find_decision, find_faults
 from core.reviews.failures import count_causes
+from core.reviews.flow import FLOW_NOTE, Flow, describe_flow
 from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
 from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, describe_verdict, list_limits
 from core.reviews.population import describe_population, list_missing
@@ -34,7 +35,7 @@ class Figures:
     """Here stand the figures of the numbers: curves or matrix, whatever the task has."""
 
 
-Block = str | Table | Figures | tuple[str, ...]  # a paragraph, a table, figures, a list of sentences
+Block = str | Table | Figures | Flow | tuple[str, ...]  # a paragraph, a table, figures, a list of sentences
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def describe_report(
     limits = list_limits(connection, project, review, evaluation, looks)
     card = describe_card(connection, project, review)
     population = [(row.title, *row.cells) for row in describe_population(connection, snapshot, fold)]
+    flow = describe_flow(connection, snapshot, model, fold)
     causes = count_causes(connection, review)
     sections = [
         Section("Decision", _decision(decision, find_faults(connection, review))),
@@ -67,6 +69,7 @@ def describe_report(
             "Numbers on the test split",
             (*_numbers(evaluation.result), *_compared(connection, review), Figures()),
         ),
+        Section("Flow of cases", (flow, FLOW_NOTE)),
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
         Section("Failures", (_causes(causes),)),
@@ -87,7 +90,7 @@ def describe_report(
         "split": "" if snapshot.leaks_allowed_because else "population: split by patient, no patient in two splits",
         "numbers": "numbers, with 95 % intervals over patients",
         "subgroups": any(one.by for one in review.criteria) and "acceptance criteria by subgroup",
-        "population": "population",
+        "population": "flow of cases, population",
         "demographics": len(list_missing(connection, snapshot)) < 3 and "population",
         "failures": causes and "failures",
         "limits": limits and "limits",
