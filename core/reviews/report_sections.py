@@ -7,6 +7,10 @@ from typing import Any
 
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
+from core.explain.methods import METHODS
+from core.explain.records import find_evidence
+from core.explain.run import is_explainable
+from core.explain.verdict import RULES
 from core.projects.records import Project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import Outcome
@@ -17,7 +21,7 @@ from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
 from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, describe_verdict, list_limits
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
-from core.training.records import Run, get_model, get_run
+from core.training.records import Model, Run, get_model, get_run
 
 PARTS_A_TABLE = 4  # classes or structures side by side on a page of paper
 
@@ -73,6 +77,7 @@ def describe_report(
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
         Section("Failures", (_causes(causes),)),
+        *_explanations(connection, model),
         Section("Lineage", (_facts(_lineage(review, run, snapshot.hash, evaluation.id)),)),
     ]
     told = {
@@ -218,6 +223,20 @@ def _causes(causes: Mapping[str, int]) -> Block:
     if not causes:
         return "No mistake was tagged with a cause."
     return Table(("cause that people saw", "cases"), tuple((cause, str(n)) for cause, n in causes.items()))
+
+
+def _explanations(connection: sqlite3.Connection, model: Model) -> list[Section]:
+    """How far maps of the model may be believed; nothing of one that paints or draws."""
+    if not is_explainable(model):
+        return []
+    found = find_evidence(connection, model.id)
+    rows = tuple(
+        (METHODS[name].words, one.standing.verdict, f"{one.told['n_cases']:,}, {one.told['split']}", "; ".join(one.why))
+        for name, one in found.items()
+    )
+    if not rows:
+        return [Section("Explanations", ("No evidence was gathered, so no map of this model is known to be true.",))]
+    return [Section("Explanations", (Table(("method", "on this model", "n", "why"), rows), RULES))]
 
 
 def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> dict[str, str]:
