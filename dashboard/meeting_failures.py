@@ -1,8 +1,7 @@
-"""The failure gallery and the explanations of a meeting: the surest mistakes, why, and which are read again."""
+"""The failure gallery of a meeting: the surest mistakes, why, and which are read again."""
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +14,6 @@ from dashboard.handing_out import draw_list_keeper, say_kept
 from dashboard.meeting_view import Meeting
 from dashboard.prefix import at
 from dashboard.remarks_view import draw_saying
-from dashboard.thumbnails import grid_html
 
 EACH = 5
 TITLES: dict[Kind, str] = {
@@ -30,7 +28,7 @@ def draw_failures(meeting: Meeting) -> None:
     """Two lists side by side; a cause is kept as soon as it is chosen."""
     of, kinds = "", ("largest error",)
     if not isinstance(meeting.schema, Regression):
-        of, kinds = _choose_class(meeting), ("missed", "false alarm")
+        of, kinds = choose_class(meeting), ("missed", "false alarm")
     chosen: list[int] = []
     listed: list[int] = []
     for column, kind in zip(st.columns(len(kinds), gap="medium"), kinds, strict=True):
@@ -54,7 +52,7 @@ def draw_failures(meeting: Meeting) -> None:
         st.caption(f"Tagged so far: {causes or 'nothing'}. A cause is what people see in a case, not a proof.")
 
 
-def _choose_class(meeting: Meeting) -> str:
+def choose_class(meeting: Meeting) -> str:
     names = list(getattr(meeting.schema, "names", ()))
     return str(
         st.segmented_control(
@@ -76,7 +74,7 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
         {
             "image": [at(f"/api/v1/thumbnails/{row.pixel_hash}.webp") for row in rows],
             "said": [_said(row) for row in rows],
-            "case": [_address(meeting, row.id) for row in rows],
+            "case": [address(meeting, row.id) for row in rows],
             "cause": [causes.get(row.id, "") for row in rows],
             "again": [False for _ in rows],
         }
@@ -103,15 +101,15 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
 
 
 def _said(row: CaseRow) -> str:
-    return f"{_answered(row)}; reference {wording.answer(row.reference)}"
+    return f"{answered(row)}; reference {wording.answer(row.reference)}"
 
 
-def _answered(row: CaseRow) -> str:
+def answered(row: CaseRow) -> str:
     sure = f" ({wording.number(row.confidence, digits=2)})" if row.confidence is not None else ""
     return f"{wording.answer(row.predicted)}{sure}"
 
 
-def _address(meeting: Meeting, case: int, **query: str) -> str:
+def address(meeting: Meeting, case: int, **query: str) -> str:
     return places.address(
         "review", project=meeting.project.id, model=meeting.model.id, snapshot=meeting.snapshot.id, split="test",
         result="all", case=case, **query,
@@ -131,36 +129,3 @@ def _keep(meeting: Meeting, case_ids: Sequence[int]) -> None:
     with messages.refusals_told():
         kept = keep_to_read_again(session.db(), meeting.project, meeting.review, case_ids, actor=session.actor())
         say_kept(kept, meeting.project)
-
-
-def draw_explanations(meeting: Meeting) -> None:
-    """The surest mistakes again, each leading to its case with the explanation over it."""
-    st.subheader("What the model looked at", anchor=False)
-    st.caption(
-        "Open a case to see its explanation over the image. A map shows where a score came from; it does not show that "
-        "the reason was right."
-    )
-    of = _choose_class(meeting)
-    found = {
-        kind: list_failures(session.db(), meeting.project, meeting.review, kind, of, limit=EACH)
-        for kind in ("missed", "false alarm")
-    }
-    for kind, rows in found.items():
-        if rows:
-            st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
-            st.html(grid_html([_tile(meeting, row) for row in rows], meeting.schema))
-    if not any(found.values()):
-        st.caption("There is no mistake of this class on the test split.")
-
-
-def _tile(meeting: Meeting, row: CaseRow) -> dict[str, Any]:
-    """The reference stands on a tile as its chip; what the model said is all that it has room for beside it."""
-    return {
-        "reference": row.reference,
-        "flagged": row.flagged,
-        "pixel_hash": row.pixel_hash,
-        "wrong": True,
-        "name": f"case {row.id}",
-        "said": _answered(row),
-        "address": _address(meeting, row.id, overlay="on"),
-    }

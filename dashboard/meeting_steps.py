@@ -1,5 +1,6 @@
 """The steps of a meeting up to its failures. Each fits 1280 x 800; lists within may scroll, the page does not."""
 
+import base64
 from collections.abc import Sequence
 from html import escape
 
@@ -9,6 +10,8 @@ import streamlit as st
 from core.evaluation.pairs import list_pairs
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.criteria import Measured, Outcome
+from core.reviews.flow import FLOW_NOTE, describe_flow
+from core.reviews.flow_picture import describe_flow_in_words, draw_svg
 from core.reviews.model_card import describe_card, describe_comparison, list_limits
 from core.reviews.population import describe_population
 from core.reviews.reference_standard import FEW_CASES, describe_reference
@@ -55,14 +58,16 @@ def draw_card(meeting: Meeting) -> None:
 
 
 def draw_population(meeting: Meeting) -> None:
-    """Cases, patients, answers and attributes of each split."""
-    st.subheader("Whom the images are of", anchor=False)
+    """How cases came into the snapshot, drawn; cases, patients, answers and attributes of each split, as a table."""
+    drawn, counted = st.tabs(["Flow of cases", "Population"], key=f"meeting_population_{meeting.review.id}")
+    with drawn.container(height=PANE_PX - 50, border=False):
+        _draw_flow(meeting)
     rows = describe_population(session.db(), meeting.snapshot, meeting.fold)
     body = "".join(
         f"<tr><td>{escape(row.title)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in row.cells)}</tr>"
         for row in rows
     )
-    with st.container(height=PANE_PX - 60, border=False):
+    with counted.container(height=PANE_PX - 50, border=False):
         st.html(
             '<div class="rr-scroll"><table class="rr-numbers"><tr><th></th><th>train</th><th>validation</th>'
             f"<th>test</th></tr>{body}</table></div>"
@@ -71,6 +76,18 @@ def draw_population(meeting: Meeting) -> None:
     if meeting.snapshot.leaks_allowed_because:
         told += f" It has leaks between its splits, allowed because: {meeting.snapshot.leaks_allowed_because}"
     st.caption(" ".join(filter(None, (told, meeting.snapshot.loss))))
+
+
+def _draw_flow(meeting: Meeting) -> None:
+    """A picture of its own: `st.html` lets no drawing through."""
+    flow = describe_flow(session.db(), meeting.snapshot, meeting.model, meeting.fold)
+    shade = "light" if theme.is_light() else "dark"
+    picture = draw_svg(flow, ink=theme.INK[shade], line=theme.QUIET[shade])
+    source = base64.b64encode(picture.encode()).decode()
+    st.html(
+        f'<img class="rr-flow" alt="{escape(describe_flow_in_words(flow))}" src="data:image/svg+xml;base64,{source}">'
+    )
+    st.caption(FLOW_NOTE)
 
 
 def draw_reference(meeting: Meeting) -> None:

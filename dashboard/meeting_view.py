@@ -71,17 +71,17 @@ STEPS = (
     Step("discussion", "Discussion", opens=False),
     Step("decision", "Decision"),
 )
-OF_CLASSES = ("curves", "threshold", "calibration", "explanations")
+OF_CLASSES = ("curves", "threshold", "calibration")
 Draw = Callable[[Meeting], None]
 
 
 def steps_of(schema: TrainableSchema) -> tuple[Step, ...]:
-    """The steps that this task has: painted structures have no list of failures here, numbers no curves, and of three
-    or more exclusive classes no threshold decides."""
+    """The steps that this task has: of painted structures no map says why, numbers have no curves, and of three or more
+    exclusive classes no threshold decides."""
     if isinstance(schema, Classification):
         left_out = set() if classes_with_threshold(schema) else {"threshold"}
     else:
-        left_out = {*OF_CLASSES, *(("failures",) if isinstance(schema, Segmentation) else ())}
+        left_out = {*OF_CLASSES, *(("failures", "explanations") if isinstance(schema, Segmentation) else ())}
     return tuple(step for step in STEPS if step.key not in left_out)
 
 

@@ -11,6 +11,8 @@ import streamlit as st
 from core.projects.schema import COLOURS
 
 DARK_GROUND, LIGHT_GROUND = "#0e1116", "#ffffff"
+# Text, as `textColor` of the themes: for pictures, which cannot look it up.
+INK = {"light": "#17202b", "dark": "#d6dee8"}
 # Text that steps back, as `--rr-quiet` in the sheet.
 QUIET = {"light": "#55616f", "dark": "#98a4b1"}
 # What WCAG AA asks of lines, marks and the edges of controls; of text it asks 4.5.

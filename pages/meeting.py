@@ -9,7 +9,8 @@ from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import frame, messages, places, session
 from dashboard.meeting_decision import draw_decision, draw_discussion
-from dashboard.meeting_failures import draw_explanations, draw_failures
+from dashboard.meeting_explanations import draw_explanations
+from dashboard.meeting_failures import draw_failures
 from dashboard.meeting_form import draw_preparation
 from dashboard.meeting_measures import draw_comparison, draw_subgroups, draw_threshold
 from dashboard.meeting_steps import (

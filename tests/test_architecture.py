@@ -120,6 +120,7 @@ SPEAK_SQL = {
     "core.reviews.decisions",
     "core.reviews.drift",
     "core.reviews.failures",
+    "core.reviews.flow",
     "core.reviews.meetings",
     "core.reviews.reference_standard",
     "core.reviews.registry",

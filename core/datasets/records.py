@@ -134,17 +134,20 @@ def list_candidates(connection: sqlite3.Connection, project_id: int, *, column: 
 
 
 def count_left_out(connection: sqlite3.Connection, project_id: int) -> dict[str, int]:
-    """How many cases have no reference answer, and why: `unlabelled`, `tied`, `unusable`."""
-    row = connection.execute(
-        "SELECT count(*) FROM cases WHERE project = ? AND synthetic IS NULL", (project_id,)
+    """How many cases are not to be frozen, and why: `unlabelled`, `tied`, `unusable`, or held for a pixel check."""
+    cases, held = connection.execute(
+        "SELECT count(*), coalesce(sum(held), 0) FROM cases WHERE project = ? AND synthetic IS NULL", (project_id,)
     ).fetchone()
     states = dict(
         connection.execute(
-            "SELECT state, count(*) FROM reference_labels WHERE project = ? GROUP BY state", (project_id,)
+            """SELECT state, count(*) FROM reference_labels JOIN cases ON cases.id = case_id
+               WHERE reference_labels.project = ? AND held = 0 GROUP BY state""",
+            (project_id,),
         ).fetchall()
     )
-    left = {"unlabelled": row[0] - sum(states.values()), "tied": states.get("tied", 0)}
-    return left | {"unusable": states.get("unusable", 0)}
+    left = {"unlabelled": cases - held - sum(states.values()), "tied": states.get("tied", 0)}
+    left["unusable"] = states.get("unusable", 0)
+    return left | ({"held for a pixel check": held} if held else {})
 
 
 def list_split_columns(connection: sqlite3.Connection, project_id: int) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.clock import utc_now
 from core.explain.methods import METHODS
-from core.explain.verdict import Standing, judge
+from core.explain.verdict import Standing, Verdict, judge, tell_measures
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -33,6 +33,11 @@ class Evidence:
         standing = self.standing
         passed = {"reliable": True, "not reliable": False}.get(standing.verdict)
         return {"passed": passed, "n": standing.n, "sentence": f"{METHODS[self.method].words}: {standing.sentence}"}
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """What its verdict stands on: the reasons against it, else the numbers for it."""
+        return self.standing.reasons or tell_measures(self.told["measures"])
 
 
 def keep_evidence(
@@ -59,3 +64,11 @@ def find_evidence(connection: sqlite3.Connection, model: int) -> dict[str, Evide
         for name in METHODS
         if (row := known.get(name))
     }
+
+
+def sort_methods(found: Mapping[str, Evidence]) -> dict[Verdict, list[str]]:
+    """All methods by how they stand on a model, those without evidence among those that are not checked."""
+    sorted_methods: dict[Verdict, list[str]] = {"reliable": [], "not reliable": [], "not checked": []}
+    for name in METHODS:
+        sorted_methods[found[name].standing.verdict if name in found else "not checked"].append(name)
+    return sorted_methods

@@ -60,6 +60,12 @@ def judge(n: int, measures: Mapping[str, Mapping[str, Any]]) -> Standing:
     return Standing("reliable", (), n)
 
 
+def tell_measures(measures: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The three numbers that decide, each with its interval."""
+    alike, beyond, stable = (_number(measures[name]) for name in ("randomisation", "faithfulness", "stability"))
+    return (f"{alike} alike with shuffled weights", f"{beyond} beyond random places", f"{stable} alike under noise")
+
+
 def _number(estimate: Mapping[str, Any]) -> str:
     if estimate["value"] is None:
         return "undefined"

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from core.reviews.flow import Flow
+from core.reviews.flow_picture import draw_svg
 from core.reviews.report_sections import Block, Figures, Section, Table
 
 STYLE = """
@@ -19,6 +21,7 @@ th, td:first-child { overflow-wrap: break-word; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; }
 @media print { h2 { break-after: avoid; } tr { break-inside: avoid; } }
 """
+FAINT_INK = "#55616f"
 INK, LINE, ACCENTS = "#17202b", "#d5dbe2", ("#0b66a8", "#b3401a", "#0b7a5c", "#7a4fa3", "#8a6d00", "#55616f")
 
 
@@ -40,6 +43,8 @@ def _block(block: Block, result: Mapping[str, Any]) -> str:
         return _table(block)
     if isinstance(block, Figures):
         return _figures(result)
+    if isinstance(block, Flow):
+        return draw_svg(block, ink=INK, line=FAINT_INK)
     return f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in block)}</ul>"
 
 

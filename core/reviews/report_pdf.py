@@ -6,7 +6,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from core.reviews.report_html import ACCENTS, INK, LINE
+from core.reviews.flow import Flow
+from core.reviews.flow_picture import draw_on_paper
+from core.reviews.report_html import ACCENTS, FAINT_INK, INK, LINE
 from core.reviews.report_sections import Block, Figures, Section, Table
 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
@@ -75,6 +77,9 @@ def _flow(block: Block, result: Mapping[str, Any], styles: Mapping[str, Any]) ->
         return [Paragraph(escape(block).replace("\n", "<br/>"), styles["text"])]
     if isinstance(block, Table):
         return [_table(block, styles), Spacer(1, 2 * mm)] if block.rows else []
+    if isinstance(block, Flow):
+        points = (PAGE_MM[0] - 2 * MARGIN_MM) * mm
+        return [draw_on_paper(block, points, ink=INK, line=FAINT_INK, font=FONT, bold=BOLD), Spacer(1, 2 * mm)]
     if isinstance(block, Figures):
         width = PAGE_MM[0] - 2 * MARGIN_MM
         return [Image(io.BytesIO(png), width * mm, width * mm * share) for png, share in _draw_figures(result)]

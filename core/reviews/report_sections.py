@@ -7,16 +7,21 @@ from typing import Any
 
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
+from core.explain.methods import METHODS
+from core.explain.records import find_evidence
+from core.explain.run import is_explainable
+from core.explain.verdict import RULES
 from core.projects.records import Project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import Outcome
 from core.reviews.decisions import Decision, find_decision, find_faults
 from core.reviews.failures import count_causes
+from core.reviews.flow import FLOW_NOTE, Flow, describe_flow
 from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
 from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, describe_verdict, list_limits
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
-from core.training.records import Run, get_model, get_run
+from core.training.records import Model, Run, get_model, get_run
 
 PARTS_A_TABLE = 4  # classes or structures side by side on a page of paper
 
@@ -34,7 +39,7 @@ class Figures:
     """Here stand the figures of the numbers: curves or matrix, whatever the task has."""
 
 
-Block = str | Table | Figures | tuple[str, ...]  # a paragraph, a table, figures, a list of sentences
+Block = str | Table | Figures | Flow | tuple[str, ...]  # a paragraph, a table, figures, a list of sentences
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def describe_report(
     limits = list_limits(connection, project, review, evaluation, looks)
     card = describe_card(connection, project, review)
     population = [(row.title, *row.cells) for row in describe_population(connection, snapshot, fold)]
+    flow = describe_flow(connection, snapshot, model, fold)
     causes = count_causes(connection, review)
     sections = [
         Section("Decision", _decision(decision, find_faults(connection, review))),
@@ -67,9 +73,11 @@ def describe_report(
             "Numbers on the test split",
             (*_numbers(evaluation.result), *_compared(connection, review), Figures()),
         ),
+        Section("Flow of cases", (flow, FLOW_NOTE)),
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
         Section("Failures", (_causes(causes),)),
+        *_explanations(connection, model),
         Section("Lineage", (_facts(_lineage(review, run, snapshot.hash, evaluation.id)),)),
     ]
     told = {
@@ -87,7 +95,7 @@ def describe_report(
         "split": "" if snapshot.leaks_allowed_because else "population: split by patient, no patient in two splits",
         "numbers": "numbers, with 95 % intervals over patients",
         "subgroups": any(one.by for one in review.criteria) and "acceptance criteria by subgroup",
-        "population": "population",
+        "population": "flow of cases, population",
         "demographics": len(list_missing(connection, snapshot)) < 3 and "population",
         "failures": causes and "failures",
         "limits": limits and "limits",
@@ -215,6 +223,20 @@ def _causes(causes: Mapping[str, int]) -> Block:
     if not causes:
         return "No mistake was tagged with a cause."
     return Table(("cause that people saw", "cases"), tuple((cause, str(n)) for cause, n in causes.items()))
+
+
+def _explanations(connection: sqlite3.Connection, model: Model) -> list[Section]:
+    """How far maps of the model may be believed; nothing of one that paints or draws."""
+    if not is_explainable(model):
+        return []
+    found = find_evidence(connection, model.id)
+    rows = tuple(
+        (METHODS[name].words, one.standing.verdict, f"{one.told['n_cases']:,}, {one.told['split']}", "; ".join(one.why))
+        for name, one in found.items()
+    )
+    if not rows:
+        return [Section("Explanations", ("No evidence was gathered, so no map of this model is known to be true.",))]
+    return [Section("Explanations", (Table(("method", "on this model", "n", "why"), rows), RULES))]
 
 
 def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> dict[str, str]:

@@ -11,6 +11,8 @@ from core.explain.records import keep_evidence
 from core.images.records import Case
 from core.jobs.records import list_jobs
 from core.projects.records import Project
+from core.reviews.meetings import Review, add_review, open_results
+from core.reviews.report import write_report
 from core.store.audit import Actor
 from core.training.records import Model
 from tests.pages.conftest import OpenPage, said
@@ -104,3 +106,50 @@ def test_two_stand_side_by_side_the_predicted_and_the_reference_class(
     assert len({job.arguments["case"] for job in jobs}) == 1
     app.run()
     assert len(list_jobs(connection, kinds=("explain",))) == 2
+
+
+@pytest.fixture
+def review(connection: sqlite3.Connection, project: Project, model: Model, actor: Actor) -> Review:
+    return open_results(connection, add_review(connection, project, model, criteria=[], actor=actor), actor=actor)
+
+
+def open_step(open_page: OpenPage, project: Project, review: Review) -> AppTest:
+    app = open_page("meeting", project=project.id, review=review.id, step="explanations")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_a_meeting_says_which_method_is_reliable_and_opens_its_cases_under_that_one(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, judged: Model, review: Review
+) -> None:
+    text = said(open_step(open_page, project, review))
+    assert "<b>Reliable for this model</b>, n = 60, validation" in text
+    assert "0.10, 0.00 to 0.20 alike with shuffled weights" in text
+    assert "<b>Not reliable for this model</b>, n = 60" in text
+    assert "it shows the image and not what was learnt" in text
+    assert "<b>Not checked</b>, n = 20" in text
+    assert "Not checked: Grad-CAM++" in text
+    assert "Each case opens under Layer-CAM." in text
+    assert "method=layer_cam" in text
+    assert "method=grad_cam" not in text
+
+
+def test_a_meeting_without_evidence_offers_to_gather_it_and_shows_no_map(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review
+) -> None:
+    app = open_step(open_page, project, review)
+    assert "No method is known to be reliable for this model" in said(app)
+    assert "overlay=on" not in said(app)
+    next(button for button in app.button if button.label == "Start").click().run()
+    assert [job.kind for job in list_jobs(connection, project=project.id)] == ["gather_evidence"]
+
+
+def test_a_report_tells_the_verdict_on_each_method(
+    connection: sqlite3.Connection, project: Project, judged: Model, review: Review, actor: Actor
+) -> None:
+    page = write_report(connection, project, review, "html", actor=actor).decode()
+    row = page[page.index("<td>Layer-CAM</td>") :].partition("</tr>")[0]
+    assert "<td>reliable</td><td>60, validation</td>" in row
+    assert "0.30, 0.20 to 0.40 beyond random places" in row

@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 
 import pytest
 
+from core.datasets.records import get_snapshot
 from core.jobs.records import list_jobs
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import User, ensure_user
@@ -13,6 +15,8 @@ from core.projects.records import Project
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, find_decision
 from core.reviews.failures import map_causes, tag_failure
+from core.reviews.flow import describe_flow
+from core.reviews.flow_picture import describe_flow_in_words
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
 from core.reviews.registry import find_production, promote_model, retire_model
 from core.reviews.remarks import list_remarks, present_step
@@ -89,6 +93,17 @@ def test_every_step_draws_and_the_keys_walk_along_them(open_page: OpenPage, proj
     assert app.button(key="meeting_next").disabled
     app.button(key="meeting_back").click().run()
     assert app.query_params["step"] == STEPS[-2].key
+
+
+def test_the_population_is_drawn_as_a_flow_with_its_numbers_in_words(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="population")
+    assert not app.exception
+    flow = describe_flow(connection, get_snapshot(connection, project.id, review.snapshot), model, None)
+    assert "Snapshot" in said(app)
+    assert escape(describe_flow_in_words(flow)) in said(app)
+    assert "files not recorded" in said(app)
 
 
 def test_a_decision_is_signed_with_the_password_and_leads_into_production(

@@ -1,0 +1,119 @@
+"""The explanations of a meeting: which method can be trusted on this model, and the surest mistakes under it."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from core.explain.methods import METHODS
+from core.explain.records import Evidence, find_evidence, sort_methods
+from core.explain.verdict import Verdict
+from core.projects.schema import Regression
+from core.reviews.case_search import CaseRow
+from core.reviews.failures import Kind, list_failures
+from core.training.ensemble import member_ids
+from dashboard import evidence_view, jobs_panel, places, session
+from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class
+from dashboard.meeting_view import Meeting
+from dashboard.thumbnails import grid_html
+
+PANE_PX = 500
+LEADS: dict[Verdict, str] = {
+    "reliable": "Reliable for this model",
+    "not reliable": "Not reliable for this model",
+    "not checked": "Not checked",
+}
+
+
+def draw_explanations(meeting: Meeting) -> None:
+    """What may be believed on the left; on the right mistakes, each leading to its case under a method that may."""
+    found = find_evidence(session.db(), meeting.model.id)
+    methods = sort_methods(found)
+    left, right = st.columns([5, 6], gap="large")
+    with left.container(height=PANE_PX, border=False):
+        st.subheader("Which explanation can be trusted", anchor=False)
+        _draw_verdicts(found)
+        _draw_asking(meeting)
+    with right.container(height=PANE_PX, border=False):
+        st.subheader("What the model looked at", anchor=False)
+        _draw_mistakes(meeting, next(iter(methods["reliable"]), None))
+
+
+def _draw_verdicts(found: dict[str, Evidence]) -> None:
+    rows = []
+    for verdict, names in sort_methods(found).items():
+        checked = [name for name in names if name in found]
+        rows += [_row(found[name], verdict) for name in checked]
+        if without := [METHODS[name].words for name in names if name not in found]:
+            rows.append(
+                f'<tr class="few"><td colspan="2">{LEADS["not checked"]}: {escape(", ".join(without))}</td></tr>'
+            )
+    st.html(
+        '<div class="rr-scroll" tabindex="0"><table class="rr-numbers"><tr><th>method</th><th>on this model</th></tr>'
+        f"{''.join(rows)}</table></div>"
+    )
+
+
+def _row(evidence: Evidence, verdict: Verdict) -> str:
+    told = evidence.told
+    few = ' class="few"' if verdict == "not checked" else ""
+    return (
+        f'<tr{few}><td style="white-space:nowrap">{evidence_view.SYMBOLS[verdict]} '
+        f"{escape(METHODS[evidence.method].words)}</td><td><b>{LEADS[verdict]}</b>, n = {told['n_cases']:,}, "
+        f"{escape(told['split'])}<br><small>{escape('; '.join(evidence.why))}</small></td></tr>"
+    )
+
+
+def _draw_asking(meeting: Meeting) -> None:
+    """The button that gathers evidence; of an ensemble each member has its own."""
+    model = meeting.model
+    if members := member_ids(model):
+        st.caption("Evidence is gathered of single models; this one is an ensemble. That of its members:")
+        with st.container(horizontal=True):
+            for number in members:
+                places.link("explanations", f"Model {number}", project=model.project, model=number)
+        return
+    jobs_panel.watch_active_jobs(model.project, ("gather_evidence",))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        evidence_view.draw_asking(model)
+        places.link("explanations", "All of the evidence", project=model.project, model=model.id)
+
+
+def _draw_mistakes(meeting: Meeting, method: str | None) -> None:
+    """Without a method that is reliable the cases open without a map."""
+    if method:
+        st.caption(
+            f"Each case opens under {METHODS[method].words}. A map shows where a score came from; it does not show "
+            "that the reason was right."
+        )
+    else:
+        st.caption("No method is known to be reliable for this model, so cases open without a map.")
+    of, kinds = _choose_kinds(meeting)
+    found = {kind: list_failures(session.db(), meeting.project, meeting.review, kind, of, limit=EACH) for kind in kinds}
+    for kind, rows in found.items():
+        if rows:
+            st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
+            st.html(grid_html([_tile(meeting, row, method) for row in rows], meeting.schema))
+    if not any(found.values()):
+        st.caption("There is no mistake of this class on the test split.")
+
+
+def _choose_kinds(meeting: Meeting) -> tuple[str, Sequence[Kind]]:
+    if isinstance(meeting.schema, Regression):
+        return "", ("largest error",)
+    return choose_class(meeting), ("missed", "false alarm")
+
+
+def _tile(meeting: Meeting, row: CaseRow, method: str | None) -> dict[str, Any]:
+    """The reference stands on a tile as its chip; what the model said is all that it has room for beside it."""
+    under = {"overlay": "on", "method": method} if method else {}
+    return {
+        "reference": row.reference,
+        "flagged": row.flagged,
+        "pixel_hash": row.pixel_hash,
+        "wrong": True,
+        "name": f"case {row.id}",
+        "said": answered(row),
+        "address": address(meeting, row.id, **under),
+    }
