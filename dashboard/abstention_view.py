@@ -105,7 +105,7 @@ def _draw_rule(rule: Mapping[str, Any]) -> None:
         late = f" It was frozen after the test split had been used {wording.count(uses, 'time')}." if uses else ""
         st.markdown(
             f"Answers where it is sure at **{rule['limit']:.3f}** or more. On **validation**, where the limit was "
-            f"chosen and so flatters, it answers **{_share(rule['coverage'])}** of {rule['n']} cases of "
+            f"chosen (so these numbers flatter), it answers **{_share(rule['coverage'])}** of {rule['n']} cases of "
             f"{rule['n_patients']} patients, and of those **{_share(rule['accuracy'])}** rightly "
             f"(n = {rule['n_answered']}; aim {100 * rule['aim']:.0f} %).{late}"
         )
@@ -139,9 +139,10 @@ def describe_tested(told: Mapping[str, Any]) -> str:
     )
     if "error" not in told:
         return f"{answered} (n = {told['n_answered']:,})."
+    aim = f"; aim {100 * told['aim']:.0f} % right" if "aim" in told else ""
     return (
-        f"{answered}, and of those **{_share(told['error'])}** wrongly (n = {told['n_answered']:,}); had it answered "
-        f"all, {_share(told['error_of_all'])} would be wrong."
+        f"{answered}, and of those **{_share(told['error'])}** wrongly (n = {told['n_answered']:,}{aim}); had it "
+        f"answered all, {_share(told['error_of_all'])} would be wrong."
     )
 
 

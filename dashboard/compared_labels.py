@@ -24,14 +24,14 @@ def draw_labels(told: Mapping[str, Any]) -> Mapping[str, Any]:
     st.html(
         '<div class="rr-scroll"><table class="rr-numbers rr-whole"><tr><th>label</th><th>n</th>'
         '<th colspan="2">AUC, difference</th><th>F1, difference</th><th>balanced accuracy, difference</th>'
-        f"<th>churn</th><th>newly right</th><th>newly wrong</th><th>McNemar</th></tr>{rows}</table></div>"
+        f"<th>churn</th><th>newly right / wrong</th></tr>{rows}</table></div>"
     )
     st.caption(
         f"n: cases with the label, of {told['n_cases']:,} of {wording.count(told['n_patients'], 'patient')}. AUC: "
         "DeLong, the others: paired bootstrap over patients; each interval and each p (McNemar) by itself. ▲▼ better, "
         "worse: the AUC's interval leaves zero out where it is so wide that those of all labels hold together "
-        f"(Bonferroni). Greyed: fewer than {FEWEST_PATIENTS} patients, or {FEWEST_POSITIVES} cases with the label or "
-        "without it."
+        "(Bonferroni), with the noise of another seed where that is known. Greyed: fewer than "
+        f"{FEWEST_PATIENTS} patients, or {FEWEST_POSITIVES} cases with the label or without it."
     )
     chosen = st.pills("Changed cases of", [ALL, *labels], default=ALL, required=True, key="changed_label")
     found: Mapping[str, Any] = told["mcnemar"] if chosen == ALL else labels[chosen]["mcnemar"]
@@ -51,8 +51,8 @@ def _row(name: str, one: Mapping[str, Any]) -> str:
     )
     return (
         f"<tr{few}><td>{escape(name)}{MARKS.get(one['verdict'], '')}</td><td>{one['n']:,}</td>{told}"
-        f"<td>{wording.interval(metrics['churn'])}</td><td>{len(turned['fixed']):,}</td>"
-        f"<td>{len(turned['broken']):,}</td><td>{wording.p_value(turned['p'])}</td></tr>"
+        f"<td>{wording.interval(metrics['churn'])}</td>"
+        f"<td>{len(turned['fixed']):,} / {len(turned['broken']):,}, {wording.p_value(turned['p'])}</td></tr>"
     )
 
 

@@ -36,6 +36,7 @@ from core.measures.paired import (
     AucDifference,
     SeedNoise,
     compare_aucs,
+    difference_text,
     tell_apart,
     turned,
     verdict,
@@ -156,7 +157,7 @@ def _judge(
     if auc.value is None or low is None or high is None:
         told = f"{first} and {second} cannot be told apart here: {auc.reason or auc.note}"
     else:
-        numbers = f"AUC {auc.value:+.3f}, {100 * LEVEL:.0f} % interval {low:+.3f} to {high:+.3f} ({how})"
+        numbers = f"AUC {difference_text(auc.value, low, high)} ({how})"
         told = tell_apart(first, second, said, numbers, by=by)
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
     return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}

@@ -14,9 +14,9 @@ from core.evaluation.pairs import list_pairs
 from core.evaluation.records import find_evaluation, list_measured
 from core.evaluation.run import split_cases
 from core.measures.estimates import Estimate, estimate_of
-from core.measures.intervals import LEVEL, patient_bootstrap
+from core.measures.intervals import patient_bootstrap
 from core.measures.metrics import ratio
-from core.measures.paired import NOTABLE, NOTABLE_SHARE, tell_apart, verdict
+from core.measures.paired import NOTABLE, NOTABLE_SHARE, difference_text, tell_apart, verdict
 from core.projects.schema import Regression, Segmentation
 from core.training.records import Model
 
@@ -108,5 +108,5 @@ def _sentence(first: str, second: str, name: str, one: Estimate, better: int, no
         return f"{first} and {second} cannot be told apart by {what}: {one.reason or one.note}"
     low, high = sorted((better * one.low, better * one.high))
     said = verdict(low, high, notable=notable)
-    numbers = f"{one.value:+.3f}, {100 * LEVEL:.0f} % interval {one.low:+.3f} to {one.high:+.3f}"
+    numbers = difference_text(one.value, one.low, one.high)
     return tell_apart(first, second, said, numbers, by=f" by {what}")

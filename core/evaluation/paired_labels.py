@@ -158,6 +158,8 @@ def tell_labels(per_label: Mapping[str, Mapping[str, Any]]) -> str:
         for said in ("better", "worse", SAME, TOO_FEW)
         if said in by_verdict
     ]
+    if len(by_verdict) == 1 and len(per_label) > 1:
+        parts = [f"{next(iter(by_verdict))} on each of the {len(per_label)}"]
     return f"Label by label (AUC by DeLong, intervals that hold all together): {'; '.join(parts)}."
 
 

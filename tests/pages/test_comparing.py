@@ -90,7 +90,7 @@ def test_several_labels_are_compared_one_by_one_and_lead_to_the_cases_that_chang
     assert "Label by label" in text
     assert "F1, macro" in text
     assert "Newly right: 5" in text
-    assert "<td>5</td><td>1</td><td>p = 0.219</td>" in text
+    assert "<td>5 / 1, p = 0.219</td>" in text
     app.pills(key="changed_label").set_value("nodule")
     text = said(app.run())
     assert not app.exception

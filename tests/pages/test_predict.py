@@ -89,7 +89,7 @@ def test_a_rule_names_the_split_of_each_of_its_numbers(
     with connection:
         store_abstention(connection, model, RULE | {"test_uses": 1}, actor)
     text = said(open_page("predict", project=project.id, model=model.id))
-    assert "On **validation**, where the limit was chosen and so flatters" in text
+    assert "On **validation**, where the limit was chosen (so these numbers flatter)" in text
     assert "frozen after the test split had been used 1 time." in text
     assert "Not told on **test** yet" in text
     share = {"value": 0.8, "low": 0.7, "high": 0.9}

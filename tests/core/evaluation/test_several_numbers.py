@@ -63,7 +63,7 @@ def test_two_models_are_compared_by_each_quantity_in_its_unit(
         "MAE of body weight, kg, difference": pytest.approx(3),
     }
     better, worse = told.sentences
-    assert better.startswith("nearer is better than quick by MAE of age, years: -1.000")
+    assert better.startswith("nearer is better than quick by MAE of age, years: −1.000")
     assert worse.startswith("nearer is worse than quick by MAE of body weight, kg: +3.000")
 
 
