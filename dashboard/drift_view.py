@@ -27,9 +27,10 @@ def find_alarm(project: Project) -> DriftCheck | None:
 
 def say_alarm(alarm: DriftCheck) -> None:
     """What is different, and the way to the rest."""
-    st.warning(alarm.told["sentence"], icon=":material/trending_up:")
     query: dict[str, places.Query] = {"project": alarm.project, "model": alarm.model, "tab": "drift"}
-    places.link("predict", "See the drift and what to do", icon=":material/arrow_forward:", **query)
+    with st.container(key=f"alarm_{alarm.project}", gap="xxsmall"):
+        st.warning(alarm.told["sentence"], icon=":material/trending_up:")
+        places.link("predict", "See the drift and what to do", icon=":material/arrow_forward:", **query)
 
 
 def draw_drift(project: Project, production: Model | None) -> None:

@@ -83,11 +83,12 @@ def _watched(job_id: int, project_id: int | None) -> None:
 
 
 def _draw_failure(job: Job) -> None:
-    st.error(f"{job.error or 'The job failed without a reason.'}", icon=":material/error:")
-    if job.why:
-        st.markdown(f"**Why:** {job.why}")
-    if job.remedy:
-        st.markdown(f"**What to do:** {job.remedy}")
+    with st.container(key=f"failure_{job.id}", gap="xsmall"):
+        st.error(f"{job.error or 'The job failed without a reason.'}", icon=":material/error:")
+        if job.why:
+            st.markdown(f"**Why:** {job.why}")
+        if job.remedy:
+            st.markdown(f"**What to do:** {job.remedy}")
 
 
 def _draw_further(job: Job) -> None:

@@ -101,7 +101,7 @@ def _draw(case: Case, job: Job) -> None:
 
 
 def _show(case: Case, result: Mapping[str, Any], png: bytes, *, of: str, whole: str) -> None:
-    highest = 52 if case.frames > 1 else 58  # the slider stands above
+    highest = 42 if case.frames > 1 else 48  # the slider stands above; scale and sentence stand below
     st.html(
         pictures.picture_html(png, f"Doubt on case {case.id}, {of}", highest=highest)
         + f'<p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '

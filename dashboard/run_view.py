@@ -40,9 +40,12 @@ def watch_run(run: Run) -> None:
         _draw_run(run)
 
 
-def draw_curves(run: Run) -> None:
-    """Loss and measures over epochs."""
+def draw_curves(run: Run, *, ended: bool = False) -> None:
+    """Loss and measures over epochs; of a run that `ended` before its first epoch one line."""
     epochs = list_epochs(session.db(), run.id)
+    if not epochs and ended:
+        st.caption("It ended before its first epoch: there are no curves.")
+        return
     if not epochs:
         st.html('<div class="rr-waiting">Curves appear after the first epoch.</div>')
         return
@@ -79,12 +82,13 @@ def _draw_run(run: Run) -> None:
     if job:
         jobs_panel.draw_job(job)
         facts = job.facts if job.is_active else {**job.facts, "seconds_left": None}  # a stopped run has no time left
-        st.html(_live_facts(facts, schema))
+        if job.state != "failed" or "epoch" in facts:  # of one that never began to learn there is nothing to tell
+            st.html(_live_facts(facts, schema, brief=job.state == "failed"))
         _draw_ending(run, job, model)
     is_active = bool(job and job.is_active)
     curves, cases, fitting, log = st.tabs(["Curves", CASES_OF_A_RUN, "Over- or underfitting", "Log"])
     with curves:
-        draw_curves(run)
+        draw_curves(run, ended=job is not None and job.state in ("failed", "stopped"))
     with cases:
         draw_samples(run, choose=not is_active)
         draw_watched(run, schema, waiting=is_active)
@@ -126,8 +130,9 @@ def _schema_of(run: Run) -> LabelSchema:
     return get_snapshot(session.db(), run.project, run.snapshot).schema
 
 
-def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
-    """What the child last said, in fixed places, so that numbers change and nothing moves."""
+def _live_facts(facts: dict[str, Any], schema: LabelSchema, *, brief: bool = False) -> str:
+    """What the child last said, in fixed places, so that numbers change and nothing moves; `brief` says only how far
+    it came, beside the sentences of a failure."""
     learnt = {
         "accuracy": wording.number(facts.get("accuracy")),
         "validation, balanced": wording.number(facts.get("validation_balanced_accuracy")),
@@ -156,6 +161,8 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema) -> str:
         "time left": wording.duration(facts.get("seconds_left")),
         "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",
     }
+    if brief:
+        shown = {name: value for name, value in shown.items() if name in ("epoch", "loss", *learnt)}
     cells = "".join(f"<div><small>{name}</small><b>{value}</b></div>" for name, value in shown.items())
     return f'<div class="rr-live">{cells}</div>'
 
