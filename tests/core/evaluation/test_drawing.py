@@ -35,6 +35,7 @@ def test_a_model_that_repeats_what_it_was_shown_is_found_out(
                "input": {"size": 16, "channels": 1, "resize": "pad"}},
     )  # fmt: skip
     monkeypatch.setattr(judge, "MOST_EPOCHS", 12)
+    monkeypatch.setattr(judge, "CHANGES", {**judge.CHANGES, "filters": "8,16", "stages": 2, "learning_rate": 0.01})
     asked = (connection, files, settings, model.id, sides[1].id, "validation", actor, Silent())
     told = evaluate_model(*asked)
     metrics = told["metrics"]

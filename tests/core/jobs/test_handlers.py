@@ -264,7 +264,7 @@ def test_from_files_to_an_explanation(
         connection, files, project, "s", ratios=(0.5, 0.25, 0.25), allow_leaks="noise looks alike", actor=actor,
         progress=Silent(),
     )  # fmt: skip
-    recipe = change_recipe(named_recipe("resnet"), {"input_size": 32, "filters": "4,8", "epochs": 2, "batch": 8})
+    recipe = change_recipe(named_recipe("resnet"), {"input_size": 32, "filters": "8", "epochs": 2, "batch": 8})
     run, asked_for = ask_training(connection, project, snapshot, recipe, name="m", actor=actor)
     trained = waited(asked_for)
     log = read_log(settings, trained.id)

@@ -65,7 +65,7 @@ def test_several_labels_from_training_to_review(
     )  # fmt: skip
     small = {
         "input_size": SIDE,
-        "filters": "4,8",
+        "filters": "8",
         "batch": 8,
         "epochs": 8,
         "learning_rate": 0.01,

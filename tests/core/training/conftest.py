@@ -1,5 +1,6 @@
 """Recipes small enough for a test, trained in this process, and killed."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training import run as run_module
-from core.training.checkpoint import SaveCheckpoint
+from core.training.checkpoint import NAME, SaveCheckpoint
 from core.training.device import CPU
 from core.training.fit import Fit
 from core.training.recipe import Recipe, change_recipe, named_recipe
@@ -54,24 +55,21 @@ def train(connection: sqlite3.Connection, files: Files, settings: Settings, acto
     return run
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.fixture
-def kill_after_two_epochs(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Lets a training die once its second epoch is in the checkpoint."""
+def checkpoint_of_epoch(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Path], None]:
+    """`checkpoint_of_epoch(2, folder)`: the next training leaves in `folder` what it would leave to go on from if it
+    died after its second epoch, and goes on, so that one training is both the unbroken and the killed one."""
     save = SaveCheckpoint.after_epoch
 
-    def die_after_two(self: SaveCheckpoint, fit: Fit, facts: dict[str, Any]) -> None:
-        save(self, fit, facts)
-        if fit.epoch == 2:
-            raise Killed
+    def ask(epoch: int, folder: Path) -> None:
+        folder.mkdir(parents=True)
 
-    def kill(training: Callable[[], object]) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(SaveCheckpoint, "after_epoch", die_after_two)
-            with pytest.raises(Killed):
-                training()
+        def save_and_copy(self: SaveCheckpoint, fit: Fit, facts: dict[str, Any]) -> None:
+            save(self, fit, facts)
+            if fit.epoch == epoch and not (folder / NAME).exists():
+                shutil.copyfile(self._folder / NAME, folder / NAME)
 
-    return kill
+        monkeypatch.setattr("core.training.checkpoint.COST_SHARE", 1e9)  # a checkpoint after every epoch
+        monkeypatch.setattr(SaveCheckpoint, "after_epoch", save_and_copy)
+
+    return ask

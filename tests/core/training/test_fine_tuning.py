@@ -6,21 +6,18 @@ import pytest
 
 from core.errors import CoreError, InvalidInput, NotAllowed
 from core.people.accounts import ensure_user
-from core.progress import Silent
 from core.store.audit import Actor
 from core.store.stock import list_stored
-from core.training.device import CPU
 from core.training.recipe import change_recipe
-from core.training.records import add_model, add_run, get_model, get_run
+from core.training.records import add_model, add_run, get_model, get_run, list_epochs
 from core.training.request import request_training
-from core.training.run import run_training
 from core.training.stored import load_network
 
 pytestmark = pytest.mark.usefixtures("no_onnx")
 
 
 def test_a_model_is_taken_further_with_its_body_held_and_goes_on_after_a_kill(
-    connection, files, train, small_recipe, settings, tmp_path
+    connection, files, train, small_recipe, checkpoint_of_epoch, tmp_path
 ) -> None:
     first = train(change_recipe(small_recipe, {"epochs": 1}), name="first")
     before = get_model(connection, None, first["model_id"])
@@ -35,16 +32,11 @@ def test_a_model_is_taken_further_with_its_body_held_and_goes_on_after_a_kill(
         assert same == (new.name != "logits"), new.name
 
     # Asked again by the hash, whatever the name stands for by then; killed after its held epoch, with an average.
-    class Killed(Silent):
-        def report(self, fraction: float, note: str, **facts: object) -> None:
-            if note.startswith("Epoch 3"):
-                raise KeyboardInterrupt
-
     recipe, sources = change_recipe(run.recipe, {"epochs": 3, "ema": 0.9}), run.told["sources"]
+    checkpoint_of_epoch(2, tmp_path / "broken")
     whole = train(recipe, folder="whole", sources=sources)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, folder="broken", progress=Killed(), sources=sources)
-    again = run_training(connection, files, settings, 4, tmp_path / "broken", CPU, Silent())
+    again = train(recipe, folder="broken", sources=sources)
+    assert [epoch["epoch"] for epoch in list_epochs(connection, again["run"])] == [3]
     pair = [load_network(files, get_model(connection, None, one["model_id"])).get_weights() for one in (whole, again)]
     assert all(map(np.array_equal, *pair))
 

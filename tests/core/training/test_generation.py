@@ -24,7 +24,7 @@ from core.training.run import build_fit, gather_material, run_training
 from core.training.samples import list_samples, png_of, sample_path
 
 SIDE = 16
-SMALL = {"input_size": SIDE, "filters": "8,8", "batch": 4, "epochs": 2, "learning_rate": 0.01, "ema": 0.5}
+SMALL = {"input_size": SIDE, "filters": "8", "batch": 4, "epochs": 2, "learning_rate": 0.01, "ema": 0.5}
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from core.store.files import Files
 from core.training.device import CPU
 from core.training.patches import Draw, _windows, gather_patches
 from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import get_model
+from core.training.records import get_model, list_epochs
 from core.training.request import request_training, training_cases
 from core.training.run import run_training
 from core.training.settling import settle_spacing
@@ -170,7 +170,7 @@ def test_patches_show_what_is_painted_and_validation_is_the_same_whenever(
 
 def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_own_grid(
     connection: sqlite3.Connection, files: Files, settings: Settings, balls: Balls, recipe: Recipe, actor: Actor,
-    tmp_path: Path, no_onnx: None, kill_after_two_epochs: Any,
+    tmp_path: Path, no_onnx: None, checkpoint_of_epoch: Any,
 ) -> None:  # fmt: skip
     def train(number: int) -> dict[str, Any]:
         return run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
@@ -178,14 +178,15 @@ def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_ow
     def ask() -> int:
         return request_training(connection, balls.project, balls.snapshot, recipe, actor=actor)[0].id
 
-    model = get_model(connection, None, train(ask())["model_id"])
+    first, again = ask(), ask()
+    checkpoint_of_epoch(2, tmp_path / str(again))
+    model = get_model(connection, None, train(first)["model_id"])
     assert model.facts["input"] == {
         "patch_size": [8, 8, 16], "spacing_mm": [1.0, 1.0, 1.0], "channels": 1, "overlap": 0.25, "window": "as stored",
     }  # fmt: skip
     assert model.facts["validation"]["dice"] > 0.6
-    again = ask()
-    kill_after_two_epochs(lambda: train(again))
     resumed = get_model(connection, None, train(again)["model_id"])
+    assert [epoch["epoch"] for epoch in list_epochs(connection, again)] == [3, 4, 5, 6]
     whole, after = (load_network(files, one).get_weights() for one in (model, resumed))
     assert all(np.array_equal(one, other) for one, other in zip(whole, after, strict=True))
     _looks_right(connection, files, settings, balls, model, actor)

@@ -54,7 +54,7 @@ def test_two_devices_give_what_one_gives_and_the_same_twice(
     connection, files, settings, planted, actor, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
-    small = {"input_size": 16, "filters": "4,8", "dense_units": 8, "batch": 8, "epochs": 1}
+    small = {"input_size": 16, "filters": "8", "dense_units": 8, "batch": 8, "epochs": 1}
     plain = change_recipe(named_recipe("cnn"), {**small, **STILL, "ema": 0.9})
     runs = []
     for _ in range(2):
