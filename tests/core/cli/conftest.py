@@ -10,16 +10,17 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.errors import CoreError
+from core.settings import Settings
 
 Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(settings: Settings) -> Run:
     """Run one command in a home of the test's own; the answer is its JSON document."""
 
     def run_command(*words: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home"), "--json"])
+        result = CliRunner().invoke(app, [*words, "--home", str(settings.home), "--json"])
         assert result.exit_code == code, result.output + repr(result.exception)
         return json.loads(result.stdout) if code == 0 else result
 

@@ -1,6 +1,7 @@
 """The command line as a script uses it: exit codes, one JSON document, sentences on standard error."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,15 @@ from typer.testing import CliRunner
 from core.cli.app import TOP_LEVEL, app, main
 from core.errors import CoreError
 from core.people.accounts import find_user
-from core.settings import PROJECT_ROOT, load_settings
+from core.settings import PROJECT_ROOT, Settings, load_settings
 from core.store.database import opened
-from tests.core.cli.conftest import Run
+from tests.core.cli.conftest import Run, run_in
 
 
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty small images of ten patients with their label table."""
-    folder = tmp_path / "images"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     lines = ["file;finding;who"]
     for at in range(20):
@@ -32,11 +32,26 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def imported(run: Run, images: Path) -> Any:
-    run("project", "create", "Chest", "--classes", "normal,pneumonia")
+@pytest.fixture(scope="module")
+def imported_once(images: Path, prepared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The home into which they were imported, and what the import said; each test has a copy."""
+    home = Path(shutil.copytree(prepared_home, tmp_path_factory.mktemp("imported") / "home"))
+    run_in(home, "project", "create", "Chest", "--classes", "normal,pneumonia")
     columns = "path=file,label=finding,patient=who"
-    return run("import", "Chest", str(images), "--labels", str(images / "table.csv"), "--columns", columns)
+    told = run_in(home, "import", "Chest", str(images), "--labels", str(images / "table.csv"), "--columns", columns)
+    return home, told
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path, prepared_home: Path) -> Settings:
+    imported = "imported" in request.fixturenames
+    home = request.getfixturevalue("imported_once")[0] if imported else prepared_home
+    return Settings(home=Path(shutil.copytree(home, tmp_path / "home")))
+
+
+@pytest.fixture
+def imported(imported_once: tuple[Path, Any], settings: Settings) -> Any:
+    return imported_once[1]
 
 
 def test_an_import_names_every_file(imported: Any) -> None:

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
-from tests.core.reviews.conftest import PASSWORD, Room, room, signers
+from tests.core.reviews.conftest import PASSWORD, Room, furnished_room, project, room, settings, signers
 
-__all__ = ["room", "signers"]  # fixtures
+__all__ = ["furnished_room", "project", "room", "settings", "signers"]  # fixtures
 CRITERION = "sensitivity of pneumonia at least 0.70, lower bound at least 0.1"
 
 

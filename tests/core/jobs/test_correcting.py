@@ -15,9 +15,9 @@ from core.reviews.corrections import find_corrections
 from core.store.audit import Actor
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run, get_run
-from tests.core.reviews.conftest import Room, add_image, room
+from tests.core.reviews.conftest import Room, add_image, furnished_room, project, room, settings
 
-__all__ = ["room"]  # a fixture
+__all__ = ["furnished_room", "project", "room", "settings"]  # fixtures
 
 
 def test_corrected_labels_are_learnt_on_the_splits_of_before(

@@ -1,9 +1,11 @@
 """A model whose answers are known by hand, evaluated on the test split of a snapshot of a small project."""
 
 import hashlib
+import shutil
 import sqlite3
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +21,11 @@ from core.progress import Silent
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
+from core.store.database import opened
 from core.store.files import Files
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run
+from tests.conftest import add_chest
 
 PASSWORD = "seven lamps at dusk"
 WRONG = (36, 37)  # images of pneumonia that the model takes for normal, both of men
@@ -43,8 +47,36 @@ class Room:
     files: Files
 
 
+@pytest.fixture(scope="session")
+def furnished_room(prepared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Room:
+    """A home with such a room in it, made once: each test has a copy."""
+    settings = Settings(home=Path(shutil.copytree(prepared_home, tmp_path_factory.mktemp("room") / "home")))
+    actor = Actor("anna", "screen")
+    with opened(settings) as connection:
+        ensure_user(connection, actor.name, role="admin")
+        return make_room(connection, Files(settings.home), settings, add_chest(connection, actor), actor)
+
+
 @pytest.fixture
-def room(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Room:
+def settings(request: pytest.FixtureRequest, tmp_path: Path, prepared_home: Path) -> Settings:
+    furnished = "room" in request.fixturenames
+    home = request.getfixturevalue("furnished_room").settings.home if furnished else prepared_home
+    return Settings(home=Path(shutil.copytree(home, tmp_path / "home")))
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest, connection: sqlite3.Connection, actor: Actor) -> Project:
+    if "room" in request.fixturenames:
+        return request.getfixturevalue("furnished_room").project  # type: ignore[no-any-return]
+    return add_chest(connection, actor)
+
+
+@pytest.fixture
+def room(furnished_room: Room, settings: Settings, files: Files) -> Room:
+    return replace(furnished_room, settings=settings, files=files)
+
+
+def make_room(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Room:
     ensure_user(connection, actor.name)
     cases = [add_image(connection, project, number, actor) for number in range(40)]
     snapshot = freeze_snapshot(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
@@ -171,10 +172,11 @@ TAMPERING = st.one_of(
 
 @given(st.lists(TAMPERING, min_size=1, max_size=3))
 @hypothesis_settings(max_examples=60)
-def test_no_tampering_goes_unseen(acts: list[tuple[str, int, str, str]]) -> None:
-    with TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder))
-        prepare_home(settings)
+def test_no_tampering_goes_unseen(
+    prepared_home: Path, tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, int, str, str]]
+) -> None:
+    with TemporaryDirectory(dir=tmp_path_factory.getbasetemp()) as folder:
+        settings = Settings(home=Path(shutil.copytree(prepared_home, Path(folder) / "home")))
         with opened(settings) as connection:
             fill(connection)
             before = contents(connection)
