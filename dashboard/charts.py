@@ -196,6 +196,7 @@ def _add_curve(figure: go.Figure, name: str, x: Sequence[float], y: Sequence[flo
         y=list(y),
         name=name,
         mode="lines",
+        showlegend=True,  # a single curve has its area and n there too
         line={"color": colours[at % len(colours)], "width": 2},
         hovertemplate=f"{name}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.evaluation.records import say_times
 from dashboard import charts, wording
 
 FEW_POSITIVES = 10  # below this a number is greyed, not hidden
@@ -78,7 +79,7 @@ def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
         )
     if test_uses is not None:
         parts.append(
-            f"These test cases have been used {wording.count(test_uses, 'time')}: "
+            f"These test cases have been used {say_times(test_uses)}: "
             "each further use makes a lucky result more likely."
         )
     return " ".join(parts)

@@ -21,7 +21,7 @@ def draw_thread(remarks: Sequence[Remark], titles: Mapping[str, str], review: Re
             about = f'<a href="{escape(where)}" target="_blank">case {one.case_id}</a>'
         st.html(
             f'<p class="rr-comment" style="margin-left:{1.4 * depth}rem"><b>{escape(one.author)}</b> '
-            f"<small>{wording.moment(one.at)} · on {about} · {one.id}</small><br>{escape(one.text)}</p>"
+            f"<small>{wording.moment(one.at)} · on {about} · no. {one.id}</small><br>{escape(one.text)}</p>"
         )
 
 

@@ -105,7 +105,7 @@ if evaluation is None:
     messages.end_empty(
         "Not evaluated on this split yet",
         ("Press Evaluate. " if may_start else "Ask somebody who may train in this project to evaluate it. ")
-        + (f"Its test cases have been used {wording.count(uses, 'time')} so far." if split == "test" else ""),
+        + (f"Uses of its test cases so far: {uses:,}." if split == "test" else ""),
     )
 
 result, schema = evaluation.result, trainable_schema(snapshot.schema)  # as frozen: classes may be renamed since

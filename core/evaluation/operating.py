@@ -13,7 +13,7 @@ import numpy as np
 
 from core.datasets.records import Snapshot, get_snapshot
 from core.errors import InvalidInput
-from core.evaluation.records import count_test_uses, find_predictions, store_predictions
+from core.evaluation.records import count_test_uses, find_predictions, say_times, store_predictions
 from core.evaluation.run import split_cases
 from core.measures.thresholds import at_threshold
 from core.people.roles import demand_of
@@ -139,7 +139,7 @@ def _describe(seen: Scored, of_class: str, value: float, actor: Actor, uses: int
     k = seen.classes.index(of_class)
     positive = seen.targets[:, k] == 1
     found = at_threshold(positive, seen.scores[:, k], seen.patient_numbers, value, float(positive.mean()))
-    before = f", after the test split had been used {uses} time{'s' if uses != 1 else ''}" if uses else ""
+    before = f", after the test split had been used {say_times(uses)}" if uses else ""
     return {
         "value": value,
         "rule": f"chosen by {actor.name} on validation{before}",

@@ -284,6 +284,11 @@ def list_evaluations(connection: sqlite3.Connection, *, model_id: int) -> list[E
     return [_evaluation(row) for row in rows]
 
 
+def say_times(number: int) -> str:
+    """`never`, `once`, `2 times`: how often the test cases were used."""
+    return "once" if number == 1 else "never" if number == 0 else f"{number:,} times"
+
+
 def count_test_uses(connection: sqlite3.Connection, snapshot_id: int, fold: int | None = None) -> int:
     """How often the test cases of a snapshot (of this fold of it) have been looked at, by whichever model.
 

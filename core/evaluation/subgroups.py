@@ -70,8 +70,8 @@ def group_values(values: Sequence[str]) -> list[str]:
         return [value or UNKNOWN for value in values]
     numbers = [number_of(value) for value in values]
     if all(number is not None for number, value in zip(numbers, values, strict=True) if value):
-        edges = np.unique(np.quantile([n for n in numbers if n is not None], np.linspace(0, 1, RANGES + 1)))
-        return [UNKNOWN if n is None else _range(n, edges) for n in numbers]
+        names = _ranges([n for n in numbers if n is not None])
+        return [UNKNOWN if n is None else names[n] for n in numbers]
     often = {value for value, _ in kinds.most_common(MOST_VALUES - 1)}
     return [value if value in often else OTHER if value else UNKNOWN for value in values]
 
@@ -107,9 +107,14 @@ def number_of(text: str) -> float | None:
     return found if np.isfinite(found) else None
 
 
-def _range(number: float, edges: np.ndarray) -> str:
-    at = min(max(int(np.searchsorted(edges, number, side="right")) - 1, 0), len(edges) - 2)
-    return f"{edges[at]:g} to {edges[at + 1]:g}"
+def _ranges(numbers: Sequence[float]) -> dict[float, str]:
+    """The range of each number, named by the least and the greatest in it: no number could be meant by two names."""
+    kinds = np.unique(numbers)
+    inner = np.quantile(numbers, np.linspace(0, 1, RANGES + 1)[1:-1])
+    at = np.searchsorted(np.unique(inner), kinds, side="right")
+    ends = {part: (kinds[at == part].min(), kinds[at == part].max()) for part in np.unique(at)}
+    names = {part: f"{low:g} to {high:g}" if low < high else f"{low:g}" for part, (low, high) in ends.items()}
+    return {float(number): names[part] for number, part in zip(kinds, at, strict=True)}
 
 
 def answers_of(model: Model, seen: Scored, of_class: str) -> Answers:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from core.clock import utc_now
 from core.datasets.records import Snapshot, get_snapshot
 from core.errors import Conflict, InvalidInput, NotFound
-from core.evaluation.records import Evaluation, count_test_uses, find_evaluation, list_evaluations
+from core.evaluation.records import Evaluation, count_test_uses, find_evaluation, list_evaluations, say_times
 from core.evaluation.subgroups import list_groupable, measure_by_value
 from core.people.roles import demand_of
 from core.projects.records import Project
@@ -73,9 +73,9 @@ class TestUse:
     @property
     def sentence(self) -> str:
         """For the top of everything that shows the results."""
-        opened = f"opened in meetings {_times(self.openings)}, {_times(self.openings_here)} in this one"
+        opened = f"opened in meetings {say_times(self.openings)}, {say_times(self.openings_here)} in this one"
         told = (
-            f"The test cases were measured {_times(self.evaluations)} and "
+            f"The test cases were measured {say_times(self.evaluations)} and "
             f"{opened if self.openings else 'never opened in a meeting'}."
         )
         if self.known_before:
@@ -279,10 +279,6 @@ def count_test_looks(connection: sqlite3.Connection, review: Review) -> TestUse:
 
 def _check(connection: sqlite3.Connection, snapshot: Snapshot, criteria: Sequence[Criterion]) -> None:
     check_criteria(criteria, trainable_schema(snapshot.schema), snapshot.task, list_groupable(connection, snapshot))
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else "never" if number == 0 else f"{number:,} times"
 
 
 def _review(row: sqlite3.Row) -> Review:

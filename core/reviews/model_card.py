@@ -12,6 +12,7 @@ from core.errors import CoreError
 from core.evaluation.comparison import compare_models
 from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import Evaluation, find_evaluation
+from core.measures.terms import term
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
 from core.reviews.criteria import FEW_POSITIVES, Outcome
@@ -33,7 +34,7 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
     fold = f", fold {run.fold} kept for test" if run.fold is not None else ""
     return {
         "Intended use": project.intended_use or NOT_STATED,
-        "Project": project.description or NOT_STATED,
+        "Project": f"{project.name}: {project.description}" if project.description else project.name,
         "Question": _question(trained),
         "Model": f"{model.name}: {run.recipe.network}, {model.parameters:,} parameters, input "
         f"{run.recipe.input_size} px, made {model.created_at[:10]} by {run.created_by}",
@@ -61,7 +62,7 @@ def describe_comparison(connection: sqlite3.Connection, review: Review) -> str:
     for name, one in evaluation.result["metrics"].items():
         if one["value"] is not None:
             interval = "no interval" if one.get("low") is None else f"{one['low']:.3f} to {one['high']:.3f}"
-            told.append(f"{name.replace('_', ' ')} {one['value']:.3f} ({interval})")
+            told.append(f"{term(name)} {one['value']:.3f} ({interval})")
     return (
         f"{other.name} on the same {evaluation.result['n_cases']:,} cases: {', '.join(told[:5])}. Which of the two is "
         "better is for the paired comparison to say."

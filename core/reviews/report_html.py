@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from core.measures.terms import term
 from core.reviews.flow import Flow
 from core.reviews.flow_picture import draw_svg
 from core.reviews.report_sections import Block, Figures, Section, Table
@@ -82,7 +83,7 @@ def _figures(result: Mapping[str, Any]) -> str:
 def _intervals(go: Any, result: Mapping[str, Any]) -> Any:
     """The overall metrics that lie between 0 and 1, as dots with whiskers."""
     shown = {
-        name.replace("_", " "): one
+        term(name): one
         for name, one in result["metrics"].items()
         if one.get("value") is not None and one.get("low") is not None and one["low"] >= 0 and one["high"] <= 1
     }

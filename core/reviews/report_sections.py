@@ -11,6 +11,7 @@ from core.explain.methods import METHODS
 from core.explain.records import find_evidence
 from core.explain.run import is_explainable
 from core.explain.verdict import RULES
+from core.measures.terms import term
 from core.projects.records import Project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import Outcome
@@ -153,7 +154,7 @@ def _numbers(result: Mapping[str, Any]) -> list[Block]:
         Table(
             ("metric", "value, 95 % interval", "to mind"),
             tuple(
-                (name.replace("_", " "), interval(one), str(one.get("reason") or one.get("note") or ""))
+                (term(name), interval(one), str(one.get("reason") or one.get("note") or ""))
                 for name, one in result["metrics"].items()
             ),
         ),
@@ -172,9 +173,9 @@ def numbers_of_parts(parts: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """A row for each metric and a column for each class or structure: the metrics are many, and paper is narrow. Below
     it why a number is undefined."""
     named = [key for key in next(iter(parts.values())) if key != "support"]
-    rows = tuple((key.replace("_", " "), *(interval(row[key]) for row in parts.values())) for key in named)
+    rows = tuple((term(key), *(interval(row[key]) for row in parts.values())) for key in named)
     reasons = tuple(
-        f"{key.replace('_', ' ')} of {name} is undefined: {row[key]['reason']}"
+        f"{term(key)} of {name} is undefined: {row[key]['reason']}"
         for key in named
         for name, row in parts.items()
         if row[key]["value"] is None and row[key].get("reason")

@@ -155,6 +155,6 @@ def test_from_files_on_a_computer_to_the_cells_of_a_confusion_matrix(
     go(page, "Evaluate")
     press(page, "evaluate_start")
     page.get_by_text("Confusion matrix").wait_for(timeout=IMPORT_MS)
-    await_text(page, re.compile(r"have been used 1 time"))
+    await_text(page, re.compile(r"have been used once"))
     page.locator(".js-plotly-plot .scatterlayer .point").first.click(force=True)
     expect(page).to_have_url(re.compile(r"/review\?.*predicted="), timeout=WAIT_MS)

@@ -35,6 +35,14 @@ def test_a_row_without_cases_has_no_share() -> None:
     assert list(figure.data[1].text)[:2] == ["0.0 %", "0.0 %"]
 
 
+@pytest.mark.parametrize("draw", [charts.draw_roc, charts.draw_precision_recall])
+def test_a_single_curve_has_its_legend(draw) -> None:  # type: ignore[no-untyped-def]
+    curve = {"recall": [0, 1], "precision": [1, 0.5], "false_positive_rate": [0, 1], "true_positive_rate": [0, 1]}
+    legend = "pneumonia: 0.526 (0.278–0.887), n = 7"
+    shown = [trace.name for trace in draw({"pneumonia": curve}, {"pneumonia": legend}).data if trace.showlegend]
+    assert shown == [legend]
+
+
 def test_a_click_names_its_cell_and_no_click_none() -> None:
     clicked = {"selection": {"points": [{"customdata": [1, 0, "pneumonia", "normal", 1, 10]}]}}
     assert charts.clicked_cell(clicked) == (1, 0)

@@ -14,7 +14,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks.classification import encode_targets
 from core.training.recipe import named_recipe
-from core.training.records import Model, add_model, add_run, get_run, list_models
+from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_models
 from tests.pages.conftest import CLASSES, OpenPage, said
 
 
@@ -63,6 +63,10 @@ def test_a_threshold_is_moved_on_validation_and_frozen(
     assert newest.facts["point_of"] == validated.id
     for page in ("models", "train"):  # a model without a training of its own
         assert not open_page(page, project=project.id, model=newest.id, run=newest.run).exception
+    add_epoch(connection, validated.run, 1, {"loss": 0.7, "validation_loss": 0.6})
+    told = said(open_page("models", project=project.id, model=newest.id))
+    assert f"Another operating point of {validated.name}: the same weights" in told
+    assert "Curves appear after the first epoch." not in told
 
 
 def test_the_test_split_is_shown_at_the_frozen_point_alone(

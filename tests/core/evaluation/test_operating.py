@@ -43,7 +43,7 @@ def test_a_frozen_point_is_a_new_model_whose_decisions_are_its_own(
     assert result["per_class"]["pneumonia"]["recall"]["value"] == 0
     assert count_test_uses(connection, with_validation.id) == before + 1
     later = freeze_point(connection, made, "pneumonia", 0.5, actor=actor)
-    assert "after the test split had been used 1 time" in later.calibration["thresholds"]["pneumonia"]["rule"]
+    assert "after the test split had been used once" in later.calibration["thresholds"]["pneumonia"]["rule"]
 
 
 def test_answers_to_some_of_a_split_are_not_the_split(connection, project, with_validation, add_brightness_model):

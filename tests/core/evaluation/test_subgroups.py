@@ -6,11 +6,16 @@ from core.evaluation.subgroups import cases_in, find_worst, group_values, measur
 from core.measures.groups import Answers
 
 
+def test_ranges_share_no_number_and_one_of_a_single_number_is_named_by_it():
+    heights = group_values([f"{at}" for at in range(20)] + ["512"] * 20)
+    assert heights[-1] == "512"
+    assert {heights[at] for at in range(20)} == {"0 to 9", "10 to 19"}
+
+
 def test_numbers_of_many_kinds_become_ranges_and_rare_words_other():
     ages = group_values([str(age) for age in range(100)] + [""])
-    assert sorted(set(ages)) == ["0 to 24.75", "24.75 to 49.5", "49.5 to 74.25", "74.25 to 99", "not given"]
-    assert ages[0] == "0 to 24.75"
-    assert ages[99] == "74.25 to 99"
+    assert sorted(set(ages)) == ["0 to 24", "25 to 49", "50 to 74", "75 to 99", "not given"]
+    assert [ages[at] for at in (0, 24, 25, 99)] == ["0 to 24", "0 to 24", "25 to 49", "75 to 99"]
     words = group_values([f"w{at % 12}" for at in range(120)])
     assert len(set(words)) == 8
     assert "other" in words

@@ -108,7 +108,7 @@ def test_below_a_table_stands_why_a_number_is_undefined() -> None:
     assert table.rows[0] == ("recall", "0.500 (0.400 to 0.600)", "undefined")
     assert reasons == (
         "recall of ill is undefined: No case of this class.",
-        "auc of healthy is undefined: No case of this class.",
+        "AUC of healthy is undefined: No case of this class.",
     )
     assert len(numbers_of_parts({"healthy": {"recall": known}})) == 1
 
@@ -147,3 +147,16 @@ def test_the_checklists_are_whole_and_name_their_source() -> None:
         assert one.doi.startswith("10.")
         assert [item.number for item in one.items] == [str(at) for at in range(1, len(one.items) + 1)]
         assert {where for _, where in cover(one, {})} == {NOT_REPORTED}
+
+
+def test_metrics_stand_by_their_terms_and_not_by_the_names_they_are_stored_under(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    page = write_report(connection, room.project, review, "html", actor=actor).decode()
+    words = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    for said in ("macro F1", "AUC", "PPV at prevalence 50 %", "Matthews correlation (MCC)"):
+        assert f"<td>{said}</td>" in words
+    for stored in ("accuracy at half", "f1 macro", "ppv even", ">auc<", ">mcc<"):
+        assert stored not in words
+    evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
+    assert "macro F1" in describe_comparison(connection, review)

@@ -1,0 +1,38 @@
+"""What a stored metric is called by those who read its number: in reports and sentences."""
+
+TERMS = {
+    "accuracy_at_half": "accuracy at 0.5",
+    "f1": "F1",
+    **{
+        f"{name}_{mean}": f"{mean} {word}"
+        for name, word in (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
+        for mean in ("macro", "weighted", "micro")
+    },
+    "specificity_macro": "macro specificity",
+    "npv": "NPV",
+    "ppv_even": "PPV at prevalence 50 %",
+    "npv_even": "NPV at prevalence 50 %",
+    "auc": "AUC",
+    "kappa": "Cohen's kappa",
+    "mcc": "Matthews correlation (MCC)",
+    "brier": "Brier score",
+    "ece": "expected calibration error (ECE)",
+    "dice": "Dice",
+    "iou": "IoU",
+    "surface_dice": "surface Dice",
+    "hd95_mm": "HD95 (mm)",
+    "hd95_px": "HD95 (pixels)",
+    "volume_bias_ml": "volume bias (ml)",
+    "volume_error_percent": "volume error (%)",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "limit_low": "lower limit of agreement",
+    "limit_high": "upper limit of agreement",
+    "coverage": "coverage of its interval",
+}
+
+
+def term(metric: str) -> str:
+    """`accuracy at 0.5` of `accuracy_at_half`; a metric without a term of its own by its name."""
+    return TERMS.get(metric, metric.replace("_", " "))
