@@ -27,39 +27,52 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 SERVICES = (  # each is started once for the files that a line names
-    ("walk", "loop", "access", "walls", "viewer_drafts", "signed_out"),
-    ("viewer_label", "viewer_faults", "viewer_masks", "viewer_looking", "viewer_marks"),
+    ("walk", "access", "loop", "meeting", "walls", "viewer_drafts", "signed_out"),
+    ("viewer_label", "viewer_faults", "viewer_masks", "viewer_looking", "viewer_marks", "check_pixels"),
 )
 SERVICE_OF = {f"browser/test_{name}.py": f"service {at}" for at, names in enumerate(SERVICES) for name in names}
 # Begun first, longest first, so that all workers end together; a file that is missing here only ends later.
 LONG_FILES = (
     *SERVICE_OF,
-    "browser/test_no_loss.py",
+    "core/training/test_run.py",
+    "core/jobs/test_handlers.py",
+    "test_loop.py",
     "test_permissions.py",
     "pages/test_what_readers_do.py",
     "pages/test_every_page.py",
-    "core/jobs/test_handlers.py",
-    "core/training/test_run.py",
-    "test_loop.py",
+    "core/training/test_painting.py",
+    "core/training/test_fine_tuning.py",
+    "browser/test_no_loss.py",
     "pages/test_blind_first.py",
     "core/cli/test_commands.py",
+    "core/doctor/test_doctor.py",
+    "core/demo/test_project.py",
+    "test_faults.py",
+    "core/training/test_whole_volumes.py",
+    "core/training/test_generation.py",
+    "dashboard/test_process.py",
+    "dashboard/test_up.py",
+    "core/training/test_patches.py",
+    "core/training/test_onnx_export.py",
+    "core/training/test_networks.py",
+    "core/explain/test_evidence.py",
+    "core/evaluation/test_drawing.py",
     "core/jobs/test_worker.py",
     "core/jobs/test_pulling.py",
     "core/jobs/test_receiving.py",
-    "dashboard/test_process.py",
-    "dashboard/test_up.py",
 )
 FILES_IN_PARTS = {"test_permissions.py": 8}
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 8 << 30  # the whole suite needs less than half of it
-WORKERS_AT_MOST = 5  # each may load TensorFlow, and the tests start processes of their own
+WORKERS_BEYOND_CORES = 2  # two mostly wait for the browser and the processes of a service of theirs
+WORKERS_AT_MOST = 6  # each may load TensorFlow, and the tests start processes of their own
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """For the whole suite one worker more than there are cores, since one mostly waits for a browser; what is named
-    runs here, at once and with all that it prints."""
+    """For the whole suite more workers than there are cores; what is named runs here, at once and with all that it
+    prints."""
     whole = config.args == config.getini("testpaths")
-    return min((os.cpu_count() or 1) + 1, WORKERS_AT_MOST) if whole else 0
+    return min((os.cpu_count() or 1) + WORKERS_BEYOND_CORES, WORKERS_AT_MOST) if whole else 0
 
 
 @pytest.hookimpl(tryfirst=True)

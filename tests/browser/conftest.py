@@ -8,8 +8,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,22 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, StorageState, expect, sync_playwright
 from typer.testing import CliRunner
 
 from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium, new_context
 from bench.server import free_port
 from core.cli.app import app
+from core.evaluation.run import evaluate_model
 from core.jobs.worker import worker_alive
+from core.people.accounts import operating_system_user
+from core.progress import Silent
+from core.projects.records import get_project
 from core.settings import PROJECT_ROOT, Settings
+from core.store.audit import Actor
 from core.store.database import opened
+from core.store.files import Files
+from core.training.records import get_run, list_models
 
 START_SECONDS = 120
 expect.set_options(timeout=WAIT_MS)  # beside other tests a page takes longer than Playwright's own five seconds
@@ -45,6 +53,16 @@ class Reading:
 
     def readroom(self, *words: str) -> Any:
         return run_command(self.home, *words)
+
+    def evaluate(self, project: str, name: str, *splits: str) -> None:
+        """Measure a model here and not in a job, which would start a process of its own; by default on test."""
+        with opened(self.settings) as connection:
+            models = list_models(connection, get_project(connection, project).id)
+            model = next(model for model in models if model.name == name)
+            actor = Actor(operating_system_user(), "command line")
+            snapshot = get_run(connection, model.run).snapshot
+            for split in splits or ("test",):
+                evaluate_model(connection, Files(self.home), self.settings, model.id, snapshot, split, actor, Silent())
 
     def link(self) -> str:
         port = self.address.rpartition(":")[2]
@@ -80,6 +98,16 @@ class Reading:
         finally:
             keeper.resume()
             wait_until(lambda: worker_alive(self.settings), 60)
+
+    @contextmanager
+    def worker_asleep(self) -> Iterator[None]:
+        """Jobs stay queued meanwhile."""
+        worker = self._process_of("core.jobs.worker")
+        worker.suspend()
+        try:
+            yield
+        finally:
+            worker.resume()
 
     def _process_of(self, module: str) -> psutil.Process:
         """The running process of this home that was started with `python -m module`."""
@@ -118,7 +146,7 @@ def tiny(reading: Reading) -> None:
     reading.readroom("snapshot", "Middle", "first", "--split", "0.5,0.2,0.3", "--allow-leaks", "noise resembles noise")
     small = ("--set", "input_size=32", "--set", "filters=4,4,8", "--set", "epochs=2")
     reading.readroom("train", "Middle", "--snapshot", "first", *small, "--name", "tiny", "--wait")
-    reading.readroom("evaluate", "Middle", "tiny")
+    reading.evaluate("Middle", "tiny")
 
 
 @contextmanager
@@ -176,31 +204,80 @@ def wait_until(is_so: Callable[[], object], seconds: float = 60, otherwise: str 
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def browser(reading: Reading) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        yield made
-        made.close()
+# ---- the browser
+
+
+class Kept:
+    """What all files of this folder share while they run one after another.
+
+    Not for the session: as long as Playwright is there an event loop runs in this thread, which other tests must not
+    find. And not for a file: what a browser has compiled of Streamlit's scripts makes each further page half as dear.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+        self._ending = ExitStack()
+
+    def get(self, name: str, make: Callable[[], AbstractContextManager[Any]]) -> Any:
+        if name not in self._made:
+            self._made[name] = self._ending.enter_context(make())
+        return self._made[name]
+
+    def end(self) -> None:
+        self._made.clear()
+        self._ending.close()
+
+
+KEPT = Kept()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Iterator[None]:
+    """After the last test of this folder in a row, and after what that test itself had."""
+    try:
+        yield
+    finally:
+        if nextitem is None or nextitem.path.parent != Path(__file__).parent:
+            KEPT.end()
 
 
 @pytest.fixture(scope="module")
-def context(browser: Browser, reading: Reading) -> Iterator[BrowserContext]:
-    """The browser of somebody who came by the link, for a file's tests: what it has compiled of Streamlit's scripts
-    makes each further page half as dear."""
-    made = new_context(browser)
-    first = made.new_page()
-    first.goto(reading.link())
-    first.get_by_role("heading", name="Projects").wait_for()
-    first.close()
-    yield made
-    made.close()
+def playwright() -> Playwright:
+    if find_chromium() is None:
+        pytest.skip(ABSENT)
+    return KEPT.get("playwright", sync_playwright)
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Browser:
+    start = partial(playwright.chromium.launch, executable_path=find_chromium(), args=FLAGS)
+    return KEPT.get("browser", start)
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, reading: Reading) -> BrowserContext:
+    """The browser of somebody who came by the link."""
+
+    def sign_in() -> BrowserContext:
+        made = new_context(browser)
+        first = made.new_page()
+        first.goto(reading.link())
+        first.get_by_role("heading", name="Projects").wait_for()
+        first.close()
+        return made
+
+    return KEPT.get("context", sign_in)
+
+
+@pytest.fixture(scope="module")
+def at_rest(context: BrowserContext) -> StorageState:
+    """What is stored in this browser when a test begins."""
+    return context.storage_state()
 
 
 @pytest.fixture
-def page(context: BrowserContext, reading: Reading) -> Iterator[Page]:
+def page(context: BrowserContext, at_rest: StorageState, reading: Reading) -> Iterator[Page]:
     """A signed-in, empty tab at 1280x800. Afterwards: nothing was asked of another host, and no script failed."""
-    kept = context.storage_state()
     made = context.new_page()
     elsewhere: list[str] = []
     failures: list[str] = []
@@ -215,6 +292,6 @@ def page(context: BrowserContext, reading: Reading) -> Iterator[Page]:
     yield made
     for tab in context.pages:
         tab.close()
-    context.set_storage_state(kept)  # what a test left in this browser is not the next one's
+    context.set_storage_state(at_rest)  # what a test left in this browser is not the next one's
     assert elsewhere == []
     assert failures == []

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.evaluation.run import evaluate_model
 from core.jobs.records import get_job, list_jobs
 from core.people.accounts import operating_system_user
-from core.progress import Silent
 from core.projects.records import Project, get_project
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, find_decision
@@ -20,8 +18,7 @@ from core.reviews.registry import find_production, promote_model
 from core.reviews.remarks import list_remarks
 from core.store.audit import Actor
 from core.store.database import opened
-from core.store.files import Files
-from core.training.records import Model, get_run, list_models
+from core.training.records import Model, list_models
 from dashboard.meeting_view import STEPS
 from tests.browser.conftest import Reading, wait_until
 from tests.browser.test_walk import assert_no_overhang
@@ -45,11 +42,10 @@ def chest(reading: Reading, test_data: Path, tmp_path: Path) -> Iterator[Project
         had = connection.execute("SELECT password FROM users WHERE name = ?", (user,)).fetchone()[0]
         give_password(connection, user)
         project = get_project(connection, NAME)
-    actor = Actor(user, "command line")
-    _evaluate(reading, _model(reading, project, "old"), ("validation", "test"), actor)
+    reading.evaluate(NAME, "old", "validation", "test")
     reading.readroom("threshold", NAME, "old", "0.5", "--name", "new")
-    _evaluate(reading, _model(reading, project, "new"), ("test",), actor)
-    _put_into_production(reading, project, actor)
+    reading.evaluate(NAME, "new")
+    _put_into_production(reading, project, Actor(user, "command line"))
     yield project
     with opened(reading.settings) as connection:
         connection.execute("UPDATE users SET password = ? WHERE name = ?", (had, user))
@@ -67,15 +63,6 @@ def _link_images(source: Path, folder: Path) -> None:
                 label = ("normal", "pneumonia")[int(row["pneumonia"])]
                 lines.append(f"{row['filename']},{label},{row['patient_id']}")
     (folder / "labels.csv").write_text("\n".join(lines), "utf-8")
-
-
-def _evaluate(reading: Reading, model: Model, splits: tuple[str, ...], actor: Actor) -> None:
-    """Here and not in a job: each would start a process of its own."""
-    files = Files(reading.settings.home)
-    with opened(reading.settings) as connection:
-        for split in splits:
-            snapshot = get_run(connection, model.run).snapshot
-            evaluate_model(connection, files, reading.settings, model.id, snapshot, split, actor, Silent())
 
 
 def _put_into_production(reading: Reading, project: Project, actor: Actor) -> None:
@@ -183,14 +170,15 @@ def test_a_meeting_from_its_preparation_to_a_signed_pdf_a_rollback_and_a_retrain
             break
     page.goto(f"{reading.address}/meeting?project={chest.id}&review={review.id}&step=decision")
     page.get_by_role("button", name="Open the test results").click()
-    page.get_by_role("button", name="Retrain with the corrected labels").click()
-    page.get_by_text(re.compile("is queued, on")).wait_for()
-    with opened(reading.settings) as connection:
-        asked = list_jobs(connection, kinds=("train",))[0]
-    assert (asked.project, asked.arguments["evaluate"]) == (chest.id, "test")
-    reading.readroom("jobs", "stop", str(asked.id))
-    with opened(reading.settings) as connection:
-        wait_until(lambda: get_job(connection, asked.id).state in ("stopped", "done"))
+    with reading.worker_asleep():  # what is not begun is stopped at once
+        page.get_by_role("button", name="Retrain with the corrected labels").click()
+        page.get_by_text(re.compile("is queued, on")).wait_for()
+        with opened(reading.settings) as connection:
+            asked = list_jobs(connection, kinds=("train",))[0]
+        assert (asked.project, asked.arguments["evaluate"]) == (chest.id, "test")
+        reading.readroom("jobs", "stop", str(asked.id))
+        with opened(reading.settings) as connection:
+            assert get_job(connection, asked.id).state == "stopped"
 
 
 def _say_of_a_failure(page: Page, reading: Reading, review: Review) -> None:

@@ -3,25 +3,10 @@
 A cut network and an expired sign-in have tests of their own in test_viewer_label.py and test_signed_out.py.
 """
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from bench.chromium import ABSENT, FLAGS, find_chromium
 from bench.no_loss import Verdict, reading_under_fire, survive
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """A browser of its own: these tests kill the web process, so they leave the shared one alone."""
-    found = find_chromium()
-    if found is None:
-        pytest.skip(ABSENT)
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield made
-        made.close()
 
 
 def test_three_kills_lose_and_double_nothing(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright
 
-from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium
+from bench.chromium import FLAGS, WAIT_MS, find_chromium
 from core.images.decoded import Pixels, Window
 from core.images.render import apply_window, to_uint8
 from core.settings import PROJECT_ROOT
@@ -37,21 +37,18 @@ class _Files(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    if find_chromium() is None:
-        pytest.skip(ABSENT)
+def page(playwright: Playwright) -> Iterator[Page]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(PROJECT_ROOT / "frontend")))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=GL_FLAGS)
-        made = browser.new_page(viewport={"width": 1280, "height": 800})
-        made.set_default_timeout(WAIT_MS)
-        failures: list[str] = []
-        made.on("pageerror", lambda error: failures.append(str(error)))
-        made.goto(f"http://127.0.0.1:{server.server_port}/")
-        made.wait_for_function("() => window.ready")
-        yield made
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=find_chromium(), args=GL_FLAGS)
+    made = browser.new_page(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(WAIT_MS)
+    failures: list[str] = []
+    made.on("pageerror", lambda error: failures.append(str(error)))
+    made.goto(f"http://127.0.0.1:{server.server_port}/")
+    made.wait_for_function("() => window.ready")
+    yield made
+    browser.close()
     server.shutdown()
     server.server_close()
     assert failures == []

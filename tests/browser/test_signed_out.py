@@ -1,20 +1,35 @@
 """A session that runs out while the label page is open: nothing that was answered is lost."""
 
 import re
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from core.store.database import opened
 from tests.browser.conftest import Reading, wait_until
-from tests.browser.test_walk import open_page
 
 
-def test_an_answer_given_after_the_session_ran_out_is_sent_after_the_next_sign_in(page: Page, reading: Reading) -> None:
-    open_page(page, reading, "Label")
+@pytest.fixture
+def forget(reading: Reading) -> Iterator[Callable[[], None]]:
+    """Makes it so that nobody has clicked for a long time; other files sign in with the sessions as they were."""
+    with opened(reading.settings) as connection:
+        had = [tuple(row) for row in connection.execute("SELECT last_seen_at, session_hash FROM sessions")]
+
+        def forget_all() -> None:
+            connection.execute("UPDATE sessions SET last_seen_at = '2026-01-01T00:00:00.000Z'")
+
+        yield forget_all
+        connection.executemany("UPDATE sessions SET last_seen_at = ? WHERE session_hash = ?", had)
+
+
+def test_an_answer_given_after_the_session_ran_out_is_sent_after_the_next_sign_in(
+    page: Page, reading: Reading, forget: Callable[[], None]
+) -> None:
+    page.goto(f"{reading.address}/label?project=1")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     before = len(reading.stored_events())
-    with opened(reading.settings) as connection:  # nobody has clicked for a long time
-        connection.execute("UPDATE sessions SET last_seen_at = '2026-01-01T00:00:00.000Z'")
+    forget()
     with page.expect_response("**/api/v1/events") as refused:
         page.keyboard.press("Digit1")
     assert refused.value.status == 401

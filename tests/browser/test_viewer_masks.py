@@ -115,9 +115,8 @@ def coloured(page: Page, plane: str) -> int:
 
 
 def test_what_is_painted_in_the_coronal_plane_is_found_in_the_axial_one(
-    painting: Page, reading: Reading, volume: int
+    page: Page, reading: Reading, volume: int
 ) -> None:
-    page = painting
     clear(page, reading, volume)
     open_case(page, reading, volume)
     assert coloured(page, "frame") == 0
@@ -155,8 +154,7 @@ def test_a_mask_is_the_same_bit_for_bit_after_a_reload_undo_and_redo_and_when_it
     assert (np.load(exported) == painted).all()
 
 
-def test_a_stroke_on_one_that_was_stored_keeps_what_was_there(painting: Page, reading: Reading, volume: int) -> None:
-    page = painting
+def test_a_stroke_on_one_that_was_stored_keeps_what_was_there(page: Page, reading: Reading, volume: int) -> None:
     whole = np.zeros((FRAMES, ROWS, COLUMNS), np.uint8)
     whole[:, :4] = 1
     body = io.BytesIO()

@@ -6,15 +6,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Reading, is_up, wait_until
+from tests.browser.test_access import settle, visit
 
 pytestmark = pytest.mark.usefixtures("tiny")
-
-
-def open_page(page: Page, reading: Reading, name: str) -> None:
-    """Open the project and one of its pages by the navigation."""
-    page.goto(reading.address)
-    page.get_by_text("Open", exact=True).last.click()  # the first project made; other tests add more
-    page.locator("[data-testid=stSidebar]").get_by_role("link", name=name, exact=True).click()
 
 
 def test_nobody_gets_in_without_the_link(browser: Browser, reading: Reading) -> None:
@@ -26,9 +20,20 @@ def test_nobody_gets_in_without_the_link(browser: Browser, reading: Reading) -> 
     context.close()
 
 
+def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page: Page, reading: Reading) -> None:
+    """Before a page of these tests asks for a warm child, for which a worker that ends would wait."""
+    with reading.without_worker():
+        page.goto(f"{reading.address}/train?project=1")
+        expect(page.locator("[data-testid=stMain]").get_by_text("Worker is not running")).to_be_visible()
+        settle(page)
+        assert_fits(page, "train")
+
+
 def test_a_case_is_labelled_by_one_key_and_the_next_one_is_there(page: Page, reading: Reading) -> None:
     before = len(reading.stored_events())
-    open_page(page, reading, "Label")
+    page.goto(reading.address)
+    page.get_by_text("Open", exact=True).last.click()  # the first project made; other tests add more
+    page.locator("[data-testid=stSidebar]").get_by_role("link", name="Label", exact=True).click()
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     first = page.get_by_role("img", name=re.compile("Image")).get_attribute("aria-label")
     page.keyboard.press("Digit1")
@@ -38,7 +43,7 @@ def test_a_case_is_labelled_by_one_key_and_the_next_one_is_there(page: Page, rea
 
 
 def test_an_answer_that_is_taken_back_counts_no_more(page: Page, reading: Reading) -> None:
-    open_page(page, reading, "Label")
+    page.goto(f"{reading.address}/label?project=1")
     image = page.get_by_role("img", name=re.compile("Image"))
     image.wait_for()
     shown = image.get_attribute("aria-label") or ""
@@ -54,7 +59,7 @@ def test_an_answer_that_is_taken_back_counts_no_more(page: Page, reading: Readin
 
 
 def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, reading: Reading) -> None:
-    open_page(page, reading, "Label")
+    page.goto(f"{reading.address}/label?project=1")
     image = page.get_by_role("img", name=re.compile("Image"))
     image.wait_for()
     shown = image.get_attribute("aria-label") or ""
@@ -75,32 +80,23 @@ def test_a_correction_that_is_taken_back_restores_the_answer_before(page: Page, 
 
 
 def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
+    page.goto(reading.address)
     for name in ("", "overview", "cases", "label", "train", "evaluate", "review?result=all", "models", "meeting"):
-        assert_fits(page, reading, name)
+        visit(page, name + ("&" if "?" in name else "?") + "project=1")
+        assert_fits(page, name)
 
 
 def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(page: Page, reading: Reading) -> None:
     page.goto(reading.address)
     app = page.locator("[data-testid=stApp]")
-    for choice in ("Light", "Dark"):
-        page.get_by_role("button", name=choice, exact=True).click()
+    for choice, elsewhere in (("Light", "cases?project=1"), ("Dark", "")):
+        page.get_by_role("button", name=choice, exact=True).click()  # loads the page anew
         expect(app).to_have_css("color-scheme", choice.lower())
-        for name in ("cases?project=1", ""):
-            page.goto(f"{reading.address}/{name}")
-            expect(app).to_have_css("color-scheme", choice.lower())
+        page.goto(f"{reading.address}/{elsewhere}")
+        expect(app).to_have_css("color-scheme", choice.lower())
 
 
-def test_training_needs_no_scrolling_under_the_warning_that_no_worker_runs(page: Page, reading: Reading) -> None:
-    with reading.without_worker():
-        page.goto(f"{reading.address}/train?project=1")
-        expect(page.locator("[data-testid=stMain]").get_by_text("Worker is not running")).to_be_visible()
-        assert_fits(page, reading, "train")
-
-
-def assert_fits(page: Page, reading: Reading, name: str) -> None:
-    page.goto(f"{reading.address}/{name}{'&' if '?' in name else '?'}project=1")
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    page.locator("[data-testid=stSidebar]").get_by_text("Signed in as").wait_for()
+def assert_fits(page: Page, name: str) -> None:
     if name in ("label", "review?result=all"):
         lowest = page.get_by_role("toolbar", name="Looking").bounding_box()
         assert lowest is not None
@@ -122,7 +118,7 @@ def assert_no_overhang(page: Page, name: str) -> None:
 
 
 def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Page, reading: Reading) -> None:
-    open_page(page, reading, "Label")
+    page.goto(f"{reading.address}/label?project=1")
     page.get_by_role("img", name=re.compile("Image")).wait_for()
     page.wait_for_load_state("networkidle")  # the next cases are in the browser
     before = len(reading.stored_events())
@@ -138,7 +134,7 @@ def test_answers_given_while_the_server_is_dead_arrive_when_it_is_back(page: Pag
 
 
 def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(page: Page, reading: Reading) -> None:
-    open_page(page, reading, "Evaluate")
+    page.goto(f"{reading.address}/evaluate?project=1")
     page.get_by_text("Confusion matrix").wait_for()
     points = page.locator(".js-plotly-plot .scatterlayer .point")
     points.first.wait_for()

@@ -129,22 +129,7 @@ def test_it_starts_prints_one_address_and_stops_cleanly(
     assert not worker_alive(settings)
 
 
-def test_a_second_one_says_so_and_gives_a_fresh_address(
-    settings: Settings, connection: sqlite3.Connection, up: Callable[..., Up], port: int
-) -> None:
-    first = up()
-    first.hears("sign-in?token=")
-    second = up()
-    assert second.ends() == 0
-    assert "runs already" in second.said
-    tokens = [re.findall(r"token=(\S+)", one.said)[0] for one in (first, second)]
-    assert tokens[0] != tokens[1]
-    for token in tokens:
-        assert redeem_token(connection, token, hours=1)
-    assert answers(Reach(port=port)), "the first one serves on"
-
-
-def test_the_same_home_under_another_path_is_served_already(
+def test_a_second_one_says_so_and_gives_a_fresh_address_also_under_another_path_of_the_home(
     settings: Settings, connection: sqlite3.Connection, up: Callable[..., Up], port: int, tmp_path: Path
 ) -> None:
     """As a container sees it that has the same folder mounted elsewhere: the lock is the file's, not the path's."""
@@ -152,11 +137,16 @@ def test_the_same_home_under_another_path_is_served_already(
     first.hears("sign-in?token=")
     mounted = tmp_path / "mounted"
     mounted.symlink_to(settings.home)
-    second = up("--port", str(port + 1), home=mounted)
-    assert second.ends() == 0
-    assert f"runs already for {mounted}" in second.said
-    assert f"http://127.0.0.1:{port}/sign-in?token=" in second.said, "the first one's address, not the one asked for"
-    assert answers(Reach(port=port))
+    second, third = up(), up("--port", str(port + 1), home=mounted)
+    assert (second.ends(), third.ends()) == (0, 0)
+    assert f"runs already for {settings.home}" in second.said
+    assert f"runs already for {mounted}" in third.said
+    assert f"http://127.0.0.1:{port}/sign-in?token=" in third.said, "the first one's address, not the one asked for"
+    tokens = {re.findall(r"token=(\S+)", one.said)[0] for one in (first, second, third)}
+    assert len(tokens) == 3
+    for token in tokens:
+        assert redeem_token(connection, token, hours=1)
+    assert answers(Reach(port=port)), "the first one serves on"
     assert not answers(Reach(port=port + 1))
 
 
