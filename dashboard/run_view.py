@@ -43,13 +43,13 @@ def watch_run(run: Run) -> None:
 def draw_curves(run: Run, *, ended: bool = False) -> None:
     """Loss and measures over epochs; of a run that `ended` before its first epoch one line."""
     epochs = list_epochs(session.db(), run.id)
-    if not epochs and ended:
-        st.caption("It ended before its first epoch: there are no curves.")
-        return
     if not epochs and "point_of" in run.told:
         origin = get_model(session.db(), run.project, run.told["point_of"])
         st.caption(f"Another operating point of {origin.name}: the same weights, so they learnt as these curves show.")
         draw_curves(get_run(session.db(), origin.run))
+        return
+    if not epochs and ended:
+        st.caption("It ended before its first epoch: there are no curves.")
         return
     if not epochs:
         st.html('<div class="rr-waiting">Curves appear after the first epoch.</div>')
