@@ -42,7 +42,7 @@ def answer_of(network: Any) -> Answer:
     import tensorflow as tf
 
     shape = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)
-    compiled = tf.function(lambda images: network(images, training=False), input_signature=[shape])
+    compiled = tf.function(lambda images: network(images, training=False), input_signature=[shape], autograph=False)
     return lambda images: np.asarray(compiled(tf.constant(images)))
 
 

@@ -25,7 +25,10 @@ class GradCam:
         self._parts = keras.Model(network.input, outputs)
         images = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)
         self._compiled = tf.function(
-            self._compute, input_signature=[images, tf.TensorSpec((None,), tf.int32)], jit_compile=False
+            self._compute,
+            input_signature=[images, tf.TensorSpec((None,), tf.int32)],
+            jit_compile=False,
+            autograph=False,
         )
 
     def warm(self) -> None:

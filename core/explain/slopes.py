@@ -31,7 +31,8 @@ class Slopes:
             ) from error
         self.at_once = at_once(scaled.shape[1:], AT_ONCE)
         points = tf.TensorSpec((None, *scaled.shape[1:]), tf.float32)
-        self._compiled = tf.function(self._compute, input_signature=[points, tf.TensorSpec((), tf.int32)])
+        signature = [points, tf.TensorSpec((), tf.int32)]
+        self._compiled = tf.function(self._compute, input_signature=signature, autograph=False)
 
     def scale(self, images: np.ndarray) -> np.ndarray:
         """uint8 images as the network's first layer hands them on, float32."""

@@ -62,7 +62,9 @@ class DrawingLearner(Learner):
 
     @cached_property
     def _judged(self) -> Any:
-        return tf.function(lambda *shown: self._to_raw(list(shown), training=False), reduce_retracing=True)
+        return tf.function(
+            lambda *shown: self._to_raw(list(shown), training=False), reduce_retracing=True, autograph=False
+        )
 
 
 class KeepSamples(Quiet):

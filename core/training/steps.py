@@ -58,10 +58,13 @@ class Learner:
         # Two steps, since each has gradients of its own: of the whole, and of the last layer alone.
         self._steps_by_hold = {hold: tf.function(self._train_chunk, jit_compile=False) for hold in (False, True)}
         self._held = False
+        # Only the loop over a chunk needs AutoGraph; to rewrite all that a step calls took over a second of the first.
+        self._count = tf.autograph.experimental.do_not_convert(self._count_step)
         images = tf.TensorSpec((None, *network.inputs[0].shape[1:]), tf.uint8)  # the last batch is smaller
-        self._scores = tf.function(self._predict_batch, input_signature=[images], jit_compile=False)
+        plain = {"jit_compile": False, "autograph": False}
+        self._scores = tf.function(self._predict_batch, input_signature=[images], **plain)
         masks = tf.TensorSpec(network.output_shape, tf.uint8)
-        self._tally = tf.function(self._tally_batch, input_signature=[images, masks], jit_compile=False)
+        self._tally = tf.function(self._tally_batch, input_signature=[images, masks], **plain)
 
     def begin_epoch(self, *, hold: bool = False) -> None:
         """Count anew; with `hold` only the last layer learns in this epoch, and normalisation layers stand still."""
@@ -138,10 +141,10 @@ class Learner:
     def _train_chunk(self, images: Any, targets: Any, seeds: Any) -> Any:
         """Nobody reads the answer: TensorFlow takes a tenth longer for a step of `cnn` at 128 px that has none."""
         if self.plan.steps_per_call == 1:
-            self._count_step(images[0], targets[0], seeds[0])
+            self._count(images[0], targets[0], seeds[0])
         else:
             for at in tf.range(tf.shape(images)[0]):
-                self._count_step(images[at], targets[at], seeds[at])
+                self._count(images[at], targets[at], seeds[at])
         return self._sums.read_value()
 
     def _count_step(self, images: Any, targets: Any, seed: Any) -> None:

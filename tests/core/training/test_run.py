@@ -96,13 +96,6 @@ def test_a_run_leaves_a_model_that_learnt(connection, files, planted, train, sma
     )
 
 
-def test_the_same_seed_gives_the_same_model(connection, files, train, small_recipe) -> None:
-    first, second = (weights_of(connection, files, train(small_recipe, folder=name)) for name in "ab")
-    assert same(first, second)
-    other = weights_of(connection, files, train(change_recipe(small_recipe, {"seed": 1}), folder="c"))
-    assert not same(first, other)
-
-
 def test_the_classic_stack_trains_on_a_fold(connection, planted, train) -> None:
     recipe = change_recipe(named_recipe("cnn"), {"input_size": 16, "filters": "4,8", "dense_units": 16, "epochs": 2})
     result = train(change_recipe(recipe, {"class_weights": "none", "optimiser": "sgd", "schedule": "step"}), fold=1)
@@ -120,11 +113,10 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["cosine", "plateau, average, mixup, sampling"])
-def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(
-    connection, files, settings, actor, planted, train, small_recipe, tmp_path, monkeypatch, changes
+def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one_whatever_it_was_asked_for(
+    connection, files, settings, actor, planted, train, small_recipe, tmp_path, monkeypatch
 ) -> None:
-    recipe = change_recipe(small_recipe, {"epochs": 5, "noise": 0.05, "dropout": 0.5, **changes})
+    recipe = change_recipe(small_recipe, {"epochs": 5, "noise": 0.05, "dropout": 0.5, **EVERYTHING})
     unbroken = weights_of(connection, files, train(recipe, folder="whole"))
     monkeypatch.setattr("core.training.checkpoint.COST_SHARE", 1e9)  # a checkpoint after every epoch
     run, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
@@ -141,11 +133,11 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(
     result = run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, listening)
     assert "Going on after epoch 3" in listening.notes
     assert same(unbroken, weights_of(connection, files, result))
-    if changes:  # what a plateau left of the rate had to be brought back too
-        rates = [epoch["learning_rate"] for epoch in list_epochs(connection, run.id)]
-        assert rates[-1] < rates[0]
-        assert rates[2] < rates[0], "nothing was to be brought back"
-    assert len(list_epochs(connection, run.id)) == 5
+    # what a plateau left of the rate had to be brought back too
+    rates = [epoch["learning_rate"] for epoch in list_epochs(connection, run.id)]
+    assert rates[-1] < rates[0]
+    assert rates[2] < rates[0], "nothing was to be brought back"
+    assert len(rates) == 5
     assert not (tmp_path / "broken" / NAME).exists()
 
 
@@ -166,10 +158,11 @@ with opened(settings) as connection:
 """
 
 
-def test_a_run_killed_by_force_resumes_to_the_same_weights(
+def test_the_same_seed_gives_the_same_model_to_a_run_killed_by_force_too_and_another_seed_another(
     connection, files, settings, actor, planted, train, small_recipe, tmp_path
 ) -> None:
-    recipe = change_recipe(small_recipe, {"epochs": 20})
+    recipe = change_recipe(small_recipe, {"epochs": 20, "noise": 0.05, "dropout": 0.5})
+    assert recipe.schedule == "cosine"
     unbroken = weights_of(connection, files, train(recipe, folder="whole"))
     run, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
     folder = tmp_path / "killed"
@@ -185,8 +178,14 @@ def test_a_run_killed_by_force_resumes_to_the_same_weights(
     assert child.wait() == -signal.SIGKILL
     done_before = len(list_epochs(connection, run.id))
     assert 1 <= done_before < 20
-    result = run_training(connection, files, settings, run.id, folder, CPU, Silent())
+    listening = Listening()
+    result = run_training(connection, files, settings, run.id, folder, CPU, listening)
+    assert any(note.startswith("Going on after epoch ") for note in listening.notes)
     assert same(unbroken, weights_of(connection, files, result))
+    assert len(list_epochs(connection, run.id)) == 20
+    assert not (folder / NAME).exists()
+    other = weights_of(connection, files, train(change_recipe(recipe, {"seed": 1}), folder="other"))
+    assert not same(unbroken, other)
 
 
 def test_stopping_keeps_the_best_weights_and_leaves_a_model(connection, train, small_recipe, monkeypatch) -> None:
