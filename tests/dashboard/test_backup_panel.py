@@ -14,7 +14,9 @@ from core.people.accounts import User, ensure_user
 from core.settings import Settings
 from core.store.backups import record_backup
 from dashboard import session
+from tests.pages.conftest import as_in_the_web_process
 
+__all__ = ["as_in_the_web_process"]  # a fixture, for the panel here
 Draw = Callable[..., AppTest]
 
 

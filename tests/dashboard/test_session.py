@@ -12,6 +12,9 @@ from core.people.accounts import User
 from core.projects.records import Project
 from core.settings import Settings
 from dashboard import session
+from tests.pages.conftest import as_in_the_web_process
+
+__all__ = ["as_in_the_web_process"]  # a fixture, for the pages here
 
 
 @pytest.fixture

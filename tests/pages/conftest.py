@@ -35,6 +35,7 @@ from tests.conftest import add_chest
 OpenPage = Callable[..., AppTest]
 SECONDS = 60
 CLASSES = ("normal", "pneumonia")
+scanned_once = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,7 +46,7 @@ def as_in_the_web_process() -> Iterator[None]:
     Streamlit clears after every script: half a second for each page, in a process that has also trained something.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        patch.setattr(manifest_scanner, "scan_component_manifests", scanned_once)
         patch.setattr(script_runner, "_clean_problem_modules", lambda: None)
         yield
 

@@ -1,11 +1,13 @@
 """Commands as a script calls them: in a home of the test's own, answered as JSON."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import testing
 from typer.testing import CliRunner
 
 from core.cli.app import app
@@ -13,6 +15,14 @@ from core.errors import CoreError
 from core.settings import Settings
 
 Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_in_one_process() -> Iterator[None]:
+    """The tree of all commands is built once, as in the process of a command, and not for each that is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testing, "_get_command", cache(testing._get_command))
+        yield
 
 
 @pytest.fixture
