@@ -19,7 +19,7 @@ from core.reviews.flow import describe_flow
 from core.reviews.flow_picture import describe_flow_in_words
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
 from core.reviews.registry import find_production, promote_model, retire_model
-from core.reviews.remarks import list_remarks, present_step
+from core.reviews.remarks import find_presented, list_remarks, present_step
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model
@@ -172,6 +172,36 @@ def test_whoever_follows_goes_where_the_presenter_is(
     assert not app.exception
     assert app.query_params["step"] == "population"
     assert "ben presents" in said(app)
+
+
+def test_the_case_that_the_presenter_opens_is_shown_to_whoever_follows(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="failures")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.session_state[f"meeting_role_{review.id}"] = "present"
+    app.run()
+    pills = app.get("button_group")
+    opening = next(one for one in pills if one.key == f"meeting_open_case_{review.id}")
+    case = int(opening.options[0])
+    opening.set_value(case).run()
+    assert not app.exception
+    assert f"Case {case}" in said(app)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert (shown.step, shown.case_id) == ("failures", case)
+
+    other = open_page("meeting", project=project.id, review=review.id)
+    other.session_state[f"meeting_opened_{review.id}"] = True
+    other.segmented_control(key=f"meeting_role_{review.id}").set_value("follow").run()
+    assert (other.query_params["step"], other.query_params["case"]) == ("failures", str(case))
+    assert f"Case {case}" in said(other)
+
+    app.button(key="meeting_close_case").click().run()
+    assert "Missed, surest first" in said(app)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert shown.case_id is None
 
 
 def test_the_registry_on_models_goes_back_with_one_click(
