@@ -49,7 +49,9 @@ def _draw_verdicts(found: dict[str, Evidence]) -> None:
             rows.append(
                 f'<tr class="few"><td colspan="2">{LEADS["not checked"]}: {escape(", ".join(without))}</td></tr>'
             )
-    st.html(f'<table class="rr-numbers"><tr><th>method</th><th>on this model</th></tr>{"".join(rows)}</table>')
+    st.html(
+        f'<table class="rr-numbers rr-verdicts"><tr><th>method</th><th>on this model</th></tr>{"".join(rows)}</table>'
+    )
 
 
 def _row(evidence: Evidence, verdict: Verdict) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets.splits import list_view
+from core.evaluation.records import list_measured
 from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseFilter, CaseRow, open_rows
 from core.reviews.failures import (
@@ -23,6 +24,7 @@ from core.reviews.failures import (
 from dashboard import messages, places, session, wording
 from dashboard.handing_out import draw_list_keeper, say_kept
 from dashboard.meeting_view import Meeting, show_case
+from dashboard.painted_view import draw_picture
 from dashboard.prefix import at
 from dashboard.remarks_view import draw_saying
 from dashboard.viewer import review_viewer
@@ -44,15 +46,18 @@ def draw_failures(meeting: Meeting) -> None:
         _draw_opened(meeting, case)
         return
     of, kinds = "", kinds_of(meeting.schema)
+    above = st.container(horizontal=True, vertical_alignment="center")
     if not isinstance(meeting.schema, Regression):
-        of = choose_class(meeting)
+        with above:
+            of = choose_class(meeting)
     chosen: list[int] = []
     listed: list[int] = []
     for column, kind in zip(st.columns(len(kinds), gap="medium"), kinds, strict=True):
         with column:
             shown, ticked = _draw_list(meeting, kind, of)
         listed, chosen = listed + shown, chosen + ticked
-    _draw_opening(meeting, listed)
+    with above:
+        _draw_opening(meeting, listed)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the ticked to read again",
@@ -137,7 +142,9 @@ def _tell(meeting: Meeting, rows: Sequence[CaseRow], of: str) -> list[str]:
 
 
 def answered(row: CaseRow) -> str:
-    sure = f" ({wording.number(row.confidence, digits=2)})" if row.confidence is not None else ""
+    """What the model said, and how sure it was; of a number it is not more or less sure."""
+    is_sure = row.confidence is not None and "classes" in (row.predicted or {})
+    sure = f" ({wording.number(row.confidence, digits=2)})" if is_sure else ""
     return f"{wording.answer(row.predicted)}{sure}"
 
 
@@ -152,7 +159,11 @@ def _draw_opening(meeting: Meeting, case_ids: Sequence[int]) -> None:
     """Which case is looked at together."""
     key = f"meeting_open_case_{meeting.review.id}"
     if case_ids:
-        st.pills("Open a case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, key))
+        st.caption("Open case", width="content")
+        st.pills(
+            "Open case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, key),
+            label_visibility="collapsed",
+        )  # fmt: skip
 
 
 def _open(meeting: Meeting, key: str) -> None:
@@ -174,7 +185,10 @@ def _draw_opened(meeting: Meeting, row: CaseRow) -> None:
     """One case, large; who follows sees it too."""
     image, beside = st.columns([7, 2], gap="small")
     with image:
-        review_viewer(meeting.project, session.current_user(), [row.id], key=f"meeting_viewer_{row.id}")
+        if isinstance(meeting.schema, Segmentation):
+            _draw_painted(meeting, row.id)
+        else:
+            review_viewer(meeting.project, session.current_user(), [row.id], key=f"meeting_viewer_{row.id}")
     with beside, st.container(key="review_beside"):
         st.subheader(f"Case {row.id}", anchor=False)
         st.markdown(f"Reference **{wording.answer(row.reference)}**")
@@ -187,6 +201,21 @@ def _draw_opened(meeting: Meeting, row: CaseRow) -> None:
         where = address(meeting, row.id)
         st.html(f'<a href="{escape(where)}" target="_blank">On the page Review</a>')
         draw_saying(meeting.review, [row.id], step="failures")
+
+
+def _draw_painted(meeting: Meeting, case_id: int) -> None:
+    """The worst of the structures first."""
+    measured = {
+        one.structure: one for one in list_measured(session.db(), meeting.evaluation.id) if one.case_id == case_id
+    }
+    if not measured:
+        st.caption("Nothing was measured on this case.")
+        return
+    structure = st.segmented_control(
+        "Structure", list(measured), default=next(iter(measured)), required=True,
+        key=f"meeting_painted_{case_id}", label_visibility="collapsed",
+    )  # fmt: skip
+    draw_picture(meeting.project, meeting, measured[structure])
 
 
 def _tag(meeting: Meeting, key: str, case_ids: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ from core.people.accounts import User, ensure_user
 from core.projects.records import Project
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, find_decision
-from core.reviews.failures import map_causes, tag_failure
+from core.reviews.failures import list_failures, map_causes, tag_failure
 from core.reviews.flow import describe_flow
 from core.reviews.flow_picture import describe_flow_in_words
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
@@ -24,6 +24,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model
 from dashboard import session
+from dashboard.meeting_failures import answered
 from dashboard.meeting_view import STEPS, steps_of
 from tests.core.reviews.conftest import PASSWORD, give_password
 from tests.core.reviews.other_tasks import Measured, measured_masks, measured_numbers
@@ -257,3 +258,33 @@ def test_numbers_and_painted_structures_have_their_steps(
         assert not app.exception, step.key
         assert not app.error
         assert app.query_params["step"] == step.key
+
+
+def test_the_worst_painted_cases_are_listed_with_their_dice_and_one_is_opened(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_masks(connection, files, actor)
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    app = open_page("meeting", project=found.project.id, review=review.id, step="failures")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert "Lowest Dice" in said(app)
+    opening = next(one for one in app.get("button_group") if one.key == f"meeting_open_case_{review.id}")
+    case = int(opening.options[0])
+    opening.set_value(case).run()
+    assert not app.exception
+    assert f"Case {case}</b> · Dice 0.500" in said(app)
+
+
+def test_a_number_in_the_failure_gallery_is_not_more_or_less_sure(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_numbers(connection, files, actor)
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    (worst,) = list_failures(connection, found.project, review, "largest error", limit=1)
+    assert worst.confidence is not None
+    assert "(" not in answered(worst)
