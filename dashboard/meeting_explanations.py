@@ -50,8 +50,7 @@ def _draw_verdicts(found: dict[str, Evidence]) -> None:
                 f'<tr class="few"><td colspan="2">{LEADS["not checked"]}: {escape(", ".join(without))}</td></tr>'
             )
     st.html(
-        '<div class="rr-scroll" tabindex="0"><table class="rr-numbers"><tr><th>method</th><th>on this model</th></tr>'
-        f"{''.join(rows)}</table></div>"
+        f'<table class="rr-numbers rr-verdicts"><tr><th>method</th><th>on this model</th></tr>{"".join(rows)}</table>'
     )
 
 

@@ -6,35 +6,58 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from core.projects.schema import Regression
-from core.reviews.case_search import CaseRow
-from core.reviews.failures import CAUSES, Kind, count_causes, keep_to_read_again, list_failures, map_causes, tag_failure
+from core.datasets.splits import list_view
+from core.evaluation.records import list_measured
+from core.projects.schema import Regression, Segmentation
+from core.reviews.case_search import CaseFilter, CaseRow, open_rows
+from core.reviews.failures import (
+    CAUSES,
+    Kind,
+    count_causes,
+    keep_to_read_again,
+    kinds_of,
+    list_failures,
+    list_worst_painted,
+    map_causes,
+    tag_failure,
+)
 from dashboard import messages, places, session, wording
 from dashboard.handing_out import draw_list_keeper, say_kept
-from dashboard.meeting_view import Meeting
+from dashboard.meeting_view import Meeting, show_case
+from dashboard.painted_view import draw_picture
 from dashboard.prefix import at
 from dashboard.remarks_view import draw_saying
+from dashboard.viewer import review_viewer
 
 EACH = 5
 TITLES: dict[Kind, str] = {
     "missed": "Missed, surest first",
     "false alarm": "False alarms, surest first",
     "largest error": "Largest errors",
+    "lowest Dice": "Lowest Dice",
 }
 ROW_PX = 74
 
 
 def draw_failures(meeting: Meeting) -> None:
-    """Two lists side by side; a cause is kept as soon as it is chosen."""
-    of, kinds = "", ("largest error",)
+    """The lists, two side by side of classes, or the case that was opened; a cause is kept as soon as it is chosen."""
+    asked = places.asked_number("case")
+    if asked is not None and (case := _find_case(meeting, asked)):
+        _draw_opened(meeting, case)
+        return
+    of, kinds = "", kinds_of(meeting.schema)
+    above = st.container(horizontal=True, vertical_alignment="center")
     if not isinstance(meeting.schema, Regression):
-        of, kinds = choose_class(meeting), ("missed", "false alarm")
+        with above:
+            of = choose_class(meeting)
     chosen: list[int] = []
     listed: list[int] = []
     for column, kind in zip(st.columns(len(kinds), gap="medium"), kinds, strict=True):
         with column:
-            shown, ticked = _draw_list(meeting, kind, of)  # type: ignore[arg-type]
+            shown, ticked = _draw_list(meeting, kind, of)
         listed, chosen = listed + shown, chosen + ticked
+    with above:
+        _draw_opening(meeting, listed)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the ticked to read again",
@@ -56,7 +79,12 @@ def choose_class(meeting: Meeting) -> str:
     names = list(getattr(meeting.schema, "names", ()))
     return str(
         st.segmented_control(
-            "Class", names, default=names[-1], required=True, key="meeting_failed", label_visibility="collapsed"
+            "Class or structure",
+            names,
+            default=names[-1],
+            required=True,
+            key="meeting_failed",
+            label_visibility="collapsed",
         )
     )
 
@@ -73,8 +101,8 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
     table = pd.DataFrame(
         {
             "image": [at(f"/api/v1/thumbnails/{row.pixel_hash}.webp") for row in rows],
-            "said": [_said(row) for row in rows],
-            "case": [address(meeting, row.id) for row in rows],
+            "said": _tell(meeting, rows, of),
+            "case": [address(meeting, row.id, **({"structure": of} if kind == "lowest Dice" else {})) for row in rows],
             "cause": [causes.get(row.id, "") for row in rows],
             "again": [False for _ in rows],
         }
@@ -100,12 +128,23 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
     return shown, [case for case, again in zip(shown, edited["again"], strict=True) if again]
 
 
-def _said(row: CaseRow) -> str:
-    return f"{answered(row)}; reference {wording.answer(row.reference)}"
+def _tell(meeting: Meeting, rows: Sequence[CaseRow], of: str) -> list[str]:
+    """What the model said of each case; of a painted structure how well it was painted."""
+    if not isinstance(meeting.schema, Segmentation):
+        return [f"{answered(row)}; reference {wording.answer(row.reference)}" for row in rows]
+    unit = meeting.evaluation.result["unit"]
+    measured = {one.case_id: one for one in list_worst_painted(session.db(), meeting.review, of)}
+    told = []
+    for one in (measured[row.id] for row in rows):
+        far = f", HD95 {wording.number(one.hd95, digits=1)} {unit}" if one.hd95 is not None else ", HD95 undefined"
+        told.append(f"Dice {wording.number(one.dice)}{far}")
+    return told
 
 
 def answered(row: CaseRow) -> str:
-    sure = f" ({wording.number(row.confidence, digits=2)})" if row.confidence is not None else ""
+    """What the model said, and how sure it was; of a number it is not more or less sure."""
+    is_sure = row.confidence is not None and "classes" in (row.predicted or {})
+    sure = f" ({wording.number(row.confidence, digits=2)})" if is_sure else ""
     return f"{wording.answer(row.predicted)}{sure}"
 
 
@@ -114,6 +153,69 @@ def address(meeting: Meeting, case: int, **query: str) -> str:
         "review", project=meeting.project.id, model=meeting.model.id, snapshot=meeting.snapshot.id, split="test",
         result="all", case=case, **query,
     )  # fmt: skip
+
+
+def _draw_opening(meeting: Meeting, case_ids: Sequence[int]) -> None:
+    """Which case is looked at together."""
+    key = f"meeting_open_case_{meeting.review.id}"
+    if case_ids:
+        st.caption("Open case", width="content")
+        st.pills(
+            "Open case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, key),
+            label_visibility="collapsed",
+        )  # fmt: skip
+
+
+def _open(meeting: Meeting, key: str) -> None:
+    show_case(meeting, st.session_state[key])
+
+
+def _find_case(meeting: Meeting, asked: int) -> CaseRow | None:
+    """A case of the test split of this review; an address may name anything."""
+    wanted = CaseFilter(model=meeting.model.id, snapshot=meeting.snapshot.id, split="test", fold=meeting.fold)
+    return next((row for row in open_rows(session.db(), wanted, [asked]) if _is_of_test(meeting, row.id)), None)
+
+
+def _is_of_test(meeting: Meeting, case_id: int) -> bool:
+    cases = list_view(session.db(), meeting.snapshot.id, meeting.fold)
+    return any(case.case_id == case_id and case.split == "test" for case in cases)
+
+
+def _draw_opened(meeting: Meeting, row: CaseRow) -> None:
+    """One case, large; who follows sees it too."""
+    image, beside = st.columns([7, 2], gap="small")
+    with image:
+        if isinstance(meeting.schema, Segmentation):
+            _draw_painted(meeting, row.id)
+        else:
+            review_viewer(meeting.project, session.current_user(), [row.id], key=f"meeting_viewer_{row.id}")
+    with beside, st.container(key="review_beside"):
+        st.subheader(f"Case {row.id}", anchor=False)
+        st.markdown(f"Reference **{wording.answer(row.reference)}**")
+        if not isinstance(meeting.schema, Segmentation):
+            st.markdown(f"The model said **{answered(row)}**")
+        if cause := map_causes(session.db(), meeting.review).get(row.id):
+            st.markdown(f"Cause that people saw: **{cause}**")
+        st.button("Back to the lists", icon=":material/arrow_back:", key="meeting_close_case", on_click=show_case,
+                  args=(meeting, None))  # fmt: skip
+        where = address(meeting, row.id)
+        st.html(f'<a href="{escape(where)}" target="_blank">On the page Review</a>')
+        draw_saying(meeting.review, [row.id], step="failures")
+
+
+def _draw_painted(meeting: Meeting, case_id: int) -> None:
+    """The worst of the structures first."""
+    measured = {
+        one.structure: one for one in list_measured(session.db(), meeting.evaluation.id) if one.case_id == case_id
+    }
+    if not measured:
+        st.caption("Nothing was measured on this case.")
+        return
+    structure = st.segmented_control(
+        "Structure", list(measured), default=next(iter(measured)), required=True,
+        key=f"meeting_painted_{case_id}", label_visibility="collapsed",
+    )  # fmt: skip
+    draw_picture(meeting.project, meeting, measured[structure])
 
 
 def _tag(meeting: Meeting, key: str, case_ids: Sequence[int]) -> None:

@@ -81,7 +81,7 @@ def steps_of(schema: TrainableSchema) -> tuple[Step, ...]:
     if isinstance(schema, Classification):
         left_out = set() if classes_with_threshold(schema) else {"threshold"}
     else:
-        left_out = {*OF_CLASSES, *(("failures", "explanations") if isinstance(schema, Segmentation) else ())}
+        left_out = {*OF_CLASSES, *(("explanations",) if isinstance(schema, Segmentation) else ())}
     return tuple(step for step in STEPS if step.key not in left_out)
 
 
@@ -167,14 +167,15 @@ def draw_presenting(meeting: Meeting, step: Step) -> None:
         on_change=_tell_others,
         args=(meeting, step),
         label_visibility="collapsed",
-        help="Present: others who follow see the step that you show. Follow: your screen goes where theirs goes.",
+        help="Present: others who follow see the step that you show and the case that you open. Follow: your screen "
+        "goes where theirs goes.",
     )
     if role == "follow":
-        _follow(review, step.key)
+        _follow(review, step.key, open_case(step))
 
 
 @st.fragment(run_every=FOLLOW_SECONDS)
-def _follow(review: Review, here: str) -> None:
+def _follow(review: Review, here: str, case: int | None) -> None:
     """Asks every two seconds where the presenter is; the page moves only where that is elsewhere."""
     session.need("open test results", review.project)
     shown = find_presented(session.db(), review)
@@ -182,18 +183,29 @@ def _follow(review: Review, here: str) -> None:
         st.caption("Nobody presents yet.")
         return
     st.caption(f"{shown.by} presents, {wording.clock(shown.at)}")
-    if shown.step != here:
-        places.remember(step=shown.step)
+    if (shown.step, shown.case_id) != (here, case):
+        places.remember(step=shown.step, case=shown.case_id)
         st.rerun()
+
+
+def open_case(step: Step) -> int | None:
+    """The case that is open in a step; only the failures have such."""
+    return places.asked_number("case") if step.key == "failures" else None
+
+
+def show_case(meeting: Meeting, case: int | None) -> None:
+    """Open a case among the failures, or go back to their lists (None), for those who follow as well."""
+    places.remember(case=case)
+    _tell_others(meeting, next(step for step in STEPS if step.key == "failures"))
 
 
 def _tell_others(meeting: Meeting, step: Step) -> None:
     if st.session_state.get(f"meeting_role_{meeting.review.id}") == "present":
-        present_step(session.db(), meeting.review, step.key, actor=session.actor())
+        present_step(session.db(), meeting.review, step.key, case_id=open_case(step), actor=session.actor())
 
 
 def _go_to(meeting: Meeting, step: Step) -> None:
-    places.remember(step=step.key)
+    places.remember(step=step.key, case=None)
     _tell_others(meeting, step)
 
 

@@ -16,6 +16,7 @@ from dashboard import messages, painted_look, places, session, wording
 from dashboard.evaluation_view import say_metric, whiskers
 
 if TYPE_CHECKING:
+    from dashboard.meeting_view import Meeting
     from dashboard.review_view import View
 
 FEW_PAINTED = 10  # below this a row is greyed, not hidden
@@ -101,7 +102,7 @@ def draw_painted_review(project: Project, view: "View") -> None:
         chosen = _choose(rows, unit, f"review_cases_{evaluation.id}_{structure}")
     places.remember(**view.numbers, structure=structure, case=chosen.case_id)
     with right:
-        _draw_picture(project, view, chosen)
+        draw_picture(project, view, chosen)
 
 
 def _choose(rows: list[MeasuredMask], unit: str, key: str) -> MeasuredMask:
@@ -137,7 +138,8 @@ def _choose(rows: list[MeasuredMask], unit: str, key: str) -> MeasuredMask:
     return next((row for row in rows if row.case_id == asked), rows[0])
 
 
-def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
+def draw_picture(project: Project, view: "View | Meeting", row: MeasuredMask) -> None:
+    """One case with both outlines over the image, or where the model was wrong, or where it doubts."""
     case = get_case(session.db(), row.case_id)
     st.html(
         f'<div class="rr-at"><b>Case {row.case_id}</b> · Dice {wording.number(row.dice)} '
@@ -165,7 +167,7 @@ def _draw_picture(project: Project, view: "View", row: MeasuredMask) -> None:
     places.link("case", "All about this case", project=project.id, case=row.case_id)
 
 
-def _outlined(view: "View", row: MeasuredMask, frame: int | None) -> Outlined:
+def _outlined(view: "View | Meeting", row: MeasuredMask, frame: int | None) -> Outlined:
     return outline_case(
         session.db(),
         session.files(),

@@ -1,4 +1,5 @@
-"""The failures of a model in a review: its surest mistakes, each with the cause that people see in it."""
+"""The failures of a model in a review, each with the cause that people see in it: its surest mistakes, of numbers its
+largest errors, of painted structures the lowest Dice."""
 
 import sqlite3
 from collections import Counter
@@ -8,17 +9,19 @@ from typing import Literal, get_args
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
+from core.evaluation.records import MeasuredMask, list_measured
 from core.images.records import get_case
 from core.labels.case_lists import CaseList, add_case_list
 from core.people.roles import demand_of
 from core.projects.records import Project
-from core.projects.schema import Classification, Regression
-from core.reviews.case_search import CaseFilter, CaseRow, Order, search_cases
+from core.projects.schema import Classification, LabelSchema, Regression, Segmentation
+from core.reviews.case_search import CaseFilter, CaseRow, Order, open_rows, search_cases
 from core.reviews.meetings import Review, get_evaluation_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
+from core.tasks import trainable_schema
 
-Kind = Literal["missed", "false alarm", "largest error"]
+Kind = Literal["missed", "false alarm", "largest error", "lowest Dice"]
 Cause = Literal["label error", "image quality", "rare appearance", "shortcut", "other", ""]
 CAUSES: tuple[Cause, ...] = get_args(Cause)[:-1]  # "" takes a tag back
 LOOKED_AT = 500  # mistakes from which those of one class are taken
@@ -27,31 +30,55 @@ LOOKED_AT = 500  # mistakes from which those of one class are taken
 def list_failures(
     connection: sqlite3.Connection, project: Project, review: Review, kind: Kind, of: str = "", *, limit: int = 6
 ) -> list[CaseRow]:
-    """The surest false negatives or false positives of a class, or of a quantity the largest errors.
+    """The surest false negatives or false positives of a class, of a quantity the largest errors, of a structure the
+    lowest Dice.
 
     Raises:
         NotFound: the test results of the review were not opened yet.
-        InvalidInput: the kind or the class does not fit the task.
+        InvalidInput: the kind, the class or the structure does not fit the task.
     """
     evaluation = get_evaluation_of(connection, review)
-    schema = get_snapshot(connection, review.project, review.snapshot).schema
-    number = isinstance(schema, Regression)
-    if number != (kind == "largest error") or (not number and not isinstance(schema, Classification)):
+    schema = trainable_schema(get_snapshot(connection, review.project, review.snapshot).schema)
+    if kind not in kinds_of(schema):
         raise InvalidInput(f"This task has no such failures. Received: {kind}")
-    if isinstance(schema, Classification) and of not in schema.names:
-        raise InvalidInput(f"Name a class of the project: {', '.join(schema.names)}. Received: {of}")
+    if not isinstance(schema, Regression) and of not in schema.names:
+        what = "a structure" if isinstance(schema, Segmentation) else "a class"
+        raise InvalidInput(f"Name {what} of the project: {', '.join(schema.names)}. Received: {of}")
+    number, painted = isinstance(schema, Regression), isinstance(schema, Segmentation)
     wanted = CaseFilter(
         model=review.model,
         snapshot=review.snapshot,
         split="test",
         fold=evaluation.result.get("fold"),
-        outcome=None if number else "wrong",
+        outcome=None if number or painted else "wrong",
     )
+    if painted:
+        return open_rows(
+            connection, wanted, [one.case_id for one in list_worst_painted(connection, review, of)[:limit]]
+        )
     order: Order = "largest error" if number else "most confident"
     rows = search_cases(connection, project, wanted, order=order, limit=limit if number else LOOKED_AT)
     if number:
         return rows
     return [row for row in rows if _is(row, kind, of)][:limit]
+
+
+def kinds_of(schema: LabelSchema) -> tuple[Kind, ...]:
+    """The kinds of failures that a task has."""
+    if isinstance(schema, Classification):
+        return ("missed", "false alarm")
+    return ("largest error",) if isinstance(schema, Regression) else ("lowest Dice",)
+
+
+def list_worst_painted(connection: sqlite3.Connection, review: Review, structure: str) -> list[MeasuredMask]:
+    """How a structure was painted on each test case, the lowest Dice first; without cases on which it is in neither the
+    reference nor the answer, which have no Dice.
+
+    Raises:
+        NotFound: the test results of the review were not opened yet.
+    """
+    measured = list_measured(connection, get_evaluation_of(connection, review).id)
+    return [one for one in measured if one.structure == structure and one.dice is not None]
 
 
 def _is(row: CaseRow, kind: Kind, of: str) -> bool:

@@ -25,7 +25,11 @@ BRINGING_FILES = ("import", "pull")  # kinds of jobs
 # masks and boxes come in beside images, in the same reports
 _OF_IMAGES = f"path NOT LIKE '{mask_import.PREFIX}%' AND path NOT LIKE '{box_import.PREFIX}%'"
 STATUSES = {"imported": "became a case", "joined": "joined into a volume", "held": "held for a pixel check"}
-NOT_TAKEN = {"failed": "refused", "skipped": "known already", "waiting": "waiting for the rest of their series"}
+NOT_TAKEN = {
+    "failed": "refused",
+    "skipped": "passed over: known already, or no image",
+    "waiting": "waiting for the rest of their series",
+}
 REASONS = {"unlabelled": "without an answer", "tied": "readers tied"}  # else a reason is told in its own words
 
 

@@ -99,7 +99,7 @@ def draw_svg(flow: Flow, *, ink: str, line: str) -> str:
     arrows = "".join(_arrow_svg(one, ink) for one in layout.arrows)
     told = escape(describe_flow_in_words(flow))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {layout.height:g}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 0 {WIDTH + 2:g} {layout.height:g}" role="img" '
         f'aria-label="{told}" font-family="{FONTS}" font-size="{FONT:g}" style="max-width:{WIDTH:g}px;width:100%">'
         f"<title>{told}</title>{arrows}{drawn}</svg>"
     )

@@ -30,11 +30,12 @@ class Remark:
 
 @dataclass(frozen=True)
 class Presented:
-    """The step that somebody shows to the others."""
+    """The step that somebody shows to the others, and the case that is open in it."""
 
     step: str
     by: str
     at: str
+    case_id: int | None = None
 
 
 def add_remark(
@@ -104,22 +105,33 @@ def thread(remarks: list[Remark]) -> list[tuple[int, Remark]]:
     return walk(None, 0)
 
 
-def present_step(connection: sqlite3.Connection, review: Review, step: str, *, actor: Actor) -> None:
-    """Note which step the actor shows; those who follow see it. Not audited: it says nothing about anybody.
+def present_step(
+    connection: sqlite3.Connection, review: Review, step: str, *, case_id: int | None = None, actor: Actor
+) -> None:
+    """Note which step the actor shows, and which case; those who follow see it. Not audited: it says nothing about
+    anybody.
 
     Raises:
+        InvalidInput: the case is of another project.
         NotAllowed: the actor may not open test results here.
     """
     with writing(connection):
         demand_of(connection, actor, "open test results", review.project)
+        if case_id is not None and get_case(connection, case_id).project != review.project:
+            raise InvalidInput(f"Name a case of this project. Received: case {case_id}")
+        where = step if case_id is None else f"{step}/{case_id}"
         connection.execute(
             """INSERT INTO presented_steps (review, project, step, by, at) VALUES (?, ?, ?, ?, ?)
                ON CONFLICT (review) DO UPDATE SET step = excluded.step, by = excluded.by, at = excluded.at""",
-            (review.id, review.project, step, actor.name, utc_now()),
+            (review.id, review.project, where, actor.name, utc_now()),
         )
 
 
 def find_presented(connection: sqlite3.Connection, review: Review) -> Presented | None:
-    """What is being shown, or was last."""
+    """What is being shown, or was last; without a case that was erased meanwhile."""
     row = connection.execute("SELECT step, by, at FROM presented_steps WHERE review = ?", (review.id,)).fetchone()
-    return Presented(**dict(row)) if row else None
+    if row is None:
+        return None
+    step, _, case = row["step"].partition("/")  # the place is one text: the step, and behind a slash the case
+    there = case and connection.execute("SELECT 1 FROM cases WHERE id = ?", (int(case),)).fetchone()
+    return Presented(step, row["by"], row["at"], int(case) if there else None)

@@ -14,16 +14,17 @@ from core.people.accounts import User, ensure_user
 from core.projects.records import Project
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import NewDecision, decide_review, find_decision
-from core.reviews.failures import map_causes, tag_failure
+from core.reviews.failures import list_failures, map_causes, tag_failure
 from core.reviews.flow import describe_flow
 from core.reviews.flow_picture import describe_flow_in_words
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
 from core.reviews.registry import find_production, promote_model, retire_model
-from core.reviews.remarks import list_remarks, present_step
+from core.reviews.remarks import find_presented, list_remarks, present_step
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model
 from dashboard import session
+from dashboard.meeting_failures import answered
 from dashboard.meeting_view import STEPS, steps_of
 from tests.core.reviews.conftest import PASSWORD, give_password
 from tests.core.reviews.other_tasks import Measured, measured_masks, measured_numbers
@@ -190,6 +191,36 @@ def test_whoever_follows_goes_where_the_presenter_is(
     assert "ben presents" in said(app)
 
 
+def test_the_case_that_the_presenter_opens_is_shown_to_whoever_follows(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="failures")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.session_state[f"meeting_role_{review.id}"] = "present"
+    app.run()
+    pills = app.get("button_group")
+    opening = next(one for one in pills if one.key == f"meeting_open_case_{review.id}")
+    case = int(opening.options[0])
+    opening.set_value(case).run()
+    assert not app.exception
+    assert f"Case {case}" in said(app)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert (shown.step, shown.case_id) == ("failures", case)
+
+    other = open_page("meeting", project=project.id, review=review.id)
+    other.session_state[f"meeting_opened_{review.id}"] = True
+    other.segmented_control(key=f"meeting_role_{review.id}").set_value("follow").run()
+    assert (other.query_params["step"], other.query_params["case"]) == ("failures", str(case))
+    assert f"Case {case}" in said(other)
+
+    app.button(key="meeting_close_case").click().run()
+    assert "Missed, surest first" in said(app)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert shown.case_id is None
+
+
 def test_the_registry_on_models_goes_back_with_one_click(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, actor: Actor
 ) -> None:
@@ -243,3 +274,33 @@ def test_numbers_and_painted_structures_have_their_steps(
         assert not app.exception, step.key
         assert not app.error
         assert app.query_params["step"] == step.key
+
+
+def test_the_worst_painted_cases_are_listed_with_their_dice_and_one_is_opened(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_masks(connection, files, actor)
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    app = open_page("meeting", project=found.project.id, review=review.id, step="failures")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    assert "Lowest Dice" in said(app)
+    opening = next(one for one in app.get("button_group") if one.key == f"meeting_open_case_{review.id}")
+    case = int(opening.options[0])
+    opening.set_value(case).run()
+    assert not app.exception
+    assert f"Case {case}</b> · Dice 0.500" in said(app)
+
+
+def test_a_number_in_the_failure_gallery_is_not_more_or_less_sure(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_numbers(connection, files, actor)
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    (worst,) = list_failures(connection, found.project, review, "largest error", limit=1)
+    assert worst.confidence is not None
+    assert "(" not in answered(worst)

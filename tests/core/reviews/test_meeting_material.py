@@ -116,7 +116,24 @@ def test_others_see_the_step_that_is_shown(connection: sqlite3.Connection, revie
         present_step(connection, review, step, actor=actor)
     shown = find_presented(connection, review)
     assert shown is not None
-    assert (shown.step, shown.by) == ("numbers", "anna")
+    assert (shown.step, shown.by, shown.case_id) == ("numbers", "anna", None)
+
+
+def test_others_see_the_case_that_is_open_until_it_is_erased(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    case = room.cases[36].id
+    present_step(connection, review, "failures", case_id=case, actor=actor)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert (shown.step, shown.case_id) == ("failures", case)
+    with pytest.raises(NotFound, match="There is no case 999"):
+        present_step(connection, review, "failures", case_id=999, actor=actor)
+    plan = plan_erasure(connection, room.files, room.project, case_ids=[case])
+    erase(connection, room.files, plan, actor=actor, reason="")
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert (shown.step, shown.case_id) == ("failures", None)
 
 
 def test_reliability_holds_scores_against_shares(connection: sqlite3.Connection, room: Room, review: Review) -> None:

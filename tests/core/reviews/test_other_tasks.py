@@ -4,9 +4,10 @@ import sqlite3
 
 import pytest
 
+from core.errors import InvalidInput
 from core.people.accounts import ensure_user
 from core.reviews.criteria import parse_criterion
-from core.reviews.failures import list_failures
+from core.reviews.failures import count_causes, list_failures, list_worst_painted, tag_failure
 from core.reviews.meetings import add_review, open_results
 from core.reviews.population import describe_population
 from core.reviews.report import write_report
@@ -52,3 +53,24 @@ def test_a_model_that_paints_is_held_to_its_overlap_and_by_site(
         ("B", pytest.approx(0.5), "not met"),
     ]
     assert b"liver" in write_report(connection, found.project, review, "html", actor=actor)
+
+
+def test_of_painted_structures_the_lowest_dice_comes_first_and_its_cause_is_kept(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    ensure_user(connection, actor.name)
+    found = measured_masks(connection, files, actor)
+    review = add_review(connection, found.project, found.model, criteria=[], actor=actor)
+    review = open_results(connection, review, actor=actor)
+    worst = list_failures(connection, found.project, review, "lowest Dice", "liver", limit=4)
+    assert {row.attributes["site"] for row in worst} == {"B"}
+    assert {row.split for row in worst} == {"test"}
+    measured = list_worst_painted(connection, review, "liver")
+    assert [one.dice for one in measured] == [0.5] * 4 + [0.9] * 4
+    assert [row.id for row in worst] == [one.case_id for one in measured[:4]]
+    tag_failure(connection, review, worst[0].id, "image quality", actor=actor)
+    assert count_causes(connection, review) == {"image quality": 1}
+    with pytest.raises(InvalidInput, match="Name a structure of the project: liver"):
+        list_failures(connection, found.project, review, "lowest Dice", "spleen")
+    with pytest.raises(InvalidInput, match="This task has no such failures"):
+        list_failures(connection, found.project, review, "missed", "liver")
