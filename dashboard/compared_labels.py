@@ -22,7 +22,7 @@ def draw_labels(told: Mapping[str, Any]) -> Mapping[str, Any]:
     labels = told["per_label"]
     rows = "".join(_row(name, one) for name, one in labels.items())
     st.html(
-        '<div class="rr-scroll"><table class="rr-numbers rr-whole"><tr><th>label</th><th>n</th>'
+        '<div class="rr-scroll"><table class="rr-numbers rr-labels"><tr><th>label</th><th>n</th>'
         '<th colspan="2">AUC, difference</th><th>F1, difference</th><th>balanced accuracy, difference</th>'
         f"<th>churn</th><th>newly right / wrong</th></tr>{rows}</table></div>"
     )

@@ -1,6 +1,6 @@
-"""Two models on the same cases, on screen: the plain sentence, paired differences, and the cases that changed."""
+"""Two models or more on the same cases, on screen: the plain sentence, differences, and the cases that changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -17,6 +17,7 @@ from dashboard.case_strip import draw_cases
 from dashboard.compared_labels import draw_labels
 
 REMEMBERED_SECONDS = 600
+MOST_AT_ONCE = 5
 WORDS = {
     "auc_difference": ("AUC, difference", -0.2, 0.2),
     "f1_macro_difference": ("F1, macro, difference", -0.2, 0.2),
@@ -27,7 +28,7 @@ WORDS = {
 
 
 def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Query]) -> None:
-    """The model of the page is held against another one, chosen here."""
+    """The model of the page is held against another one, or several, chosen here."""
     others = {
         one.id: one for one in list_models(session.db(), project.id) if one.id != model.id and one.task == model.task
     }
@@ -40,20 +41,59 @@ def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Qu
             project=project.id,
         )
         return
-    chosen = st.selectbox(
-        f"Compare {model.name} with", list(others), format_func=lambda number: others[number].name,
-        key="compare_with", bind="query-params", index=0,
+    chosen = st.multiselect(
+        f"Compare {model.name} with", list(others), [next(iter(others))], format_func=lambda one: others[one].name,
+        key="compare_with", bind="query-params", max_selections=MOST_AT_ONCE,
     )  # fmt: skip
-    draw_difference(project, model, chosen, view)
+    if not chosen:
+        st.caption("Choose a model or several.")
+        return
+    shown = chosen[0]
+    if len(chosen) > 1:
+        _draw_several(chosen, model, view)
+        shown = st.segmented_control(
+            "In detail against", chosen, default=shown, required=True, key="compare_detail",
+            format_func=lambda one: others[one].name,
+        )  # fmt: skip
+    draw_difference(project, model, shown, view, comparisons=len(chosen))
 
 
-def draw_difference(project: Project, model: Model, other: int, view: Mapping[str, places.Query]) -> None:
-    """What the model does better or worse than the other one, on the same cases."""
-    known = tuple(one.id for one in list_models(session.db(), project.id) if one.task == model.task)
-    try:
-        told = _compared(
-            str(session.settings().home), other, model.id, int(view["snapshot"] or 0), str(view["split"]), known
+def _draw_several(chosen: Sequence[int], model: Model, view: Mapping[str, places.Query]) -> None:
+    """One row for each of the other models: the differences, and the verdict of all of them together."""
+    rows = []
+    for other in chosen:
+        try:
+            told = _ask(other, model, view, len(chosen))
+        except CoreError as refusal:
+            name = escape(get_model(session.db(), None, other).name)
+            rows.append(f'<tr><td>{name}</td><td colspan="6"><small>{escape(str(refusal))}</small></td></tr>')
+            continue
+        turned, metrics = told["mcnemar"], told["metrics"]
+        rows.append(
+            f"<tr><td>{escape(told['first'])}</td><td>{told['n_cases']:,}</td>"
+            f"{numbers_view.cells(metrics['auc_difference'], -0.2, 0.2, wording.difference)}"
+            f"<td>{wording.interval(metrics['churn'])}</td>"
+            f"<td>{len(turned['fixed']):,} / {len(turned['broken']):,}, {wording.p_value(turned['p'])}</td>"
+            f"<td>{told['verdict']}</td></tr>"
         )
+    st.html(
+        f'<div class="rr-scroll"><table class="rr-numbers rr-labels"><tr><th>{escape(model.name)} against</th>'
+        "<th>n</th>"
+        '<th colspan="2">AUC, difference</th><th>churn</th><th>newly right / wrong</th><th>verdict</th></tr>'
+        f"{''.join(rows)}</table></div>"
+    )
+    st.caption(
+        f"{len(chosen)} comparisons: the verdicts stand on intervals so wide that all hold together (Bonferroni), with "
+        "seed noise where it is known; each interval and each p (McNemar) shown is by itself."
+    )
+
+
+def draw_difference(
+    project: Project, model: Model, other: int, view: Mapping[str, places.Query], *, comparisons: int = 1
+) -> None:
+    """What the model does better or worse than the other one, on the same cases."""
+    try:
+        told = _ask(other, model, view, comparisons)
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         link_to_missing(other, model.id, view)
@@ -71,6 +111,19 @@ def draw_difference(project: Project, model: Model, other: int, view: Mapping[st
         with column:
             st.markdown(f"##### Newly {words}: {len(cases):,}")
             draw_cases(project, cases, view=view, name=f"Newly {words}, {between}", key=f"newly_{words}")
+
+
+def _ask(other: int, model: Model, view: Mapping[str, places.Query], comparisons: int) -> dict[str, Any]:
+    known = tuple(one.id for one in list_models(session.db(), model.project) if one.task == model.task)
+    return _compared(
+        str(session.settings().home),
+        other,
+        model.id,
+        int(view["snapshot"] or 0),
+        str(view["split"]),
+        known,
+        comparisons,
+    )
 
 
 def link_to_missing(first: int, second: int, view: Mapping[str, places.Query]) -> None:
@@ -101,8 +154,11 @@ def _draw_tests(told: Mapping[str, Any]) -> None:
 
 
 @st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Comparing on the same cases…")
-def _compared(home: str, first: int, second: int, snapshot: int, split: str, known: tuple[int, ...]) -> dict[str, Any]:
+def _compared(
+    home: str, first: int, second: int, snapshot: int, split: str, known: tuple[int, ...], comparisons: int
+) -> dict[str, Any]:
     """Kept by which models there are too: a further seed of a recipe tells more of its noise."""
     connection = session.db()
     one, other = get_model(connection, None, first), get_model(connection, None, second)
-    return compare_models(connection, one, other, get_snapshot(connection, other.project, snapshot), split)
+    frozen = get_snapshot(connection, other.project, snapshot)
+    return compare_models(connection, one, other, frozen, split, comparisons=comparisons)

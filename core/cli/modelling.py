@@ -214,8 +214,8 @@ def evaluate(
 
 def compare(
     project: ProjectArgument,
-    first: Annotated[str, typer.Argument(help="The model that the other is held against.")],
-    second: str,
+    first: Annotated[str, typer.Argument(help="The model that the others are held against.")],
+    others: Annotated[list[str], typer.Argument(metavar="SECOND...", help="One model, or several.")],
     snapshot: Annotated[str, typer.Option(help="The snapshot [default: that of the first].")] = "",
     split: str = "test",
     home: HomeOption = None,
@@ -223,26 +223,29 @@ def compare(
 ) -> None:
     """How much better a model is than another on the same cases, with a paired interval over patients.
 
-    Both must have been evaluated on the split. So the effect of synthetic images is told.
+    All must have been evaluated on the split. So the effect of synthetic images is told. Of several the verdicts stand
+    on intervals that hold all together; as JSON they are a list, `comparisons`.
     """
     with entered(home) as door:
-        pair = [model_named(door, project, name) for name in (first, second)]
-        frozen = get_snapshot(
-            door.connection, pair[0].project, snapshot or get_run(door.connection, pair[0].run).snapshot
-        )
+        one, *rest = [model_named(door, project, name) for name in (first, *dict.fromkeys(others))]
+        frozen = get_snapshot(door.connection, one.project, snapshot or get_run(door.connection, one.run).snapshot)
         demand_of(door.connection, door.actor, action_of_split(split), frozen.project)
-        result = compare_models(door.connection, pair[0], pair[1], frozen, split)
-    drawn = ", ".join(f"{name} {count:,}" for name, count in zip((first, second), result["synthetic"], strict=True))
-    lines = [
-        f"{split}: {result['n_cases']} cases of {result['n_patients']} patients; {second} less {first}",
-        *(f"{name:<20} {estimate_text(metric)}" for name, metric in result["metrics"].items()),
-        *(line for name, told in result.get("per_label", {}).items() for line in _label_lines(name, told)),
+        found = [compare_models(door.connection, one, other, frozen, split, comparisons=len(rest)) for other in rest]
+    document = found[0] if len(found) == 1 else {"first": one.name, "comparisons": found}
+    answer(document, "\n\n".join("\n".join(_compared_lines(told)) for told in found), as_json=as_json)
+
+
+def _compared_lines(told: dict[str, Any]) -> list[str]:
+    first, second, turned = told["first"], told["second"], told["mcnemar"]
+    drawn = ", ".join(f"{name} {count:,}" for name, count in zip((first, second), told["synthetic"], strict=True))
+    return [
+        f"{told['split']}: {told['n_cases']} cases of {told['n_patients']} patients; {second} less {first}",
+        *(f"{name:<20} {estimate_text(metric)}" for name, metric in told["metrics"].items()),
+        *(line for name, one in told.get("per_label", {}).items() for line in _label_lines(name, one)),
         f"synthetic images in training: {drawn}",
-        f"newly right {len(result['mcnemar']['fixed'])}, newly wrong {len(result['mcnemar']['broken'])}, "
-        f"McNemar p = {result['mcnemar']['p']:.3f}",
-        result["sentence"],
+        f"newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, McNemar p = {turned['p']:.3f}",
+        told["sentence"],
     ]
-    answer(result, "\n".join(lines), as_json=as_json)
 
 
 def _label_lines(name: str, told: dict[str, Any]) -> list[str]:

@@ -53,13 +53,23 @@ SEED = 0
 
 
 def compare_models(
-    connection: sqlite3.Connection, first: Model, second: Model, snapshot: Snapshot, split: str
+    connection: sqlite3.Connection,
+    first: Model,
+    second: Model,
+    snapshot: Snapshot,
+    split: str,
+    *,
+    comparisons: int = 1,
 ) -> dict[str, Any]:
     """How much better the second is than the first: differences of AUC (of the second of two classes, else the mean
     over classes, each against the rest) and of accuracy, as each model decides, paired by drawing patients once for
     both. Where several labels are answered at once, F1 and balanced accuracy too, and all of it for each label.
 
     Both were evaluated on this split before; nothing is predicted here.
+
+    Args:
+        comparisons: how many pairs are compared at once. The verdict stands on an interval so wide that those of all
+            of them hold together (Bonferroni); the others are of 95 % each by itself.
 
     Returns:
         `first`, `second` (names), `snapshot`, `split`, `n_cases`, `n_patients`, `metrics` (`auc_difference`,
@@ -81,16 +91,18 @@ def compare_models(
     targets = encode_targets(schema, [case.value for case in cases]).astype(int)
     said = [_decided(model, schema, one) for model, one in zip((first, second), scores, strict=True)]
     sides = Sides(schema.names, targets, scores, said, ids, patients)
-    metrics, plain = _measure(schema, sides)
+    level = 1 - (1 - LEVEL) / comparisons
+    metrics, plain, auc = _measure(schema, sides, level)
     noise = read_seed_noise(connection, (first, second), ids)
-    delong, by, labels = None, "", dict[str, dict[str, Any]]()
+    delong, sure, by, labels = None, None, "", dict[str, dict[str, Any]]()
     if schema.multi_label:
-        labels, by = compare_labels(sides, metrics, plain, noise), " by the mean over labels"
+        labels, by = compare_labels(sides, metrics, plain, noise, comparisons), " by the mean over labels"
     elif len(schema.names) == 2:
         delong = compare_aucs(targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients)
+        sure = compare_aucs(targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients, level=level)
     columns, once = _columns(schema, targets), np.ones((1, len(cases)))
     of_seeds = noise(lambda one: float(_area(targets, one, columns)(once)[0]))
-    judged = _judge(first.name, second.name, metrics["auc"], delong, of_seeds, by)
+    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level)
     if labels:
         judged["sentence"] += f" {tell_labels(labels)}"
     return {
@@ -110,12 +122,16 @@ def compare_models(
         "synthetic": synthetic,
         "seed": SEED,
         "level": LEVEL,
+        "comparisons": comparisons,
         "resamples": RESAMPLES,
     }
 
 
-def _measure(schema: Classification, sides: Sides) -> tuple[dict[str, Estimate], list[dict[str, float]]]:
-    """Differences by name with their intervals, with the churn; and the numbers of each model by name."""
+def _measure(
+    schema: Classification, sides: Sides, level: float
+) -> tuple[dict[str, Estimate], list[dict[str, float]], Estimate]:
+    """Differences by name with their intervals, with the churn; the numbers of each model by name; and the difference
+    of the AUC again, with an interval of this level."""
     both = [
         measure_labels(sides.targets, scores, said)
         if schema.multi_label
@@ -131,7 +147,13 @@ def _measure(schema: Classification, sides: Sides) -> tuple[dict[str, Estimate],
     intervals = patient_bootstrap(lambda weights: _differences(both, changed, weights), sides.patients, seed=SEED)
     gaps = {name: plain[1][name] - plain[0][name] for name in plain[0]}
     gaps |= {name: float(one.mean()) for name, one in changed.items()}
-    return {name: estimate_of(gap, intervals[name], undefined=NO_CASE) for name, gap in gaps.items()}, plain
+    found = {name: estimate_of(gap, intervals[name], undefined=NO_CASE) for name, gap in gaps.items()}
+    if level == LEVEL:
+        return found, plain, found["auc"]
+    sure = patient_bootstrap(
+        lambda weights: {"auc": _differences(both, {}, weights)["auc"]}, sides.patients, level=level, seed=SEED
+    )
+    return found, plain, estimate_of(gaps["auc"], sure["auc"], undefined=NO_CASE)
 
 
 def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
@@ -142,22 +164,28 @@ def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
 
 
 def _judge(
-    first: str, second: str, auc: Estimate, delong: AucDifference | None, noise: SeedNoise | None, by: str
+    first: str,
+    second: str,
+    auc: Estimate,
+    delong: AucDifference | None,
+    noise: SeedNoise | None,
+    by: str,
+    level: float,
 ) -> dict[str, Any]:
     """The plain sentence, and the interval of the AUC's difference on which it stands."""
     low, high, how = (auc.low, auc.high, "paired bootstrap over patients")
     if delong:
         low, high, how = delong.low, delong.high, "DeLong"
     if noise and auc.value is not None and low is not None and high is not None:
-        error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + LEVEL) / 2)
-        low, high = with_seed_noise(auc.value, error, noise)
+        error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + level) / 2)
+        low, high = with_seed_noise(auc.value, error, noise, level=level)
         how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
     said = verdict(low, high, notable=NOTABLE)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
     if auc.value is None or low is None or high is None:
         told = f"{first} and {second} cannot be told apart here: {auc.reason or auc.note}"
     else:
-        numbers = f"AUC {difference_text(auc.value, low, high)} ({how})"
+        numbers = f"AUC {difference_text(auc.value, low, high, level)} ({how})"
         told = tell_apart(first, second, said, numbers, by=by)
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
     return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}

@@ -101,18 +101,20 @@ def compare_labels(
     metrics: Mapping[str, Estimate],
     plain: Sequence[Mapping[str, float]],
     noise: Noise,
+    comparisons: int = 1,
 ) -> dict[str, dict[str, Any]]:
     """By label: `n` of the cases that have it, `small`, `metrics` (differences of `OF_LABEL` and `churn`), `values` of
     each model, `delong`, `mcnemar` with newly right and newly wrong cases, and the `verdict` on its AUC.
 
     Args:
         metrics, plain: of `measure_labels`, the differences with intervals and the values of each model.
+        comparisons: how many pairs of models are compared at once.
     """
     patients = len(set(sides.patients))
     n_of = sides.targets.sum(axis=0)
     rarer = np.minimum(n_of, len(sides.targets) - n_of)
     small = [bool(n < FEWEST_POSITIVES or patients < FEWEST_PATIENTS) for n in rarer]
-    level = 1 - (1 - LEVEL) / max(1, small.count(False))
+    level = 1 - (1 - LEVEL) / max(1, comparisons * small.count(False))
     found = {}
     for k, name in enumerate(sides.names):
         own = {key: metrics[f"{key}/{k}"] for key in (*OF_LABEL, "churn")}
@@ -160,7 +162,8 @@ def tell_labels(per_label: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     if len(by_verdict) == 1 and len(per_label) > 1:
         parts = [f"{next(iter(by_verdict))} on each of the {len(per_label)}"]
-    return f"Label by label (AUC by DeLong, intervals that hold all together): {'; '.join(parts)}."
+    how = "AUC by DeLong, with seed noise where it is known, intervals that hold all together"
+    return f"Label by label ({how}): {'; '.join(parts)}."
 
 
 def plain_number(value: float) -> float | None:

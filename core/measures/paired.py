@@ -166,9 +166,9 @@ def verdict(low: float | None, high: float | None, *, notable: float = math.inf)
     return "no difference beyond noise"
 
 
-def difference_text(value: float, low: float, high: float) -> str:
+def difference_text(value: float, low: float, high: float, level: float = LEVEL) -> str:
     """`−0.048, 95 % interval −0.101 to +0.004`, with the sign that tables write."""
-    return f"{value:+.3f}, {100 * LEVEL:.0f} % interval {low:+.3f} to {high:+.3f}".replace("-", "−")
+    return f"{value:+.3f}, {100 * level:.3g} % interval {low:+.3f} to {high:+.3f}".replace("-", "−")
 
 
 def tell_apart(first: str, second: str, said: str, numbers: str, *, by: str = "") -> str:

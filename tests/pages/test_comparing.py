@@ -103,6 +103,29 @@ def test_several_labels_are_compared_one_by_one_and_lead_to_the_cases_that_chang
     assert list_cases_of(connection, several.project, kept.id) == [tested[6].case_id]
 
 
+def test_several_models_are_compared_at_once_and_one_of_them_in_detail(
+    open_page: OpenPage, several: Snapshot, add_answers: Callable[[str, list[int]], Model]
+) -> None:
+    worst, old = add_answers("worst", list(range(12))), add_answers("old", [0, 1, 2])
+    model = add_answers("new", [5])
+    app = open_page("evaluate", project=several.project, model=model.id)
+    app.session_state["evaluate_tab"] = "Compare"
+    app.run()
+    app.multiselect(key="compare_with").set_value([worst.id, old.id])
+    text = said(app.run())
+    assert not app.exception
+    assert "2 comparisons" in text
+    assert "97.5 % interval" in text
+    assert "Newly right: 11" in text
+    app.segmented_control(key="compare_detail").set_value(old.id)
+    text = said(app.run())
+    assert not app.exception
+    assert "Newly right: 3" in text
+    app.multiselect(key="compare_with").set_value([])
+    assert "Choose a model or several" in said(app.run())
+    assert not app.exception
+
+
 def test_an_interval_is_written_with_to_on_every_screen() -> None:
     """A dash between two numbers reads as a minus where one of them can be below zero."""
     root = Path(__file__).resolve().parents[2]

@@ -88,8 +88,8 @@ def test_without_a_model_to_compare_with_the_step_says_so(
 @pytest.mark.parametrize(
     ("make", "worse", "group", "verdict"),
     [
-        (measured_numbers, 3.0, "2.000", "quick is better than before by MAE, years: -3.000"),
-        (measured_bodies, 3.0, "MAE, years<", "by MAE of body weight, kg: -3.000"),
+        (measured_numbers, 3.0, "2.000", "quick is better than before by MAE, years: −3.000"),
+        (measured_bodies, 3.0, "MAE, years<", "by MAE of body weight, kg: −3.000"),
         (measured_masks, 0.0, "0.900", "no difference beyond noise between quick and before by Dice of liver"),
     ],
 )

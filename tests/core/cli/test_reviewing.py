@@ -55,3 +55,11 @@ def test_from_criteria_to_production(room: Room) -> None:
 def test_a_criterion_about_an_unknown_class_is_refused(room: Room) -> None:
     asked = ("--criterion", "sensitivity of tuberculosis at least 0.9")
     assert "knows normal, pneumonia" in run(room, "review", "create", "Chest", "quick", *asked, code=1)
+
+
+def test_one_model_is_compared_with_another_or_with_several(room: Room) -> None:
+    one = run(room, "compare", "Chest", "quick", "other")
+    assert (one["first"], one["second"], one["comparisons"], one["n_cases"]) == ("quick", "other", 1, 16)
+    several = run(room, "compare", "Chest", "quick", "other", "quick", "other")
+    assert several["first"] == "quick"
+    assert [(told["second"], told["comparisons"]) for told in several["comparisons"]] == [("other", 2), ("quick", 2)]

@@ -64,3 +64,21 @@ def test_three_seeds_of_a_recipe_tell_its_noise(connection, snapshot, add_scored
     assert "seed noise from 3 trainings" in told["sentence"]
     plain = told["delong"]
     assert told["high"] - told["low"] > plain["high"] - plain["low"]
+
+
+def test_of_several_comparisons_the_verdict_stands_on_intervals_that_hold_together(connection, snapshot, add_scored):
+    def shaken(seed):
+        return lambda cases: np.clip(
+            0.5 + 0.3 * (truth_of(cases) - 0.5) + 0.3 * np.random.default_rng(seed).normal(size=len(cases)), 0, 1
+        )
+
+    pair = add_scored(0, shaken(1)), add_scored(0, shaken(2), "resnet")
+    alone = compare_models(connection, *pair, snapshot, "test")
+    together = compare_models(connection, *pair, snapshot, "test", comparisons=5)
+    assert together["metrics"] == alone["metrics"]
+    assert together["delong"] == alone["delong"]
+    assert "95 % interval" in alone["sentence"]
+    assert "99 % interval" in together["sentence"]
+    assert (together["high"] - together["low"]) / (alone["high"] - alone["low"]) == pytest.approx(
+        2.576 / 1.960, rel=1e-3
+    )
