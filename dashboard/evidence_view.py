@@ -163,7 +163,11 @@ def _say_too_few(model: Model, split: str) -> None:
         return
     n = snapshot_counts(session.db(), get_snapshot(session.db(), model.project, run.snapshot))[split]["images"]
     if n < CASES_NEEDED:
-        st.warning(f"{split.capitalize()} has {n:,} cases; a verdict needs {CASES_NEEDED}.", icon=":material/warning:")
+        st.warning(
+            f"{split.capitalize()} has {n:,} cases; a verdict needs {CASES_NEEDED}. With fewer the "
+            "numbers come without one." + (" Train may have enough." if split == "validation" else ""),
+            icon=":material/warning:",
+        )
 
 
 def _row(name: str, evidence: Evidence | None) -> str:

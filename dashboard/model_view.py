@@ -13,7 +13,7 @@ from core.projects.schema import Regression
 from core.tasks.regression import IN_DEVIATIONS, intervals_of
 from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
-from core.training.records import Model, Run
+from core.training.records import Model, Run, get_run_of_weights
 from core.training.request import training_cases
 from dashboard import members_view, messages, places, run_view, session, wording
 from dashboard.drawn_view import draw_samples
@@ -114,7 +114,7 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             **_begun_from(model),
             **_quantity(model, snapshot),
             "When": escape(f"{wording.moment(model.created_at)}, in {wording.duration(run.seconds)}"),
-            "Device": escape(run.device or "–"),
+            "Device": escape(get_run_of_weights(session.db(), run).device or "–"),
             "Size": f"{model.parameters:,} parameters, {wording.size(model.file_bytes)}",
             "Validation": escape(measured)
             + f" (n = {_validated_on(model, run, snapshot):,}; no intervals: evaluate gives them)"

@@ -11,7 +11,7 @@ from core.jobs.records import Job, get_job
 from core.jobs.waiting import read_log
 from core.projects.schema import Generation, LabelSchema, Regression, Segmentation
 from core.training.advice import describe_course
-from core.training.records import Model, Run, find_model_of_run, get_model, get_run, list_epochs
+from core.training.records import Model, Run, find_model_of_run, get_run, get_run_of_weights, list_epochs
 from dashboard import charts, jobs_panel, places, session, wording
 from dashboard.drawn_view import draw_samples
 from dashboard.gap_view import describe_failure, draw_gap
@@ -44,9 +44,9 @@ def draw_curves(run: Run, *, ended: bool = False) -> None:
     """Loss and measures over epochs; of a run that `ended` before its first epoch one line."""
     epochs = list_epochs(session.db(), run.id)
     if not epochs and "point_of" in run.told:
-        origin = get_model(session.db(), run.project, run.told["point_of"])
+        origin = get_run_of_weights(session.db(), run)
         st.caption(f"Another operating point of {origin.name}: the same weights, so they learnt as these curves show.")
-        draw_curves(get_run(session.db(), origin.run))
+        draw_curves(origin)
         return
     if not epochs and ended:
         st.caption("It ended before its first epoch: there are no curves.")

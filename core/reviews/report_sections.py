@@ -22,7 +22,7 @@ from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
 from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, describe_verdict, list_limits
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
-from core.training.records import Model, Run, get_model, get_run
+from core.training.records import Model, Run, get_model, get_run, get_run_of_weights
 
 PARTS_A_TABLE = 4  # classes or structures side by side on a page of paper
 
@@ -55,7 +55,7 @@ def describe_report(
     """The sections in their order, and the document of the evaluation that the figures are drawn from."""
     evaluation = get_evaluation_of(connection, review)
     model = get_model(connection, project.id, review.model)
-    run = get_run(connection, model.run)
+    run = get_run_of_weights(connection, get_run(connection, model.run))
     snapshot = get_snapshot(connection, project.id, review.snapshot)
     fold = evaluation.result.get("fold")
     decision, looks = find_decision(connection, review), count_test_looks(connection, review)
@@ -134,7 +134,8 @@ def _criteria(outcomes: Sequence[Outcome]) -> Block:
             name = one.criterion.sentence + (f" · {part.group}" if part and part.group else "")
             found = interval(vars(part)) if part else "undefined"
             of = f"{part.n_of:,} of " if part and part.n_of is not None else ""
-            n = f"{of}{part.n_cases:,} ({part.n_patients:,} patients)" if part else "0"
+            patients = f"{part.n_patients:,} patient{'' if part.n_patients == 1 else 's'}" if part else ""
+            n = f"{of}{part.n_cases:,} ({patients})" if part else "0"
             small = " (small group)" if part and part.group and part.is_small else ""
             state, reason = (part.state, part.reason) if part else (one.state, one.reason if at == 0 else "")
             rows.append((name, found, n + small, state + (f": {reason}" if reason else "")))
@@ -193,8 +194,8 @@ def interval(measure: Mapping[str, Any]) -> str:
     if measure.get("value") is None:
         return "undefined"
     if measure.get("low") is None or measure.get("high") is None:
-        return f"{measure['value']:.3f} (no interval)"
-    return f"{measure['value']:.3f} ({measure['low']:.3f} to {measure['high']:.3f})"
+        return f"{measure['value']:.3f} (no interval)".replace("-", "−")
+    return f"{measure['value']:.3f} ({measure['low']:.3f} to {measure['high']:.3f})".replace("-", "−")
 
 
 def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
@@ -241,6 +242,7 @@ def _explanations(connection: sqlite3.Connection, model: Model) -> list[Section]
 
 
 def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> dict[str, str]:
+    """`run` is the one that trained, which names device and versions."""
     packages = run.environment.get("packages") or {}
     return {
         "Review": f"{review.id}, prepared {review.prepared_at[:10]} by {review.prepared_by}, test results first opened "

@@ -131,6 +131,13 @@ def get_run(connection: sqlite3.Connection, run_id: int) -> Run:
     return _run(row)
 
 
+def get_run_of_weights(connection: sqlite3.Connection, run: Run) -> Run:
+    """The run that trained: of another operating point, which has the weights of an earlier model, that model's."""
+    while "point_of" in run.told:
+        run = get_run(connection, get_model(connection, run.project, run.told["point_of"]).run)
+    return run
+
+
 def find_source(connection: sqlite3.Connection, address: str) -> str | None:
     """The hash of the file that some run fetched from this address; None where none did."""
     row = connection.execute(

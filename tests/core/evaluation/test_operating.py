@@ -9,6 +9,7 @@ from core.evaluation.operating import freeze_point, read_scored
 from core.evaluation.records import count_test_uses, find_decision, find_predictions, store_predictions
 from core.evaluation.run import evaluate_model
 from core.progress import Silent
+from core.training.records import get_run, get_run_of_weights
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def test_a_frozen_point_is_a_new_model_whose_decisions_are_its_own(
     assert count_test_uses(connection, with_validation.id) == before + 1
     later = freeze_point(connection, made, "pneumonia", 0.5, actor=actor)
     assert "after the test split had been used once" in later.calibration["thresholds"]["pneumonia"]["rule"]
+    assert get_run_of_weights(connection, get_run(connection, later.run)).id == model.run
 
 
 def test_answers_to_some_of_a_split_are_not_the_split(connection, project, with_validation, add_brightness_model):
