@@ -305,6 +305,16 @@ def list_import_files(connection: sqlite3.Connection, job: int) -> list[Imported
     ]
 
 
+def mark_import_files(connection: sqlite3.Connection, job: int) -> tuple[int, ...]:
+    """Numbers that change whenever a job's report does: its rows only come, until an erasure cleans them."""
+    row = connection.execute(
+        """SELECT (SELECT count(*) FROM import_files WHERE job = :job),
+                  (SELECT count(*) FROM import_series WHERE job = :job), (SELECT count(*) FROM erased_cases)""",
+        {"job": job},
+    ).fetchone()
+    return tuple(row)
+
+
 def count_files(rows: Sequence[ImportedFile]) -> dict[str, int]:
     """How many files came in (`imported`; `joined` and `held` of them), as how many `cases`, were skipped or failed."""
     came = [row for row in rows if row.status in CAME_IN]

@@ -17,13 +17,20 @@ from PIL import Image
 
 from core.images import ingest, refused_files
 from core.images.decoded import DecodedImage
-from core.images.import_files import list_told_series
+from core.images.import_files import NOTED, Report, list_named_files, list_told_series, read_report
 from core.images.ingest import ImportReport, import_paths
 from core.images.known_files import find_known
 from core.images.label_table import map_columns, read_label_table
 from core.images.pseudonyms import load_secret
 from core.images.reading_child import ReaderEnded
-from core.images.records import count_cases, get_case, list_import_files, list_unnamed, wanted_again
+from core.images.records import (
+    count_cases,
+    get_case,
+    list_import_files,
+    list_unnamed,
+    record_import_file,
+    wanted_again,
+)
 from core.images.refused_files import forget_refused
 from core.images.sources import list_sources
 from core.progress import Silent
@@ -102,6 +109,29 @@ def test_no_folders_name_is_stored_with_a_series(run: Import, tmp_path: Path, co
             for row in connection.execute(f"SELECT * FROM {table}")]  # fmt: skip
     assert len(rows) == 11
     assert "Doe" not in str(rows)
+
+
+def test_a_report_is_kept_until_something_of_it_changes(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings
+) -> None:
+    a_series(tmp_path / "in" / "ct", EVEN)
+    (tmp_path / "in" / "notes.txt").write_text("hello")
+    run(tmp_path / "in")
+
+    def read(**more: Any) -> Report:
+        return read_report(connection, settings, 1, warnings=["A warning."], **more)
+
+    report = read()
+    assert report is read(), "100,000 names are not read back at each click"
+    assert list(report.files) == list_named_files(connection, settings, 1)
+    assert (report.counts, report.warnings) == ({"joined": 5, "failed": 1, NOTED: 0}, ("A warning.",))
+    assert [Path(file.path).name for file in report.select(["failed"])] == ["notes.txt"]
+    assert len(report.select(["joined"], "CT/003")) == len(report.select([], "ct/003.dcm")) == 1
+    assert len(report.select([], "series 1")) == 5
+    assert "ct/" not in str(read(with_paths=False).files), "whoever did not import it reads tokens"
+    record_import_file(connection, 1, "late.png", "joined", 1, "Same pixels as case 1 (a.png).")
+    assert read().counts == {"joined": 6, "failed": 1, NOTED: 1}
+    assert [file.path for file in read().select([NOTED])] == ["late.png"]
 
 
 # ---- looking before accepting
