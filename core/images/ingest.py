@@ -44,6 +44,7 @@ from core.images.records import (
     find_same_source,
     get_case,
     insert_case,
+    is_mentioned,
     list_import_files,
     put_import_series,
     record_import_file,
@@ -55,6 +56,7 @@ from core.images.series_report import is_odd, list_series, number_unopened, seri
 from core.images.shown import Shown, shown_of
 from core.images.sources import SourceFile, list_sources, quiet_only, read_source, size_of
 from core.images.stored_files import StoredFiles
+from core.images.superseding import give_way
 from core.images.time_points import numbered, split_time_points
 from core.images.units import DIED_TWICE, Unit, check_unit, find_units, folders_of_volumes, read_unit
 from core.people.roles import demand_of
@@ -598,9 +600,14 @@ def _keep(what: _Import, unit: Unit, taken: Sequence[SourceFile], stored: _Store
     reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
-    if parts:
+    kept = [part for part in parts if is_mentioned(what.connection, part)]
+    for part in parts:
+        if part not in kept:
+            give_way(what.connection, what.files, part, case, what.actor)
+            reasons.append(f"Replaces case {part.id}, which had {part.frames} of these slices and nothing said of it.")
+    if kept:
         reasons.append(
-            f"Fewer of these slices came in before, as case {_ids(parts)}, which stays with all that is said of it: "
+            f"Fewer of these slices came in before, as case {_ids(kept)}, which stays with all that is said of it: "
             f"delete it on its page once nobody needs it."
         )
     return recorded(status, case, " ".join(reasons))
