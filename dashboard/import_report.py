@@ -1,6 +1,5 @@
 """What an import did with each file and series: seen, filtered, taken along, and tried again."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,10 +10,8 @@ import streamlit as st
 
 from core.cells import guard
 from core.errors import NotFound
-from core.images.import_files import MERE, ToldSeries, list_named_files, list_told_series
-from core.images.pseudonyms import named
-from core.images.records import CAME_IN, ImportedFile
-from core.images.sealed_paths import read_paths
+from core.images.import_files import NOTED, Report, ToldSeries, read_report
+from core.images.records import ImportedFile
 from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
 from core.jobs.records import Job, get_job
 from core.projects.records import Project
@@ -22,10 +19,9 @@ from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
 from dashboard.routes.uploads import ABANDONED_SECONDS
 
-NOTED = "noted"  # came in, with something to look at: same pixels, opposite labels, something odd
 WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "noted", "joined": "joined",
          "imported": "imported", "skipped": "skipped"}  # fmt: skip
-SHOWN_AT_MOST = 5000
+SHOWN_AT_MOST = 1000
 KINDS_SAID = 6
 WRAPPED_AT_MOST = 300  # rows whose reasons are shown whole; more go into a table that draws what is in sight
 
@@ -63,16 +59,18 @@ def draw_links(place: str, jobs: Sequence[Job], project: Project) -> None:
 def draw_report(job: Job) -> None:
     """What became of every file and series, and what can be done about the rest; paths are for who imported them."""
     is_own = job.created_by == session.current_user().name
-    files = list_named_files(session.db(), session.settings(), job.id, with_paths=is_own)
-    paths = read_paths(session.settings(), job.id) if is_own else {}
-    for warning in (job.result or {}).get("warnings", []):
-        st.warning(named(warning, paths), icon=":material/warning:")
+    warnings = (job.result or {}).get("warnings", [])
+    report = read_report(session.db(), session.settings(), job.id, warnings=warnings, with_paths=is_own)
+    files, series = report.files, report.series
+    for warning in report.warnings:
+        st.warning(warning, icon=":material/warning:")
     if not files:
         return
-    series = list_told_series(session.db(), session.settings(), job.id, files, with_paths=is_own)
     if not job.is_active:
-        _draw_waiting(job, files, series)
-        _draw_steps(job, files)
+        if report.counts.get("waiting"):
+            _draw_waiting(job, files, series)
+        if report.counts.get("failed") or report.counts.get("held"):
+            _draw_steps(job, files)
     views = {"files": f"Files ({len(files):,})", "series": f"Series ({len(series):,})"}
     view = "files"
     if series:
@@ -83,7 +81,7 @@ def draw_report(job: Job) -> None:
     if view == "series":
         draw_series(series, job.project)
     else:
-        _draw_files(job, files, series)
+        _draw_files(job, report)
 
 
 # ---- what waits for somebody's word
@@ -91,8 +89,6 @@ def draw_report(job: Job) -> None:
 
 def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSeries]) -> None:
     waiting = [file for file in files if file.status == "waiting"]
-    if not waiting:
-        return
     after = [
         other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "waiting"
     ]
@@ -135,8 +131,6 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
     """What can be done about files that are refused or held."""
     count = Counter(file.status for file in files)
     refused, held = count["failed"], len({file.case for file in files if file.status == "held"})
-    if not refused and not held:
-        return
     after = [other for other in find_imports_again(session.db(), job) if other.arguments["again"]["status"] == "failed"]
     with st.container(horizontal=True, vertical_alignment="center"):
         if held:
@@ -189,8 +183,8 @@ def _throw_away(job: Job) -> None:
 # ---- the files
 
 
-def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSeries]) -> None:
-    counts = {word: sum(_is(file, word) for file in files) for word in WORDS}
+def _draw_files(job: Job, report: Report) -> None:
+    files, series, counts = report.files, report.series, {word: report.counts.get(word, 0) for word in WORDS}
     offered = [word for word in WORDS if counts[word]]
     left, middle, right = st.columns([6, 3, 1], vertical_alignment="bottom")
     kept = left.segmented_control(
@@ -203,9 +197,7 @@ def _draw_files(job: Job, files: Sequence[ImportedFile], series: Sequence[ToldSe
         help="None chosen: all files. Noted: came in, with a reason to look at them.",
     )
     text = middle.text_input("Find", key=f"report_find_{job.id}", placeholder="a name, a reason, series 3").strip()
-    shown = [file for file in files if not kept or any(_is(file, word) for word in kept)]
-    if text:
-        shown = [file for file in shown if _matches(file, text)]
+    shown = report.select(kept, text)
     right.download_button(
         "CSV",
         lambda: csv_of(_table(job, shown)),
@@ -274,19 +266,6 @@ def _table(job: Job, shown: Sequence[ImportedFile]) -> pd.DataFrame:
             "reason": [file.reason for file in shown],
         }
     )
-
-
-def _matches(file: ImportedFile, text: str) -> bool:
-    number = re.fullmatch(r"series (\d+)", text.casefold())
-    if number:
-        return file.series == int(number[1])
-    return text.casefold() in file.path.casefold() or text.casefold() in file.reason.casefold()
-
-
-def _is(file: ImportedFile, word: str) -> bool:
-    if word != NOTED:
-        return file.status == word
-    return file.status in CAME_IN and bool(file.reason) and not MERE.fullmatch(file.reason)
 
 
 def say_result(job: Job) -> str:

@@ -67,6 +67,12 @@ def _told(changes: tuple[Change, ...]) -> tuple[str, str]:
     return text, hashlib.sha256(text.encode()).hexdigest()
 
 
+def remove_headers(connection: sqlite3.Connection, case_id: int) -> None:
+    """Name no header of a case any more, in the transaction that takes the case away."""
+    with writing(connection):
+        connection.execute("DELETE FROM instance_headers WHERE case_id = ?", (case_id,))
+
+
 def list_headers(connection: sqlite3.Connection, case_id: int) -> list[StoredHeader]:
     """The headers of a case in the order of its frames; none for what did not come as DICOM."""
     rows = connection.execute("SELECT * FROM instance_headers WHERE case_id = ? ORDER BY frame", (case_id,))

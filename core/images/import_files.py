@@ -2,13 +2,15 @@
 
 import re
 import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.images.pseudonyms import named
-from core.images.records import ImportedFile, list_import_files, list_import_series
-from core.images.sealed_paths import read_paths
+from core.images.records import CAME_IN, ImportedFile, list_import_files, list_import_series, mark_import_files
+from core.images.sealed_paths import changed_at, read_paths
 from core.images.series_report import Series, series_from_json
 from core.settings import Settings
 
@@ -17,6 +19,9 @@ MERE = re.compile(
     r"Joined into case \d+, frame \d+ of \d+\.|Slice \d+ of \d+ of this series\.|Mask of case \d+: [^.]*\.|"
     r"\d+ boxes on [^.]*\."
 )
+
+NOTED = "noted"  # came in, with something to look at: same pixels, opposite labels, something odd
+MOST_KEPT, KEPT_SECONDS = 2, 600.0  # a report of 100,000 files takes 50 MB
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,93 @@ def _plural(word: str, count: int) -> str:
     return f"{bare}s{first[len(bare) :]}{space}{rest}"
 
 
+@dataclass(frozen=True)
+class Report:
+    """All that an import did, as it is read: `counts` by status and of what is `NOTED`, which `noted` says by file."""
+
+    files: tuple[ImportedFile, ...]
+    noted: tuple[bool, ...]
+    counts: Mapping[str, int]
+    series: tuple[ToldSeries, ...]
+    warnings: tuple[str, ...]
+
+    def select(self, words: Collection[str] = (), text: str = "") -> list[ImportedFile]:
+        """The files of any of these statuses, or noted where that is among them, whose name or reason has the text;
+        without words all. `series 3` as text is a series."""
+        found = list(self.files)
+        if words:
+            also = NOTED in words
+            pairs = zip(self.files, self.noted, strict=True)
+            found = [file for file, is_noted in pairs if file.status in words or (also and is_noted)]
+        text = text.casefold()
+        if number := re.fullmatch(r"series (\d+)", text):
+            return [file for file in found if file.series == int(number[1])]
+        if text:
+            found = [file for file in found if text in file.path.casefold() or text in file.reason.casefold()]
+        return found
+
+
+class _Kept:
+    """The reports that somebody is looking at: each click asks for one anew, and names of 100,000 files take seconds
+    to read back. Not for long, since the paths themselves expire."""
+
+    def __init__(self) -> None:
+        self._reports: OrderedDict[Hashable, tuple[float, Report]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, key: Hashable) -> Report | None:
+        with self._lock:
+            oldest = time.monotonic() - KEPT_SECONDS
+            for other in [other for other, (made, _) in self._reports.items() if made < oldest]:
+                del self._reports[other]
+            if key not in self._reports:
+                return None
+            self._reports.move_to_end(key)
+            return self._reports[key][1]
+
+    def keep(self, key: Hashable, report: Report) -> None:
+        with self._lock:
+            self._reports[key] = time.monotonic(), report
+            while len(self._reports) > MOST_KEPT:
+                self._reports.popitem(last=False)
+
+
+_kept = _Kept()
+
+
+def read_report(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    job: int,
+    *,
+    warnings: Sequence[str] = (),
+    with_paths: bool = True,
+) -> Report:
+    """The report of a job so far; it is read anew only where something of it has changed.
+
+    Args:
+        warnings: what the job's result warns of, in which files are named by tokens.
+        with_paths: as `list_named_files`.
+    """
+    mark = mark_import_files(connection, job)
+    key = (settings.home, job, with_paths, tuple(warnings), mark, changed_at(settings, job) if with_paths else None)
+    if report := _kept.find(key):
+        return report
+    paths = read_paths(settings, job) if with_paths else {}
+    files = _named_files(connection, job, paths)
+    noted = tuple(_is_noted(file) for file in files)
+    series = _told_series(connection, job, files, paths)
+    counts: dict[str, int] = {**Counter[str](file.status for file in files), NOTED: sum(noted)}
+    said = tuple(named(warning, paths) for warning in warnings)
+    report = Report(tuple(files), noted, counts, tuple(series), said)
+    _kept.keep(key, report)
+    return report
+
+
+def _is_noted(file: ImportedFile) -> bool:
+    return file.status in CAME_IN and bool(file.reason) and not MERE.fullmatch(file.reason)
+
+
 def list_named_files(
     connection: sqlite3.Connection, settings: Settings, job: int, *, with_paths: bool = True
 ) -> list[ImportedFile]:
@@ -68,7 +160,10 @@ def list_named_files(
     Args:
         with_paths: False for everybody but the person who imports: tokens then, as the database has them.
     """
-    paths = read_paths(settings, job) if with_paths else {}
+    return _named_files(connection, job, read_paths(settings, job) if with_paths else {})
+
+
+def _named_files(connection: sqlite3.Connection, job: int, paths: Mapping[str, str]) -> list[ImportedFile]:
     files = [
         replace(file, path=paths.get(file.path, file.path), reason=named(file.reason, paths))
         for file in list_import_files(connection, job)
@@ -90,14 +185,21 @@ def list_told_series(
         files: `list_import_files` or `list_named_files` of the job, where the caller has them.
         with_paths: as `list_named_files`.
     """
+    files = list_import_files(connection, job) if files is None else files
+    return _told_series(connection, job, files, read_paths(settings, job) if with_paths else {})
+
+
+def _told_series(
+    connection: sqlite3.Connection, job: int, files: Sequence[ImportedFile], paths: Mapping[str, str]
+) -> list[ToldSeries]:
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     cases: dict[int, dict[int, None]] = defaultdict(dict)
-    for file in list_import_files(connection, job) if files is None else files:
+    for file in files:
         if file.series is not None:
             counts[file.series][file.status] += 1
             if file.case is not None:
                 cases[file.series][file.case] = None
-    folders = _folders(read_paths(settings, job)) if with_paths else {}
+    folders = _folders(paths)
     found = []
     for number, told in list_import_series(connection, job).items():
         series = series_from_json(number, told)

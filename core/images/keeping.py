@@ -21,9 +21,11 @@ from core.images.records import (
     find_same_source,
     get_case,
     insert_case,
+    is_mentioned,
 )
 from core.images.sources import SourceFile
 from core.images.stored_image import StoredImage
+from core.images.superseding import give_way
 from core.images.units import Unit
 
 
@@ -64,9 +66,14 @@ def keep(what: OneImport, unit: Unit, taken: Sequence[SourceFile], stored: Store
     reasons += [_on_same_pixels(what, case, same)] if same else []
     if others:
         reasons.append(f"Another image came under this name before: case {_ids(others)}.")
-    if parts:
+    kept = [part for part in parts if is_mentioned(what.connection, part)]
+    for part in parts:
+        if part not in kept:
+            give_way(what.connection, what.files, part, case, what.actor)
+            reasons.append(f"Replaces case {part.id}, which had {part.frames} of these slices and nothing said of it.")
+    if kept:
         reasons.append(
-            f"Fewer of these slices came in before, as case {_ids(parts)}, which stays with all that is said of it: "
+            f"Fewer of these slices came in before, as case {_ids(kept)}, which stays with all that is said of it: "
             f"delete it on its page once nobody needs it."
         )
     return recorded(status, case, " ".join(reasons))

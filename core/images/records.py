@@ -224,6 +224,32 @@ def find_same_pixels_before(connection: sqlite3.Connection, project_id: int, pix
     return [_case(row) for row in rows]
 
 
+def is_mentioned(connection: sqlite3.Connection, case: Case) -> bool:
+    """Whether anything was said of a case or asked about it since it came in: an answer, a mask, a prediction, a
+    snapshot, a list, a map. Which tables name cases the database itself knows, so that a new one is never forgotten."""
+    naming = connection.execute(
+        """SELECT tables.name, keys."from" FROM sqlite_master AS tables, pragma_foreign_key_list(tables.name) AS keys
+           WHERE tables.type = 'table' AND keys."table" = 'cases'
+           AND tables.name NOT IN ('case_attributes', 'instance_headers')"""
+    ).fetchall()
+    asked = [f"SELECT 1 FROM {table} WHERE {column} = ?" for table, column in naming]
+    asked.append("SELECT 1 FROM jobs WHERE json_extract(arguments, '$.case') = ?")
+    return case.flagged or any(connection.execute(f"{one} LIMIT 1", (case.id,)).fetchone() for one in asked)
+
+
+def replace_case(connection: sqlite3.Connection, case_id: int, by: int) -> None:
+    """Take away a case that nothing mentions and whose headers are gone; reports and known files name the other.
+
+    Its number is never given again: an answer to it may be on its way, and must not land on another image.
+    """
+    with writing(connection):
+        for table in ("import_files", "known_files"):
+            connection.execute(f"UPDATE {table} SET case_id = ? WHERE case_id = ?", (by, case_id))
+        connection.execute("DELETE FROM case_attributes WHERE case_id = ?", (case_id,))
+        connection.execute("DELETE FROM cases WHERE id = ?", (case_id,))
+        connection.execute("INSERT INTO erased_cases (case_id) VALUES (?)", (case_id,))
+
+
 def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50) -> list[int]:
     """Other cases of a case's patient in its project: ids, those that came before it first, the nearest of each first.
 
@@ -303,6 +329,16 @@ def list_import_files(connection: sqlite3.Connection, job: int) -> list[Imported
         ImportedFile(row["path"], row["status"], row["case_id"], row["reason"], row["series"])
         for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,))
     ]
+
+
+def mark_import_files(connection: sqlite3.Connection, job: int) -> tuple[int, ...]:
+    """Numbers that change whenever a job's report does: its rows only come, until an erasure cleans them."""
+    row = connection.execute(
+        """SELECT (SELECT count(*) FROM import_files WHERE job = :job),
+                  (SELECT count(*) FROM import_series WHERE job = :job), (SELECT count(*) FROM erased_cases)""",
+        {"job": job},
+    ).fetchone()
+    return tuple(row)
 
 
 def count_files(rows: Sequence[ImportedFile]) -> dict[str, int]:

@@ -127,6 +127,14 @@ def read_paths(settings: Settings, job: int) -> dict[str, str]:
     return dict(unseal(settings, f"job-{job}") or {})
 
 
+def changed_at(settings: Settings, job: int) -> int | None:
+    """When the paths of a job were last kept, in nanoseconds; None once they have expired."""
+    try:
+        return _path(settings, f"job-{job}").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def _path(settings: Settings, name: str) -> Path:
     if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
         raise InvalidInput(f"No sealed file has such a name. Received: {name[:40]!r}")

@@ -15,17 +15,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.errors import NotFound
 from core.images import ingest, refused_files, stored_image
 from core.images.decoded import DecodedImage
-from core.images.import_files import list_told_series
+from core.images.import_files import NOTED, Report, list_named_files, list_told_series, read_report
 from core.images.ingest import ImportReport, import_paths
 from core.images.known_files import find_known
 from core.images.label_table import map_columns, read_label_table
 from core.images.pseudonyms import load_secret
 from core.images.reading_child import ReaderEnded
-from core.images.records import count_cases, get_case, list_import_files, list_unnamed, wanted_again
+from core.images.records import (
+    count_cases,
+    get_case,
+    list_import_files,
+    list_unnamed,
+    record_import_file,
+    set_flag,
+    wanted_again,
+)
 from core.images.refused_files import forget_refused
 from core.images.sources import list_sources
+from core.jobs.records import add_job
+from core.labels.records import NewLabel, add_label, new_event
 from core.progress import Silent
 from core.projects.records import Project
 from core.settings import Settings
@@ -104,6 +115,29 @@ def test_no_folders_name_is_stored_with_a_series(run: Import, tmp_path: Path, co
     assert "Doe" not in str(rows)
 
 
+def test_a_report_is_kept_until_something_of_it_changes(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings
+) -> None:
+    a_series(tmp_path / "in" / "ct", EVEN)
+    (tmp_path / "in" / "notes.txt").write_text("hello")
+    run(tmp_path / "in")
+
+    def read(**more: Any) -> Report:
+        return read_report(connection, settings, 1, warnings=["A warning."], **more)
+
+    report = read()
+    assert report is read(), "100,000 names are not read back at each click"
+    assert list(report.files) == list_named_files(connection, settings, 1)
+    assert (report.counts, report.warnings) == ({"joined": 5, "failed": 1, NOTED: 0}, ("A warning.",))
+    assert [Path(file.path).name for file in report.select(["failed"])] == ["notes.txt"]
+    assert len(report.select(["joined"], "CT/003")) == len(report.select([], "ct/003.dcm")) == 1
+    assert len(report.select([], "series 1")) == 5
+    assert "ct/" not in str(read(with_paths=False).files), "whoever did not import it reads tokens"
+    record_import_file(connection, 1, "late.png", "joined", 1, "Same pixels as case 1 (a.png).")
+    assert read().counts == {"joined": 6, "failed": 1, NOTED: 1}
+    assert [file.path for file in read().select([NOTED])] == ["late.png"]
+
+
 # ---- looking before accepting
 
 
@@ -160,9 +194,47 @@ def test_a_refused_slice_is_tried_again_with_its_whole_series(
     again = run(folder, only=wanted_again(list_import_files(connection, 1), ("failed",)))
     assert statuses(again) == {"joined": 5}
     assert get_case(connection, again.files[0].case or 0).frames == 5
-    said = " ".join(file.reason for file in again.files)
-    assert f"Fewer of these slices came in before, as case {first.files[0].case} " in said
-    assert "Another image came under this name" not in said
+    assert "Another image came under this name" not in " ".join(file.reason for file in again.files)
+
+
+@pytest.mark.parametrize("said", ["nothing", "an answer", "a withdrawn answer", "a flag", "asked for a map"])
+def test_the_whole_volume_replaces_the_part_of_which_nothing_is_said(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings, project: Project, said: str,
+    actor: Actor,
+) -> None:  # fmt: skip
+    folder = tmp_path / "in"
+    a_series(folder, EVEN)
+    whole = (folder / "003.dcm").read_bytes()
+    (folder / "003.dcm").write_bytes(whole[:-100])
+    part = get_case(connection, run(folder).files[0].case or 0)
+    assert part.frames == 4
+    if "answer" in said:
+        for value in [{"classes": ["normal"]}, *([None] if "withdrawn" in said else [])]:
+            add_label(connection, NewLabel(new_event(), part.id, actor.name, value), actor)
+    elif said == "a flag":
+        set_flag(connection, part.id, True, actor)
+    elif said == "asked for a map":
+        add_job(connection, "explain", {"case": part.id, "split": "train"}, project=project.id, actor=actor)
+    labels = [tuple(row) for row in connection.execute("SELECT * FROM labels ORDER BY id")]
+    (folder / "003.dcm").write_bytes(whole)
+    again = run(folder, only=wanted_again(list_import_files(connection, 1), ("failed",)))
+    assert statuses(again) == {"joined": 5}
+    (case,) = {file.case for file in again.files}
+    reasons = " ".join(file.reason for file in again.files)
+    assert [tuple(row) for row in connection.execute("SELECT * FROM labels ORDER BY id")] == labels
+    if said == "nothing":
+        assert f"Replaces case {part.id}, which had 4 of these slices and nothing said of it." in reasons
+        assert count_cases(connection, project.id) == 1
+        with pytest.raises(NotFound):
+            get_case(connection, part.id)
+        assert {file.case for file in list_import_files(connection, 1) if file.case} == {case}
+        assert not (settings.home / "pixels" / part.pixel_hash[:2] / f"{part.pixel_hash}.npy").exists()
+        assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+        assert case != part.id, "an answer to the number of before may be on its way"
+        assert statuses(run(folder)) == {"skipped": 5}
+    else:
+        assert f"Fewer of these slices came in before, as case {part.id} " in reasons
+        assert (count_cases(connection, project.id), get_case(connection, part.id).frames) == (2, 4)
 
 
 # ---- known files
