@@ -1,6 +1,5 @@
 """What most tests stand on: a fresh home, its connection and files, and the real images where they are."""
 
-import gc
 import os
 import shutil
 import sqlite3
@@ -87,12 +86,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         place = {Path(__file__).parent / name: at for at, name in enumerate(LONG_FILES)}
         items.sort(key=lambda item: place.get(item.path, len(place)))
-
-
-def pytest_collection_finish() -> None:
-    """What is loaded by now stays: Python need not look through all of it for garbage after every few tests."""
-    gc.collect()
-    gc.freeze()
 
 
 class ByWhatIsShared(LoadScopeScheduling):
