@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.evaluation.abstention import find_rule, freeze_rule, try_limit
+from core.evaluation.records import say_times
 from core.evaluation.withheld import find_measured_rule
 from core.people.roles import may
 from core.projects.schema import Regression
@@ -102,7 +103,7 @@ def _freeze(model: Model, aim: float | None, most: float | None, widths: dict[st
 def _draw_rule(rule: Mapping[str, Any]) -> None:
     if "limit" in rule:
         uses = rule.get("test_uses", 0)
-        late = f" It was frozen after the test split had been used {wording.count(uses, 'time')}." if uses else ""
+        late = f" It was frozen after the test split had been used {say_times(uses)}." if uses else ""
         st.markdown(
             f"Answers where it is sure at **{rule['limit']:.3f}** or more. On **validation**, where the limit was "
             f"chosen (so these numbers flatter), it answers **{_share(rule['coverage'])}** of {rule['n']} cases of "

@@ -218,6 +218,8 @@ def test_the_viewer_that_comes_after_another_page_knows_what_was_said_before(
     saved(page)
     page.locator("[data-testid=stSidebar]").get_by_role("link", name="Cases", exact=True).click()
     page.get_by_role("heading", name="Cases").wait_for()
+    # whole, so that it writes its own address no more after the page has gone back
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.go_back()
     shown(page)
     page.locator("input.place").fill("1")

@@ -88,15 +88,15 @@ def test_a_rule_names_the_split_of_each_of_its_numbers(
 ) -> None:
     with connection:
         store_abstention(connection, model, RULE | {"test_uses": 1}, actor)
-    text = said(open_page("predict", project=project.id, model=model.id))
+    text = said(open_page("predict", project=project.id, model=model.id, tab="abstention"))
     assert "On **validation**, where the limit was chosen (so these numbers flatter)" in text
-    assert "frozen after the test split had been used 1 time." in text
+    assert "frozen after the test split had been used once." in text
     assert "Not told on **test** yet" in text
     share = {"value": 0.8, "low": 0.7, "high": 0.9}
     told = {"n": 40, "n_patients": 20, "n_answered": 32, "coverage": share, "error": share, "error_of_all": share}
     result = {"task": "classification", "split": "test", "abstention": told}
     add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split="test", result=result, actor=actor)
-    text = said(open_page("predict", project=project.id, model=model.id))
+    text = said(open_page("predict", project=project.id, model=model.id, tab="abstention"))
     assert "On **test** it answers **80.0 % (70.0 to 90.0)** of 40 cases of 20 patients" in text
     assert "wrongly (n = 32)" in text
     assert "Not told on" not in text
@@ -113,7 +113,7 @@ def test_drift_says_how_many_patients_are_missing_and_queues_nothing_until_they_
         )
     for case in cases[:5]:  # of three patients
         forget_snapshot_case(connection, case)
-    app = open_page("predict", project=project.id)
+    app = open_page("predict", project=project.id, tab="drift")
     assert "3 of 30 patients with new cases have come in" in said(app)
     assert "27 more are needed" in said(app)
     assert app.button(key="drift_now").disabled
