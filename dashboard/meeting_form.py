@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.datasets.records import Snapshot, list_snapshots
+from core.datasets.records import Snapshot, get_snapshot, list_snapshots
 from core.evaluation.records import find_evaluation
 from core.evaluation.subgroups import list_cuts, list_groupable
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
-from core.reviews.criteria import FEW_PATIENTS, FEW_POSITIVES, MOST_CRITERIA, parse_criterion
+from core.reviews.criteria import FEW_PATIENTS, FEW_POSITIVES, MOST_CRITERIA
 from core.reviews.decisions import find_decision
-from core.reviews.meetings import Review, add_review, change_criteria, list_reviews
+from core.reviews.meetings import Review, add_review, change_criteria, list_asked, list_reviews
 from core.reviews.registry import find_production
 from core.tasks import TrainableSchema
 from core.training.records import Model, get_run
@@ -105,7 +105,7 @@ def _prepare(project: Project, model: Model, models: Mapping[int, Model], snapsh
             session.db(),
             project,
             model,
-            criteria=[parse_criterion(line) for line in lines_of(st.session_state["prepare_criteria"])],
+            criteria=list_asked(session.db(), snapshot, lines_of(st.session_state["prepare_criteria"])),
             snapshot=snapshot,
             production=models[other] if other else None,
             name=st.session_state["prepare_name"],
@@ -125,7 +125,8 @@ def draw_criteria_editor(review: Review) -> None:
 
 def _change(review: Review, key: str) -> None:
     with messages.refusals_told():
-        criteria = [parse_criterion(line) for line in lines_of(st.session_state[key])]
+        snapshot = get_snapshot(session.db(), review.project, review.snapshot)
+        criteria = list_asked(session.db(), snapshot, lines_of(st.session_state[key]))
         change_criteria(session.db(), review, criteria, actor=session.actor())
         messages.say("The criteria are changed.")
 

@@ -12,7 +12,7 @@ from core.datasets.records import get_snapshot
 from core.jobs.correcting import ask_retraining
 from core.progress import Silent
 from core.projects.records import get_project
-from core.reviews.criteria import Outcome, outcomes_json, parse_criterion
+from core.reviews.criteria import Outcome, outcomes_json
 from core.reviews.decisions import (
     VERDICTS,
     Decision,
@@ -32,10 +32,11 @@ from core.reviews.meetings import (
     change_criteria,
     count_test_looks,
     get_review,
+    list_asked,
     list_reviews,
     open_results,
 )
-from core.training.records import get_model
+from core.training.records import get_model, get_run
 
 ReviewArgument = Annotated[int, typer.Argument(help="The review's number.")]
 CriterionOption = Annotated[
@@ -60,12 +61,14 @@ def create(
     """Prepare a review with its acceptance criteria; they lock when the test results are first opened."""
     with entered(home) as door:
         found = get_project(door.connection, project)
+        reviewed = get_model(door.connection, found.id, model)
+        chosen = get_snapshot(door.connection, found.id, snapshot or get_run(door.connection, reviewed.run).snapshot)
         made = add_review(
             door.connection,
             found,
-            get_model(door.connection, found.id, model),
-            criteria=[parse_criterion(text) for text in criterion or []],
-            snapshot=get_snapshot(door.connection, found.id, snapshot) if snapshot else None,
+            reviewed,
+            criteria=list_asked(door.connection, chosen, criterion or []),
+            snapshot=chosen,
             production=get_model(door.connection, found.id, production) if production else None,
             name=name,
             actor=door.actor,
@@ -100,7 +103,9 @@ def criteria(
     """Write the criteria of a review anew, as long as its test results were not opened."""
     with entered(home) as door:
         found = _review(door, project, review)
-        asked = [parse_criterion(text) for text in criterion or []]
+        asked = list_asked(
+            door.connection, get_snapshot(door.connection, found.project, found.snapshot), criterion or []
+        )
         _tell(door, change_criteria(door.connection, found, asked, actor=door.actor), as_json=as_json)
 
 

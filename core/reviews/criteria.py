@@ -45,6 +45,10 @@ _FORM = re.compile(
     + ")?",
     re.IGNORECASE,
 )
+_NO_SUBGROUP = re.compile(
+    r",? (?:and )?no subgroup(?: (?:by|of) (?P<by>.+?))? (?P<side>below|above) " + _NUMBER.format("value"),
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def parse_criterion(text: str) -> Criterion:
     if found is None:
         raise InvalidInput(
             'A criterion reads like "sensitivity of pneumonia at least 0.90, lower bound at least 0.85", '
-            f'"accuracy by sex at least 0.80" or "mae at most 5". Received: {text}'
+            f'"accuracy by sex at least 0.80" or "mae at most 5, no subgroup above 7". Received: {text}'
         )
     metric = found["metric"].strip().lower()
     way, bound_way = _way(found["way"]), _way(found["bound_way"]) if found["bound_way"] else None
@@ -124,6 +128,33 @@ def parse_criterion(text: str) -> Criterion:
         by=found["by"] or "",
         bound=float(found["bound"]) if found["bound"] else None,
     )
+
+
+def parse_criteria(texts: Sequence[str], attributes: Sequence[str]) -> list[Criterion]:
+    """Sentences, of which each may end in what no subgroup may fall short of ("…, no subgroup by sex below 0.80"): that
+    is a criterion of its own, where no attribute is named one for each of `attributes`.
+
+    Raises:
+        InvalidInput: a sentence has another form, or asks for subgroups twice or of nothing.
+    """
+    found: list[Criterion] = []
+    for text in texts:
+        said = " ".join(text.split())
+        ending = _NO_SUBGROUP.search(said)
+        if ending is None or ending.end() != len(said):
+            found.append(parse_criterion(said))
+            continue
+        one = parse_criterion(said[: ending.start()])
+        names = [ending["by"]] if ending["by"] else list(attributes)
+        if one.by or (one.way == "at least") != (ending["side"].lower() == "below") or not names:
+            side = "below" if one.way == "at least" else "above"
+            raise InvalidInput(
+                f'Subgroups are asked for once, of an attribute that the cases have: "no subgroup by sex {side} '
+                f'{one.value:g}". Received: {text}'
+            )
+        found.append(one)
+        found += [replace(one, by=name, value=float(ending["value"]), bound=None) for name in names]
+    return found
 
 
 def _way(text: str) -> Way:

@@ -26,6 +26,7 @@ from core.reviews.criteria import (
     measured,
     outcomes_from_json,
     outcomes_json,
+    parse_criteria,
 )
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -275,6 +276,15 @@ def count_test_looks(connection: sqlite3.Connection, review: Review) -> TestUse:
         openings_here=row["here"],
         known_before=first is not None and first <= review.criteria_at,
     )
+
+
+def list_asked(connection: sqlite3.Connection, snapshot: Snapshot, texts: Sequence[str]) -> list[Criterion]:
+    """The criteria that sentences ask for, "no subgroup below" of each attribute that tells groups of its cases apart.
+
+    Raises:
+        InvalidInput: a sentence is no criterion.
+    """
+    return parse_criteria(texts, list_groupable(connection, snapshot))
 
 
 def _check(connection: sqlite3.Connection, snapshot: Snapshot, criteria: Sequence[Criterion]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.projects.schema import Regression, make_classification, make_segmentation
-from core.reviews.criteria import Criterion, check_criteria, judge, measured, parse_criterion
+from core.reviews.criteria import Criterion, check_criteria, judge, measured, parse_criteria, parse_criterion
 
 CHEST = make_classification(["normal", "pneumonia"])
 
@@ -28,6 +28,32 @@ CHEST = make_classification(["normal", "pneumonia"])
 def test_a_sentence_is_a_criterion_and_back(text: str, expected: Criterion) -> None:
     assert parse_criterion(text) == expected
     assert parse_criterion(expected.sentence) == expected
+
+
+def test_no_subgroup_below_is_a_criterion_of_its_own_for_each_attribute() -> None:
+    whole, sex, site = parse_criteria(
+        ["sensitivity for pneumonia at least 0.90, lower bound at least 0.85, no subgroup below 0.80"], ["sex", "site"]
+    )
+    assert whole == Criterion("recall", "at least", 0.9, of="pneumonia", bound=0.85)
+    assert sex == Criterion("recall", "at least", 0.8, of="pneumonia", by="sex")
+    assert site == Criterion("recall", "at least", 0.8, of="pneumonia", by="site")
+    assert parse_criteria(["mae at most 5 and no subgroup by site above 7"], []) == [
+        Criterion("mae", "at most", 5),
+        Criterion("mae", "at most", 7, by="site"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("accuracy at least 0.9, no subgroup above 0.8", ["sex"]),
+        ("accuracy by sex at least 0.9, no subgroup below 0.8", ["sex"]),
+        ("accuracy at least 0.9, no subgroup below 0.8", []),
+    ],
+)
+def test_subgroups_that_cannot_be_asked_for_are_refused(text: str, attributes: list[str]) -> None:
+    with pytest.raises(InvalidInput, match=f"no subgroup by sex below 0.9.*Received: {text}"):
+        parse_criteria([text], attributes)
 
 
 @pytest.mark.parametrize(
