@@ -13,6 +13,7 @@ from core.reviews.report_sections import Block, Figures, Section, Table
 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 PAGE_MM, MARGIN_MM = (210, 297), 18
+FRAME_PADDING = 6  # points that ReportLab keeps free on each side within the margins: of text, not of wide tables
 DPI = 150
 LONG_WORD, CHARACTER_MM, CELL_GAP_MM = 20, 1.65, 2.0  # of the bold head of a table, at its size
 WIDE_CELL = 46  # characters; a table of facts gives its second column what is left
@@ -32,7 +33,8 @@ def draw_pdf(title: str, sections: Sequence[Section], result: Mapping[str, Any])
         for block in section.blocks:
             story += _flow(block, result, styles)
     stream = io.BytesIO()
-    margins = {f"{side}Margin": MARGIN_MM * mm for side in ("left", "right", "top", "bottom")}
+    margins = {f"{side}Margin": MARGIN_MM * mm for side in ("top", "bottom")}
+    margins |= {f"{side}Margin": MARGIN_MM * mm - FRAME_PADDING for side in ("left", "right")}
     document = SimpleDocTemplate(stream, pagesize=A4, title=title, author="Readroom", **margins)
 
     def number_page(canvas: Any, _: Any) -> None:
