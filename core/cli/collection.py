@@ -11,10 +11,8 @@ import typer
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
-from core.images.import_files import MERE, list_named_files, list_told_series
+from core.images.import_files import MERE, read_report
 from core.images.label_table import map_columns, read_label_table
-from core.images.pseudonyms import named
-from core.images.sealed_paths import read_paths
 from core.jobs.asking import ask_import, ask_import_again
 from core.jobs.records import Job, get_job
 from core.labels.answers import parse_label_text
@@ -290,17 +288,16 @@ def import_images(
 def _wait_for_import(door: Door, job: Job, *, as_json: bool) -> None:
     """Wait for an import and tell what became of each file and series."""
     result = wait_and_tell(door, job)
-    files = [asdict(file) for file in list_named_files(door.connection, door.settings, job.id)]
+    report = read_report(door.connection, door.settings, job.id, warnings=result.get("warnings", []))
+    files = [asdict(file) for file in report.files]
     result["files"] = [row for row in files if not row["path"].startswith(tuple(BESIDE.values()))]
-    series = list_told_series(door.connection, door.settings, job.id)
-    result["series"] = [asdict(one) for one in series]
+    result["series"] = [asdict(one) for one in report.series]
     for kind, prefix in BESIDE.items():
         if kind in result:
             its = [row for row in files if row["path"].startswith(prefix)]
             result[kind]["files"] = [{**row, "path": row["path"].removeprefix(prefix)} for row in its]
-    given = read_paths(door.settings, job.id)
-    result["warnings"] = [named(text, given) for text in result.get("warnings", [])]
-    for one in series:
+    result["warnings"] = list(report.warnings)
+    for one in report.series:
         if one.counts.get("waiting") or one.series.oddities:
             tell(f"series {one.series.number} ({one.what}): {' '.join(one.series.oddities) or one.becomes}")
     beside = [row for kind in BESIDE for row in result.get(kind, {}).get("files", ())]

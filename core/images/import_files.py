@@ -171,24 +171,6 @@ def _named_files(connection: sqlite3.Connection, job: int, paths: Mapping[str, s
     return sorted(files, key=lambda file: file.path)
 
 
-def list_told_series(
-    connection: sqlite3.Connection,
-    settings: Settings,
-    job: int,
-    files: Sequence[ImportedFile] | None = None,
-    *,
-    with_paths: bool = True,
-) -> list[ToldSeries]:
-    """The series of a job by their numbers.
-
-    Args:
-        files: `list_import_files` or `list_named_files` of the job, where the caller has them.
-        with_paths: as `list_named_files`.
-    """
-    files = list_import_files(connection, job) if files is None else files
-    return _told_series(connection, job, files, read_paths(settings, job) if with_paths else {})
-
-
 def _told_series(
     connection: sqlite3.Connection, job: int, files: Sequence[ImportedFile], paths: Mapping[str, str]
 ) -> list[ToldSeries]:

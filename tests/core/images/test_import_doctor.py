@@ -18,7 +18,7 @@ from PIL import Image
 from core.errors import NotFound
 from core.images import ingest, refused_files, stored_image
 from core.images.decoded import DecodedImage
-from core.images.import_files import NOTED, Report, list_named_files, list_told_series, read_report
+from core.images.import_files import NOTED, Report, list_named_files, read_report
 from core.images.ingest import ImportReport, import_paths
 from core.images.known_files import find_known
 from core.images.label_table import map_columns, read_label_table
@@ -98,7 +98,7 @@ def test_slices_are_joined_a_held_image_is_held_and_both_came_in(
     report = run(tmp_path / "in")
     assert statuses(report) == {"joined": 5, "held": 1, "imported": 1}
     assert (report.imported, report.joined, report.held, report.cases) == (7, 5, 1, 3)
-    told = {one.series.modality: one for one in list_told_series(connection, settings, 1)}
+    told = {one.series.modality: one for one in read_report(connection, settings, 1).series}
     assert told["CT"].what == "CT, 5 files in ct", "the person importing reads the folder's own name"
     assert told["CT"].becomes == "1 volume of 5 frames, 16 x 12"
     assert told["CT"].series.parts[0].depths_mm == (0, 2, 4, 6, 8)
