@@ -68,8 +68,8 @@ def group_values(values: Sequence[str]) -> list[str]:
     kinds = Counter(known)
     if len(kinds) <= MOST_VALUES:
         return [value or UNKNOWN for value in values]
-    numbers = [number_of(value) for value in values]
-    if all(number is not None for number, value in zip(numbers, values, strict=True) if value):
+    if _are_numbers(values):
+        numbers = [number_of(value) for value in values]
         names = _ranges([n for n in numbers if n is not None])
         return [UNKNOWN if n is None else names[n] for n in numbers]
     often = {value for value, _ in kinds.most_common(MOST_VALUES - 1)}
