@@ -98,8 +98,9 @@ def compare_models(
     if schema.multi_label:
         labels, by = compare_labels(sides, metrics, plain, noise, comparisons), " by the mean over labels"
     elif len(schema.names) == 2:
-        delong = compare_aucs(targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients)
-        sure = compare_aucs(targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients, level=level)
+        asked = targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients
+        delong = compare_aucs(*asked)
+        sure = delong if level == LEVEL else compare_aucs(*asked, level=level)
     columns, once = _columns(schema, targets), np.ones((1, len(cases)))
     of_seeds = noise(lambda one: float(_area(targets, one, columns)(once)[0]))
     judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level)
