@@ -226,7 +226,8 @@ class Dimse:
         return [item]
 
     def _not_associated(self, association: Association, said: list[str]) -> Unavailable | NotAllowed:
-        if association.is_rejected:
+        # To pynetdicom a refusal with the end of the connection close behind it may be an abort: what was heard counts.
+        if association.is_rejected or said:
             who = f"{self._pacs.our_title} calling {self._pacs.their_title}"
             return NotAllowed(
                 f"{self._pacs.name} does not let this Readroom in; have its AE title entered there, and look at both "
