@@ -31,7 +31,7 @@ TABS = (
     "Subgroups",
     "Cases to check",
     "Shortcuts",
-    "Compare",
+    comparison_view.COMPARE,
 )
 
 
@@ -47,7 +47,8 @@ def draw_tabs(
 ) -> None:
     """Only the tab that is open is drawn: some of them read every prediction of the split."""
     result = evaluation.result
-    tabs = dict(zip(TABS, st.tabs(TABS, key="evaluate_tab", on_change="rerun"), strict=True))
+    comparison_view.open_if_asked(comparison_view.TABS_KEY, comparison_view.COMPARE)
+    tabs = dict(zip(TABS, st.tabs(TABS, key=comparison_view.TABS_KEY, on_change="rerun"), strict=True))
     if tabs[TABS[0]].open:
         with tabs[TABS[0]]:
             left, right = st.columns([4, 7], gap="medium")
@@ -80,6 +81,6 @@ def draw_tabs(
     if tabs["Shortcuts"].open:
         with tabs["Shortcuts"]:
             shortcut_view.draw_shortcuts(schema, model, snapshot, view)
-    if tabs["Compare"].open:
-        with tabs["Compare"]:
+    if tabs[comparison_view.COMPARE].open:
+        with tabs[comparison_view.COMPARE]:
             comparison_view.draw_comparison(project, model, view)

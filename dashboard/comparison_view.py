@@ -1,6 +1,6 @@
 """Two models or more on the same cases, on screen: the plain sentence, differences, and the cases that changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -9,15 +9,19 @@ import streamlit as st
 from core.datasets.records import get_snapshot
 from core.errors import CoreError
 from core.evaluation.comparison import compare_models
+from core.evaluation.paired_errors import PairedErrors, compare_errors
 from core.evaluation.records import find_evaluation
 from core.projects.records import Project
 from core.training.records import Model, get_model, list_models
-from dashboard import messages, numbers_view, places, session, wording
+from dashboard import compared_errors, messages, numbers_view, places, session, wording
 from dashboard.case_strip import draw_cases
 from dashboard.compared_labels import draw_labels
 
 REMEMBERED_SECONDS = 600
 MOST_AT_ONCE = 5
+TABS_KEY, COMPARE = "evaluate_tab", "Compare"
+CHOSEN = "compare_with"  # in the address: the numbers of the models, "12,9"
+TAKEN = "compare_with_taken"  # what of it this session has taken, or written there itself
 WORDS = {
     "auc_difference": ("AUC, difference", -0.2, 0.2),
     "f1_macro_difference": ("F1, macro, difference", -0.2, 0.2),
@@ -41,10 +45,13 @@ def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Qu
             project=project.id,
         )
         return
+    _take_asked(others)
     chosen = st.multiselect(
-        f"Compare {model.name} with", list(others), [next(iter(others))], format_func=lambda one: others[one].name,
-        key="compare_with", bind="query-params", max_selections=MOST_AT_ONCE,
+        f"Compare {model.name} with", list(others), format_func=lambda one: others[one].name, key=CHOSEN,
+        max_selections=MOST_AT_ONCE,
     )  # fmt: skip
+    st.session_state[TAKEN] = ",".join(map(str, chosen))
+    places.remember(**{CHOSEN: st.session_state[TAKEN]})
     if not chosen:
         st.caption("Choose a model or several.")
         return
@@ -58,16 +65,64 @@ def draw_comparison(project: Project, model: Model, view: Mapping[str, places.Qu
     draw_difference(project, model, shown, view, comparisons=len(chosen))
 
 
+def is_asked_anew() -> bool:
+    """Whether the address names models to compare with that were not taken from it yet: it was opened, or gone back
+    to."""
+    asked = places.asked(CHOSEN)
+    return asked is not None and asked != st.session_state.get(TAKEN)
+
+
+def draw_tabs(
+    title: str, draw: Callable[[], None], project: Project, model: Model, view: dict[str, places.Query]
+) -> None:
+    """What else there is to see in a first tab, the comparison in a second; only the open one is drawn."""
+    open_if_asked(TABS_KEY, COMPARE)
+    first, second = st.tabs((title, COMPARE), key=TABS_KEY, on_change="rerun")
+    if first.open:
+        with first:
+            draw()
+    if second.open:
+        with second:
+            draw_comparison(project, model, view)
+
+
+def open_if_asked(tabs: str, tab: str) -> None:
+    """An address that names models to compare with opens the tab that compares; a closed tab draws nothing."""
+    if is_asked_anew():
+        st.session_state[tabs] = tab
+
+
+def _take_asked(others: Mapping[int, Model]) -> None:
+    """The models of the address, by their numbers, into the choice; without any the newest one."""
+    if not is_asked_anew() and CHOSEN in st.session_state:
+        return
+    asked = dict.fromkeys((places.asked(CHOSEN) or "").split(","))
+    named = {str(number): number for number in others}
+    known = [named[one] for one in asked if one in named]
+    if unknown := [one for one in asked if one and one not in named]:
+        st.warning(f"No other model of this project's task is numbered {', '.join(unknown)}.")
+    st.session_state[CHOSEN] = known[:MOST_AT_ONCE] or [next(iter(others))]
+
+
 def _draw_several(chosen: Sequence[int], model: Model, view: Mapping[str, places.Query]) -> None:
     """One row for each of the other models: the differences, and the verdict of all of them together."""
-    rows = []
+    found: dict[int, dict[str, Any] | PairedErrors] = {}
+    refused: dict[str, str] = {}
     for other in chosen:
         try:
-            told = _ask(other, model, view, len(chosen))
+            found[other] = _ask(other, model, view, len(chosen))
         except CoreError as refusal:
-            name = escape(get_model(session.db(), None, other).name)
-            rows.append(f'<tr><td>{name}</td><td colspan="6"><small>{escape(str(refusal))}</small></td></tr>')
-            continue
+            refused[get_model(session.db(), None, other).name] = str(refusal)
+    if model.task == "classification":
+        _draw_table(model, [told for told in found.values() if isinstance(told, dict)], refused)
+    else:
+        paired = [told for told in found.values() if isinstance(told, PairedErrors)]
+        compared_errors.draw_several(model.name, paired, refused)
+
+
+def _draw_table(model: Model, found: Sequence[Mapping[str, Any]], refused: Mapping[str, str]) -> None:
+    rows = []
+    for told in found:
         turned, metrics = told["mcnemar"], told["metrics"]
         rows.append(
             f"<tr><td>{escape(told['first'])}</td><td>{told['n_cases']:,}</td>"
@@ -76,6 +131,10 @@ def _draw_several(chosen: Sequence[int], model: Model, view: Mapping[str, places
             f"<td>{len(turned['fixed']):,} / {len(turned['broken']):,}, {wording.p_value(turned['p'])}</td>"
             f"<td>{told['verdict']}</td></tr>"
         )
+    rows += [
+        f'<tr><td>{escape(name)}</td><td colspan="6"><small>{escape(why)}</small></td></tr>'
+        for name, why in refused.items()
+    ]
     st.html(
         f'<div class="rr-scroll"><table class="rr-numbers rr-labels"><tr><th>{escape(model.name)} against</th>'
         "<th>n</th>"
@@ -83,8 +142,8 @@ def _draw_several(chosen: Sequence[int], model: Model, view: Mapping[str, places
         f"{''.join(rows)}</table></div>"
     )
     st.caption(
-        f"{len(chosen)} comparisons: the verdicts stand on intervals so wide that all hold together (Bonferroni), with "
-        "seed noise where it is known; each interval and each p (McNemar) shown is by itself."
+        f"{len(found) + len(refused)} comparisons: the verdicts stand on intervals so wide that all hold together "
+        "(Bonferroni), with seed noise where it is known; each interval and each p (McNemar) shown is by itself."
     )
 
 
@@ -96,7 +155,10 @@ def draw_difference(
         told = _ask(other, model, view, comparisons)
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
-        link_to_missing(other, model.id, view)
+        _link_to_missing(other, model.id, view)
+        return
+    if isinstance(told, PairedErrors):
+        compared_errors.draw_errors(project, told, view)
         return
     st.html(f"<p><b>{escape(told['sentence'])}</b></p>")
     left, right = st.columns([5, 4], gap="large")
@@ -113,20 +175,15 @@ def draw_difference(
             draw_cases(project, cases, view=view, name=f"Newly {words}, {between}", key=f"newly_{words}")
 
 
-def _ask(other: int, model: Model, view: Mapping[str, places.Query], comparisons: int) -> dict[str, Any]:
+def _ask(other: int, model: Model, view: Mapping[str, places.Query], comparisons: int) -> dict[str, Any] | PairedErrors:
     known = tuple(one.id for one in list_models(session.db(), model.project) if one.task == model.task)
-    return _compared(
-        str(session.settings().home),
-        other,
-        model.id,
-        int(view["snapshot"] or 0),
-        str(view["split"]),
-        known,
-        comparisons,
-    )
+    snapshot, split = int(view["snapshot"] or 0), str(view["split"])
+    erased = get_snapshot(session.db(), model.project, snapshot).erased_cases
+    home = str(session.settings().home)
+    return _compared(home, other, model.id, snapshot, split, known, erased, comparisons)
 
 
-def link_to_missing(first: int, second: int, view: Mapping[str, places.Query]) -> None:
+def _link_to_missing(first: int, second: int, view: Mapping[str, places.Query]) -> None:
     """A way to the numbers of those of two models that were not evaluated on this split."""
     for one in (first, second):
         if find_evaluation(session.db(), one, int(view["snapshot"] or 0), str(view["split"])) is None:
@@ -155,10 +212,12 @@ def _draw_tests(told: Mapping[str, Any]) -> None:
 
 @st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Comparing on the same cases…")
 def _compared(
-    home: str, first: int, second: int, snapshot: int, split: str, known: tuple[int, ...], comparisons: int
-) -> dict[str, Any]:
-    """Kept by which models there are too: a further seed of a recipe tells more of its noise."""
+    home: str, first: int, second: int, snapshot: int, split: str, known: tuple[int, ...], erased: int, comparisons: int
+) -> dict[str, Any] | PairedErrors:
+    """Kept by home, by erased cases, and by which models there are too: a further seed of a recipe tells more of its
+    noise."""
     connection = session.db()
     one, other = get_model(connection, None, first), get_model(connection, None, second)
     frozen = get_snapshot(connection, other.project, snapshot)
-    return compare_models(connection, one, other, frozen, split, comparisons=comparisons)
+    paired = compare_models if frozen.task == "classification" else compare_errors
+    return paired(connection, one, other, frozen, split, comparisons=comparisons)

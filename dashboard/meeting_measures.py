@@ -11,12 +11,10 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.records import get_snapshot, list_attributes
-from core.errors import CoreError
-from core.evaluation.paired_errors import PairedErrors, compare_errors
 from core.evaluation.records import Evaluation
 from core.evaluation.subgroups import list_groupable, measure_by_value
 from core.measures.groups import FEWEST_PATIENTS
-from core.projects.schema import Classification, Regression, Segmentation
+from core.projects.schema import Classification, Regression
 from core.reviews.meetings import get_evaluation_of, get_review
 from core.training.records import get_model
 from dashboard import (
@@ -136,47 +134,5 @@ def draw_comparison(meeting: Meeting) -> None:
         )
         return
     with st.container(height=PANE_PX, border=False):
-        if isinstance(meeting.schema, Classification):
-            comparison_view.draw_difference(meeting.project, meeting.model, production, meeting.view)
-        else:
-            _draw_errors(meeting, production)
+        comparison_view.draw_difference(meeting.project, meeting.model, production, meeting.view)
     places.link("evaluate", "The other model's numbers", **{**meeting.view, "model": production})
-
-
-def _draw_errors(meeting: Meeting, production: int) -> None:
-    """Differences of errors or of overlap, paired by case."""
-    try:
-        told = _compared(
-            str(session.settings().home), production, meeting.model.id, meeting.snapshot.id,
-            meeting.snapshot.erased_cases,
-        )  # fmt: skip
-    except CoreError as refusal:
-        st.info(str(refusal), icon=":material/info:")
-        comparison_view.link_to_missing(production, meeting.model.id, meeting.view)
-        return
-    st.html("".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in told.sentences))
-    ends = {
-        name: max([1e-9, *(abs(end) for end in (one.low, one.high, one.value) if end)])
-        for name, one in told.differences.items()
-    }
-    if isinstance(meeting.schema, Segmentation):  # overlaps share a scale; quantities have a unit each
-        ends = dict.fromkeys(ends, max(ends.values()))
-    numbers_view.draw_table(
-        {name: vars(one) for name, one in told.differences.items()},
-        {name: (name, -end, end) for name, end in ends.items()},
-    )
-    other = get_model(session.db(), meeting.project.id, production)
-    several = " Each difference stands by itself; nothing is corrected for their number." if len(ends) > 1 else ""
-    st.caption(
-        f"{meeting.model.name} minus {other.name} on the same {told.n_cases:,} cases of {told.n_patients:,} patients. "
-        "95 % intervals by paired bootstrap over patients, 2,000 resamples, seed 0. How much another seed of the same "
-        f"training would change is not known.{several}"
-    )
-
-
-@st.cache_data(ttl=REMEMBERED_SECONDS, max_entries=32, show_spinner="Comparing on the same cases…")
-def _compared(home: str, first: int, second: int, snapshot: int, erased: int) -> PairedErrors:
-    """Home and erased cases are only what it is kept by."""
-    connection = session.db()
-    one, other = get_model(connection, None, first), get_model(connection, None, second)
-    return compare_errors(connection, one, other, get_snapshot(connection, other.project, snapshot), "test")

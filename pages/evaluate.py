@@ -12,6 +12,7 @@ from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import (
     classified_view,
+    comparison_view,
     drawn_view,
     evaluation_view,
     frame,
@@ -36,6 +37,19 @@ def start_evaluation() -> None:
 
 def open_cell(reference: str, predicted: str, of_class: str | None) -> None:
     places.go("review", **view, reference=reference, predicted=predicted, of_class=of_class)
+
+
+def draw_agreement() -> None:
+    assert isinstance(schema, Regression)
+    pairs = list_pairs(session.db(), model, snapshot, schema, split, fold, at)
+    quantity_view.draw_agreement(part, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}_{at}")
+    places.link("review", "Largest errors first", result="all", **view)
+
+
+def draw_structures() -> None:
+    painted_view.draw_structure_table(result)
+    places.link("review", "Worst cases first", **view)
+    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
 
 
 def open_case(case: int) -> None:
@@ -125,9 +139,7 @@ if "spread" in result:
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
 if isinstance(schema, Regression):
-    pairs = list_pairs(session.db(), model, snapshot, schema, split, fold, at)
-    quantity_view.draw_agreement(part, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}_{at}")
-    places.link("review", "Largest errors first", result="all", **view)
+    comparison_view.draw_tabs("Agreement", draw_agreement, project, model, view)
     st.stop()
 if isinstance(schema, Generation):
     drawn_view.draw_pairs(result, project)
@@ -135,8 +147,6 @@ if isinstance(schema, Generation):
     st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
     st.stop()
 if isinstance(schema, Segmentation):
-    painted_view.draw_structure_table(result)
-    places.link("review", "Worst cases first", **view)
-    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+    comparison_view.draw_tabs("Structures", draw_structures, project, model, view)
     st.stop()
 classified_view.draw_tabs(project, schema, model, snapshot, evaluation, view=view, open_cell=open_cell)

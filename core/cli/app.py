@@ -9,6 +9,7 @@ import typer
 from core.cli import (
     auditing,
     collection,
+    comparing,
     connecting,
     deciding,
     deidentifying,
@@ -68,7 +69,7 @@ TOP_LEVEL: dict[str, Callable[..., None]] = {
     "ensemble": ensembles.ensemble,
     "models": modelling.models,
     "evaluate": modelling.evaluate,
-    "compare": modelling.compare,
+    "compare": comparing.compare,
     "threshold": deciding.threshold,
     "predict": modelling.predict,
     "abstain": predicting.abstain,

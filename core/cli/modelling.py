@@ -27,16 +27,13 @@ from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, noun_of_cases, snapshot_counts
 from core.errors import InvalidInput
 from core.evaluation.batch import WITHHELD
-from core.evaluation.comparison import compare_models
 from core.explain.methods import METHODS
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.context import job_folder
 from core.jobs.explaining import ask_explanation
-from core.jobs.kind import action_of_split
 from core.jobs.records import add_job
 from core.measures.metrics import predictive_values
-from core.people.roles import demand_of
 from core.progress import Silent
 from core.projects.records import get_project
 from core.training.ensemble import with_views
@@ -210,52 +207,6 @@ def evaluate(
     for warning in result["warnings"]:
         tell(warning)
     answer(result, _metric_lines(result), as_json=as_json)
-
-
-def compare(
-    project: ProjectArgument,
-    first: Annotated[str, typer.Argument(help="The model that the others are held against.")],
-    others: Annotated[list[str], typer.Argument(metavar="SECOND...", help="One model, or several.")],
-    snapshot: Annotated[str, typer.Option(help="The snapshot [default: that of the first].")] = "",
-    split: str = "test",
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """How much better a model is than another on the same cases, with a paired interval over patients.
-
-    All must have been evaluated on the split. So the effect of synthetic images is told. Of several the verdicts stand
-    on intervals that hold all together; as JSON they are a list, `comparisons`.
-    """
-    with entered(home) as door:
-        one, *rest = [model_named(door, project, name) for name in (first, *dict.fromkeys(others))]
-        frozen = get_snapshot(door.connection, one.project, snapshot or get_run(door.connection, one.run).snapshot)
-        demand_of(door.connection, door.actor, action_of_split(split), frozen.project)
-        found = [compare_models(door.connection, one, other, frozen, split, comparisons=len(rest)) for other in rest]
-    document = found[0] if len(found) == 1 else {"first": one.name, "comparisons": found}
-    answer(document, "\n\n".join("\n".join(_compared_lines(told)) for told in found), as_json=as_json)
-
-
-def _compared_lines(told: dict[str, Any]) -> list[str]:
-    first, second, turned = told["first"], told["second"], told["mcnemar"]
-    drawn = ", ".join(f"{name} {count:,}" for name, count in zip((first, second), told["synthetic"], strict=True))
-    return [
-        f"{told['split']}: {told['n_cases']} cases of {told['n_patients']} patients; {second} less {first}",
-        *(f"{name:<20} {estimate_text(metric)}" for name, metric in told["metrics"].items()),
-        *(line for name, one in told.get("per_label", {}).items() for line in _label_lines(name, one)),
-        f"synthetic images in training: {drawn}",
-        f"newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, McNemar p = {turned['p']:.3f}",
-        told["sentence"],
-    ]
-
-
-def _label_lines(name: str, told: dict[str, Any]) -> list[str]:
-    """What is told of one label: its differences, and McNemar's test on its own decisions."""
-    turned = told["mcnemar"]
-    return [
-        f"{name}, on {told['n']} cases: newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, "
-        f"McNemar p = {turned['p']:.3f}; AUC: {told['verdict']}",
-        *(f"  {metric:<28} {estimate_text(found)}" for metric, found in told["metrics"].items()),
-    ]
 
 
 def _rule_lines(told: dict[str, Any] | None) -> list[str]:

@@ -1,7 +1,5 @@
 """Two models on the same cases: the difference of their numbers, with an interval over patients that pairs them."""
 
-import json
-import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
@@ -13,7 +11,6 @@ from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.errors import InvalidInput
 from core.evaluation.paired_labels import (
     NO_CASE,
-    Noise,
     Sides,
     Weighed,
     compare_labels,
@@ -25,13 +22,13 @@ from core.evaluation.paired_labels import (
 )
 from core.evaluation.records import find_predictions
 from core.evaluation.run import split_cases
+from core.evaluation.seed_noise import read_seed_noise
 from core.images.records import set_of_synthetic
 from core.measures.classified import predict_classes
 from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 from core.measures.paired import (
-    FEWEST_SEEDS,
     NOTABLE,
     AucDifference,
     SeedNoise,
@@ -45,8 +42,7 @@ from core.measures.paired import (
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.tasks.classification import encode_targets, thresholds_of
-from core.training.recipe import recipe_to_json
-from core.training.records import Model, get_run, list_models
+from core.training.records import Model, get_run
 from core.training.request import training_cases
 
 SEED = 0
@@ -190,42 +186,6 @@ def _judge(
         told = tell_apart(first, second, said, numbers, by=by)
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
     return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}
-
-
-def read_seed_noise(connection: sqlite3.Connection, pair: tuple[Model, Model], ids: list[int]) -> Noise:
-    """How far the AUCs of trainings lie apart, on these cases, that differ from one of the pair in their seed alone: a
-    function of how an AUC is taken of scores `(cases, classes)`.
-
-    What is not known of one of the two is taken from the other; None where neither has three seeds that were evaluated
-    on these cases.
-    """
-    siblings: dict[str, list[Model]] = {}
-    for model in list_models(connection, pair[0].project):
-        if model.task == pair[0].task and not model.facts.get("members") and not model.facts.get("point_of"):
-            siblings.setdefault(_kin(connection, model), []).append(model)
-    trainings = []
-    for kin in dict.fromkeys(_kin(connection, model) for model in pair):
-        scores: dict[int, np.ndarray] = {}  # by seed: two models of one seed are one training
-        for model in siblings.get(kin, ()):
-            known = find_predictions(connection, model.id, ids)
-            if len(known) == len(set(ids)):
-                scores[get_run(connection, model.run).recipe.seed] = np.array([known[case_id] for case_id in ids])
-        if len(scores) >= FEWEST_SEEDS:
-            trainings.append(list(scores.values()))
-
-    def noise_of(area: Callable[[np.ndarray], float]) -> SeedNoise | None:
-        areas = [[area(one) for one in some] for some in trainings]
-        areas = [some for some in areas if not any(math.isnan(one) for one in some)]
-        deviations = tuple(float(np.std(some, ddof=1)) for some in areas)
-        return SeedNoise(deviations, tuple(len(some) for some in areas)) if areas else None
-
-    return noise_of
-
-
-def _kin(connection: sqlite3.Connection, model: Model) -> str:
-    """Everything that decides a training but its seed, as text."""
-    run = get_run(connection, model.run)
-    return json.dumps([run.snapshot, run.fold, {**recipe_to_json(run.recipe), "seed": None}], sort_keys=True)
 
 
 def _decided(model: Model, schema: Classification, scores: np.ndarray) -> np.ndarray:

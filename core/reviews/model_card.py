@@ -79,7 +79,8 @@ def describe_verdict(connection: sqlite3.Connection, review: Review) -> tuple[st
     try:
         if isinstance(snapshot.schema, Classification):
             return (str(compare_models(connection, other, model, snapshot, "test")["sentence"]),)
-        return compare_errors(connection, other, model, snapshot, "test").sentences
+        paired = compare_errors(connection, other, model, snapshot, "test")
+        return tuple(filter(None, (*paired.sentences, paired.note)))
     except CoreError as refusal:
         return (str(refusal),)
 

@@ -23,6 +23,7 @@ from core.store.files import Files
 from core.tasks.classification import encode_targets, measure
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run
+from tests.core.reviews.other_tasks import Measured, add_twin, measured_bodies, measured_masks, measured_numbers
 from tests.pages.conftest import OpenPage, said
 
 NAMES = ("mass", "nodule")
@@ -124,6 +125,64 @@ def test_several_models_are_compared_at_once_and_one_of_them_in_detail(
     app.multiselect(key="compare_with").set_value([])
     assert "Choose a model or several" in said(app.run())
     assert not app.exception
+
+
+def test_the_address_chooses_the_models_and_opens_the_comparison(
+    open_page: OpenPage, several: Snapshot, add_answers: Callable[[str, list[int]], Model]
+) -> None:
+    worst, old = add_answers("worst", list(range(12))), add_answers("old", [0, 1, 2])
+    add_answers("newest of the others", [7])
+    model = add_answers("new", [5])
+    at = {"project": several.project, "model": model.id}
+    app = open_page("evaluate", **at, compare_with=f"{old.id},{worst.id}")
+    assert not app.exception
+    assert app.multiselect(key="compare_with").value == [old.id, worst.id]
+    assert "2 comparisons" in said(app)
+    app.multiselect(key="compare_with").set_value([worst.id]).run()
+    assert app.query_params["compare_with"] == str(worst.id)
+    app.query_params["compare_with"] = str(old.id)  # "back" in the browser
+    assert app.run().multiselect(key="compare_with").value == [old.id]
+    app = open_page("evaluate", **at, compare_with=f"{model.id},{old.id},9999")
+    assert not app.exception
+    assert app.multiselect(key="compare_with").value == [old.id]
+    assert f"numbered {model.id}, 9999" in app.warning[0].value
+    assert not open_page("evaluate", **at).multiselect  # without the address the first tab is open
+
+
+@pytest.mark.parametrize(
+    ("make", "worse", "row"),
+    [
+        (measured_numbers, 4.0, "<td>8 / 0, p = 0.008</td><td>better</td>"),
+        (measured_bodies, 4.0, "body weight"),
+        (measured_masks, 0.0, "<td>0 / 0, p = 1.000</td><td>no difference beyond noise</td>"),
+    ],
+)
+def test_numbers_and_structures_are_compared_with_several_models_and_one_of_them_in_detail(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor,
+    make: Callable[..., Measured], worse: float, row: str,
+) -> None:  # fmt: skip
+    found = make(connection, files, actor)
+    before, after = (add_twin(connection, found.model, name, actor, worse) for name in ("before", "after"))
+    at = {"project": found.project.id, "model": found.model.id}
+    app = open_page("evaluate", **at, compare_with=f"{before.id},{after.id}")
+    text = said(app)
+    assert not app.exception
+    assert row in text
+    assert f"{4 if make is measured_bodies else 2} comparisons" in text
+    assert "Seed noise unknown" in text
+    assert "is better than before" in text or worse == 0
+    assert f"Newly better: {8 if worse else 0}" in text
+    app.segmented_control(key="compare_detail").set_value(after.id).run()
+    assert not app.exception
+    assert "quick less after" in said(app)
+    if make is measured_bodies:
+        app.pills(key="changed_part").set_value("body weight").run()
+        assert "8.00 → 4.00" in said(app)
+        assert not app.exception
+    if worse:
+        app.button(key="newly_better_keep").click().run()
+        (kept,) = list_case_lists(connection, found.project.id)
+        assert len(list_cases_of(connection, found.project.id, kept.id)) == 8
 
 
 def test_an_interval_is_written_with_to_on_every_screen() -> None:

@@ -5,55 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
-from core.datasets.records import get_snapshot
-from core.evaluation.records import (
-    add_evaluation,
-    find_evaluation,
-    find_predictions,
-    list_measured,
-    store_measured,
-    store_predictions,
-)
-from core.measures.segmentation import Compared
 from core.projects.records import Project
 from core.projects.schema import Regression, make_classification
 from core.reviews.meetings import add_review, open_results
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training.records import Model, add_model, add_run, get_run
+from core.training.records import Model
 from dashboard.meeting_view import steps_of
-from tests.core.reviews.other_tasks import Measured, measured_bodies, measured_masks, measured_numbers
+from tests.core.reviews.other_tasks import Measured, add_twin, measured_bodies, measured_masks, measured_numbers
 from tests.pages.conftest import OpenPage, said
-
-
-def add_twin(connection: sqlite3.Connection, model: Model, name: str, actor: Actor, worse: float = 0.0) -> Model:
-    """Another model that says the same of every case, or of numbers something worse."""
-    run = get_run(connection, model.run)
-    again = add_run(connection, project=model.project, snapshot=run.snapshot, recipe=run.recipe, name=name, actor=actor)
-    made = add_model(
-        connection, get_run(connection, again.id), keras_hash=model.keras_hash, onnx_left_out_because="it is a test",
-        parameters=1, file_bytes=1, facts=model.facts, seconds=1.0, actor=actor,
-    )  # fmt: skip
-    evaluation = find_evaluation(connection, model.id, run.snapshot)
-    assert evaluation is not None
-    measured = list_measured(connection, evaluation.id)
-    twin = add_evaluation(
-        connection, model_id=made.id, snapshot_id=run.snapshot, split="test", result=evaluation.result, actor=actor
-    )
-    if measured:
-        fields = Compared.__dataclass_fields__
-        store_measured(
-            connection,
-            twin.id,
-            {row.case_id: {row.structure: Compared(**{key: getattr(row, key) for key in fields})} for row in measured},
-        )
-        return made
-    ids = [row[0] for row in connection.execute("SELECT case_id FROM predictions WHERE model = ?", (model.id,))]
-    known = find_predictions(connection, model.id, ids)
-    schema = get_snapshot(connection, model.project, run.snapshot).schema
-    answers = {case: [score + worse for score in scores] for case, scores in known.items()}
-    store_predictions(connection, made, schema, answers)  # type: ignore[arg-type]
-    return made
 
 
 def test_of_classes_each_side_step_shows_the_frozen_point_the_groups_and_the_paired_difference(

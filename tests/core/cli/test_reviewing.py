@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.store.audit import Actor
 from tests.core.reviews.conftest import PASSWORD, Room, furnished_room, project, room, settings, signers
+from tests.core.reviews.other_tasks import add_twin, measured_numbers
 
 __all__ = ["furnished_room", "project", "room", "settings", "signers"]  # fixtures
 CRITERION = "sensitivity of pneumonia at least 0.70, lower bound at least 0.1"
@@ -63,3 +65,20 @@ def test_one_model_is_compared_with_another_or_with_several(room: Room) -> None:
     several = run(room, "compare", "Chest", "quick", "other", "quick", "other")
     assert several["first"] == "quick"
     assert [(told["second"], told["comparisons"]) for told in several["comparisons"]] == [("other", 2), ("quick", 2)]
+
+
+def test_models_that_say_numbers_are_compared_by_their_errors(room: Room, connection: Any, files: Any) -> None:
+    found = measured_numbers(connection, files, Actor("anna", "screen"))
+    add_twin(connection, found.model, "before", Actor("anna", "screen"), 4.0)
+    told = run(room, "compare", "Ages", "before", "quick")
+    assert (told["first"], told["second"], told["n_cases"], told["comparisons"]) == ("before", "quick", 8, 1)
+    (part,) = told["parts"].values()
+    assert (part["difference"]["value"], part["verdict"]) == (-4.0, "better")
+    assert (len(part["better"]), part["worse"]) == (8, [])
+    assert told["sentence"].startswith("quick is better than before by MAE, years: −4.000")
+    several = run(room, "compare", "Ages", "before", "quick", "before")
+    assert [one["comparisons"] for one in several["comparisons"]] == [2, 2]
+    words = ["compare", "Ages", "before", "quick", "--home", str(room.settings.home)]
+    lines = CliRunner().invoke(app, words).stdout
+    assert "MAE, years, n = 8: -4.000" in lines
+    assert "newly better 8, newly worse 0" in lines

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.datasets.freeze import freeze_snapshot
-from core.datasets.records import Snapshot, list_snapshot_cases
-from core.evaluation.records import add_evaluation, store_measured, store_predictions
+from core.datasets.records import Snapshot, get_snapshot, list_snapshot_cases
+from core.evaluation.records import (
+    add_evaluation,
+    find_evaluation,
+    find_predictions,
+    list_measured,
+    store_measured,
+    store_predictions,
+)
 from core.evaluation.run import evaluate_model
 from core.images.records import NewCase, insert_case
 from core.labels.masks import put_mask
@@ -131,3 +138,33 @@ def freeze(
         seconds=1.0, actor=actor,
     )  # fmt: skip
     return Measured(project, snapshot, model)
+
+
+def add_twin(connection: sqlite3.Connection, model: Model, name: str, actor: Actor, worse: float = 0.0) -> Model:
+    """Another model that says the same of every case, or of numbers something worse."""
+    run = get_run(connection, model.run)
+    again = add_run(connection, project=model.project, snapshot=run.snapshot, recipe=run.recipe, name=name, actor=actor)
+    made = add_model(
+        connection, get_run(connection, again.id), keras_hash=model.keras_hash, onnx_left_out_because="it is a test",
+        parameters=1, file_bytes=1, facts=model.facts, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    evaluation = find_evaluation(connection, model.id, run.snapshot)
+    assert evaluation is not None
+    measured = list_measured(connection, evaluation.id)
+    twin = add_evaluation(
+        connection, model_id=made.id, snapshot_id=run.snapshot, split="test", result=evaluation.result, actor=actor
+    )
+    if measured:
+        fields = Compared.__dataclass_fields__
+        store_measured(
+            connection,
+            twin.id,
+            {row.case_id: {row.structure: Compared(**{key: getattr(row, key) for key in fields})} for row in measured},
+        )
+        return made
+    ids = [row[0] for row in connection.execute("SELECT case_id FROM predictions WHERE model = ?", (model.id,))]
+    known = find_predictions(connection, model.id, ids)
+    schema = get_snapshot(connection, model.project, run.snapshot).schema
+    answers = {case: [score + worse for score in scores] for case, scores in known.items()}
+    store_predictions(connection, made, schema, answers)  # type: ignore[arg-type]
+    return made
