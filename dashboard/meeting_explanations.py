@@ -9,12 +9,13 @@ import streamlit as st
 from core.explain.methods import METHODS
 from core.explain.records import Evidence, find_evidence, sort_methods
 from core.explain.verdict import Verdict
-from core.projects.schema import Regression
+from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import Kind, list_failures
 from core.training.ensemble import member_ids
 from dashboard import evidence_view, jobs_panel, places, session
 from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class
+from dashboard.meeting_painted import draw_painted_explanations
 from dashboard.meeting_view import Meeting
 from dashboard.thumbnails import grid_html
 
@@ -28,6 +29,9 @@ LEADS: dict[Verdict, str] = {
 
 def draw_explanations(meeting: Meeting) -> None:
     """What may be believed on the left; on the right mistakes, each leading to its case under a method that may."""
+    if isinstance(meeting.schema, Segmentation):
+        draw_painted_explanations(meeting)
+        return
     found = find_evidence(session.db(), meeting.model.id)
     methods = sort_methods(found)
     left, right = st.columns([5, 6], gap="large")

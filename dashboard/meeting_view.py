@@ -10,7 +10,7 @@ from core.datasets.records import Snapshot
 from core.evaluation.operating import classes_with_threshold
 from core.evaluation.records import Evaluation, find_evaluation
 from core.projects.records import Project
-from core.projects.schema import Classification, Segmentation
+from core.projects.schema import Classification
 from core.reviews.decisions import find_decision
 from core.reviews.meetings import Review, TestUse, get_evaluation_of, open_results
 from core.reviews.remarks import find_presented, present_step
@@ -76,12 +76,12 @@ Draw = Callable[[Meeting], None]
 
 
 def steps_of(schema: TrainableSchema) -> tuple[Step, ...]:
-    """The steps that this task has: of painted structures no map says why, numbers have no curves, and of three or more
-    exclusive classes no threshold decides."""
+    """The steps that this task has: numbers and painted structures have no curves, and of three or more exclusive
+    classes no threshold decides."""
     if isinstance(schema, Classification):
         left_out = set() if classes_with_threshold(schema) else {"threshold"}
     else:
-        left_out = {*OF_CLASSES, *(("explanations",) if isinstance(schema, Segmentation) else ())}
+        left_out = set(OF_CLASSES)
     return tuple(step for step in STEPS if step.key not in left_out)
 
 

@@ -27,18 +27,14 @@ LEGENDS: dict[LookAt, str] = {
     '<span style="color:#0072b2">■</span> painted beside the reference',
     "doubt": "",
 }
+HIGHEST_DOUBT, SLIDER = 48, 6  # hundredths of the screen: scale and sentence stand below
 SMALLEST_PX = 640  # a small image is enlarged, or its doubt would be a few dots
 
 
-def asked_look() -> LookAt:
-    """What the address asks for."""
-    asked = places.asked("look")
-    return cast(LookAt, asked) if asked in WORDS else "outlines"
-
-
-def read_look(model: Model) -> LookAt:
-    """The choice, drawn."""
-    asked = asked_look()
+def read_look(model: Model, first: LookAt = "outlines") -> LookAt:
+    """The choice, drawn; at first what the address asks for, or `first`."""
+    told = places.asked("look")
+    asked = told if told in WORDS else first
     key = f"painted_look_{model.id}_{asked}"
     chosen = st.segmented_control(
         "Look at",
@@ -63,8 +59,8 @@ def draw_outlined(outline: Callable[[int | None], Outlined], *, key: str, alt: s
     st.html(f'{picture}<p class="rr-quiet">{legend}</p>')
 
 
-def draw_doubt(model: Model, case: Case, structure: str) -> None:
-    """The map of a structure's doubt, or the job that makes it."""
+def draw_doubt(model: Model, case: Case, structure: str, highest: int = HIGHEST_DOUBT) -> None:
+    """The map of a structure's doubt, at most so many hundredths of the screen high, or the job that makes it."""
     question = {"model": model.id, "case": case.id, "class": structure, "method": METHOD}
     job = find_job(session.db(), "explain", question, states=("queued", "running", "done", "failed", "stopped"))
     if job is None or not _is_usable(job):
@@ -73,7 +69,7 @@ def draw_doubt(model: Model, case: Case, structure: str) -> None:
     if job is not None and job.state in jobs_panel.ACTIVE:
         jobs_panel.watch_job(job)
     elif job is not None and job.state == "done":
-        _draw(case, job)
+        _draw(case, job, highest)
     elif job is not None:
         st.error(f"{job.error or 'It was stopped.'} {job.remedy or ''}", icon=":material/error:")
 
@@ -83,12 +79,14 @@ def _is_usable(job: Job) -> bool:
     return job.state != "done" or session.files().has("explanations", str((job.result or {})["explanation"]))
 
 
-def _draw(case: Case, job: Job) -> None:
+def _draw(case: Case, job: Job, highest: int) -> None:
     result = job.result or {}
     values = np.load(session.files().path("explanations", str(result["explanation"])), mmap_mode="r")
     if case.frames > 1:
         frame = volume_overlay.read_frame(case, first=int(result["frame"]))
-        _show(case, result, volume_overlay.draw_frame(case, values, frame), of=f"frame {frame + 1}", whole="volume")
+        png = volume_overlay.draw_frame(case, values, frame)
+        # the slider stands above
+        _show(case, result, png, of=f"frame {frame + 1}", whole="volume", highest=highest - SLIDER)
         st.caption(f"{SENTENCE} Frame {result['frame']} has most of it; {volume_overlay.PLANES}.")
         return
     seen = Image.fromarray(
@@ -96,12 +94,12 @@ def _draw(case: Case, job: Job) -> None:
     )
     scale = max(1, -(-SMALLEST_PX // max(seen.size)))
     large = seen.resize((seen.width * scale, seen.height * scale), Image.Resampling.NEAREST)
-    _show(case, result, draw_overlay(np.asarray(large), values, ramp=VIRIDIS), of="the image", whole="image")
+    png = draw_overlay(np.asarray(large), values, ramp=VIRIDIS)
+    _show(case, result, png, of="the image", whole="image", highest=highest)
     st.caption(SENTENCE)
 
 
-def _show(case: Case, result: Mapping[str, Any], png: bytes, *, of: str, whole: str) -> None:
-    highest = 42 if case.frames > 1 else 48  # the slider stands above; scale and sentence stand below
+def _show(case: Case, result: Mapping[str, Any], png: bytes, *, of: str, whole: str, highest: int) -> None:
     st.html(
         pictures.picture_html(png, f"Doubt on case {case.id}, {of}", highest=highest)
         + f'<p>{evidence_view.LEGEND} <span class="rr-quiet">bits, mean '

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 import streamlit as st
 
 from core.errors import NotFound
-from core.evaluation.outlines import Outlined, draw_errors, outline_case
+from core.evaluation.outlines import Draw, Outlined, draw_bare, draw_errors, draw_outlines, outline_case
 from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
 from core.images.records import get_case
 from core.projects.records import Project
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dashboard.meeting_view import Meeting
     from dashboard.review_view import View
 
+HIGHEST = 58  # hundredths of the screen
+DRAWN: Mapping[str, Draw] = {"outlines": draw_outlines, "errors": draw_errors, "bare": draw_bare}
 FEW_PAINTED = 10  # below this a row is greyed, not hidden
 METRICS = {
     "dice": "Dice",
@@ -138,8 +140,17 @@ def _choose(rows: list[MeasuredMask], unit: str, key: str) -> MeasuredMask:
     return next((row for row in rows if row.case_id == asked), rows[0])
 
 
-def draw_picture(project: Project, view: "View | Meeting", row: MeasuredMask) -> None:
-    """One case with both outlines over the image, or where the model was wrong, or where it doubts."""
+def draw_picture(
+    project: Project,
+    view: "View | Meeting",
+    row: MeasuredMask,
+    *,
+    bare: bool = False,
+    first: painted_look.LookAt = "outlines",
+    highest: int = HIGHEST,
+) -> None:
+    """One case with both outlines over the image, or where the model was wrong, or where it doubts; `bare`: the image
+    alone. The picture is at most `highest` hundredths of the screen high."""
     case = get_case(session.db(), row.case_id)
     st.html(
         f'<div class="rr-at"><b>Case {row.case_id}</b> · Dice {wording.number(row.dice)} '
@@ -148,18 +159,19 @@ def draw_picture(project: Project, view: "View | Meeting", row: MeasuredMask) ->
     if case.held:
         st.info("Somebody has to look at the pixels of this case first.", icon=":material/visibility_lock:")
         return
-    look = painted_look.read_look(view.model)
+    look = "bare" if bare else painted_look.read_look(view.model, first)
     if look == "doubt":
-        painted_look.draw_doubt(view.model, case, row.structure)
+        least = min(highest, painted_look.HIGHEST_DOUBT)
+        painted_look.draw_doubt(view.model, case, row.structure, least)
         places.link("case", "All about this case", project=project.id, case=row.case_id)
         return
     try:
         painted_look.draw_outlined(
-            lambda frame: _outlined(view, row, frame),
+            lambda frame: _outlined(view, row, frame, DRAWN[look]),
             key=f"review_frame_{view.model.id}_{row.case_id}_{row.structure}",
-            alt=f"{look.capitalize()} of {row.structure} on case {row.case_id}",
-            legend=painted_look.LEGENDS[look],
-            highest=58,
+            alt=f"Case {row.case_id}" if bare else f"{look.capitalize()} of {row.structure} on case {row.case_id}",
+            legend="" if bare else painted_look.LEGENDS[cast(painted_look.LookAt, look)],
+            highest=highest,
         )
     except NotFound as error:
         st.info(str(error), icon=":material/info:")
@@ -167,7 +179,7 @@ def draw_picture(project: Project, view: "View | Meeting", row: MeasuredMask) ->
     places.link("case", "All about this case", project=project.id, case=row.case_id)
 
 
-def _outlined(view: "View | Meeting", row: MeasuredMask, frame: int | None) -> Outlined:
+def _outlined(view: "View | Meeting", row: MeasuredMask, frame: int | None, draw: Draw) -> Outlined:
     return outline_case(
         session.db(),
         session.files(),
@@ -176,5 +188,5 @@ def _outlined(view: "View | Meeting", row: MeasuredMask, frame: int | None) -> O
         case_id=row.case_id,
         structure=row.structure,
         frame=frame,
-        draw=draw_errors if painted_look.asked_look() == "errors" else None,
+        draw=draw,
     )

@@ -47,7 +47,7 @@ def outline_case(
     """One structure of a case: the frozen reference and the model's mask; without a frame, where they differ most.
 
     Args:
-        draw: `draw_outlines` (without one), or `draw_errors`.
+        draw: `draw_outlines` (without one), `draw_errors` or `draw_bare`.
 
     Raises:
         NotFound: the snapshot has no such case, the model has not painted it, or there is no such frame.
@@ -106,6 +106,12 @@ def draw_errors(seen: np.ndarray, reference: np.ndarray, painted: np.ndarray) ->
         colour[mask] = (1 - FILLED) * colour[mask] + FILLED * np.array(fill)
     scale = max(1, -(-LEAST_SIDE // max(seen.shape[:2])))
     return _png(_enlarged(np.rint(colour).astype(np.uint8), scale))
+
+
+def draw_bare(seen: np.ndarray, reference: np.ndarray, painted: np.ndarray) -> bytes:
+    """A PNG as `draw_outlines`, of the image alone."""
+    colour = np.repeat(seen[..., None], 3, axis=2) if seen.ndim == 2 else seen
+    return _png(_enlarged(colour, max(1, -(-LEAST_SIDE // max(seen.shape[:2])))))
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
+from core.evaluation.records import Evaluation
+from core.evaluation.stated_doubt import MAPS_UNCHECKED, DoubtEvidence, gather_doubt_evidence
 from core.explain.methods import METHODS
 from core.explain.records import find_evidence
 from core.explain.run import is_explainable
@@ -78,7 +80,7 @@ def describe_report(
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
         Section("Failures", (_causes(causes),)),
-        *_explanations(connection, model),
+        *_explanations(connection, model, evaluation),
         Section("Lineage", (_facts(_lineage(review, run, snapshot.hash, evaluation.id)),)),
     ]
     told = {
@@ -227,8 +229,10 @@ def _causes(causes: Mapping[str, int]) -> Block:
     return Table(("cause that people saw", "cases"), tuple((cause, str(n)) for cause, n in causes.items()))
 
 
-def _explanations(connection: sqlite3.Connection, model: Model) -> list[Section]:
-    """How far maps of the model may be believed; nothing of one that paints or draws."""
+def _explanations(connection: sqlite3.Connection, model: Model, evaluation: Evaluation) -> list[Section]:
+    """How far maps of the model may be believed, of one that paints its doubt; nothing of one that draws."""
+    if "per_structure" in evaluation.result:
+        return [Section("Explanations", _doubt(gather_doubt_evidence(connection, evaluation)))]
     if not is_explainable(model):
         return []
     found = find_evidence(connection, model.id)
@@ -239,6 +243,15 @@ def _explanations(connection: sqlite3.Connection, model: Model) -> list[Section]
     if not rows:
         return [Section("Explanations", ("No evidence was gathered, so no map of this model is known to be true.",))]
     return [Section("Explanations", (Table(("method", "on this model", "n", "why"), rows), RULES))]
+
+
+def _doubt(found: Sequence[DoubtEvidence]) -> tuple[Block, ...]:
+    rows = tuple(
+        (one.structure, one.verdict, interval(vars(one.follows)), f"{one.n_cases:,} ({one.n_patients:,} patients)")
+        for one in found
+    )
+    head = ("structure", "its doubt on test", "sureness and Dice, rank correlation, 95 % interval", "n (patients)")
+    return (Table(head, rows), MAPS_UNCHECKED)
 
 
 def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from core.projects.records import Project
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import Regression, make_classification, make_segmentation
 from core.reviews.meetings import add_review, open_results
 from core.store.audit import Actor
 from core.store.files import Files
@@ -93,9 +93,10 @@ def test_a_step_that_a_task_cannot_fill_is_left_out():
             "two": make_classification(["a", "b"]),
             "three": make_classification(["a", "b", "c"]),
             "number": Regression("age", "years", 0, 120),
+            "painted": make_segmentation(["liver"]),
         }.items()
     }
     assert "threshold" in keys["two"]
-    assert "threshold" not in keys["three"] + keys["number"]
+    assert "threshold" not in keys["three"] + keys["number"] + keys["painted"]
     for known in keys.values():
-        assert {"subgroups", "comparison"} <= set(known)
+        assert {"subgroups", "comparison", "explanations"} <= set(known)

@@ -27,6 +27,8 @@ from core.people.accounts import User
 from core.progress import Silent
 from core.projects.records import Project, add_project
 from core.projects.schema import make_segmentation
+from core.reviews.meetings import add_review, open_results
+from core.reviews.report_sections import describe_report
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files, array_bytes
@@ -221,6 +223,38 @@ def test_the_review_shows_errors_and_asks_once_for_the_doubt(
         assert not app.exception
     (job,) = list_jobs(connection, kinds=("explain",))
     assert job.arguments == {"model": painter.id, "case": case, "class": "cell", "method": "doubt"}
+
+
+def test_a_meeting_shows_errors_and_doubt_of_painted_cases_only_when_asked_and_what_is_known_of_the_doubt(
+    open_page: OpenPage, cells: Project, painter: Model, connection: sqlite3.Connection, actor: Actor
+) -> None:
+    review = open_results(connection, add_review(connection, cells, painter, criteria=[], actor=actor), actor=actor)
+    app = open_page("meeting", project=cells.id, review=review.id, step="explanations")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    text = said(app.run())
+    assert not app.exception
+    known = sum(row.dice is not None for row in list_measured(connection, 1))
+    assert f"Not known: {known} of at least 10 cases." in text
+    assert "was not checked" in text
+    assert 'alt=\\"Case ' in text  # the image alone
+    assert "Errors of cell" not in text
+    assert "missed" not in text
+    assert app.button(key="meeting_map").proto.shortcut == "g"
+    text = said(app.button(key="meeting_map").click().run())
+    assert not app.exception
+    assert "Errors of cell" in text
+    assert "missed" in text
+    case = next(row.case_id for row in list_measured(connection, 1) if get_case(connection, row.case_id).frames == 1)
+    app.radio(key="meeting_map_case_cell").set_value(case).run()
+    look = next(one for one in app.segmented_control if (one.key or "").startswith("painted_look_"))
+    look.set_value("doubt").run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("explain",))
+    assert job.arguments == {"model": painter.id, "case": case, "class": "cell", "method": "doubt"}
+    app.button(key="meeting_map").click().run()
+    assert "Doubt" not in said(app)
+    text = str(describe_report(connection, cells, review)[0])
+    assert f"Not known: {known} of at least 10 cases." in text
 
 
 def test_a_case_shows_what_a_model_painted_beside_a_reader_and_on_which_structures(
