@@ -139,12 +139,31 @@ def describe_tested(told: Mapping[str, Any]) -> str:
         f"{wording.count(told['n_patients'], 'patient')}"
     )
     if "error" not in told:
-        return f"{answered} (n = {told['n_answered']:,})."
+        return f"{answered} (n = {told['n_answered']:,}). {_describe_parts(told)}".strip()
     aim = f"; aim {100 * told['aim']:.0f} % right" if "aim" in told else ""
     return (
         f"{answered}, and of those **{_share(told['error'])}** wrongly (n = {told['n_answered']:,}{aim}); had it "
         f"answered all, {_share(told['error_of_all'])} would be wrong."
     )
+
+
+def _describe_parts(told: Mapping[str, Any]) -> str:
+    """Mean errors or overlap among the answered beside those among the withheld; "" of an evaluation before they were
+    told apart."""
+    return " ".join(
+        f"{name}: **{_mean(one['answered'])}** among the answered, {_mean(one['withheld'])} among those kept back."
+        for name, one in told.get("parts", {}).items()
+    )
+
+
+def _mean(one: Mapping[str, Any]) -> str:
+    """`2.41 (1.90 to 3.02; n = 44)`, or that nothing is there."""
+    if one["value"] is None:
+        return "none (n = 0)"
+    ends = "no interval"
+    if one["low"] is not None:
+        ends = f"{wording.measured(one['low'])} to {wording.measured(one['high'])}"
+    return f"{wording.measured(one['value'])} ({ends}; n = {one['n']:,})"
 
 
 def _share(one: Mapping[str, Any]) -> str:

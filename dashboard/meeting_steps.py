@@ -17,6 +17,7 @@ from core.reviews.population import describe_population
 from core.reviews.reference_standard import FEW_CASES, describe_reference
 from core.reviews.reliability import Reliability, measure_reliability
 from dashboard import (
+    abstention_view,
     charts,
     evaluation_view,
     numbers_view,
@@ -202,7 +203,10 @@ def draw_numbers(meeting: Meeting) -> None:
         )
     elif isinstance(schema, Segmentation):
         painted_view.draw_structure_table(result)
-    told = (evaluation_view.describe_sample(result, test_uses=None), describe_comparison(session.db(), meeting.review))
+    told = [evaluation_view.describe_sample(result, test_uses=None), describe_comparison(session.db(), meeting.review)]
+    rule = evaluation.result.get("abstention")
+    if rule and not isinstance(schema, Classification):  # of classes it stands with the threshold
+        told.append(f"It keeps answers back. {abstention_view.describe_tested(rule)}")
     st.caption(" ".join(filter(None, told)))
 
 

@@ -11,6 +11,7 @@ from core.projects.schema import Generation, Regression, Segmentation
 from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import (
+    abstention_view,
     classified_view,
     comparison_view,
     drawn_view,
@@ -43,13 +44,20 @@ def draw_agreement() -> None:
     assert isinstance(schema, Regression)
     pairs = list_pairs(session.db(), model, snapshot, schema, split, fold, at)
     quantity_view.draw_agreement(part, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}_{at}")
+    tell_rule()
     places.link("review", "Largest errors first", result="all", **view)
 
 
 def draw_structures() -> None:
     painted_view.draw_structure_table(result)
+    tell_rule()
     places.link("review", "Worst cases first", **view)
     st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+
+
+def tell_rule() -> None:
+    if told := result.get("abstention"):
+        st.markdown(f"It keeps answers back. {abstention_view.describe_tested(told)}")
 
 
 def open_case(case: int) -> None:

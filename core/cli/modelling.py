@@ -217,7 +217,14 @@ def _rule_lines(told: dict[str, Any] | None) -> list[str]:
         f"answers {told['n_answered']} of {told['n']} cases on {told['split']}: {estimate_text(told['coverage'])}"
     )
     if "error" not in told:
-        return [answered]
+        return [
+            answered,
+            *(
+                f"{name} among the {group} on {told['split']}, n = {one[group]['n']}: {estimate_text(one[group])}"
+                for name, one in told.get("parts", {}).items()
+                for group in ("answered", "withheld")
+            ),
+        ]
     wrong, of_all = estimate_text(told["error"]), estimate_text(told["error_of_all"])
     return [answered, f"wrong among the answered on {told['split']} {wrong}; of all, had it answered each, {of_all}"]
 

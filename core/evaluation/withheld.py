@@ -14,11 +14,16 @@ from core.datasets.records import SnapshotCase
 from core.evaluation.abstention import AUDITED, find_rule, read_withheld
 from core.evaluation.records import find_evaluation
 from core.measures.classified import predict_classes
+from core.measures.estimates import Estimate, estimate_of
+from core.measures.intervals import patient_bootstrap
+from core.measures.metrics import ratio
 from core.measures.thresholds import share_of
-from core.projects.schema import Classification
-from core.tasks import TrainableSchema
+from core.projects.schema import Classification, Regression, Segmentation
+from core.tasks import TrainableSchema, regression
 from core.tasks.classification import thresholds_of
 from core.training.records import Model, get_run
+
+SEED = 0  # of the bootstrap
 
 
 def measure_rule(
@@ -29,15 +34,18 @@ def measure_rule(
     targets: Any,
     scores: Any,
 ) -> dict[str, Any]:
-    """How many of the cases the whole rule of a model answers, and of a classifier how many of those wrongly.
+    """How many of the cases the whole rule of a model answers, and how well: of a classifier how many of those wrongly,
+    of numbers and painted structures the mean error or Dice among the answered and among those kept back.
 
     Args:
-        targets, scores: as the task has them, one row a case; looked into for classes alone.
+        targets, scores: as the task has them, one row a case.
 
     Returns:
         `{"abstention": {"split", "n", "n_patients", "n_answered", "coverage", ...}}` with the rule's own limits, and of
         a classifier `error` (the share of wrong ones among the answered) and `error_of_all` (without the rule), each
-        an estimate with an interval over patients; nothing where the model has no rule.
+        an estimate with an interval over patients; else `parts`: by what is measured (`MAE of age, years`, `Dice of
+        liver`) an estimate for `answered` and `withheld`, with `n` and `n_patients` of the cases that have that number.
+        Nothing where the model has no rule.
     """
     rule = find_rule(connection, model.id)
     if rule is None:
@@ -63,7 +71,43 @@ def measure_rule(
         wrong = (decided != np.asarray(targets)).any(axis=1)
         told["error"] = share_of(wrong & answered, answered, patients, "Nothing is answered.").to_json()
         told["error_of_all"] = share_of(wrong, every, patients, "There is no case.").to_json()
+    else:
+        told["parts"] = {
+            name: {
+                "answered": _mean_of(values, answered, patients),
+                "withheld": _mean_of(values, ~answered, patients),
+            }
+            for name, values in _measured_parts(schema, targets, scores).items()
+        }
     return {"abstention": told}
+
+
+def _measured_parts(schema: TrainableSchema, targets: Any, scores: Any) -> dict[str, np.ndarray]:
+    """By quantity the absolute error of each case in its unit, by structure its Dice; NaN where it has none."""
+    if isinstance(schema, Regression):
+        low, high = regression.range_of(schema)
+        errors = np.abs(np.clip(np.asarray(scores, float), low, high) - np.asarray(targets, float))
+        return {
+            f"MAE{f' of {one.target}' if schema.further else ''}, {one.unit}": column
+            for one, column in zip(schema.quantities, errors.T, strict=True)
+        }
+    assert isinstance(schema, Segmentation)
+    return {
+        f"Dice of {name}": np.array([row[at].dice for row in scores], float) for at, name in enumerate(schema.names)
+    }
+
+
+def _mean_of(values: np.ndarray, some: np.ndarray, patients: np.ndarray) -> dict[str, Any]:
+    """The mean over those of the cases that have a number, with its interval over patients and what it stands on."""
+    kept = some & ~np.isnan(values)
+    chosen, owners = values[kept], [str(one) for one in patients[kept].tolist()]
+    found = Estimate(None, None, None, reason="There is no such case.")
+    if len(chosen):
+        interval = patient_bootstrap(
+            lambda weights: {"mean": ratio(weights @ chosen, weights.sum(axis=1))}, owners, seed=SEED
+        )["mean"]
+        found = estimate_of(float(chosen.mean()), interval, undefined="There is no such case.")
+    return {**found.to_json(), "n": len(chosen), "n_patients": len(set(owners))}
 
 
 def find_measured_rule(connection: sqlite3.Connection, model: Model) -> dict[str, Any] | None:

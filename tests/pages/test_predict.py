@@ -3,13 +3,20 @@
 import json
 import sqlite3
 
-from core.datasets.records import Snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation.abstention import freeze_rule
 from core.evaluation.records import add_evaluation, store_abstention, store_predictions
+from core.evaluation.run import evaluate_model
 from core.images.records import Case
 from core.jobs.records import list_jobs
+from core.progress import Silent
 from core.projects.records import Project
+from core.reviews.meetings import add_review, open_results
+from core.settings import Settings
 from core.store.audit import Actor
+from core.store.files import Files
 from core.training.records import Model
+from tests.core.reviews.other_tasks import measured_numbers
 from tests.pages.conftest import OpenPage, said
 
 RULE = {
@@ -123,3 +130,26 @@ def test_drift_says_how_many_patients_are_missing_and_queues_nothing_until_they_
     for case in cases:
         forget_snapshot_case(connection, case)
     assert "24 of 30 patients" in said(app.run())
+
+
+def test_of_numbers_the_errors_of_answered_and_withheld_are_told_wherever_the_rule_is(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, settings: Settings, actor: Actor
+) -> None:
+    found = measured_numbers(connection, files, actor)
+    tested = list_snapshot_cases(connection, found.snapshot.id, split="test")
+    query = "UPDATE cases SET attributes = ? WHERE id = ?"
+    with connection:
+        connection.executemany(query, [('{"site": "C"}', case.case_id) for case in tested[:3]])
+    freeze_rule(connection, found.model, unlike=True, actor=actor)
+    evaluate_model(connection, files, settings, found.model.id, found.snapshot.id, "test", actor, Silent())
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    at = {"project": found.project.id, "model": found.model.id}
+    meeting = open_page("meeting", project=found.project.id, review=review.id, step="numbers")
+    meeting.session_state[f"meeting_opened_{review.id}"] = True
+    for app in (open_page("predict", tab="abstention", **at), open_page("evaluate", **at), meeting.run()):
+        assert not app.exception
+        text = said(app)
+        assert "MAE, years: **4.40 (2.00 to " in text
+        assert "; n = 5)** among the answered, 6.00 (2.00 to 8.00; n = 3) among those kept back." in text

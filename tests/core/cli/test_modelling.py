@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.cli.modelling import _metric_lines, _said_of
+from core.cli.modelling import _metric_lines, _rule_lines, _said_of
 
 INTERVAL = {"level": 0.9, "low": 7.123, "high": 54.87, "half_width": 23.9, "n": 16}
 
@@ -32,3 +32,16 @@ def test_errors_are_told_with_the_quantity_and_its_unit() -> None:
     assert first == "test: 26 cases of 25 patients, count in nuclei"
     assert error.split() == ["mae", "4.173", "(2.639", "to", "6.058)"]
     assert spread.endswith("undefined: No spread.")
+
+
+def test_a_rule_on_numbers_tells_the_error_of_the_answered_beside_that_of_the_withheld() -> None:
+    told = {
+        "split": "test", "n": 8, "n_answered": 5, "coverage": {"value": 0.625, "low": 0.3, "high": 0.86},
+        "parts": {"MAE, years": {"answered": {"value": 4.4, "low": 2.0, "high": 6.8, "n": 5},
+                                 "withheld": {"value": None, "reason": "There is no such case.", "n": 0}}},
+    }  # fmt: skip
+    assert _rule_lines(told) == [
+        "answers 5 of 8 cases on test: 0.625 (0.300 to 0.860)",
+        "MAE, years among the answered on test, n = 5: 4.400 (2.000 to 6.800)",
+        "MAE, years among the withheld on test, n = 0: undefined: There is no such case.",
+    ]

@@ -1,5 +1,6 @@
 """A rule of abstention is chosen on validation, and what it costs is told on test, within one look at that split."""
 
+import numpy as np
 import pytest
 
 from core.datasets.freeze import freeze_snapshot
@@ -7,8 +8,10 @@ from core.datasets.records import list_snapshot_cases
 from core.evaluation.abstention import freeze_rule, try_limit
 from core.evaluation.records import count_test_uses, store_predictions
 from core.evaluation.run import evaluate_model
-from core.evaluation.withheld import find_measured_rule
+from core.evaluation.withheld import find_measured_rule, measure_rule
+from core.measures.segmentation import Compared
 from core.progress import Silent
+from tests.core.reviews.other_tasks import measured_bodies, measured_masks, measured_numbers
 
 
 @pytest.fixture
@@ -95,3 +98,54 @@ def test_where_nothing_is_answered_the_error_is_undefined_and_says_why(connectio
     told = evaluate()["abstention"]
     assert (told["n"], told["n_answered"]) == (len(tested), 0)
     assert (told["error"]["value"], told["error"]["reason"]) == (None, "Nothing is answered.")
+
+
+def put_elsewhere(connection, found, number):
+    """The first of the test cases come from a site that no training case is from, so that a rule keeps them back."""
+    cases = list_snapshot_cases(connection, found.snapshot.id, split="test")
+    ids = [case.case_id for case in cases[:number]]
+    with connection:
+        for case_id in ids:
+            connection.execute("UPDATE cases SET attributes = ? WHERE id = ?", ('{"site": "C"}', case_id))
+    return ids
+
+
+def test_of_numbers_the_mean_errors_of_answered_and_withheld_are_told_apart(connection, files, settings, actor):
+    found = measured_bodies(connection, files, actor)
+    put_elsewhere(connection, found, 3)
+    freeze_rule(connection, found.model, unlike=True, actor=actor)
+    told = evaluate_model(connection, files, settings, found.model.id, found.snapshot.id, "test", actor, Silent())
+    rule = told["abstention"]
+    assert (rule["n"], rule["n_answered"]) == (8, 5)
+    age = rule["parts"]["MAE of age, years"]
+    errors = [8, 2] * 4  # of even and odd places
+    assert age["withheld"]["value"] == pytest.approx(np.mean(errors[:3]))
+    assert age["answered"]["value"] == pytest.approx(np.mean(errors[3:]))
+    assert [(age[group]["n"], age[group]["n_patients"]) for group in ("answered", "withheld")] == [(5, 5), (3, 3)]
+    assert age["answered"]["low"] < age["answered"]["value"] < age["answered"]["high"]
+    assert rule["parts"]["MAE of body weight, kg"]["withheld"]["value"] == pytest.approx(4)
+
+
+def test_of_structures_the_dice_of_answered_and_withheld_are_told_apart(connection, files, actor):
+    found = measured_masks(connection, files, actor)
+    put_elsewhere(connection, found, 2)
+    freeze_rule(connection, found.model, unlike=True, actor=actor)
+    cases = list_snapshot_cases(connection, found.snapshot.id, split="test")
+    dice = [0.1, float("nan"), 0.8, 0.9, 0.7, 0.8, 0.9, 0.7]
+    rows = [
+        [Compared(dice=one, iou=0.5, hd95=1.0, surface_dice=0.9, reference_pixels=8, predicted_pixels=8)]
+        for one in dice
+    ]
+    told = measure_rule(connection, found.model, found.snapshot.schema, cases, "px", rows)["abstention"]
+    part = told["parts"]["Dice of liver"]
+    assert (part["withheld"]["value"], part["withheld"]["n"]) == (0.1, 1), "an empty reference has no Dice"
+    assert part["withheld"]["low"] is None, "one patient has no interval"
+    assert (part["answered"]["value"], part["answered"]["n"]) == (pytest.approx(0.8), 6)
+
+
+def test_where_everything_is_answered_nothing_is_said_of_the_withheld(connection, files, settings, actor):
+    found = measured_numbers(connection, files, actor)
+    freeze_rule(connection, found.model, unlike=True, actor=actor)
+    told = evaluate_model(connection, files, settings, found.model.id, found.snapshot.id, "test", actor, Silent())
+    withheld = told["abstention"]["parts"]["MAE, years"]["withheld"]
+    assert (withheld["value"], withheld["n"], withheld["reason"]) == (None, 0, "There is no such case.")
