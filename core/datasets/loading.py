@@ -21,9 +21,9 @@ import numpy as np
 
 from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
-from core.images.frames import refuse_volume
+from core.images.frames import refuse_unscaled, refuse_volume
 from core.images.records import Case, get_cases
-from core.images.render import InputSpec, model_mask
+from core.images.render import SCALED, InputSpec, model_mask
 from core.images.volume_input import VolumeSpec, spacing_of, volume_input
 from core.images.volumes import model_frames
 from core.labels.mask_store import read_kept_mask
@@ -110,11 +110,14 @@ def prepare_images(
     for case in in_batches(connection, [case.case_id for case in cases]):
         if not frames and isinstance(spec, InputSpec):
             refuse_volume(case, "train on or evaluate")
+        refuse_unscaled(case, spec)
         window = asdict(case.windows[0]) if case.windows else None
         rows += [case.id] * (case.frames if isinstance(spec, InputSpec) else 1)
         told.append([case.pixel_hash, case.photometric, window, *([case.frames] if case.frames > 1 else [])])
         if isinstance(spec, VolumeSpec) and spec.spacing_mm:
             told.append(spacing_of(case))
+        if isinstance(spec, InputSpec) and spec.resize == SCALED:
+            told.append(case.spacing_mm)
 
     def render(case: Case) -> np.ndarray:
         pixels = files.read_array("pixels", case.pixel_hash)
@@ -143,10 +146,12 @@ def prepare_masks(
     for case in in_batches(connection, list(frozen)):
         rows += [case.id] * case.frames
         told.append([case.frames, case.rows, case.columns, [mask.mask_hash for mask in frozen[case.id].masks]])
+        if spec.resize == SCALED:
+            told.append(case.spacing_mm)
 
     def render(case: Case) -> np.ndarray:
         painted = [read_kept_mask(files, mask.mask_hash, case) for mask in frozen[case.id].masks]
-        seen = [[model_mask(frame, spec) for frame in mask] for mask in painted]
+        seen = [[model_mask(frame, spec, case.spacing_mm) for frame in mask] for mask in painted]
         return np.stack([np.stack(frames) for frames in seen], axis=-1)
 
     batches = _rendered(connection, list(frozen), render, VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE)

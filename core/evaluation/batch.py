@@ -13,7 +13,7 @@ from core.errors import CoreError, InvalidInput
 from core.evaluation.abstention import find_rule, read_withheld
 from core.evaluation.answering import answer_cases
 from core.evaluation.records import find_predicted_masks, find_predictions, list_unlearnt
-from core.images.frames import refuse_volume
+from core.images.frames import refuse_unscaled, refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import refuse_window
 from core.labels.masks import volume_ml
@@ -24,7 +24,7 @@ from core.tasks import TrainableSchema, task_module
 from core.tasks.regression import tell_numbers
 from core.training.ensemble import runs_behind
 from core.training.records import Model
-from core.training.stored import sees_volumes
+from core.training.stored import model_spec, sees_volumes
 
 WITHHELD = "no answer: read it yourself"
 
@@ -66,13 +66,14 @@ def _fit_for(
     connection: sqlite3.Connection, model: Model, case_ids: Sequence[int]
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """The cases that a model can take in; of each other one why not, so that one of them stops no batch."""
-    paints, window = task_module(model.task).PAINTS, model.facts["input"].get("window", "")
+    paints, spec = task_module(model.task).PAINTS, model_spec(model)
     asked, refused = list[int](), list[dict[str, Any]]()
     for case in get_cases(connection, case_ids):
         if case.project != model.project:
             raise InvalidInput(f"A model answers about cases of its own project. Received: case {case.id}")
         try:
-            refuse_window(window, case.modality, case.dtype)
+            refuse_window(spec.window, case.modality, case.dtype)
+            refuse_unscaled(case, spec)
             if not (paints or sees_volumes(model)):
                 refuse_volume(case, "predict on")
             asked.append(case.id)

@@ -18,6 +18,7 @@ from core.evaluation.predictor import Predictor, open_predictor
 from core.evaluation.records import find_predicted_masks, store_painted
 from core.evaluation.sliding import slide
 from core.images.decoded import DecodedImage
+from core.images.frames import refuse_unscaled
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, from_square
 from core.images.volume_input import PatchSpec, back_onto_grid, grid_at, resampled_frames, spacing_of
@@ -85,10 +86,12 @@ def _maps_of_frames(
     """Probabilities of each frame by itself, float32 (k, rows, columns) on its own pixels."""
     spec = predictor.spec
     assert isinstance(spec, InputSpec)
+    refuse_unscaled(of, spec)
     seen = with_neighbours(model_frames(pixels, of, spec), spec.neighbours)
     for start in range(0, of.frames, FRAMES_AT_ONCE):
         for square in predictor.answer(seen[start : start + FRAMES_AT_ONCE]):
-            yield np.stack([from_square(square[..., at], *plane, spec) for at in range(square.shape[-1])])
+            maps = np.moveaxis(square, -1, 0)
+            yield np.stack([from_square(one, *plane, spec, of.spacing_mm) for one in maps])
 
 
 def _maps_of_volume(

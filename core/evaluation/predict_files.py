@@ -113,7 +113,7 @@ def _input_of(image: DecodedImage, spec: Spec) -> np.ndarray:
         return volume_input(image.pixels, image, spec)
     assert isinstance(spec, InputSpec)  # what sees patches paints
     refuse_volume(image, "predict on")
-    return model_input(image.pixels, image.photometric, image.windows, spec)
+    return model_input(image.pixels, image.photometric, image.windows, spec, image.spacing_mm)
 
 
 def _answer(predictor: Predictor, scores: np.ndarray) -> dict[str, Any]:

@@ -71,8 +71,9 @@ def explain_doubt(
     answer, spec = kept_answer(files, model, kept), image_spec(model)
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)
-    image = model_input(pixels, case.photometric, case.windows, spec)[None]
-    values = entropy_of(from_square(answer(image)[0, ..., at], case.rows, case.columns, spec))
+    image = model_input(pixels, case.photometric, case.windows, spec, case.spacing_mm)[None]
+    square = answer(image)[0, ..., at]
+    values = entropy_of(from_square(square, case.rows, case.columns, spec, case.spacing_mm))
     result = keep_doubt(files, model, case, schema.names[at], values, float(values.mean()))
     if arguments.get("overlay"):
         result |= write_overlay(folder, case, pixels, values)

@@ -14,17 +14,19 @@ VIRIDIS = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [
 MOST_OPAQUE = 0.6
 
 
-def crop_borders(values: np.ndarray, rows: int, columns: int, spec: InputSpec) -> np.ndarray:
+def crop_borders(
+    values: np.ndarray, rows: int, columns: int, spec: InputSpec, spacing_mm: tuple[float, float] | None = None
+) -> np.ndarray:
     """The part of a map that lies on the image itself, without the borders that padding added, and with 0 where the
     image was cut: of what a network did not see nothing is told.
 
     Args:
         values: the map of the square input, any resolution.
-        rows, columns: of the image.
+        rows, columns, spacing_mm: of the image.
     """
     if spec.resize == "stretch":
         return values
-    return off_square(resize_map(values, spec.size, spec.size), rows, columns, spec)
+    return off_square(resize_map(values, spec.size, spec.size), rows, columns, spec, spacing_mm)
 
 
 def draw_overlay(seen: np.ndarray, values: np.ndarray, *, ramp: np.ndarray = RAMP) -> bytes:

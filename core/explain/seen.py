@@ -8,7 +8,7 @@ from core.errors import InvalidInput
 from core.explain.marked import marked_mask
 from core.explain.overlay import crop_borders
 from core.explain.volume_maps import onto_volume, seen_mask
-from core.images.frames import refuse_volume
+from core.images.frames import refuse_unscaled, refuse_volume
 from core.images.records import Case
 from core.images.render import InputSpec, model_input, model_mask
 from core.images.volume_input import PatchSpec, VolumeSpec, volume_input
@@ -37,12 +37,14 @@ def see(pixels: np.ndarray, case: Case, spec: WholeSpec) -> np.ndarray:
     """uint8 of `spec.shape`: `(size, size, channels)`, or `(depth, size, size, channels)`.
 
     Raises:
-        InvalidInput: this is a volume, and the model sees single images.
+        InvalidInput: this is a volume, and the model sees single images; or nothing tells its scale, which the model
+            needs.
     """
     if isinstance(spec, VolumeSpec):
         return volume_input(pixels, case, spec)
     refuse_volume(case, "explain")
-    return model_input(pixels, case.photometric, case.windows, spec)
+    refuse_unscaled(case, spec)
+    return model_input(pixels, case.photometric, case.windows, spec, case.spacing_mm)
 
 
 def onto_case(values: np.ndarray, case: Case, spec: WholeSpec) -> np.ndarray:
@@ -51,13 +53,13 @@ def onto_case(values: np.ndarray, case: Case, spec: WholeSpec) -> np.ndarray:
     if isinstance(spec, VolumeSpec):
         found = onto_volume(values, case, spec)
         return np.asarray(found / max(float(found.max()), 1e-12), np.float32)
-    return crop_borders(values, case.rows, case.columns, spec)
+    return crop_borders(values, case.rows, case.columns, spec, case.spacing_mm)
 
 
 def see_marks(marks: Sequence[Mark], case: Case, spec: WholeSpec) -> np.ndarray:
     """Bool, what readers marked as it lies on what is seen; a mark counts on the frame that it was drawn on."""
     if isinstance(spec, InputSpec):
-        return model_mask(marked_mask(marks, case.rows, case.columns), spec) > 0
+        return model_mask(marked_mask(marks, case.rows, case.columns), spec, case.spacing_mm) > 0
     frames = np.zeros((case.frames, case.rows, case.columns), np.uint8)
     for frame in {mark.frame for mark in marks if mark.frame < case.frames}:
         frames[frame] = marked_mask([mark for mark in marks if mark.frame == frame], case.rows, case.columns)

@@ -11,7 +11,7 @@ from core.errors import InvalidInput
 from core.explain.overlay import draw_overlay
 from core.explain.plane_pictures import draw_planes, peak_frame
 from core.images.records import Case
-from core.images.render import to_uint8
+from core.images.render import SCALED, to_uint8
 from core.images.volume_input import spacing_of
 from core.images.volumes import shown_windows
 from core.store.files import write_whole
@@ -24,6 +24,8 @@ def explanation_key(model: Model, case: Case, method: str, class_name: str, laye
     parts: list[object] = [model.keras_hash, case.pixel_hash, case.photometric, window, method, layer, class_name]
     if case.frames > 1:
         parts.append(spacing_of(case))  # the same voxels further apart may be seen otherwise
+    elif model.facts.get("input", {}).get("resize") == SCALED:
+        parts.append(case.spacing_mm)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from core.errors import CoreError, InvalidInput, NotFound
 from core.images.decoded import DecodedImage, Pixels
-from core.images.records import Case, find_volume
+from core.images.records import Case, find_unscaled, find_volume
+from core.images.render import demand_spacing
 from core.store.array_heads import read_array_head
 from core.store.files import Files, array_bytes
 
@@ -89,3 +90,19 @@ def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
             f"Readroom cannot {deed} volumes with a network that sees single images; cnn3d sees volumes whole. "
             f"Received: {what.frames} frames{name}"
         )
+
+
+def refuse_unscaled(what: Case | DecodedImage, spec: object) -> None:
+    """For a network that sees images at one scale.
+
+    Raises:
+        InvalidInput: nothing tells the pixel spacing of this one.
+    """
+    demand_spacing(spec, what.spacing_mm, f" (case {what.id}, {what.source})" if isinstance(what, Case) else "")
+
+
+def refuse_any_unscaled(connection: sqlite3.Connection, case_ids: Sequence[int], spec: object) -> None:
+    """`refuse_unscaled` for many cases, without reading them all."""
+    found = find_unscaled(connection, case_ids)
+    if found is not None:
+        refuse_unscaled(found, spec)

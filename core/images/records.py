@@ -154,10 +154,19 @@ def count_synthetic(connection: sqlite3.Connection, project_id: int) -> int:
 
 def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
     """The first of these cases that has several frames."""
+    return _find_where(connection, case_ids, "frames > 1")
+
+
+def find_unscaled(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
+    """The first of these cases of which no pixel spacing is known."""
+    return _find_where(connection, case_ids, "spacing_mm IS NULL")
+
+
+def _find_where(connection: sqlite3.Connection, case_ids: Sequence[int], condition: str) -> Case | None:
     for start in range(0, len(case_ids), ROWS_AT_ONCE):
         some = list(case_ids[start : start + ROWS_AT_ONCE])
         marks = ", ".join("?" * len(some))
-        query = f"SELECT * FROM cases WHERE id IN ({marks}) AND frames > 1 ORDER BY id LIMIT 1"
+        query = f"SELECT * FROM cases WHERE id IN ({marks}) AND {condition} ORDER BY id LIMIT 1"
         row = connection.execute(query, some).fetchone()
         if row is not None:
             return _case(row)

@@ -29,9 +29,13 @@ PRESETS = {
     )
 }
 WINDOWS = (AS_STORED, PERCENTILES, TRAINING_SET, *PRESETS)
-Resize = Literal["stretch", "pad", "crop"]
+Resize = Literal["stretch", "pad", "crop", "scale"]
+SCALED = "scale"
 MOST_SQUARES = 8  # that a cropped image may be long
+MOST_SCALED = 1 << 25  # pixels at another size, so that an absurd spacing does not fill the memory
 NARROWEST_WIDTH = 1e-6  # of a constant image; the viewer has the same floor
+
+Spacing = tuple[float, float]  # mm between rows, between columns
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class InputSpec:
     """What a network takes in: (size, size, channels) of uint8; with `neighbours` the channels of so many frames on
     either side too, those before first (2.5-D).
 
-    `window_values` are centre and width of the window of the training set, once they were measured.
+    `window_values` are centre and width of the window of the training set, once they were measured. `pixel_mm` is the
+    side of a pixel in mm where images are brought to one scale (`resize` is scale), once that is settled.
     """
 
     size: int
@@ -48,6 +53,7 @@ class InputSpec:
     window: str = AS_STORED
     neighbours: int = 0
     window_values: tuple[float, float] | None = None
+    pixel_mm: float | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -56,15 +62,20 @@ class InputSpec:
     def to_json(self) -> dict[str, Any]:
         """As a model keeps it, and as prepared files are named by."""
         told = told_of(self)
-        return told if self.neighbours else {key: told[key] for key in told if key != "neighbours"}
+        unsaid = {"neighbours": not self.neighbours, "pixel_mm": self.pixel_mm is None}
+        return {key: value for key, value in told.items() if not unsaid.get(key)}
 
     def __post_init__(self) -> None:
         if self.window not in WINDOWS:
             raise InvalidInput(f"The window is {', '.join(WINDOWS)}. Received: {self.window!r}")
         if not 8 <= self.size <= 2048 or self.channels not in (1, 3) or self.resize not in get_args(Resize):
             raise InvalidInput(
-                f"A network's input has 8 to 2048 pixels a side, 1 or 3 channels, stretched, padded or cropped. "
-                f"Received: {self}"
+                f"A network's input has 8 to 2048 pixels a side, 1 or 3 channels, stretched, padded, cropped or to "
+                f"scale. Received: {self}"
+            )
+        if self.pixel_mm is not None and (self.resize != SCALED or not self.pixel_mm > 0):
+            raise InvalidInput(
+                f"A pixel has a size in mm where images are brought to one scale, and one above 0. Received: {self}"
             )
 
 
@@ -157,20 +168,44 @@ def refuse_window(window: str, modality: str | None, dtype: str) -> None:
         )
 
 
-def model_input(pixels: Pixels, photometric: str, windows: Sequence[Window], spec: InputSpec) -> Pixels:
-    """What a network sees, as uint8 of (size, size, channels); training, prediction and explanation all call this."""
+def demand_spacing(spec: object, spacing_mm: Spacing | None, whose: str = "") -> None:
+    """Raise `InvalidInput` where images are brought to one scale, and nothing tells that of this one."""
+    if isinstance(spec, InputSpec) and spec.resize == SCALED and spacing_mm is None:
+        to = f", {spec.pixel_mm:g} mm a pixel" if spec.pixel_mm else ""
+        raise InvalidInput(
+            f"Images are brought to one scale here{to}, and this file does not tell how far apart its pixels are; "
+            f"export it with its pixel spacing (DICOM), or take a model that fits images into its square (resize pad). "
+            f"Received: no pixel spacing{whose}"
+        )
+
+
+def model_input(
+    pixels: Pixels,
+    photometric: str,
+    windows: Sequence[Window],
+    spec: InputSpec,
+    spacing_mm: Spacing | None = None,
+) -> Pixels:
+    """What a network sees, as uint8 of (size, size, channels); training, prediction and explanation all call this.
+
+    Args:
+        spacing_mm: between rows and between columns, where that is known; here and below it counts only to scale.
+
+    Raises:
+        InvalidInput: images are brought to one scale, and there is no spacing, or an absurd one.
+    """
     picture = Image.fromarray(to_uint8(pixels, photometric, windows_for(spec, windows)))
     picture = picture.convert("L" if spec.channels == 1 else "RGB")
     if spec.resize == "stretch":
         seen = np.asarray(_resized(picture, spec.size, spec.size))
     else:
-        seen = _in_proportion(picture, spec)
+        seen = _in_proportion(picture, spec, spacing_mm)
     return seen.reshape(spec.size, spec.size, spec.channels)
 
 
-def model_mask(mask: Pixels, spec: InputSpec) -> Pixels:
+def model_mask(mask: Pixels, spec: InputSpec, spacing_mm: Spacing | None = None) -> Pixels:
     """A mask (rows, columns) as it lies on what a network sees: uint8 of (size, size), the nearest pixel of each."""
-    place = place_in_square(mask.shape[0], mask.shape[1], spec)
+    place = place_in_square(mask.shape[0], mask.shape[1], spec, spacing_mm)
     picture = Image.fromarray(np.ascontiguousarray(mask, np.uint8))
     whole = np.zeros((spec.size, spec.size), np.uint8)
     scaled = np.asarray(picture.resize((place.width, place.height), Image.Resampling.NEAREST))
@@ -178,10 +213,10 @@ def model_mask(mask: Pixels, spec: InputSpec) -> Pixels:
     return whole
 
 
-def from_square(values: Pixels, rows: int, columns: int, spec: InputSpec) -> Pixels:
+def from_square(values: Pixels, rows: int, columns: int, spec: InputSpec, spacing_mm: Spacing | None = None) -> Pixels:
     """A map (size, size) over what a network saw, back on the image's own pixels: float32 of (rows, columns); 0 where
     it saw nothing of the image."""
-    part = np.ascontiguousarray(off_square(values, rows, columns, spec), np.float32)
+    part = np.ascontiguousarray(off_square(values, rows, columns, spec, spacing_mm), np.float32)
     return np.asarray(Image.fromarray(part).resize((columns, rows), Image.Resampling.BILINEAR))
 
 
@@ -219,29 +254,56 @@ def _shown(first: int, length: int, side: int) -> slice:
     return slice(max(first, 0), min(first + length, side))
 
 
-def off_square(values: Pixels, rows: int, columns: int, spec: InputSpec) -> Pixels:
+def off_square(values: Pixels, rows: int, columns: int, spec: InputSpec, spacing_mm: Spacing | None = None) -> Pixels:
     """A map (size, size, ...) over what a network saw, without borders and with 0 where the image was cut: of the
     proportions of the image, in the square's resolution."""
-    place = place_in_square(rows, columns, spec)
+    place = place_in_square(rows, columns, spec, spacing_mm)
     whole = np.zeros((place.height, place.width, *values.shape[2:]), values.dtype)
     whole[place.rows_seen, place.columns_seen] = values[place.rows, place.columns]
     return whole
 
 
-def place_in_square(rows: int, columns: int, spec: InputSpec) -> Place:
+def place_in_square(rows: int, columns: int, spec: InputSpec, spacing_mm: Spacing | None = None) -> Place:
     """All of it where the image is stretched; where its proportions are kept, between borders (pad) or with what is
-    beyond the square on both sides cut away (crop)."""
+    beyond the square on both sides cut away (crop); to scale as large as it is, between borders and cut.
+
+    Raises:
+        InvalidInput: images are brought to one scale, and there is no spacing, or an absurd one.
+    """
     if spec.resize == "stretch":
         return Place(0, 0, spec.size, spec.size, spec.size)
+    if spec.resize == SCALED:
+        width, height = _size_to_scale(rows, columns, spec, spacing_mm)
+        return _in_the_middle(width, height, spec)
     longest = max(rows, columns)
     # a strip many times as long as wide would grow beyond memory: it has borders after all
     fitted = longest if spec.resize == "pad" else max(min(rows, columns), longest / MOST_SQUARES)
     width, height = (max(1, round(side * spec.size / fitted)) for side in (columns, rows))
+    return _in_the_middle(width, height, spec)
+
+
+def _in_the_middle(width: int, height: int, spec: InputSpec) -> Place:
     return Place((spec.size - width) // 2, (spec.size - height) // 2, width, height, spec.size)
 
 
-def _in_proportion(picture: Image.Image, spec: InputSpec) -> Pixels:
-    place = place_in_square(picture.height, picture.width, spec)
+def _size_to_scale(rows: int, columns: int, spec: InputSpec, spacing_mm: Spacing | None) -> tuple[int, int]:
+    """Width and height of an image in the square's pixels, each of `pixel_mm`."""
+    assert spec.pixel_mm is not None  # settled before anything is seen by it
+    demand_spacing(spec, spacing_mm)
+    assert spacing_mm is not None
+    height, width = (
+        max(1.0, side * own / spec.pixel_mm) for side, own in zip((rows, columns), spacing_mm, strict=True)
+    )
+    if width * height > MOST_SCALED:
+        raise InvalidInput(
+            f"At {spec.pixel_mm:g} mm a pixel this image would have {width:.3g} x {height:.3g} pixels; look at its "
+            f"pixel spacing, or take larger pixels (pixel_mm). Received: {spacing_mm[0]:g} x {spacing_mm[1]:g} mm"
+        )
+    return round(width), round(height)
+
+
+def _in_proportion(picture: Image.Image, spec: InputSpec, spacing_mm: Spacing | None) -> Pixels:
+    place = place_in_square(picture.height, picture.width, spec, spacing_mm)
     whole = Image.new(picture.mode, (spec.size, spec.size))
     whole.paste(_resized(picture, place.width, place.height), (place.left, place.top))
     return np.asarray(whole)

@@ -29,8 +29,6 @@ class HasGrid(HasFrames, Protocol):
     """A case, or an image that was read from a file, with the distances between its voxels."""
 
     @property
-    def spacing_mm(self) -> tuple[float, float] | None: ...
-    @property
     def slice_spacing_mm(self) -> float | None: ...
 
 

@@ -129,6 +129,8 @@ class HasFrames(Protocol):
     def photometric(self) -> str: ...
     @property
     def windows(self) -> tuple[Window, ...]: ...
+    @property
+    def spacing_mm(self) -> tuple[float, float] | None: ...
 
 
 def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
@@ -137,10 +139,10 @@ def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
     All frames go by one window, so that an empty one is not blown up to noise.
     """
     if of.frames == 1:
-        return model_input(pixels, of.photometric, of.windows, spec)[np.newaxis]
+        return model_input(pixels, of.photometric, of.windows, spec, of.spacing_mm)[np.newaxis]
     windows = shown_windows(pixels, windows_for(spec, of.windows))
     settled = replace(spec, window=AS_STORED)  # of the volume, not of each frame
-    return np.stack([model_input(frame, of.photometric, windows, settled) for frame in pixels])
+    return np.stack([model_input(frame, of.photometric, windows, settled, of.spacing_mm) for frame in pixels])
 
 
 def with_neighbours(frames: Pixels, neighbours: int) -> Pixels:

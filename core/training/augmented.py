@@ -26,7 +26,7 @@ from core.training.settling import settle_input
 
 DRAWING = 1  # raise it when the picture changes, so that old ones are not taken for new ones
 READ = (
-    *("input_size", "channels", "resize", "window", "window_values"),
+    *("input_size", "channels", "resize", "pixel_mm", "window", "window_values"),
     *("seed", "flip", "rotation", "zoom", "shift", "contrast", "noise"),
 )
 CASES, TIMES = 4, 5  # so many training images, each so often augmented

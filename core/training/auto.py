@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.datasets.scales import WHOLE_SHARE, Scales
+from core.images.render import SCALED
 from core.training.auto_volumes import BATCH as VOLUMES_AT_ONCE
 from core.training.auto_volumes import RATE as RATE_IN_3D
 from core.training.auto_volumes import STEPS_WANTED as STEPS_IN_3D
@@ -26,6 +28,10 @@ STEPS_WANTED = {"cpu": 2200, "gpu": 6000}  # enough for a cosine to come to rest
 EPOCHS = (12, 100)
 BATCH_RATE = (32, 0.002)  # the rate that fits a batch; others by the square root of their ratio
 SAME_PROPORTIONS = 0.05
+SAME_SCALE = {
+    True: "structures look as large as they are",
+    False: "the number may hang on size",
+}  # why images are brought to one scale: where they are painted, and where they are measured
 PAINTED = "segmentation"
 PAINTED_STEP = 8  # three halvings
 DRAWN = "generation"
@@ -54,6 +60,7 @@ class Fingerprint:
     volumes: what they are like: of structures where all cases are volumes, else where any is.
     sides_px: of the images' shorter sides, the smallest, the median and the largest.
     proportions: the least and the greatest of columns / rows.
+    scales: how large images are in mm, where any tells it.
     """
 
     task: str
@@ -68,6 +75,7 @@ class Fingerprint:
     coloured: bool
     device: str
     volumes: Volumes | None = None
+    scales: Scales | None = None
 
     @property
     def in_3d(self) -> bool:
@@ -80,6 +88,13 @@ class Fingerprint:
         return self.task != PAINTED and self.volumes is not None
 
     @property
+    def to_scale(self) -> bool:
+        """Whether images are brought to one scale: all tell theirs, fitted into a square they would differ in it, and
+        the answer may hang on size."""
+        known = self.scales is not None and self.scales.known == self.scales.cases and self.scales.sides_differ
+        return known and not self.classes and self.task != DRAWN
+
+    @property
     def noun(self) -> str:
         """What a case is, in the plural."""
         return "images" if self.volumes is None else "volumes"
@@ -87,7 +102,8 @@ class Fingerprint:
     def to_json(self) -> dict[str, Any]:
         lists = {"sides_px": list(self.sides_px), "proportions": list(self.proportions)}
         volumes = self.volumes.to_json() if self.volumes else None
-        return {**asdict(self), "classes": dict(self.classes), **lists, "volumes": volumes}
+        scales = self.scales.to_json() if self.scales else None
+        return {**asdict(self), "classes": dict(self.classes), **lists, "volumes": volumes, "scales": scales}
 
 
 Chosen = tuple[dict[str, Any], str]  # values of the recipe, and why
@@ -115,6 +131,8 @@ def _see(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
         what += f"; {seen.volumes.told()}"
     elif seen.frames > seen.training:
         what += f"; {seen.frames:,} slices, which are learnt one by one"
+    if seen.scales and not (seen.in_3d or seen.whole):
+        what += f"; {seen.scales.told()}"
     if not seen.classes:
         return {}, f"Seen: {what}."
     counts = ", ".join(f"{name} {count:,}" for name, count in seen.classes)
@@ -128,10 +146,12 @@ def _choose_input(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
     if seen.whole and seen.volumes:
         values, sentence = choose_whole(seen.volumes, seen.device, keeps_size=not seen.classes)
         return {**values, "channels": 3 if seen.coloured else 1}, sentence
-    if seen.task == PAINTED:
-        return _choose_input_to_paint(seen)
     if seen.task == DRAWN:
         return _choose_input_to_draw(seen)
+    if seen.scales and seen.to_scale:
+        return _choose_input_to_scale(seen, seen.scales)
+    if seen.task == PAINTED:
+        return _choose_input_to_paint(seen)
     smallest, median, largest = seen.sides_px
     most = LARGEST_SIDE[seen.device]
     size = max(16, min(median, most))
@@ -151,7 +171,27 @@ def _choose_input(seen: Fingerprint, _: dict[str, Any]) -> Chosen:
         fit = "all have the same proportions, which are kept with borders"
     else:
         fit = "their proportions differ, and borders would let the network read them as a hint, so they are stretched"
+    if seen.scales and seen.scales.sides_differ:
+        sides = seen.scales.sides_mm
+        fit += f", {sides[0]:g} mm as {sides[2]:g} mm (where the answer hangs on size, set resize to {SCALED})"
     return values, f"Input of {size} pixels: {why}; {fit}; {colour}."
+
+
+def _choose_input_to_scale(seen: Fingerprint, scales: Scales) -> Chosen:
+    """All at one pixel size: the images' own where the device bears so many pixels, and larger ones where it does
+    not."""
+    painted = seen.task == PAINTED
+    most = (LARGEST_PAINTED if painted else LARGEST_SIDE)[seen.device]
+    wanted = math.ceil(round(scales.whole_mm / scales.pixels_mm[1] / PAINTED_STEP, 3)) * PAINTED_STEP
+    size = max(2 * PAINTED_STEP, min(wanted, most))
+    pixel = scales.pixel_for(size)
+    values = {"input_size": size, "channels": 3 if seen.coloured else 1, "resize": SCALED, "pixel_mm": pixel}
+    least, _, greatest = scales.sides_mm
+    return values, (
+        f"Input of {size} pixels of {pixel:g} mm: the images' longer sides are {least:g} to {greatest:g} mm, so all "
+        f"are brought to one scale, because {SAME_SCALE[painted]}; {WHOLE_SHARE:.0%} of them have their place whole, "
+        f"between borders. An image without pixel spacing will be refused."
+    )
 
 
 def _choose_input_to_paint(seen: Fingerprint) -> Chosen:

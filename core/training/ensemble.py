@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import Conflict, InvalidInput
-from core.images.render import TRAINING_SET
+from core.images.render import SCALED, TRAINING_SET
 from core.people.roles import demand_of
 from core.store.audit import Actor
 from core.store.database import writing
@@ -222,7 +222,7 @@ def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]
     """Note with each run that they become one model as soon as all of them have left theirs.
 
     Raises:
-        InvalidInput: each would measure its own window, on the training cases of its own fold.
+        InvalidInput: each would measure its own window or scale, on the training cases of its own fold.
     """
     if len({run.fold for run in runs}) > 1 and any(
         run.recipe.window == TRAINING_SET and not any(run.recipe.window_values) for run in runs
@@ -230,6 +230,13 @@ def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]
         raise InvalidInput(
             f"The members of an ensemble see the same input, and the folds would each measure a window of their own; "
             f"give one for all (window_values), or take another. Received: window {TRAINING_SET}"
+        )
+    scaled = [run for run in runs if run.recipe.resize == SCALED]
+    scales = {(run.recipe.pixel_mm, None if run.recipe.pixel_mm else run.fold) for run in scaled}
+    if len(scales) > 1:
+        raise InvalidInput(
+            f"The members of an ensemble see the same input, and the folds would each have a pixel size of their own; "
+            f"give one for all (pixel_mm). Received: resize {SCALED}"
         )
     with writing(connection):
         for run in runs:

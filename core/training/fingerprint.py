@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from core.datasets.records import Snapshot, SnapshotCase, map_shapes
+from core.datasets.scales import measure_scales
 from core.datasets.volumes import median_spacing
 from core.images.records import get_cases
 from core.images.render import InputSpec
@@ -59,6 +60,7 @@ def take_fingerprint(
         coloured=all(channels >= 3 for *_, channels in shapes),
         device=known.kind if known else "cpu",
         volumes=_look_at_volumes(connection, train) if are_volumes(shape[0] > 1 for shape in shapes) else None,
+        scales=measure_scales(get_cases(connection, [case.case_id for case in (*train, *validation)])),
     )
 
 

@@ -82,7 +82,7 @@ def find_judge(connection: sqlite3.Connection, files: Files, model: Model, progr
         "resize": spec.resize,
         "window": spec.window,
     }
-    given["window_values"] = spec.window_values or (0.0, 0.0)
+    given["window_values"], given["pixel_mm"] = spec.window_values or (0.0, 0.0), spec.pixel_mm or 0.0
     train, _ = training_cases(connection, snapshot, run.fold)
     given["batch"] = 32 if len(train) >= FEW_IMAGES else 8
     recipe = change_recipe(named_recipe("resnet"), {**CHANGES, **given})

@@ -42,6 +42,7 @@ class Recipe:
     input_size: int = 128
     channels: int = 1
     resize: str = "stretch"
+    pixel_mm: float = 0.0
     window: str = AS_STORED
     window_values: tuple[float, ...] = (0.0, 0.0)
     # the network

@@ -175,10 +175,22 @@ FIELDS: tuple[Field, ...] = (
         "image",
         "choice",
         "stretch fills the square and changes proportions; pad keeps proportions and adds black borders; crop keeps "
-        "proportions and cuts what lies beyond the middle square.",
+        "proportions and cuts what lies beyond the middle square; scale brings all images to one pixel size in mm, so "
+        "that what is as large looks as large, between borders or cut; an image without pixel spacing is refused then.",
         "Borders reveal the file's proportions, a shortcut the network may learn instead of the finding (overfitting); "
         "what is cut away is never seen (underfitting).",
         choices=get_args(Resize),
+    ),
+    Field(
+        "pixel_mm",
+        "Pixel size",
+        "image",
+        "number",
+        "Where images are brought to one scale: the side of a pixel in mm. 0: the median of the training images, or "
+        "larger where 95 % of them would not fit whole into the square.",
+        "Coarse pixels lose small findings (underfitting); fine ones cut large images at the edges.",
+        low=0.0,
+        high=100.0,
     ),
     Field(
         "window",

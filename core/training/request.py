@@ -7,9 +7,9 @@ from typing import Any
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
-from core.images.frames import refuse_flat, refuse_volumes
+from core.images.frames import refuse_any_unscaled, refuse_flat, refuse_volumes
 from core.images.records import get_cases
-from core.images.render import PRESETS, TRAINING_SET, InputSpec, refuse_window
+from core.images.render import PRESETS, SCALED, TRAINING_SET, InputSpec, refuse_window
 from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
@@ -90,7 +90,10 @@ def demand_trainable(
     task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
     train, validation = training_cases(connection, snapshot, fold)
     ids = [case.case_id for case in (*train, *validation)]
-    if not isinstance(input_of(recipe), InputSpec):
+    spec = input_of(recipe)
+    if isinstance(spec, InputSpec) and spec.resize == SCALED:
+        refuse_any_unscaled(connection, ids, spec)
+    if not isinstance(spec, InputSpec):
         refuse_flat(connection, ids, recipe.network)
     elif not task.PAINTS:
         refuse_volumes(connection, ids, "train on or evaluate")

@@ -1,4 +1,4 @@
-"""What a recipe leaves to the training cases, settled before anything is prepared: spacing and window.
+"""What a recipe leaves to the training cases, settled before anything is prepared: spacing, scale and window.
 
 Both hang on the training cases alone, so validation and test say nothing of how images are seen.
 """
@@ -11,9 +11,10 @@ import numpy as np
 
 from core.datasets.loading import HasCase, in_batches
 from core.datasets.records import SnapshotCase
+from core.datasets.scales import measure_scales
 from core.datasets.volumes import median_spacing
 from core.images.records import get_cases
-from core.images.render import NARROWEST_WIDTH, TRAINING_SET
+from core.images.render import NARROWEST_WIDTH, SCALED, TRAINING_SET, InputSpec, demand_spacing
 from core.images.volume_input import PatchSpec
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files
@@ -27,13 +28,14 @@ DIGITS = 6  # of a measured window: as many as the screens show, so that typed i
 def settle_input(
     connection: sqlite3.Connection, files: Files, recipe: Recipe, train: Sequence[SnapshotCase], progress: Progress
 ) -> Recipe:
-    """The recipe with the spacing and the window that it leaves to the training cases.
+    """The recipe with the spacing, the scale and the window that it leaves to the training cases.
 
     Raises:
+        InvalidInput: images are to be brought to one scale, and none tells its own.
         NotFound: the pixels of a case are gone.
         Stopped: somebody asked to stop.
     """
-    recipe = settle_spacing(connection, recipe, train)
+    recipe = settle_scale(connection, settle_spacing(connection, recipe, train), train)
     if recipe.window != TRAINING_SET or any(recipe.window_values):
         return recipe
     return change_recipe(recipe, {"window_values": measure_window(connection, files, train, progress)})
@@ -45,6 +47,18 @@ def settle_spacing(connection: sqlite3.Connection, recipe: Recipe, train: Sequen
         return recipe
     cases = get_cases(connection, [case.case_id for case in train])
     return change_recipe(recipe, {"spacing_mm": median_spacing(cases)})
+
+
+def settle_scale(connection: sqlite3.Connection, recipe: Recipe, train: Sequence[SnapshotCase]) -> Recipe:
+    """The recipe with the pixel size that 0 stands for (`core.datasets.scales`)."""
+    spec = input_of(recipe)
+    if not isinstance(spec, InputSpec) or spec.resize != SCALED or spec.pixel_mm is not None:
+        return recipe
+    scales = measure_scales(get_cases(connection, [case.case_id for case in train]))
+    if scales is None:
+        demand_spacing(spec, None)
+    assert scales is not None
+    return change_recipe(recipe, {"pixel_mm": scales.pixel_for(spec.size)})
 
 
 def measure_window(

@@ -74,7 +74,7 @@ class WatchCases:
     def _packed(self, masks: np.ndarray, case: Case) -> dict[str, Any]:
         """Masks `(size, size, structures)` as they lie on the image, as text."""
         assert isinstance(self._spec, InputSpec)  # what sees whole volumes does not paint
-        seen = off_square(masks, case.rows, case.columns, self._spec)
+        seen = off_square(masks, case.rows, case.columns, self._spec, case.spacing_mm)
         packed = zlib.compress(np.packbits(seen).tobytes())
         return {"shape": list(seen.shape), "bits": base64.b64encode(packed).decode()}
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from core.errors import InvalidInput
-from core.images.render import TRAINING_SET, InputSpec
+from core.images.render import SCALED, TRAINING_SET, InputSpec
 from core.images.volume_input import Spec
 from core.tasks import TrainableSchema
 
@@ -89,6 +89,8 @@ def input_of(recipe: "Recipe") -> Spec:
     """How cases reach the network of a recipe: as images, unless its file has an `input_of` of its own."""
     own = getattr(NETWORKS[recipe.network], "input_of", None)
     spec = cast(Spec, own(recipe)) if own is not None else _image_of(recipe)
+    if isinstance(spec, InputSpec) and recipe.resize == SCALED and recipe.pixel_mm:
+        spec = replace(spec, pixel_mm=recipe.pixel_mm)
     if recipe.window == TRAINING_SET and any(recipe.window_values):
         return replace(spec, window_values=recipe.window_values)  # type: ignore[arg-type]
     return spec

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.errors import InvalidInput
+from core.images.render import SCALED
 from core.images.volume_input import VolumeSpec, check_spacing, check_volume_shape
 from core.tasks import TrainableSchema, module_of
 
@@ -25,6 +27,7 @@ DEFAULTS = {
     "noise": 0.0,
 }
 FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2", "input_depth", "spacing_mm")
+IGNORES = ("pixel_mm",)
 SHORTEST_HALVED = 8  # voxels of an axis: few slices are not halved away
 
 
@@ -32,6 +35,11 @@ def check(recipe: "Recipe") -> None:
     """A volume of this shape must fit into memory, and a spacing is told for all three axes or for none."""
     check_volume_shape("input_depth and input_size", (recipe.input_depth, recipe.input_size, recipe.input_size))
     check_spacing(recipe.spacing_mm)
+    if recipe.resize == SCALED:
+        raise InvalidInput(
+            f"Volumes are brought to one scale by spacing_mm, along all three axes; take another resize. "
+            f"Received: {recipe.resize}"
+        )
 
 
 def input_of(recipe: "Recipe") -> VolumeSpec:

@@ -41,7 +41,7 @@ FIELDS = (
     "painted_share",
     "spacing_mm",
 )
-IGNORES = ("input_size", "resize")
+IGNORES = ("input_size", "resize", "pixel_mm")
 SHORTEST_HALVED = 8  # voxels of an axis
 
 

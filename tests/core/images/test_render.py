@@ -136,6 +136,38 @@ def test_a_mask_comes_back_to_where_the_network_saw_it(shape: tuple[int, int], r
     assert (everywhere.min() == 0) == (resize == "crop" and rows != columns), "nothing is said of what was cut"
 
 
+@pytest.mark.parametrize("spacing", [(0.5, 0.5), (2.0, 2.0), (1.0, 0.25)])
+def test_to_scale_what_is_as_large_looks_as_large_whatever_the_pixels_are(spacing: tuple[float, float]) -> None:
+    spec = InputSpec(64, 1, "scale", pixel_mm=1.0)
+    rows, columns = round(40 / spacing[0]), round(40 / spacing[1])
+    pixels = np.zeros((rows, columns), np.uint8)
+    pixels[rows // 4 : -rows // 4, columns // 4 : -columns // 4] = 255  # 20 x 20 mm
+    seen = model_input(pixels, "MONOCHROME2", (), spec, spacing)[..., 0] > 127
+    assert seen[32].sum() == seen[:, 32].sum() == 20
+    assert seen.sum() == 400
+    assert np.array_equal(model_mask(pixels > 0, spec, spacing), seen)
+    back = from_square(seen.astype(np.float32), rows, columns, spec, spacing)
+    assert np.array_equal(back >= 0.5, pixels > 0), "a mask comes back onto the image's own pixels"
+
+
+def test_to_scale_a_large_image_is_cut_and_nothing_is_said_of_what_is_beyond() -> None:
+    spec = InputSpec(32, 1, "scale", pixel_mm=1.0)
+    assert (model_input(np.full((40, 60), 200, np.uint8), "MONOCHROME2", (), spec, (1.0, 1.0)) > 0).all()
+    back = from_square(np.ones((32, 32), np.float32), 40, 60, spec, (1.0, 1.0))
+    assert np.array_equal(back >= 0.5, np.pad(np.ones((32, 32), bool), ((4, 4), (14, 14))))
+
+
+def test_to_scale_an_image_without_a_spacing_or_with_an_absurd_one_is_refused() -> None:
+    pixels, spec = np.zeros((40, 60), np.uint8), InputSpec(32, 1, "scale", pixel_mm=0.5)
+    with pytest.raises(InvalidInput, match=r"0.5 mm a pixel, and this file does not tell.*Received: no pixel spacing"):
+        model_input(pixels, "MONOCHROME2", (), spec)
+    with pytest.raises(InvalidInput, match=r"look at its pixel spacing.*Received: 1000 x 1000 mm"):
+        model_input(pixels, "MONOCHROME2", (), spec, (1000.0, 1000.0))
+    for wrong in ({"resize": "pad", "pixel_mm": 1.0}, {"resize": "scale", "pixel_mm": 0.0}):
+        with pytest.raises(InvalidInput, match="one scale"):
+            InputSpec(32, **wrong)
+
+
 def test_shrinking_counts_every_pixel() -> None:
     # a checkerboard becomes grey; taking every eighth pixel would make it black or white
     board = np.indices((512, 512)).sum(0) % 2 * np.uint8(255)

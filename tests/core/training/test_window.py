@@ -48,7 +48,7 @@ def test_percentiles_leave_the_file_s_window_aside_and_as_stored_keeps_it() -> N
 @pytest.mark.parametrize("window", ["percentiles", "lung"])
 def test_all_frames_of_a_volume_go_by_one_window(window: str) -> None:
     volume = np.stack([UNITS, UNITS // 10])
-    of: Any = SimpleNamespace(frames=2, photometric="MONOCHROME2", windows=FILES_OWN)
+    of: Any = SimpleNamespace(frames=2, photometric="MONOCHROME2", windows=FILES_OWN, spacing_mm=None)
     first, second = model_frames(volume, of, InputSpec(16, window=window))
     assert second.min() > first.min()
     assert second.max() < first.max()
