@@ -3,6 +3,7 @@
 import sys
 
 from bench import (
+    eta,
     explain_speed,
     first_step,
     fuzz,
@@ -29,6 +30,7 @@ from bench.harness import Row, read_result, run_rows, table_of
 ROWS: list[Row] = [
     *training_speed.ROWS,
     *first_step.ROWS,
+    *eta.ROWS,
     *explain_speed.ROWS,
     *screens.ROWS,
     *team.ROWS,

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.datasets.records import Snapshot
 from core.evaluation.records import Evaluation, list_evaluations
+from core.jobs.exporting import why_no_onnx
 from core.people.roles import may
 from core.projects.schema import Regression
 from core.tasks.regression import IN_DEVIATIONS, intervals_of
@@ -96,7 +97,7 @@ def _draw_downloads(model: Model) -> None:
         links.append(f'<a href="{address}.onnx" download>ONNX</a>')
     st.html(f'<p class="rr-downloads">Download: {" · ".join(links)}</p>')
     if not model.onnx_hash:
-        st.caption(f"No ONNX file: {model.onnx_left_out_because or 'it was not made yet.'}")
+        st.caption(f"No ONNX file: {why_no_onnx(session.db(), model)}")
 
 
 def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:

@@ -11,6 +11,7 @@ from core.cli.door import Door, HomeOption, JsonOption, answer, entered, tell
 from core.datasets.freeze import export_snapshot
 from core.datasets.records import get_snapshot
 from core.errors import CoreError, InvalidInput, NotFound
+from core.jobs.exporting import why_no_onnx
 from core.labels.exchange import export_labels
 from core.labels.mask_files import MASK_FORMATS, export_masks
 from core.people.homes import enter_home
@@ -105,7 +106,8 @@ def _content(door: Door, project: Project, what: str, name: str, chosen: str, *,
         raise InvalidInput(f"{model.onnx_left_out_because} Received: {model.name}")
     content_hash = model.keras_hash if chosen == "keras" else model.onnx_hash
     if content_hash is None:
-        raise InvalidInput(f"{model.onnx_left_out_because} Export it as keras instead. Received: {chosen}")
+        reason = why_no_onnx(door.connection, model)
+        raise InvalidInput(f"{reason} Export it as keras instead. Received: {chosen}")
     return door.files.read_bytes("models", content_hash)
 
 

@@ -18,6 +18,7 @@ from core.store.files import Files
 from core.training.records import Model
 
 SECONDS_BETWEEN_LOOKS = 0.1
+EXPORT_INTERRUPTED = "The export was interrupted."  # stored before it begins; homes hold these words
 LAST_WORDS = 300  # characters of the child's error that are kept
 GIGABYTE = 1 << 30
 

@@ -50,7 +50,7 @@ from core.training.failures import explain_failure
 from core.training.fit import Callback, Fit, fit_network
 from core.training.gap import measure_gap
 from core.training.networks import build_network, feature_layers, input_of
-from core.training.onnx_export import make_onnx
+from core.training.onnx_export import EXPORT_INTERRUPTED, make_onnx
 from core.training.patches import gather_patches
 from core.training.preflight import (
     Preflight,
@@ -83,7 +83,6 @@ from core.training.watched import WatchCases
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 ROWS_LOOKED_AT = 64
-EXPORT_INTERRUPTED = "The export was interrupted."
 NOT_EXPORTED = "A model that draws is kept in Keras's own format alone."
 
 log = logging.getLogger("readroom.training")

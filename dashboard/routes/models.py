@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import NotFound
+from core.jobs.exporting import why_no_onnx
 from core.people.accounts import User
 from core.people.roles import demand
 from core.settings import Settings
@@ -28,7 +29,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
     def download(form: Literal["keras", "onnx"]) -> Route:
         async def send(request: Request) -> Response:
             model = await ask(settings, find_exportable, row_id(request, "model"), request.user)
-            content = await to_thread.run_sync(files.check, "models", _hash_of(model, form))
+            stored = await ask(settings, find_stored, model, form)
+            content = await to_thread.run_sync(files.check, "models", stored)
             part = request.headers.get("range", "")[:LONGEST_RANGE]
             await ask(settings, note_download, model, form, part, actor_of(request))
             # The content is compressed already where it can be; 350 MB are not squeezed again at every download.
@@ -63,13 +65,18 @@ def note_download(connection: sqlite3.Connection, model: Model, form: str, part:
     add_audit(connection, actor, "export model", f"model {model.id}", project=model.project, format=form, **ranged)
 
 
-def _hash_of(model: Model, form: Literal["keras", "onnx"]) -> str:
+def find_stored(connection: sqlite3.Connection, model: Model, form: Literal["keras", "onnx"]) -> str:
+    """The hash of the file that was asked for.
+
+    Raises:
+        NotFound: there is none, and why.
+    """
     if model.facts.get("members"):
         raise NotFound("file of model", f"{model.name}: {model.onnx_left_out_because}")
     if form == "keras":
         return model.keras_hash
     if model.onnx_hash is None:
-        raise NotFound("ONNX file of model", f"{model.name}: {model.onnx_left_out_because or 'it is still being made'}")
+        raise NotFound("ONNX file of model", f"{model.name}: {why_no_onnx(connection, model)}")
     return model.onnx_hash
 
 
