@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import CoreError, InvalidInput, some_of
+from core.images.archives import list_tables
 from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
@@ -25,6 +27,7 @@ PREVIEW_ROWS = 3
 NAMED_AT_MOST = 5
 TABLE_BYTES = 64 << 20
 TABLES_TRIED = 5
+TABLES_OFFERED = 20
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 # What a column may mean, in the words of the screen.
 MEANINGS = {
@@ -89,17 +92,31 @@ def draw_source() -> Source | None:
 
 
 def _uploaded(upload: Upload) -> Source:
-    tables = tuple(upload.folder / name for name in upload.tables)
+    lone = [upload.folder / name for name in upload.tables]
+    packed = [table for path in sorted(upload.folder.glob("*.[zZ][iI][pP]")) for table in _tables_in(path)]
+    tables = (*lone, *packed)[:TABLES_OFFERED]
     return Source(upload.paths, str(upload.folder.parent), tables)
 
 
 def _tables_near(path: Path) -> tuple[Path, ...]:
-    """Tables in the folder itself and beside it: where data sets keep them."""
+    """Tables in the folder or zip itself and beside it: where data sets keep them."""
     folders = (path, path.parent) if path.is_dir() else (path.parent,)
     readable = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
-    return tuple(
-        sorted(table for folder in readable for table in folder.iterdir() if table.suffix.lower() in TABLE_SUFFIXES[:2])
-    )[:20]
+    near = sorted(
+        table for folder in readable for table in folder.iterdir() if table.suffix.lower() in TABLE_SUFFIXES[:2]
+    )
+    return (*(_tables_in(path) if path.is_file() and path.suffix.lower() == ".zip" else ()), *near)[:TABLES_OFFERED]
+
+
+def _tables_in(path: Path) -> list[Path]:
+    """Those in a zip, by paths that lead into it."""
+    there = path.stat()
+    return [path / name for name in _packed_tables(path, there.st_size, there.st_mtime_ns)]
+
+
+@lru_cache(maxsize=16)  # a page is drawn at each click, and a zip may list a hundred thousand files
+def _packed_tables(path: Path, size: int, mtime_ns: int) -> list[str]:
+    return list_tables(path)[:TABLES_OFFERED]
 
 
 def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
@@ -168,7 +185,7 @@ def _draw_quantity_columns(table: LabelTable, wanted: Sequence[str], name: str) 
 
 def _names_files(path: Path) -> bool:
     """Whether a table is likely to be about files: a text beside images is as often a note, and a CSV an index."""
-    if path.suffix.lower() not in TABLE_SUFFIXES[:2] or path.stat().st_size > TABLE_BYTES:
+    if path.suffix.lower() not in TABLE_SUFFIXES[:2] or (path.is_file() and path.stat().st_size > TABLE_BYTES):
         return False
     try:
         table = read_label_table(path)

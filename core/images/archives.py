@@ -17,6 +17,7 @@ from core.images.decoded import QUOTED, file_limit
 from core.settings import Settings
 
 DRIVE = re.compile(r"^[A-Za-z]:")
+TABLES = (".csv", ".tsv")
 SMALL_MEMBER = 1 << 20  # below this a high ratio is a blank picture, not a bomb
 
 
@@ -71,6 +72,49 @@ def list_members(path: Path, settings: Settings) -> list[Member]:
         members.append(Member(name, _refusal(info, name, seen, settings)))
         seen.add(name)
     return members
+
+
+def zip_around(path: Path) -> tuple[Path, str] | None:
+    """The zip that a path leads into and the name of the file in it, as in `scans.zip/labels.csv`; None of others."""
+    for outer in path.parents:
+        if outer.suffix.lower() == ".zip" and outer.is_file():
+            return outer, path.relative_to(outer).as_posix()
+    return None
+
+
+def list_tables(path: Path) -> list[str]:
+    """The files of a zip that may be label tables; none where it cannot be opened, as its import will say."""
+    try:
+        with _opened(path) as archive:
+            names = [info.filename.replace("\\", "/") for info in archive.infolist()]
+    except (InvalidInput, OSError):
+        return []
+    return sorted(name for name in names if name.lower().endswith(TABLES) and not _is_apples(name))
+
+
+def _is_apples(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or parts[-1].startswith("._")
+
+
+def read_member(path: Path, name: str, most_bytes: int) -> bytes:
+    """A small file of a zip, never more of it than asked for.
+
+    Raises:
+        InvalidInput: there is no such file in it, it is larger, or it cannot be unpacked.
+    """
+    with _opened(path) as archive:
+        info = next((one for one in archive.infolist() if one.filename.replace("\\", "/") == name), None)
+        if info is None:
+            raise InvalidInput(f"There is no such file in the archive; check its path. Received: {path.name}/{name}")
+        try:
+            with archive.open(info) as stream:
+                content = stream.read(most_bytes + 1)
+        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
+    if len(content) > most_bytes:
+        raise InvalidInput(f"This file has at most {most_bytes >> 20} MB. Received: {path.name}/{name}")
+    return content
 
 
 class OpenArchives:

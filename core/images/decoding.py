@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from core.errors import InvalidInput
+from core.images.archives import TABLES
 from core.images.decoded import DecodedImage, Window, content_of, file_limit
 from core.images.dicom_start import looks_like_dicom
 from core.images.names import name_parts
@@ -112,6 +113,8 @@ def refusal_of(content: bytes, name: str) -> str:
         return f"Unpack it first, and import the files in it. Received: {kind}"
     if suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz", ".nrrd"):
         return f"The name ends in {suffix} but the content does not fit; export the image again. Received: {kind}"
+    if suffix in TABLES and kind == "a text file":
+        return "A table is no image; name it as the label table, or leave it out. Received: a text file"
     return f"Readroom takes in PNG, JPEG, TIFF, DICOM, NIfTI and NRRD; save the image as one of these. Received: {kind}"
 
 

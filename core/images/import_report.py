@@ -43,6 +43,16 @@ class ImportReport:
     waiting: int = 0
     left: frozenset[Path] = frozenset()
 
+    @property
+    def told(self) -> str:
+        """The counts in a line; of what came in also how many cases that are, and what of it nobody sees yet."""
+        waits = f", {self.waiting} wait" if self.waiting else ""
+        further = [f"{self.cases} case{'s' if self.cases != 1 else ''}"] if self.joined else []
+        if self.held:
+            further.append(f"{self.held} file{'s' if self.held != 1 else ''} held for a check of the pixels")
+        more = f"; {', '.join(further)}" if further else ""
+        return f"{self.imported} imported, {self.skipped} skipped, {self.failed} refused{waits}{more}"
+
 
 def report_of(
     done: Iterable[ImportedFile], warnings: tuple[str, ...], left: frozenset[Path], names: PathNames

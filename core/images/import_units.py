@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from core.errors import CoreError, InvalidInput, Unavailable
 from core.images.decoded import DecodedImage
@@ -115,13 +116,19 @@ def _passed_over(what: OneImport, unit: Unit) -> tuple[FileStatus, str] | None:
     file, table = unit.files[0], what.label_table
     if file.is_system:
         return "skipped", "A file of the operating system, not an image."
-    if table and not file.member and table.exists() and file.location.samefile(table):
+    if table and _is_table(file, table):
         return "skipped", "This is the label table."
     if file.source in what.label_maps:
         return "skipped", f"This looks like a mask of {what.label_maps[file.source]}; masks come in with `--masks`."
     if unit.is_index:
         return "skipped", "An index of other files (DICOMDIR), not an image; the files that it names come in."
     return None
+
+
+def _is_table(file: SourceFile, table: Path) -> bool:
+    if file.member is not None:
+        return file.location / file.member == table
+    return table.exists() and file.location.samefile(table)
 
 
 def _import_singles(what: OneImport, units: Sequence[Unit], ahead: Ahead) -> list[ImportedFile]:

@@ -178,8 +178,7 @@ def import_paths(
     )
     add_audit(connection, actor, "import", f"project {project.id}", job=job, imported=report.imported,
               skipped=report.skipped, failed=report.failed, waiting=report.waiting)  # fmt: skip
-    waits = f", {report.waiting} wait" if report.waiting else ""
-    progress.report(1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused{waits}")
+    progress.report(1.0, report.told)
     return report
 
 

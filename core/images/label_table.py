@@ -9,6 +9,7 @@ from typing import Literal
 
 from core.cells import unguard
 from core.errors import InvalidInput
+from core.images.archives import read_member, zip_around
 
 # What a table may say of a case, and of one reader's answer on it. Every other column is an attribute of the case.
 CASE_COLUMNS = ("path", "case", "patient", "split")
@@ -17,6 +18,7 @@ ANSWER_COLUMNS = ("label", "reader", "unsure", "unusable", "note", "event", "mad
 LATER_COLUMNS = ("confidence", "unusable_reason", "active_seconds", "draft")
 RENAMED_ATTRIBUTES = ("sex", "age", "site", "scanner", "view")
 SEPARATOR = "|"  # between classes, and between numbers; no name of either holds it
+MOST_BYTES = 64 << 20  # of a table in a zip, before it is unpacked
 EQUALS = "="  # nor this the name of a quantity that stands beside others
 TARGETS = CASE_COLUMNS + ANSWER_COLUMNS + RENAMED_ATTRIBUTES
 
@@ -87,6 +89,8 @@ class TableRow:
 
 def read_label_table(source: Path | bytes) -> LabelTable:
     """A CSV in UTF-8 or UTF-16 (with or without BOM) or Windows-1252, separated by comma, semicolon or tab.
+
+    It may lie in a zip: `scans.zip/labels.csv`.
 
     Raises:
         InvalidInput: it is no such table, has no header or no rows, or a row has too many cells.
@@ -185,6 +189,8 @@ def map_columns(
 
 
 def _content(path: Path) -> bytes:
+    if inside := zip_around(path):
+        return read_member(*inside, MOST_BYTES)
     try:
         return path.read_bytes()
     except OSError as error:

@@ -131,7 +131,8 @@ def _unknown(paths: list[str]) -> list[str]:
     if not paths:
         return []
     named = some_of(paths, NAMED_AT_MOST)
-    return [f"{len(paths)} rows of the label table name no imported file; check the paths. Received: {named}"]
+    rows = "1 row of the label table names" if len(paths) == 1 else f"{len(paths):,} rows of the label table name"
+    return [f"{rows} no imported file; check the paths. Received: {named}"]
 
 
 def _ambiguous(paths: list[str]) -> list[str]:

@@ -47,6 +47,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
 
 
 def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, Any]:
+    from core.images.archives import zip_around
     from core.images.ingest import import_paths
     from core.images.label_table import TableRow, map_columns, read_label_table
     from core.images.pseudonyms import load_secret
@@ -118,14 +119,14 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
         result |= drawn
         said = ", ".join(f"{its['added']} {kind}" for kind, its in drawn.items())
         if said:
-            context.progress.report(
-                1.0, f"{report.imported} imported, {report.skipped} skipped, {report.failed} refused; {said}"
-            )
+            context.progress.report(1.0, f"{report.told}; {said}")
     if upload:
         left = set(report.left)
         if report.waiting or any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes")):
             left |= beside.locations
-        needed = left | {table_path} if left and table_path else left
+        held_by = zip_around(table_path) if table_path else None
+        table_file = held_by[0] if held_by else table_path
+        needed = left | {table_file} if left and table_file else left
         seal(context.settings, sorted(str(path.resolve()) for path in needed), f"left-{context.job.id}")
         write_whole(told, json.dumps(result).encode())
         return _answered(context, told, upload)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput
-from core.images.archives import OpenArchives, is_archive, list_members
+from core.images.archives import OpenArchives, is_archive, list_members, list_tables, read_member, zip_around
 from core.settings import Settings
 
 
@@ -132,3 +132,29 @@ def test_a_zip_under_another_name_is_no_archive(tmp_path: Path) -> None:
         archive.writestr("a", b"x")
     (tmp_path / "table.xlsx").write_bytes(buffer.getvalue())
     assert not is_archive(tmp_path / "table.xlsx")
+
+
+def test_a_path_leads_into_a_zip_and_not_into_a_folder_of_that_name(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {"in/labels.csv": b"path,label"})
+    assert zip_around(path / "in" / "labels.csv") == (path, "in/labels.csv")
+    assert zip_around(path) is None
+    (tmp_path / "b.zip").mkdir()
+    assert zip_around(tmp_path / "b.zip" / "labels.csv") is None
+
+
+def test_the_tables_of_a_zip_are_listed_without_what_a_mac_writes_beside_them(tmp_path: Path) -> None:
+    names = ("x/labels.csv", "b.TSV", "__MACOSX/x/labels.csv", "x/._labels.csv", "a.png", "notes.txt")
+    path = packed(tmp_path / "a.zip", dict.fromkeys(names, b"-"))
+    assert list_tables(path) == ["b.TSV", "x/labels.csv"]
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04broken")
+    assert list_tables(tmp_path / "broken.zip") == []
+
+
+def test_a_member_that_is_read_by_itself_is_never_larger_than_asked_for(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {"in/labels.csv": b"x" * (1 << 20), "in\\more.csv": b"more"})
+    assert read_member(path, "in/labels.csv", 1 << 20) == b"x" * (1 << 20)
+    assert read_member(path, "in/more.csv", 1 << 20) == b"more"
+    with pytest.raises(InvalidInput, match="at most 0 MB"):
+        read_member(path, "in/labels.csv", (1 << 20) - 1)
+    with pytest.raises(InvalidInput, match="no such file"):
+        read_member(path, "labels.csv", 1 << 20)

@@ -228,7 +228,7 @@ def test_unknown_and_ambiguous_rows_are_reported_and_not_fatal(run: Import, fold
     report = run(folder, table=table_of("path,label\nghost.png,x\nc.png,y\na.png,x\n"))
     assert report.imported == 4
     assert len(report.warnings) == 2
-    assert "1 rows of the label table name no imported file" in report.warnings[0]
+    assert "1 row of the label table names no imported file" in report.warnings[0]
     assert report.warnings[0].endswith("Received: ghost.png")
     assert report.warnings[1].endswith("Received: c.png")
 
@@ -320,6 +320,23 @@ def test_a_zip_is_a_folder(run: Import, folder: Path, connection: sqlite3.Connec
     ]
     archive.rename(folder / "all.zip")
     assert "all.zip/a.png" in by_path(run(folder))
+
+
+def test_a_label_table_may_lie_in_the_zip_with_its_images(
+    run: Import, folder: Path, connection: sqlite3.Connection, project: Project
+) -> None:
+    archive = folder.parent / "all.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("chest/a.png", picture(10))
+        packed.writestr("chest/labels.csv", "path,patient\na.png,p7\n")
+        packed.writestr("chest/other.csv", "x,y\n1,2\n")
+    inside = archive / "chest" / "labels.csv"
+    report = run(archive, table=map_columns(read_label_table(inside)), label_table=inside)
+    assert by_path(report)["chest/labels.csv"] == ("skipped", "This is the label table.")
+    assert by_path(report)["chest/other.csv"][1].startswith("A table is no image; name it as the label table")
+    assert [(case.source, case.patient_from) for case in list_cases(connection, project.id)] == [
+        ("chest/a.png", "table")
+    ]
 
 
 def test_a_zip_bomb_is_one_failure(run: Import, folder: Path) -> None:

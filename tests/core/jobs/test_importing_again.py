@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput, NotAllowed
-from core.images.records import count_cases
+from core.images.records import count_cases, list_cases
 from core.jobs.asking import ask_import, ask_import_again, find_imports_again, throw_upload_away, upload_left
 from core.jobs.bodies.import_images import run as import_images
 from core.jobs.context import JobContext, job_folder
 from core.jobs.records import Job, claim_job, finish_job, get_job
+from core.labels.records import current_labels
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.projects.records import Project
@@ -84,6 +86,26 @@ def test_of_an_upload_what_waits_or_was_refused_stays_until_it_came_in(
     assert not upload.parent.exists()
     assert count_cases(connection, project.id) == 4
     assert [job.id for job in find_imports_again(connection, first)] == [again.id, accepted.id]
+
+
+def test_a_zip_stays_for_another_attempt_as_long_as_its_label_table_is_needed(
+    connection: sqlite3.Connection, settings: Settings, project: Project, admin: Actor, done: Done
+) -> None:
+    upload = settings.home / "uploads" / "token0123456789ab" / "files"
+    whole = picture(settings.home.parent / "whole.png", 9)
+    upload.mkdir(parents=True)
+    with zipfile.ZipFile(upload / "films.zip", "w") as packed:
+        packed.writestr("labels.csv", "path,label\nb.png,normal\n")
+    (upload / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n-")
+    table = str(upload / "films.zip" / "labels.csv")
+    first = done(ask_import(connection, settings, project, [str(upload)], labels=table, **given(upload), actor=admin))
+    assert (told(first)["imported"], told(first)["skipped"], told(first)["failed"]) == (0, 1, 1)
+    assert names(upload) == {"b.png", "films.zip"}
+    shutil.copy(whole, upload / "b.png")
+    again = done(ask_import_again(connection, settings, first, "failed", actor=admin))
+    assert (told(again)["imported"], told(again)["failed"]) == (1, 0)
+    (case,) = list_cases(connection, project.id)
+    assert [label.value for label in current_labels(connection, case.id)] == [{"classes": ["normal"]}]
 
 
 def test_a_look_leaves_the_upload_whole(
