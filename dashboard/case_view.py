@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 
 from core.evaluation.painted_drafts import Offered
+from core.images.headers import list_overlaps
 from core.images.records import Case, find_same_pixels, set_flag
 from core.labels.masks import list_painted, volume_ml
 from core.labels.records import Label, current_labels, find_reference, list_labels
@@ -138,6 +139,21 @@ def draw_synthetic(case: Case) -> None:
         f"{drawn.get('place')}. No patient; read by nobody; it can be learnt from and never tested on.",
         icon=":material/auto_awesome:",
     )
+
+
+def draw_state(case: Case) -> None:
+    """What somebody should know before they look: that readers do not see the case yet, or that there is more of it."""
+    if case.held:
+        st.warning("Held for a check of its pixels: readers do not see it.", icon=":material/visibility_lock:")
+        places.link("check_pixels", "Check its pixels", project=case.project, case=case.id)
+    for other, frames in list_overlaps(session.db(), case):
+        link = f'<a href="{places.address("case", case=other)}" target="_self">case {other}</a>'
+        told = (
+            f"A part of {link}, which has {frames} slices, these {case.frames} among them."
+            if frames > case.frames
+            else f"{frames} of these {case.frames} slices came in before, as {link}; what was said of them is there."
+        )
+        st.html(f'<p class="rr-said">{told}</p>')
 
 
 def draw_facts(case: Case, *, of_others: bool = True) -> None:

@@ -55,9 +55,10 @@ with facts:
         st.html(f'<p class="rr-said">Reference: {case_view.reference_html(case, project)}</p>')
     else:
         st.caption("In this project readers answer first; what others say of this case appears after your own answer.")
+    case_view.draw_state(case)
     with st.container(horizontal=True, vertical_alignment="center"):
         case_view.draw_flag(case)
-        if not case.synthetic:
+        if not (case.synthetic or case.held):
             places.link("label", "Label it", project=project.id, worklist="all", case=case.id)
     labels, about, comments = st.tabs(["Labels", "About", "Comments"])
     with labels:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from core.errors import NotFound
 from core.images.decoded import Change, InstanceHeader
+from core.images.records import Case
 from core.store.database import writing
 from core.store.files import Files
 
@@ -92,6 +93,22 @@ def count_instances(connection: sqlite3.Connection, project: int, sop_uids: Sequ
         for row in rows:
             counts[row["case_id"]] = counts.get(row["case_id"], 0) + row["amount"]
     return counts
+
+
+def list_overlaps(connection: sqlite3.Connection, case: Case) -> list[tuple[int, int]]:
+    """Parts of a volume that came in before it and were kept, or the volumes that a part belongs to: each case with
+    the number of its frames. All slices of the smaller one are in the larger."""
+    rows = connection.execute(
+        """SELECT cases.id, cases.frames, count(*) AS shared FROM instance_headers AS mine
+           JOIN instance_headers AS its ON its.sop_uid = mine.sop_uid JOIN cases ON cases.id = its.case_id
+           WHERE mine.case_id = ? AND cases.project = ? AND cases.id != ? GROUP BY cases.id ORDER BY cases.id""",
+        (case.id, case.project, case.id),
+    )
+    return [
+        (row["id"], row["frames"])
+        for row in rows
+        if row["frames"] != case.frames and row["shared"] == min(row["frames"], case.frames)
+    ]
 
 
 def frames_of_instances(connection: sqlite3.Connection, project: int, sop_uids: Sequence[str]) -> dict[str, int]:

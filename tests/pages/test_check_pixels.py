@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.images.ingest import import_paths
-from core.images.pixel_checks import Box, count_held, find_template, get_check, save_template
+from core.images.pixel_checks import Box, count_held, find_template, get_check, release, save_template
 from core.images.records import Case, get_case, list_cases
 from core.people.accounts import User
 from core.progress import Silent
@@ -59,6 +59,19 @@ def test_one_image_at_a_time_with_its_reason(open_page: OpenPage, project: Proje
     assert "often carry the patient's name" in text.replace("&#x27;", "'")
     assert "2 images held" in text
     assert f"Case {held[1].id}" in said(open_page("check_pixels", project=project.id, case=held[1].id))
+
+
+def test_the_page_of_a_held_case_says_so_and_asks_for_no_label(
+    open_page: OpenPage, connection: sqlite3.Connection, held: list[Case], actor: Actor
+) -> None:
+    app = open_page("case", case=held[0].id)
+    assert not app.exception
+    assert [one.value for one in app.warning] == ["Held for a check of its pixels: readers do not see it."]
+    assert "Label it" not in said(app)
+    release(connection, held[0].id, actor)
+    app = open_page("case", case=held[0].id)
+    assert "Held for a check" not in said(app)
+    assert "Label it" in said(app)
 
 
 def test_a_drawn_box_covers_every_pixel_that_it_touches_and_no_other(held: list[Case]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.images.ingest import import_paths
-from core.images.records import list_import_files
+from core.images.records import list_cases, list_import_files, set_flag
 from core.images.watched_folders import list_watched
 from core.jobs.asking import ask_import
 from core.jobs.records import Job, claim_job, finish_job, list_jobs
@@ -54,6 +54,30 @@ def test_what_is_odd_is_shown_and_brought_in_by_a_click(
     job = list_jobs(connection, kinds=("import",), limit=1)[0]
     assert job.arguments["again"] == {"job": imported.id, "status": "waiting", "left_out": []}
     assert "hold_back" not in job.arguments
+
+
+def test_a_kept_part_and_the_whole_volume_lead_to_each_other(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, settings: Settings, project: Project,
+    actor: Actor, tmp_path: Path,
+) -> None:  # fmt: skip
+    slices = a_series(tmp_path / "in", EVEN)
+    last = sorted((tmp_path / "in").iterdir())[-1]
+    content = last.read_bytes()
+    last.unlink()
+    for job in (1, 2):
+        import_paths(connection, files, settings, project, [tmp_path / "in"], table=None, patient_from=None, job=job,
+                     actor=actor, on_case=lambda *_: None, progress=Silent())  # fmt: skip
+        if job == 1:
+            (part,) = list_cases(connection, project.id)
+            set_flag(connection, part.id, True, actor)  # something is said of it
+            last.write_bytes(content)
+    part, whole = list_cases(connection, project.id)
+    assert (part.frames, whole.frames) == (len(slices) - 1, len(slices))
+    told = said(open_page("case", case=part.id))
+    assert f">case {whole.id}</a>, which has {whole.frames} slices, these {part.frames} among them." in told
+    told = said(open_page("case", case=whole.id))
+    assert f"{part.frames} of these {whole.frames} slices came in before, as <a href=" in told
+    assert f">case {part.id}</a>" in told
 
 
 def test_a_series_without_its_tick_stays_out(open_page: OpenPage, project: Project, imported: Job) -> None:

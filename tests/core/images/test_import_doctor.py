@@ -18,6 +18,7 @@ from PIL import Image
 from core.errors import NotFound
 from core.images import ingest, refused_files, stored_image
 from core.images.decoded import DecodedImage
+from core.images.headers import list_overlaps
 from core.images.import_files import NOTED, Report, list_named_files, read_report
 from core.images.ingest import ImportReport, import_paths
 from core.images.known_files import find_known
@@ -235,6 +236,8 @@ def test_the_whole_volume_replaces_the_part_of_which_nothing_is_said(
     else:
         assert f"Fewer of these slices came in before, as case {part.id} " in reasons
         assert (count_cases(connection, project.id), get_case(connection, part.id).frames) == (2, 4)
+        assert list_overlaps(connection, part) == [(case, 5)]
+        assert list_overlaps(connection, get_case(connection, case or 0)) == [(part.id, 4)]
 
 
 # ---- known files
