@@ -10,6 +10,7 @@ from core.images.pacs.credentials import Credentials
 from core.images.pacs.records import (
     LONGEST_NAME,
     OUR_TITLE,
+    OVER_TLS,
     PROTOCOL_WORDS,
     NewPacs,
     Pacs,
@@ -36,7 +37,7 @@ def draw_server(known: Sequence[Pacs], project: Project) -> Pacs:
     ]
     titles = f", {chosen.our_title} calls {chosen.their_title}" if chosen.protocol == "dimse" else ""
     way = f", C-MOVE to port {chosen.move_port}" if chosen.move_port else ""
-    middle.caption(f"{PROTOCOL_WORDS[chosen.protocol]} at `{chosen.address}`{titles}{way}")
+    middle.caption(f"{chosen.way} at `{chosen.place}`{titles}{way}")
     right.button("Test the connection", icon=":material/network_check:", key="pacs_test", width="stretch",
                  on_click=_test, args=(chosen.id, project.id))  # fmt: skip
     tested = st.session_state.pop(TESTED, None)
@@ -78,24 +79,41 @@ def draw_addition(*, open_at_first: bool = False) -> None:
             format_func=PROTOCOL_WORDS.__getitem__,
             help="DICOMweb goes through HTTPS and asks for a password. DIMSE is the older way, by AE titles.",
         )
+        over_tls = protocol == "dimse" and st.toggle(
+            "Over TLS", key="pacs_tls",
+            help="Encrypted, often at port 2762; the certificate of the PACS is checked. Studies come by C-GET.",
+        )  # fmt: skip
         with st.form("pacs_add", border=False):
             name, address = st.columns([1, 2])
             name.text_input("Name", key="pacs_name", max_chars=LONGEST_NAME, placeholder="Radiology")
             if protocol == "dicomweb":
                 address.text_input("Address", key="pacs_address", placeholder="https://pacs.example/dicom-web")
                 _draw_sign_in()
+                _draw_authority()
             else:
-                address.text_input("Host and port", key="pacs_address", placeholder="pacs.example:104")
+                usual = "pacs.example:2762" if over_tls else "pacs.example:104"
+                address.text_input("Host and port", key="pacs_address", placeholder=usual)
                 theirs, ours, port = st.columns(3)
                 theirs.text_input("AE title of the PACS", key="pacs_their_title", max_chars=16, placeholder="PACS")
                 ours.text_input("AE title of this Readroom", key="pacs_our_title", max_chars=16, value=OUR_TITLE)
-                port.number_input(
-                    "Port for C-MOVE", 1, 65535, None, key="pacs_move_port", placeholder="empty: C-GET",
-                    help="Studies come to this port of ours, which the PACS must know under our AE title. Empty: they "
-                    "come by C-GET, through the connection that we open.",
-                )  # fmt: skip
+                if over_tls:
+                    with port:
+                        _draw_authority()
+                else:
+                    port.number_input(
+                        "Port for C-MOVE", 1, 65535, None, key="pacs_move_port", placeholder="empty: C-GET",
+                        help="Studies come to this port of ours, which the PACS must know under our AE title. Empty: "
+                        "they come by C-GET, through the connection that we open.",
+                    )  # fmt: skip
                 _draw_sign_in()
             st.form_submit_button("Add", type="primary", key="pacs_add_do", on_click=_add)
+
+
+def _draw_authority() -> None:
+    st.text_input(
+        "Authority of its certificate", key="pacs_authority", placeholder="/etc/ssl/hospital-ca.pem",
+        help="A PEM file on the server, where the system does not know the authority. Empty: the usual ones.",
+    )  # fmt: skip
 
 
 def _draw_sign_in() -> None:
@@ -118,14 +136,18 @@ def _add() -> None:
     with messages.refusals_told():
         credentials = _credentials(said["pacs_user"].strip(), said["pacs_password"])
         name, address = said["pacs_name"].strip(), said["pacs_address"].strip()
+        authority = (said.get("pacs_authority") or "").strip()
         if said["pacs_protocol"] == "dicomweb":
-            new = NewPacs(name, "dicomweb", address)
+            new = NewPacs(name, "dicomweb", address, authority=authority)
         else:
             titles = said["pacs_their_title"].strip(), said["pacs_our_title"].strip()
-            new = NewPacs(name, "dimse", address, *titles, said["pacs_move_port"])
+            if said["pacs_tls"]:
+                new = NewPacs(name, "dimse", f"{OVER_TLS}{address}", *titles, authority=authority)
+            else:
+                new = NewPacs(name, "dimse", address, *titles, said["pacs_move_port"])
         made = add_pacs(session.db(), session.settings(), new, credentials, session.actor())
         said["pacs_server"] = made.id
-        for key in ("pacs_name", "pacs_address", "pacs_user"):
+        for key in ("pacs_name", "pacs_address", "pacs_user", "pacs_authority"):
             said[key] = ""
         messages.say(f"{made.name} is added; test the connection.")
     said["pacs_password"] = ""

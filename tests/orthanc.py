@@ -4,6 +4,7 @@ it that can be cut."""
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -20,7 +21,7 @@ from pynetdicom import AE
 
 from bench.server import free_port
 from core.images.pacs.credentials import Credentials
-from core.images.pacs.records import NewPacs
+from core.images.pacs.records import OVER_TLS, NewPacs
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 START_SECONDS = 60.0
@@ -35,13 +36,15 @@ class Orthanc:
     http_port: int
     dicom_port: int
     move_port: int  # where it believes READROOM to listen
+    authority: str = ""  # of its certificate, where it speaks DIMSE over TLS
 
     def by_web(self, *, port: int | None = None, name: str = "Ward web") -> NewPacs:
         return NewPacs(name, "dicomweb", f"http://127.0.0.1:{port or self.http_port}/dicom-web/")
 
     def by_dimse(self, *, port: int | None = None, name: str = "Ward dimse", move: bool = False) -> NewPacs:
-        return NewPacs(name, "dimse", f"127.0.0.1:{port or self.dicom_port}", "LABPACS", "READROOM",
-                       self.move_port if move else None)  # fmt: skip
+        address = f"{OVER_TLS if self.authority else ''}127.0.0.1:{port or self.dicom_port}"
+        return NewPacs(name, "dimse", address, "LABPACS", "READROOM", self.move_port if move else None,
+                       self.authority)  # fmt: skip
 
     def push(self, *files: Path) -> None:
         """As a modality does: by C-STORE, in the transfer syntax of the file."""
@@ -49,7 +52,9 @@ class Orthanc:
         entity = AE(ae_title="READROOM")
         for one in {(str(each.SOPClassUID), str(each.file_meta.TransferSyntaxUID)) for each in sets}:
             entity.add_requested_context(*one)
-        association = entity.associate("127.0.0.1", self.dicom_port, ae_title="LABPACS")
+        context = ssl.create_default_context(cafile=self.authority) if self.authority else None
+        tls = (context, "127.0.0.1") if context else None
+        association = entity.associate("127.0.0.1", self.dicom_port, ae_title="LABPACS", tls_args=tls)
         assert association.is_established
         for each in sets:
             assert association.send_c_store(each).Status == 0
@@ -70,12 +75,19 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path) -> Iterator[Orthanc]:
-    """An empty Orthanc until the block ends."""
+def running_orthanc(
+    folder: Path, certificate: tuple[Path, Path] | None = None, callers: Path | None = None
+) -> Iterator[Orthanc]:
+    """An empty Orthanc until the block ends.
+
+    Args:
+        certificate: a certificate, which is its own authority, and its key: DIMSE is then spoken over TLS.
+        callers: the authority of certificates that callers have to show; None asks for none.
+    """
     program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
     if not Path(program).exists() or not PLUGIN.exists():
         pytest.skip("Orthanc with DICOMweb is absent: sudo apt-get install orthanc orthanc-dicomweb")
-    made = Orthanc(free_port(), free_port(), free_port())
+    made = Orthanc(free_port(), free_port(), free_port(), str(certificate[0]) if certificate else "")
     closed = {f"DicomAlwaysAllow{what}": False for what in ("Echo", "Find", "Get", "Move", "Store")}
     opened = {f"Allow{what}": True for what in ("Echo", "Find", "Get", "Move", "Store")}
     told = {
@@ -88,6 +100,10 @@ def running_orthanc(folder: Path) -> Iterator[Orthanc]:
         },
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }  # fmt: skip
+    if certificate:
+        told |= {"DicomTlsEnabled": True, "DicomTlsCertificate": str(certificate[0]),
+                 "DicomTlsPrivateKey": str(certificate[1]), "DicomTlsRemoteCertificateRequired": callers is not None,
+                 "DicomTlsTrustedCertificates": str(callers or certificate[0])}  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "orthanc.json").write_text(json.dumps(told))
     with (folder / "log.txt").open("wb") as log:

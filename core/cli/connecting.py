@@ -18,7 +18,7 @@ from core.images.pacs.credentials import Credentials, variable_of
 from core.images.pacs.questions import Answer, Question, Study
 from core.images.pacs.records import (
     OUR_TITLE,
-    PROTOCOL_WORDS,
+    OVER_TLS,
     NewPacs,
     Pacs,
     add_pacs,
@@ -53,8 +53,10 @@ def add(
     user: Annotated[
         str, typer.Option(help=f"Who signs in; the password is asked for, or in {PASSWORD_VARIABLE}.")
     ] = "",
+    tls: Annotated[bool, typer.Option("--tls", help="DIMSE: through TLS.")] = False,
     authority: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="DICOMweb: the authority of its certificate, PEM.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The authority of its certificate, PEM, where this system does not know it."),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -62,8 +64,11 @@ def add(
     """Add a PACS by DICOMweb (--url) or DIMSE (--host). Its password is kept outside the database."""
     if bool(url) == bool(host):
         raise typer.BadParameter("Give either --url (DICOMweb) or --host (DIMSE).")
+    if tls and url:
+        raise typer.BadParameter("--tls belongs to --host; an address with https:// is over TLS.")
+    address = url or f"{OVER_TLS if tls else ''}{host}"
     new = NewPacs(
-        name, "dicomweb" if url else "dimse", url or host, their_title, our_title, move_port,
+        name, "dicomweb" if url else "dimse", address, their_title, our_title, move_port,
         str(authority.absolute()) if authority else "",
     )  # fmt: skip
     with entered(home) as door:
@@ -99,7 +104,7 @@ def show_all(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the PACS that are known here."""
     with entered(home) as door:
         known = list_pacs(door.connection)
-    lines = [f"{one.name:<20} {PROTOCOL_WORDS[one.protocol]:<9} {one.address}" for one in known]
+    lines = [f"{one.name:<20} {one.way:<14} {one.place}" for one in known]
     answer({"pacs": [_row(one) for one in known]}, "\n".join(lines) or "No PACS yet: readroom pacs add NAME …",
            as_json=as_json)  # fmt: skip
 
@@ -180,13 +185,24 @@ def receive(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = PORT,
     quiet: Annotated[float, typer.Option(help="Seconds without a file after which a study is imported.")] = 30.0,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Listen over TLS with this certificate (PEM), and")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="its key (PEM).")] = None,
+    tls_authority: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Let in only who shows a certificate of this authority (PEM).")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Let modalities and PACS send into a project by C-STORE, until Ctrl-C. A study is imported once it is quiet."""
+    if bool(tls_cert) != bool(tls_key) or (tls_authority and not tls_cert):
+        raise typer.BadParameter("Give --tls-cert and --tls-key together; --tls-authority belongs to them.")
     with entered(home) as door:
         found, settings = get_project(door.connection, project), door.settings
     options = ["--home", str(settings.home), "--project", str(found.id), "--title", title, "--host", host]
     options += ["--port", str(port), "--quiet", str(quiet), *(word for one in callers for word in ("--from", one))]
+    for name, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key), ("--tls-authority", tls_authority)):
+        options += [name, str(file.absolute())] if file else []
     become("core.jobs.receiving", options)
 
 

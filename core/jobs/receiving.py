@@ -10,6 +10,7 @@ import logging
 import secrets
 import signal
 import sqlite3
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.errors import CoreError, InvalidInput, Unavailable
 from core.images.pacs.landing import Landing, drop_parts
 from core.images.pacs.receiver import Spool, receiving
 from core.images.pacs.records import OUR_TITLE, TITLE
+from core.images.pacs.tls import listening_context
 from core.images.pseudonyms import load_secret
 from core.jobs.asking import ask_import
 from core.jobs.records import Job, list_jobs
@@ -50,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--quiet", type=float, default=QUIET_SECONDS)
+    for name in ("--tls-cert", "--tls-key", "--tls-authority"):
+        parser.add_argument(name, default="")
     given = parser.parse_args(arguments)
     stopping = threading.Event()
 
@@ -65,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
         for title in (given.title, *given.callers):
             if not TITLE.fullmatch(title):
                 raise InvalidInput(f"An AE title has 1 to 16 letters, without backslash. Received: {title!r}")
-        receive(settings, given.project, given.callers, given.title, (given.host, given.port), given.quiet, stopping)
+        tls = listening_context(given.tls_cert, given.tls_key, given.tls_authority) if given.tls_cert else None
+        address = (given.host, given.port)
+        receive(settings, given.project, given.callers, given.title, address, given.quiet, stopping, tls)
     except CoreError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -80,6 +86,7 @@ def receive(
     address: tuple[str, int],
     quiet_seconds: float,
     stopping: threading.Event,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Let modalities send into a project until `stopping` is set.
 
@@ -96,12 +103,11 @@ def receive(
         with opened(settings) as connection:
             project = get_project(connection, project_id)
             queue_left(connection, settings, project, actor)
-            with receiving(title, address, callers, spool.keep) as server:
+            with receiving(title, address, callers, spool.keep, tls=tls) as server:
                 add_audit(connection, actor, "receive", f"project {project.id}", title=title, callers=callers,
-                          port=address[1])  # fmt: skip
-                _tell(
-                    f"{title} listens on {address[0] or 'every address'}, port {address[1]}, for {', '.join(callers)}."
-                )
+                          port=address[1], tls=tls is not None)  # fmt: skip
+                place = f"{address[0] or 'every address'}, port {address[1]}{', over TLS' if tls else ''}"
+                _tell(f"{title} listens on {place}, for {', '.join(callers)}.")
                 while not stopping.wait(LOOK_SECONDS):
                     for study in spool.quiet(quiet_seconds, connected=bool(server.active_associations)):
                         _queue_or_wait(connection, settings, project, spool, study, actor)

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -67,6 +68,27 @@ def test_an_administrator_makes_one_known_and_its_password_is_not_in_the_databas
     assert ANNA.password not in (settings.home / "pacs.credentials").read_text()
     app.button(key="pacs_test").click().run()
     assert "Radiology answers by DICOMweb." in said(app)
+
+
+def test_dimse_over_tls_is_made_known_with_its_authority(
+    open_page: OpenPage, project: Project, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    app = open_page("pacs", project=project.id)
+    app.segmented_control(key="pacs_protocol").set_value("dimse").run()
+    assert "pacs_authority" not in [field.key for field in app.text_input], "plain DIMSE shows no certificate"
+    app.toggle(key="pacs_tls").set_value(True).run()
+    assert not app.number_input, "over TLS studies come by C-GET"
+    (tmp_path / "ca.pem").write_text("-----")
+    for key, text in (("name", "Ward"), ("address", "pacs.example:2762"), ("their_title", "PACS"),
+                      ("authority", str(tmp_path / "ca.pem"))):  # fmt: skip
+        app.text_input(key=f"pacs_{key}").set_value(text)
+    app.button(key="pacs_add_do").click().run()
+    assert not app.exception
+    (pacs,) = list_pacs(connection)
+    assert (pacs.over_tls, pacs.place, pacs.authority) == (True, "pacs.example:2762", str(tmp_path / "ca.pem"))
+    assert "DIMSE over TLS at `pacs.example:2762`" in said(app)
+    app.button(key="pacs_test").click().run()
+    assert "The authority is a PEM file with its certificate." in app.error[0].value
 
 
 def test_a_search_shows_what_fits_and_the_chosen_study_becomes_a_job(

@@ -1,6 +1,6 @@
 """A client for a server, by the protocol that it speaks."""
 
-from core.images.pacs.credentials import find_credentials
+from core.images.pacs.credentials import find_certificate, find_credentials
 from core.images.pacs.questions import Client
 from core.images.pacs.records import Pacs
 from core.settings import Settings
@@ -20,4 +20,4 @@ def client_of(settings: Settings, pacs: Pacs) -> Client:
     # It knows every SOP class by name, which takes a while that no other command should wait for.
     from core.images.pacs.dimse import Dimse
 
-    return Dimse(pacs, credentials)
+    return Dimse(pacs, credentials, find_certificate(pacs.name))

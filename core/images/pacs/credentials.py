@@ -72,3 +72,10 @@ def find_credentials(
 def variable_of(name: str) -> str:
     """The environment variable in which `user:password` of a server may stand: `READROOM_PACS_WARD_7`."""
     return VARIABLE + re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+
+
+def find_certificate(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The file with the certificate and the key that we show to a server over TLS, from the environment: a key is
+    never copied into the home. Empty where none is shown.
+    """
+    return environ.get(f"{variable_of(name)}_CERTIFICATE", "")

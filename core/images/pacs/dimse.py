@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.presentation import PresentationContext, build_context, build_role
 
 from core.errors import InvalidInput, NotAllowed, Unavailable
-from core.images.pacs.credentials import Credentials
+from core.images.pacs.credentials import Credentials, variable_of
 from core.images.pacs.questions import (
     MOST_STUDIES,
     Answer,
@@ -29,6 +29,7 @@ from core.images.pacs.questions import (
 )
 from core.images.pacs.receiver import Sockets, Stored, receiving, store_handler
 from core.images.pacs.records import Pacs
+from core.images.pacs.tls import asking_context, greet
 
 # It would log what is asked for and answered.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
@@ -56,15 +57,16 @@ FIELDS = ("StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescriptio
 class Dimse:
     """A server by DIMSE. Who asks is told by AE title, and by user and password where there are any."""
 
-    def __init__(self, pacs: Pacs, credentials: Credentials | None) -> None:
+    def __init__(self, pacs: Pacs, credentials: Credentials | None, certificate: str = "") -> None:
         self._pacs, self._credentials = pacs, credentials
+        self._tls = asking_context(pacs.authority, certificate) if pacs.over_tls else None
 
     def test(self) -> str:
         with self._associated([build_context(ECHO)]) as association:
             status = association.send_c_echo()
         self._refuse(_code(status), "the test")
-        warning = " The password crosses the network readable." if self._credentials else ""
-        return f"{self._pacs.name} answers by DIMSE to {self._pacs.our_title}.{warning}"
+        warning = " The password crosses the network readable." if self._credentials and not self._tls else ""
+        return f"{self._pacs.name} answers by {self._pacs.way} to {self._pacs.our_title}.{warning}"
 
     def find_studies(self, question: Question) -> Answer:
         studies: dict[str, Study] = {}
@@ -186,6 +188,7 @@ class Dimse:
                 ae_title=self._pacs.their_title,
                 ext_neg=[*items, *self._identity()],
                 evt_handlers=[(evt.EVT_PDU_RECV, hear), *sockets.handlers(), *handlers],
+                tls_args=(self._tls, host) if self._tls else None,
             )
             if not association.is_established:
                 raise self._not_associated(association, said)
@@ -202,18 +205,20 @@ class Dimse:
         if service not in {str(context.abstract_syntax) for context in association.accepted_contexts}:
             raise InvalidInput(
                 f"{self._pacs.name} does not offer {OFFERED[service]}. Received: {self._pacs.their_title} at "
-                f"{self._pacs.address}"
+                f"{self._pacs.place}"
             )
 
     def _refuse_silence(self) -> None:
         """Whether anybody listens at all: pynetdicom tells that only in its log."""
         host, port = self._pacs.host_and_port
         try:
-            socket.create_connection((host, port), SECONDS_TO_CONNECT).close()
+            with socket.create_connection((host, port), SECONDS_TO_CONNECT) as connected:
+                if self._tls:
+                    greet(self._tls, connected, self._pacs)
         except OSError as error:
             raise Unavailable(
                 f"{self._pacs.name} cannot be reached; see whether it runs and its address is right. "
-                f"Received: {self._pacs.address} ({error.strerror or 'no answer'})"
+                f"Received: {self._pacs.place} ({error.strerror or 'no answer'})"
             ) from None
 
     def _identity(self) -> list[UserIdentityNegotiation]:
@@ -233,9 +238,14 @@ class Dimse:
                 f"{self._pacs.name} does not let this Readroom in; have its AE title entered there, and look at both "
                 f"titles and the password here. Received: {who}: {' '.join(said) or 'rejected'}"
             )
+        where = f"{variable_of(self._pacs.name)}_CERTIFICATE"
+        remedy = (
+            f"see whether it asks for a certificate of ours, which {where} names"
+            if self._tls
+            else "see whether it speaks DICOM at this port, and without TLS"
+        )
         return Unavailable(
-            f"{self._pacs.name} hung up before anything was said; see whether it speaks DICOM at this port. "
-            f"Received: {self._pacs.address}"
+            f"{self._pacs.name} hung up before anything was said; {remedy}. Received: {self._pacs.place}"
         )
 
     def _refuse(self, code: int | None, what: str) -> None:

@@ -3,6 +3,7 @@
 import io
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -132,12 +133,18 @@ class Sockets:
 
 @contextmanager
 def receiving(
-    title: str, address: tuple[str, int], callers: Sequence[str] | None, keep: Keep
+    title: str,
+    address: tuple[str, int],
+    callers: Sequence[str] | None,
+    keep: Keep,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[ThreadedAssociationServer]:
     """Listen, until the block ends, for whoever calls us by our title.
 
     Args:
         callers: the AE titles that are let in; None lets everybody in.
+        tls: through which they speak (`core.images.pacs.tls`); None is plain DIMSE.
 
     Raises:
         InvalidInput: the port is taken, or may not be used.
@@ -155,7 +162,7 @@ def receiving(
     sockets = Sockets()
     handlers += sockets.handlers()
     _check_port(address)
-    server = entity.start_server(address, block=False, evt_handlers=handlers)
+    server = entity.start_server(address, block=False, evt_handlers=handlers, ssl_context=tls)
     assert server is not None  # as it does not block
     try:
         yield server

@@ -18,6 +18,7 @@ from core.store.database import writing
 Protocol = Literal["dicomweb", "dimse"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 PROTOCOL_WORDS = {"dicomweb": "DICOMweb", "dimse": "DIMSE"}
+OVER_TLS = "dicom-tls://"  # before the address, as https:// is; by this name IANA lists the port 2762
 LONGEST_NAME = 40
 OUR_TITLE = "READROOM"
 TITLE = re.compile(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?")  # PS3.5 section 6.2, AE, without spaces around it
@@ -31,11 +32,26 @@ class NewPacs:
 
     name: str
     protocol: Protocol
-    address: str  # DICOMweb: the URL above /studies; DIMSE: host:port
+    address: str  # DICOMweb: the URL above /studies; DIMSE: host:port, over TLS dicom-tls://host:port
     their_title: str = ""  # DIMSE: the AE title of the server,
     our_title: str = OUR_TITLE  # and by which it knows us
     move_port: int | None = None  # DIMSE: studies come by C-MOVE to this port of ours; otherwise by C-GET
-    authority: str = ""  # DICOMweb: the file of the authority that vouches for the server, beside the usual ones
+    authority: str = ""  # the file of the authority that vouches for the server, beside the usual ones
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether DIMSE is spoken through TLS."""
+        return self.protocol == "dimse" and self.address.startswith(OVER_TLS)
+
+    @property
+    def place(self) -> str:
+        """The address without the word that says that it is over TLS."""
+        return self.address.removeprefix(OVER_TLS) if self.protocol == "dimse" else self.address
+
+    @property
+    def way(self) -> str:
+        """How it is spoken to, in words."""
+        return f"{PROTOCOL_WORDS[self.protocol]}{' over TLS' if self.over_tls else ''}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ class Pacs(NewPacs):
     @property
     def host_and_port(self) -> tuple[str, int]:
         """Where a DIMSE server listens."""
-        host, _, port = self.address.rpartition(":")
+        host, _, port = self.place.rpartition(":")
         return host.strip("[]"), int(port)
 
 
@@ -63,12 +79,12 @@ def check_pacs(new: NewPacs) -> None:
         raise InvalidInput(f"Name the PACS in at most {LONGEST_NAME} characters. Received: {new.name!r}")
     if new.protocol == "dicomweb":
         _check_url(new.address)
-        if new.authority and not Path(new.authority).is_file():
-            raise InvalidInput(f"The authority is a PEM file on this machine. Received: {new.authority}")
+        _check_authority(new, needs="an https address", is_there=new.address.startswith("https:"))
         return
     if new.protocol != "dimse":
         raise InvalidInput(f"A PACS speaks {' or '.join(PROTOCOLS)}. Received: {new.protocol}")
-    found = HOST_AND_PORT.fullmatch(new.address)
+    _check_authority(new, needs="DIMSE over TLS", is_there=new.over_tls)
+    found = HOST_AND_PORT.fullmatch(new.place)
     if not found or int(found["port"]) not in PORTS:
         raise InvalidInput(f"Give host and port, such as pacs.example:104. Received: {new.address}")
     for whose, title in (("of the PACS", new.their_title), ("of this Readroom", new.our_title)):
@@ -76,6 +92,18 @@ def check_pacs(new: NewPacs) -> None:
             raise InvalidInput(f"The AE title {whose} has 1 to 16 letters, without backslash. Received: {title!r}")
     if new.move_port is not None and new.move_port not in PORTS:
         raise InvalidInput(f"The port for C-MOVE is a number from 1 to 65535. Received: {new.move_port}")
+    if new.move_port is not None and new.over_tls:
+        raise InvalidInput(
+            f"Over TLS studies come by C-GET, through the connection that we open; leave the port for C-MOVE out. "
+            f"Received: port {new.move_port}"
+        )
+
+
+def _check_authority(new: NewPacs, *, needs: str, is_there: bool) -> None:
+    if new.authority and not is_there:
+        raise InvalidInput(f"An authority vouches for a certificate: it needs {needs}. Received: {new.address}")
+    if new.authority and not Path(new.authority).is_file():
+        raise InvalidInput(f"The authority is a PEM file on this machine. Received: {new.authority}")
 
 
 def _check_url(address: str) -> None:

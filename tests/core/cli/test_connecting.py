@@ -70,6 +70,11 @@ def test_what_is_listed_holds_no_password(home: Path, orthanc: Orthanc) -> None:
     listed = run_in(home, "pacs", "list")
     assert [one["name"] for one in listed["pacs"]] == ["Old", "Ward"]  # type: ignore[union-attr, index]
     assert ANNA.password not in json.dumps(listed)
+    run_in(home, "pacs", "add", "New", "--host", where, "--their-title", "LABPACS", "--tls")
+    with pytest.raises(CoreError, match="does not answer by TLS"):
+        run_in(home, "pacs", "test", "New")
+    assert "DIMSE over TLS 127.0.0.1" in CliRunner().invoke(app, ["pacs", "list", "--home", str(home)]).output
+    run_in(home, "pacs", "remove", "New")
     run_in(home, "pacs", "remove", "Old")
     with pytest.raises(CoreError, match="There is no PACS Old"):
         run_in(home, "pacs", "test", "Old")
@@ -78,7 +83,7 @@ def test_what_is_listed_holds_no_password(home: Path, orthanc: Orthanc) -> None:
 @pytest.mark.parametrize(
     "words",
     [("add", "X"), ("add", "X", "--url", "https://a", "--host", "a:1"), ("pull", "Chest", "Ward"),
-     ("pull", "Chest", "Ward", "1.2", "--modality", "CT")],
+     ("pull", "Chest", "Ward", "1.2", "--modality", "CT"), ("add", "X", "--url", "https://a", "--tls")],
 )  # fmt: skip
 def test_words_that_do_not_fit_together_are_a_wrong_call(home: Path, words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(app, ["pacs", *words, "--home", str(home)]).exit_code == 2

@@ -3,6 +3,7 @@
 import re
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pynetdicom import AE
 
 from bench.server import free_port
 from core.images.pacs.landing import Landing
-from core.images.pacs.receiver import Spool
+from core.images.pacs.receiver import Sockets, Spool
 from core.images.pseudonyms import load_secret
 from core.images.records import list_cases
 from core.jobs.child import HANDLERS, run_job
@@ -28,6 +29,7 @@ from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from tests.core.images.drawn_dicom import write_series
+from tests.dashboard.certificates import make_certificate
 
 SHELL = Actor("root", "command line")
 QUIET_SECONDS = 0.3
@@ -62,14 +64,19 @@ def start(settings: Settings, project: Project) -> Iterator[Callable[[int], subp
         process.stdout.close()
 
 
-def send(port: int, files: list[Path], *, caller: str = "CT1", called: str = "READROOM") -> list[int]:
+def send(
+    port: int, files: list[Path], *, caller: str = "CT1", called: str = "READROOM", authority: Path | None = None
+) -> list[int]:
     """C-STORE; the statuses, none where the association was refused."""
     sets = [dcmread(file) for file in files]
     entity = AE(ae_title=caller)
     entity.add_requested_context(str(sets[0].SOPClassUID))
     entity.add_requested_context("1.2.840.10008.1.1")
-    association = entity.associate("127.0.0.1", port, ae_title=called)
+    tls = (ssl.create_default_context(cafile=authority), "127.0.0.1") if authority else None
+    sockets = Sockets()
+    association = entity.associate("127.0.0.1", port, ae_title=called, tls_args=tls, evt_handlers=sockets.handlers())
     if not association.is_established:
+        sockets.close()
         return []
     assert association.send_c_echo().Status == 0
     told = [int(association.send_c_store(one).Status) for one in sets]
@@ -116,6 +123,25 @@ def test_what_a_modality_sends_becomes_a_case(
         assert not any(uid in str(path) for uid in uids)
         content = path.read_bytes() if path.is_file() else b""
         assert not any(text.encode() in content for text in (*uids, "Doe^Jane", "PATIENT-4711")), path
+
+
+def test_a_modality_sends_over_tls(
+    connection: sqlite3.Connection, settings: Settings, project: Project, sent: list[Path], tmp_path: Path
+) -> None:
+    made = make_certificate(tmp_path / "tls", names="IP:127.0.0.1")
+    port = free_port()
+    words = ["--project", str(project.id), "--from", "CT1", "--port", str(port), "--quiet", str(QUIET_SECONDS),
+             "--tls-cert", str(made.path), "--tls-key", str(made.key)]  # fmt: skip
+    words = [sys.executable, "-m", "core.jobs.receiving", "--home", str(settings.home), *words]
+    with subprocess.Popen(words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"READROOM listens on 127.0.0.1, port {port}, over TLS, for CT1.\n"
+        assert send(port, sent) == [], "without TLS nobody is let in"
+        assert send(port, sent, authority=made.path) == [0, 0, 0]
+        job = wait_for_job(connection)
+        process.send_signal(signal.SIGTERM)
+    assert do(connection, settings).id == job.id
+    assert [case.frames for case in list_cases(connection, project.id)] == [3]
 
 
 def test_a_receiver_that_is_killed_loses_nothing_that_it_took(

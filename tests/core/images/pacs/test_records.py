@@ -34,11 +34,17 @@ def add(connection: sqlite3.Connection, settings: Settings, actor: Actor) -> Add
     return lambda new=WEB, credentials=BEN: add_pacs(connection, settings, new, credentials, actor)
 
 
-def test_it_is_found_by_name_and_number(connection: sqlite3.Connection, add: Add) -> None:
+def test_it_is_found_by_name_and_number(
+    connection: sqlite3.Connection, settings: Settings, actor: Actor, add: Add
+) -> None:
     made, other = add(), add(DIMSE, None)
     assert get_pacs(connection, "Ward 7") == get_pacs(connection, made.id) == made
     assert list_pacs(connection) == [other, made]
     assert other.host_and_port == ("pacs.example", 104)
+    assert (made.way, other.way) == ("DICOMweb", "DIMSE")
+    secure = add(NewPacs("New", "dimse", "dicom-tls://pacs.example:2762", "PACS"), None)
+    assert (secure.way, secure.host_and_port) == ("DIMSE over TLS", ("pacs.example", 2762))
+    remove_pacs(connection, settings, secure, actor)
     with pytest.raises(NotFound, match="There is no PACS Nowhere"):
         get_pacs(connection, "Nowhere")
     with pytest.raises(Conflict, match="of this name"):
@@ -61,6 +67,11 @@ def test_it_is_found_by_name_and_number(connection: sqlite3.Connection, add: Add
         (NewPacs("W", "dimse", "pacs.example:104", "A\\B"), "of the PACS has 1 to 16"),
         (NewPacs("W", "dimse", "pacs.example:104", "PACS", "SEVENTEEN_LETTERS"), "of this Readroom"),
         (NewPacs("W", "dimse", "pacs.example:104", "PACS", move_port=0), "C-MOVE"),
+        (NewPacs("W", "dicomweb", "http://a", authority="/etc/hosts"), "needs an https address"),
+        (NewPacs("W", "dimse", "pacs.example:104", "PACS", authority="/etc/hosts"), "needs DIMSE over TLS"),
+        (NewPacs("W", "dimse", "dicom-tls://pacs.example:2762", "PACS", authority="/nowhere.pem"), "PEM file"),
+        (NewPacs("W", "dimse", "dicom-tls://pacs.example", "PACS"), "host and port"),
+        (NewPacs("W", "dimse", "dicom-tls://pacs.example:2762", "PACS", move_port=104), "come by C-GET"),
         (NewPacs("W", "hl7", "pacs.example:104"), "dicomweb or dimse"),  # type: ignore[arg-type]
     ],
 )
