@@ -16,7 +16,7 @@ from core.evaluation.records import Evaluation, find_predictions, list_measured
 from core.evaluation.run import SEED
 from core.images.records import Case, get_cases
 from core.measures.classified import predict_classes
-from core.measures.groups import Answers, Group, Metric, measure_groups
+from core.measures.groups import FEWEST_PATIENTS, Answers, Group, Metric, Where, measure_groups
 from core.measures.segmentation import Compared
 from core.tasks import module_of, trainable_schema
 from core.tasks.classification import schema_of, thresholds_of
@@ -27,8 +27,6 @@ RANGES = 4
 MOST_GROUPS = 20  # an attribute with more values as they stand names cases rather than groups
 MOST_TRIED = 400  # slices; each is a comparison more that chance can win
 UNKNOWN, OTHER = "not given", "other"
-
-Where = tuple[tuple[str, str], ...]
 
 
 def read_attributes(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[str, list[str]]:
@@ -135,7 +133,7 @@ def measure_subgroups(
     answers: Answers, attributes: Mapping[str, Sequence[str]], names: Sequence[str], metric: Metric
 ) -> list[Group]:
     """One group for each value of an attribute, or for each pair of values of two."""
-    return measure_groups(answers, _groups(attributes, names), metric)
+    return measure_groups(answers, groups_by(attributes, names), metric)
 
 
 def find_worst(
@@ -145,16 +143,31 @@ def find_worst(
 
     Small ones are not tried: the worst of many small ones is always bad. Order: by the upper end of the difference.
     """
+    found = measure_groups(answers, list_slices(attributes), metric)
+    return choose_worst(found, lower_is_worse=True, most=most)
+
+
+def list_slices(attributes: Mapping[str, Sequence[str]]) -> dict[Where, np.ndarray]:
+    """The groups by one attribute or by two that are large enough to be tried, each bool `(cases,)`."""
     groups: dict[Where, np.ndarray] = {}
     for names in [(name,) for name in attributes] + list(itertools.combinations(attributes, 2)):
-        for where, inside in _groups(attributes, names).items():
-            if inside.sum() >= 30 and len(groups) < MOST_TRIED:
+        for where, inside in groups_by(attributes, names).items():
+            if inside.sum() >= FEWEST_PATIENTS and len(groups) < MOST_TRIED:
                 groups[where] = inside
-    found = [
-        one for one in measure_groups(answers, groups, metric) if not one.small and one.difference.high is not None
-    ]
-    worse = [one for one in found if one.difference.value is not None and one.difference.value < 0]
-    return sorted(worse, key=lambda one: (one.difference.high or 0.0, one.where))[:most], len(found)
+    return groups
+
+
+def choose_worst(groups: Sequence[Group], *, lower_is_worse: bool, most: int = 5) -> tuple[list[Group], int]:
+    """The groups that are most surely worse than the rest, by the end of the difference's interval that is nearer to
+    none, and how many were compared."""
+    sign = 1.0 if lower_is_worse else -1.0
+
+    def nearest(one: Group) -> float:
+        return sign * ((one.difference.high if lower_is_worse else one.difference.low) or 0.0)
+
+    found = [one for one in groups if not one.small and one.difference.high is not None]
+    worse = [one for one in found if one.difference.value is not None and sign * one.difference.value < 0]
+    return sorted(worse, key=lambda one: (nearest(one), one.where))[:most], len(found)
 
 
 def cases_in(attributes: Mapping[str, Sequence[str]], where: Where) -> np.ndarray:
@@ -179,7 +192,7 @@ def most_typical_in(inside: np.ndarray, distance: np.ndarray) -> np.ndarray:
     return np.asarray(at[np.argsort(distance[at], kind="stable")])
 
 
-def _groups(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[Where, np.ndarray]:
+def groups_by(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[Where, np.ndarray]:
     values = [sorted(set(attributes[name])) for name in names]
     found = {tuple(zip(names, one, strict=True)): None for one in itertools.product(*values)}
     groups = {where: cases_in(attributes, where) for where in found}

@@ -5,6 +5,7 @@ count for as much as they are worth (Kish's design effect).
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
@@ -18,6 +19,8 @@ from core.measures.thresholds import share_of
 
 Metric = Literal["sensitivity", "specificity", "accuracy", "auc"]
 METRICS: tuple[Metric, ...] = ("sensitivity", "specificity", "accuracy", "auc")
+Where = tuple[tuple[str, str], ...]
+EstimateOf = Callable[[np.ndarray, float], Estimate]  # a metric on some of the cases, bool `(cases,)`, at a level
 FEWEST_PATIENTS, FEWEST_POSITIVES = 30, 10  # below either a group is greyed, not hidden
 
 
@@ -37,7 +40,7 @@ class Group:
     """One group by name, `(("sex", "F"), ("age", "0 to 5"))`; `differs` where the difference is beyond what so many
     comparisons bring by chance."""
 
-    where: tuple[tuple[str, str], ...]
+    where: Where
     n_cases: int
     n_patients: int
     n_positive: int
@@ -51,41 +54,50 @@ class Group:
         return ", ".join(f"{attribute} {value}" for attribute, value in self.where)
 
 
-def measure_groups(
-    answers: Answers, groups: dict[tuple[tuple[str, str], ...], np.ndarray], metric: Metric
+def measure_groups(answers: Answers, groups: Mapping[Where, np.ndarray], metric: Metric) -> list[Group]:
+    """`compare_groups` by what a model answered about one class."""
+
+    def estimated(chosen: np.ndarray, level: float) -> Estimate:
+        return estimate(answers, chosen, metric, level)
+
+    return compare_groups(groups, estimated, answers.patients, answers.positive)
+
+
+def compare_groups(
+    groups: Mapping[Where, np.ndarray], estimated: EstimateOf, patients: np.ndarray, positive: np.ndarray
 ) -> list[Group]:
     """Each group (bool `(cases,)`) against all other cases.
 
     `differs` is by intervals so wide that all of them together hold at 95 % (Bonferroni), over the groups that are
     not small.
+
+    Args:
+        positive: which cases the metric stands on, bool `(cases,)`; of these too a group needs some.
     """
-    found = {where: _measure(answers, where, inside, metric, LEVEL) for where, inside in groups.items()}
+    found = {
+        where: Group(
+            where,
+            int(inside.sum()),
+            n_patients := len(np.unique(patients[inside])),
+            n_positive := int(positive[inside].sum()),
+            own := estimated(inside, LEVEL),
+            difference_of(own, estimated(~inside, LEVEL)),
+            small=n_patients < FEWEST_PATIENTS or n_positive < FEWEST_POSITIVES,
+        )
+        for where, inside in groups.items()
+    }
     compared = sum(not group.small and group.difference.value is not None for group in found.values())
-    told = []
-    for where, group in found.items():
-        if not group.small and group.difference.value is not None:
-            sure = _measure(answers, where, groups[where], metric, 1 - (1 - LEVEL) / compared).difference
-            apart = sure.low is not None and sure.high is not None and (sure.low > 0 or sure.high < 0)
-            group = replace(group, differs=apart)
-        told.append(group)
-    return told
+    return [
+        replace(group, differs=_is_apart(estimated, groups[where], 1 - (1 - LEVEL) / compared))
+        if not group.small and group.difference.value is not None
+        else group
+        for where, group in found.items()
+    ]
 
 
-def _measure(
-    answers: Answers, where: tuple[tuple[str, str], ...], inside: np.ndarray, metric: Metric, level: float
-) -> Group:
-    patients = len(np.unique(answers.patients[inside]))
-    positives = int(answers.positive[inside].sum())
-    own, rest = (estimate(answers, chosen, metric, level) for chosen in (inside, ~inside))
-    return Group(
-        where,
-        int(inside.sum()),
-        patients,
-        positives,
-        own,
-        difference_of(own, rest),
-        small=patients < FEWEST_PATIENTS or positives < FEWEST_POSITIVES,
-    )
+def _is_apart(estimated: EstimateOf, inside: np.ndarray, level: float) -> bool:
+    sure = difference_of(estimated(inside, level), estimated(~inside, level))
+    return sure.low is not None and sure.high is not None and (sure.low > 0 or sure.high < 0)
 
 
 def estimate(answers: Answers, chosen: np.ndarray, metric: Metric, level: float = LEVEL) -> Estimate:
