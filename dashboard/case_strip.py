@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.labels.case_lists import add_case_list
 from core.projects.records import Project
+from core.projects.schema import Classification
 from core.reviews.case_search import CaseFilter, open_rows
 from dashboard import messages, places, session, wording
 from dashboard.handing_out import say_kept
@@ -43,7 +44,11 @@ def draw_cases(
             "flagged": row.flagged,
             "synthetic": row.synthetic,
             "said": (said or {}).get(row.id) or (f"predicted {wording.answer(row.predicted)}" if row.predicted else ""),
-            "wrong": row.predicted is not None and row.reference is not None and row.predicted != row.reference,
+            # A number is nearer or further, a painted structure more or less alike: neither is simply wrong.
+            "wrong": isinstance(project.schema, Classification)
+            and row.predicted is not None
+            and row.reference is not None
+            and row.predicted != row.reference,
         }
         for row in rows
     ]

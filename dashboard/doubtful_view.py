@@ -1,6 +1,7 @@
 """Cases to look at again: lists that lead to the case, and with one click to a worklist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -43,10 +44,19 @@ EXPLAINED = {
 }
 
 
+@dataclass(frozen=True)
+class Listing:
+    """One list under its title: what it holds, and how it is found once it is asked for."""
+
+    title: str
+    explained: str
+    find: Callable[[], Sequence[Doubtful]]
+
+
 def draw_doubtful(
     project: Project, schema: Classification, model: Model, snapshot: Snapshot, view: Mapping[str, places.Query]
 ) -> None:
-    """One list at a time: the others are not computed."""
+    """The lists of a classifier."""
     split = str(view["split"])
     try:
         home = str(session.settings().home)
@@ -54,42 +64,65 @@ def draw_doubtful(
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
+    finding: dict[str, Callable[[], Sequence[Doubtful]]] = {
+        "labels": lambda: suspect_references(schema, seen),
+        "readers": lambda: disagreed_with(session.db(), project, model, schema, seen),
+        "unsure": lambda: least_sure(schema, seen),
+        "unlike": lambda: find_unlike(project, model, seen.case_ids),
+        "twins": lambda: in_a_row(_twins(home, model.id, snapshot.id, tuple(seen.case_ids), seen)),
+    }
+    beside = "These are training cases: a network learns wrong labels by heart and then agrees with them."
+    draw_listings(
+        project,
+        {key: Listing(title, EXPLAINED[key], finding[key]) for key, title in LISTS.items()},
+        model,
+        view,
+        beside=beside if split == "train" else "",
+    )
+
+
+def draw_listings(
+    project: Project,
+    listings: Mapping[str, Listing],
+    model: Model,
+    view: Mapping[str, places.Query],
+    *,
+    beside: str = "",
+    of: str = "",
+) -> None:
+    """One list at a time: the others are not computed.
+
+    Args:
+        of: the quantity or the structure, in the name of the worklist.
+    """
     which = st.segmented_control(
-        "List", list(LISTS), default="labels", required=True, format_func=LISTS.__getitem__, key="doubtful_list",
-        label_visibility="collapsed",
+        "List", list(listings), default="labels", required=True, format_func=lambda key: listings[key].title,
+        key="doubtful_list", label_visibility="collapsed",
     )  # fmt: skip
-    st.caption(EXPLAINED[which])
-    if split == "train":
-        st.caption("These are training cases: a network learns wrong labels by heart and then agrees with them.")
-    found = _find(project, schema, model, snapshot, seen, which)
+    chosen = listings[which]
+    st.caption(f"{chosen.explained} {beside}".strip())
+    found = chosen.find()
     draw_cases(
         project,
         list(dict.fromkeys(one.case_id for one in found)),
         view=view,
-        name=f"{LISTS[which]}, {model.name}, {split}",
+        name=", ".join(filter(None, [chosen.title, of, model.name, str(view["split"])])),
         key=f"doubtful_{which}",
         said={one.case_id: one.why for one in reversed(found)},
     )
 
 
-def _find(
-    project: Project, schema: Classification, model: Model, snapshot: Snapshot, seen: Scored, which: str
-) -> Sequence[Doubtful]:
-    if which == "labels":
-        return suspect_references(schema, seen)
-    if which == "readers":
-        return disagreed_with(session.db(), project, model, schema, seen)
-    if which == "unsure":
-        return least_sure(schema, seen)
-    if which == "unlike":
-        run = get_run(session.db(), model.run)
-        learnt = get_snapshot(session.db(), project.id, run.snapshot)
-        train, _ = training_cases(session.db(), learnt, run.fold)
-        known = {
-            name: values for name, values in read_known(session.db(), seen.case_ids).items() if not is_a_name(values)
-        }
-        return unlike_training(seen.case_ids, known, read_known(session.db(), [case.case_id for case in train]))
-    pairs = _twins(str(session.settings().home), model.id, snapshot.id, tuple(seen.case_ids), seen)
+def find_unlike(project: Project, model: Model, case_ids: Sequence[int]) -> list[Doubtful]:
+    """Cases of which something is known that is so of no case that the model was trained on."""
+    run = get_run(session.db(), model.run)
+    learnt = get_snapshot(session.db(), project.id, run.snapshot)
+    train, _ = training_cases(session.db(), learnt, run.fold)
+    known = {name: values for name, values in read_known(session.db(), case_ids).items() if not is_a_name(values)}
+    return unlike_training(case_ids, known, read_known(session.db(), [case.case_id for case in train]))
+
+
+def in_a_row(pairs: Sequence[tuple[Doubtful, Doubtful]]) -> list[Doubtful]:
+    """Both of each pair beside each other."""
     return [one for pair in pairs for one in pair]
 
 

@@ -24,6 +24,7 @@ WORDS = {
 }
 CHOICE_PX = 96
 OpenCase = Callable[[int], None]
+Part = Mapping[str, Any]
 
 
 def choose_part(result: Mapping[str, Any], schema: Regression, key: str) -> tuple[Mapping[str, Any], int]:

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from core.datasets.records import list_snapshots
-from core.evaluation.pairs import list_pairs
 from core.evaluation.records import count_test_uses, find_evaluation
 from core.jobs.records import add_job
 from core.people.roles import Action
@@ -18,6 +17,7 @@ from dashboard import (
     evaluation_view,
     frame,
     jobs_panel,
+    measured_view,
     members_view,
     messages,
     painted_view,
@@ -147,7 +147,9 @@ if "spread" in result:
 for warning in [*result["warnings"], *filter(None, [evaluation.loss])]:
     st.warning(warning, icon=":material/warning:")
 if isinstance(schema, Regression):
-    comparison_view.draw_tabs("Agreement", draw_agreement, project, model, view)
+    measured_view.draw_number_tabs(
+        project, schema, model, snapshot, evaluation, at, part=part, view=view, open_case=open_case
+    )
     st.stop()
 if isinstance(schema, Generation):
     drawn_view.draw_pairs(result, project)

@@ -50,7 +50,8 @@ def keep_appearance(
     if len(case_ids) < FEWEST_CASES or files.has("prepared", key):
         return
     features = _look(connection, files, model, case_ids, progress)
-    found = None if features is None else find_clusters(features, scores)
+    chances = model.task == "classification"
+    found = None if features is None else find_clusters(features, scores, probabilities=chances)
     kept = np.zeros((0, 2)) if found is None else np.column_stack([found.group, found.distance])
     files.put_under("prepared", key, array_bytes(kept))
 

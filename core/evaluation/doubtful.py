@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from core.datasets.records import SnapshotCase, get_snapshot
 from core.evaluation.operating import Scored
 from core.evaluation.subgroups import number_of
 from core.images.records import get_cases
@@ -21,8 +22,11 @@ from core.projects.records import Project
 from core.projects.schema import Classification
 from core.store.files import Files
 from core.tasks.classification import thresholds_of
+from core.training.ensemble import runs_behind
 from core.training.records import Model
+from core.training.request import training_cases
 
+Apart = Callable[[int, int], tuple[float, str]]  # of two cases: how far their references are apart, and words for it
 LEAST_SURE = 0.05  # this share of the cases is listed, those of which a model is least sure
 
 
@@ -110,15 +114,38 @@ def find_twins(
 ) -> list[tuple[Doubtful, Doubtful]]:
     """Pairs of cases that show nearly the same image; those with different references come first."""
     answer = dict(zip(seen.case_ids, seen.targets.tolist(), strict=True))
-    pairs = find_near_duplicates(files, get_cases(connection, seen.case_ids), progress)
+
+    def apart(one: int, other: int) -> tuple[float, str]:
+        return (0.0, "") if answer[one] == answer[other] else (1.0, "another reference")
+
+    return pair_twins(connection, files, seen.case_ids, apart, progress)
+
+
+def pair_twins(
+    connection: sqlite3.Connection, files: Files, case_ids: Sequence[int], apart: Apart, progress: Progress
+) -> list[tuple[Doubtful, Doubtful]]:
+    """Pairs of cases that show nearly the same image, those whose references are furthest apart first."""
+    cases = get_cases(connection, case_ids)
+    pairs = find_near_duplicates(files, cases, progress)
     by_hash: dict[str, list[int]] = defaultdict(list)
-    for case in get_cases(connection, seen.case_ids):
+    for case in cases:
         by_hash[case.pixel_hash].append(case.id)
     told = [(one.case_id, one.other_id, f"correlation {one.correlation:.3f}") for one in pairs]
     told += [(same[0], other, "the same pixels") for same in by_hash.values() for other in same[1:]]
-    told.sort(key=lambda row: answer[row[0]] == answer[row[1]])
     found = []
-    for one, other, words in told:
-        apart = "" if answer[one] == answer[other] else ", another reference"
-        found.append((Doubtful(one, f"{words} with {other}{apart}"), Doubtful(other, f"{words} with {one}{apart}")))
-    return found
+    for one, other, alike in told:
+        far, words = apart(one, other)
+        said = [f"{alike} with {of}{', ' * bool(words)}{words}" for of in (other, one)]
+        found.append((-far, (Doubtful(one, said[0]), Doubtful(other, said[1]))))
+    return [pair for _, pair in sorted(found, key=lambda row: row[0])]
+
+
+def unlearnt(connection: sqlite3.Connection, model: Model, cases: Sequence[SnapshotCase]) -> list[SnapshotCase]:
+    """The cases whose patients and pixels a model was not trained on: what was learnt by heart it does not
+    contradict."""
+    patients, pixels = set(), set()
+    for run in runs_behind(connection, model):
+        train, _ = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        patients |= {case.patient for case in train}
+        pixels |= {case.pixel_hash for case in train}
+    return [case for case in cases if case.patient not in patients and case.pixel_hash not in pixels]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.datasets.records import Snapshot
+from core.datasets.splits import list_view
 from core.evaluation.pairs import list_pairs
 from core.evaluation.records import Evaluation, list_measured
 from core.evaluation.subgroups import choose_worst, groups_by, list_slices
@@ -20,10 +21,12 @@ from core.training.records import Model
 
 @dataclass(frozen=True)
 class Erred:
-    """The cases of a split on which there is an error to speak of, in the order of the snapshot, with their errors."""
+    """The cases of a split on which there is an error to speak of, in the order of the snapshot, with their errors;
+    `evaluated` are all that were measured."""
 
     case_ids: list[int]
     errors: Errors
+    evaluated: list[int]
 
     def within(self, tolerance: float) -> "Erred":
         return replace(self, errors=replace(self.errors, tolerance=tolerance))
@@ -37,19 +40,27 @@ def read_number_errors(
     fold = evaluation.result.get("fold")
     pairs = list_pairs(connection, model, snapshot, snapshot.schema, evaluation.split, fold, at)
     values = np.array([abs(pair.predicted - pair.reference) for pair in pairs])
-    return Erred([pair.case_id for pair in pairs], Errors(values, _numbers([pair.patient for pair in pairs])))
+    return _erred([(pair.case_id, pair.patient) for pair in pairs], values)
 
 
-def read_structure_errors(connection: sqlite3.Connection, evaluation: Evaluation, structure: str) -> Erred:
+def read_structure_errors(
+    connection: sqlite3.Connection, snapshot: Snapshot, evaluation: Evaluation, structure: str
+) -> Erred:
     """What Dice lacks of one, on the cases whose reference has the structure."""
-    rows = [row for row in list_measured(connection, evaluation.id) if row.structure == structure]
-    found = sorted((row.case_id, row.patient, row.dice) for row in rows if row.dice is not None)
-    values = np.array([1 - dice for *_, dice in found])
-    return Erred([case_id for case_id, *_ in found], Errors(values, _numbers([patient for _, patient, _ in found])))
+    rows = {row.case_id: row for row in list_measured(connection, evaluation.id) if row.structure == structure}
+    cases = list_view(connection, snapshot.id, evaluation.result.get("fold"))
+    measured = [rows[case.case_id] for case in cases if case.case_id in rows]
+    dice = np.array([np.nan if row.dice is None else row.dice for row in measured], float)
+    return _erred([(row.case_id, row.patient) for row in measured], 1 - dice)
 
 
-def _numbers(patients: Sequence[str]) -> np.ndarray:
-    return np.unique(np.array(patients, dtype=object).astype(str), return_inverse=True)[1]
+def _erred(cases: Sequence[tuple[int, str]], values: np.ndarray) -> Erred:
+    """Of all that were measured, the cases that have an error."""
+    known = np.flatnonzero(~np.isnan(values))
+    patients = np.array([patient for _, patient in cases], dtype=object).astype(str)[known]
+    numbers = np.unique(patients, return_inverse=True)[1]
+    evaluated = [case_id for case_id, _ in cases]
+    return Erred([evaluated[at] for at in known], Errors(values[known], numbers), evaluated)
 
 
 def measure_error_groups(

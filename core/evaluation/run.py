@@ -98,7 +98,7 @@ def evaluate_model(
     else:
         scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
         targets = task.encode_targets(schema, [case.value for case in cases])
-        if isinstance(schema, Classification):
+        if isinstance(schema, (Classification, Regression)):
             told = Portion(progress, ANSWERED, PREDICTED)
             keep_appearance(connection, files, model, [case.case_id for case in cases], scores, told)
     progress.report(PREDICTED, "Measuring, with intervals over patients")

@@ -20,24 +20,26 @@ class Clusters:
     silhouette: float
 
 
-def find_clusters(features: np.ndarray, scores: np.ndarray, *, seed: int = 0) -> Clusters | None:
+def find_clusters(
+    features: np.ndarray, scores: np.ndarray, *, probabilities: bool = True, seed: int = 0
+) -> Clusters | None:
     """Cluster cases by what a network sees in them beside what it answers; None where they are too few or all alike.
 
-    What the answer already says (a linear function of the log-odds) is taken out of the features, or groups would be
-    right and wrong answers by themselves. Then: principal directions, k-means for each k from 2 to 8 that leaves 30
-    cases a group, and of them the k with the largest mean silhouette (Rousseeuw 1987,
+    What the answer already says (a linear function of the log-odds, or of the numbers) is taken out of the features,
+    or groups would be right and wrong answers by themselves. Then: principal directions, k-means for each k from 2 to
+    8 that leaves 30 cases a group, and of them the k with the largest mean silhouette (Rousseeuw 1987,
     doi:10.1016/0377-0427(87)90125-7).
 
     Args:
         features: `(cases, d)`, what the last layer before the answer gives.
-        scores: probabilities `(cases, classes)`.
+        scores: `(cases, k)`, probabilities of classes, or else numbers.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
     from threadpoolctl import threadpool_limits
 
     most = min(MOST_GROUPS, len(features) // FEWEST_A_GROUP)
-    points = _directions(_beside_the_answer(features, scores))
+    points = _directions(_beside_the_answer(features, _log_odds(scores) if probabilities else scores))
     if most < 2 or points.shape[1] == 0:
         return None
     shown = np.random.default_rng(seed).permutation(len(points))[:LOOKED_AT]
@@ -54,10 +56,14 @@ def find_clusters(features: np.ndarray, scores: np.ndarray, *, seed: int = 0) ->
     return best
 
 
-def _beside_the_answer(features: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Standardised features `(n, d)` less their linear fit on the log-odds of the answers."""
+def _log_odds(scores: np.ndarray) -> np.ndarray:
     scores = np.clip(scores.astype(np.float64), SUREST, 1 - SUREST)
-    answer = np.column_stack([np.ones(len(scores)), np.log(scores) - np.log1p(-scores)])
+    return np.asarray(np.log(scores) - np.log1p(-scores))
+
+
+def _beside_the_answer(features: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Standardised features `(n, d)` less their linear fit on what was said `(n, k)`."""
+    answer = np.column_stack([np.ones(len(said)), said])
     spread = features.std(axis=0)
     told = (features[:, spread > 0].astype(np.float64) - features[:, spread > 0].mean(axis=0)) / spread[spread > 0]
     fitted: np.ndarray = answer @ np.linalg.lstsq(answer, told, rcond=None)[0]

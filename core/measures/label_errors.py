@@ -2,6 +2,8 @@
 
 import numpy as np
 
+TOO_FAR = 2.0  # times the half width of a model's interval: of normal errors 1 in 1,000 are, of heavy tails 1 in 100
+
 
 def suspect_labels(targets: np.ndarray, scores: np.ndarray, *, multi_label: bool) -> np.ndarray:
     """Positions of the cases whose label a model contradicts as surely as it usually is of another class, the surest
@@ -35,3 +37,16 @@ def _margins(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     seems = np.where(np.isfinite(sure).any(axis=1), sure.argmax(axis=1), given)
     rows = np.arange(len(given))
     return np.where(seems == given, 1.0, scores[rows, given] - scores[rows, seems])
+
+
+def suspect_numbers(targets: np.ndarray, predictions: np.ndarray, half_width: float) -> np.ndarray:
+    """Positions of the cases whose number lies more than twice as far from the model's as its interval reaches, the
+    furthest first: the residual beside its out-of-sample spread (Zhou et al. 2023, arXiv:2305.16583), which is here
+    that of split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116).
+
+    Args:
+        targets, predictions: `(cases,)` in the same unit as the half width.
+    """
+    apart = np.abs(targets - predictions)
+    at = np.flatnonzero(apart > TOO_FAR * half_width)
+    return np.asarray(at[np.argsort(-apart[at], kind="stable")])

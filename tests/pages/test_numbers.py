@@ -13,6 +13,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.records import Case
+from core.labels.case_lists import list_case_lists, list_cases_of
 from core.labels.records import NewLabel, add_label, current_labels, new_event
 from core.people.accounts import User, ensure_user
 from core.people.members import set_member
@@ -139,6 +140,41 @@ def test_an_evaluation_tells_errors_in_the_unit_with_interval_and_n(
     assert f"{n} cases of {n} patients" in text
     assert "within ± 6.00 years of the reference in 90 % of cases (conformal, from 40 of validation)" in text
     assert "Bland-Altman plot" in text
+
+
+def test_readings_that_the_model_contradicts_become_a_worklist_and_groups_say_who_is_worse_off(
+    connection: sqlite3.Connection, open_page: OpenPage, ages: Project, aged: Model, frozen: Snapshot
+) -> None:
+    tested = list_snapshot_cases(connection, frozen.id, split="test")
+    worst = tested[ERRORS.index(8.0)].case_id
+    for at, case in enumerate(tested):
+        connection.execute(
+            "UPDATE cases SET attributes = ? WHERE id = ?", (json.dumps({"site": "ab"[at % 2]}), case.case_id)
+        )
+    narrow = {**aged.facts, "calibration": {"interval": {**INTERVAL, "half_width": 3.9}}}
+    connection.execute("UPDATE models SET facts = ? WHERE id = ?", (json.dumps(narrow), aged.id))
+    app = open_page("evaluate", project=ages.id, model=aged.id)
+    app.session_state["evaluate_tab"] = "Cases to check"
+    text = said(app.run())
+    assert not app.exception
+    assert f"read {tested[2].value['value']:g}, model {tested[2].value['value'] + 8:.4g} years" in text
+    assert f"Looked at: {len(tested)} cases" in text
+    app.button(key="doubtful_labels_keep").click().run()
+    (kept,) = list_case_lists(connection, ages.id)
+    assert list_cases_of(connection, ages.id, kept.id) == [worst]
+    for which in ("readers", "unlike", "twins"):
+        app.session_state["doubtful_list"] = which
+        app.run()
+        assert not app.exception
+    app.session_state["evaluate_tab"] = "Subgroups"
+    text = said(app.run())
+    assert not app.exception
+    assert "site a" in text
+    assert "difference to the rest" in text
+    assert "No slice by one attribute or two is large enough" in text
+    app.segmented_control(key="groups_metric").set_value("within")
+    assert "Within a tolerance" in said(app.run())
+    assert not app.exception
 
 
 def told_to_viewer(app: AppTest) -> dict[str, Any]:

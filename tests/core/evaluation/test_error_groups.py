@@ -10,7 +10,8 @@ from core.measures.group_errors import Errors
 
 def erred(values: np.ndarray, tolerance: float = 0.0) -> Erred:
     n = len(values)
-    return Erred(list(range(100, 100 + n)), Errors(values, np.arange(n), tolerance))
+    case_ids = list(range(100, 100 + n))
+    return Erred(case_ids, Errors(values, np.arange(n), tolerance), case_ids)
 
 
 @pytest.mark.parametrize(("metric", "scale"), [("mae", 3.0), ("within", 3.0), ("dice", 0.05)])

@@ -33,3 +33,11 @@ def test_too_few_cases_or_features_that_do_not_differ_make_no_groups() -> None:
     features, scores, _ = planted(59, 3)
     assert find_clusters(features, scores) is None
     assert find_clusters(np.ones((200, 4)), np.full((200, 2), 0.5)) is None
+
+
+def test_of_a_number_the_number_itself_is_what_groups_are_not_made_of() -> None:
+    features, scores, group = planted(300, 3)
+    said = np.log(scores[:, 1:] / scores[:, :1])  # what the features hold 20 times of, in whatever unit
+    found = find_clusters(features, 50 + 8 * said, probabilities=False)
+    assert found is not None
+    assert len({(int(own), int(theirs)) for own, theirs in zip(found.group, group, strict=True)}) == 3

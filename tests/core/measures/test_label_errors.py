@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.measures.label_errors import suspect_labels
+from core.measures.label_errors import suspect_labels, suspect_numbers
 
 
 def test_swapped_labels_are_found_and_hard_cases_left_alone():
@@ -36,3 +36,21 @@ def test_a_class_without_cases_is_nothing_that_a_case_could_be():
     targets = np.eye(3, dtype=int)[[0, 0, 1]]
     scores = np.array([[0.1, 0.0, 0.9], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
     assert suspect_labels(targets, scores, multi_label=False).tolist() == []
+
+
+def test_a_number_twice_as_far_as_the_interval_reaches_is_suspected_the_furthest_first():
+    said = np.array([50.0, 50.0, 50.0, 50.0])
+    assert suspect_numbers(np.array([50.0, 62.1, 38.0, 20.0]), said, 6.0).tolist() == [3, 1]  # 12 is not beyond 12
+
+
+def test_planted_misreadings_are_found_and_few_of_the_others_are_suspected():
+    random = np.random.default_rng(0)
+    truth = random.uniform(20, 80, 1000)
+    said = truth + random.normal(0, 3, 1000)
+    half_width = 1.645 * 3  # what 90 % of normal errors are within
+    read = truth.copy()
+    read[:20] += random.choice([-1, 1], 20) * random.uniform(20, 40, 20)
+    found = suspect_numbers(read, said, half_width)
+    assert set(range(20)) <= set(found.tolist())
+    assert len(found) - 20 <= 5  # 1 in 1,000 is expected
+    assert set(found[:10].tolist()) <= set(range(20))
