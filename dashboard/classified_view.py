@@ -45,10 +45,8 @@ def draw_tabs(
     view: dict[str, places.Query],
     open_cell: OpenCell,
 ) -> None:
-    """Only the tab that is open is drawn: some of them read every prediction of the split."""
     result = evaluation.result
-    comparison_view.open_if_asked(comparison_view.TABS_KEY, comparison_view.COMPARE)
-    tabs = dict(zip(TABS, st.tabs(TABS, key=comparison_view.TABS_KEY, on_change="rerun"), strict=True))
+    tabs = comparison_view.draw_tabs(TABS)
     if tabs[TABS[0]].open:
         with tabs[TABS[0]]:
             left, right = st.columns([4, 7], gap="medium")

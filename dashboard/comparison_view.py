@@ -1,10 +1,11 @@
 """Two models or more on the same cases, on screen: the plain sentence, differences, and the cases that changed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.datasets.records import get_snapshot
 from core.errors import CoreError
@@ -72,24 +73,14 @@ def is_asked_anew() -> bool:
     return asked is not None and asked != st.session_state.get(TAKEN)
 
 
-def draw_tabs(
-    title: str, draw: Callable[[], None], project: Project, model: Model, view: dict[str, places.Query]
-) -> None:
-    """What else there is to see in a first tab, the comparison in a second; only the open one is drawn."""
-    open_if_asked(TABS_KEY, COMPARE)
-    first, second = st.tabs((title, COMPARE), key=TABS_KEY, on_change="rerun")
-    if first.open:
-        with first:
-            draw()
-    if second.open:
-        with second:
-            draw_comparison(project, model, view)
+def draw_tabs(names: Sequence[str]) -> dict[str, DeltaGenerator]:
+    """The tabs of an evaluation, of which only the open one is drawn: some of them read every prediction of the split.
 
-
-def open_if_asked(tabs: str, tab: str) -> None:
-    """An address that names models to compare with opens the tab that compares; a closed tab draws nothing."""
+    An address that names models to compare with opens the tab that compares.
+    """
     if is_asked_anew():
-        st.session_state[tabs] = tab
+        st.session_state[TABS_KEY] = COMPARE
+    return dict(zip(names, st.tabs(names, key=TABS_KEY, on_change="rerun"), strict=True))
 
 
 def _take_asked(others: Mapping[int, Model]) -> None:

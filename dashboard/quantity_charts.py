@@ -11,7 +11,7 @@ from dashboard import theme, wording
 from dashboard.charts import QUIET, finished, quieten
 
 BINS = 24
-AGREEMENT_HEIGHT = 340  # with tiles and their sentences above it the page fits on 1280 x 800
+AGREEMENT_HEIGHT = 300  # with tiles, their sentences and the tabs above it the page fits on 1280 x 800
 ROOM = 0.05  # of the range, on both sides of the outermost points
 BAND, SHADE = "rgba(86,180,233,0.16)", "rgba(125,136,148,0.16)"
 

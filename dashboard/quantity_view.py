@@ -65,8 +65,19 @@ def describe_interval(result: Mapping[str, Any]) -> str:
     )
 
 
-def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_case: OpenCase, key: str) -> None:
-    """Predicted against reference, and differences over means; a click on a point calls `open_case(case)`."""
+def draw_agreement(
+    result: Mapping[str, Any],
+    pairs: Sequence[Pair],
+    *,
+    open_case: OpenCase,
+    key: str,
+    draw_way: Callable[[], None] = lambda: None,
+) -> None:
+    """Predicted against reference, and differences over means; a click on a point calls `open_case(case)`.
+
+    Args:
+        draw_way: draws where else to go from here, beside the share within a tolerance.
+    """
     interval = result["interval"] or {}
     unit = result["unit"]
     figures = {
@@ -90,7 +101,9 @@ def draw_agreement(result: Mapping[str, Any], pairs: Sequence[Pair], *, open_cas
         if case is not None:
             open_case(case)
     # Near enough in years says nothing of kilograms: each quantity keeps a tolerance of its own.
-    _draw_tolerance(pairs, unit, f"{key}_{result['target']}" if "per_target" in result else key)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _draw_tolerance(pairs, unit, f"{key}_{result['target']}" if "per_target" in result else key)
+        draw_way()
     st.caption(
         "Click a point to open its case. Limits of agreement: bias ± 1.96 standard deviations of the differences; "
         "shaded, their intervals and that of the bias."

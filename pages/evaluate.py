@@ -10,9 +10,7 @@ from core.projects.schema import Generation, Regression, Segmentation
 from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import (
-    abstention_view,
     classified_view,
-    comparison_view,
     drawn_view,
     evaluation_view,
     frame,
@@ -20,7 +18,6 @@ from dashboard import (
     measured_view,
     members_view,
     messages,
-    painted_view,
     places,
     quantity_view,
     session,
@@ -38,26 +35,6 @@ def start_evaluation() -> None:
 
 def open_cell(reference: str, predicted: str, of_class: str | None) -> None:
     places.go("review", **view, reference=reference, predicted=predicted, of_class=of_class)
-
-
-def draw_agreement() -> None:
-    assert isinstance(schema, Regression)
-    pairs = list_pairs(session.db(), model, snapshot, schema, split, fold, at)
-    quantity_view.draw_agreement(part, pairs, open_case=open_case, key=f"evaluation_{evaluation.id}_{at}")
-    tell_rule()
-    places.link("review", "Largest errors first", result="all", **view)
-
-
-def draw_structures() -> None:
-    painted_view.draw_structure_table(result)
-    tell_rule()
-    places.link("review", "Worst cases first", **view)
-    st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
-
-
-def tell_rule() -> None:
-    if told := result.get("abstention"):
-        st.markdown(f"It keeps answers back. {abstention_view.describe_tested(told)}")
 
 
 def open_case(case: int) -> None:
@@ -157,6 +134,6 @@ if isinstance(schema, Generation):
     st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
     st.stop()
 if isinstance(schema, Segmentation):
-    comparison_view.draw_tabs("Structures", draw_structures, project, model, view)
+    measured_view.draw_structure_tabs(project, model, snapshot, evaluation, view=view)
     st.stop()
 classified_view.draw_tabs(project, schema, model, snapshot, evaluation, view=view, open_cell=open_cell)

@@ -50,10 +50,24 @@ def keep_appearance(
     if len(case_ids) < FEWEST_CASES or files.has("prepared", key):
         return
     features = _look(connection, files, model, case_ids, progress)
-    chances = model.task == "classification"
-    found = None if features is None else find_clusters(features, scores, probabilities=chances)
+    if features is None:
+        features = np.zeros((len(case_ids), 0))
+    keep_groups(files, model, case_ids, features, scores, probabilities=model.task == "classification")
+
+
+def keep_groups(
+    files: Files,
+    model: Model,
+    case_ids: Sequence[int],
+    features: np.ndarray,
+    said: np.ndarray,
+    *,
+    probabilities: bool,
+) -> None:
+    """Group cases by their features `(cases, d)` beside what was said of them (`find_clusters`), and keep that."""
+    found = find_clusters(features, said, probabilities=probabilities)
     kept = np.zeros((0, 2)) if found is None else np.column_stack([found.group, found.distance])
-    files.put_under("prepared", key, array_bytes(kept))
+    files.put_under("prepared", appearance_key(model, case_ids), array_bytes(kept))
 
 
 def read_appearance(files: Files, model: Model, case_ids: Sequence[int]) -> Appearance | None:

@@ -69,9 +69,7 @@ def suspect_readings(said: SaidNumbers) -> list[Doubtful]:
     found = []
     for k in suspect_numbers(targets, predictions, said.half_width).tolist():
         pair = said.new[k]
-        found.append(
-            Doubtful(pair.case_id, f"read {pair.reference:g}, model {pair.predicted:.4g} {said.quantity.unit}")
-        )
+        found.append(Doubtful(pair.case_id, f"read {pair.reference:g}, model {pair.predicted:.4g}"))
     return found
 
 

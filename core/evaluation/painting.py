@@ -6,7 +6,7 @@ compared with the threshold of each structure.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from core.tasks.segmentation import thresholds_of
 from core.training.records import Model
 
 FRAMES_AT_ONCE = 16
+Watch = Callable[[int, np.ndarray, np.ndarray], None]  # frame, probabilities and claimed (structures, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,19 @@ class Painted:
 
 
 def paint(
-    predictor: Predictor, pixels: np.ndarray, of: Case | DecodedImage, progress: Progress | None = None
+    predictor: Predictor,
+    pixels: np.ndarray,
+    of: Case | DecodedImage,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Painted:
     """Paint every frame of an image or a volume: frame by frame, or from windows in 3-D.
 
     Where structures never lay over each other in what the model learnt from, a pixel that several of them claim goes
     to the most probable one.
+
+    Args:
+        watch: is told of each frame what is not kept of it.
     """
     schema = predictor.schema
     assert isinstance(schema, Segmentation)
@@ -65,6 +73,8 @@ def paint(
         for at, name in enumerate(masks):
             masks[name][frame] = claimed[at]
             sums[at] += float(probable[at][claimed[at]].sum())
+        if watch:
+            watch(frame, probable, claimed)
     counts = np.array([mask.sum() for mask in masks.values()])
     scores = np.divide(sums, counts, out=np.zeros(len(masks)), where=counts > 0)
     return Painted(masks, tuple(float(score) for score in scores))
@@ -128,10 +138,23 @@ def paint_cases(
         stop_if_asked(progress)
         case = get_case(connection, case_id)
         part = Portion(progress, at / len(missing), (at + 1) / len(missing))
-        painted = paint(predictor, files.read_array("pixels", case.pixel_hash), case, part)
-        kept = [keep_mask(files, name, mask) for name, mask in painted.masks.items()]
-        store_painted(connection, model, predictor.schema, case_id, kept, painted.scores)
+        paint_case(connection, files, model, predictor, case, part)
         progress.report((at + 1) / len(missing), f"{at + 1} of {len(missing)} cases painted")
+
+
+def paint_case(
+    connection: sqlite3.Connection,
+    files: Files,
+    model: Model,
+    predictor: Predictor,
+    case: Case,
+    progress: Progress,
+    watch: Watch | None = None,
+) -> None:
+    """Paint one case by a model that is open, and keep the masks; a second time changes nothing."""
+    painted = paint(predictor, files.read_array("pixels", case.pixel_hash), case, progress, watch)
+    kept = [keep_mask(files, name, mask) for name, mask in painted.masks.items()]
+    store_painted(connection, model, predictor.schema, case.id, kept, painted.scores)
 
 
 def compare_cases(

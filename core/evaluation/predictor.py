@@ -1,7 +1,7 @@
 """A stored model made ready to answer: ONNX Runtime where there is an ONNX file, else Keras."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from core.tasks import TrainableSchema, task_module
 from core.training.records import Model
 from core.training.stored import Answer, mean_of, network_of, open_onnx
 
+OpenOne = Callable[[Files, str, str | None], Answer]
 BATCH, VOLUMES_AT_ONCE = 64, 4
 PREPARED = 0.4  # share of the progress bar
 
@@ -38,14 +39,18 @@ class _Asked:
     case_id: int
 
 
-def open_predictor(files: Files, model: Model) -> Predictor:
+def open_predictor(files: Files, model: Model, open_one: OpenOne | None = None) -> Predictor:
     """Load a model for prediction. Without an ONNX file this imports TensorFlow: only inside a job.
+
+    Args:
+        open_one: opens the network of a Keras file or of an ONNX file by their hashes, where more is wanted of it than
+            its answers.
 
     Raises:
         NotFound, CoreError: the model's file is gone, or was altered on disk.
     """
     facts, stored = model.facts, list_stored(model)
-    answer = mean_of([_open(files, *hashes) for hashes in stored])
+    answer = mean_of([(open_one or _open)(files, *hashes) for hashes in stored])
     task = task_module(model.task)
     if facts.get("views"):
         answer = answer_views(answer, facts["views"], paints=task.PAINTS)

@@ -11,7 +11,8 @@ from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.evaluation.appearance import keep_appearance
 from core.evaluation.drawing import look_at_drawn
-from core.evaluation.painting import compare_cases, paint_cases
+from core.evaluation.mask_looks import keep_painted_appearance, look_at_masks
+from core.evaluation.painting import compare_cases
 from core.evaluation.predictor import predict_cases
 from core.evaluation.records import (
     add_evaluation,
@@ -93,8 +94,9 @@ def evaluate_model(
         told = Portion(progress, 0.0, PREDICTED)
         targets, scores, beside = look_at_drawn(connection, files, model, schema, cases, told)
     elif task.PAINTS:
-        paint_cases(connection, files, model, [case.case_id for case in cases], Portion(progress, 0.0, PAINTED))
+        look_at_masks(connection, files, model, cases, Portion(progress, 0.0, PAINTED))
         targets, scores = compare_cases(connection, files, model, cases, Portion(progress, PAINTED, PREDICTED))
+        keep_painted_appearance(connection, files, model, cases, scores)
     else:
         scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
         targets = task.encode_targets(schema, [case.value for case in cases])

@@ -157,7 +157,7 @@ def test_readings_that_the_model_contradicts_become_a_worklist_and_groups_say_wh
     app.session_state["evaluate_tab"] = "Cases to check"
     text = said(app.run())
     assert not app.exception
-    assert f"read {tested[2].value['value']:g}, model {tested[2].value['value'] + 8:.4g} years" in text
+    assert f"read {tested[2].value['value']:g}, model {tested[2].value['value'] + 8:.4g}" in text
     assert f"Looked at: {len(tested)} cases" in text
     app.button(key="doubtful_labels_keep").click().run()
     (kept,) = list_case_lists(connection, ages.id)

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, get_snapshot, list_snapshot_cases
 from core.errors import NotFound
+from core.evaluation.mask_looks import _key
 from core.evaluation.outlines import ADDED, FILLED, MISSED, PAINTED, REFERENCE, draw_errors, draw_outlines, outline_case
 from core.evaluation.records import find_evaluation, list_measured, store_painted
 from core.evaluation.run import evaluate_model
 from core.images.records import Case, get_case
 from core.jobs.records import list_jobs
+from core.labels.case_lists import list_case_lists, list_cases_of
 from core.labels.mask_store import keep_mask, read_kept_mask
 from core.labels.masks import put_mask
 from core.labels.records import NewLabel, add_label, new_event
@@ -148,6 +151,44 @@ def test_numbers_stand_by_structure_with_n_and_interval(
     assert f"{dice['low']:.3f} to {dice['high']:.3f}" in text
     assert "surface Dice" in text
     assert "Missed" in text
+
+
+def test_a_mask_that_the_model_contradicts_leads_to_its_review_and_becomes_a_worklist(
+    connection: sqlite3.Connection, open_page: OpenPage, files: Files, cells: Project, frozen: Snapshot, painter: Model
+) -> None:
+    app = open_page("evaluate", project=cells.id)
+    app.session_state["evaluate_tab"] = "Cases to check"
+    assert "evaluate again to find out" in said(app.run())  # this model has no weights that could be asked
+    assert not app.exception
+    tested = list_snapshot_cases(connection, frozen.id, split="test")
+    for case in tested:
+        counts = np.array([[40, 30 * (case is tested[-1]), 0, 28.5 * (case is tested[-1])]])
+        files.put_under("prepared", _key(painter, case), array_bytes(counts.ravel()))
+    st.cache_data.clear()
+    text = said(app.run())
+    assert "75 % contradicted at 0.95: 30 px missing" in text
+    assert f"structure=cell&amp;result=all&amp;case={tested[-1].case_id}" in text
+    app.button(key="doubtful_labels_keep").click().run()
+    (kept,) = list_case_lists(connection, cells.id)
+    assert list_cases_of(connection, cells.id, kept.id) == [tested[-1].case_id]
+    for which in ("readers", "unsure", "unlike", "twins"):
+        app.session_state["doubtful_list"] = which
+        app.run()
+        assert not app.exception
+
+
+def test_the_dice_of_groups_is_set_against_the_rest(
+    connection: sqlite3.Connection, open_page: OpenPage, cells: Project, frozen: Snapshot, painter: Model
+) -> None:
+    for at, case in enumerate(list_snapshot_cases(connection, frozen.id, split="test")):
+        known = json.dumps({"site": "ab"[at % 2]})
+        connection.execute("UPDATE cases SET attributes = ? WHERE id = ?", (known, case.case_id))
+    app = open_page("evaluate", project=cells.id)
+    app.session_state["evaluate_tab"] = "Subgroups"
+    text = said(app.run())
+    assert not app.exception
+    assert "site a" in text
+    assert "difference to the rest" in text
 
 
 def test_the_review_begins_with_the_worst_case_and_draws_both_outlines(
