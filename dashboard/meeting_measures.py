@@ -20,7 +20,9 @@ from core.training.records import get_model
 from dashboard import (
     abstention_view,
     comparison_view,
+    error_groups_view,
     evaluation_view,
+    measured_view,
     numbers_view,
     places,
     session,
@@ -31,6 +33,7 @@ from dashboard.meeting_view import Meeting
 from dashboard.quantity_choice import choose_quantity
 
 PANE_PX = 540
+TABS = ("Side by side", "Against the rest")
 SHOWN = ("mae", "rmse", "dice", "hd95_mm", "hd95_px")  # of a subgroup, where the task has them
 WORDS = {**evaluation_view.METRIC_WORDS, "mae": "MAE", "rmse": "RMSE"}
 REMEMBERED_SECONDS = 600
@@ -52,7 +55,23 @@ def draw_subgroups(meeting: Meeting) -> None:
         if isinstance(meeting.schema, Classification):
             subgroup_view.draw_subgroups(meeting.project, meeting.schema, meeting.model, meeting.snapshot, meeting.view)
         else:
-            _draw_groups(meeting)
+            tabs = dict(zip(TABS, st.tabs(TABS, key="meeting_groups_tab", on_change="rerun"), strict=True))
+            for name, draw in zip(TABS, (_draw_groups, _draw_against_rest), strict=True):
+                if tabs[name].open:
+                    with tabs[name]:
+                        draw(meeting)
+
+
+def _draw_against_rest(meeting: Meeting) -> None:
+    """What Evaluate shows: each group against the rest, and the worst slices with example cases."""
+    of = (meeting.project, meeting.model, meeting.snapshot, meeting.evaluation)
+    if isinstance(meeting.schema, Regression):
+        at = 0
+        if meeting.schema.further:
+            at = meeting.schema.quantities.index(choose_quantity(meeting.schema, "meeting_rest_quantity"))
+        error_groups_view.draw_number_groups(*of, at, meeting.view)
+    else:
+        error_groups_view.draw_structure_groups(*of, measured_view.choose_structure(meeting.evaluation), meeting.view)
 
 
 def _draw_groups(meeting: Meeting) -> None:
@@ -82,7 +101,7 @@ def _draw_groups(meeting: Meeting) -> None:
     )
     st.caption(
         f"Greyed: fewer than {FEWEST_PATIENTS} patients. 95 % intervals by bootstrap over patients, seed 0. Groups are "
-        "set side by side; a difference between them is not tested here."
+        "set side by side here; the other tab sets each against the rest."
     )
 
 

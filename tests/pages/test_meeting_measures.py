@@ -64,6 +64,9 @@ def test_numbers_and_structures_have_their_groups_and_their_paired_difference(
     app = open_page("meeting", project=found.project.id, review=review.id, step="subgroups")
     app.session_state[f"meeting_opened_{review.id}"] = True
     assert group in said(app.run())
+    app.session_state["meeting_groups_tab"] = "Against the rest"
+    assert "difference to the rest" in said(app.run())
+    assert not app.exception
     app.query_params["step"] = "comparison"
     assert verdict in said(app.run())
     assert not app.exception
