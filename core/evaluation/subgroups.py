@@ -27,6 +27,7 @@ RANGES = 4
 MOST_GROUPS = 20  # an attribute with more values as they stand names cases rather than groups
 MOST_TRIED = 400  # slices; each is a comparison more that chance can win
 UNKNOWN, OTHER = "not given", "other"
+Words = Sequence[str] | np.ndarray  # of an attribute, one a case
 
 
 def read_attributes(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[str, list[str]]:
@@ -147,9 +148,10 @@ def find_worst(
     return choose_worst(found, lower_is_worse=True, most=most)
 
 
-def list_slices(attributes: Mapping[str, Sequence[str]]) -> dict[Where, np.ndarray]:
+def list_slices(attributes: Mapping[str, Words]) -> dict[Where, np.ndarray]:
     """The groups by one attribute or by two that are large enough to be tried, each bool `(cases,)`."""
     groups: dict[Where, np.ndarray] = {}
+    attributes = {name: np.asarray(values) for name, values in attributes.items()}  # once: this takes the longest
     for names in [(name,) for name in attributes] + list(itertools.combinations(attributes, 2)):
         for where, inside in groups_by(attributes, names).items():
             if inside.sum() >= FEWEST_PATIENTS and len(groups) < MOST_TRIED:
@@ -170,9 +172,9 @@ def choose_worst(groups: Sequence[Group], *, lower_is_worse: bool, most: int = 5
     return sorted(worse, key=lambda one: (nearest(one), one.where))[:most], len(found)
 
 
-def cases_in(attributes: Mapping[str, Sequence[str]], where: Where) -> np.ndarray:
+def cases_in(attributes: Mapping[str, Words], where: Where) -> np.ndarray:
     """Which of the cases are in a group, bool `(cases,)`."""
-    return np.asarray(np.logical_and.reduce([np.array(attributes[name]) == value for name, value in where]))
+    return np.asarray(np.logical_and.reduce([np.asarray(attributes[name]) == value for name, value in where]))
 
 
 def mistakes_in(answers: Answers, inside: np.ndarray, metric: Metric) -> np.ndarray:
@@ -192,8 +194,8 @@ def most_typical_in(inside: np.ndarray, distance: np.ndarray) -> np.ndarray:
     return np.asarray(at[np.argsort(distance[at], kind="stable")])
 
 
-def groups_by(attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[Where, np.ndarray]:
-    values = [sorted(set(attributes[name])) for name in names]
+def groups_by(attributes: Mapping[str, Words], names: Sequence[str]) -> dict[Where, np.ndarray]:
+    values = [np.unique(np.asarray(attributes[name])).tolist() for name in names]
     found = {tuple(zip(names, one, strict=True)): None for one in itertools.product(*values)}
     groups = {where: cases_in(attributes, where) for where in found}
     return {where: inside for where, inside in groups.items() if inside.any() and not inside.all()}

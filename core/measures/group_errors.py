@@ -42,18 +42,17 @@ def estimate_errors(errors: Errors, chosen: np.ndarray, metric: ErrorMetric, lev
 
 
 def mean_error(values: np.ndarray, patients: np.ndarray, level: float = LEVEL) -> Estimate:
-    """The mean of errors `(cases,)` with an interval for what patients, not images, say."""
-    from scipy.stats import t  # imported where it computes, as in `calibration`
+    """The mean of errors `(cases,)` with an interval for what patients, numbers from 0, and not images say."""
+    from scipy.special import stdtrit  # imported where it computes, as in `calibration`
 
     if not len(values):
         return Estimate(None, None, None, reason="No case.")
     mean = float(values.mean())
-    clusters, of_case = np.unique(patients, return_inverse=True)
-    n = len(clusters)
+    n = int(np.count_nonzero(np.bincount(patients)))
     if n < 2 or not mean:
         note = "No case has an error." if not mean else "One patient says nothing of the spread."
         return Estimate(mean, None, None, note=note)
-    apart = np.bincount(of_case, values - mean)
+    apart = np.bincount(patients, values - mean)
     deviation = math.sqrt(n / (n - 1) * float(apart @ apart)) / len(values)
-    reach = math.exp(float(t.ppf((1 + level) / 2, n - 1)) * deviation / mean)
+    reach = math.exp(float(stdtrit(n - 1, (1 + level) / 2)) * deviation / mean)
     return Estimate(mean, mean / reach, mean * reach)
