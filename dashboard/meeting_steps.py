@@ -13,6 +13,7 @@ from core.reviews.criteria import Measured, Outcome
 from core.reviews.flow import FLOW_NOTE, describe_flow
 from core.reviews.flow_picture import describe_flow_in_words, draw_svg
 from core.reviews.model_card import describe_card, describe_comparison, list_limits
+from core.reviews.operating_point import describe_operating_point
 from core.reviews.population import describe_population
 from core.reviews.reference_standard import FEW_CASES, describe_reference
 from core.reviews.reliability import Reliability, measure_reliability
@@ -137,6 +138,8 @@ def draw_criteria(meeting: Meeting) -> None:
         st.html(outcome_table(outcomes) if outcomes else '<p class="rr-quiet">None were set before the opening.</p>')
         if any(part.group and part.is_small for one in outcomes for part in one.parts):
             st.caption("Greyed: fewer than 30 patients or 10 cases of the class; such a group does not pass.")
+        if point := describe_operating_point(meeting.schema, meeting.evaluation.result):
+            st.caption(point)
     with right.container(height=PANE_PX, border=False):
         st.subheader("Limits in plain words", anchor=False)
         limits = list_limits(session.db(), meeting.project, meeting.review, meeting.evaluation, meeting.looks)

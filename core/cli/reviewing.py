@@ -31,11 +31,14 @@ from core.reviews.meetings import (
     add_review,
     change_criteria,
     count_test_looks,
+    get_evaluation_of,
     get_review,
     list_asked,
     list_reviews,
     open_results,
 )
+from core.reviews.operating_point import describe_operating_point
+from core.tasks import trainable_schema
 from core.training.records import get_model, get_run
 
 ReviewArgument = Annotated[int, typer.Argument(help="The review's number.")]
@@ -221,12 +224,23 @@ def _facts(door: Door, review: Review) -> dict[str, Any]:
         "criteria": [one.sentence for one in review.criteria],
         "locked_at": review.locked_at,
         "outcomes": None if review.outcomes is None else outcomes_json(review.outcomes),
+        "operating_point": _operating_point(door, review),
         "test_looks": asdict(looks),
         "decision": asdict(decision) if decision else None,
         "faults": find_faults(door.connection, review),
         "prepared_by": review.prepared_by,
         "prepared_at": review.prepared_at,
     }
+
+
+def _operating_point(door: Door, review: Review) -> str | None:
+    """At which cut points it was measured; None before the test results were opened."""
+    if not review.is_locked:
+        return None
+    snapshot = get_snapshot(door.connection, review.project, review.snapshot)
+    return describe_operating_point(
+        trainable_schema(snapshot.schema), get_evaluation_of(door.connection, review).result
+    )
 
 
 def _tell(door: Door, review: Review, *, as_json: bool) -> None:
@@ -236,6 +250,7 @@ def _tell(door: Door, review: Review, *, as_json: bool) -> None:
         lines += [f"  {sentence}" for sentence in facts["criteria"]] or ["  no criteria yet"]
     else:
         lines += [_outcome_line(one) for one in review.outcomes] or ["  no criteria were set"]
+        lines += filter(None, [facts["operating_point"]])
     lines.append(count_test_looks(door.connection, review).sentence)
     if decision := find_decision(door.connection, review):
         lines += _decision_lines(decision)

@@ -22,8 +22,10 @@ from core.reviews.failures import count_causes
 from core.reviews.flow import FLOW_NOTE, Flow, describe_flow
 from core.reviews.meetings import Review, count_test_looks, get_evaluation_of
 from core.reviews.model_card import NOT_STATED, describe_card, describe_comparison, describe_verdict, list_limits
+from core.reviews.operating_point import describe_operating_point
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
+from core.tasks import trainable_schema
 from core.training.records import Model, Run, get_model, get_run, get_run_of_weights
 
 PARTS_A_TABLE = 4  # classes or structures side by side on a page of paper
@@ -67,11 +69,12 @@ def describe_report(
     population = [(row.title, *row.cells) for row in describe_population(connection, snapshot, fold)]
     flow = describe_flow(connection, snapshot, model, fold)
     causes = count_causes(connection, review)
+    point = describe_operating_point(trainable_schema(snapshot.schema), evaluation.result)
     sections = [
         Section("Decision", _decision(decision, find_faults(connection, review))),
         Section("Model card", (_facts(card),)),
         Section("Limits", (tuple(limits) or "None are known beyond what stands in this report.",)),
-        Section("Acceptance criteria", (_criteria(review.outcomes or ()), looks.sentence)),
+        Section("Acceptance criteria", (_criteria(review.outcomes or ()), *filter(None, [point]), looks.sentence)),
         Section(
             "Numbers on the test split",
             (*_numbers(evaluation.result), *_compared(connection, review), Figures()),

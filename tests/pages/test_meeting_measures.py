@@ -25,10 +25,11 @@ def test_of_classes_each_side_step_shows_the_frozen_point_the_groups_and_the_pai
     app = open_page("meeting", project=project.id, review=review.id, step="threshold")
     app.session_state[f"meeting_opened_{review.id}"] = True
     told = {}
-    for step in ("threshold", "subgroups", "comparison"):
+    for step in ("criteria", "threshold", "subgroups", "comparison"):
         app.query_params["step"] = step
         told[step] = said(app.run())
         assert not app.exception, step
+    assert "No cut point decides: each case has the class of the highest probability." in told["criteria"]
     assert "Shown at the frozen point alone: 0.500" in told["threshold"]
     assert not app.slider
     assert "sex F" in told["subgroups"]

@@ -29,9 +29,11 @@ def run(room: Room, *words: str, code: int = 0, typed: str | None = None) -> Any
 def test_from_criteria_to_production(room: Room) -> None:
     made = run(room, "review", "create", "Chest", "quick", "--criterion", "accuracy at least 0.9")
     assert (made["review"], made["state"], made["outcomes"]) == (1, "prepared", None)
+    assert made["operating_point"] is None
     made = run(room, "review", "criteria", "Chest", "1", "--criterion", CRITERION)
     assert made["criteria"] == ["sensitivity of pneumonia at least 0.7, lower bound at least 0.1"]
     opened = run(room, "review", "open", "Chest", "1")
+    assert opened["operating_point"].startswith("No cut point decides")
     assert (opened["outcomes"][0]["state"], opened["test_looks"]["openings_here"]) == ("met", 1)
     assert "criteria are fixed" in run(room, "review", "criteria", "Chest", "1", code=1)
     assert "Only a model that a review has approved" in run(room, "registry", "promote", "Chest", "quick", code=1)
