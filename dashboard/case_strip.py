@@ -39,7 +39,8 @@ def draw_cases(
         {
             "address": places.address("review", **view, result="all", case=row.id),
             "pixel_hash": row.pixel_hash,
-            "name": row.source,
+            "name": wording.file_of(row.id, row.source),
+            "source": row.source,
             "reference": row.reference,
             "flagged": row.flagged,
             "synthetic": row.synthetic,

@@ -33,7 +33,7 @@ def describe(options: Deidentification) -> str:
         return "Images come in WITHOUT de-identification: an administrator has chosen so for this project."
     return (
         "Headers are de-identified before anything is stored (PS3.15 Basic Profile); patients and files go by "
-        "pseudonyms; images that may carry a name in their pixels are held for a check."
+        "pseudonyms; DICOM that may show a name is held for a check, other files are not."
     )
 
 

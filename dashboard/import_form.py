@@ -208,7 +208,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell[:60])}</td>" for cell in row) + "</tr>" for row in table.rows[:PREVIEW_ROWS]
     )
-    st.html(f'<div class="rr-scroll"><table class="rr-numbers"><tr>{head}</tr>{rows}</table></div>')
+    st.html(f'<div class="rr-scroll"><table class="rr-numbers rr-preview"><tr>{head}</tr>{rows}</table></div>')
     if not {"path", "case"} & {*(meaning for meaning, column in columns.items() if column), *table.columns}:
         raise InvalidInput(
             f"Choose under File which column names the image, or “No table” above. "

@@ -80,14 +80,18 @@ def draw_project_form() -> None:
         "Intended use", key="new_use", height=90, placeholder="Who would use a model, for what, and for what not"
     )
     rule = draw_rule_choice(f"new_{task}", task, ReferenceRule(RULES[task][0]))
-    digit_advances = task in ("classification", "generation") and st.toggle(
+    has_classes = task in ("classification", "generation")
+    left, right = st.columns(2)
+    digit_advances = has_classes and left.toggle(
         "A digit saves and goes to the next case",
         value=True,
         key="new_advance",
         disabled=multi_label,
         help="For projects with one class for each image. Otherwise Enter saves and goes on.",
     )
-    blind_first = st.toggle("Readers answer blind first", key="new_blind", help=BLIND_HELP)
+    blind_first = (right if has_classes else left).toggle(
+        "Readers answer blind first", key="new_blind", help=BLIND_HELP
+    )
     if st.button("Create project", type="primary", key="new_create", shortcut="ctrl+enter"):
         with messages.refusals_shown():
             project = add_project(

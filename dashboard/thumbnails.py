@@ -10,7 +10,8 @@ from dashboard.prefix import at
 
 
 def grid_html(tiles: Iterable[Mapping[str, Any]], schema: LabelSchema) -> str:
-    """Tiles with `address`, `pixel_hash`, `name`, `reference` (or None), `flagged`, `said`, `wrong`, `synthetic`."""
+    """Tiles with `address`, `pixel_hash`, `name`, `reference` (or None), and where there are any `source`, which is
+    read under the pointer, `flagged`, `said`, `wrong`, `synthetic`."""
     return f'<div class="rr-grid">{"".join(_tile(tile, schema) for tile in tiles)}</div>'
 
 
@@ -28,7 +29,7 @@ def _tile(tile: Mapping[str, Any], schema: LabelSchema) -> str:
     picture = at(f"/api/v1/thumbnails/{tile['pixel_hash']}.webp")
     return (
         f'<a class="{"wrong" if tile.get("wrong") else ""}" href="{escape(tile["address"])}" target="_self" '
-        f'title="{name}"><div class="rr-shot">'
+        f'title="{escape(tile.get("source") or tile["name"])}"><div class="rr-shot">'
         f'<img src="{picture}" alt="" loading="lazy">{flag}</div>'
         f'<div class="rr-caption"><span class="rr-name">{name}</span>{said}{reference}</div></a>'
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from core.images.pseudonyms import TOKEN_PATH
 from core.projects.schema import Classification, LabelSchema, Regression, Segmentation, numbers_of
 
 
@@ -61,6 +62,12 @@ def p_value(value: float | None) -> str:
 def count(amount: int, one: str, many: str | None = None) -> str:
     """`1 case`, `1,024 cases`."""
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
+def file_of(case: int, source: str) -> str:
+    """What a case is called where there is little room: its file, or its number where the file goes by a token, of
+    which all look alike."""
+    return f"case {case}" if TOKEN_PATH.fullmatch(source) else source.rpartition("/")[2]
 
 
 def size(size_bytes: int | float) -> str:

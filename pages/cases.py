@@ -19,7 +19,8 @@ def draw_grid(rows: list[CaseRow]) -> None:
         {
             "address": places.address("case", project=project.id, case=row.id),
             "pixel_hash": row.pixel_hash,
-            "name": row.source,
+            "name": wording.file_of(row.id, row.source),
+            "source": row.source,
             "reference": row.reference,
             "flagged": row.flagged,
             "synthetic": row.synthetic,

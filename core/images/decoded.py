@@ -90,6 +90,9 @@ class DecodedImage:
         return self.pixels if self.frames == 1 else np.asarray(self.pixels[self.frames // 2])
 
 
+CUT_OFF = re.compile(r"bytes of pixel data is less than expected \((\d+) vs (\d+) bytes\)")  # as pydicom says it
+
+
 @contextmanager
 def reading(what: str) -> Iterator[None]:
     """Turn whatever a decoder raises on a damaged file into a sentence about that file."""
@@ -104,6 +107,12 @@ def reading(what: str) -> Iterator[None]:
     except (
         BaseException
     ) as error:  # decoders raise anything at all on hostile bytes; those in Rust panic beside Exception
+        if short := CUT_OFF.search(str(error)):
+            there, all_of_it = (int(number) for number in short.groups())
+            raise InvalidInput(
+                f"The file ends before its pixels do; copy or export it again. "
+                f"Received: {there:,} of {all_of_it:,} bytes of pixels"
+            ) from error
         # a decoder may quote the value it stumbled on, and that may be a name
         said = QUOTED.sub("...", " ".join(str(error).split()))[:200]
         raise InvalidInput(

@@ -63,7 +63,7 @@ def _real(pixels: Pixels, dataset: Dataset, frame: int) -> Pixels:
     elif pixels.ndim == 2:
         pixels = _through_modality_lut(_stored_bits(pixels, dataset), _transformation(dataset, frame))
     if pixels.ndim == 3 and pixels.dtype not in (np.uint8, np.uint16):
-        raise InvalidInput(f"Colour must have 8 or 16 bits a channel. Received: {pixels.dtype}")
+        raise InvalidInput(f"Colour must have 8 or 16 bits a channel; export it so. Received: {pixels.dtype}")
     return real_values(pixels)
 
 

@@ -466,7 +466,10 @@ BROKEN: dict[str, tuple[str, str]] = {
     "JLSL_RGB_ILV0.dcm": ("held", "a secondary capture; no preamble stops nobody"),
     "JPEG2000-embedded-sequence-delimiter.dcm": ("differ in size", "the codestream is broken behind its marker"),
     "MR_small_padded.dcm": ("held", "derived, and silent on text in its pixels; padding behind the pixels is no harm"),
-    "MR_truncated.dcm": ("8130 vs 8192", "62 bytes of pixels are missing, and none are made up"),
+    "MR_truncated.dcm": (
+        "ends before its pixels do; copy or export it again. Received: 8,130 of 8,192 bytes",
+        "62 bytes of pixels are missing, and none are made up",
+    ),
     "OT-PAL-8-face.dcm": ("held", "modality OT; no preamble stops nobody, the palette becomes its colours"),
     "UN_sequence.dcm": ("holds no image", "a header without pixels"),
     "badVR.dcm": ("RTDOSE", "a dose, not an image"),
