@@ -1,6 +1,7 @@
 """What a project keeps of headers, and what was done to each attribute of one: the sheet of before and after."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from html import escape
 
@@ -8,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.images.dicom_headers import told_values
-from core.images.headers import list_changes, list_headers
+from core.images.headers import StoredHeader, list_changes, list_headers
 from core.images.records import Case
 from core.projects.deidentification import Deidentification
 from core.projects.records import Project, set_deidentification
@@ -58,12 +59,18 @@ def _save(project: Project) -> None:
         messages.say("Saved; it holds from the next import on.")
 
 
-def draw_sheet(case: Case) -> None:
-    """Before and after: each attribute of the original, what became of it and why, and the value that is kept now."""
+def draw_sheet_button(case: Case) -> None:
+    """The way to the sheet, over the whole width: a hundred attributes in six columns are for no side of a page."""
     headers = list_headers(session.db(), case.id)
-    if not headers:
+    if headers and st.button("Header: before and after", icon=":material/shield_person:", key=f"sheet_show_{case.id}"):
+        _show_sheet(case, headers)
+    if not headers and not case.synthetic:
         st.caption("It did not come as DICOM: there is no header.")
-        return
+
+
+@st.dialog("Header: before and after", width="large")
+def _show_sheet(case: Case, headers: Sequence[StoredHeader]) -> None:
+    """Each attribute of the original, what became of it and why, and the value that is kept now."""
     frame = 0
     if len(headers) > 1:
         frame = int(st.number_input("Frame", 1, len(headers), 1, key=f"sheet_frame_{case.id}")) - 1
@@ -71,8 +78,8 @@ def draw_sheet(case: Case) -> None:
     changes = list_changes(session.db(), header.changes_hash)
     values = told_values(session.files().read_bytes("headers", header.header_hash))
     counts = Counter(change.done for change in changes)
-    st.html(f"<p>{escape(', '.join(f'{count} {done}' for done, count in counts.most_common()))}</p>")
-    st.caption("What stood there before is nowhere in Readroom.")
+    said = ", ".join(f"{count} {done}" for done, count in counts.most_common())
+    st.html(f"<p>{escape(said)}. <span class='rr-quiet'>What stood there before is nowhere in Readroom.</span></p>")
     table = pd.DataFrame([{**asdict(change), "now": values.get(change.path, "")} for change in changes])
     st.dataframe(table[["path", "name", "done", "now", "rule", "times"]], hide_index=True, height=420,
                  key=f"sheet_{case.id}")  # fmt: skip

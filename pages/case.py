@@ -81,8 +81,7 @@ with facts:
     with about:
         case_view.draw_facts(case, of_others=is_open)
         if session.may("import", project):
-            with st.expander("Header: before and after", icon=":material/shield_person:"):
-                deidentification_view.draw_sheet(case)
+            deidentification_view.draw_sheet_button(case)
         erasing_view.draw_case_deletion(case, project)
     with comments:
         case_view.draw_comments(case, of_others=is_open)

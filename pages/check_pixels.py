@@ -23,7 +23,8 @@ if not held:
     )
 ids = [check.case_id for check in held]
 asked = places.asked_number("case")
-at = ids.index(asked) if asked in ids else 0
+# after a case was released the next one follows, and behind the last one the first that was passed over
+at = next((at for at, number in enumerate(ids) if number >= (asked or 0)), 0)
 case, check = get_case(session.db(), ids[at]), get_check(session.db(), ids[at])
 places.remember(case=case.id)
 

@@ -1,6 +1,7 @@
 """The page Check pixels, without a browser: empty, one image at a time, blackout, release, templates."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +28,20 @@ def held(
     tmp_path: Path,
 ) -> list[Case]:  # fmt: skip
     """Two ultrasound images of one device."""
-    folder = tmp_path / "us"
+    return [*bring_in(connection, files, settings, project, actor, tmp_path / "us", range(2))]
+
+
+def bring_in(
+    connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor, folder: Path,
+    numbers: range,
+) -> Iterator[Case]:  # fmt: skip
     folder.mkdir()
-    for number in range(2):
+    for number in numbers:
         pixels = np.random.default_rng(number).integers(1, 4000, (20, 20), np.uint16)
         (folder / f"{number}.dcm").write_bytes(hostile_file(pixels, Modality="US"))
     import_paths(connection, files, settings, project, [folder], table=None, patient_from=None, job=1, actor=actor,
                  on_case=lambda *_: None, progress=Silent())  # fmt: skip
-    return list(list_cases(connection, project.id))
+    return list_cases(connection, project.id)
 
 
 def add_box(app: AppTest, case: Case, **numbers: int) -> None:
@@ -129,6 +136,18 @@ def test_what_names_nobody_is_released(
     app.button(key=f"check_release_{held[0].id}").click().run()
     assert get_check(connection, held[0].id).state == "cleared"
     assert count_held(connection, project.id) == 1
+
+
+def test_after_a_release_the_next_image_follows_and_behind_the_last_what_was_passed_over(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, settings: Settings, project: Project,
+    held: list[Case], actor: Actor, tmp_path: Path,
+) -> None:  # fmt: skip
+    first, second, third = bring_in(connection, files, settings, project, actor, tmp_path / "more", range(2, 3))
+    app = open_page("check_pixels", project=project.id, case=second.id)
+    app.button(key=f"check_release_{second.id}").click().run()
+    assert app.subheader[0].value == f"Case {third.id}"
+    app.button(key=f"check_release_{third.id}").click().run()
+    assert app.subheader[0].value == f"Case {first.id}"
 
 
 def test_a_template_is_applied_to_all_of_its_device(

@@ -51,6 +51,10 @@ def test_no_page_says_a_marker_to_anybody_else(
             app = open_page(place.name, project=project.id, **query)
             assert not app.exception, place.name
             assert not leaks(said(app)), place.name
+            if place.name == "case":
+                app.button(key=f"sheet_show_{query['case']}").click().run()
+                assert app.dataframe
+                assert not leaks(said(app)), "the sheet"
 
 
 def test_the_case_page_says_what_became_of_each_attribute(
@@ -58,6 +62,7 @@ def test_the_case_page_says_what_became_of_each_attribute(
 ) -> None:
     case = next(case for case in list_cases(connection, project.id) if not case.held)
     app = open_page("case", project=project.id, case=case.id)
+    app.button(key=f"sheet_show_{case.id}").click().run()
     (sheet,) = [table.value for table in app.dataframe if "rule" in table.value.columns]
     told = {path: (done, now) for path, done, now in zip(sheet["path"], sheet["done"], sheet["now"], strict=True)}
     assert told["(0010,0010)"] == ("replaced", case.patient)
