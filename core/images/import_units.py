@@ -134,6 +134,7 @@ def _is_table(file: SourceFile, table: Path) -> bool:
 def _import_singles(what: OneImport, units: Sequence[Unit], ahead: Ahead) -> list[ImportedFile]:
     """Files that are cases of their own, in one transaction; one that is refused leaves nothing in it."""
     made = [(unit, _unread(what, unit) or _made(what, unit, ahead)) for unit in units]
+    what.files.keep()
     rows = []
     with writing(what.connection):
         for unit, one in made:
@@ -205,6 +206,7 @@ def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress
         template = template_for(what.connection, what.project, read.image)
         image = blacked_by(read.image, template) if template else read.image
         stored = replace(store_image(what.files, read.file_hash, image), template=template)
+        what.files.keep()
     except (InvalidInput, MemoryError) as error:
         little = "Reading this series needs more memory than there is; import it on a larger machine."
         with writing(what.connection):

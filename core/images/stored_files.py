@@ -13,6 +13,7 @@ from dataclasses import replace
 from core.images.records import list_unnamed
 from core.store.database import writing
 from core.store.files import Files, Shelf, clear_parts
+from core.store.together import Together
 
 SHELVES: tuple[Shelf, ...] = ("pixels", "thumbnails", "headers")
 AT_ONCE = 1000
@@ -21,7 +22,8 @@ AT_ONCE = 1000
 class StoredFiles:
     """The note of one import: `imports/<job>.stored`, a line for each file that was not there before.
 
-    It outlives the process, not the machine: after a power cut it may lack its last lines.
+    It outlives the process, not the machine: after a power cut it may lack its last lines. What is put into its `files`
+    is there once they `keep` it, which is to be done before a row names it.
     """
 
     def __init__(self, files: Files, job: int) -> None:
@@ -32,7 +34,8 @@ class StoredFiles:
         self._note.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self._note.open("a", encoding="ascii")
         self._one_at_a_time = threading.Lock()
-        self.files = replace(files, on_new=self._add)
+        self._together = Together()
+        self.files = replace(files, on_new=self._add, together=self._together)
 
     def _add(self, shelf: Shelf, content_hash: str) -> None:
         with self._one_at_a_time:  # threads store side by side
@@ -41,6 +44,7 @@ class StoredFiles:
 
     def finish(self, connection: sqlite3.Connection) -> int:
         """Remove what no case names, and the note; how many files went."""
+        self._together.drop()
         self._stream.close()
         by_hash: dict[str, set[Shelf]] = defaultdict(set)
         for line in self._note.read_text("ascii").splitlines():

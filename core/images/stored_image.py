@@ -76,7 +76,9 @@ def still_stored(what: OneImport, stored: StoredImage) -> StoredImage:
     """The last case of these pixels may have been erased since; in a transaction nobody takes them away."""
     if _is_whole(what.files, stored):
         return stored
-    return replace(store_image(what.files, stored.file_hash, stored.image), template=stored.template)
+    again = replace(store_image(what.files, stored.file_hash, stored.image), template=stored.template)
+    what.files.keep()
+    return again
 
 
 def _is_whole(files: Files, stored: StoredImage) -> bool:

@@ -19,6 +19,7 @@ import psutil
 from core.errors import CoreError, NotFound
 from core.store.array_heads import read_array_head
 from core.store.copying import Unreadable, hash_file
+from core.store.together import Together, start_writing
 from core.store.troubles import troubles_named
 
 COUNTER = itertools.count()
@@ -36,10 +37,14 @@ SUFFIX: dict[Shelf, str] = {
 
 @dataclass(frozen=True)
 class Files:
-    """The file store of one home. `on_new` is told of each file before it is written."""
+    """The file store of one home. `on_new` is told of each file before it is written.
+
+    With `together` a file that is put is there only after the next `keep`.
+    """
 
     root: Path
     on_new: Callable[[Shelf, str], None] | None = field(default=None, compare=False)
+    together: Together | None = field(default=None, compare=False)
 
     def path(self, shelf: Shelf, content_hash: str) -> Path:
         """Where a file of this hash lies or would lie.
@@ -64,8 +69,7 @@ class Files:
         """Store bytes under a hash that names them (a thumbnail goes by the hash of its pixels)."""
         target = self.path(shelf, name_hash)
         if not target.exists():
-            self._told_of(shelf, name_hash)
-            write_whole(target, content)
+            self._write(shelf, name_hash, target, content)
 
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
         """Store an array as `.npy` bytes, C order; the answer is their hash. Large ones are not copied for it."""
@@ -74,13 +78,27 @@ class Files:
         digest.update(values)
         target = self.path(shelf, digest.hexdigest())
         if not target.exists():
-            self._told_of(shelf, digest.hexdigest())
-            write_whole(target, head, values)
+            self._write(shelf, digest.hexdigest(), target, head, values)
         return digest.hexdigest()
 
-    def _told_of(self, shelf: Shelf, name_hash: str) -> None:
+    def keep(self) -> None:
+        """Nothing that was put is lost from here on.
+
+        Raises:
+            Unavailable: the disk is full, read-only or gone.
+        """
+        if self.together:
+            with troubles_named(self.root):
+                self.together.keep()
+
+    def _write(self, shelf: Shelf, name_hash: str, target: Path, *content: bytes | memoryview) -> None:
         if self.on_new:
             self.on_new(shelf, name_hash)
+        if self.together is None:
+            write_whole(target, *content)
+            return
+        with troubles_named(target.parent):
+            self.together.add(_write_part(target, content), target)
 
     def read_bytes(self, shelf: Shelf, content_hash: str) -> bytes:
         """The bytes of a file, checked against the hash.
@@ -186,14 +204,27 @@ def clear_parts(root: Path) -> int:
 
 
 def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:
+    part = _write_part(target, content, forced=True)
+    try:
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _write_part(target: Path, content: Sequence[bytes | memoryview], *, forced: bool = False) -> Path:
+    """All of it beside the target; `forced` to disk, or on its way there."""
     handle, part = begin_part(target)
     try:
         with os.fdopen(handle, "wb") as stream:
             for piece in content:
                 stream.write(piece)
             stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(target)
+            if forced:
+                os.fsync(stream.fileno())
+            else:
+                start_writing(stream.fileno())
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    return part

@@ -404,10 +404,13 @@ def killed_at(place: str, times: int) -> None:
 
 # Before each of these steps, the so many-th time that it is taken.
 MOMENTS = [
-    ("core.store.files._write_whole", 1),  # the paths are sealed
-    ("core.store.files._write_whole", 2),  # pixels are there, no thumbnail
-    ("core.store.files._write_whole", 3),  # no header
-    ("os.fsync", 2),  # half-written
+    ("core.store.files._write_part", 1),  # the paths are sealed
+    ("core.store.files._write_part", 5),  # pixels are written, no thumbnail
+    ("core.store.files._write_part", 7),  # the pixels of the next, no thumbnail
+    ("core.store.together._force", 0),  # all is written, nothing is forced to disk
+    ("core.store.together._force", 3),  # some of it is
+    ("core.store.together._force", 5),  # all has its name, which is not forced to disk
+    ("os.fsync", 2),
     ("core.images.keeping.insert_case", 0),  # all files, no row
     ("core.images.keeping.insert_case", 1),
     ("core.images.keeping.add_headers", 1),  # within the transaction

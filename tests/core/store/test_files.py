@@ -1,6 +1,8 @@
+import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis.extra import numpy as npst
 
-from core.errors import CoreError, NotFound
+from core.errors import CoreError, NotFound, Unavailable
 from core.store.files import Files, array_bytes, begin_part, clear_parts, write_whole
+from core.store.together import Together
 
 ARRAYS = npst.arrays(
     dtype=npst.unsigned_integer_dtypes(endianness="<") | npst.floating_dtypes(endianness="<", sizes=(32,)),
@@ -68,3 +71,44 @@ def test_a_half_written_file_is_deleted_once_its_process_is_gone(files: Files) -
     dead.touch()
     assert clear_parts(files.root) == 1
     assert list(folder.iterdir()) == [mine]
+
+
+def test_what_is_put_together_has_its_name_once_all_of_it_is_kept(files: Files) -> None:
+    together = replace(files, together=Together())
+    hashes = [together.put_bytes("headers", content) for content in (b"one", b"two", b"one")]
+    assert not any(files.has("headers", one) for one in hashes)
+    together.keep()
+    assert [files.read_bytes("headers", one) for one in hashes] == [b"one", b"two", b"one"]
+    assert not list(files.root.rglob("*.part"))
+
+
+def test_of_files_put_together_none_is_named_before_each_is_on_disk(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = replace(files, together=Together())
+    for content in (b"one", b"two", b"three"):
+        together.put_bytes("headers", content)
+    seen: list[tuple[int, int]] = []  # of what is there at each turn: files with a name, and without
+
+    def watched(handle: int) -> None:
+        seen.append((len(list(files.root.rglob("*.dcm"))), len(list(files.root.rglob("*.part")))))
+
+    monkeypatch.setattr("core.store.together.os.fsync", watched)
+    together.keep()
+    assert seen == [(0, 3)] * 3 + [(3, 0)] * (len(seen) - 3)
+    assert len(seen) > 3, "the folders that hold the names are forced to disk too"
+
+
+def test_what_a_full_disk_does_not_take_together_is_removed_and_named(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = replace(files, together=Together())
+    together.put_bytes("headers", b"one")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("core.store.together.os.fsync", full)
+    with pytest.raises(Unavailable, match="The disk that holds Readroom's home is full"):
+        together.keep()
+    assert not [path for path in (files.root / "headers").rglob("*") if path.is_file()]
