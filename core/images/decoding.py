@@ -6,6 +6,7 @@ from pathlib import Path
 from core.errors import InvalidInput
 from core.images.archives import TABLES
 from core.images.decoded import DecodedImage, Window, content_of, file_limit
+from core.images.deidentify_alike import Alike
 from core.images.dicom_start import looks_like_dicom
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti
@@ -48,6 +49,7 @@ def decode(
     *,
     name: str = "",
     options: Deidentification | None = None,
+    alike: Alike | None = None,
 ) -> DecodedImage:
     """The image of a PNG, JPEG, TIFF, DICOM, NIfTI or NRRD file, given by its path or its bytes.
 
@@ -56,6 +58,7 @@ def decode(
         options: what of a DICOM header the project keeps; the defaults without it.
         name: the file's name for the refusal, when `source` is bytes; one that ends in `#3` asks for the third volume
             of a file of four dimensions.
+        alike: what was made of the headers of files before, so that those of one series are cheap.
 
     Raises:
         InvalidInput: the file holds no image that Readroom takes in; the sentence says why.
@@ -74,7 +77,7 @@ def decode(
     if kind == "DICOM":
         from core.images.dicom import read_dicom  # pydicom and its decoders, which no other kind needs
 
-        return read_dicom(content, settings, secret, options)
+        return read_dicom(content, settings, secret, options, alike=alike)
     if kind == "NIfTI":
         asked = re.search(r"#(\d{1,6})$", name)
         return read_nifti(content, settings, time_point=int(asked[1]) if asked else None)

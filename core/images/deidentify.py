@@ -9,16 +9,20 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pydicom import dcmwrite
 from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from core.images.crosswalk import sealed_entry
 from core.images.decoded import Change
+from core.images.deidentify_alike import Alike, Cleaned, Notes, key_of
 from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
 from core.images.deidentify_values import Patient, Unfit, clean_value
 from core.images.pseudonyms import days_of, pseudonym
@@ -37,6 +41,7 @@ METHODS = {
 }
 # Type 2 of the patient, study and series (PS3.3): other objects that refer to this one need them to be there.
 NEEDED = (0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00200010)
+SAID = (0x00120062, 0x00120063, 0x00120064, 0x00280303)  # of what was done
 BASIC = ("113100", "Basic Application Confidentiality Profile")
 
 
@@ -54,36 +59,45 @@ class Deidentified:
 class _Walk:
     options: Deidentification
     patient: Patient
-    found: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    alike: Alike | None = None
+    found: Notes = field(default_factory=Counter)
 
     def note(self, path: str, tag: int, done: str, rule: str) -> None:
         self.found[(path, name_of(tag), done, rule)] += 1
 
+    def note_all(self, notes: Notes) -> None:
+        for note, times in notes.items():
+            self.found[note] = self.found.get(note, 0) + times
 
-def deidentify(dataset: Dataset, options: Deidentification, secret: bytes) -> Deidentified:
+
+def deidentify(dataset: Dataset, options: Deidentification, secret: bytes, alike: Alike | None = None) -> Deidentified:
     """A new data set with only what may stay; the given one is left as it is.
 
     The same patient, study, series and instance get the same pseudonyms from the same secret. Dates move by a number
     of days that is the patient's own, so that intervals stay.
+
+    Args:
+        alike: what was made of files before, which makes those of one series cheap. The outcome is the same without.
     """
     key = patient_key(dataset)
     name = pseudonym(secret, key) if key else None
     patient = Patient(secret, name, days_of(secret, key) if key and options.shift_dates else None)
-    walk = _Walk(options, patient)
+    if alike is not None:
+        alike.begin(options, secret)
+    walk = _Walk(options, patient, alike)
     clean = _walked(dataset, walk, "", 0)
     for tag in NEEDED:
         if tag not in clean:
             clean.add_new(tag, dictionary_VR(tag), "")
     clean.PatientName = clean.PatientID = name or ""
-    _say_what_was_done(clean, options)
+    _say_what_was_done(clean, options, alike)
     clean.file_meta = _file_meta(clean)
     clean.preamble = bytes(128)
     _note_meta(dataset, walk)
-    changes = (Change(*told, times) for told, times in walk.found.items())
     told = None
     if options.crosswalk_key and key and name:
         told = sealed_entry(options.crosswalk_key, name, key)
-    return Deidentified(clean, tuple(sorted(changes, key=lambda change: change.path)), name, told)
+    return Deidentified(clean, _changes_of(tuple(walk.found.items())), name, told)
 
 
 def left_as_it_is(dataset: Dataset) -> Deidentified:
@@ -108,14 +122,51 @@ def patient_key(dataset: Dataset) -> str | None:
     return f"study {study}" if study else None
 
 
-def header_bytes(dataset: Dataset) -> bytes:
-    """A de-identified data set as a file: explicit little endian, an empty preamble, our own file meta."""
-    buffer = io.BytesIO()
+@lru_cache(maxsize=256)
+def _changes_of(found: tuple[tuple[tuple[str, str, str, str], int], ...]) -> tuple[Change, ...]:
+    """The same for most files of a series."""
+    changes = (Change(*told, times) for told, times in found)
+    return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def header_bytes(dataset: Dataset, alike: Alike | None = None) -> bytes:
+    """A de-identified data set as a file: explicit little endian, an empty preamble, our own file meta.
+
+    Args:
+        alike: with which it was de-identified.
+    """
     whole = "SOPClassUID" in dataset and "SOPInstanceUID" in dataset
+    if alike is not None and whole:
+        return _header_of_pieces(dataset, alike)
+    buffer = io.BytesIO()
     dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=whole)
     return buffer.getvalue()
 
 
+def _header_of_pieces(dataset: Dataset, alike: Alike) -> bytes:
+    """As `dcmwrite` writes it (PS3.10 section 7.1), from elements that are written once."""
+    meta = DicomBytesIO()
+    meta.is_implicit_VR, meta.is_little_endian = False, True
+    write_file_meta_info(meta, dataset.file_meta, enforce_standard=True)
+    pieces = [bytes(128), b"DICM", meta.getvalue()]
+    for tag in sorted(dataset.keys()):
+        if tag.element == 0:  # the length of a group, which is retired (PS3.5 section 7.2)
+            continue
+        element = dataset[tag]
+        piece = alike.written.get(id(element))
+        if not piece:
+            buffer = DicomBytesIO()
+            buffer.is_implicit_VR, buffer.is_little_endian = False, True
+            write_data_element(buffer, element)
+            written = buffer.getvalue()
+            if piece is not None:
+                alike.written[id(element)] = written
+            piece = written
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@lru_cache(maxsize=4096)
 def name_of(tag: int) -> str:
     """The standard's name of an attribute; a private one has none that could be trusted."""
     return dictionary_description(tag) if not (tag >> 16) % 2 and dictionary_has_tag(tag) else ""
@@ -137,11 +188,36 @@ def _walked(dataset: Dataset, walk: _Walk, above: str, depth: int) -> Dataset:
                 path = f"{above}({number >> 16:04X},xxxx)"
             _left_out(clean, walk, path, number, depth, refusal)
             continue
-        try:
-            clean.add(_element(dataset, number, kept, walk, path, depth))
-        except Unfit as unfit:
-            _left_out(clean, walk, path, number, depth, str(unfit))
+        if depth == 0 and walk.alike is not None:
+            _clean_as_before(clean, dataset, number, kept, walk, walk.alike, path)
+        else:
+            _clean_into(clean, dataset, number, kept, walk, path, depth)
     return clean
+
+
+def _clean_into(clean: Dataset, dataset: Dataset, number: int, kept: Kept, walk: _Walk, path: str, depth: int) -> None:
+    try:
+        clean.add(_element(dataset, number, kept, walk, path, depth))
+    except Unfit as unfit:
+        _left_out(clean, walk, path, number, depth, str(unfit))
+
+
+def _clean_as_before(
+    clean: Dataset, dataset: Dataset, number: int, kept: Kept, walk: _Walk, alike: Alike, path: str
+) -> None:
+    key = key_of(dataset, number, kept, walk.patient)
+    if key is None:
+        _clean_into(clean, dataset, number, kept, walk, path, 0)
+        return
+    cleaned = alike.find(key)
+    if cleaned is None:
+        one, apart = _Walk(walk.options, walk.patient), Dataset()
+        _clean_into(apart, dataset, number, kept, one, path, 0)
+        cleaned = Cleaned(apart.get(number), one.found)
+        alike.add(key, cleaned)
+    if cleaned.element is not None:
+        clean.add(cleaned.element)
+    walk.note_all(cleaned.notes)
 
 
 def _left_out(clean: Dataset, walk: _Walk, path: str, tag: int, depth: int, rule: str) -> None:
@@ -205,13 +281,19 @@ def _sequence(element: DataElement, kept: Kept, walk: _Walk, path: str, depth: i
 # ---- what is added
 
 
-def _say_what_was_done(clean: Dataset, options: Deidentification) -> None:
+def _say_what_was_done(clean: Dataset, options: Deidentification, alike: Alike | None) -> None:
     """(0012,0062) to (0012,0064) and (0028,0303), whatever the file said of itself before."""
+    if alike is not None and alike.said:
+        for element in alike.said:
+            clean.add(element)
+        return
     codes = [BASIC, *(code for option, code in METHODS.items() if getattr(options, option))]
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = [meaning for _, meaning in codes]
     clean.DeidentificationMethodCodeSequence = [_code(*code) for code in codes]
     clean.LongitudinalTemporalInformationModified = "MODIFIED" if options.shift_dates else "REMOVED"
+    if alike is not None:
+        alike.say([clean[tag] for tag in SAID])
 
 
 def say_pixels_cleaned(clean: Dataset) -> None:
@@ -249,7 +331,7 @@ def _note_meta(dataset: Dataset, walk: _Walk) -> None:
         walk.note(path, number, "replaced", "the file's own group is written anew")
     if any(getattr(dataset, "preamble", None) or b""):
         walk.found[("(preamble)", "Preamble", "removed", "it may hold a picture or a name of its own")] += 1
-    for tag in (0x00120062, 0x00120063, 0x00120064, 0x00280303):
+    for tag in SAID:
         walk.note(f"({tag >> 16:04X},{tag & 0xFFFF:04X})", tag, "added", "says what was done")
 
 

@@ -31,6 +31,7 @@ from core.images.decoded import (
     reading,
 )
 from core.images.deidentify import deidentify, header_bytes, left_as_it_is
+from core.images.deidentify_alike import Alike
 from core.images.deidentify_profile import terms_of
 from core.images.deidentify_values import clean_words
 from core.images.dicom_burned_in import device_of, reason_to_check
@@ -55,12 +56,20 @@ OLDEST_AGE = 90  # above 89 an age identifies (US 45 CFR 164.514)
 
 
 def read_dicom(
-    source: Path | bytes, settings: Settings, secret: bytes, options: Deidentification | None = None
+    source: Path | bytes,
+    settings: Settings,
+    secret: bytes,
+    options: Deidentification | None = None,
+    *,
+    alike: Alike | None = None,
 ) -> DecodedImage:
     """The image of a DICOM object: of a multi-frame one the volume, or its frames as they are stored.
 
     `pixels` are real values: after the modality LUT or rescale, before any window.
     MONOCHROME1 stays as it is and is named in `photometric`.
+
+    Args:
+        alike: what was made of headers before (`core.images.deidentify_alike`).
 
     Raises:
         InvalidInput: no pixels, too many of them, damaged.
@@ -76,9 +85,11 @@ def read_dicom(
         frames = read_frames(dataset, count) if count > 1 else None
         pixels = frames.pixels if frames else real_pixels(dataset)
         is_colour = pixels.ndim == (4 if frames else 3)
-        made = deidentify(dataset, options, secret) if options.enabled else left_as_it_is(dataset)
+        made = deidentify(dataset, options, secret, alike) if options.enabled else left_as_it_is(dataset)
         facts = made.dataset
-        header = InstanceHeader(str(facts.get("SOPInstanceUID", "")), header_bytes(facts), made.changes)
+        header = InstanceHeader(
+            str(facts.get("SOPInstanceUID", "")), header_bytes(facts, alike if options.enabled else None), made.changes
+        )
         spacing_mm, spacing_at = _spacing(facts)
         within_groups = frames.spacing_mm if frames else spacing_in_groups(dataset)
         if within_groups:

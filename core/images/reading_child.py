@@ -28,6 +28,7 @@ import numpy as np
 from core.errors import InvalidInput, Unavailable
 from core.images.decoded import Change, DecodedImage, InstanceHeader, Pixels, Window
 from core.images.decoding import decode
+from core.images.deidentify_alike import Alike
 from core.images.dicom_start import Survey
 from core.images.series import Instance
 from core.images.shown import Shown, shown_of
@@ -224,11 +225,16 @@ def _told_of(image: DecodedImage) -> dict[str, Any]:
         [
             header.sop_uid,
             base64.b64encode(header.content).decode(),
-            json.dumps([list(vars(one).values()) for one in header.changes]),
+            _changes_told(header.changes),
         ]
         for header in image.headers
     ]
     return told
+
+
+@lru_cache(maxsize=256)
+def _changes_told(changes: tuple[Change, ...]) -> str:
+    return json.dumps([list(vars(one).values()) for one in changes])
 
 
 def _image_of(told: dict[str, Any], values: bytearray) -> DecodedImage:
@@ -286,6 +292,7 @@ def main() -> None:
     _limit_memory(settings)
     gc.freeze()  # what was imported stays for good; looking through it again and again took a tenth of the time
     gc.set_threshold(GARBAGE_AT_ONCE)
+    alike = Alike()
     while True:
         try:
             head, content = json.loads(_receive(come)), bytes(_receive(come))
@@ -296,7 +303,7 @@ def main() -> None:
             _send(go, json.dumps(found).encode(), b"", b"")
             continue
         try:
-            image = decode(content, settings, secret, name=head["name"], options=options)
+            image = decode(content, settings, secret, name=head["name"], options=options, alike=alike)
             look = shown_of(image) if head["shown"] else None
         except InvalidInput as refusal:
             little = isinstance(refusal.__cause__, MemoryError)
