@@ -20,7 +20,6 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from core.images.crosswalk import sealed_entry
 from core.images.decoded import Change
 from core.images.deidentify_alike import Alike, Cleaned, Notes, key_of
 from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
@@ -96,6 +95,8 @@ def deidentify(dataset: Dataset, options: Deidentification, secret: bytes, alike
     _note_meta(dataset, walk)
     told = None
     if options.crosswalk_key and key and name:
+        from core.images.crosswalk import sealed_entry  # brings ciphers along, which few projects need
+
         told = sealed_entry(options.crosswalk_key, name, key)
     return Deidentified(clean, _changes_of(tuple(walk.found.items())), name, told)
 

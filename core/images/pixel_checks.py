@@ -17,9 +17,9 @@ from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.images.decoded import DecodedImage, Pixels
 from core.images.dicom_headers import header_with_clean_pixels
 from core.images.headers import list_headers, replace_header
+from core.images.perceptual import perceptual_hash
 from core.images.records import Case, get_case
 from core.images.render import to_uint8
-from core.images.similarity import perceptual_hash
 from core.images.thumbnails import thumbnail_of
 from core.people.accounts import User
 from core.people.roles import demand_of, may

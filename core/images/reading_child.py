@@ -289,6 +289,7 @@ def main() -> None:
     come, go = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a decoder prints must not come between the answers
     settings, secret, options = pickle.loads(_receive(come))
+    sys.modules["requests"] = None  # type: ignore[assignment]  # pydicom would import it, to fetch files for its tests
     _limit_memory(settings)
     gc.freeze()  # what was imported stays for good; looking through it again and again took a tenth of the time
     gc.set_threshold(GARBAGE_AT_ONCE)

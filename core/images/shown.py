@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.images.decoded import DecodedImage
+from core.images.perceptual import perceptual_hash
 from core.images.render import to_uint8
-from core.images.similarity import perceptual_hash
 from core.images.thumbnails import thumbnail_of
 
 

@@ -9,12 +9,12 @@ from PIL import Image
 
 from core.images.decoded import Pixels
 from core.images.frames import read_picture
+from core.images.perceptual import SEEN_SIDE, seen_small
 from core.images.records import Case
 from core.images.render import to_uint8
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files
 
-HASH_SIDE, SEEN_SIDE = 8, 32
 MOST_BITS_APART = 6
 # Measured on cxr_pediatric_pneumonia (957 pictures) and PneumoniaMNIST (5,827): no two different pictures come above
 # 0.964 within 6 bits (0.971 within 10), so both sets have no near-duplicate beside their byte-identical files. Of
@@ -23,12 +23,6 @@ MOST_BITS_APART = 6
 LEAST_CORRELATION = 0.98
 PAIRS_AT_ONCE = 10_000
 FLAT = "0" * 16
-# The first 8 rows of the orthonormal cosine transform (DCT-II) of 32 values.
-LOW_COSINES = np.sqrt(2 / SEEN_SIDE) * np.cos(
-    np.pi / SEEN_SIDE * np.outer(np.arange(HASH_SIDE), np.arange(SEEN_SIDE) + 0.5)
-)
-LOW_COSINES[0] /= np.sqrt(2)
-
 Pairs = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -40,21 +34,6 @@ class NearDuplicate:
     other_id: int
     bits_apart: int  # of 64
     correlation: float  # of the two pictures at 32 x 32 px
-
-
-def perceptual_hash(seen: Pixels) -> str:
-    """64 bits as 16 hex digits: which of the 8 x 8 lowest cosine terms of a picture lie above their median.
-
-    Args:
-        seen: uint8 of (rows, columns) or (rows, columns, 3).
-    """
-    small = _small(seen, SEEN_SIDE)
-    low = (LOW_COSINES @ small.astype(np.float64) @ LOW_COSINES.T).ravel()
-    low = np.where(np.abs(low) < 1e-6, 0.0, low)  # a flat picture has no terms, only rounding
-    middle = np.median(low[1:])
-    low[0] = middle  # the first term is only the brightness
-    bits = low > middle
-    return f"{int.from_bytes(np.packbits(bits).tobytes(), 'big'):016x}"
 
 
 def hamming_distances(one: str, hashes: Sequence[str]) -> Pixels:
@@ -77,7 +56,7 @@ def near_pairs(hashes: Sequence[str], *, bits: int = MOST_BITS_APART) -> Pairs:
 
 def fingerprint(seen: Pixels) -> Pixels:
     """A picture at 32 x 32 px with mean 0 and length 1, as float32 of 1024; a flat picture is all 0."""
-    small = _small(seen, SEEN_SIDE).astype(np.float32).ravel()
+    small = seen_small(seen).astype(np.float32).ravel()
     small -= small.mean()
     length = float(np.linalg.norm(small))
     return small / np.float32(length) if length > 1e-3 else np.zeros_like(small)
@@ -130,11 +109,6 @@ def _correlations(prints: Pixels, at: Pairs) -> Pixels:
         one, other = (prints[at[start : start + PAIRS_AT_ONCE, side]].astype(np.float32) for side in (0, 1))
         found[start : start + PAIRS_AT_ONCE] = np.einsum("ij,ij->i", one, other)
     return found
-
-
-def _small(seen: Pixels, side: int) -> Pixels:
-    picture = Image.fromarray(seen).convert("L")
-    return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
 
 def _numbers(hashes: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:

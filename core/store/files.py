@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import psutil
 
 from core.errors import CoreError, NotFound
 from core.store.array_heads import read_array_head
@@ -193,6 +192,8 @@ def clear_parts(root: Path) -> int:
 
     A part whose number another process has by now stays, and the doctor names it once it is old.
     """
+    import psutil  # which readers of files, who need the rest of this, would wait for
+
     cleared = 0
     for folder in (root / "imports", *(folder for shelf in SUFFIX for folder in (root / shelf).glob("*"))):
         for path in folder.glob("*.part"):

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from core.errors import InvalidInput
+from core.images.perceptual import perceptual_hash
 from core.images.records import NewCase, find_same_source, insert_case
-from core.images.similarity import perceptual_hash
 from core.images.thumbnails import thumbnail_of
 from core.people.roles import demand_of
 from core.projects.records import Project

@@ -9,9 +9,9 @@ import pytest
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot
+from core.images.perceptual import perceptual_hash
 from core.images.records import Case, NewCase, insert_case
 from core.images.render import to_uint8
-from core.images.similarity import perceptual_hash
 from core.labels.masks import put_mask
 from core.labels.records import Label, NewLabel, add_label, new_event
 from core.people.accounts import ensure_user

@@ -24,9 +24,9 @@ from core.errors import InvalidInput, Stopped, Unavailable
 from core.images.attempts import Attempts
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import TableRow, map_columns, read_label_table
+from core.images.perceptual import perceptual_hash
 from core.images.records import Case, count_cases, find_case, get_case, list_cases, list_import_files
 from core.images.render import to_uint8
-from core.images.similarity import perceptual_hash
 from core.images.thumbnails import thumbnail_of
 from core.progress import Silent
 from core.projects.deidentification import Deidentification

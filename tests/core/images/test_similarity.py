@@ -11,6 +11,7 @@ from hypothesis import settings as run
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.images.perceptual import perceptual_hash
 from core.images.records import Case, NewCase, insert_case
 from core.images.similarity import (
     FLAT,
@@ -18,7 +19,6 @@ from core.images.similarity import (
     fingerprint,
     hamming_distances,
     near_pairs,
-    perceptual_hash,
 )
 from core.images.thumbnails import thumbnail_of
 from core.progress import Silent
