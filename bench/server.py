@@ -1,5 +1,7 @@
 """A real Readroom for a bench: web process and worker on loopback, stopped at the end."""
 
+import errno
+import random
 import signal
 import socket
 import ssl
@@ -27,6 +29,7 @@ START_SECONDS = 120
 SECOND_LOOPBACK = "127.0.0.2"
 PASSWORD = "a long walk by the sea"
 MEGABYTE = 1 << 20
+PORTS = range(20_000, 32_000)  # below those that Linux (32,768) and macOS (49,152) give to outgoing connections
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,21 @@ class Running:
 def free_port(host: str = "127.0.0.1") -> int:
     """A port of this machine on which nobody listens now.
 
+    Not one that the system would choose: between here and the start of a server it may give that to any connection.
+
     Raises:
         OSError: `host` is no address of this machine.
     """
-    with socket.socket() as free:
-        free.bind((host, 0))
-        return int(free.getsockname()[1])
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as free:
+            try:
+                free.bind((host, port))
+            except OSError as refused:
+                if refused.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from core.images.pacs.credentials import Credentials
 from core.images.pacs.records import OVER_TLS, NewPacs
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 PIECE = 1 << 14
 ANNA = Credentials("anna", "pass:wörd")
 
@@ -117,7 +117,7 @@ def running_orthanc(
         yield made
     finally:
         process.kill()  # in good order it takes seconds, and nobody needs what it holds
-        process.wait(30)
+        process.wait(START_SECONDS)
 
 
 class Line:

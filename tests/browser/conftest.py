@@ -97,7 +97,7 @@ class Reading:
             yield
         finally:
             keeper.resume()
-            wait_until(lambda: worker_alive(self.settings), 60)
+            wait_until(lambda: worker_alive(self.settings))
 
     @contextmanager
     def worker_asleep(self) -> Iterator[None]:
@@ -162,7 +162,7 @@ def running(home: Path, options: Sequence[str], log: Path, is_there: Callable[[]
         time.sleep(0.2)
     yield
     process.send_signal(signal.SIGINT)
-    process.wait(60)
+    process.wait(START_SECONDS)
 
 
 def _write_images(folder: Path) -> None:
@@ -197,7 +197,7 @@ def is_up(address: str) -> bool:
         return False
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 60, otherwise: str = NOTHING_CAME) -> None:
+def wait_until(is_so: Callable[[], object], seconds: float = START_SECONDS, otherwise: str = NOTHING_CAME) -> None:
     last = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < last, otherwise

@@ -27,7 +27,7 @@ def draw(settings: Settings, connection: sqlite3.Connection, tmp_path: Path) -> 
     def drawn(who: User, *, folder: str = "/backups") -> AppTest:
         session.configure(replace(settings, backup_folder=folder), lambda connection: who)
         script = "from dashboard.backup_panel import draw_backup_panel\ndraw_backup_panel()\n"
-        return AppTest.from_string(script, default_timeout=60).run()
+        return AppTest.from_string(script, default_timeout=240).run()
 
     yield drawn
     session._Process.settings = session._Process.identify = None

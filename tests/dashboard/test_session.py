@@ -72,14 +72,14 @@ def page() -> None:
     ("asked", "said"), [("1", "anna in Chest"), ("99", "anna in no project"), ("x", "anna in no project")]
 )
 def test_a_page_knows_its_reader_and_project(signed_in: None, project: Project, asked: str, said: str) -> None:
-    app = AppTest.from_function(page, default_timeout=60)
+    app = AppTest.from_function(page, default_timeout=240)
     app.query_params["project"] = asked
     app.run()
     assert app.markdown[0].value == said
 
 
 def test_the_project_stays_open_in_its_tab(signed_in: None, project: Project) -> None:
-    app = AppTest.from_function(page, default_timeout=60)
+    app = AppTest.from_function(page, default_timeout=240)
     app.query_params["project"] = str(project.id)
     app.run()
     app.query_params.clear()
@@ -89,6 +89,6 @@ def test_the_project_stays_open_in_its_tab(signed_in: None, project: Project) ->
 
 def test_a_signed_out_reader_is_told_and_sees_nothing(settings: Settings, signed_in: None) -> None:
     session.configure(settings, lambda connection: None)
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=240).run()
     assert "signed out" in app.info[0].value
     assert [text.value for text in app.markdown] == ["[Sign in](/sign-in)"]

@@ -33,7 +33,7 @@ from dashboard import session
 from tests.conftest import add_chest
 
 OpenPage = Callable[..., AppTest]
-SECONDS = 60
+SECONDS = 240  # for a page while other tests run beside it
 CLASSES = ("normal", "pneumonia")
 scanned_once = cache(manifest_scanner.scan_component_manifests)
 

@@ -70,7 +70,7 @@ def test_a_part_that_refreshes_by_itself_draws_nothing_for_who_may_no_longer_see
 ) -> None:
     paul = ensure_user(connection, "paul")
     session.configure(settings, lambda _: None if left == "signed out" else paul)
-    app = AppTest.from_function(draw_part, args=(part, project.id, job.id, cases[0].id), default_timeout=60).run()
+    app = AppTest.from_function(draw_part, args=(part, project.id, job.id, cases[0].id), default_timeout=240).run()
     shown = said(app)
     assert "the shell speaks" in shown
     assert not [word for word in ("telling note", "epoch", "P0", "signed out") if word in shown]

@@ -455,7 +455,7 @@ with opened(Settings(home)) as connection:
     plan = plan_erasure(connection, Files(home), get_project(connection, {used.project.id}), patient={GONE!r})
     deed.erase(connection, Files(home), plan, actor=Actor("operator", "command line"), reason="")
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=False, timeout=280)
     assert done.returncode == -signal.SIGKILL
     assert list_cases_of(connection, used, GONE) == []
     assert all(files.has("pixels", case.pixel_hash) for case in used.of(GONE))

@@ -375,7 +375,7 @@ def test_killed_at_any_moment_no_series_is_half_there(
             for case in list_cases(connection, project.id):
                 assert files.read_array("pixels", case.pixel_hash).shape == (5, 64, 16)
                 assert len(list_headers(connection, case.id)) == 5
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=280)
     assert done.stdout == "begun\ndone 40 8\n"
 
 

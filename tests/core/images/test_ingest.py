@@ -453,7 +453,7 @@ def test_killed_at_any_moment_nothing_is_half_imported_and_all_comes_in(
             assert len(recorded) == labelled == count_cases(connection, project.id)
             for case in list_cases(connection, project.id):
                 assert files.read_array("pixels", case.pixel_hash).shape == (case.rows, case.columns)
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=280)
     assert done.stdout == "begun\ndone 60\n"
     with opened(settings) as connection:
         assert count_cases(connection, project.id) == 60
@@ -606,7 +606,7 @@ def test_killed_while_volumes_come_in_nothing_is_half_there(
         with opened(settings) as connection:
             for case in list_cases(connection, project.id):
                 assert files.read_array("pixels", case.pixel_hash).shape == (case.frames, case.rows, case.columns)
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=280)
     assert done.stdout == "begun\ndone 20\n"
 
 

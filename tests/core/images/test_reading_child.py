@@ -63,7 +63,7 @@ def test_a_child_that_dies_costs_one_file(reader: ReadingChild, test_data: Path)
     reader(content, "a")
     first = process_of(reader)
     os.kill(first, signal.SIGSTOP)  # so that it dies while it has the file
-    threading.Timer(0.3, os.kill, (first, signal.SIGKILL)).start()
+    threading.Timer(1.0, os.kill, (first, signal.SIGKILL)).start()
     with pytest.raises(InvalidInput, match="ended its reader"):
         reader(content, "a")
     assert reader(content, "a").pixels.shape == (100, 100, 3)
@@ -79,7 +79,7 @@ def test_a_child_that_hangs_is_ended(settings: Settings, test_data: Path) -> Non
         begun = time.monotonic()
         with pytest.raises(InvalidInput, match=r"longer than 0\.5 seconds"):
             reader(content, "a")
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 25
 
 
 def test_an_answer_in_the_last_moment_does_not_cost_the_next_file(settings: Settings, test_data: Path) -> None:

@@ -33,6 +33,7 @@ from tests.dashboard.certificates import make_certificate
 
 SHELL = Actor("root", "command line")
 QUIET_SECONDS = 0.3
+PATIENCE_SECONDS = 150
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def start(settings: Settings, project: Project) -> Iterator[Callable[[int], subp
     yield run
     for process in started:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(PATIENCE_SECONDS)
         assert process.stdout is not None
         process.stdout.close()
 
@@ -85,7 +86,7 @@ def send(
 
 
 def wait_for_job(connection: sqlite3.Connection) -> Job:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_SECONDS
     while not (jobs := list_jobs(connection, kinds=("import",))):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -153,7 +154,7 @@ def test_a_receiver_that_is_killed_loses_nothing_that_it_took(
     first = start(port)
     assert send(port, sent[:2]) == [0, 0]
     first.kill()
-    first.wait(20)
+    first.wait(PATIENCE_SECONDS)
     assert list_jobs(connection) == []
     monkeypatch.setitem(globals(), "QUIET_SECONDS", 0.3)
     port = free_port()

@@ -220,7 +220,7 @@ def test_four_processes_claim_four_hundred_jobs_once_each(
     claimers = [context.Process(target=claim_all, args=(settings.home, out)) for _ in range(4)]
     for process in claimers:
         process.start()
-    taken = Counter(job_id for _ in claimers for job_id in out.get(timeout=60))
+    taken = Counter(job_id for _ in claimers for job_id in out.get(timeout=150))
     for process in claimers:
         process.join()
     assert taken == Counter(ids)

@@ -31,7 +31,7 @@ from core.jobs.worker import Worker, utc_clock, worker_alive
 from core.settings import Settings, load_settings
 from core.store.audit import Actor
 from tests.core.jobs.bodies import PLACE
-from tests.core.jobs.conftest import wait_until
+from tests.core.jobs.conftest import PATIENCE_SECONDS, wait_until
 
 Settled = Callable[[Worker, Job], Job]
 MakeWorker = Callable[..., Worker]
@@ -279,10 +279,10 @@ def test_one_worker_serves_a_home_and_the_next_stands_by(settings: Settings) -> 
         time.sleep(1.5)
         assert second.poll() is None
         first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 0
+        assert first.wait(PATIENCE_SECONDS) == 0
         wait_until(lambda: worker_alive(settings))
         second.send_signal(signal.SIGINT)
-        assert second.wait(30) == 0
+        assert second.wait(PATIENCE_SECONDS) == 0
         assert not worker_alive(settings)
     finally:
         for process in filter(None, (first, second)):

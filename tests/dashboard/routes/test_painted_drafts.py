@@ -148,7 +148,7 @@ def test_a_further_look_does_not_wait_for_whoever_writes(
     began = time.monotonic()
     with writing(connection):  # another writer would wait 30 seconds for this
         assert look(as_ben, volume, title).status_code == 200
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 @pytest.mark.parametrize("role", ["reader", "scientist"])
