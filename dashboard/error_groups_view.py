@@ -1,7 +1,8 @@
 """Parts of a split on screen where answers are numbers or painted structures: as `subgroup_view` for classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import streamlit as st
 
 from core.datasets.records import Snapshot
@@ -30,7 +31,6 @@ HOW = {
     "within": "Shares: Wilson",
     "dice": "Means: Student's t on the logarithm of what Dice lacks of one",
 }
-PLAIN = "MOVER (Zou and Donner)"
 
 
 def draw_number_groups(
@@ -72,9 +72,11 @@ def _draw(
     *,
     name: str,
 ) -> None:
+    if not erred.case_ids:
+        st.caption(f"The reference of no case has {name}: there is nothing to compare.")
+        return
     known = remembered.attributes(str(session.settings().home), snapshot.id, str(view["split"]), tuple(erred.case_ids))
-    looks = read_appearance(session.files(), model, erred.evaluated)
-    distance = None
+    looks, distance = read_appearance(session.files(), model, erred.evaluated), None
     if looks:
         at = {case_id: place for place, case_id in enumerate(erred.evaluated)}
         rows = [at[case_id] for case_id in erred.case_ids]
@@ -83,10 +85,34 @@ def _draw(
         st.caption("Nothing is known of these cases beside their pixels that tells groups apart: import a label table "
                    "with more columns, such as sex, age or site.")  # fmt: skip
         return
+    chosen, metric, erred = _choose(list(known), metrics, erred, unit, name)
+    groups = measure_error_groups(erred, known, chosen, metric) if chosen else []
+    worst, tried = find_worst_errors(erred, known, metric)
+    scale = _scale(metric, [*groups, *worst])
+    if chosen:
+        title = f"{WORDS[metric]}, {unit}" if metric == "mae" else WORDS[metric]
+        how = f"{HOW[metric]}, differences: MOVER (Zou and Donner)"
+        group_table.draw_groups(groups, title, how=how, scale=scale, highest_first=metric == "mae")
+    where = group_table.choose_worst(worst, tried, lambda group: _told(group, metric, scale))
+    if where is not None:
+        said = {
+            case_id: f"Dice {wording.number(1 - error)}"
+            if metric == "dice"
+            else f"{wording.measured(error)} {unit} off"
+            for case_id, error in zip(erred.case_ids, erred.errors.values.tolist(), strict=True)
+        }
+        which, shown = _choose_examples(erred, where, cases_in(known, where.where), distance)
+        title = f"{which} of {name} where {where.name}, {view['split']}"
+        draw_cases(project, shown, view=view, name=title, key="worst", said=said)
+    st.caption(group_table.describe_appearance(looks, len(erred.evaluated)))
+
+
+def _choose(
+    names: Sequence[str], metrics: tuple[ErrorMetric, ...], erred: Erred, unit: str, name: str
+) -> tuple[list[str], ErrorMetric, Erred]:
+    """Attributes, the metric, and the errors with what is near enough where that is asked."""
     first, second, third = st.columns([4, 4, 2], vertical_alignment="bottom")
-    chosen = first.multiselect(
-        "Attributes, one or a pair", list(known), list(known)[:1], max_selections=2, key="groups_of"
-    )
+    chosen = first.multiselect("Attributes, one or a pair", names, names[:1], max_selections=2, key="groups_of")
     metric: ErrorMetric = metrics[0]
     if len(metrics) > 1:
         metric = second.segmented_control(
@@ -96,39 +122,27 @@ def _draw(
         usual = float(f"{erred.errors.values.mean():.2g}")
         near = third.number_input(f"Near enough, {unit}", min_value=0.0, value=usual, key=f"groups_tolerance_{name}")
         erred = erred.within(near)
-    groups = measure_error_groups(erred, known, chosen, metric) if chosen else []
-    worst, tried = find_worst_errors(erred, known, metric)
-    scale = _scale(metric, [*groups, *worst], unit)
-    if chosen:
-        title = f"{WORDS[metric]}, {unit}" if metric == "mae" else WORDS[metric]
-        how = f"{HOW[metric]}, differences: {PLAIN}"
-        group_table.draw_groups(groups, title, how=how, scale=scale, highest_first=metric == "mae")
-    slice_ = group_table.choose_worst(worst, tried, lambda group: _told(group, metric, scale))
-    if slice_ is not None:
-        inside = cases_in(known, slice_.where)
-        which = "Largest errors"
-        if distance is not None and NAME in dict(slice_.where):
-            which = st.segmented_control(
-                "Cases", ("Largest errors", "Most typical"), default=which, required=True, key="worst_cases",
-                label_visibility="collapsed",
-            )  # fmt: skip
-        typical = distance is not None and which == "Most typical"
-        positions = most_typical_in(inside, distance) if typical else largest_errors_in(erred, inside)
-        draw_cases(
-            project,
-            [erred.case_ids[position] for position in positions],
-            view=view,
-            name=f"{which} of {name} where {slice_.name}, {view['split']}",
-            key="worst",
-            said={
-                erred.case_ids[position]: _say_error(float(erred.errors.values[position]), metric, unit)
-                for position in positions
-            },
-        )
-    st.caption(group_table.describe_appearance(looks, len(erred.evaluated)))
+    return chosen, metric, erred
 
 
-def _scale(metric: ErrorMetric, groups: list[Group], unit: str) -> group_table.Scale:
+def _choose_examples(
+    erred: Erred, where: Group, inside: np.ndarray, distance: np.ndarray | None
+) -> tuple[str, list[int]]:
+    """The cases of a slice with the largest errors, or of one by appearance the most typical."""
+    which = "Largest errors"
+    if distance is not None and NAME in dict(where.where):
+        which = st.segmented_control(
+            "Cases", ("Largest errors", "Most typical"), default=which, required=True, key="worst_cases",
+            label_visibility="collapsed",
+        )  # fmt: skip
+    if distance is not None and which == "Most typical":
+        positions = most_typical_in(inside, distance)
+    else:
+        positions = largest_errors_in(erred, inside)
+    return which, [erred.case_ids[position] for position in positions]
+
+
+def _scale(metric: ErrorMetric, groups: list[Group]) -> group_table.Scale:
     """Shares have a scale of their own; errors in a unit go as far as the largest there is."""
     if metric != "mae":
         return group_table.SHARES
@@ -156,7 +170,3 @@ def _told(group: Group, metric: ErrorMetric, scale: group_table.Scale) -> str:
     """`mean absolute error 3.10 (2.40 to 4.00), +1.20 (+0.40 to +2.10) to the rest`"""
     word = WORDS[metric] if metric == "dice" else WORDS[metric].lower()
     return f"{word} {scale.say(vars(group.estimate))}, {scale.say_difference(vars(group.difference))} to the rest"
-
-
-def _say_error(error: float, metric: ErrorMetric, unit: str) -> str:
-    return f"Dice {wording.number(1 - error)}" if metric == "dice" else f"{wording.measured(error)} {unit} off"
