@@ -213,7 +213,8 @@ def _ordered(metrics: Mapping[str, Any], words: Mapping[str, str]) -> list[tuple
 
 def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> str:
     measures = result["per_class"][name]
-    return f"{name}: {short} {wording.interval(measures[metric])}, n = {int(measures['support']['value'])}"
+    positive = int(measures["support"]["value"])
+    return f"{name}: {short} {wording.interval(measures[metric])}, {positive:,} of {result['n_cases']:,} positive"
 
 
 def whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) -> str:

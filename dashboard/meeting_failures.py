@@ -6,7 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from core.datasets.splits import list_view
+from core.datasets.records import list_snapshot_cases
 from core.evaluation.records import list_measured
 from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseFilter, CaseRow, open_rows
@@ -14,6 +14,7 @@ from core.reviews.failures import (
     CAUSES,
     Kind,
     count_causes,
+    count_failures,
     keep_to_read_again,
     kinds_of,
     list_failures,
@@ -92,7 +93,9 @@ def choose_class(meeting: Meeting) -> str:
 def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[int]]:
     """One list; which cases are in it, and which of them are ticked."""
     rows = list_failures(session.db(), meeting.project, meeting.review, kind, of, limit=EACH)
-    st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
+    count = count_failures(meeting.evaluation.result, kind, of)
+    among = f" · {len(rows):,} of {count:,}" if rows and count is not None else ""
+    st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else "") + among)
     if not rows:
         st.caption("None on the test split.")
         return [], []
@@ -116,10 +119,10 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
         disabled=["image", "said", "case"],
         column_config={
             "image": st.column_config.ImageColumn("image", width=80),
-            "said": st.column_config.TextColumn("the model said", width=136),
+            "said": st.column_config.TextColumn("the model said", width=124),
             "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width=52),
             "cause": st.column_config.SelectboxColumn("cause", options=list(CAUSES), width=108),
-            "again": st.column_config.CheckboxColumn("read", help="Read the label again", width=44),
+            "again": st.column_config.CheckboxColumn("read again", help="Read the label again", width=84),
         },
         on_change=_tag,
         args=(meeting, key, [row.id for row in rows]),
@@ -177,8 +180,9 @@ def _find_case(meeting: Meeting, asked: int) -> CaseRow | None:
 
 
 def _is_of_test(meeting: Meeting, case_id: int) -> bool:
-    cases = list_view(session.db(), meeting.snapshot.id, meeting.fold)
-    return any(case.case_id == case_id and case.split == "test" for case in cases)
+    """Asked of the one case: a fold is the test split of its own view."""
+    found = list_snapshot_cases(session.db(), meeting.snapshot.id, only=[case_id])
+    return any(case.split == "test" if meeting.fold is None else case.fold == meeting.fold for case in found)
 
 
 def _draw_opened(meeting: Meeting, row: CaseRow) -> None:

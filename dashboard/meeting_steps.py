@@ -62,22 +62,24 @@ def draw_card(meeting: Meeting) -> None:
 def draw_population(meeting: Meeting) -> None:
     """How cases came into the snapshot, drawn; cases, patients, answers and attributes of each split, as a table."""
     drawn, counted = st.tabs(["Flow of cases", "Population"], key=f"meeting_population_{meeting.review.id}")
-    with drawn.container(height=PANE_PX - 50, border=False):
+    told = f"Snapshot {meeting.snapshot.name}, {meeting.snapshot.hash[:12]}, split by patient."
+    if meeting.snapshot.leaks_allowed_because:
+        told += f" It has leaks between its splits, allowed because: {meeting.snapshot.leaks_allowed_because}"
+    told = " ".join(filter(None, (told, meeting.snapshot.loss)))
+    with drawn.container(height=PANE_PX, border=False):
         _draw_flow(meeting)
+        st.caption(f"{FLOW_NOTE} {told}")
     rows = describe_population(session.db(), meeting.snapshot, meeting.fold)
     body = "".join(
         f"<tr><td>{escape(row.title)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in row.cells)}</tr>"
         for row in rows
     )
-    with counted.container(height=PANE_PX - 50, border=False):
+    with counted.container(height=PANE_PX, border=False):
         st.html(
             '<div class="rr-scroll"><table class="rr-numbers"><tr><th></th><th>train</th><th>validation</th>'
             f"<th>test</th></tr>{body}</table></div>"
         )
-    told = f"Snapshot {meeting.snapshot.name}, {meeting.snapshot.hash[:12]}, split by patient."
-    if meeting.snapshot.leaks_allowed_because:
-        told += f" It has leaks between its splits, allowed because: {meeting.snapshot.leaks_allowed_because}"
-    st.caption(" ".join(filter(None, (told, meeting.snapshot.loss))))
+        st.caption(told)
 
 
 def _draw_flow(meeting: Meeting) -> None:
@@ -89,7 +91,6 @@ def _draw_flow(meeting: Meeting) -> None:
     st.html(
         f'<img class="rr-flow" alt="{escape(describe_flow_in_words(flow))}" src="data:image/svg+xml;base64,{source}">'
     )
-    st.caption(FLOW_NOTE)
 
 
 def draw_reference(meeting: Meeting) -> None:

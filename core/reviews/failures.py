@@ -3,8 +3,8 @@ largest errors, of painted structures the lowest Dice."""
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
@@ -61,6 +61,24 @@ def list_failures(
     if number:
         return rows
     return [row for row in rows if _is(row, kind, of)][:limit]
+
+
+def count_failures(result: Mapping[str, Any], kind: Kind, of: str = "") -> int | None:
+    """How many of a kind an evaluation has, from its document: of a class by its confusion matrix, of errors and of
+    Dice every case that has one; None where the document does not tell."""
+    if kind == "largest error":
+        return int(result["n_cases"])
+    if kind == "lowest Dice":
+        counts = result.get("counts", {}).get(of)
+        return int(counts["painted"]) if counts else None
+    matrix, classes = result.get("confusion_matrix"), list(result.get("classes", ()))
+    if matrix is None or of not in classes:
+        return None
+    at = classes.index(of)
+    if isinstance(matrix[at][0], list):  # of several labels each has a matrix of its own: absent, present
+        return int(matrix[at][1][0] if kind == "missed" else matrix[at][0][1])
+    line = matrix[at] if kind == "missed" else [row[at] for row in matrix]
+    return int(sum(line) - matrix[at][at])
 
 
 def kinds_of(schema: LabelSchema) -> tuple[Kind, ...]:

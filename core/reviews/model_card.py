@@ -12,6 +12,7 @@ from core.errors import CoreError
 from core.evaluation.comparison import compare_models
 from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import Evaluation, find_evaluation
+from core.measures.calibration import COLDEST, HOTTEST
 from core.measures.terms import term
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
@@ -21,6 +22,7 @@ from core.reviews.population import list_missing
 from core.training.records import Model, get_model, get_run
 
 FEW_CASES = 100
+NEAR_LIMIT = 1.001  # the search ends a little within the limits that it has
 NOT_STATED = "not stated"
 
 
@@ -31,12 +33,13 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
     trained = get_snapshot(connection, project.id, run.snapshot)
     counts = snapshot_counts(connection, trained)
     production = get_model(connection, project.id, review.production) if review.production else None
+    weights = f"{model.parameters:,} parameter{'' if model.parameters == 1 else 's'}"
     fold = f", fold {run.fold} kept for test" if run.fold is not None else ""
     return {
         "Intended use": project.intended_use or NOT_STATED,
         "Project": f"{project.name}: {project.description}" if project.description else project.name,
         "Question": _question(trained),
-        "Model": f"{model.name}: {run.recipe.network}, {model.parameters:,} parameters, input "
+        "Model": f"{model.name}: {run.recipe.network}, {weights}, input "
         f"{run.recipe.input_size} px, made {model.created_at[:10]} by {run.created_by}",
         "Compared with": production.name if production else "no model in production",
         "Trained on": f"{trained.name}{fold}: {_counted(counts, 'train')} to learn, "
@@ -118,6 +121,20 @@ def list_limits(
     )
 
 
+def _say_temperature(told: Mapping[str, Any]) -> str:
+    """What its logits are divided by, so that its probabilities mean what they say; whether the search ended at a limit
+    of what it tries, which is no fit but a warning."""
+    value, n = told["temperature"], f"n = {told['n']:,}" if "n" in told else "n not kept"
+    said = f"temperature {value:.2f} ({n}): its logits are divided by it"
+    if value >= HOTTEST / NEAR_LIMIT:
+        return f"{said}, the highest that is tried, so on validation its probabilities told next to nothing"
+    if value <= COLDEST * NEAR_LIMIT:
+        return f"{said}, the lowest that is tried, so on validation nearly every answer was right"
+    if value == 1:
+        return f"{said}, so nothing is changed"
+    return f"{said}, so that it is {'less' if value > 1 else 'more'} sure, as validation showed it should be"
+
+
 def _unmet(one: Outcome) -> str:
     what = "could not be measured" if one.state == "not met (undefined)" else "was not met"
     return f"The criterion “{one.criterion.sentence}” {what}: {one.reason}."
@@ -149,7 +166,7 @@ def _calibrated(model: Model) -> str:
         for name, one in (model.calibration.get("thresholds") or {}).items()
     ]
     if temperature := model.calibration.get("temperature"):
-        told.append(f"temperature {temperature['temperature']:.2f}")
+        told.append(_say_temperature(temperature))
     if interval := model.calibration.get("interval"):
         told.append(f"interval ± {interval['half_width']:.3g} (n = {interval['n']:,})")
     units = {one["target"]: one["unit"] for one in (model.facts, *model.facts.get("further", ())) if "target" in one}
