@@ -76,9 +76,10 @@ def is_asked_anew() -> bool:
 def draw_tabs(names: Sequence[str]) -> dict[str, DeltaGenerator]:
     """The tabs of an evaluation, of which only the open one is drawn: some of them read every prediction of the split.
 
-    An address that names models to compare with opens the tab that compares.
+    An address that names models to compare with opens the tab that compares: when it is new, and when the page is come
+    back to.
     """
-    if is_asked_anew():
+    if is_asked_anew() or (places.asked(CHOSEN) and TABS_KEY not in st.session_state):
         st.session_state[TABS_KEY] = COMPARE
     return dict(zip(names, st.tabs(names, key=TABS_KEY, on_change="rerun"), strict=True))
 

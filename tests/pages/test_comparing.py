@@ -142,6 +142,13 @@ def test_the_address_chooses_the_models_and_opens_the_comparison(
     assert app.query_params["compare_with"] == str(worst.id)
     app.query_params["compare_with"] = str(old.id)  # "back" in the browser
     assert app.run().multiselect(key="compare_with").value == [old.id]
+    app.switch_page("../pages/review.py").run()
+    app.switch_page("../pages/evaluate.py")
+    for key, value in {**at, "compare_with": old.id}.items():
+        app.query_params[key] = str(value)
+    assert app.run().multiselect(key="compare_with").value == [old.id], "come back to from a case"
+    app.session_state["evaluate_tab"] = "Curves"
+    assert not app.run().multiselect, "another tab may be opened all the same"
     app = open_page("evaluate", **at, compare_with=f"{model.id},{old.id},9999")
     assert not app.exception
     assert app.multiselect(key="compare_with").value == [old.id]

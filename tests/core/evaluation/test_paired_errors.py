@@ -9,7 +9,9 @@ import pytest
 from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.paired_errors import UNKNOWN_NOISE, compare_errors
+from core.evaluation.paired_parts import Numbers, Sides, compare_part
 from core.evaluation.records import add_evaluation, find_evaluation, store_measured, store_predictions
+from core.measures.intervals import LEVEL
 from core.measures.segmentation import Compared
 from core.store.audit import Actor
 from core.store.files import Files
@@ -189,3 +191,18 @@ def test_a_model_without_an_evaluation_is_asked_for_one(
     blank = add_sibling(connection, livers, actor, "blank", seed=2)
     with pytest.raises(InvalidInput, match="Evaluate blank on test of first first"):
         compare_errors(connection, livers.model, blank, livers.snapshot, "test")
+
+
+def test_of_two_equally_good_models_at_most_one_in_twenty_is_called_better() -> None:
+    said = []
+    for seed in range(200):
+        draws = np.random.default_rng(seed)
+        shared = draws.gamma(2, 1, 40)  # some cases are hard for both
+        one, other = (np.abs(shared + draws.normal(0, 1, 40)).tolist() for _ in range(2))
+        numbers = Numbers(dict(enumerate(one))), Numbers(dict(enumerate(other)))
+        patients = {case: f"p{case}" for case in range(40)}
+        said.append(
+            compare_part(Sides(("one", "other"), "MAE", "", numbers, patients, True), None, level=LEVEL).verdict
+        )
+    assert said.count("better") <= 0.05 * len(said)
+    assert said.count("worse") <= 0.05 * len(said)
