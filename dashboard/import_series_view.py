@@ -97,8 +97,8 @@ def _strip(part: Part) -> str:
     )
     lines = "".join(f'<i style="left:{x:.2f}%"></i>' for x in at)
     name = f"{part.name}: " if part.name else ""
-    step = f", every {part.slice_spacing_mm:g} mm" if part.slice_spacing_mm else ", uneven steps"
-    said = escape(f"{name}{wording.count(len(depths), 'slice')} over {length:g} mm{step}")
+    step = f", every {part.slice_spacing_mm:.4g} mm" if part.slice_spacing_mm else ", uneven steps"
+    said = escape(f"{name}{wording.count(len(depths), 'slice')} over {length:.4g} mm{step}")
     return (
         f'<figure><div class="rr-strip" aria-hidden="true">{gaps}{lines}</div><figcaption>{said}</figcaption></figure>'
     )

@@ -262,7 +262,7 @@ def _frozen(candidates: Sequence[Candidate], groups: Sequence[int], folds: int, 
 
 def _notes(project: Project, cases: Sequence[SnapshotCase], left_out: dict[str, int]) -> list[str]:
     """What whoever reads results should know: what was left out, and what a split cannot tell."""
-    notes = [f"{count} cases were left out: {state}." for state, count in left_out.items() if count]
+    notes = _note_of_left_out({state: count for state, count in left_out.items() if count})
     if isinstance(project.schema, Segmentation):
         return notes + _notes_of_masks(project.schema, cases)
     if not isinstance(project.schema, Classification):
@@ -280,6 +280,13 @@ def _notes(project: Project, cases: Sequence[SnapshotCase], left_out: dict[str, 
                 f"{'patient' if patients == 1 else 'patients'}. Label it in more patients to learn and to test it."
             )
     return notes
+
+
+def _note_of_left_out(left_out: dict[str, int]) -> list[str]:
+    total = sum(left_out.values())
+    were = "1 case was" if total == 1 else f"{total:,} cases were"
+    said = ", ".join(f"{count:,} {state}" if len(left_out) > 1 else state for state, count in left_out.items())
+    return [f"{were} left out: {said}."] if total else []
 
 
 def _notes_of_masks(schema: Segmentation, cases: Sequence[SnapshotCase]) -> list[str]:

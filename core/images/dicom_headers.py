@@ -22,6 +22,9 @@ def told_values(content: bytes) -> dict[str, str]:
 
     told = {}
     for element in dcmread(io.BytesIO(content)):
-        value = f"{len(element.value)} items" if element.VR == "SQ" else str(element.value)
+        if element.VR == "SQ":
+            value = f"{len(element.value)} items"
+        else:  # several values as DICOM writes them: ORIGINAL\\PRIMARY
+            value = "\\".join(map(str, element.value)) if element.VM > 1 else str(element.value)
         told[f"({element.tag.group:04X},{element.tag.element:04X})"] = value[:LONGEST_VALUE]
     return told

@@ -68,6 +68,7 @@ def test_the_case_page_says_what_became_of_each_attribute(
     assert told["(0010,0010)"] == ("replaced", case.patient)
     assert told["(0010,4000)"] == ("removed", "")
     assert told["(0012,0064)"] == ("added", "4 items")
+    assert "[" not in told["(0008,0008)"][1], "several values stand as DICOM writes them"
     assert told["(0009,xxxx)"][0] == told["(6000,3000)"][0] == told["(preamble)"][0] == "removed"
 
 
