@@ -2,7 +2,7 @@
 
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -11,7 +11,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from core.images.deidentify_profile import terms_of
@@ -40,6 +40,9 @@ HEADER = [
     "PhotometricInterpretation", "SamplesPerPixel",
 ]  # fmt: skip
 
+WORDS: dict[BaseTag, str] = {Tag(tag): word for word in HEADER if (tag := tag_for_keyword(word)) is not None}
+TAGS: list[BaseTag | int] = [*WORDS, *(Tag(tag) for tag in B_VALUES)]
+
 
 def survey(stream: BinaryIO, path: str) -> Survey:
     """An instance; `index` for a DICOMDIR; `other` for what is no DICOM image or says too little to be grouped.
@@ -60,69 +63,65 @@ def _surveyed(stream: BinaryIO, path: str) -> Survey:
         return "other"
     stream.seek(0)
     has_preamble = start[128:132] == b"DICM"
-    tags: list[Any] = [*HEADER, *B_VALUES]
     if has_preamble and DeflatedExplicitVRLittleEndian.encode() in start:
-        dataset = _inflated(stream, tags)
+        dataset = _inflated(stream)
     else:
-        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble, specific_tags=tags)
+        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=not has_preamble, specific_tags=TAGS)
     meta_class = str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
     if MediaStorageDirectoryStorage in (meta_class, str(dataset.get("SOPClassUID", ""))):
         return "index"
     if "Rows" not in dataset or "Columns" not in dataset or dataset.get("Modality") in NOT_PICTURES:
         return "other"
-    series = _text(dataset, "SeriesInstanceUID")
-    return instance_of(dataset, path) if series else "other"
+    found = instance_of(dataset, path)
+    return found if found.series else "other"
 
 
-def _inflated(stream: BinaryIO, tags: list[Any]) -> Dataset:
+def _inflated(stream: BinaryIO) -> Dataset:
     """The header of a deflated data set (PS3.5 section A.5), of which no more than a header needs is inflated."""
     stream.seek(132)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
     unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(LONGEST_HEADER), LONGEST_HEADER)
-    wanted = [tag_for_keyword(tag) if isinstance(tag, str) else tag for tag in tags]
     dataset = read_dataset(
-        BytesIO(unpacked), False, True, stop_when=lambda tag, *_: tag.group >= 0x7FE0,
-        specific_tags=[Tag(tag) for tag in wanted if tag is not None],
-    )  # fmt: skip
+        BytesIO(unpacked), False, True, stop_when=lambda tag, *_: tag.group >= 0x7FE0, specific_tags=TAGS
+    )
     dataset.file_meta = FileMetaDataset(meta)
     return dataset
 
 
 def instance_of(dataset: Dataset, path: str) -> Instance:
     """The facts of a header. UIDs are the file's own: they are compared, and never stored from here."""
-    kinds = [str(word).strip() for word in many(dataset.get("ImageType"))]
-    is_grey = (
-        int(dataset.get("SamplesPerPixel") or 1) == 1 and dataset.get("PhotometricInterpretation") != "PALETTE COLOR"
-    )
+    # Each value is taken out once: to ask a data set for a word that it does not have is dear.
+    said = {WORDS[tag]: dataset[tag].value for tag in dataset.keys() & WORDS.keys()}
+    kinds = [str(word).strip() for word in many(said.get("ImageType"))]
+    is_grey = int(said.get("SamplesPerPixel") or 1) == 1 and said.get("PhotometricInterpretation") != "PALETTE COLOR"
     position, orientation = (
-        numbers(dataset.get(word), count)
-        for word, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6))
+        numbers(said.get(word), count) for word, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6))
     )
-    spacing = numbers(dataset.get("PixelSpacing"), 2)
+    spacing = numbers(said.get("PixelSpacing"), 2)
     return Instance(
         path=path,
-        study=_text(dataset, "StudyInstanceUID"),
-        series=_text(dataset, "SeriesInstanceUID"),
-        sop=_text(dataset, "SOPInstanceUID"),
-        rows=int(dataset.get("Rows") or 0),
-        columns=int(dataset.get("Columns") or 0),
-        number=_whole(dataset.get("InstanceNumber")),
-        frames=max(1, _whole(dataset.get("NumberOfFrames") or 1)),
+        study=_text(said, "StudyInstanceUID"),
+        series=_text(said, "SeriesInstanceUID"),
+        sop=_text(said, "SOPInstanceUID"),
+        rows=int(said.get("Rows") or 0),
+        columns=int(said.get("Columns") or 0),
+        number=_whole(said.get("InstanceNumber")),
+        frames=max(1, _whole(said.get("NumberOfFrames") or 1)),
         position=position,  # type: ignore[arg-type]
         orientation=orientation,  # type: ignore[arg-type]
         spacing_mm=spacing if spacing and min(spacing) > 0 else None,  # type: ignore[arg-type]
-        photometric=_text(dataset, "PhotometricInterpretation")[:16] if is_grey else "RGB",
+        photometric=_text(said, "PhotometricInterpretation")[:16] if is_grey else "RGB",
         is_localiser="LOCALIZER" in kinds[2:3] or "CT_SOM5 TOP" in kinds or "SCOUT" in kinds,
-        keys=_keys(dataset, kinds),
-        modality=next((word for word in [_text(dataset, "Modality")] if word in terms_of("modality")), ""),
+        keys=_keys(said, dataset, kinds),
+        modality=next((word for word in [_text(said, "Modality")] if word in terms_of("modality")), ""),
     )
 
 
-def _keys(dataset: Dataset, kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _keys(said: Mapping[str, Any], dataset: Dataset, kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Values that may be shown: numbers, and words of the standard's and the makers' lists."""
     found: dict[str, str] = {}
     for what, word, unit in KEYS:
-        number = _number(dataset.get(word)) if what not in found else None
+        number = _number(said.get(word)) if what not in found else None
         if number is not None:
             found[what] = f"{number:g}{unit}"
     if "b-value" not in found:
@@ -164,5 +163,5 @@ def _whole(value: Any) -> int:
     return int(number) if number is not None and abs(number) < 1e9 else 0
 
 
-def _text(dataset: Dataset, word: str) -> str:
-    return str(dataset.get(word) or "").strip()
+def _text(said: Mapping[str, Any], word: str) -> str:
+    return str(said.get(word) or "").strip()
