@@ -6,9 +6,11 @@ their pixels are told by `to_check`. References are to DICOM PS3.3 (2026c).
 
 import io
 import logging
+import math
 import re
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 PROJECTIONS = {"CR", "DX", "MG", "RG", "RF", "XA", "PX", "IO"}
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5 section 6.2, value representation CS
 PLAIN_NAME = re.compile(r"[A-Za-z0-9 _.,/()+-]{1,64}")
-SQUARE_ENOUGH = 0.01  # how far directions may be from unit vectors at right angles: headers are rounded
+NEAR_ONE = 0.01001  # how far from 1 products of directions may be, by which they are unit vectors at right angles
 OLDEST_AGE = 90  # above 89 an age identifies (US 45 CFR 164.514)
 
 
@@ -223,17 +225,25 @@ def _affine(dataset: Dataset) -> Affine | None:
     One frame has no next one: the third axis is a millimetre across the image.
     """
     spacing = _pair(dataset.get("PixelSpacing"))
-    directions = np.array([float(number) for number in many(dataset.get("ImageOrientationPatient"))])
-    origin = np.array([float(number) for number in many(dataset.get("ImagePositionPatient"))])
-    if spacing is None or directions.shape != (6,) or origin.shape != (3,) or not np.isfinite(origin).all():
+    directions, origin = (
+        [float(number) for number in many(dataset.get(word))]
+        for word in ("ImageOrientationPatient", "ImagePositionPatient")
+    )
+    if spacing is None or len(directions) != 6 or len(origin) != 3 or not all(map(math.isfinite, origin)):
         return None
     along_row, along_column = directions[:3], directions[3:]
-    products = [along_row @ along_row, along_column @ along_column, 1 + along_row @ along_column]
-    if not np.allclose(products, 1, atol=SQUARE_ENOUGH):  # unit vectors at right angles (C.7.6.2.1.1); NaN is none
+    products = [_dot(along_row, along_row), _dot(along_column, along_column), 1 + _dot(along_row, along_column)]
+    if not all(abs(product - 1) <= NEAR_ONE for product in products):  # unit vectors at right angles; NaN is none
         return None
-    steps = (along_row * spacing[1], along_column * spacing[0], np.cross(along_row, along_column), origin)
-    affine = np.vstack([np.column_stack(steps), [0, 0, 0, 1]])
-    return tuple(tuple(float(number) for number in line) for line in affine)
+    (a, b, c), (d, e, f) = along_row, along_column
+    across = (b * f - c * e, c * d - a * f, a * e - b * d)
+    lines = zip(along_row, along_column, across, origin, strict=True)
+    first_three = tuple((row * spacing[1], column * spacing[0], step, start) for row, column, step, start in lines)
+    return (*first_three, (0.0, 0.0, 0.0, 1.0))
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(here * there for here, there in zip(one, other, strict=True))
 
 
 def _orientation(dataset: Dataset) -> str | None:

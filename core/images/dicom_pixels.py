@@ -11,7 +11,7 @@ from pydicom.encaps import generate_frames, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import iter_pixels, pixel_array
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels, native, real_values, whole_numbers, whole_type
@@ -154,10 +154,26 @@ def _check_codestreams(dataset: Dataset, frames: int) -> None:
 
 def _decompressed(dataset: Dataset) -> Any:
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return dataset.pixel_array
+        plain = _plain_words(dataset)
+        return dataset.pixel_array if plain is None else plain
     if _is_jpeg_of_12_bits(dataset):
         return imagecodecs.jpeg8_decode(get_frame(dataset.PixelData, 0, number_of_frames=1))
     return pixel_array(dataset, decoding_plugin=_plugin(dataset))
+
+
+def _plain_words(dataset: Dataset) -> Pixels | None:
+    """Grey of 16 bits as nearly every CT and MR has it, where it lies in the file; None of everything else."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian) or "PixelData" not in dataset:
+        return None
+    said = tuple(dataset.get(word) for word in ("SamplesPerPixel", "BitsAllocated", "PixelRepresentation"))
+    if said not in ((1, 16, 0), (1, 16, 1)) or not str(dataset.PhotometricInterpretation).startswith("MONOCHROME"):
+        return None
+    words = dataset.PixelData
+    if not isinstance(words, bytes) or len(words) != 2 * dataset.Rows * dataset.Columns:
+        return None
+    kind = "<i2" if said[2] else "<u2"
+    return np.frombuffer(words, kind).reshape(dataset.Rows, dataset.Columns).copy()
 
 
 def _decompressed_frames(dataset: Dataset, frames: int) -> Iterator[Any]:
