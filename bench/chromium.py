@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
@@ -22,7 +23,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-WAIT_MS = 30_000
+WAIT_MS = 90_000  # for a page beside other work
 SCREEN = (1280, 800)
 ABSENT = "Chromium is absent: sudo apt-get install chromium-headless-shell, or name one in READROOM_TEST_CHROMIUM"
 
@@ -58,10 +59,14 @@ def chromium() -> Iterator[Browser]:
             made.close()
 
 
-def new_context(browser: Browser, *scripts: str, wait_ms: int = WAIT_MS) -> BrowserContext:
-    """A reader's browser with the screen of a small laptop; each script runs in every page before the page's own."""
+def new_context(browser: Browser, *scripts: str, wait_ms: int = WAIT_MS, still: bool = False) -> BrowserContext:
+    """A reader's browser with the screen of a small laptop; each script runs in every page before the page's own.
+
+    `still`: of somebody who asked their system for less motion.
+    """
     width, height = SCREEN
-    context = browser.new_context(viewport={"width": width, "height": height})
+    motion: Literal["reduce", "no-preference"] = "reduce" if still else "no-preference"
+    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion=motion)
     context.set_default_timeout(wait_ms)
     for script in scripts:
         context.add_init_script(script)

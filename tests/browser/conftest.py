@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from bench.chromium import ABSENT, FLAGS, WAIT_MS, find_chromium, new_context
 from bench.server import free_port
 from core.cli.app import app
+from core.datasets.records import list_snapshots
 from core.evaluation.run import evaluate_model
 from core.jobs.worker import worker_alive
 from core.people.accounts import operating_system_user
@@ -34,6 +35,7 @@ from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
 from core.training.records import get_run, list_models
+from core.training.request import request_training
 
 START_SECONDS = 120
 expect.set_options(timeout=WAIT_MS)  # beside other tests a page takes longer than Playwright's own five seconds
@@ -53,6 +55,25 @@ class Reading:
 
     def readroom(self, *words: str) -> Any:
         return run_command(self.home, *words)
+
+    def train(self, project: str, name: str, *, epochs: int) -> None:
+        """Train a small model here, check its explanations, and make no ONNX file: a job would start two processes that
+        load TensorFlow, and is walked through in `test_loop.py`."""
+        from core.explain.run import check_explanations
+        from core.training.device import CPU
+        from core.training.recipe import change_recipe, named_recipe
+        from core.training.run import run_training
+
+        actor = Actor(operating_system_user(), "command line")
+        recipe = change_recipe(named_recipe("resnet"), {"input_size": 32, "filters": "4,4,8", "epochs": epochs})
+        files, without_onnx = Files(self.home), Settings(home=self.home, onnx_memory_bytes=1)
+        with opened(self.settings) as connection:
+            owner = get_project(connection, project)
+            (snapshot,) = list_snapshots(connection, owner.id)
+            asked, _ = request_training(connection, owner, snapshot, recipe, name=name, files=files, actor=actor)
+            folder = self.home.parent / f"{project} {name}"
+            made = run_training(connection, files, without_onnx, asked.id, folder, CPU, Silent())
+            check_explanations(connection, files, made["model_id"], Silent())
 
     def evaluate(self, project: str, name: str, *splits: str) -> None:
         """Measure a model here and not in a job, which would start a process of its own; by default on test."""
@@ -144,8 +165,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
 def tiny(reading: Reading) -> None:
     """A model of two epochs in the project, and its evaluation; for pages that show one."""
     reading.readroom("snapshot", "Middle", "first", "--split", "0.5,0.2,0.3", "--allow-leaks", "noise resembles noise")
-    small = ("--set", "input_size=32", "--set", "filters=4,4,8", "--set", "epochs=2")
-    reading.readroom("train", "Middle", "--snapshot", "first", *small, "--name", "tiny", "--wait")
+    reading.train("Middle", "tiny", epochs=2)
     reading.evaluate("Middle", "tiny")
 
 
@@ -250,20 +270,25 @@ def playwright() -> Playwright:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Browser:
-    start = partial(playwright.chromium.launch, executable_path=find_chromium(), args=FLAGS)
+    flags = [*FLAGS, "--process-per-site"]  # each tab else compiles all of Streamlit's scripts again
+    start = partial(playwright.chromium.launch, executable_path=find_chromium(), args=flags)
     return KEPT.get("browser", start)
 
 
 @pytest.fixture(scope="module")
 def context(browser: Browser, reading: Reading) -> BrowserContext:
-    """The browser of somebody who came by the link."""
+    """The browser of somebody who came by the link.
+
+    What moves costs a machine without a graphics card a third of what a page costs; so this is somebody who asked for
+    less motion. A tab stays open, on a page that is not Streamlit's: with the last one its process would end.
+    """
 
     def sign_in() -> BrowserContext:
-        made = new_context(browser)
+        made = new_context(browser, still=True)
         first = made.new_page()
         first.goto(reading.link())
         first.get_by_role("heading", name="Projects").wait_for()
-        first.close()
+        first.goto(f"{reading.address}/account")
         return made
 
     return KEPT.get("context", sign_in)
@@ -290,7 +315,7 @@ def page(context: BrowserContext, at_rest: StorageState, reading: Reading) -> It
     )
     made.on("pageerror", lambda error: failures.append(str(error)))
     yield made
-    for tab in context.pages:
+    for tab in context.pages[1:]:
         tab.close()
     context.set_storage_state(at_rest)  # what a test left in this browser is not the next one's
     assert elsewhere == []

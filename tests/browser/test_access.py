@@ -66,7 +66,11 @@ def visit(page: Page, path: str) -> None:
 
 def faults_of(page: Page, name: str, theme: str) -> list[str]:
     options = {"runOnly": RULES[theme], "resultTypes": ["violations"]}  # what is in order is not described
-    found = Axe().run(page, context={"exclude": [NOT_OURS]}, options=options).response["violations"]
+    for wait in (0, 2000, 8000):  # a fault stays; what a busy machine has half drawn or half faded does not
+        page.wait_for_timeout(wait)
+        found = Axe().run(page, context={"exclude": [NOT_OURS]}, options=options).response["violations"]
+        if not found:
+            break
     return [
         f"{name or 'projects'}: {fault['id']}: {node['target']} {node['failureSummary'].splitlines()[-1]}"
         for fault in found

@@ -20,7 +20,7 @@ from tests.browser.conftest import Reading
 
 NAME = "Sides"
 IMAGES = 12  # in each of the three imports
-IMPORT_MS, TRAIN_MS = 60_000, 150_000
+IMPORT_MS, TRAIN_MS = 180_000, 300_000
 
 
 @pytest.fixture

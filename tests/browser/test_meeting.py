@@ -35,8 +35,7 @@ def chest(reading: Reading, test_data: Path, tmp_path: Path) -> Iterator[Project
     reading.readroom("project", "create", NAME, "--classes", "normal,pneumonia")
     reading.readroom("import", NAME, str(tmp_path), "--labels", str(tmp_path / "labels.csv"))
     reading.readroom("snapshot", NAME, "first", "--split", "0.5,0.25,0.25")
-    small = ("--set", "input_size=32", "--set", "filters=4,4,8", "--set", "epochs=1")
-    reading.readroom("train", NAME, "--snapshot", "first", *small, "--name", "old", "--wait")
+    reading.train(NAME, "old", epochs=1)
     user = operating_system_user()
     with opened(reading.settings) as connection:
         had = connection.execute("SELECT password FROM users WHERE name = ?", (user,)).fetchone()[0]

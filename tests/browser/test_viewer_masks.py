@@ -13,7 +13,6 @@ from tests.browser.conftest import Reading, wait_until
 
 FRAMES, ROWS, COLUMNS = 20, 30, 40
 SPACING = (1.0, 1.0, 2.0)  # millimetres between columns, rows and frames
-READ_MS = 15_000
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def open_case(page: Page, reading: Reading, case: int) -> None:
     page.goto(f"{reading.address}/label?project={project_of(reading)}&case={case}&worklist=all")
     page.get_by_role("img", name=re.compile("Image")).first.wait_for()
     # Nothing can be painted before it is known what is.
-    expect(page.locator("[data-structure=liver] small")).not_to_have_text(re.compile("^$|loading"), timeout=READ_MS)
+    expect(page.locator("[data-structure=liver] small")).not_to_have_text(re.compile("^$|loading"))
 
 
 def take_brush(page: Page) -> None:

@@ -141,7 +141,7 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_cases_and_their_overlay(pag
     points.first.click(force=True)
     expect(page).to_have_url(re.compile(r"/review\?"))
     page.get_by_role("img", name=re.compile("Image")).wait_for()
-    with page.expect_response(re.compile(r"/api/v1/explanations/.*\.npy"), timeout=90_000) as answer:
+    with page.expect_response(re.compile(r"/api/v1/explanations/.*\.npy"), timeout=180_000) as answer:
         page.keyboard.press("g")
     assert answer.value.ok
     expect(page.get_by_text(re.compile("shuffled weights"))).to_be_visible()
@@ -176,6 +176,6 @@ def test_the_address_alone_reproduces_the_view(page: Page, reading: Reading) -> 
     expect(page.get_by_role("button", name="Explanation")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("combobox", name="Class that is explained")).to_have_value("bright")
     expect(page.get_by_role("slider", name="Opacity of the overlay")).to_have_value("0.3")
-    expect(page.get_by_text(re.compile("shuffled weights"))).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(re.compile("shuffled weights"))).to_be_visible(timeout=180_000)
     page.keyboard.press("g")
     expect(page).not_to_have_url(re.compile("overlay="))

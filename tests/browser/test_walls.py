@@ -54,8 +54,8 @@ def test_the_watch_sees_a_request_elsewhere_and_a_refusal(browser: Browser, read
     page = browser.new_page()
     watch = Watch(page)
     page.goto(f"{reading.address}/sign-in")
-    page.evaluate("fetch('http://127.0.0.2:9/x').catch(() => {})")
-    page.wait_for_timeout(SETTLE_MS // 3)
+    with page.expect_console_message(lambda message: bool(watch.violations)):
+        page.evaluate("fetch('http://127.0.0.2:9/x').catch(() => {})")
     page.close()
     assert watch.violations
     watch.note_address("https://fonts.example/x.woff2")
