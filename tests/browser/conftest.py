@@ -279,9 +279,9 @@ def browser(playwright: Playwright) -> Browser:
 def context(browser: Browser, reading: Reading) -> BrowserContext:
     """The browser of somebody who came by the link.
 
-    Somebody who asked for less motion: on a busy machine frames are drawn for what moves as long as a page waits. A tab
-    stays open, on a page that is not Streamlit's: with the last one the process of all tabs would end. Measured at rest,
-    both together save a twentieth of the browser's processor time.
+    Somebody who asked for less motion: a busy machine draws what moves as long as a page waits. A tab stays open, on a
+    page that is not Streamlit's: with the last one the process of all tabs would end. Measured at rest, both together
+    save a twentieth of the browser's processor time.
     """
 
     def sign_in() -> BrowserContext:
