@@ -276,5 +276,8 @@ def say_result(job: Job) -> str:
     words = {"imported": "imported", "skipped": "skipped", "failed": "refused"}
     said = [f"{result.get(key, 0):,} {word}" for key, word in words.items()]
     said += [f"{result[key]:,} {word}" for key, word in (("held", "held"), ("waiting", "waiting")) if result.get(key)]
-    masks = [f"{result[kind]['added']:,} {kind}" for kind in ("masks", "boxes") if kind in result]
-    return ", ".join([*said, *masks])
+    drawn = [(kind, result[kind]) for kind in ("masks", "boxes") if kind in result]
+    said += [f"{its['added']:,} {kind}" for kind, its in drawn]
+    said += [f"{wording.count(its['failed'], f'file of {kind}', f'files of {kind}')} refused"
+             for kind, its in drawn if its.get("failed")]  # fmt: skip
+    return ", ".join(said)

@@ -67,7 +67,9 @@ def frames_of(values: Pixels, mask: Grid, image: Grid) -> Pixels:
         )
     fit = Fit((0, 1, 2), (False, False, False)) if mask.affine is None else _fit(mask, image)
     if fit is None or tuple(mask.shape[axis] for axis in fit.axes) != image.shape:
-        raise InvalidInput(f"The mask lies on another grid than its image. Received: {difference(mask, image)}")
+        raise InvalidInput(
+            f"The mask lies on another grid than its image; resample it onto that. Received: {difference(mask, image)}"
+        )
     turned: Pixels = fit.turn(values).transpose(2, 1, 0)
     return turned
 

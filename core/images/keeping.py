@@ -174,15 +174,19 @@ def _patient(what: OneImport, source: str, stored: StoredImage, row: TableRow | 
 def _on_same_pixels(what: OneImport, case: Case, same: Sequence[Case]) -> str:
     """Which cases show the same pixels, and what they contradict this one in: all are looked at, a few are named."""
     sentences = [f"{SAME_PIXELS}{_ids(same)}."]
-    strangers = [(other, other.patient) for other in same if other.patient != case.patient]
+    strangers = [(other, _whose(other)) for other in same if other.patient != case.patient]
     if strangers:
-        sentences.append(f"The patient differs: {case.patient} here, {_there(strangers, same)}.")
+        sentences.append(f"The patient differs: {_whose(case)} here, {_there(strangers, same)}.")
     answers = _answers(what, [case, *same])  # mine read back too: "Normal" of a table is "normal" of an older case
     mine = answers[case.id]
     opposite = [(other, ", ".join(said)) for other in same if (said := answers[other.id]) and set(said) != set(mine)]
     if mine and opposite:
         sentences.append(f"{OPPOSITE_LABELS[1:]}{', '.join(mine)} here, {_there(opposite, same)}.")
     return " ".join(sentences)
+
+
+def _whose(case: Case) -> str:
+    return "not known" if case.patient_from == "none" else case.patient
 
 
 def _there(differing: Sequence[tuple[Case, str]], same: Sequence[Case]) -> str:

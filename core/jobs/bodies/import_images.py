@@ -117,7 +117,10 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
     if given.get("hold_back") != "all":  # else nothing is stored
         drawn = import_annotations(context, project, given, beside)
         result |= drawn
-        said = ", ".join(f"{its['added']} {kind}" for kind, its in drawn.items())
+        said = ", ".join(
+            f"{its['added']} {kind}" + (f", {its['failed']} of their files refused" if its["failed"] else "")
+            for kind, its in drawn.items()
+        )
         if said:
             context.progress.report(1.0, f"{report.told}; {said}")
     if upload:

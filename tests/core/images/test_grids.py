@@ -50,7 +50,8 @@ def test_what_headers_round_off_is_no_difference(off: tuple[float, float, float]
 
 def test_another_number_of_voxels_is_told() -> None:
     assert refusal(Grid((5, 6, 4), AFFINE)) == (
-        "The mask lies on another grid than its image. Received: the mask has 5 x 6 x 4 voxels of 0.8062 x 0.8062 x "
+        "The mask lies on another grid than its image; resample it onto that. "
+        "Received: the mask has 5 x 6 x 4 voxels of 0.8062 x 0.8062 x "
         "2.5 mm, the image 5 x 6 x 7 voxels of 0.8062 x 0.8062 x 2.5 mm; its middle lies 3.8 mm further to the feet"
     )
 

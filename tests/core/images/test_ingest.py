@@ -152,6 +152,27 @@ def test_same_pixels_come_in_as_their_own_case_and_are_reported(run: Import, fol
     )
 
 
+def test_a_patient_whom_nothing_names_is_said_to_be_not_known(run: Import, folder: Path) -> None:
+    written(folder / "z.png", picture(0))
+    reason = by_path(run(folder, table=table_of("path,patient\nz.png,p2\n")))["z.png"][1]
+    assert reason == "Same pixels as case 1 (a.png). The patient differs: p2 here, not known there."
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({}, "5 imported, 1 skipped, 2 refused"),
+        ({"waiting": 3}, "5 imported, 1 skipped, 2 refused, 3 wait"),
+        ({"joined": 4, "cases": 1}, "5 imported, 1 skipped, 2 refused; 1 case"),
+        ({"joined": 4, "held": 1, "cases": 2},
+         "5 imported, 1 skipped, 2 refused; 2 cases, 1 file held for a check of the pixels"),
+    ],
+)  # fmt: skip
+def test_the_counts_in_a_line(counts: dict[str, int], said: str) -> None:
+    usual = {"cases": 5, "same_pixels": 0, "opposite_labels": 0}
+    assert ImportReport(5, 1, 2, files=(), warnings=(), **usual | counts).told == said  # type: ignore[arg-type]
+
+
 def test_same_pixels_and_opposite_labels_are_counted_and_said_above_the_files(run: Import, folder: Path) -> None:
     assert run(folder).warnings == ()
     copies = folder.parent / "copies"
