@@ -159,10 +159,20 @@ class LogEpochs(Quiet):
 
 
 class ReportProgress(Quiet):
-    """Says once a second where the run stands: epoch, batch, loss, images/s, time left, memory."""
+    """Says once a second where the run stands: epoch, batch, loss, images/s, time left, memory. Comes after what takes
+    its time after every epoch, which the first one is counted with.
 
-    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
-        self._progress, self._clock, self._last = progress, clock, -math.inf
+    `ending` is how long a run takes after its last epoch, of the seconds that a judgement of the validation takes.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        ending: Callable[[float], float] = lambda _: 0.0,
+    ) -> None:
+        self._progress, self._clock, self._ending, self._last = progress, clock, ending, -math.inf
         self._process = psutil.Process()
         self._validation: dict[str, Any] = {}
         self._epochs: deque[float] = deque(maxlen=EPOCHS_LOOKED_BACK)
@@ -174,9 +184,9 @@ class ReportProgress(Quiet):
 
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
         self._validation = {key: value for key, value in facts.items() if key.startswith("validation_")}
-        # From end to end where that is known: checkpoints and the other callbacks take their time too.
+        # From end to end: checkpoints and the other callbacks take their time too.
         now = self._clock()
-        self._epochs.append(facts["seconds"] if self._ended is None else now - self._ended)
+        self._epochs.append(time.monotonic() - fit.epoch_began if self._ended is None else now - self._ended)
         self._ended = now
         self._say(fit, fit.epoch - 1, fit.plan.steps)
 
@@ -197,7 +207,7 @@ class ReportProgress(Quiet):
             batches=fit.plan.steps,
             loss=loss if math.isfinite(loss) else None,
             images_per_second=seen / seconds,
-            seconds_left=(1 - done) * fit.epochs * epoch_seconds,
+            seconds_left=(1 - done) * fit.epochs * epoch_seconds + self._ending(fit.judged_seconds),
             memory_bytes=self._process.memory_info().rss,
             best_epoch=fit.best_epoch,
             **{fit.learner.loss.beside_name: beside},

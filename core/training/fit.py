@@ -31,6 +31,7 @@ class Fit:
     stop_because: str = ""
     epoch_began: float = 0.0
     waited_seconds: float = 0.0  # of the present epoch, for images to be read
+    judged_seconds: float = 0.0  # that the validation after the last epoch took
 
     @property
     def steps_done(self) -> int:
@@ -81,9 +82,11 @@ def _describe_epoch(fit: Fit, validation: Examples) -> dict[str, Any]:
     """The facts of the epoch just trained; the validation split is predicted once for them."""
     learner = fit.learner
     loss, beside, seen = learner.read_sums()
-    seconds = time.monotonic() - fit.epoch_began
+    trained = time.monotonic()
+    seconds = trained - fit.epoch_began
     with learner.averaged():
         validation_loss, targets, scores = learner.judge(validation)
+    fit.judged_seconds = time.monotonic() - trained
     measured = learner.task.score_validation(learner.schema, targets, scores)
     return {
         "epoch": fit.epoch + 1,

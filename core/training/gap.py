@@ -59,7 +59,7 @@ def measure_gap(
     sides, resampled = list[Measured](), list[np.ndarray]()
     chance, best = known_by_chance(schema, task.PAINTS, _answers(learner, train))
     others = len(np.unique(validation.targets)) if validation.masks is not None else len(validation)
-    for examples in (_some_of(train, min(max(LEAST_CASES, 2 * others), MOST_CASES), seed), validation):
+    for examples in (_some_of(train, _most_of(others), seed), validation):
         loss, targets, scores = learner.judge(examples)
         metric, patients = headline_of(schema, task.PAINTS, targets, scores), patients_of(examples, patient_of_case)
         drawn = metric(draw_weights(patients, resamples=RESAMPLES, seed=SEED + len(sides)))
@@ -73,6 +73,18 @@ def measure_gap(
     between = percentile_interval((resampled[0] - resampled[1]) / (best - chance))
     distance = (skills[0] or 0.0) - (skills[1] or 0.0)
     return Gap(task.HEADLINE, sides[0], sides[1], skills[0], distance, between.low, between.high)
+
+
+def judgings_of(train: "Examples", validation: "Examples") -> float:
+    """How many times as long as a judgement of the validation the judgements of both splits take."""
+    cases, others = (
+        len(np.unique(part.targets)) if part.masks is not None else len(part) for part in (train, validation)
+    )
+    return 1 + min(1.0, _most_of(others) / cases) * len(train) / len(validation)
+
+
+def _most_of(others: int) -> int:
+    return min(max(LEAST_CASES, 2 * others), MOST_CASES)
 
 
 def _side(loss: float, value: float, drawn: np.ndarray, patients: Sequence[str]) -> Measured:

@@ -24,7 +24,14 @@ from core.tasks import task_module, trainable_schema
 from core.training.device import Device
 from core.training.headline import ERRORS, WORDS, headline_of, known_by_chance, patients_of
 from core.training.power_law import fit_power_laws, forecast
-from core.training.preflight import PreflightFailed, duration, estimate_seconds, fit_into_memory, free_memory
+from core.training.preflight import (
+    PreflightFailed,
+    duration,
+    estimate_judging,
+    estimate_seconds,
+    fit_into_memory,
+    free_memory,
+)
 from core.training.recipe import FIELDS, Recipe, change_recipe
 from core.training.records import list_runs
 from core.training.request import training_cases
@@ -202,7 +209,8 @@ def _tell_budget(
         lambda wanted: build_fit(wanted, snapshot, material, policy),
         recipe, len(material.train), read, free_memory(device.memory_bytes),
     )  # fmt: skip
-    seconds = parts * estimate_seconds(trial, fit.plan.steps, fit.plan.batch, len(material.validation), recipe.epochs)
+    judging = estimate_judging(trial, fit.plan.batch, len(material.validation))
+    seconds = parts * estimate_seconds(trial, fit.plan.steps, judging, recipe.epochs)
     if most_minutes is not None and seconds > 60 * most_minutes:
         raise PreflightFailed(
             f"The learning curve would take about {duration(seconds)}. Received: at most {most_minutes:g} minutes",

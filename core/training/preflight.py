@@ -217,10 +217,14 @@ def try_steps(fit: Any, chunk: Any) -> Trial:
     return Trial(seconds / len(chunk[0]), peak.grown_bytes)
 
 
-def estimate_seconds(trial: Trial, steps: int, batch: int, validation: int, epochs: int) -> float:
-    """How long a run will take, its validation after each epoch with it."""
-    of_image = trial.seconds_a_step / max(batch, 1)
-    return epochs * (steps * trial.seconds_a_step + validation * of_image * PREDICTION_SHARE)
+def estimate_judging(trial: Trial, batch: int, validation: int) -> float:
+    """How long a judgement of the validation will take."""
+    return validation * trial.seconds_a_step / max(batch, 1) * PREDICTION_SHARE
+
+
+def estimate_seconds(trial: Trial, steps: int, judging: float, epochs: int) -> float:
+    """How long all epochs will take, their validation with them."""
+    return epochs * (steps * trial.seconds_a_step + judging)
 
 
 def describe_trial(found: Preflight, recipe: Recipe) -> str:

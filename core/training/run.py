@@ -6,6 +6,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 
 import logging
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ from core.training.checkpoint import NAME as CHECKPOINT
 from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import CPU, Device, prepare_device
 from core.training.drawing import DrawingLearner, KeepSamples
+from core.training.ending import Ending, Importing, plan_ending
 from core.training.environment import describe_environment
 from core.training.failures import explain_failure
 from core.training.fit import Callback, Fit, fit_network
@@ -57,6 +59,7 @@ from core.training.preflight import (
     check_pixels,
     check_room,
     describe_trial,
+    estimate_judging,
     estimate_seconds,
     fit_into_memory,
     free_memory,
@@ -123,16 +126,16 @@ def run_training(
     """
     run = get_run(connection, run_id)
     snapshot = get_snapshot(connection, run.project, run.snapshot)
-    model = find_model_of_run(connection, run_id)
+    model, ending = find_model_of_run(connection, run_id), None
     if model is None:
         demand_whole(snapshot, "train")  # cases may have been erased since somebody asked
-        model = _train(connection, files, run, snapshot, folder, device, progress)
+        model, ending = _train(connection, files, run, snapshot, folder, device, progress)
     if model.onnx_hash is None and model.onnx_left_out_because == EXPORT_INTERRUPTED:
-        progress.report(STORED, "Making the ONNX file")
+        progress.report(STORED, "Making the ONNX file", seconds_left=ending.after_storing() if ending else None)
         onnx_hash, reason = make_onnx(files, model, folder, settings.onnx_memory_bytes, progress)
         set_onnx(connection, model.id, onnx_hash, reason)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    progress.report(1.0, f"Model {model.name} is stored")
+    progress.report(1.0, f"Model {model.name} is stored", seconds_left=ending.after_export() if ending else None)
     log.info(
         "Model %s is stored: the best of %d epochs was epoch %d; it ended because: %s",
         *(model.name, *(model.facts[key] for key in ("epochs", "best_epoch", "ended_because"))),
@@ -155,9 +158,10 @@ def _train(
     folder: Path,
     device: Device,
     progress: Progress,
-) -> Model:
+) -> tuple[Model, Ending]:
     folder.mkdir(parents=True, exist_ok=True)
     beginning = Beginning(run)
+    imported = time.process_time()
     policy = prepare_device(device)
     start_run(connection, run.id, device=device.name, environment=describe_environment(device))
     checked = (folder / CHECKPOINT).exists()
@@ -169,7 +173,8 @@ def _train(
     beginning.end("data")
     # A checkpoint holds what the run began from, and more.
     learnt = [] if checked else read_learnt(files, run.recipe, run.told.get("sources", {}), progress)
-    fit = _begin(connection, run, snapshot, material, learnt, folder, device, policy, progress)
+    begun = _begin(connection, run, snapshot, material, learnt, folder, device, policy, Importing(imported), progress)
+    fit, ending = begun
     beginning.end("trial")
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
@@ -188,7 +193,8 @@ def _train(
         callbacks.append(KeepSamples(folder, material.validation, material.terms.shape[1]))
     elif not isinstance(spec, PatchSpec):  # a patch shows too little of a case to be looked at
         callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, run.recipe.seed))
-    callbacks += [ReportProgress(part), SaveCheckpoint(folder, run.recipe_hash), StopOnRequest(part)]
+    callbacks += [ReportProgress(part, ending=ending.seconds), SaveCheckpoint(folder, run.recipe_hash)]
+    callbacks.append(StopOnRequest(part))
     trace_validation(fit, material.validation)
     try:
         fit_network(fit, material.train, material.validation, callbacks)
@@ -197,13 +203,16 @@ def _train(
         if known is None:
             raise
         raise known from error
-    progress.report(FITTED, "Storing the model")
-    return _store(connection, files, run, snapshot, fit, material)
+    progress.report(FITTED, "Storing the model", seconds_left=ending.seconds(fit.judged_seconds))
+    return _store(connection, files, run, snapshot, fit, material), ending
 
 
 def trace_validation(fit: Fit, validation: Examples) -> None:
-    """Let the validation be compiled before the first epoch, which then takes as long as any other."""
+    """Let the validation be compiled before the first epoch, which then takes as long as any other; and where masks
+    are judged, what is said of the watched cases too."""
     fit.learner.judge(replace(validation, rows=validation.rows[:1], targets=validation.targets[:1]))
+    if validation.masks is not None:
+        fit.learner.say(validation.images.read(validation.rows[:1]))
 
 
 def _begin(
@@ -215,12 +224,17 @@ def _begin(
     folder: Path,
     device: Device,
     policy: str,
+    importing: Importing,
     progress: Progress,
-) -> Fit:
-    """The fit from its checkpoint, or a new one whose first steps were tried."""
+) -> tuple[Fit, Ending]:
+    """The fit from its checkpoint, or a new one whose first steps were tried; and how the run will end."""
 
     def build(recipe: Recipe) -> Fit:
         return build_fit(recipe, snapshot, material, policy, learnt, device)
+
+    def ending_of(fit: Fit) -> Ending:
+        parameters = fit.learner.network.count_params()
+        return plan_ending(importing.seconds(), snapshot.task, parameters, material.train, material.validation)
 
     def read(fit: Fit) -> list[Any]:
         return [tf.constant(part) for part in read_chunk(material.train, fit.learner.recipe, fit.plan, 0)]
@@ -230,18 +244,20 @@ def _begin(
         fit = build(change_recipe(recipe, {"batch": before.get("batch", recipe.batch)}))
         restore_checkpoint(folder, fit, run.recipe_hash)
         progress.report(PREPARED, f"Going on after epoch {fit.epoch}")
-        return fit
+        return fit, ending_of(fit)
     progress.report(PREPARED, "Building the network")
     fit, trial = fit_into_memory(build, recipe, len(material.train), read, free_memory(device.memory_bytes))
     check_room(folder, fit.learner.network.count_params())
     plan, batch = fit.plan, fit.learner.recipe.batch
-    seconds = estimate_seconds(trial, plan.steps, plan.batch, len(material.validation), recipe.epochs)
+    ending = ending_of(fit)
+    judged = estimate_judging(trial, plan.batch, len(material.validation))
+    seconds = estimate_seconds(trial, plan.steps, judged, recipe.epochs) + ending.seconds(judged)
     notes = (*before.get("notes", ()), *describe_devices(recipe.devices, device))
     found = Preflight(batch, trial.seconds_a_step, trial.memory_bytes, seconds, notes)
     set_run_told(connection, run.id, "preflight", found.to_json())
     log.info(describe_trial(found, recipe))
     progress.report(PREPARED, describe_trial(found, recipe), seconds_left=seconds)
-    return fit
+    return fit, ending
 
 
 def gather_material(

@@ -56,7 +56,7 @@ class Learner:
         self._sums = tf.Variable(tf.zeros(3), trainable=False)  # loss, what is counted beside it, images
         # XLA was slower on CPUs, five times at inference.
         # Two steps, since each has gradients of its own: of the whole, and of the last layer alone.
-        self._steps_by_hold = {hold: tf.function(self._train_chunk, jit_compile=False) for hold in (False, True)}
+        self._steps_by_hold: dict[bool, Any] = {}
         self._held = False
         # Only the loop over a chunk needs AutoGraph; to rewrite all that a step calls took over a second of the first.
         self._count = tf.autograph.experimental.do_not_convert(self._count_step)
@@ -74,10 +74,14 @@ class Learner:
             for layer in self.network.layers:
                 layer.trainable = not hold or layer.name == self.task.RAW
 
-    @property
-    def train(self) -> Any:
-        """The compiled steps of a chunk, traced once for all epochs of their kind."""
-        return self._steps_by_hold[self._held]
+    def train(self, images: Any, targets: Any, seeds: Any) -> Any:
+        """The steps of a chunk, compiled once for all epochs of their kind; as tensors, `core.training.batches`."""
+        if self._held not in self._steps_by_hold:
+            # Of any length: the last chunk of an epoch is shorter, and would be compiled anew within the first epoch.
+            chunk = [tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in (images, targets, seeds)]
+            compiled = tf.function(self._train_chunk, input_signature=chunk, jit_compile=False)
+            self._steps_by_hold[self._held] = compiled
+        return self._steps_by_hold[self._held](images, targets, seeds)
 
     def read_sums(self) -> tuple[float, float, int]:
         """Mean loss, mean of what the loss counts beside it, and images seen since the epoch began; waits for the

@@ -63,7 +63,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         task = task_module(get_model(context.connection, None, int(result["model_id"])).task)
         if not (task.PAINTS or task.DRAWS):
             _check_explanations(context, int(result["model_id"]))
-        context.progress.report(1.0, f"Model {result['model']} is stored")  # what a job that is done says last
+        # what a job that is done says last
+        context.progress.report(1.0, f"Model {result['model']} is stored", seconds_left=0.0)
         result = {**result, **_join_ensemble(context, run_id)}
         if context.job.arguments.get("evaluate"):
             _queue_evaluation(context, int(result["model_id"]), run_id)

@@ -1,6 +1,7 @@
 """Each callback by itself, with a learner that only says numbers."""
 
 import logging
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -170,10 +171,10 @@ def test_the_log_holds_one_plain_line_for_each_epoch(fit: Fit, caplog: pytest.Lo
 
 def test_time_left_follows_the_last_epoch(fit: Fit, said: Said) -> None:
     report = ReportProgress(said, said)
-    fit.epoch = 1
+    fit.epoch, fit.epoch_began = 1, time.monotonic() - 20
     report.after_epoch(fit, facts(0.4))
     assert said.reports[-1][0] == pytest.approx(1 / 5)
-    assert said.reports[-1][2]["seconds_left"] == pytest.approx(4 * 20)
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(4 * 20, rel=0.01)
     assert said.reports[-1][2]["validation_auc"] == 0.9
     for fit.epoch, seconds in ((2, 29.4), (3, 29.4)):  # with what the callbacks took; the clock goes on by 0.3 a look
         said.now += seconds
@@ -183,6 +184,13 @@ def test_time_left_follows_the_last_epoch(fit: Fit, said: Said) -> None:
     said.now += 300  # the machine slept
     report.after_epoch(fit, facts(0.4))
     assert said.reports[-1][2]["seconds_left"] == pytest.approx(30)
+
+
+def test_time_left_holds_what_follows_the_last_epoch(fit: Fit, said: Said) -> None:
+    report = ReportProgress(said, said, ending=lambda judged: 10 * judged + 3)
+    fit.epoch, fit.epoch_began, fit.judged_seconds = 5, time.monotonic() - 20, 2.0
+    report.after_epoch(fit, facts(0.4))
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(23)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(fit: Fit, said: Said) -> None:

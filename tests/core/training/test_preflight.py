@@ -21,6 +21,7 @@ from core.training.preflight import (
     check_pixels,
     check_room,
     duration,
+    estimate_judging,
     estimate_seconds,
     expected_memory,
     fit_into_memory,
@@ -147,8 +148,10 @@ def test_the_trial_leaves_every_variable_as_it_was() -> None:
 
 
 def test_the_whole_time_counts_steps_and_validation() -> None:
-    assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=0, epochs=3) == pytest.approx(30)
-    assert estimate_seconds(Trial(0.1, 0), steps=100, batch=10, validation=100, epochs=3) == pytest.approx(31.05)
+    trial = Trial(0.1, 0)
+    assert estimate_judging(trial, batch=10, validation=100) == pytest.approx(0.35)
+    assert estimate_seconds(trial, steps=100, judging=0.0, epochs=3) == pytest.approx(30)
+    assert estimate_seconds(trial, steps=100, judging=0.35, epochs=3) == pytest.approx(31.05)
     assert [duration(seconds) for seconds in (0.3, 1.4, 20, 90, 7200)] == [
         "1 second",
         "1 second",

@@ -129,12 +129,23 @@ def test_a_step_with_mixup_learns_something_else_and_counts_every_image() -> Non
 
 def test_after_a_held_epoch_the_step_that_was_compiled_before_is_taken_again() -> None:
     learner, _ = trained(0)
-    whole, variables = learner.train, len(learner.network.trainable_variables)
+    variables, traced = len(learner.network.trainable_variables), list[int]()
+
+    def train(steps: int) -> None:
+        images, targets = np.zeros((steps, 4, 16, 16, 1), np.uint8), np.tile(np.eye(2, dtype=np.float32), (steps, 2, 1))
+        learner.train(*map(tf.constant, (images, targets, np.zeros((steps, 2), np.int32))))
+
+    step = learner._step
+    learner._step = lambda *batch: (traced.append(len(learner.network.trainable_variables)), step(*batch))[1]
+    train(3)
+    train(2)
+    assert traced == [variables], "of any length: the last chunk of an epoch is shorter"
     learner.begin_epoch(hold=True)
-    assert learner.train is not whole
-    assert len(learner.network.trainable_variables) == 2  # of the last layer
+    train(3)
+    assert traced[1:] == [2], "of the last layer"
     learner.begin_epoch()
-    assert learner.train is whole
+    train(3)
+    assert len(traced) == 2
     assert len(learner.network.trainable_variables) == variables
 
 
