@@ -48,7 +48,7 @@ def _compared_lines(told: dict[str, Any]) -> list[str]:
         *(f"{name:<20} {estimate_text(metric)}" for name, metric in told["metrics"].items()),
         *(line for name, one in told.get("per_label", {}).items() for line in _label_lines(name, one)),
         f"synthetic images in training: {drawn}",
-        f"newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, McNemar p = {turned['p']:.3f}",
+        f"newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, McNemar {_p(turned['p'])}",
         told["sentence"],
     ]
 
@@ -60,7 +60,7 @@ def _paired_lines(told: PairedErrors) -> list[str]:
         lines.append(f"{part.name}, n = {part.n_cases}: {estimate_text(part.difference.to_json())}")
         lines.append(
             f"  newly better {len(part.better)}, newly worse {len(part.worse)} (by {part.changed_by:.3g} or more), "
-            f"sign test p = {part.p:.3f}"
+            f"sign test {_p(part.p)}"
         )
     return [*lines, *told.sentences, *filter(None, [told.note])]
 
@@ -70,6 +70,10 @@ def _label_lines(name: str, told: dict[str, Any]) -> list[str]:
     turned = told["mcnemar"]
     return [
         f"{name}, on {told['n']} cases: newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, "
-        f"McNemar p = {turned['p']:.3f}; AUC: {told['verdict']}",
+        f"McNemar {_p(turned['p'])}; AUC: {told['verdict']}",
         *(f"  {metric:<28} {estimate_text(found)}" for metric, found in told["metrics"].items()),
     ]
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

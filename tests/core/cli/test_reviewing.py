@@ -84,3 +84,4 @@ def test_models_that_say_numbers_are_compared_by_their_errors(room: Room, connec
     lines = CliRunner().invoke(app, words).stdout
     assert "MAE, years, n = 8: -4.000" in lines
     assert "newly better 8, newly worse 0" in lines
+    assert "sign test p = 0.008" in lines
