@@ -497,6 +497,7 @@ def test_pixels_that_go_while_their_file_is_imported_are_stored_again(
     def lose_once(*given: Any) -> Any:
         monkeypatch.setattr(stored_image, "store_image", stored_of)
         stored = stored_of(*given)
+        given[0].keep()
         files.path("pixels", stored.pixel_hash).unlink()  # as an erasing in another project does
         return stored
 

@@ -64,7 +64,7 @@ def measured_bodies(connection: sqlite3.Connection, files: Files, actor: Actor) 
     values = {number: {"values": {"age": 20.0 + number, "body weight": 60.0 + 3 * number}} for number in range(24)}
     add_cases(connection, files, project, actor, values)
     intervals = {"age": {"half_width": 6.0, "level": 0.9, "n": 40}, "body weight": None}
-    facts = {**describe_schema(BODY), "input": {}, "calibration": {"intervals": intervals}}
+    facts = {**describe_schema(BODY), "input": {"size": 8}, "calibration": {"intervals": intervals}}
     found = freeze(connection, files, project, actor, facts)
     said = {
         case.case_id: [case.value["values"]["age"] + (2 if case.position % 2 else 8),
