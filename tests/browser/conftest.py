@@ -270,26 +270,21 @@ def playwright() -> Playwright:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Browser:
-    flags = [*FLAGS, "--process-per-site"]  # tabs share what it has compiled
-    start = partial(playwright.chromium.launch, executable_path=find_chromium(), args=flags)
+    start = partial(playwright.chromium.launch, executable_path=find_chromium(), args=FLAGS)
     return KEPT.get("browser", start)
 
 
 @pytest.fixture(scope="module")
 def context(browser: Browser, reading: Reading) -> BrowserContext:
-    """The browser of somebody who came by the link.
-
-    Somebody who asked for less motion: a busy machine draws what moves as long as a page waits. A tab stays open, on a
-    page that is not Streamlit's: with the last one the process of all tabs would end. Measured at rest, both together
-    save a twentieth of the browser's processor time.
-    """
+    """The browser of somebody who came by the link and asked for less motion: a busy machine draws what moves as long
+    as a page waits."""
 
     def sign_in() -> BrowserContext:
         made = new_context(browser, still=True)
         first = made.new_page()
         first.goto(reading.link())
         first.get_by_role("heading", name="Projects").wait_for()
-        first.goto(f"{reading.address}/account")
+        first.close()
         return made
 
     return KEPT.get("context", sign_in)
@@ -316,7 +311,7 @@ def page(context: BrowserContext, at_rest: StorageState, reading: Reading) -> It
     )
     made.on("pageerror", lambda error: failures.append(str(error)))
     yield made
-    for tab in context.pages[1:]:
+    for tab in context.pages:
         tab.close()
     context.set_storage_state(at_rest)  # what a test left in this browser is not the next one's
     assert elsewhere == []
