@@ -107,11 +107,8 @@ def read_member(path: Path, name: str, most_bytes: int) -> bytes:
         info = next((one for one in archive.infolist() if one.filename.replace("\\", "/") == name), None)
         if info is None:
             raise InvalidInput(f"There is no such file in the archive; check its path. Received: {path.name}/{name}")
-        try:
-            with archive.open(info) as stream:
-                content = stream.read(most_bytes + 1)
-        except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-            raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
+        with _damage_told(), archive.open(info) as stream:
+            content = stream.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise InvalidInput(f"This file has at most {most_bytes >> 20} MB. Received: {path.name}/{name}")
     return content
@@ -144,11 +141,8 @@ class OpenArchives:
             InvalidInput: the member is damaged, encrypted, or packed in an unknown way.
         """
         limit = file_limit(self._settings)
-        with self.opened(path, name) as stream:
-            try:
-                content = stream.read(limit + 1)
-            except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-                raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
+        with self.opened(path, name) as stream, _damage_told():
+            content = stream.read(limit + 1)
         if len(content) > limit:
             raise InvalidInput(f"The file is larger than any image within the limits. Received: over {limit:,} bytes")
         return content
@@ -162,10 +156,8 @@ class OpenArchives:
         """
         with self._one_at_a_time:
             info = self._info(path, name)
-            try:
+            with _damage_told():
                 stream = io.BufferedReader(self._archive.open(info))  # type: ignore[union-attr,type-var]
-            except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
-                raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
             with stream:
                 yield stream
 
@@ -204,6 +196,14 @@ def _opened(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise InvalidInput(f"The archive is damaged or incomplete; pack it again. Received: {_said(error)}") from error
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # zipfile, zlib, lzma and bz2 each have errors of their own
+        raise InvalidInput(f"The archive is damaged here; pack it again. Received: {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:

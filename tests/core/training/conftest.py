@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from core.datasets.records import Snapshot
 from core.progress import Silent
+from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
@@ -17,6 +19,7 @@ from core.training.checkpoint import NAME, SaveCheckpoint
 from core.training.device import CPU
 from core.training.fit import Fit
 from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.records import Model, get_model
 from core.training.request import request_training
 from core.training.run import run_training
 
@@ -40,6 +43,19 @@ def small_recipe() -> Recipe:
 def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     """The export takes a process of its own and is tested in `test_onnx_export.py`."""
     monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
+
+
+@pytest.fixture
+def train_on(connection: sqlite3.Connection, files: Files, settings: Settings, tmp_path: Path, actor: Actor,
+             no_onnx: None):  # fmt: skip
+    """`train_on(project, snapshot, recipe)`: the model that was trained in this process."""
+
+    def run(project: Project, snapshot: Snapshot, recipe: Recipe) -> Model:
+        number = request_training(connection, project, snapshot, recipe, actor=actor)[0].id
+        done = run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
+        return get_model(connection, None, done["model_id"])
+
+    return run
 
 
 @pytest.fixture

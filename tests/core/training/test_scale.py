@@ -33,15 +33,13 @@ from core.projects.schema import Regression, make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training import run as run_module
 from core.training.device import CPU
 from core.training.ensemble import plan_ensemble
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.networks import input_of
 from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import Model, get_model, get_run
+from core.training.records import get_run
 from core.training.request import request_training
-from core.training.run import run_training
 from core.training.settling import settle_input
 from core.training.stored import load_network
 
@@ -85,19 +83,6 @@ def freeze_discs(connection: sqlite3.Connection, files: Files, actor: Actor, mak
     return make
 
 
-@pytest.fixture
-def train(connection: sqlite3.Connection, files: Files, settings: Settings, tmp_path: Path, actor: Actor,
-          monkeypatch: pytest.MonkeyPatch):  # fmt: skip
-    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
-
-    def run(project: Project, snapshot: Snapshot, recipe: Recipe) -> Model:
-        number = request_training(connection, project, snapshot, recipe, actor=actor)[0].id
-        done = run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
-        return get_model(connection, None, done["model_id"])
-
-    return run
-
-
 def radius_schema() -> Regression:
     return Regression(target="radius", unit="mm", low=0.0, high=20.0)
 
@@ -107,21 +92,21 @@ def ids_of(connection: sqlite3.Connection, snapshot: Snapshot, split: str) -> li
 
 
 def test_a_size_in_mm_is_learnt_to_scale_and_a_raw_file_gets_the_answer_of_its_case(
-    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_discs: Any, train: Any, tmp_path: Path,
+    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_discs: Any, train_on: Any, tmp_path: Path,
     make_case: Callable[..., Case], actor: Actor,
 ) -> None:  # fmt: skip
     project, snapshot = freeze_discs(radius_schema())
     recipe = change_recipe(named_recipe("resnet"), {**SMALL, "resize": "scale"})
-    model = train(project, snapshot, recipe)
+    model = train_on(project, snapshot, recipe)
     told = model.facts["input"]
     assert told["resize"] == "scale"
     assert get_run(connection, model.run).recipe.pixel_mm == 0, "what was asked for stays what it was"
     train_cases = get_cases(connection, ids_of(connection, snapshot, "train"))
     assert told["pixel_mm"] == measure_scales(train_cases).pixel_for(32) == 2.0, "64 mm have their place in 32 pixels"
-    same = train(project, snapshot, recipe)
+    same = train_on(project, snapshot, recipe)
     for one, other in zip(*(load_network(files, each).get_weights() for each in (model, same)), strict=True):
         assert np.array_equal(one, other), "a repetition is bit-identical"
-    fitted = train(project, snapshot, change_recipe(recipe, {"resize": "pad"}))
+    fitted = train_on(project, snapshot, change_recipe(recipe, {"resize": "pad"}))
     errors = [
         evaluate_model(connection, files, settings, one.id, snapshot.id, "test", actor, Silent())["metrics"]["mae"]
         for one in (model, fitted)
@@ -146,11 +131,11 @@ def test_a_size_in_mm_is_learnt_to_scale_and_a_raw_file_gets_the_answer_of_its_c
 
 
 def test_structures_are_painted_to_scale_and_their_masks_lie_on_the_images_own_pixels(
-    connection: sqlite3.Connection, files: Files, freeze_discs: Any, train: Any
+    connection: sqlite3.Connection, files: Files, freeze_discs: Any, train_on: Any
 ) -> None:
     project, snapshot = freeze_discs(make_segmentation(["disc"]))
     changes = {**SMALL, "input_size": 64, "resize": "scale", "pixel_mm": 1.0, "epochs": 4}
-    model = train(project, snapshot, change_recipe(named_recipe("unet2d"), changes))
+    model = train_on(project, snapshot, change_recipe(named_recipe("unet2d"), changes))
     assert spec_of(model.facts["input"]).pixel_mm == 1.0
     predictor, dice = open_predictor(files, model), list[float]()
     for case in get_cases(connection, ids_of(connection, snapshot, "test")):

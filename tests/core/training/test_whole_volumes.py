@@ -29,13 +29,11 @@ from core.projects.schema import Regression, make_classification
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training import run as run_module
 from core.training.device import CPU
 from core.training.fingerprint import settle_auto, take_fingerprint
-from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import Model, get_model
+from core.training.recipe import change_recipe, named_recipe
+from core.training.records import Model
 from core.training.request import request_training
-from core.training.run import run_training
 
 SMALL = {
     "input_size": 16, "input_depth": 8, "filters": "6,12", "batch": 4, "epochs": 12, "learning_rate": 0.02, "shift": 0,
@@ -66,21 +64,8 @@ def freeze_balls(connection: sqlite3.Connection, files: Files, actor: Actor, mak
     return make
 
 
-@pytest.fixture
-def train(connection: sqlite3.Connection, files: Files, settings: Settings, tmp_path: Path, actor: Actor,
-          monkeypatch: pytest.MonkeyPatch):  # fmt: skip
-    monkeypatch.setattr(run_module, "make_onnx", lambda *_: (None, "left out in this test"))
-
-    def run(project: Project, snapshot: Snapshot, recipe: Recipe) -> Model:
-        number = request_training(connection, project, snapshot, recipe, actor=actor)[0].id
-        done = run_training(connection, files, settings, number, tmp_path / str(number), CPU, Silent())
-        return get_model(connection, None, done["model_id"])
-
-    return run
-
-
 def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
-    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_balls: Any, train: Any, actor: Actor,
+    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_balls: Any, train_on: Any, actor: Actor,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     project, snapshot = freeze_balls(
@@ -88,7 +73,7 @@ def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
     )
     with pytest.raises(InvalidInput, match="cannot train on or evaluate volumes with a network that sees single"):
         request_training(connection, project, snapshot, named_recipe("resnet"), actor=actor)
-    model = train(project, snapshot, change_recipe(named_recipe("cnn3d"), SMALL))
+    model = train_on(project, snapshot, change_recipe(named_recipe("cnn3d"), SMALL))
     seen = {"depth": 8, "size": 16, "channels": 1, "resize": "stretch", "spacing_mm": None, "window": "as stored"}
     assert model.facts["input"] == seen
     result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
@@ -158,7 +143,7 @@ def snapshot_case(connection: sqlite3.Connection, snapshot: Snapshot) -> int:
 
 
 def test_a_size_is_learnt_at_one_spacing_and_auto_sees_to_that(
-    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_balls: Any, train: Any, actor: Actor
+    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_balls: Any, train_on: Any, actor: Actor
 ) -> None:
     project, snapshot = freeze_balls(Regression("radius", "mm", None, None), lambda _, radius: {"value": radius})
     recipe, choice = settle_auto(take_fingerprint(connection, snapshot, device=CPU), {})
@@ -166,7 +151,7 @@ def test_a_size_is_learnt_at_one_spacing_and_auto_sees_to_that(
     assert recipe.spacing_mm == (1.1, 1.1, 1.1)
     assert recipe.zoom == 0
     assert "the number may hang on size" in " ".join(choice["sentences"])
-    model = train(
+    model = train_on(
         project, snapshot, change_recipe(named_recipe("cnn3d"), {**SMALL, "filters": "8", "spacing_mm": "1.2,1.2,1.2"})
     )
     assert model.facts["input"]["spacing_mm"] == [1.2, 1.2, 1.2]
