@@ -6,6 +6,7 @@ be. References are to DICOM PS3.15 (2026c).
 """
 
 import io
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from pydicom.filewriter import write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from core.images.decoded import Change
-from core.images.deidentify_alike import Alike, Cleaned, Notes, key_of
+from core.images.deidentify_alike import Alike, Charset, Cleaned, Notes, charset_of, key_of
 from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
 from core.images.deidentify_values import Patient, Unfit, clean_value
 from core.images.pseudonyms import days_of, pseudonym
@@ -146,10 +147,7 @@ def header_bytes(dataset: Dataset, alike: Alike | None = None) -> bytes:
 
 def _header_of_pieces(dataset: Dataset, alike: Alike) -> bytes:
     """As `dcmwrite` writes it (PS3.10 section 7.1), from elements that are written once."""
-    meta = DicomBytesIO()
-    meta.is_implicit_VR, meta.is_little_endian = False, True
-    write_file_meta_info(meta, dataset.file_meta, enforce_standard=True)
-    pieces = [bytes(128), b"DICM", meta.getvalue()]
+    pieces = [bytes(128), b"DICM", _meta_bytes(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))]
     for tag in sorted(dataset.keys()):
         if tag.element == 0:  # the length of a group, which is retired (PS3.5 section 7.2)
             continue
@@ -167,6 +165,28 @@ def _header_of_pieces(dataset: Dataset, alike: Alike) -> bytes:
     return b"".join(pieces)
 
 
+def _meta_bytes(sop_class: str, sop_instance: str) -> bytes:
+    """Group 0002, which says nothing but the object's two UIDs: what is around them is written once."""
+    before, between, after = _meta_around(sop_class)
+    instance = sop_instance.encode("ascii")
+    instance += bytes(len(instance) % 2)  # to an even length, by a zero (PS3.5 section 9.1)
+    length = len(between) + 2 + len(instance) + len(after)
+    return before + struct.pack("<I", length) + between + struct.pack("<H", len(instance)) + instance + after
+
+
+@lru_cache(maxsize=64)
+def _meta_around(sop_class: str) -> tuple[bytes, bytes, bytes]:
+    """The bytes up to the group's length, from there to the length of the instance's UID, and behind that UID."""
+    meta = Dataset()
+    meta.SOPClassUID, meta.SOPInstanceUID = sop_class, "9"
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    write_file_meta_info(buffer, _file_meta(meta), enforce_standard=True)
+    written = buffer.getvalue()
+    at = written.index(b"\x02\x00\x03\x00UI") + 6  # Media Storage SOP Instance UID
+    return written[:8], written[12:at], written[at + 4 :]
+
+
 @lru_cache(maxsize=4096)
 def name_of(tag: int) -> str:
     """The standard's name of an attribute; a private one has none that could be trusted."""
@@ -179,6 +199,7 @@ def name_of(tag: int) -> str:
 def _walked(dataset: Dataset, walk: _Walk, above: str, depth: int) -> Dataset:
     clean = Dataset()
     kept_by_tag = kept_attributes()
+    charset = charset_of(dataset) if depth == 0 else None
     for tag in sorted(dataset.keys()):
         number = int(tag)
         kept = kept_by_tag.get(number)
@@ -190,7 +211,7 @@ def _walked(dataset: Dataset, walk: _Walk, above: str, depth: int) -> Dataset:
             _left_out(clean, walk, path, number, depth, refusal)
             continue
         if depth == 0 and walk.alike is not None:
-            _clean_as_before(clean, dataset, number, kept, walk, walk.alike, path)
+            _clean_as_before(clean, dataset, number, kept, walk, walk.alike, path, charset)
         else:
             _clean_into(clean, dataset, number, kept, walk, path, depth)
     return clean
@@ -204,9 +225,16 @@ def _clean_into(clean: Dataset, dataset: Dataset, number: int, kept: Kept, walk:
 
 
 def _clean_as_before(
-    clean: Dataset, dataset: Dataset, number: int, kept: Kept, walk: _Walk, alike: Alike, path: str
+    clean: Dataset,
+    dataset: Dataset,
+    number: int,
+    kept: Kept,
+    walk: _Walk,
+    alike: Alike,
+    path: str,
+    charset: Charset,
 ) -> None:
-    key = key_of(dataset, number, kept, walk.patient)
+    key = key_of(dataset, number, kept, walk.patient, charset)
     if key is None:
         _clean_into(clean, dataset, number, kept, walk, path, 0)
         return
@@ -326,14 +354,18 @@ def _file_meta(clean: Dataset) -> FileMetaDataset:
 
 
 def _note_meta(dataset: Dataset, walk: _Walk) -> None:
-    for tag in getattr(dataset, "file_meta", ()) or ():
-        number = int(tag.tag if isinstance(tag, DataElement) else tag)
-        path = f"({number >> 16:04X},{number & 0xFFFF:04X})"
-        walk.note(path, number, "replaced", "the file's own group is written anew")
+    meta = getattr(dataset, "file_meta", None)
+    walk.note_all(_meta_notes(tuple(meta.keys()) if meta else ()))
     if any(getattr(dataset, "preamble", None) or b""):
         walk.found[("(preamble)", "Preamble", "removed", "it may hold a picture or a name of its own")] += 1
-    for tag in SAID:
-        walk.note(f"({tag >> 16:04X},{tag & 0xFFFF:04X})", tag, "added", "says what was done")
+
+
+@lru_cache(maxsize=256)
+def _meta_notes(tags: tuple[int, ...]) -> Notes:
+    """What is noted of a group 0002 of these elements and of what is added: the same for most files of an import."""
+    rules = [(tag, "replaced", "the file's own group is written anew") for tag in tags]
+    rules += [(tag, "added", "says what was done") for tag in SAID]
+    return Counter((f"({tag >> 16:04X},{tag & 0xFFFF:04X})", name_of(tag), done, rule) for tag, done, rule in rules)
 
 
 def _listed(value: Any) -> Sequence[str]:

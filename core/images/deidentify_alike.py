@@ -7,7 +7,7 @@ alone, and never longer than the process that reads.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from core.projects.deidentification import Deidentification
 
@@ -27,6 +27,7 @@ CHARACTER_SET = 0x00080005
 
 Notes = Counter[tuple[str, str, str, str]]
 Key = tuple[object, ...]
+Charset = bytes | str | Literal[False] | None
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,19 @@ class Alike:
         self.written |= {id(element): b"" for element in elements}
 
 
-def key_of(dataset: "Dataset", tag: int, kept: "Kept", patient: "Patient") -> Key | None:
-    """All that the outcome for an attribute of the data set itself hangs on; None where that is not its bytes alone."""
+def charset_of(dataset: "Dataset") -> Charset:
+    """The character set as the file says it, in which texts of the data set are; False where that cannot be told."""
+    found = dataset.get_item(CHARACTER_SET) if CHARACTER_SET in dataset else None
+    said = found.value if found is not None else None
+    return said if said is None or isinstance(said, (bytes, str)) else False
+
+
+def key_of(dataset: "Dataset", tag: int, kept: "Kept", patient: "Patient", charset: Charset) -> Key | None:
+    """All that the outcome for an attribute of the data set itself hangs on; None where that is not its bytes alone.
+
+    Args:
+        charset: of the data set (`charset_of`).
+    """
     found = dataset.get_item(tag)
     if not found.is_raw or not isinstance(found.value, bytes) or len(found.value) > LONGEST_VALUE:
         return None
@@ -77,9 +89,7 @@ def key_of(dataset: "Dataset", tag: int, kept: "Kept", patient: "Patient") -> Ke
         return None
     if kept.check == "sequence" and (raw.VR != "SQ" or raw.is_implicit_VR):  # within which the same may hold
         return None
-    charset = dataset.get_item(CHARACTER_SET) if CHARACTER_SET in dataset else None
-    if charset is not None and not isinstance(charset.value, (bytes, str)):
+    if charset is False:
         return None
     who = (patient.pseudonym, patient.days) if kept.check in OF_THE_PATIENT else None
-    said = charset.value if charset is not None else None
-    return tag, raw.VR, raw.value, raw.is_implicit_VR, raw.is_little_endian, said, who
+    return tag, raw.VR, raw.value, raw.is_implicit_VR, raw.is_little_endian, charset, who

@@ -3,6 +3,7 @@
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ from core.images.deidentify_profile import terms_of
 from core.images.dicom_start import LONGEST_HEADER, START_BYTES, Survey, looks_like_dicom
 from core.images.series import Instance
 
+USUAL_HEADER = 1 << 16  # bytes, which few headers reach
 NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
 # What may tell apart slices that lie in one place, the most telling first: how people say it, and where it stands.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -49,18 +51,32 @@ def survey(stream: BinaryIO, path: str) -> Survey:
 
     Nothing is refused here: whatever is wrong with a file is said when it is read for its pixels.
     """
+    start = stream.read(USUAL_HEADER)
+    if not looks_like_dicom(start):
+        return "other"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _surveyed(stream, path)
+            return _surveyed_from(start, stream, path)
     except Exception:  # noqa: BLE001 (hostile bytes raise anything; the reader of pixels says what)
         return "other"
 
 
+def _surveyed_from(start: bytes, stream: BinaryIO, path: str) -> Survey:
+    """From the start of the file in memory, in which a parser is quicker; from the file itself where it is longer."""
+    if len(start) == USUAL_HEADER:
+        in_memory = BytesIO(start)
+        with suppress(Exception):
+            found = _surveyed(in_memory, path)
+            if in_memory.tell() < len(start):  # it met the pixels
+                return found
+        stream.seek(0)
+        return _surveyed(stream, path)
+    return _surveyed(BytesIO(start), path)
+
+
 def _surveyed(stream: BinaryIO, path: str) -> Survey:
     start = stream.read(START_BYTES)
-    if not looks_like_dicom(start):
-        return "other"
     stream.seek(0)
     has_preamble = start[128:132] == b"DICM"
     if has_preamble and DeflatedExplicitVRLittleEndian.encode() in start:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import CoreError, InvalidInput, Unavailable
 from core.images.decoded import DecodedImage
+from core.images.headers import NewHeader
 from core.images.keeping import keep
 from core.images.looking import foresee
 from core.images.one_import import OneImport
@@ -19,10 +20,11 @@ from core.images.records import (
     ImportedFile,
 )
 from core.images.sources import SourceFile, size_of
-from core.images.stored_image import ReadFile, StoredImage, read_file, still_stored, store_image
+from core.images.stored_image import ReadFile, StoredImage, read_file, still_stored, store_image, store_volume
 from core.images.units import DIED_TWICE, Unit, check_unit, read_unit
 from core.progress import Progress, stop_if_asked
 from core.store.database import undoing, writing
+from core.store.growing import GrowingArray
 
 SECONDS_BETWEEN_REPORTS = 0.5
 MOST_AT_ONCE = 16  # files in one transaction: readers who save a label meanwhile wait for it
@@ -188,24 +190,28 @@ def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress
     def refused(reasons: Mapping[str, str], otherwise: str) -> list[ImportedFile]:
         return [what.record(file, "failed", None, reasons.get(file.path, otherwise)) for file in unit.all_files]
 
+    headers: dict[str, NewHeader] = {}
+
     def slice_of(file: SourceFile) -> tuple[DecodedImage, str]:
         try:
             if file.path in what.attempts.left_out:
                 raise InvalidInput(DIED_TWICE)
             read = ahead.take(file)
+            headers.update((file.path, header) for header in read.headers)
             return read.image, read.file_hash
         finally:
             what.attempts.end(file.path)
 
     try:
         check_unit(unit, what.settings)
-        read = read_unit(unit, slice_of, progress)
-        if read.image is None:
-            with writing(what.connection):
-                return refused(read.failed, "The instance that it is a copy of could not be read.")
-        template = template_for(what.connection, what.project, read.image)
-        image = blacked_by(read.image, template) if template else read.image
-        stored = replace(store_image(what.files, read.file_hash, image), template=template)
+        with GrowingArray(what.files, "pixels", len(unit.files)) as growing:
+            read = read_unit(unit, slice_of, progress, growing)
+            if read.image is None:
+                with writing(what.connection):
+                    return refused(read.failed, "The instance that it is a copy of could not be read.")
+            template = template_for(what.connection, what.project, read.image)
+            image = blacked_by(read.image, template) if template else read.image
+            stored = replace(store_volume(what.files, read, image, headers), template=template)
         what.files.keep()
     except (InvalidInput, MemoryError) as error:
         little = "Reading this series needs more memory than there is; import it on a larger machine."

@@ -7,6 +7,7 @@ numbers and words and never as objects to be unpickled: what comes from a file t
 import base64
 import fcntl
 import gc
+import hashlib
 import io
 import json
 import os
@@ -14,7 +15,6 @@ import pickle
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -30,8 +30,10 @@ from core.images.decoded import Change, DecodedImage, InstanceHeader, Pixels, Wi
 from core.images.decoding import decode
 from core.images.deidentify_alike import Alike
 from core.images.dicom_start import Survey
+from core.images.reading_watch import Watch
 from core.images.series import Instance
 from core.images.shown import Shown, shown_of
+from core.images.sources import cannot_read
 from core.projects.deidentification import Deidentification
 from core.settings import PROJECT_ROOT, Settings
 from core.store.array_heads import read_array_head
@@ -61,6 +63,7 @@ class ReadingChild:
         self._told = pickle.dumps((settings, secret, options))  # from parent to child only
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: Watch | None = None
         self.ended = 0  # how often a file ended it
 
     def __enter__(self) -> "ReadingChild":
@@ -82,14 +85,32 @@ class ReadingChild:
 
     def read(self, content: bytes, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None]:
         """The image of a file, and where it is asked for what that looks like. Raises as calling it does."""
-        received = f"{len(content):,} bytes"
-        told, values, thumbnail = self._ask({"name": name, "shown": shown}, content, received)
+        image, look, _ = self._read({"name": name, "shown": shown}, content, f"{len(content):,} bytes")
+        return image, look
+
+    def read_file(self, location: Path, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None, str]:
+        """The same of a file that the child reads from disk itself, and the SHA-256 of its bytes.
+
+        Raises:
+            ReaderEnded: also where it cannot be read from disk.
+        """
+        try:
+            received = f"{location.stat().st_size:,} bytes"
+        except OSError as error:
+            raise ReaderEnded(cannot_read(error)) from error
+        return self._read({"name": name, "shown": shown, "path": str(location.absolute())}, b"", received)
+
+    def _read(self, head: dict[str, Any], content: bytes, received: str) -> tuple[DecodedImage, Shown | None, str]:
+        told, values, thumbnail = self._ask(head, content, received)
         try:
             answer = json.loads(told)
+            if "unreadable" in answer:
+                raise ReaderEnded(str(answer["unreadable"]))
             if "refused" in answer:
                 raise InvalidInput(str(answer["refused"])) from (MemoryError() if answer["little_memory"] else None)
-            look = Shown(bytes(thumbnail), str(answer.pop("perceptual_hash"))) if shown else None
-            return _image_of(answer, values), look
+            look = Shown(bytes(thumbnail), str(answer.pop("perceptual_hash"))) if head["shown"] else None
+            file_hash = bytes.fromhex(answer.pop("file_hash")).hex()
+            return _image_of(answer, values), look, file_hash
         except (ValueError, KeyError, TypeError) as error:  # no answer of ours: the file took its reader over
             self._end()
             raise _ended(received) from error
@@ -116,37 +137,26 @@ class ReadingChild:
             raise _ended("its header") from error
 
     def _ask(self, head: dict[str, Any], content: bytes, received: str) -> tuple[bytearray, bytearray, bytearray]:
-        process = self._started()
-        one_at_a_time, over, late = threading.Lock(), threading.Event(), threading.Event()
-
-        def stop() -> None:
-            with one_at_a_time:  # never after the answer: that would hit the file that is read next
-                if not over.is_set():
-                    late.set()
-                    process.kill()
-
-        timer = threading.Timer(self._seconds, stop)
-        timer.start()
+        process, watch = self._started()
+        watch.begin(self._seconds)
         try:
             assert process.stdin is not None
             assert process.stdout is not None
             _send(process.stdin, json.dumps(head).encode(), content)
             return _receive(process.stdout), _receive(process.stdout), _receive(process.stdout)
         except (EOFError, OSError) as error:
+            late = watch.end()
             self._end()
-            if late.is_set():
+            if late:
                 said = f"Reading this file took longer than {self._seconds:g} seconds; export it again."
                 raise ReaderEnded(f"{said} Received: {received}") from error
             raise _ended(received) from error
         finally:
-            timer.cancel()
-            with one_at_a_time:
-                over.set()
-            if late.is_set():  # its answer came with the last breath
+            if watch.end():  # its answer came with the last breath
                 self.close()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+    def _started(self) -> tuple[subprocess.Popen[bytes], Watch]:
+        if self._process is None or self._watch is None or self._process.poll() is not None:
             self.close()
             paths = os.pathsep.join([str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             try:
@@ -162,9 +172,10 @@ class ReadingChild:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             _widen(self._process.stdin, self._process.stdout)
+            self._watch = Watch(self._process)
             with suppress(OSError):  # a child that died at once is met when a file is sent
                 _send(self._process.stdin, self._told)
-        return self._process
+        return self._process, self._watch
 
     def _end(self) -> None:
         self.ended += self._process is not None
@@ -173,6 +184,9 @@ class ReadingChild:
     def close(self) -> None:
         """End the child."""
         process, self._process = self._process, None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
         if process is None:
             return
         process.kill()
@@ -304,13 +318,20 @@ def main() -> None:
             _send(go, json.dumps(found).encode(), b"", b"")
             continue
         try:
+            if "path" in head:
+                content = Path(head["path"]).read_bytes()
+        except OSError as error:
+            _send(go, json.dumps({"unreadable": cannot_read(error)}).encode(), b"", b"")
+            continue
+        try:
             image = decode(content, settings, secret, name=head["name"], options=options, alike=alike)
             look = shown_of(image) if head["shown"] else None
         except InvalidInput as refusal:
             little = isinstance(refusal.__cause__, MemoryError)
             _send(go, json.dumps({"refused": str(refusal), "little_memory": little}).encode(), b"", b"")
         else:
-            told = _told_of(image) | ({"perceptual_hash": look.perceptual_hash} if look else {})
+            told = _told_of(image) | {"file_hash": hashlib.sha256(content).hexdigest() if "path" in head else ""}
+            told |= {"perceptual_hash": look.perceptual_hash} if look else {}
             _send(go, json.dumps(told).encode(), array_bytes(image.pixels), look.thumbnail if look else b"")
 
 

@@ -67,6 +67,11 @@ class ReadingChildren:
         with self._child() as child:
             return child.read(content, name, shown=shown)
 
+    def read_file(self, location: Path, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None, str]:
+        """The same of a file that a child reads from disk itself, and the SHA-256 of its bytes."""
+        with self._child() as child:
+            return child.read_file(location, name, shown=shown)
+
     def survey(self, locations: Sequence[Path]) -> list[Survey]:
         """What headers say for the grouping of files; one that ends its reader says nothing, and costs itself."""
         with self._child(len(locations)) as child:

@@ -1,4 +1,4 @@
-"""Slices or frames put together to one array, one at a time, so that a volume is held in memory once."""
+"""Slices or frames put together to one array, one at a time, so that a volume is held once, in memory or a file."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +9,7 @@ from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Pixels, Window, whole_type
 from core.images.series import Geometry
 from core.images.volumes import volume_window
+from core.store.growing import GrowingArray
 
 
 @dataclass
@@ -16,26 +17,40 @@ class Slices:
     """An array of (frames, rows, columns), or of (frames, rows, columns, 3), that grows frame by frame.
 
     Its type widens where a slice needs it, so that no value changes: scanners may rescale each slice otherwise.
+
+    Args:
+        most: frames there may be.
+        file: what takes the frames as they come; given up (None) once the type had to widen.
     """
 
     most: int
-    array: Pixels | None = None
+    file: GrowingArray | None = None
     count: int = 0
     images: list[DecodedImage] = field(default_factory=list)
+    _shape: tuple[int, ...] = ()  # of a frame
+    _type: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.int16))
+    _array: Pixels | None = None
 
     def add(self, pixels: Pixels) -> None:
         """The next frame.
 
         Raises:
             InvalidInput: it differs from the others in size or in colour.
+            Unavailable: the disk on which the file lies is full, read-only or gone.
         """
-        if self.array is None:
-            self.array = np.empty((self.most, *pixels.shape), pixels.dtype)
-        if pixels.shape != self.array.shape[1:]:
+        if not self.count:
+            self._shape, self._type = pixels.shape, pixels.dtype
+        if pixels.shape != self._shape:
             said = " x ".join(str(size) for size in reversed(pixels.shape[:2]))
             raise InvalidInput(f"The image differs from the rest of its series in size or colour. Received: {said}")
-        self._widen(pixels)
-        self.array[self.count] = pixels
+        if pixels.dtype != self._type:
+            self._widen(_type_of_both(self.pixels(), pixels))
+        if self.file is not None:
+            self.file.add(pixels.astype(self._type, copy=False))
+        else:
+            if self._array is None:
+                self._array = np.empty((self.most, *self._shape), self._type)
+            self._array[self.count] = pixels
         self.count += 1
 
     def add_image(self, image: DecodedImage) -> None:
@@ -49,26 +64,25 @@ class Slices:
 
     def pixels(self) -> Pixels:
         """All frames so far."""
-        assert self.array is not None
-        return self.array[: self.count]
+        if self.file is not None:
+            return self.file.frames()
+        assert self._array is not None
+        return self._array[: self.count]
 
-    def _widen(self, pixels: Pixels) -> None:
-        assert self.array is not None
-        old, new = self.array.dtype, pixels.dtype
-        if old == new:
+    def _widen(self, wide: np.dtype[Any]) -> None:
+        if wide == self._type:
             return
-        if np.float32 in (old, new):
-            wide: np.dtype[Any] = np.dtype(np.float32)  # holds all of 16 bits exactly
-        elif self.count == 0:
-            wide = new
-        else:
-            there = self.array[: self.count]
-            low, high = (int(f(ends)) for f, ends in (
-                (min, (there.min(), pixels.min())), (max, (there.max(), pixels.max())),
-            ))  # fmt: skip
-            wide = np.dtype(whole_type(low, high))
-        if wide != old:
-            self.array = self.array.astype(wide)
+        array = np.empty((self.most, *self._shape), wide)
+        array[: self.count] = self.pixels()
+        self._array, self._type, self.file = array, wide, None
+
+
+def _type_of_both(there: Pixels, pixels: Pixels) -> np.dtype[Any]:
+    """The narrowest type that holds these frames and one more of another type."""
+    if np.float32 in (there.dtype, pixels.dtype):
+        return np.dtype(np.float32)  # holds all of 16 bits exactly
+    low, high = min(there.min(), pixels.min()), max(there.max(), pixels.max())
+    return np.dtype(whole_type(int(low), int(high)))
 
 
 def joined(slices: Slices, geometry: Geometry, oddities: tuple[str, ...] = ()) -> DecodedImage:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from core.errors import InvalidInput
 from core.images.archives import OpenArchives, is_archive, list_members
 from core.images.decoded import file_limit
+from core.images.dicom_start import START_BYTES
 from core.settings import Settings
 
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini", "ehthumbs.db"}
@@ -71,12 +72,27 @@ def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) ->
     if file.member is not None:
         return archives.read(file.location, file.member)
     try:
-        size = file.location.stat().st_size
-        if size > file_limit(settings):
-            raise InvalidInput(f"The file is larger than any image within the limits. Received: {size:,} bytes")
+        _check_size(file.location.stat().st_size, settings)
         return file.location.read_bytes()
     except OSError as error:
         raise InvalidInput(cannot_read(error)) from error
+
+
+def read_start(file: SourceFile, settings: Settings) -> bytes:
+    """The first bytes of a file that lies in no archive, by which its kind is told. Raises as `read_source`."""
+    if file.refusal:
+        raise InvalidInput(file.refusal)
+    try:
+        with file.location.open("rb") as stream:
+            _check_size(os.fstat(stream.fileno()).st_size, settings)
+            return stream.read(START_BYTES)
+    except OSError as error:
+        raise InvalidInput(cannot_read(error)) from error
+
+
+def _check_size(size: int, settings: Settings) -> None:
+    if size > file_limit(settings):
+        raise InvalidInput(f"The file is larger than any image within the limits. Received: {size:,} bytes")
 
 
 def size_of(file: SourceFile, archives: OpenArchives) -> int:

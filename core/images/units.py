@@ -21,6 +21,7 @@ from core.images.surveys import survey_files
 from core.images.volumes import check_volume_size
 from core.progress import Progress, stop_if_asked
 from core.settings import Settings
+from core.store.growing import GrowingArray
 
 DIED_TWICE = "Reading this file ended the import twice, so it was left out; export it again."
 SECONDS_BETWEEN_REPORTS = 0.5
@@ -56,12 +57,16 @@ class Unit:
 
 @dataclass(frozen=True)
 class ReadUnit:
-    """A volume put together; `failed` are the files that could not be read, with the reason."""
+    """A volume put together; `failed` are the files that could not be read, with the reason.
+
+    Its pixels are those of the file in which they are `written`, where they could be written as they came.
+    """
 
     image: DecodedImage | None
     file_hash: str
     taken: tuple[SourceFile, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
+    written: GrowingArray | None = None
 
 
 def find_units(
@@ -158,29 +163,33 @@ def folders_of_volumes(units: Sequence[Unit]) -> list[str]:
     return [unit.folder for unit in units if len(unit.files) > 1 and unit.folder and count[unit.folder] == 1]
 
 
-def read_unit(unit: Unit, read: Callable[[SourceFile], tuple[DecodedImage, str]], progress: Progress) -> ReadUnit:
+def read_unit(
+    unit: Unit, read: Callable[[SourceFile], tuple[DecodedImage, str]], progress: Progress, file: GrowingArray
+) -> ReadUnit:
     """The volume of a unit of several files. A slice that cannot be read is left out, and said to be missing.
 
     Args:
         read: the image of a file and the SHA-256 of its bytes.
+        file: takes the slices as they come.
     """
     group = unit.group
     assert group is not None
-    slices, failed = Slices(len(unit.files)), {}
+    slices, failed = Slices(len(unit.files), file), {}
     taken: list[tuple[SourceFile, Instance]] = []
     digest = hashlib.sha256()
-    for file, instance in zip(unit.files, group.instances, strict=True):
+    for source, instance in zip(unit.files, group.instances, strict=True):
         stop_if_asked(progress)
         try:
-            image, file_hash = read(file)
+            image, file_hash = read(source)
             slices.add_image(image)
         except InvalidInput as error:
-            failed[file.path] = str(error)
+            failed[source.path] = str(error)
         else:
             digest.update(bytes.fromhex(file_hash))
-            taken.append((file, instance))
+            taken.append((source, instance))
     image_of_all = _image(group, slices, [instance for _, instance in taken], len(failed)) if taken else None
-    return ReadUnit(image_of_all, digest.hexdigest(), tuple(file for file, _ in taken), failed)
+    written = slices.file if len(taken) > 1 else None
+    return ReadUnit(image_of_all, digest.hexdigest(), tuple(source for source, _ in taken), failed, written)
 
 
 def check_unit(unit: Unit, settings: Settings) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class Files:
 
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
         """Store an array as `.npy` bytes, C order; the answer is their hash. Large ones are not copied for it."""
-        head, values = _array_parts(array)
+        head, values = array_head(array.shape, array.dtype), plain_values(array)
         digest = hashlib.sha256(head)
         digest.update(values)
         target = self.path(shelf, digest.hexdigest())
@@ -89,6 +89,25 @@ class Files:
         if self.together:
             with troubles_named(self.root):
                 self.together.keep()
+
+    def adopt(self, shelf: Shelf, content_hash: str, part: Path) -> None:
+        """A file that was written beside the others (`begin_part`) gets its name; where one has it already, it goes.
+
+        Raises:
+            Unavailable: the disk is full, read-only or gone.
+        """
+        target = self.path(shelf, content_hash)
+        if target.exists():
+            part.unlink()
+            return
+        if self.on_new:
+            self.on_new(shelf, content_hash)
+        with troubles_named(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            together = self.together or Together()
+            together.add(part, target)
+            if self.together is None:
+                together.keep()
 
     def _write(self, shelf: Shelf, name_hash: str, target: Path, *content: bytes | memoryview) -> None:
         if self.on_new:
@@ -149,17 +168,22 @@ def _altered(shelf: Shelf, content_hash: str) -> CoreError:
 
 def array_bytes(array: np.ndarray) -> bytes:
     """An array as `.npy` bytes; equal arrays give equal bytes."""
-    return b"".join(_array_parts(array))
+    return array_head(array.shape, array.dtype) + plain_values(array)
 
 
-def _array_parts(array: np.ndarray) -> tuple[bytes, memoryview]:
-    """The head of a `.npy` file, and the values as they lie in memory."""
-    array = np.ascontiguousarray(array)
-    if array.dtype.hasobject:
-        raise TypeError(f"An array of numbers is stored, not of objects. Received: {array.dtype}")
+def array_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """The head of a `.npy` file of an array in C order."""
+    if dtype.hasobject:
+        raise TypeError(f"An array of numbers is stored, not of objects. Received: {dtype}")
     head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
-    return head.getvalue(), array.reshape(-1).view(np.uint8).data
+    told = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, told)
+    return head.getvalue()
+
+
+def plain_values(array: np.ndarray) -> memoryview:
+    """The values of an array in C order, as they lie in memory."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def write_whole(target: Path, *content: bytes | memoryview) -> None:

@@ -53,10 +53,10 @@ class Together:
         return parts
 
 
-def start_writing(handle: int) -> None:
-    """Have the system begin to write a file to disk, so that less is left to be forced; it need not be whole yet."""
+def start_writing(handle: int, start: int = 0, length: int = 0) -> None:
+    """Have the system begin to write a file, or a part of it, to disk, so that less is left to be forced."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(handle, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def _force(path: Path, flags: int) -> None:

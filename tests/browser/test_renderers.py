@@ -288,7 +288,9 @@ def test_heat_maps_agree_and_nothing_is_seen_below_their_threshold(page: Page) -
 
 def test_a_stroke_on_a_large_mask_touches_only_what_it_changed(page: Page) -> None:
     large = {"rows": 2048, "columns": 2048, "size": [1000, 760], "zoom": 0.9, "times": 5}
-    stroke, whole = (page.evaluate("(asked) => pixelsWritten(asked)", {**large, "says": says}) for says in (True, False))
+    stroke, whole = (
+        page.evaluate("(asked) => pixelsWritten(asked)", {**large, "says": says}) for says in (True, False)
+    )
     assert stroke[0] == whole[0] > 1000 * 760  # the picture and the mask, the first time
     assert all(30**2 < one < 50**2 for one in stroke[1:])
     assert all(one > 500 * 300 for one in whole[1:])

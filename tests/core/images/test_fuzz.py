@@ -68,11 +68,11 @@ def test_a_number_makes_the_same_input_again(seeds: list[Seed]) -> None:
 def test_what_ends_its_reader_or_writes_elsewhere_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge itself: a reader that dies of one file and writes for another."""
 
-    def read(self: object, content: bytes, name: str, *, shown: bool = False) -> None:
+    def read(self: object, location: Path, name: str, *, shown: bool = False) -> None:
         Path("stray.txt").write_text("written without a place")
         raise InvalidInput("Reading this file ended its reader, as damaged files may; export it again.")
 
-    monkeypatch.setattr(reading_child.ReadingChild, "read", read)
+    monkeypatch.setattr(reading_child.ReadingChild, "read_file", read)
     found = fuzz(tmp_path / "work", 8)
     assert len(found.ended) >= 4  # the others are refused by their first bytes, before a reader sees them
     assert all(one.startswith("seed 5 number ") for one in found.ended)

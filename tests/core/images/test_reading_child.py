@@ -1,5 +1,6 @@
 """The process that reads files: the same images come out, and its death costs one file."""
 
+import hashlib
 import io
 import os
 import signal
@@ -13,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from core.errors import InvalidInput
 from core.images.decoding import decode
-from core.images.dicom_instances import survey
-from core.images.reading_child import ReadingChild
+from core.images.dicom_instances import USUAL_HEADER, survey
+from core.images.reading_child import ReaderEnded, ReadingChild
 from core.images.reading_children import FILES_A_START, ReadingChildren
 from core.images.series import Instance
 from core.images.shown import shown_of
@@ -34,7 +37,7 @@ def reader(settings: Settings) -> Iterator[ReadingChild]:
 
 
 def process_of(reader: ReadingChild) -> int:
-    return reader._started().pid
+    return reader._started()[0].pid
 
 
 @pytest.mark.parametrize("name", ["693_J2KR.dcm", "emri_small.dcm", "US1_J2KI.dcm"])
@@ -48,6 +51,23 @@ def test_the_child_reads_what_the_parent_would(
     for field in fields(here):
         if field.name != "pixels":
             assert getattr(there, field.name) == getattr(here, field.name), field.name
+
+
+def test_a_file_that_the_child_opens_itself_reads_the_same(reader: ReadingChild, test_data: Path) -> None:
+    path = test_data / "dicom_misc_pydicom" / "693_J2KR.dcm"
+    sent, look = reader.read(path.read_bytes(), path.name, shown=True)
+    opened, seen, file_hash = reader.read_file(path, path.name, shown=True)
+    np.testing.assert_array_equal(opened.pixels, sent.pixels)
+    assert (opened.headers, seen, file_hash) == (sent.headers, look, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_a_file_that_cannot_be_opened_is_the_machines_fault(reader: ReadingChild, tmp_path: Path) -> None:
+    first = process_of(reader)
+    with pytest.raises(ReaderEnded, match="cannot be read"):
+        reader.read_file(tmp_path / "gone.dcm", "a")
+    with pytest.raises(ReaderEnded, match="cannot be read"):
+        reader.read_file(tmp_path, "a")
+    assert process_of(reader) == first
 
 
 def test_refusals_come_back_as_sentences_and_the_child_goes_on(reader: ReadingChild, test_data: Path) -> None:
@@ -82,8 +102,11 @@ def test_a_child_that_hangs_is_ended(settings: Settings, test_data: Path) -> Non
         assert time.monotonic() - begun < 25
 
 
-def test_an_answer_in_the_last_moment_does_not_cost_the_next_file(settings: Settings, test_data: Path) -> None:
+def test_an_answer_in_the_last_moment_does_not_cost_the_next_file(
+    settings: Settings, test_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The time ran out just as the answer came: whoever is killed then must not be given another file."""
+    monkeypatch.setattr("core.images.reading_watch.SECONDS_BETWEEN_LOOKS", 0.001)
     content = (test_data / "dicom_misc_pydicom" / "SC_rgb.dcm").read_bytes()
     with ReadingChild(settings, SECRET, Deidentification(), seconds=30) as reader:
         reader(content, "a")
@@ -120,6 +143,33 @@ def test_headers_are_looked_at_as_the_parent_would(reader: ReadingChild, test_da
     assert any(isinstance(one, Instance) for one in here)
 
 
+def test_a_header_longer_than_the_first_look_says_the_same(tmp_path: Path) -> None:
+    short, long, cut = a_header({}), a_header({"LongCodeValue": "x" * USUAL_HEADER}), a_header({"LongCodeValue": "y"})
+    assert len(long) > USUAL_HEADER > len(short)
+    found = survey(io.BytesIO(short), "")
+    assert isinstance(found, Instance)
+    assert survey(io.BytesIO(long), "") == found
+    assert survey(io.BytesIO(short[: len(short) // 2]), "") == "other"
+    assert survey(io.BytesIO(cut + bytes(USUAL_HEADER)), "") == found
+
+
+def a_header(more: dict[str, str]) -> bytes:
+    """A file with its geometry behind whatever else it says, and a few pixels."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.9", "CT"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2", "1.2.3"
+    dataset.Rows, dataset.Columns, dataset.PhotometricInterpretation = 2, 2, "MONOCHROME2"
+    dataset.SamplesPerPixel, dataset.BitsAllocated, dataset.PixelRepresentation = 1, 16, 0
+    dataset.PixelData = bytes(8)
+    for word, said in more.items():
+        setattr(dataset, word, said)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
 def test_children_side_by_side_read_the_same_and_are_replaced_when_they_died(
     settings: Settings, test_data: Path
 ) -> None:
@@ -131,7 +181,7 @@ def test_children_side_by_side_read_the_same_and_are_replaced_when_they_died(
             np.testing.assert_array_equal(image.pixels, whole.pixels)
             assert look == shown_of(whole)
         for child in readers._all:
-            process = child._started()
+            process, _ = child._started()
             process.kill()
             process.wait()
         assert [image.pixels.shape for image, _ in pool.map(lambda one: readers.read(one, "a"), contents)]
@@ -150,5 +200,5 @@ def test_a_few_files_start_one_child_and_many_start_another(settings: Settings) 
 
 def test_nothing_is_left_running(settings: Settings) -> None:
     with ReadingChild(settings, SECRET, Deidentification()) as reader:
-        process = reader._started()
+        process, _ = reader._started()
     assert process.poll() is not None
