@@ -7,12 +7,13 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.records import get_snapshot, snapshot_counts
-from core.explain.methods import METHODS, is_quick
+from core.explain.methods import DOUBT, METHODS, is_quick
 from core.explain.overlay import VIRIDIS, draw_map
 from core.explain.records import Evidence, find_evidence
 from core.explain.verdict import CASES_NEEDED, RULES
 from core.jobs.explaining import ask_evidence
 from core.people.roles import may
+from core.tasks import task_module
 from core.training.records import Model, get_run
 from core.training.stored import sees_volumes
 from dashboard import messages, session, wording
@@ -93,17 +94,11 @@ def draw_asking(model: Model) -> None:
         return
     # What was asked is part of the key: the next one is another popover, and that is closed.
     with st.popover("Gather evidence", icon=":material/science:", key=f"evidence_{st.session_state.get(ASKED, 0)}"):
-        volumes = sees_volumes(model)
-        quick = [name for name, method in METHODS.items() if is_quick(method, volumes=volumes)]
-        methods = st.multiselect(
-            "Methods",
-            list(METHODS),
-            default=quick,
-            format_func=lambda name: METHODS[name].words,
-            key="evidence_methods",
-        )
-        slow = "All others" if volumes else "RISE, LIME and Kernel SHAP"
-        st.caption(f"{slow} ask the model up to some thousand times for each case; the job says how long.")
+        if task_module(model.task).PAINTS:
+            methods = [DOUBT]
+            st.caption("Its own map of doubt is held against where it is wrong, each case painted three times.")
+        else:
+            methods = _choose_methods(sees_volumes(model))
         split = st.segmented_control(
             "Cases of", ["validation", "train"], default="validation", required=True, key="evidence_split"
         )
@@ -114,10 +109,24 @@ def draw_asking(model: Model) -> None:
         st.button(
             "Start",
             type="primary",
+            key="evidence_start",
             disabled=not methods,
             on_click=_ask,
             args=(model, tuple(methods), split, int(cases)),
         )
+
+
+def _choose_methods(volumes: bool) -> list[str]:
+    methods = st.multiselect(
+        "Methods",
+        list(METHODS),
+        default=[name for name, method in METHODS.items() if is_quick(method, volumes=volumes)],
+        format_func=lambda name: METHODS[name].words,
+        key="evidence_methods",
+    )
+    slow = "All others" if volumes else "RISE, LIME and Kernel SHAP"
+    st.caption(f"{slow} ask the model up to some thousand times for each case; the job says how long.")
+    return methods
 
 
 def draw_means(model: Model) -> None:
@@ -188,16 +197,21 @@ def _row(name: str, evidence: Evidence | None) -> str:
 
 def _cell(told: Mapping[str, Any], key: str) -> str:
     measure = told["measures"][key]
+    if key not in BY_CHANCE:
+        return measure_cell(measure)
+    chance = f" <small>chance {wording.number(told['measures'][BY_CHANCE[key]]['value'])}</small>"
+    return measure_cell(measure, beside=chance, more=f", n = {told[COUNTED[key]]:,}")
+
+
+def measure_cell(measure: Mapping[str, Any], *, beside: str = "", more: str = "") -> str:
+    """HTML: a table's cell of a number with its interval, and what stands beside the one and behind the other."""
     if measure["value"] is None:
         return f'<td title="{escape(measure.get("reason", ""))}">–</td>'
     low, high = measure["low"], measure["high"]
     interval = "no interval" if low is None else f"{wording.number(low)} to {wording.number(high)}"
-    chance = ""
-    if key in BY_CHANCE:
-        chance = f" <small>chance {wording.number(told['measures'][BY_CHANCE[key]]['value'])}</small>"
-        interval += f", n = {told[COUNTED[key]]:,}"
     note = escape(measure.get("note", ""))
-    return f'<td title="{note}"><b>{wording.number(measure["value"])}</b>{chance}<br><small>{interval}</small></td>'
+    value = wording.number(measure["value"])
+    return f'<td title="{note}"><b>{value}</b>{beside}<br><small>{interval}{more}</small></td>'
 
 
 def _mean_picture(name: str, mean: Mapping[str, Any]) -> str:

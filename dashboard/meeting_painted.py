@@ -6,7 +6,9 @@ from html import escape
 import streamlit as st
 
 from core.evaluation.records import MeasuredMask
-from core.evaluation.stated_doubt import MAPS_UNCHECKED, DoubtEvidence, gather_doubt_evidence
+from core.evaluation.stated_doubt import ERRORS_NEED_NONE, MAPS_UNCHECKED, DoubtEvidence, gather_doubt_evidence
+from core.explain.records import DoubtMaps, find_doubt_maps
+from core.explain.verdict import RULES_OF_DOUBT
 from core.reviews.failures import list_worst_painted
 from dashboard import evidence_view, session, wording
 from dashboard.meeting_failures import choose_class
@@ -42,8 +44,16 @@ def _draw_evidence(meeting: Meeting) -> None:
     st.caption(
         "Rank correlation (Spearman) of how sure the model is of a case, the mean probability of what it painted, with "
         "its Dice; 95 % interval by bootstrap over patients, 1,000 resamples, seed 0. Cases count on which the "
-        f"structure is in the reference and was painted. {MAPS_UNCHECKED}"
+        "structure is in the reference and was painted."
     )
+    maps = find_doubt_maps(session.db(), meeting.model.id)
+    if maps is None:
+        st.caption(f"{MAPS_UNCHECKED} {ERRORS_NEED_NONE}")
+        return
+    rows = "".join(_map_row(name, maps) for name in maps.told["structures"])
+    head = f"<tr><th>structure</th><th>its map of doubt, {maps.told['split']}</th></tr>"
+    st.html(f'<table class="rr-numbers rr-verdicts">{head}{rows}</table>')
+    st.caption(f"{RULES_OF_DOUBT} {ERRORS_NEED_NONE}")
 
 
 def _row(one: DoubtEvidence) -> str:
@@ -53,6 +63,16 @@ def _row(one: DoubtEvidence) -> str:
     return (
         f'<tr{few}><td style="white-space:nowrap">{sign} {escape(one.structure)}</td><td><b>{escape(one.verdict)}</b>'
         f"<br><small>{told}n = {one.n_cases:,} of {wording.count(one.n_patients, 'patient')}</small></td></tr>"
+    )
+
+
+def _map_row(structure: str, maps: DoubtMaps) -> str:
+    standing = maps.standing(structure)
+    few = "" if standing.verdict == "reliable" else ' class="few"'
+    return (
+        f'<tr{few}><td style="white-space:nowrap">{evidence_view.SYMBOLS[standing.verdict]} {escape(structure)}</td>'
+        f"<td><b>{escape(standing.verdict)}</b><br><small>{escape('; '.join(maps.why(structure)))}, "
+        f"n = {standing.n:,}</small></td></tr>"
     )
 
 

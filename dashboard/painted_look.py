@@ -15,7 +15,16 @@ from core.images.render import to_uint8
 from core.jobs.explaining import ask_explanation
 from core.jobs.records import Job, find_job
 from core.training.records import Model
-from dashboard import evidence_view, jobs_panel, messages, pictures, places, session, volume_overlay
+from dashboard import (
+    doubt_evidence_view,
+    evidence_view,
+    jobs_panel,
+    messages,
+    pictures,
+    places,
+    session,
+    volume_overlay,
+)
 
 LookAt = Literal["outlines", "errors", "doubt"]
 WORDS: dict[LookAt, str] = {"outlines": "Outlines", "errors": "Errors", "doubt": "Doubt"}
@@ -60,7 +69,10 @@ def draw_outlined(outline: Callable[[int | None], Outlined], *, key: str, alt: s
 
 
 def draw_doubt(model: Model, case: Case, structure: str, highest: int = HIGHEST_DOUBT) -> None:
-    """The map of a structure's doubt, at most so many hundredths of the screen high, or the job that makes it."""
+    """The map of a structure's doubt, at most so many hundredths of the screen high, or the job that makes it; one that
+    is not reliable on this model only after a deliberate click."""
+    if not doubt_evidence_view.draw_standing(model, structure):
+        return
     question = {"model": model.id, "case": case.id, "class": structure, "method": METHOD}
     job = find_job(session.db(), "explain", question, states=("queued", "running", "done", "failed", "stopped"))
     if job is None or not _is_usable(job):

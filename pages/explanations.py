@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from core.explain.run import is_explainable
+from core.tasks import task_module
 from core.training.records import list_models
-from dashboard import evidence_view, frame, jobs_panel, messages, places, session
+from dashboard import doubt_evidence_view, evidence_view, frame, jobs_panel, messages, places, session
 
 project = frame.need_project()
 frame.draw_heading("Explanations", "Which method can be trusted on a model, and what it looks at.", project=project)
@@ -25,19 +25,23 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         width=320,
     )
     model = models[shown]
-    if is_explainable(model):
+    if not task_module(model.task).DRAWS:
         evidence_view.draw_asking(model)
     places.link("review", "Review its cases", project=project.id, model=model.id)
 places.remember(model=model.id)
-if not is_explainable(model):
+if task_module(model.task).DRAWS:
     messages.end_empty(
-        "A model that paints shows its answer itself",
-        "Its doubt and its errors lie over the image on the review page.",
-        step="Review its cases",
-        to="review",
+        "A model that draws gives no answer to be explained",
+        "How faithful its images are stands on the page Evaluate.",
+        step="Evaluate it",
+        to="evaluate",
         project=project.id,
         model=model.id,
     )
 jobs_panel.watch_active_jobs(project.id, ("gather_evidence",))
-evidence_view.draw_evidence(model)
-evidence_view.draw_means(model)
+if task_module(model.task).PAINTS:
+    st.caption("A model that paints shows its answer itself; its errors and its doubt lie over the image on Review.")
+    doubt_evidence_view.draw_doubt_maps(model)
+else:
+    evidence_view.draw_evidence(model)
+    evidence_view.draw_means(model)

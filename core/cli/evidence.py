@@ -7,10 +7,12 @@ import typer
 
 from core.cli.collection import ProjectArgument
 from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, model_named, wait_and_tell
-from core.explain.methods import METHODS, method_named
-from core.explain.records import find_evidence
-from core.explain.verdict import CASES_NEEDED, RULES
+from core.explain.methods import DOUBT, METHODS, method_named
+from core.explain.records import DoubtMaps, find_doubt_maps, find_evidence
+from core.explain.verdict import CASES_NEEDED, RULES, RULES_OF_DOUBT
 from core.jobs.explaining import ask_evidence
+from core.tasks import task_module
+from core.training.records import Model
 
 QUICK = tuple(name for name, method in METHODS.items() if method.is_quick)
 
@@ -27,15 +29,21 @@ def evidence(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check whether each method of explanation can be trusted on a model, over many cases, with intervals."""
-    chosen = list(METHODS) if method == ["all"] else [method_named(name).name for name in method or QUICK]
+    """Check whether each method of explanation can be trusted on a model, over many cases, with intervals; of a model
+    that paints its own map of doubt."""
     with entered(home) as door:
         trained = model_named(door, project, model)
+        paints = task_module(trained.task).PAINTS
+        chosen = _chosen(method, paints=paints)
         if not known:
             wait_and_tell(
                 door, ask_evidence(door.connection, trained, chosen, split=split, cases=cases, actor=door.actor)
             )
         found = find_evidence(door.connection, trained.id)
+        maps = find_doubt_maps(door.connection, trained.id) if paints else None
+    if paints:
+        _answer_doubt(trained, maps, as_json=as_json)
+        return
     told = {
         name: one.told | {"verdict": one.standing.verdict, "sentence": one.standing.sentence, "made_at": one.made_at}
         for name, one in found.items()
@@ -45,9 +53,31 @@ def evidence(
     answer(document, "\n".join(lines) or f"Nothing was gathered yet for {trained.name}.", as_json=as_json)
 
 
+def _chosen(method: list[str] | None, *, paints: bool) -> list[str]:
+    if paints:
+        return method or [DOUBT]
+    return list(METHODS) if method == ["all"] else [method_named(name).name for name in method or QUICK]
+
+
+def _answer_doubt(model: Model, found: DoubtMaps | None, *, as_json: bool) -> None:
+    structures = found.told["structures"] if found else {}
+    told, lines = {}, []
+    for name, one in structures.items():
+        assert found is not None
+        standing = found.standing(name)
+        told[name] = one | {"verdict": standing.verdict, "sentence": standing.sentence}
+        lines += [f"Doubt about {name}: {standing.sentence}", *_measure_lines(one["measures"])]
+    document = {"model": model.name, "rules": RULES_OF_DOUBT, "structures": told}
+    answer(document, "\n".join(lines) or f"Nothing was gathered yet for {model.name}.", as_json=as_json)
+
+
 def _lines(name: str, told: Mapping[str, Any]) -> list[str]:
-    lines = [f"{METHODS[name].words}: {told['sentence']}"]
-    for measure, estimate in told["measures"].items():
-        if estimate["value"] is not None:
-            lines.append(f"    {measure:<20} {estimate_text(estimate)}")
-    return lines
+    return [f"{METHODS[name].words}: {told['sentence']}", *_measure_lines(told["measures"])]
+
+
+def _measure_lines(measures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"    {measure:<20} {estimate_text(estimate)}"
+        for measure, estimate in measures.items()
+        if estimate["value"] is not None
+    ]

@@ -16,8 +16,9 @@ from core.measures.following import follow
 FEWEST_CASES = 10  # of fewer a rank correlation says nothing
 MAPS_UNCHECKED = (
     "That a map of doubt marks where within an image this model is wrong was not checked: it shows what the model "
-    "states. A map of errors needs no evidence, for it is the difference from the reference."
+    "states. Explanations, or `readroom evidence`, gathers the evidence."
 )
+ERRORS_NEED_NONE = "A map of errors needs no evidence, for it is the difference from the reference."
 
 
 @dataclass(frozen=True)

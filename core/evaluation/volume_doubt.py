@@ -61,7 +61,7 @@ def explain_volume_doubt(
     pixels = files.read_array("pixels", case.pixel_hash)
     found = map_volume_doubt(predictor, case, pixels, at, Portion(progress, LOADED, 1.0))
     values = found.values if case.frames > 1 else found.values[0]
-    result = keep_doubt(files, model, case, schema.names[at], values, found.mean)
+    result = keep_doubt(connection, files, model, case, schema.names[at], values, found.mean)
     if arguments.get("overlay"):
         shown = arguments.get("frame") or found.frame + 1
         result |= write_overlay(folder, case, pixels, values, shown if case.frames > 1 else None)

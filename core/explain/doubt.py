@@ -13,6 +13,8 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.explain.asking import kept_answer
+from core.explain.methods import DOUBT
+from core.explain.records import find_doubt_maps
 from core.explain.shelf import explanation_key, write_overlay
 from core.images.records import Case, get_case
 from core.images.render import from_square, model_input
@@ -23,7 +25,7 @@ from core.tasks import task_module
 from core.training.records import Model, get_model
 from core.training.stored import image_spec
 
-METHOD = "doubt"
+METHOD = DOUBT
 SENTENCE = "Entropy of the model's own probability, in bits: 1 where it is one half, 0 where the model is sure."
 
 
@@ -74,7 +76,7 @@ def explain_doubt(
     image = model_input(pixels, case.photometric, case.windows, spec, case.spacing_mm)[None]
     square = answer(image)[0, ..., at]
     values = entropy_of(from_square(square, case.rows, case.columns, spec, case.spacing_mm))
-    result = keep_doubt(files, model, case, schema.names[at], values, float(values.mean()))
+    result = keep_doubt(connection, files, model, case, schema.names[at], values, float(values.mean()))
     if arguments.get("overlay"):
         result |= write_overlay(folder, case, pixels, values)
     progress.report(1.0, f"Mapped the doubt about “{schema.names[at]}”")
@@ -82,14 +84,22 @@ def explain_doubt(
 
 
 def keep_doubt(
-    files: Files, model: Model, case: Case, structure: str, values: np.ndarray, mean: float
+    connection: sqlite3.Connection,
+    files: Files,
+    model: Model,
+    case: Case,
+    structure: str,
+    values: np.ndarray,
+    mean: float,
 ) -> dict[str, Any]:
-    """Put a map of doubt on the shelf; what is told of it."""
+    """Put a map of doubt on the shelf; what is told of it, with the evidence that it carries for this model."""
+    evidence = find_doubt_maps(connection, model.id)
+    check = evidence.check(structure) if evidence else {"passed": None, "n": 0, "sentence": SENTENCE}
     key = explanation_key(model, case, METHOD, structure, "")
     files.put_under("explanations", key, array_bytes(values))
     return {
         "explanation": key, "model": model.id, "case": case.id, "class": structure, "mean_doubt": mean,
-        "method": METHOD, "layer": "", "check": {"passed": None, "n": 0, "sentence": SENTENCE},
+        "method": METHOD, "layer": "", "check": check,
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.faithfulness import measure_faithfulness, move_map
 from core.explain.maps import COARSE, coarsen, explained_outputs, peak_of, resize_map
 from core.explain.marked import WITH_AREA
+from core.explain.members import MeanTool
 from core.explain.methods import Method, method_named
 from core.explain.records import keep_evidence
 from core.explain.run import build_tool, refuse_painting
@@ -34,7 +35,7 @@ from core.store.files import Files
 from core.tasks import task_module
 from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run
-from core.training.stored import Answer, load_network
+from core.training.stored import Answer, load_network, mean_of
 
 NOISE_LEVELS = 3.0  # of 255, standard deviation: about one hundredth, which nobody sees
 AT_ONCE = 4
@@ -55,6 +56,16 @@ class Material:
     classes: np.ndarray
     names: tuple[str, ...]
     objects: list[np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model by itself, or a member of an ensemble: its network, that with shuffled weights, and what it answers."""
+
+    model: Model
+    network: Any
+    shuffled: Any
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -84,22 +95,19 @@ def gather_evidence(
     methods = [method_named(name) for name in arguments["methods"]]
     model = get_model(connection, None, arguments["model"])
     refuse_painting(model)
-    if members := member_ids(model):
-        raise InvalidInput(
-            f"Evidence is gathered of single models; ask for it of the members. "
-            f"Received: {model.name}, an ensemble of {len(members)}"
-        )
-    network, split = load_network(files, model), arguments.get("split", "validation")
-    answer = open_answer(files, model) if model.onnx_hash else answer_of(network)
+    split, parts = arguments.get("split", "validation"), _parts_of(connection, files, model)
+    answer = mean_of([part.answer for part in parts])
     wanted = int(arguments.get("cases", CASES_NEEDED))
     material = _material(connection, files, model, answer, split, wanted, Portion(progress, 0.0, PREPARED))
-    shuffled, found = shuffle_weights(network, seed=0), {}
+    found = {}
     for at, method in enumerate(methods):
         begin, end = (PREPARED + (1 - PREPARED) * part / len(methods) for part in (at, at + 1))
         part = Portion(progress, begin, end)
         part.report(0.0, f"Preparing {method.words}")
-        tool = _at_work(connection, files, model, method, network, answer, part)
-        bench = Bench(tool, _likewise(model, method, tool, shuffled), answer)
+        tools = [_at_work(connection, files, one, method, part) for one in parts]
+        shuffled = [_likewise(one, method, tool) for one, tool in zip(parts, tools, strict=True)]
+        tool = _together(tools)
+        bench = Bench(tool, _together(shuffled), answer)
         begun = time.monotonic()
         told = _measure(bench, material, method, part)
         told |= {"split": split, "seconds": time.monotonic() - begun, "layer": getattr(tool, "layer", "")}
@@ -147,32 +155,39 @@ def choose_cases(cases: Sequence[SnapshotCase], marked: set[int], wanted: int) -
     return [case for case in cases if case.case_id in taken]
 
 
-def _at_work(
-    connection: sqlite3.Connection,
-    files: Files,
-    model: Model,
-    method: Method,
-    network: Any,
-    answer: Answer,
-    progress: Progress,
-) -> Any:
+def _parts_of(connection: sqlite3.Connection, files: Files, model: Model) -> list[Part]:
+    parts = []
+    for number in member_ids(model) or (model.id,):
+        one = get_model(connection, None, number)
+        network = load_network(files, one)
+        answer = open_answer(files, one) if one.onnx_hash else answer_of(network)
+        parts.append(Part(one, network, shuffle_weights(network, seed=0), answer))
+    return parts
+
+
+def _at_work(connection: sqlite3.Connection, files: Files, part: Part, method: Method, progress: Progress) -> Any:
     if method.way == "asking":
-        return build_asking(method, answer, is_number=model.task == "regression")
-    return build_tool(connection, files, model.id, method, network, progress)
+        return build_asking(method, part.answer, is_number=part.model.task == "regression")
+    return build_tool(connection, files, part.model.id, method, part.network, progress)
 
 
-def _likewise(model: Model, method: Method, tool: Any, shuffled: Any) -> Any:
+def _likewise(part: Part, method: Method, tool: Any) -> Any:
     """The same method on the network of shuffled weights, at the same layer."""
     if method.way == "asking":
-        return build_asking(method, answer_of(shuffled), is_number=model.task == "regression")
-    raw = task_module(model.task).RAW
+        return build_asking(method, answer_of(part.shuffled), is_number=part.model.task == "regression")
+    raw = task_module(part.model.task).RAW
     if method.way == "slopes":
-        return build_slopes(method, shuffled, raw)
-    return layer_kind(method)(shuffled, tool.layer, raw)
+        return build_slopes(method, part.shuffled, raw)
+    return layer_kind(method)(part.shuffled, tool.layer, raw)
+
+
+def _together(tools: Sequence[Any]) -> Any:
+    return tools[0] if len(tools) == 1 else MeanTool(tools)
 
 
 def _measure(bench: Bench, material: Material, method: Method, progress: Progress) -> dict[str, Any]:
-    for tool in (bench.tool, bench.shuffled):
+    whole = (bench.tool, bench.shuffled)
+    for tool in (one for some in whole for one in getattr(some, "tools", [some])):
         if hasattr(tool, "report"):  # those that take long for one map
             tool.report = lambda _share: stop_if_asked(progress)
     draws, begun, n = np.random.default_rng(0), time.monotonic(), len(material.images)

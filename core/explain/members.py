@@ -20,16 +20,16 @@ class MeanTool:
     """One method at work on several models, as if they were one; maps are as fine as the finest of them."""
 
     def __init__(self, tools: Sequence[Any]) -> None:
-        self._tools = tools
+        self.tools = tools
         self.layer = LAYER if hasattr(tools[0], "layer") else ""
 
     def answer(self, images: np.ndarray) -> np.ndarray:
         """The mean of what the members say, `(n, k)`."""
-        return np.asarray(np.mean([scores_by(tool, images) for tool in self._tools], axis=0))
+        return np.asarray(np.mean([scores_by(tool, images) for tool in self.tools], axis=0))
 
     def explain(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Maps and scores of a batch, as `GradCam.explain`."""
-        maps, scores = zip(*(tool.explain(images, classes) for tool in self._tools), strict=True)
+        maps, scores = zip(*(tool.explain(images, classes) for tool in self.tools), strict=True)
         sides = max(found.shape[1:] for found in maps)
         alike = [np.stack([resize_map(one, *sides) for one in found]) for found in maps]
         return np.asarray(np.mean(alike, axis=0, dtype=np.float32)), np.asarray(np.mean(scores, axis=0))

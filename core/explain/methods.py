@@ -8,6 +8,7 @@ from typing import Literal
 
 from core.errors import InvalidInput
 
+DOUBT = "doubt"  # of a model that paints, whose own map it is (`core.explain.doubt`): not one of `METHODS`
 # layer: from the features of a layer, chosen by test. slopes: from the slope at each pixel. asking: from answers alone.
 Way = Literal["layer", "slopes", "asking"]
 

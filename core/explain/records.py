@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.clock import utc_now
-from core.explain.methods import METHODS
-from core.explain.verdict import Standing, Verdict, judge, tell_measures
+from core.explain.methods import DOUBT, METHODS
+from core.explain.verdict import Standing, Verdict, judge, judge_doubt, tell_doubt, tell_measures
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -45,6 +45,13 @@ def keep_evidence(
 ) -> Evidence:
     """Store it in place of what was there of this model and method."""
     with writing(connection):
+        keep_told(connection, model, method, told, actor)
+        return find_evidence(connection, model)[method]
+
+
+def keep_told(connection: sqlite3.Connection, model: int, method: str, told: Mapping[str, Any], actor: Actor) -> None:
+    """The same of a method that is not among `METHODS`, such as doubt."""
+    with writing(connection):
         connection.execute(
             """INSERT INTO explanation_evidence (model, method, told, made_at, made_by) VALUES (?, ?, ?, ?, ?)
                ON CONFLICT (model, method) DO UPDATE
@@ -52,7 +59,6 @@ def keep_evidence(
             (model, method, json.dumps(dict(told), sort_keys=True), utc_now(), actor.name),
         )
         add_audit(connection, actor, "gather evidence", f"model {model}", method=method, n=told["n_cases"])
-        return find_evidence(connection, model)[method]
 
 
 def find_evidence(connection: sqlite3.Connection, model: int) -> dict[str, Evidence]:
@@ -64,6 +70,36 @@ def find_evidence(connection: sqlite3.Connection, model: int) -> dict[str, Evide
         for name in METHODS
         if (row := known.get(name))
     }
+
+
+@dataclass(frozen=True)
+class DoubtMaps:
+    """How the map of doubt about each structure stands on a model that paints. `told` is what
+    `core.evaluation.doubt_maps.gather_doubt_maps` keeps."""
+
+    told: dict[str, Any]
+
+    def standing(self, structure: str) -> Standing:
+        one = self.told["structures"][structure]
+        return judge_doubt(one["n_wrong"], one["measures"])
+
+    def check(self, structure: str) -> dict[str, Any]:
+        """As it stands beside a single map (`Evidence.check`)."""
+        standing = self.standing(structure)
+        passed = {"reliable": True, "not reliable": False}.get(standing.verdict)
+        return {"passed": passed, "n": standing.n, "sentence": f"Doubt: {standing.sentence}"}
+
+    def why(self, structure: str) -> tuple[str, ...]:
+        """The reasons against it, else the numbers for it."""
+        return self.standing(structure).reasons or tell_doubt(self.told["structures"][structure]["measures"])
+
+
+def find_doubt_maps(connection: sqlite3.Connection, model: int) -> DoubtMaps | None:
+    """What was gathered of the maps of doubt of a model."""
+    row = connection.execute(
+        "SELECT told FROM explanation_evidence WHERE model = ? AND method = ?", (model, DOUBT)
+    ).fetchone()
+    return DoubtMaps(json.loads(row["told"])) if row else None
 
 
 def sort_methods(found: Mapping[str, Evidence]) -> dict[Verdict, list[str]]:

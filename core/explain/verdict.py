@@ -18,6 +18,12 @@ RULES = (
     f"correlation below {MOST_ALIKE}), deletion and insertion beat the same maps moved to random places (the interval "
     f"excludes zero), and noise that nobody sees leaves them as they are (rank correlation {LEAST_STABLE} or more)."
 )
+RULES_OF_DOUBT = (
+    f"Reliable for a model and a structure: on at least {CASES_NEEDED} cases on which it is wrong somewhere, doubt is "
+    f"higher where it is wrong than where it is right (area under the ROC curve within a case; the interval lies above "
+    f"0.5), the map differs from that of shuffled weights (rank correlation below {MOST_ALIKE}), and noise that nobody "
+    f"sees leaves it as it is ({LEAST_STABLE} or more)."
+)
 WORDS: dict[Verdict, str] = {
     "reliable": "reliable for this model",
     "not reliable": "not reliable for this model",
@@ -45,12 +51,30 @@ def judge(n: int, measures: Mapping[str, Mapping[str, Any]]) -> Standing:
     Args:
         measures: estimates as JSON by name; `randomisation`, `faithfulness` and `stability` decide.
     """
+    beyond = measures["faithfulness"]
     failed = []
-    alike, beyond, stable = (measures[name] for name in ("randomisation", "faithfulness", "stability"))
-    if alike["value"] is None or alike["value"] >= MOST_ALIKE:
-        failed.append(f"it shows the image and not what was learnt ({_number(alike)} alike with shuffled weights)")
     if beyond["low"] is None or beyond["low"] <= 0:
         failed.append(f"what it marks decides no more than random places ({_number(beyond)} beyond them)")
+    return _standing(n, measures, failed)
+
+
+def judge_doubt(n: int, measures: Mapping[str, Mapping[str, Any]]) -> Standing:
+    """Of a map of doubt, on `n` cases on which the model is wrong somewhere.
+
+    Args:
+        measures: estimates as JSON by name; `randomisation`, `finds_errors` and `stability` decide.
+    """
+    finds = measures["finds_errors"]
+    failed = []
+    if finds["low"] is None or finds["low"] <= 0.5:
+        failed.append(f"it is no higher where the model is wrong (area {_number(finds)}, by chance 0.5)")
+    return _standing(n, measures, failed)
+
+
+def _standing(n: int, measures: Mapping[str, Mapping[str, Any]], failed: list[str]) -> Standing:
+    alike, stable = (measures[name] for name in ("randomisation", "stability"))
+    if alike["value"] is None or alike["value"] >= MOST_ALIKE:
+        failed.insert(0, f"it shows the image and not what was learnt ({_number(alike)} alike with shuffled weights)")
     if stable["value"] is None or stable["value"] < LEAST_STABLE:
         failed.append(f"noise that nobody sees changes it ({_number(stable)} alike)")
     if failed:
@@ -64,6 +88,17 @@ def tell_measures(measures: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """The three numbers that decide, each with its interval."""
     alike, beyond, stable = (_number(measures[name]) for name in ("randomisation", "faithfulness", "stability"))
     return (f"{alike} alike with shuffled weights", f"{beyond} beyond random places", f"{stable} alike under noise")
+
+
+def tell_doubt(measures: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The numbers of a map of doubt, each with its interval."""
+    finds, beyond, alike, stable = (
+        _number(measures[name]) for name in ("finds_errors", "beyond_edge", "randomisation", "stability")
+    )
+    return (
+        f"area {finds} where it is wrong", f"{beyond} beyond nearness to the painted edge",
+        f"{alike} alike with shuffled weights", f"{stable} alike under noise",
+    )  # fmt: skip
 
 
 def _number(estimate: Mapping[str, Any]) -> str:

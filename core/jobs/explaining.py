@@ -4,13 +4,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.explain.doubt import METHOD as DOUBT
-from core.explain.methods import is_quick, method_named
+from core.errors import InvalidInput
+from core.explain.methods import DOUBT, is_quick, method_named
 from core.explain.verdict import CASES_NEEDED
 from core.images.records import get_case
 from core.jobs.kind import Lane
 from core.jobs.records import Job, add_job
 from core.store.audit import Actor
+from core.tasks import task_module
 from core.training.records import Model, get_model
 from core.training.stored import sees_volumes
 
@@ -45,12 +46,18 @@ def ask_evidence(
     cases: int = CASES_NEEDED,
     actor: Actor,
 ) -> Job:
-    """Queue what `core.explain.evidence.gather_evidence` answers.
+    """Queue what `core.explain.evidence.gather_evidence` answers, of a model that paints
+    `core.evaluation.doubt_maps.gather_doubt_maps`.
 
     Raises:
-        InvalidInput: there is no such method.
+        InvalidInput: there is no such method, or none of this kind of model.
         NotAllowed: the actor may not train here.
     """
-    chosen = [method_named(name).name for name in methods]
+    if task_module(model.task).PAINTS:
+        if list(methods) not in ([], [DOUBT]):
+            raise InvalidInput(f"Of a model that paints its doubt is judged. Received: {', '.join(methods)}")
+        chosen = [DOUBT]
+    else:
+        chosen = [method_named(name).name for name in methods]
     arguments = {"model": model.id, "methods": chosen, "split": split, "cases": cases}
     return add_job(connection, "gather_evidence", arguments, project=model.project, actor=actor)

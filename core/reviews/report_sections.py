@@ -8,11 +8,11 @@ from typing import Any
 from core.clock import utc_now
 from core.datasets.records import get_snapshot
 from core.evaluation.records import Evaluation
-from core.evaluation.stated_doubt import MAPS_UNCHECKED, DoubtEvidence, gather_doubt_evidence
+from core.evaluation.stated_doubt import ERRORS_NEED_NONE, MAPS_UNCHECKED, DoubtEvidence, gather_doubt_evidence
 from core.explain.methods import METHODS
-from core.explain.records import find_evidence
+from core.explain.records import DoubtMaps, find_doubt_maps, find_evidence
 from core.explain.run import is_explainable
-from core.explain.verdict import RULES
+from core.explain.verdict import RULES, RULES_OF_DOUBT
 from core.measures.terms import term
 from core.projects.records import Project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
@@ -235,7 +235,8 @@ def _causes(causes: Mapping[str, int]) -> Block:
 def _explanations(connection: sqlite3.Connection, model: Model, evaluation: Evaluation) -> list[Section]:
     """How far maps of the model may be believed, of one that paints its doubt; nothing of one that draws."""
     if "per_structure" in evaluation.result:
-        return [Section("Explanations", _doubt(gather_doubt_evidence(connection, evaluation)))]
+        stated, maps = gather_doubt_evidence(connection, evaluation), find_doubt_maps(connection, model.id)
+        return [Section("Explanations", (*_doubt(stated), *_doubt_maps(maps), ERRORS_NEED_NONE))]
     if not is_explainable(model):
         return []
     found = find_evidence(connection, model.id)
@@ -254,7 +255,17 @@ def _doubt(found: Sequence[DoubtEvidence]) -> tuple[Block, ...]:
         for one in found
     )
     head = ("structure", "its doubt on test", "sureness and Dice, rank correlation, 95 % interval", "n (patients)")
-    return (Table(head, rows), MAPS_UNCHECKED)
+    return (Table(head, rows),)
+
+
+def _doubt_maps(found: DoubtMaps | None) -> tuple[Block, ...]:
+    if found is None:
+        return (MAPS_UNCHECKED,)
+    rows = tuple(
+        (name, found.standing(name).verdict, f"{one['n_wrong']:,}, {found.told['split']}", "; ".join(found.why(name)))
+        for name, one in found.told["structures"].items()
+    )
+    return (Table(("structure", "its map of doubt", "n", "why"), rows), RULES_OF_DOUBT)
 
 
 def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ from core.evaluation.mask_looks import _key
 from core.evaluation.outlines import ADDED, FILLED, MISSED, PAINTED, REFERENCE, draw_errors, draw_outlines, outline_case
 from core.evaluation.records import find_evaluation, list_measured, store_painted
 from core.evaluation.run import evaluate_model
+from core.explain.records import keep_told
 from core.images.records import Case, get_case
 from core.jobs.records import list_jobs
 from core.labels.case_lists import list_case_lists, list_cases_of
@@ -296,6 +297,48 @@ def test_a_meeting_shows_errors_and_doubt_of_painted_cases_only_when_asked_and_w
     assert "Doubt" not in said(app)
     text = str(describe_report(connection, cells, review)[0])
     assert f"Not known: {known} of at least 10 cases." in text
+
+
+def told_of_doubt(low: float, n: int = 60) -> dict[str, Any]:
+    def one(value: float, low: float) -> dict[str, float]:
+        return {"value": value, "low": low, "high": value + 0.05}
+
+    measures = {"finds_errors": one(0.8, low), "beyond_edge": one(0.1, -0.02), "randomisation": one(0.1, 0.0),
+                "stability": one(0.9, 0.8)}  # fmt: skip
+    structures = {"cell": {"n_cases": n, "n_patients": n, "n_wrong": n, "measures": measures}}
+    return {"n_cases": n, "split": "validation", "seconds": 3.0, "structures": structures}
+
+
+def test_evidence_for_its_doubt_is_asked_for_and_stands_wherever_the_map_does(
+    open_page: OpenPage, cells: Project, painter: Model, connection: sqlite3.Connection, actor: Actor
+) -> None:
+    app = open_page("explanations", project=cells.id, model=painter.id)
+    assert not app.exception
+    assert "Its doubt was not checked yet" in said(app)
+    app.button(key="evidence_start").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("gather_evidence",))
+    assert job.arguments == {"model": painter.id, "methods": ["doubt"], "split": "validation", "cases": 50}
+    keep_told(connection, painter.id, "doubt", told_of_doubt(0.7), actor)
+    text = said(open_page("explanations", project=cells.id, model=painter.id))
+    assert "✓ reliable" in text
+    assert "n = 60, validation" in text
+    assert "0.700 to 0.850" in text
+    case = next(row.case_id for row in list_measured(connection, 1) if get_case(connection, row.case_id).frames == 1)
+    query = {"project": cells.id, "look": "doubt", "case": case}
+    assert "✓ Reliable for this model (n = 60)." in said(open_page("review", **query))
+    review = open_results(connection, add_review(connection, cells, painter, criteria=[], actor=actor), actor=actor)
+    report = str(describe_report(connection, cells, review)[0])
+    assert "area 0.80, 0.70 to 0.85 where it is wrong" in report
+    keep_told(connection, painter.id, "doubt", told_of_doubt(0.45), actor)
+    app = open_page("review", **query)
+    assert "no higher where the model is wrong" in said(app)
+    assert app.toggle[0].label == "Look at it anyway"
+    text = str(describe_report(connection, cells, review)[0])
+    assert "not reliable" in text
+    app = open_page("meeting", project=cells.id, review=review.id, step="explanations")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    assert "its map of doubt, validation" in said(app.run())
 
 
 def test_a_case_shows_what_a_model_painted_beside_a_reader_and_on_which_structures(

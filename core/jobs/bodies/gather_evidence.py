@@ -19,8 +19,16 @@ KIND = Kind(
 
 
 def run(context: "JobContext") -> Mapping[str, Any]:
-    """Judge the methods one after the other; each is kept as soon as it is done."""
+    """Judge the methods one after the other, each kept as soon as it is done; of a model that paints its doubt."""
     context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
+    from core.explain.methods import DOUBT
+
+    if context.job.arguments["methods"] == [DOUBT]:
+        from core.evaluation.doubt_maps import gather_doubt_maps
+
+        return gather_doubt_maps(
+            context.connection, context.files, context.job.arguments, context.actor, context.progress
+        )
     from core.explain.evidence import gather_evidence
 
     return gather_evidence(context.connection, context.files, context.job.arguments, context.actor, context.progress)

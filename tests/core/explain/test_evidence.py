@@ -19,6 +19,10 @@ from core.explain.verdict import judge
 from core.labels.marks import NewMark, add_mark, list_marks
 from core.labels.records import new_event
 from core.progress import Silent
+from core.training.ensemble import make_ensemble
+from core.training.recipe import named_recipe
+from core.training.records import add_model
+from core.training.request import request_training
 
 
 def estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, Any]:
@@ -140,3 +144,22 @@ def test_evidence_is_gathered_kept_and_said_with_the_next_map(
     for split in ("test", "all"):
         with pytest.raises(InvalidInput, match=f"test is for the review. Received: {split}"):
             gather_evidence(connection, files, asked | {"split": split}, actor, Silent())
+
+
+def test_of_an_ensemble_the_mean_of_the_members_maps_is_judged(connection, files, planted, model, actor) -> None:
+    run, _ = request_training(connection, planted.project, planted.snapshot, named_recipe("resnet"), actor=actor)
+    like = add_model(
+        connection, run, keras_hash=model.keras_hash, onnx_left_out_because="not asked for",
+        parameters=model.parameters, file_bytes=model.file_bytes, facts=model.facts, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    both = make_ensemble(connection, files, planted.project.id, "both", [model, like], actor=actor)
+    asked = {"methods": ["grad_cam", "occlusion"], "split": "validation", "cases": 3}
+    alone, together = (
+        gather_evidence(connection, files, asked | {"model": one.id}, actor, Silent())["methods"]
+        for one in (model, both)
+    )
+    assert together["grad_cam"]["layer"] == "each member's own"
+    for method in ("grad_cam", "occlusion"):  # two alike say what one says
+        for name, one in together[method]["measures"].items():
+            expected = alone[method]["measures"][name]["value"]
+            assert one["value"] == (expected if expected is None else pytest.approx(expected, abs=1e-4)), name

@@ -1,0 +1,185 @@
+"""Whether a map of doubt marks where a model that paints is wrong: the evidence that this method carries for a model.
+
+Over many cases, for each structure: how well doubt tells wrong pixels from right ones within a case, whether it does
+so better than nearness to the painted edge, where any model errs most, and how alike the map is with shuffled weights
+and under noise that nobody sees.
+"""
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.stats import rankdata
+
+from core.datasets.records import SnapshotCase, get_snapshot
+from core.datasets.splits import list_view
+from core.errors import InvalidInput
+from core.evaluation.painting import paint
+from core.evaluation.predictor import Predictor, list_stored, open_predictor
+from core.explain.asking import answer_of
+from core.explain.checks import rank_correlation, shuffle_weights
+from core.explain.doubt import METHOD, entropy_of
+from core.explain.evidence import NOISE_LEVELS, choose_cases, summarise
+from core.explain.maps import coarsen
+from core.explain.records import keep_told
+from core.explain.verdict import CASES_NEEDED, judge_doubt
+from core.images.records import Case, get_case
+from core.labels.mask_store import read_kept_mask
+from core.progress import Progress, stop_if_asked
+from core.projects.schema import Segmentation
+from core.store.audit import Actor
+from core.store.files import Files
+from core.tasks import task_module
+from core.training.records import Model, get_model, get_run
+from core.training.stored import mean_of, network_of
+
+MOST_PIXELS = 50_000  # wrong ones, and right ones, that are ranked of a case: of more, as many are drawn
+SEED = 0
+NAMES = ("finds_errors", "beyond_edge", "randomisation", "stability")
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """Doubt in bits, float16, and what was painted, bool: both (structures, frames, rows, columns)."""
+
+    doubt: np.ndarray
+    painted: np.ndarray
+
+
+def gather_doubt_maps(
+    connection: sqlite3.Connection, files: Files, arguments: Mapping[str, Any], actor: Actor, progress: Progress
+) -> dict[str, Any]:
+    """Answer `{"model": id, "split": "validation", "cases": 50}` of a model that paints; an ensemble is judged whole.
+
+    Returns:
+        `model` (name), `split`, and `structures`: by name what is kept of it, with its `verdict` and `sentence`.
+
+    Raises:
+        InvalidInput: the test split, which is for the review, or a split without cases.
+        Stopped: somebody asked to stop.
+    """
+    model, split = get_model(connection, None, arguments["model"]), arguments.get("split", "validation")
+    schema = task_module(model.task).schema_of(model.facts)
+    assert isinstance(schema, Segmentation)
+    chosen = _chosen(connection, model, split, int(arguments.get("cases", CASES_NEEDED)))
+    progress.report(0.0, "Loading the model")
+    predictor = open_predictor(files, model)
+    shuffled = replace(predictor, answer=_shuffled(files, model))
+    draws, begun = np.random.default_rng(SEED), time.monotonic()
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in schema.names}
+    for at, frozen in enumerate(chosen, 1):
+        stop_if_asked(progress)
+        case = get_case(connection, frozen.case_id)
+        pixels = files.read_array("pixels", case.pixel_hash)
+        ours, others, again = (
+            _look(one, pixels, case) for one in (predictor, shuffled, replace(predictor, answer=_noisy(predictor)))
+        )
+        references = {mask.structure: mask.mask_hash for mask in frozen.masks}
+        for of, name in enumerate(schema.names):
+            reference = read_kept_mask(files, references[name], case) > 0
+            rows[name].append(judge_doubt_map(ours.doubt[of], ours.painted[of], reference, draws) | {
+                "randomisation": _alike(ours.doubt[of], others.doubt[of]),
+                "stability": _alike(ours.doubt[of], again.doubt[of]),
+            })  # fmt: skip
+        left = (time.monotonic() - begun) / at * (len(chosen) - at)
+        progress.report(at / len(chosen), f"{at} of {len(chosen)} cases, {left:.0f} s left", seconds_left=left)
+    patients = [one.patient for one in chosen]
+    structures = {name: _told(found, patients) for name, found in rows.items()}
+    told = {"n_cases": len(chosen), "split": split, "seconds": time.monotonic() - begun, "structures": structures}
+    keep_told(connection, model.id, METHOD, told, actor)
+    return {"model": model.name, "split": split, "structures": {
+        name: one | {"verdict": standing.verdict, "sentence": standing.sentence}
+        for name, one in structures.items() for standing in [judge_doubt(one["n_wrong"], one["measures"])]
+    }}  # fmt: skip
+
+
+def judge_doubt_map(
+    doubt: np.ndarray, painted: np.ndarray, reference: np.ndarray, draws: np.random.Generator
+) -> dict[str, float]:
+    """Of one structure on one case; NaN where every pixel is right, or every one wrong.
+
+    `finds_errors` is the area under the ROC curve of doubt as a sign of wrong pixels, 0.5 by chance; `beyond_edge` what
+    it exceeds that of nearness to the painted edge by, undefined where nothing was painted.
+
+    Args:
+        doubt: (frames, rows, columns), as are the masks, bool.
+    """
+    wrong = painted != reference
+    if not wrong.any() or wrong.all():
+        return {"finds_errors": np.nan, "beyond_edge": np.nan}
+    bad, good = (_drawn(np.flatnonzero(some), draws) for some in (wrong, ~wrong))
+    places = np.concatenate([bad, good])
+    found = _area(doubt.ravel()[places], len(bad))
+    if not painted.any() or painted.all():
+        return {"finds_errors": found, "beyond_edge": np.nan}
+    away = distance_transform_edt(painted) + distance_transform_edt(~painted)
+    return {"finds_errors": found, "beyond_edge": found - _area(-away.ravel()[places], len(bad))}
+
+
+def _area(signs: np.ndarray, bad: int) -> float:
+    """Under the ROC curve, the first `bad` of the signs being of wrong pixels (Mann and Whitney 1947)."""
+    good = len(signs) - bad
+    ranks = rankdata(signs)
+    return float((ranks[:bad].sum() - bad * (bad + 1) / 2) / (bad * good))
+
+
+def _drawn(places: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    return draws.choice(places, MOST_PIXELS, replace=False) if len(places) > MOST_PIXELS else places
+
+
+def _chosen(connection: sqlite3.Connection, model: Model, split: str, wanted: int) -> list[SnapshotCase]:
+    if split not in ("train", "validation"):
+        raise InvalidInput(f"Methods are judged on validation or train; test is for the review. Received: {split}")
+    run = get_run(connection, model.run)
+    view = list_view(connection, get_snapshot(connection, run.project, run.snapshot).id, run.fold)
+    cases = [case for case in view if case.split == split]
+    if not cases:
+        raise InvalidInput(f"There are no cases to judge it on; choose another split. Received: {split}, no cases")
+    return choose_cases(cases, set(), wanted)
+
+
+def _shuffled(files: Files, model: Model) -> Any:
+    networks = [network_of(files.read_bytes("models", keras_hash)) for keras_hash, _ in list_stored(model)]
+    return mean_of([answer_of(shuffle_weights(network, seed=SEED)) for network in networks])
+
+
+def _noisy(predictor: Predictor) -> Any:
+    draws = np.random.default_rng(SEED)
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        noise = draws.normal(0, NOISE_LEVELS, images.shape)
+        return predictor.answer(np.clip(np.rint(images + noise), 0, 255).astype(np.uint8))
+
+    return answer
+
+
+def _look(predictor: Predictor, pixels: np.ndarray, case: Case) -> _Looked:
+    doubt: list[np.ndarray] = []
+    painted: list[np.ndarray] = []
+
+    def watch(_frame: int, probable: np.ndarray, claimed: np.ndarray) -> None:
+        doubt.append(entropy_of(probable).astype(np.float16))
+        painted.append(claimed.copy())
+
+    paint(predictor, pixels, case, watch=watch)
+    return _Looked(np.stack(doubt, axis=1), np.stack(painted, axis=1))
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Two maps of a case, compared coarsely: in the plane where there is one frame."""
+    maps = [values[0] if len(values) == 1 else values for values in (one, other)]
+    return rank_correlation(*(coarsen(values.astype(np.float32)) for values in maps))
+
+
+def _told(rows: Sequence[Mapping[str, float]], patients: Sequence[str]) -> dict[str, Any]:
+    values = {name: np.array([row[name] for row in rows]) for name in NAMES}
+    return {
+        "n_cases": len(rows),
+        "n_patients": len(set(patients)),
+        "n_wrong": int((~np.isnan(values["finds_errors"])).sum()),
+        "measures": summarise(values, patients),
+    }
