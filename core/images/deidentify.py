@@ -148,7 +148,7 @@ def header_bytes(dataset: Dataset, alike: Alike | None = None) -> bytes:
 def _header_of_pieces(dataset: Dataset, alike: Alike) -> bytes:
     """As `dcmwrite` writes it (PS3.10 section 7.1), from elements that are written once."""
     pieces = [bytes(128), b"DICM", _meta_bytes(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))]
-    for tag in sorted(dataset.keys()):
+    for tag in sorted(dataset.keys(), key=int):  # of tags themselves each comparison is a call
         if tag.element == 0:  # the length of a group, which is retired (PS3.5 section 7.2)
             continue
         element = dataset[tag]
@@ -200,7 +200,7 @@ def _walked(dataset: Dataset, walk: _Walk, above: str, depth: int) -> Dataset:
     clean = Dataset()
     kept_by_tag = kept_attributes()
     charset = charset_of(dataset) if depth == 0 else None
-    for tag in sorted(dataset.keys()):
+    for tag in sorted(dataset.keys(), key=int):  # of tags themselves each comparison is a call
         number = int(tag)
         kept = kept_by_tag.get(number)
         path = f"{above}({number >> 16:04X},{number & 0xFFFF:04X})"
