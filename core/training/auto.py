@@ -26,6 +26,9 @@ FEW_IMAGES, VERY_FEW_IMAGES = 400, 100
 SMALL_NETWORK_BELOW = 300
 STEPS_WANTED = {"cpu": 2200, "gpu": 6000}  # enough for a cosine to come to rest
 EPOCHS = (12, 100)
+# Of answers about whole images: how often each is seen, or else how many steps, until what is learnt further is learnt
+# by heart. On 654 chest X-rays the validation loss of two folds was lowest after 23 and 31 of 100 epochs.
+MOST_PASSES, LEAST_STEPS = 50, 1000
 BATCH_RATE = (32, 0.002)  # the rate that fits a batch; others by the square root of their ratio
 SAME_PROPORTIONS = 0.05
 SAME_SCALE = {
@@ -263,9 +266,13 @@ def _choose_length(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     least, most = EPOCHS
     wanted = (STEPS_IN_3D if seen.in_3d or seen.whole else STEPS_WANTED)[seen.device]
     epochs = min(max(math.ceil(wanted / steps), least), most)
+    enough = max(MOST_PASSES, math.ceil(LEAST_STEPS / steps))
+    why = ""
+    if epochs > enough and not (seen.task == PAINTED or seen.whole):
+        epochs, why = enough, f"; {seen.noun} that are seen more often are learnt by heart"
     return {"batch": batch, "epochs": epochs, "early_stopping": 0}, (
         f"{epochs} epochs in batches of {batch}: about {epochs * steps:,} steps, in which the schedule comes to rest, "
-        f"so nothing is stopped early."
+        f"so nothing is stopped early{why}."
     )
 
 

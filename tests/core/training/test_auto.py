@@ -127,6 +127,18 @@ def test_few_images_get_a_smaller_network_smaller_batches_and_more_epochs() -> N
     assert few.learning_rate < many.learning_rate
 
 
+def test_some_hundred_images_are_not_seen_until_they_are_learnt_by_heart() -> None:
+    seen = replace(PNEUMONIA, training=654, frames=654)
+    recipe, sentences = choose_recipe(seen)
+    assert (recipe.batch, recipe.epochs) == (32, 50)
+    assert "learnt by heart" in " ".join(sentences)
+    painted, _ = choose_recipe(replace(seen, task="segmentation", classes=(), training=200, frames=200))
+    assert painted.epochs > 50, "each pixel is an answer"
+    few, sentences = choose_recipe(replace(seen, training=90, frames=90))
+    assert few.epochs == 91, "too few steps in fewer"
+    assert "learnt by heart" in " ".join(sentences)
+
+
 def test_a_snapshot_is_seen_without_its_test_and_the_choice_is_stored_with_the_run(
     connection: Any, planted: Any, actor: Any
 ) -> None:
