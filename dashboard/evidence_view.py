@@ -10,7 +10,7 @@ from core.datasets.records import get_snapshot, snapshot_counts
 from core.explain.methods import DOUBT, METHODS, is_quick
 from core.explain.overlay import VIRIDIS, draw_map
 from core.explain.records import Evidence, find_evidence
-from core.explain.verdict import CASES_NEEDED, RULES
+from core.explain.verdict import CASES_NEEDED, CASES_OF_DOUBT, RULES
 from core.jobs.explaining import ask_evidence
 from core.people.roles import may
 from core.tasks import task_module
@@ -94,7 +94,8 @@ def draw_asking(model: Model) -> None:
         return
     # What was asked is part of the key: the next one is another popover, and that is closed.
     with st.popover("Gather evidence", icon=":material/science:", key=f"evidence_{st.session_state.get(ASKED, 0)}"):
-        if task_module(model.task).PAINTS:
+        paints = task_module(model.task).PAINTS
+        if paints:
             methods = [DOUBT]
             st.caption("Its own map of doubt is held against where it is wrong, each case painted three times.")
         else:
@@ -104,7 +105,12 @@ def draw_asking(model: Model) -> None:
         )
         _say_too_few(model, split)
         cases = st.number_input(
-            "How many", 2, 1000, CASES_NEEDED, key="evidence_cases", help=f"A verdict needs {CASES_NEEDED}."
+            "How many",
+            2,
+            1000,
+            CASES_OF_DOUBT if paints else CASES_NEEDED,
+            key="evidence_cases",
+            help=f"A verdict needs {CASES_NEEDED}{' on which it is wrong somewhere' if paints else ''}.",
         )
         st.button(
             "Start",

@@ -12,7 +12,6 @@ from core.explain.verdict import Verdict
 from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import Kind, list_failures
-from core.training.ensemble import member_ids
 from dashboard import evidence_view, jobs_panel, places, session
 from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class
 from dashboard.meeting_painted import draw_painted_explanations
@@ -69,14 +68,8 @@ def _row(evidence: Evidence, verdict: Verdict) -> str:
 
 
 def _draw_asking(meeting: Meeting) -> None:
-    """The button that gathers evidence; of an ensemble each member has its own."""
+    """The button that gathers evidence."""
     model = meeting.model
-    if members := member_ids(model):
-        st.caption("Evidence is gathered of single models; this one is an ensemble. That of its members:")
-        with st.container(horizontal=True):
-            for number in members:
-                places.link("explanations", f"Model {number}", project=model.project, model=number)
-        return
     jobs_panel.watch_active_jobs(model.project, ("gather_evidence",))
     with st.container(horizontal=True, vertical_alignment="center"):
         evidence_view.draw_asking(model)

@@ -9,7 +9,7 @@ from core.cli.collection import ProjectArgument
 from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, model_named, wait_and_tell
 from core.explain.methods import DOUBT, METHODS, method_named
 from core.explain.records import DoubtMaps, find_doubt_maps, find_evidence
-from core.explain.verdict import CASES_NEEDED, RULES, RULES_OF_DOUBT
+from core.explain.verdict import CASES_NEEDED, CASES_OF_DOUBT, RULES, RULES_OF_DOUBT
 from core.jobs.explaining import ask_evidence
 from core.tasks import task_module
 from core.training.records import Model
@@ -24,7 +24,12 @@ def evidence(
         list[str] | None, typer.Option(help="A method, as often as needed, or all [default: the quick ones].")
     ] = None,
     split: Annotated[str, typer.Option(help="validation or train.")] = "validation",
-    cases: Annotated[int, typer.Option(help="On how many cases.", min=2)] = CASES_NEEDED,
+    cases: Annotated[
+        int | None,
+        typer.Option(
+            help=f"On how many cases [default: {CASES_NEEDED}, of a model that paints {CASES_OF_DOUBT}].", min=2
+        ),
+    ] = None,
     known: Annotated[bool, typer.Option("--known", help="Only show what was gathered before.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -55,7 +60,7 @@ def evidence(
 
 def _chosen(method: list[str] | None, *, paints: bool) -> list[str]:
     if paints:
-        return method or [DOUBT]
+        return [DOUBT] if method in (None, [], ["all"]) else method
     return list(METHODS) if method == ["all"] else [method_named(name).name for name in method or QUICK]
 
 

@@ -15,26 +15,25 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.stats import rankdata
 
-from core.datasets.records import SnapshotCase, get_snapshot
-from core.datasets.splits import list_view
-from core.errors import InvalidInput
 from core.evaluation.painting import paint
 from core.evaluation.predictor import Predictor, list_stored, open_predictor
+from core.evaluation.views import answer_views
 from core.explain.asking import answer_of
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.doubt import METHOD, entropy_of
 from core.explain.evidence import NOISE_LEVELS, choose_cases, summarise
+from core.explain.judged_cases import list_judged
 from core.explain.maps import coarsen
 from core.explain.records import keep_told
-from core.explain.verdict import CASES_NEEDED, judge_doubt
+from core.explain.verdict import CASES_OF_DOUBT, judge_doubt
 from core.images.records import Case, get_case
 from core.labels.mask_store import read_kept_mask
-from core.progress import Progress, stop_if_asked
+from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import task_module
-from core.training.records import Model, get_model, get_run
+from core.training.records import Model, get_model
 from core.training.stored import mean_of, network_of
 
 MOST_PIXELS = 50_000  # wrong ones, and right ones, that are ranked of a case: of more, as many are drawn
@@ -49,23 +48,28 @@ class _Looked:
     doubt: np.ndarray
     painted: np.ndarray
 
+    @property
+    def coarse(self) -> list[np.ndarray]:
+        """The doubt about each structure as it is compared with other maps: in the plane where there is one frame."""
+        return [coarsen((one[0] if len(one) == 1 else one).astype(np.float32)) for one in self.doubt]
+
 
 def gather_doubt_maps(
     connection: sqlite3.Connection, files: Files, arguments: Mapping[str, Any], actor: Actor, progress: Progress
 ) -> dict[str, Any]:
-    """Answer `{"model": id, "split": "validation", "cases": 50}` of a model that paints; an ensemble is judged whole.
+    """Answer `{"model": id, "split": "validation", "cases": 200}` of a model that paints; an ensemble is judged whole.
 
     Returns:
         `model` (name), `split`, and `structures`: by name what is kept of it, with its `verdict` and `sentence`.
 
     Raises:
-        InvalidInput: the test split, which is for the review, or a split without cases.
+        InvalidInput: the test split, which is for the review, or no case is left.
         Stopped: somebody asked to stop.
     """
     model, split = get_model(connection, None, arguments["model"]), arguments.get("split", "validation")
     schema = task_module(model.task).schema_of(model.facts)
     assert isinstance(schema, Segmentation)
-    chosen = _chosen(connection, model, split, int(arguments.get("cases", CASES_NEEDED)))
+    chosen = choose_cases(list_judged(connection, model, split), set(), int(arguments.get("cases", CASES_OF_DOUBT)))
     progress.report(0.0, "Loading the model")
     predictor = open_predictor(files, model)
     shuffled = replace(predictor, answer=_shuffled(files, model))
@@ -75,15 +79,20 @@ def gather_doubt_maps(
         stop_if_asked(progress)
         case = get_case(connection, frozen.case_id)
         pixels = files.read_array("pixels", case.pixel_hash)
-        ours, others, again = (
-            _look(one, pixels, case) for one in (predictor, shuffled, replace(predictor, answer=_noisy(predictor)))
-        )
+        begin, third = (at - 1) / len(chosen), 1 / (3 * len(chosen))
+        parts = [Portion(progress, begin + k * third, begin + (k + 1) * third) for k in range(3)]
+        noisy = replace(predictor, answer=_noisy(predictor))
+        # of a large volume three maps at once would be too much: of two of them what is compared stays
+        others = _look(shuffled, pixels, case, parts[0]).coarse
+        again = _look(noisy, pixels, case, parts[1]).coarse
+        ours = _look(predictor, pixels, case, parts[2])
+        mine = ours.coarse
         references = {mask.structure: mask.mask_hash for mask in frozen.masks}
         for of, name in enumerate(schema.names):
             reference = read_kept_mask(files, references[name], case) > 0
-            rows[name].append(judge_doubt_map(ours.doubt[of], ours.painted[of], reference, draws) | {
-                "randomisation": _alike(ours.doubt[of], others.doubt[of]),
-                "stability": _alike(ours.doubt[of], again.doubt[of]),
+            rows[name].append(judge_doubt_map(ours.doubt[of], ours.painted[of], reference, draws, _steps(case)) | {
+                "randomisation": _alike(mine[of], others[of]),
+                "stability": _alike(mine[of], again[of]),
             })  # fmt: skip
         left = (time.monotonic() - begun) / at * (len(chosen) - at)
         progress.report(at / len(chosen), f"{at} of {len(chosen)} cases, {left:.0f} s left", seconds_left=left)
@@ -98,7 +107,11 @@ def gather_doubt_maps(
 
 
 def judge_doubt_map(
-    doubt: np.ndarray, painted: np.ndarray, reference: np.ndarray, draws: np.random.Generator
+    doubt: np.ndarray,
+    painted: np.ndarray,
+    reference: np.ndarray,
+    draws: np.random.Generator,
+    steps: Sequence[float] = (1, 1, 1),
 ) -> dict[str, float]:
     """Of one structure on one case; NaN where every pixel is right, or every one wrong.
 
@@ -107,6 +120,7 @@ def judge_doubt_map(
 
     Args:
         doubt: (frames, rows, columns), as are the masks, bool.
+        steps: between frames, rows and columns, in one unit.
     """
     wrong = painted != reference
     if not wrong.any() or wrong.all():
@@ -116,8 +130,14 @@ def judge_doubt_map(
     found = _area(doubt.ravel()[places], len(bad))
     if not painted.any() or painted.all():
         return {"finds_errors": found, "beyond_edge": np.nan}
-    away = distance_transform_edt(painted) + distance_transform_edt(~painted)
-    return {"finds_errors": found, "beyond_edge": found - _area(-away.ravel()[places], len(bad))}
+    away = sum(distance_transform_edt(side, sampling=steps).ravel()[places] for side in (painted, ~painted))
+    return {"finds_errors": found, "beyond_edge": found - _area(-np.asarray(away), len(bad))}
+
+
+def _steps(case: Case) -> tuple[float, float, float]:
+    if case.frames == 1 or not (case.spacing_mm and case.slice_spacing_mm):
+        return 1.0, 1.0, 1.0
+    return case.slice_spacing_mm, *case.spacing_mm
 
 
 def _area(signs: np.ndarray, bad: int) -> float:
@@ -131,20 +151,10 @@ def _drawn(places: np.ndarray, draws: np.random.Generator) -> np.ndarray:
     return draws.choice(places, MOST_PIXELS, replace=False) if len(places) > MOST_PIXELS else places
 
 
-def _chosen(connection: sqlite3.Connection, model: Model, split: str, wanted: int) -> list[SnapshotCase]:
-    if split not in ("train", "validation"):
-        raise InvalidInput(f"Methods are judged on validation or train; test is for the review. Received: {split}")
-    run = get_run(connection, model.run)
-    view = list_view(connection, get_snapshot(connection, run.project, run.snapshot).id, run.fold)
-    cases = [case for case in view if case.split == split]
-    if not cases:
-        raise InvalidInput(f"There are no cases to judge it on; choose another split. Received: {split}, no cases")
-    return choose_cases(cases, set(), wanted)
-
-
 def _shuffled(files: Files, model: Model) -> Any:
     networks = [network_of(files.read_bytes("models", keras_hash)) for keras_hash, _ in list_stored(model)]
-    return mean_of([answer_of(shuffle_weights(network, seed=SEED)) for network in networks])
+    answer = mean_of([answer_of(shuffle_weights(network, seed=SEED)) for network in networks])
+    return answer_views(answer, model.facts["views"], paints=True) if model.facts.get("views") else answer
 
 
 def _noisy(predictor: Predictor) -> Any:
@@ -157,7 +167,7 @@ def _noisy(predictor: Predictor) -> Any:
     return answer
 
 
-def _look(predictor: Predictor, pixels: np.ndarray, case: Case) -> _Looked:
+def _look(predictor: Predictor, pixels: np.ndarray, case: Case, progress: Progress) -> _Looked:
     doubt: list[np.ndarray] = []
     painted: list[np.ndarray] = []
 
@@ -165,14 +175,13 @@ def _look(predictor: Predictor, pixels: np.ndarray, case: Case) -> _Looked:
         doubt.append(entropy_of(probable).astype(np.float16))
         painted.append(claimed.copy())
 
-    paint(predictor, pixels, case, watch=watch)
+    paint(predictor, pixels, case, progress, watch)
     return _Looked(np.stack(doubt, axis=1), np.stack(painted, axis=1))
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Two maps of a case, compared coarsely: in the plane where there is one frame."""
-    maps = [values[0] if len(values) == 1 else values for values in (one, other)]
-    return rank_correlation(*(coarsen(values.astype(np.float32)) for values in maps))
+    """Two coarse maps of a case; undefined where one is flat, as of a structure of whose absence a model is sure."""
+    return np.nan if np.ptp(one) == 0 or np.ptp(other) == 0 else rank_correlation(one, other)
 
 
 def _told(rows: Sequence[Mapping[str, float]], patients: Sequence[str]) -> dict[str, Any]:

@@ -71,6 +71,10 @@ def explain_doubt(
         )
     progress.report(0.1, "Loading the model")
     answer, spec = kept_answer(files, model, kept), image_spec(model)
+    if views := model.facts.get("views"):
+        from core.evaluation.views import answer_views  # as it paints
+
+        answer = answer_views(answer, views, paints=True)
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)
     image = model_input(pixels, case.photometric, case.windows, spec, case.spacing_mm)[None]

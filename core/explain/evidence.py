@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from core.datasets.loading import prepare_images
-from core.datasets.records import SnapshotCase, get_snapshot
-from core.datasets.splits import list_view
-from core.errors import InvalidInput
+from core.datasets.records import SnapshotCase
 from core.explain.asking import answer_of, open_answer
 from core.explain.body import outside_body
 from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.faithfulness import measure_faithfulness, move_map
+from core.explain.judged_cases import list_judged
 from core.explain.maps import COARSE, coarsen, explained_outputs, peak_of, resize_map
 from core.explain.marked import WITH_AREA
 from core.explain.members import MeanTool
@@ -34,7 +33,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import task_module
 from core.training.ensemble import member_ids
-from core.training.records import Model, get_model, get_run
+from core.training.records import Model, get_model
 from core.training.stored import Answer, load_network, mean_of
 
 NOISE_LEVELS = 3.0  # of 255, standard deviation: about one hundredth, which nobody sees
@@ -125,11 +124,7 @@ def _material(
     wanted: int,
     progress: Progress,
 ) -> Material:
-    if split not in ("train", "validation"):
-        raise InvalidInput(f"Methods are judged on validation or train; test is for the review. Received: {split}")
-    run = get_run(connection, model.run)
-    snapshot = get_snapshot(connection, run.project, run.snapshot)
-    cases = [case for case in list_view(connection, snapshot.id, run.fold) if case.split == split]
+    cases = list_judged(connection, model, split)
     marks = {case.case_id: [m for m in list_marks(connection, case.case_id) if m.kind in WITH_AREA] for case in cases}
     chosen = choose_cases(cases, {case_id for case_id, found in marks.items() if found}, wanted)
     spec = whole_spec(model)

@@ -90,8 +90,11 @@ class DoubtMaps:
         return {"passed": passed, "n": standing.n, "sentence": f"Doubt: {standing.sentence}"}
 
     def why(self, structure: str) -> tuple[str, ...]:
-        """The reasons against it, else the numbers for it."""
-        return self.standing(structure).reasons or tell_doubt(self.told["structures"][structure]["measures"])
+        """The reasons against it, or the numbers for it and what limits it."""
+        standing = self.standing(structure)
+        if standing.verdict != "reliable":
+            return standing.reasons
+        return (*tell_doubt(self.told["structures"][structure]["measures"]), *standing.reasons)
 
 
 def find_doubt_maps(connection: sqlite3.Connection, model: int) -> DoubtMaps | None:

@@ -5,7 +5,7 @@ that is what one wants to see.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Verdict = Literal["reliable", "not reliable", "not checked"]
@@ -18,12 +18,15 @@ RULES = (
     f"correlation below {MOST_ALIKE}), deletion and insertion beat the same maps moved to random places (the interval "
     f"excludes zero), and noise that nobody sees leaves them as they are (rank correlation {LEAST_STABLE} or more)."
 )
+CASES_OF_DOUBT = 200  # that are looked at unless somebody says otherwise: on some of them nothing is wrong
 RULES_OF_DOUBT = (
     f"Reliable for a model and a structure: on at least {CASES_NEEDED} cases on which it is wrong somewhere, doubt is "
     f"higher where it is wrong than where it is right (area under the ROC curve within a case; the interval lies above "
     f"0.5), the map differs from that of shuffled weights (rank correlation below {MOST_ALIKE}), and noise that nobody "
-    f"sees leaves it as it is ({LEAST_STABLE} or more)."
+    f"sees leaves it as it is ({LEAST_STABLE} or more). Whether it tells more than nearness to the painted edge, where "
+    f"any model errs most, is said with the verdict."
 )
+EDGE_ONLY = "it tells no more than nearness to the painted edge"
 WORDS: dict[Verdict, str] = {
     "reliable": "reliable for this model",
     "not reliable": "not reliable for this model",
@@ -64,11 +67,18 @@ def judge_doubt(n: int, measures: Mapping[str, Mapping[str, Any]]) -> Standing:
     Args:
         measures: estimates as JSON by name; `randomisation`, `finds_errors` and `stability` decide.
     """
-    finds = measures["finds_errors"]
+    finds, beyond = measures["finds_errors"], measures["beyond_edge"]
+    if finds["value"] is None:
+        return Standing("not checked", ("it is wrong on none of these cases",), n)
     failed = []
-    if finds["low"] is None or finds["low"] <= 0.5:
+    if finds["low"] is None:
+        failed.append(f"whether it is higher where the model is wrong has no interval (area {finds['value']:.2f})")
+    elif finds["low"] <= 0.5:
         failed.append(f"it is no higher where the model is wrong (area {_number(finds)}, by chance 0.5)")
-    return _standing(n, measures, failed)
+    standing = _standing(n, measures, failed)
+    if standing.verdict == "reliable" and (beyond["low"] is None or beyond["low"] <= 0):
+        return replace(standing, reasons=(f"but {EDGE_ONLY} ({_number(beyond)} beyond that)",))
+    return standing
 
 
 def _standing(n: int, measures: Mapping[str, Mapping[str, Any]], failed: list[str]) -> Standing:

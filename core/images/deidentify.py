@@ -138,7 +138,7 @@ def header_bytes(dataset: Dataset, alike: Alike | None = None) -> bytes:
         alike: with which it was de-identified.
     """
     whole = "SOPClassUID" in dataset and "SOPInstanceUID" in dataset
-    if alike is not None and whole:
+    if alike is not None and whole and dataset.SOPClassUID and dataset.SOPInstanceUID:  # else it is refused below
         return _header_of_pieces(dataset, alike)
     buffer = io.BytesIO()
     dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=whole)

@@ -20,6 +20,7 @@ from core.images.dicom_start import LONGEST_HEADER, START_BYTES, Survey, looks_l
 from core.images.series import Instance
 
 USUAL_HEADER = 1 << 16  # bytes, which few headers reach
+PIXELS_BEGIN = (b"\xe0\x7f", b"\x7f\xe0")  # group 7FE0, little and big endian
 NOT_PICTURES = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "SR", "KO", "DOC", "REG"}
 # What may tell apart slices that lie in one place, the most telling first: how people say it, and where it stands.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -68,7 +69,7 @@ def _surveyed_from(start: bytes, stream: BinaryIO, path: str) -> Survey:
         in_memory = BytesIO(start)
         with suppress(Exception):
             found = _surveyed(in_memory, path)
-            if in_memory.tell() < len(start):  # it met the pixels
+            if in_memory.read(2) in PIXELS_BEGIN:  # else it stopped where the start of the file was cut off
                 return found
         stream.seek(0)
         return _surveyed(stream, path)

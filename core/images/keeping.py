@@ -90,13 +90,17 @@ def _is_own(what: OneImport, case: Case, source: str, stored: StoredImage) -> bo
     if what.names.same(case.source, source):
         return True
     instances = [header.sop_uid for header in stored.headers]
-    return len(instances) > 1 and instances == [header.sop_uid for header in list_headers(what.connection, case.id)]
+    return (
+        len(instances) > 1
+        and all(instances)
+        and instances == [header.sop_uid for header in list_headers(what.connection, case.id)]
+    )
 
 
 def _parts_of(what: OneImport, stored: StoredImage) -> list[Case]:
     """Volumes that were made of some of these instances while the others could not be read."""
     instances = [header.sop_uid for header in stored.headers]
-    if len(instances) < 2:
+    if len(instances) < 2 or not all(instances):
         return []
     counts = count_instances(what.connection, what.project.id, instances)
     cases = [get_case(what.connection, case_id) for case_id in counts]

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from core.store.array_heads import read_array_head
 from core.store.files import array_bytes
 
 LENGTH = struct.Struct("<Q")
+HASH = re.compile("[0-9a-f]{64}")
 SECONDS_TO_READ = 120.0  # a large volume in JPEG 2000 takes half a minute
 MOST_MEMORY = 12 << 30  # addresses, of which a process has far more than it uses
 BYTES_A_PIXEL = 32  # several copies of an image within the limit on pixels
@@ -109,9 +111,11 @@ class ReadingChild:
             if "refused" in answer:
                 raise InvalidInput(str(answer["refused"])) from (MemoryError() if answer["little_memory"] else None)
             look = Shown(bytes(thumbnail), str(answer.pop("perceptual_hash"))) if head["shown"] else None
-            file_hash = bytes.fromhex(answer.pop("file_hash")).hex()
+            file_hash = str(answer.pop("file_hash"))
+            if "path" in head and not HASH.fullmatch(file_hash):
+                raise ValueError(file_hash)
             return _image_of(answer, values), look, file_hash
-        except (ValueError, KeyError, TypeError) as error:  # no answer of ours: the file took its reader over
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # no answer of ours: the file took it over
             self._end()
             raise _ended(received) from error
 

@@ -60,7 +60,7 @@ class Slices:
                 f"The image differs from the rest of its series in how grey is meant. Received: {image.photometric}"
             )
         self.add(image.pixels)
-        self.images.append(replace(image, pixels=image.pixels[:0]))
+        self.images.append(replace(image, pixels=image.pixels[:0].copy()))
 
     def pixels(self) -> Pixels:
         """All frames so far."""

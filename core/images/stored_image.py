@@ -35,7 +35,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file that was read; what may have to be blacked out is not stored yet, and of a slice only its header"""
+    """A file that was read; what may have to be blacked out is not stored yet, and of a slice only its header."""
 
     image: DecodedImage
     file_hash: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.explain.methods import DOUBT, is_quick, method_named
-from core.explain.verdict import CASES_NEEDED
+from core.explain.verdict import CASES_NEEDED, CASES_OF_DOUBT
 from core.images.records import get_case
 from core.jobs.kind import Lane
 from core.jobs.records import Job, add_job
@@ -43,7 +43,7 @@ def ask_evidence(
     methods: Sequence[str],
     *,
     split: str = "validation",
-    cases: int = CASES_NEEDED,
+    cases: int | None = None,
     actor: Actor,
 ) -> Job:
     """Queue what `core.explain.evidence.gather_evidence` answers, of a model that paints
@@ -53,11 +53,16 @@ def ask_evidence(
         InvalidInput: there is no such method, or none of this kind of model.
         NotAllowed: the actor may not train here.
     """
-    if task_module(model.task).PAINTS:
+    paints = task_module(model.task).PAINTS
+    if paints:
         if list(methods) not in ([], [DOUBT]):
-            raise InvalidInput(f"Of a model that paints its doubt is judged. Received: {', '.join(methods)}")
+            raise InvalidInput(
+                f"Of a model that paints its own map of doubt is judged; leave the method out. "
+                f"Received: {', '.join(methods)}"
+            )
         chosen = [DOUBT]
     else:
         chosen = [method_named(name).name for name in methods]
-    arguments = {"model": model.id, "methods": chosen, "split": split, "cases": cases}
+    wanted = cases or (CASES_OF_DOUBT if paints else CASES_NEEDED)
+    arguments = {"model": model.id, "methods": chosen, "split": split, "cases": wanted}
     return add_job(connection, "gather_evidence", arguments, project=model.project, actor=actor)

@@ -36,7 +36,7 @@ SUFFIX: dict[Shelf, str] = {
 
 @dataclass(frozen=True)
 class Files:
-    """The file store of one home. `on_new` is told of each file before it is written.
+    """The file store of one home. `on_new` is told of each file before it is written, or has its name.
 
     With `together` a file that is put is there only after the next `keep`.
     """

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO
 
@@ -64,15 +65,23 @@ class GrowingArray:
         """What there is so far, read-only, from the file; it may be held for longer than the file has a name."""
         assert self._stream is not None
         assert self.dtype is not None
-        self._stream.flush()
+        with troubles_named(self._part.parent):
+            self._stream.flush()
         return np.memmap(self._part, self.dtype, "r", offset=self._begin_at, shape=(self.count, *self.frame))
 
     def put(self) -> str:
         """Into the store, as `Files.put_array` does; the answer is the hash."""
-        if self.count != self._most:  # its head says another number of frames
-            return self._files.put_array(self._shelf, self.frames())
         assert self._stream is not None
+        assert self.dtype is not None
         with troubles_named(self._part.parent):
+            if self.count != self._most:  # its head says another number of frames
+                head = array_head((self.count, *self.frame), self.dtype)
+                if len(head) != self._begin_at:
+                    return self._files.put_array(self._shelf, self.frames())
+                self._digest = hashlib.sha256(head)
+                self._digest.update(plain_values(self.frames()))
+                self._stream.seek(0)
+                self._stream.write(head)
             self._stream.flush()
             start_writing(self._stream.fileno(), self._told)
         self._files.adopt(self._shelf, self._digest.hexdigest(), self._part)
@@ -82,8 +91,11 @@ class GrowingArray:
     def drop(self) -> None:
         """Remove the file, unless it was put."""
         if self._stream is not None and not self._stream.closed:
-            self._stream.close()
-            self._part.unlink(missing_ok=True)
+            try:
+                with suppress(OSError):  # of a full disk, on which what is left to write does not matter any more
+                    self._stream.close()
+            finally:
+                self._part.unlink(missing_ok=True)
 
     def _write(self, content: bytes | memoryview) -> None:
         assert self._stream is not None

@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.datasets.freeze import freeze_snapshot
+from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.evaluation.doubt_maps import gather_doubt_maps, judge_doubt_map
 from core.explain.doubt import explain_doubt
+from core.explain.judged_cases import list_judged
 from core.explain.records import find_doubt_maps, find_evidence
 from core.explain.verdict import judge_doubt
 from core.jobs.explaining import ask_evidence
@@ -23,7 +25,7 @@ from core.store.files import Files
 from core.training.ensemble import make_ensemble
 from core.training.networks import build_network
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import Model, add_model, get_model
+from core.training.records import Model, add_model, get_model, get_run
 from core.training.request import request_training
 from core.training.stored import network_bytes
 from tests.core.conftest import PaintedSquares
@@ -77,6 +79,10 @@ def test_the_verdict_says_what_is_lacking() -> None:
     good = {"finds_errors": one(0.8, 0.7), "beyond_edge": one(0.1, -0.1), "randomisation": one(0.1, 0),
             "stability": one(0.9, 0.8)}  # fmt: skip
     assert judge_doubt(50, good).verdict == "reliable"
+    assert "but it tells no more than nearness to the painted edge" in judge_doubt(50, good).sentence
+    assert judge_doubt(50, good | {"beyond_edge": one(0.1, 0.05)}).sentence == "Reliable for this model (n = 50)."
+    assert "wrong on none of these cases" in judge_doubt(0, good | {"finds_errors": one(None)}).sentence
+    assert "has no interval (area 0.80)" in judge_doubt(60, good | {"finds_errors": one(0.8)}).sentence
     assert judge_doubt(49, good).verdict == "not checked"
     found = judge_doubt(60, good | {"finds_errors": one(0.55, 0.48), "randomisation": one(0.8, 0.7)})
     assert found.verdict == "not reliable"
@@ -147,12 +153,32 @@ def test_an_ensemble_is_judged_as_a_whole(
     assert found["structures"]["square"]["measures"]["randomisation"]["value"] < 0.9
 
 
+def test_of_an_ensemble_no_case_counts_as_validation_that_a_member_has_learnt(
+    connection: sqlite3.Connection, files: Files, painters: list[Model], actor: Actor
+) -> None:
+    both = make_ensemble(connection, files, painters[0].project, "both", painters, actor=actor)
+    own = [case.case_id for case in list_judged(connection, both, "validation")]
+    snapshot = get_run(connection, both.run).snapshot
+    connection.execute("UPDATE snapshot_cases SET fold = position % 9")
+    for fold, member in enumerate(painters):
+        connection.execute("UPDATE runs SET fold = ? WHERE id = ?", (fold, member.run))
+    views = [{case.case_id: case.split for case in list_view(connection, snapshot, fold)} for fold in (0, 1)]
+    left = [case_id for case_id in own if all(view[case_id] != "train" for view in views)]
+    assert 0 < len(left) < len(own)
+    assert [case.case_id for case in list_judged(connection, both, "validation")] == left
+    connection.execute("UPDATE snapshot_cases SET fold = 2 WHERE split = 'validation'")
+    views = [{case.case_id: case.split for case in list_view(connection, snapshot, fold)} for fold in (0, 1)]
+    assert all(any(view[case_id] == "train" for view in views) for case_id in own)
+    with pytest.raises(InvalidInput, match="members of an ensemble may have learnt those"):
+        list_judged(connection, both, "validation")
+
+
 def test_what_cannot_be_asked_is_refused(
     connection: sqlite3.Connection, files: Files, painters: list[Model], actor: Actor
 ) -> None:
     with pytest.raises(InvalidInput, match="test is for the review"):
         gather_doubt_maps(connection, files, {"model": painters[0].id, "split": "test"}, actor, Silent())
-    with pytest.raises(InvalidInput, match=r"its doubt is judged\. Received: grad_cam"):
+    with pytest.raises(InvalidInput, match=r"leave the method out\. Received: grad_cam"):
         ask_evidence(connection, painters[0], ["grad_cam"], actor=actor)
     assert ask_evidence(connection, painters[0], [], actor=actor).arguments["methods"] == ["doubt"]
 

@@ -49,6 +49,16 @@ def a_slice(number: int, **more: str) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.parametrize("lacking", ["SOPInstanceUID", "SOPClassUID"])
+def test_a_header_without_its_uid_is_refused_alike(lacking: str) -> None:
+    for alike in (None, Alike()):
+        clean = deidentify(parsed(a_slice(1)), CHOICES[0], SECRET, alike).dataset
+        setattr(clean, lacking, "")
+        setattr(clean.file_meta, f"MediaStorage{lacking}", "")
+        with pytest.raises(AttributeError, match="empty value"):
+            header_bytes(clean, alike)
+
+
 @pytest.mark.parametrize("options", CHOICES, ids=["usual", "strict"])
 def test_every_file_has_the_same_header_as_without_those_before_it(options: Deidentification, test_data: Path) -> None:
     files = [

@@ -151,6 +151,12 @@ def test_a_header_longer_than_the_first_look_says_the_same(tmp_path: Path) -> No
     assert survey(io.BytesIO(long), "") == found
     assert survey(io.BytesIO(short[: len(short) // 2]), "") == "other"
     assert survey(io.BytesIO(cut + bytes(USUAL_HEADER)), "") == found
+    # a value of undefined length that crosses the first look: the parser stops there and says nothing of it
+    (series,) = (at for at in range(len(short)) if short.startswith(b"\x20\x00\x0d\x00UI", at))
+    private = b"\x19\x00\x01\x10OB\x00\x00" + b"\xff" * 4
+    item = b"\xfe\xff\x00\xe0" + (2 * USUAL_HEADER).to_bytes(4, "little") + bytes(2 * USUAL_HEADER)
+    crossing = short[:series] + private + item + b"\xfe\xff\xdd\xe0" + bytes(4) + short[series:]
+    assert survey(io.BytesIO(crossing), "") == found
 
 
 def a_header(more: dict[str, str]) -> bytes:

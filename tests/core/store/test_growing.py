@@ -1,6 +1,5 @@
 """An array file that grows is the file that the whole array would have become."""
 
-import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import Unavailable
-from core.store.files import Files
+from core.store.files import Files, begin_part
 from core.store.growing import GrowingArray
 from core.store.together import Together
 
@@ -18,6 +17,13 @@ FRAMES = np.arange(5 * 3 * 4, dtype=np.int16).reshape(5, 3, 4)
 
 def _stored(files: Files) -> list[Path]:
     return [path for path in (files.root / "pixels").rglob("*") if path.is_file()]
+
+
+def _grow(files: Files, frames: np.ndarray) -> str:
+    with GrowingArray(files, "pixels", len(frames)) as growing:
+        for frame in frames:
+            growing.add(frame)
+        return growing.put()
 
 
 def test_frame_by_frame_is_as_all_at_once(files: Files) -> None:
@@ -70,12 +76,15 @@ def test_it_waits_for_what_is_kept_together_and_is_told_of(files: Files) -> None
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.store.growing.BYTES_AT_ONCE", 1)
+    def on_a_full_disk(target: Path) -> tuple[int, Path]:
+        handle, part = begin_part(target)
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, handle)
+        os.close(full)
+        return handle, part
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("core.store.growing.start_writing", full)
-    with pytest.raises(Unavailable, match="full"), GrowingArray(files, "pixels", 5) as growing:
-        growing.add(FRAMES[0])
-    assert not _stored(files)
+    monkeypatch.setattr("core.store.growing.begin_part", on_a_full_disk)
+    for side in (2, 512):  # smaller and larger than what is gathered before it is written
+        with pytest.raises(Unavailable, match="full"):
+            _grow(files, np.zeros((1, side, side), np.int16))
+        assert not _stored(files)
