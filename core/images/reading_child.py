@@ -47,9 +47,14 @@ MOST_MEMORY = 12 << 30  # addresses, of which a process has far more than it use
 BYTES_A_PIXEL = 32  # several copies of an image within the limit on pixels
 PIPE_BYTES = 1 << 20
 LONGEST_ARRAY_HEAD = 1 << 10
-GARBAGE_AT_ONCE = 10_000
+GARBAGE_AT_ONCE = 50_000
 # Of glibc (mallopt): arrays of an image's size are taken from memory that is there, not asked of the system each time.
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+# Of OpenBLAS: there is a reader for each core, and what little is multiplied needs no threads that wait for more.
+AS_A_READER = {
+    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 class ReaderEnded(InvalidInput):
@@ -169,7 +174,7 @@ class ReadingChild:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,  # decoders print what they stumble on
-                    env={**os.environ, **KEPT_MEMORY, "PYTHONPATH": paths},
+                    env={**os.environ, **AS_A_READER, "PYTHONPATH": paths},
                 )
             except OSError as error:
                 raise Unavailable(f"No process can be started to read files; try again. Received: {error}") from error
