@@ -8,7 +8,7 @@ from core.explain.methods import DOUBT
 from core.explain.records import DoubtMaps, find_doubt_maps
 from core.explain.verdict import CASES_NEEDED, RULES_OF_DOUBT
 from core.training.records import Model
-from dashboard import evidence_view, messages, session
+from dashboard import evidence_view, messages, places, session
 
 COLUMNS = {
     "finds_errors": (
@@ -46,14 +46,20 @@ def draw_standing(model: Model, structure: str) -> bool:
     """How doubt about a structure stands on a model, in a line; whether its map is to be shown."""
     found = find_doubt_maps(session.db(), model.id)
     if found is None or structure not in found.told["structures"]:
-        st.caption("? Not checked: that this map marks where the model is wrong. Explanations gathers the evidence.")
+        _say(model, "? Not checked: that this map marks where the model is wrong.")
         return True
     standing = found.standing(structure)
     if standing.verdict != "not reliable":
-        st.caption(f"{evidence_view.SYMBOLS[standing.verdict]} {standing.sentence}")
+        _say(model, f"{evidence_view.SYMBOLS[standing.verdict]} {standing.sentence}")
         return True
     st.warning(f"Doubt about “{structure}”: {standing.sentence}", icon=":material/warning:")
     return st.toggle("Look at it anyway", key=f"anyway_{model.id}_{DOUBT}_{structure}")
+
+
+def _say(model: Model, text: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(text, width="content")
+        places.link("explanations", "Evidence", project=model.project, model=model.id)
 
 
 def _row(name: str, found: DoubtMaps) -> str:
