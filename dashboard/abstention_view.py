@@ -10,6 +10,7 @@ from core.errors import CoreError
 from core.evaluation.abstention import find_rule, freeze_rule, try_limit
 from core.evaluation.records import say_times
 from core.evaluation.withheld import find_measured_rule
+from core.measures.calibration import tell_reach
 from core.people.roles import may
 from core.projects.schema import Regression
 from core.tasks.regression import intervals_of, schema_of
@@ -79,7 +80,7 @@ def _ask_widths(schema: Regression, model: Model) -> dict[str, float]:
     st.caption("Answer while half the interval is at most (0: any)")
     columns, asked, told = st.columns(2), {}, []
     for at, (one, known) in enumerate(zip(schema.quantities, intervals_of(schema, model.calibration), strict=True)):
-        told.append(f"{one.target} {_known(known, f' {one.unit}')}")
+        told.append(f"{one.target} {_known(known, one.unit)}")
         asked[one.target] = columns[at % 2].number_input(f"{one.target}, {one.unit}", 0.0, key=f"abstain_most_{at}")
     st.caption(f"Its intervals: {'; '.join(told)}.")
     return {name: width for name, width in asked.items() if width}
@@ -88,7 +89,7 @@ def _ask_widths(schema: Regression, model: Model) -> dict[str, float]:
 def _known(interval: Mapping[str, Any] | None, unit: str = "") -> str:
     if interval is None:
         return "unknown"
-    return f"±{interval['half_width']:.3g}{unit} ({interval['level']:.0%}, n = {interval['n']})"
+    return f"{tell_reach(interval, unit)} ({interval['level']:.0%}, n = {interval['n']})"
 
 
 def _freeze(model: Model, aim: float | None, most: float | None, widths: dict[str, float], unlike: bool) -> None:

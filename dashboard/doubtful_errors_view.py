@@ -22,6 +22,7 @@ from core.evaluation.doubtful_numbers import (
     suspect_readings,
 )
 from core.evaluation.records import Evaluation
+from core.measures.calibration import tell_reach
 from core.measures.mask_errors import LEAST_SHARE, SURE
 from core.progress import Silent
 from core.projects.records import Project
@@ -108,24 +109,24 @@ def _explain_masks(said: SaidMasks) -> str:
 
 
 def _explain_readings(said: SaidNumbers) -> str:
-    if said.half_width is None:
+    if said.interval is None:
         return NO_INTERVAL
-    reach, unit = wording.measured(said.half_width), said.quantity.unit
+    reach = tell_reach(said.interval, said.quantity.unit)
     return (
         f"The reading lies more than twice as far from the model's number as its interval reaches "
-        f"(± {reach} {unit}, conformal, {wording.percent(said.level)} of cases): 1 in 1,000 does where errors are "
+        f"({reach}, conformal, {wording.percent(said.interval['level'])} of cases): 1 in 1,000 does where errors are "
         f"normal, 1 in 100 where large ones are common. It may be the model that is wrong: look before you relabel. "
         f"{_tell_left_out(len(said.new), len(said.pairs))}"
     )
 
 
 def _explain_readers(said: SaidNumbers) -> str:
-    if said.half_width is None:
+    if said.interval is None:
         return NO_INTERVAL
     return (
-        f"A reader's number lies outside the model's interval, ± {wording.measured(said.half_width)} "
-        f"{said.quantity.unit}, most such readers first; then cases on which readers are further apart than it is "
-        f"wide. {_tell_left_out(len(said.new), len(said.pairs))}"
+        f"A reader's number lies outside the model's interval, {tell_reach(said.interval, said.quantity.unit)}; "
+        f"most such readers first, then cases on which readers are further apart than it is wide. "
+        f"{_tell_left_out(len(said.new), len(said.pairs))}"
     )
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from core.datasets.records import Snapshot
 from core.evaluation.records import Evaluation, list_evaluations
 from core.jobs.exporting import why_no_onnx
+from core.measures.calibration import tell_reach
 from core.people.roles import may
 from core.projects.schema import Regression
 from core.tasks.regression import IN_DEVIATIONS, intervals_of
@@ -174,7 +175,7 @@ def _around(interval: Mapping[str, Any] | None) -> str:
     if not interval:
         return "with no interval: validation was too small for one"
     return (
-        f"± {wording.measured(interval['half_width'])} meant for {wording.percent(interval['level'])} of cases "
+        f"{tell_reach(interval)}, meant for {wording.percent(interval['level'])} of cases "
         f"(validation, n = {interval['n']:,})"
     )
 

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.evaluation.pairs import Pair
+from core.measures.calibration import half_width_at, tell_reach
 from dashboard import theme, wording
 from dashboard.charts import QUIET, finished, quieten
 
 BINS = 24
 AGREEMENT_HEIGHT = 300  # with tiles, their sentences and the tabs above it the page fits on 1280 x 800
 ROOM = 0.05  # of the range, on both sides of the outermost points
+BAND_POINTS = 64  # of its edge, which bends where numbers change their sign
 BAND, SHADE = "rgba(86,180,233,0.16)", "rgba(125,136,148,0.16)"
 
 
@@ -44,23 +47,25 @@ def draw_spread(numbers: Mapping[str, Sequence[float]], title: str) -> go.Figure
     return figure
 
 
-def draw_pairs(pairs: Sequence[Pair], unit: str, half_width: float | None, level: float) -> go.Figure:
+def draw_pairs(pairs: Sequence[Pair], unit: str, interval: Mapping[str, Any] | None) -> go.Figure:
     """What the model says over the reference, with the line on which both are equal and the model's interval about it.
 
     A point that is clicked carries its case.
     """
     ends = _range([number for pair in pairs for number in (pair.reference, pair.predicted)])
     figure = go.Figure()
-    if half_width is not None:
+    if interval is not None:
+        said = np.linspace(*ends, BAND_POINTS)
+        reach = half_width_at(interval, said)
         figure.add_scatter(
-            x=[*ends, *reversed(ends)],
-            y=[ends[0] - half_width, ends[1] - half_width, ends[1] + half_width, ends[0] + half_width],
+            x=[*(said - reach), *(said + reach)[::-1]],
+            y=[*said, *said[::-1]],
             mode="lines",
             line={"width": 0},
             fill="toself",
             fillcolor=BAND,
             hoverinfo="skip",
-            name=f"± {wording.measured(half_width)} {unit}, meant for {wording.percent(level)} of cases",
+            name=f"{tell_reach(interval, unit)}, meant for {wording.percent(interval['level'])} of cases",
         )
     figure.add_scatter(
         x=ends, y=ends, mode="lines", line={"color": QUIET, "dash": "dot"}, hoverinfo="skip", name="both equal"

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from core.evaluation.pairs import Pair
+from core.measures.calibration import tell_reach
 from core.measures.regression import within_tolerance
 from core.projects.schema import Regression
 from dashboard import charts, evaluation_view, quantity_charts, wording
@@ -59,9 +60,10 @@ def describe_interval(result: Mapping[str, Any]) -> str:
     interval = result["interval"]
     if interval is None:
         return "Its validation split was too small to say how far from its numbers the truth may lie."
+    reach, share = tell_reach(interval, result["unit"]), wording.percent(interval["level"])
     return (
-        f"Its numbers are meant to be within ± {wording.measured(interval['half_width'])} {result['unit']} of the "
-        f"reference in {wording.percent(interval['level'])} of cases (conformal, from {interval['n']:,} of validation)."
+        f"In {share} of cases the reference is meant to be within {reach} (conformal, from {interval['n']:,} of "
+        f"validation)."
     )
 
 
@@ -78,10 +80,9 @@ def draw_agreement(
     Args:
         draw_way: draws where else to go from here, beside the share within a tolerance.
     """
-    interval = result["interval"] or {}
-    unit = result["unit"]
+    interval, unit = result["interval"], result["unit"]
     figures = {
-        "pairs": quantity_charts.draw_pairs(pairs, unit, interval.get("half_width"), interval.get("level", 0.0)),
+        "pairs": quantity_charts.draw_pairs(pairs, unit, interval),
         "differences": quantity_charts.draw_differences(pairs, unit, result["metrics"]),
     }
     if "per_target" in result:  # the choice of the quantity stands above them

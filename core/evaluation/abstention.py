@@ -17,6 +17,7 @@ from core.evaluation.operating import Scored, read_scored
 from core.evaluation.records import count_test_uses, find_abstention, store_abstention
 from core.evaluation.subgroups import is_a_name, read_known
 from core.measures.abstaining import LEAST_ANSWERED, choose_limit, risk_coverage, sureness
+from core.measures.calibration import half_width_at
 from core.measures.classified import predict_classes
 from core.measures.thresholds import share_of
 from core.people.roles import demand_of
@@ -194,24 +195,23 @@ def withheld_by_scores(model: Model, rule: Mapping[str, Any] | None, scores: Seq
         interval = model.calibration.get("interval")
         if interval is None:
             return "its interval is not known"
-        if interval["half_width"] > rule["most_half_width"]:
-            return f"within ±{interval['half_width']:.3g}, wider than ±{rule['most_half_width']:.3g}"
+        half = float(half_width_at(interval, scores[0]))
+        if half > rule["most_half_width"]:
+            return f"within ±{half:.3g}, wider than ±{rule['most_half_width']:.3g}"
     # Half an answer is none: where one quantity is too wide the others are kept back with it.
-    return "; ".join(_too_wide(model, rule.get("most_half_widths", {})))
+    limits = rule.get("most_half_widths", {})
+    return "; ".join(_too_wide(model, limits, scores)) if limits else ""
 
 
-def _too_wide(model: Model, limits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _too_wide(model: Model, limits: Mapping[str, Mapping[str, Any]], scores: Sequence[float]) -> list[str]:
     """Of several quantities those whose interval is wider than the rule allows, with both widths in their unit."""
-    found = []
+    found, said = [], dict(zip(regression.output_names(regression.schema_of(model.facts)), scores, strict=True))
     for name, most in limits.items():
         interval = (model.calibration.get("intervals") or {}).get(name)
         if interval is None:
             found.append(f"the interval of {name} is not known")
-        elif interval["half_width"] > most["value"]:
-            found.append(
-                f"{name} within ±{interval['half_width']:.3g} {most['unit']}, "
-                f"wider than ±{most['value']:.3g} {most['unit']}"
-            )
+        elif (half := float(half_width_at(interval, said[name]))) > most["value"]:
+            found.append(f"{name} within ±{half:.3g} {most['unit']}, wider than ±{most['value']:.3g} {most['unit']}")
     return found
 
 

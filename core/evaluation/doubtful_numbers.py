@@ -4,6 +4,7 @@ which another number was read."""
 import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from core.evaluation.doubtful import Apart, Doubtful, unlearnt
 from core.evaluation.pairs import Pair, list_pairs
 from core.evaluation.records import Evaluation
 from core.labels.records import list_current_labels
+from core.measures.calibration import half_width_at
 from core.measures.label_errors import suspect_numbers
 from core.projects.schema import Quantity, Regression, numbers_of
 from core.tasks.regression import intervals_of
@@ -22,14 +24,13 @@ from core.training.records import Model
 @dataclass(frozen=True)
 class SaidNumbers:
     """What a model says of the cases of a split beside their references, for one quantity; `new` are those that it was
-    not trained on. `half_width` is that of its interval, None where validation was too small to say."""
+    not trained on. `interval` is that around its numbers, None where validation was too small to say."""
 
     pairs: list[Pair]
     new: list[Pair]
     schema: Regression
     at: int
-    half_width: float | None
-    level: float
+    interval: dict[str, Any] | None
 
     @property
     def quantity(self) -> Quantity:
@@ -49,25 +50,18 @@ def read_said_numbers(
     asked = [case for case in list_view(connection, snapshot.id, fold) if case.split == evaluation.split]
     kept = {case.case_id for case in unlearnt(connection, model, asked)}
     pairs = list_pairs(connection, model, snapshot, schema, evaluation.split, fold, at)
-    interval = intervals_of(schema, model.calibration)[at] or {}
-    return SaidNumbers(
-        pairs,
-        [pair for pair in pairs if pair.case_id in kept],
-        schema,
-        at,
-        interval.get("half_width"),
-        interval.get("level", 0.0),
-    )
+    interval = intervals_of(schema, model.calibration)[at]
+    return SaidNumbers(pairs, [pair for pair in pairs if pair.case_id in kept], schema, at, interval)
 
 
 def suspect_readings(said: SaidNumbers) -> list[Doubtful]:
     """Cases whose reference lies more than twice as far from the model's number as its interval reaches, the furthest
     first; none where it has no interval."""
-    if said.half_width is None:
+    if said.interval is None:
         return []
     targets, predictions = np.array([(pair.reference, pair.predicted) for pair in said.new]).reshape(-1, 2).T
     found = []
-    for k in suspect_numbers(targets, predictions, said.half_width).tolist():
+    for k in suspect_numbers(targets, predictions, half_width_at(said.interval, predictions)).tolist():
         pair = said.new[k]
         found.append(Doubtful(pair.case_id, f"read {pair.reference:g}, model {pair.predicted:.4g}"))
     return found
@@ -76,7 +70,7 @@ def suspect_readings(said: SaidNumbers) -> list[Doubtful]:
 def far_from_readers(connection: sqlite3.Connection, said: SaidNumbers) -> list[Doubtful]:
     """Cases on which some reader's number lies outside the model's interval, most such readers first; then those on
     which readers are further apart than that interval is wide. None where it has no interval."""
-    if said.half_width is None:
+    if said.interval is None:
         return []
     read: dict[int, list[float]] = defaultdict(list)
     for label in list_current_labels(connection, [pair.case_id for pair in said.new]):
@@ -84,10 +78,10 @@ def far_from_readers(connection: sqlite3.Connection, said: SaidNumbers) -> list[
             read[label.case_id].append(numbers_of(said.schema, label.value)[said.at])
     found = []
     for pair in said.new:
-        numbers = read[pair.case_id]
-        outside = sum(abs(number - pair.predicted) > said.half_width for number in numbers)
+        numbers, reach = read[pair.case_id], float(half_width_at(said.interval, pair.predicted))
+        outside = sum(abs(number - pair.predicted) > reach for number in numbers)
         spread = max(numbers, default=0.0) - min(numbers, default=0.0)
-        if outside or spread > 2 * said.half_width:
+        if outside or spread > 2 * reach:
             apart = f", who differ by {spread:.4g} {said.quantity.unit}" if spread else ""
             furthest = max(abs(number - pair.predicted) for number in numbers)
             why = f"far from {outside} of {len(numbers)} readers{apart}"

@@ -39,14 +39,15 @@ def _margins(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.where(seems == given, 1.0, scores[rows, given] - scores[rows, seems])
 
 
-def suspect_numbers(targets: np.ndarray, predictions: np.ndarray, half_width: float) -> np.ndarray:
+def suspect_numbers(targets: np.ndarray, predictions: np.ndarray, half_width: float | np.ndarray) -> np.ndarray:
     """Positions of the cases whose number lies more than twice as far from the model's as its interval reaches, the
     furthest first: the residual beside its out-of-sample spread (Zhou et al. 2023, arXiv:2305.16583), which is here
     that of split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116).
 
     Args:
-        targets, predictions: `(cases,)` in the same unit as the half width.
+        targets, predictions: `(cases,)` in the same unit as the half width, which may be of each case.
     """
     apart = np.abs(targets - predictions)
-    at = np.flatnonzero(apart > TOO_FAR * half_width)
-    return np.asarray(at[np.argsort(-apart[at], kind="stable")])
+    beyond = apart - TOO_FAR * half_width
+    at = np.flatnonzero(beyond > 0)
+    return np.asarray(at[np.argsort(-(apart / half_width)[at], kind="stable")])

@@ -39,7 +39,7 @@ def measure_regression(
     predictions: np.ndarray,
     patients: Sequence[str],
     *,
-    half_width: float | None = None,
+    half_width: float | np.ndarray | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -84,7 +84,7 @@ def within_tolerance(errors: np.ndarray, tolerance: float, patients: Sequence[st
 
 
 def _values(
-    targets: np.ndarray, predictions: np.ndarray, half_width: float | None, weights: np.ndarray
+    targets: np.ndarray, predictions: np.ndarray, half_width: float | np.ndarray | None, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Each metric `(resamples,)` under case weights `(resamples, cases)`: all are sums over the cases."""
     error, n = predictions - targets, weights.sum(axis=1)
@@ -123,7 +123,7 @@ def measure_several(
     predictions: np.ndarray,
     patients: Sequence[str],
     *,
-    half_widths: Sequence[float | None],
+    half_widths: Sequence[float | np.ndarray | None],
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,

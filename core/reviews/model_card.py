@@ -12,7 +12,7 @@ from core.errors import CoreError
 from core.evaluation.comparison import compare_models
 from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import Evaluation, find_evaluation
-from core.measures.calibration import COLDEST, HOTTEST
+from core.measures.calibration import COLDEST, HOTTEST, tell_reach
 from core.measures.terms import term
 from core.projects.records import Project
 from core.projects.schema import Classification, Regression, Segmentation
@@ -168,12 +168,10 @@ def _calibrated(model: Model) -> str:
     if temperature := model.calibration.get("temperature"):
         told.append(_say_temperature(temperature))
     if interval := model.calibration.get("interval"):
-        told.append(f"interval ± {interval['half_width']:.3g} (n = {interval['n']:,})")
+        told.append(f"interval {tell_reach(interval)} (n = {interval['n']:,})")
     units = {one["target"]: one["unit"] for one in (model.facts, *model.facts.get("further", ())) if "target" in one}
     for name, one in (model.calibration.get("intervals") or {}).items():
         told.append(
-            f"interval of {name} ± {one['half_width']:.3g} {units[name]} (n = {one['n']:,})"
-            if one
-            else f"no interval of {name}"
+            f"interval of {name} {tell_reach(one, units[name])} (n = {one['n']:,})" if one else f"no interval of {name}"
         )
     return "; ".join(told) or "nothing: the highest probability decides"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import CoreError, InvalidInput
-from core.measures.calibration import conformal_interval
+from core.measures.calibration import conformal_interval, half_width_at
 from core.measures.estimates import estimates_json
 from core.measures.regression import measure_regression, measure_several, spread_of
 from core.projects.schema import Quantity, Regression, check_schema, numbers_of, value_of_numbers
@@ -121,8 +121,9 @@ def calibrate(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> di
 
     Of several quantities `intervals`, by name: each holds for its own quantity, not for all at once.
     """
-    errors = np.abs(_within_range(schema, scores) - targets).astype(np.float64)
-    found = [conformal_interval(column) for column in errors.T]
+    said = _within_range(schema, scores)
+    errors = np.abs(said - targets).astype(np.float64)
+    found = [conformal_interval(column, numbers) for column, numbers in zip(errors.T, said.T, strict=True)]
     told = [interval.to_json() if interval else None for interval in found]
     return (
         {"intervals": dict(zip(output_names(schema), told, strict=True))} if schema.further else {"interval": told[0]}
@@ -155,9 +156,9 @@ def interval_around(
     interval = intervals_of(schema, calibration)[at]
     if interval is None:
         return None
-    ends = [value - interval["half_width"], value + interval["half_width"]]
-    low, high = np.clip(ends, *schema.quantities[at].ends).tolist()
-    return {**interval, "low": low, "high": high}
+    half = float(half_width_at(interval, value))
+    low, high = np.clip([value - half, value + half], *schema.quantities[at].ends).tolist()
+    return {"level": interval["level"], "n": interval["n"], "half_width": half, "low": low, "high": high}
 
 
 def numbers_said(schema: Regression, value: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -211,7 +212,10 @@ def measure(
     Of several quantities `per_target` has that for each, and `metrics` are of all together (`measure_several`).
     """
     said, intervals = _within_range(schema, scores), intervals_of(schema, calibration)
-    half_widths = [interval["half_width"] if interval else None for interval in intervals]
+    half_widths = [
+        half_width_at(interval, column) if interval else None
+        for interval, column in zip(intervals, said.T, strict=True)
+    ]
     if schema.further:
         return _measure_several(schema, targets, said, patients, intervals, half_widths, seed)
     measured = measure_regression(
@@ -226,7 +230,7 @@ def _measure_several(
     said: np.ndarray,
     patients: Sequence[str],
     intervals: Sequence[dict[str, Any] | None],
-    half_widths: Sequence[float | None],
+    half_widths: Sequence[np.ndarray | None],
     seed: int,
 ) -> dict[str, Any]:
     measured = measure_several(targets.astype(np.float64), said, patients, half_widths=half_widths, seed=seed)

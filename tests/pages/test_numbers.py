@@ -125,7 +125,7 @@ def test_a_model_says_its_quantity_and_how_far_off_the_truth_may_be(
     open_page: OpenPage, ages: Project, aged: Model
 ) -> None:
     text = said(opened(open_page, "models", project=ages.id))
-    assert "age in years, ± 6.00 meant for 90 % of cases (validation, n = 40)" in text
+    assert "age in years, ± 6, meant for 90 % of cases (validation, n = 40)" in text
     assert "mean absolute error 4.00 years, R² 0.900" in text
 
 
@@ -138,7 +138,7 @@ def test_an_evaluation_tells_errors_in_the_unit_with_interval_and_n(
     assert f"<small>Mean absolute error, years</small><b>{np.abs(errors).mean():.2f}</b><span>" in text
     assert f"<small>Within its interval</small><b>{100 * np.mean(np.abs(errors) <= 6):.0f} %</b>" in text
     assert f"{n} cases of {n} patients" in text
-    assert "within ± 6.00 years of the reference in 90 % of cases (conformal, from 40 of validation)" in text
+    assert "In 90 % of cases the reference is meant to be within ± 6 years (conformal, from 40 of validation)" in text
     assert "Bland-Altman plot" in text
 
 

@@ -14,16 +14,25 @@ METRICS = {
 
 
 def test_predictions_lie_over_references_and_each_point_carries_its_case() -> None:
-    band, line, points = quantity_charts.draw_pairs(PAIRS, "years", 3.0, 0.9).data
+    band, line, points = quantity_charts.draw_pairs(PAIRS, "years", {"half_width": 3.0, "level": 0.9, "n": 40}).data
     assert (list(points.x), list(points.y)) == ([10.0, 30.0], [14.0, 28.0])
     assert [told[0] for told in points.customdata] == [7, 8]
     assert list(line.x) == list(line.y), "the line on which both are equal"
-    assert [round(y - x, 9) for x, y in zip(band.x, band.y, strict=True)] == [-3, -3, 3, 3]
-    assert band.name == "± 3.00 years, meant for 90 % of cases"
+    edge = [round(y - x, 9) for x, y in zip(band.x, band.y, strict=True)]
+    assert edge == [3] * (len(edge) // 2) + [-3] * (len(edge) // 2)
+    assert band.name == "± 3 years, meant for 90 % of cases"
+
+
+def test_the_band_widens_with_the_numbers_where_the_interval_does() -> None:
+    interval = {"half_width": 3.0, "level": 0.9, "n": 40, "middle": 20.0, "grows": 0.1}
+    band, *_ = quantity_charts.draw_pairs(PAIRS, "years", interval).data
+    reach = {round(y, 6): round(abs(y - x), 6) for x, y in zip(band.x, band.y, strict=True)}
+    assert all(width == pytest.approx(3 + 0.1 * (said - 20), abs=1e-4) for said, width in reach.items())
+    assert "wider for larger numbers" in band.name
 
 
 def test_a_model_without_interval_has_no_band() -> None:
-    assert len(quantity_charts.draw_pairs(PAIRS, "years", None, 0.0).data) == 2
+    assert len(quantity_charts.draw_pairs(PAIRS, "years", None).data) == 2
 
 
 def test_differences_lie_over_means_with_bias_limits_and_those_of_their_intervals_that_there_are() -> None:

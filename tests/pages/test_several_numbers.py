@@ -84,8 +84,12 @@ def test_every_page_tells_each_quantity_in_its_own_unit(
         "projects": ["age in years", "body weight in kg"],
         "overview": ["age in years, between 0 and 120<br>body weight in kg, between 0 and any"],
         "snapshots": ["<th>lowest, years</th>", "How age is spread"],
-        "models": ["age in years, ± 6.00 meant for 90 %", "body weight in kg, with no interval"],
-        "evaluate": ["Mean absolute error, years", "All 2 together: mean absolute error", "meant to be within ± 6.00"],
+        "models": ["age in years, ± 6, meant for 90 %", "body weight in kg, with no interval"],
+        "evaluate": [
+            "Mean absolute error, years",
+            "All 2 together: mean absolute error",
+            "meant to be within ± 6 years",
+        ],
         "case": ["age <b>", "body weight <b>", "no interval"],
     }
     for page, texts in told.items():

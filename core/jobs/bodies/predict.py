@@ -40,8 +40,15 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     rule = find_rule(context.connection, model.id)
     for row in result["cases"]:
         if row.keys() & {"probabilities", "value", "numbers"}:
-            row["withheld"] = withheld_by_scores(model, rule, list(row.get("probabilities", {}).values()))
+            row["withheld"] = withheld_by_scores(model, rule, _scores_of(row))
     secret = load_secret(context.settings)
     tokens = {row["path"]: path_token(secret, row["path"]) for row in result["cases"]}
     keep_paths(context.settings, context.job.id, {token: path for path, token in tokens.items()})
     return {**result, "cases": [{**row, "path": tokens[row["path"]]} for row in result["cases"]]}
+
+
+def _scores_of(row: Mapping[str, Any]) -> list[float]:
+    """What the model says of a file: the probabilities of classes, or its numbers."""
+    if "probabilities" in row:
+        return list(row["probabilities"].values())
+    return [one["value"] for one in row.get("numbers", [row])]

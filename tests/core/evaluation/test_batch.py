@@ -145,6 +145,10 @@ def test_a_number_with_too_wide_an_interval_is_kept_back(model):
     number = replace(model, facts=model.facts | facts)
     assert withheld_by_scores(number, {"most_half_width": 5.0}, [3.0]) == ""
     assert withheld_by_scores(number, {"most_half_width": 3.0}, [3.0]) == "within ±4, wider than ±3"
+    growing = {"half_width": 4.0, "level": 0.9, "n": 30, "middle": 10.0, "grows": 0.2}
+    wide = replace(number, facts=number.facts | {"calibration": {"interval": growing}})
+    assert withheld_by_scores(wide, {"most_half_width": 3.0}, [3.0]) == ""
+    assert withheld_by_scores(wide, {"most_half_width": 3.0}, [10.0]) == "within ±4, wider than ±3"
 
 
 def test_a_width_is_refused_where_there_is_no_interval_to_limit(connection, model, actor):

@@ -5,7 +5,13 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from core.measures.calibration import choose_threshold, conformal_interval, fit_temperature
+from core.measures.calibration import (
+    choose_threshold,
+    conformal_interval,
+    fit_temperature,
+    half_width_at,
+    tell_reach,
+)
 
 
 def test_a_model_that_is_three_times_too_sure_is_found_out() -> None:
@@ -75,3 +81,41 @@ def test_the_interval_covers_what_it_promises() -> None:
     assert np.mean(np.abs(random.normal(0, 1, 20_000)) <= found.half_width) == pytest.approx(0.9, abs=0.03)
     assert conformal_interval(np.arange(9.0), level=0.9) is not None
     assert conformal_interval(np.arange(8.0), level=0.9) is None  # eight cannot promise nine of ten
+
+
+def test_an_interval_is_wider_for_larger_numbers_where_errors_are() -> None:
+    random = np.random.default_rng(2)
+
+    def cases(n: int) -> tuple[np.ndarray, np.ndarray]:
+        said = random.uniform(0, 100, n)
+        return said, random.normal(0, 1 + 0.1 * said)
+
+    said, errors = cases(2000)
+    found = conformal_interval(errors, said)
+    assert found is not None
+    interval = found.to_json()
+    new, beyond = cases(40_000)
+    inside = np.abs(beyond) <= half_width_at(interval, new)
+    assert inside.mean() == pytest.approx(0.9, abs=0.03)
+    for low in (0, 25, 50, 75):  # in each part of the range, where a constant one holds 100 and 70 %
+        part = (new >= low) & (new < low + 25)
+        assert inside[part].mean() == pytest.approx(0.9, abs=0.04), low
+    assert half_width_at(interval, 0.0) > 0
+    assert half_width_at(interval, found.middle) == pytest.approx(found.half_width)
+    assert half_width_at(interval, -80.0) == half_width_at(interval, 80.0)
+    assert tell_reach(interval, "mm") == f"± {found.half_width:.3g} mm at {found.middle:.3g}, wider for larger numbers"
+
+
+def test_an_interval_is_equally_wide_where_nothing_says_otherwise() -> None:
+    random = np.random.default_rng(3)
+    said, errors = random.uniform(0, 100, 200), random.normal(0, 3, 200)
+    found = conformal_interval(errors, said)
+    assert found == conformal_interval(errors)
+    assert found is not None
+    assert set(found.to_json()) == {"half_width", "level", "n"}
+    assert half_width_at(found.to_json(), 99.0) == found.half_width
+    assert tell_reach(found.to_json()) == f"± {found.half_width:.3g}"
+    few = conformal_interval(np.arange(20.0), np.arange(20.0))
+    assert few is not None
+    assert few.grows == 0, "too few to say"
+    assert conformal_interval(errors[::-1] * 0 + 1, said) == conformal_interval(np.ones(200))
