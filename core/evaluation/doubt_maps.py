@@ -17,7 +17,6 @@ from scipy.stats import rankdata
 
 from core.evaluation.painting import paint
 from core.evaluation.predictor import Predictor, list_stored, open_predictor
-from core.evaluation.views import answer_views
 from core.explain.asking import answer_of
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.doubt import METHOD, entropy_of
@@ -35,6 +34,7 @@ from core.store.files import Files
 from core.tasks import task_module
 from core.training.records import Model, get_model
 from core.training.stored import mean_of, network_of
+from core.training.views import answer_views
 
 MOST_PIXELS = 50_000  # wrong ones, and right ones, that are ranked of a case: of more, as many are drawn
 SEED = 0

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from core.datasets.loading import prepare_images
-from core.evaluation.views import answer_views
 from core.images.render import InputSpec
 from core.images.volume_input import PatchSpec, Spec, spec_of
 from core.progress import Portion, Progress, stop_if_asked
@@ -16,6 +15,7 @@ from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
 from core.training.records import Model
 from core.training.stored import Answer, mean_of, network_of, open_onnx
+from core.training.views import answer_views
 
 OpenOne = Callable[[Files, str, str | None], Answer]
 BATCH, VOLUMES_AT_ONCE = 64, 4

@@ -24,6 +24,7 @@ from core.store.files import Files, array_bytes
 from core.tasks import task_module
 from core.training.records import Model, get_model
 from core.training.stored import image_spec
+from core.training.views import answer_views
 
 METHOD = DOUBT
 SENTENCE = "Entropy of the model's own probability, in bits: 1 where it is one half, 0 where the model is sure."
@@ -71,9 +72,7 @@ def explain_doubt(
         )
     progress.report(0.1, "Loading the model")
     answer, spec = kept_answer(files, model, kept), image_spec(model)
-    if views := model.facts.get("views"):
-        from core.evaluation.views import answer_views  # as it paints
-
+    if views := model.facts.get("views"):  # as it paints
         answer = answer_views(answer, views, paints=True)
     stop_if_asked(progress)
     pixels = files.read_array("pixels", case.pixel_hash)

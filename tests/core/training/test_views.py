@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.views import answer_views, move
 from core.training.ensemble import views_of
 from core.training.recipe import Recipe
+from core.training.views import answer_views, move
 
 STILL = {"right": 0.0, "down": 0.0, "turn": 0.0, "mirrored": 0.0, "inverted": 0.0}
 
