@@ -19,6 +19,7 @@ from core.explain.records import find_doubt_maps, find_evidence
 from core.explain.verdict import judge_doubt
 from core.jobs.explaining import ask_evidence
 from core.progress import Silent
+from core.projects.schema import make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
@@ -90,19 +91,32 @@ def test_the_verdict_says_what_is_lacking() -> None:
     assert "0.80, 0.70 to 0.80 alike with shuffled weights" in found.sentence
 
 
+@pytest.fixture(scope="module")
+def untrained() -> list[bytes]:
+    """Two networks that have learnt nothing: they paint at random, and doubt nearly everything."""
+    recipe = change_recipe(named_recipe("unet2d"), {"input_size": SIZE, "filters": "4,8"})
+    made = []
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        made.append(network_bytes(build_network(recipe, make_segmentation(["square", "ghost"]), np.ones((2, 2)))))
+    return made
+
+
 @pytest.fixture
 def painters(
-    connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, actor: Actor
+    connection: sqlite3.Connection,
+    files: Files,
+    painted_squares: PaintedSquares,
+    untrained: list[bytes],
+    actor: Actor,
 ) -> list[Model]:
-    """Two networks that have learnt nothing: they paint at random, and doubt nearly everything."""
     frozen = freeze_snapshot(
         connection, files, painted_squares.project, "first", ratios=(0.4, 0.2, 0.4), seed=1, actor=actor,
         progress=Silent(),
     )  # fmt: skip
     recipe = change_recipe(named_recipe("unet2d"), {"input_size": SIZE, "filters": "4,8"})
     schema, made = painted_squares.project.schema, []
-    for seed in (0, 1):
-        keras.utils.set_random_seed(seed)
+    for content in untrained:
         run, _ = request_training(connection, painted_squares.project, frozen, recipe, actor=actor)
         facts = {
             "input": {"size": SIZE, "channels": 1, "resize": "pad"},
@@ -110,7 +124,6 @@ def painters(
             "structures": [{"name": one.name, "colour": one.colour} for one in schema.structures],
             "calibration": {"thresholds": {name: {"value": 0.5} for name in schema.names}},
         }
-        content = network_bytes(build_network(recipe, schema, np.ones((2, 2))))
         made.append(add_model(
             connection, run, keras_hash=files.put_bytes("models", content), onnx_left_out_because="not asked for",
             parameters=2, file_bytes=9, facts=facts, seconds=1.0, actor=actor,
@@ -122,11 +135,11 @@ def test_evidence_is_gathered_of_each_structure_and_stands_beside_its_maps(
     connection: sqlite3.Connection, files: Files, painted_squares: PaintedSquares, painters: list[Model], actor: Actor
 ) -> None:
     model = painters[0]
-    asked = {"model": model.id, "split": "train", "cases": 50}
+    asked = {"model": model.id, "split": "train", "cases": 3}
     found = gather_doubt_maps(connection, files, asked, actor, Silent())
     assert list(found["structures"]) == ["square", "ghost"]
     square = found["structures"]["square"]
-    assert square["n_wrong"] == square["n_cases"] == 7
+    assert square["n_wrong"] == square["n_cases"] == 3
     assert square["verdict"] == "not checked"
     assert 0 <= square["measures"]["finds_errors"]["value"] <= 1
     assert square["measures"]["stability"]["value"] > 0.9
@@ -140,7 +153,7 @@ def test_evidence_is_gathered_of_each_structure_and_stands_beside_its_maps(
         files.root, Silent(), {},
     )  # fmt: skip
     assert shown["check"] == kept.check("square")
-    assert shown["check"]["n"] == 7
+    assert shown["check"]["n"] == 3
     assert shown["check"]["sentence"].startswith("Doubt: Not checked")
 
 

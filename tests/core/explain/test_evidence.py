@@ -153,13 +153,12 @@ def test_of_an_ensemble_the_mean_of_the_members_maps_is_judged(connection, files
         parameters=model.parameters, file_bytes=model.file_bytes, facts=model.facts, seconds=1.0, actor=actor,
     )  # fmt: skip
     both = make_ensemble(connection, files, planted.project.id, "both", [model, like], actor=actor)
-    asked = {"methods": ["grad_cam", "occlusion"], "split": "validation", "cases": 3}
+    asked = {"methods": ["grad_cam"], "split": "validation", "cases": 2}
     alone, together = (
         gather_evidence(connection, files, asked | {"model": one.id}, actor, Silent())["methods"]
         for one in (model, both)
     )
     assert together["grad_cam"]["layer"] == "each member's own"
-    for method in ("grad_cam", "occlusion"):  # two alike say what one says
-        for name, one in together[method]["measures"].items():
-            expected = alone[method]["measures"][name]["value"]
-            assert one["value"] == (expected if expected is None else pytest.approx(expected, abs=1e-4)), name
+    for name, one in together["grad_cam"]["measures"].items():  # two alike say what one says
+        expected = alone["grad_cam"]["measures"][name]["value"]
+        assert one["value"] == (expected if expected is None else pytest.approx(expected, abs=1e-4)), name
