@@ -65,13 +65,9 @@ def _chosen(method: list[str] | None, *, paints: bool) -> list[str]:
 
 
 def _answer_doubt(model: Model, found: DoubtMaps | None, *, as_json: bool) -> None:
-    structures = found.told["structures"] if found else {}
-    told, lines = {}, []
-    for name, one in structures.items():
-        assert found is not None
-        standing = found.standing(name)
-        told[name] = one | {"verdict": standing.verdict, "sentence": standing.sentence}
-        lines += [f"Doubt about {name}: {standing.sentence}", *_measure_lines(one["measures"])]
+    told, lines = found.judged if found else {}, list[str]()
+    for name, one in told.items():
+        lines += [f"Doubt about {name}: {one['sentence']}", *_measure_lines(one["measures"])]
     document = {"model": model.name, "rules": RULES_OF_DOUBT, "structures": told}
     answer(document, "\n".join(lines) or f"Nothing was gathered yet for {model.name}.", as_json=as_json)
 

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 from core.evaluation.painting import paint
 from core.evaluation.predictor import Predictor, list_stored, open_predictor
 from core.explain.asking import answer_of
 from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.doubt import METHOD, entropy_of
-from core.explain.evidence import NOISE_LEVELS, choose_cases, summarise
+from core.explain.evidence import add_noise, choose_cases, summarise
 from core.explain.judged_cases import list_judged
 from core.explain.maps import coarsen
-from core.explain.records import keep_told
-from core.explain.verdict import CASES_OF_DOUBT, judge_doubt
+from core.explain.records import DoubtMaps, keep_told
+from core.explain.verdict import CASES_OF_DOUBT
 from core.images.records import Case, get_case
 from core.labels.mask_store import read_kept_mask
 from core.progress import Portion, Progress, stop_if_asked
@@ -100,10 +100,7 @@ def gather_doubt_maps(
     structures = {name: _told(found, patients) for name, found in rows.items()}
     told = {"n_cases": len(chosen), "split": split, "seconds": time.monotonic() - begun, "structures": structures}
     keep_told(connection, model.id, METHOD, told, actor)
-    return {"model": model.name, "split": split, "structures": {
-        name: one | {"verdict": standing.verdict, "sentence": standing.sentence}
-        for name, one in structures.items() for standing in [judge_doubt(one["n_wrong"], one["measures"])]
-    }}  # fmt: skip
+    return {"model": model.name, "split": split, "structures": DoubtMaps(told).judged}
 
 
 def judge_doubt_map(
@@ -141,10 +138,8 @@ def _steps(case: Case) -> tuple[float, float, float]:
 
 
 def _area(signs: np.ndarray, bad: int) -> float:
-    """Under the ROC curve, the first `bad` of the signs being of wrong pixels (Mann and Whitney 1947)."""
-    good = len(signs) - bad
-    ranks = rankdata(signs)
-    return float((ranks[:bad].sum() - bad * (bad + 1) / 2) / (bad * good))
+    """Under the ROC curve, the first `bad` of the signs being of wrong pixels."""
+    return float(roc_auc_score(np.arange(len(signs)) < bad, signs))
 
 
 def _drawn(places: np.ndarray, draws: np.random.Generator) -> np.ndarray:
@@ -161,8 +156,7 @@ def _noisy(predictor: Predictor) -> Any:
     draws = np.random.default_rng(SEED)
 
     def answer(images: np.ndarray) -> np.ndarray:
-        noise = draws.normal(0, NOISE_LEVELS, images.shape)
-        return predictor.answer(np.clip(np.rint(images + noise), 0, 255).astype(np.uint8))
+        return predictor.answer(add_noise(images, draws))
 
     return answer
 

@@ -192,8 +192,7 @@ def _measure(bench: Bench, material: Material, method: Method, progress: Progres
         stop_if_asked(progress)
         part = slice(start, start + AT_ONCE)
         images, classes = material.images[part], material.classes[part].astype(np.int32)
-        noise = draws.normal(0, NOISE_LEVELS, images.shape)
-        noisy = np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+        noisy = add_noise(images, draws)
         maps, others, again = (
             tool.explain(given, classes)[0]
             for tool, given in ((bench.tool, images), (bench.shuffled, images), (bench.tool, noisy))
@@ -221,6 +220,12 @@ def _measure(bench: Bench, material: Material, method: Method, progress: Progres
         "measures": summarise(values, material.patients),
         "means": _mean_maps(coarse, material),
     }
+
+
+def add_noise(images: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    """Images, uint8 of any shape, with noise that nobody sees."""
+    noise = draws.normal(0, NOISE_LEVELS, images.shape)
+    return np.asarray(np.clip(np.rint(images + noise), 0, 255).astype(np.uint8))
 
 
 def judge_map(

@@ -79,6 +79,15 @@ class DoubtMaps:
 
     told: dict[str, Any]
 
+    @property
+    def judged(self) -> dict[str, dict[str, Any]]:
+        """What is kept of each structure, by name, with its `verdict` and `sentence`."""
+        return {
+            name: one | {"verdict": standing.verdict, "sentence": standing.sentence}
+            for name, one in self.told["structures"].items()
+            for standing in [self.standing(name)]
+        }
+
     def standing(self, structure: str) -> Standing:
         one = self.told["structures"][structure]
         return judge_doubt(one["n_wrong"], one["measures"])

@@ -175,6 +175,6 @@ def _spread_by_size(errors: np.ndarray, sizes: np.ndarray) -> tuple[float, float
         weights = 1 / (least + slope * sizes)
         (at_zero, slope), _ = nnls(over * weights[:, None], errors * weights)
         least = max(float(at_zero), 0.1 * float(slope * np.median(sizes)))
-        if slope <= 0:
+        if slope <= 0 or least <= 0:  # the latter where most numbers are zero, and rightly so
             return 1.0, 0.0
     return least, float(slope)

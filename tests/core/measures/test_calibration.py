@@ -119,3 +119,11 @@ def test_an_interval_is_equally_wide_where_nothing_says_otherwise() -> None:
     assert few is not None
     assert few.grows == 0, "too few to say"
     assert conformal_interval(errors[::-1] * 0 + 1, said) == conformal_interval(np.ones(200))
+
+
+def test_where_most_numbers_are_rightly_zero_the_interval_is_equally_wide() -> None:
+    said = np.concatenate([np.zeros(60), np.arange(1.0, 41.0)])
+    found = conformal_interval(said / 10, said)
+    assert found == conformal_interval(said / 10)
+    assert found is not None
+    assert np.isfinite(found.half_width)
