@@ -8,6 +8,10 @@ import os
 import threading
 from pathlib import Path
 
+from core.store.forcing import force
+
+LEAST_TO_START = 1 << 18  # bytes
+
 
 class Together:
     """Files written under names of their own (`core.store.files.begin_part`) that still wait for their real ones.
@@ -32,13 +36,11 @@ class Together:
         """
         parts = self._taken()
         try:
-            for part, _ in parts:
-                _force(part, os.O_RDWR)
+            force([part for part, _ in parts])
             for part, target in parts:
-                part.replace(target)
+                _rename(part, target)
             if os.name == "posix":  # elsewhere a folder cannot be opened
-                for folder in {target.parent for _, target in parts}:
-                    _force(folder, os.O_RDONLY)
+                force({target.parent for _, target in parts})
         except BaseException:
             _remove(parts)
             raise
@@ -53,18 +55,19 @@ class Together:
         return parts
 
 
-def start_writing(handle: int, start: int = 0, length: int = 0) -> None:
-    """Have the system begin to write a file, or a part of it, to disk, so that less is left to be forced."""
-    if hasattr(os, "posix_fadvise"):
+def start_writing(handle: int, start: int, length: int) -> None:
+    """Have the system begin to write a part of a file to disk, so that less is left to be forced; not of a small one,
+    for which that is no less work."""
+    if length >= LEAST_TO_START and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(handle, start, length, os.POSIX_FADV_DONTNEED)
 
 
-def _force(path: Path, flags: int) -> None:
-    handle = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+def _rename(part: Path, target: Path) -> None:
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        part.replace(target)
+    except FileNotFoundError:  # the first of its folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(target)
 
 
 def _remove(parts: list[tuple[Path, Path]]) -> None:

@@ -407,10 +407,10 @@ MOMENTS = [
     ("core.store.files._write_part", 1),  # the paths are sealed
     ("core.store.files._write_part", 5),  # pixels are written, no thumbnail
     ("core.store.files._write_part", 7),  # the pixels of the next, no thumbnail
-    ("core.store.together._force", 0),  # all is written, nothing is forced to disk
-    ("core.store.together._force", 3),  # some of it is
-    ("core.store.together._force", 5),  # all has its name, which is not forced to disk
-    ("os.fsync", 2),
+    ("core.store.together.force", 0),  # all is written, nothing is forced to disk
+    ("core.store.together.force", 1),  # all has its name, which is not forced to disk
+    ("core.store.together.force", 2),
+    ("os.fsync", 2),  # some of it is
     ("core.images.keeping.insert_case", 0),  # all files, no row
     ("core.images.keeping.insert_case", 1),
     ("core.images.keeping.add_headers", 1),  # within the transaction

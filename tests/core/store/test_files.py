@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from core.errors import CoreError, NotFound, Unavailable
 from core.store.files import Files, array_bytes, begin_part, clear_parts, write_whole
+from core.store.forcing import MANY, find_syncfs, force
 from core.store.together import Together
 
 ARRAYS = npst.arrays(
@@ -93,10 +94,16 @@ def test_of_files_put_together_none_is_named_before_each_is_on_disk(
     def watched(handle: int) -> None:
         seen.append((len(list(files.root.rglob("*.dcm"))), len(list(files.root.rglob("*.part")))))
 
-    monkeypatch.setattr("core.store.together.os.fsync", watched)
+    monkeypatch.setattr("core.store.forcing.os.fsync", watched)
     together.keep()
     assert seen == [(0, 3)] * 3 + [(3, 0)] * (len(seen) - 3)
     assert len(seen) > 3, "the folders that hold the names are forced to disk too"
+    seen.clear()
+    for number in range(40):
+        together.put_bytes("headers", bytes([number]))
+    monkeypatch.setattr("core.store.forcing.find_syncfs", lambda: watched)
+    together.keep()
+    assert seen == [(3, 40), (43, 0)], "of many files all at once, and then all names"
 
 
 def test_what_a_full_disk_does_not_take_together_is_removed_and_named(
@@ -108,7 +115,22 @@ def test_what_a_full_disk_does_not_take_together_is_removed_and_named(
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("core.store.together.os.fsync", full)
+    monkeypatch.setattr("core.store.forcing.os.fsync", full)
+    with pytest.raises(Unavailable, match="The disk that holds Readroom's home is full"):
+        together.keep()
+    for number in range(MANY):
+        together.put_bytes("headers", bytes([number]))
+    monkeypatch.setattr("core.store.forcing.find_syncfs", lambda: full)
     with pytest.raises(Unavailable, match="The disk that holds Readroom's home is full"):
         together.keep()
     assert not [path for path in (files.root / "headers").rglob("*") if path.is_file()]
+
+
+def test_the_call_for_a_whole_disk_takes_open_files_and_says_what_fails(tmp_path: Path) -> None:
+    syncfs = find_syncfs()
+    if syncfs is None:
+        pytest.skip("this system has no call that forces a whole file system to disk")
+    (tmp_path / "one").write_bytes(b"one")
+    force([tmp_path / "one", *[tmp_path] * MANY])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        syncfs(-1)
