@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,7 @@ class Window:
     width: float
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What happened to an attribute: kept, cleaned, replaced, emptied, removed or added, and by which rule.
 
     The value of before is nowhere. `path` has the tags from the outside in; items of a sequence are counted

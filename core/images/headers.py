@@ -64,7 +64,7 @@ def add_headers(connection: sqlite3.Connection, case_id: int, headers: Sequence[
 @lru_cache(maxsize=256)
 def _told(changes: tuple[Change, ...]) -> tuple[str, str]:
     """As text, and the hash of that: the same for most instances of an import."""
-    text = json.dumps([list(vars(change).values()) for change in changes], ensure_ascii=False)
+    text = json.dumps(changes, ensure_ascii=False)
     return text, hashlib.sha256(text.encode()).hexdigest()
 
 

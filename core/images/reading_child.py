@@ -4,22 +4,20 @@ The parent sends the bytes of a file down a pipe and gets back either the senten
 numbers and words and never as objects to be unpickled: what comes from a file that took over its reader stays data.
 """
 
-import base64
-import fcntl
 import gc
 import hashlib
 import io
 import json
+import math
+import mmap
 import os
 import pickle
 import re
-import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,26 +25,32 @@ from typing import Any
 import numpy as np
 
 from core.errors import InvalidInput, Unavailable
-from core.images.decoded import Change, DecodedImage, InstanceHeader, Pixels, Window
+from core.images.decoded import DecodedImage, Pixels
 from core.images.decoding import decode
 from core.images.deidentify_alike import Alike
 from core.images.dicom_start import Survey
+from core.images.reading_pipe import (
+    array_of,
+    image_of,
+    receive,
+    send,
+    survey_of,
+    told_of,
+    told_of_survey,
+    widen,
+)
 from core.images.reading_watch import Watch
-from core.images.series import Instance
 from core.images.shown import Shown, shown_of
 from core.images.sources import cannot_read
 from core.projects.deidentification import Deidentification
 from core.settings import PROJECT_ROOT, Settings
-from core.store.array_heads import read_array_head
-from core.store.files import array_bytes
+from core.store.files import array_bytes, array_head, write_array
+from core.store.troubles import troubles_named
 
-LENGTH = struct.Struct("<Q")
 HASH = re.compile("[0-9a-f]{64}")
 SECONDS_TO_READ = 120.0  # a large volume in JPEG 2000 takes half a minute
 MOST_MEMORY = 12 << 30  # addresses, of which a process has far more than it uses
 BYTES_A_PIXEL = 32  # several copies of an image within the limit on pixels
-PIPE_BYTES = 1 << 20
-LONGEST_ARRAY_HEAD = 1 << 10
 GARBAGE_AT_ONCE = 50_000
 # Of glibc (mallopt): arrays of an image's size are taken from memory that is there, not asked of the system each time.
 # Of OpenBLAS: there is a reader for each core, and what little is multiplied needs no threads that wait for more.
@@ -59,6 +63,19 @@ AS_A_READER = {
 
 class ReaderEnded(InvalidInput):
     """A file took its reader too long or ended it, which may be the machine's fault and not the file's."""
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """What a child made of a file that it opened itself.
+
+    `pixel_hash` is that of the `.npy` bytes that it wrote where it was asked to; empty where it was not.
+    """
+
+    image: DecodedImage
+    shown: Shown | None
+    file_hash: str  # SHA-256 of its bytes
+    pixel_hash: str = ""
 
 
 class ReadingChild:
@@ -92,37 +109,49 @@ class ReadingChild:
 
     def read(self, content: bytes, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None]:
         """The image of a file, and where it is asked for what that looks like. Raises as calling it does."""
-        image, look, _ = self._read({"name": name, "shown": shown}, content, f"{len(content):,} bytes")
-        return image, look
+        read = self._read({"name": name, "shown": shown}, content)
+        return read.image, read.shown
 
-    def read_file(self, location: Path, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None, str]:
-        """The same of a file that the child reads from disk itself, and the SHA-256 of its bytes.
+    def read_file(self, location: Path, name: str, *, shown: bool = False, into: Path | None = None) -> FileRead:
+        """The same of a file that the child reads from disk itself.
+
+        Args:
+            into: where the child writes the pixels as `.npy` bytes, in the file store under a name of their own
+                (`core.store.files.name_part`), so that they need not come through the pipe. Gone where this raises.
 
         Raises:
             ReaderEnded: also where it cannot be read from disk.
+            Unavailable: also where the disk of `into` is full, read-only or gone.
         """
+        place = location if location.is_absolute() else location.absolute()
         try:
-            received = f"{location.stat().st_size:,} bytes"
-        except OSError as error:
-            raise ReaderEnded(cannot_read(error)) from error
-        return self._read({"name": name, "shown": shown, "path": str(location.absolute())}, b"", received)
+            return self._read({"name": name, "shown": shown, "path": str(place), "into": str(into) if into else ""})
+        except BaseException:
+            if into:
+                into.unlink(missing_ok=True)
+            raise
 
-    def _read(self, head: dict[str, Any], content: bytes, received: str) -> tuple[DecodedImage, Shown | None, str]:
-        told, values, thumbnail = self._ask(head, content, received)
+    def _read(self, head: dict[str, Any], content: bytes = b"") -> FileRead:
+        told, values, thumbnail = self._ask(head, content)
         try:
             answer = json.loads(told)
             if "unreadable" in answer:
                 raise ReaderEnded(str(answer["unreadable"]))
+            if "unwritable" in answer:
+                with troubles_named(Path(head["into"]).parent):
+                    raise OSError(*answer["unwritable"])
             if "refused" in answer:
                 raise InvalidInput(str(answer["refused"])) from (MemoryError() if answer["little_memory"] else None)
             look = Shown(bytes(thumbnail), str(answer.pop("perceptual_hash"))) if head["shown"] else None
-            file_hash = str(answer.pop("file_hash"))
-            if "path" in head and not HASH.fullmatch(file_hash):
-                raise ValueError(file_hash)
-            return _image_of(answer, values), look, file_hash
+            file_hash, pixel_hash = str(answer.pop("file_hash", "")), str(answer.pop("pixel_hash", ""))
+            asked = [one for key, one in (("path", file_hash), ("into", pixel_hash)) if head.get(key)]
+            if not all(HASH.fullmatch(one) for one in asked):
+                raise ValueError(asked)
+            pixels = _written(Path(head["into"]), *answer.pop("written")) if head.get("into") else array_of(values)
+            return FileRead(image_of(answer, pixels), look, file_hash, pixel_hash)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # no answer of ours: the file took it over
             self._end()
-            raise _ended(received) from error
+            raise _ended(_received(head, content)) from error
 
     def survey(self, locations: Sequence[Path]) -> list[Survey]:
         """What the headers of these files say for their grouping (`dicom_instances.survey`).
@@ -138,28 +167,29 @@ class ReadingChild:
         return self._survey(None, content)[0]
 
     def _survey(self, locations: list[str] | None, content: bytes) -> list[Survey]:
-        told, _, _ = self._ask({"survey": locations}, content, "its header")
+        head = {"survey": locations}
+        told, _, _ = self._ask(head, content)
         try:
-            return [_survey_of(one) for one in json.loads(told)]
+            return [survey_of(one) for one in json.loads(told)]
         except (ValueError, KeyError, TypeError) as error:
             self._end()
-            raise _ended("its header") from error
+            raise _ended(_received(head, content)) from error
 
-    def _ask(self, head: dict[str, Any], content: bytes, received: str) -> tuple[bytearray, bytearray, bytearray]:
+    def _ask(self, head: dict[str, Any], content: bytes) -> tuple[bytearray, bytearray, bytearray]:
         process, watch = self._started()
         watch.begin(self._seconds)
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            _send(process.stdin, json.dumps(head).encode(), content)
-            return _receive(process.stdout), _receive(process.stdout), _receive(process.stdout)
+            send(process.stdin, json.dumps(head).encode(), content)
+            return receive(process.stdout), receive(process.stdout), receive(process.stdout)
         except (EOFError, OSError) as error:
             late = watch.end()
             self._end()
             if late:
                 said = f"Reading this file took longer than {self._seconds:g} seconds; export it again."
-                raise ReaderEnded(f"{said} Received: {received}") from error
-            raise _ended(received) from error
+                raise ReaderEnded(f"{said} Received: {_received(head, content)}") from error
+            raise _ended(_received(head, content)) from error
         finally:
             if watch.end():  # its answer came with the last breath
                 self.close()
@@ -180,10 +210,10 @@ class ReadingChild:
                 raise Unavailable(f"No process can be started to read files; try again. Received: {error}") from error
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            _widen(self._process.stdin, self._process.stdout)
+            widen(self._process.stdin, self._process.stdout)
             self._watch = Watch(self._process)
             with suppress(OSError):  # a child that died at once is met when a file is sent
-                _send(self._process.stdin, self._told)
+                send(self._process.stdin, self._told)
         return self._process, self._watch
 
     def _end(self) -> None:
@@ -206,101 +236,29 @@ class ReadingChild:
         process.wait()
 
 
-# ---- what goes through the pipe
+def _written(part: Path, shape: Sequence[int], kind: str) -> Pixels:
+    """The pixels of the file that a child says to have written, from there; of as many bytes as it must have."""
+    sizes, dtype = tuple(int(size) for size in shape), np.dtype(kind)
+    offset = len(array_head(sizes, dtype))
+    with part.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size != offset + math.prod(sizes) * dtype.itemsize:
+            raise ValueError(f"{sizes} of {dtype}")
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, dtype, offset=offset).reshape(sizes)
 
 
-def _send(stream: Any, *pieces: bytes) -> None:
-    for piece in pieces:
-        stream.write(LENGTH.pack(len(piece)))
-        stream.write(piece)
-    stream.flush()
-
-
-def _receive(stream: Any) -> bytearray:
-    (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
-    return _exactly(stream, length)
-
-
-def _exactly(stream: Any, length: int) -> bytearray:
-    found = bytearray(length)
-    if stream.readinto(found) != length:
-        raise EOFError
-    return found
-
-
-def _widen(*streams: Any) -> None:
-    """A pipe that holds an image at once: fewer turns between parent and child."""
-    with suppress(AttributeError, OSError):  # Linux has it, and within what the system allows
-        for stream in streams:
-            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+def _received(head: Mapping[str, Any], content: bytes) -> str:
+    if "survey" in head:
+        return "its header"
+    try:
+        return f"{Path(head['path']).stat().st_size if 'path' in head else len(content):,} bytes"
+    except OSError as error:
+        return str(error.strerror)
 
 
 def _ended(received: str) -> ReaderEnded:
     return ReaderEnded(
         f"Reading this file ended its reader, as damaged files may; export it again. Received: {received}"
-    )
-
-
-def _told_of(image: DecodedImage) -> dict[str, Any]:
-    told = {key: value for key, value in vars(image).items() if key not in ("pixels", "headers", "windows")}
-    told["windows"] = [asdict(window) for window in image.windows]
-    told["headers"] = [
-        [
-            header.sop_uid,
-            base64.b64encode(header.content).decode(),
-            _changes_told(header.changes),
-        ]
-        for header in image.headers
-    ]
-    return told
-
-
-@lru_cache(maxsize=256)
-def _changes_told(changes: tuple[Change, ...]) -> str:
-    return json.dumps([list(vars(one).values()) for one in changes])
-
-
-def _image_of(told: dict[str, Any], values: bytearray) -> DecodedImage:
-    headers = [
-        InstanceHeader(uid, base64.b64decode(content), _changes_of(changes))
-        for uid, content, changes in told["headers"]
-    ]
-    return DecodedImage(
-        **{
-            **told,
-            "pixels": _array_of(values),
-            "spacing_mm": tuple(told["spacing_mm"]) if told["spacing_mm"] else None,
-            "affine": tuple(tuple(line) for line in told["affine"]) if told["affine"] else None,
-            "windows": tuple(Window(**window) for window in told["windows"]),
-            "oddities": tuple(told["oddities"]),
-            "headers": tuple(headers),
-        }
-    )
-
-
-@lru_cache(maxsize=256)
-def _changes_of(told: str) -> tuple[Change, ...]:
-    """The same for most files of an import, so that it is taken apart once."""
-    return tuple(Change(*one) for one in json.loads(told))
-
-
-def _array_of(values: bytearray) -> Pixels:
-    """The array of `array_bytes`, where it lies."""
-    head = io.BytesIO(values[:LONGEST_ARRAY_HEAD])
-    shape, dtype = read_array_head(head)
-    return np.frombuffer(values, dtype, offset=head.tell()).reshape(shape)
-
-
-def _survey_of(told: Any) -> Survey:
-    if told in ("index", "other"):
-        return "index" if told == "index" else "other"
-    lists = ("position", "orientation", "spacing_mm")
-    return Instance(
-        **{
-            **told,
-            **{name: tuple(told[name]) if told[name] else None for name in lists},
-            "keys": tuple((what, value) for what, value in told["keys"]),
-        }
     )
 
 
@@ -311,7 +269,7 @@ def main() -> None:
     """Read files from the pipe until it is closed."""
     come, go = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a decoder prints must not come between the answers
-    settings, secret, options = pickle.loads(_receive(come))
+    settings, secret, options = pickle.loads(receive(come))
     sys.modules["requests"] = None  # type: ignore[assignment]  # pydicom would import it, to fetch files for its tests
     _limit_memory(settings)
     gc.freeze()  # what was imported stays for good; looking through it again and again took a tenth of the time
@@ -319,29 +277,45 @@ def main() -> None:
     alike = Alike()
     while True:
         try:
-            head, content = json.loads(_receive(come)), bytes(_receive(come))
+            head, content = json.loads(receive(come)), bytes(receive(come))
         except EOFError:
             return
         if "survey" in head:
-            found = [_told_of_survey(one) for one in _surveys(head["survey"], content)]
-            _send(go, json.dumps(found).encode(), b"", b"")
+            found = [told_of_survey(one) for one in _surveys(head["survey"], content)]
+            send(go, json.dumps(found).encode(), b"", b"")
             continue
         try:
             if "path" in head:
                 content = Path(head["path"]).read_bytes()
         except OSError as error:
-            _send(go, json.dumps({"unreadable": cannot_read(error)}).encode(), b"", b"")
-            continue
-        try:
-            image = decode(content, settings, secret, name=head["name"], options=options, alike=alike)
-            look = shown_of(image) if head["shown"] else None
-        except InvalidInput as refusal:
-            little = isinstance(refusal.__cause__, MemoryError)
-            _send(go, json.dumps({"refused": str(refusal), "little_memory": little}).encode(), b"", b"")
+            told, values, look = {"unreadable": cannot_read(error)}, b"", None
         else:
-            told = _told_of(image) | {"file_hash": hashlib.sha256(content).hexdigest() if "path" in head else ""}
-            told |= {"perceptual_hash": look.perceptual_hash} if look else {}
-            _send(go, json.dumps(told).encode(), array_bytes(image.pixels), look.thumbnail if look else b"")
+            told, values, look = _read(head, content, settings, secret, options, alike)
+        send(go, json.dumps(told).encode(), values, look.thumbnail if look else b"")
+
+
+def _read(
+    head: Mapping[str, Any], content: bytes, settings: Settings, secret: bytes, options: Deidentification, alike: Alike
+) -> tuple[dict[str, Any], bytes, Shown | None]:
+    """What is told of a file, its pixels unless they were written where that was asked, and what it looks like."""
+    try:
+        image = decode(content, settings, secret, name=head["name"], options=options, alike=alike)
+        look = shown_of(image) if head["shown"] else None
+    except InvalidInput as refusal:
+        return {"refused": str(refusal), "little_memory": isinstance(refusal.__cause__, MemoryError)}, b"", None
+    told = told_of(image)
+    if "path" in head:
+        told["file_hash"] = hashlib.sha256(content).hexdigest()
+    if look:
+        told["perceptual_hash"] = look.perceptual_hash
+    if not head.get("into"):
+        return told, array_bytes(image.pixels), look
+    try:
+        told["pixel_hash"] = write_array(Path(head["into"]), image.pixels)
+    except OSError as error:
+        return {"unwritable": [error.errno, error.strerror]}, b"", None
+    told["written"] = [image.pixels.shape, image.pixels.dtype.str]
+    return told, b"", look
 
 
 def _surveys(locations: list[str] | None, content: bytes) -> Iterator[Survey]:
@@ -356,10 +330,6 @@ def _surveys(locations: list[str] | None, content: bytes) -> Iterator[Survey]:
                 yield survey(stream, "")
         except OSError:  # said when it is read for its pixels
             yield "other"
-
-
-def _told_of_survey(found: Survey) -> Any:
-    return asdict(found) if isinstance(found, Instance) else found
 
 
 def _limit_memory(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
 from core.images.dicom_start import Survey
-from core.images.reading_child import SECONDS_TO_READ, ReadingChild
+from core.images.reading_child import SECONDS_TO_READ, FileRead, ReadingChild
 from core.images.shown import Shown
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
@@ -67,10 +67,10 @@ class ReadingChildren:
         with self._child() as child:
             return child.read(content, name, shown=shown)
 
-    def read_file(self, location: Path, name: str, *, shown: bool = False) -> tuple[DecodedImage, Shown | None, str]:
-        """The same of a file that a child reads from disk itself, and the SHA-256 of its bytes."""
+    def read_file(self, location: Path, name: str, *, shown: bool = False, into: Path | None = None) -> FileRead:
+        """The same of a file that a child reads from disk itself, and whose pixels it may write `into` a file."""
         with self._child() as child:
-            return child.read_file(location, name, shown=shown)
+            return child.read_file(location, name, shown=shown, into=into)
 
     def survey(self, locations: Sequence[Path]) -> list[Survey]:
         """What headers say for the grouping of files; one that ends its reader says nothing, and costs itself."""

@@ -12,7 +12,7 @@ from core.images.looking import READABLE
 from core.images.nifti import GZIP
 from core.images.one_import import OneImport
 from core.images.pixel_checks import Template
-from core.images.reading_child import ReaderEnded
+from core.images.reading_child import FileRead, ReaderEnded
 from core.images.reading_children import ReadingChildren
 from core.images.shown import Shown, shown_of
 from core.images.sources import SourceFile, read_source, read_start
@@ -56,19 +56,27 @@ def read_file(what: OneImport, file: SourceFile, *, is_slice: bool) -> ReadFile:
         if not content.startswith(GZIP) and kind_of(content) not in READABLE:  # told without a reader
             raise InvalidInput(refusal_of(content, file.source))
         if children:
-            image, shown, file_hash = children.read_file(file.location, name, shown=not is_slice)
+            part = None if is_slice else what.files.name_part("pixels")
+            read = children.read_file(file.location, name, shown=not is_slice, into=part)
         else:
-            image, shown = what.read(content, name, shown=not is_slice)
-            file_hash = hashlib.sha256(content).hexdigest()
+            part = None
+            read = FileRead(*what.read(content, name, shown=not is_slice), hashlib.sha256(content).hexdigest())
     except InvalidInput as error:
         if not (isinstance(error, ReaderEnded) or isinstance(error.__cause__, MemoryError)):  # the machine's doing
             what.refused.fresh.add(file.path)
         raise
+    image, file_hash = read.image, read.file_hash
     if image.to_check and what.project.deidentification.apply_templates:
-        return ReadFile(image, file_hash)  # something may have to be blacked out first
+        if part:
+            part.unlink()  # something may have to be blacked out first; until then they are read from there
+        return ReadFile(image, file_hash)
     if is_slice:
         return ReadFile(image, file_hash, headers=tuple(store_headers(what.files, image.headers)))
-    return ReadFile(image, file_hash, store_image(what.files, file_hash, image, shown))
+    if part is None:
+        return ReadFile(image, file_hash, store_image(what.files, file_hash, image, read.shown))
+    what.files.adopt("pixels", read.pixel_hash, part)
+    headers = store_headers(what.files, image.headers)
+    return ReadFile(image, file_hash, _stored(what.files, file_hash, image, read.pixel_hash, read.shown, headers))
 
 
 def store_image(files: Files, file_hash: str, image: DecodedImage, shown: Shown | None = None) -> StoredImage:

@@ -53,7 +53,7 @@ class Files:
         """
         if len(content_hash) != 64 or not set(content_hash) <= set("0123456789abcdef"):
             raise NotFound("file", content_hash)
-        return self.root / shelf / content_hash[:2] / f"{content_hash}{SUFFIX[shelf]}"
+        return Path(f"{self.root}/{shelf}/{content_hash[:2]}/{content_hash}{SUFFIX[shelf]}")
 
     def has(self, shelf: Shelf, content_hash: str) -> bool:
         return self.path(shelf, content_hash).exists()
@@ -73,12 +73,11 @@ class Files:
     def put_array(self, shelf: Shelf, array: np.ndarray) -> str:
         """Store an array as `.npy` bytes, C order; the answer is their hash. Large ones are not copied for it."""
         head, values = array_head(array.shape, array.dtype), plain_values(array)
-        digest = hashlib.sha256(head)
-        digest.update(values)
-        target = self.path(shelf, digest.hexdigest())
+        content_hash = _hash_of(head, values)
+        target = self.path(shelf, content_hash)
         if not target.exists():
-            self._write(shelf, digest.hexdigest(), target, head, values)
-        return digest.hexdigest()
+            self._write(shelf, content_hash, target, head, values)
+        return content_hash
 
     def keep(self) -> None:
         """Nothing that was put is lost from here on.
@@ -89,6 +88,10 @@ class Files:
         if self.together:
             with troubles_named(self.root):
                 self.together.keep()
+
+    def name_part(self, shelf: Shelf) -> Path:
+        """A name in the store for a file that another process writes, to be adopted."""
+        return name_part(self.root / shelf / "00" / "any")
 
     def adopt(self, shelf: Shelf, content_hash: str, part: Path) -> None:
         """A file that was written beside the others (`begin_part`) gets its name; where one has it already, it goes.
@@ -103,7 +106,6 @@ class Files:
         if self.on_new:
             self.on_new(shelf, content_hash)
         with troubles_named(target.parent):
-            target.parent.mkdir(parents=True, exist_ok=True)
             together = self.together or Together()
             together.add(part, target)
             if self.together is None:
@@ -186,6 +188,13 @@ def plain_values(array: np.ndarray) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
+def _hash_of(*content: bytes | memoryview) -> str:
+    digest = hashlib.sha256()
+    for piece in content:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def write_whole(target: Path, *content: bytes | memoryview) -> None:
     """Write a file so that it is whole or absent, also after a power cut.
 
@@ -196,13 +205,40 @@ def write_whole(target: Path, *content: bytes | memoryview) -> None:
         _write_whole(target, content)
 
 
+def name_part(target: Path) -> Path:
+    """A name beside the target that no other thread or process takes; of a dead process's number it may be taken."""
+    return Path(f"{target.parent}/{os.getpid()}-{next(COUNTER)}.part")
+
+
+def write_array(part: Path, array: np.ndarray) -> str:
+    """Write the `.npy` bytes of an array under a name of its own (`name_part`), for a process that adopts them; the
+    answer is their hash.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        handle = os.open(part, flags, 0o600)
+    except FileNotFoundError:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(part, flags, 0o600)
+    head, values = array_head(array.shape, array.dtype), plain_values(array)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(head)
+        stream.write(values)
+        stream.flush()
+        start_writing(stream.fileno(), 0, len(values))
+    return _hash_of(head, values)
+
+
 def begin_part(target: Path) -> tuple[int, Path]:
     """An empty file beside the target, under a name that no other thread or process takes: (handle, path).
 
     It begins with the number of the process, so that what a dead one left half-written can be told and removed.
     """
     while True:
-        part = target.with_name(f"{os.getpid()}-{next(COUNTER)}.part")
+        part = name_part(target)
         try:
             return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), part
         except FileExistsError:  # left by a process of the same number that was killed
@@ -248,7 +284,7 @@ def _write_part(target: Path, content: Sequence[bytes | memoryview], *, forced: 
             if forced:
                 os.fsync(stream.fileno())
             else:
-                start_writing(stream.fileno())
+                start_writing(stream.fileno(), 0, sum(map(len, content)))
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -83,7 +83,7 @@ class GrowingArray:
                 self._stream.seek(0)
                 self._stream.write(head)
             self._stream.flush()
-            start_writing(self._stream.fileno(), self._told)
+            start_writing(self._stream.fileno(), self._told, self._stream.seek(0, os.SEEK_END) - self._told)
         self._files.adopt(self._shelf, self._digest.hexdigest(), self._part)
         self._stream.close()
         return self._digest.hexdigest()

@@ -68,7 +68,7 @@ def test_a_number_makes_the_same_input_again(seeds: list[Seed]) -> None:
 def test_what_ends_its_reader_or_writes_elsewhere_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge itself: a reader that dies of one file and writes for another."""
 
-    def read(self: object, location: Path, name: str, *, shown: bool = False) -> None:
+    def read(self: object, location: Path, name: str, *, shown: bool = False, into: Path | None = None) -> None:
         Path("stray.txt").write_text("written without a place")
         raise InvalidInput("Reading this file ended its reader, as damaged files may; export it again.")
 

@@ -17,15 +17,16 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from core.images.decoding import decode
 from core.images.dicom_instances import USUAL_HEADER, survey
-from core.images.reading_child import ReaderEnded, ReadingChild
+from core.images.reading_child import ReaderEnded, ReadingChild, _written
 from core.images.reading_children import FILES_A_START, ReadingChildren
 from core.images.series import Instance
 from core.images.shown import shown_of
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
+from core.store.files import Files, write_array
 
 SECRET = b"s" * 32
 
@@ -56,9 +57,54 @@ def test_the_child_reads_what_the_parent_would(
 def test_a_file_that_the_child_opens_itself_reads_the_same(reader: ReadingChild, test_data: Path) -> None:
     path = test_data / "dicom_misc_pydicom" / "693_J2KR.dcm"
     sent, look = reader.read(path.read_bytes(), path.name, shown=True)
-    opened, seen, file_hash = reader.read_file(path, path.name, shown=True)
-    np.testing.assert_array_equal(opened.pixels, sent.pixels)
-    assert (opened.headers, seen, file_hash) == (sent.headers, look, hashlib.sha256(path.read_bytes()).hexdigest())
+    read = reader.read_file(path, path.name, shown=True)
+    np.testing.assert_array_equal(read.image.pixels, sent.pixels)
+    assert (read.image.headers, read.shown, read.pixel_hash) == (sent.headers, look, "")
+    assert read.file_hash == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["693_J2KR.dcm", "emri_small.dcm", "SC_rgb.dcm"])
+def test_pixels_that_the_child_writes_are_adopted_as_they_would_have_been_stored(
+    name: str, reader: ReadingChild, test_data: Path, tmp_path: Path
+) -> None:
+    path, files = test_data / "dicom_misc_pydicom" / name, Files(tmp_path / "home")
+    part = files.name_part("pixels")
+    read = reader.read_file(path, path.name, shown=True, into=part)
+    sent, look = reader.read(path.read_bytes(), path.name, shown=True)
+    np.testing.assert_array_equal(read.image.pixels, sent.pixels)
+    assert (read.image.pixels.dtype, read.shown) == (sent.pixels.dtype, look)
+    files.adopt("pixels", read.pixel_hash, part)
+    assert not part.exists()
+    np.testing.assert_array_equal(files.read_array("pixels", read.pixel_hash), sent.pixels)
+    assert files.put_array("pixels", sent.pixels) == read.pixel_hash
+    assert files.path("pixels", read.pixel_hash).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_child_refuses_or_cannot_write_leaves_no_file(
+    reader: ReadingChild, test_data: Path, tmp_path: Path
+) -> None:
+    first, files = process_of(reader), Files(tmp_path / "home")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
+    part = files.name_part("pixels")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"left by a process of the same number")
+    with pytest.raises(InvalidInput, match="no pixels"):
+        reader.read_file(tmp_path / "a.png", "a.png", into=part)
+    assert not part.exists()
+    image = test_data / "dicom_misc_pydicom" / "SC_rgb.dcm"
+    part.symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="full"):
+        reader.read_file(image, "a", into=part)
+    assert not part.is_symlink()
+    assert process_of(reader) == first
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((100, 100, 3), "|i1"), ((50, 100, 3), "|u1"), ((-1, 100, 3), "|u1")])
+def test_a_child_that_says_otherwise_than_it_wrote_is_ended(shape: tuple[int, ...], kind: str, tmp_path: Path) -> None:
+    part = tmp_path / "1.part"
+    write_array(part, np.zeros((100, 100, 3), np.uint16))
+    with pytest.raises(ValueError, match="100, 3"):
+        _written(part, shape, kind)
 
 
 def test_a_file_that_cannot_be_opened_is_the_machines_fault(reader: ReadingChild, tmp_path: Path) -> None:
