@@ -319,8 +319,11 @@ def _percentiles(pixels: Pixels) -> tuple[float, float]:
         low, high = np.percentile(pixels, [LOW_PERCENT, HIGH_PERCENT])
         return float(low), float(high)
     # Counting beats sorting: 5 ms against 100 ms on a 4-megapixel radiograph.
-    least = int(pixels.min())
-    counted = np.cumsum(np.bincount(pixels.ravel().astype(np.int32) - least))
+    if pixels.dtype == np.uint8:  # Pillow counts without a copy of wider numbers
+        least, counted = 0, np.cumsum(Image.fromarray(pixels.reshape(-1, pixels.shape[-1])).histogram())
+    else:
+        least = int(pixels.min())
+        counted = np.cumsum(np.bincount(pixels.ravel().astype(np.int32) - least))
     low, high = (
         int(np.searchsorted(counted, percent / 100 * (pixels.size - 1), side="right")) + least
         for percent in (LOW_PERCENT, HIGH_PERCENT)
