@@ -40,6 +40,7 @@ OTHER_STARTS = {
     b"\x93NUMPY": "a NumPy array",
     b"\x89HDF": "an HDF5 file",
 }
+OF_TEXTS = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\r\f")
 
 
 def decode(
@@ -122,4 +123,4 @@ def refusal_of(content: bytes, name: str) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    return all(byte >= 32 or byte in b"\t\n\r\f" for byte in start)
+    return not start.translate(None, OF_TEXTS)

@@ -99,7 +99,8 @@ def import_paths(
     names = PathNames(load_secret(settings), project.deidentification)
     secret = load_secret(settings)
     found = list_sources([Path(path) for path in paths], settings, root=root)
-    found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
+    if apart:
+        found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
     if quiet_seconds is not None:
         found = quiet_only(found, quiet_seconds, time.time())
     refused = RefusedFiles(settings, secret, project.id, project.deidentification)

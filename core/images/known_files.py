@@ -7,6 +7,7 @@ one whose case was erased.
 import hashlib
 import hmac
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,12 +53,13 @@ def file_key(secret: bytes, file: SourceFile) -> str:
     """What stands for the place of a file: its whole path, its name in a zip, and which of several volumes it is."""
     place = f"{file.location.absolute()}\0{file.member or ''}"
     place += f"\0{file.time_point}" if file.time_point is not None else ""
-    return hmac.new(secret, f"file {place}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, f"file {place}".encode("utf-8", "surrogateescape"), "sha256").hex()[:32]
 
 
 def is_passing(settings: Settings, file: SourceFile) -> bool:
     """Whether a file goes when everything of it is in, as an upload does: it will not be met again."""
-    return settings.home / "uploads" in file.location.parents
+    uploads = f"{settings.home}{os.sep}uploads{os.sep}"  # as text: it is asked of each file of an import
+    return str(file.location).startswith(uploads)
 
 
 def series_key(secret: bytes, instance: Instance) -> str:

@@ -8,6 +8,7 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 
 from core.errors import CoreError
 from core.images.names import name_parts
@@ -83,11 +84,13 @@ def named(text: str, paths: Mapping[str, str]) -> str:
     return TOKEN_PATH.sub(lambda found: paths.get(found[0], found[0]), text)
 
 
+@lru_cache(maxsize=4096)
 def _part_token(secret: bytes, part: str) -> str:
+    """Remembered, as the folders of a file are those of the next."""
     if TOKEN_PATH.fullmatch(part):
         return part
     stem, ending = name_parts(part)
     if ending.lower() not in USUAL_ENDINGS:
         stem, ending = part, ""
-    digest = hmac.new(secret, f"path {stem}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    digest = hmac.digest(secret, f"path {stem}".encode("utf-8", "surrogateescape"), "sha256").hex()
     return f"F{digest[:16]}{ending.lower()}"

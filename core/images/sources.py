@@ -115,9 +115,11 @@ def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[Sourc
     troubles: list[OSError] = []
     for folder, subfolders, names in os.walk(given, onerror=troubles.append):
         subfolders.sort()
+        here = Path(folder)
+        inner = _relative(here, root, here.relative_to(given).as_posix())
         for name in sorted(names):
-            path = Path(folder) / name
-            yield from _file(path, _relative(path, root, path.relative_to(given).as_posix()), settings)
+            source = name if inner == "." else f"{inner}/{name}"
+            yield from _file(here / name, source, settings)
     for trouble in troubles:
         path = Path(str(trouble.filename))
         yield SourceFile("", _relative(path, root or given, path.name), path, None, cannot_read(trouble))
