@@ -183,7 +183,10 @@ def _loop(units: Sequence[Unit], settings: Settings, read: Callable[[bytes, Sour
 
 
 def _read_plainly(content: bytes, file: SourceFile) -> Seen:
-    """With pydicom and Pillow; the de-identification is ours, and files of other kinds are read as we do."""
+    """With pydicom and Pillow as they are; the de-identification is ours, and volumes of other kinds are read as we
+    do."""
+    if kind_of(content) in ("PNG", "JPEG", "TIFF"):
+        return _opened_plainly(content)
     if kind_of(content) != "DICOM":
         return _read_as_we_do(content, file)
     dataset = pydicom.dcmread(io.BytesIO(content), force=True)
@@ -197,13 +200,22 @@ def _read_plainly(content: bytes, file: SourceFile) -> Seen:
         if frame.ndim == 2:
             shown = apply_windowing(frame, dataset).astype(np.float32)
             frame = np.rint(255 * (shown - shown.min()) / max(float(np.ptp(shown)), 1e-6))
-        picture = Image.fromarray(frame.astype(np.uint8))
-        picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), reducing_gap=2.0)
-        stream = io.BytesIO()
-        picture.save(stream, "WEBP", quality=QUALITY)
-        return stream.getvalue()
+        return _shrunk(Image.fromarray(frame.astype(np.uint8)))
 
     return pixels, thumbnail
+
+
+def _opened_plainly(content: bytes) -> Seen:
+    with Image.open(io.BytesIO(content)) as picture:
+        pixels = np.asarray(picture)
+    return pixels, lambda: _shrunk(Image.fromarray(pixels))
+
+
+def _shrunk(picture: Image.Image) -> bytes:
+    picture.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), reducing_gap=2.0)
+    stream = io.BytesIO()
+    picture.save(stream, "WEBP", quality=QUALITY)
+    return stream.getvalue()
 
 
 def _read_as_we_do(content: bytes, file: SourceFile) -> Seen:
