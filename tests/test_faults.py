@@ -144,6 +144,7 @@ def fill_disk(patch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     patch.setattr(os, "fsync", full)
+    patch.setattr("core.store.forcing.find_syncfs", lambda: full)
 
 
 FILMS = 1200  # so many take an import seconds, also in memory

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.erasing.traces import Traces
 from core.images.pseudonyms import load_secret, path_token, patient_name
 from core.settings import Settings
-from core.store.files import Files
+from core.store.files import Files, is_left_over
 from core.store.migrating import copies_kept
 
 ACTIVE = ("queued", "running")
@@ -87,9 +87,11 @@ def _is_about(job: sqlite3.Row, case_ids: set[int], project: int | None) -> bool
 
 
 def _parts(root: Path) -> tuple[str, ...]:
-    """What a killed process left half-written: it may hold pixels, and nothing tells whose."""
+    """What a killed process left half-written: it may hold pixels, and nothing tells whose. An import of another
+    project may be at work; what that has written waits for its name."""
     shelves = ("pixels", "thumbnails", "prepared", "explanations")
-    return _relative(root, (path for shelf in shelves for path in (root / shelf).glob("*/*.part")))
+    parts = (path for shelf in shelves for path in (root / shelf).glob("*/*.part"))
+    return _relative(root, (path for path in parts if is_left_over(path)))
 
 
 def _uploads(root: Path, jobs: Sequence[sqlite3.Row], gone: set[int], traces: Traces) -> Iterator[Path]:

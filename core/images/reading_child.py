@@ -1,7 +1,8 @@
 """Files are read in a process of their own that may die: of a decoder's crash, of memory, of time.
 
-The parent sends the bytes of a file down a pipe and gets back either the sentence of a refusal or the image, as
-numbers and words and never as objects to be unpickled: what comes from a file that took over its reader stays data.
+The child opens a file itself, or gets its bytes down a pipe, and answers with the sentence of a refusal or with the
+image, as numbers and words and never as objects to be unpickled: what comes from a file that took over its reader stays
+data. The pixels come back through the pipe, or are written by the child where the parent said, and looked at there.
 """
 
 import gc
@@ -13,6 +14,7 @@ import mmap
 import os
 import pickle
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +49,8 @@ from core.settings import PROJECT_ROOT, Settings
 from core.store.files import array_bytes, array_head, write_array
 from core.store.troubles import troubles_named
 
+STORED = ("uint8", "int16", "uint16", "float32")  # `core.images.decoded.DecodedImage`
+NO_ANSWER = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, SyntaxError)
 HASH = re.compile("[0-9a-f]{64}")
 SECONDS_TO_READ = 120.0  # a large volume in JPEG 2000 takes half a minute
 MOST_MEMORY = 12 << 30  # addresses, of which a process has far more than it uses
@@ -127,8 +131,9 @@ class ReadingChild:
         try:
             return self._read({"name": name, "shown": shown, "path": str(place), "into": str(into) if into else ""})
         except BaseException:
-            if into:
-                into.unlink(missing_ok=True)
+            with suppress(OSError):  # of a disk that takes nothing any more: the first error is the one to tell
+                if into:
+                    into.unlink(missing_ok=True)
             raise
 
     def _read(self, head: dict[str, Any], content: bytes = b"") -> FileRead:
@@ -137,7 +142,7 @@ class ReadingChild:
             answer = json.loads(told)
             if "unreadable" in answer:
                 raise ReaderEnded(str(answer["unreadable"]))
-            if "unwritable" in answer:
+            if "unwritable" in answer and head.get("into"):
                 with troubles_named(Path(head["into"]).parent):
                     raise OSError(*answer["unwritable"])
             if "refused" in answer:
@@ -149,7 +154,7 @@ class ReadingChild:
                 raise ValueError(asked)
             pixels = _written(Path(head["into"]), *answer.pop("written")) if head.get("into") else array_of(values)
             return FileRead(image_of(answer, pixels), look, file_hash, pixel_hash)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # no answer of ours: the file took it over
+        except NO_ANSWER as error:  # of ours: the file took it over
             self._end()
             raise _ended(_received(head, content)) from error
 
@@ -190,6 +195,9 @@ class ReadingChild:
                 said = f"Reading this file took longer than {self._seconds:g} seconds; export it again."
                 raise ReaderEnded(f"{said} Received: {_received(head, content)}") from error
             raise _ended(_received(head, content)) from error
+        except BaseException:  # what it still has to say would be taken for the answer to the next
+            self.close()
+            raise
         finally:
             if watch.end():  # its answer came with the last breath
                 self.close()
@@ -237,14 +245,27 @@ class ReadingChild:
 
 
 def _written(part: Path, shape: Sequence[int], kind: str) -> Pixels:
-    """The pixels of the file that a child says to have written, from there; of as many bytes as it must have."""
-    sizes, dtype = tuple(int(size) for size in shape), np.dtype(kind)
-    offset = len(array_head(sizes, dtype))
-    with part.open("rb") as stream:
-        if os.fstat(stream.fileno()).st_size != offset + math.prod(sizes) * dtype.itemsize:
-            raise ValueError(f"{sizes} of {dtype}")
-        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dtype, offset=offset).reshape(sizes)
+    """The pixels of the `.npy` file that a child says to have written, from there.
+
+    Raises:
+        ValueError: it is no such file of this shape and type.
+    """
+    if kind not in STORED or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(f"{shape} of {kind}")
+    sizes, dtype = tuple(shape), np.dtype(kind)
+    head = array_head(sizes, dtype)
+    try:  # never waiting for what is no file
+        handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb"):
+            there = os.fstat(handle)
+            if not stat.S_ISREG(there.st_mode) or there.st_size != len(head) + math.prod(sizes) * dtype.itemsize:
+                raise ValueError(f"{sizes} of {dtype}")
+            mapped = mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    if mapped[: len(head)] != head:
+        raise ValueError(f"{sizes} of {dtype}")
+    return np.frombuffer(mapped, dtype, offset=len(head)).reshape(sizes)
 
 
 def _received(head: Mapping[str, Any], content: bytes) -> str:
@@ -291,7 +312,12 @@ def main() -> None:
             told, values, look = {"unreadable": cannot_read(error)}, b"", None
         else:
             told, values, look = _read(head, content, settings, secret, options, alike)
-        send(go, json.dumps(told).encode(), values, look.thumbnail if look else b"")
+        try:
+            send(go, json.dumps(told).encode(), values, look.thumbnail if look else b"")
+        except OSError:  # nobody is there any more to take the file that was written
+            if head.get("into"):
+                Path(head["into"]).unlink(missing_ok=True)
+            return
 
 
 def _read(
@@ -314,7 +340,7 @@ def _read(
         told["pixel_hash"] = write_array(Path(head["into"]), image.pixels)
     except OSError as error:
         return {"unwritable": [error.errno, error.strerror]}, b"", None
-    told["written"] = [image.pixels.shape, image.pixels.dtype.str]
+    told["written"] = [image.pixels.shape, image.pixels.dtype.name]
     return told, b"", look
 
 

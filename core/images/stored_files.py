@@ -34,7 +34,7 @@ class StoredFiles:
         self._note.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self._note.open("a", encoding="ascii")
         self._one_at_a_time = threading.Lock()
-        self._together = Together()
+        self._together = Together(files.root)
         self.files = replace(files, on_new=self._add, together=self._together)
 
     def _add(self, shelf: Shelf, content_hash: str) -> None:
@@ -44,7 +44,7 @@ class StoredFiles:
 
     def finish(self, connection: sqlite3.Connection) -> int:
         """Remove what no case names, and the note; how many files went."""
-        self._together.drop()
+        self._together.close()
         self._stream.close()
         by_hash: dict[str, set[Shelf]] = defaultdict(set)
         for line in self._note.read_text("ascii").splitlines():

@@ -9,6 +9,7 @@ import io
 import itertools
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from core.store.together import Together, start_writing
 from core.store.troubles import troubles_named
 
 COUNTER = itertools.count()
+CLOCKS_APART = 2.0  # seconds by which the start of a process and the time of a file may differ
 Shelf = Literal["pixels", "thumbnails", "models", "explanations", "prepared", "headers", "masks"]
 SUFFIX: dict[Shelf, str] = {
     "pixels": ".npy",
@@ -94,22 +96,28 @@ class Files:
         return name_part(self.root / shelf / "00" / "any")
 
     def adopt(self, shelf: Shelf, content_hash: str, part: Path) -> None:
-        """A file that was written beside the others (`begin_part`) gets its name; where one has it already, it goes.
+        """A file that was written beside the others (`name_part`) gets its name; where one has it already, or this
+        raises, it goes.
 
         Raises:
             Unavailable: the disk is full, read-only or gone.
         """
         target = self.path(shelf, content_hash)
-        if target.exists():
-            part.unlink()
-            return
-        if self.on_new:
-            self.on_new(shelf, content_hash)
-        with troubles_named(target.parent):
-            together = self.together or Together()
-            together.add(part, target)
-            if self.together is None:
-                together.keep()
+        try:
+            with troubles_named(target.parent):
+                if target.exists():
+                    part.unlink()
+                    return
+                if self.on_new:
+                    self.on_new(shelf, content_hash)
+                together = self.together or Together()
+                together.add(part, target)
+                if self.together is None:
+                    together.keep()
+        except BaseException:
+            with suppress(OSError):  # of a disk that takes nothing any more
+                part.unlink(missing_ok=True)
+            raise
 
     def _write(self, shelf: Shelf, name_hash: str, target: Path, *content: bytes | memoryview) -> None:
         if self.on_new:
@@ -248,20 +256,29 @@ def begin_part(target: Path) -> tuple[int, Path]:
 
 
 def clear_parts(root: Path) -> int:
-    """Delete what processes that are no more left half-written in a home's store; how many files that were.
-
-    A part whose number another process has by now stays, and the doctor names it once it is old.
-    """
-    import psutil  # which readers of files, who need the rest of this, would wait for
-
+    """Delete what processes that are no more left half-written in a home's store; how many files that were."""
     cleared = 0
     for folder in (root / "imports", *(folder for shelf in SUFFIX for folder in (root / shelf).glob("*"))):
         for path in folder.glob("*.part"):
-            pid = path.name.partition("-")[0]
-            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            if is_left_over(path):
                 path.unlink(missing_ok=True)
                 cleared += 1
     return cleared
+
+
+def is_left_over(part: Path) -> bool:
+    """Whether the process that wrote a part, or had it written, is no more: who has its number by now began later."""
+    import psutil  # which readers of files, who need the rest of this, would wait for
+
+    pid = part.name.partition("-")[0]
+    if not pid.isdecimal():
+        return False
+    try:
+        return bool(psutil.Process(int(pid)).create_time() > part.stat().st_mtime + CLOCKS_APART)
+    except psutil.NoSuchProcess:
+        return True
+    except FileNotFoundError:  # it has its name by now
+        return False
 
 
 def _write_whole(target: Path, content: Sequence[bytes | memoryview]) -> None:

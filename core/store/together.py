@@ -6,20 +6,25 @@ writes for all.
 
 import os
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
-from core.store.forcing import force
+from core.store.forcing import MANY, force_each, open_whole
 
 LEAST_TO_START = 1 << 18  # bytes
 
 
 class Together:
-    """Files written under names of their own (`core.store.files.begin_part`) that still wait for their real ones.
+    """Files written under names of their own (`core.store.files.name_part`) that still wait for their real ones.
 
     Threads may add to it while another one keeps what is there.
+
+    Args:
+        home: where all of them will lie; then many are forced to disk by one call, where that can be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path | None = None) -> None:
+        self._disk = open_whole(home) if home else None
         self._waiting: list[tuple[Path, Path]] = []
         self._one_at_a_time = threading.Lock()
 
@@ -36,18 +41,26 @@ class Together:
         """
         parts = self._taken()
         try:
-            force([part for part, _ in parts])
+            self._force([part for part, _ in parts], os.O_RDWR)
+            folders = {target.parent for _, target in parts}
             for part, target in parts:
-                _rename(part, target)
+                if _rename(part, target):
+                    folders.add(target.parent.parent)
             if os.name == "posix":  # elsewhere a folder cannot be opened
-                force({target.parent for _, target in parts})
+                self._force(folders, os.O_RDONLY)
         except BaseException:
             _remove(parts)
             raise
 
-    def drop(self) -> None:
-        """Remove what waits."""
+    def close(self) -> None:
+        """Remove what waits; nothing is added any more."""
         _remove(self._taken())
+        if self._disk:
+            self._disk.close()
+
+    def _force(self, paths: Collection[Path], flags: int) -> None:
+        if self._disk is None or len(paths) < MANY or not self._disk.force():
+            force_each(paths, flags)
 
     def _taken(self) -> list[tuple[Path, Path]]:
         with self._one_at_a_time:
@@ -62,12 +75,15 @@ def start_writing(handle: int, start: int, length: int) -> None:
         os.posix_fadvise(handle, start, length, os.POSIX_FADV_DONTNEED)
 
 
-def _rename(part: Path, target: Path) -> None:
+def _rename(part: Path, target: Path) -> bool:
+    """Whether its folder had to be made for it."""
     try:
         part.replace(target)
-    except FileNotFoundError:  # the first of its folder
+    except FileNotFoundError:
         target.parent.mkdir(parents=True, exist_ok=True)
         part.replace(target)
+        return True
+    return False
 
 
 def _remove(parts: list[tuple[Path, Path]]) -> None:

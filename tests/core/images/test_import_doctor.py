@@ -25,9 +25,11 @@ from core.images.known_files import find_known
 from core.images.label_table import map_columns, read_label_table
 from core.images.pseudonyms import load_secret
 from core.images.reading_child import ReaderEnded
+from core.images.reading_children import ReadingChildren
 from core.images.records import (
     count_cases,
     get_case,
+    list_cases,
     list_import_files,
     list_unnamed,
     record_import_file,
@@ -39,7 +41,7 @@ from core.images.sources import list_sources
 from core.jobs.records import add_job
 from core.labels.records import NewLabel, add_label, new_event
 from core.progress import Silent
-from core.projects.records import Project
+from core.projects.records import Project, add_project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import opened
@@ -68,6 +70,35 @@ def picture(path: Path, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (20, 24), np.uint8)).save(path)
     return path
+
+
+def test_files_read_side_by_side_become_the_same_cases_and_leave_nothing_behind(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, settings: Settings, files: Files, project: Project,
+    actor: Actor, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for number in range(20):
+        picture(tmp_path / "in" / f"{number}.png", number)
+    a_series(tmp_path / "in" / "ct", EVEN)
+    (tmp_path / "in" / "notes.png").write_text("no picture")
+    alone = run(tmp_path / "in")
+    here = {case.source: case.pixel_hash for case in list_cases(connection, project.id)}
+    other = add_project(connection, name="other", task="classification", schema=project.schema, actor=actor)
+
+    def not_here(*_: Any) -> None:
+        raise AssertionError("the pixels of single images are written by their readers")
+
+    monkeypatch.setattr(Files, "put_array", not_here)
+    with ReadingChildren(settings, load_secret(settings), other.deidentification, count=2) as reader:
+        beside = import_paths(
+            connection, files, settings, other, [tmp_path / "in"], table=None, patient_from=None, job=50, actor=actor,
+            on_case=lambda *_: None, progress=Silent(), reader=reader,
+        )  # fmt: skip
+    assert {case.source: case.pixel_hash for case in list_cases(connection, other.id)} == here
+    assert len(here) == 21
+    assert [(file.path, file.status) for file in beside.files] == [(file.path, file.status) for file in alone.files]
+    for pixel_hash in here.values():
+        files.check("pixels", pixel_hash)
+    assert not list(files.root.rglob("*.part"))
 
 
 def statuses(report: ImportReport) -> Counter[str]:
@@ -407,9 +438,9 @@ MOMENTS = [
     ("core.store.files._write_part", 1),  # the paths are sealed
     ("core.store.files._write_part", 5),  # pixels are written, no thumbnail
     ("core.store.files._write_part", 7),  # the pixels of the next, no thumbnail
-    ("core.store.together.force", 0),  # all is written, nothing is forced to disk
-    ("core.store.together.force", 1),  # all has its name, which is not forced to disk
-    ("core.store.together.force", 2),
+    ("core.store.together.force_each", 0),  # all is written, nothing is forced to disk
+    ("core.store.together.force_each", 1),  # all has its name, which is not forced to disk
+    ("core.store.together.force_each", 2),
     ("os.fsync", 2),  # some of it is
     ("core.images.keeping.insert_case", 0),  # all files, no row
     ("core.images.keeping.insert_case", 1),

@@ -3,6 +3,7 @@
 import io
 import json
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from core.images.pixel_checks import (
     remove_template,
     save_template,
 )
+from core.images.pseudonyms import load_secret
+from core.images.reading_children import ReadingChildren
 from core.images.records import Case, get_case, list_cases
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.sight import sight_of
@@ -202,17 +205,21 @@ def test_a_template_is_found_for_the_next_image_of_the_device(
         remove_template(connection, project.id, device, actor)
 
 
+@pytest.mark.parametrize("side_by_side", [False, True])
 def test_a_template_is_applied_by_itself_where_the_project_says_so(
     connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, held: Case, actor: Actor,
-    tmp_path: Path,
+    tmp_path: Path, side_by_side: bool,
 ) -> None:  # fmt: skip
     save_template(connection, held, [Box(0, 0, 20, 3)], actor)
     project = set_deidentification(connection, project, Deidentification(apply_templates=True), actor)
     folder = tmp_path / "next"
     folder.mkdir()
     (folder / "next.dcm").write_bytes(hostile_file(PIXELS + np.uint16(5), Modality="US"))
-    import_paths(connection, files, settings, project, [folder], table=None, patient_from=None, job=2, actor=actor,
-                 on_case=lambda *_: None, progress=Silent())  # fmt: skip
+    children = ReadingChildren(settings, load_secret(settings), project.deidentification) if side_by_side else None
+    with children or nullcontext():
+        import_paths(connection, files, settings, project, [folder], table=None, patient_from=None, job=2, actor=actor,
+                     on_case=lambda *_: None, progress=Silent(), reader=children)  # fmt: skip
+    assert not list(files.root.rglob("*.part"))
     case = max(list_cases(connection, project.id), key=lambda case: case.id)
     assert not case.held
     assert get_check(connection, case.id).state == "blacked"

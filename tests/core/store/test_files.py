@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis.extra import numpy as npst
 
 from core.errors import CoreError, NotFound, Unavailable
-from core.store.files import Files, array_bytes, begin_part, clear_parts, write_whole
-from core.store.forcing import MANY, find_syncfs, force
+from core.store.files import Files, array_bytes, begin_part, clear_parts, write_array, write_whole
+from core.store.forcing import MANY, WholeDisk, find_syncfs, kind_of_disk, open_whole
 from core.store.together import Together
 
 ARRAYS = npst.arrays(
@@ -102,8 +103,16 @@ def test_of_files_put_together_none_is_named_before_each_is_on_disk(
     for number in range(40):
         together.put_bytes("headers", bytes([number]))
     monkeypatch.setattr("core.store.forcing.find_syncfs", lambda: watched)
+    monkeypatch.setattr("core.store.forcing.kind_of_disk", lambda device: "ext4")
     together.keep()
-    assert seen == [(3, 40), (43, 0)], "of many files all at once, and then all names"
+    assert len(seen) > 42, "on what kind of disk they lie was settled before they were written"
+    seen.clear()
+    at_once = replace(files, together=Together(files.root))
+    for number in range(40):
+        at_once.put_bytes("masks", bytes([number]))
+    at_once.keep()
+    assert seen == [(43, 40), (43, 0)], "of many files all at once, and then all names"
+    assert len(list(files.root.rglob("*.runs"))) == 40
 
 
 def test_what_a_full_disk_does_not_take_together_is_removed_and_named(
@@ -118,19 +127,76 @@ def test_what_a_full_disk_does_not_take_together_is_removed_and_named(
     monkeypatch.setattr("core.store.forcing.os.fsync", full)
     with pytest.raises(Unavailable, match="The disk that holds Readroom's home is full"):
         together.keep()
-    for number in range(MANY):
-        together.put_bytes("headers", bytes([number]))
     monkeypatch.setattr("core.store.forcing.find_syncfs", lambda: full)
+    monkeypatch.setattr("core.store.forcing.kind_of_disk", lambda device: "ext4")
+    at_once = replace(files, together=Together(files.root))
+    for number in range(MANY):
+        at_once.put_bytes("headers", bytes([number]))
     with pytest.raises(Unavailable, match="The disk that holds Readroom's home is full"):
-        together.keep()
+        at_once.keep()
     assert not [path for path in (files.root / "headers").rglob("*") if path.is_file()]
 
 
-def test_the_call_for_a_whole_disk_takes_open_files_and_says_what_fails(tmp_path: Path) -> None:
+def test_the_call_for_a_whole_disk_says_what_fails(tmp_path: Path) -> None:
     syncfs = find_syncfs()
     if syncfs is None:
         pytest.skip("this system has no call that forces a whole file system to disk")
-    (tmp_path / "one").write_bytes(b"one")
-    force([tmp_path / "one", *[tmp_path] * MANY])
+    disk = WholeDisk(tmp_path, syncfs)
+    assert disk.force()
+    disk.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        syncfs(-1)
+        disk.force()
+
+
+def test_where_the_call_for_a_whole_disk_is_not_allowed_each_file_is_forced(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(handle: int) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    forced: list[int] = []
+    monkeypatch.setattr("core.store.forcing.find_syncfs", lambda: refused)
+    monkeypatch.setattr("core.store.forcing.kind_of_disk", lambda device: "ext4")
+    monkeypatch.setattr("core.store.forcing.os.fsync", forced.append)
+    together = replace(files, together=Together(files.root))
+    for number in range(MANY):
+        together.put_bytes("headers", bytes([number]))
+    together.keep()
+    assert len(forced) > MANY
+
+
+def test_a_disk_that_is_not_known_to_hold_what_the_call_says_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.forcing.find_syncfs", lambda: lambda handle: None)
+    for kind in ("fuse", "cifs", "nfs4", ""):
+        monkeypatch.setattr("core.store.forcing.kind_of_disk", lambda device, kind=kind: kind)
+        assert open_whole(tmp_path) is None
+
+
+def test_the_kernel_names_the_disk_of_a_folder(tmp_path: Path) -> None:
+    if not Path("/proc/self/mountinfo").exists():
+        pytest.skip("this system lists no file systems in /proc")
+    assert kind_of_disk(tmp_path.stat().st_dev)
+    assert kind_of_disk(0xFFF0FF) == ""
+
+
+def test_a_part_that_is_not_adopted_goes(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(shelf: str, name: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    part = files.name_part("pixels")
+    content_hash = write_array(part, np.zeros((2, 2), np.uint8))
+    with pytest.raises(Unavailable, match="full"):
+        replace(files, on_new=full).adopt("pixels", content_hash, part)
+    assert not part.exists()
+
+
+def test_a_part_of_a_process_whose_number_another_has_by_now_is_cleared(files: Files) -> None:
+    part = files.name_part("pixels")
+    write_array(part, np.zeros((2, 2), np.uint8))
+    assert clear_parts(files.root) == 0
+    before = psutil.Process().create_time() - 60
+    os.utime(part, (before, before))
+    assert clear_parts(files.root) == 1
+    assert not part.exists()
