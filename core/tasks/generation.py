@@ -17,6 +17,7 @@ from core.tasks.demands import demand_loss, demand_splits
 
 HEADLINE = "fid_like"
 RAW = "parts"  # of the loss, one column each
+DRAWER = "drawer"  # the part of a network that draws, which is all that is stored
 PAINTS, DRAWS = False, True
 LOSSES = {"own": "the network's own: what is drawn against the image, or the noise that was guessed against the noise"}
 PARTS = ("drawing_error", "kl")  # the second where a network has it
@@ -109,7 +110,7 @@ def calibrate(schema: Generation, targets: np.ndarray, scores: np.ndarray) -> di
 
 def calibrate_network(network: Any, schema: Generation, calibration: Mapping[str, Any]) -> Any:
     """The part that draws, without which nobody needs the rest."""
-    return network.get_layer("drawer")
+    return network.get_layer(DRAWER)
 
 
 def decode_scores(

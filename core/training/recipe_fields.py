@@ -411,7 +411,7 @@ FIELDS: tuple[Field, ...] = (
         "training",
         "text",
         "none, an earlier model of this project with the same network, or the path of such a .keras file. The answer "
-        "is learnt anew where its classes differ.",
+        "is learnt anew where its classes differ; a model that draws is taken further only with its own classes.",
         "What was learnt before helps where there are few images; it hides, and may be forgotten, where they differ.",
     ),
     Field(
@@ -435,6 +435,7 @@ FIELDS: tuple[Field, ...] = (
         "A held body overfits less and keeps what it knows; held for all epochs it may underfit.",
         low=0,
         high=10_000,
+        tasks=("classification", "segmentation", "regression"),  # what draws has no last layer
     ),
     Field(
         "batch",

@@ -75,9 +75,10 @@ def describe_sources(recipe: Recipe, sources: Sources) -> tuple[str, ...]:
     said = ", ".join(source["said"] for source in sources.values())
     epochs = "epoch" if recipe.freeze_epochs == 1 else f"{recipe.freeze_epochs} epochs"
     held = f", the first {epochs} with everything but the last layer held"
+    anew = getattr(NETWORKS[recipe.network], "BEGINS_ANEW", "")
     return (
         f"It begins from {said} and learns at a rate of {recipe.highest_rate:g}, {recipe.fine_tune_rate:g} of "
-        f"{recipe.learning_rate:g}{held if recipe.freeze_epochs else ''}.",
+        f"{recipe.learning_rate:g}{held if recipe.freeze_epochs else ''}.{anew}",
     )
 
 
@@ -94,7 +95,7 @@ def _of_model(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, 
         raise InvalidInput(f"Begin from one model, for example a member of this ensemble. Received: {model.name}")
     its = get_run(connection, model.run).recipe
     same = {"network", "channels", *NETWORKS[its.network].FIELDS} - set(MAY_DIFFER)
-    if "dense_units" in same:
+    if {"dense_units", "latent"} & same:
         same.add("input_size")  # a dense layer has weights for each pixel that is left
     if different := [key for key in sorted(same) if getattr(its, key) != getattr(recipe, key)]:
         wanted = " ".join(f"--set {key}={_text(getattr(its, key))}" for key in different)
@@ -107,6 +108,12 @@ def _of_model(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, 
     task = task_module(snapshot.task)
     said = task.describe_schema(snapshot.schema)
     same_answer = model.task == snapshot.task and all(model.facts.get(key) == value for key, value in said.items())
+    if task.DRAWS and not same_answer:  # its classes are asked for in every layer, and not in the last alone
+        raise InvalidInput(
+            f"A model that draws can only be taken further with its own classes; begin from nothing, or freeze a "
+            f"snapshot of those. Received: {', '.join(said['classes'])} for {model.name}, which draws "
+            f"{', '.join(model.facts.get('classes', ()))}"
+        )
     return {
         "hash": model.keras_hash,
         "said": f"model {model.name}",

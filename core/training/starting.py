@@ -16,6 +16,7 @@ from core.errors import CoreError
 from core.progress import Progress
 from core.settings import PROJECT_ROOT
 from core.store.files import Files
+from core.tasks.generation import DRAWER
 from core.training.onnx_export import watch_child
 from core.training.recipe import Recipe
 from core.training.stored import network_of
@@ -56,7 +57,7 @@ def _read(
 ) -> list[tuple[str, list[np.ndarray]]]:
     if "model" in source:  # Readroom's own
         content = files.read_bytes("models", source["hash"])
-        return [(layer.name, layer.get_weights()) for layer in network_of(content).layers if layer.weights]
+        return [(layer.name, layer.get_weights()) for layer in leaves_of(network_of(content)) if layer.weights]
     end = time.monotonic() + SECONDS
     with tempfile.TemporaryDirectory() as place:
         copy, out, log = (Path(place) / name for name in ("start.keras", "start.npz", "log"))
@@ -90,10 +91,13 @@ def read_layers(path: Path) -> list[tuple[str, list[np.ndarray]]]:
 def take_over(network: Any, learnt: Learnt, raw: str) -> None:
     """Put the weights into a fresh network; its last layer (`raw`) stays fresh unless it answers the same question.
 
+    Of a network that draws only the part that draws takes them, as it is all that a model holds.
+
     Raises:
         CoreError: the layers are others.
     """
-    layers = [layer for layer in network.layers if layer.weights]
+    kept = next((layer for layer in network.layers if layer.name == DRAWER), network)
+    layers = [layer for layer in leaves_of(kept) if layer.weights]
     body, head = [layer for layer in layers if layer.name != raw], network.get_layer(raw)
     pairs: list[tuple[Any, list[np.ndarray]]]
     if learnt.by_name:
@@ -113,6 +117,14 @@ def take_over(network: Any, learnt: Learnt, raw: str) -> None:
             raise _differs(learnt, f"weights {_shapes(weights)} for {_shapes(layer.weights)} of layer {layer.name}")
     for layer, weights in pairs:
         layer.set_weights(weights)
+
+
+def leaves_of(model: Any) -> list[Any]:
+    """The layers in order, those inside a model within a model too."""
+    found: list[Any] = []
+    for layer in model.layers:
+        found += leaves_of(layer) if hasattr(layer, "layers") else [layer]
+    return found
 
 
 def _shapes(weights: Any) -> list[tuple[int, ...]]:

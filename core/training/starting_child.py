@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.training.networks import NETWORKS
+from core.training.starting import leaves_of
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
     told by the parent."""
     form, network, source, out = arguments
     model = _weighted(network, Path(source)) if form == "weights" else _loaded(Path(source))
-    layers = [layer for layer in _leaves(model) if layer.weights]
+    layers = [layer for layer in leaves_of(model) if layer.weights]
     names = json.dumps([layer.name for layer in layers])
     arrays = {
         f"{at}_{place}": value for at, layer in enumerate(layers) for place, value in enumerate(layer.get_weights())
@@ -52,14 +53,6 @@ def _weighted(network: str, path: Path) -> Any:
 
 def _lies_outside(item: Any) -> bool:
     return bool(getattr(item, "external", None) or getattr(item, "is_virtual", False))
-
-
-def _leaves(model: Any) -> list[Any]:
-    """The layers in order, those inside a model within a model too."""
-    found: list[Any] = []
-    for layer in model.layers:
-        found += _leaves(layer) if hasattr(layer, "layers") else [layer]
-    return found
 
 
 if __name__ == "__main__":

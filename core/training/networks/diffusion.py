@@ -64,6 +64,11 @@ def check(recipe: "Recipe") -> None:
         )
     if recipe.mixup:
         raise InvalidInput(f"Blended images would be drawn as they are shown; set mixup to 0. Received: {recipe.mixup}")
+    if recipe.freeze_epochs:
+        raise InvalidInput(
+            f"What draws has no last layer that could learn alone; set freeze_epochs to 0. "
+            f"Received: {recipe.freeze_epochs}"
+        )
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

@@ -35,6 +35,7 @@ DEFAULTS = {
     "noise": 0.0,
 }
 FIELDS = ("stages", "filters", "kernel_size", "activation", "latent")
+BEGINS_ANEW = " The half that reads images begins anew: a stored model holds only the one that draws."
 LEAST_ERROR = 1e-4  # of squared grey values from 0 to 1: a hundredth of the range is as good as exact
 WITHOUT_ATTRIBUTES = 0.2  # share of images shown without sex and age, so that both may be left open
 
@@ -50,6 +51,11 @@ def check(recipe: "Recipe") -> None:
         )
     if recipe.mixup:
         raise InvalidInput(f"Blended images would be drawn as they are shown; set mixup to 0. Received: {recipe.mixup}")
+    if recipe.freeze_epochs:
+        raise InvalidInput(
+            f"What draws has no last layer that could learn alone; set freeze_epochs to 0. "
+            f"Received: {recipe.freeze_epochs}"
+        )
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

@@ -1,6 +1,7 @@
 """A network learns to draw: the same loop, the same promises, and files that say what they are."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,24 @@ from PIL import Image
 
 from core.errors import CoreError, InvalidInput
 from core.progress import Silent
+from core.projects.schema import make_generation
+from core.tasks.generation import DRAWER, RAW
 from core.training.callbacks import KeepBestWeights, Quiet
 from core.training.checkpoint import restore_checkpoint, save_checkpoint
 from core.training.device import CPU
 from core.training.drawing import KeepSamples
 from core.training.drawn import Wanted, check_wanted, conditions_of, draw_with
 from core.training.fit import Fit, fit_network
-from core.training.networks import diffusion
+from core.training.networks import build_network, diffusion
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import get_model, list_epochs
+from core.training.recipe_fields import field_of
+from core.training.records import get_model, get_run, list_epochs
 from core.training.request import request_training
 from core.training.run import build_fit, gather_material, run_training
 from core.training.samples import list_samples, png_of, sample_path
+from core.training.sources import settle_sources
+from core.training.starting import read_learnt, take_over
+from core.training.stored import load_network
 
 SIDE = 16
 SMALL = {"input_size": SIDE, "filters": "8", "batch": 4, "epochs": 2, "learning_rate": 0.01, "ema": 0.5}
@@ -112,3 +119,38 @@ def test_blending_is_refused() -> None:
 def test_sizes_meet_again_on_the_way_back() -> None:
     with pytest.raises(CoreError, match="that 8 divides"):
         change_recipe(named_recipe("vae"), {"input_size": 28})
+
+
+@pytest.mark.parametrize("network", ["vae", "diffusion"])
+def test_a_model_that_draws_is_taken_further(connection, files, train, network) -> None:
+    """What draws begins where the earlier model ended, to the bit."""
+    first = get_model(connection, None, train(network, folder="first", epochs=3)["model_id"])
+    further = train(network, folder="further", epochs=1, start_from=first.name, ema=0)
+    run = get_run(connection, further["run"])
+    assert f"It begins from model {first.name} and" in str(run.told)
+    assert ("begins anew" in str(run.told)) == (network == "vae")
+    before, after = (list_epochs(connection, one)[0]["validation_drawing_error"] for one in (first.run, run.id))
+    assert after < before
+    [learnt] = read_learnt(files, run.recipe, run.told["sources"], Silent())
+    fresh = build_network(run.recipe, make_generation(["left", "right"]), np.ones((2, 2), np.float32))
+    take_over(fresh, learnt, RAW)
+    pairs = zip(fresh.get_layer(DRAWER).get_weights(), load_network(files, first).get_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
+
+
+def test_what_draws_is_taken_further_only_with_its_own_classes_and_as_a_whole(
+    connection, files, actor, sides, train
+) -> None:
+    """Refused before the queue: its classes are asked for in every layer."""
+    first = get_model(connection, None, train(folder="first", epochs=1)["model_id"])
+    _, snapshot = sides
+    other = replace(snapshot, schema=make_generation(["left", "right", "both"]))
+    recipe = change_recipe(named_recipe("vae"), {**SMALL, "start_from": first.name})
+    with pytest.raises(InvalidInput, match=r"only .* with its own classes.*Received: left, right, both for"):
+        settle_sources(connection, files, other, recipe, {}, actor)
+    with pytest.raises(InvalidInput, match="input_size=16"):
+        settle_sources(connection, files, snapshot, change_recipe(recipe, {"input_size": 32}), {}, actor)
+    for network in ("vae", "diffusion"):
+        with pytest.raises(InvalidInput, match="no last layer"):
+            change_recipe(named_recipe(network), {"start_from": "first", "freeze_epochs": 1})
+        assert not field_of("freeze_epochs").is_read(network, "generation")
