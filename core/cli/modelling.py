@@ -277,7 +277,8 @@ def predict(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict files that need not be imported: one row for each, with its answer or the reason why not.
+    """Predict files that need not be imported: one row for each, or for the slices of a series together, with the
+    answer or the reason why not.
 
     With --cases the answers to cases of the project are kept. MODEL may read production.
     """
@@ -297,7 +298,7 @@ def predict(
         real = read_paths(door.settings, job.id)
         result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
         fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
-    answer(result, "\n".join(f"{row['path']}: {_said_of(row)}" for row in result["cases"]), as_json=as_json)
+    answer(result, "\n".join(f"{_called(row)}: {_said_of(row)}" for row in result["cases"]), as_json=as_json)
 
 
 def fetch_masks(rows: Sequence[dict[str, Any]], folder: Path, out: Path) -> None:
@@ -317,6 +318,14 @@ def fetch_masks(rows: Sequence[dict[str, Any]], folder: Path, out: Path) -> None
         row["files"] = list(moved.values())
         for told in row["structures"].values():
             told["file"] = moved[told["file"]]
+
+
+def _called(row: dict[str, Any]) -> str:
+    """A file, or a series by its first slice and how many they are."""
+    if "slices" not in row:
+        return str(row["path"])
+    left_out = f" ({row['left_out']})" if "left_out" in row else ""
+    return f"{row['path']} and its series, {row['slices']} slices{left_out}"
 
 
 def _said_of(row: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from core.errors import CoreError, InvalidInput
 from core.evaluation.abstention import find_rule, read_withheld
 from core.evaluation.answering import answer_cases
 from core.evaluation.records import find_predicted_masks, find_predictions, list_unlearnt
-from core.images.frames import refuse_unscaled, refuse_volume
+from core.images.frames import refuse_single, refuse_unscaled, refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import refuse_window
 from core.labels.masks import volume_ml
@@ -74,6 +74,7 @@ def _fit_for(
         try:
             refuse_window(spec.window, case.modality, case.dtype)
             refuse_unscaled(case, spec)
+            refuse_single(case, spec)
             if not (paints or sees_volumes(model)):
                 refuse_volume(case, "predict on")
             asked.append(case.id)

@@ -10,7 +10,8 @@ import numpy as np
 from core.errors import CoreError, InvalidInput, NotFound
 from core.images.decoded import DecodedImage, Pixels
 from core.images.records import Case, find_unscaled, find_volume
-from core.images.render import demand_spacing
+from core.images.render import InputSpec, demand_spacing
+from core.images.volume_input import Spec
 from core.store.array_heads import read_array_head
 from core.store.files import Files, array_bytes
 
@@ -89,6 +90,21 @@ def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
         raise InvalidInput(
             f"Readroom cannot {deed} volumes with a network that sees single images; cnn3d sees volumes whole. "
             f"Received: {what.frames} frames{name}"
+        )
+
+
+def refuse_single(what: Case | DecodedImage, spec: Spec) -> None:
+    """For a network that looks along the frames of a volume.
+
+    Raises:
+        InvalidInput: this is a single image, such as one slice of a series.
+    """
+    along = not isinstance(spec, InputSpec) or spec.neighbours > 0
+    if along and what.frames == 1:
+        name = f" (case {what.id}, {what.source})" if isinstance(what, Case) else ""
+        raise InvalidInput(
+            f"This model looks along the frames of a volume; give it all slices of the series together, for example "
+            f"their folder. Received: a single image{name}"
         )
 
 
