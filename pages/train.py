@@ -6,6 +6,7 @@ from core.datasets.records import list_snapshots
 from core.errors import CoreError
 from core.jobs.asking import ask_rate_test
 from core.jobs.asking_series import ask_series, folds_of
+from core.training.learning_curve import has_curve
 from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
@@ -110,12 +111,14 @@ with form:
             start_rate_test(recipe)
         draw_rate_test(snapshot)
 
-seen, augmented, grown = watch.tabs(["Run", "Augmented images", "More cases"])
+grows = has_curve(snapshot.task)
+seen, augmented, *grown = watch.tabs(["Run", "Augmented images", *(["More cases"] if grows else [])])
 if recipe:
     with augmented:
         draw_augmented(project, snapshot, recipe, fold)
-    with grown:
-        draw_learning_curve(project, snapshot, recipe, fold)
+    for tab in grown:
+        with tab:
+            draw_learning_curve(project, snapshot, recipe, fold)
 with seen:
     runs = {run.id: run for run in list_runs(session.db(), project.id) if not {"ensemble", "point_of"} & set(run.told)}
     if not runs:

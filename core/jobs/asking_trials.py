@@ -12,7 +12,7 @@ from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
 from core.training.augmented import samples_key
-from core.training.learning_curve import FRACTIONS
+from core.training.learning_curve import FRACTIONS, has_curve
 from core.training.power_law import LEAST_SIZES
 from core.training.recipe import Recipe, recipe_to_json
 from core.training.request import demand_trainable
@@ -65,8 +65,13 @@ def ask_learning_curve(
         most_minutes: refuse it where its first steps say that it would take longer.
 
     Raises:
-        CoreError: whatever `request_training` refuses; fractions that make no curve.
+        CoreError: whatever `request_training` refuses; a task without such a curve; fractions that make no curve.
     """
+    if not has_curve(snapshot.task):
+        raise InvalidInput(
+            f"What more cases bring is told of models that answer; how well images are drawn is told only by a "
+            f"judge, in an evaluation. Received: {snapshot.task}"
+        )
     demand_trainable(connection, project, snapshot, recipe, fold, actor)
     chosen = sorted(set(fractions))
     if len(chosen) < LEAST_SIZES or not all(0 < fraction <= 1 for fraction in chosen):

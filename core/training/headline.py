@@ -17,7 +17,7 @@ from core.measures.metrics import (
     specificity,
 )
 from core.measures.regression import spread_of
-from core.projects.schema import Classification, Regression
+from core.projects.schema import Classification, Generation, Regression
 from core.tasks import TrainableSchema
 from core.tasks.regression import range_of
 from core.tasks.segmentation import LEVELS, dice_of_cases
@@ -37,6 +37,7 @@ def headline_of(schema: TrainableSchema, painted: bool, targets: np.ndarray, sco
     Args:
         targets, scores: what `Learner.judge` gives; painted cases are taken in rising order of their numbers.
     """
+    assert not isinstance(schema, Generation)  # whose judge gives parts of the loss, and no answers
     if painted:
         dice = dice_of_cases(targets, scores)[:, LEVELS // 2]
         known, filled = ~np.isnan(dice), np.nan_to_num(dice)

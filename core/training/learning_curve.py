@@ -45,6 +45,11 @@ SHARE_OF_MORE = 0.25  # of the training cases: how many more are spoken of, unle
 log = logging.getLogger("readroom.training")
 
 
+def has_curve(task: str) -> bool:
+    """Whether the headline of a task is told of the validation answers of each part; of drawing it takes a judge."""
+    return not task_module(task).DRAWS
+
+
 def nested_parts(cases: Sequence[SnapshotCase], fractions: Sequence[float], seed: int) -> list[list[SnapshotCase]]:
     """Parts of the training cases, the smallest first; groups stay whole and each part holds the ones before it."""
     groups: dict[int, list[SnapshotCase]] = {}

@@ -96,6 +96,8 @@ def test_training_is_asked_for_with_a_network_that_draws(
 ) -> None:
     app = open_page("train", project=faces.id, recipe="diffusion")
     assert app.segmented_control(key="recipe").options == ["auto", "diffusion", "vae"]
+    assert [tab.label for tab in app.tabs][:2] == ["Run", "Augmented images"]
+    assert "More cases" not in {tab.label for tab in app.tabs}, "what more cases bring is not told of drawing"
     app.button(key="train_start").click().run()
     assert not app.exception
     (run,) = list_runs(connection, faces.id)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from core.datasets.records import SnapshotCase
-from core.errors import CoreError
+from core.errors import CoreError, InvalidInput
 from core.jobs.asking_trials import ask_learning_curve
 from core.jobs.bodies import learning_curve as body
+from core.jobs.records import list_jobs
 from core.progress import Silent
 from core.training.learning_curve import POINTS, forecast_of, nested_parts, same_steps
 from core.training.power_law import fit_power_laws, forecast, gain_of
@@ -169,3 +170,11 @@ def test_a_curve_beyond_its_budget_is_refused_before_the_first_training(
     with pytest.raises(CoreError, match="would take about"):
         body.run(context)
     assert not (tmp_path / "job" / POINTS).exists()
+
+
+def test_of_drawing_no_curve_is_made(connection, sides, actor) -> None:
+    """The parts of its loss are no answers, of which a headline could be told."""
+    project, snapshot = sides
+    with pytest.raises(InvalidInput, match=r"of models that answer; .* Received: generation"):
+        ask_learning_curve(connection, project, snapshot, named_recipe("vae"), actor=actor)
+    assert not list_jobs(connection, kinds=("learning_curve",))
