@@ -6,6 +6,7 @@ from core.images.decoding import kind_of, refusal_of
 from core.images.records import FileStatus
 from core.images.series_report import say_what_becomes
 from core.images.sources import SourceFile, cannot_read
+from core.images.synthetic_mark import refuse_synthetic
 from core.images.units import Unit
 
 START_BYTES = 1 << 16
@@ -21,6 +22,7 @@ def foresee(unit: Unit, archives: OpenArchives) -> tuple[FileStatus, str]:
         return "failed", file.refusal
     try:
         start = _start_of(file, archives)
+        refuse_synthetic(start)
     except InvalidInput as error:
         return "failed", str(error)
     kind = kind_of(start)

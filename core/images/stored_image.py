@@ -16,6 +16,7 @@ from core.images.reading_child import FileRead, ReaderEnded
 from core.images.reading_children import ReadingChildren
 from core.images.shown import Shown, shown_of
 from core.images.sources import SourceFile, read_source, read_start
+from core.images.synthetic_mark import refuse_synthetic
 from core.images.time_points import numbered
 from core.images.units import ReadUnit
 from core.store.files import Files
@@ -55,6 +56,7 @@ def read_file(what: OneImport, file: SourceFile, *, is_slice: bool) -> ReadFile:
     try:
         if not content.startswith(GZIP) and kind_of(content) not in READABLE:  # told without a reader
             raise InvalidInput(refusal_of(content, file.source))
+        refuse_synthetic(content)
         if children:
             part = None if is_slice else what.files.name_part("pixels")
             read = children.read_file(file.location, name, shown=not is_slice, into=part)

@@ -17,6 +17,7 @@ from PIL import Image
 from core.errors import InvalidInput
 from core.images.perceptual import perceptual_hash
 from core.images.records import NewCase, find_same_source, insert_case
+from core.images.synthetic_mark import SYNTHETIC
 from core.images.thumbnails import thumbnail_of
 from core.people.roles import demand_of
 from core.projects.records import Project
@@ -24,7 +25,6 @@ from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
-from core.training.samples import SYNTHETIC
 
 DRAWN = "drawn.json"
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from core.images.synthetic_mark import KEYWORD, SYNTHETIC
 from core.training.networks import NETWORKS
 
-SYNTHETIC = "synthetic: drawn by a model, no patient"
 AT_ONCE = 32
 GAP_PX = 1
 
@@ -38,7 +38,7 @@ def draw_images(network: str, drawer: Any, conditions: np.ndarray, *, seed: int,
 def png_of(image: np.ndarray, told: Mapping[str, str]) -> bytes:
     """One drawn image `(rows, columns, channels)` as PNG whose text says that it is synthetic, and `told`."""
     text = PngImagePlugin.PngInfo()
-    for key, value in {"Synthetic": SYNTHETIC, "Software": "Readroom", **told}.items():
+    for key, value in {KEYWORD: SYNTHETIC, "Software": "Readroom", **told}.items():
         text.add_itxt(key, value) if not value.isascii() else text.add_text(key, value)
     stream = io.BytesIO()
     picture = image[..., 0] if image.shape[-1] == 1 else image

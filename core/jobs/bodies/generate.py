@@ -23,11 +23,12 @@ FOLDER = "drawn"  # in the job's folder
 def run(context: "JobContext") -> Mapping[str, Any]:
     """Draw what was asked for into the job's folder, a PNG for each image and one `drawn.json` of all."""
     context.progress.report(context.job.fraction, "Starting")  # loading the network takes seconds
+    from core.images.synthetic_mark import SYNTHETIC
     from core.store.files import write_whole
     from core.training.drawn import Wanted, check_wanted, conditions_of, draw_with
     from core.training.keeping import DRAWN
     from core.training.records import get_model
-    from core.training.samples import SYNTHETIC, png_of
+    from core.training.samples import png_of
 
     given = context.job.arguments
     model = get_model(context.connection, None, int(given["model"]))

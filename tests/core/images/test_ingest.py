@@ -25,6 +25,7 @@ from core.images.attempts import Attempts
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import TableRow, map_columns, read_label_table
 from core.images.perceptual import perceptual_hash
+from core.images.reading_children import ReadingChildren
 from core.images.records import Case, count_cases, find_case, get_case, list_cases, list_import_files
 from core.images.render import to_uint8
 from core.images.thumbnails import thumbnail_of
@@ -35,6 +36,7 @@ from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
+from core.training.samples import png_of
 
 Import = Callable[..., ImportReport]
 
@@ -651,3 +653,23 @@ def test_the_real_hippocampi_come_in_without_their_masks(
         assert case.dtype == case.attributes["dtype"]
         values = files.read_array("pixels", case.pixel_hash)
         assert float(values.max()) == pytest.approx(float(case.attributes["max"]))
+
+
+def test_a_drawn_image_never_becomes_a_case_that_is_tested_on(
+    run: Import, folder: Path, settings: Settings, connection: sqlite3.Connection, project: Project
+) -> None:
+    """The mark in the file itself says so, in a folder, in an archive, and before anything is carried out."""
+    drawn = png_of(np.random.default_rng(9).integers(0, 255, (20, 24, 1), np.uint8), {"Model": "größer"})
+    written(folder / "synthetic-1-0000.png", drawn)
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.writestr("synthetic-1-0001.png", drawn)
+    marked = ["synthetic-1-0000.png", "more.zip/synthetic-1-0001.png"]
+    foreseen = by_path(run(folder, hold_back="all"))
+    assert {name: foreseen[name][0] for name in marked} == dict.fromkeys(marked, "failed")
+    with ReadingChildren(settings, b"secret", project.deidentification) as reader:
+        report = run(folder, reader=reader)
+    assert (report.imported, report.failed) == (3, 2)
+    for name in marked:
+        assert "`readroom generate` keep them with `--into PROJECT`" in by_path(report)[name][1]
+    assert count_cases(connection, project.id) == 3
+    assert run(folder / "sub").failed == 0
