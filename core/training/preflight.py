@@ -19,7 +19,7 @@ from core.datasets.records import Snapshot, SnapshotCase
 from core.errors import CoreError, some_of
 from core.images.records import get_cases
 from core.projects.schema import Classification
-from core.store.files import Files
+from core.store.files import Files, Shelf
 from core.training.recipe import Recipe, change_recipe
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
@@ -86,7 +86,7 @@ def look_at_splits(
 
 
 def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase]) -> None:
-    """Refuse cases whose pixels are not those that were frozen.
+    """Refuse cases whose pixels or masks are not those that were frozen.
 
     Raises:
         PreflightFailed: a file was altered or is gone, or a case has other pixels now; it names the cases.
@@ -104,15 +104,7 @@ def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[S
             would_repeat=True,
         )
 
-    def is_broken(case: SnapshotCase) -> bool:
-        try:
-            files.check("pixels", case.pixel_hash)
-        except CoreError:
-            return True
-        return False
-
-    with ThreadPoolExecutor(max_workers=4) as threads:
-        broken = [case.case_id for case, bad in zip(cases, threads.map(is_broken, cases), strict=True) if bad]
+    broken = _find_broken(files, "pixels", [(case.case_id, case.pixel_hash) for case in cases])
     if broken:
         raise PreflightFailed(
             f"{_these(broken)} pixels on disk that no longer match their hash: the files were altered, damaged or "
@@ -121,6 +113,31 @@ def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[S
             "Each image is read once before the first step and compared with the hash it was frozen under; on other "
             "pixels a result could not be repeated.",
         )
+    broken = _find_broken(files, "masks", [(case.case_id, mask.mask_hash) for case in cases for mask in case.masks])
+    if broken:
+        raise PreflightFailed(
+            f"{_these(broken)} masks on disk that no longer match their hash: the files were altered, damaged or "
+            f"removed since they were drawn. Received: {len(broken)} of {len(cases)} cases",
+            "Restore them from a backup (readroom restore), or draw these masks again, then freeze a new snapshot.",
+            "Each mask is read once before the first step and compared with the hash it was frozen under; from other "
+            "masks a result could not be repeated.",
+        )
+
+
+def _find_broken(files: Files, shelf: Shelf, frozen: Sequence[tuple[int, str]]) -> list[int]:
+    """The cases of which a stored file was altered or is gone; a file that several share is read once."""
+
+    def is_broken(content_hash: str) -> bool:
+        try:
+            files.check(shelf, content_hash)
+        except CoreError:
+            return True
+        return False
+
+    hashes = list(dict.fromkeys(content_hash for _, content_hash in frozen))
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        broken = {one for one, bad in zip(hashes, threads.map(is_broken, hashes), strict=True) if bad}
+    return sorted({case_id for case_id, content_hash in frozen if content_hash in broken})
 
 
 def _these(case_ids: Sequence[int]) -> str:

@@ -20,6 +20,7 @@ from core.progress import Silent
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files
+from core.training.preflight import PreflightFailed
 from core.training.recipe import named_recipe, recipe_from_json
 from core.training.request import request_training
 from core.training.run import gather_material
@@ -102,11 +103,28 @@ def test_images_of_many_sizes_kinds_and_levels_are_learnt_together(
     assert 0 < flat < len(seen) / 2
 
 
-def test_a_mask_that_is_gone_is_named_before_the_first_step(connection, files, painted_squares, actor) -> None:
+@pytest.mark.parametrize("harm", ["gone", "altered"])
+def test_a_mask_that_is_gone_or_altered_is_named_with_its_case_before_the_first_step(
+    connection, files, painted_squares, actor, harm
+) -> None:
+    """The card has all three: what, with the case; why; and what to do."""
     recipe = recipe_from_json({"network": "unet2d", "input_size": 16, "filters": [2, 4], "stages": 2})
     snapshot = freeze(connection, files, painted_squares.project, actor)
     run, _ = request_training(connection, painted_squares.project, snapshot, recipe, actor=actor)
     painted = next(case for case in list_snapshot_cases(connection, snapshot.id, split="train") if case.masks[0].pixels)
-    files.path("masks", painted.masks[0].mask_hash).unlink()
-    with pytest.raises(CoreError, match="masks"):
+    path = files.path("masks", painted.masks[0].mask_hash)
+    same = [
+        case.case_id
+        for case in list_snapshot_cases(connection, snapshot.id)
+        if case.split != "test" and painted.masks[0].mask_hash in {mask.mask_hash for mask in case.masks}
+    ]
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(PreflightFailed, match="masks on disk that no longer match their hash") as refused:
         gather_material(connection, files, snapshot, run.recipe, None, Silent(), checked=False)
+    assert str(refused.value).startswith(f"Case {painted.case_id} has" if len(same) == 1 else "Cases ")
+    assert str(painted.case_id) in str(refused.value)
+    assert "compared with the hash it was frozen under" in refused.value.why
+    assert "Restore them from a backup (readroom restore)" in refused.value.remedy
