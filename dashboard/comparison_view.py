@@ -117,19 +117,19 @@ def _draw_table(model: Model, found: Sequence[Mapping[str, Any]], refused: Mappi
     for told in found:
         turned, metrics = told["mcnemar"], told["metrics"]
         rows.append(
-            f"<tr><td>{escape(told['first'])}</td><td>{told['n_cases']:,}</td>"
+            f"<tr><td>{escape(told['first'])}</td><td>{told['n_cases']:,}</td><td>{told['synthetic'][0]:,}</td>"
             f"{numbers_view.cells(metrics['auc_difference'], -0.2, 0.2, wording.difference)}"
             f"<td>{wording.interval(metrics['churn'])}</td>"
             f"<td>{len(turned['fixed']):,} / {len(turned['broken']):,}, {wording.p_value(turned['p'])}</td>"
             f"<td>{told['verdict']}</td></tr>"
         )
     rows += [
-        f'<tr><td>{escape(name)}</td><td colspan="6"><small>{escape(why)}</small></td></tr>'
+        f'<tr><td>{escape(name)}</td><td colspan="7"><small>{escape(why)}</small></td></tr>'
         for name, why in refused.items()
     ]
     st.html(
         f'<div class="rr-scroll"><table class="rr-numbers rr-labels"><tr><th>{escape(model.name)} against</th>'
-        "<th>n</th>"
+        "<th>n</th><th>synthetic in training</th>"
         '<th colspan="2">AUC, difference</th><th>churn</th><th>newly right / wrong</th><th>verdict</th></tr>'
         f"{''.join(rows)}</table></div>"
     )
@@ -191,6 +191,8 @@ def _draw_tests(told: Mapping[str, Any]) -> None:
         f"AUC {wording.number(first['auc'])} → {wording.number(second['auc'])}, {right} "
         f"{wording.number(first['accuracy'])} → {wording.number(second['accuracy'])}."
     ]
+    drawn = zip((told["first"], told["second"]), told["synthetic"], strict=True)
+    lines.append(f"Synthetic images learnt from: {', '.join(f'{name} {count:,}' for name, count in drawn)}.")
     if delong := told["delong"]:
         lines.append(f"DeLong: {wording.p_value(delong['p'])}.")
     turned = told["mcnemar"]

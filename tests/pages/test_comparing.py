@@ -127,6 +127,26 @@ def test_several_models_are_compared_at_once_and_one_of_them_in_detail(
     assert not app.exception
 
 
+def test_the_synthetic_images_that_each_model_learnt_from_are_told(
+    open_page: OpenPage, several: Snapshot, add_answers: Callable[[str, list[int]], Model],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Their effect on the real test set is read off this page, and beside it which model had how many."""
+    counts = iter([0, 3] * 9)  # of the first and the second model of each comparison
+    monkeypatch.setattr("core.evaluation.comparison.set_of_synthetic", lambda _, ids: set(ids[: next(counts)]))
+    plain, other = add_answers("plain", [0, 1]), add_answers("other", [2])
+    model = add_answers("grown", [0])
+    app = open_page("evaluate", project=several.project, model=model.id)
+    app.session_state["evaluate_tab"] = "Compare"
+    app.run()
+    app.multiselect(key="compare_with").set_value([plain.id, other.id])
+    text = said(app.run())
+    assert not app.exception
+    assert "Synthetic images learnt from: plain 0, grown 3." in text
+    assert "synthetic in training" in text
+    assert "<td>40</td><td>0</td>" in text
+
+
 def test_the_address_chooses_the_models_and_opens_the_comparison(
     open_page: OpenPage, several: Snapshot, add_answers: Callable[[str, list[int]], Model]
 ) -> None:
