@@ -165,11 +165,26 @@ def _live_facts(facts: dict[str, Any], schema: LabelSchema, *, brief: bool = Fal
         "images/s": wording.number(facts.get("images_per_second"), digits=0),
         "time left": wording.duration(facts.get("seconds_left")),
         "memory": wording.size(facts["memory_bytes"]) if facts.get("memory_bytes") else "–",
+        "processor": _share(facts.get("processor_share")),
+        **_gpu(facts),
     }
     if brief:
         shown = {name: value for name, value in shown.items() if name in ("epoch", "loss", *learnt)}
     cells = "".join(f"<div><small>{name}</small><b>{value}</b></div>" for name, value in shown.items())
     return f'<div class="rr-live">{cells}</div>'
+
+
+def _gpu(facts: dict[str, Any]) -> dict[str, str]:
+    """How busy a GPU is, as far as its driver tells; beside the processor, in the row that is there anyway."""
+    shown = {"GPU": _share(facts["gpu_share"])} if "gpu_share" in facts else {}
+    if "gpu_memory_bytes" in facts:
+        used, whole = (wording.size(facts[key]) for key in ("gpu_memory_bytes", "gpu_memory_whole_bytes"))
+        shown["GPU memory"] = f"{used} of {whole}"
+    return shown
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _loss(value: float | None) -> str:

@@ -24,9 +24,7 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
     watched = list_watched(session.db(), run.id)
     if not watched and not waiting:
         if not isinstance(schema, Generation):
-            st.caption(
-                "No cases were watched in this run: whole volumes painted patch by patch take too long for that."
-            )
+            st.caption("No cases were watched in this run.")
         return
     frozen = {case.case_id: case for case in list_snapshot_cases(session.db(), run.snapshot, only=list(watched))}
     cells = []
@@ -45,6 +43,8 @@ def draw_watched(run: Run, schema: LabelSchema, *, waiting: bool) -> None:
     key, room = "above: reader, below: network", ""
     if isinstance(schema, Segmentation):
         key = "yellow: reader, blue: network"
+        if any("seen" in answer for _, answer in watched.values()):
+            key += "; of each volume one patch, framed in grey"
     elif isinstance(schema, Regression) and schema.further:
         key = f"reader / network: {', '.join(escape(one.target) for one in schema.quantities)}"
         room = f' style="min-height:{PICTURE_PX + LINE_PX * len(schema.quantities)}px"'  # nothing moves when it fills

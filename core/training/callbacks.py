@@ -6,7 +6,7 @@ import sqlite3
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
@@ -162,7 +162,8 @@ class ReportProgress(Quiet):
     """Says once a second where the run stands: epoch, batch, loss, images/s, time left, memory. Comes after what takes
     its time after every epoch, which the first one is counted with.
 
-    `ending` is how long a run takes after its last epoch, of the seconds that a judgement of the validation takes.
+    `ending` is how long a run takes after its last epoch, of the seconds that a judgement of the validation takes;
+    `use` tells how busy the device is (`core.training.device_use`).
     """
 
     def __init__(
@@ -171,8 +172,10 @@ class ReportProgress(Quiet):
         clock: Callable[[], float] = time.monotonic,
         *,
         ending: Callable[[float], float] = lambda _: 0.0,
+        use: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._progress, self._clock, self._ending, self._last = progress, clock, ending, -math.inf
+        self._use = use
         self._process = psutil.Process()
         self._validation: dict[str, Any] = {}
         self._epochs: deque[float] = deque(maxlen=EPOCHS_LOOKED_BACK)
@@ -209,6 +212,7 @@ class ReportProgress(Quiet):
             images_per_second=seen / seconds,
             seconds_left=(1 - done) * fit.epochs * epoch_seconds + self._ending(fit.judged_seconds),
             memory_bytes=self._process.memory_info().rss,
+            **self._use(),
             best_epoch=fit.best_epoch,
             **{fit.learner.loss.beside_name: beside},
             **self._validation,

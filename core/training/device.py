@@ -48,7 +48,7 @@ def list_devices(query: Callable[[], str] | None = None, environ: Mapping[str, s
         query: gives what nvidia-smi prints for `NVIDIA_QUERY`; "" where there is no GPU.
         environ: an administrator's CUDA_VISIBLE_DEVICES (indices or UUIDs) narrows the list.
     """
-    gpus = [_gpu(line) for line in (query or _ask_nvidia)().splitlines() if line.count(",") >= 3]
+    gpus = [_gpu(line) for line in (query or ask_nvidia)().splitlines() if line.count(",") >= 3]
     allowed = environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         wanted = [part.strip() for part in allowed.split(",") if part.strip()]
@@ -136,10 +136,10 @@ def prepare_device(device: Device) -> str:
     return "mixed_float16"
 
 
-def _ask_nvidia() -> str:
+def ask_nvidia(query: Sequence[str] = NVIDIA_QUERY) -> str:
     """What nvidia-smi says; "" without an NVIDIA driver, and where its driver is broken or hangs."""
     try:
-        done = subprocess.run(NVIDIA_QUERY, capture_output=True, text=True, timeout=SECONDS_FOR_QUERY, check=False)
+        done = subprocess.run(query, capture_output=True, text=True, timeout=SECONDS_FOR_QUERY, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

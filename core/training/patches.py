@@ -58,13 +58,10 @@ class Draw:
         if painted and on_structure:
             spots = painted[random.integers(len(painted))]
             middle = spots[random.integers(len(spots))]
-            wanted = [int(place) - length // 2 for place, length in zip(middle, self.shape, strict=True)]
-        else:
-            free = zip(self.sizes[at], self.shape, strict=True)
-            wanted = [int(random.integers(max(side - length, 0) + 1)) for side, length in free]
-        sides = zip(wanted, self.sizes[at], self.shape, strict=True)
-        first, second, third = (_within(start, side, length) for start, side, length in sides)
-        return at, (first, second, third)
+            return at, patch_around(middle, self.sizes[at], self.shape)
+        free = zip(self.sizes[at], self.shape, strict=True)
+        wanted = [int(random.integers(max(side - length, 0) + 1)) for side, length in free]
+        return at, _within_all(wanted, self.sizes[at], self.shape)
 
 
 @dataclass(frozen=True)
@@ -128,6 +125,17 @@ def _spots(mask: np.ndarray) -> tuple[np.ndarray, ...]:
             painted = random.choice(painted, MOST_SPOTS, replace=False)
         found.append(np.stack(np.unravel_index(painted, mask.shape[:3]), axis=1).astype(np.int32))
     return tuple(found)
+
+
+def patch_around(middle: Sequence[int], sides: Sequence[int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Where a patch begins that has this voxel in its middle, as far as the volume reaches."""
+    wanted = [int(place) - length // 2 for place, length in zip(middle, shape, strict=True)]
+    return _within_all(wanted, sides, shape)
+
+
+def _within_all(wanted: Sequence[int], sides: Sequence[int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    first, second, third = (_within(*axis) for axis in zip(wanted, sides, shape, strict=True))
+    return first, second, third
 
 
 def _within(start: int, side: int, length: int) -> int:

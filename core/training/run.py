@@ -45,6 +45,7 @@ from core.training.callbacks import (
 from core.training.checkpoint import NAME as CHECKPOINT
 from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
 from core.training.device import CPU, Device, prepare_device
+from core.training.device_use import DeviceUse
 from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.ending import Ending, Importing, plan_ending
 from core.training.environment import describe_environment
@@ -83,6 +84,7 @@ from core.training.starting import Learnt, read_learnt, take_over
 from core.training.steps import Learner
 from core.training.stored import network_bytes
 from core.training.watched import WatchCases
+from core.training.watched_volumes import WatchVolumes
 
 PREPARED, FITTED, STORED = 0.05, 0.93, 0.95  # shares of the progress bar
 ROWS_LOOKED_AT = 64
@@ -191,9 +193,12 @@ def _train(
     spec = input_of(run.recipe)
     if task_module(snapshot.task).DRAWS:
         callbacks.append(KeepSamples(folder, material.validation, material.terms.shape[1]))
-    elif not isinstance(spec, PatchSpec):  # a patch shows too little of a case to be looked at
+    elif isinstance(spec, PatchSpec):
+        callbacks.append(WatchVolumes(connection, run.id, material.validation, others, spec, run.recipe.seed))
+    else:
         callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, run.recipe.seed))
-    callbacks += [ReportProgress(part, ending=ending.seconds), SaveCheckpoint(folder, run.recipe_hash)]
+    reporting = ReportProgress(part, ending=ending.seconds, use=DeviceUse(device))
+    callbacks += [reporting, SaveCheckpoint(folder, run.recipe_hash)]
     callbacks.append(StopOnRequest(part))
     trace_validation(fit, material.validation)
     try:

@@ -29,6 +29,7 @@ WATCHED = 6
 HALF = 0.5
 LONGEST_SIDE_PX = 256  # of an outline, as of a thumbnail
 REFERENCE, PAINTED = (240, 228, 66), (86, 180, 233)  # yellow and sky blue of Okabe and Ito (2008)
+LOOKED_AT = (160, 160, 160)  # around the patch that was painted, where it is not all of the frame
 
 
 class WatchCases:
@@ -74,9 +75,13 @@ class WatchCases:
     def _packed(self, masks: np.ndarray, case: Case) -> dict[str, Any]:
         """Masks `(size, size, structures)` as they lie on the image, as text."""
         assert isinstance(self._spec, InputSpec)  # what sees whole volumes does not paint
-        seen = off_square(masks, case.rows, case.columns, self._spec, case.spacing_mm)
-        packed = zlib.compress(np.packbits(seen).tobytes())
-        return {"shape": list(seen.shape), "bits": base64.b64encode(packed).decode()}
+        return pack_masks(off_square(masks, case.rows, case.columns, self._spec, case.spacing_mm))
+
+
+def pack_masks(masks: np.ndarray) -> dict[str, Any]:
+    """Masks `(rows, columns, structures)` as text."""
+    packed = zlib.compress(np.packbits(masks != 0).tobytes())
+    return {"shape": list(masks.shape), "bits": base64.b64encode(packed).decode()}
 
 
 def unpack_masks(packed: Mapping[str, Any]) -> np.ndarray:
@@ -87,11 +92,15 @@ def unpack_masks(packed: Mapping[str, Any]) -> np.ndarray:
 
 
 def draw_both(answer: Mapping[str, Any]) -> bytes:
-    """A transparent PNG with the outlines of what a reader and of what the network painted, to lie over a thumbnail."""
+    """A transparent PNG with the outlines of what a reader and of what the network painted, to lie over a thumbnail;
+    and of the patch that it painted, where that is not all of the frame."""
     reference, painted = (unpack_masks(answer[key]) for key in ("reference", "painted"))
     scale = max(1, LONGEST_SIDE_PX // max(reference.shape[:2]))
     picture = np.zeros((reference.shape[0] * scale, reference.shape[1] * scale, 4), np.uint8)
-    for masks, colour in ((painted, PAINTED), (reference, REFERENCE)):
+    outlined = [(painted, PAINTED), (reference, REFERENCE)]
+    if "seen" in answer:
+        outlined.insert(0, (unpack_masks(answer["seen"]), LOOKED_AT))
+    for masks, colour in outlined:
         for k in range(masks.shape[2]):
             picture[_outline(masks[..., k].repeat(scale, axis=0).repeat(scale, axis=1))] = (*colour, 255)
     buffer = io.BytesIO()

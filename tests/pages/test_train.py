@@ -10,7 +10,7 @@ from core.datasets.records import Snapshot
 from core.datasets.splits import list_view
 from core.images.records import Case
 from core.jobs.asking import ask_training
-from core.jobs.records import claim_job, finish_job, list_jobs
+from core.jobs.records import claim_job, finish_job, list_jobs, report_job
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files, array_bytes
@@ -63,6 +63,24 @@ def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began
     assert "Changed by whoever asked: weight decay 0.5." in shown
     assert "No validation case is of pneumonia" in shown
     assert "107 ms a step in batches of 4, 0.1 GB; expected to take 4.1 minutes." in shown
+
+
+def test_a_run_that_learns_says_how_busy_its_device_is_as_far_as_that_is_known(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot, actor: Actor
+) -> None:
+    run, _ = ask_training(connection, project, snapshot, named_recipe("cnn"), actor=actor)
+    job = claim_job(connection, "train", "cpu")
+    assert job
+    known = {"epoch": 1, "epochs": 3, "memory_bytes": 10**9, "processor_share": 0.87}
+    report_job(connection, job, fraction=0.3, note="Epoch 1 of 3", facts=known)
+    shown = said(open_page("train", project=project.id, run=run.id))
+    assert "<small>processor</small><b>87 %</b>" in shown
+    assert "<small>GPU" not in shown
+    gpu = {"gpu_share": 0.93, "gpu_memory_bytes": 5e9, "gpu_memory_whole_bytes": 8e9}
+    report_job(connection, job, fraction=0.3, note="Epoch 1 of 3", facts=known | gpu)
+    shown = said(open_page("train", project=project.id, run=run.id))
+    assert "<small>GPU</small><b>93 %</b>" in shown
+    assert "<small>GPU memory</small><b>5.0 GB of 8.0 GB</b>" in shown
 
 
 def test_augmented_images_are_asked_for_with_the_recipe_on_screen_and_shown(

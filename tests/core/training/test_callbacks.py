@@ -122,7 +122,7 @@ def test_a_request_to_stop_is_heard_between_steps(fit: Fit, said: Said) -> None:
 
 
 def test_a_report_comes_once_a_second_with_everything_in_it(fit: Fit, said: Said) -> None:
-    report = ReportProgress(said, said)
+    report = ReportProgress(said, said, use=lambda: {"processor_share": 0.75})
     fit.call = 1
     for _ in range(20):  # of 0.3 s each, and one more look at every report
         report.after_steps(fit)
@@ -133,6 +133,7 @@ def test_a_report_comes_once_a_second_with_everything_in_it(fit: Fit, said: Said
     assert (first["epoch"], first["batch"], first["batches"], first["loss"]) == (1, 4, 10, 0.5)
     assert first["accuracy"] == 0.75
     assert first["memory_bytes"] > 1 << 20
+    assert first["processor_share"] == 0.75
     assert first["images_per_second"] > 0
 
 

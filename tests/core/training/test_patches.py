@@ -1,5 +1,6 @@
 """Patches of painted volumes: what is drawn, what is looked at, and a network that learns from them to the end."""
 
+import io
 import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
@@ -27,13 +29,16 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.device import CPU
+from core.training.handful import choose_handful
 from core.training.patches import Draw, _windows, gather_patches
 from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import get_model, list_epochs
+from core.training.records import get_model, list_epochs, list_watched
 from core.training.request import request_training, training_cases
-from core.training.run import run_training
+from core.training.run import build_fit, gather_material, run_training
 from core.training.settling import settle_spacing
 from core.training.stored import load_network
+from core.training.watched import LOOKED_AT, WATCHED, draw_both, unpack_masks
+from core.training.watched_volumes import WatchVolumes
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,41 @@ def test_patches_show_what_is_painted_and_validation_is_the_same_whenever(
         ).all()
 
 
+def test_of_watched_volumes_one_patch_is_painted_on_the_frame_of_the_thumbnail(
+    connection: sqlite3.Connection, files: Files, balls: Balls, recipe: Recipe, actor: Actor
+) -> None:
+    run, _ = request_training(connection, balls.project, balls.snapshot, recipe, actor=actor)
+    train, validation = training_cases(connection, balls.snapshot, None)
+    settled = settle_spacing(connection, recipe, train)
+    material = gather_material(connection, files, balls.snapshot, settled, None, Silent(), checked=True)
+    fit = build_fit(settled, balls.snapshot, material, "float32")
+    fit.epoch, asked = 3, []
+    say = fit.learner.say
+    fit.learner.say = lambda patches: asked.append(patches) or say(patches)  # type: ignore[method-assign, func-returns-value]
+    spec = PatchSpec((8, 8, 16), (1.0, 1.0, 1.0))
+    WatchVolumes(connection, run.id, material.validation, validation, spec, 0).after_epoch(fit, {})
+    watched = list_watched(connection, run.id)
+    chosen = [case.case_id for case in choose_handful(validation, WATCHED, 0)]
+    patches = dict(zip(chosen, np.concatenate(asked), strict=True))  # a patch a case, whatever the volume's size
+    assert set(watched) == {case.case_id for case in validation}
+    for case_id, (epoch, answer) in watched.items():
+        assert epoch == 3
+        whole = balls.masks[case_id]
+        middle = whole[len(whole) // 2]
+        reference, painted, seen = (unpack_masks(answer[key]) for key in ("reference", "painted", "seen"))
+        assert np.array_equal(reference, middle)
+        assert seen.sum() == 8 * 16, "a patch is lower than the frame"
+        assert not painted[~seen[..., 0]].any()
+        top, first = int(np.argwhere(seen)[0][0]), min(max(len(whole) // 2 - 4, 0), len(whole) - 8)
+        patch = patches.pop(case_id)
+        ball = whole[first : first + 8, top : top + 8, :, 0]
+        assert patch[ball].mean() > 180 > patch[~ball].mean() + 100, "it is the patch around the middle"
+        scores = say(patch[None])[0]
+        assert (painted[top : top + 8] == (scores[len(whole) // 2 - first] >= 0.5)).mean() > 0.99
+        picture = np.asarray(Image.open(io.BytesIO(draw_both(answer))))
+        assert (picture[..., :3] == LOOKED_AT).all(axis=2).any()
+
+
 def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_own_grid(
     connection: sqlite3.Connection, files: Files, settings: Settings, balls: Balls, recipe: Recipe, actor: Actor,
     tmp_path: Path, no_onnx: None, checkpoint_of_epoch: Any,
@@ -185,6 +225,7 @@ def test_a_u_net_learns_volumes_goes_on_after_a_kill_and_paints_them_on_their_ow
         "patch_size": [8, 8, 16], "spacing_mm": [1.0, 1.0, 1.0], "channels": 1, "overlap": 0.25, "window": "as stored",
     }  # fmt: skip
     assert model.facts["validation"]["dice"] > 0.6
+    assert {epoch for epoch, _ in list_watched(connection, first).values()} == {6}
     resumed = get_model(connection, None, train(again)["model_id"])
     assert [epoch["epoch"] for epoch in list_epochs(connection, again)] == [3, 4, 5, 6]
     whole, after = (load_network(files, one).get_weights() for one in (model, resumed))
