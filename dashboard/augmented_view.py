@@ -7,7 +7,7 @@ from core.jobs.asking_trials import ask_samples, samples_arguments
 from core.jobs.records import find_job
 from core.projects.records import Project
 from core.store.files import Files
-from core.training.augmented import TIMES, read_samples, samples_key, sees_images, why_mirrored
+from core.training.augmented import TIMES, read_samples, samples_key, sees_volumes, why_mirrored
 from core.training.recipe import Recipe
 from dashboard import jobs_panel, messages, session
 from dashboard.pictures import source_of
@@ -17,12 +17,10 @@ ALT = f"A few training images, a row each: first as they enter the network, then
 
 def draw_augmented(project: Project, snapshot: Snapshot, recipe: Recipe, fold: int | None) -> None:
     """The picture where it was drawn, else the job that draws it, else the button that asks for it."""
-    if not sees_images(recipe):
-        st.caption(f"{recipe.network} sees volumes: what augmentation makes of them cannot be laid out here.")
-        return
     files = Files(session.settings().home)
+    what = "a volume, of which one frame is shown" if sees_volumes(recipe) else "an image"
     st.caption(
-        "A row an image: first as it enters the network, then as single steps would see it"
+        f"A row {what}: first as it enters the network, then as single steps would see it"
         f"{', masks outlined' if snapshot.task == 'segmentation' else ''}. {why_mirrored(recipe)}"
     )
     picture = read_samples(files, samples_key(snapshot, recipe, fold))

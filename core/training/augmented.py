@@ -4,15 +4,18 @@ import hashlib
 import io
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 from PIL import Image
 
 from core.datasets.loading import prepare_images, prepare_masks
-from core.datasets.records import Snapshot, demand_whole
-from core.errors import InvalidInput
+from core.datasets.records import Snapshot, SnapshotCase, demand_whole
+from core.datasets.volumes import prepare_volume_masks, prepare_volumes
 from core.images.render import InputSpec
+from core.images.volume_input import PatchSpec, VolumeSpec
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.files import Files, array_bytes
@@ -24,9 +27,10 @@ from core.training.recipe import Recipe
 from core.training.request import training_cases
 from core.training.settling import settle_input
 
-DRAWING = 1  # raise it when the picture changes, so that old ones are not taken for new ones
+DRAWING = 2  # raise it when the picture changes, so that old ones are not taken for new ones
 READ = (
     *("input_size", "channels", "resize", "pixel_mm", "window", "window_values"),
+    *("input_depth", "patch_size", "spacing_mm"),
     *("seed", "flip", "rotation", "zoom", "shift", "contrast", "noise"),
 )
 CASES, TIMES = 4, 5  # so many training images, each so often augmented
@@ -37,7 +41,8 @@ GAP_PX, GROUND = 4, 40
 def samples_key(snapshot: Snapshot, recipe: Recipe, fold: int | None) -> str:
     """The name of the picture: the same snapshot, fold, input and augmentation give the same."""
     read = {key: getattr(recipe, key) for key in READ}
-    return hashlib.sha256(json.dumps([DRAWING, snapshot.hash, fold, read], sort_keys=True).encode()).hexdigest()
+    told = [DRAWING, type(input_of(recipe)).__name__, snapshot.hash, fold, read]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def why_mirrored(recipe: Recipe) -> str:
@@ -50,9 +55,9 @@ def why_mirrored(recipe: Recipe) -> str:
     )
 
 
-def sees_images(recipe: Recipe) -> bool:
-    """Whether a network sees single images, so that what it sees can be laid out in a picture."""
-    return isinstance(input_of(recipe), InputSpec)
+def sees_volumes(recipe: Recipe) -> bool:
+    """Whether a network sees volumes or patches of them, of which a picture shows one frame."""
+    return not isinstance(input_of(recipe), InputSpec)
 
 
 def make_samples(
@@ -65,7 +70,9 @@ def make_samples(
 ) -> str:
     """Draw some training images as they enter the network and, beside each, several times as a step would see it.
 
-    Masks are outlined and move with their images. The picture is kept under `samples_key`, which is the answer.
+    Masks are outlined and move with their images. Volumes and patches are moved as wholes, and one frame of each is
+    shown: the middle one, of painted ones that with most painted. The picture is kept under `samples_key`, which is the
+    answer.
 
     Raises:
         CoreError: cases were erased, the fold is not there, or nothing is to be trained on.
@@ -78,43 +85,39 @@ def make_samples(
     task = task_module(snapshot.task)
     train = training_cases(connection, snapshot, fold)[0]
     chosen = choose_handful(train, CASES, recipe.seed)
-    if not sees_images(recipe):
-        raise InvalidInput(f"Augmented images are shown of networks that see single ones. Received: {recipe.network}")
-    spec = input_of(settle_input(connection, files, recipe, train, Portion(progress, 0.0, 0.1)))
-    assert isinstance(spec, InputSpec)
-    spec = replace(spec, neighbours=0)
-    prepared = prepare_images(connection, files, chosen, spec, Portion(progress, 0.1, 0.5), frames=task.PAINTS)
-    masks = None
-    rows = middle_rows(prepared.case_ids)
-    if task.PAINTS:
-        painted = prepare_masks(connection, files, chosen, spec, Portion(progress, 0.5, 0.7))
-        rows = _fullest_rows(prepared.case_ids, painted.read(range(len(painted.case_ids))))
-        masks = painted.read(rows)
+    settled = settle_input(connection, files, recipe, train, Portion(progress, 0.0, 0.1))
+    spec, part = input_of(settled), Portion(progress, 0.1, 0.7)
+    if isinstance(spec, PatchSpec):
+        images, masks, frames = _patches(connection, files, chosen, spec, part)
+    elif isinstance(spec, VolumeSpec):
+        images, masks = prepare_images(connection, files, chosen, spec, part).read(range(len(chosen))), None
+        frames = [spec.depth // 2] * len(chosen)
+    else:
+        images, masks = _images(connection, files, chosen, spec, part, painted=task.PAINTS)
+        frames = []
     stop_if_asked(progress)
     progress.report(0.8, "Augmenting")
     colours = [one.colour for one in snapshot.schema.structures] if isinstance(snapshot.schema, Segmentation) else []
-    picture = draw_samples(prepared.read(rows), masks, recipe, colours)
+    picture = draw_samples(images, masks, settled, colours, frames)
     files.put_under("prepared", key, array_bytes(picture))
-    progress.report(1.0, f"{len(rows)} training images, each {TIMES} times augmented")
+    progress.report(1.0, f"{len(images)} training images, each {TIMES} times augmented")
     return key
 
 
-def draw_samples(images: np.ndarray, masks: np.ndarray | None, recipe: Recipe, colours: list[str]) -> np.ndarray:
+def draw_samples(
+    images: np.ndarray, masks: np.ndarray | None, recipe: Recipe, colours: list[str], frames: Sequence[int] = ()
+) -> np.ndarray:
     """A grid with a row an image: as it is, then `TIMES` augmented, uint8 `(height, width, 3)`.
 
     Args:
-        images: uint8 `(n, size, size, channels)`.
+        images: uint8 `(n, size, size, channels)`, or volumes `(n, depth, rows, columns, channels)`.
         masks: uint8 `(n, size, size, structures)` on them, drawn as outlines in `colours` ("#rrggbb").
+        frames: of volumes the one of each that is shown.
     """
-    import tensorflow as tf
-
-    from core.training.augmentation import augment, augment_masks
-
-    columns = [_tiles(images, masks, colours)]
+    columns = [_tiles(_shown(images, frames), _shown(masks, frames), colours)]
     for time in range(TIMES):
-        seed = tf.constant([recipe.seed, time], tf.int32)
-        moved = None if masks is None else augment_masks(tf.constant(masks), seed, recipe).numpy()
-        columns.append(_tiles(augment(tf.constant(images), seed, recipe).numpy(), moved, colours))
+        moved, moved_masks = _augmented(images, masks, recipe, time)
+        columns.append(_tiles(_shown(moved, frames), _shown(moved_masks, frames), colours))
     rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
     return np.concatenate(rows, axis=0)
 
@@ -130,6 +133,80 @@ def read_samples(files: Files, key: str) -> bytes | None:
     return buffer.getvalue()
 
 
+def _augmented(
+    images: np.ndarray, masks: np.ndarray | None, recipe: Recipe, time: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    import tensorflow as tf
+
+    from core.training.augmentation import augment, augment_masks
+
+    # Images are moved as the batch of a step; of volumes one at a time is held, for they may be large.
+    at_once = len(images) if images.ndim == 4 else 1
+    moved, moved_masks = [], []
+    for at in range(0, len(images), at_once):
+        seed = tf.constant([recipe.seed, time + TIMES * at], tf.int32)
+        moved.append(augment(tf.constant(images[at : at + at_once]), seed, recipe).numpy())
+        if masks is not None:
+            moved_masks.append(augment_masks(tf.constant(masks[at : at + at_once]), seed, recipe).numpy())
+    return np.concatenate(moved), np.concatenate(moved_masks) if moved_masks else None
+
+
+@overload
+def _shown(values: np.ndarray, frames: Sequence[int]) -> np.ndarray: ...
+
+
+@overload
+def _shown(values: np.ndarray | None, frames: Sequence[int]) -> np.ndarray | None: ...
+
+
+def _shown(values: np.ndarray | None, frames: Sequence[int]) -> np.ndarray | None:
+    """Images as they are; of volumes one frame each."""
+    return values if values is None or values.ndim == 4 else values[np.arange(len(values)), list(frames)]
+
+
+def _images(
+    connection: sqlite3.Connection,
+    files: Files,
+    chosen: Sequence[SnapshotCase],
+    spec: InputSpec,
+    progress: Progress,
+    *,
+    painted: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """An image of each case as it enters the network, and of painted ones the masks on it."""
+    spec = replace(spec, neighbours=0)
+    prepared = prepare_images(connection, files, chosen, spec, Portion(progress, 0.0, 0.7), frames=painted)
+    if not painted:
+        return prepared.read(middle_rows(prepared.case_ids)), None
+    masks = prepare_masks(connection, files, chosen, spec, Portion(progress, 0.7, 1.0))
+    rows = _fullest_rows(prepared.case_ids, masks.read(range(len(masks.case_ids))))
+    return prepared.read(rows), masks.read(rows)
+
+
+def _patches(
+    connection: sqlite3.Connection,
+    files: Files,
+    chosen: Sequence[SnapshotCase],
+    spec: PatchSpec,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """A patch of each case around what is painted on its fullest frame, the masks in it, and the place of that frame
+    in the patch."""
+    from core.training.patches import middle_of_painted, patch_around
+
+    volumes = prepare_volumes(connection, files, chosen, spec, Portion(progress, 0.0, 0.7))
+    painted = prepare_volume_masks(connection, files, chosen, spec, Portion(progress, 0.7, 1.0))
+    images, masks, frames = [], [], []
+    for at, mask in enumerate(painted.volumes):
+        counts = [int(np.count_nonzero(frame)) for frame in mask]  # frame by frame: a volume may be large
+        frame = int(np.argmax(counts)) if any(counts) else len(mask) // 2
+        start = patch_around((frame, *middle_of_painted(mask[frame])), mask.shape[:3], spec.patch_size)
+        images.append(volumes.cut(at, start, spec.patch_size))
+        masks.append(painted.cut(at, start, spec.patch_size))
+        frames.append(frame - start[0])
+    return np.stack(images), np.stack(masks), frames
+
+
 def _fullest_rows(case_ids: tuple[int, ...], masks: np.ndarray) -> list[int]:
     """Of each case the row of the frame with most painted; the middle one where nothing is."""
     painted = masks.reshape(len(masks), -1).sum(axis=1, dtype=np.int64)
@@ -142,7 +219,7 @@ def _fullest_rows(case_ids: tuple[int, ...], masks: np.ndarray) -> list[int]:
 
 def _tiles(images: np.ndarray, masks: np.ndarray | None, colours: list[str]) -> list[np.ndarray]:
     """Each image in colour, enlarged as needed, outlined, with a gap around it."""
-    scale = max(1, -(-LEAST_TILE_PX // images.shape[1]))
+    scale = max(1, -(-LEAST_TILE_PX // max(images.shape[1:3])))
     found = []
     for at, image in enumerate(images):
         tile = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image

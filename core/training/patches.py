@@ -133,6 +133,13 @@ def patch_around(middle: Sequence[int], sides: Sequence[int], shape: tuple[int, 
     return _within_all(wanted, sides, shape)
 
 
+def middle_of_painted(mask: np.ndarray) -> tuple[int, int]:
+    """The middle of what a reader painted on a frame `(rows, columns, structures)`; of the frame where nothing is."""
+    painted = np.argwhere(mask.any(axis=-1))
+    row, column = painted.mean(axis=0) if len(painted) else (side / 2 for side in mask.shape[:2])
+    return int(row), int(column)
+
+
 def _within_all(wanted: Sequence[int], sides: Sequence[int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
     first, second, third = (_within(*axis) for axis in zip(wanted, sides, shape, strict=True))
     return first, second, third

@@ -13,7 +13,7 @@ from core.datasets.records import SnapshotCase
 from core.images.records import Case, get_cases
 from core.images.volume_input import PatchSpec, nearest_frames
 from core.training.handful import choose_handful
-from core.training.patches import Windows, patch_around
+from core.training.patches import Windows, middle_of_painted, patch_around
 from core.training.records import set_watched
 from core.training.watched import HALF, LONGEST_SIDE_PX, WATCHED, pack_masks
 
@@ -45,7 +45,7 @@ class WatchVolumes:
             at = volumes.case_ids.index(case.id)
             middle = _middle(case, len(painted.volumes[at]))
             mask = np.array(painted.volumes[at][middle])
-            start = patch_around((middle, *_spot(mask)), painted.volumes[at].shape[:3], spec.patch_size)
+            start = patch_around((middle, *middle_of_painted(mask)), painted.volumes[at].shape[:3], spec.patch_size)
             patches.append(volumes.cut(at, start, spec.patch_size))
             self._masks.append(mask)
             self._starts.append(start)
@@ -83,13 +83,6 @@ class WatchVolumes:
 def _middle(case: Case, depth: int) -> int:
     """Where the middle frame of a case lies among the frames at the model's spacing."""
     return min(int((case.frames // 2 + 0.5) * depth / case.frames), depth - 1)
-
-
-def _spot(mask: np.ndarray) -> tuple[int, int]:
-    """The middle of what a reader painted on a frame `(rows, columns, structures)`; of the frame where nothing is."""
-    painted = np.argwhere(mask.any(axis=-1))
-    row, column = painted.mean(axis=0) if len(painted) else (side / 2 for side in mask.shape[:2])
-    return int(row), int(column)
 
 
 def _on_frame(masks: np.ndarray, case: Case) -> dict[str, Any]:

@@ -15,7 +15,12 @@ from core.errors import CoreError
 from core.images.render import InputSpec, model_input
 from core.jobs.asking_trials import ask_samples
 from core.jobs.bodies import augmented as body
+from core.labels.masks import put_mask
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import ensure_user
 from core.progress import Silent
+from core.projects.records import add_project
+from core.projects.schema import make_classification, make_segmentation
 from core.training.augmentation import augment
 from core.training.augmented import (
     CASES,
@@ -85,6 +90,50 @@ def test_painted_cases_are_shown_where_most_is_painted(connection, files, painte
     red = tuple(int(frozen.schema.structures[0].colour[at : at + 2], 16) for at in (1, 3, 5))
     outlined = [(tile(picture, row, 0, 128) == red).all(axis=2).any() for row in range(CASES)]
     assert sum(outlined) >= 2  # half of the cases have a square, and answers are shown in turn
+
+
+@pytest.mark.parametrize("network", ["unet3d", "cnn3d"])
+def test_of_volumes_one_frame_is_shown_of_each_moved_as_a_whole(
+    connection, files, project, make_case, actor, network
+) -> None:
+    ensure_user(connection, actor.name)
+    painted = network == "unet3d"
+    schema = make_segmentation(["ball"]) if painted else make_classification(["left", "right"])
+    made = add_project(
+        connection, name="Balls", task="segmentation" if painted else "classification", schema=schema, actor=actor
+    )
+    random = np.random.default_rng(0)
+    for at in range(12):
+        z, y, x = np.mgrid[:12, :24, :24]
+        ball = (z - 6) ** 2 + (y - 8) ** 2 + (x - (6 if at % 2 else 18)) ** 2 <= 16
+        known = {"frames": 12, "spacing_mm": (1.0, 1.0), "slice_spacing_mm": 2.0}
+        case = make_case(
+            f"{at}.nii", pixels=(random.integers(0, 30, ball.shape) + 200 * ball).astype(np.uint8), into=made, **known
+        )
+        if painted:
+            put_mask(connection, case, "ball", ball.astype(np.uint8), actor, event=new_event())
+        said = {"structures": ["ball"]} if painted else {"classes": ["left" if at % 2 else "right"]}
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, said), actor)
+    frozen = freeze_snapshot(connection, files, made, "first", ratios=(0.5, 0.25, 0.25), actor=actor, progress=Silent())
+    shape = {"patch_size": "8,16,16"} if painted else {"input_depth": 12, "input_size": 24}
+    changes = {**shape, "rotation": 25, "shift": 0.1, "noise": 0, "contrast": 0}
+    recipe = change_recipe(named_recipe(network), changes)
+    job = ask_samples(connection, files, made, frozen, recipe, actor=actor)
+    context: Any = SimpleNamespace(connection=connection, files=files, job=job, progress=Silent())
+    key = body.run(context)["samples"]
+    assert key == samples_key(frozen, recipe, None)
+    picture = np.load(files.path("prepared", key))
+    side = 128 if painted else 6 * 24
+    assert picture.shape == (CASES * (side + GAP_PX), (1 + TIMES) * (side + GAP_PX), 3)
+    colour = [int(frozen.schema.structures[0].colour[at : at + 2], 16) for at in (1, 3, 5)] if painted else None
+    for row in range(CASES):
+        tiles = [tile(picture, row, column, side) for column in range(1 + TIMES)]
+        assert all((one[..., 2] > 150).any() for one in tiles), "the ball is on each frame that is shown"
+        assert sum(not np.array_equal(one, tiles[0]) for one in tiles) == TIMES
+        for one in tiles if painted else ():
+            lines = np.argwhere((one == colour).all(axis=2))
+            bright = np.argwhere(one.min(axis=2) > 150)
+            assert np.abs(lines.mean(axis=0) - bright.mean(axis=0)).max() < 10, "the outline moves with the ball"
 
 
 def test_only_what_changes_the_images_makes_another_picture(planted, small_recipe) -> None:
