@@ -13,8 +13,8 @@ from dashboard import session
 MOST_SEEDS = 20
 
 
-def draw_series(place: Any, snapshot: Snapshot) -> tuple[bool, int]:
-    """Whether all folds are asked for, and how many seeds of each."""
+def draw_series(place: Any, snapshot: Snapshot) -> tuple[bool, int, str]:
+    """Whether all folds are asked for, how many seeds of each, and the name of the one model that they become."""
     with place.popover("Several", icon=":material/stacks:", width="stretch"):
         st.text("One model for each fold and seed, trained one after another.")
         all_folds = st.checkbox(
@@ -25,7 +25,16 @@ def draw_series(place: Any, snapshot: Snapshot) -> tuple[bool, int]:
         seeds = st.number_input(
             "Seeds", 1, MOST_SEEDS, 1, key="train_seeds", help="The first is the recipe's, each further one the next."
         )
-    return bool(all_folds), int(seeds)
+        several = bool(all_folds) or seeds > 1
+        ensemble = st.text_input(
+            "As one model, under this name",
+            key="train_ensemble",
+            placeholder="stay models of their own",
+            max_chars=60,
+            disabled=not several,
+            help="An ensemble: it answers with the mean of what they say, and is made as soon as all are there.",
+        )
+    return bool(all_folds), int(seeds), ensemble.strip() if several else ""
 
 
 def settle_for_fold(

@@ -30,6 +30,7 @@ def start_training(recipe: Recipe) -> None:
             folds=folds_of(snapshot) if all_folds else [fold],
             seeds=seeds,
             name=name.strip(),
+            ensemble=ensemble,
             actor=session.actor(),
         )
         places.go("train", project=project.id, run=asked[0][0].id)
@@ -86,7 +87,7 @@ with form:
         st.error(str(error), icon=":material/error:")
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     name = left.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
-    all_folds, seeds = draw_series(right, snapshot)
+    all_folds, seeds, ensemble = draw_series(right, snapshot)
     starts = st.container(horizontal=True)
     if (
         starts.button(

@@ -15,7 +15,6 @@ from core.jobs.asking_series import ask_series, folds_of
 from core.jobs.records import Job
 from core.projects.records import Project, get_project
 from core.training.auto import AUTO
-from core.training.ensemble import demand_free_name
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import RECIPE_NAMES, Recipe, change_recipe, named_recipe, recipe_from_json
 from core.training.records import Run
@@ -74,8 +73,6 @@ def train(
                 answer(tried, tried["sentence"], as_json=as_json)
                 return
             folds = folds_of(frozen) if all_folds else [fold]
-            if ensemble:
-                demand_free_name(door.connection, found.id, ensemble)
             asked = _ask_all(door, found, frozen, named, changes, folds, seeds, name, ensemble)
         if wait:
             _tell_models([wait_and_tell(door, job) for _, job in asked], as_json=as_json)

@@ -104,6 +104,29 @@ def prepare_images(
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop; what was made so far is thrown away.
     """
+    key, rows = images_key(connection, cases, spec, frames=frames)
+
+    def render(case: Case) -> np.ndarray:
+        pixels = files.read_array("pixels", case.pixel_hash)
+        if isinstance(spec, InputSpec):
+            return model_frames(pixels, case, spec)
+        return volume_input(pixels, case, spec)[np.newaxis]
+
+    if isinstance(spec, InputSpec):
+        spec = replace(spec, neighbours=0)  # those are rows by themselves
+    at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) or not isinstance(spec, InputSpec) else AT_ONCE
+    batches = _rendered(connection, [case.case_id for case in cases], render, at_once)
+    return _prepare(files, key, rows, spec.shape, batches, progress)
+
+
+def images_key(
+    connection: sqlite3.Connection, cases: Sequence[HasCase], spec: InputSpec | VolumeSpec, *, frames: bool = False
+) -> tuple[str, list[int]]:
+    """The name of the file of `prepare_images`, and the case of each of its rows.
+
+    Raises:
+        CoreError: what `prepare_images` refuses.
+    """
     if not cases:
         raise InvalidInput(f"There is no image to prepare. Received: {len(cases)} cases")
     rows, told = list[int](), list[object]()
@@ -118,18 +141,9 @@ def prepare_images(
             told.append(spacing_of(case))
         if isinstance(spec, InputSpec) and spec.resize == SCALED:
             told.append(case.spacing_mm)
-
-    def render(case: Case) -> np.ndarray:
-        pixels = files.read_array("pixels", case.pixel_hash)
-        if isinstance(spec, InputSpec):
-            return model_frames(pixels, case, spec)
-        return volume_input(pixels, case, spec)[np.newaxis]
-
     if isinstance(spec, InputSpec):
         spec = replace(spec, neighbours=0)  # those are rows by themselves
-    at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) or not isinstance(spec, InputSpec) else AT_ONCE
-    batches = _rendered(connection, [case.case_id for case in cases], render, at_once)
-    return _prepare(files, key_of(["images", spec.to_json()], told), rows, spec.shape, batches, progress)
+    return key_of(["images", spec.to_json()], told), rows
 
 
 def prepare_masks(
@@ -141,13 +155,8 @@ def prepare_masks(
         NotFound, CoreError: a mask is gone or was altered.
         Stopped: somebody asked to stop; what was made so far is thrown away.
     """
+    key, rows = masks_key(connection, cases, spec)
     frozen = {one.case_id: one for one in cases}
-    rows, told = list[int](), list[object]()
-    for case in in_batches(connection, list(frozen)):
-        rows += [case.id] * case.frames
-        told.append([case.frames, case.rows, case.columns, [mask.mask_hash for mask in frozen[case.id].masks]])
-        if spec.resize == SCALED:
-            told.append(case.spacing_mm)
 
     def render(case: Case) -> np.ndarray:
         painted = [read_kept_mask(files, mask.mask_hash, case) for mask in frozen[case.id].masks]
@@ -156,9 +165,19 @@ def prepare_masks(
 
     batches = _rendered(connection, list(frozen), render, VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE)
     shape = (spec.size, spec.size, len(cases[0].masks))
-    return _prepare(
-        files, key_of(["masks", replace(spec, neighbours=0).to_json()], told), rows, shape, batches, progress
-    )
+    return _prepare(files, key, rows, shape, batches, progress)
+
+
+def masks_key(connection: sqlite3.Connection, cases: Sequence[SnapshotCase], spec: InputSpec) -> tuple[str, list[int]]:
+    """The name of the file of `prepare_masks`, and the case of each of its rows."""
+    frozen = {one.case_id: one for one in cases}
+    rows, told = list[int](), list[object]()
+    for case in in_batches(connection, list(frozen)):
+        rows += [case.id] * case.frames
+        told.append([case.frames, case.rows, case.columns, [mask.mask_hash for mask in frozen[case.id].masks]])
+        if spec.resize == SCALED:
+            told.append(case.spacing_mm)
+    return key_of(["masks", replace(spec, neighbours=0).to_json()], told), rows
 
 
 def _prepare(

@@ -65,18 +65,15 @@ def prepare_volumes(
         NotFound: a case or its pixels are gone.
         Stopped: somebody asked to stop.
     """
-    seen = {key: value for key, value in spec.to_json().items() if key in ("spacing_mm", "channels", *WINDOW)}
 
     def prepare(case: Case, part: Progress) -> np.ndarray:
-        grid = case_grid(case, spec)
-        window = asdict(case.windows[0]) if case.windows else None
-        told = [case.pixel_hash, case.photometric, window, case.frames, grid]
+        key, grid = volume_key(case, spec)
 
         def frames() -> Iterator[np.ndarray]:
             pixels = files.read_array("pixels", case.pixel_hash)
             return _in_pieces(resampled_frames(pixels, case, grid, spec))
 
-        return _prepare_one(files, key_of(["volume", seen], told), (*grid, spec.channels), frames, part)
+        return _prepare_one(files, key, (*grid, spec.channels), frames, part)
 
     return _prepare_all(connection, [case.case_id for case in cases], prepare, progress, "volumes")
 
@@ -93,16 +90,30 @@ def prepare_volume_masks(
     frozen = {one.case_id: one for one in cases}
 
     def prepare(case: Case, part: Progress) -> np.ndarray:
-        grid, masks = case_grid(case, spec), frozen[case.id].masks
-        told = [case.frames, case.rows, case.columns, grid, [mask.mask_hash for mask in masks]]
+        masks = frozen[case.id].masks
+        key, grid = volume_masks_key(case, frozen[case.id], spec)
 
         def frames() -> Iterator[np.ndarray]:
             painted = [nearest_frames(read_kept_mask(files, mask.mask_hash, case), grid) for mask in masks]
             return _in_pieces(np.stack(frame, axis=-1) for frame in zip(*painted, strict=True))
 
-        return _prepare_one(files, key_of(["volume masks"], [told]), (*grid, len(masks)), frames, part)
+        return _prepare_one(files, key, (*grid, len(masks)), frames, part)
 
     return _prepare_all(connection, list(frozen), prepare, progress, "masks")
+
+
+def volume_key(case: Case, spec: PatchSpec) -> tuple[str, Shape]:
+    """The name of the file of a case that `prepare_volumes` makes, and how many voxels are in it."""
+    seen = {key: value for key, value in spec.to_json().items() if key in ("spacing_mm", "channels", *WINDOW)}
+    grid, window = case_grid(case, spec), asdict(case.windows[0]) if case.windows else None
+    return key_of(["volume", seen], [case.pixel_hash, case.photometric, window, case.frames, grid]), grid
+
+
+def volume_masks_key(case: Case, frozen: SnapshotCase, spec: PatchSpec) -> tuple[str, Shape]:
+    """The same of the masks that `prepare_volume_masks` makes."""
+    grid = case_grid(case, spec)
+    told = [case.frames, case.rows, case.columns, grid, [mask.mask_hash for mask in frozen.masks]]
+    return key_of(["volume masks"], [told]), grid
 
 
 def median_spacing(cases: Sequence[Case]) -> Spacing:

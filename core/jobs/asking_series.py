@@ -12,7 +12,7 @@ from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
-from core.training.ensemble import plan_ensemble
+from core.training.ensemble import demand_free_name, plan_ensemble
 from core.training.recipe import Recipe, change_recipe
 from core.training.records import Run
 
@@ -52,10 +52,15 @@ def ask_series(
         ensemble: the name of the one model that theirs become when all are there; none is made without it.
 
     Raises:
-        CoreError: whatever `ask_training` refuses.
+        CoreError: whatever `ask_training` and `plan_ensemble` refuse; the name of the ensemble is taken, or it would be
+            of one run.
     """
     asked = []
     with writing(connection):
+        if ensemble:
+            demand_free_name(connection, project.id, ensemble)
+            if len(folds) * seeds == 1:
+                raise InvalidInput(f"An ensemble is of several models; ask for folds or seeds. Received: {ensemble}")
         for fold in folds:
             settled, choice = settle(fold)
             for seed in range(settled.seed, settled.seed + seeds):

@@ -2,6 +2,7 @@
 room, how long it will take. What does not fit is refused here, with a way out, and not after an hour.
 """
 
+import math
 import shutil
 import sqlite3
 import threading
@@ -16,8 +17,10 @@ import numpy as np
 import psutil
 
 from core.datasets.records import Snapshot, SnapshotCase
+from core.datasets.room import bytes_to_prepare
 from core.errors import CoreError, some_of
 from core.images.records import get_cases
+from core.images.volume_input import Spec
 from core.projects.schema import Classification
 from core.store.files import Files, Shelf
 from core.training.recipe import Recipe, change_recipe
@@ -31,6 +34,11 @@ SECONDS_BETWEEN_LOOKS = 0.01
 NAMED_CASES = 5
 CASES_AT_ONCE = 500
 GIGABYTE = 1 << 30
+WITHOUT_CLASS = {
+    "training": "it cannot be learnt.",
+    "validation": "how well it is told cannot be followed.",
+    "test": "how well it is told cannot be measured.",
+}
 
 Built = TypeVar("Built")  # a fit; the loop's own is not imported here, for requests come by and need no TensorFlow
 
@@ -65,18 +73,23 @@ class Preflight:
 
 
 def look_at_splits(
-    snapshot: Snapshot, train: Sequence[SnapshotCase], validation: Sequence[SnapshotCase]
+    snapshot: Snapshot,
+    train: Sequence[SnapshotCase],
+    validation: Sequence[SnapshotCase],
+    test: Sequence[SnapshotCase] = (),
 ) -> tuple[str, ...]:
-    """What somebody should know who asks for a training and whom nothing forbids it."""
+    """What somebody should know who asks for a training and whom nothing forbids it.
+
+    Args:
+        test: its answers, of which only the classes that are missing are named; without any nothing is said of it.
+    """
     notes = []
     if isinstance(snapshot.schema, Classification):
-        for split, cases in (("training", train), ("validation", validation)):
+        splits = {"training": train, "validation": validation, **({"test": test} if test else {})}
+        for split, cases in splits.items():
             seen = {name for case in cases for name in case.value.get("classes", ())}
             if missing := [name for name in snapshot.schema.names if name not in seen]:
-                notes.append(
-                    f"No {split} case is of {', '.join(missing)}: "
-                    + ("it cannot be learnt." if split == "training" else "how well it is told cannot be followed.")
-                )
+                notes.append(f"No {split} case is of {', '.join(missing)}: " + WITHOUT_CLASS[split])
     if snapshot.leaks_allowed_because:
         notes.append(
             f"This snapshot leaks ({len(snapshot.leaks)} leaks, allowed because: {snapshot.leaks_allowed_because}); "
@@ -158,6 +171,27 @@ def check_room(folder: Path, parameters: int) -> None:
             f"The disk of Readroom's home has too little room for the checkpoint and the model of this network. "
             f"Received: {free / GIGABYTE:.2f} GB free, {needed / GIGABYTE:.2f} GB needed",
             "Make room on that disk, or train a smaller network; then resume the job.",
+        )
+
+
+def check_room_for_images(
+    connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase], spec: Spec, *, painted: bool
+) -> None:
+    """Refuse to begin where the prepared images will not fit on the disk; those that are there already take no more.
+
+    Raises:
+        PreflightFailed: too little room.
+        CoreError: what preparing them refuses.
+    """
+    free = shutil.disk_usage(files.root).free
+    if not painted and len(cases) * math.prod(spec.shape) <= free:
+        return  # as a rule; what is there already need not be looked for, case by case
+    needed = bytes_to_prepare(connection, files, cases, spec, painted=painted)
+    if free < needed:
+        raise PreflightFailed(
+            f"Make room on the disk of Readroom's home, or see the images smaller: those that this training prepares "
+            f"do not fit. Received: {free / GIGABYTE:.2f} GB free, {needed / GIGABYTE:.2f} GB needed",
+            "Make room on that disk, then resume the job; or train with a smaller input size or a coarser spacing.",
         )
 
 

@@ -17,9 +17,10 @@ from core.store.database import writing
 from core.store.files import Files
 from core.tasks import task_module, trainable_schema
 from core.training.networks import check_network, input_of
-from core.training.preflight import look_at_splits
+from core.training.preflight import check_room_for_images, look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
+from core.training.settling import settle_scale, settle_spacing
 from core.training.sources import describe_sources, settle_sources
 
 CASES_AT_ONCE = 500
@@ -42,17 +43,22 @@ def request_training(
 
     Args:
         choice: why the recipe is what it is, where `auto` chose it (`settle_auto`).
-        files: where files go that the recipe begins from, where it names some.
+        files: where files go that the recipe begins from, where it names some; with it the disk is looked at.
         sources: what an earlier run began from, where this one repeats it.
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
             trained yet or not by this network or loss, volumes for a network that sees single images, a name that is
-            taken, a snapshot of which cases were erased.
+            taken, a snapshot of which cases were erased, a disk without room for the prepared images.
     """
     train, validation = demand_trainable(connection, project, snapshot, recipe, fold, actor)
     recipe, begun = settle_sources(connection, files, snapshot, recipe, sources or {}, actor)
-    notes = [*look_at_splits(snapshot, train, validation), *describe_sources(recipe, begun)]
+    if files is not None:
+        spec = input_of(settle_scale(connection, settle_spacing(connection, recipe, train), train))
+        cases, painted = [*train, *validation], task_module(snapshot.task).PAINTS
+        check_room_for_images(connection, files, cases, spec, painted=painted)
+    test = [case for case in list_view(connection, snapshot.id, fold) if case.split == "test"]
+    notes = [*look_at_splits(snapshot, train, validation, test), *describe_sources(recipe, begun)]
     told = {"choice": dict(choice or {}), "preflight": {"notes": notes} if notes else {}, "sources": begun}
     with writing(connection):
         run = add_run(

@@ -59,6 +59,7 @@ from core.training.preflight import (
     Preflight,
     check_pixels,
     check_room,
+    check_room_for_images,
     describe_trial,
     estimate_judging,
     estimate_seconds,
@@ -171,6 +172,8 @@ def _train(
     part = Portion(progress, 0.0, PREPARED)
     settled = settle_input(connection, files, run.recipe, train, part)
     run = replace(run, recipe=settled)  # what is stored stays what was asked for
+    painted = task_module(snapshot.task).PAINTS
+    check_room_for_images(connection, files, [*train, *others], input_of(settled), painted=painted)
     material = gather_material(connection, files, snapshot, run.recipe, run.fold, part, checked=checked)
     beginning.end("data")
     # A checkpoint holds what the run began from, and more.

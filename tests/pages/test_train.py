@@ -182,6 +182,26 @@ def test_all_folds_and_several_seeds_are_asked_for_at_once_each_fold_with_what_w
     ]
 
 
+def test_several_trainings_become_one_model_where_it_is_given_a_name(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    before = {run.id for run in list_runs(connection, project.id)}
+    app = open_page("train", project=project.id, recipe="cnn")
+    assert app.text_input(key="train_ensemble").disabled, "one training has nothing to become one with"
+    app.number_input(key="train_seeds").set_value(2).run()
+    app.text_input(key="train_ensemble").set_value(model.name)
+    app.button(key="train_start").click().run()
+    assert "Choose another name" in said(app)
+    assert {run.id for run in list_runs(connection, project.id)} == before, "all of them are asked for, or none"
+    app.text_input(key="train_ensemble").set_value(" both ")
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    runs = [run for run in list_runs(connection, project.id) if run.id not in before]
+    assert len(runs) == 2
+    ids = sorted(run.id for run in runs)
+    assert [run.told["joins"] for run in runs] == [{"name": "both", "runs": ids}] * 2
+
+
 def test_a_model_is_trained_again_from_its_page_and_says_whether_it_is_the_same(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
 ) -> None:

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from core.datasets.freeze import freeze_snapshot
 from core.datasets.leaks import Leak
 from core.datasets.records import list_snapshot_cases
+from core.datasets.room import bytes_to_prepare
 from core.progress import Silent
 from core.training import preflight
 from core.training import run as run_module
 from core.training.device import CPU
+from core.training.networks import input_of
 from core.training.preflight import (
     PreflightFailed,
     Trial,
@@ -28,10 +31,10 @@ from core.training.preflight import (
     look_at_splits,
     try_steps,
 )
-from core.training.recipe import Recipe, change_recipe
-from core.training.records import get_model, get_run
-from core.training.request import request_training
-from core.training.run import run_training
+from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.records import get_model, get_run, list_runs
+from core.training.request import request_training, training_cases
+from core.training.run import gather_material, run_training
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +178,51 @@ def test_missing_classes_and_leaks_are_said_when_a_training_is_asked_for(
     run, _ = request_training(connection, planted.project, leaking, small_recipe, actor=actor)
     assert run.told["preflight"]["notes"] == [notes[1]]
     assert look_at_splits(planted.snapshot, train, train) == ()
+    (note,) = look_at_splits(planted.snapshot, train, train, normal)
+    assert note == "No test case is of pneumonia: how well it is told cannot be measured."
+    connection.execute(
+        "UPDATE snapshot_cases SET split = 'train' WHERE snapshot = ? AND split = 'test' AND value LIKE '%pneumonia%'",
+        (planted.snapshot.id,),
+    )
+    run, _ = request_training(connection, planted.project, planted.snapshot, small_recipe, actor=actor)
+    assert run.told["preflight"]["notes"] == [note]
+
+
+def test_a_disk_without_room_for_the_prepared_images_is_said_before_the_queue(
+    connection, files, planted, actor, small_recipe, monkeypatch
+) -> None:
+    images = sum(case.split != "test" for case in list_snapshot_cases(connection, planted.snapshot.id))
+    free = images * 16 * 16 - 1
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    options: dict[str, Any] = {"files": files, "actor": actor}
+    with pytest.raises(PreflightFailed, match=r"^Make room .* Received: 0.00 GB free"):
+        request_training(connection, planted.project, planted.snapshot, small_recipe, **options)
+    assert not list_runs(connection, planted.project.id)
+    material_of(connection, files, planted.snapshot, small_recipe)
+    assert request_training(connection, planted.project, planted.snapshot, small_recipe, **options), "they are there"
+    free = images * 16 * 16
+    assert request_training(
+        connection, planted.project, planted.snapshot, change_recipe(small_recipe, {"resize": "pad"}), **options
+    )
+
+
+def material_of(connection, files, snapshot, recipe) -> Any:
+    return gather_material(connection, files, snapshot, recipe, None, Silent(), checked=True)
+
+
+def test_masks_and_volumes_are_counted_as_large_as_they_will_be(connection, files, painted_squares, actor) -> None:
+    frozen = freeze_snapshot(
+        connection, files, painted_squares.project, "first", ratios=(0.6, 0.3, 0.1), actor=actor, progress=Silent()
+    )
+    train, validation = training_cases(connection, frozen, None)
+    cases = [*train, *validation]
+    flat = change_recipe(named_recipe("unet2d"), {"input_size": 16})
+    deep = change_recipe(named_recipe("unet3d"), {"patch_size": "4,8,8", "spacing_mm": "1,1,1"})
+    for recipe in (flat, deep):
+        before = sum(path.stat().st_size for path in (files.root / "prepared").glob("*/*"))
+        counted = bytes_to_prepare(connection, files, cases, input_of(recipe), painted=True)
+        made = material_of(connection, files, frozen, recipe)
+        assert made
+        after = [path.stat().st_size for path in (files.root / "prepared").glob("*/*")]
+        assert 0 <= sum(after) - before - counted < 256 * len(after), "but for a head of each file"
+        assert bytes_to_prepare(connection, files, cases, input_of(recipe), painted=True) == 0
