@@ -16,7 +16,16 @@ SEEDS_KNOWN = (3, 5)
 SAMPLES, RESAMPLES = 800, 500
 LEAST, MOST = 0.93, 0.97
 PREVALENCE = 0.4
-SETTINGS = {"n = 60": (60, 1.5), "n = 200": (200, 1.5), "n = 600": (600, 1.5), "n = 200, near 1": (200, 3.6)}
+# Patients, images of each, and how far apart the classes are in standard deviations of the scores.
+SETTINGS = {
+    "n = 60": (60, 1, 1.5),
+    "n = 200": (200, 1, 1.5),
+    "n = 600": (600, 1, 1.5),
+    "n = 200, near 1": (200, 1, 3.6),
+    "100 patients with 2 images": (100, 2, 1.5),
+    "100 patients with 3 images": (100, 3, 1.5),
+    "100 patients with 2 images, near 1": (100, 2, 3.6),
+}
 METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "auc", "kappa", "mcc", "brier", "log_loss", "calibration_slope")
 OF_CLASS = ("recall", "specificity", "precision")
 
@@ -68,12 +77,12 @@ def _other_seeds(seeds: int) -> Figure:
 def interval_coverage() -> Figures:
     """How often the 95 % interval of a metric holds its true value, which a million cases tell."""
     figures = []
-    for what, (n, apart) in SETTINGS.items():
-        random = np.random.default_rng(n)
-        true = _measured(random, 1_000_000, apart, resamples=1)
+    for what, (patients, images, apart) in SETTINGS.items():
+        random = np.random.default_rng(patients + images - 1)
+        true = _measured(random, 1_000_000, 1, apart, resamples=1)
         held: dict[str, list[bool]] = {}
         for _ in range(SAMPLES):
-            for name, found in _measured(random, n, apart, resamples=RESAMPLES).items():
+            for name, found in _measured(random, patients, images, apart, resamples=RESAMPLES).items():
                 if found[0] is not None and found[1] is not None and found[2] is not None:
                     held.setdefault(name, []).append(bool(found[1] <= (true[name][0] or 0.0) <= found[2]))
         for name, hits in held.items():
@@ -84,16 +93,21 @@ def interval_coverage() -> Figures:
 
 
 def _measured(
-    random: np.random.Generator, n: int, apart: float, *, resamples: int
+    random: np.random.Generator, patients: int, images: int, apart: float, *, resamples: int
 ) -> dict[str, tuple[float | None, float | None, float | None]]:
-    """A binary classifier with normal scores whose probabilities are right, one case a patient."""
-    truth = (random.random(n) < PREVALENCE).astype(int)
-    latent = apart * truth + random.normal(size=n)
+    """A binary classifier with normal scores whose probabilities are right. The images of a patient are of one class
+    and share a part of their noise, so that they err together."""
+    patient = np.arange(patients * images) // images
+    truth = (random.random(patients) < PREVALENCE).astype(int)[patient]
+    noise = random.normal(size=patients * images)
+    if images > 1:
+        noise = np.sqrt(SHARED) * random.normal(size=patients)[patient] + np.sqrt(1 - SHARED) * noise
+    latent = apart * truth + noise
     odds = apart * latent - apart**2 / 2 + np.log(PREVALENCE / (1 - PREVALENCE))
     chance = 1 / (1 + np.exp(-odds))
-    patients = ["one"] * n if resamples == 1 else [str(k) for k in range(n)]
     told = measure_classification(
-        np.eye(2, dtype=int)[truth], np.stack([1 - chance, chance], 1), patients, classes=["well", "ill"],
+        np.eye(2, dtype=int)[truth], np.stack([1 - chance, chance], 1),
+        ["one"] * len(truth) if resamples == 1 else patient.astype(str).tolist(), classes=["well", "ill"],
         resamples=resamples,
     )  # fmt: skip
     rows = {name: told.metrics[name] for name in METRICS} | {name: told.per_class["ill"][name] for name in OF_CLASS}

@@ -1,6 +1,5 @@
 """An evaluation on screen: numbers with n and interval, the matrix whose cells open their cases, curves."""
 
-import re
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation.records import say_times
-from dashboard import charts, wording
+from core.measures.shares import WILSON, WILSON_OF_CLUSTERS
+from dashboard import charts, numbers_view, wording
 
 FEW_POSITIVES = 10  # below this a number is greyed, not hidden
-SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")  # where one ends and the next begins
 MANY = 6  # tiles; more of them are narrower, to stand in one row
 METRIC_WORDS = {
     "balanced_accuracy": "Balanced accuracy",
@@ -56,14 +55,9 @@ def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRI
     )
     many = " rr-many" if len(shown) > MANY else ""
     st.html(f'<div class="rr-tiles{many}">{tiles}</div>')
-    noted: dict[str, list[str]] = {}  # what is said of several numbers is said once, or a page of it stands in the way
-    for name, measure in shown:
-        for sentence in SENTENCES.split(measure.get("reason") or measure.get("note") or ""):
-            if sentence:
-                noted.setdefault(sentence, []).append(words.get(name, name))
-    if noted:
-        told = " ".join(f"<b>{escape(', '.join(names))}:</b> {escape(note)}" for note, names in noted.items())
-        st.html(f'<p class="rr-quiet">{told}</p>')
+    numbers_view.draw_notes(
+        (words.get(name, name), measure.get("reason") or measure.get("note") or "") for name, measure in shown
+    )
 
 
 def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
@@ -71,7 +65,7 @@ def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
     parts = [
         f"{wording.count(result['n_cases'], 'case')} of {wording.count(result['n_patients'], 'patient')}.",
         f"{100 * result['level']:.0f} % intervals by bootstrap over patients "
-        f"({result['resamples']:,} resamples, seed {result['seed']}).",
+        f"({result['resamples']:,} resamples, seed {result['seed']}){_wilsons(result)}.",
     ]
     if result.get("seen_in_training"):
         parts.append(
@@ -83,6 +77,14 @@ def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
             "each further use makes a lucky result more likely."
         )
     return " ".join(parts)
+
+
+def _wilsons(result: Mapping[str, Any]) -> str:
+    """`; of shares Wilson's`, where there are any, and with which design."""
+    used = {one.get("method") for one in result["metrics"].values()}
+    if WILSON_OF_CLUSTERS in used:
+        return "; of plain shares Wilson's, with the design effect of several images a patient"
+    return "; of plain shares Wilson's" if WILSON in used else ""
 
 
 def describe_thresholds(result: Mapping[str, Any]) -> str:
@@ -154,6 +156,11 @@ def draw_class_table(result: Mapping[str, Any]) -> None:
     )
     if any(int(measures["support"]["value"]) < FEW_POSITIVES for measures in result["per_class"].values()):
         st.caption(f"Greyed: fewer than {FEW_POSITIVES} cases of the class; read these numbers with care.")
+    numbers_view.draw_notes(
+        (f"{title} of {name}", measures[metric].get("note", ""))
+        for metric, title in CLASS_METRICS.items()
+        for name, measures in result["per_class"].items()
+    )
 
 
 def draw_class_intervals(result: Mapping[str, Any]) -> None:

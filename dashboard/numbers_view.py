@@ -1,15 +1,24 @@
 """Every number of a classifier in one compact table: value, interval as whiskers, and what it stands on."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import Any
 
 import streamlit as st
 
+from core.measures.classified import SAME_AS_ACCURACY
 from core.measures.metrics import estimate_at_prevalence
+from core.measures.shares import WILSON, WILSON_OF_CLUSTERS
 from dashboard import wording
 
 Estimate = Mapping[str, Any]
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")  # where one ends and the next begins
+# How an interval came about, in the little room of a table.
+METHODS = {WILSON: "Wilson", WILSON_OF_CLUSTERS: "Wilson, d. e.", "basic bootstrap": "mirrored"}
+SAME_MICRO = (
+    "Of exclusive classes the micro averages of precision, recall and F1, and the recall weighted, are the accuracy."
+)
 # Title, and the ends of the scale that its whiskers are drawn on.
 OVERALL: dict[str, dict[str, tuple[str, float, float]]] = {
     "Decisions": {
@@ -53,22 +62,31 @@ def draw_numbers(result: Mapping[str, Any], *, multi_label: bool) -> None:
     """All numbers of the whole on the left, those of one class with predictive values at a prevalence on the right."""
     left, right = st.columns(2, gap="large")
     with left:
-        rows = "".join(
-            f'<tr><th colspan="3">{group}</th></tr>'
-            + "".join(
-                _row(words, result["metrics"][name])
+        shown = {
+            group: {
+                name: words
                 for name, words in names.items()
-                if name in result["metrics"] and (name != "f1_micro" or multi_label)
-            )
+                if name in result["metrics"] and (multi_label or name not in SAME_AS_ACCURACY)
+            }
             for group, names in OVERALL.items()
+        }
+        rows = "".join(
+            f'<tr><th colspan="4">{group}</th></tr>'
+            + "".join(_row(words, result["metrics"][name]) for name, words in names.items())
+            for group, names in shown.items()
         )
         _table(rows)
+        draw_notes(
+            (words[0], result["metrics"][name].get("note", ""))
+            for names in shown.values()
+            for name, words in names.items()
+        )
     with right:
         _draw_class(result)
     st.caption(
-        "Intervals of shares are Wilson's where each patient has one case. The others are percentiles of the bootstrap "
-        "over patients, that of the calibration error mirrored about its value. Macro: mean over classes; weighted: by "
-        "the cases of each." + ("" if multi_label else " Of exclusive classes every micro average is the accuracy.")
+        "Beside each interval how it came about. Wilson: of plain shares; d. e.: with the design effect of several "
+        "images a patient. Bootstrap: percentiles over patients; mirrored: about the value. Macro: mean over classes; "
+        "weighted: by the cases of each; micro: all answers together." + ("" if multi_label else f" {SAME_MICRO}")
     )
 
 
@@ -92,17 +110,32 @@ def _draw_class(result: Mapping[str, Any]) -> None:
     }
     at = f" at {prevalence:g} %"
     _table(
-        f'<tr><th colspan="3">{escape(name)}: n = {support:,} of {n:,} cases ({100 * support / n:.1f} %)</th></tr>'
+        f'<tr><th colspan="4">{escape(name)}: n = {support:,} of {n:,} cases ({100 * support / n:.1f} %)</th></tr>'
         + "".join(
             _row((title + at if key in ("ppv", "npv_at") else title, low, high), shown[key])
             for key, (title, low, high) in OF_CLASS.items()
         )
     )
+    draw_notes((title, shown[key].get("note", "")) for key, (title, _, _) in OF_CLASS.items())
 
 
 def draw_table(measures: Mapping[str, Estimate], words: Mapping[str, tuple[str, float, float]]) -> None:
     """Numbers by name with their whiskers, in the order of `words`: title, and the ends of the scale."""
-    _table("".join(_row(told, measures[name]) for name, told in words.items() if name in measures))
+    shown = {name: told for name, told in words.items() if name in measures}
+    _table("".join(_row(told, measures[name]) for name, told in shown.items()))
+    draw_notes((told[0], measures[name].get("note", "")) for name, told in shown.items())
+
+
+def draw_notes(notes: Iterable[tuple[str, str]]) -> None:
+    """What is to be minded of some numbers, by their names; what is said of several is said once, or a page of it
+    stands in the way."""
+    names: dict[str, list[str]] = {}
+    for name, note in notes:
+        for sentence in filter(None, SENTENCES.split(note)):
+            names.setdefault(sentence, []).append(name)
+    if names:
+        told = " ".join(f"<b>{escape(', '.join(of))}:</b> {escape(sentence)}" for sentence, of in names.items())
+        st.html(f'<p class="rr-quiet">{told}</p>')
 
 
 def _table(rows: str) -> None:
@@ -113,13 +146,18 @@ def _row(words: tuple[str, float, float], measure: Estimate) -> str:
     title, low, high = words
     if measure["value"] is None:
         why = f"<small>undefined: {escape(measure['reason'])}</small>"
-        return f'<tr><td>{escape(title)}</td><td colspan="2">{why}</td></tr>'
+        return f'<tr><td>{escape(title)}</td><td colspan="3">{why}</td></tr>'
     say = wording.difference if low == -high and title.endswith("difference") else wording.interval
-    told = f"{measure.get('note', '')} {measure.get('method', '')}".strip()
     return (
-        f'<tr title="{escape(told)}"><td>{escape(title)}</td><td>{say(measure)}</td>'
-        f"<td>{whiskers(measure, low, high)}</td></tr>"
+        f'<tr title="{escape(measure.get("note", ""))}"><td>{escape(title)}</td><td>{say(measure)}</td>'
+        f"<td>{whiskers(measure, low, high)}</td><td>{_method(measure)}</td></tr>"
     )
+
+
+def _method(measure: Estimate) -> str:
+    if measure.get("low") is None:
+        return ""
+    return f"<small>{escape(METHODS.get(measure.get('method', ''), 'bootstrap'))}</small>"
 
 
 def cells(

@@ -19,7 +19,7 @@ from core.evaluation.subgroups import is_a_name, read_known
 from core.measures.abstaining import LEAST_ANSWERED, choose_limit, risk_coverage, sureness
 from core.measures.calibration import half_width_at
 from core.measures.classified import predict_classes
-from core.measures.thresholds import share_of
+from core.measures.shares import share_of
 from core.people.roles import demand_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing

@@ -1,7 +1,7 @@
 """Two models on the same cases: the difference of their numbers, with an interval over patients that pairs them."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -39,6 +39,7 @@ from core.measures.paired import (
     verdict,
     with_seed_noise,
 )
+from core.measures.shares import number_patients, share_of
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.tasks.classification import encode_targets, thresholds_of
@@ -141,14 +142,15 @@ def _measure(
     if schema.multi_label:
         columns = zip(sides.said[0].T, sides.said[1].T, strict=True)
         changed |= {f"churn/{k}": one != other for k, (one, other) in enumerate(columns)}
-    intervals = patient_bootstrap(lambda weights: _differences(both, changed, weights), sides.patients, seed=SEED)
+    intervals = patient_bootstrap(lambda weights: _differences(both, weights), sides.patients, seed=SEED)
     gaps = {name: plain[1][name] - plain[0][name] for name in plain[0]}
-    gaps |= {name: float(one.mean()) for name, one in changed.items()}
     found = {name: estimate_of(gap, intervals[name], undefined=NO_CASE) for name, gap in gaps.items()}
+    every, numbers = np.ones(len(sides.ids), bool), number_patients(sides.patients)
+    found |= {name: share_of(one, every, numbers, NO_CASE) for name, one in changed.items()}
     if level == LEVEL:
         return found, plain, found["auc"]
     sure = patient_bootstrap(
-        lambda weights: {"auc": _differences(both, {}, weights)["auc"]}, sides.patients, level=level, seed=SEED
+        lambda weights: {"auc": _differences(both, weights)["auc"]}, sides.patients, level=level, seed=SEED
     )
     return found, plain, estimate_of(gaps["auc"], sure["auc"], undefined=NO_CASE)
 
@@ -249,7 +251,6 @@ def _area(targets: np.ndarray, scores: np.ndarray, columns: Sequence[int]) -> Ca
     return area
 
 
-def _differences(both: list[Weighed], changed: Mapping[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
+def _differences(both: list[Weighed], weights: np.ndarray) -> dict[str, np.ndarray]:
     first, second = (measure(weights) for measure in both)
-    found = {name: second[name] - first[name] for name in first}
-    return found | {name: ratio(weights @ one, weights.sum(axis=1)) for name, one in changed.items()}
+    return {name: second[name] - first[name] for name in first}

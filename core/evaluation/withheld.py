@@ -17,7 +17,7 @@ from core.measures.classified import predict_classes
 from core.measures.estimates import Estimate, estimate_of
 from core.measures.intervals import patient_bootstrap
 from core.measures.metrics import ratio
-from core.measures.thresholds import share_of
+from core.measures.shares import share_of
 from core.projects.schema import Classification, Regression, Segmentation
 from core.tasks import TrainableSchema, regression
 from core.tasks.classification import thresholds_of

@@ -28,6 +28,7 @@ from core.images.records import get_case
 from core.labels.marks import list_marks
 from core.measures.estimates import estimate_of, estimates_json
 from core.measures.intervals import patient_bootstrap
+from core.measures.shares import number_patients, share_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.store.audit import Actor
 from core.store.files import Files
@@ -263,7 +264,8 @@ def judge_map(
 
 
 def summarise(values: Mapping[str, np.ndarray], patients: Sequence[str]) -> dict[str, dict[str, object]]:
-    """The mean of each over the cases that have one, with its interval over patients, as JSON."""
+    """The mean of each over the cases that have one, with its interval over patients, as JSON; of the pointing game,
+    a plain share of cases, that interval is Wilson's."""
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         found = {}
@@ -275,14 +277,16 @@ def summarise(values: Mapping[str, np.ndarray], patients: Sequence[str]) -> dict
         return found
 
     whole, intervals = measure(np.ones((1, len(patients)))), patient_bootstrap(measure, patients)
-    return estimates_json(
-        {
-            name: estimate_of(
-                float(whole[name][0]), intervals[name], undefined=UNDEFINED.get(name, "There is nothing to compare.")
-            )
-            for name in values
-        }
-    )
+    found = {
+        name: estimate_of(
+            float(whole[name][0]), intervals[name], undefined=UNDEFINED.get(name, "There is nothing to compare.")
+        )
+        for name in values
+    }
+    if "pointing" in values and len(set(patients)) > 1:
+        hit, marked = values["pointing"] == 1, ~np.isnan(values["pointing"])
+        found["pointing"] = share_of(hit, marked, number_patients(patients), UNDEFINED["pointing"])
+    return estimates_json(found)
 
 
 def _inside(values: np.ndarray, mask: np.ndarray) -> float:

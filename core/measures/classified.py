@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.measures.intervals import Interval, wilson_interval
+from core.measures.estimates import Estimate
 from core.measures.metrics import (
     Ranking,
     accuracy,
@@ -35,6 +35,7 @@ from core.measures.probabilities import (
     calibration_line,
     log_loss,
 )
+from core.measures.shares import share_of
 
 OF_TABLES = {
     "precision": precision,
@@ -77,6 +78,7 @@ OVERALL = (
     "calibration_slope",
     "calibration_intercept",
 )
+SAME_AS_ACCURACY = ("precision_micro", "recall_micro", "f1_micro", "recall_weighted")
 SHARES_RIGHT = ("accuracy", "accuracy_at_half")  # the second where thresholds were chosen
 THRESHOLD = 0.5  # of each class of a multi-label project; single-label takes the highest probability
 
@@ -192,6 +194,32 @@ class WeighedCases:
         names = ("calibration_slope", "crossing", "calibration_intercept")
         return {name: np.stack(found, axis=1) for name, found in zip(names, (slopes, crossings, larges), strict=True)}
 
+    def shares(self, patients: np.ndarray, level: float) -> dict[str, Estimate]:
+        """What is a plain share of cases, by its key in `flat_values`, with Wilson's interval.
+
+        Args:
+            patients: a number from 0 for each case.
+        """
+        found = {}
+        for k, (truth, said) in enumerate(zip(self.targets.T == 1, self.predicted.T == 1, strict=True)):
+            hits, cleared = truth & said, ~truth & ~said
+            of_class = {
+                "recall": (hits, truth),
+                "specificity": (cleared, ~truth),
+                "precision": (hits, said),
+                "npv": (cleared, ~said),
+            }
+            for name, (part, whole) in of_class.items():
+                found[f"{name}/{k}"] = share_of(part, whole, patients, "", level)
+        every = np.ones(len(self.targets), bool)
+        right = {"accuracy": self.predicted, "accuracy_at_half": self.at_half}
+        if not self.multi_label:  # of exclusive classes these are the accuracy under other names
+            right |= dict.fromkeys(SAME_AS_ACCURACY, self.predicted)
+        for name, said_so in right.items():
+            if said_so is not None:
+                found[name] = share_of((self.targets == said_so).all(axis=1), every, patients, "", level)
+        return found
+
     def _share_right(self, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return ratio(weights @ (self.targets == predicted).all(axis=1), weights.sum(axis=1))
 
@@ -225,22 +253,3 @@ def _mean(values: np.ndarray, kept: np.ndarray, weights: np.ndarray | None) -> n
     if weights is None:
         return np.asarray(values[:, kept].mean(axis=1))
     return ratio((values[:, kept] * weights[:, kept]).sum(axis=1), weights[:, kept].sum(axis=1))
-
-
-def proportions(point: Mapping[str, np.ndarray], level: float) -> dict[str, Interval]:
-    """Wilson's intervals of what is a plain share of cases; only where each patient has one case."""
-    tables = point["tables"][0]
-    shares = {
-        "recall": (tables[:, 1, 1], tables[:, 1, :].sum(-1)),
-        "specificity": (tables[:, 0, 0], tables[:, 0, :].sum(-1)),
-        "precision": (tables[:, 1, 1], tables[:, :, 1].sum(-1)),
-        "npv": (tables[:, 0, 0], tables[:, :, 0].sum(-1)),
-    }
-    found = {
-        f"{name}/{k}": wilson_interval(part[k], whole[k], level)
-        for name, (part, whole) in shares.items()
-        for k in range(len(tables))
-    }
-    n = float(tables[0].sum())
-    right = {name: wilson_interval(point[name][0] * n, n, level) for name in SHARES_RIGHT if name in point}
-    return found | right

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap, percentile_interval, wilson_interval
+from core.measures.intervals import LEVEL, RESAMPLES, percentile_interval
+from core.measures.shares import number_patients, share_of
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
 CLOSE_PERCENTILE = 1.0
@@ -96,10 +97,8 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
     }
     of_real = {"judge_accuracy": real.right, "real_close": real.close_pixels & real.close_features}
     metrics = {"fid_like": _frechet(real.features, drawn.features, patients, seed)}
-    for name, mark in of_drawn.items():
-        found = wilson_interval(int(mark.sum()), len(mark))
-        metrics[name] = estimate_of(float(mark.mean()), found, undefined="There is no image.")
-    metrics |= _shares(of_real, patients, seed)
+    # Drawn images have no patient: each stands alone.
+    metrics |= _shares(of_drawn, [str(at) for at in range(len(drawn))]) | _shares(of_real, patients)
     return {
         "n_cases": len(real),
         "n_patients": len(set(patients)),
@@ -113,14 +112,10 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
     }
 
 
-def _shares(marks: dict[str, np.ndarray], units: Sequence[str], seed: int) -> dict[str, Estimate]:
-    said = {name: np.asarray(mark, np.float64) for name, mark in marks.items()}
-    intervals = patient_bootstrap(
-        lambda weights: {name: weights @ mark / weights.sum(axis=1) for name, mark in said.items()}, units, seed=seed
-    )
+def _shares(marks: dict[str, np.ndarray], units: Sequence[str]) -> dict[str, Estimate]:
+    every, numbers = np.ones(len(units), bool), number_patients(units)
     return {
-        name: estimate_of(float(mark.mean()), intervals[name], undefined="There is no image.")
-        for name, mark in said.items()
+        name: share_of(np.asarray(mark, bool), every, numbers, "There is no image.") for name, mark in marks.items()
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL
-from core.measures.thresholds import share_of
+from core.measures.shares import share_of
 
 ErrorMetric = Literal["mae", "within", "dice"]
 ERRORS_OF_NUMBERS: tuple[ErrorMetric, ...] = ("mae", "within")

@@ -15,7 +15,7 @@ import numpy as np
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL
 from core.measures.paired import auc_with_error
-from core.measures.thresholds import share_of
+from core.measures.shares import share_of
 
 Metric = Literal["sensitivity", "specificity", "accuracy", "auc"]
 METRICS: tuple[Metric, ...] = ("sensitivity", "specificity", "accuracy", "auc")

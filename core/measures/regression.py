@@ -9,7 +9,7 @@ from core.errors import InvalidInput
 from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
 from core.measures.metrics import ratio
-from core.measures.thresholds import share_of
+from core.measures.shares import number_patients, share_of
 
 # Standard deviations of the differences (Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
 LIMITS_OF_AGREEMENT = 1.96
@@ -62,13 +62,17 @@ def measure_regression(
 
     found = measure(np.ones((1, len(targets))))
     intervals = patient_bootstrap(measure, patients, resamples=resamples, level=level, seed=seed)
+    metrics = {
+        name: estimate_of(float(found[name][0]), intervals[name], undefined=WHY_UNDEFINED.get(name, NO_VALUE))
+        for name in found
+    }
+    if "coverage" in metrics and len(set(patients)) > 1:  # a plain share of cases
+        within, every = np.abs(predictions - targets) <= half_width, np.ones(len(targets), bool)
+        metrics["coverage"] = share_of(within, every, number_patients(patients), NO_VALUE, level)
     return RegressionMeasures(
         n_cases=len(targets),
         n_patients=len(set(patients)),
-        metrics={
-            name: estimate_of(float(found[name][0]), intervals[name], undefined=WHY_UNDEFINED.get(name, NO_VALUE))
-            for name in found
-        },
+        metrics=metrics,
         level=level,
         resamples=resamples,
         seed=seed,
@@ -78,9 +82,8 @@ def measure_regression(
 def within_tolerance(errors: np.ndarray, tolerance: float, patients: Sequence[str]) -> Estimate:
     """The share of the cases whose error `(cases,)` is at most a stated tolerance, in the same unit; Wilson's interval
     for as many cases as the patients' images are worth."""
-    numbers = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)[1]
     near = np.abs(errors) <= tolerance
-    return share_of(near, np.ones(len(near), bool), numbers, "There is no case.")
+    return share_of(near, np.ones(len(near), bool), number_patients(patients), "There is no case.")
 
 
 def _values(

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from core.measures.estimates import Estimate
-from core.measures.intervals import LEVEL, draw_weights, percentile_interval
+from core.measures.intervals import draw_weights, percentile_interval
 from core.measures.metrics import at_prevalence
+from core.measures.shares import share_of
 
 PER = 1000  # patients of whom it is told how many are missed
 DECISIONS = np.round(np.arange(0.01, 1.0, 0.02), 2)  # threshold probabilities of the decision curve
@@ -42,9 +42,8 @@ def at_threshold(
 ) -> AtThreshold:
     """What a class is found by at a threshold; fast enough for a slider.
 
-    Intervals are Wilson's, with as many cases as the patients' images are worth (Kish's design effect 1965; Saha et al.
-    2016, doi:10.1002/bimj.201500019). Those of predictive values come from both ends of sensitivity and specificity
-    and are therefore wide rather than narrow.
+    Intervals are Wilson's, with as many cases as the patients' images are worth (`core.measures.shares`). Those of
+    predictive values come from both ends of sensitivity and specificity and are therefore wide rather than narrow.
 
     Args:
         positive: bool `(cases,)`.
@@ -70,30 +69,6 @@ def at_threshold(
     )
 
 
-def share_of(
-    part: np.ndarray, whole: np.ndarray, patients: np.ndarray, undefined: str, level: float = LEVEL
-) -> Estimate:
-    """The share of the cases of `whole` that are of `part` (bool both), with Wilson's interval for as many cases as the
-    patients' images are worth; `undefined` is said where the whole has none."""
-    n = int(whole.sum())
-    if not n:
-        return Estimate(None, None, None, reason=undefined)
-    share = float(part.sum()) / n
-    worth = float(n)
-    groups = np.bincount(patients[whole])
-    if groups.max() > 1 and 0 < share < 1:
-        apart = np.bincount(patients[part], minlength=len(groups)) - share * groups
-        known = int((groups > 0).sum())
-        variance = known / max(1, known - 1) * float(apart @ apart) / n**2
-        worth = min(n, share * (1 - share) / variance) if variance else float(n)
-    elif groups.max() > 1:
-        worth = float((groups > 0).sum())  # all alike: each patient says it once
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    middle = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
-    reach = z / (1 + z**2 / worth) * math.sqrt(share * (1 - share) / worth + z**2 / (4 * worth**2))
-    return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach))
-
-
 def _predictive(hit: Estimate, other: Estimate, prevalence: float, undefined: str) -> Estimate:
     """PPV from sensitivity and specificity; NPV with both exchanged and the prevalence of the healthy."""
     values = []
@@ -104,13 +79,14 @@ def _predictive(hit: Estimate, other: Estimate, prevalence: float, undefined: st
         values.append(at_prevalence(one / (one + alarms), prevalence) if one + alarms else math.nan)
     if math.isnan(values[0]):
         return Estimate(None, None, None, reason=undefined)
-    return Estimate(values[0], values[1], values[2])
+    return Estimate(values[0], values[1], values[2], method=hit.method)
 
 
 def _of_patients(right: Estimate, patients: float) -> Estimate:
     if right.value is None or right.low is None or right.high is None:
         return right
-    return Estimate(patients * (1 - right.value), patients * (1 - right.high), patients * (1 - right.low))
+    value, low, high = (patients * (1 - one) for one in (right.value, right.high, right.low))
+    return Estimate(value, low, high, note=right.note, method=right.method)
 
 
 def sweep(positive: np.ndarray, scores: np.ndarray, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -152,15 +152,14 @@ def _compared(connection: sqlite3.Connection, review: Review) -> list[str]:
 
 
 def _numbers(result: Mapping[str, Any]) -> list[Block]:
-    wilson = any(one.get("method") == "Wilson" for one in result["metrics"].values())
     blocks: list[Block] = [
         f"{result['n_cases']:,} cases of {result['n_patients']:,} patients. {100 * result['level']:.0f} % intervals by "
-        f"bootstrap over patients, {result['resamples']:,} resamples, seed {result['seed']}."
-        + (" Shares have Wilson's: each patient has one case." if wilson else ""),
+        f"bootstrap over patients, {result['resamples']:,} resamples, seed {result['seed']}, where the tables name no "
+        "other way.",
         Table(
-            ("metric", "value, 95 % interval", "to mind"),
+            ("metric", "value, 95 % interval", "interval by", "to mind"),
             tuple(
-                (term(name), interval(one), str(one.get("reason") or one.get("note") or ""))
+                (term(name), interval(one), _method(one), str(one.get("reason") or one.get("note") or ""))
                 for name, one in result["metrics"].items()
             ),
         ),
@@ -177,16 +176,31 @@ def _numbers(result: Mapping[str, Any]) -> list[Block]:
 
 def numbers_of_parts(parts: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """A row for each metric and a column for each class or structure: the metrics are many, and paper is narrow. Below
-    it why a number is undefined."""
+    it why a number is undefined, and what is to be minded of one."""
     named = [key for key in next(iter(parts.values())) if key != "support"]
-    rows = tuple((term(key), *(interval(row[key]) for row in parts.values())) for key in named)
+    rows = tuple(
+        (term(key), *(interval(row[key]) for row in parts.values()), _method(*(row[key] for row in parts.values())))
+        for key in named
+    )
     reasons = tuple(
         f"{term(key)} of {name} is undefined: {row[key]['reason']}"
         for key in named
         for name, row in parts.items()
         if row[key]["value"] is None and row[key].get("reason")
     )
-    return [Table(("metric", *parts), rows), *([reasons] if reasons else [])]
+    notes = tuple(
+        f"{term(key)} of {name}: {row[key]['note']}"
+        for key in named
+        for name, row in parts.items()
+        if row[key]["value"] is not None and row[key].get("note")
+    )
+    return [Table(("metric", *parts, "interval by"), rows), *filter(None, [reasons, notes])]
+
+
+def _method(*measures: Mapping[str, Any]) -> str:
+    """How the intervals came about: several ways where the parts of a row differ."""
+    ways = [one.get("method") or "bootstrap" for one in measures if one.get("low") is not None]
+    return ", ".join(dict.fromkeys(ways))
 
 
 def _support(result: Mapping[str, Any], name: str) -> str:

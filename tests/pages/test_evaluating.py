@@ -8,6 +8,7 @@ from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.appearance import appearance_key
 from core.evaluation.records import store_predictions
 from core.labels.case_lists import list_case_lists, list_cases_of
+from core.measures.shares import OF_FEW_CLUSTERS
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files, array_bytes
@@ -24,6 +25,9 @@ def test_all_numbers_stand_in_one_table_with_intervals(open_page: OpenPage, proj
     assert not app.exception
     for words in ("Kappa (Cohen)", "Matthews", "Brier score", "Calibration slope", "PPV at", "rr-whiskers"):
         assert words in text
+    for way in ("Wilson, d. e.", "bootstrap", "mirrored"):  # how each interval came about
+        assert f"<small>{way}</small>" in text
+    assert f"</b> {OF_FEW_CLUSTERS}" in text  # in sight, not only under the pointer
 
 
 def test_a_predictive_value_follows_the_prevalence(open_page: OpenPage, project: Project, model: Model) -> None:

@@ -110,7 +110,7 @@ def test_one_class_alone_has_no_auc_and_the_reason_says_so():
     assert found.metrics["auc"].value is None
     assert "cases of another" in found.metrics["auc"].reason
     assert found.metrics["accuracy"].value == 1
-    assert "too narrow" in found.metrics["recall_weighted"].note
+    assert "too narrow" in found.metrics["f1_weighted"].note
     assert found.metrics["accuracy"].method == "Wilson"
     assert (found.metrics["accuracy"].low, found.metrics["accuracy"].high) == pytest.approx((0.5101, 1.0), abs=1e-4)
     assert found.metrics["kappa"].value is None

@@ -3,7 +3,7 @@ import pytest
 
 from core.measures.estimates import Estimate
 from core.measures.groups import Answers, difference_of, measure_groups
-from core.measures.thresholds import share_of
+from core.measures.shares import share_of
 
 
 def answers(n=400, seed=0):

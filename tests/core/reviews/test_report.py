@@ -90,7 +90,11 @@ def test_a_class_has_a_column_and_a_metric_a_row_and_no_word_of_a_table_is_broke
     sections, result = describe_report(connection, room.project, review)
     tables = [block for section in sections for block in section.blocks if isinstance(block, Table)]
     of_classes = next(table for table in tables if table.head[:1] == ("metric",) and "(n = " in table.head[1])
-    assert len(of_classes.head) == 1 + len(result["classes"])
+    assert len(of_classes.head) == 1 + len(result["classes"]) + 1
+    assert of_classes.head[-1] == "interval by"
+    ways = {row[0]: row[-1] for row in of_classes.rows}
+    assert ways["recall"].startswith("Wilson")
+    assert ways["AUC"] == "bootstrap"
     assert {"recall", "calibration intercept"} <= {row[0] for row in of_classes.rows}
     population = next(table for table in tables if table.head[1:] == ("train", "validation", "test"))
     for table in (of_classes, population):
@@ -105,12 +109,16 @@ def test_below_a_table_stands_why_a_number_is_undefined() -> None:
     parts = {"healthy": {"recall": known, "auc": unknown}, "ill": {"recall": unknown, "auc": known}}
     table, reasons = numbers_of_parts(parts)
     assert isinstance(table, Table)
-    assert table.rows[0] == ("recall", "0.500 (0.400 to 0.600)", "undefined")
+    assert table.rows[0] == ("recall", "0.500 (0.400 to 0.600)", "undefined", "bootstrap")
     assert reasons == (
         "recall of ill is undefined: No case of this class.",
         "AUC of healthy is undefined: No case of this class.",
     )
     assert len(numbers_of_parts({"healthy": {"recall": known}})) == 1
+    noted = {**known, "method": "Wilson", "note": "It is rather wide."}
+    table, notes = numbers_of_parts({"healthy": {"recall": noted}})
+    assert table.rows[0][-1] == "Wilson"
+    assert notes == ("recall of healthy: It is rather wide.",)
 
 
 def test_a_review_whose_results_are_closed_has_no_report(
