@@ -66,11 +66,9 @@ def _other_seeds(seeds: int) -> Figure:
             areas = [found.first for one in trained if (found := compare_aucs(truth == 1, one, one, alone))]
             noise = SeedNoise((float(np.std(areas, ddof=1)),), (seeds,))
             low, high = with_seed_noise(told.difference, told.error, noise)
-        called += verdict(low, high) == "better"
-    share = called / PAIRS
-    if not seeds:
-        return Figure("called better, other seeds, noise unknown", share, "", "why the screen says so")
-    return Figure(f"called better, other seeds, noise of {seeds} known", share, "", f"at most {MOST_FALSE}",
+        called += verdict(low, high, seeds_unknown=not seeds) == "better"
+    share, noise_known = called / PAIRS, f"noise of {seeds} known" if seeds else "noise unknown: neither is better"
+    return Figure(f"called better, other seeds, {noise_known}", share, "", f"at most {MOST_FALSE}",
                   share <= MOST_FALSE, f"{PAIRS} pairs, 400 cases")  # fmt: skip
 
 

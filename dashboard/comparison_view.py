@@ -186,8 +186,9 @@ def _link_to_missing(first: int, second: int, view: Mapping[str, places.Query]) 
 def _draw_tests(told: Mapping[str, Any]) -> None:
     first, second = told["values"]
     right = "accuracy (every label right)" if "per_label" in told else "accuracy"
+    of_fold = "" if told["fold"] is None else f", tested in fold {told['fold']}"
     lines = [
-        f"{wording.count(told['n_cases'], 'case')} of {wording.count(told['n_patients'], 'patient')}; "
+        f"{wording.count(told['n_cases'], 'case')} of {wording.count(told['n_patients'], 'patient')}{of_fold}; "
         f"AUC {wording.number(first['auc'])} → {wording.number(second['auc'])}, {right} "
         f"{wording.number(first['accuracy'])} → {wording.number(second['accuracy'])}."
     ]

@@ -22,7 +22,7 @@ from core.evaluation.paired_labels import (
 )
 from core.evaluation.records import find_predictions
 from core.evaluation.run import split_cases
-from core.evaluation.seed_noise import read_seed_noise
+from core.evaluation.seed_noise import differ_in_seed_alone, read_seed_noise
 from core.images.records import set_of_synthetic
 from core.measures.classified import predict_classes
 from core.measures.estimates import Estimate, estimate_of, estimates_json
@@ -34,6 +34,7 @@ from core.measures.paired import (
     SeedNoise,
     compare_aucs,
     difference_text,
+    is_apart,
     tell_apart,
     turned,
     verdict,
@@ -69,7 +70,7 @@ def compare_models(
             of them hold together (Bonferroni); the others are of 95 % each by itself.
 
     Returns:
-        `first`, `second` (names), `snapshot`, `split`, `n_cases`, `n_patients`, `metrics` (`auc_difference`,
+        `first`, `second` (names), `snapshot`, `split`, `fold`, `n_cases`, `n_patients`, `metrics` (`auc_difference`,
         `accuracy_difference`, `churn`: the share of cases on which they decide differently), `values` of each model,
         `delong` (of two classes), `mcnemar` with the cases that are newly right (`fixed`) and newly wrong (`broken`),
         `seed_noise`, `verdict`, `better` (whether that is the verdict), `sentence`, and `synthetic`, how many training
@@ -81,7 +82,8 @@ def compare_models(
     schema = snapshot.schema
     if not isinstance(schema, Classification) or {first.task, second.task} != {"classification"}:
         raise InvalidInput(f"Two classifiers are compared. Received: {first.task}, {second.task}")
-    cases = split_cases(connection, snapshot, split, None)
+    fold = shared_fold(connection, (first, second), snapshot)
+    cases = split_cases(connection, snapshot, split, fold)
     synthetic = demand_unseen(connection, (first, second), cases)
     ids, patients = [case.case_id for case in cases], [case.patient for case in cases]
     scores = [_scores(connection, model, schema, ids) for model in (first, second)]
@@ -91,16 +93,21 @@ def compare_models(
     level = 1 - (1 - LEVEL) / comparisons
     metrics, plain, auc = _measure(schema, sides, level)
     noise = read_seed_noise(connection, (first, second), ids)
+    only_seeds = differ_in_seed_alone(connection, (first, second))
     delong, sure, by, labels = None, None, "", dict[str, dict[str, Any]]()
     if schema.multi_label:
-        labels, by = compare_labels(sides, metrics, plain, noise, comparisons), " by the mean over labels"
+        labels, by = (
+            compare_labels(sides, metrics, plain, noise, comparisons, only_seeds=only_seeds),
+            " by the mean over labels",
+        )
     elif len(schema.names) == 2:
         asked = targets[:, 1] == 1, scores[0][:, 1], scores[1][:, 1], patients
         delong = compare_aucs(*asked)
         sure = delong if level == LEVEL else compare_aucs(*asked, level=level)
     columns, once = _columns(schema, targets), np.ones((1, len(cases)))
     of_seeds = noise(lambda one: float(_area(targets, one, columns)(once)[0]))
-    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level)
+    unknown = only_seeds and of_seeds is None
+    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level, seeds_unknown=unknown)
     if labels:
         judged["sentence"] += f" {tell_labels(labels)}"
     return {
@@ -108,6 +115,7 @@ def compare_models(
         "second": second.name,
         "snapshot": snapshot.name,
         "split": split,
+        "fold": fold,
         "n_cases": len(cases),
         "n_patients": len(set(patients)),
         "metrics": estimates_json({named_difference(name): one for name, one in metrics.items() if "/" not in name}),
@@ -170,6 +178,8 @@ def _judge(
     noise: SeedNoise | None,
     by: str,
     level: float,
+    *,
+    seeds_unknown: bool,
 ) -> dict[str, Any]:
     """The plain sentence, and the interval of the AUC's difference on which it stands."""
     low, high, how = (auc.low, auc.high, "paired bootstrap over patients")
@@ -179,13 +189,13 @@ def _judge(
         error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + level) / 2)
         low, high = with_seed_noise(auc.value, error, noise, level=level)
         how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
-    said = verdict(low, high, notable=NOTABLE)
+    said = verdict(low, high, notable=NOTABLE, seeds_unknown=seeds_unknown)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
     if auc.value is None or low is None or high is None:
         told = f"{first} and {second} cannot be told apart here: {auc.reason or auc.note}"
     else:
         numbers = f"AUC {difference_text(auc.value, low, high, level)} ({how})"
-        told = tell_apart(first, second, said, numbers, by=by)
+        told = tell_apart(first, second, said, numbers, by=by, seeds_alone=seeds_unknown and is_apart(low, high))
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
     return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}
 
@@ -203,6 +213,23 @@ def _scores(connection: sqlite3.Connection, model: Model, schema: Classification
     if missing := len(set(case_ids) - set(known)):
         raise InvalidInput(f"Evaluate {model.name} on this split first. Received: {missing} cases without its answer")
     return np.array([known[case_id] for case_id in case_ids])
+
+
+def shared_fold(connection: sqlite3.Connection, pair: tuple[Model, Model], snapshot: Snapshot) -> int | None:
+    """The fold of a snapshot for which both models were trained: they are compared on its view, where the fold is the
+    test split. None where they are of no fold of it.
+
+    Raises:
+        InvalidInput: they are of two of its folds: each has learnt what the other is tested on.
+    """
+    runs = [get_run(connection, model.run) for model in pair]
+    folds = [run.fold if run.snapshot == snapshot.id else None for run in runs]
+    if folds[0] != folds[1] and None not in folds:
+        raise InvalidInput(
+            f"Models of two folds have learnt each other's test cases; compare two of the same fold. "
+            f"Received: {folds[0]} and {folds[1]}"
+        )
+    return folds[0] if folds[0] == folds[1] else None
 
 
 def demand_unseen(connection: sqlite3.Connection, models: Sequence[Model], cases: Sequence[SnapshotCase]) -> list[int]:

@@ -10,12 +10,12 @@ import numpy as np
 
 from core.datasets.records import Snapshot
 from core.errors import InvalidInput
-from core.evaluation.comparison import demand_unseen
+from core.evaluation.comparison import demand_unseen, shared_fold
 from core.evaluation.paired_parts import SEED, Numbers, PairedPart, Sides, compare_part, shared_cases
 from core.evaluation.pairs import list_pairs
 from core.evaluation.records import find_evaluation, list_measured
 from core.evaluation.run import split_cases
-from core.evaluation.seed_noise import list_trainings, seed_noise_of
+from core.evaluation.seed_noise import differ_in_seed_alone, list_trainings, seed_noise_of
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL, RESAMPLES
 from core.projects.schema import Regression, Segmentation
@@ -37,6 +37,7 @@ class PairedErrors:
     n_cases: int
     n_patients: int
     comparisons: int
+    fold: int | None = None
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -93,19 +94,21 @@ def compare_errors(
             "Paired differences of errors are of numbers and of painted structures. "
             f"Received: {first.task}, {second.task}"
         )
-    cases = split_cases(connection, snapshot, split, None)
+    fold = shared_fold(connection, (first, second), snapshot)
+    cases = split_cases(connection, snapshot, split, fold)
     demand_unseen(connection, (first, second), cases)
     for model in (first, second):
         if find_evaluation(connection, model.id, snapshot.id, split) is None:
             raise InvalidInput(f"Evaluate {model.name} on {split} of {snapshot.name} first. Received: no evaluation")
-    both = [_read_numbers(connection, model, snapshot, split) for model in (first, second)]
-    seeds = _read_seeds(connection, (first, second), snapshot, split)
+    both = [_read_numbers(connection, model, snapshot, split, fold) for model in (first, second)]
+    seeds = _read_seeds(connection, (first, second), snapshot, split, fold)
     patient_of = {case.case_id: case.patient for case in cases}
     models, is_error = (first.name, second.name), isinstance(schema, Regression)
+    only_seeds = differ_in_seed_alone(connection, (first, second))
     level = 1 - (1 - LEVEL) / max(1, comparisons * len(both[0]))
     parts = [
         compare_part(
-            Sides(models, name, of, (both[0][name], both[1][name]), patient_of, is_error),
+            Sides(models, name, of, (both[0][name], both[1][name]), patient_of, is_error, only_seeds),
             seed_noise_of(_means_of_seeds(name, both, seeds)), level=level,
         )
         for name, of in zip(both[0], _of_parts(schema), strict=True)
@@ -113,10 +116,12 @@ def compare_errors(
     compared = {case for one in both[0] for case in shared_cases((both[0][one], both[1][one]))} & set(patient_of)
     told = first.name, second.name, snapshot.name, split
     n_patients = len({patient_of[case] for case in compared})
-    return PairedErrors(*told, tuple(parts), len(compared), n_patients, comparisons)
+    return PairedErrors(*told, tuple(parts), len(compared), n_patients, comparisons, fold)
 
 
-def _read_numbers(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, split: str) -> dict[str, Numbers]:
+def _read_numbers(
+    connection: sqlite3.Connection, model: Model, snapshot: Snapshot, split: str, fold: int | None
+) -> dict[str, Numbers]:
     """By quantity the absolute error of each case, or by structure its Dice where it has one."""
     schema = snapshot.schema
     if isinstance(schema, Regression):
@@ -124,7 +129,7 @@ def _read_numbers(connection: sqlite3.Connection, model: Model, snapshot: Snapsh
             f"MAE{f' of {quantity.target}' if schema.further else ''}, {quantity.unit}": Numbers(
                 {
                     one.case_id: abs(one.predicted - one.reference)
-                    for one in list_pairs(connection, model, snapshot, schema, split, None, at)
+                    for one in list_pairs(connection, model, snapshot, schema, split, fold, at)
                 }
             )
             for at, quantity in enumerate(schema.quantities)
@@ -142,11 +147,11 @@ def _read_numbers(connection: sqlite3.Connection, model: Model, snapshot: Snapsh
 
 
 def _read_seeds(
-    connection: sqlite3.Connection, pair: tuple[Model, Model], snapshot: Snapshot, split: str
+    connection: sqlite3.Connection, pair: tuple[Model, Model], snapshot: Snapshot, split: str, fold: int | None
 ) -> list[list[dict[str, Numbers]]]:
     """Of each recipe of the pair what its trainings have, one for each seed that was evaluated here."""
     return [
-        list({seed: _read_numbers(connection, model, snapshot, split) for seed, model in models
+        list({seed: _read_numbers(connection, model, snapshot, split, fold) for seed, model in models
               if find_evaluation(connection, model.id, snapshot.id, split)}.values())
         for models in list_trainings(connection, pair)
     ]  # fmt: skip

@@ -26,6 +26,7 @@ from core.measures.metrics import (
 )
 from core.measures.paired import (
     NOTABLE,
+    SAME,
     TOO_FEW,
     AucDifference,
     SeedNoise,
@@ -39,7 +40,6 @@ Weighed = Callable[[np.ndarray], dict[str, np.ndarray]]
 Noise = Callable[[Callable[[np.ndarray], float]], SeedNoise | None]  # from how an AUC is taken of scores
 OF_LABEL = ("auc", "f1", "balanced_accuracy")
 NO_CASE = "One of the classes has no case here, or every case."
-SAME = "no difference beyond noise"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ def compare_labels(
     plain: Sequence[Mapping[str, float]],
     noise: Noise,
     comparisons: int = 1,
+    *,
+    only_seeds: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """By label: `n` of the cases that have it, `small`, `metrics` (differences of `OF_LABEL` and `churn`), `values` of
     each model, `delong`, `mcnemar` with newly right and newly wrong cases, and the `verdict` on its AUC.
@@ -109,6 +111,7 @@ def compare_labels(
     Args:
         metrics, plain: of `measure_labels`, the differences with intervals and the values of each model.
         comparisons: how many pairs of models are compared at once.
+        only_seeds: the two differ in nothing but their seed.
     """
     patients = len(set(sides.patients))
     n_of = sides.targets.sum(axis=0)
@@ -127,7 +130,7 @@ def compare_labels(
             "values": [{key: plain_number(one[f"{key}/{k}"]) for key in OF_LABEL} for one in plain],
             "delong": delong.to_json() if delong else None,
             "mcnemar": turned(right, sides.ids),
-            "verdict": TOO_FEW if small[k] else _judge(sides, k, level, noise),
+            "verdict": TOO_FEW if small[k] else _judge(sides, k, level, noise, only_seeds),
         }
     return found
 
@@ -137,7 +140,7 @@ def _delong(sides: Sides, k: int, level: float) -> AucDifference | None:
     return compare_aucs(sides.targets[:, k] == 1, first, second, sides.patients, level=level)
 
 
-def _judge(sides: Sides, k: int, level: float, noise: Noise) -> str:
+def _judge(sides: Sides, k: int, level: float, noise: Noise, only_seeds: bool) -> str:
     """The verdict on one label's AUC, with seed noise where it is known."""
     tested = _delong(sides, k, level)
     if tested is None:
@@ -147,7 +150,7 @@ def _judge(sides: Sides, k: int, level: float, noise: Noise) -> str:
     known = noise(lambda scores: float(roc_auc(*weigh_ranking(rank_scores(positive, scores[:, k]), once))[0]))
     if known:
         low, high = with_seed_noise(tested.difference, tested.error, known, level=level)
-    return verdict(low, high, notable=NOTABLE)
+    return verdict(low, high, notable=NOTABLE, seeds_unknown=only_seeds and known is None)
 
 
 def tell_labels(per_label: Mapping[str, Mapping[str, Any]]) -> str:

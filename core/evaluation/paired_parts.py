@@ -15,6 +15,7 @@ from core.measures.paired import (
     NOTABLE_SHARE,
     SeedNoise,
     difference_text,
+    is_apart,
     mcnemar,
     tell_apart,
     verdict,
@@ -71,7 +72,8 @@ class PairedPart:
 
 @dataclass(frozen=True)
 class Sides:
-    """What is compared: the names of two models and what each has; `patient_of` by case, in the snapshot's order."""
+    """What is compared: the names of two models and what each has; `patient_of` by case, in the snapshot's order.
+    `only_seeds`: the two differ in nothing but their seed."""
 
     models: tuple[str, str]
     name: str
@@ -79,6 +81,7 @@ class Sides:
     numbers: tuple[Numbers, Numbers]
     patient_of: Mapping[int, str]
     is_error: bool  # less is better
+    only_seeds: bool = False
 
 
 def shared_cases(numbers: tuple[Numbers, Numbers]) -> list[int]:
@@ -100,13 +103,15 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
     # An error has a unit, so what is notable hangs on how large errors are.
     size = float(np.mean(values)) if ids else 0.0
     ends = (-high, -low) if sides.is_error and low is not None and high is not None else (low, high)
-    said = verdict(*ends, notable=NOTABLE_SHARE * size if sides.is_error else NOTABLE)
+    unknown = sides.only_seeds and noise is None
+    said = verdict(*ends, notable=NOTABLE_SHARE * size if sides.is_error else NOTABLE, seeds_unknown=unknown)
     if difference.value is None or low is None or high is None:
         why = difference.reason or difference.note
         told = f"{sides.models[0]} and {sides.models[1]} cannot be told apart by {sides.name}: {why}"
     else:
         numbers = f"{difference_text(difference.value, low, high, level)} ({how})"
-        told = tell_apart(*sides.models, said, numbers, by=f" by {sides.name}")
+        alone = unknown and is_apart(low, high)
+        told = tell_apart(*sides.models, said, numbers, by=f" by {sides.name}", seeds_alone=alone)
     changed_by = CHANGED_SHARE * size if sides.is_error else NOTABLE
     better, worse = _changed(sides, dict(zip(ids, apart.tolist(), strict=True)), changed_by)
     means = tuple(float(one.mean()) if ids else None for one in values)

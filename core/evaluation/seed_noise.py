@@ -54,6 +54,13 @@ def list_trainings(connection: sqlite3.Connection, pair: tuple[Model, Model]) ->
     return [siblings.get(kin, []) for kin in dict.fromkeys(_kin(connection, model) for model in pair)]
 
 
+def differ_in_seed_alone(connection: sqlite3.Connection, pair: tuple[Model, Model]) -> bool:
+    """Whether two models are of one recipe, snapshot and fold, and put together alike (of as many members)."""
+    one, other = pair
+    alike = [(len(model.facts.get("members", ())), model.facts.get("views")) for model in pair]
+    return alike[0] == alike[1] and _kin(connection, one) == _kin(connection, other)
+
+
 def _kin(connection: sqlite3.Connection, model: Model) -> str:
     """Everything that decides a training but its seed, as text."""
     run = get_run(connection, model.run)

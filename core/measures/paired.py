@@ -14,6 +14,7 @@ FEWEST_SEEDS = 3  # of one recipe, before a spread over seeds is a number
 NOTABLE = 0.05  # of an AUC or a Dice: a reader would want to know of it
 NOTABLE_SHARE = 0.1  # of a mean error, likewise
 TOO_FEW = "too few cases to tell"
+SAME = "no difference beyond noise"
 
 
 @dataclass(frozen=True)
@@ -153,17 +154,21 @@ def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level:
     return difference - reach, difference + reach
 
 
-def verdict(low: float | None, high: float | None, *, notable: float = math.inf) -> str:
+def verdict(low: float | None, high: float | None, *, notable: float = math.inf, seeds_unknown: bool = False) -> str:
     """In the words of a report: `better` is said only where the whole interval says so. Where it says neither and still
-    allows a `notable` difference, the cases are too few to tell."""
+    allows a `notable` difference, the cases are too few to tell.
+
+    Args:
+        seeds_unknown: the two differ in nothing but their seed, and how far seeds alone part them is not known. Then
+            neither is said to be better: in simulation one of two equal ones was in 19 % (`python -m bench
+            false_better`).
+    """
     if low is not None and high is not None:
-        if low > 0:
-            return "better"
-        if high < 0:
-            return "worse"
+        if is_apart(low, high):
+            return SAME if seeds_unknown else "better" if low > 0 else "worse"
         if max(-low, high) > notable:
             return TOO_FEW
-    return "no difference beyond noise"
+    return SAME
 
 
 def difference_text(value: float, low: float, high: float, level: float = LEVEL) -> str:
@@ -171,10 +176,17 @@ def difference_text(value: float, low: float, high: float, level: float = LEVEL)
     return f"{value:+.3f}, {100 * level:.3g} % interval {low:+.3f} to {high:+.3f}".replace("-", "−")
 
 
-def tell_apart(first: str, second: str, said: str, numbers: str, *, by: str = "") -> str:
-    """A verdict as a plain sentence; `numbers` are the difference with its interval."""
+def tell_apart(first: str, second: str, said: str, numbers: str, *, by: str = "", seeds_alone: bool = False) -> str:
+    """A verdict as a plain sentence; `numbers` are the difference with its interval, and `seeds_alone` is said where
+    this interval lies to one side and still nothing follows."""
     if said in ("better", "worse"):
         return f"{second} is {said} than {first}{by}: {numbers}."
     if said == TOO_FEW:
         return f"There are too few cases to tell {second} from {first}{by}: {numbers}."
-    return f"There is no difference beyond noise between {second} and {first}{by}: {numbers}."
+    why = " Seeds alone could do this: they are of one recipe and differ in nothing else." if seeds_alone else ""
+    return f"There is no difference beyond noise between {second} and {first}{by}: {numbers}.{why}"
+
+
+def is_apart(low: float | None, high: float | None) -> bool:
+    """Whether an interval of a difference lies to one side of zero."""
+    return low is not None and high is not None and (low > 0 or high < 0)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from core.datasets.records import list_snapshot_cases
+from core.datasets.splits import list_view
+from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
 from core.evaluation.records import store_predictions
 from core.training.recipe import change_recipe, named_recipe
@@ -12,17 +14,17 @@ from core.training.records import add_model, add_run, get_run
 
 @pytest.fixture
 def add_scored(connection, project, snapshot, actor):
-    """A model of a seed that was never trained, with these probabilities of pneumonia on the test split."""
+    """A model of a seed that was never trained, with these probabilities of pneumonia on the test split (of a fold)."""
 
-    def add(seed, chances, network="cnn"):
+    def add(seed, chances, network="cnn", fold=None):
         recipe = change_recipe(named_recipe(network), {"seed": seed})
-        run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=recipe, actor=actor)
+        run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=recipe, fold=fold, actor=actor)
         model = add_model(
             connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="a test", parameters=1,
             file_bytes=1, facts={"task": "classification", "classes": ["normal", "pneumonia"], "multi_label": False},
             seconds=1.0, actor=actor,
         )  # fmt: skip
-        tested = list_snapshot_cases(connection, snapshot.id, split="test")
+        tested = [case for case in list_view(connection, snapshot.id, fold) if case.split == "test"]
         scores = {case.case_id: [1 - p, p] for case, p in zip(tested, chances(tested), strict=True)}
         store_predictions(connection, model, snapshot.schema, scores)
         return model
@@ -82,3 +84,56 @@ def test_of_several_comparisons_the_verdict_stands_on_intervals_that_hold_togeth
     assert (together["high"] - together["low"]) / (alone["high"] - alone["low"]) == pytest.approx(
         2.576 / 1.960, rel=1e-3
     )
+
+
+def right(cases):
+    return truth_of(cases) * 0.8 + 0.1
+
+
+def wrong(cases):
+    return 1 - right(cases)
+
+
+def test_of_two_seeds_of_one_recipe_neither_is_better_while_their_noise_is_unknown(connection, snapshot, add_scored):
+    bad, good = add_scored(0, wrong), add_scored(1, right)
+    told = compare_models(connection, bad, good, snapshot, "test")
+    assert (told["verdict"], told["better"]) == ("no difference beyond noise", False)
+    assert told["low"] > 0  # by the cases alone it would be better
+    assert "Seeds alone could do this" in told["sentence"]
+    assert "Seed noise unknown" in told["sentence"]
+    assert compare_models(connection, good, bad, snapshot, "test")["verdict"] == "no difference beyond noise"
+    other = compare_models(connection, bad, add_scored(1, right, "resnet"), snapshot, "test")
+    assert other["verdict"] == "better"
+    assert "Seeds alone" not in other["sentence"]
+
+
+def test_with_three_seeds_of_the_recipe_their_noise_decides(connection, snapshot, add_scored):
+    seeds = [add_scored(seed, right) for seed in range(3)]
+    told = compare_models(connection, seeds[0], seeds[1], snapshot, "test")
+    assert told["seed_noise"]["seeds"] == [3]
+    assert "Seeds alone" not in told["sentence"]
+
+
+def test_two_models_of_one_fold_are_compared_on_the_cases_of_that_fold(connection, snapshot, add_scored):
+    asked = [case for case in list_view(connection, snapshot.id, 1) if case.split == "test"]
+    learnt = {case.case_id for case in list_snapshot_cases(connection, snapshot.id) if case.split != "test"}
+    assert learnt & {case.case_id for case in asked}  # of the snapshot's own view these were to learn from
+    told = compare_models(
+        connection, add_scored(0, wrong, fold=1), add_scored(0, right, "resnet", fold=1), snapshot, "test"
+    )
+    assert (told["n_cases"], told["fold"], told["verdict"]) == (len(asked), 1, "better")
+    assert set(told["mcnemar"]["fixed"]) == {case.case_id for case in asked}
+
+
+def test_models_of_two_folds_are_refused_in_a_sentence(connection, snapshot, add_scored):
+    pair = add_scored(0, right, fold=0), add_scored(0, right, fold=1)
+    with pytest.raises(InvalidInput, match="two folds have learnt each other's test cases"):
+        compare_models(connection, *pair, snapshot, "test")
+
+
+def test_the_share_decided_differently_has_wilsons_interval(connection, snapshot, add_scored):
+    told = compare_models(connection, add_scored(0, right), add_scored(0, right, "resnet"), snapshot, "test")
+    churn = told["metrics"]["churn"]
+    assert churn["value"] == 0
+    assert churn["high"] > 0  # a bootstrap of nothing but zeros would end there
+    assert churn["method"].startswith("Wilson")

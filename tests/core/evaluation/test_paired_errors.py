@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.datasets.records import list_snapshot_cases
+from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.evaluation.paired_errors import UNKNOWN_NOISE, compare_errors
 from core.evaluation.paired_parts import Numbers, Sides, compare_part
@@ -22,11 +23,21 @@ from tests.core.reviews.other_tasks import AGE, Measured, measured_bodies, measu
 AddModel = Callable[..., Model]
 
 
-def add_sibling(connection: sqlite3.Connection, found: Measured, actor: Actor, name: str, seed: int) -> Model:
+def add_sibling(
+    connection: sqlite3.Connection,
+    found: Measured,
+    actor: Actor,
+    name: str,
+    seed: int,
+    epochs: int = 25,
+    fold: int | None = None,
+) -> Model:
     """A model of the same recipe and another seed, whose answers are still to be given."""
     before = get_run(connection, found.model.run)
-    recipe = change_recipe(before.recipe, {"seed": seed})
-    run = add_run(connection, project=before.project, snapshot=before.snapshot, recipe=recipe, name=name, actor=actor)
+    recipe = change_recipe(before.recipe, {"seed": seed, "epochs": epochs})
+    run = add_run(
+        connection, project=before.project, snapshot=before.snapshot, recipe=recipe, name=name, fold=fold, actor=actor
+    )
     return add_model(
         connection, get_run(connection, run.id), keras_hash=found.model.keras_hash,
         onnx_left_out_because="it is a test", parameters=1, file_bytes=1, facts=found.model.facts, seconds=1.0,
@@ -51,9 +62,10 @@ def ages(connection: sqlite3.Connection, files: Files, actor: Actor) -> Measured
 def add_guesser(connection: sqlite3.Connection, ages: Measured, actor: Actor) -> AddModel:
     """A model that is wrong by so many years about each of the eight test cases."""
 
-    def add(name: str, errors: Sequence[float], seed: int = 0) -> Model:
-        made = add_sibling(connection, ages, actor, name, seed)
-        cases = list_snapshot_cases(connection, ages.snapshot.id, split="test")
+    def add(name: str, errors: Sequence[float], seed: int = 0, epochs: int = 25, fold: int | None = None) -> Model:
+        made = add_sibling(connection, ages, actor, name, seed, epochs, fold)
+        cases = [case for case in list_view(connection, ages.snapshot.id, fold) if case.split == "test"]
+        errors = np.resize(errors, len(cases)).tolist()
         said = {case.case_id: [case.value["value"] + error] for case, error in zip(cases, errors, strict=True)}
         store_predictions(connection, made, AGE, said)
         add_result(connection, ages, made, actor)
@@ -108,11 +120,35 @@ def test_the_cases_whose_error_changed_most_are_named_first(
 def test_fewer_errors_are_better_and_more_are_worse(
     connection: sqlite3.Connection, ages: Measured, add_guesser: AddModel
 ) -> None:
-    near, far = add_guesser("near", [1, 2] * 4), add_guesser("far", [6, 8] * 4)
+    near, far = add_guesser("near", [1, 2] * 4), add_guesser("far", [6, 8] * 4, epochs=26)
     (part,) = compare_errors(connection, far, near, ages.snapshot, "test").parts
     assert (part.verdict, part.difference.value) == ("better", pytest.approx(-5.5))
     (part,) = compare_errors(connection, near, far, ages.snapshot, "test").parts
     assert (part.verdict, part.difference.value) == ("worse", pytest.approx(5.5))
+
+
+def test_of_two_seeds_neither_is_better_while_their_noise_is_unknown(
+    connection: sqlite3.Connection, ages: Measured, add_guesser: AddModel
+) -> None:
+    near, far = add_guesser("near", [1, 2] * 4, seed=0), add_guesser("far", [6, 8] * 4, seed=0)
+    told = compare_errors(connection, far, near, ages.snapshot, "test")
+    (part,) = told.parts
+    assert part.seed_noise is None
+    assert part.high is not None
+    assert part.high < 0  # by the cases alone it would be better
+    assert part.verdict == "no difference beyond noise"
+    assert "Seeds alone could do this" in part.sentence
+    assert told.note == UNKNOWN_NOISE
+
+
+def test_two_models_of_one_fold_are_compared_on_the_cases_of_that_fold(
+    connection: sqlite3.Connection, ages: Measured, add_guesser: AddModel
+) -> None:
+    near, far = (add_guesser(name, [error], epochs=at, fold=0) for name, error, at in (("n", 1, 25), ("f", 6, 26)))
+    told = compare_errors(connection, far, near, ages.snapshot, "test")
+    cases = [case for case in list_view(connection, ages.snapshot.id, 0) if case.split == "test"]
+    assert (told.fold, told.n_cases, told.to_json()["fold"]) == (0, len(cases), 0)
+    assert told.parts[0].values == (6.0, 1.0)
 
 
 def test_the_verdicts_of_several_models_stand_on_wider_intervals_and_say_so(

@@ -106,6 +106,13 @@ def test_the_whole_is_the_mean_over_labels_and_the_sentence_names_those_that_dif
     assert "Seed noise unknown" in told["sentence"]
 
 
+def test_no_label_is_better_of_two_seeds_of_one_recipe(connection, findings, add_answers):
+    pair = [add_answers(noisy((0.6, 0.05, 0.1), 1)), add_answers(noisy((0.05, 0.05, 0.1), 2), seed=1)]
+    told = compare_models(connection, *pair, findings, "test")
+    assert told["verdict"] == told["per_label"]["mass"]["verdict"] == "no difference beyond noise"
+    assert "Seeds alone could do this" in told["sentence"]
+
+
 def test_a_rare_label_is_never_said_to_be_better(connection, findings, add_answers):
     def backwards(truth):
         return np.stack([truth[:, 0], truth[:, 1], 1 - truth[:, 2]], axis=1) * 0.8 + 0.1

@@ -28,7 +28,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks.regression import describe_schema
 from core.tasks.segmentation import measure
-from core.training.recipe import named_recipe
+from core.training.recipe import change_recipe, named_recipe
 from core.training.records import Model, add_model, add_run, get_run
 
 SIDE = 8
@@ -126,7 +126,7 @@ def freeze(
     connection: sqlite3.Connection, files: Files, project: Project, actor: Actor, facts: dict[str, object]
 ) -> Measured:
     snapshot = freeze_snapshot(
-        connection, files, project, "first", split_column="split", actor=actor, progress=Silent()
+        connection, files, project, "first", split_column="split", folds=2, actor=actor, progress=Silent()
     )
     network = "unet2d" if project.task == "segmentation" else "cnn"
     run = add_run(
@@ -141,9 +141,10 @@ def freeze(
 
 
 def add_twin(connection: sqlite3.Connection, model: Model, name: str, actor: Actor, worse: float = 0.0) -> Model:
-    """Another model that says the same of every case, or of numbers something worse."""
+    """Another model, of another recipe, that says the same of every case, or of numbers something worse."""
     run = get_run(connection, model.run)
-    again = add_run(connection, project=model.project, snapshot=run.snapshot, recipe=run.recipe, name=name, actor=actor)
+    recipe = change_recipe(run.recipe, {"epochs": run.recipe.epochs + 1})
+    again = add_run(connection, project=model.project, snapshot=run.snapshot, recipe=recipe, name=name, actor=actor)
     made = add_model(
         connection, get_run(connection, again.id), keras_hash=model.keras_hash, onnx_left_out_because="it is a test",
         parameters=1, file_bytes=1, facts=model.facts, seconds=1.0, actor=actor,
