@@ -11,6 +11,7 @@ from core.measures.shares import WILSON, WILSON_OF_CLUSTERS
 from dashboard import charts, numbers_view, wording
 
 FEW_POSITIVES = 10  # below this a number is greyed, not hidden
+ON_ONE_SCALE = (("mae", "rmse"), ("bias", "limit_low", "limit_high"))
 MANY = 6  # tiles; more of them are narrower, to stand in one row
 METRIC_WORDS = {
     "balanced_accuracy": "Balanced accuracy",
@@ -50,7 +51,7 @@ def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRI
     shown = _ordered(result["metrics"], words)
     tiles = "".join(
         f"<div><small>{escape(words.get(name, name))}</small><b>{say(name, measure['value'])}</b>"
-        f"<span>{whiskers(measure, name, say)}</span></div>"
+        f"<span>{say_ends(measure, name, say)}</span>{_line(name, result['metrics'])}</div>"
         for name, measure in shown
     )
     many = " rr-many" if len(shown) > MANY else ""
@@ -58,6 +59,13 @@ def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRI
     numbers_view.draw_notes(
         (words.get(name, name), measure.get("reason") or measure.get("note") or "") for name, measure in shown
     )
+
+
+def _line(name: str, metrics: Mapping[str, Any]) -> str:
+    """The whiskers of a tile; numbers in one unit that are of one kind share a scale."""
+    group = next((some for some in ON_ONE_SCALE if name in some), (name,))
+    ends = numbers_view.scale_of(name, [metrics[one] for one in group if one in metrics])
+    return numbers_view.whiskers(metrics[name], *ends, thin=True)
 
 
 def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
@@ -224,7 +232,7 @@ def _legend(result: Mapping[str, Any], name: str, short: str, metric: str) -> st
     return f"{name}: {short} {wording.interval(measures[metric])}, {positive:,} of {result['n_cases']:,} positive"
 
 
-def whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) -> str:
+def say_ends(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) -> str:
     """`0.880 to 0.944`, or that there is no interval."""
     if measure.get("low") is None or measure.get("high") is None:
         return "no interval"
@@ -234,5 +242,6 @@ def whiskers(measure: Mapping[str, Any], name: str = "", say: Say = say_metric) 
 def _cell(measure: Mapping[str, Any]) -> str:
     if measure["value"] is None:
         return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
-    told = f"<b>{wording.number(measure['value'])}</b><br><small>{whiskers(measure)}</small>"
+    told = f"<b>{wording.number(measure['value'])}</b><br><small>{say_ends(measure)}</small>"
+    told += numbers_view.whiskers(measure, 0, 1, thin=True)
     return f'<span title="{escape(measure["note"])}">{told}</span>' if measure.get("note") else told

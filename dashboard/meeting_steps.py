@@ -155,21 +155,23 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
         sign = STATE_SIGNS[one.state]
         # of groups that miss it, each says so in its own row
         reason = f"<br><small>{escape(one.reason)}</small>" if one.reason and (alone or one.state == "met") else ""
-        shown = _numbers(alone) if alone else "<td></td><td></td>"
+        ends = numbers_view.scale_of(one.criterion.metric, [vars(part) for part in one.parts])
+        shown = _numbers(alone, ends) if alone else "<td></td><td></td>"
         rows.append(f"<tr><td><b>{escape(one.criterion.sentence)}</b></td>{shown}<td>{sign}{reason}</td></tr>")
         for part in () if alone else one.parts:
             few = ' class="few"' if part.is_small else ""
             told = f"{STATE_SIGNS[part.state]}<br><small>{escape(part.reason)}</small>"
-            rows.append(f"<tr{few}><td>&emsp;{escape(part.group)}</td>{_numbers(part)}<td>{told}</td></tr>")
+            rows.append(f"<tr{few}><td>&emsp;{escape(part.group)}</td>{_numbers(part, ends)}<td>{told}</td></tr>")
     head = "<tr><th>criterion</th><th>found, 95 % interval</th><th>n</th><th></th></tr>"
     return f'<div class="rr-scroll"><table class="rr-numbers">{head}{"".join(rows)}</table></div>'
 
 
-def _numbers(part: Measured) -> str:
+def _numbers(part: Measured, ends: tuple[float, float]) -> str:
     of = f"{part.n_of:,} of " if part.n_of is not None else ""
-    whiskers = "no interval" if part.low is None else f"{wording.number(part.low)} to {wording.number(part.high)}"
+    interval = "no interval" if part.low is None else f"{wording.number(part.low)} to {wording.number(part.high)}"
+    line = numbers_view.whiskers(vars(part), *ends, thin=True)
     return (
-        f"<td><b>{wording.number(part.value)}</b><br><small>{whiskers}</small></td>"
+        f"<td><b>{wording.number(part.value)}</b><br><small>{interval}</small>{line}</td>"
         f"<td>{of}{part.n_cases:,}<br><small>{wording.count(part.n_patients, 'patient')}</small></td>"
     )
 

@@ -14,6 +14,10 @@ from dashboard import wording
 
 Estimate = Mapping[str, Any]
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")  # where one ends and the next begins
+IN_UNIT = (
+    "mae", "rmse", "bias", "limit_low", "limit_high", "fid_like", "hd95_mm", "hd95_px", "volume_bias_ml",
+    "volume_error_percent",
+)  # fmt: skip
 # How an interval came about, in the little room of a table.
 METHODS = {WILSON: "Wilson", WILSON_OF_CLUSTERS: "Wilson, d. e.", "basic bootstrap": "mirrored"}
 SAME_MICRO = (
@@ -172,14 +176,31 @@ def cells(
     return f"<td>{say(measure)}</td><td>{whiskers(measure, low, high)}</td>"
 
 
-def whiskers(measure: Estimate, low: float, high: float) -> str:
-    """A value with its interval on a line from `low` to `high`, as HTML."""
+def scale_of(name: str, beside: Iterable[Mapping[str, float | None]]) -> tuple[float, float]:
+    """The ends of the line that a metric's whiskers are drawn on: those of shares, or, in a unit, from zero (both ways
+    where some are below it) as far as the measures that stand `beside` it reach."""
+    numbers = [one for measure in beside for end in ("value", "low", "high") if (one := measure.get(end)) is not None]
+    if name in ("kappa", "mcc"):
+        return -1.0, 1.0
+    if name == "r2":
+        return min([0.0, *numbers]), 1.0
+    if name not in IN_UNIT:
+        return 0.0, 1.0
+    reach = max([1e-9, *map(abs, numbers)])
+    return (-reach, reach) if min(numbers, default=0.0) < 0 else (0.0, reach)
+
+
+def whiskers(measure: Estimate, low: float, high: float, *, thin: bool = False) -> str:
+    """A value with its interval on a line from `low` to `high`, as HTML; `thin` to stand below its numbers."""
+    if measure["value"] is None:
+        return ""
+    of = "rr-whiskers rr-thin" if thin else "rr-whiskers"
 
     def at(value: float) -> float:
         return 100 * min(1.0, max(0.0, (value - low) / (high - low)))
 
     dot = f'<b style="left:{at(measure["value"]):.1f}%"></b>'
     if measure.get("low") is None:
-        return f'<span class="rr-whiskers">{dot}</span>'
+        return f'<span class="{of}">{dot}</span>'
     start, end = at(measure["low"]), at(measure["high"])
-    return f'<span class="rr-whiskers"><i style="left:{start:.1f}%;width:{end - start:.1f}%"></i>{dot}</span>'
+    return f'<span class="{of}"><i style="left:{start:.1f}%;width:{end - start:.1f}%"></i>{dot}</span>'

@@ -12,8 +12,8 @@ from core.evaluation.outlines import Draw, Outlined, draw_bare, draw_errors, dra
 from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
 from core.images.records import get_case
 from core.projects.records import Project
-from dashboard import messages, painted_look, places, session, wording
-from dashboard.evaluation_view import say_metric, whiskers
+from dashboard import messages, numbers_view, painted_look, places, session, wording
+from dashboard.evaluation_view import say_ends, say_metric
 
 if TYPE_CHECKING:
     from dashboard.meeting_view import Meeting
@@ -42,11 +42,13 @@ def draw_structure_table(result: Mapping[str, Any]) -> None:
     """Each structure with its numbers, their intervals and the n they stand on, and how empty cases were met."""
     shown = {key: title for key, title in METRICS.items() if key in result["metrics"] and _is_known(result, key)}
     head = "".join(f"<th>{escape(title)}</th>" for title in shown.values())
+    # One scale down each column, so that structures can be held against each other.
+    ends = {key: numbers_view.scale_of(key, [one[key] for one in result["per_structure"].values()]) for key in shown}
     rows = []
     for name in result["structures"]:
         counts, measures = result["counts"][name], result["per_structure"][name]
         few = ' class="few"' if counts["painted"] < FEW_PAINTED else ""
-        cells = "".join(f"<td>{_cell(key, measures[key])}</td>" for key in shown)
+        cells = "".join(f"<td>{_cell(key, measures[key], ends[key])}</td>" for key in shown)
         empty = f"{counts['left_empty']:,} of {counts['empty']:,}" if counts["empty"] else "–"
         rows.append(
             f"<tr{few}><td>{escape(name)}</td><td>{counts['painted']:,}</td>{cells}"
@@ -68,10 +70,11 @@ def _is_known(result: Mapping[str, Any], key: str) -> bool:
     return any(measures[key]["value"] is not None for measures in result["per_structure"].values())
 
 
-def _cell(name: str, measure: Mapping[str, Any]) -> str:
+def _cell(name: str, measure: Mapping[str, Any], ends: tuple[float, float]) -> str:
     if measure["value"] is None:
         return f'<span title="{escape(measure.get("reason", ""))}">–</span>'
-    return f"<b>{say_metric(name, measure['value'])}</b><br><small>{whiskers(measure, name)}</small>"
+    line = numbers_view.whiskers(measure, *ends, thin=True)
+    return f"<b>{say_metric(name, measure['value'])}</b><br><small>{say_ends(measure, name)}</small>{line}"
 
 
 def draw_painted_review(project: Project, view: "View") -> None:

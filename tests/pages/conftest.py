@@ -88,6 +88,11 @@ def said(app: AppTest) -> str:
     )
 
 
+def plain(text: str) -> str:
+    """What `said` gives with the quotes of its HTML as they are."""
+    return text.replace('\\"', '"')
+
+
 @dataclass(frozen=True)
 class Furnished:
     """A home and what was put into it, as far as it was."""

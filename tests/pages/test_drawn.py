@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sqlite3
 from typing import Any
 
@@ -25,7 +26,7 @@ from core.store.files import Files
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs, set_run_job
 from core.training.samples import grid_png, png_of, sample_path
-from tests.pages.conftest import OpenPage, said
+from tests.pages.conftest import OpenPage, plain, said
 
 SIDE = 16
 PNG = png_of(np.full((SIDE, SIDE, 1), 90, np.uint8), {})
@@ -114,6 +115,8 @@ def test_samples_numbers_and_pairs_are_shown_and_said_to_be_synthetic(
     text = said(open_page("evaluate", project=faces.id, model=drawer.id))
     for part in ("fid_like", "25.0 %", "3 images drawn", "1.25 apart", "memorised", "erased", "judged otherwise"):
         assert part in text
+    tile = '<b>[^<]*</b><span>[^<]*</span><span class="rr-whiskers'
+    assert len(set(re.findall(f"<small>([^<]*)</small>{tile}", plain(text)))) == 4  # one to each number
     assert "answers nothing about a case" in said(open_page("review", project=faces.id))
 
 

@@ -28,7 +28,7 @@ from dashboard.meeting_failures import answered
 from dashboard.meeting_view import STEPS, steps_of
 from tests.core.reviews.conftest import PASSWORD, give_password
 from tests.core.reviews.other_tasks import Measured, measured_masks, measured_numbers
-from tests.pages.conftest import OpenPage, said
+from tests.pages.conftest import OpenPage, plain, said
 
 
 @pytest.fixture
@@ -94,6 +94,21 @@ def test_every_step_draws_and_the_keys_walk_along_them(open_page: OpenPage, proj
     assert app.button(key="meeting_next").disabled
     app.button(key="meeting_back").click().run()
     assert app.query_params["step"] == STEPS[-2].key
+
+
+def test_criteria_and_classes_have_their_intervals_as_whiskers(
+    open_page: OpenPage, project: Project, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="criteria")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    row = plain(said(app.run())).split("accuracy at least 0</b>")[1].split("</tr>")[0]
+    assert '</small><span class="rr-whiskers rr-thin"><i style="left:' in row
+    app = open_page("meeting", project=project.id, review=review.id, step="numbers")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    text = said(app.run())
+    assert not app.exception
+    row = text.split("<tr><th>class</th>")[1].split("pneumonia</td>")[1].split("</tr>")[0]
+    assert row.count("rr-whiskers") == 6  # one to each number of the class
 
 
 def test_the_population_is_drawn_as_a_flow_with_its_numbers_in_words(

@@ -1,6 +1,7 @@
 """A measured number on the screens: its spread, its errors in its unit, the cases in order of their error."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,7 @@ from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, start_run
 from dashboard import session
 from tests.core.conftest import make_case  # noqa: F401
-from tests.pages.conftest import OpenPage, run_page, said
+from tests.pages.conftest import OpenPage, plain, run_page, said
 
 AGE = Regression("age", "years", 0, 120)
 INTERVAL = {"half_width": 6.0, "level": 0.9, "n": 40}
@@ -140,6 +141,8 @@ def test_an_evaluation_tells_errors_in_the_unit_with_interval_and_n(
     assert f"{n} cases of {n} patients" in text
     assert "In 90 % of cases the reference is meant to be within ± 6 years (conformal, from 40 of validation)" in text
     assert "Bland-Altman plot" in text
+    tiles = re.findall('<small>([^<]*)</small><b>[^<]*</b><span>[^<]*</span><span class="rr-whiskers', plain(text))
+    assert {"Mean absolute error, years", "Root mean squared error, years", "R²", "Within its interval"} <= set(tiles)
 
 
 def test_readings_that_the_model_contradicts_become_a_worklist_and_groups_say_who_is_worse_off(

@@ -39,7 +39,7 @@ from core.store.files import Files, array_bytes
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs
 from tests.core.conftest import make_case  # noqa: F401
-from tests.pages.conftest import OpenPage, said
+from tests.pages.conftest import OpenPage, plain, said
 
 SIDE = 16
 
@@ -152,6 +152,8 @@ def test_numbers_stand_by_structure_with_n_and_interval(
     assert f"{dice['low']:.3f} to {dice['high']:.3f}" in text
     assert "surface Dice" in text
     assert "Missed" in text
+    row = plain(text).split("<tr><th>structure</th>")[1].split("cell</td>")[1].split("</tr>")[0]
+    assert row.count('</small><span class="rr-whiskers rr-thin">') == row.count("<b>") > 3  # one to each number
 
 
 def test_a_mask_that_the_model_contradicts_leads_to_its_review_and_becomes_a_worklist(
