@@ -37,9 +37,10 @@ from core.images.deidentify_alike import Alike
 from core.images.deidentify_profile import terms_of
 from core.images.deidentify_values import clean_words
 from core.images.dicom_burned_in import device_of, reason_to_check
+from core.images.dicom_decoders import refuse_syntax
 from core.images.dicom_frames import read_frames, spacing_in_groups
 from core.images.dicom_instances import NOT_PICTURES, many, numbers
-from core.images.dicom_pixels import real_pixels
+from core.images.dicom_pixels import real_pixels, unwrap
 from core.images.orientation import split_letters
 from core.images.slices import windows_of
 from core.images.volumes import check_volume_size
@@ -84,6 +85,7 @@ def read_dicom(
         count = max(1, int(dataset.get("NumberOfFrames") or 1))
         check_size(int(dataset.Rows), int(dataset.Columns), settings)
         check_volume_size((count, int(dataset.Rows), int(dataset.Columns)), settings)
+        unwrap(dataset)
         frames = read_frames(dataset, count) if count > 1 else None
         pixels = frames.pixels if frames else real_pixels(dataset)
         is_colour = pixels.ndim == (4 if frames else 3)
@@ -123,7 +125,7 @@ def read_dicom(
 def _parsed(content: bytes, settings: Settings) -> Dataset:
     has_preamble = content[128:132] == b"DICM"
     if has_preamble:
-        _refuse_deflate_bomb(content, settings)
+        _refuse_by_meta(content, settings)
     dataset = pydicom.dcmread(io.BytesIO(content), force=not has_preamble)
     if "SOPClassUID" not in dataset and "PixelData" not in dataset:
         raise InvalidInput(f"The DICOM file holds no image; leave it out. Received: {_kind(dataset)}")
@@ -133,15 +135,21 @@ def _parsed(content: bytes, settings: Settings) -> Dataset:
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(
             "1.2.840.10008.1.2" + ("" if implicit else ".1" if little else ".2")
         )
+    elif not has_preamble:
+        refuse_syntax(str(dataset.file_meta.TransferSyntaxUID))
     return dataset
 
 
-def _refuse_deflate_bomb(content: bytes, settings: Settings) -> None:
-    """A deflated data set (PS3.5 section A.5) is inflated as a whole, so its size is tried out first."""
+def _refuse_by_meta(content: bytes, settings: Settings) -> None:
+    """What nothing decodes, by its name. A deflated data set (PS3.5 section A.5) is inflated as a whole, so its size
+    is tried out first."""
     stream = io.BytesIO(content)
     stream.seek(132)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+    syntax = str(meta.get("TransferSyntaxUID") or "").strip()
+    if syntax:
+        refuse_syntax(syntax)
+    if syntax != DeflatedExplicitVRLittleEndian:
         return
     start = stream.tell()
     limit = file_limit(settings)

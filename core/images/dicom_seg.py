@@ -12,7 +12,9 @@ from pydicom.dataset import Dataset
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels, check_size, reading
+from core.images.dicom_decoders import refuse_syntax
 from core.images.dicom_frames import stored_places
+from core.images.dicom_pixels import unwrap
 from core.images.planes import Frames, lay, plane_of
 from core.images.volumes import check_volume_size
 from core.settings import Settings
@@ -76,6 +78,7 @@ def read_segmentation(content: bytes, settings: Settings, *, threshold: float = 
     with reading("DICOM segmentation"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(io.BytesIO(content))
+        refuse_syntax(str(dataset.file_meta.get("TransferSyntaxUID") or ""))
         count = max(1, int(dataset.get("NumberOfFrames") or 1))
         check_size(int(dataset.Rows), int(dataset.Columns), settings)
         check_volume_size((count, int(dataset.Rows), int(dataset.Columns)), settings)
@@ -84,6 +87,7 @@ def read_segmentation(content: bytes, settings: Settings, *, threshold: float = 
         }
         if not names:
             raise InvalidInput("The segmentation names no segment; export it again. Received: no Segment Sequence")
+        unwrap(dataset)
         values = np.asarray(dataset.pixel_array).reshape(count, int(dataset.Rows), int(dataset.Columns))
         kind = str(dataset.get("SegmentationType", "BINARY"))
         least = threshold * int(dataset.get("MaximumFractionalValue", 255)) if kind == "FRACTIONAL" else 1

@@ -13,14 +13,17 @@ from pydicom.data import get_testdata_file
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -28,10 +31,12 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from core.errors import InvalidInput
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.decoding import decode, kind_of
-from core.images.dicom_decoders import SYNTAXES, decoder_findings
+from core.images.dicom_decoders import ENCAPSULATED_UNCOMPRESSED, SYNTAXES, decoder_findings
+from core.images.dicom_pixels import unwrap
 from core.images.sources import list_sources
 from core.images.units import find_units
 from core.progress import Silent
@@ -110,7 +115,87 @@ def test_the_standards_own_sample_in_htj2k(settings: Settings, test_data: Path) 
         for name in ("HTJ2KLossless_08_RGB.dcm", "HTJ2K_08_RGB.dcm")
     )
     assert np.abs(lossless - lossy).mean() < 5
-    assert {HTJ2K, HTJ2KLossless} <= set(SYNTAXES)
+    assert {HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL} <= set(SYNTAXES)
+
+
+def test_htj2k_in_the_order_of_resolutions(settings: Settings, test_data: Path) -> None:
+    """The sample's codestream under the name of RPCL, which only says in which order its packets come."""
+    path = test_data / "dicom_misc_pydicom" / "HTJ2KLossless_08_RGB.dcm"
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = HTJ2KLosslessRPCL
+    np.testing.assert_array_equal(
+        decode(written(dataset), settings, SECRET).pixels, decode(path, settings, SECRET).pixels
+    )
+    assert (HTJ2KLosslessRPCL.name, True) in [(name, there) for name, there, _ in decoder_findings()]
+
+
+@pytest.mark.parametrize("pixels", [GREY, SIGNED, COLOUR, COLOUR[:5, :7]], ids=["unsigned", "signed", "colour", "odd"])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_encapsulated_without_compression(pixels: np.ndarray, frames: int, settings: Settings) -> None:
+    dataset = dataset_of(pixels, NumberOfFrames=str(frames))
+    stack = [np.roll(pixels, at, axis=1) for at in range(frames)]
+    dataset.PixelData = encapsulate([one.tobytes() for one in stack])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = ENCAPSULATED_UNCOMPRESSED
+    expected = stack[0] if frames == 1 else np.stack(stack)
+    np.testing.assert_array_equal(decode(written(dataset), settings, SECRET).pixels, expected)
+
+
+def test_encapsulated_bits_begin_anew_with_each_frame() -> None:
+    masks = np.random.default_rng(2).integers(0, 2, (3, 3, 7), np.uint8)
+    dataset = dataset_of(masks[0], NumberOfFrames="3", BitsAllocated=1, BitsStored=1, HighBit=0)
+    dataset.PixelData = encapsulate([np.packbits(mask, bitorder="little").tobytes() for mask in masks])
+    dataset.file_meta.TransferSyntaxUID = ENCAPSULATED_UNCOMPRESSED
+    unwrap(dataset)
+    np.testing.assert_array_equal(dataset.pixel_array, masks)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    ["1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.107", "1.2.840.10008.1.2.4.94",
+     "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205", "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.92"],
+    ids=lambda syntax: pydicom.uid.UID(syntax).name,
+)  # fmt: skip
+def test_what_nothing_decodes_is_named_and_the_way_out_told(syntax: str, settings: Settings) -> None:
+    dataset = dataset_of(GREY)
+    if "JPIP" in pydicom.uid.UID(syntax).name:
+        del dataset.PixelData  # it lies on a server, of which the header tells the address
+    else:
+        dataset.PixelData = encapsulate([b"\0\0\1\xba" * 10])
+        dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    with pytest.raises(InvalidInput) as caught:
+        decode(written(dataset), settings, SECRET)
+    assert pydicom.uid.UID(syntax).name in str(caught.value)
+    assert "export it uncompressed, or as JPEG 2000 or RLE" in str(caught.value)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "said"),
+    [("1.2.840.10008.1.2.8.99", "Received: 1.2.840.10008.1.2.8.99"), ("1.2.840.113619.5.47110", "not of the standard")],
+)
+@pytest.mark.parametrize("starts", [0, 132], ids=["with a preamble", "without"])
+def test_a_syntax_without_a_name_is_told_as_far_as_it_names_nobody(
+    syntax: str, said: str, starts: int, settings: Settings
+) -> None:
+    dataset = dataset_of(GREY)
+    dataset.PixelData = encapsulate([GREY.tobytes()])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    content = written(dataset).replace(JPEGBaseline8Bit.encode(), syntax.encode())[starts:]
+    with pytest.raises(InvalidInput, match="does not decode") as caught:
+        decode(content, settings, SECRET)
+    assert said in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
+def test_a_decoder_that_is_not_installed_is_told_from_a_syntax_that_has_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_decoder(RLELossless), "_available", {})
+    with pytest.raises(InvalidInput, match=r"is not installed; install one of: .*RLE Lossless"):
+        decode(in_syntax(GREY, RLELossless), settings, SECRET)
 
 
 def test_jpeg_of_12_bits(settings: Settings) -> None:
