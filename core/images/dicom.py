@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -26,7 +25,6 @@ from core.images.decoded import (
     DecodedImage,
     InstanceHeader,
     SpacingAt,
-    Window,
     check_size,
     content_of,
     file_limit,
@@ -35,12 +33,12 @@ from core.images.decoded import (
 from core.images.deidentify import deidentify, header_bytes, left_as_it_is
 from core.images.deidentify_alike import Alike
 from core.images.deidentify_profile import terms_of
-from core.images.deidentify_values import clean_words
 from core.images.dicom_burned_in import device_of, reason_to_check
 from core.images.dicom_decoders import refuse_syntax
 from core.images.dicom_frames import read_frames, spacing_in_groups
 from core.images.dicom_instances import NOT_PICTURES, many, numbers
 from core.images.dicom_pixels import real_pixels, unwrap
+from core.images.dicom_windows import WindowsSaid, windows_said
 from core.images.orientation import split_letters
 from core.images.slices import windows_of
 from core.images.volumes import check_volume_size
@@ -100,7 +98,7 @@ def read_dicom(
             spacing_mm, spacing_at = within_groups, "patient"
         geometry = frames.geometry if frames else None
         affine = _affine(dataset)
-        said = _windows(dataset) if not is_colour else ()
+        shown = windows_said(dataset, frames.order if frames else (0,)) if not is_colour else WindowsSaid()
         return DecodedImage(
             pixels=pixels,
             photometric="RGB" if is_colour else _grey_photometric(facts),
@@ -111,13 +109,13 @@ def read_dicom(
             spacing_at=spacing_at,
             slice_spacing_mm=geometry.slice_spacing_mm if geometry else None,
             affine=geometry.affine if geometry else affine if count == 1 else None,
-            windows=windows_of(pixels, {said}) if frames else said,
+            windows=windows_of(pixels, {shown.windows}) if frames else shown.windows,
             patient=made.patient,
             crosswalk=made.crosswalk,
             attributes={**_attributes(facts, dataset, affine), **(_cine(facts) if frames else {})},
             headers=(header,),
             to_check=reason_to_check(dataset, options),
-            oddities=(*(frames.oddities if frames else ()), *_overlay(dataset, options)),
+            oddities=(*(frames.oddities if frames else ()), *shown.oddities, *_overlay(dataset, options)),
             device=device_of(dataset, secret),
         )
 
@@ -263,40 +261,6 @@ def _orientation(dataset: Dataset) -> str | None:
         return None
     said = "\\".join(str(word).strip() for word in many(dataset.get("PatientOrientation")))
     return said if split_letters(said) else None
-
-
-def _windows(dataset: Dataset) -> tuple[Window, ...]:
-    """The file's windows (C.11.2.1.2), in the units of the real values."""
-    said = _windowed(dataset)
-    centres, widths, names = (
-        many(said.get(word)) for word in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
-    )
-    found = []
-    for at, (centre, width) in enumerate(zip(centres, widths, strict=False)):
-        name = clean_words(str(names[at])) if at < len(names) else ""
-        if np.isfinite([float(centre), float(width)]).all() and float(width) > 0:
-            found.append(Window(name or f"Window {at + 1}", float(centre), float(width)))
-    return tuple(found) or _window_of_table(dataset)
-
-
-def _windowed(dataset: Dataset) -> Dataset:
-    """Where the windows stand: in the data set, or in an enhanced one with what is said of all frames."""
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
-    groups = shared.get("FrameVOILUTSequence") if shared is not None else None
-    return groups[0] if groups and "WindowCenter" not in dataset else dataset
-
-
-def _window_of_table(dataset: Dataset) -> tuple[Window, ...]:
-    """A VOI table (C.11.2.1.1) is shown as the window of the values that it spreads over the screen."""
-    tables = dataset.get("VOILUTSequence")
-    described = numbers(tables[0].get("LUTDescriptor"), 3) if tables else None
-    if not described:
-        return ()
-    entries, first, _ = described
-    width = entries or 65536.0  # 0 stands for what no 16 bits can say
-    if int(dataset.get("PixelRepresentation") or 0) and first > 32767:
-        first -= 65536
-    return (Window("VOI table", first + width / 2, width),)
 
 
 def _cine(dataset: Dataset) -> dict[str, str]:

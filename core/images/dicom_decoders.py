@@ -19,7 +19,6 @@ from pydicom.uid import (
     JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
-    UID_dictionary,
 )
 
 from core.errors import InvalidInput
@@ -72,6 +71,6 @@ def refuse_syntax(said: str) -> None:
 
 def _named(said: str) -> str:
     """Only what the standard gave away is repeated: any other number may have been made from a person's."""
-    if said in UID_dictionary:
-        return f"{UID(said).name} ({said})"
+    if (name := UID(said).name) != said:
+        return f"{name} ({said})"
     return said if said.startswith(OF_DICOM) and UID(said).is_valid else "one that is not of the standard"

@@ -23,9 +23,13 @@ RENAMED = {"EffectiveEchoTime": "EchoTime", "TemporalPositionIndex": "TemporalPo
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of an object. `geometry` is there where they form one volume, in whose order they then are."""
+    """All frames of an object. `geometry` is there where they form one volume, in whose order they then are.
+
+    `order`: which stored frame each of them is.
+    """
 
     pixels: np.ndarray
+    order: tuple[int, ...]
     geometry: Geometry | None
     spacing_mm: tuple[float, float] | None
     oddities: tuple[str, ...]
@@ -42,7 +46,7 @@ def read_frames(dataset: Dataset, frames: int) -> Frames:
     if order != list(range(frames)):
         _reorder(stacked, order)
     spacings = {one.spacing_mm for one in places}
-    return Frames(stacked, geometry, spacings.pop() if len(spacings) == 1 else None, oddities)
+    return Frames(stacked, tuple(order), geometry, spacings.pop() if len(spacings) == 1 else None, oddities)
 
 
 def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:

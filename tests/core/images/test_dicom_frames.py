@@ -114,6 +114,34 @@ def test_a_window_of_all_frames_is_kept(settings: Settings) -> None:
     assert (window.centre, window.width) == (40, 400)
 
 
+def test_windows_of_the_frames_are_taken_where_all_agree(settings: Settings) -> None:
+    groups = groups_of([4, 0, 3, 1, 2])
+    for frame in groups["PerFrameFunctionalGroupsSequence"]:
+        frame.FrameVOILUTSequence = [item(WindowCenter=[40, 300], WindowWidth=[400, 1500])]
+    image = read(settings, **groups)
+    assert [(window.centre, window.width) for window in image.windows] == [(40, 400), (300, 1500)]
+    assert image.oddities == ()
+
+
+def test_where_windows_of_the_frames_differ_the_middle_one_counts(settings: Settings) -> None:
+    places = [4, 0, 3, 1, 2]
+    groups = groups_of(places)
+    for place, frame in zip(places, groups["PerFrameFunctionalGroupsSequence"], strict=True):
+        frame.FrameVOILUTSequence = [item(WindowCenter=place * 10, WindowWidth=400)]
+    groups["SharedFunctionalGroupsSequence"][0].FrameVOILUTSequence = [item(WindowCenter=7, WindowWidth=7)]
+    image = read(settings, **groups)
+    assert [(window.centre, window.width) for window in image.windows] == [(20, 400)]  # the frame at 2 mm
+    assert image.oddities == ("Its frames have windows of their own; that of the middle one is taken for all.",)
+
+
+def test_a_sigmoid_of_the_frames_is_told(settings: Settings) -> None:
+    groups = groups_of(range(5))
+    for frame in groups["PerFrameFunctionalGroupsSequence"]:
+        frame.FrameVOILUTSequence = [item(WindowCenter=50, WindowWidth=100, VOILUTFunction="SIGMOID")]
+    (said,) = read(settings, **groups).oddities
+    assert said == "Its VOI LUT function is SIGMOID; it is shown by a linear window from 0 to 100."
+
+
 def test_a_colour_cine_is_frames_with_their_time(settings: Settings) -> None:
     colour = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 3), np.uint8)
     image = read(settings, colour, SOPClassUID=ULTRASOUND, Modality="US", FrameTime="33.3")

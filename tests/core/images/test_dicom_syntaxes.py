@@ -242,13 +242,6 @@ def test_an_overlay_is_kept_apart_from_the_pixels_and_told(enabled: bool, settin
     assert any("overlay" in said and ("left out" in said) == enabled for said in image.oddities)
 
 
-def test_a_table_of_values_to_show_is_a_window_of_what_it_spreads(settings: Settings) -> None:
-    table = Dataset()
-    table.LUTDescriptor, table.LUTData = [1000, 200, 16], np.arange(1000, dtype=np.uint16).tobytes()
-    (window,) = decode(written(dataset_of(GREY, VOILUTSequence=[table])), settings, SECRET).windows
-    assert (window.name, window.centre, window.width) == ("VOI table", 700, 1000)
-
-
 @pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
 @pytest.mark.parametrize("packed", [True, False])
 def test_series_are_found_in_every_encoding_of_the_header(
