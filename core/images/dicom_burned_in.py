@@ -43,9 +43,11 @@ def reason_to_check(dataset: Dataset, options: Deidentification) -> str | None:
         return "The header does not say whether text is burned in, and the project is strict."
     if modality not in TRUSTED_MODALITIES:
         return f"The header does not say whether text is burned in: modality {modality}."
+    if kind[:2] == ["ORIGINAL", "PRIMARY"]:
+        return None
     if "DERIVED" in kind[:1] or "SECONDARY" in kind[1:2]:
         return f"The header of this derived {modality} image does not say whether text is burned in."
-    return None
+    return f"The header says neither that this {modality} image is an original one nor whether text is burned in."
 
 
 def device_of(dataset: Dataset, secret: bytes) -> str:

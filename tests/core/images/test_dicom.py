@@ -43,7 +43,7 @@ def made(
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.SOPClassUID = sop_class
     dataset.SOPInstanceUID = generate_uid()
-    dataset.Modality = "CT"
+    dataset.Modality, dataset.ImageType = "CT", ["ORIGINAL", "PRIMARY"]
     dataset.PatientID, dataset.PatientName = "4711", "Doe^Jane"
     dataset.Rows, dataset.Columns = pixels.shape[:2]
     dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
@@ -312,6 +312,10 @@ def test_kinds_that_often_carry_names_are_held(modality: str, settings: Settings
         ({"Modality": "XA"}, "modality XA"),
         ({"ImageType": ["DERIVED", "PRIMARY"]}, "derived CT"),
         ({"ImageType": ["ORIGINAL", "SECONDARY"]}, "derived CT"),
+        ({"ImageType": None}, "neither that this CT image is an original one"),
+        ({"ImageType": ""}, "neither that this CT image is an original one"),
+        ({"ImageType": "ORIGINAL"}, "neither that this CT image is an original one"),
+        ({"ImageType": ["MIXED", "PRIMARY"]}, "neither that this CT image is an original one"),
     ],
 )
 def test_captures_and_burned_in_text_are_held(tags: dict[str, Any], said: str, settings: Settings) -> None:
@@ -324,7 +328,7 @@ def test_an_original_without_the_tag_passes_unless_the_project_is_strict(modalit
     assert decode(content, settings, SECRET).to_check is None
     strict = Deidentification(strict_pixels=True)
     assert "strict" in str(decode(content, settings, SECRET, options=strict).to_check)
-    said_no = made(Modality=modality, BurnedInAnnotation="NO")
+    said_no = made(Modality=modality, ImageType=None, BurnedInAnnotation="NO")
     assert decode(said_no, settings, SECRET, options=strict).to_check is None
 
 
