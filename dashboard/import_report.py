@@ -12,12 +12,12 @@ from core.cells import guard
 from core.errors import NotFound
 from core.images.import_files import NOTED, Report, ToldSeries, read_report
 from core.images.records import ImportedFile
+from core.jobs.abandoned import ABANDONED_SECONDS
 from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
 from core.jobs.records import Job, get_job
 from core.projects.records import Project
 from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
-from dashboard.routes.uploads import ABANDONED_SECONDS
 
 WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "noted", "joined": "joined",
          "imported": "imported", "skipped": "skipped"}  # fmt: skip

@@ -22,6 +22,7 @@ from pathlib import Path
 from core.datasets.loading import remove_unused_images
 from core.erasing.erase import finish_erasing
 from core.errors import Unavailable
+from core.jobs.abandoned import Forgetting
 from core.jobs.child import HANDLERS
 from core.jobs.drifting import DriftWatch
 from core.jobs.endings import explain_ending
@@ -116,6 +117,7 @@ class Worker:
         self._warm = WarmKeeper(settings, handlers)
         self._nightly = NightlyBackup(settings)
         self._drift = DriftWatch()
+        self._forgetting = Forgetting(settings)
         self._awake_since = self._ticked_at = clock()
         self._tidied_at: datetime | None = None
         self._erased_at: datetime | None = None
@@ -137,6 +139,7 @@ class Worker:
         self._fill()
         self._warm.tick(self._connection)
         self._finish_erasing(now)
+        self._forgetting.tick(now)
         self._tidy(now)
 
     def close(self) -> None:

@@ -8,14 +8,11 @@ Nothing here looks into the files: that is the import's work.
 """
 
 import json
-import math
 import os
 import re
 import secrets
 import shutil
 import sqlite3
-import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -27,22 +24,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput, NotAllowed, NotFound
-from core.jobs.records import list_jobs
+from core.jobs.abandoned import remove_abandoned_uploads, uploads_folder
 from core.people.accounts import User
 from core.people.roles import may_somewhere
 from core.settings import Settings
-from core.store.database import opened
 from core.store.files import write_whole
 from core.store.troubles import find_remedy, troubles_named
 from dashboard.database import ask
 from dashboard.routes.answers import TooLarge
 
-ABANDONED_SECONDS = 48 * 3600
 OWNER = "owner.json"  # beside the files, so that another process knows whose they are
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 LEFT_FREE_BYTES = 1 << 30  # of the disk, for what is made of the files
 LONGEST_BODY = 1000
-ACTIVE_IMPORTS = 10_000
 LONGEST_NAME_BYTES = 200
 WRITE_BYTES = 1 << 20
 PATH_HEADER = "readroom-path"
@@ -65,7 +59,7 @@ class Uploads:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.root = settings.home / "uploads"
+        self.root = uploads_folder(settings)
         self.open: dict[str, Upload] = {}
 
     def begin(self, user: User, size_bytes: int = 0) -> Upload:
@@ -131,17 +125,7 @@ class Uploads:
 
     def remove_abandoned(self) -> None:
         """Take away what nobody imported within two days; what an import still reads stays."""
-        old = [folder for folder in self.root.glob("*") if _age_seconds(folder) > ABANDONED_SECONDS]
-        if not old:
-            return
-        with opened(self.settings) as connection:
-            jobs = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=ACTIVE_IMPORTS)
-        named = [job.arguments.get(key) for job in jobs for key in ("remove_after", "labels")]
-        needed = [Path(path) for path in named if path]
-        for folder in old:
-            if not any(path.is_relative_to(folder) for path in needed):
-                with suppress(FileNotFoundError):  # somebody else takes it away just now
-                    shutil.rmtree(folder)
+        remove_abandoned_uploads(self.settings)
 
     def append(self, upload: Upload, target: Path, offset: int) -> IO[bytes]:
         """The file, open for a piece that goes on where the last one ended."""
@@ -179,13 +163,6 @@ def check_importer(connection: sqlite3.Connection, user: User) -> None:
     """
     if not may_somewhere(connection, user, "import"):
         raise NotAllowed(f"To import you need another role; ask an administrator. Received: {user.name}")
-
-
-def _age_seconds(folder: Path) -> float:
-    try:
-        return time.time() - folder.stat().st_mtime
-    except FileNotFoundError:  # an import has just taken it away
-        return -math.inf
 
 
 def routes(settings: Settings) -> list[BaseRoute]:

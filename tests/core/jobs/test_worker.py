@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import Conflict
+from core.images.sealed_paths import seal
 from core.jobs.context import job_folder
 from core.jobs.launchers.local import is_alive
 from core.jobs.records import (
@@ -191,6 +192,38 @@ def test_prepared_images_that_nobody_uses_go_when_no_job_runs_or_waits(
     later = timedelta(days=0.2)
     worker.tick()
     assert not new.exists()
+
+
+def test_paths_and_uploads_that_nobody_needs_go_each_hour_though_jobs_run(
+    connection: sqlite3.Connection, settings: Settings, actor: Actor, make_worker: MakeWorker
+) -> None:
+    seal(settings, ["Doe"])
+    (paths,) = (settings.home / "imports").iterdir()
+    upload = settings.home / "uploads" / "token"
+    (upload / "files").mkdir(parents=True)
+    later = timedelta()
+    worker = make_worker(clock=lambda: utc_clock() + later)
+    job = add_job(connection, "wait", {}, lane="work", actor=actor)
+    wait_until(begun(settings, job), worker.tick)
+    assert (paths.exists(), upload.exists()) == (True, True)
+    later = timedelta(days=2, minutes=1)
+    worker.tick()
+    assert (paths.exists(), upload.exists()) == (True, False)
+    later = timedelta(days=settings.paths_keep_days, minutes=1)
+    worker.tick()
+    assert not paths.exists()
+
+
+def test_paths_that_cannot_be_removed_do_not_end_the_worker(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", "/uploads/Doe")
+
+    monkeypatch.setattr("core.jobs.abandoned.forget_expired", refuse)
+    worker.tick()
+    assert "could not be removed: Permission denied" in caplog.text
+    assert "Doe" not in caplog.text
 
 
 def test_images_that_cannot_be_removed_do_not_end_the_worker(

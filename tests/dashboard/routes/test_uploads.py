@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from core.errors import InvalidInput, NotAllowed, NotFound
+from core.jobs import abandoned
 from core.jobs.records import add_job, request_stop
 from core.people.accounts import User
 from core.settings import Settings
@@ -135,7 +136,7 @@ def test_what_nobody_imported_is_removed_after_two_days(settings: Settings, monk
     upload = held.begin(User(1, "anna", "person", "reader"))
     held.remove_abandoned()
     assert upload.folder.exists()
-    monkeypatch.setattr(uploads, "ABANDONED_SECONDS", -1)
+    monkeypatch.setattr(abandoned, "ABANDONED_SECONDS", -1)
     held.remove_abandoned()
     assert not upload.folder.exists()
 
@@ -147,7 +148,7 @@ def test_what_an_import_still_reads_is_never_abandoned(
     images, table = (held.begin(User(1, "anna", "person", "reader")).folder for _ in range(2))
     given = {"remove_after": str(images.parent), "labels": str(table.parent / "labels.csv")}
     job = add_job(connection, "import", given, actor=actor)
-    monkeypatch.setattr(uploads, "ABANDONED_SECONDS", -1)
+    monkeypatch.setattr(abandoned, "ABANDONED_SECONDS", -1)
     held.remove_abandoned()
     assert (images.exists(), table.exists()) == (True, True)
     request_stop(connection, job.id, actor)

@@ -1,0 +1,73 @@
+"""What was sent or written down for an import and is needed no longer: it goes though no further import comes."""
+
+import logging
+import math
+import shutil
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from core.images.sealed_paths import forget_expired
+from core.jobs.records import list_jobs
+from core.settings import Settings
+from core.store.database import opened
+
+ABANDONED_SECONDS = 48 * 3600
+FORGETTING_SECONDS = 3600.0
+ACTIVE_IMPORTS = 10_000
+
+log = logging.getLogger("readroom.jobs")
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Where uploads lie until they are imported."""
+    return settings.home / "uploads"
+
+
+def remove_abandoned_uploads(settings: Settings, now: float | None = None) -> int:
+    """Take away what nobody imported within two days; what an import still reads stays. How many uploads went."""
+    moment = time.time() if now is None else now
+    old = [one for one in uploads_folder(settings).glob("*") if moment - _changed_at(one) > ABANDONED_SECONDS]
+    if not old:
+        return 0
+    with opened(settings) as connection:
+        jobs = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=ACTIVE_IMPORTS)
+    named = [job.arguments.get(key) for job in jobs for key in ("remove_after", "labels")]
+    needed = [Path(path) for path in named if path]
+    gone = 0
+    for folder in old:
+        if not any(path.is_relative_to(folder) for path in needed):
+            with suppress(FileNotFoundError):  # somebody else takes it away just now
+                shutil.rmtree(folder)
+                gone += 1
+    return gone
+
+
+class Forgetting:
+    """Once an hour, whether jobs run or not: what was promised to be gone after some days must not wait for one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._done_at: datetime | None = None
+
+    def tick(self, now: datetime) -> None:
+        """Forget if it is time to."""
+        if self._done_at and 0 <= (now - self._done_at).total_seconds() < FORGETTING_SECONDS:
+            return
+        self._done_at = now
+        try:
+            paths = forget_expired(self._settings, now.timestamp())
+            uploads = remove_abandoned_uploads(self._settings, now.timestamp())
+        except OSError as error:  # a disk that refuses this must not end the worker
+            log.warning("What imports no longer need could not be removed: %s", error.strerror)
+        else:
+            if paths or uploads:
+                log.info("Removed %d expired lists of paths and %d abandoned uploads", paths, uploads)
+
+
+def _changed_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # an import has just taken it away
+        return math.inf
