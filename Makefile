@@ -20,7 +20,7 @@ setup: $(RUN_STAMP)  ## own virtual environment from the hashed lock, byte-compi
 run: $(RUN_STAMP)  ## start Readroom: web process, worker, and the demo project in an empty home
 	@exec $(BIN)/readroom up $(ARGS)
 
-test: $(DEV_STAMP) chromium proxies vitest orthanc  ## every test; those of the browser and the viewer where Chromium and Node are
+test: $(DEV_STAMP) chromium proxies vitest orthanc xplique  ## every test; those of the browser and the viewer where Chromium and Node are
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_STAMP)  ## style, types of the engine, the walls between the rooms
@@ -60,6 +60,9 @@ orthanc:
 vitest:
 	@bash tests/dashboard/install_vitest.sh
 
+xplique: $(DEV_STAMP)
+	@bash tests/core/explain/install_xplique.sh
+
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		|| { echo "Readroom needs Python 3.11 to 3.13; name one with: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
@@ -79,4 +82,4 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(UV) install --quiet --require-hashes --compile-bytecode --python $(BIN)/python -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help setup run test check bench bench-full viewer lock audit chromium proxies vitest orthanc
+.PHONY: help setup run test check bench bench-full viewer lock audit chromium proxies vitest orthanc xplique
