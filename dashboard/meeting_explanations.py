@@ -12,11 +12,14 @@ from core.explain.verdict import Verdict
 from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import Kind, list_failures
-from dashboard import evidence_view, jobs_panel, places, session
-from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class
+from dashboard import evidence_view, jobs_panel, places, session, wording
+from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class, draw_opening, find_case
 from dashboard.meeting_painted import draw_painted_explanations
-from dashboard.meeting_view import Meeting
+from dashboard.meeting_shown import OVERLAY_SHOWN
+from dashboard.meeting_view import Meeting, show_case
+from dashboard.remarks_view import draw_saying
 from dashboard.thumbnails import grid_html
+from dashboard.viewer import Look, review_viewer
 
 PANE_PX = 500
 LEADS: dict[Verdict, str] = {
@@ -33,6 +36,11 @@ def draw_explanations(meeting: Meeting) -> None:
         return
     found = find_evidence(session.db(), meeting.model.id)
     methods = sort_methods(found)
+    best = next(iter(methods["reliable"]), None)
+    asked = places.asked_number("case")
+    if asked is not None and (row := find_case(meeting, asked)):
+        _draw_opened(meeting, row, best)
+        return
     left, right = st.columns([5, 6], gap="large")
     with left.container(height=PANE_PX, border=False):
         st.subheader("Which explanation can be trusted", anchor=False)
@@ -40,7 +48,7 @@ def draw_explanations(meeting: Meeting) -> None:
         _draw_asking(meeting)
     with right.container(height=PANE_PX, border=False):
         st.subheader("What the model looked at", anchor=False)
-        _draw_mistakes(meeting, next(iter(methods["reliable"]), None))
+        _draw_mistakes(meeting, best)
 
 
 def _draw_verdicts(found: dict[str, Evidence]) -> None:
@@ -91,8 +99,35 @@ def _draw_mistakes(meeting: Meeting, method: str | None) -> None:
         if rows:
             st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
             st.html(grid_html([_tile(meeting, row, method) for row in rows], meeting.schema))
+    draw_opening(meeting, "explanations", [row.id for rows in found.values() for row in rows])
     if not any(found.values()):
         st.caption("There is no mistake of this class on the test split.")
+
+
+def _draw_opened(meeting: Meeting, row: CaseRow, method: str | None) -> None:
+    """One case, large, its map off until somebody asks for it; who follows sees the same."""
+    image, beside = st.columns([7, 2], gap="small")
+    shown = bool(st.session_state.get(OVERLAY_SHOWN))
+    follows = st.session_state.get(f"meeting_role_{meeting.review.id}") == "follow"
+    # a viewer takes its first look only when it is made: for whoever follows, another look is another viewer
+    key = f"meeting_explained_{row.id}" + (f"_{shown}" if follows else "")
+    with image:
+        review_viewer(
+            meeting.project, session.current_user(), [row.id], model=meeting.model.id if method else None,
+            method=method or "grad_cam", look=Look(on=shown), on_looked=_keep_look, key=key,
+        )  # fmt: skip
+    with beside, st.container(key="review_beside"):
+        st.subheader(f"Case {row.id}", anchor=False)
+        st.markdown(f"Reference **{wording.answer(row.reference)}**")
+        st.markdown(f"The model said **{answered(row)}**")
+        st.caption(f"{METHODS[method].words}, on and off by G." if method else "No map is known to be reliable here.")
+        st.button("Back to the lists", icon=":material/arrow_back:", key="meeting_close_case", on_click=show_case,
+                  args=(meeting, "explanations", None))  # fmt: skip
+        draw_saying(meeting.review, [row.id], step="explanations")
+
+
+def _keep_look(look: Look) -> None:
+    st.session_state[OVERLAY_SHOWN] = look.on
 
 
 def _choose_kinds(meeting: Meeting) -> tuple[str, Sequence[Kind]]:

@@ -24,6 +24,7 @@ from core.reviews.failures import (
 )
 from dashboard import messages, places, session, wording
 from dashboard.handing_out import draw_list_keeper, say_kept
+from dashboard.meeting_shown import FAILED_CLASS
 from dashboard.meeting_view import Meeting, show_case
 from dashboard.painted_view import draw_picture
 from dashboard.prefix import at
@@ -43,7 +44,7 @@ ROW_PX = 74
 def draw_failures(meeting: Meeting) -> None:
     """The lists, two side by side of classes, or the case that was opened; a cause is kept as soon as it is chosen."""
     asked = places.asked_number("case")
-    if asked is not None and (case := _find_case(meeting, asked)):
+    if asked is not None and (case := find_case(meeting, asked)):
         _draw_opened(meeting, case)
         return
     of, kinds = "", kinds_of(meeting.schema)
@@ -58,7 +59,7 @@ def draw_failures(meeting: Meeting) -> None:
             shown, ticked = _draw_list(meeting, kind, of)
         listed, chosen = listed + shown, chosen + ticked
     with above:
-        _draw_opening(meeting, listed)
+        draw_opening(meeting, "failures", listed)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the ticked to read again",
@@ -84,7 +85,7 @@ def choose_class(meeting: Meeting) -> str:
             names,
             default=names[-1],
             required=True,
-            key="meeting_failed",
+            key=FAILED_CLASS,
             label_visibility="collapsed",
         )
     )
@@ -158,22 +159,22 @@ def address(meeting: Meeting, case: int, **query: str) -> str:
     )  # fmt: skip
 
 
-def _draw_opening(meeting: Meeting, case_ids: Sequence[int]) -> None:
+def draw_opening(meeting: Meeting, step: str, case_ids: Sequence[int]) -> None:
     """Which case is looked at together."""
     key = f"meeting_open_case_{meeting.review.id}"
     if case_ids:
         st.caption("Open case", width="content")
         st.pills(
-            "Open case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, key),
+            "Open case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, step, key),
             label_visibility="collapsed",
         )  # fmt: skip
 
 
-def _open(meeting: Meeting, key: str) -> None:
-    show_case(meeting, st.session_state[key])
+def _open(meeting: Meeting, step: str, key: str) -> None:
+    show_case(meeting, step, st.session_state[key])
 
 
-def _find_case(meeting: Meeting, asked: int) -> CaseRow | None:
+def find_case(meeting: Meeting, asked: int) -> CaseRow | None:
     """A case of the test split of this review; an address may name anything."""
     wanted = CaseFilter(model=meeting.model.id, snapshot=meeting.snapshot.id, split="test", fold=meeting.fold)
     return next((row for row in open_rows(session.db(), wanted, [asked]) if _is_of_test(meeting, row.id)), None)
@@ -201,7 +202,7 @@ def _draw_opened(meeting: Meeting, row: CaseRow) -> None:
         if cause := map_causes(session.db(), meeting.review).get(row.id):
             st.markdown(f"Cause that people saw: **{cause}**")
         st.button("Back to the lists", icon=":material/arrow_back:", key="meeting_close_case", on_click=show_case,
-                  args=(meeting, None))  # fmt: skip
+                  args=(meeting, "failures", None))  # fmt: skip
         where = address(meeting, row.id)
         st.html(f'<a href="{escape(where)}" target="_blank">On the page Review</a>')
         draw_saying(meeting.review, [row.id], step="failures")

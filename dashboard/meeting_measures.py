@@ -29,6 +29,7 @@ from dashboard import (
     subgroup_view,
     threshold_view,
 )
+from dashboard.meeting_shown import GROUPS_TAB
 from dashboard.meeting_view import Meeting
 from dashboard.quantity_choice import choose_quantity
 
@@ -55,7 +56,7 @@ def draw_subgroups(meeting: Meeting) -> None:
         if isinstance(meeting.schema, Classification):
             subgroup_view.draw_subgroups(meeting.project, meeting.schema, meeting.model, meeting.snapshot, meeting.view)
         else:
-            tabs = dict(zip(TABS, st.tabs(TABS, key="meeting_groups_tab", on_change="rerun"), strict=True))
+            tabs = dict(zip(TABS, st.tabs(TABS, key=GROUPS_TAB, on_change="rerun"), strict=True))
             for name, draw in zip(TABS, (_draw_groups, _draw_against_rest), strict=True):
                 if tabs[name].open:
                     with tabs[name]:

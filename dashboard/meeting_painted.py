@@ -12,13 +12,13 @@ from core.explain.verdict import RULES_OF_DOUBT
 from core.reviews.failures import list_worst_painted
 from dashboard import evidence_view, session, wording
 from dashboard.meeting_failures import choose_class
+from dashboard.meeting_shown import MAP_SHOWN
 from dashboard.meeting_view import Meeting
 from dashboard.painted_view import draw_picture
 
 PANE_PX = 560
 EACH = 8
 HIGHEST = 43  # hundredths of the screen: legend and scale stand below the picture
-SHOWN = "meeting_map_shown"
 
 
 def draw_painted_explanations(meeting: Meeting) -> None:
@@ -31,7 +31,7 @@ def draw_painted_explanations(meeting: Meeting) -> None:
         row = _choose_case(meeting)
     with middle:
         if row is not None:
-            shown = bool(st.session_state.get(SHOWN))
+            shown = bool(st.session_state.get(MAP_SHOWN))
             draw_picture(meeting.project, meeting, row, bare=not shown, first="errors", highest=HIGHEST)
 
 
@@ -77,7 +77,7 @@ def _map_row(structure: str, maps: DoubtMaps) -> str:
 
 
 def _choose_case(meeting: Meeting) -> MeasuredMask | None:
-    shown = bool(st.session_state.get(SHOWN))
+    shown = bool(st.session_state.get(MAP_SHOWN))
     st.button(
         "Hide the map" if shown else "Show the map", icon=":material/layers:", key="meeting_map", shortcut="g",
         on_click=_turn, help="Errors, doubt or outlines over the image.", width="stretch",
@@ -100,4 +100,4 @@ def _name(row: MeasuredMask) -> str:
 
 
 def _turn() -> None:
-    st.session_state[SHOWN] = not st.session_state.get(SHOWN)
+    st.session_state[MAP_SHOWN] = not st.session_state.get(MAP_SHOWN)

@@ -30,6 +30,7 @@ from dashboard import (
     wording,
 )
 from dashboard.meeting_form import draw_criteria_editor
+from dashboard.meeting_shown import POPULATION_TAB
 from dashboard.meeting_view import Meeting
 
 PANE_PX = 500
@@ -61,7 +62,7 @@ def draw_card(meeting: Meeting) -> None:
 
 def draw_population(meeting: Meeting) -> None:
     """How cases came into the snapshot, drawn; cases, patients, answers and attributes of each split, as a table."""
-    drawn, counted = st.tabs(["Flow of cases", "Population"], key=f"meeting_population_{meeting.review.id}")
+    drawn, counted = st.tabs(["Flow of cases", "Population"], key=POPULATION_TAB, on_change="rerun")
     told = f"Snapshot {meeting.snapshot.name}, {meeting.snapshot.hash[:12]}, split by patient."
     if meeting.snapshot.leaks_allowed_because:
         told += f" It has leaks between its splits, allowed because: {meeting.snapshot.leaks_allowed_because}"

@@ -16,7 +16,7 @@ from core.reviews.meetings import Review, TestUse, get_evaluation_of, open_resul
 from core.reviews.remarks import find_presented, present_step
 from core.tasks import TrainableSchema
 from core.training.records import Model
-from dashboard import messages, places, session, wording
+from dashboard import meeting_shown, messages, places, session, wording
 
 FOLLOW_SECONDS = 2.0
 
@@ -71,6 +71,7 @@ STEPS = (
     Step("discussion", "Discussion", opens=False),
     Step("decision", "Decision"),
 )
+WITH_CASES = ("failures", "explanations")
 OF_CLASSES = ("curves", "threshold", "calibration")
 Draw = Callable[[Meeting], None]
 
@@ -158,6 +159,7 @@ def _opened_key(review: Review) -> str:
 def draw_presenting(meeting: Meeting, step: Step) -> None:
     """Present to others, or follow whoever presents; the two exclude each other."""
     review = meeting.review
+    meeting_shown.take_pending(meeting)
     role = st.segmented_control(
         "Together",
         ("present", "follow"),
@@ -167,41 +169,61 @@ def draw_presenting(meeting: Meeting, step: Step) -> None:
         on_change=_tell_others,
         args=(meeting, step),
         label_visibility="collapsed",
-        help="Present: others who follow see the step that you show and the case that you open. Follow: your screen "
-        "goes where theirs goes.",
+        help="Present: others who follow see the step that you show, what you choose in it and the case that you open. "
+        "Follow: your screen goes where theirs goes.",
     )
     if role == "follow":
-        _follow(review, step.key, open_case(step))
+        _follow(meeting, step.key, open_case(step))
+    elif role == "present":
+        _present(meeting, step)
 
 
 @st.fragment(run_every=FOLLOW_SECONDS)
-def _follow(review: Review, here: str, case: int | None) -> None:
+def _follow(meeting: Meeting, here: str, case: int | None) -> None:
     """Asks every two seconds where the presenter is; the page moves only where that is elsewhere."""
-    session.need("open test results", review.project)
-    shown = find_presented(session.db(), review)
+    session.need("open test results", meeting.project.id)
+    shown = find_presented(session.db(), meeting.review)
     if shown is None:
         st.caption("Nobody presents yet.")
         return
     st.caption(f"{shown.by} presents, {wording.clock(shown.at)}")
-    if (shown.step, shown.case_id) != (here, case):
+    elsewhere = (shown.step, shown.case_id) != (here, case)
+    if elsewhere or meeting_shown.differs(meeting, here, shown.choices):
         places.remember(step=shown.step, case=shown.case_id)
+        meeting_shown.show_next(shown.step, shown.choices)
         st.rerun()
 
 
+@st.fragment(run_every=FOLLOW_SECONDS)
+def _present(meeting: Meeting, step: Step) -> None:
+    """What is chosen in parts of the page that draw themselves is seen by looking; told only when it has changed."""
+    _tell_others(meeting, step)
+
+
 def open_case(step: Step) -> int | None:
-    """The case that is open in a step; only the failures have such."""
-    return places.asked_number("case") if step.key == "failures" else None
+    """The case that is open in a step; failures and explanations have such."""
+    return places.asked_number("case") if step.key in WITH_CASES else None
 
 
-def show_case(meeting: Meeting, case: int | None) -> None:
-    """Open a case among the failures, or go back to their lists (None), for those who follow as well."""
+def show_case(meeting: Meeting, step: str, case: int | None) -> None:
+    """Open a case among those of a step, or go back to its lists (None), for those who follow as well."""
     places.remember(case=case)
-    _tell_others(meeting, next(step for step in STEPS if step.key == "failures"))
+    _tell_others(meeting, next(one for one in STEPS if one.key == step))
 
 
 def _tell_others(meeting: Meeting, step: Step) -> None:
-    if st.session_state.get(f"meeting_role_{meeting.review.id}") == "present":
-        present_step(session.db(), meeting.review, step.key, case_id=open_case(step), actor=session.actor())
+    """Where this screen stands, for those who follow it; nothing is written where that is known."""
+    if st.session_state.get(f"meeting_role_{meeting.review.id}") != "present":
+        st.session_state.pop(_told_key(meeting), None)
+        return
+    now = (step.key, open_case(step), meeting_shown.read_choices(meeting, step.key))
+    if st.session_state.get(_told_key(meeting)) != now:
+        present_step(session.db(), meeting.review, now[0], case_id=now[1], choices=now[2], actor=session.actor())
+        st.session_state[_told_key(meeting)] = now
+
+
+def _told_key(meeting: Meeting) -> str:
+    return f"meeting_told_{meeting.review.id}"
 
 
 def _go_to(meeting: Meeting, step: Step) -> None:

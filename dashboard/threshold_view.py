@@ -83,7 +83,7 @@ def _draw_point(
                 key=f"threshold_{key}",
             )  # fmt: skip
         prevalence = st.number_input(
-            f"Prevalence of {of_class}, %", 0.01, 99.99, _percent(positive), key=f"threshold_prevalence_{key}",
+            f"Prevalence of {of_class}, %", 0.01, 99.99, _percent(positive), key=prevalence_key(model, split, of_class),
             help="How common it is where the model will be used. It is first as in these cases.",
         )  # fmt: skip
         point = at_threshold(positive, scores, seen.patient_numbers, chosen, prevalence / 100)
@@ -97,6 +97,11 @@ def _draw_point(
             threshold_charts.mark_chosen(drawn, chosen), config=charts.NO_TOOLBAR,
             key=f"sweep_{key}", alt="Sensitivity and specificity over the threshold",
         )  # fmt: skip
+
+
+def prevalence_key(model: Model, split: str, of_class: str) -> str:
+    """Where the prevalence of a class is kept; a meeting follows it."""
+    return f"threshold_prevalence_{model.id}_{split}_{of_class}"
 
 
 def _patients(point: AtThreshold) -> str:

@@ -8,6 +8,7 @@ from core.reviews.meetings import count_test_looks, get_review
 from core.tasks import trainable_schema
 from core.training.records import get_run, list_models
 from dashboard import frame, messages, places, session
+from dashboard.full_screen import draw_full_screen
 from dashboard.meeting_decision import draw_decision, draw_discussion
 from dashboard.meeting_explanations import draw_explanations
 from dashboard.meeting_failures import draw_failures
@@ -42,7 +43,7 @@ DRAWS = {
 }
 
 project = frame.need_project()
-left, right = st.columns([8, 2.4], vertical_alignment="center")
+left, right, full = st.columns([8, 2.4, 1.5], vertical_alignment="center")
 with left:
     frame.draw_heading("Meeting", project=project)
 schema = frame.need_trainable(project, "a review meeting")
@@ -77,5 +78,8 @@ with left:
     draw_title(meeting)
 with right:
     draw_presenting(meeting, step)
+with full:
+    draw_full_screen()
 draw_steps(meeting, step)
-draw_step(meeting, step, DRAWS)
+with st.container(key="meeting_body"):
+    draw_step(meeting, step, DRAWS)

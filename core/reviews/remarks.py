@@ -1,7 +1,9 @@
 """The tables of what is said in a review, threaded, and of where whoever presents it stands."""
 
+import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
@@ -13,6 +15,13 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
 LONGEST_REMARK = 10_000
+# What a step may show beside which step it is; of attributes several.
+CHOICES = (
+    "class", "attribute", "attributes", "metric", "prevalence", "tab", "quantity", "structure", "overlay", "case",
+)  # fmt: skip
+LONGEST_CHOICES = 2_000  # characters of all of them together
+Choice = str | int | float | bool | list[str]
+Choices = Mapping[str, Choice]
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,14 @@ class Remark:
 
 @dataclass(frozen=True)
 class Presented:
-    """The step that somebody shows to the others, and the case that is open in it."""
+    """The step that somebody shows to the others, the case that is open in it, and what is chosen there by the names
+    of `CHOICES`."""
 
     step: str
     by: str
     at: str
     case_id: int | None = None
+    choices: Choices = field(default_factory=dict)
 
 
 def add_remark(
@@ -106,20 +117,28 @@ def thread(remarks: list[Remark]) -> list[tuple[int, Remark]]:
 
 
 def present_step(
-    connection: sqlite3.Connection, review: Review, step: str, *, case_id: int | None = None, actor: Actor
+    connection: sqlite3.Connection,
+    review: Review,
+    step: str,
+    *,
+    case_id: int | None = None,
+    choices: Choices | None = None,
+    actor: Actor,
 ) -> None:
-    """Note which step the actor shows, and which case; those who follow see it. Not audited: it says nothing about
-    anybody.
+    """Note which step the actor shows, which case, and what is chosen there; those who follow see it. Not audited: it
+    says nothing about anybody.
 
     Raises:
-        InvalidInput: the case is of another project.
+        InvalidInput: the case is of another project, or a choice is none that is known.
         NotAllowed: the actor may not open test results here.
     """
+    where = step if case_id is None else f"{step}/{case_id}"
+    if choices:
+        where += f" {_told_choices(choices)}"
     with writing(connection):
         demand_of(connection, actor, "open test results", review.project)
         if case_id is not None and get_case(connection, case_id).project != review.project:
             raise InvalidInput(f"Name a case of this project. Received: case {case_id}")
-        where = step if case_id is None else f"{step}/{case_id}"
         connection.execute(
             """INSERT INTO presented_steps (review, project, step, by, at) VALUES (?, ?, ?, ?, ?)
                ON CONFLICT (review) DO UPDATE SET step = excluded.step, by = excluded.by, at = excluded.at""",
@@ -127,11 +146,22 @@ def present_step(
         )
 
 
+def _told_choices(choices: Choices) -> str:
+    if unknown := sorted(set(choices) - set(CHOICES)):
+        raise InvalidInput(f"A step shows {', '.join(CHOICES)}. Received: {', '.join(unknown)[:80]}")
+    told = json.dumps(dict(choices), sort_keys=True)
+    if len(told) > LONGEST_CHOICES:
+        raise InvalidInput(f"What a step shows fits {LONGEST_CHOICES} characters. Received: {len(told)}")
+    return told
+
+
 def find_presented(connection: sqlite3.Connection, review: Review) -> Presented | None:
     """What is being shown, or was last; without a case that was erased meanwhile."""
     row = connection.execute("SELECT step, by, at FROM presented_steps WHERE review = ?", (review.id,)).fetchone()
     if row is None:
         return None
-    step, _, case = row["step"].partition("/")  # the place is one text: the step, and behind a slash the case
+    # the place is one text: the step, behind a slash the case, behind a space the choices
+    place, _, told = row["step"].partition(" ")
+    step, _, case = place.partition("/")
     there = case and connection.execute("SELECT 1 FROM cases WHERE id = ?", (int(case),)).fetchone()
-    return Presented(step, row["by"], row["at"], int(case) if there else None)
+    return Presented(step, row["by"], row["at"], int(case) if there else None, json.loads(told) if told else {})

@@ -109,7 +109,7 @@ def test_a_meeting_from_its_preparation_to_a_signed_pdf_a_rollback_and_a_retrain
     assert review.criteria == (parse_criterion("accuracy at least 0.01"),)
     assert review.production == _model(reading, chest, "old").id
 
-    # met: every step by the arrow keys, the results opened once
+    # met: every step by the arrow keys, some of them on the full screen, the results opened once
     for at, step in enumerate(STEPS):
         settle(page)
         if step.key == "criteria":
@@ -124,6 +124,12 @@ def test_a_meeting_from_its_preparation_to_a_signed_pdf_a_rollback_and_a_retrain
         if step.key == "failures":
             _say_of_a_failure(page, reading, review)
         assert_no_overhang(page, step.key)
+        if step.key == "population":
+            page.keyboard.press("f")
+            expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+        if step.key == "curves":  # two steps on by the arrows, and then back
+            page.keyboard.press("Escape")
+            expect(page.get_by_test_id("stSidebar")).to_be_visible()
         if step is not STEPS[-1]:
             page.keyboard.press("ArrowRight")
             expect(page).to_have_url(re.compile(f"step={STEPS[at + 1].key}"))

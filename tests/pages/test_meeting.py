@@ -6,8 +6,10 @@ from dataclasses import replace
 from html import escape
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.datasets.records import get_snapshot
+from core.errors import InvalidInput
 from core.jobs.records import list_jobs
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import User, ensure_user
@@ -234,6 +236,74 @@ def test_the_case_that_the_presenter_opens_is_shown_to_whoever_follows(
     shown = find_presented(connection, review)
     assert shown is not None
     assert shown.case_id is None
+
+
+def test_whoever_follows_sees_the_class_the_metric_and_the_prevalence_that_the_presenter_chose(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review
+) -> None:
+    def opened(role: str) -> AppTest:
+        app = open_page("meeting", project=project.id, review=review.id, step="subgroups")
+        app.session_state[f"meeting_opened_{review.id}"] = True
+        app.run()
+        app.segmented_control(key=f"meeting_role_{review.id}").set_value(role).run()
+        return app
+
+    presenter, follower = opened("present"), opened("follow")
+    presenter.segmented_control(key="groups_metric").set_value("specificity").run()
+    presenter.selectbox(key="groups_class").set_value("normal").run()
+    presenter.multiselect(key="groups_of").set_value([]).run()
+    follower.run()
+    assert not follower.exception
+    assert follower.segmented_control(key="groups_metric").value == "specificity"
+    assert follower.selectbox(key="groups_class").value == "normal"
+    assert follower.multiselect(key="groups_of").value == []
+
+    presenter.query_params["step"] = "threshold"
+    presenter.run()
+    key = f"threshold_prevalence_{model.id}_test_pneumonia"
+    presenter.number_input(key=key).set_value(3.5).run()
+    follower.run()
+    assert not follower.exception
+    assert follower.query_params["step"] == "threshold"
+    assert follower.number_input(key=key).value == 3.5
+
+    noted = find_presented(connection, review)
+    presenter.run()
+    assert find_presented(connection, review) == noted  # nothing has changed, so nothing was written
+
+
+def test_the_case_of_the_explanations_and_its_overlay_follow(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="explanations")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.session_state[f"meeting_role_{review.id}"] = "present"
+    app.run()
+    opening = next(one for one in app.get("button_group") if one.key == f"meeting_open_case_{review.id}")
+    case = int(opening.options[0])
+    opening.set_value(case).run()
+    app.session_state["meeting_overlay_shown"] = True
+    app.run()
+    assert f"Case {case}" in said(app)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert (shown.step, shown.case_id, dict(shown.choices)) == ("explanations", case, {"overlay": True})
+
+    other = open_page("meeting", project=project.id, review=review.id)
+    other.session_state[f"meeting_opened_{review.id}"] = True
+    other.segmented_control(key=f"meeting_role_{review.id}").set_value("follow").run()
+    assert not other.exception
+    assert (other.query_params["step"], other.query_params["case"]) == ("explanations", str(case))
+    assert other.session_state["meeting_overlay_shown"] is True
+
+
+def test_what_a_step_shows_is_of_known_names(connection: sqlite3.Connection, review: Review, actor: Actor) -> None:
+    with pytest.raises(InvalidInput, match="Received: mood"):
+        present_step(connection, review, "numbers", choices={"mood": "good"}, actor=actor)
+    present_step(connection, review, "numbers", choices={"class": "of the / left"}, actor=actor)
+    shown = find_presented(connection, review)
+    assert shown is not None
+    assert (shown.step, shown.case_id, shown.choices) == ("numbers", None, {"class": "of the / left"})
 
 
 def test_the_registry_on_models_goes_back_with_one_click(
