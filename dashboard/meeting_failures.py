@@ -10,6 +10,7 @@ from core.datasets.records import list_snapshot_cases
 from core.evaluation.records import list_measured
 from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseFilter, CaseRow, open_rows
+from core.reviews.exclusions import exclude_cases
 from core.reviews.failures import (
     CAUSES,
     Kind,
@@ -62,7 +63,7 @@ def draw_failures(meeting: Meeting) -> None:
         draw_opening(meeting, "failures", listed)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the ticked to read again",
+            f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the chosen to read again",
             icon=":material/playlist_add:",
             key="meeting_read_again",
             disabled=not chosen,
@@ -72,9 +73,24 @@ def draw_failures(meeting: Meeting) -> None:
         if chosen and session.may("label", meeting.project):
             with st.popover("Keep as a list", icon=":material/bookmark:"):
                 draw_list_keeper(meeting.project, len(chosen), lambda: chosen)
+        _draw_excluding(meeting, chosen)
         draw_saying(meeting.review, [*chosen, *(case for case in listed if case not in chosen)], step="failures")
         causes = ", ".join(f"{cause} {n}" for cause, n in count_causes(session.db(), meeting.review).items())
         st.caption(f"Tagged so far: {causes or 'nothing'}. A cause is what people see in a case, not a proof.")
+
+
+def _draw_excluding(meeting: Meeting, chosen: Sequence[int]) -> None:
+    """One reason for all of the chosen; nothing for whoever may not label."""
+    if not session.may("label", meeting.project):
+        return
+    with st.popover("Exclude", icon=":material/block:", disabled=not chosen):
+        st.caption(
+            f"{wording.count(len(chosen), 'case')} will be called unusable by you. The numbers of this review stay; a "
+            "training with the corrected labels leaves out what has no reference then."
+        )
+        st.text_input("Why", key="exclude_reason", placeholder="such as: wrong patient, cut off")
+        st.button("Exclude from the next snapshot", key="exclude_do", type="primary", on_click=_exclude,
+                  args=(meeting, list(chosen)))  # fmt: skip
 
 
 def choose_class(meeting: Meeting) -> str:
@@ -123,7 +139,7 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
             "said": st.column_config.TextColumn("the model said", width=124),
             "case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)", width=52),
             "cause": st.column_config.SelectboxColumn("cause", options=list(CAUSES), width=108),
-            "again": st.column_config.CheckboxColumn("read again", help="Read the label again", width=84),
+            "again": st.column_config.CheckboxColumn("chosen", help="To read again, to keep, to exclude", width=74),
         },
         on_change=_tag,
         args=(meeting, key, [row.id for row in rows]),
@@ -230,6 +246,19 @@ def _tag(meeting: Meeting, key: str, case_ids: Sequence[int]) -> None:
             case, cause = case_ids[int(number)], changed.get("cause")
             if "cause" in changed and (cause or "") != known.get(case, ""):
                 tag_failure(session.db(), meeting.review, case, cause or "", actor=session.actor())
+
+
+def _exclude(meeting: Meeting, case_ids: Sequence[int]) -> None:
+    with messages.refusals_told():
+        done = exclude_cases(
+            session.db(), meeting.review, case_ids, st.session_state["exclude_reason"], actor=session.actor()
+        )
+        st.session_state["exclude_reason"] = ""
+        told = f"{wording.count(len(done.case_ids), 'case')} excluded; the reason stands in the discussion."
+        if done.outvoted:
+            cases = ", ".join(map(str, done.outvoted))
+            told += f" More readers call these usable, so they keep their reference: {cases}."
+        messages.say(told)
 
 
 def _keep(meeting: Meeting, case_ids: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from core.labels.case_lists import list_case_lists, list_cases_of
+from core.labels.records import list_labels
 from core.people.accounts import ensure_user
 from core.people.members import set_member
 from core.projects.records import Project
@@ -71,3 +72,22 @@ def test_ticked_failures_are_kept_under_a_name(
     (kept,) = list_case_lists(connection, project.id)
     assert kept.name == "turned films"
     assert len(list_cases_of(connection, project.id, kept.id)) == 1
+
+
+def test_ticked_failures_are_excluded_with_one_reason(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="failures")
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    app.run()
+    table = next(key for key in (f"failures_{review.id}_{kind}_pneumonia" for kind in ("missed", "false alarm"))
+                 if key in app.session_state)  # fmt: skip
+    app.session_state[table] = {"edited_rows": {"0": {"again": True}}, "added_rows": [], "deleted_rows": []}
+    app.run()
+    app.text_input(key="exclude_reason").set_value("wrong patient").run()
+    app.button(key="exclude_do").click().run()
+    assert not app.exception
+    (remark,) = list_remarks(connection, review)
+    assert remark.text == "Excluded: wrong patient"
+    assert remark.case_id is not None
+    assert next(one.unusable for one in list_labels(connection, remark.case_id))
