@@ -28,7 +28,7 @@ from core.progress import Silent
 from core.projects.records import Project
 from core.training.records import Model
 from dashboard import places, session, wording
-from dashboard.doubtful_view import EXPLAINED, Listing, draw_listings, find_unlike, in_a_row
+from dashboard.doubtful_view import EXPLAINED, Listing, draw_listings, explain_far, find_far, find_unlike, in_a_row
 
 UNSURE = (
     "The twentieth of the cases on which it painted the structure of which the model is least sure, by the mean "
@@ -51,6 +51,7 @@ def draw_doubtful_numbers(
     listings = {
         "labels": Listing("Suspected label errors", _explain_readings(said), lambda: suspect_readings(said)),
         "readers": Listing("Far from readers", _explain_readers(said), lambda: far_from_readers(session.db(), said)),
+        "far": Listing("Far from training", explain_far(model, said.case_ids), lambda: find_far(model, said.case_ids)),
         "unlike": Listing("Unlike training", EXPLAINED["unlike"], lambda: find_unlike(project, model, said.case_ids)),
         "twins": Listing(
             "Near-duplicates",

@@ -10,11 +10,13 @@ from core.errors import CoreError
 from core.evaluation.doubtful import (
     Doubtful,
     disagreed_with,
+    far_from_training,
     find_twins,
     least_sure,
     suspect_references,
     unlike_training,
 )
+from core.evaluation.far import BEYOND, FEWEST, NEAREST, read_distances
 from core.evaluation.operating import Scored
 from core.evaluation.subgroups import is_a_name, read_known
 from core.progress import Silent
@@ -29,6 +31,7 @@ LISTS = {
     "labels": "Suspected label errors",
     "readers": "Against readers",
     "unsure": "Least sure",
+    "far": "Far from training",
     "unlike": "Unlike training",
     "twins": "Near-duplicates",
 }
@@ -36,8 +39,8 @@ EXPLAINED = {
     "labels": "The model contradicts the reference as surely as it usually is of the other class (confident learning). "
     "It may be the model that is wrong: look before you relabel.",
     "readers": "The model decides otherwise than readers did, most readers first.",
-    "unsure": "The twentieth of the cases of which the model is least sure, by its highest probability. Features of "
-    "images are not kept, so an unusual image of which it is sure is not found here.",
+    "unsure": "The twentieth of the cases of which the model is least sure, by its highest probability. An unusual "
+    "image of which it is sure is not among them; the next list may have it.",
     "unlike": "What is known of these cases is so of no training case: a word that never occurs there, or a number "
     "beyond all of theirs.",
     "twins": "Pairs that show nearly the same image; those with different references come first.",
@@ -68,13 +71,17 @@ def draw_doubtful(
         "labels": lambda: suspect_references(schema, seen),
         "readers": lambda: disagreed_with(session.db(), project, model, schema, seen),
         "unsure": lambda: least_sure(schema, seen),
+        "far": lambda: find_far(model, seen.case_ids),
         "unlike": lambda: find_unlike(project, model, seen.case_ids),
         "twins": lambda: in_a_row(_twins(home, model.id, snapshot.id, tuple(seen.case_ids), seen)),
     }
     beside = "These are training cases: a network learns wrong labels by heart and then agrees with them."
     draw_listings(
         project,
-        {key: Listing(title, EXPLAINED[key], finding[key]) for key, title in LISTS.items()},
+        {
+            key: Listing(title, EXPLAINED.get(key) or explain_far(model, seen.case_ids), finding[key])
+            for key, title in LISTS.items()
+        },
         model,
         view,
         beside=beside if split == "train" else "",
@@ -109,6 +116,27 @@ def draw_listings(
         name=", ".join(filter(None, [chosen.title, of, model.name, str(view["split"])])),
         key=f"doubtful_{which}",
         said={one.case_id: one.why for one in reversed(found)},
+    )
+
+
+def find_far(model: Model, case_ids: Sequence[int]) -> list[Doubtful]:
+    """Cases that the network sees far from all that it was trained on, the most distant first."""
+    found = read_distances(session.files(), model, case_ids)
+    return far_from_training(found, case_ids) if found else []
+
+
+def explain_far(model: Model, case_ids: Sequence[int]) -> str:
+    """What was measured, and on how many cases; or why nothing was."""
+    found = read_distances(session.files(), model, case_ids)
+    if found is None:
+        return (
+            f"The distance to the training cases is not kept: evaluate again. It takes {FEWEST} training and {FEWEST} "
+            "validation cases, and a network with a dense layer before its answer."
+        )
+    return (
+        f"What the network sees of these images (its last features) lies further from the {NEAREST} nearest of "
+        f"{found.n_training:,} training cases than {BEYOND} % of {found.n_validation:,} validation cases do, the most "
+        "distant first. How sure it was plays no part; about 1 in 100 usual cases is here by chance."
     )
 
 

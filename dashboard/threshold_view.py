@@ -22,21 +22,31 @@ ROWS = {
     "ppv": ("PPV", 0.0, 1.0),
     "npv": ("NPV", 0.0, 1.0),
 }
+HIGHEST_DECIDES = (
+    "Of three or more exclusive classes the one with the highest probability is decided for. Each can be looked at "
+    "against all others, by its own probability: what a threshold on it would find and clear. Nothing of it is frozen."
+)
 CUTS = np.linspace(0, 1, 501)
 
 
 def draw_threshold(
     project: Project, schema: Classification, model: Model, snapshot: Snapshot, view: Mapping[str, places.Query]
 ) -> None:
-    """A slider on validation of the model's own snapshot; everywhere else the frozen point alone."""
-    offered = classes_with_threshold(schema)
-    if not offered:
-        st.caption("Of three or more exclusive classes the one with the highest probability is decided for.")
-        return
+    """A slider on validation of the model's own snapshot; everywhere else the frozen point alone.
+
+    Of three or more exclusive classes each is set against the rest, to be looked at on validation; nothing is frozen,
+    since the highest probability decides.
+    """
+    decides, split = classes_with_threshold(schema), str(view["split"])
+    if not decides:
+        st.caption(HIGHEST_DECIDES)
+        if split != "validation":
+            _link_to_validation(project, model, "Look at one class against the rest on validation")
+            return
+    offered = decides or schema.names
     of_class = offered[0]
     if len(offered) > 1:
         of_class = st.pills("Class", offered, default=offered[0], required=True, key="threshold_class")
-    split = str(view["split"])
     try:
         seen = scored(str(session.settings().home), model.id, snapshot.id, split, snapshot.erased_cases)
     except CoreError as refusal:
@@ -44,7 +54,7 @@ def draw_threshold(
         return
     may_move, frozen, k = (
         split == "validation",
-        frozen_thresholds(model, schema)[of_class],
+        frozen_thresholds(model, schema).get(of_class),
         seen.classes.index(of_class),
     )
     point, decisions = st.columns([10, 5 if may_move else 1], gap="medium")
@@ -56,30 +66,30 @@ def draw_threshold(
             threshold_charts.draw_decision_curve(curve, frozen), config=charts.NO_TOOLBAR,
             key=f"decision_{model.id}_{split}_{of_class}", alt="Decision curve",
         )  # fmt: skip
-    else:
+    elif frozen is not None:
         point.markdown(_net_benefit(model, seen, of_class, frozen, split))
     positives = int(seen.targets[:, k].sum())
     st.caption(
         f"n = {len(seen.case_ids):,} cases of {len(set(seen.patients)):,} patients, {positives:,} of them {of_class}. "
         "Intervals: Wilson's, by as many cases as the patients' images are worth; of net benefit: "
         "bootstrap over patients, seed 0, at the prevalence of these cases."
-        + (" Dotted: the frozen threshold." if may_move else "")
+        + (" Dotted: the frozen threshold." if may_move and frozen is not None else "")
     )
 
 
 @st.fragment
 def _draw_point(
-    project: Project, model: Model, seen: Scored, of_class: str, frozen: float, split: str, may_move: bool
+    project: Project, model: Model, seen: Scored, of_class: str, frozen: float | None, split: str, may_move: bool
 ) -> None:
     k = seen.classes.index(of_class)
     positive, scores = seen.targets[:, k] == 1, seen.scores[:, k]
     left, middle = st.columns(2, gap="medium")
     key = f"{model.id}_{split}_{of_class}"
     with left:
-        chosen = frozen
+        chosen = 0.5 if frozen is None else frozen
         if may_move:
             chosen = st.slider(
-                f"{of_class} from", 0.001, 0.999, min(0.999, max(0.001, round(frozen, 3))), 0.001, format="%.3f",
+                f"{of_class} from", 0.001, 0.999, min(0.999, max(0.001, round(chosen, 3))), 0.001, format="%.3f",
                 key=f"threshold_{key}",
             )  # fmt: skip
         prevalence = st.number_input(
@@ -90,7 +100,8 @@ def _draw_point(
         numbers_view.draw_table({name: vars(getattr(point, name)) for name in ROWS}, ROWS)
     with left if may_move else middle:
         st.markdown(_patients(point))
-        _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
+        if frozen is not None:
+            _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
     if may_move:
         drawn = _swept(str(session.settings().home), model.id, of_class, frozen, len(scores), theme.is_light(), seen)
         middle.plotly_chart(
@@ -122,10 +133,7 @@ def _draw_frozen(
     rule = f"{said['rule']} (n = {said['n']:,})" if said else "nothing was chosen, so one half"
     if not may_move:
         st.caption(f"Shown at the frozen point alone: {frozen:.3f}, {rule}. Only validation may move it.")
-        own = get_run(session.db(), model.run).snapshot
-        places.link(
-            "evaluate", "Move it on validation", project=project.id, model=model.id, snapshot=own, split="validation"
-        )
+        _link_to_validation(project, model, "Move it on validation")
         return
     st.caption(f"Frozen with this model, dotted: {frozen:.3f}, {rule}.")
     if session.may("train", project):
@@ -138,6 +146,11 @@ def _draw_frozen(
             args=(project, model, of_class, chosen),
             help="The weights stay; its decisions, its numbers and its uses of the test split are its own.",
         )
+
+
+def _link_to_validation(project: Project, model: Model, words: str) -> None:
+    own = get_run(session.db(), model.run).snapshot
+    places.link("evaluate", words, project=project.id, model=model.id, snapshot=own, split="validation")
 
 
 def _freeze(project: Project, model: Model, of_class: str, value: float) -> None:
@@ -161,7 +174,7 @@ def _net_benefit(model: Model, seen: Scored, of_class: str, frozen: float, split
 
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)
 def _swept(
-    home: str, model_id: int, of_class: str, frozen: float, n: int, light: bool, _seen: Scored
+    home: str, model_id: int, of_class: str, frozen: float | None, n: int, light: bool, _seen: Scored
 ) -> dict[str, Any]:
     k = _seen.classes.index(of_class)
     return threshold_charts.draw_sweep(CUTS, *sweep(_seen.targets[:, k] == 1, _seen.scores[:, k], CUTS), frozen)

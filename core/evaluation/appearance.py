@@ -40,19 +40,22 @@ def keep_appearance(
     case_ids: Sequence[int],
     scores: np.ndarray,
     progress: Progress,
-) -> None:
+) -> np.ndarray | None:
     """Find the groups of these cases and keep them; nothing is asked where they are kept already, or too few.
+
+    Returns:
+        the features `(cases, d)`, where the network was asked for them.
 
     Raises:
         Stopped: somebody asked to stop.
     """
     key = appearance_key(model, case_ids)
     if len(case_ids) < FEWEST_CASES or files.has("prepared", key):
-        return
-    features = _look(connection, files, model, case_ids, progress)
-    if features is None:
-        features = np.zeros((len(case_ids), 0))
+        return None
+    found = look_at(connection, files, model, case_ids, progress, doing="Grouping by appearance, ")
+    features = np.zeros((len(case_ids), 0)) if found is None else found
     keep_groups(files, model, case_ids, features, scores, probabilities=model.task == "classification")
+    return found
 
 
 def keep_groups(
@@ -89,10 +92,17 @@ def appearance_key(model: Model, case_ids: Sequence[int]) -> str:
     return hashlib.sha256(json.dumps([NAME, VERSION, weights, list(case_ids)]).encode()).hexdigest()
 
 
-def _look(
-    connection: sqlite3.Connection, files: Files, model: Model, case_ids: Sequence[int], progress: Progress
+def look_at(
+    connection: sqlite3.Connection,
+    files: Files,
+    model: Model,
+    case_ids: Sequence[int],
+    progress: Progress,
+    *,
+    doing: str,
 ) -> np.ndarray | None:
-    """Features `(cases, d)` of what comes before the answer, of an ensemble those of its members beside each other."""
+    """Features `(cases, d)` of what comes before the answer, of an ensemble those of its members beside each other;
+    None of a network that has no dense layer there."""
     raw = task_module(model.task).RAW
     tools = [tool for hashes in list_stored(model) if (tool := _open(files, *hashes, raw))]
     if len(tools) < len(list_stored(model)):
@@ -102,7 +112,7 @@ def _look(
         return np.concatenate([tool(images) for tool in tools], axis=1)
 
     spec = model_spec(model)
-    return ask_cases(connection, files, spec, case_ids, look, progress, doing="Grouping by appearance, ")
+    return ask_cases(connection, files, spec, case_ids, look, progress, doing=doing)
 
 
 def _open(files: Files, keras_hash: str, onnx_hash: str | None, raw: str) -> Answer | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.datasets.records import SnapshotCase, get_snapshot
+from core.evaluation.far import Distances
 from core.evaluation.operating import Scored
 from core.evaluation.subgroups import number_of
 from core.images.records import get_cases
@@ -77,10 +78,20 @@ def disagreed_with(
 
 def least_sure(schema: Classification, seen: Scored) -> list[Doubtful]:
     """The cases of which the model is least sure, by the probability of what it finds most likely (Hendrycks and
-    Gimpel 2017, arXiv:1610.02136). Of what it is wrongly sure of this says nothing: features are not kept."""
+    Gimpel 2017, arXiv:1610.02136). Of what it is wrongly sure of this says nothing: `core.evaluation.far` does."""
     sure = np.maximum(seen.scores, 1 - seen.scores).min(axis=1) if schema.multi_label else seen.scores.max(axis=1)
     order = np.argsort(sure, kind="stable")[: max(1, round(LEAST_SURE * len(sure)))]
     return [Doubtful(seen.case_ids[k], f"sure at {sure[k]:.2f}") for k in order.tolist()]
+
+
+def far_from_training(found: Distances, case_ids: Sequence[int]) -> list[Doubtful]:
+    """The cases that the network sees further from its training cases than the limit, the most distant first."""
+    order = np.argsort(-found.distance, kind="stable")
+    return [
+        Doubtful(case_ids[k], f"{found.distance[k] / max(found.limit, 1e-12):.1f} times the usual limit")
+        for k in order.tolist()
+        if found.distance[k] > found.limit
+    ]
 
 
 def unlike_training(

@@ -11,6 +11,7 @@ from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.evaluation.appearance import keep_appearance
 from core.evaluation.drawing import look_at_drawn
+from core.evaluation.far import keep_distances
 from core.evaluation.mask_looks import keep_painted_appearance, look_at_masks
 from core.evaluation.painting import compare_cases
 from core.evaluation.predictor import predict_cases
@@ -101,8 +102,9 @@ def evaluate_model(
         scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
         targets = task.encode_targets(schema, [case.value for case in cases])
         if isinstance(schema, (Classification, Regression)):
-            told = Portion(progress, ANSWERED, PREDICTED)
-            keep_appearance(connection, files, model, [case.case_id for case in cases], scores, told)
+            ids, told = [case.case_id for case in cases], Portion(progress, ANSWERED, PREDICTED)
+            looks = keep_appearance(connection, files, model, ids, scores, Portion(told, 0.0, 0.5))
+            keep_distances(connection, files, model, ids, looks, Portion(told, 0.5, 1.0))
     progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
     seen = sum(_seen_in_training(connection, runs, cases))

@@ -109,7 +109,7 @@ def test_a_suspected_label_becomes_a_worklist_with_one_click(
     tested = list_snapshot_cases(connection, snapshot.id, split="test")
     assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
     assert kept.name.startswith("Suspected label errors")
-    for which in ("readers", "unsure", "unlike", "twins"):
+    for which in ("readers", "unsure", "far", "unlike", "twins"):
         app.session_state["doubtful_list"] = which
         app.run()
         assert not app.exception

@@ -3,13 +3,17 @@
 import sqlite3
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import list_snapshot_cases
 from core.evaluation.records import add_evaluation, store_predictions
+from core.images.records import NewCase, insert_case
+from core.labels.records import NewLabel, add_label, new_event
 from core.measures.classification import measure_classification
 from core.progress import Silent
-from core.projects.records import Project
+from core.projects.records import Project, add_project
+from core.projects.schema import make_classification
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks.classification import encode_targets
@@ -78,3 +82,69 @@ def test_the_test_split_is_shown_at_the_frozen_point_alone(
     assert not app.exception
     assert "Shown at the frozen point alone: 0.500" in said(app)
     assert not app.slider
+
+
+@pytest.fixture
+def three_classes(connection: sqlite3.Connection, files: Files, actor: Actor) -> Model:
+    """A model of three exclusive classes, answered on validation and on test."""
+    names = ("normal", "bacterial", "viral")
+    project = add_project(connection, name="Three", task="classification", schema=make_classification(list(names)),
+                          actor=actor)  # fmt: skip
+    for number in range(60):
+        pixel_hash = f"{number:064x}"
+        case = insert_case(
+            connection,
+            NewCase(
+                project=project.id, source=f"{number}.png", patient=f"p{number}", patient_from="table",
+                pixel_hash=pixel_hash, file_hash=pixel_hash, perceptual_hash=None, rows=8, columns=8, channels=1,
+                dtype="uint8", photometric="MONOCHROME2", imported_by="anna",
+            ),
+        )  # fmt: skip
+        add_label(connection, NewLabel(new_event(), case.id, "anna", {"classes": [names[number % 3]]}), actor)
+    frozen = freeze_snapshot(connection, files, project, "thirds", ratios=(0.4, 0.3, 0.3), allow_leaks="made up",
+                             actor=actor, progress=Silent())  # fmt: skip
+    run = add_run(connection, project=project.id, snapshot=frozen.id, recipe=named_recipe("cnn"), actor=actor)
+    model = add_model(
+        connection, get_run(connection, run.id), keras_hash="1" * 64, onnx_left_out_because="none", parameters=10,
+        file_bytes=10, facts={"task": "classification", "classes": list(names), "multi_label": False}, seconds=2.0,
+        actor=actor,
+    )  # fmt: skip
+    for split in ("validation", "test"):
+        some = list_snapshot_cases(connection, frozen.id, split=split)
+        targets = encode_targets(frozen.schema, [case.value for case in some]).astype(int)  # type: ignore[arg-type]
+        scores = targets * 0.4 + 0.2
+        told = {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)}
+        store_predictions(connection, model, frozen.schema, told)  # type: ignore[arg-type]
+        measured = measure_classification(
+            targets, scores, [case.patient for case in some], classes=names, resamples=20
+        ).to_json()
+        result = {"task": "classification", "split": split, "warnings": [], "test_uses": 1, **measured}
+        add_evaluation(connection, model_id=model.id, snapshot_id=frozen.id, split=split, result=result, actor=actor)
+    return model
+
+
+def test_one_of_three_classes_is_looked_at_against_the_rest_and_not_frozen(
+    open_page: OpenPage, three_classes: Model
+) -> None:
+    def opened(split: str) -> AppTest:
+        app = open_page("evaluate", project=three_classes.project, model=three_classes.id, split=split)
+        app.session_state["evaluate_tab"] = "Threshold"
+        return app.run()
+
+    app = opened("validation")
+    assert not app.exception
+    assert "the highest probability is decided for" in said(app)
+    assert "Per 1,000 patients at prevalence" in said(app)
+    assert "of them normal" in said(app)
+    app.session_state["threshold_class"] = "viral"
+    app.run()
+    assert not app.exception
+    assert "of them viral" in said(app)
+    assert "**0 missed**" in said(app)
+    app.slider(key=f"threshold_{three_classes.id}_validation_viral").set_value(0.9).run()
+    assert "**0 missed**" not in said(app)
+    assert not [one for one in app.button if str(one.key).startswith("freeze_")]
+    tested = opened("test")
+    assert not tested.exception
+    assert not tested.slider
+    assert "Per 1,000 patients" not in said(tested)
