@@ -13,6 +13,7 @@ from core.measures.calibration import tell_reach
 from core.people.roles import may
 from core.projects.schema import Regression
 from core.tasks.regression import IN_DEVIATIONS, intervals_of
+from core.training.device import PRECISIONS
 from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run, get_run_of_weights
@@ -188,6 +189,8 @@ def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:
         told["device"] = f"{device['title']}{memory}"
     if threads := environment.get("threads"):
         told["threads"] = {name: count or "one for each core" for name, count in threads.items()}
+    if precision := PRECISIONS.get(environment.get("precision", "")):
+        told["precision"] = precision
     if (fixed := told.get("deterministic_operations")) is not None:
         told["deterministic_operations"] = "on" if fixed else "off"
     return {

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.training.device import PRECISIONS
 from core.training.preflight import duration
 from core.training.records import Run
 
@@ -34,6 +35,8 @@ def draw_told(run: Run) -> None:
                 f"{found['batch']}, {found['memory_bytes'] / 1e9:.1f} GB; expected to take "
                 f"{duration(found['estimated_seconds'])}."
             )
+        if precision := PRECISIONS.get(found.get("precision", "")):
+            st.text(f"It learns in {precision}.")
         if began:
             parts = ", ".join(f"{words} {began[part]:.1f} s" for part, words in BEGINNING.items() if part in began)
             st.text(f"From the click to the first step {began['seconds']:.0f} s: {parts}.")

@@ -26,6 +26,7 @@ from core.reviews.operating_point import describe_operating_point
 from core.reviews.population import describe_population, list_missing
 from core.reviews.reference_standard import ReferenceStandard, describe_reference
 from core.tasks import trainable_schema
+from core.training.device import PRECISIONS
 from core.training.records import Model, Run, get_model, get_run, get_run_of_weights
 
 PARTS_A_TABLE = 4  # classes or structures side by side on a page of paper
@@ -291,6 +292,7 @@ def _lineage(review: Review, run: Run, snapshot_hash: str, evaluation: int) -> d
         "Snapshot": snapshot_hash,
         "Run": f"{run.id}, recipe {run.recipe.network} {run.recipe_hash[:32]}, seed {run.recipe.seed}",
         "Device": run.device or NOT_STATED,
+        "Precision": PRECISIONS.get(run.environment.get("precision", ""), NOT_STATED),
         "Versions": ", ".join(f"{name} {version}" for name, version in sorted(packages.items())) or NOT_STATED,
         "Evaluation": str(evaluation),
         "Report written": utc_now(),

@@ -15,6 +15,11 @@ from core.errors import InvalidInput
 NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
 SECONDS_FOR_QUERY = 10
 BETWEEN = "+"  # the names of a group
+FULL, MIXED = "float32", "mixed_float16"  # Keras's policies
+PRECISIONS = {
+    FULL: "full precision (float32), the faster one on a CPU",
+    MIXED: "mixed precision (float16 where it is faster, float32 for weights and answers)",
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ def prepare_device(device: Device) -> str:
     import tensorflow as tf
 
     if device.kind == "cpu":
-        return "float32"
+        return FULL
     seen = tf.config.list_physical_devices("GPU")
     if len(seen) < max(len(device.parts), 1):
         raise InvalidInput(
@@ -133,7 +138,7 @@ def prepare_device(device: Device) -> str:
         )
     for gpu in seen:
         tf.config.experimental.set_memory_growth(gpu, True)
-    return "mixed_float16"
+    return MIXED
 
 
 def ask_nvidia(query: Sequence[str] = NVIDIA_QUERY) -> str:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import PROJECT_ROOT
-from core.training.device import Device
+from core.training.device import FULL, Device
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "pillow", "pydicom", "onnx", "onnxruntime", "tf2onnx")
 
 
-def describe_environment(device: Device) -> dict[str, Any]:
-    """The environment of this process as JSON values. Reads TensorFlow's thread counts."""
+def describe_environment(device: Device, precision: str = FULL) -> dict[str, Any]:
+    """The environment of this process as JSON values. Reads TensorFlow's thread counts.
+
+    Args:
+        precision: the policy that the network is trained by (`prepare_device`).
+    """
     import tensorflow as tf
     from tensorflow.python.framework.config import is_op_determinism_enabled  # there is no public way to ask
 
@@ -24,6 +28,7 @@ def describe_environment(device: Device) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": {"name": device.name, "title": device.title, "memory_bytes": device.memory_bytes},
+        "precision": precision,
         "cores": os.cpu_count(),
         # 0 leaves the number to TensorFlow, which takes one for each core.
         "threads": {

@@ -23,6 +23,7 @@ from core.images.records import get_cases
 from core.images.volume_input import Spec
 from core.projects.schema import Classification
 from core.store.files import Files, Shelf
+from core.training.device import FULL, PRECISIONS
 from core.training.recipe import Recipe, change_recipe
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
@@ -60,13 +61,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What the trial of a run found. `batch` is what fits into memory, the recipe's own or a part of it."""
+    """What the trial of a run found. `batch` is what fits into memory, the recipe's own or a part of it; `precision` is
+    one of `core.training.device.PRECISIONS`."""
 
     batch: int
     seconds_a_step: float
     memory_bytes: int
     estimated_seconds: float
     notes: tuple[str, ...]
+    precision: str = FULL
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "notes": list(self.notes)}
@@ -283,7 +286,7 @@ def describe_trial(found: Preflight, recipe: Recipe) -> str:
     made = "" if found.batch >= recipe.batch else f" The batch was made {found.batch}, because more does not fit."
     return (
         f"A step takes {found.seconds_a_step * 1000:.0f} ms and {found.memory_bytes / GIGABYTE:.1f} GB, "
-        f"all of it about {duration(found.estimated_seconds)}.{made}"
+        f"all of it about {duration(found.estimated_seconds)}, in {PRECISIONS[found.precision]}.{made}"
     )
 
 

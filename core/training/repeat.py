@@ -9,7 +9,14 @@ from core.store.files import Files
 from core.training.records import Model, Run
 from core.training.stored import load_network
 
-TOLD = {"code": "code", "packages": "packages", "python": "Python", "device": "device", "threads": "threads"}
+TOLD = {
+    "code": "code",
+    "packages": "packages",
+    "python": "Python",
+    "device": "device",
+    "precision": "precision",
+    "threads": "threads",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def compare_repetition(files: Files, first: Model, first_run: Run, again: Model,
     identical = largest is not None and all(map(np.array_equal, *weights))
     same = first.calibration == again.calibration
     then, now = first_run.environment, again_run.environment
-    different = tuple(words for key, words in TOLD.items() if then.get(key) != now.get(key))
+    different = tuple(words for key, words in TOLD.items() if then.get(key, now.get(key)) != now.get(key))
     if trained_batch(first_run) != trained_batch(again_run):
         different += ("batch",)
     if identical:

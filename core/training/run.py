@@ -44,7 +44,7 @@ from core.training.callbacks import (
 )
 from core.training.checkpoint import NAME as CHECKPOINT
 from core.training.checkpoint import SaveCheckpoint, restore_checkpoint
-from core.training.device import CPU, Device, prepare_device
+from core.training.device import CPU, MIXED, Device, prepare_device
 from core.training.device_use import DeviceUse
 from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.ending import Ending, Importing, plan_ending
@@ -166,7 +166,7 @@ def _train(
     beginning = Beginning(run)
     imported = time.process_time()
     policy = prepare_device(device)
-    start_run(connection, run.id, device=device.name, environment=describe_environment(device))
+    start_run(connection, run.id, device=device.name, environment=describe_environment(device, policy))
     checked = (folder / CHECKPOINT).exists()
     train, others = training_cases(connection, snapshot, run.fold)
     part = Portion(progress, 0.0, PREPARED)
@@ -261,7 +261,7 @@ def _begin(
     judged = estimate_judging(trial, plan.batch, len(material.validation))
     seconds = estimate_seconds(trial, plan.steps, judged, recipe.epochs) + ending.seconds(judged)
     notes = (*before.get("notes", ()), *describe_devices(recipe.devices, device))
-    found = Preflight(batch, trial.seconds_a_step, trial.memory_bytes, seconds, notes)
+    found = Preflight(batch, trial.seconds_a_step, trial.memory_bytes, seconds, notes, policy)
     set_run_told(connection, run.id, "preflight", found.to_json())
     log.info(describe_trial(found, recipe))
     progress.report(PREPARED, describe_trial(found, recipe), seconds_left=seconds)
@@ -354,7 +354,7 @@ def _build_fit(
     for source in learnt:
         take_over(network, source, module_of(schema).RAW)
     plan = plan_epoch(len(material.train), recipe, spread.num_replicas_in_sync if spread else 1)
-    half = policy == "mixed_float16"
+    half = policy == MIXED
     learns = DrawingLearner if module_of(schema).DRAWS else Learner
     learner = learns(
         network,

@@ -20,7 +20,7 @@ from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.gap import Gap, Measured
 from core.training.learning_curve import forecast_of
 from core.training.recipe import named_recipe, recipe_from_json
-from core.training.records import Model, add_run, get_run, list_runs, set_model_fact, set_watched
+from core.training.records import Model, add_run, get_run, list_runs, set_model_fact, set_watched, start_run
 from tests.pages.conftest import said
 
 OpenPage = Callable[..., AppTest]
@@ -52,6 +52,7 @@ def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began
     recipe, choice = settle_auto(take_fingerprint(connection, snapshot), {"weight_decay": 0.5})
     found = {
         "batch": 4, "seconds_a_step": 0.107, "memory_bytes": 10**8, "estimated_seconds": 246.0,
+        "precision": "mixed_float16",
         "notes": ["No validation case is of pneumonia: how well it is told cannot be followed."],
     }  # fmt: skip
     run = add_run(
@@ -63,6 +64,15 @@ def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began
     assert "Changed by whoever asked: weight decay 0.5." in shown
     assert "No validation case is of pneumonia" in shown
     assert "107 ms a step in batches of 4, 0.1 GB; expected to take 4.1 minutes." in shown
+    assert "It learns in mixed precision (float16 where it is faster, float32 for weights and answers)." in shown
+
+
+def test_a_model_says_in_which_precision_it_learnt(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    start_run(connection, model.run, device="gpu:0", environment={"precision": "mixed_float16"})
+    shown = said(open_page("models", project=project.id, model=model.id))
+    assert "<dt>precision</dt><dd>mixed precision (float16 where it is faster" in shown
 
 
 def test_a_run_that_learns_says_how_busy_its_device_is_as_far_as_that_is_known(

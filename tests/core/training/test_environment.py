@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from core.training.device import CPU
+from core.training.device import CPU, MIXED
 from core.training.environment import code_version, describe_environment
 
 
@@ -15,6 +15,7 @@ def test_the_environment_is_json_and_names_what_results_hang_on() -> None:
     assert found["cores"] >= 1
     assert set(found["threads"]) == {"within_operations", "between_operations"}
     assert found["deterministic_operations"] is False
+    assert (found["precision"], describe_environment(CPU, MIXED)["precision"]) == ("float32", "mixed_float16")
 
 
 def test_a_checkout_is_named_by_its_commit_and_said_to_be_changed(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_a_run_leaves_a_model_that_learnt(connection, files, planted, train, sma
     run = get_run(connection, 1)
     assert run.device == "cpu"
     assert run.environment["packages"]["keras"] == keras.__version__
+    assert run.environment["precision"] == run.told["preflight"]["precision"] == "float32"
     assert run.seconds == pytest.approx(sum(epoch["seconds"] for epoch in epochs))
     *_, last = (told for told in listening.said if "epoch" in told)
     assert {"epochs", "batch", "batches", "loss", "images_per_second", "seconds_left", "memory_bytes"} <= set(last)
