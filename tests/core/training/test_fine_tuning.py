@@ -1,5 +1,7 @@
 """Fine-tuning: from an earlier model or a file, with the body held for some epochs, and the same twice."""
 
+import subprocess
+
 import keras
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ from core.errors import CoreError, InvalidInput, NotAllowed
 from core.people.accounts import ensure_user
 from core.store.audit import Actor
 from core.store.stock import list_stored
-from core.training.recipe import change_recipe
+from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run, get_model, get_run, list_epochs
 from core.training.request import request_training
+from core.training.starting_child import main
 from core.training.stored import load_network
 
 pytestmark = pytest.mark.usefixtures("no_onnx")
@@ -81,3 +84,44 @@ def test_a_file_of_another_shape_ends_in_a_sentence_and_is_kept_with_its_run(
     (tmp_path / "theirs.keras").write_bytes(b"no model")
     with pytest.raises(InvalidInput, match="not a Keras file"):
         train(change_recipe(small_recipe, {"start_from": str(tmp_path / "theirs.keras")}))
+
+
+def test_a_file_that_others_made_with_keras_is_taken_further_to_the_end(
+    connection, files, train, tmp_path, monkeypatch
+) -> None:
+    """Its layers have names of their own; it is read in a child, in Keras's safe mode, and its weights stay while the
+    body is held."""
+    asked = []
+    really = subprocess.Popen
+    monkeypatch.setattr(
+        "core.training.starting.subprocess.Popen", lambda *a, **k: asked.append(a[0]) or really(*a, **k)
+    )
+    image = keras.Input((16, 16, 1), name="their_image")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    for filters in (4, 8):
+        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D(2)(x)
+    x = keras.layers.Dense(16, activation="relu", name="theirs")(keras.layers.Flatten()(x))
+    foreign = keras.Model(image, keras.layers.Dense(5, "softmax", name="five_classes")(x))
+    foreign.save(tmp_path / "theirs.keras")
+    changes = {
+        "input_size": 16, "filters": "4,8", "dense_units": 16, "batch": 8, "epochs": 1, "freeze_epochs": 1,
+        "start_from": str(tmp_path / "theirs.keras"),
+    }  # fmt: skip
+    model = get_model(connection, None, train(change_recipe(named_recipe("cnn"), changes))["model_id"])
+    assert model.facts["sources"]["start_from"]["said"] == "the file theirs.keras"
+    assert sum("core.training.starting_child" in command for command in asked) == 1
+    given = [layer.get_weights() for layer in foreign.layers if layer.weights][:-1]
+    kept = [layer.get_weights() for layer in load_network(files, model).layers if layer.weights]
+    assert len(kept) == len(given) + 1  # the last layer answers another question
+    for theirs, ours in zip(given, kept, strict=False):
+        assert all(map(np.array_equal, theirs, ours))
+
+
+def test_the_child_reads_in_safe_mode(tmp_path) -> None:
+    """Should a file with code in it ever come so far, Keras itself refuses it."""
+    image = keras.Input((4, 4, 1))
+    keras.Model(image, keras.layers.Lambda(lambda x: x + 1)(image)).save(tmp_path / "code.keras")
+    with pytest.raises(ValueError, match=r"unsafe|safe_mode"):
+        main(["keras", "cnn", str(tmp_path / "code.keras"), str(tmp_path / "out.npz")])
+    assert not (tmp_path / "out.npz").exists()

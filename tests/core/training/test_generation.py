@@ -154,3 +154,18 @@ def test_what_draws_is_taken_further_only_with_its_own_classes_and_as_a_whole(
         with pytest.raises(InvalidInput, match="no last layer"):
             change_recipe(named_recipe(network), {"start_from": "first", "freeze_epochs": 1})
         assert not field_of("freeze_epochs").is_read(network, "generation")
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+@pytest.mark.parametrize("network", ["vae", "diffusion"])
+def test_networks_that_draw_are_there_for_32_to_128_pixels(network: str, side: int) -> None:
+    """As their recipes come: the loss of an image is a number, and what is drawn has the size that was asked for."""
+    recipe = change_recipe(named_recipe(network), {"input_size": side})
+    whole = build_network(recipe, make_generation(["left", "right"]), np.ones((2, 2), np.float32))
+    random = np.random.default_rng(0)
+    shown = [random.integers(0, 256, (1, *whole.inputs[0].shape[1:]), np.uint8), np.eye(1, 6, dtype=np.float32)]
+    shown += [random.random((1, *chance.shape[1:]), np.float32) for chance in whole.inputs[2:]]
+    assert np.isfinite(np.asarray(whole(shown))).all()
+    drawer = whole.get_layer(DRAWER)
+    assert drawer.output.shape[1:] == (side, side, 1)
+    assert whole.inputs[0].shape[1:] == (side, side, 1)

@@ -8,16 +8,18 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
+from scipy.special import expit, softmax
 
 from core.progress import Silent
 from core.projects.schema import Quantity, Regression, make_classification, make_segmentation
 from core.store.files import Files
+from core.tasks.classification import calibrate_network
 from core.training import onnx_child, onnx_export
 from core.training.networks import build_network
 from core.training.onnx_export import make_onnx, watch_child
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import Model
-from core.training.stored import load_network, network_bytes
+from core.training.stored import load_network, network_bytes, open_onnx
 
 PLENTY = 6 << 30
 
@@ -45,6 +47,33 @@ def test_the_file_says_what_keras_says(files: Files, small: Recipe, tmp_path: Pa
     images = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), np.uint8)
     (given,) = session.run(None, {session.get_inputs()[0].name: images})
     np.testing.assert_allclose(given, np.asarray(load_network(files, model)(images)), atol=1e-4)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_temperature_is_in_both_files(files: Files, small: Recipe, tmp_path: Path, multi_label: bool) -> None:
+    """What is stored answers with the logits divided by it, whoever reads the file."""
+    schema = make_classification(["a", "b", "c"], multi_label=multi_label)
+    keras.utils.set_random_seed(0)  # of the weights
+    bare = build_network(small, schema, np.ones((2, 3)))
+    hot = bare.get_layer("logits")
+    hot.set_weights([weights * 3 for weights in hot.get_weights()])  # so sure of itself that cooling shows
+    calm = calibrate_network(bare, schema, {"temperature": {"temperature": 2.5}})
+    content = network_bytes(calm)
+    facts = {"input": {"size": 16, "channels": 3, "resize": small.resize}}
+    kept = files.put_bytes("models", content)
+    model = Model(1, 1, 1, "m", kept, None, None, calm.count_params(), len(content), facts, "")
+    onnx_hash, reason = make_onnx(files, model, tmp_path, PLENTY, Silent())
+    assert (reason, onnx_hash is None) == (None, False)
+    images = np.random.default_rng(2).integers(0, 256, (5, 16, 16, 3), np.uint8)
+    logits = np.asarray(keras.Model(bare.input, hot.output)(images)).astype(np.float64)
+    wanted, plain = ((expit if multi_label else softmax_of)(logits / kelvin) for kelvin in (2.5, 1.0))
+    assert np.abs(wanted - plain).max() > 0.01
+    np.testing.assert_allclose(np.asarray(load_network(files, model)(images)), wanted, atol=1e-5)
+    np.testing.assert_allclose(open_onnx(files, str(onnx_hash))(images), wanted, atol=1e-4)
+
+
+def softmax_of(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(softmax(logits, axis=1))
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter itself
