@@ -76,6 +76,7 @@ class DecodedImage:
     affine: Affine | None = None
     windows: tuple[Window, ...] = ()
     patient: str | None = None  # a pseudonym
+    patient_number: str | None = None  # that of the number alone, where the header also says whose number it is
     attributes: dict[str, str] = field(default_factory=dict)
     headers: tuple[InstanceHeader, ...] = ()  # one for each frame, or the one of a multi-frame object
     to_check: str | None = None  # why somebody has to look at the pixels before readers see them

@@ -25,7 +25,7 @@ from core.images.decoded import Change
 from core.images.deidentify_alike import Alike, Charset, Cleaned, Notes, charset_of, key_of
 from core.images.deidentify_profile import Kept, basic_actions, kept_attributes
 from core.images.deidentify_values import Patient, Unfit, clean_value
-from core.images.pseudonyms import days_of, pseudonym
+from core.images.pseudonyms import days_of, patient_name, pseudonym
 from core.projects.deidentification import Deidentification
 
 DEEPEST = 16  # sequences in sequences; no object of the standard comes near
@@ -52,6 +52,7 @@ class Deidentified:
     dataset: Dataset
     changes: tuple[Change, ...]
     patient: str | None = None  # the pseudonym
+    number: str | None = None  # that of the number alone, where the header also names its issuer
     crosswalk: str | None = None  # a sealed line that says whose it is, where the project keeps such
 
 
@@ -99,7 +100,7 @@ def deidentify(dataset: Dataset, options: Deidentification, secret: bytes, alike
         from core.images.crosswalk import sealed_entry  # brings ciphers along, which few projects need
 
         told = sealed_entry(options.crosswalk_key, name, key)
-    return Deidentified(clean, _changes_of(tuple(walk.found.items())), name, told)
+    return Deidentified(clean, _changes_of(tuple(walk.found.items())), name, _number(dataset, secret), told)
 
 
 def left_as_it_is(dataset: Dataset) -> Deidentified:
@@ -122,6 +123,12 @@ def patient_key(dataset: Dataset) -> str | None:
         return f"patient {str(dataset.get('IssuerOfPatientID') or '').strip()}/{number}"
     study = str(dataset.get("StudyInstanceUID") or "").strip()
     return f"study {study}" if study else None
+
+
+def _number(dataset: Dataset, secret: bytes) -> str | None:
+    """What a label table, which tells no issuers, calls the patient of a header that tells one (decision 021)."""
+    number, issuer = (str(dataset.get(word) or "").strip() for word in ("PatientID", "IssuerOfPatientID"))
+    return patient_name(secret, number) if number and issuer else None
 
 
 @lru_cache(maxsize=256)

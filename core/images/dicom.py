@@ -111,6 +111,7 @@ def read_dicom(
             affine=geometry.affine if geometry else affine if count == 1 else None,
             windows=windows_of(pixels, {shown.windows}) if frames else shown.windows,
             patient=made.patient,
+            patient_number=made.number,
             crosswalk=made.crosswalk,
             attributes={**_attributes(facts, dataset, affine), **(_cine(facts) if frames else {})},
             headers=(header,),

@@ -20,6 +20,7 @@ from core.images.records import (
     find_same_pixels_before,
     find_same_source,
     get_case,
+    has_patient,
     insert_case,
     is_mentioned,
 )
@@ -55,7 +56,7 @@ def keep(what: OneImport, unit: Unit, taken: Sequence[SourceFile], stored: Store
     add_headers(what.connection, case.id, stored.headers)
     if stored.image.crosswalk:
         note(what.settings, what.project.id, stored.image.crosswalk)
-    reasons = list(stored.image.oddities)
+    reasons = [*stored.image.oddities, *_on_issuer(case, stored, row)]
     status: FileStatus = "joined" if len(taken) > 1 else "imported"
     if stored.image.to_check:
         check = hold(what.connection, case, stored.image.to_check, stored.image.device, stored.template)
@@ -161,6 +162,9 @@ def _new_case(what: OneImport, source: str, stored: StoredImage, row: TableRow |
 
 def _patient(what: OneImport, source: str, stored: StoredImage, row: TableRow | None) -> tuple[str, PatientFrom]:
     """The table's word goes before the header's, the header's before the file name's."""
+    number = stored.image.patient_number
+    if number and stored.image.patient and (row is None or row.patient in (None, "", number)):
+        return _of_one_number(what, stored.image.patient, number, bool(row and row.patient))
     if row and row.patient:
         return row.patient, "table"
     if stored.image.patient:
@@ -173,6 +177,27 @@ def _patient(what: OneImport, source: str, stored: StoredImage, row: TableRow | 
     # volumes of a file is of the same patient as the others.
     alone = stored.file_hash if TIME_POINT in stored.image.attributes else stored.pixel_hash
     return f"case:{alone[:16]}", "none"
+
+
+def _of_one_number(what: OneImport, header: str, number: str, by_table: bool) -> tuple[str, PatientFrom]:
+    """A header with an issuer, and a table that means the same number or says nothing: whichever of the two names the
+    project has already, so that no patient gets a second one (decision 021)."""
+    first, other = (number, header) if by_table else (header, number)
+    here, there = (has_patient(what.connection, what.project.id, name) for name in (first, other))
+    name = other if there and not here else first
+    return name, "table" if name == number else "dicom"
+
+
+def _on_issuer(case: Case, stored: StoredImage, row: TableRow | None) -> list[str]:
+    """A name that is not the one that this file alone would have got is no secret."""
+    asked = row.patient if row and row.patient else stored.image.patient
+    if not stored.image.patient_number or case.patient == asked or not asked:
+        return []
+    if case.patient == stored.image.patient:
+        return [
+            "Its patient keeps the name by number and issuer that is there already, not that of the table's number."
+        ]
+    return ["Its patient is the one that a table named by this number alone; the issuer in the header is passed over."]
 
 
 def _on_same_pixels(what: OneImport, case: Case, same: Sequence[Case]) -> str:

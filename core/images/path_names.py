@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
 from core.images.names import name_parts
-from core.images.pseudonyms import TOKEN_PATH, named, path_token, patient_name
+from core.images.pseudonyms import PSEUDONYM, TOKEN_PATH, days_of, named, path_token, patient_name
 from core.images.sources import SourceFile
+from core.images.table_dates import DATED, Order, moved, order_of
 from core.projects.deidentification import Deidentification
 
 RASTER = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -21,10 +22,33 @@ SHORTEST = 4  # letters of a name that is looked for in a sentence; shorter ones
 OLDEST_AGE = 90
 # Columns of a label table that say who somebody is, in whatever spelling.
 IDENTIFYING = re.compile(
-    r"(patient_?|subject_?|first_?|last_?|sur|family_?|full_?)?names?|mrn|ssn|dob|(date_?of_?)?birth_?(date|day)?|"
-    r"accession(_?(number|no|id))?|(street_?)?address|zip(_?code)?|e?_?mail|(tele)?phone(_?number)?|"
-    r"(medical_?)?record_?(number|no|id)|insurance(_?(number|no|id))?|(patient|subject|person)_?(id|number|no|key)|"
-    r"(study|series|sop)_?(instance_?)?uid|study_?id",
+    r"(patient_?|subject_?|first_?|last_?|given_?|middle_?|maiden_?|sur|family_?|full_?)?names?|initials|mrn|ssn|"
+    r"(patient_?)?(street_?)?address|(patient_?)?(zip|post(al)?)_?(code)?|e?_?mail|"
+    r"(tele|mobile_?|cell_?)?phone(_?number)?|(tele)?fax(_?number)?|"
+    r"accession(_?(number|no|id))?|(medical_?)?record_?(number|no|id)|(health_?)?insurance(_?(number|no|id))?|"
+    r"(patient|subject|person|case|admission|order|request|exam|study|social_?security|national)_?(id|number|no|key)|"
+    r"(visit|encounter)_?id|nhs(_?(number|no|id))?|hospital_?(number|no|id)|"
+    r"(study|series|sop)_?(instance_?)?uid",
+    re.IGNORECASE,
+)
+# Those that name somebody or some place beside the patient, which tells of him, too.
+OTHERS = re.compile(
+    r"((referring|performing|requesting|attending|reading|ordering|consulting|responsible)_?)?"
+    r"(physicians?|doctors?|clinicians?|surgeons?|operators?|technicians?|technologists?)(_?names?)?|"
+    r"(referring|referrer|referred_?by|requested_?by|performed_?by|ordered_?by)|(radiologist|reader)_?names?|"
+    r"(hospital|institution|clinic)s?(_?(name|address|department))?",
+    re.IGNORECASE,
+)
+PATHS = re.compile(
+    r"((original|source|src|dicom|raw|old)_?)?(file_?)?(path|file|folder|directory|dir)s?(_?names?)?|file_?names?|"
+    r"(original|source)_?(image|name)",
+    re.IGNORECASE,
+)
+# Free words, in which anything may stand, and the day of birth: nothing of them can be kept.
+REMOVED = re.compile(
+    r"((patient|clinical|additional|study|image|radiology)_?)?"
+    r"(comments?|remarks?|notes?|free_?text|report(_?text)?|narrative|impression|history)|"
+    r"dob|(patient_?)?(date_?of_?)?birth_?(date|day)?s?|(patient_?)?birth_?time",
     re.IGNORECASE,
 )
 
@@ -41,6 +65,7 @@ class PathNames:
     options: Deidentification
     paths: dict[str, str] = field(default_factory=dict)  # what was hidden, by its token
     patients: dict[str, str] = field(default_factory=dict)  # what the table calls them, by pseudonym
+    orders: dict[str, Order | None] = field(default_factory=dict)  # how its columns of dates are to be read
 
     def of(self, path: str) -> str:
         """What a path is called."""
@@ -100,6 +125,7 @@ class PathNames:
             for file in sources
         ]
         keys = set(shown.values())
+        self.orders = _orders((table or {}).values())
         rows = {
             path if path in keys else self.of(path): self._row(row, path if path in keys else self.of(path))
             for path, row in (table or {}).items()
@@ -117,20 +143,52 @@ class PathNames:
         return text
 
     def _row(self, row: TableRow, path: str) -> TableRow:
+        attributes = ((name, self._attribute(name, value, row)) for name, value in row.attributes.items())
         return replace(
             row,
             path=path,
             patient=self.patient(row.patient) if row.patient else None,
-            attributes={name: self._attribute(name, value) for name, value in row.attributes.items()},
+            attributes={name: value for name, value in attributes if value is not None},
         )
 
-    def _attribute(self, name: str, value: str) -> str:
-        plain = name.strip().replace(" ", "_").replace("-", "_")
+    def _attribute(self, name: str, value: str, row: TableRow) -> str | None:
+        """What may be kept of a further column; None where nothing may."""
+        plain = _plain(name)
+        if not value.strip() or REMOVED.fullmatch(plain):
+            return None if REMOVED.fullmatch(plain) else value
         if IDENTIFYING.fullmatch(plain):
             return self.patient(value)
+        if OTHERS.fullmatch(plain):
+            return patient_name(self.secret, value)  # nobody's patient, so that no crosswalk tells it
+        if PATHS.fullmatch(plain):
+            return path_token(self.secret, value)
+        if DATED.fullmatch(plain):
+            return self._date(name, value, row)
         if plain.lower() in ("age", "patient_age", "age_years") and re.fullmatch(r"\d+(\.\d+)?", value.strip()):
             return value if float(value) < OLDEST_AGE else str(OLDEST_AGE)
         return value
+
+    def _date(self, name: str, value: str, row: TableRow) -> str | None:
+        """Moved by the days of the row's patient, as the dates of his headers are; else, as there, it goes."""
+        patient = (row.patient or "").strip()
+        if PSEUDONYM.fullmatch(patient):  # a table that was exported here: its dates were moved before
+            return value
+        if not patient or not self.options.shift_dates:
+            return None
+        return moved(value, days_of(self.secret, f"patient /{patient}"), self.orders.get(name))
+
+
+def _plain(name: str) -> str:
+    return name.strip().replace(" ", "_").replace("-", "_")
+
+
+def _orders(rows: Iterable[TableRow]) -> dict[str, Order | None]:
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        for name, value in row.attributes.items():
+            if DATED.fullmatch(_plain(name)):
+                said.setdefault(name, []).append(value)
+    return {name: order_of(values) for name, values in said.items()}
 
 
 def _is_key(source: str, row: TableRow) -> bool:

@@ -270,6 +270,12 @@ def list_same_patient(connection: sqlite3.Connection, case: Case, most: int = 50
     return [row["id"] for row in connection.execute(query, values)]
 
 
+def has_patient(connection: sqlite3.Connection, project_id: int, patient: str) -> bool:
+    """Whether any case of a project is of this patient."""
+    query = "SELECT 1 FROM cases WHERE project = ? AND patient = ? LIMIT 1"
+    return connection.execute(query, (project_id, patient)).fetchone() is not None
+
+
 def find_same_source(connection: sqlite3.Connection, project_id: int, source: str) -> list[Case]:
     """All cases of a project that came under this name, oldest first."""
     return _by_source(connection, project_id, source)

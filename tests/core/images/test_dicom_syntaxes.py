@@ -58,6 +58,7 @@ def dataset_of(pixels: np.ndarray, **tags: Any) -> Dataset:
     dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
     dataset.PixelSpacing = [1, 1]
     dataset.Modality, dataset.PatientID = "CT", "4711"
+    dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.Rows, dataset.Columns = pixels.shape[:2]
     dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
     dataset.PhotometricInterpretation = "MONOCHROME2" if pixels.ndim == 2 else "RGB"

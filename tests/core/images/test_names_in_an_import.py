@@ -4,11 +4,13 @@ import io
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -17,17 +19,20 @@ from core.images.crosswalk import show, turn_on
 from core.images.import_files import list_named_files
 from core.images.ingest import ImportReport, import_paths
 from core.images.label_table import TableRow, map_columns, read_label_table
-from core.images.pseudonyms import TOKEN_PATH, load_secret, path_token, patient_name, pseudonym
+from core.images.path_names import PathNames
+from core.images.pseudonyms import TOKEN_PATH, days_of, load_secret, path_token, patient_name, pseudonym
 from core.images.records import find_case, get_case, list_cases, list_import_files
 from core.labels.exchange import add_table_labels, export_labels, import_labels
 from core.labels.records import list_labels
 from core.progress import Silent
+from core.projects.deidentification import Deidentification
 from core.projects.records import Project
 from core.reviews.case_search import CaseFilter, search_case_ids
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from tests.core.images.hostile import hostile_file
+from tests.core.images.test_dicom_syntaxes import dataset_of
 
 Import = Callable[..., ImportReport]
 
@@ -170,6 +175,69 @@ def test_patients_of_a_table_get_the_pseudonym_of_the_header(
     assert search_case_ids(connection, project, CaseFilter(text="4711")) == [case.id]
 
 
+@pytest.fixture
+def kept(settings: Settings, project: Project) -> Callable[..., dict[str, str]]:
+    """What is kept of a row's further columns."""
+
+    def call(patient: str = "4711", **columns: str) -> dict[str, str]:
+        names = PathNames(load_secret(settings), project.deidentification)
+        cells = ["a.png", "normal", patient, *columns.values()]
+        text = ",".join(["path", "label", "patient", *columns]) + "\n" + ",".join(cells) + "\n"
+        _, table = names.hide([], table_of(text), ())
+        assert table is not None
+        return table["a.png" if "a.png" in table else next(iter(table))].attributes
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["mrn", "nhs_number", "NHS", "hospital_number", "Hospital No", "case_id", "study_id", "ExamID", "encounter-id",
+     "accession_number", "given_name", "initials", "postcode", "national_id", "hospital", "institution_name",
+     "InstitutionName", "physician", "referring_physician", "ReferringPhysicianName", "operator", "performed_by",
+     "radiologist_name", "original_path", "source_file", "DICOM path", "folder"],
+)  # fmt: skip
+def test_columns_that_name_somebody_are_hidden(kept: Callable[..., dict[str, str]], column: str) -> None:
+    (value,) = kept(**{column: "Doe"}).values()
+    assert "Doe" not in value
+    assert kept(**{column: value}) == {column: value}  # what was exported comes back unchanged
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["comments", "comment", "remarks", "clinical_notes", "free_text", "report", "clinical_history", "dob",
+     "birth_date", "PatientBirthDate", "date_of_birth"],
+)  # fmt: skip
+def test_free_words_and_days_of_birth_go(kept: Callable[..., dict[str, str]], column: str) -> None:
+    assert kept(**{column: "Doe 1970-01-01"}) == {}
+
+
+@pytest.mark.parametrize("column", ["site", "scanner", "reporter_kind", "visit_no", "candidate", "update", "density"])
+def test_other_columns_stay(kept: Callable[..., dict[str, str]], column: str) -> None:
+    assert kept(**{column: "B 2"}) == {column: "B 2"}
+
+
+@pytest.mark.parametrize(
+    "column", ["study_date", "exam_date", "admission_date", "visit_date", "StudyDate", "date", "scan date 2"]
+)
+def test_dates_move_as_those_of_the_patients_headers(
+    kept: Callable[..., dict[str, str]], settings: Settings, column: str
+) -> None:
+    days = timedelta(days=days_of(load_secret(settings), "patient /4711"))
+    (value,) = kept(**{column: "2020-03-01 10:15"}).values()
+    assert value == f"{date(2020, 3, 1) + days} 10:15"
+    assert kept(patient="", **{column: "2020-03-01"}) == {}  # nobody's days
+    assert kept(**{column: "after Easter"}) == {}
+    assert kept(patient="P0123456789abcdef", **{column: "2020-03-01"}) == {column: "2020-03-01"}  # was moved before
+
+
+def test_dates_of_a_project_that_moves_none_go(settings: Settings) -> None:
+    names = PathNames(load_secret(settings), Deidentification(shift_dates=False))
+    _, table = names.hide([], table_of("path,label,patient,study_date\na,normal,1,2020-03-01\n"), ())
+    assert table is not None
+    assert [row.attributes for row in table.values()] == [{}]
+
+
 def test_a_table_adds_its_patients_to_the_crosswalk(
     run: Import, folder: Path, connection: sqlite3.Connection, settings: Settings, project: Project, actor: Actor
 ) -> None:
@@ -193,3 +261,66 @@ def test_tokens_are_of_each_part_and_of_the_home() -> None:
     assert path_token(b"s" * 32, one) == one
     assert path_token(b"t" * 32, "doe/jane.nii.gz") != one
     assert "." not in path_token(b"s" * 32, "1.2.3.19870611")
+
+
+# ---- one patient, told by a header with an issuer and by a table (decision 021)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """Two DICOM images of number 4711 of the ward, each in a folder of its own, and a picture beside the second."""
+    for seed, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        dataset = dataset_of(np.random.default_rng(seed).integers(0, 99, (9, 9)).astype(np.uint16))
+        dataset.IssuerOfPatientID, dataset.SeriesInstanceUID = "Ward", f"1.2.3.{seed}"
+        dataset.save_as(tmp_path / name / f"{name}.dcm", enforce_file_format=True)
+    Image.fromarray(np.eye(9, dtype=np.uint8)).save(tmp_path / "b" / "photo.png")
+    return tmp_path
+
+
+def names_of(settings: Settings) -> tuple[str, str]:
+    secret = load_secret(settings)
+    return pseudonym(secret, "patient Ward/4711"), patient_name(secret, "4711")
+
+
+TABLE = "path,label,patient\nb.dcm,normal,4711\nphoto.png,normal,4711\n"
+
+
+def test_a_table_of_the_first_import_names_the_patient_of_all(
+    run: Import, two: Path, settings: Settings, connection: sqlite3.Connection, project: Project
+) -> None:
+    _, by_number = names_of(settings)
+    run(two / "b", table=table_of(TABLE))
+    report = run(two / "a")  # without a table, the header alone would say another
+    assert {case.patient for case in list_cases(connection, project.id)} == {by_number}
+    assert "the one that a table named by this number alone" in report.files[0].reason
+
+
+def test_patients_of_an_existing_home_keep_the_name_of_their_header(
+    run: Import, two: Path, settings: Settings, connection: sqlite3.Connection, project: Project
+) -> None:
+    by_header, _ = names_of(settings)
+    run(two / "a")
+    (two / "b" / "photo.png").unlink()
+    report = run(two / "b", table=table_of(TABLE.replace("photo.png,normal,4711\n", "")))
+    assert {case.patient for case in list_cases(connection, project.id)} == {by_header}
+    assert "keeps the name by number and issuer" in report.files[0].reason
+
+
+def test_a_table_that_means_another_number_still_goes_before_the_header(
+    run: Import, two: Path, settings: Settings, connection: sqlite3.Connection, project: Project
+) -> None:
+    run(two / "a", table=table_of("path,label,patient\na.dcm,normal,4712\n"))
+    (case,) = list_cases(connection, project.id)
+    assert (case.patient, case.patient_from) == (patient_name(load_secret(settings), "4712"), "table")
+
+
+def test_without_a_table_issuers_stay_apart(
+    run: Import, two: Path, settings: Settings, connection: sqlite3.Connection, project: Project
+) -> None:
+    other = pydicom.dcmread(two / "b" / "b.dcm")
+    other.IssuerOfPatientID = "Other house"
+    other.save_as(two / "b" / "b.dcm")
+    (two / "b" / "photo.png").unlink()
+    run(two)
+    assert len({case.patient for case in list_cases(connection, project.id)}) == 2
