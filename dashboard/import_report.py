@@ -13,8 +13,9 @@ from core.errors import NotFound
 from core.images.import_files import NOTED, Report, ToldSeries, read_report
 from core.images.records import ImportedFile
 from core.jobs.abandoned import ABANDONED_SECONDS
-from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away, upload_left
+from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away
 from core.jobs.records import Job, get_job
+from core.jobs.undecided import list_waiting, stays_until_decided, upload_left
 from core.projects.records import Project
 from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
@@ -23,6 +24,7 @@ WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "note
          "imported": "imported", "skipped": "skipped"}  # fmt: skip
 SHOWN_AT_MOST = 1000
 KINDS_SAID = 6
+WAITING_SHOWN = 5
 WRAPPED_AT_MOST = 300  # rows whose reasons are shown whole; more go into a table that draws what is in sight
 
 
@@ -54,6 +56,25 @@ def draw_links(place: str, jobs: Sequence[Job], project: Project) -> None:
     for job in jobs:
         told = f"{wording.moment(job.created_at)}: {say_result(job)}"
         places.link(place, told, icon=":material/receipt_long:", project=project.id, job=job.id)
+
+
+def draw_undecided(project: Project) -> None:
+    """What waits on the server for somebody's word, whoever sent it and however long ago."""
+    waiting = list_waiting(session.db(), session.settings(), project.id)
+    if not waiting:
+        return
+    files = sum((job.result or {}).get("waiting", 0) for job in waiting)
+    with st.container(border=True, key="import_undecided"):
+        st.markdown(
+            f"**{wording.count(files, 'file')} wait{'s' if files == 1 else ''} for somebody's word**: something is odd "
+            f"about {'its' if files == 1 else 'their'} series. Look, and bring them in or leave them out."
+        )
+        for job in waiting[:WAITING_SHOWN]:
+            place = "pacs" if job.kind == "pull" else "import_images"
+            told = f"{wording.moment(job.created_at)}: {wording.count((job.result or {}).get('waiting', 0), 'file')}"
+            places.link(place, told, icon=":material/pending_actions:", project=project.id, job=job.id)
+        if len(waiting) > WAITING_SHOWN:
+            st.caption(f"The newest {WAITING_SHOWN} of {len(waiting)} imports with something that waits.")
 
 
 def draw_report(job: Job) -> None:
@@ -101,7 +122,7 @@ def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[Told
     if _is_gone(job):
         st.caption("The files that waited are no longer on the server; send them again to bring them in.")
         return
-    only_odd = job.arguments.get("hold_back") == "odd"
+    only_odd = job.kind == "pull" or job.arguments.get("hold_back") == "odd"
     its = [one for one in series if one.counts.get("waiting")]
     with st.container(border=True, key="import_waiting"):
         title = "Something is odd here: look before it comes in" if only_odd else "This would come in"
@@ -135,7 +156,9 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if held:
             places.link("check_pixels", f"Check the pixels of {wording.count(held, 'held case')}", project=job.project)
-        if refused and _is_gone(job):
+        if refused and job.kind == "pull":
+            st.caption("What was refused is not kept: mend it, and pull the study again.")
+        elif refused and _is_gone(job):
             st.caption("The uploaded files are no longer on the server: send the mended ones again.")
         elif refused and st.button(
             f"Try the {refused:,} refused again" if refused > 1 else "Try the refused one again",
@@ -146,7 +169,7 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
             _ask_again(job, "failed", [])
         for other in after[:3]:
             places.link("import_images", f"Tried again in import {other.id}", project=job.project, job=other.id)
-        if refused and not count["waiting"]:
+        if refused and job.kind != "pull" and not count["waiting"]:
             _offer_throwing_away(job, "Throw the refused files away")
 
 
@@ -165,11 +188,15 @@ def _is_gone(job: Job) -> bool:
 
 
 def _offer_throwing_away(job: Job, words: str) -> None:
-    """What is left of an upload lies on the server until somebody imports it, throws it away, or two days are over."""
+    """What is left of an upload lies on the server until somebody imports it, throws it away, or two days are over;
+    what came from a modality or a PACS and waits, until one of the first two."""
     folder = upload_left(session.settings(), job)
     if folder is None:
         return
     st.button(words, icon=":material/delete:", key=f"throw_away_{job.id}", on_click=_throw_away, args=(job,))
+    if stays_until_decided(folder) and (job.result or {}).get("waiting"):
+        st.caption("What waits stays on the server until somebody decides.")
+        return
     until = datetime.fromtimestamp(folder.stat().st_mtime, UTC) + timedelta(seconds=ABANDONED_SECONDS)
     st.caption(f"What was not imported waits on the server until {wording.moment(until.isoformat())}, then it goes.")
 

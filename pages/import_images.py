@@ -8,7 +8,7 @@ from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.deidentification_view import describe
 from dashboard.import_beside import draw_beside
 from dashboard.import_form import UPLOADER, draw_label_table, draw_pattern, draw_source
-from dashboard.import_report import draw_links, end_with_asked_job
+from dashboard.import_report import draw_links, draw_undecided, end_with_asked_job
 from dashboard.uploader import forget_upload
 from dashboard.watched_view import draw_watched
 
@@ -26,6 +26,7 @@ def draw_ways_on(job: Job) -> None:
 
 end_with_asked_job("import", project, draw_ways_on)
 
+draw_undecided(project)
 st.caption(describe(project.deidentification))
 source = draw_source()
 if source is not None:

@@ -6,7 +6,7 @@ from core.images.pacs.records import list_pacs
 from core.jobs.records import Job, list_jobs
 from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.deidentification_view import describe
-from dashboard.import_report import draw_links, end_with_asked_job
+from dashboard.import_report import draw_links, draw_undecided, end_with_asked_job
 from dashboard.pacs_forms import draw_addition, draw_change, draw_server
 from dashboard.pacs_search import draw_search
 
@@ -22,6 +22,7 @@ def draw_ways_on(job: Job) -> None:
 
 
 end_with_asked_job("pull", project, draw_ways_on)
+draw_undecided(project)
 
 known = list_pacs(session.db())
 is_administrator = session.may("administer")

@@ -150,7 +150,9 @@ def pull(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch and import studies: those that are named, or all that a search finds. What is here is not fetched again."""
+    """Fetch and import studies: those that are named, or all that a search finds. What is here is not fetched again.
+
+    Series in which something is odd wait until somebody has seen them."""
     question = _question(modality, since, until, description, patient)
     if bool(studies) == (question != Question()):
         raise typer.BadParameter("Name studies, or say by --modality and so on which to search for.")
@@ -167,12 +169,17 @@ def pull(
     for file in result["files"]:
         if file["status"] == "failed":
             tell(f"{file['path']}: refused. {file['reason']}")
+        elif file["status"] == "waiting":
+            tell(f"{file['path']}: waiting. {file['reason']}")
     for warning in result["warnings"]:
         tell(warning)
     text = (
         f"{result['fetched']} images fetched, {result['known']} were here already: {result['imported']} imported, "
         f"{result['skipped']} skipped, {result['failed']} refused."
     )
+    if result["waiting"]:
+        command = f"readroom import {found.id} --accept {job.id}"
+        text += f" {result['waiting']} wait for your word: {command} brings them in."
     answer(result, text, as_json=as_json)
 
 
@@ -194,7 +201,9 @@ def receive(
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Let modalities and PACS send into a project by C-STORE, until Ctrl-C. A study is imported once it is quiet."""
+    """Let modalities and PACS send into a project by C-STORE, until Ctrl-C. A study is imported once it is quiet.
+
+    Series in which something is odd wait until somebody has seen them."""
     if bool(tls_cert) != bool(tls_key) or (tls_authority and not tls_cert):
         raise typer.BadParameter("Give --tls-cert and --tls-key together; --tls-authority belongs to them.")
     with entered(home) as door:

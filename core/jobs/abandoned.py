@@ -9,13 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from core.images.sealed_paths import forget_expired
-from core.jobs.records import list_jobs
+from core.jobs.undecided import folders_needed
 from core.settings import Settings
 from core.store.database import opened
 
 ABANDONED_SECONDS = 48 * 3600
 FORGETTING_SECONDS = 3600.0
-ACTIVE_IMPORTS = 10_000
 
 log = logging.getLogger("readroom.jobs")
 
@@ -26,15 +25,14 @@ def uploads_folder(settings: Settings) -> Path:
 
 
 def remove_abandoned_uploads(settings: Settings, now: float | None = None) -> int:
-    """Take away what nobody imported within two days; what an import still reads stays. How many uploads went."""
+    """Take away what nobody imported within two days; how many uploads went. What an import still reads stays, and so
+    does what came from a modality or a PACS and waits for somebody's word."""
     moment = time.time() if now is None else now
     old = [one for one in uploads_folder(settings).glob("*") if moment - _changed_at(one) > ABANDONED_SECONDS]
     if not old:
         return 0
     with opened(settings) as connection:
-        jobs = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=ACTIVE_IMPORTS)
-    named = [job.arguments.get(key) for job in jobs for key in ("remove_after", "labels")]
-    needed = [Path(path) for path in named if path]
+        needed = folders_needed(connection)
     gone = 0
     for folder in old:
         if not any(path.is_relative_to(folder) for path in needed):

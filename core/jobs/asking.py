@@ -1,5 +1,6 @@
 """Asking for work: an import, a pull, drafts, or a training, whose run and job know of each other from the start."""
 
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +14,13 @@ from core.images.pacs.records import Pacs
 from core.images.records import HoldBack, list_import_files, wanted_again
 from core.images.sealed_paths import seal, seal_arguments, unseal_arguments
 from core.jobs.records import Job, add_job, find_job, list_jobs
+from core.jobs.undecided import PULLED, stays_until_decided, upload_left
 from core.labels.box_import import demand_classes
 from core.labels.mask_names import demand_structures, parse_mask_values
 from core.people.roles import demand_of
 from core.projects.records import Project, get_project
 from core.settings import Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
 from core.training.drawn import Wanted, check_wanted
@@ -101,7 +103,7 @@ def ask_import_again(
     left_out: Iterable[int] = (),
     actor: Actor,
 ) -> Job:
-    """Queue another attempt at what an import refused, or bring in what it was told to let wait.
+    """Queue another attempt at what an import refused, or bring in what it, or a pull, was told to let wait.
 
     Args:
         left_out: series by the number that `before` gave them, which stay out.
@@ -110,14 +112,15 @@ def ask_import_again(
         InvalidInput: nothing of it is refused or waits, it is not over yet, or its paths have expired.
         NotAllowed: as `ask_import`.
     """
-    if before.kind != "import" or before.is_active or before.project is None:
+    is_pull = before.kind == "pull" and status == "waiting"  # what a PACS still has is pulled again
+    if not (before.kind == "import" or is_pull) or before.is_active or before.project is None:
         raise InvalidInput(f"Name an import that is over. Received: job {before.id} ({before.kind}, {before.state})")
     out = sorted(set(left_out))
     rows = list_import_files(connection, before.id)
     if not wanted_again(rows, (status,), left_out=frozenset(out)):
         what = "was refused" if status == "failed" else "waits"
         raise InvalidInput(f"No file of this import {what}, so there is nothing to do. Received: job {before.id}")
-    arguments = unseal_arguments(settings, before.arguments)
+    arguments = _pulled(before) if is_pull else unseal_arguments(settings, before.arguments)
     arguments |= {"again": {"job": before.id, "status": status, "left_out": out}}
     unwanted = ("watched", "only_new", "quiet_seconds", *(["hold_back"] if status == "waiting" else []))
     arguments = {key: value for key, value in arguments.items() if key not in unwanted}
@@ -125,7 +128,7 @@ def ask_import_again(
 
 
 def throw_upload_away(connection: sqlite3.Connection, settings: Settings, job: Job, actor: Actor) -> None:
-    """Remove what an import left of its upload for another attempt.
+    """Remove what an import left of its upload for another attempt, or what waits of a received or pulled study.
 
     Raises:
         NotAllowed: the actor may not import here.
@@ -135,24 +138,25 @@ def throw_upload_away(connection: sqlite3.Connection, settings: Settings, job: J
     folder = upload_left(settings, job)
     if folder is None:
         return
-    active = list_jobs(connection, kinds=("import",), states=("queued", "running"), limit=JOBS_LOOKED_AT)
+    active = list_jobs(connection, kinds=("import", "pull"), states=("queued", "running"), limit=JOBS_LOOKED_AT)
     if any(other.arguments.get("remove_after") == job.arguments["remove_after"] for other in active):
         raise Conflict(f"An import reads these files just now; wait until it is over. Received: job {job.id}")
+    waiting = (job.result or {}).get("waiting", 0)
+    with writing(connection):
+        add_audit(connection, actor, "throw an upload away", f"project {job.project}", job=job.id, waiting=waiting)
     shutil.rmtree(folder)
-
-
-def upload_left(settings: Settings, job: Job) -> Path | None:
-    """The folder with what is left of an import's upload; None where nothing is, or where it was no upload."""
-    given = job.arguments.get("remove_after")
-    folder = Path(given).resolve() if given else None
-    inside = folder is not None and (settings.home / "uploads").resolve() in folder.parents
-    return folder if folder and inside and folder.is_dir() else None
 
 
 def find_imports_again(connection: sqlite3.Connection, before: Job) -> list[Job]:
     """The further attempts at an import, the newest first."""
     jobs = list_jobs(connection, project=before.project, kinds=("import",), limit=JOBS_LOOKED_AT)
     return [job for job in jobs if (job.arguments.get("again") or {}).get("job") == before.id]
+
+
+def _pulled(pull: Job) -> dict[str, Any]:
+    """What an import is pointed at that brings in what a pull let wait."""
+    folder = str(pull.arguments["remove_after"])
+    return {"project": pull.project, "paths": [str(Path(folder) / "files")], "remove_after": folder}
 
 
 def _queue_import(
@@ -164,9 +168,15 @@ def _queue_import(
     with writing(connection):
         if any(uploads not in path.parents for path in named):
             demand_of(connection, actor, "administer", None)
-        if project.deidentification.enabled:  # what files are called stays out of the database
+        # What files are called stays out of the database. What came from a PACS or a modality lies under names that
+        # tell nothing, and must be found for longer than sealed paths are kept.
+        if project.deidentification.enabled and not (named and all(map(_came_by_itself, named))):
             arguments = seal_arguments(settings, arguments)
         return add_job(connection, "import", arguments, project=project.id, actor=actor)
+
+
+def _came_by_itself(path: Path) -> bool:
+    return path.name == "files" and stays_until_decided(path.parent)
 
 
 def ask_pull(
@@ -190,6 +200,7 @@ def ask_pull(
     with writing(connection):
         demand_of(connection, actor, "import", project.id)  # before anything is sealed
         arguments = {"project": project.id, "pacs": pacs.id, "studies": len(chosen), "sealed": seal(settings, chosen)}
+        arguments["remove_after"] = str(settings.home / "uploads" / f"{PULLED}{project.id}-{secrets.token_hex(8)}")
         return add_job(connection, "pull", arguments, project=project.id, actor=actor)
 
 

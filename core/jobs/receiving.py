@@ -1,8 +1,8 @@
 """The receiver of a home: `python -m core.jobs.receiving --home DIR --project N ...`, a process of its own.
 
 Modalities and PACS send to it by C-STORE. What comes in waits in the home's folder `spool` until its study is quiet,
-and is then imported by an ordinary job. A file counts as received once it is on disk: the sender is told so only
-then, and a kill in between makes it send again.
+and is then imported by an ordinary job, in which odd series wait for somebody's word. A file counts as received once
+it is on disk: the sender is told so only then, and a kill in between makes it send again.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from core.images.pacs.records import OUR_TITLE, TITLE
 from core.images.pacs.tls import listening_context
 from core.images.pseudonyms import load_secret
 from core.jobs.asking import ask_import
-from core.jobs.records import Job, list_jobs
+from core.jobs.records import Job, uploads_asked_for
+from core.jobs.undecided import RECEIVED
 from core.logs import start_log
 from core.people.accounts import operating_system_user
 from core.people.homes import enter_home
@@ -36,8 +37,6 @@ from core.store.locks import take_lock
 LOOK_SECONDS = 0.5
 QUIET_SECONDS = 30.0
 PORT = 11112  # registered for DICOM
-JOBS_LOOKED_AT = 1000
-PREFIX = "received-"
 
 log = logging.getLogger("readroom.receiving")
 
@@ -129,7 +128,7 @@ def _queue_or_wait(
 
 def queue_study(connection: sqlite3.Connection, settings: Settings, project: Project, study: Path, actor: Actor) -> Job:
     """Hand a study of the spool to an import: its folder is moved, and the job is there, or neither."""
-    upload = settings.home / "uploads" / f"{PREFIX}{project.id}-{secrets.token_hex(8)}"
+    upload = settings.home / "uploads" / f"{RECEIVED}{project.id}-{secrets.token_hex(8)}"
     drop_parts(study)  # of a receiver that was killed; its sender was never told that they came
     with writing(connection):
         job = _ask(connection, settings, project, upload, actor)
@@ -141,14 +140,16 @@ def queue_study(connection: sqlite3.Connection, settings: Settings, project: Pro
 
 def queue_left(connection: sqlite3.Connection, settings: Settings, project: Project, actor: Actor) -> list[Job]:
     """Studies that a kill took out of the spool without a job get one."""
-    jobs = list_jobs(connection, kinds=("import",), limit=JOBS_LOOKED_AT)
-    known = {job.arguments.get("remove_after") for job in jobs}
-    left = sorted(path.parent for path in (settings.home / "uploads").glob(f"{PREFIX}{project.id}-*/files"))
+    known = uploads_asked_for(connection)
+    left = sorted(path.parent for path in (settings.home / "uploads").glob(f"{RECEIVED}{project.id}-*/files"))
     return [_ask(connection, settings, project, path, actor) for path in left if str(path) not in known]
 
 
 def _ask(connection: sqlite3.Connection, settings: Settings, project: Project, upload: Path, actor: Actor) -> Job:
-    return ask_import(connection, settings, project, [str(upload / "files")], remove_after=str(upload), actor=actor)
+    # Nobody looks on while a modality sends: what is odd waits until somebody has seen it.
+    return ask_import(
+        connection, settings, project, [str(upload / "files")], remove_after=str(upload), hold_back="odd", actor=actor
+    )
 
 
 def _tell(text: str) -> None:

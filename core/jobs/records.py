@@ -183,6 +183,37 @@ def find_explaining_job(connection: sqlite3.Connection, explanation: str) -> Job
     return _job(row) if row else None
 
 
+def list_undecided(connection: sqlite3.Connection, *, project: int | None = None) -> list[Job]:
+    """Imports and pulls that are done and left odd series waiting that nobody has brought in, newest first."""
+    rows = connection.execute(
+        """SELECT * FROM jobs AS held WHERE kind IN ('import', 'pull') AND state = 'done'
+           AND json_extract(result, '$.waiting') > 0
+           AND (kind = 'pull' OR json_extract(arguments, '$.hold_back') = 'odd')
+           AND (:project IS NULL OR project = :project)
+           AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'import' AND state IN ('queued', 'running', 'done')
+                           AND json_extract(arguments, '$.again.job') = held.id
+                           AND json_extract(arguments, '$.again.status') = 'waiting')
+           ORDER BY id DESC""",
+        {"project": project},
+    )
+    return [_job(row) for row in rows]
+
+
+def list_unfinished(connection: sqlite3.Connection, *, kinds: Sequence[str]) -> list[Job]:
+    """Jobs of these kinds that wait, run, failed or were stopped: whatever is not done."""
+    marks = ", ".join("?" * len(kinds))
+    rows = connection.execute(f"SELECT * FROM jobs WHERE state != 'done' AND kind IN ({marks})", tuple(kinds))
+    return [_job(row) for row in rows]
+
+
+def uploads_asked_for(connection: sqlite3.Connection) -> set[str]:
+    """The folders of uploads for which an import was ever asked."""
+    rows = connection.execute(
+        "SELECT DISTINCT json_extract(arguments, '$.remove_after') AS folder FROM jobs WHERE kind = 'import'"
+    )
+    return {row["folder"] for row in rows if row["folder"]}
+
+
 def list_running(connection: sqlite3.Connection) -> list[Job]:
     """Every running job, oldest first."""
     return [_job(row) for row in connection.execute("SELECT * FROM jobs WHERE state = 'running' ORDER BY id")]

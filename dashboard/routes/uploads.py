@@ -124,7 +124,8 @@ class Uploads:
         }
 
     def remove_abandoned(self) -> None:
-        """Take away what nobody imported within two days; what an import still reads stays."""
+        """Take away what nobody imported within two days. What an import still reads stays, and so does what came from
+        a modality or a PACS and waits for somebody's word."""
         remove_abandoned_uploads(self.settings)
 
     def append(self, upload: Upload, target: Path, offset: int) -> IO[bytes]:

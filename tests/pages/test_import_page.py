@@ -56,6 +56,28 @@ def test_what_is_odd_is_shown_and_brought_in_by_a_click(
     assert "hold_back" not in job.arguments
 
 
+def test_what_a_modality_sent_and_waits_is_said_on_the_page_until_somebody_decides(
+    open_page: OpenPage, connection: sqlite3.Connection, settings: Settings, project: Project, anna: User
+) -> None:
+    folder = settings.home / "uploads" / f"received-{project.id}-0123456789abcdef"
+    a_series(folder / "files" / "F1", GAP)
+    given = {"hold_back": "odd", "remove_after": str(folder)}
+    ask_import(connection, settings, project, [str(folder / "files")], **given, actor=Actor(anna.name, "screen"))
+    job = claim_job(connection, "work", "cpu")
+    assert job
+    import_paths(connection, Files(settings.home), settings, project, [folder / "files"], table=None, job=job.id,
+                 patient_from=None, actor=Actor(anna.name, "screen"), on_case=lambda *_: None, progress=Silent(),
+                 hold_back="odd")  # fmt: skip
+    finish_job(connection, job, "done", result={"imported": 0, "skipped": 0, "failed": 0, "waiting": 7})
+    for page in ("import_images", "pacs"):
+        assert "7 files wait for somebody" in said(open_page(page, project=project.id))
+    app = open_page("import_images", project=project.id, job=job.id)
+    assert "What waits stays on the server until somebody decides." in said(app)
+    app.button(key=f"throw_away_{job.id}").click().run()
+    assert not folder.exists()
+    assert "files wait for somebody" not in said(open_page("import_images", project=project.id))
+
+
 def test_a_kept_part_and_the_whole_volume_lead_to_each_other(
     open_page: OpenPage, connection: sqlite3.Connection, files: Files, settings: Settings, project: Project,
     actor: Actor, tmp_path: Path,

@@ -107,7 +107,10 @@ def test_a_search_shows_what_fits_and_the_chosen_study_becomes_a_job(
     app.run()
     app.button(key="pacs_pull").click().run()
     (job,) = list_jobs(connection, kinds=("pull",))
-    assert job.arguments == {"project": project.id, "pacs": 1, "studies": 1, "sealed": job.arguments["sealed"]}
+    kept = job.arguments["remove_after"]  # where what is odd waits
+    assert Path(kept).is_relative_to(settings.home / "uploads")
+    sealed = job.arguments["sealed"]
+    assert job.arguments == {"project": project.id, "pacs": 1, "studies": 1, "sealed": sealed, "remove_after": kept}
     assert len(unseal(settings, job.arguments["sealed"]) or []) == 1
     assert app.query_params["job"] == str(job.id)
     assert "Doe" not in said(app)

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,25 @@ class Landing:
             shutil.rmtree(going, ignore_errors=True)
             folder.replace(going)
         shutil.rmtree(going, ignore_errors=True)
+
+    def keep(self, study: str, kept: Path, wanted: AbstractSet[Path]) -> None:
+        """Move what waits of a study into the folder `kept`, in a folder of the study's name; the rest goes.
+
+        Args:
+            wanted: the files that wait, where they lie in the landing.
+        """
+        folder, target = self.study(study), kept / self.study(study).name
+        inside = {path.resolve().relative_to(folder.resolve()) for path in wanted}
+        with troubles_named("what waits of a study"):
+            kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if target.exists():  # of an attempt that was killed between the two; the study came anew since
+                shutil.rmtree(target)
+            folder.replace(target)
+            for path in sorted(target.rglob("*"), reverse=True):  # what is in a folder before the folder
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif not path.is_dir() and path.relative_to(target) not in inside:
+                    path.unlink()
 
     def is_in(self, study: str) -> bool:
         """Whether a study was taken away because it is in."""

@@ -7,6 +7,7 @@ the number of a study or the name of a patient: jobs keep it.
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ SHARE_OF_FETCHING = 0.6
 PULSE_SECONDS = 0.1
 
 Said = TypeVar("Said")
-BringIn = Callable[[Path, Progress], None]
+BringIn = Callable[[Path, Progress], AbstractSet[Path]]
 
 
 @dataclass
@@ -64,6 +65,7 @@ def pull_studies(
     project: Project,
     studies: Sequence[str],
     landing: Landing,
+    kept: Path | None,
     bring_in: BringIn,
     progress: Progress,
     *,
@@ -74,7 +76,8 @@ def pull_studies(
     Args:
         studies: their UIDs.
         landing: where files lie meanwhile.
-        bring_in: imports the folder of a study.
+        kept: the folder that takes, study by study, what waits for somebody's word; without it nothing waits.
+        bring_in: imports the folder of a study; of its files it answers those that wait.
         waits: seconds before each further try after the PACS hung up; they begin anew whenever something came.
 
     Raises:
@@ -95,7 +98,9 @@ def pull_studies(
         folder = landing.study(study)
         if folder.is_dir():
             drop_parts(folder)
-            bring_in(folder, Portion(share, SHARE_OF_FETCHING, 1.0))
+            waiting = bring_in(folder, Portion(share, SHARE_OF_FETCHING, 1.0))
+            if waiting and kept:
+                landing.keep(study, kept, waiting)
         landing.remove(study)
         pull.done.studies += 1
     landing.end()

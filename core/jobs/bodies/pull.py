@@ -1,6 +1,7 @@
 """Pull: studies of a PACS become cases, by the same way as files do."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,11 @@ KIND = Kind(
 def run(context: "JobContext") -> Mapping[str, Any]:
     """Fetch studies and import them. What became of each file is in `list_import_files`.
 
+    Odd series wait until somebody has seen them; their files stay in the folder `remove_after` of uploads.
+
     Returns:
-        `imported` (with `joined` and `held` of them), `skipped`, `failed`, `cases` (counts of files and cases), what
-        `Pulled` counts, and `warnings`.
+        `imported` (with `joined` and `held` of them), `skipped`, `waiting`, `failed`, `cases` (counts of files and
+        cases), what `Pulled` counts, and `warnings`.
     """
     from core.images.ingest import import_paths
     from core.images.pacs.client import client_of
@@ -54,10 +57,12 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     project, pacs = get_project(context.connection, int(given["project"])), get_pacs(context.connection, given["pacs"])
     secret = load_secret(settings)
     landing = landing_of_job(settings, secret, job)
+    # One that an older version queued names no folder in which anything could wait.
+    kept = Path(given["remove_after"]) / "files" if given.get("remove_after") else None
     with ReadingChildren(settings, secret, project.deidentification) as reader:
 
-        def bring_in(folder: Path, progress: Progress) -> None:
-            import_paths(
+        def bring_in(folder: Path, progress: Progress) -> AbstractSet[Path]:
+            report = import_paths(
                 context.connection,
                 context.files,
                 settings,
@@ -70,15 +75,20 @@ def run(context: "JobContext") -> Mapping[str, Any]:
                 on_case=lambda *_: None,
                 labels_of=answers_in_words,
                 root=landing.folder,
+                hold_back="odd" if kept else "nothing",
                 reader=reader,
                 progress=progress,
             )
+            return report.left if report.waiting else frozenset()
 
         pulled = pull_studies(
-            context.connection, client_of(settings, pacs), project, studies, landing, bring_in, context.progress
+            context.connection, client_of(settings, pacs), project, studies, landing, kept, bring_in, context.progress
         )
-    counts = count_files(list_import_files(context.connection, job))
+    rows = list_import_files(context.connection, job)
+    counts = count_files(rows)
+    counts["waiting"] = sum(row.status == "waiting" for row in rows)
+    waits = f", {counts['waiting']} wait for somebody's word" if counts["waiting"] else ""
     here = f"; {pulled.known} were here already" if pulled.known else ""
-    said = f"{counts['imported']} imported, {counts['skipped']} skipped, {counts['failed']} refused{here}"
+    said = f"{counts['imported']} imported, {counts['skipped']} skipped, {counts['failed']} refused{waits}{here}"
     context.progress.report(1.0, said)
     return {**counts, **asdict(pulled)}

@@ -11,18 +11,20 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from bench.server import free_port
+from core.errors import InvalidInput
 from core.images.pacs import pull as pulling
 from core.images.pacs.landing import forget_left
 from core.images.pacs.records import NewPacs, Pacs, add_pacs, remove_pacs
 from core.images.records import list_cases, list_import_files
-from core.jobs.asking import ask_pull
+from core.jobs.asking import ask_import_again, ask_pull
 from core.jobs.child import HANDLERS, run_job
 from core.jobs.context import job_folder
 from core.jobs.records import Job, claim_job, get_job, resume_job
+from core.jobs.undecided import list_waiting
 from core.labels.records import NewLabel, add_label, list_labels, new_event
 from core.projects.records import Project
 from core.settings import Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 from core.store.files import Files
 from tests.core.images.drawn_dicom import write_series
 from tests.orthanc import ANNA, Orthanc, line_to, running_orthanc
@@ -165,6 +167,30 @@ def test_a_server_that_is_down_and_one_that_was_removed(
     remove_pacs(connection, settings, pacs, actor)
     resume_job(connection, failed.id, actor)
     assert do(failed).error == f"There is no PACS {pacs.id}."
+
+
+def test_what_is_odd_on_a_pacs_waits_with_its_files_until_somebody_has_seen_it(
+    connection: sqlite3.Connection, settings: Settings, project: Project, actor: Actor, orthanc: Orthanc,
+    know: Callable[[NewPacs], Pacs], do: Callable[[Job], Job], tmp_path: Path,
+) -> None:  # fmt: skip
+    (first, *_) = write_series(tmp_path / "gap", [0.0, 1.0, 2.0, 4.0, 5.0, 6.0], seed=7)
+    orthanc.push(*sorted((tmp_path / "gap").iterdir()))
+    study = [str(first.StudyInstanceUID)]
+    job = do(ask_pull(connection, settings, project, know(orthanc.by_web()), study, actor=actor))
+    assert job.result is not None, job.error
+    assert (job.result["imported"], job.result["waiting"]) == (0, 6)
+    assert job.note == "0 imported, 0 skipped, 0 refused, 6 wait for somebody's word"
+    assert list_audit(connection, what="import")[0].detail["waiting"] == 6
+    assert [one.id for one in list_waiting(connection, settings, project.id)] == [job.id]
+    assert not list((settings.home / "imports").glob("pull-*"))
+    with pytest.raises(InvalidInput, match="Name an import that is over"):
+        ask_import_again(connection, settings, job, "failed", actor=actor)
+    brought = do(ask_import_again(connection, settings, job, "waiting", actor=actor))
+    assert brought.result is not None, brought.error
+    assert (brought.result["imported"], brought.result["cases"]) == (6, 1)
+    (volume,) = list_cases(connection, project.id)
+    assert volume.frames == 6
+    assert list((settings.home / "uploads").iterdir()) == []
 
 
 def test_what_nobody_resumed_is_forgotten(settings: Settings) -> None:

@@ -16,17 +16,21 @@ from pydicom import dcmread
 from pynetdicom import AE
 
 from bench.server import free_port
+from core.images import sealed_paths
 from core.images.pacs.landing import Landing
 from core.images.pacs.receiver import Sockets, Spool
 from core.images.pseudonyms import load_secret
-from core.images.records import list_cases
+from core.images.records import list_cases, list_import_files
+from core.jobs import abandoned
+from core.jobs.asking import ask_import_again, throw_upload_away
 from core.jobs.child import HANDLERS, run_job
 from core.jobs.context import job_folder
 from core.jobs.receiving import queue_left, queue_study
 from core.jobs.records import Job, claim_job, get_job, list_jobs
+from core.jobs.undecided import list_waiting
 from core.projects.records import Project
 from core.settings import PROJECT_ROOT, Settings
-from core.store.audit import Actor
+from core.store.audit import Actor, list_audit
 from core.store.files import Files
 from tests.core.images.drawn_dicom import write_series
 from tests.dashboard.certificates import make_certificate
@@ -164,6 +168,49 @@ def test_a_receiver_that_is_killed_loses_nothing_that_it_took(
     assert do(connection, settings).state == "done"
     (case,) = list_cases(connection, project.id)
     assert case.frames == 3
+
+
+def test_what_a_modality_sends_and_is_odd_waits_however_long_until_somebody_decides(
+    connection: sqlite3.Connection, settings: Settings, project: Project, spool: Spool, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_series(tmp_path / "gap", [0.0, 1.0, 2.0, 4.0, 5.0, 6.0])
+    fill(spool, sorted((tmp_path / "gap").iterdir()))
+    (study,) = spool.heard
+    queue_study(connection, settings, project, study, SHELL)
+    job = do(connection, settings)
+    assert job.result is not None, job.error
+    assert (job.result["imported"], job.result["waiting"]) == (0, 6)
+    assert list_audit(connection, what="import")[0].detail["waiting"] == 6
+    assert list(list_cases(connection, project.id)) == []
+    reasons = " ".join(row.reason for row in list_import_files(connection, job.id))
+    assert "Slice 4 is missing between z = 2 and 4 mm." in reasons
+    # Longer than an upload of a browser stays, and longer than paths are kept: a modality does not send twice.
+    monkeypatch.setattr(abandoned, "ABANDONED_SECONDS", -1)
+    monkeypatch.setattr(sealed_paths, "SECONDS_PER_DAY", 0)
+    assert abandoned.remove_abandoned_uploads(settings) == 0
+    assert [one.id for one in list_waiting(connection, settings, project.id)] == [job.id]
+    assert queue_left(connection, settings, project, SHELL) == []
+    ask_import_again(connection, settings, job, "waiting", actor=SHELL)
+    assert list_waiting(connection, settings, project.id) == []
+    monkeypatch.setattr(sealed_paths, "SECONDS_PER_DAY", 86_400)
+    brought = do(connection, settings)
+    assert brought.result is not None, brought.error
+    assert (brought.result["imported"], brought.result["cases"], brought.result["failed"]) == (6, 1, 0)
+    assert list((settings.home / "uploads").iterdir()) == []
+
+
+def test_leaving_out_what_a_modality_sent_is_audited(
+    connection: sqlite3.Connection, settings: Settings, project: Project, spool: Spool, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "gap", [0.0, 1.0, 2.0, 4.0, 5.0, 6.0])
+    fill(spool, sorted((tmp_path / "gap").iterdir()))
+    (study,) = spool.heard
+    queue_study(connection, settings, project, study, SHELL)
+    job = do(connection, settings)
+    throw_upload_away(connection, settings, job, SHELL)
+    assert list_waiting(connection, settings, project.id) == []
+    assert list_audit(connection, what="throw an upload away")[0].detail == {"job": job.id, "waiting": 6}
 
 
 # ---- the spool

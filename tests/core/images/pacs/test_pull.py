@@ -65,14 +65,24 @@ def brought() -> list[list[str]]:
 
 
 @pytest.fixture
-def pull(connection: sqlite3.Connection, project: Project, tmp_path: Path, brought: list[list[str]]) -> Pull:
-    def bring_in(folder: Path, progress: Progress) -> None:
-        brought.append(sorted(path.read_text() for path in folder.rglob("*") if path.is_file()))
+def odd() -> set[str]:
+    """The instances that wait for somebody's word."""
+    return set()
+
+
+@pytest.fixture
+def pull(
+    connection: sqlite3.Connection, project: Project, tmp_path: Path, brought: list[list[str]], odd: set[str]
+) -> Pull:
+    def bring_in(folder: Path, progress: Progress) -> frozenset[Path]:
+        here = sorted((path for path in folder.rglob("*") if path.is_file()), key=Path.read_text)
+        brought.append([path.read_text() for path in here])
+        return frozenset(path for path in here if path.read_text() in odd)
 
     def run(ward: Ward, studies: Sequence[str] = ("1",), progress: Progress | None = None, tries: int = 0) -> Pulled:
         return pull_studies(
-            connection, ward, project, studies, Landing(tmp_path / "pull-1", SECRET), bring_in, progress or Silent(),
-            waits=(0.0,) * tries,
+            connection, ward, project, studies, Landing(tmp_path / "pull-1", SECRET), tmp_path / "kept", bring_in,
+            progress or Silent(), waits=(0.0,) * tries,
         )  # fmt: skip
 
     return run
@@ -83,6 +93,21 @@ def test_everything_comes_once_and_nothing_is_left_behind(pull: Pull, brought: l
     assert pull(ward) == Pulled(studies=1, fetched=3, left_out=1)
     assert brought == [["1.1.1", "1.1.2", "1.2.1"]]
     assert not (tmp_path / "pull-1").exists()
+
+
+def test_what_waits_of_a_study_is_kept_and_the_rest_goes(
+    pull: Pull, brought: list[list[str]], odd: set[str], tmp_path: Path
+) -> None:
+    odd.update(("1.1.1", "1.1.2"))
+    ward = Ward({"1.1": ["1.1.1", "1.1.2"], "1.2": ["1.2.1"]})
+    left = tmp_path / "kept" / Landing(tmp_path, SECRET).study("1").name / "of a kill"
+    left.mkdir(parents=True)  # between the move and the note that the study is in
+    assert pull(ward).studies == 1
+    assert not (tmp_path / "pull-1").exists()
+    kept = Landing(tmp_path / "kept", SECRET)
+    files = {path for path in kept.folder.rglob("*") if path.is_file()}
+    assert files == {kept.file("1", "1.1", one) for one in odd}
+    assert not kept.file("1", "1.2", "1.2.1").parent.exists()
 
 
 def test_a_pacs_that_hangs_up_is_asked_again_for_the_rest(pull: Pull, brought: list[list[str]]) -> None:

@@ -1,0 +1,42 @@
+"""Odd series that wait on the server for somebody's word, and their files, which stay until it is spoken.
+
+A browser sends a file again when it is asked to. A modality does not, and a study that was pulled is looked for in the
+project and not on the PACS: of these, what waits never goes by age.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from core.jobs.records import Job, list_undecided, list_unfinished
+from core.settings import Settings
+
+RECEIVED = "received-"  # how folders begin in which a study of a modality lies
+PULLED = "pulled-"  # and those with what a pull let wait
+
+
+def upload_left(settings: Settings, job: Job) -> Path | None:
+    """The folder with what is left of a job's upload; None where nothing is, or where it was no upload."""
+    given = job.arguments.get("remove_after")
+    folder = Path(given).resolve() if given else None
+    inside = folder is not None and (settings.home / "uploads").resolve() in folder.parents
+    return folder if folder and inside and folder.is_dir() else None
+
+
+def stays_until_decided(folder: Path) -> bool:
+    """Whether what waits in a folder came by itself, so that it does not go by age."""
+    return folder.name.startswith((RECEIVED, PULLED))
+
+
+def list_waiting(connection: sqlite3.Connection, settings: Settings, project: int) -> list[Job]:
+    """The imports and pulls of a project whose odd series lie on the server and wait for somebody's word."""
+    return [job for job in list_undecided(connection, project=project) if upload_left(settings, job) is not None]
+
+
+def folders_needed(connection: sqlite3.Connection) -> list[Path]:
+    """What must not go by age: what an import is going to read, and what came by itself and was not decided upon."""
+    unfinished = list_unfinished(connection, kinds=("import", "pull"))
+    active = [job for job in unfinished if job.is_active]
+    named = [Path(place) for job in active for key in ("remove_after", "labels") if (place := job.arguments.get(key))]
+    waiting = [*list_undecided(connection), *(job for job in unfinished if not job.is_active)]
+    folders = [Path(place) for job in waiting if (place := job.arguments.get("remove_after"))]
+    return [*named, *(folder for folder in folders if stays_until_decided(folder))]
