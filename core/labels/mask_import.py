@@ -6,8 +6,9 @@ imported again; what somebody has painted over since is never taken back.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from core.images.attempts import Attempts
 from core.images.case_finder import CaseFinder
 from core.images.decoded import Pixels
 from core.images.dicom_start import looks_like_dicom
-from core.images.grids import Grid, grid_of
+from core.images.grids import Grid, grid_in_words, grid_of
 from core.images.headers import count_instances
 from core.images.mask_reading import LabelMap, read_label_map
 from core.images.planes import Frames, Segments
@@ -29,6 +30,7 @@ from core.images.records import (
     ImportedFile,
     get_case,
     get_cases,
+    list_cases,
     list_import_files,
     record_import_file,
 )
@@ -58,6 +60,7 @@ READER_OF_MASKS = "imported masks"  # whose masks they are where nobody is named
 PREFIX = "masks: "  # before the path of a mask in the report of an import
 SECONDS_BETWEEN_REPORTS = 0.5
 NAMED_AT_MOST = 8
+NO_MEMORY = "Reading this mask needs more memory than there is."
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,22 @@ class _Masks:
     secret: bytes
     added: int = 0
     unchanged: int = 0
+    by_size: dict[tuple[int, ...], list[int]] = field(default_factory=dict)  # cases, by their voxels a side, sorted
+
+
+@dataclass(frozen=True)
+class _OnGrid:
+    """A mask whose name is no image's, and the only case of the project that has its grid."""
+
+    file: SourceFile
+    name: str
+    case: int
+    image: str  # what the mask's name calls its image
+    structure: str | None
+
+
+class _Nameless(InvalidInput):
+    """No image is called as a mask is."""
 
 
 def list_mask_files(project: Project, given: Path, images: Sequence[Path], settings: Settings) -> list[SourceFile]:
@@ -112,6 +131,9 @@ def import_masks(
 ) -> MaskImport:
     """Bring in masks (`list_mask_files`); each file is reported under the job, with its masks or a reason.
 
+    A mask belongs to the image of its name; where there is none, to the only case that has its grid, where that is no
+    case of another mask.
+
     Killed at any moment and started again with the same job, it goes on where it was.
 
     Args:
@@ -136,6 +158,7 @@ def import_masks(
     done = {row.path: row for row in list_import_files(connection, job)}
     attempts = Attempts(settings.home / "imports" / f"{job}.masks.reading")
     rows: list[ImportedFile] = []
+    nameless: list[tuple[SourceFile, str]] = []
     reported = time.monotonic()
     with OpenArchives(settings) as archives:
         for position, file in enumerate(sources):
@@ -148,7 +171,11 @@ def import_masks(
                 rows.append(done[name])
                 continue
             with attempts.of(name) as is_poison:
-                rows.append(_import_one(masks, file, name, archives, job, is_poison))
+                try:
+                    rows.append(_import_one(masks, file, name, archives, job, is_poison))
+                except _Nameless:
+                    nameless.append((file, name))
+        rows += _import_by_grid(masks, nameless, archives, attempts, job, progress)
     cases = sorted({row.case for row in rows if row.case is not None and row.status != "failed"})
     for case_id in cases:
         _say_finished(masks, case_id)
@@ -178,12 +205,127 @@ def _import_one(
         with writing(masks.connection):
             status, case_id, reason = _put(masks, case, found)
             return recorded(status, case_id, reason + left_out)
-    except Unavailable:
+    except (Unavailable, _Nameless):
         raise
     except MemoryError:
-        return recorded("failed", None, "Reading this mask needs more memory than there is.")
+        return recorded("failed", None, NO_MEMORY)
     except CoreError as error:
         return recorded("failed", None, str(error))
+
+
+def _import_by_grid(
+    masks: _Masks,
+    nameless: Sequence[tuple[SourceFile, str]],
+    archives: OpenArchives,
+    attempts: Attempts,
+    job: int,
+    progress: Progress,
+) -> list[ImportedFile]:
+    """The masks whose names are no image's, once all others are in: each on the only case that has its grid.
+
+    Several for one case must be of one image and of a structure each, as their names say; else none of them comes in.
+    """
+    rows: list[ImportedFile] = []
+    found: dict[int, list[_OnGrid]] = defaultdict(list)
+
+    def refused(name: str, reason: str) -> None:
+        rows.append(record_import_file(masks.connection, job, name, "failed", None, reason))
+
+    def attempt(file: SourceFile, name: str, do: Callable[[LabelMap], None]) -> None:
+        stop_if_asked(progress)
+        with attempts.of(name):
+            try:
+                do(read_label_map(read_source(file, archives, masks.settings), masks.settings, name=file.path))
+            except Unavailable:
+                raise
+            except MemoryError:
+                refused(name, NO_MEMORY)
+            except CoreError as error:
+                refused(name, str(error))
+
+    for file, name in nameless:
+
+        def look(label_map: LabelMap, file: SourceFile = file, name: str = name) -> None:
+            case = _only_case_on_grid(masks, label_map)
+            meant = _meant_by_name(masks, file.source)
+            found[case.id].append(_OnGrid(file, name, case.id, meant.image, meant.structure))
+
+        attempt(file, name, look)
+    for case_id, its in found.items():
+        case = get_case(masks.connection, case_id)
+        clash = len({one.image for one in its}) > 1 or len({one.structure for one in its}) < len(its)
+        clash = clash or (len(its) > 1 and any(one.structure is None for one in its))
+        for one in its:
+            if clash:
+                refused(
+                    one.name,
+                    f"No image of this name is in the project, and {len(its)} masks lie on the grid of case {case.id}, "
+                    f"the only one that has it; call the right one as its image. Received: {len(its)} masks for it",
+                )
+                continue
+
+            def put(label_map: LabelMap, one: _OnGrid = one, case: Case = case) -> None:
+                masks_of = dict(_masks_of(masks, label_map, case, Meant(one.image, one.structure)))
+                with writing(masks.connection):
+                    _demand_room(masks, case, masks_of)
+                    status, its_case, reason = _put(masks, case, masks_of)
+                    said = f" No image is called as this mask; case {case.id} is the only one that has its grid."
+                    rows.append(record_import_file(masks.connection, job, one.name, status, its_case, reason + said))
+
+            attempt(one.file, one.name, put)
+    return rows
+
+
+def _meant_by_name(masks: _Masks, source: str) -> Meant:
+    """What a name says where no image is called so: the structure, if it ends in one."""
+    readings = list(readings_of(source, masks.structures))
+    return next((meant for meant in readings if meant.structure is not None), readings[-1])
+
+
+def _only_case_on_grid(masks: _Masks, label_map: LabelMap) -> Case:
+    """The only case of the project on whose voxels a mask lies; of pictures, the only one of its size.
+
+    Raises:
+        InvalidInput: there is none, or there are several.
+    """
+    if not masks.by_size:
+        for case in list_cases(masks.connection, masks.project.id):
+            masks.by_size.setdefault(_size((case.frames, case.rows, case.columns)), []).append(case.id)
+    alike = get_cases(masks.connection, masks.by_size.get(_size(label_map.grid.shape), []))
+    fitting = [case for case in alike if _fits(label_map, case)]
+    if len(fitting) == 1:
+        return fitting[0]
+    grid = "size" if label_map.grid.affine is None else "grid"
+    if fitting:
+        raise InvalidInput(
+            f"No image of this name is in the project, and several have the {grid} of this mask; call it as its image. "
+            f"Received: cases {some_of([str(case.id) for case in fitting], NAMED_AT_MOST)}"
+        )
+    raise InvalidInput(
+        f"No image of this name is in the project, and none that has the {grid} of this mask; import it first, or call "
+        f"the mask as its image. Received: a mask of {grid_in_words(label_map.grid)}"
+    )
+
+
+def _size(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(shape))
+
+
+def _demand_room(masks: _Masks, case: Case, found: Mapping[str, Pixels]) -> None:
+    """A grid alone does not tell that a mask is another version of one that is there.
+
+    Raises:
+        InvalidInput: the reader has another mask of one of these structures on the case.
+    """
+    for structure, mask in found.items():
+        if read_mask(masks.connection, case.id, masks.reader, structure).edit and not np.array_equal(
+            compose_mask(masks.connection, case, masks.reader, structure), mask
+        ):
+            raise InvalidInput(
+                f"No image of this name is in the project, and case {case.id}, the only one that has the grid of this "
+                f"mask, has another mask of {structure}; call the mask as its image to replace that. "
+                f"Received: a mask whose name is no image's"
+            )
 
 
 def _find_case(masks: _Masks, source: str, label_map: LabelMap) -> tuple[Case, Meant]:
@@ -200,10 +342,7 @@ def _find_case(masks: _Masks, source: str, label_map: LabelMap) -> tuple[Case, M
                 f"Several images go by this name; put the mask into a folder of the same path as its image. "
                 f"Received: cases {', '.join(map(str, found[:5]))}"
             )
-    raise InvalidInput(
-        "No image of this name is in the project; import it first, or call the mask as its image. "
-        "Received: a mask whose name is no image's"
-    )
+    raise _Nameless("No image of this name is in the project.")
 
 
 def _fits(label_map: LabelMap, case: Case) -> bool:

@@ -218,6 +218,72 @@ def test_of_images_of_one_name_folders_tell_which(importer: Importer, tmp_path: 
     assert importer.reasons()["0.png"].startswith("Several images go by this name")
 
 
+def lay(path: Path, seed: int, *, step: float = 1.0, most: int = 200) -> np.ndarray:
+    """A NIfTI volume of whole numbers whose grid `step` tells."""
+    values = np.random.default_rng(seed).integers(0, most, (6, 5, 4)).astype(np.int16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([step, step, 2.0, 1.0])), path)
+    return values
+
+
+def test_a_mask_of_another_name_belongs_to_the_only_case_of_its_grid(importer: Importer, tmp_path: Path) -> None:
+    for at, step in enumerate((1.0, 1.5)):
+        lay(tmp_path / "images" / f"{at}.nii.gz", at, step=step)
+    importer.images(tmp_path / "images")
+    lay(tmp_path / "masks" / "annotation-of-monday.nii.gz", 7, step=1.5, most=3)
+    assert importer.masks(tmp_path / "masks") == MaskImport(added=2, unchanged=0, failed=0, cases=1)
+    case = importer.case("1.nii.gz")
+    (reason,) = importer.reasons().values()
+    assert reason.endswith(f"No image is called as this mask; case {case.id} is the only one that has its grid.")
+    assert importer.mask("1.nii.gz", "anterior").any()
+    # The same again changes nothing, and another one does not take its place.
+    assert importer.masks(tmp_path / "masks").unchanged == 2
+    lay(tmp_path / "masks" / "annotation-of-monday.nii.gz", 8, step=1.5, most=3)
+    assert importer.masks(tmp_path / "masks").failed == 1
+    assert "has another mask of anterior" in next(iter(importer.reasons().values()))
+
+
+def test_a_mask_of_another_name_is_refused_where_several_cases_or_none_have_its_grid(
+    importer: Importer, tmp_path: Path
+) -> None:
+    for at in range(2):
+        lay(tmp_path / "images" / f"{at}.nii.gz", at)
+    importer.images(tmp_path / "images")
+    lay(tmp_path / "masks" / "stranger.nii.gz", 7, most=3)
+    lay(tmp_path / "masks" / "other.nii.gz", 7, step=3.0, most=3)
+    assert importer.masks(tmp_path / "masks").failed == 2
+    reasons, ids = importer.reasons(), [importer.case(f"{at}.nii.gz").id for at in range(2)]
+    assert reasons["stranger.nii.gz"].endswith(f"Received: cases {ids[0]}, {ids[1]}")
+    assert "none that has the grid of this mask" in reasons["other.nii.gz"]
+
+
+def test_two_masks_for_the_only_case_of_their_grid_are_both_refused_unless_each_is_of_a_structure(
+    importer: Importer, tmp_path: Path
+) -> None:
+    lay(tmp_path / "images" / "0.nii.gz", 0)
+    importer.images(tmp_path / "images")
+    for name in ("patient-a", "patient-b"):
+        lay(tmp_path / "masks" / f"{name}.nii.gz", 7, most=3)
+    assert importer.masks(tmp_path / "masks") == MaskImport(added=0, unchanged=0, failed=2, cases=0)
+    assert all("2 masks lie on the grid of case" in reason for reason in importer.reasons().values())
+    for at, name in enumerate(STRUCTURES):
+        lay(tmp_path / "parts" / f"scan_{name}.nii.gz", at, most=2)
+    assert importer.masks(tmp_path / "parts") == MaskImport(added=2, unchanged=0, failed=0, cases=1)
+
+
+def test_a_picture_of_another_name_is_taken_only_where_one_case_has_its_size(
+    importer: Importer, pictures: Path, tmp_path: Path
+) -> None:
+    draw(pictures / "large.png", np.random.default_rng(9).integers(0, 255, (20, 12), np.uint8))
+    importer.images(pictures)
+    draw(tmp_path / "masks" / "m1.png", np.random.default_rng(1).integers(0, 3, (20, 12), np.uint8))
+    draw(tmp_path / "masks" / "m2.png", numbers(0))
+    report = importer.masks(tmp_path / "masks")
+    assert (report.added, report.failed) == (2, 1)
+    assert importer.mask("large.png", "anterior").any()
+    assert "several have the size of this mask" in importer.reasons()["m2.png"]
+
+
 def test_masks_among_images_are_not_images(importer: Importer, pictures: Path) -> None:
     for at in range(3):
         draw(pictures / f"{at}_mask.png", numbers(at))
