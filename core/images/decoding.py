@@ -58,7 +58,7 @@ def decode(
         secret: the home's secret, for pseudonyms (`core.images.pseudonyms.load_secret`).
         options: what of a DICOM header the project keeps; the defaults without it.
         name: the file's name for the refusal, when `source` is bytes; one that ends in `#3` asks for the third volume
-            of a file of four dimensions.
+            of a file of four dimensions, or of a multi-frame object of several stacks.
         alike: what was made of the headers of files before, so that those of one series are cheap.
 
     Raises:
@@ -75,13 +75,14 @@ def decode(
     kind = kind_of(content)
     if kind in ("PNG", "JPEG", "TIFF"):
         return read_raster(content, settings)
+    asked = re.search(r"#(\d{1,6})$", name)
+    part = int(asked[1]) if asked else None
     if kind == "DICOM":
         from core.images.dicom import read_dicom  # pydicom and its decoders, which no other kind needs
 
-        return read_dicom(content, settings, secret, options, alike=alike)
+        return read_dicom(content, settings, secret, options, alike=alike, part=part)
     if kind == "NIfTI":
-        asked = re.search(r"#(\d{1,6})$", name)
-        return read_nifti(content, settings, time_point=int(asked[1]) if asked else None)
+        return read_nifti(content, settings, time_point=part)
     if kind == "NRRD":
         return read_nrrd(content, settings)
     raise InvalidInput(refusal_of(content, name))

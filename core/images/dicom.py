@@ -35,11 +35,13 @@ from core.images.deidentify_alike import Alike
 from core.images.deidentify_profile import terms_of
 from core.images.dicom_burned_in import device_of, reason_to_check
 from core.images.dicom_decoders import refuse_syntax
-from core.images.dicom_frames import read_frames, spacing_in_groups
+from core.images.dicom_frames import read_frames
 from core.images.dicom_instances import NOT_PICTURES, many, numbers
 from core.images.dicom_pixels import real_pixels, unwrap
+from core.images.dicom_stacks import spacing_in_groups
 from core.images.dicom_windows import WindowsSaid, windows_said
 from core.images.orientation import split_letters
+from core.images.series import STACK
 from core.images.slices import windows_of
 from core.images.volumes import check_volume_size
 from core.projects.deidentification import Deidentification
@@ -63,6 +65,7 @@ def read_dicom(
     options: Deidentification | None = None,
     *,
     alike: Alike | None = None,
+    part: int | None = None,
 ) -> DecodedImage:
     """The image of a DICOM object: of a multi-frame one the volume, or its frames as they are stored.
 
@@ -71,6 +74,7 @@ def read_dicom(
 
     Args:
         alike: what was made of headers before (`core.images.deidentify_alike`).
+        part: of an object whose frames form several stacks only this one, counted from 1.
 
     Raises:
         InvalidInput: no pixels, too many of them, damaged.
@@ -84,9 +88,11 @@ def read_dicom(
         check_size(int(dataset.Rows), int(dataset.Columns), settings)
         check_volume_size((count, int(dataset.Rows), int(dataset.Columns)), settings)
         unwrap(dataset)
-        frames = read_frames(dataset, count) if count > 1 else None
+        frames = read_frames(dataset, count, part) if count > 1 else None
         pixels = frames.pixels if frames else real_pixels(dataset)
         is_colour = pixels.ndim == (4 if frames else 3)
+        if frames and len(pixels) == 1:  # a stack of one frame
+            pixels = pixels[0]
         made = deidentify(dataset, options, secret, alike) if options.enabled else left_as_it_is(dataset)
         facts = made.dataset
         header = InstanceHeader(
@@ -96,27 +102,30 @@ def read_dicom(
         within_groups = frames.spacing_mm if frames else spacing_in_groups(dataset)
         if within_groups:
             spacing_mm, spacing_at = within_groups, "patient"
-        geometry = frames.geometry if frames else None
+        geometry = frames.stack.geometry if frames else None
         affine = _affine(dataset)
-        shown = windows_said(dataset, frames.order if frames else (0,)) if not is_colour else WindowsSaid()
+        shown = windows_said(dataset, frames.stack.frames if frames else (0,)) if not is_colour else WindowsSaid()
+        of_several = {STACK: f"{frames.part} of {frames.parts}"} if frames and frames.part else {}
+        if of_several and frames and frames.stack.name:
+            of_several["part"] = frames.stack.name
         return DecodedImage(
             pixels=pixels,
             photometric="RGB" if is_colour else _grey_photometric(facts),
             modality=_code(facts, "Modality"),
             view=_view(facts),
-            frames=count,
+            frames=len(frames.pixels) if frames else 1,
             spacing_mm=spacing_mm,
             spacing_at=spacing_at,
             slice_spacing_mm=geometry.slice_spacing_mm if geometry else None,
-            affine=geometry.affine if geometry else affine if count == 1 else None,
-            windows=windows_of(pixels, {shown.windows}) if frames else shown.windows,
+            affine=frames.affine if frames else affine,
+            windows=windows_of(frames.pixels, {shown.windows}) if frames else shown.windows,
             patient=made.patient,
             patient_number=made.number,
             crosswalk=made.crosswalk,
-            attributes={**_attributes(facts, dataset, affine), **(_cine(facts) if frames else {})},
+            attributes={**_attributes(facts, dataset, affine), **(_cine(facts) if frames else {}), **of_several},
             headers=(header,),
             to_check=reason_to_check(dataset, options),
-            oddities=(*(frames.oddities if frames else ()), *shown.oddities, *_overlay(dataset, options)),
+            oddities=(*(frames.stack.said if frames else ()), *shown.oddities, *_overlay(dataset, options)),
             device=device_of(dataset, secret),
         )
 

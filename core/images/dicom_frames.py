@@ -1,100 +1,64 @@
 """Multi-frame objects: frames put in order by the geometry of their functional groups (PS3.3 C.7.6.16)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from core.images.dicom_instances import instance_of
+from core.images.decoded import Affine
 from core.images.dicom_pixels import real_frames
-from core.images.series import Geometry, Instance, group_instances
+from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
+from core.images.planes import plane_of
+from core.images.series import FrameStack, Instance
 from core.images.slices import Slices
-
-GROUPS = (
-    "PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "MREchoSequence",
-    "MRDiffusionSequence", "CardiacSynchronizationSequence", "TemporalPositionSequence",
-    "MRTimingAndRelatedParametersSequence",
-)  # fmt: skip
-COPIED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EffectiveEchoTime", "DiffusionBValue",
-          "NominalPercentageOfCardiacPhase", "TemporalPositionIndex", "FlipAngle")  # fmt: skip
-RENAMED = {"EffectiveEchoTime": "EchoTime", "TemporalPositionIndex": "TemporalPositionIdentifier"}
 
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of an object. `geometry` is there where they form one volume, in whose order they then are.
+    """Frames of an object as they become a case: all of them, or those of the stack `part` of `parts`."""
 
-    `order`: which stored frame each of them is.
-    """
-
-    pixels: np.ndarray
-    order: tuple[int, ...]
-    geometry: Geometry | None
+    pixels: np.ndarray  # frames first, also where it is only one
+    stack: FrameStack
+    affine: Affine | None
     spacing_mm: tuple[float, float] | None
-    oddities: tuple[str, ...]
+    part: int | None = None
+    parts: int = 1
 
 
-def read_frames(dataset: Dataset, frames: int) -> Frames:
-    """Real values of every frame, in the order of a volume where they form one, else as they are stored."""
-    places = list(_places(dataset, frames))
-    order, geometry, oddities = _arranged(places)
-    slices = Slices(frames)
-    for pixels in real_frames(dataset, frames):
+def read_frames(dataset: Dataset, frames: int, part: int | None = None) -> Frames:
+    """Real values of the frames, in the order of a volume where they form one, else as they are stored.
+
+    Args:
+        part: of an object whose frames form several stacks that one, counted from 1; without it all as they are stored.
+
+    Raises:
+        InvalidInput: there is no such stack, or the pixels are damaged.
+    """
+    places = stored_places(dataset, frames)
+    stacks = stacks_of(places)
+    stack = chosen_stack(stacks, frames, part)
+    stored = sorted(stack.frames)
+    slices = Slices(len(stored))
+    for pixels in real_frames(dataset, frames, stored):
         slices.add(pixels)
     stacked = slices.pixels()
-    if order != list(range(frames)):
+    order = [stored.index(frame) for frame in stack.frames] if list(stack.frames) != stored else []
+    if order:
         _reorder(stacked, order)
-    spacings = {one.spacing_mm for one in places}
-    return Frames(stacked, tuple(order), geometry, spacings.pop() if len(spacings) == 1 else None, oddities)
+    spacings = {places[frame].spacing_mm for frame in stored}
+    affine = stack.geometry.affine if stack.geometry else None
+    if len(stored) == 1 and len(stacks) > 1:
+        affine = _affine_of_one(places[stored[0]])
+    of_several = part if len(stacks) > 1 else None
+    return Frames(stacked, stack, affine, spacings.pop() if len(spacings) == 1 else None, of_several, len(stacks))
 
 
-def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:
-    """Of an enhanced object of a single frame, the spacing that stands with its functional groups."""
-    if "SharedFunctionalGroupsSequence" not in dataset and "PerFrameFunctionalGroupsSequence" not in dataset:
+def _affine_of_one(place: Instance) -> Affine | None:
+    if place.position is None or place.orientation is None or place.spacing_mm is None:
         return None
-    return next(_places(dataset, 1)).spacing_mm
-
-
-def frame_order(dataset: Dataset) -> list[int]:
-    """Which stored frame each frame of the case is, told from a header alone: what an export refers to."""
-    return _arranged(list(_places(dataset, max(1, int(dataset.get("NumberOfFrames") or 1)))))[0]
-
-
-def stored_places(dataset: Dataset, frames: int) -> list[Instance]:
-    """Where each frame lies as its functional groups say, in the order in which they are stored."""
-    return list(_places(dataset, frames))
-
-
-def _arranged(places: Sequence[Instance]) -> tuple[list[int], Geometry | None, tuple[str, ...]]:
-    as_stored = list(range(len(places)))
-    if any(one.position is None or one.orientation is None for one in places):
-        return as_stored, None, ()
-    groups = group_instances(places)
-    if len(groups) == 1 and groups[0].geometry is not None:
-        return [int(one.path) for one in groups[0].instances], groups[0].geometry, groups[0].said
-    names = [group.name for group in groups if group.name]
-    told = f" ({'; '.join(names[:4])}{' ...' if len(names) > 4 else ''})" if names else ""
-    said = f"The {len(places)} frames form {len(groups)} stacks{told} and not one volume: they stay in stored order."
-    return as_stored, None, (said,)
-
-
-def _places(dataset: Dataset, frames: int) -> Iterator[Instance]:
-    shared = _first(dataset.get("SharedFunctionalGroupsSequence"))
-    each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-    for number in range(frames):
-        told = Dataset()
-        told.Rows, told.Columns = dataset.Rows, dataset.Columns
-        for groups in [some for some in (shared, *each[number : number + 1]) if some is not None]:
-            for item in [item for name in GROUPS if (item := _first(groups.get(name))) is not None]:
-                for word in COPIED:
-                    if word in item:
-                        setattr(told, RENAMED.get(word, word), item.get(word))
-        yield instance_of(told, str(number))
-
-
-def _first(sequence: Sequence[Dataset] | None) -> Dataset | None:
-    return next(iter(sequence or ()), None)
+    plane = plane_of(place.position, place.orientation, place.spacing_mm)
+    return tuple(tuple(float(number) for number in line) for line in plane)
 
 
 def _reorder(stacked: np.ndarray, order: Sequence[int]) -> None:

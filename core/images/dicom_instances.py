@@ -44,7 +44,8 @@ HEADER = [
 ]  # fmt: skip
 
 WORDS: dict[BaseTag, str] = {Tag(tag): word for word in HEADER if (tag := tag_for_keyword(word)) is not None}
-TAGS: list[BaseTag | int] = [*WORDS, *(Tag(tag) for tag in B_VALUES)]
+OF_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+TAGS: list[BaseTag | int] = [*WORDS, *(Tag(tag) for tag in B_VALUES), *map(Tag, OF_FRAMES)]
 
 
 def survey(stream: BinaryIO, path: str) -> Survey:
@@ -90,6 +91,10 @@ def _surveyed(stream: BinaryIO, path: str) -> Survey:
     if "Rows" not in dataset or "Columns" not in dataset or dataset.get("Modality") in NOT_PICTURES:
         return "other"
     found = instance_of(dataset, path)
+    if found.frames > 1 and OF_FRAMES[1] in dataset:
+        from core.images.dicom_stacks import with_stacks
+
+        found = with_stacks(found, dataset)
     return found if found.series else "other"
 
 

@@ -3,20 +3,21 @@
 import io
 import sqlite3
 import warnings
+from collections.abc import Mapping
 
 import pydicom
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels, reading
-from core.images.dicom_frames import frame_order, stored_places
 from core.images.dicom_instances import instance_of
 from core.images.dicom_rtstruct import STRUCTURE_SET, read_structure_set
 from core.images.dicom_seg import LABEL_MAP_SEGMENTATION, SEGMENTATION, THRESHOLD, read_segmentation
+from core.images.dicom_stacks import frame_order, stacks_of, stored_places
 from core.images.headers import list_headers
 from core.images.planes import Frames, Segments, plane_of, planes_of
 from core.images.pseudonyms import pseudonymous_uid
 from core.images.records import Case
-from core.images.series import Instance
+from core.images.series import STACK, Instance
 from core.settings import Settings
 from core.store.files import Files
 
@@ -45,12 +46,13 @@ def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, sec
     headers = list_headers(connection, case.id)
     planes = planes_of(case.affine, case.frames)
     by_uid: dict[str, int] = {}
-    if headers and len(headers) == case.frames:
+    if headers and len(headers) == case.frames and STACK not in case.attributes:
         by_uid = {header.sop_uid: header.frame for header in headers}
-        planes = tuple(_plane(_instances(files.read_bytes("headers", header.header_hash), 1)[0]) for header in headers)
+        contents = (files.read_bytes("headers", header.header_hash) for header in headers)
+        planes = tuple(_plane(_instances(content, 1, {})[0]) for content in contents)
     elif len(headers) == 1:
-        instances = _instances(files.read_bytes("headers", headers[0].header_hash), case.frames)
-        planes = tuple(_plane(instance) for instance in instances)
+        instances = _instances(files.read_bytes("headers", headers[0].header_hash), case.frames, case.attributes)
+        planes = tuple(_plane(instance) for instance in instances) or planes
 
     def frame_of(uid: str) -> int | None:
         return by_uid.get(uid, by_uid.get(pseudonymous_uid(secret, uid)))
@@ -58,14 +60,21 @@ def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, sec
     return Frames(case.rows, case.columns, case.frames, planes, frame_of)
 
 
-def _instances(content: bytes, count: int) -> list[Instance]:
+def _instances(content: bytes, count: int, attributes: Mapping[str, str]) -> list[Instance]:
+    """Where each frame of a case lies; none of a stack that its kept header does not tell apart."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(io.BytesIO(content))
         if count == 1 and "ImagePositionPatient" in dataset:
             return [instance_of(dataset, "")]
-        places = stored_places(dataset, count)
-        return [places[at] for at in frame_order(dataset)[:count]]
+        places = stored_places(dataset, max(count, int(dataset.get("NumberOfFrames") or 1)))
+        if STACK not in attributes:
+            return [places[at] for at in frame_order(dataset)[:count]]
+        part, _, parts = attributes[STACK].partition(" of ")
+        if str(len(stacks_of(places))) != parts:
+            return []
+        order = frame_order(dataset, int(part))
+        return [places[at] for at in order] if len(order) == count else []
 
 
 def _plane(instance: Instance) -> Pixels | None:

@@ -1,7 +1,8 @@
 """From a DICOM data set's pixel data to real values: decompress, cut to the stored bits, apply the modality LUT."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import imagecodecs
@@ -37,18 +38,23 @@ def real_pixels(dataset: Dataset) -> Pixels:
     return _real(_decompressed(dataset), dataset, 0)
 
 
-def real_frames(dataset: Dataset, frames: int) -> Iterator[Pixels]:
-    """The same of each frame of an object that has several, in the order in which they are stored.
+def real_frames(dataset: Dataset, frames: int, wanted: Sequence[int]) -> Iterator[Pixels]:
+    """The same of frames of an object that has several, in the order in which they are stored.
+
+    Args:
+        wanted: which of them, counted from 0 and ascending.
 
     Raises:
         InvalidInput: as `real_pixels`, or fewer frames than announced.
     """
     _check_codestreams(dataset, frames)
-    number = -1
-    for number, pixels in enumerate(_decompressed_frames(dataset, frames)):
+    chosen = None if len(wanted) == frames else set(wanted)
+    count = 0
+    for number, pixels in zip(wanted, _decompressed_frames(dataset, frames, chosen), strict=False):
         yield _real(pixels, dataset, number)
-    if number + 1 != frames:
-        raise InvalidInput(f"Frames are missing; export the file again. Received: {number + 1} of {frames} frames")
+        count += 1
+    if count != len(wanted):
+        raise InvalidInput(f"Frames are missing; export the file again. Received: {count} of {len(wanted)} frames")
 
 
 def _real(pixels: Pixels, dataset: Dataset, frame: int) -> Pixels:
@@ -197,12 +203,15 @@ def _plain_words(dataset: Dataset) -> Pixels | None:
     return np.frombuffer(words, kind).reshape(dataset.Rows, dataset.Columns).copy()
 
 
-def _decompressed_frames(dataset: Dataset, frames: int) -> Iterator[Any]:
+def _decompressed_frames(dataset: Dataset, frames: int, chosen: AbstractSet[int] | None) -> Iterator[Any]:
     if _is_jpeg_of_12_bits(dataset):
-        for frame in generate_frames(dataset.PixelData, number_of_frames=frames):
-            yield imagecodecs.jpeg8_decode(frame)
+        for number, frame in enumerate(generate_frames(dataset.PixelData, number_of_frames=frames)):
+            if chosen is None or number in chosen:
+                yield imagecodecs.jpeg8_decode(frame)
     else:
-        yield from iter_pixels(dataset, decoding_plugin=_plugin(dataset))
+        yield from iter_pixels(
+            dataset, decoding_plugin=_plugin(dataset), indices=sorted(chosen) if chosen is not None else None
+        )
 
 
 def _is_jpeg_of_12_bits(dataset: Dataset) -> bool:

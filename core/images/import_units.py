@@ -181,7 +181,8 @@ def _told_of_group(image: DecodedImage, unit: Unit) -> DecodedImage:
     if unit.group is None:
         return image
     part = {"part": unit.group.name} if unit.group.name else {}
-    return replace(image, oddities=(*unit.group.oddities, *image.oddities), attributes={**image.attributes, **part})
+    said = tuple(dict.fromkeys((*unit.group.oddities, *image.oddities)))
+    return replace(image, oddities=said, attributes={**image.attributes, **part})
 
 
 def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress) -> list[ImportedFile]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.errors import InvalidInput
@@ -30,10 +31,11 @@ from core.images.records import (
 )
 from core.images.refused_files import RefusedFiles
 from core.images.sealed_paths import keep_paths, read_paths
+from core.images.series import MOST_STACKS
 from core.images.series_report import is_odd, list_series, number_unopened, series_to_json
 from core.images.sources import SourceFile, list_sources, quiet_only
 from core.images.stored_files import StoredFiles
-from core.images.time_points import split_time_points
+from core.images.time_points import part_called, split_time_points
 from core.images.units import Unit, find_units, folders_of_volumes
 from core.people.roles import demand_of
 from core.progress import Progress
@@ -130,8 +132,10 @@ def import_paths(
     pattern = _pattern(patient_from)
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
-    others = [] if only is None else [file for file in sources if file.path not in only]
-    sources = [file for file in sources if only is None or file.path in only]
+    parts = _Parts(names)
+    others = [] if only is None else [file for file in sources if not parts.is_wanted(file, only, sources)]
+    left_out = {file.path for file in others}
+    sources = [file for file in sources if file.path not in left_out]
     # what this job did itself before it was killed is looked at again, so that it finds the same units
     known = {
         file.path: one
@@ -144,8 +148,16 @@ def import_paths(
             units = find_units(
                 sources, archives, settings, attempts, progress, label_maps, known,
                 lambda instance: series_key(secret, instance),
+                part_of=parts.of,
                 reader=reader if isinstance(reader, ReadingChildren) else None,
             )  # fmt: skip
+            if parts.files:
+                keep_paths(settings, job, {**read_paths(settings, job), **names.paths})
+                units = _parts_met(units, find_met(parts.files), done, only, only_new=only_new)
+                sources = [part for file in sources for part in parts.by_whole.get(file.path, [file])]
+                others += [file for file in sources if only is not None and file.path not in only]
+                sources = [file for file in sources if only is None or file.path in only]
+                named += [part.source for part in parts.files]
             if only_new:
                 units = [unit for unit in units if unit.known is None]
                 sources = [file for unit in units for file in unit.all_files]
@@ -153,8 +165,9 @@ def import_paths(
             series_of |= number_unopened(units, len(series))
             put_import_series(connection, job, {one.number: series_to_json(one) for one in series})
             matched = match_rows(table, [*named, *folders_of_volumes(units)])
+            rows_by_source = parts.with_rows(matched.rows)
             what = OneImport(
-                connection, stored.files, settings, project, matched.rows, pattern, job, actor, on_case, on_skipped,
+                connection, stored.files, settings, project, rows_by_source, pattern, job, actor, on_case, on_skipped,
                 labels_of, secret, label_table, label_maps, names, reader, archives, attempts, series_of,
                 _keys_of(units, secret), refused,
             )  # fmt: skip
@@ -165,8 +178,8 @@ def import_paths(
             waiting = [unit for unit in new if hold_back == "all" or (hold_back == "odd" and is_odd(unit))]
             for unit in waiting:
                 done |= {row.path: row for row in let_wait(what, unit, progress)}
-            left_out = {id(unit) for unit in waiting}
-            import_units(what, [unit for unit in new if id(unit) not in left_out], done, len(sources), progress)
+            held = {id(unit) for unit in waiting}
+            import_units(what, [unit for unit in new if id(unit) not in held], done, len(sources), progress)
     finally:
         stored.finish(connection)
     refused.remember(sources, done, what.keys)
@@ -181,6 +194,66 @@ def import_paths(
               skipped=report.skipped, failed=report.failed, waiting=report.waiting)  # fmt: skip
     progress.report(1.0, report.told)
     return report
+
+
+@dataclass
+class _Parts:
+    """Files that stand for the stacks of multi-frame objects, which a first look at their headers finds."""
+
+    names: PathNames
+    by_whole: dict[str, list[SourceFile]] = field(default_factory=dict)
+    whole_source: dict[str, str] = field(default_factory=dict)
+    _wanted: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[SourceFile]:
+        return [part for parts in self.by_whole.values() for part in parts]
+
+    def of(self, file: SourceFile, part: int) -> SourceFile:
+        """The file of one stack, called as a volume of a file of four dimensions is."""
+        made = replace(file, path=self._called(file.path, part), source=self._called(file.source, part),
+                       time_point=part)  # fmt: skip
+        self.by_whole.setdefault(file.path, []).append(made)
+        self.whole_source[made.source] = file.source
+        return made
+
+    def is_wanted(self, file: SourceFile, only: AbstractSet[str], files: Sequence[SourceFile]) -> bool:
+        """Whether a file is among those that are asked for, itself or by one of its stacks."""
+        if file.path in only:
+            return True
+        if "left" not in self._wanted:  # names of stacks are made only where something is asked for that is no file
+            self._wanted["left"] = frozenset(only) - {one.path for one in files}
+        left, real = self._wanted["left"], self.names.real(file.path)
+        names = (part_called(real, part) for part in range(1, MOST_STACKS + 1))
+        return bool(left) and any(self.names.token(name) in left for name in names)
+
+    def with_rows(self, rows: Mapping[str, TableRow]) -> Mapping[str, TableRow]:
+        """What a table says of an object holds for each of its stacks of which it says nothing else."""
+        own = {part: rows[whole] for part, whole in self.whole_source.items() if whole in rows and part not in rows}
+        return {**rows, **own} if own else rows
+
+    def _called(self, path: str, part: int) -> str:
+        return self.names.of(part_called(self.names.real(path), part))
+
+
+def _parts_met(
+    units: Sequence[Unit],
+    met: Mapping[str, KnownFile],
+    done: Mapping[str, object],
+    only: AbstractSet[str] | None,
+    *,
+    only_new: bool,
+) -> list[Unit]:
+    """The units, of which those of stacks that were met before need not be read again; without what is not wanted."""
+    found = []
+    for unit in units:
+        path = unit.files[0].path
+        if only is not None and len(unit.files) == 1 and path not in only:
+            continue
+        one = met.get(path) if path not in done else None
+        is_known = one is not None and (one.is_in or one.refusal or only_new)
+        found.append(replace(unit, group=None, known=one) if is_known else unit)
+    return found
 
 
 def _place(file: SourceFile) -> tuple[Path, str | None, int | None]:

@@ -24,6 +24,7 @@ from core.images.records import (
     insert_case,
     is_mentioned,
 )
+from core.images.series import STACK
 from core.images.sources import SourceFile
 from core.images.stored_image import StoredImage
 from core.images.superseding import give_way
@@ -175,7 +176,8 @@ def _patient(what: OneImport, source: str, stored: StoredImage, row: TableRow | 
         return what.names.patient(matched), "pattern"
     # Where nothing tells, each picture is its own patient; copies of one picture are then one. What is one of several
     # volumes of a file is of the same patient as the others.
-    alone = stored.file_hash if TIME_POINT in stored.image.attributes else stored.pixel_hash
+    is_part = TIME_POINT in stored.image.attributes or STACK in stored.image.attributes
+    alone = stored.file_hash if is_part else stored.pixel_hash
     return f"case:{alone[:16]}", "none"
 
 

@@ -67,11 +67,13 @@ class PathNames:
     patients: dict[str, str] = field(default_factory=dict)  # what the table calls them, by pseudonym
     orders: dict[str, Order | None] = field(default_factory=dict)  # how its columns of dates are to be read
 
+    def token(self, path: str) -> str:
+        """What a path would be called; nobody remembers that it was asked."""
+        return path_token(self.secret, path) if self.options.enabled else path
+
     def of(self, path: str) -> str:
         """What a path is called."""
-        if not self.options.enabled:
-            return path
-        token = path_token(self.secret, path)
+        token = self.token(path)
         if token != path:  # a token of the database stays what it is, and what it stands for stays known
             self.paths[token] = path
         return token

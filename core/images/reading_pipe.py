@@ -9,7 +9,7 @@ import io
 import json
 import struct
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from core.images.decoded import Change, DecodedImage, InstanceHeader, Pixels, Window
 from core.images.dicom_start import Survey
-from core.images.series import Instance
+from core.images.series import FrameStack, Geometry, Instance
 from core.store.array_heads import read_array_head
 
 LENGTH = struct.Struct("<Q")
@@ -112,7 +112,9 @@ def array_of(values: bytearray) -> Pixels:
 
 def told_of_survey(found: Survey) -> Any:
     """What a header says for the grouping of its file, as JSON can tell it."""
-    return {name: getattr(found, name) for name in TOLD} if isinstance(found, Instance) else found
+    if not isinstance(found, Instance):
+        return found
+    return {name: getattr(found, name) for name in TOLD} | {"stacks": [asdict(stack) for stack in found.stacks]}
 
 
 def survey_of(told: Any) -> Survey:
@@ -125,5 +127,21 @@ def survey_of(told: Any) -> Survey:
             **told,
             **{name: tuple(told[name]) if told[name] else None for name in lists},
             "keys": tuple((what, value) for what, value in told["keys"]),
+            "stacks": tuple(_stack_of(stack) for stack in told["stacks"]),
         }
+    )
+
+
+def _stack_of(told: dict[str, Any]) -> FrameStack:
+    geometry = told["geometry"]
+    if geometry:
+        affine = tuple(tuple(float(number) for number in line) for line in geometry["affine"])
+        across, along = geometry["spacing_mm"]
+        geometry = Geometry(affine, (across, along), geometry["slice_spacing_mm"], tuple(geometry["oddities"]))
+    return FrameStack(
+        tuple(int(frame) for frame in told["frames"]),
+        str(told["name"]),
+        geometry or None,
+        tuple(map(str, told["oddities"])),
+        tuple(float(depth) for depth in told["depths_mm"]),
     )

@@ -28,7 +28,36 @@ MOST_MISSING = 10  # more in one gap, and the parts on either side are volumes o
 LEAST_OF_A_RUN = 3  # slices that make a volume of their own where a series changes its step
 MOST_RUNS = 6
 NAMED_AT_MOST = 4
+MOST_STACKS = 64  # a multi-frame object of more stays one case
+STACK = "stack"  # the attribute of a case that is one of several volumes of an object
 AXES = ("sagittal", "coronal", "axial")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a stack lies in the patient. `slice_spacing_mm` is None where the steps differ."""
+
+    affine: Affine  # (column, row, frame, 1) to patient millimetres, LPS
+    spacing_mm: tuple[float, float]
+    slice_spacing_mm: float | None  # along the normal of the slices, which a tilted gantry does not step along
+    oddities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameStack:
+    """Frames of one multi-frame object that become one case. `frames` are as stored, counted from 0, in the order of
+    the case. Without `geometry` it is a single frame, or all of them as they are stored."""
+
+    frames: tuple[int, ...]
+    name: str = ""  # as `Group.name`
+    geometry: Geometry | None = None
+    oddities: tuple[str, ...] = ()  # beside those of the geometry
+    depths_mm: tuple[float, ...] = ()  # along the normal, from the first
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that is odd about it."""
+        return (*self.oddities, *(self.geometry.oddities if self.geometry else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +79,7 @@ class Instance:
     is_localiser: bool = False
     keys: tuple[tuple[str, str], ...] = ()  # what may tell stacks in one place apart, as (what, value)
     modality: str = ""  # where it is one of the standard's
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a stack lies in the patient. `slice_spacing_mm` is None where the steps differ."""
-
-    affine: Affine  # (column, row, frame, 1) to patient millimetres, LPS
-    spacing_mm: tuple[float, float]
-    slice_spacing_mm: float | None  # along the normal of the slices, which a tilted gantry does not step along
-    oddities: tuple[str, ...] = ()
+    stacks: tuple[FrameStack, ...] = ()  # of several frames: what becomes of them, where their places are told
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,8 @@ class Group:
     geometry: Geometry | None = None
     oddities: tuple[str, ...] = ()  # beside those of the geometry
     copies: tuple[tuple[Instance, Instance], ...] = ()  # files of an instance that is there already, and that one
+    stack: FrameStack | None = None  # of a multi-frame object whose places are told
+    part: int | None = None  # which of several stacks of the object, counted from 1
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -149,10 +171,14 @@ def depths_of(slices: Sequence[Instance]) -> tuple[float, ...]:
 
 
 def _groups_of(series: list[Instance]) -> list[Group]:
-    whole, copies = _without_copies(series)
-    groups, stacked = [], []
+    # Each copy of an object that falls into several cases does so: a copy of a whole has no single case to go with.
+    of_parts = [instance for instance in series if len(instance.stacks) > 1]
+    whole, copies = _without_copies([instance for instance in series if len(instance.stacks) < 2])
+    groups, stacked = [group for instance in of_parts for group in _of_stacks(instance)], []
     for instance in whole:
-        if instance.frames != 1 or not _has_place(instance):
+        if instance.stacks:
+            groups += _of_stacks(instance)
+        elif instance.frames != 1 or not _has_place(instance):
             groups.append(Group("images", (instance,)))
         elif instance.is_localiser:
             groups.append(Group("localiser", (instance,), oddities=("A localiser, kept apart from the volumes.",)))
@@ -167,6 +193,14 @@ def _groups_of(series: list[Instance]) -> list[Group]:
     return [
         replace(group, copies=tuple((copy, kept) for copy, kept in copies if kept in group.instances))
         for group in groups
+    ]
+
+
+def _of_stacks(instance: Instance) -> list[Group]:
+    several = len(instance.stacks) > 1
+    return [
+        Group("images", (instance,), stack.name, (), stack.geometry, stack.oddities, (), stack, at if several else None)
+        for at, stack in enumerate(instance.stacks, 1)
     ]
 
 

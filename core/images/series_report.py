@@ -12,7 +12,8 @@ from core.images.units import Unit
 
 MOST_DEPTHS = 2000  # of one part, so that a row stays small; a longer one is drawn by its ends
 NAMED_AT_MOST = 8
-OF_A_PART = "The series holds "  # how `core.images.series` begins to say which part of a series this is
+# How `core.images.series` and `dicom_frames` begin to say which part of a series or object this is.
+OF_A_PART = ("The series holds ", "The object holds ")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
     found, number_of = [], {}
     for number, its in enumerate(by_series.values(), 1):
         files = [file for unit in its for file in (*unit.files, *(copy for copy, _ in unit.copies))]
+        places = {(file.location, file.member) for file in files}  # an object of several cases is one file
         number_of.update({file.path: number for file in files})
         folders = Counter(PurePosixPath(file.source).parent.as_posix() for file in files)
         folder = folders.most_common(1)[0][0]
@@ -82,7 +84,7 @@ def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
                 number,
                 groups[0].instances[0].modality,
                 "" if folder == "." else folder,
-                len(files),
+                len(places),
                 sum(len(unit.copies) for unit in its),
                 tuple(sorted(map(_part, groups), key=lambda part: _natural(part.name))),
             )
@@ -111,7 +113,7 @@ def say_what_becomes(group: Group) -> str:
     """What a group of instances becomes, with what is odd about it."""
     part = _part(group)
     size = f"{part.columns} x {part.rows}"
-    if part.kind == "volume":
+    if part.kind == "volume" or (part.frames > 1 and group.geometry):
         becomes = f"Becomes one volume of {part.frames} frames, {size}."
     elif part.frames > 1:
         becomes = f"Becomes one case of {part.frames} frames, {size}."
@@ -153,12 +155,17 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 def _part(group: Group) -> Part:
     first, geometry = group.instances[0], group.geometry
-    depths = depths_of(group.instances) if group.kind == "volume" else ()
+    depths: tuple[float, ...] = ()
+    frames = first.frames
+    if group.kind == "volume":
+        depths, frames = depths_of(group.instances), len(group.instances)
+    elif group.stack is not None:
+        depths, frames = group.stack.depths_mm, len(group.stack.frames)
     return Part(
         kind=group.kind,
         name=group.name,
         files=len(group.instances),
-        frames=len(group.instances) if group.kind == "volume" else first.frames,
+        frames=frames,
         rows=first.rows,
         columns=first.columns,
         spacing_mm=geometry.spacing_mm if geometry else first.spacing_mm,

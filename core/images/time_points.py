@@ -1,4 +1,5 @@
-"""Files of several volumes, as of an activation study: each time point is a file to import of its own."""
+"""Files of several volumes, as of an activation study or an enhanced MR of two echoes: each is a file to import of its
+own."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -45,17 +46,19 @@ def split_time_points(
     return found
 
 
+def part_called(path: str, point: int) -> str:
+    """What one volume of a file goes by: `x#3.nii.gz`."""
+    stem, ending = name_parts(path)
+    return str(PurePosixPath(path).with_name(f"{stem}#{point}{ending}"))
+
+
 def numbered(name: str, time_point: int | None) -> str:
     """The name by which one volume of a file is asked for (`core.images.decoding.decode`)."""
     return name if time_point is None else f"{name}#{time_point}"
 
 
 def _part(file: SourceFile, point: int) -> SourceFile:
-    def called(path: str) -> str:
-        stem, ending = name_parts(path)
-        return str(PurePosixPath(path).with_name(f"{stem}#{point}{ending}"))
-
-    return replace(file, path=called(file.path), source=called(file.source), time_point=point)
+    return replace(file, path=part_called(file.path, point), source=part_called(file.source, point), time_point=point)
 
 
 def _head(file: SourceFile, archives: OpenArchives) -> bytes:

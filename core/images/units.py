@@ -79,6 +79,7 @@ def find_units(
     known: Mapping[str, KnownFile] | None = None,
     key_of: Callable[[Instance], str] = lambda instance: instance.series,
     *,
+    part_of: Callable[[SourceFile, int], SourceFile] = lambda file, part: file,
     reader: ReadingChildren | None = None,
 ) -> list[Unit]:
     """The units of an import in the order of their first files; every file is in one of them.
@@ -90,6 +91,7 @@ def find_units(
         skipped: files by path that are no images of their own, whatever they hold.
         known: files by path that need not be opened.
         key_of: what `known` calls the series of an instance.
+        part_of: of a multi-frame object that becomes several cases, the file that stands for one of them.
         reader: looks at the headers; without it this process does.
     """
     known = known or {}
@@ -101,8 +103,13 @@ def find_units(
     asleep = set(known) - {file.path for file in woken}
     by_path = {file.path: file for file in sources}
     units: dict[str, Unit] = _known_units([file for file in sources if file.path in asleep], known)
+    parts: dict[str, list[Unit]] = {}
     for group in group_instances(look.found.values()):
         files = tuple(by_path[instance.path] for instance in group.instances)
+        if group.part is not None:
+            (whole,) = files
+            parts.setdefault(whole.path, []).append(Unit((part_of(whole, group.part),), group))
+            continue
         copies = tuple((by_path[copy.path], by_path[kept.path]) for copy, kept in group.copies)
         if len(files) == 1:  # copies of a single image come in, and are reported, as those of other formats are
             copies = ()
@@ -110,6 +117,9 @@ def find_units(
         units |= {file.path: unit for file in (*files, *(copy for copy, _ in copies))}
     ordered: dict[int, Unit] = {}
     for file in sources:
+        if file.path in parts:
+            ordered |= {id(unit): unit for unit in parts[file.path]}
+            continue
         unit = units.get(file.path) or Unit((file,), is_index=file.path in look.indexes)
         ordered.setdefault(id(unit), unit)
         units[file.path] = unit

@@ -11,7 +11,6 @@ from pathlib import Path
 from core.clock import utc_now
 from core.errors import InvalidInput
 from core.images.known_files import find_known
-from core.images.names import is_nifti_name
 from core.images.pseudonyms import load_secret
 from core.images.sealed_paths import seal_text, unseal_text
 from core.images.sources import SourceFile, list_sources, quiet_only
@@ -137,7 +136,7 @@ def list_news(
     known = find_known(connection, secret, watched.project, files)
     news = [file for file in files if file.size is not None and file.path not in known]
     # a file of several volumes is known by each of them; the first tells whether it was met, and nothing is opened
-    firsts = [replace(file, time_point=1) for file in news if is_nifti_name(file.source)]
+    firsts = [replace(file, time_point=1) for file in news]
     in_parts = find_known(connection, secret, watched.project, firsts)
     return [file for file in news if file.path not in in_parts]
 

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
-from core.images.dicom_frames import frame_order
+from core.images.dicom_stacks import frame_order
 from core.settings import Settings
 
 ENHANCED_CT, ULTRASOUND = "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.3.1"
@@ -96,15 +96,56 @@ def test_a_missing_frame_is_told(settings: Settings) -> None:
     assert image.oddities == ("Slice 4 is missing between z = 2 and 4 mm.",)
 
 
-def test_two_stacks_in_one_object_stay_frames(settings: Settings) -> None:
-    groups = groups_of([0, 1, 0, 1])
+def two_echoes() -> dict[str, Any]:
+    """Two slices at two echo times, stored from the top of each."""
+    groups = groups_of([1, 0, 1, 0])
     for number, frame in enumerate(groups["PerFrameFunctionalGroupsSequence"]):
         frame.MREchoSequence = [item(EffectiveEchoTime=10.0 if number < 2 else 80.0)]
-    image = read(settings, FRAMES[:4], **groups)
+    return groups
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_each_stack_of_an_object_can_be_read_as_a_volume(packed: bool, settings: Settings) -> None:
+    content = made(FRAMES[:4], packed=packed, **two_echoes())
+    for part, order, echo in ((1, [1, 0], 10), (2, [3, 2], 80)):
+        image = decode(content, settings, b"s" * 32, name=f"x.dcm#{part}")
+        np.testing.assert_array_equal(image.pixels, FRAMES[order])
+        assert (image.frames, image.slice_spacing_mm, image.spacing_mm) == (2, 1.0, (0.5, 0.7))
+        assert image.affine is not None
+        np.testing.assert_allclose(image.affine, [[0.7, 0, 0, -4], [0, 0.5, 0, -3], [0, 0, 1, 0], [0, 0, 0, 1]])
+        assert image.attributes["stack"] == f"{part} of 2"
+        assert image.attributes["part"] == f"echo {echo} ms"
+        assert image.oddities == (f"The object holds 4 frames in several parts; this is echo {echo} ms.",)
+        kept = pydicom.dcmread(io.BytesIO(image.headers[0].content))
+        assert frame_order(kept, part) == order
+    with pytest.raises(InvalidInput, match="Received: stack 3"):
+        decode(content, settings, b"s" * 32, name="x.dcm#3")
+
+
+def test_without_a_choice_the_frames_of_two_stacks_stay_as_they_are_stored(settings: Settings) -> None:
+    image = read(settings, FRAMES[:4], **two_echoes())
     assert (image.frames, image.affine, image.slice_spacing_mm) == (4, None, None)
     np.testing.assert_array_equal(image.pixels, FRAMES[:4])
     assert "4 frames form 2 stacks (echo 10 ms; echo 80 ms)" in image.oddities[0]
     assert image.spacing_mm == (0.5, 0.7)
+
+
+def test_frames_in_one_place_are_a_cine(settings: Settings) -> None:
+    image = read(settings, **groups_of([3] * 5))
+    assert (image.frames, image.affine, image.oddities) == (5, None, ())
+    np.testing.assert_array_equal(image.pixels, FRAMES)
+
+
+def test_a_frame_across_the_others_is_an_image_with_its_place(settings: Settings) -> None:
+    groups = groups_of([0, 1, 2, 3])
+    groups["PerFrameFunctionalGroupsSequence"][1].PlaneOrientationSequence = [
+        item(ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    ]
+    image = decode(made(FRAMES[:4], **groups), settings, b"s" * 32, name="x.dcm#2")
+    assert image.frames == 1
+    np.testing.assert_array_equal(image.pixels, FRAMES[1])
+    assert image.affine is not None
+    np.testing.assert_allclose(image.affine, [[0, 0, -1, -4], [0.7, 0, 0, -3], [0, -0.5, 0, 1], [0, 0, 0, 1]])
 
 
 def test_a_window_of_all_frames_is_kept(settings: Settings) -> None:

@@ -1,0 +1,125 @@
+"""What the functional groups of a multi-frame object say of its frames: where each lies, and what they form.
+
+Told by the header alone (PS3.3 C.7.6.16), before any pixel is read.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from core.errors import InvalidInput
+from core.images.dicom_instances import instance_of
+from core.images.series import MOST_STACKS, FrameStack, Group, Instance, depths_of, group_instances
+
+GROUPS = (
+    "PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "MREchoSequence",
+    "MRDiffusionSequence", "CardiacSynchronizationSequence", "TemporalPositionSequence",
+    "MRTimingAndRelatedParametersSequence",
+)  # fmt: skip
+COPIED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EffectiveEchoTime", "DiffusionBValue",
+          "NominalPercentageOfCardiacPhase", "TemporalPositionIndex", "FlipAngle")  # fmt: skip
+RENAMED = {"EffectiveEchoTime": "EchoTime", "TemporalPositionIndex": "TemporalPositionIdentifier"}
+
+
+def with_stacks(instance: Instance, dataset: Dataset) -> Instance:
+    """What is surveyed of a header, with what its functional groups say of the frames."""
+    if instance.frames < 2 or "PerFrameFunctionalGroupsSequence" not in dataset:
+        return instance
+    stacks = stacks_of(list(_places(dataset, instance.frames)))
+    return replace(instance, stacks=stacks)
+
+
+def stacks_of(places: Sequence[Instance]) -> tuple[FrameStack, ...]:
+    """What becomes of the frames of an object: one volume, several cases, or one case of all frames as stored.
+
+    Args:
+        places: of each frame where it lies, `path` being its number as stored (`stored_places`).
+    """
+    whole = tuple(range(len(places)))
+    if any(one.position is None or one.orientation is None for one in places):
+        return (FrameStack(whole),)
+    if len(places) > 1 and len({(one.position, one.orientation) for one in places}) == 1:
+        return (FrameStack(whole),)  # a cine
+    groups = group_instances(places)
+    volumes = [group for group in groups if group.geometry is not None]
+    if len(groups) == 1 and volumes:
+        return (_stack(groups[0], groups[0].oddities),)
+    names = [group.name for group in groups if group.name]
+    told = f" ({'; '.join(names[:4])}{' ...' if len(names) > 4 else ''})" if names else ""
+    if not volumes or len(groups) > MOST_STACKS:
+        said = f"The {len(places)} frames form {len(groups)} stacks{told} and not one volume"
+        return (FrameStack(whole, oddities=(f"{said}: they stay in stored order.",)),)
+    of_object = f"The object holds {len(places)} frames in several parts; this is "
+    return tuple(
+        _stack(group, (f"{of_object}{group.name or f'stack {at}'}.", *_beside_the_split(group)))
+        for at, group in enumerate(groups, 1)
+    )
+
+
+def chosen_stack(stacks: Sequence[FrameStack], frames: int, part: int | None) -> FrameStack:
+    """The stack of an object that becomes a case; without `part` all its frames as they are stored.
+
+    Raises:
+        InvalidInput: there is no such stack.
+    """
+    if len(stacks) == 1:
+        return stacks[0]
+    if part is None:
+        names = "; ".join(stack.name for stack in stacks[:4]) + (" ..." if len(stacks) > 4 else "")
+        said = f"The {frames} frames form {len(stacks)} stacks ({names}) and not one volume: they stay in stored order."
+        return FrameStack(tuple(range(frames)), oddities=(said,))
+    if not 1 <= part <= len(stacks):
+        raise InvalidInput(f"The object has {len(stacks)} stacks of frames. Received: stack {part}")
+    return stacks[part - 1]
+
+
+def _stack(group: Group, oddities: Sequence[str]) -> FrameStack:
+    frames = tuple(int(one.path) for one in group.instances)
+    depths = depths_of(group.instances) if len(frames) > 1 else ()
+    return FrameStack(frames, group.name, group.geometry, tuple(oddities), depths)
+
+
+def _beside_the_split(group: Group) -> tuple[str, ...]:
+    """What is odd beside that it is one of several; that is said of slices, of which there are none here."""
+    return group.oddities[1:] if group.split_by else group.oddities
+
+
+def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:
+    """Of an enhanced object of a single frame, the spacing that stands with its functional groups."""
+    if "SharedFunctionalGroupsSequence" not in dataset and "PerFrameFunctionalGroupsSequence" not in dataset:
+        return None
+    return next(_places(dataset, 1)).spacing_mm
+
+
+def frame_order(dataset: Dataset, part: int | None = None) -> list[int]:
+    """Which stored frame each frame of the case is, told from a header alone: what an export refers to.
+
+    Args:
+        part: as `read_frames`.
+    """
+    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
+    return list(chosen_stack(stacks_of(list(_places(dataset, frames))), frames, part).frames)
+
+
+def stored_places(dataset: Dataset, frames: int) -> list[Instance]:
+    """Where each frame lies as its functional groups say, in the order in which they are stored."""
+    return list(_places(dataset, frames))
+
+
+def _places(dataset: Dataset, frames: int) -> Iterator[Instance]:
+    shared = _first(dataset.get("SharedFunctionalGroupsSequence"))
+    each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    for number in range(frames):
+        told = Dataset()
+        told.Rows, told.Columns = dataset.Rows, dataset.Columns
+        for groups in [some for some in (shared, *each[number : number + 1]) if some is not None]:
+            for item in [item for name in GROUPS if (item := _first(groups.get(name))) is not None]:
+                for word in COPIED:
+                    if word in item:
+                        setattr(told, RENAMED.get(word, word), item.get(word))
+        yield instance_of(told, str(number))
+
+
+def _first(sequence: Sequence[Dataset] | None) -> Dataset | None:
+    return next(iter(sequence or ()), None)
