@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from html import escape
 
 import pandas as pd
@@ -80,7 +80,7 @@ def _show_sheet(case: Case, headers: Sequence[StoredHeader]) -> None:
     counts = Counter(change.done for change in changes)
     said = ", ".join(f"{count} {done}" for done, count in counts.most_common())
     st.html(f"<p>{escape(said)}. <span class='rr-quiet'>What stood there before is nowhere in Readroom.</span></p>")
-    table = pd.DataFrame([{**asdict(change), "now": values.get(change.path, "")} for change in changes])
+    table = pd.DataFrame([{**change._asdict(), "now": values.get(change.path, "")} for change in changes])
     st.dataframe(table[["path", "name", "done", "now", "rule", "times"]], hide_index=True, height=420,
                  key=f"sheet_{case.id}")  # fmt: skip
     st.download_button("CSV", csv_of(table), file_name=f"case-{case.id}-header.csv", mime="text/csv",

@@ -34,8 +34,9 @@ def bodies(connection: sqlite3.Connection, files: Files, actor: Actor) -> Measur
 def add_nearer(connection: sqlite3.Connection, found: Measured, actor: Actor) -> Model:
     """A model whose ages are a year nearer, and whose weights are three kilograms further off."""
     before = get_run(connection, found.model.run)
+    recipe = replace(before.recipe, epochs=before.recipe.epochs + 1)  # of one recipe seeds alone could do this
     run = add_run(
-        connection, project=before.project, snapshot=before.snapshot, recipe=before.recipe, name="nearer", actor=actor
+        connection, project=before.project, snapshot=before.snapshot, recipe=recipe, name="nearer", actor=actor
     )
     made = add_model(
         connection, get_run(connection, run.id), keras_hash=found.model.keras_hash,
