@@ -119,22 +119,33 @@ def clicked_cell(event: Any) -> tuple[int, int] | None:
     return int(row), int(column)
 
 
-def draw_roc(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping[str, str]) -> go.Figure:
-    """Sensitivity over 1 - specificity, one curve per class; `names` gives each its legend (with AUC and n)."""
+def draw_roc(
+    curves: Mapping[str, Mapping[str, Sequence[float]]],
+    names: Mapping[str, str],
+    bands: Mapping[str, Any] | None = None,
+) -> go.Figure:
+    """Sensitivity over 1 - specificity, one curve per class, with its band where there is one; `names` gives each its
+    legend (with AUC and n), `bands` are those of an evaluation's document."""
     figure = go.Figure()
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": QUIET, "dash": "dot"}, hoverinfo="skip", showlegend=False
     )
     for at, (label, curve) in enumerate(curves.items()):
-        _add_curve(figure, names.get(label, label), curve["false_positive_rate"], curve["true_positive_rate"], at)
+        _add_band(figure, label, bands, "roc", at)
+        _add_curve(figure, label, names, curve["false_positive_rate"], curve["true_positive_rate"], at)
     return finished(figure, "ROC", "1 − specificity", "sensitivity", height=340, square=True)
 
 
-def draw_precision_recall(curves: Mapping[str, Mapping[str, Sequence[float]]], names: Mapping[str, str]) -> go.Figure:
-    """Precision over recall, one curve per class."""
+def draw_precision_recall(
+    curves: Mapping[str, Mapping[str, Sequence[float]]],
+    names: Mapping[str, str],
+    bands: Mapping[str, Any] | None = None,
+) -> go.Figure:
+    """Precision over recall, one curve per class, with its band where there is one."""
     figure = go.Figure()
     for at, (label, curve) in enumerate(curves.items()):
-        _add_curve(figure, names.get(label, label), curve["recall"], curve["precision"], at)
+        _add_band(figure, label, bands, "precision_recall", at)
+        _add_curve(figure, label, names, curve["recall"], curve["precision"], at)
     return finished(figure, "Precision and recall", "recall", "precision", height=340, square=True)
 
 
@@ -189,16 +200,39 @@ def _ink(share: float, shades: Sequence[str]) -> str:
     return max(("#000000", "#ffffff"), key=lambda ink: theme.contrast(ink, shade))
 
 
-def _add_curve(figure: go.Figure, name: str, x: Sequence[float], y: Sequence[float], at: int) -> None:
-    colours = theme.series_colours(light=theme.is_light())
+def _add_curve(
+    figure: go.Figure, label: str, names: Mapping[str, str], x: Sequence[float], y: Sequence[float], at: int
+) -> None:
+    colours, name = theme.series_colours(light=theme.is_light()), names.get(label, label)
     figure.add_scatter(
         x=list(x),
         y=list(y),
         name=name,
+        legendgroup=label,
         mode="lines",
         showlegend=True,  # a single curve has its area and n there too
         line={"color": colours[at % len(colours)], "width": 2},
         hovertemplate=f"{name}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _add_band(figure: go.Figure, label: str, bands: Mapping[str, Any] | None, kind: str, at: int) -> None:
+    """Behind its curve, and hidden with it by a click on the legend."""
+    band = (bands or {}).get(kind, {}).get(label)
+    if not band or not bands:  # an evaluation of an earlier version has none
+        return
+    colours = theme.series_colours(light=theme.is_light())
+    figure.add_scatter(
+        x=[*bands["at"], *bands["at"][::-1]],
+        y=[*band["low"], *band["high"][::-1]],
+        name=f"{label}: 95 % band",
+        legendgroup=label,
+        mode="lines",
+        fill="toself",
+        opacity=0.2,
+        line={"width": 0, "color": colours[at % len(colours)]},
+        hoverinfo="skip",
+        showlegend=False,
     )
 
 

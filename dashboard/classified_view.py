@@ -61,7 +61,8 @@ def draw_tabs(
     if tabs["Curves"].open:
         with tabs["Curves"]:
             evaluation_view.draw_curves(result, multi_label=schema.multi_label)
-            st.caption(f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}.")
+            measured = f"Measured {wording.moment(evaluation.created_at)} by {evaluation.created_by}."
+            st.caption(f"{evaluation_view.describe_bands(result)} {measured}")
     if tabs["All numbers"].open:
         with tabs["All numbers"]:
             numbers_view.draw_numbers(result, multi_label=schema.multi_label)

@@ -205,18 +205,30 @@ def draw_curves(result: Mapping[str, Any], *, multi_label: bool) -> None:
     }
     left, right = st.columns(2)
     left.plotly_chart(
-        charts.draw_roc(roc, {name: _legend(result, name, "AUC", "auc") for name in roc}),
+        charts.draw_roc(roc, {name: _legend(result, name, "AUC", "auc") for name in roc}, result.get("bands")),
         config=charts.NO_TOOLBAR,
         key="roc",
         alt="ROC curves",
     )
     right.plotly_chart(
         charts.draw_precision_recall(
-            precision, {name: _legend(result, name, "AP", "average_precision") for name in precision}
+            precision,
+            {name: _legend(result, name, "AP", "average_precision") for name in precision},
+            result.get("bands"),
         ),
         config=charts.NO_TOOLBAR,
         key="precision_recall",
         alt="Precision-recall curves",
+    )
+
+
+def describe_bands(result: Mapping[str, Any]) -> str:
+    """What is shaded around the curves; of an evaluation of an earlier version how to come by it."""
+    if "bands" not in result:
+        return "Measured by an earlier version; evaluate again for the bands around the curves."
+    return (
+        f"Shaded: pointwise {100 * result['bands']['level']:.0f} % band, bootstrap over patients "
+        f"({result['bands']['resamples']:,} resamples, seed {result['seed']}); it holds at one place at a time."
     )
 
 

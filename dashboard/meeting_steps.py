@@ -222,7 +222,8 @@ def draw_curves(meeting: Meeting) -> None:
     assert isinstance(meeting.schema, Classification)
     result = meeting.evaluation.result
     evaluation_view.draw_curves(result, multi_label=meeting.schema.multi_label)
-    st.caption(evaluation_view.describe_thresholds(result) or "The class of the highest probability is decided for.")
+    decided = evaluation_view.describe_thresholds(result) or "The class of the highest probability is decided for."
+    st.caption(f"{evaluation_view.describe_bands(result)} {decided}")
 
 
 def draw_calibration(meeting: Meeting) -> None:

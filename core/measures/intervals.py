@@ -1,7 +1,7 @@
 """Intervals by bootstrap over patients: images of one patient are drawn together, for they err together."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -39,14 +39,21 @@ def patient_bootstrap(
     if n_patients < 2:
         reason = f"An interval over patients needs at least two patients. Received: {n_patients}"
         return {name: Interval(None, None, 0, reason) for name in measure(np.ones((1, n_cases)))}
-    draws = np.random.default_rng(seed)
-    chunk = max(1, MOST_WEIGHTS_AT_ONCE // max(n_cases, 1))
     values: dict[str, list[np.ndarray]] = {}
-    for start in range(0, resamples, chunk):
-        counts = _draw_counts(draws, n_patients, min(chunk, resamples - start))
-        for name, found in measure(counts[:, patient_of_case]).items():
+    for weights in draw_in_chunks(patients, resamples=resamples, seed=seed):
+        for name, found in measure(weights).items():
             values.setdefault(name, []).append(found)
     return {name: percentile_interval(np.concatenate(found), level) for name, found in values.items()}
+
+
+def draw_in_chunks(patients: Sequence[str], *, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """How often each case is drawn when patients are, some resamples at once `(chunk, cases)`, so that little memory
+    serves any number of cases."""
+    _, patient_of_case = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    n_patients, draws = int(patient_of_case.max(initial=-1)) + 1, np.random.default_rng(seed)
+    chunk = max(1, MOST_WEIGHTS_AT_ONCE // max(len(patient_of_case), 1))
+    for start in range(0, resamples, chunk):
+        yield _draw_counts(draws, n_patients, min(chunk, resamples - start))[:, patient_of_case]
 
 
 def draw_weights(patients: Sequence[str], *, resamples: int, seed: int = 0) -> np.ndarray:

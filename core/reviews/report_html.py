@@ -7,7 +7,7 @@ from typing import Any
 from core.measures.terms import term
 from core.reviews.flow import Flow
 from core.reviews.flow_picture import draw_svg
-from core.reviews.report_sections import Block, Figures, Section, Table
+from core.reviews.report_sections import Block, Figures, Section, Table, band_of, legend
 
 STYLE = """
 body { font: 15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #17202b; background: #fff;
@@ -110,7 +110,17 @@ def _curves(go: Any, result: Mapping[str, Any], kind: str, x: str, y: str, title
     for at, (name, curve) in enumerate(result["curves"][kind].items()):
         if curve:
             colour = ACCENTS[at % len(ACCENTS)]
-            figure.add_scatter(x=curve[x], y=curve[y], name=name, mode="lines", line={"color": colour, "width": 2})
+            if band := band_of(result, kind, name):
+                places, low, high = band
+                figure.add_scatter(
+                    x=[*places, *places[::-1]], y=[*low, *high[::-1]], name=f"{name}: 95 % band", legendgroup=name,
+                    mode="lines", fill="toself", opacity=0.2, line={"color": colour, "width": 0}, hoverinfo="skip",
+                    showlegend=False,
+                )  # fmt: skip
+            figure.add_scatter(
+                x=curve[x], y=curve[y], name=legend(result, kind, name), legendgroup=name, mode="lines",
+                line={"color": colour, "width": 2}, showlegend=True,
+            )  # fmt: skip
     figure.update_xaxes(range=[-0.02, 1.02])
     figure.update_yaxes(range=[-0.02, 1.02])
     return _finished(figure, title)

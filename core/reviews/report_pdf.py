@@ -9,7 +9,7 @@ from typing import Any
 from core.reviews.flow import Flow
 from core.reviews.flow_picture import draw_on_paper
 from core.reviews.report_html import ACCENTS, FAINT_INK, INK, LINE
-from core.reviews.report_sections import Block, Figures, Section, Table
+from core.reviews.report_sections import Block, Figures, Section, Table, band_of, legend
 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 PAGE_MM, MARGIN_MM = (210, 297), 18
@@ -84,7 +84,7 @@ def _flow(block: Block, result: Mapping[str, Any], styles: Mapping[str, Any]) ->
         return [draw_on_paper(block, points, ink=INK, line=FAINT_INK, font=FONT, bold=BOLD), Spacer(1, 2 * mm)]
     if isinstance(block, Figures):
         width = PAGE_MM[0] - 2 * MARGIN_MM
-        return [Image(io.BytesIO(png), width * mm, width * mm * share) for png, share in _draw_figures(result)]
+        return [Image(io.BytesIO(png), width * mm, width * mm * share) for png, share in draw_figures(result)]
     return [Paragraph(f"• {escape(one)}", styles["text"]) for one in block]
 
 
@@ -124,7 +124,7 @@ def share_width(table: Table) -> list[float]:
     return [width + (room - sum(least)) * one / sum(widest) for width, one in zip(least, widest, strict=True)]
 
 
-def _draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:
+def draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:
     """PNG bytes with height over width: the curves and the matrix of a classification; other tasks have tables only."""
     if "curves" not in result:
         return []
@@ -149,11 +149,14 @@ def _draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:
 def _curves(panel: Any, result: Mapping[str, Any], kind: str, x: str, y: str, x_title: str, y_title: str) -> None:
     for at, (name, curve) in enumerate(result["curves"][kind].items()):
         if curve:
-            panel.plot(curve[x], curve[y], color=ACCENTS[at % len(ACCENTS)], label=name, linewidth=1.4)
+            colour = ACCENTS[at % len(ACCENTS)]
+            if band := band_of(result, kind, name):
+                panel.fill_between(*band, color=colour, alpha=0.18, linewidth=0)
+            panel.plot(curve[x], curve[y], color=colour, label=legend(result, kind, name), linewidth=1.4)
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x_title, ylabel=y_title)
     panel.grid(color=LINE, linewidth=0.5)
     if panel.lines:
-        panel.legend(fontsize=7)
+        panel.legend(fontsize=6)
 
 
 def _matrix(panel: Any, counts: Sequence[Sequence[int]], names: Sequence[str]) -> None:

@@ -78,7 +78,7 @@ def describe_report(
         Section("Acceptance criteria", (_criteria(review.outcomes or ()), *filter(None, [point]), looks.sentence)),
         Section(
             "Numbers on the test split",
-            (*_numbers(evaluation.result), *_compared(connection, review), Figures()),
+            (*_numbers(evaluation.result), *_compared(connection, review), *_bands(evaluation.result), Figures()),
         ),
         Section("Flow of cases", (flow, FLOW_NOTE)),
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
@@ -216,6 +216,30 @@ def interval(measure: Mapping[str, Any]) -> str:
     if measure.get("low") is None or measure.get("high") is None:
         return f"{measure['value']:.3f} (no interval)".replace("-", "−")
     return f"{measure['value']:.3f} ({measure['low']:.3f} to {measure['high']:.3f})".replace("-", "−")
+
+
+def _bands(result: Mapping[str, Any]) -> list[str]:
+    """What is shaded around the curves, where there are such."""
+    if "bands" not in result:
+        return []
+    return [
+        f"Shaded around the curves: pointwise {100 * result['bands']['level']:.0f} % bands by bootstrap over patients, "
+        f"{result['bands']['resamples']:,} resamples, seed {result['seed']}; they hold at one place at a time."
+    ]
+
+
+def legend(result: Mapping[str, Any], kind: str, name: str) -> str:
+    """`pneumonia: AUC 0.912 (0.880 to 0.944)`; of a precision-recall curve its average precision."""
+    short, metric = ("AUC", "auc") if kind == "roc" else ("AP", "average_precision")
+    return f"{name}: {short} {interval(result['per_class'][name][metric])}"
+
+
+def band_of(result: Mapping[str, Any], kind: str, name: str) -> tuple[list[float], list[float], list[float]] | None:
+    """Of a curve the places along the x axis, and the lower and the upper end of its band there; None where there is
+    none, as of an evaluation of an earlier version."""
+    bands = result.get("bands") or {}
+    band = bands.get(kind, {}).get(name)
+    return (bands["at"], band["low"], band["high"]) if band else None
 
 
 def _reference(told: ReferenceStandard) -> tuple[Block, ...]:

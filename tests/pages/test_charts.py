@@ -99,3 +99,17 @@ def test_numbers_read_with_their_interval() -> None:
 def test_few_epochs_have_a_tick_each_and_none_between() -> None:
     epochs = [{"epoch": at, "loss": 1.0 / at} for at in (1, 2, 3)]
     assert charts.draw_learning_curves(epochs, {"training": "loss"}, "Loss").layout.xaxis.dtick == 1
+
+
+def test_a_curve_has_its_band_behind_it_and_goes_with_it() -> None:
+    roc = {"ill": {"false_positive_rate": [0, 0.5, 1], "true_positive_rate": [0, 0.8, 1]}}
+    precision = {"ill": {"recall": [0, 1], "precision": [1, 0.5]}}
+    ends = {"low": [0.0, 0.6, 1.0], "high": [0.2, 0.9, 1.0]}
+    bands = {"at": [0, 0.5, 1], "roc": {"ill": ends}, "precision_recall": {"ill": None}}
+    figure = charts.draw_roc(roc, {"ill": "ill: AUC 0.7"}, bands)
+    _, band, curve = figure.data  # the line of chance first
+    assert (band.fill, band.hoverinfo, band.legendgroup) == ("toself", "skip", curve.legendgroup)
+    assert list(band.y) == [0.0, 0.6, 1.0, 1.0, 0.9, 0.2]
+    assert curve.name == "ill: AUC 0.7"
+    assert len(charts.draw_precision_recall(precision, {}, bands).data) == 1  # no band, no shade
+    assert len(charts.draw_roc(roc, {}).data) == 2  # of an evaluation of an earlier version

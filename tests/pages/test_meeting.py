@@ -91,6 +91,9 @@ def test_every_step_draws_and_the_keys_walk_along_them(open_page: OpenPage, proj
         assert not app.exception, step.key
         assert not app.error
         assert app.query_params["step"] == step.key
+        if step.key == "curves":
+            assert "Shaded: pointwise 95 % band, bootstrap over patients" in said(app)
+            assert "pneumonia: 95 % band" in said(app)
         if step.key == "calibration":
             assert "Calibration slope" in said(app)
     assert app.button(key="meeting_next").disabled

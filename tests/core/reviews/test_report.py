@@ -18,8 +18,8 @@ from core.reviews.decisions import FollowUp, NewDecision, decide_review
 from core.reviews.meetings import Review, add_review, open_results
 from core.reviews.model_card import describe_comparison, describe_verdict
 from core.reviews.report import write_report
-from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, share_width
-from core.reviews.report_sections import Table, describe_report, numbers_of_parts
+from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, draw_figures, share_width
+from core.reviews.report_sections import Table, band_of, describe_report, numbers_of_parts
 from core.store.audit import Actor, list_audit
 from tests.core.reviews.conftest import PASSWORD, Room
 
@@ -82,6 +82,24 @@ def test_a_pdf_has_its_pages_and_its_unicode_font(
     assert content.startswith(b"%PDF-")
     assert b"DejaVuSans" in content
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") >= 3
+
+
+def test_curves_have_their_bands_and_their_areas_with_intervals_in_both_reports(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    sections, result = describe_report(connection, room.project, review)
+    assert any("pointwise 95 % bands" in str(block) for section in sections for block in section.blocks)
+    area, mean = (result["per_class"]["pneumonia"][name] for name in ("auc", "average_precision"))
+    page = write_report(connection, room.project, review, "html", actor=actor).decode()
+    for short, one in (("AUC", area), ("AP", mean)):
+        assert f"pneumonia: {short} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})" in page
+    assert page.count('"name":"pneumonia: 95 % band"') == 2
+    places, low, high = band_of(result, "roc", "pneumonia") or ([], [], [])
+    assert len(places) == len(low) == len(high) == 101
+    ((with_bands, _),) = draw_figures(result)
+    ((without, _),) = draw_figures({key: value for key, value in result.items() if key != "bands"})
+    assert with_bands != without
+    assert with_bands == draw_figures(result)[0][0]
 
 
 def test_a_class_has_a_column_and_a_metric_a_row_and_no_word_of_a_table_is_broken(
