@@ -20,17 +20,25 @@ IN_UNIT = (
 )  # fmt: skip
 # How an interval came about, in the little room of a table.
 METHODS = {WILSON: "Wilson", WILSON_OF_CLUSTERS: "Wilson, d. e.", "basic bootstrap": "mirrored"}
-SAME_MICRO = (
-    "Of exclusive classes the micro averages of precision, recall and F1, and the recall weighted, are the accuracy."
+SAME_BY_NAME = (*SAME_AS_ACCURACY, "recall_macro")  # of exclusive classes; the last as the balanced accuracy
+SAME = (
+    "Of exclusive classes precision, recall and F1, micro, and recall, weighted, are the accuracy; recall, macro, is the "
+    "balanced accuracy."
 )
 # Title, and the ends of the scale that its whiskers are drawn on.
 OVERALL: dict[str, dict[str, tuple[str, float, float]]] = {
     "Decisions": {
         "accuracy": ("Accuracy", 0, 1),
-        "balanced_accuracy": ("Balanced accuracy (recall, macro)", 0, 1),
+        "balanced_accuracy": ("Balanced accuracy", 0, 1),
         "precision_macro": ("Precision, macro", 0, 1),
         "precision_weighted": ("Precision, weighted", 0, 1),
+        "precision_micro": ("Precision, micro", 0, 1),
+        "recall_macro": ("Recall, macro", 0, 1),
+        "recall_weighted": ("Recall, weighted", 0, 1),
+        "recall_micro": ("Recall, micro", 0, 1),
         "specificity_macro": ("Specificity, macro", 0, 1),
+        "specificity_weighted": ("Specificity, weighted", 0, 1),
+        "specificity_micro": ("Specificity, micro", 0, 1),
         "f1_macro": ("F1, macro", 0, 1),
         "f1_weighted": ("F1, weighted", 0, 1),
         "f1_micro": ("F1, micro", 0, 1),
@@ -70,7 +78,7 @@ def draw_numbers(result: Mapping[str, Any], *, multi_label: bool) -> None:
             group: {
                 name: words
                 for name, words in names.items()
-                if name in result["metrics"] and (multi_label or name not in SAME_AS_ACCURACY)
+                if name in result["metrics"] and (multi_label or name not in SAME_BY_NAME)
             }
             for group, names in OVERALL.items()
         }
@@ -90,7 +98,7 @@ def draw_numbers(result: Mapping[str, Any], *, multi_label: bool) -> None:
     st.caption(
         "Beside each interval how it came about. Wilson: of plain shares; d. e.: with the design effect of several "
         "images a patient. Bootstrap: percentiles over patients; mirrored: about the value. Macro: mean over classes; "
-        "weighted: by the cases of each; micro: all answers together." + ("" if multi_label else f" {SAME_MICRO}")
+        "weighted: by the cases of each; micro: all answers together." + ("" if multi_label else f" {SAME}")
     )
 
 

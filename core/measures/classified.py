@@ -57,19 +57,20 @@ MEANS = {
     "auc": "auc",
     "average_precision": "average_precision",
     "precision_macro": "precision",
+    "recall_macro": "recall",
     "specificity_macro": "specificity",
     "precision_weighted": "precision",
     "recall_weighted": "recall",
+    "specificity_weighted": "specificity",
     "f1_weighted": "f1",
 }
+MICRO = ("precision_micro", "recall_micro", "specificity_micro", "f1_micro")
 AVERAGED = tuple(dict.fromkeys(MEANS.values()))
 OVERALL = (
     "accuracy",
     "accuracy_at_half",
     *MEANS,
-    "precision_micro",
-    "recall_micro",
-    "f1_micro",
+    *MICRO,
     "kappa",
     "mcc",
     "brier",
@@ -147,6 +148,7 @@ class WeighedCases:
             "balanced": (found["recall"] + found["specificity"]) / 2 if self.multi_label else found["recall"],
             "precision_micro": precision(every),
             "recall_micro": recall(every),
+            "specificity_micro": specificity(every),
             "f1_micro": f1(every),
             **self._of_probabilities(weights),
         }
@@ -230,8 +232,7 @@ def flat_values(
     """One array `(resamples,)` per number; a mean is taken over the classes that have a value in all the cases,
     so a resample that has lost one of them is undefined instead of a mean over something else."""
     flat = {f"{name}/{k}": values[name][:, k] for name in PER_CLASS for k in range(values[name].shape[1])}
-    flat |= {name: values[name] for name in (*SHARES_RIGHT, "precision_micro", "recall_micro", "f1_micro", "log_loss")
-             if name in values}  # fmt: skip
+    flat |= {name: values[name] for name in (*SHARES_RIGHT, *MICRO, "log_loss") if name in values}
     for name, kind in MEANS.items():
         weights = values["support"] if name.endswith("_weighted") else None
         flat[name] = _mean(values[kind], averaged[kind], weights)

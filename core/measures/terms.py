@@ -5,10 +5,14 @@ TERMS = {
     "f1": "F1",
     **{
         f"{name}_{mean}": f"{mean} {word}"
-        for name, word in (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
+        for name, word in (
+            ("f1", "F1"),
+            ("precision", "precision"),
+            ("recall", "recall"),
+            ("specificity", "specificity"),
+        )
         for mean in ("macro", "weighted", "micro")
     },
-    "specificity_macro": "macro specificity",
     "npv": "NPV",
     "ppv_even": "PPV at prevalence 50 %",
     "npv_even": "NPV at prevalence 50 %",

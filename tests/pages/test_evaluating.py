@@ -3,17 +3,20 @@
 import sqlite3
 
 import numpy as np
+import pytest
 
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.appearance import appearance_key
 from core.evaluation.records import store_predictions
 from core.labels.case_lists import list_case_lists, list_cases_of
+from core.measures.classification import measure_classification
 from core.measures.shares import OF_FEW_CLUSTERS
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files, array_bytes
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run, get_run
+from dashboard import numbers_view
 from tests.pages.conftest import OpenPage, said
 
 
@@ -25,6 +28,10 @@ def test_all_numbers_stand_in_one_table_with_intervals(open_page: OpenPage, proj
     assert not app.exception
     for words in ("Kappa (Cohen)", "Matthews", "Brier score", "Calibration slope", "PPV at", "rr-whiskers"):
         assert words in text
+    for words in ("Specificity, macro", "Specificity, weighted", "Specificity, micro", "Precision, weighted"):
+        assert words in text
+    assert "Recall, micro" not in text  # of exclusive classes the accuracy
+    assert "recall, weighted, are the accuracy" in text
     for way in ("Wilson, d. e.", "bootstrap", "mirrored"):  # how each interval came about
         assert f"<small>{way}</small>" in text
     assert f"</b> {OF_FEW_CLUSTERS}" in text  # in sight, not only under the pointer
@@ -124,3 +131,18 @@ def test_shortcuts_of_too_few_patients_are_undefined_and_say_why(
     assert not app.exception
     assert "Too few patients with and without the class" in said(app)
     assert "is shown to predict the class well" not in said(app)
+
+
+def test_of_several_labels_every_average_stands_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 5)
+    scores = np.where(targets == 1, 0.8, 0.2)
+    scores[0] = 0.8
+    result = measure_classification(
+        targets, scores, [str(k) for k in range(20)], classes=["a", "b"], multi_label=True, resamples=20
+    ).to_json()
+    drawn: list[str] = []
+    monkeypatch.setattr(numbers_view.st, "html", drawn.append)
+    numbers_view.draw_numbers(result, multi_label=True)
+    for measure in ("Precision", "Recall", "Specificity", "F1"):
+        for kind in ("macro", "weighted", "micro"):
+            assert f"<td>{measure}, {kind}</td>" in drawn[0]

@@ -40,6 +40,8 @@ def test_single_label_values_equal_scikit_learn(seed, n, classes):
         "auc": auc,
         "average_precision": sk.average_precision_score(one_hot, scores),
         **averages(truth, predicted),
+        **specificities(one_hot, np.eye(classes)[predicted]),
+        "recall_macro": sk.recall_score(truth, predicted, average="macro", zero_division=0),
         "kappa": sk.cohen_kappa_score(truth, predicted),
         "mcc": sk.matthews_corrcoef(truth, predicted),
         "brier": sk.brier_score_loss(truth, scores, labels=range(classes), scale_by_half=True)
@@ -58,6 +60,16 @@ def test_single_label_values_equal_scikit_learn(seed, n, classes):
     assert values == pytest.approx(expected, abs=1e-9)
     assert found.confusion_matrix == sk.confusion_matrix(truth, predicted).tolist()
     assert [found.per_class[c]["support"].value for c in found.classes] == np.bincount(truth).tolist()
+
+
+def specificities(targets, predicted):
+    """Recall of what a case is not; weighted by the cases of each class, as scikit-learn weighs."""
+    each = sk.recall_score(1 - targets, 1 - predicted, average=None, zero_division=0)
+    return {
+        "specificity_macro": each.mean(),
+        "specificity_weighted": np.average(each, weights=targets.sum(axis=0)),
+        "specificity_micro": sk.recall_score(1 - targets, 1 - predicted, average="micro", zero_division=0),
+    }
 
 
 def averages(truth, predicted):
@@ -89,6 +101,9 @@ def test_multi_label_values_equal_scikit_learn(seed, n, classes):
         "f1_weighted": sk.f1_score(targets, predicted, average="weighted"),
         "recall_micro": sk.recall_score(targets, predicted, average="micro"),
         "recall_weighted": sk.recall_score(targets, predicted, average="weighted"),
+        "recall_macro": sk.recall_score(targets, predicted, average="macro"),
+        "precision_micro": sk.precision_score(targets, predicted, average="micro"),
+        **specificities(targets, predicted),
         "brier": np.mean([sk.brier_score_loss(targets[:, k], scores[:, k]) for k in range(classes)]),
         "log_loss": np.mean([sk.log_loss(targets[:, k], scores[:, k]) for k in range(classes)]),
     }
