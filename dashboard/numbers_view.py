@@ -22,8 +22,8 @@ IN_UNIT = (
 METHODS = {WILSON: "Wilson", WILSON_OF_CLUSTERS: "Wilson, d. e.", "basic bootstrap": "mirrored"}
 SAME_BY_NAME = (*SAME_AS_ACCURACY, "recall_macro")  # of exclusive classes; the last as the balanced accuracy
 SAME = (
-    "Of exclusive classes precision, recall and F1, micro, and recall, weighted, are the accuracy; recall, macro, is the "
-    "balanced accuracy."
+    "Of exclusive classes precision, recall and F1, micro, and recall, weighted, are the accuracy; recall, macro, is "
+    "the balanced accuracy."
 )
 # Title, and the ends of the scale that its whiskers are drawn on.
 OVERALL: dict[str, dict[str, tuple[str, float, float]]] = {

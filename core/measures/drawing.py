@@ -79,8 +79,9 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int) -> dict[str, Any]:
-    """Numbers of drawn images against the real ones of a split, each with its interval: over patients where they are of
-    real images, Wilson's where of drawn ones, which are independent.
+    """Numbers of drawn images against the real ones of a split, each with its interval: of the distance by bootstrap
+    over patients, of shares Wilson's, with the design effect of several real images a patient; drawn ones are
+    independent.
 
     Returns:
         `metrics`: `fid_like`; `class_consistency`, how often the judge sees what was asked for, and `judge_accuracy`,
