@@ -151,7 +151,7 @@ def draw_notes(notes: Iterable[tuple[str, str]]) -> None:
 
 
 def _table(rows: str) -> None:
-    st.html(f'<div class="rr-scroll"><table class="rr-numbers rr-whole">{rows}</table></div>')
+    st.html(f'<div class="rr-scroll"><table class="rr-numbers rr-whole rr-ways">{rows}</table></div>')
 
 
 def _row(words: tuple[str, float, float], measure: Estimate) -> str:
