@@ -15,7 +15,7 @@ from core.reviews.flow_picture import describe_flow_in_words, draw_svg
 from core.reviews.model_card import describe_card, describe_comparison, list_limits
 from core.reviews.operating_point import describe_operating_point
 from core.reviews.population import describe_population
-from core.reviews.reference_standard import FEW_CASES, describe_reference
+from core.reviews.reference_standard import FEW_CASES, PairAgreement, ReferenceStandard, describe_reference
 from core.reviews.reliability import Reliability, measure_reliability
 from dashboard import (
     abstention_view,
@@ -108,27 +108,45 @@ def draw_reference(meeting: Meeting) -> None:
         several = f"{told.read_by_several:,} of {wording.count(told.cases, 'case')} read by more than one reader."
         st.markdown(several)
         if told.pairs:
-            rows = [
-                (f"{one.one} and {one.other}" + (f": {one.of}" if one.of else ""), f"{one.n:,}",
-                 "–" if one.agreed is None else f"{one.agreed:,}",
-                 (wording.interval(vars(one)) if one.low is not None else wording.number(one.value))
-                 + (f" ({one.reason})" if one.reason else ""))
-                for one in told.pairs
-            ]  # fmt: skip
-            st.html(_table(("readers", "n", "agree", told.measure), rows))
-            if told.alpha:
-                st.markdown(
-                    f"Krippendorff's alpha of all readers: **{wording.interval(vars(told.alpha))}**, "
-                    f"n = {told.read_by_several:,}. {told.alpha.reason}"
-                )
-            st.caption(
-                "Over all cases of the project: those on which readers are tied are in no snapshot. Intervals of kappa "
-                f"and alpha: jackknife over patients; with fewer than {FEW_CASES} common cases they say little."
-            )
+            _draw_pairs(told)
         elif told.read_by_several == 0:
             st.caption("With one reader a case nobody knows how far another would have agreed.")
         elif not told.measure:
-            st.caption("Outlines of several readers are not compared here.")
+            st.caption("No two readers have painted the same case.")
+
+
+def _draw_pairs(told: ReferenceStandard) -> None:
+    """Each pair of readers, then all of them together."""
+    numbers, counted = any(one.difference for one in told.pairs), any(one.agreed is not None for one in told.pairs)
+    head = ("readers", "n", *(["agree"] if counted else []), told.measure, *(["mean difference"] if numbers else []))
+    st.html(_table(head, [_pair_row(one, counted=counted) for one in told.pairs]))
+    alphas = [("", told.alpha)] if told.alpha else told.alphas
+    for of, alpha in alphas:
+        found = wording.interval(vars(alpha)) if alpha.value is not None else "undefined"
+        st.markdown(
+            f"Krippendorff's alpha of all readers{f', {of}' if of else ''}: **{found}**, n = "
+            f"{told.read_by_several:,}. {alpha.reason} {alpha.note}".strip()
+        )
+    which = "The mean difference is the first reader's less the second's: away from 0 one of them reads higher."
+    beside = f" {which}" if numbers else ""
+    st.caption(
+        "Over all cases of the project: those on which readers are tied are in no snapshot. Intervals: jackknife over "
+        f"patients; with fewer than {FEW_CASES} common cases they say little.{beside}"
+    )
+
+
+def _pair_row(one: PairAgreement, *, counted: bool) -> tuple[str, ...]:
+    of = f": {one.of}" if one.of else ""
+    agreed = ("–" if one.agreed is None else f"{one.agreed:,}",) if counted else ()
+    value = wording.interval(vars(one)) if one.low is not None else wording.number(one.value)
+    apart = (wording.difference(vars(one.difference)),) if one.difference else ()
+    return (
+        f"{one.one} and {one.other}{of}",
+        f"{one.n:,}",
+        *agreed,
+        value + f" ({one.reason})" * bool(one.reason),
+        *apart,
+    )
 
 
 def draw_criteria(meeting: Meeting) -> None:

@@ -3,7 +3,7 @@
 Agreement is that of the answers which count today, over all cases of the project: cases on which readers are tied are
 in no snapshot, and without them the readers would seem to agree. Kappa is Cohen's (1960,
 doi:10.1177/001316446002000104), of each pair of readers on the cases that both have read; Krippendorff's alpha is that
-of all readers at once.
+of all readers at once. Of numbers a pair has its mean difference, of painted structures the mean Dice of its masks.
 """
 
 import json
@@ -16,12 +16,16 @@ from itertools import combinations
 import numpy as np
 
 from core.datasets.records import Snapshot
+from core.images.records import get_cases
+from core.labels.masks import compose_mask, list_painters
 from core.measures.agreement import cohen_kappa, krippendorff_alpha
 from core.measures.estimates import Estimate
-from core.projects.schema import Classification, Regression, quantity_names
+from core.measures.number_agreement import alpha_of_numbers, mean_difference
+from core.projects.schema import Classification, Regression, Segmentation, quantity_names
 
 MOST_PAIRS = 10
 FEW_CASES = 10  # below this a kappa is not worth its decimals
+MOST_MASKS = 60  # cases of a pair whose masks are compared, the first by number: each is put together from its strokes
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,12 @@ class PairAgreement:
     other: str
     n: int
     agreed: int | None
-    value: float | None  # kappa, or the mean absolute difference of two numbers
+    value: float | None  # kappa, the mean absolute difference of two numbers, or the mean Dice of two masks
     reason: str = ""
-    low: float | None = None  # of kappa, over patients
+    low: float | None = None  # over patients
     high: float | None = None
-    of: str = ""  # the quantity, where a project asks for several
+    of: str = ""  # the structure, or the quantity where a project asks for several
+    difference: Estimate | None = None  # of numbers: the mean of the one's less the other's
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class ReferenceStandard:
     measure: str  # what `PairAgreement.value` is; "" where pairs are not compared
     pairs: tuple[PairAgreement, ...]
     alpha: Estimate | None = None  # Krippendorff's, of classes
+    alphas: tuple[tuple[str, Estimate], ...] = ()  # of numbers: (quantity, "" where there is one; alpha)
 
 
 def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
@@ -57,6 +63,8 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
     answers = _list_answers(connection, snapshot.project)
     counted = Counter(reader for said in answers.values() for reader in said)
     several = {case: said for case, said in answers.items() if len(said) > 1}
+    if isinstance(snapshot.schema, Segmentation):
+        return _describe_painted(connection, snapshot, snapshot.schema, answers, counted, len(several))
     number = isinstance(snapshot.schema, Regression)
     compared = number or isinstance(snapshot.schema, Classification)
     patients = _number_patients(connection, several)
@@ -68,16 +76,79 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
         shown = [
             _compare(pair, common[pair], patients, number, of) for pair in most if common[pair] for of in quantities
         ]
-    rule = snapshot.reference_rule
     return ReferenceStandard(
-        rule=f"the newest answer of {rule.reader}" if rule.reader else RULES[rule.kind],
+        rule=_rule_of(snapshot),
         readers=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         cases=len(answers),
         read_by_several=len(several),
         measure=("mean absolute difference" if number else "Cohen's kappa") if compared else "",
         pairs=tuple(shown[:MOST_PAIRS]),
         alpha=_alpha(several, patients) if shown and not number else None,
+        alphas=tuple((of, _alpha_of(several, patients, of)) for of in quantities) if shown and number else (),
     )
+
+
+def _rule_of(snapshot: Snapshot) -> str:
+    rule = snapshot.reference_rule
+    return f"the newest answer of {rule.reader}" if rule.reader else RULES[rule.kind]
+
+
+def _describe_painted(
+    connection: sqlite3.Connection,
+    snapshot: Snapshot,
+    schema: Segmentation,
+    answers: Mapping[int, Mapping[str, str]],
+    counted: Counter[str],
+    several: int,
+) -> ReferenceStandard:
+    """Of each pair of readers and each structure the mean Dice of their masks."""
+    painters: dict[int, list[str]] = {}
+    for case_id, reader in list_painters(connection, snapshot.project):
+        if answers.get(case_id, {}).get(reader):  # who says that an image cannot be used has not painted it
+            painters.setdefault(case_id, []).append(reader)
+    common: dict[tuple[str, str], list[int]] = {}
+    for case_id, readers in sorted(painters.items()):
+        for pair in combinations(sorted(readers), 2):
+            common.setdefault(pair, []).append(case_id)
+    shown: list[PairAgreement] = []
+    for pair in sorted(common, key=lambda pair: -len(common[pair])):
+        if len(shown) + len(schema.names) > MOST_PAIRS and shown:
+            break
+        shown += _compare_masks(connection, schema, pair, common[pair])
+    return ReferenceStandard(
+        rule=_rule_of(snapshot),
+        readers=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
+        cases=len(answers),
+        read_by_several=several,
+        measure="mean Dice" if shown else "",
+        pairs=tuple(shown),
+    )
+
+
+def _compare_masks(
+    connection: sqlite3.Connection, schema: Segmentation, pair: tuple[str, str], case_ids: list[int]
+) -> list[PairAgreement]:
+    """Of each structure; where neither has painted it there is nothing to overlap, and the case is left out."""
+    cases, found = get_cases(connection, case_ids[:MOST_MASKS]), []
+    number = _number_patients(connection, [case.id for case in cases])
+    for structure in schema.names:
+        dices, patients, empty = list[float](), list[int](), 0
+        for case in cases:
+            one, other = (compose_mask(connection, case, reader, structure) > 0 for reader in pair)
+            painted = int(one.sum()) + int(other.sum())
+            if painted:
+                dices.append(2 * int((one & other).sum()) / painted)
+                patients.append(number[case.id])
+            empty += not painted
+        told = [f"{empty:,} more are empty to both"] if empty else []
+        if len(case_ids) > len(cases):
+            told.append(f"the first {len(cases)} of {len(case_ids):,} common cases")
+        own = np.unique(patients, return_inverse=True)[1]
+        mean = mean_difference(np.array(dices), own)
+        low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (mean.low, mean.high))
+        reason = "; ".join(filter(None, ["neither has painted it" if not dices else mean.note, *told]))
+        found.append(PairAgreement(*pair, len(dices), None, mean.value, reason, low, high, structure))
+    return found
 
 
 RULES = {
@@ -125,8 +196,11 @@ def _compare(
 ) -> PairAgreement:
     both = list(common.values())
     if number:
-        distance = sum(abs(_number(a, of) - _number(b, of)) for a, b in both) / len(both)
-        return PairAgreement(*pair, len(both), None, distance, of=of)
+        apart = np.array([_number(a, of) - _number(b, of) for a, b in both])
+        own = np.unique([patients[case] for case in common], return_inverse=True)[1]
+        mean, far = mean_difference(apart, own), mean_difference(np.abs(apart), own)
+        low = None if far.low is None else max(0.0, far.low)
+        return PairAgreement(*pair, len(both), None, far.value, far.note, low, far.high, of, mean)
     words, codes = np.unique(both, return_inverse=True)
     first, second = codes.reshape(-1, 2).T
     own = np.unique([patients[case] for case in common], return_inverse=True)[1]
@@ -138,6 +212,12 @@ def _compare(
 def _number(said: str, of: str) -> float:
     value = json.loads(said)
     return float(value["values"][of] if of else value["value"])
+
+
+def _alpha_of(several: Mapping[int, Mapping[str, str]], patients: Mapping[int, int], of: str) -> Estimate:
+    """Of a quantity; who could not use an image has said no number."""
+    said = [[_number(text, of) for text in answers.values() if text] for answers in several.values()]
+    return alpha_of_numbers(said, np.array([patients[case] for case in several]))
 
 
 def _alpha(several: dict[int, dict[str, str]], patients: dict[int, int]) -> Estimate:

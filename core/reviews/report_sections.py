@@ -247,20 +247,25 @@ def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
     blocks: list[Block] = [f"The reference of a case is {told.rule}. Readers: {readers or 'none'}."]
     blocks.append(f"{told.read_by_several:,} of {told.cases:,} cases were read by more than one reader.")
     if told.pairs:
+        numbers = any(one.difference for one in told.pairs)
         rows = tuple(
             (
                 f"{one.one} and {one.other}{f': {one.of}' if one.of else ''}",
                 f"{one.n:,}",
                 interval(vars(one)),
+                *([interval(vars(one.difference))] if one.difference else []),
                 one.reason,
             )
             for one in told.pairs
         )
-        blocks.append(Table(("readers", "n", told.measure, "to mind"), rows))
-    if told.alpha:
+        head = ("readers", "n", told.measure, *(["mean difference"] if numbers else []), "to mind")
+        blocks.append(Table(head, rows))
+        if numbers:
+            blocks.append("The mean difference is the first reader's less the second's.")
+    for of, alpha in [("", told.alpha)] if told.alpha else told.alphas:
         blocks.append(
-            f"Krippendorff's alpha of all readers: {interval(vars(told.alpha))} (n = {told.read_by_several:,}). "
-            f"Intervals of agreement: jackknife over patients. {told.alpha.reason}"
+            f"Krippendorff's alpha of all readers{f', {of}' if of else ''}: {interval(vars(alpha))} "
+            f"(n = {told.read_by_several:,}). Intervals of agreement: jackknife over patients. {alpha.reason}"
         )
     return tuple(blocks)
 

@@ -8,7 +8,7 @@ from html import escape
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.datasets.records import get_snapshot
+from core.datasets.records import get_snapshot, list_snapshot_cases
 from core.errors import InvalidInput
 from core.jobs.records import list_jobs
 from core.labels.records import NewLabel, add_label, new_event
@@ -22,6 +22,7 @@ from core.reviews.flow_picture import describe_flow_in_words
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
 from core.reviews.registry import find_production, promote_model, retire_model
 from core.reviews.remarks import find_presented, list_remarks, present_step
+from core.reviews.report import write_report
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model
@@ -392,3 +393,23 @@ def test_a_number_in_the_failure_gallery_is_not_more_or_less_sure(
     (worst,) = list_failures(connection, found.project, review, "largest error", limit=1)
     assert worst.confidence is not None
     assert "(" not in answered(worst)
+
+
+def test_the_agreement_of_readers_on_numbers_is_on_the_screen_and_in_the_report(
+    open_page: OpenPage, connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_numbers(connection, files, actor)
+    ensure_user(connection, "ben", role="admin")
+    for case in list_snapshot_cases(connection, found.snapshot.id)[:10]:
+        new = NewLabel(new_event(), case.case_id, "ben", {"value": case.value["value"] + 3})
+        add_label(connection, new, Actor("ben", "screen"))
+    review = open_results(
+        connection, add_review(connection, found.project, found.model, criteria=[], actor=actor), actor=actor
+    )
+    app = open_page("meeting", project=found.project.id, review=review.id, step="reference")
+    assert not app.exception
+    assert "mean difference" in said(app)
+    assert "−3.000" in said(app)
+    assert "alpha of all readers" in said(app)
+    report = write_report(connection, found.project, review, "html", actor=actor).decode()
+    assert "mean difference" in report

@@ -2,14 +2,20 @@
 
 import sqlite3
 
+import numpy as np
 import pytest
 
+from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput
+from core.images.records import get_cases
+from core.labels.masks import put_mask
+from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
 from core.reviews.criteria import parse_criterion
 from core.reviews.failures import count_causes, list_failures, list_worst_painted, tag_failure
 from core.reviews.meetings import add_review, open_results
 from core.reviews.population import describe_population
+from core.reviews.reference_standard import describe_reference
 from core.reviews.report import write_report
 from core.store.audit import Actor
 from core.store.files import Files
@@ -74,3 +80,46 @@ def test_of_painted_structures_the_lowest_dice_comes_first_and_its_cause_is_kept
         list_failures(connection, found.project, review, "lowest Dice", "spleen")
     with pytest.raises(InvalidInput, match="This task has no such failures"):
         list_failures(connection, found.project, review, "missed", "liver")
+
+
+def test_readers_of_numbers_have_their_mean_difference_and_alpha(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_numbers(connection, files, actor)
+    ensure_user(connection, "ben", role="admin")
+    for case in list_snapshot_cases(connection, found.snapshot.id)[:10]:  # Ben reads three years more, once seven
+        years = case.value["value"] + (7 if case.position == 4 else 3)
+        add_label(connection, NewLabel(new_event(), case.case_id, "ben", {"value": years}), Actor("ben", "screen"))
+    told = describe_reference(connection, found.snapshot)
+    (pair,) = told.pairs
+    assert (pair.one, pair.other, pair.n) == ("anna", "ben", 10)
+    assert pair.value == pytest.approx(3.4)
+    assert pair.low is not None
+    assert pair.low < 3.4 < pair.high  # type: ignore[operator]
+    assert pair.difference is not None
+    assert pair.difference.value == pytest.approx(-3.4)
+    ((of, alpha),) = told.alphas
+    assert of == ""
+    assert alpha.value is not None
+    assert 0 < alpha.value < 1
+    assert alpha.low is not None
+
+
+def test_readers_of_painted_structures_are_compared_by_dice(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    found = measured_masks(connection, files, actor)
+    assert describe_reference(connection, found.snapshot).measure == ""
+    ensure_user(connection, "ben", role="admin")
+    ben = Actor("ben", "screen")
+    some = list_snapshot_cases(connection, found.snapshot.id)[:5]
+    for case in get_cases(connection, [one.case_id for one in some]):
+        half = np.zeros((1, case.rows, case.columns), np.uint8)
+        half[:, : case.rows // 2] = 1  # Anna has painted everything
+        put_mask(connection, case, "liver", half, ben, event=new_event())
+        add_label(connection, NewLabel(new_event(), case.id, "ben", {"structures": ["liver"]}), ben)
+    told = describe_reference(connection, found.snapshot)
+    (pair,) = told.pairs
+    assert (pair.one, pair.other, pair.n, pair.of) == ("anna", "ben", 5, "liver")
+    assert pair.value == pytest.approx(2 / 3)
+    assert (told.measure, told.alphas) == ("mean Dice", ())
