@@ -36,7 +36,7 @@ bench-full: $(DEV_STAMP)  ## every row; stop it and start it again, it goes on w
 	$(BIN)/python -m bench full
 
 screenshots: $(DEV_STAMP) chromium  ## every page at two sizes in two themes, and the README's pictures
-	$(BIN)/python docs/screenshots/make.py $(ARGS)
+	$(BIN)/python -m docs.screenshots.make $(ARGS)
 
 viewer:  ## build the viewer's bundle from frontend/ (needs Node 20; users do not)
 	cd frontend && npm ci --no-fund --no-audit && npm test && npm run build

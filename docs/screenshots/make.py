@@ -1,16 +1,15 @@
-"""`python docs/screenshots/make.py`: a real Readroom, every page at two sizes in two themes, and the README's pictures.
+"""`python -m docs.screenshots.make`: a real Readroom, every page at two sizes in two themes, and the README's pictures.
 
 Without options it makes a home of its own, waits until the demo's model is trained and evaluated (some minutes),
-walks every page into a temporary folder, and writes the README's pictures beside this file. `--home` takes a home
-that has the demo already, `--walk FOLDER` says where the walk goes, `--only readme` and `--only walk` do one half.
+walks every page and every step of a review meeting into a temporary folder, and writes the README's pictures beside
+this file. `--home` takes a home that has the demo already (it gets a review there, whose test results are opened),
+`--walk FOLDER` says where the walk goes, `--only readme` and `--only walk` do one half.
 It ends with 1 where a main screen scrolls at 1280 x 800, or a page broke.
 """
 
 import argparse
 import io
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,8 +27,15 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
+from bench.chromium import find_chromium
+from dashboard.meeting_view import STEPS
 from dashboard.places import PLACES
 
+CRITERIA = (
+    "auc at least 0.80",
+    "sensitivity of nodule at least 0.85, lower bound at least 0.75",
+    "sensitivity of nodule by sex at least 0.70",
+)
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SMALL, LARGE = (1280, 800), (1920, 1080)
@@ -107,6 +113,11 @@ def open_page(page: Page, port: int, name: str) -> None:
     """One page by its address, when its script has ended and its pictures are there."""
     query = {"case": "?project=1&case=1", "review": "?project=1&result=all"}.get(name, "?project=1")
     page.goto(f"http://127.0.0.1:{port}/{'' if name == 'projects' else name + query}")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until its script has ended and its pictures are there."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
     with suppress(BrowserError):  # a running job keeps asking
         page.wait_for_load_state("networkidle", timeout=5_000)
@@ -147,6 +158,49 @@ def walk(
     return faults
 
 
+def walk_meeting(
+    browser: Browser, home: Path, port: int, folder: Path, review: int, themes: tuple[str, ...]
+) -> list[str]:
+    """Every step of a review by the arrow keys, at both sizes, its test results opened once; gives what is wrong."""
+    folder.mkdir(parents=True, exist_ok=True)
+    faults = []
+    for theme in themes:
+        with signed_in(browser, home, port, theme) as page:
+            page.goto(f"http://127.0.0.1:{port}/meeting?project=1&review={review}")
+            for number, step in enumerate(STEPS):
+                page.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
+                settle(page)
+                if (gate := page.get_by_role("button", name="Open the test results")).count():
+                    gate.click()
+                    settle(page)
+                long = overhang(page)
+                if long > 1:
+                    faults.append(f"step {step.key} of the meeting scrolls by {long} px at 1280 x 800")
+                if page.locator("[data-testid=stException]").count():
+                    faults.append(f"step {step.key} of the meeting broke")
+                for width, height in (SMALL, LARGE):
+                    page.set_viewport_size({"width": width, "height": height})
+                    page.wait_for_timeout(900)
+                    page.screenshot(path=folder / f"meeting-{number + 1:02}-{step.key}-{theme}-{width}.png")
+                sys.stdout.write(f"{theme} meeting {step.key}: overhang {long}\n")
+                sys.stdout.flush()
+                page.keyboard.press("ArrowRight")
+                page.wait_for_timeout(300)
+    return faults
+
+
+def prepare_review(home: Path) -> int:
+    """A review of the demo's model with criteria, its test results opened; the newest where there is one."""
+    project = readroom(home, "project", "list")["projects"][0]["name"]
+    if known := readroom(home, "review", "list", project)["reviews"]:
+        return int(known[0]["review"])
+    model = readroom(home, "models", project)["models"][0]["name"]
+    asked = [word for line in CRITERIA for word in ("--criterion", line)]
+    made = readroom(home, "review", "create", project, model, *asked)
+    readroom(home, "review", "open", project, str(made["review"]))
+    return int(made["review"])
+
+
 def picture(browser: Browser, home: Path, port: int, name: str, theme: str) -> None:
     """One picture of the README, as small as it stays sharp."""
     with signed_in(browser, home, port, theme) as page:
@@ -175,16 +229,18 @@ def main() -> None:
     parser.add_argument("--theme", choices=THEMES, action="append")
     given = parser.parse_args()
     folder = given.walk or Path(tempfile.mkdtemp(prefix="readroom-walk-"))
-    chromium = os.environ.get("READROOM_TEST_CHROMIUM") or shutil.which("chromium")
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         home = given.home or Path(temporary) / "home"
         with _served(home, given.port) as port:
             wait_until(lambda: is_evaluated(home), DEMO_SECONDS, "the demo's model")
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
             if given.only != "readme":
                 names = tuple(given.page or (*MAIN, *OTHER))
                 faults = walk(browser, home, port, folder, names, tuple(given.theme or THEMES))
+                if "meeting" in names:
+                    review = prepare_review(home)
+                    faults += walk_meeting(browser, home, port, folder, review, tuple(given.theme or THEMES))
                 sys.stdout.write(f"Every page is in {folder}\n")
             if given.only != "walk":
                 for name, theme in README:

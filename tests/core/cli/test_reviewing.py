@@ -1,13 +1,18 @@
 """A review by command, from its criteria to the model in production and back out."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.cli.door import Door
+from core.evaluation.run import evaluate_model
+from core.progress import Silent
 from core.store.audit import Actor
+from core.training.records import Model
 from tests.core.reviews.conftest import PASSWORD, Room, furnished_room, project, room, settings, signers
 from tests.core.reviews.other_tasks import add_twin, measured_numbers
 
@@ -85,3 +90,50 @@ def test_models_that_say_numbers_are_compared_by_their_errors(room: Room, connec
     assert "MAE, years, n = 8: -4.000" in lines
     assert "newly better 8, newly worse 0" in lines
     assert "sign test p = 0.008" in lines
+
+
+@pytest.mark.parametrize(("file_format", "begins"), [("html", b"<!doctype html>"), ("pdf", b"%pdf-")])
+def test_the_report_of_a_review_is_written_by_command(
+    room: Room, tmp_path: Path, file_format: str, begins: bytes
+) -> None:
+    run(room, "review", "create", "Chest", "quick", "--criterion", CRITERION)
+    run(room, "review", "open", "Chest", "1")
+    target = tmp_path / f"report.{file_format}"
+    words = ("export", "Chest", "report", "--review", "1", "--format", file_format, "--out", str(target))
+    told = run(room, *words)
+    content = target.read_bytes()
+    assert (told["path"], told["bytes"]) == (str(target), len(content))
+    assert content.lower().startswith(begins)
+    if file_format == "html":
+        text = content.decode()
+        assert "sensitivity of pneumonia at least 0.7, lower bound at least 0.1" in text
+        assert "CLAIM" in text
+    assert "belongs to nothing else" in run(room, "export", "Chest", "report", code=1)
+    assert "There is no review 7" in run(room, "export", "Chest", "report", "--review", "7", code=1)
+
+
+def test_predictive_values_at_a_prevalence_by_command(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bayes' rule by hand on the sensitivity and specificity that the same command tells."""
+
+    def here(door: Door, kind: str, model: Model, asked: dict[str, Any]) -> dict[str, Any]:
+        """What the job does, without a process of its own."""
+        return evaluate_model(
+            door.connection, door.files, door.settings, model.id, asked["snapshot"], asked["split"], door.actor,
+            Silent(),
+        )  # fmt: skip
+
+    monkeypatch.setattr("core.cli.modelling.ask_model", here)
+    told = run(room, "evaluate", "Chest", "quick", "--prevalence", "0.02")
+    found, measured = told["at_prevalence"]["per_class"]["pneumonia"], told["per_class"]["pneumonia"]
+    recall, specificity = measured["recall"]["value"], measured["specificity"]["value"]
+    assert told["at_prevalence"]["prevalence"] == 0.02
+    true, false = 0.02 * recall, 0.98 * (1 - specificity)
+    assert found["ppv"]["value"] == pytest.approx(true / (true + false))
+    missed, cleared = 0.02 * (1 - recall), 0.98 * specificity
+    assert found["npv"]["value"] == pytest.approx(cleared / (cleared + missed))
+    lines = CliRunner().invoke(
+        app, ["evaluate", "Chest", "quick", "--prevalence", "0.02", "--home", str(room.settings.home)]
+    )
+    assert "pneumonia, prevalence 0.02: PPV" in lines.stdout
+    assert "at_prevalence" not in run(room, "evaluate", "Chest", "quick")
+    assert "between 0 and 1" in run(room, "evaluate", "Chest", "quick", "--prevalence", "1.5", code=1)

@@ -3,13 +3,14 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from core.explain.body import outside_body
-from core.explain.building import build_asking
+from core.explain.building import build_asking, build_slopes, layer_kind
 from core.explain.faithfulness import measure_faithfulness, move_map
 from core.explain.maps import blurred, coarsen, peak_of, resize_map
 from core.explain.methods import METHODS, is_quick
@@ -105,6 +106,70 @@ def test_methods_that_ask_find_the_block_that_alone_speaks(scan, name: str) -> N
     assert maps[0][inside].mean() > 3 * maps[0][~inside].mean()
     frame, row, column = peak_of(maps[0])
     assert (3 <= frame <= 8, 2 <= row <= 7, 11 <= column <= 16) == (True, True, True)
+
+
+@pytest.fixture(scope="module")
+def block_network() -> Any:
+    """Answers "1" by what is bright in whole 3 x 3 x 3 neighbourhoods; its weights are set, not learnt."""
+    import keras
+
+    volume = keras.Input((10, 12, 20, 1), dtype="uint8", name="image")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(volume)
+    seen = keras.layers.Conv3D(2, 3, padding="same", activation="relu", name="stage_1")
+    mean = keras.layers.GlobalAveragePooling3D()(seen(scaled))
+    logits = keras.layers.Dense(2, name="logits")(mean)
+    network = keras.Model(volume, keras.layers.Softmax()(logits))
+    kernel = np.zeros((3, 3, 3, 1, 2), np.float32)
+    kernel[..., 0] = 1 / 27
+    kernel[..., 1] = -1 / 27  # darkness, which speaks for neither
+    seen.set_weights([kernel, np.array([0.2, 0.0], np.float32)])
+    network.get_layer("logits").set_weights([np.array([[-40.0, 40.0], [0, 0]], np.float32), np.zeros(2, np.float32)])
+    return network
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.way != "asking"])
+def test_methods_of_layers_and_slopes_find_the_block_of_a_volume(block_network: Any, name: str) -> None:
+    volume = np.random.default_rng(0).integers(0, 60, (10, 12, 20, 1), np.uint8)
+    volume[BALL] = 250
+    method = METHODS[name]
+    if method.way == "layer":
+        tool = layer_kind(method)(block_network, "stage_1", "logits")
+    else:
+        tool = build_slopes(method, block_network, "logits")
+    maps, scores = tool.explain(volume[None], np.ones(1, int))
+    assert maps.shape == (1, 10, 12, 20)
+    assert (maps.min(), maps.max()) == (0, pytest.approx(1))
+    np.testing.assert_allclose(scores, np.asarray(block_network(volume[None])), atol=1e-5)
+    inside = np.zeros((10, 12, 20), bool)
+    inside[BALL] = True
+    assert maps[0][inside].mean() > 3 * maps[0][~inside].mean()
+    frame, row, column = peak_of(maps[0])
+    assert (3 <= frame <= 8, 2 <= row <= 7, 11 <= column <= 16) == (True, True, True)
+
+
+def test_layer_cam_and_grad_cam_pp_of_a_volume_are_the_published_formulas(block_network: Any) -> None:
+    import keras
+    import tensorflow as tf
+
+    volume = np.random.default_rng(1).integers(0, 60, (10, 12, 20, 1), np.uint8)
+    volume[BALL] = 250
+    outputs = [block_network.get_layer("stage_1").output, block_network.get_layer("logits").output]
+    with tf.GradientTape() as tape:
+        features, logits = keras.Model(block_network.input, outputs)(volume[None])
+        spoken = logits[0, 1]
+    slopes, values = tape.gradient(spoken, features)[0].numpy(), features[0].numpy()
+    below = 2 * slopes**2 + values.sum(axis=(0, 1, 2)) * slopes**3
+    shares = np.divide(slopes**2, below, out=np.zeros_like(slopes), where=below != 0)
+    weights = (shares * np.maximum(slopes, 0)).sum(axis=(0, 1, 2))
+    by_hand = {
+        "layer_cam": (np.maximum(slopes, 0) * values).sum(axis=-1),
+        "grad_cam_pp": np.maximum((weights * values).sum(axis=-1), 0),
+    }
+    for name, found in by_hand.items():
+        (map_,), _ = layer_kind(METHODS[name])(block_network, "stage_1", "logits").explain(
+            volume[None], np.ones(1, int)
+        )
+        np.testing.assert_allclose(map_, found / found.max(), atol=2e-3)
 
 
 def test_a_true_map_of_a_volume_is_faithful_and_the_same_map_elsewhere_is_not() -> None:

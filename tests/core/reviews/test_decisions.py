@@ -1,12 +1,15 @@
 """What is signed: by whom, on what, and that nobody can change it afterwards."""
 
 import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from core.errors import Conflict, InvalidInput, NotAllowed
+from core.errors import Conflict, CoreError, InvalidInput, NotAllowed
 from core.people.accounts import ensure_user
 from core.people.members import set_member
 from core.reviews.criteria import parse_criterion
@@ -21,8 +24,10 @@ from core.reviews.decisions import (
     sign_decision,
 )
 from core.reviews.meetings import Review, add_review, open_results
+from core.settings import Settings
 from core.store.audit import Actor, list_audit
-from tests.core.reviews.conftest import PASSWORD, Room
+from core.store.database import opened as opened_home
+from tests.core.reviews.conftest import PASSWORD, Room, give_password
 
 GOOD = parse_criterion("accuracy at least 0.5")
 MISSED = parse_criterion("sensitivity of pneumonia at least 0.99")
@@ -108,6 +113,68 @@ def test_two_people_who_decide_at_once_the_second_is_told_and_two_who_sign_are_b
     with pytest.raises(Conflict, match="signed this decision already"):
         sign_decision(connection, review, **dissent, **asked)
     assert [one.meaning for one in get_decision(connection, review).signatures] == ["decided by", "dissented by"]
+
+
+def at_once(settings: Settings, acts: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    """Each in a thread with a connection of its own, begun together; what it gave, or the refusal."""
+    together = threading.Barrier(len(acts))
+
+    def run(act: Callable[[sqlite3.Connection], Any]) -> Any:
+        with opened_home(settings) as connection:
+            together.wait(30)
+            try:
+                return act(connection)
+            except CoreError as refusal:
+                return refusal
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return list(threads.map(run, acts))
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_two_threads_that_decide_at_the_same_time_one_decides(
+    connection: sqlite3.Connection, settings: Settings, review: Review, signers: tuple[Actor, Actor], attempt: int
+) -> None:
+    rejection = NewDecision("reject", "No.")
+    found = at_once(
+        settings,
+        [
+            lambda own: decide(own, review, APPROVED, signers[0]),
+            lambda own: decide(own, review, rejection, signers[1]),
+        ],
+    )
+    (refusal,) = [one for one in found if isinstance(one, CoreError)]
+    assert isinstance(refusal, Conflict)
+    assert "has decided this review meanwhile" in str(refusal)
+    made = get_decision(connection, review)
+    assert made.hash == next(one.hash for one in found if not isinstance(one, CoreError))
+    assert len(made.signatures) == 1
+    assert find_faults(connection, review) == []
+
+
+def test_of_threads_that_sign_at_the_same_time_every_person_is_kept_once(
+    connection: sqlite3.Connection, settings: Settings, review: Review, signers: tuple[Actor, Actor]
+) -> None:
+    anna, ben = signers
+    made = decide(connection, review, APPROVED, anna)
+    ensure_user(connection, "carla")
+    give_password(connection, "carla")
+    set_member(connection, review.project, "carla", "reviewer", actor=anna)
+
+    def sign(name: str) -> Callable[[sqlite3.Connection], Any]:
+        return lambda own: sign_decision(
+            own, review, read_hash=made.hash, signer=name, password=PASSWORD, meaning="agreed by",
+            actor=Actor(name, "screen"),
+        )  # fmt: skip
+
+    found = at_once(settings, [sign("ben"), sign("carla"), sign("ben"), sign("carla")])
+    refused = [one for one in found if isinstance(one, CoreError)]
+    assert [type(one) for one in refused] == [Conflict, Conflict]
+    assert all("signed this decision already" in str(one) for one in refused)
+    names = [one.name for one in get_decision(connection, review).signatures]
+    assert names[0] == "anna"
+    assert sorted(names[1:]) == [ben.name, "carla"]
+    assert find_faults(connection, review) == []
 
 
 def test_who_has_no_password_or_types_another_signs_nothing(
