@@ -13,7 +13,7 @@ from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import Kind, list_failures
 from dashboard import evidence_view, jobs_panel, places, session, wording
-from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class, draw_opening, find_case
+from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class, find_case
 from dashboard.meeting_painted import draw_painted_explanations
 from dashboard.meeting_shown import OVERLAY_SHOWN
 from dashboard.meeting_view import Meeting, show_case
@@ -88,8 +88,8 @@ def _draw_mistakes(meeting: Meeting, method: str | None) -> None:
     """Without a method that is reliable the cases open without a map."""
     if method:
         st.caption(
-            f"Each case opens under {METHODS[method].words}. A map shows where a score came from; it does not show "
-            "that the reason was right."
+            f"Each case opens under {METHODS[method].words}. G shows and hides it. A map shows where a score came "
+            "from; it does not show that the reason was right."
         )
     else:
         st.caption("No method is known to be reliable for this model, so cases open without a map.")
@@ -98,8 +98,7 @@ def _draw_mistakes(meeting: Meeting, method: str | None) -> None:
     for kind, rows in found.items():
         if rows:
             st.markdown(f"**{TITLES[kind]}**" + (f" · {escape(of)}" if of else ""))
-            st.html(grid_html([_tile(meeting, row, method) for row in rows], meeting.schema))
-    draw_opening(meeting, "explanations", [row.id for rows in found.values() for row in rows])
+            st.html(grid_html([_tile(meeting, row) for row in rows], meeting.schema))
     if not any(found.values()):
         st.caption("There is no mistake of this class on the test split.")
 
@@ -123,6 +122,8 @@ def _draw_opened(meeting: Meeting, row: CaseRow, method: str | None) -> None:
         st.caption(f"{METHODS[method].words}, on and off by G." if method else "No map is known to be reliable here.")
         st.button("Back to the lists", icon=":material/arrow_back:", key="meeting_close_case", on_click=show_case,
                   args=(meeting, "explanations", None))  # fmt: skip
+        where = address(meeting, row.id, **({"overlay": "on", "method": method} if method else {}))
+        st.html(f'<a href="{escape(where)}" target="_blank">On the page Review</a>')
         draw_saying(meeting.review, [row.id], step="explanations")
 
 
@@ -136,9 +137,12 @@ def _choose_kinds(meeting: Meeting) -> tuple[str, Sequence[Kind]]:
     return choose_class(meeting), ("missed", "false alarm")
 
 
-def _tile(meeting: Meeting, row: CaseRow, method: str | None) -> dict[str, Any]:
-    """The reference stands on a tile as its chip; what the model said is all that it has room for beside it."""
-    under = {"overlay": "on", "method": method} if method else {}
+def _tile(meeting: Meeting, row: CaseRow) -> dict[str, Any]:
+    """The reference stands on a tile as its chip; what the model said is all that it has room for beside it. It opens
+    the case here, for those who follow as well."""
+    here = places.address(
+        "meeting", project=meeting.project.id, review=meeting.review.id, step="explanations", case=row.id
+    )
     return {
         "reference": row.reference,
         "flagged": row.flagged,
@@ -146,5 +150,5 @@ def _tile(meeting: Meeting, row: CaseRow, method: str | None) -> dict[str, Any]:
         "wrong": True,
         "name": f"case {row.id}",
         "said": answered(row),
-        "address": address(meeting, row.id, **under),
+        "address": here,
     }

@@ -60,7 +60,7 @@ def draw_failures(meeting: Meeting) -> None:
             shown, ticked = _draw_list(meeting, kind, of)
         listed, chosen = listed + shown, chosen + ticked
     with above:
-        draw_opening(meeting, "failures", listed)
+        _draw_opening(meeting, listed)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Keep {wording.count(len(chosen), 'case')} to read again" if chosen else "Keep the chosen to read again",
@@ -132,7 +132,7 @@ def _draw_list(meeting: Meeting, kind: Kind, of: str) -> tuple[list[int], list[i
         key=key,
         hide_index=True,
         row_height=ROW_PX,
-        height=ROW_PX * EACH + 38,
+        height=ROW_PX * len(rows) + 38,
         disabled=["image", "said", "case"],
         column_config={
             "image": st.column_config.ImageColumn("image", width=80),
@@ -175,19 +175,19 @@ def address(meeting: Meeting, case: int, **query: str) -> str:
     )  # fmt: skip
 
 
-def draw_opening(meeting: Meeting, step: str, case_ids: Sequence[int]) -> None:
+def _draw_opening(meeting: Meeting, case_ids: Sequence[int]) -> None:
     """Which case is looked at together."""
     key = f"meeting_open_case_{meeting.review.id}"
     if case_ids:
         st.caption("Open case", width="content")
         st.pills(
-            "Open case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, step, key),
+            "Open case", list(dict.fromkeys(case_ids)), key=key, on_change=_open, args=(meeting, key),
             label_visibility="collapsed",
         )  # fmt: skip
 
 
-def _open(meeting: Meeting, step: str, key: str) -> None:
-    show_case(meeting, step, st.session_state[key])
+def _open(meeting: Meeting, key: str) -> None:
+    show_case(meeting, "failures", st.session_state[key])
 
 
 def find_case(meeting: Meeting, asked: int) -> CaseRow | None:

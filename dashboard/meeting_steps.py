@@ -1,6 +1,7 @@
 """The steps of a meeting up to its failures. Each fits 1280 x 800; lists within may scroll, the page does not."""
 
 import base64
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -47,7 +48,7 @@ def draw_card(meeting: Meeting) -> None:
     """What the model is for and made of; beside it the criteria, and after the opening its limits."""
     left, right = st.columns([3, 2], gap="large")
     card = describe_card(session.db(), meeting.project, meeting.review)
-    rows = "".join(f"<dt>{escape(title)}</dt><dd>{escape(text)}</dd>" for title, text in card.items())
+    rows = "".join(f"<dt>{escape(title)}</dt><dd>{_with_hash(text)}</dd>" for title, text in card.items())
     with left.container(height=PANE_PX, border=False):
         st.subheader("Intended use and model card", anchor=False)
         st.html(f'<dl class="rr-facts">{rows}</dl>')
@@ -58,6 +59,11 @@ def draw_card(meeting: Meeting) -> None:
         if not meeting.review.is_locked:
             draw_criteria_editor(meeting.review)
         st.caption(meeting.looks.sentence)
+
+
+def _with_hash(text: str) -> str:
+    """HTML; a hash stands small, so that it keeps to its line."""
+    return re.sub(r"\b[0-9a-f]{64}\b", r"<code>\g<0></code>", escape(text))
 
 
 def draw_population(meeting: Meeting) -> None:

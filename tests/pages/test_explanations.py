@@ -1,6 +1,7 @@
 """Which method can be trusted stands on its page and on the review; one that fails is no picture by itself."""
 
 import json
+import re
 import sqlite3
 from typing import Any
 
@@ -124,7 +125,8 @@ def open_step(open_page: OpenPage, project: Project, review: Review) -> AppTest:
 def test_a_meeting_says_which_method_is_reliable_and_opens_its_cases_under_that_one(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, judged: Model, review: Review
 ) -> None:
-    text = said(open_step(open_page, project, review))
+    app = open_step(open_page, project, review)
+    text = said(app)
     assert "<b>Reliable for this model</b>, n = 60, validation" in text
     assert "0.10, 0.00 to 0.20 alike with shuffled weights" in text
     assert "<b>Not reliable for this model</b>, n = 60" in text
@@ -132,8 +134,13 @@ def test_a_meeting_says_which_method_is_reliable_and_opens_its_cases_under_that_
     assert "<b>Not checked</b>, n = 20" in text
     assert "Not checked: Grad-CAM++" in text
     assert "Each case opens under Layer-CAM." in text
-    assert "method=layer_cam" in text
-    assert "method=grad_cam" not in text
+    case = re.search(r"step=explanations&amp;case=(\d+)", text)
+    assert case is not None
+    app.query_params["case"] = case.group(1)
+    opened = said(app.run())
+    assert "Layer-CAM, on and off by G." in opened
+    assert "method=layer_cam" in opened
+    assert "method=grad_cam" not in opened
 
 
 def test_a_meeting_without_evidence_offers_to_gather_it_and_shows_no_map(
