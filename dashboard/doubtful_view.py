@@ -53,7 +53,7 @@ class Listing:
 
     title: str
     explained: str
-    find: Callable[[], Sequence[Doubtful]]
+    find: Callable[[], Sequence[Doubtful] | None]  # None: not looked for, as `explained` says
 
 
 def draw_doubtful(
@@ -67,7 +67,7 @@ def draw_doubtful(
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
-    finding: dict[str, Callable[[], Sequence[Doubtful]]] = {
+    finding: dict[str, Callable[[], Sequence[Doubtful] | None]] = {
         "labels": lambda: suspect_references(schema, seen),
         "readers": lambda: disagreed_with(session.db(), project, model, schema, seen),
         "unsure": lambda: least_sure(schema, seen),
@@ -109,6 +109,8 @@ def draw_listings(
     chosen = listings[which]
     st.caption(f"{chosen.explained} {beside}".strip())
     found = chosen.find()
+    if found is None:
+        return
     draw_cases(
         project,
         list(dict.fromkeys(one.case_id for one in found)),
@@ -119,10 +121,11 @@ def draw_listings(
     )
 
 
-def find_far(model: Model, case_ids: Sequence[int]) -> list[Doubtful]:
-    """Cases that the network sees far from all that it was trained on, the most distant first."""
+def find_far(model: Model, case_ids: Sequence[int]) -> list[Doubtful] | None:
+    """Cases that the network sees far from all that it was trained on, the most distant first; None where nothing was
+    measured."""
     found = read_distances(session.files(), model, case_ids)
-    return far_from_training(found, case_ids) if found else []
+    return far_from_training(found, case_ids) if found else None
 
 
 def explain_far(model: Model, case_ids: Sequence[int]) -> str:
@@ -130,8 +133,8 @@ def explain_far(model: Model, case_ids: Sequence[int]) -> str:
     found = read_distances(session.files(), model, case_ids)
     if found is None:
         return (
-            f"The distance to the training cases is not kept: evaluate again. It takes {FEWEST} training and {FEWEST} "
-            "validation cases, and a network with a dense layer before its answer."
+            "The distance to the training cases is not kept: evaluate again (of the test split one use more). It takes "
+            f"{FEWEST} training and {FEWEST} validation cases, and a network with a dense layer before its answer."
         )
     return (
         f"What the network sees of these images (its last features) lies further from the {NEAREST} nearest of "
