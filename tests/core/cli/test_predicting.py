@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.cli.modelling import _called
 from core.cli.predicting import _widths, rule_lines
 from core.errors import InvalidInput
 from tests.core.cli.conftest import Run
@@ -40,3 +41,9 @@ def test_of_several_quantities_each_width_is_read_and_told_with_its_unit() -> No
         _widths(["age"])
     rule = {"most_half_widths": {"body weight": {"value": 2.5, "unit": "kg"}}, "unlike": False}
     assert rule_lines(rule) == ["answers while half the interval of body weight is at most 2.5 kg"]
+
+
+def test_a_series_is_told_by_its_first_slice_and_how_many_they_are() -> None:
+    assert _called({"path": "in/1.dcm"}) == "in/1.dcm"
+    row = {"path": "in/1.dcm", "slices": 5, "left_out": "1 of its files could not be read. It is empty."}
+    assert _called(row) == "in/1.dcm and its series, 5 slices (1 of its files could not be read. It is empty.)"

@@ -122,7 +122,7 @@ def test_sizes_meet_again_on_the_way_back() -> None:
 
 
 @pytest.mark.parametrize("network", ["vae", "diffusion"])
-def test_a_model_that_draws_is_taken_further(connection, files, train, network) -> None:
+def test_a_model_that_draws_is_taken_further(connection, files, actor, sides, train, network, tmp_path) -> None:
     """What draws begins where the earlier model ended, to the bit."""
     first = get_model(connection, None, train(network, folder="first", epochs=3)["model_id"])
     further = train(network, folder="further", epochs=1, start_from=first.name, ema=0)
@@ -134,8 +134,16 @@ def test_a_model_that_draws_is_taken_further(connection, files, train, network) 
     [learnt] = read_learnt(files, run.recipe, run.told["sources"], Silent())
     fresh = build_network(run.recipe, make_generation(["left", "right"]), np.ones((2, 2), np.float32))
     take_over(fresh, learnt, RAW)
-    pairs = zip(fresh.get_layer(DRAWER).get_weights(), load_network(files, first).get_weights(), strict=True)
-    assert all(np.array_equal(*pair) for pair in pairs)
+    wanted = load_network(files, first).get_weights()
+    assert all(map(np.array_equal, fresh.get_layer(DRAWER).get_weights(), wanted))
+    # The same by its file, which goes through the same looks as one of others, and through the child.
+    (tmp_path / "theirs.keras").write_bytes(files.read_bytes("models", first.keras_hash))
+    recipe = change_recipe(run.recipe, {"start_from": str(tmp_path / "theirs.keras")})
+    settled, sources = settle_sources(connection, files, sides[1], recipe, {}, actor)
+    [learnt] = read_learnt(files, settled, sources, Silent())
+    empty = build_network(settled, make_generation(["left", "right"]), np.ones((2, 2), np.float32))
+    take_over(empty, learnt, RAW)
+    assert all(map(np.array_equal, empty.get_layer(DRAWER).get_weights(), wanted))
 
 
 def test_what_draws_is_taken_further_only_with_its_own_classes_and_as_a_whole(

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from core.projects.schema import Regression, make_classification
+from core.projects.schema import Regression, make_classification, make_generation
+from core.tasks.generation import DRAWER
 from core.training.keras_files import check_keras_file
 from core.training.networks import build_network, networks_of
 from core.training.recipe import change_recipe, named_recipe
@@ -54,6 +55,12 @@ def test_all_networks_of_our_own_are_let_through() -> None:
     for name in networks_of("classification"):
         recipe = change_recipe(named_recipe(name), small)
         check_keras_file(network_bytes(build_network(recipe, make_classification(["a", "b"]), np.ones((2, 2)))))
+    for name in networks_of("generation"):
+        whole = build_network(
+            change_recipe(named_recipe(name), {"input_size": 16, "filters": "4,8"}), make_generation(["a", "b"]),
+            np.ones((2, 2)),
+        )  # fmt: skip
+        check_keras_file(network_bytes(whole.get_layer(DRAWER)))
     number = Regression("age", "years", None, None)
     check_keras_file(
         network_bytes(build_network(change_recipe(named_recipe("resnet"), small), number, np.ones((2, 1))))
@@ -107,3 +114,15 @@ def test_a_path_and_a_bomb_inside_are_refused(saved: bytes) -> None:
         check_keras_file(changed(saved, **{"model.weights.h5": bytes(8 << 20)}))
     with pytest.raises(InvalidInput, match="unpack to more than 1 MB"):
         check_keras_file(changed(saved, **{"metadata.json": bytes(2 << 20)}))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("keras.src.ops.numpy", "Einsum"), ("os.path", "Add"), ("keras.src.ops.core", "Multiply"), ("os", "__numpy__")],
+)
+def test_of_operations_only_plain_ones_are_let_through(saved: bytes, module: str, name: str) -> None:
+    def put_in(config: dict) -> None:
+        config["config"]["layers"].append({"module": module, "class_name": name, "config": {}, "registered_name": name})
+
+    with pytest.raises(InvalidInput, match=f"does not let in. Received: {name} of {module}"):
+        check_keras_file(changed(saved, put_in))
