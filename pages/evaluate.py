@@ -13,6 +13,7 @@ from dashboard import (
     classified_view,
     drawn_view,
     evaluation_view,
+    folds_view,
     frame,
     jobs_panel,
     measured_view,
@@ -100,6 +101,8 @@ if snapshot.loss:
 jobs_panel.watch_active_jobs(project.id, ("evaluate",))
 fold = run.fold if run.snapshot == snapshot.id else None
 uses = count_test_uses(session.db(), snapshot.id, fold)
+if fold is not None and split == "test":
+    folds_view.draw_folds(model, trainable_schema(snapshot.schema), may_start=may_start)
 if evaluation is None:
     messages.end_empty(
         "Not evaluated on this split yet",

@@ -27,9 +27,11 @@ from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, noun_of_cases, snapshot_counts
 from core.errors import InvalidInput
 from core.evaluation.batch import WITHHELD
+from core.evaluation.cross_validation import describe_folds
 from core.explain.methods import METHODS
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
+from core.jobs.asking_folds import ask_cross_validation
 from core.jobs.context import job_folder
 from core.jobs.explaining import ask_explanation
 from core.jobs.records import add_job
@@ -185,6 +187,10 @@ def evaluate(
     snapshot: Annotated[str, typer.Option(help="The snapshot [default: the one it was trained on].")] = "",
     split: str = "test",
     tta: TtaOption = False,
+    all_folds: Annotated[
+        bool,
+        typer.Option("--all-folds", help="All folds together: each case as the model answers that never saw it."),
+    ] = False,
     prevalence: Annotated[
         float | None, typer.Option(help="Also predictive values where this share of patients is of a class, as 0.02.")
     ] = None,
@@ -194,7 +200,15 @@ def evaluate(
     """Evaluate a model on a split, with 95 % intervals over patients. Every use of the test split is counted."""
     if prevalence is not None and not 0 < prevalence < 1:
         raise InvalidInput(f"A prevalence is a share between 0 and 1. Received: {prevalence}")
+    if all_folds and (snapshot or tta or split != "test"):
+        raise typer.BadParameter(
+            "All folds together are measured on their own test cases, without --snapshot or --tta."
+        )
     with entered(home) as door:
+        if all_folds:
+            job = ask_cross_validation(door.connection, model_named(door, project, model), actor=door.actor)
+            _tell_measured(wait_and_tell(door, job), prevalence, as_json=as_json)
+            return
         trained = _answering(door, model_named(door, project, model), tta=tta)
         frozen = (
             get_snapshot(door.connection, trained.project, snapshot).id
@@ -202,6 +216,10 @@ def evaluate(
             else get_run(door.connection, trained.run).snapshot
         )
         result = ask_model(door, "evaluate", trained, {"snapshot": frozen, "split": split})
+    _tell_measured(result, prevalence, as_json=as_json)
+
+
+def _tell_measured(result: dict[str, Any], prevalence: float | None, *, as_json: bool) -> None:
     if prevalence is not None and "classes" in result:
         result["at_prevalence"] = predictive_values(result, prevalence)
     for warning in result["warnings"]:
@@ -249,6 +267,8 @@ def _metric_lines(result: dict[str, Any]) -> str:
     for name, values in result.get("at_prevalence", {}).get("per_class", {}).items():
         at = f"{result['at_prevalence']['prevalence']:g}"
         lines.append(f"{name}, prevalence {at}: PPV {estimate_text(values['ppv'])}, NPV {estimate_text(values['npv'])}")
+    if folds := result.get("folds"):
+        lines.append(describe_folds(folds))
     if members := result.get("members"):
         said = ", ".join(f"{one['name']}: {_plain(one['value'])}" for one in members)
         spread = result["spread"]

@@ -99,7 +99,7 @@ def evaluate_model(
         targets, scores = compare_cases(connection, files, model, cases, Portion(progress, PAINTED, PREDICTED))
         keep_painted_appearance(connection, files, model, cases, scores)
     else:
-        scores = _scores(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
+        scores = score_stored(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
         targets = task.encode_targets(schema, [case.value for case in cases])
         if isinstance(schema, (Classification, Regression)):
             ids, told = [case.case_id for case in cases], Portion(progress, ANSWERED, PREDICTED)
@@ -107,7 +107,7 @@ def evaluate_model(
             keep_distances(connection, files, model, ids, looks, Portion(told, 0.5, 1.0))
     progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
-    seen = sum(_seen_in_training(connection, runs, cases))
+    seen = count_seen(connection, runs, cases)
     if split == "test" and not task.DRAWS:
         from core.evaluation.withheld import measure_rule  # rules are made of what evaluations have left
 
@@ -188,7 +188,7 @@ def _check_schema(model: Model, snapshot: Snapshot) -> TrainableSchema:
     return schema
 
 
-def _scores(
+def score_stored(
     connection: sqlite3.Connection,
     files: Files,
     model: Model,
@@ -202,7 +202,7 @@ def _scores(
     members = member_ids(model)
     if len(members) > 1 and not model.facts.get("views"):  # each is asked alone, so that their spread can be told
         said = [
-            _scores(
+            score_stored(
                 connection, files, get_model(connection, None, number), schema, cases,
                 Portion(progress, at / len(members), (at + 1) / len(members)),
             )
@@ -226,6 +226,11 @@ def _seen_in_training(connection: sqlite3.Connection, runs: Sequence[Run], cases
         patients |= {case.patient for case in (*train, *validation)}
         pixels |= {case.pixel_hash for case in (*train, *validation)}
     return [case.patient in patients or case.pixel_hash in pixels for case in cases]
+
+
+def count_seen(connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]) -> int:
+    """How many of the cases are of a patient, or have the pixels, that one of the runs was trained or tuned on."""
+    return sum(_seen_in_training(connection, runs, cases))
 
 
 def leave_learnt_out(

@@ -16,6 +16,7 @@ from core.measures.classified import (
     PER_CLASS,
     SHARES_RIGHT,
     THRESHOLD,
+    Thresholds,
     WeighedCases,
     flat_values,
     predict_classes,
@@ -26,7 +27,14 @@ from core.measures.intervals import LEVEL, RESAMPLES, Interval, basic_interval, 
 from core.measures.metrics import Ranking, ratio
 from core.measures.shares import WILSON, number_patients
 
-__all__ = ["PER_CLASS", "THRESHOLD", "ClassificationMeasures", "measure_classification", "predict_classes"]
+__all__ = [
+    "PER_CLASS",
+    "THRESHOLD",
+    "ClassificationMeasures",
+    "Thresholds",
+    "measure_classification",
+    "predict_classes",
+]
 
 WHY_UNDEFINED = {
     "precision": "No case was predicted to be of this class.",
@@ -104,7 +112,7 @@ def measure_classification(
     *,
     classes: Sequence[str],
     multi_label: bool = False,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,

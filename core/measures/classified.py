@@ -81,21 +81,23 @@ OVERALL = (
 )
 SAME_AS_ACCURACY = ("precision_micro", "recall_micro", "f1_micro", "recall_weighted")
 SHARES_RIGHT = ("accuracy", "accuracy_at_half")  # the second where thresholds were chosen
+Thresholds = Sequence[float] | np.ndarray
 THRESHOLD = 0.5  # of each class of a multi-label project; single-label takes the highest probability
 
 
-def predict_classes(scores: np.ndarray, *, multi_label: bool, thresholds: Sequence[float] | None = None) -> np.ndarray:
+def predict_classes(scores: np.ndarray, *, multi_label: bool, thresholds: Thresholds | None = None) -> np.ndarray:
     """0/1 `(cases, classes)`: multi-label every class at or above its threshold; of two classes the second one from
     its threshold on; of more the one with the highest probability.
 
     Args:
-        thresholds: one for each class, one half each where there are none.
+        thresholds: one for each class, one half each where there are none; `(cases, classes)` where not all cases were
+            answered by the same model.
     """
     if multi_label:
         above: np.ndarray = (scores >= (THRESHOLD if thresholds is None else np.asarray(thresholds))).astype(int)
         return above
     if thresholds is not None and scores.shape[1] == 2:
-        chosen = (scores[:, 1] >= thresholds[1]).astype(int)
+        chosen = (scores[:, 1] >= np.asarray(thresholds)[..., 1]).astype(int)
     else:
         chosen = scores.argmax(axis=1)
     one_hot: np.ndarray = np.eye(scores.shape[1], dtype=int)[chosen]
@@ -114,9 +116,7 @@ class WeighedCases:
     at_half: np.ndarray | None  # what would be predicted without thresholds
 
     @staticmethod
-    def of(
-        targets: np.ndarray, scores: np.ndarray, multi_label: bool, thresholds: Sequence[float] | None
-    ) -> "WeighedCases":
+    def of(targets: np.ndarray, scores: np.ndarray, multi_label: bool, thresholds: Thresholds | None) -> "WeighedCases":
         return WeighedCases(
             targets,
             scores.astype(np.float64),

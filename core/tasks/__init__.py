@@ -80,11 +80,15 @@ class TaskModule(Protocol):
         targets: np.ndarray,
         scores: np.ndarray,
         patients: Sequence[str],
-        calibration: Mapping[str, Any],
+        calibration: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
         seed: int,
     ) -> dict[str, Any]:
-        """All numbers of a model on some cases, each with its interval over patients, as JSON values."""
+        """All numbers of a model on some cases, each with its interval over patients, as JSON values.
+
+        Args:
+            calibration: that of the model; or one for each case, where several models share them (not of what draws).
+        """
 
     def output_names(self, schema: Any) -> tuple[str, ...]:
         """What each of the `k` columns is called: a class, or the quantity."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import CoreError, InvalidInput
 from core.measures.calibration import choose_threshold, fit_temperature
-from core.measures.classification import THRESHOLD, measure_classification, predict_classes
+from core.measures.classification import THRESHOLD, Thresholds, measure_classification, predict_classes
 from core.measures.metrics import (
     accuracy,
     confusion_counts,
@@ -209,21 +209,35 @@ def measure(
     targets: np.ndarray,
     scores: np.ndarray,
     patients: Sequence[str],
-    calibration: Mapping[str, Any],
+    calibration: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """`core.measures.classification` as JSON, with the thresholds that decided."""
+    """`core.measures.classification` as JSON, with the thresholds that decided, unless each case has its own."""
+    one: Mapping[str, Any] = {}
+    if isinstance(calibration, Mapping):
+        one = calibration
+        thresholds: Thresholds | None = thresholds_of(schema, one)
+    else:
+        thresholds = _thresholds_of_each(schema, calibration)
     measured = measure_classification(
         targets.astype(int),
         scores,
         patients,
         classes=schema.names,
         multi_label=schema.multi_label,
-        thresholds=thresholds_of(schema, calibration),
+        thresholds=thresholds,
         seed=seed,
     )
-    return measured.to_json() | {"thresholds": dict(calibration.get("thresholds") or {})}
+    return measured.to_json() | {"thresholds": dict(one.get("thresholds") or {})}
+
+
+def _thresholds_of_each(schema: Classification, calibrations: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+    """`(n, k)` where each case was answered by a model of its own; None where none of them chose any."""
+    chosen = [thresholds_of(schema, calibration) for calibration in calibrations]
+    if not any(chosen):
+        return None
+    return np.array([one or [THRESHOLD] * len(schema.names) for one in chosen])
 
 
 def output_names(schema: Classification) -> tuple[str, ...]:

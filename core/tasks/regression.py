@@ -203,25 +203,44 @@ def measure(
     targets: np.ndarray,
     scores: np.ndarray,
     patients: Sequence[str],
-    calibration: Mapping[str, Any],
+    calibration: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """`core.measures.regression` as JSON, with the quantity, its unit, and the interval whose coverage is measured.
+    """`core.measures.regression` as JSON, with the quantity, its unit, and the interval whose coverage is measured;
+    where each case has its own, that coverage alone.
 
     Of several quantities `per_target` has that for each, and `metrics` are of all together (`measure_several`).
     """
-    said, intervals = _within_range(schema, scores), intervals_of(schema, calibration)
-    half_widths = [
-        half_width_at(interval, column) if interval else None
-        for interval, column in zip(intervals, said.T, strict=True)
-    ]
+    said = _within_range(schema, scores)
+    if isinstance(calibration, Mapping):
+        intervals = intervals_of(schema, calibration)
+        half_widths = [
+            half_width_at(interval, column) if interval else None
+            for interval, column in zip(intervals, said.T, strict=True)
+        ]
+    else:
+        intervals = [None] * len(schema.quantities)
+        half_widths = _half_widths_of_each(schema, said, calibration)
     if schema.further:
         return _measure_several(schema, targets, said, patients, intervals, half_widths, seed)
     measured = measure_regression(
         targets[:, 0].astype(np.float64), said[:, 0], patients, half_width=half_widths[0], seed=seed
     )
     return measured.to_json() | {"target": schema.target, "unit": schema.unit, "interval": intervals[0]}
+
+
+def _half_widths_of_each(
+    schema: Regression, said: np.ndarray, calibrations: Sequence[Mapping[str, Any]]
+) -> list[np.ndarray | None]:
+    """Of each quantity `(n,)` by the interval of the model that answered a case; None where one of them has none."""
+    found: list[np.ndarray | None] = []
+    rows = [intervals_of(schema, calibration) for calibration in calibrations]
+    for column, intervals in zip(said.T, zip(*rows, strict=True), strict=True):
+        known = [interval for interval in intervals if interval]
+        each = [float(half_width_at(one, value)) for one, value in zip(known, column, strict=False)]
+        found.append(np.array(each) if len(known) == len(column) else None)
+    return found
 
 
 def _measure_several(

@@ -133,11 +133,11 @@ def measure(
     targets: Unit,
     scores: Sequence[Sequence[Compared]],
     patients: Sequence[str],
-    calibration: Mapping[str, Any],
+    calibration: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """`core.measures.segmentation` as JSON, with the thresholds that decided.
+    """`core.measures.segmentation` as JSON, with the thresholds that decided, unless each case has its own.
 
     Args:
         targets: the unit in which distances were measured.
@@ -146,7 +146,7 @@ def measure(
     measured = measure_segmentation(scores, patients, structures=schema.names, unit=targets, seed=seed)
     return measured.to_json() | {
         "structures": list(schema.names),
-        "thresholds": dict(calibration.get("thresholds") or {}),
+        "thresholds": dict(calibration.get("thresholds") or {}) if isinstance(calibration, Mapping) else {},
     }
 
 

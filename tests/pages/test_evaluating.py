@@ -1,17 +1,22 @@
 """Evaluate, tab by tab: all numbers with intervals, and what follows from them."""
 
 import sqlite3
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.appearance import appearance_key
-from core.evaluation.records import store_predictions
+from core.evaluation.cross_validation import cross_validate
+from core.evaluation.records import add_evaluation, store_predictions
+from core.jobs.records import claim_job, finish_job, list_jobs
 from core.labels.case_lists import list_case_lists, list_cases_of
 from core.measures.classification import measure_classification
 from core.measures.shares import OF_FEW_CLUSTERS
+from core.progress import Silent
 from core.projects.records import Project
+from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files, array_bytes
 from core.training.recipe import named_recipe
@@ -71,6 +76,54 @@ def test_two_models_are_compared_in_a_plain_sentence(
     app.button(key="newly_wrong_keep").click().run()
     (kept,) = list_case_lists(connection, project.id)
     assert list_cases_of(connection, project.id, kept.id) == [tested[0].case_id]
+
+
+def test_all_folds_are_measured_together_once_each_has_a_model(
+    connection: sqlite3.Connection,
+    files: Files,
+    settings: Settings,
+    open_page: OpenPage,
+    project: Project,
+    snapshot: Snapshot,
+    model: Model,
+    actor: Actor,
+) -> None:
+    def add(fold: int) -> Model:
+        run = add_run(
+            connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("cnn"), fold=fold, actor=actor
+        )
+        return add_model(
+            connection, run, keras_hash=f"{fold}" * 64, onnx_left_out_because="none", parameters=10, file_bytes=10,
+            facts={"classes": ["normal", "pneumonia"], "multi_label": False}, seconds=2.0, actor=actor,
+        )  # fmt: skip
+
+    first = add(0)
+    assert "All folds together" not in said(open_page("evaluate", project=project.id, model=model.id))
+    app = open_page("evaluate", project=project.id, model=first.id)
+    assert "Train the other folds by the same recipe first, 1." in said(app)
+    second = add(1)
+    app = open_page("evaluate", project=project.id, model=second.id)
+    app.button(key=f"evaluate_folds_{first.id}").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("evaluate",))
+    assert job.arguments["folds"] == [first.id, second.id]
+    cases = list_snapshot_cases(connection, snapshot.id)
+    for fold, one in enumerate((first, second)):
+        answers = {
+            case.case_id: [0.1, 0.9] if case.value["classes"] == ["pneumonia"] else [0.9, 0.1]
+            for case in cases
+            if case.fold == fold
+        }
+        store_predictions(connection, one, snapshot.schema, answers)  # type: ignore[arg-type]
+        result: dict[str, Any] = {"metrics": {"balanced_accuracy": {"value": 1.0}}, "n_cases": len(answers)}
+        add_evaluation(connection, model_id=one.id, snapshot_id=snapshot.id, split="test", result=result, actor=actor)
+    claimed = claim_job(connection, "work", "cpu")
+    assert claimed
+    pooled = cross_validate(connection, files, settings, job.arguments["folds"], actor, Silent())
+    finish_job(connection, claimed, "done", result=pooled)
+    text = said(open_page("evaluate", project=project.id, model=second.id))
+    assert f"{len(cases)} cases of {len(cases) // 2} patients." in text
+    assert "balanced accuracy of each fold by itself: fold 0: 1.000" in text
 
 
 def test_subgroups_are_shown_with_n_and_small_ones_greyed(open_page: OpenPage, project: Project, model: Model) -> None:

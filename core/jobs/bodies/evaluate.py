@@ -26,11 +26,18 @@ KIND = Kind(
 
 
 def run(context: "JobContext") -> Mapping[str, Any]:
-    """Measure a model on a split of a snapshot."""
+    """Measure a model on a split of a snapshot; or, with `folds`, the models of all folds together."""
     context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
     from core.evaluation.run import evaluate_model
 
     given = context.job.arguments
+    if "folds" in given:
+        from core.evaluation.cross_validation import cross_validate
+
+        return cross_validate(
+            context.connection, context.files, context.settings, [int(number) for number in given["folds"]],
+            context.actor, context.progress, job=context.job.id,
+        )  # fmt: skip
     return evaluate_model(
         context.connection,
         context.files,

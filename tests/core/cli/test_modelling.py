@@ -45,3 +45,20 @@ def test_a_rule_on_numbers_tells_the_error_of_the_answered_beside_that_of_the_wi
         "MAE, years among the answered on test, n = 5: 4.400 (2.000 to 6.800)",
         "MAE, years among the withheld on test, n = 0: undefined: There is no such case.",
     ]
+
+
+def test_what_all_folds_say_together_stands_above_what_each_says_alone() -> None:
+    folds = [
+        {"fold": at, "model": f"m{at}", "model_id": at, "n_cases": 20, "metric": "balanced_accuracy", "value": value}
+        for at, value in enumerate((0.9, 0.8, None))
+    ]
+    auc = {"value": 0.91, "low": 0.85, "high": 0.96}
+    lines = _metric_lines(
+        {"split": "out of fold", "n_cases": 60, "n_patients": 40, "metrics": {"auc": auc}, "folds": folds}
+    ).splitlines()
+    assert lines[0] == "out of fold: 60 cases of 40 patients"
+    assert lines[1].split() == ["auc", "0.910", "(0.850", "to", "0.960)"]
+    assert lines[2] == (
+        "balanced accuracy of each fold by itself: fold 0: 0.900 (m0, n = 20), fold 1: 0.800 (m1, n = 20), "
+        "fold 2: undefined (m2, n = 20); standard deviation 0.071"
+    )

@@ -1,0 +1,50 @@
+"""The models of all folds together on the page Evaluate: one number for their recipe, out of fold."""
+
+import streamlit as st
+
+from core.errors import InvalidInput
+from core.evaluation.cross_validation import describe_folds, list_fold_models
+from core.jobs.asking_folds import ask_cross_validation, folds_arguments
+from core.jobs.records import Job, find_job
+from core.projects.schema import Regression
+from core.tasks import TrainableSchema
+from core.training.records import Model
+from dashboard import evaluation_view, messages, quantity_view, session
+
+
+def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> None:
+    """The pooled numbers of a model's fold and the others, one click away; what is missing where they cannot be had."""
+    with st.expander("All folds together", icon=":material/stacks:"):
+        st.text(
+            "Each case as the model answers that never saw it, so that all cases of the snapshot are measured. The "
+            "numbers are of the recipe, not of one model."
+        )
+        try:
+            models = list_fold_models(session.db(), model)
+        except InvalidInput as missing:
+            st.caption(str(missing))
+            return
+        job = find_job(session.db(), "evaluate", folds_arguments(session.db(), models), states=("done",))
+        if job:
+            _draw_pooled(job, schema)
+        if st.button(
+            "Measure all folds again" if job else "Measure all folds together",
+            icon=":material/play_arrow:",
+            key=f"evaluate_folds_{models[0].id}",
+            disabled=not may_start,
+        ):
+            with messages.refusals_shown():
+                ask_cross_validation(session.db(), model, actor=session.actor())
+                st.rerun()
+
+
+def _draw_pooled(job: Job, schema: TrainableSchema) -> None:
+    result = job.result or {}
+    if isinstance(schema, Regression):
+        part, _ = quantity_view.choose_part(result, schema, f"folds_{job.id}")
+        quantity_view.draw_headline(part)
+    else:
+        evaluation_view.draw_headline(result)
+    st.caption(f"{evaluation_view.describe_sample(result, test_uses=None)} {describe_folds(result['folds'])}.")
+    for warning in result["warnings"]:
+        st.warning(warning, icon=":material/warning:")
