@@ -23,12 +23,14 @@ def _moves(recipe: Recipe) -> bool:
     return recipe.flip != "none" or recipe.rotation > 0 or recipe.zoom > 0 or recipe.shift > 0
 
 
-def augment(images: Any, seed: Any, recipe: Recipe) -> Any:
+def augment(images: Any, seed: Any, recipe: Recipe, proportions: float = 1.0) -> Any:
     """Augmented copies of a batch.
 
     Args:
         images: uint8 `(batch, rows, columns, channels)`, or volumes `(batch, depth, rows, columns, channels)`.
         seed: int32 `(2,)`, another one for each step.
+        proportions: height to width of what was stretched into a square, in which images are turned; a turn of the
+            square would be a shear of them. Volumes are turned in millimetres instead, where their spacing is known.
 
     Returns:
         uint8 of the same shape.
@@ -37,7 +39,8 @@ def augment(images: Any, seed: Any, recipe: Recipe) -> Any:
     if _moves(recipe) and images.shape.rank == 5:
         values = move_volumes(values, _draws(seed), recipe)
     elif _moves(recipe):
-        values = _resample(values, _transforms(tf.shape(images)[0], images.shape[1], images.shape[2], seed, recipe))
+        transforms = _transforms(tf.shape(images)[0], images.shape[1], images.shape[2], seed, recipe, proportions)
+        values = _resample(values, transforms)
     if recipe.contrast > 0:
         one = [1] * (images.shape.rank - 1)
         mean = tf.reduce_mean(values, axis=list(range(1, images.shape.rank)), keepdims=True)
@@ -49,7 +52,7 @@ def augment(images: Any, seed: Any, recipe: Recipe) -> Any:
     return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 255.0)), tf.uint8)
 
 
-def augment_masks(masks: Any, seed: Any, recipe: Recipe) -> Any:
+def augment_masks(masks: Any, seed: Any, recipe: Recipe, proportions: float = 1.0) -> Any:
     """Masks moved as `augment` moves the images of the same seed, uint8 `(batch, rows, columns, structures)`.
 
     What is painted stays painted or not: each pixel is that of the nearest place.
@@ -58,7 +61,7 @@ def augment_masks(masks: Any, seed: Any, recipe: Recipe) -> Any:
         return masks
     if masks.shape.rank == 5:
         return move_volumes(masks, _draws(seed), recipe, nearest=True)
-    transforms = _transforms(tf.shape(masks)[0], masks.shape[1], masks.shape[2], seed, recipe)
+    transforms = _transforms(tf.shape(masks)[0], masks.shape[1], masks.shape[2], seed, recipe, proportions)
     return _resample(masks, transforms, "NEAREST")
 
 
@@ -76,7 +79,7 @@ def _draws(seed: Any) -> Callable[[Any, int], Any]:
     return lambda shape, stream: _uniform(shape, seed, stream, -1.0, 1.0)
 
 
-def _transforms(n: Any, rows: int, columns: int, seed: Any, recipe: Recipe) -> Any:
+def _transforms(n: Any, rows: int, columns: int, seed: Any, recipe: Recipe, proportions: float) -> Any:
     """One projective transform `(n, 8)` an image, from output to input pixels, about the image's centre."""
     angle = _uniform((n,), seed, 0, -1.0, 1.0) * (recipe.rotation * math.pi / 180)
     scale = 1.0 / (1.0 + _uniform((n,), seed, 1, -1.0, 1.0) * recipe.zoom)
@@ -86,6 +89,8 @@ def _transforms(n: Any, rows: int, columns: int, seed: Any, recipe: Recipe) -> A
     invert = ones if recipe.flip in ("none", "left-right") else tf.sign(_uniform((n,), seed, 4, -1.0, 1.0) + 1e-9)
     a, b = tf.cos(angle) * scale * mirror, -tf.sin(angle) * scale * mirror
     c, d = tf.sin(angle) * scale * invert, tf.cos(angle) * scale * invert
+    if proportions != 1.0:  # else the very same operations as ever
+        b, c = b * proportions, c / proportions
     middle_x, middle_y = (columns - 1) / 2, (rows - 1) / 2
     x0 = middle_x - a * middle_x - b * middle_y + move[:, 0] * columns
     y0 = middle_y - c * middle_x - d * middle_y + move[:, 1] * rows

@@ -25,7 +25,7 @@ from core.training.handful import choose_handful, middle_rows
 from core.training.networks import input_of
 from core.training.recipe import Recipe
 from core.training.request import training_cases
-from core.training.settling import settle_input
+from core.training.settling import measure_proportions, settle_input
 
 DRAWING = 2  # raise it when the picture changes, so that old ones are not taken for new ones
 READ = (
@@ -98,14 +98,21 @@ def make_samples(
     stop_if_asked(progress)
     progress.report(0.8, "Augmenting")
     colours = [one.colour for one in snapshot.schema.structures] if isinstance(snapshot.schema, Segmentation) else []
-    picture = draw_samples(images, masks, settled, colours, frames)
+    proportions = measure_proportions(connection, train, spec)
+    picture = draw_samples(images, masks, settled, colours, frames, proportions=proportions)
     files.put_under("prepared", key, array_bytes(picture))
     progress.report(1.0, f"{len(images)} training images, each {TIMES} times augmented")
     return key
 
 
 def draw_samples(
-    images: np.ndarray, masks: np.ndarray | None, recipe: Recipe, colours: list[str], frames: Sequence[int] = ()
+    images: np.ndarray,
+    masks: np.ndarray | None,
+    recipe: Recipe,
+    colours: list[str],
+    frames: Sequence[int] = (),
+    *,
+    proportions: float = 1.0,
 ) -> np.ndarray:
     """A grid with a row an image: as it is, then `TIMES` augmented, uint8 `(height, width, 3)`.
 
@@ -113,10 +120,11 @@ def draw_samples(
         images: uint8 `(n, size, size, channels)`, or volumes `(n, depth, rows, columns, channels)`.
         masks: uint8 `(n, size, size, structures)` on them, drawn as outlines in `colours` ("#rrggbb").
         frames: of volumes the one of each that is shown.
+        proportions: in which images are turned (`core.training.augmentation`).
     """
     columns = [_tiles(_shown(images, frames), _shown(masks, frames), colours)]
     for time in range(TIMES):
-        moved, moved_masks = _augmented(images, masks, recipe, time)
+        moved, moved_masks = _augmented(images, masks, recipe, time, proportions)
         columns.append(_tiles(_shown(moved, frames), _shown(moved_masks, frames), colours))
     rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
     return np.concatenate(rows, axis=0)
@@ -134,7 +142,7 @@ def read_samples(files: Files, key: str) -> bytes | None:
 
 
 def _augmented(
-    images: np.ndarray, masks: np.ndarray | None, recipe: Recipe, time: int
+    images: np.ndarray, masks: np.ndarray | None, recipe: Recipe, time: int, proportions: float
 ) -> tuple[np.ndarray, np.ndarray | None]:
     import tensorflow as tf
 
@@ -145,9 +153,10 @@ def _augmented(
     moved, moved_masks = [], []
     for at in range(0, len(images), at_once):
         seed = tf.constant([recipe.seed, time + TIMES * at], tf.int32)
-        moved.append(augment(tf.constant(images[at : at + at_once]), seed, recipe).numpy())
+        moved.append(augment(tf.constant(images[at : at + at_once]), seed, recipe, proportions).numpy())
         if masks is not None:
-            moved_masks.append(augment_masks(tf.constant(masks[at : at + at_once]), seed, recipe).numpy())
+            some = tf.constant(masks[at : at + at_once])
+            moved_masks.append(augment_masks(some, seed, recipe, proportions).numpy())
     return np.concatenate(moved), np.concatenate(moved_masks) if moved_masks else None
 
 

@@ -43,7 +43,8 @@ HALF = 0.5
 UNSAID = "chosen on its own validation split"
 VIEWED = "with test-time augmentation"
 
-View = dict[str, float]  # shares of the side to the right and down, degrees of a turn, 1 where mirrored
+# Shares of the side to the right and down, degrees of a turn and in what proportions, 1 where mirrored.
+View = dict[str, float]
 
 
 def make_ensemble(
@@ -165,8 +166,10 @@ def runs_behind(connection: sqlite3.Connection, model: Model) -> list[Run]:
     return [get_run(connection, one.run) for one in models]
 
 
-def views_of(recipe: Recipe) -> list[View]:
+def views_of(recipe: Recipe, proportions: float = 1.0) -> list[View]:
     """How an image is moved for test-time augmentation: as it is, and within what the recipe moved it in training.
+
+    Turned in the `proportions` (height to width) in which training turned it; they stand in a view unless they are 1.
 
     Half of the recipe's shift each way, half of its turn each way, mirrored only where it mirrored. Never zoomed, for
     that would change a size.
@@ -177,7 +180,8 @@ def views_of(recipe: Recipe) -> list[View]:
         if recipe.shift:
             found += [{**still, "right": way * recipe.shift / 2}, {**still, "down": way * recipe.shift / 2}]
         if recipe.rotation:
-            found.append({**still, "turn": way * recipe.rotation / 2})
+            turned = {**still, "turn": way * recipe.rotation / 2}
+            found.append(turned if proportions == 1.0 else {**turned, "proportions": proportions})
     if recipe.flip in ("left-right", "both"):
         found.append({**still, "mirrored": 1.0})
     if recipe.flip in ("up-down", "both"):
@@ -197,7 +201,7 @@ def with_views(connection: sqlite3.Connection, files: Files, model: Model, *, ac
         return model
     single = [get_model(connection, None, number) for number in member_ids(model)] or [model]
     recipe = get_run(connection, model.run).recipe
-    views = views_of(recipe)
+    views = views_of(recipe, single[0].facts.get("proportions", 1.0))
     if len(views) == 1:
         raise InvalidInput(
             f"Test-time augmentation moves images as training did, and this recipe neither shifted, turned nor "

@@ -615,7 +615,7 @@ FIELDS: tuple[Field, ...] = (
         "Rotation",
         "augmentation",
         "number",
-        "Turn each image by up to this many degrees, either way.",
+        "Turn each image by up to this many degrees, either way; stretched images in the median of their proportions.",
         "Overfits less to how patients were positioned; far more than real patients turn underfits.",
         low=0.0,
         high=180.0,

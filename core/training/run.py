@@ -79,7 +79,7 @@ from core.training.records import (
     start_run,
 )
 from core.training.request import training_cases
-from core.training.settling import settle_input
+from core.training.settling import measure_proportions, settle_input
 from core.training.spread import describe_devices, share_steps
 from core.training.starting import Learnt, read_learnt, take_over
 from core.training.steps import Learner
@@ -99,7 +99,8 @@ class Material:
     """What the fit stands on; `terms` are what loss and head take from the training answers, `validation_terms` what
     the validation loss takes, which is balanced also where training is by what it draws.
 
-    `exclusive`: of masks, whether no pixel of a training case belongs to two structures.
+    `exclusive`: of masks, whether no pixel of a training case belongs to two structures. `proportions`: height to width
+    of the training images where they are stretched (`core.training.settling.measure_proportions`).
     """
 
     train: Examples
@@ -107,6 +108,7 @@ class Material:
     terms: np.ndarray
     validation_terms: np.ndarray
     exclusive: bool = False
+    proportions: float = 1.0
 
 
 def run_training(
@@ -294,13 +296,15 @@ def gather_material(
     if isinstance(spec, PatchSpec):
         painted, others, exclusive = gather_patches(connection, files, train, validation, recipe, progress)
         return Material(painted, others, terms, validation_terms, exclusive=exclusive)
+    proportions = measure_proportions(connection, train, spec)
     images = prepare_images(connection, files, wanted, spec, Portion(progress, 0.0, 0.7), frames=task.PAINTS)
     if task.PAINTS:
         assert isinstance(spec, InputSpec)  # what sees whole volumes does not paint
         masks = prepare_masks(connection, files, wanted, spec, Portion(progress, 0.7, 1.0))
         shown = WithNeighbours(images, spec.neighbours) if spec.neighbours else images
         painted, others = _painted(shown, masks, [case.case_id for case in train])
-        return Material(painted, others, terms, validation_terms, exclusive=_is_exclusive(painted))
+        exclusive = _is_exclusive(painted)
+        return Material(painted, others, terms, validation_terms, exclusive=exclusive, proportions=proportions)
     rows = np.arange(len(wanted))
     shares = task.sampling_shares(schema, learnt) if chosen == "sampling" else None
     return Material(
@@ -308,6 +312,7 @@ def gather_material(
         Examples(images, rows[first:], targets[first:]),
         terms,
         validation_terms,
+        proportions=proportions,
     )
 
 
@@ -364,6 +369,7 @@ def _build_fit(
         material.terms,
         validation_terms=material.validation_terms,
         scale_loss=half,
+        proportions=material.proportions,
         spread=spread,
     )
     return Fit(learner, plan, recipe.epochs)
@@ -433,6 +439,7 @@ def describe_model(recipe: Recipe, snapshot: Snapshot, fit: Fit, epochs: list[di
         "validation": {key.removeprefix("validation_"): best[key] for key in best if key.startswith("validation_")},
         "epochs": fit.epoch,
         "best_epoch": fit.best_epoch,
+        **({} if fit.learner.proportions == 1.0 else {"proportions": fit.learner.proportions}),
         "stopped": fit.stop_because == STOPPED,
         "ended_because": fit.stop_because or "all epochs done",
     }

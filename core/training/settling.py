@@ -5,6 +5,7 @@ Both hang on the training cases alone, so validation and test say nothing of how
 
 import math
 import sqlite3
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from core.datasets.scales import measure_scales
 from core.datasets.volumes import median_spacing
 from core.images.records import get_cases
 from core.images.render import NARROWEST_WIDTH, SCALED, TRAINING_SET, InputSpec, demand_spacing
-from core.images.volume_input import PatchSpec
+from core.images.volume_input import PatchSpec, Spec
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files
 from core.training.networks import input_of
@@ -59,6 +60,22 @@ def settle_scale(connection: sqlite3.Connection, recipe: Recipe, train: Sequence
         demand_spacing(spec, None)
     assert scales is not None
     return change_recipe(recipe, {"pixel_mm": scales.pixel_for(spec.size)})
+
+
+def measure_proportions(connection: sqlite3.Connection, cases: Sequence[HasCase], spec: Spec) -> float:
+    """Height to width of what is stretched into a square: one number for all, the median over the cases, in mm where
+    they tell their pixel spacing. 1 where nothing is stretched, and for volumes, which are turned in three dimensions.
+
+    One number, because a step takes images by the batch; in a collection of very different proportions the turns of
+    some remain a little sheared.
+    """
+    if not isinstance(spec, InputSpec) or spec.resize != "stretch":
+        return 1.0
+    found = []
+    for case in in_batches(connection, [case.case_id for case in cases]):
+        down, across = case.spacing_mm or (1.0, 1.0)
+        found.append(case.rows * down / (case.columns * across))
+    return _rounded(statistics.median(found))
 
 
 def measure_window(

@@ -33,13 +33,16 @@ class Learner:
         *,
         validation_terms: np.ndarray | None = None,
         scale_loss: bool = False,
+        proportions: float = 1.0,
         spread: Any = None,
     ) -> None:
         """`terms` are those of the task's `loss_terms`, `(2, k)`; `scale_loss` goes with half precision.
 
         `validation_terms` stand in for them where training balances its classes by what it draws. `spread` is the
         `tf.distribute.Strategy` in whose scope all this is made, where a step is shared between several devices.
+        `proportions` are those in which images are turned (`core.training.augmentation`).
         """
+        self.proportions = proportions
         self.network, self.recipe, self.schema, self.plan = network, recipe, schema, plan
         self._spread, self._devices = spread, spread.num_replicas_in_sync if spread else 1
         self.task: TaskModule = module_of(schema)
@@ -176,9 +179,9 @@ class Learner:
     def _step(self, images: Any, targets: Any, seed: Any) -> Any:
         """One step on one device; what it adds to the sums."""
         if is_augmented(self.recipe):
-            images = augment(images, seed, self.recipe)
+            images = augment(images, seed, self.recipe, self.proportions)
             if self.task.PAINTS:
-                targets = augment_masks(targets, seed, self.recipe)
+                targets = augment_masks(targets, seed, self.recipe, self.proportions)
         share, partner = None, None
         if self.recipe.mixup:
             share, partner = draw_mixture(seed, self._batch, self.recipe.mixup)

@@ -49,7 +49,8 @@ def move(images: np.ndarray, view: View, *, back: bool = False) -> np.ndarray:
 def _placed(view: View, rows: int, columns: int, *, back: bool) -> tuple[np.ndarray, np.ndarray]:
     """Where in the image each pixel of the moved one comes from: `matrix @ (row, column) + offset`."""
     angle = math.radians(view["turn"])
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    sin, cos, proportions = math.sin(angle), math.cos(angle), view.get("proportions", 1.0)
+    turn = np.array([[cos, -sin / proportions], [sin * proportions, cos]])  # in the image's own, as in training
     matrix = turn @ np.diag([-1.0 if view["inverted"] else 1.0, -1.0 if view["mirrored"] else 1.0])
     middle = np.array([(rows - 1) / 2, (columns - 1) / 2])
     offset = middle - matrix @ middle - np.array([view["down"] * rows, view["right"] * columns])
