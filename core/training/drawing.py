@@ -28,14 +28,14 @@ JUDGED_AT_ONCE = 64
 class DrawingLearner(Learner):
     """Shows each image with its condition; `network.inputs` after these two are chance by name."""
 
-    def _answer(self, images: Any, targets: Any, seed: Any) -> Any:
+    def _answer(self, images: Any, targets: Any, seed: Any) -> list[Any]:
         chance = []
         for at, wanted in enumerate(self.network.inputs[2:]):
             drawn = tf.random.experimental.stateless_fold_in(seed, STREAM + at)
             shape = (self._batch, *wanted.shape[1:])
             draw = tf.random.stateless_normal if wanted.name == "noise" else tf.random.stateless_uniform
             chance.append(draw(shape, drawn))
-        return self._to_raw([images, targets, *chance], training=True)
+        return [self._to_raw([images, targets, *chance], training=True)]
 
     def judge(self, validation: Examples) -> tuple[float, np.ndarray, np.ndarray]:
         """The loss, the conditions, and the parts of the loss `(n, parts)`."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from core.errors import InvalidInput, NotFound
 from core.images.render import AS_STORED, check_window_values
-from core.training.networks import FIRST, NETWORKS
+from core.training.networks import FIRST, NETWORKS, deep_layers
 from core.training.recipe_fields import FIELDS, Field, field_of
 
 __all__ = [
@@ -57,6 +57,7 @@ class Recipe:
     latent: int = 32
     dropout: float = 0.3
     l2: float = 0.0
+    deep_supervision: int = 0
     weights: str = "none"
     # volumes as the network sees them
     neighbours: int = 0
@@ -110,6 +111,12 @@ class Recipe:
             raise InvalidInput(
                 f"Ready-made weights are for {ready}; another network begins from an earlier model (start_from). "
                 f"Received: weights {self.weights} for {self.network}"
+            )
+        if len(deep_layers(self)) > max(0, self.stages - 2):
+            raise InvalidInput(
+                f"Answers can be asked of every resolution between the finest and the coarsest one: with so many "
+                f"stages deep_supervision is at most {max(0, self.stages - 2)}. Received: {self.deep_supervision} of "
+                f"{self.stages} stages"
             )
         if self.freeze_epochs and (self.freeze_epochs > self.epochs or self.begins_from == "none"):
             raise InvalidInput(

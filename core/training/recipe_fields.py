@@ -324,6 +324,19 @@ FIELDS: tuple[Field, ...] = (
         high=1.0,
     ),
     Field(
+        "deep_supervision",
+        "Deep supervision",
+        "network",
+        "integer",
+        "At how many lower resolutions the network is asked for the answer too while it learns, each counting half as "
+        "much as the one before (nnU-Net); the stored model answers at the finest alone. 0: at none.",
+        "Asked low down, a deep network learns sooner where a structure lies (less underfitting in few epochs); on a "
+        "shallow one or for small structures, which are hardly there at low resolutions, it changes little.",
+        low=0,
+        high=6,
+        tasks=("segmentation",),
+    ),
+    Field(
         "weights",
         "Ready-made weights",
         "network",

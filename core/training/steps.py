@@ -12,8 +12,10 @@ from core.tasks.segmentation import LEVELS
 from core.training.augmentation import augment, augment_masks, is_augmented
 from core.training.average import WeightAverage
 from core.training.batches import Examples, Plan
+from core.training.deep import answer_deeply, halved_shares, pool_masks
 from core.training.losses import LOSSES
 from core.training.mixing import draw_mixture, mix_images
+from core.training.networks import deep_layers
 from core.training.recipe import Recipe
 from core.training.schedules import make_schedule
 
@@ -51,9 +53,12 @@ class Learner:
         self.optimizer = make_optimizer(recipe, plan.steps * recipe.epochs, self.rate_factor)
         if scale_loss:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
-        self.optimizer.build(network.trainable_variables)
-        self._average = WeightAverage(network, recipe.ema) if recipe.ema else None
         self._to_raw = keras.Model(network.input, network.get_layer(self.task.RAW).output)
+        self._learning, self._beside = self._to_raw, list[Any]()  # what a step asks, and variables for that alone
+        if deep := deep_layers(recipe):
+            self._learning, self._beside = answer_deeply(network, deep, self.task.RAW)
+        self.optimizer.build([*network.trainable_variables, *self._beside])
+        self._average = WeightAverage(network, recipe.ema) if recipe.ema else None
         self._terms = tf.constant(terms)
         self._validation_terms = terms if validation_terms is None else validation_terms
         self._sums = tf.Variable(tf.zeros(3), trainable=False)  # loss, what is counted beside it, images
@@ -99,7 +104,7 @@ class Learner:
     @property
     def state(self) -> list[Any]:
         """What a training keeps beside network and optimiser, as variables; a checkpoint holds them too."""
-        return [self.rate_factor, *(self._average.mean if self._average else ())]
+        return [self.rate_factor, *(self._average.mean if self._average else ()), *self._beside]
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within, the network has the weights that are kept: their running average, where the recipe asks for one."""
@@ -186,7 +191,7 @@ class Learner:
         if self.recipe.mixup:
             share, partner = draw_mixture(seed, self._batch, self.recipe.mixup)
             images = mix_images(images, share, partner)
-        variables = self.network.trainable_variables
+        variables = [*self.network.trainable_variables, *self._beside]
 
         def blend(of_case: Any) -> Any:
             """What is counted of each case, with its partner's part in it."""
@@ -194,11 +199,10 @@ class Learner:
                 return of_case(targets)
             return share * of_case(targets) + (1 - share) * of_case(tf.gather(targets, partner))
 
-        smoothing = self.recipe.label_smoothing
         with tf.GradientTape() as tape:
-            raw = self._answer(images, targets, seed)
-            loss = tf.reduce_mean(blend(lambda wanted: self.loss.of_case(wanted, raw, self._terms, smoothing)))
-            total = tf.add_n([loss, *self._to_raw.losses])
+            raw, *lower = self._answer(images, targets, seed)
+            loss = tf.reduce_mean(blend(lambda wanted: self._loss_of_case(wanted, raw)))
+            total = tf.add_n([self._with_lower(loss, lower, blend), *self._learning.losses])
             if self._devices > 1:
                 total /= self._devices  # the optimiser adds up what the devices found
             scaled = self.optimizer.scale_loss(total)
@@ -206,9 +210,25 @@ class Learner:
         beside = tf.reduce_sum(blend(lambda wanted: self.loss.beside(wanted, raw, self._terms)))
         return tf.stack([loss * self._batch, beside, float(self._batch)])
 
-    def _answer(self, images: Any, targets: Any, seed: Any) -> Any:
-        """The raw outputs for a batch that is learnt from."""
-        return self._to_raw(images, training=True)
+    def _loss_of_case(self, wanted: Any, raw: Any) -> Any:
+        return self.loss.of_case(wanted, raw, self._terms, self.recipe.label_smoothing)
+
+    def _with_lower(self, loss: Any, lower: list[Any], blend: Any) -> Any:
+        """The loss with that of the answers at lower resolutions; what is counted of an epoch is the finest one's, as
+        in validation."""
+        if not lower:
+            return loss
+
+        def at(raw: Any) -> Any:
+            return tf.reduce_mean(blend(lambda wanted: self._loss_of_case(pool_masks(wanted, raw.shape[1:-1]), raw)))
+
+        losses = [loss, *map(at, lower)]
+        return tf.add_n([share * one for share, one in zip(halved_shares(len(losses)), losses, strict=True)])
+
+    def _answer(self, images: Any, targets: Any, seed: Any) -> list[Any]:
+        """The raw outputs for a batch that is learnt from, the finest first."""
+        told = self._learning(images, training=True)
+        return told if isinstance(told, list) else [told]
 
     def validation_loss(self, targets: np.ndarray, scores: np.ndarray) -> float:
         """The loss of what the network says, weighted as in training, without smoothing."""

@@ -27,7 +27,17 @@ DEFAULTS = {
     "batch": 8,
     "epochs": 40,
 }
-FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2", "neighbours")
+FIELDS = (
+    "stages",
+    "filters",
+    "blocks",
+    "kernel_size",
+    "activation",
+    "dropout",
+    "l2",
+    "deep_supervision",
+    "neighbours",
+)
 
 
 def check(recipe: "Recipe") -> None:
@@ -48,7 +58,8 @@ def input_of(recipe: "Recipe") -> InputSpec:
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
-    """`stages` stages of `blocks` residual blocks down (the last of each is layer `stage_n`), one block each up."""
+    """`stages` stages of `blocks` residual blocks down (the last of each is layer `stage_n`), one block each up (layer
+    `up_n`, as large as `stage_n`)."""
     import keras
 
     penalty = keras.regularizers.L2(recipe.l2) if recipe.l2 else None
@@ -61,11 +72,13 @@ def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
             x = _block(x, recipe, filters, stride=2 if stage > 1 and block == 0 else 1, penalty=penalty, name=name)
         bridges.append(x)
     x = keras.layers.SpatialDropout2D(recipe.dropout, name="dropout")(bridges.pop())
-    for filters, bridge in zip(reversed(recipe.filters[:-1]), reversed(bridges), strict=True):
+    for stage in reversed(range(1, recipe.stages)):
+        filters = recipe.filters[stage - 1]
         x = keras.layers.Conv2DTranspose(
             filters, 2, strides=2, kernel_initializer="he_normal", kernel_regularizer=penalty
         )(x)
-        x = _block(keras.layers.Concatenate()([x, bridge]), recipe, filters, stride=1, penalty=penalty, name=None)
+        x = keras.layers.Concatenate()([x, bridges.pop()])
+        x = _block(x, recipe, filters, stride=1, penalty=penalty, name=f"up_{stage}")
     return keras.Model(image, module_of(schema).build_head(x, schema, terms, penalty), name=recipe.network)
 
 

@@ -36,6 +36,7 @@ FIELDS = (
     "activation",
     "dropout",
     "l2",
+    "deep_supervision",
     "patch_size",
     "patches",
     "painted_share",
@@ -63,7 +64,8 @@ def sampling_of(recipe: "Recipe") -> tuple[int, float]:
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
-    """`stages` stages of `blocks` residual blocks down (the last of each is layer `stage_n`), one block each up."""
+    """`stages` stages of `blocks` residual blocks down (the last of each is layer `stage_n`), one block each up (layer
+    `up_n`, as large as `stage_n`)."""
     import keras
 
     penalty = keras.regularizers.L2(recipe.l2) if recipe.l2 else None
@@ -77,12 +79,13 @@ def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
             x = _block(x, recipe, filters, stride=strides[-1] if block == 0 else (1, 1, 1), penalty=penalty, name=name)
         bridges.append(x)
     x = keras.layers.SpatialDropout3D(recipe.dropout, name="dropout")(bridges.pop())
-    for filters, bridge in zip(reversed(recipe.filters[:-1]), reversed(bridges), strict=True):
-        stride = strides.pop()
+    for stage in reversed(range(1, recipe.stages)):
+        filters, stride = recipe.filters[stage - 1], strides.pop()
         x = keras.layers.Conv3DTranspose(
             filters, stride, strides=stride, kernel_initializer="he_normal", kernel_regularizer=penalty
         )(x)
-        x = _block(keras.layers.Concatenate()([x, bridge]), recipe, filters, stride=(1, 1, 1), penalty=penalty)
+        x = keras.layers.Concatenate()([x, bridges.pop()])
+        x = _block(x, recipe, filters, stride=(1, 1, 1), penalty=penalty, name=f"up_{stage}")
     return keras.Model(patch, module_of(schema).build_head(x, schema, terms, penalty), name=recipe.network)
 
 
@@ -92,7 +95,7 @@ def _stride(sides: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def _block(
-    x: Any, recipe: "Recipe", filters: int, *, stride: tuple[int, int, int], penalty: Any, name: str | None = None
+    x: Any, recipe: "Recipe", filters: int, *, stride: tuple[int, int, int], penalty: Any, name: str | None
 ) -> Any:
     """Two convolutions beside a short cut, which is a convolution of size 1 where the shape changes."""
     import keras
