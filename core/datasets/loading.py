@@ -21,20 +21,23 @@ import numpy as np
 
 from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
-from core.images.frames import refuse_unscaled, refuse_volume
+from core.images.frames import case_pixels, refuse_unscaled, refuse_volume
 from core.images.records import Case, get_cases
 from core.images.render import SCALED, InputSpec, model_mask
 from core.images.volume_input import VolumeSpec, spacing_of, volume_input
-from core.images.volumes import model_frames
-from core.labels.mask_store import read_kept_mask
+from core.images.volumes import frame_sight
+from core.labels.mask_store import read_mask_frames
 from core.progress import Progress, stop_if_asked
 from core.store.array_heads import read_array_head
-from core.store.files import Files, begin_part
+from core.store.files import Files, begin_part, plain_values
 
 RENDERING = 1  # raise it when `model_input` changes what it makes, so that old files are not taken for new ones
 AT_ONCE = 64
-VOLUMES_AT_ONCE = 4  # each is whole in memory while its frames are prepared
+FRAMES_AT_ONCE = 16
+VOLUMES_AT_ONCE = 4  # of those that are seen whole
 SECONDS_A_DAY = 86_400
+
+Render = Callable[[int], np.ndarray]  # a frame of a case, counted from 0, to its prepared row
 
 
 class HasCase(Protocol):
@@ -106,16 +109,18 @@ def prepare_images(
     """
     key, rows = images_key(connection, cases, spec, frames=frames)
 
-    def render(case: Case) -> np.ndarray:
-        pixels = files.read_array("pixels", case.pixel_hash)
+    def see(case: Case) -> Render:
+        pixels = case_pixels(files, case)
         if isinstance(spec, InputSpec):
-            return model_frames(pixels, case, spec)
-        return volume_input(pixels, case, spec)[np.newaxis]
+            return frame_sight(pixels, case, spec)
+        whole = spec
+        return lambda _: volume_input(pixels, case, whole)
 
     if isinstance(spec, InputSpec):
         spec = replace(spec, neighbours=0)  # those are rows by themselves
-    at_once = VOLUMES_AT_ONCE if len(rows) > len(cases) or not isinstance(spec, InputSpec) else AT_ONCE
-    batches = _rendered(connection, [case.case_id for case in cases], render, at_once)
+    ids, by_frame = [case.case_id for case in cases], len(rows) > len(cases)
+    at_once = AT_ONCE if isinstance(spec, InputSpec) else VOLUMES_AT_ONCE
+    batches = _frame_by_frame(connection, ids, see) if by_frame else _case_by_case(connection, ids, see, at_once)
     return _prepare(files, key, rows, spec.shape, batches, progress)
 
 
@@ -158,12 +163,12 @@ def prepare_masks(
     key, rows = masks_key(connection, cases, spec)
     frozen = {one.case_id: one for one in cases}
 
-    def render(case: Case) -> np.ndarray:
-        painted = [read_kept_mask(files, mask.mask_hash, case) for mask in frozen[case.id].masks]
-        seen = [[model_mask(frame, spec, case.spacing_mm) for frame in mask] for mask in painted]
-        return np.stack([np.stack(frames) for frames in seen], axis=-1)
+    def see(case: Case) -> Render:
+        painted = [read_mask_frames(files, mask.mask_hash, case) for mask in frozen[case.id].masks]
+        return lambda at: np.stack([model_mask(mask[at], spec, case.spacing_mm) for mask in painted], axis=-1)
 
-    batches = _rendered(connection, list(frozen), render, VOLUMES_AT_ONCE if len(rows) > len(cases) else AT_ONCE)
+    ids, by_frame = list(frozen), len(rows) > len(cases)
+    batches = _frame_by_frame(connection, ids, see) if by_frame else _case_by_case(connection, ids, see, AT_ONCE)
     shape = (spec.size, spec.size, len(cases[0].masks))
     return _prepare(files, key, rows, shape, batches, progress)
 
@@ -270,7 +275,7 @@ def _write(
             done = 0
             for images in batches():
                 stop_if_asked(progress)
-                stream.write(images.tobytes())
+                stream.write(plain_values(images))
                 done += len(images)
                 progress.report(done / shape[0], f"preparing images, {done} of {shape[0]}")
             stream.flush()
@@ -286,16 +291,32 @@ def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def _rendered(
-    connection: sqlite3.Connection, case_ids: Sequence[int], render: Callable[[Case], np.ndarray], at_once: int
+def _case_by_case(
+    connection: sqlite3.Connection, case_ids: Sequence[int], see: Callable[[Case], Render], at_once: int
 ) -> Callable[[], Iterator[np.ndarray]]:
-    """Batches of prepared rows. Threads help: hashing, windowing and resizing let go of the interpreter."""
+    """Batches of prepared rows, one a case. Threads help: hashing, windowing and resizing let go of the interpreter."""
 
     def batches() -> Iterator[np.ndarray]:
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
             for start in range(0, len(case_ids), at_once):
                 cases = get_cases(connection, case_ids[start : start + at_once])
-                yield np.concatenate(list(threads.map(render, cases)))
+                yield np.stack(list(threads.map(lambda case: see(case)(0), cases)))
+
+    return batches
+
+
+def _frame_by_frame(
+    connection: sqlite3.Connection, case_ids: Sequence[int], see: Callable[[Case], Render]
+) -> Callable[[], Iterator[np.ndarray]]:
+    """The same where the frames of volumes are rows: of a volume only those of a batch are held."""
+
+    def batches() -> Iterator[np.ndarray]:
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
+            for case in in_batches(connection, case_ids):
+                render = see(case)
+                for start in range(0, case.frames, FRAMES_AT_ONCE):
+                    some = range(start, min(start + FRAMES_AT_ONCE, case.frames))
+                    yield np.stack(list(threads.map(render, some)))
 
     return batches
 

@@ -11,9 +11,10 @@ import numpy as np
 from core.datasets.loading import HasCase, in_batches, key_of, prepare_file
 from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
+from core.images.frames import case_pixels
 from core.images.records import Case
 from core.images.volume_input import PatchSpec, Shape, Spacing, grid_at, nearest_frames, resampled_frames, spacing_of
-from core.labels.mask_store import read_kept_mask
+from core.labels.mask_store import read_mask_frames
 from core.progress import Portion, Progress
 from core.store.files import Files
 
@@ -70,7 +71,7 @@ def prepare_volumes(
         key, grid = volume_key(case, spec)
 
         def frames() -> Iterator[np.ndarray]:
-            pixels = files.read_array("pixels", case.pixel_hash)
+            pixels = case_pixels(files, case)
             return _in_pieces(resampled_frames(pixels, case, grid, spec))
 
         return _prepare_one(files, key, (*grid, spec.channels), frames, part)
@@ -94,7 +95,7 @@ def prepare_volume_masks(
         key, grid = volume_masks_key(case, frozen[case.id], spec)
 
         def frames() -> Iterator[np.ndarray]:
-            painted = [nearest_frames(read_kept_mask(files, mask.mask_hash, case), grid) for mask in masks]
+            painted = [nearest_frames(read_mask_frames(files, mask.mask_hash, case), grid) for mask in masks]
             return _in_pieces(np.stack(frame, axis=-1) for frame in zip(*painted, strict=True))
 
         return _prepare_one(files, key, (*grid, len(masks)), frames, part)

@@ -25,6 +25,7 @@ from core.explain.judged_cases import list_judged
 from core.explain.maps import coarsen
 from core.explain.records import DoubtMaps, keep_told
 from core.explain.verdict import CASES_OF_DOUBT
+from core.images.frames import case_pixels
 from core.images.records import Case, get_case
 from core.labels.mask_store import read_kept_mask
 from core.progress import Portion, Progress, stop_if_asked
@@ -78,7 +79,7 @@ def gather_doubt_maps(
     for at, frozen in enumerate(chosen, 1):
         stop_if_asked(progress)
         case = get_case(connection, frozen.case_id)
-        pixels = files.read_array("pixels", case.pixel_hash)
+        pixels = case_pixels(files, case)
         begin, third = (at - 1) / len(chosen), 1 / (3 * len(chosen))
         parts = [Portion(progress, begin + k * third, begin + (k + 1) * third) for k in range(3)]
         noisy = replace(predictor, answer=_noisy(predictor))

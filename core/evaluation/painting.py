@@ -18,11 +18,11 @@ from core.evaluation.predictor import Predictor, open_predictor
 from core.evaluation.records import find_predicted_masks, store_painted
 from core.evaluation.sliding import slide
 from core.images.decoded import DecodedImage
-from core.images.frames import refuse_unscaled
+from core.images.frames import case_pixels, refuse_unscaled
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, from_square
 from core.images.volume_input import PatchSpec, back_onto_grid, grid_at, resampled_frames, spacing_of
-from core.images.volumes import model_frames, with_neighbours
+from core.images.volumes import frame_sight, with_neighbours
 from core.labels.mask_files import encode_label_map, oriented_as
 from core.labels.mask_store import keep_mask, read_kept_mask
 from core.labels.masks import volume_ml
@@ -30,6 +30,7 @@ from core.measures.segmentation import TOLERANCE, Compared, Unit, compare_masks
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
 from core.store.files import Files, write_whole
+from core.store.scratch import make_room
 from core.tasks.segmentation import thresholds_of
 from core.training.records import Model
 
@@ -39,7 +40,8 @@ Watch = Callable[[int, np.ndarray, np.ndarray], None]  # frame, probabilities an
 
 @dataclass(frozen=True)
 class Painted:
-    """`masks` by structure, uint8 `(frames, rows, columns)`; `scores` are the mean probabilities of what is painted."""
+    """`masks` by structure, uint8 `(frames, rows, columns)`, large ones on disk; `scores` are the mean probabilities of
+    what is painted."""
 
     masks: dict[str, np.ndarray]
     scores: tuple[float, ...]
@@ -57,6 +59,9 @@ def paint(
     Where structures never lay over each other in what the model learnt from, a pixel that several of them claim goes
     to the most probable one.
 
+    What is held does not grow with the frames: pixels may be a memory map, and what is large is laid down in the
+    predictor's `room`.
+
     Args:
         watch: is told of each frame what is not kept of it.
     """
@@ -64,8 +69,8 @@ def paint(
     assert isinstance(schema, Segmentation)
     thresholds = thresholds_of(schema, predictor.calibration)
     rows, columns = pixels.shape[:2] if of.frames == 1 else pixels.shape[1:3]
-    masks = {name: np.zeros((of.frames, rows, columns), np.uint8) for name in schema.names}
-    sums = np.zeros(len(masks))
+    masks = {name: make_room((of.frames, rows, columns), np.uint8, predictor.room) for name in schema.names}
+    sums, counts = np.zeros(len(masks)), np.zeros(len(masks), np.int64)
     for frame, probable in enumerate(probable_frames(predictor, pixels, of, progress)):
         claimed = probable >= thresholds[:, None, None]
         if predictor.calibration.get("exclusive"):
@@ -73,9 +78,9 @@ def paint(
         for at, name in enumerate(masks):
             masks[name][frame] = claimed[at]
             sums[at] += float(probable[at][claimed[at]].sum())
+            counts[at] += np.count_nonzero(claimed[at])
         if watch:
             watch(frame, probable, claimed)
-    counts = np.array([mask.sum() for mask in masks.values()])
     scores = np.divide(sums, counts, out=np.zeros(len(masks)), where=counts > 0)
     return Painted(masks, tuple(float(score) for score in scores))
 
@@ -97,9 +102,11 @@ def _maps_of_frames(
     spec = predictor.spec
     assert isinstance(spec, InputSpec)
     refuse_unscaled(of, spec)
-    seen = with_neighbours(model_frames(pixels, of, spec), spec.neighbours)
+    see, beside = frame_sight(pixels, of, spec), spec.neighbours
     for start in range(0, of.frames, FRAMES_AT_ONCE):
-        for square in predictor.answer(seen[start : start + FRAMES_AT_ONCE]):
+        first, last = max(0, start - beside), min(of.frames, start + FRAMES_AT_ONCE + beside)
+        seen = with_neighbours(np.stack([see(frame) for frame in range(first, last)]), beside)
+        for square in predictor.answer(seen[start - first :][:FRAMES_AT_ONCE]):
             maps = np.moveaxis(square, -1, 0)
             yield np.stack([from_square(one, *plane, spec, of.spacing_mm) for one in maps])
 
@@ -115,7 +122,7 @@ def _maps_of_volume(
     """The same of a volume that is seen in 3-D at the model's spacing; only a few frames of them are held at once."""
     own = (of.frames, *plane)
     grid = grid_at(own, spacing_of(of), spec.spacing_mm)
-    volume = np.empty((*grid, spec.channels), np.uint8)
+    volume = make_room((*grid, spec.channels), np.uint8, predictor.room)
     for at, frame in enumerate(resampled_frames(pixels, of, grid, spec)):
         volume[at] = frame
     said = slide(predictor.answer, volume, spec.patch_size, spec.overlap, progress)
@@ -152,7 +159,7 @@ def paint_case(
     watch: Watch | None = None,
 ) -> None:
     """Paint one case by a model that is open, and keep the masks; a second time changes nothing."""
-    painted = paint(predictor, files.read_array("pixels", case.pixel_hash), case, progress, watch)
+    painted = paint(predictor, case_pixels(files, case), case, progress, watch)
     kept = [keep_mask(files, name, mask) for name, mask in painted.masks.items()]
     store_painted(connection, model, predictor.schema, case.id, kept, painted.scores)
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,14 @@ PREPARED = 0.4  # share of the progress bar
 @dataclass(frozen=True)
 class Predictor:
     """`answer` takes uint8 `(n, *spec.shape)`, such as `(n, size, size, channels)`, and gives scores `(n, k)`, or maps
-    of them, under `schema`."""
+    of them, under `schema`. `room` is where large volumes are laid down while they are painted."""
 
     schema: TrainableSchema
     calibration: dict[str, Any]
     spec: Spec
     engine: str  # "ONNX Runtime" or "Keras", of an ensemble perhaps both
     answer: Answer
+    room: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def open_predictor(files: Files, model: Model, open_one: OpenOne | None = None) 
         spec=spec_of(facts["input"]),
         engine=" and ".join(sorted(engines)),
         answer=answer,
+        room=files.root,
     )
 
 

@@ -15,6 +15,7 @@ from core.evaluation.predictor import Predictor, open_predictor
 from core.explain.doubt import METHOD, entropy_of, keep_doubt, refuse_unpainted, structure_index
 from core.explain.maps import resize_map
 from core.explain.shelf import write_overlay
+from core.images.frames import case_pixels
 from core.images.records import Case, get_case
 from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress, stop_if_asked
@@ -58,7 +59,7 @@ def explain_volume_doubt(
     at = structure_index(schema, arguments.get("class"))
     progress.report(0.0, "Loading the model")
     predictor = open_predictor(files, model)
-    pixels = files.read_array("pixels", case.pixel_hash)
+    pixels = case_pixels(files, case)
     found = map_volume_doubt(predictor, case, pixels, at, Portion(progress, LOADED, 1.0))
     values = found.values if case.frames > 1 else found.values[0]
     result = keep_doubt(connection, files, model, case, schema.names[at], values, found.mean)

@@ -1,4 +1,4 @@
-"""One frame of stored pixels, read from its place in the file: a volume is never read whole for a single frame."""
+"""Stored pixels a frame at a time, each read from its place in the file: a volume is never read whole."""
 
 import math
 import sqlite3
@@ -45,6 +45,18 @@ def read_frame(path: Path, frames: int, frame: int) -> Pixels:
             f"A stored file is not what it should be; restore it from a backup. Received: {error}"
         ) from error
     return pixels
+
+
+def case_pixels(files: Files, case: Case) -> Pixels:
+    """The pixels of a case, checked against their hash: an image in memory; a volume as a memory map, whose frames are
+    read from disk as they are looked at.
+
+    Raises:
+        NotFound, CoreError: the file is gone, or was altered on disk.
+    """
+    if case.frames == 1:
+        return files.read_array("pixels", case.pixel_hash)
+    return files.map_array("pixels", case.pixel_hash)
 
 
 def frame_bytes(path: Path, frames: int, frame: int) -> bytes:

@@ -171,11 +171,19 @@ def resampled_frames(pixels: Pixels, of: HasFrames, grid: Shape, spec: VolumeSpe
     return _along_frames(seen(), len(volume), depth)
 
 
-def nearest_frames(mask: Pixels, grid: Shape) -> Iterator[Pixels]:
-    """A mask (frames, rows, columns) on another grid, uint8 (rows, columns) each: the nearest voxel of each."""
+class MaskFrames(Protocol):
+    """A mask (frames, rows, columns) that is there frame by frame; an array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __getitem__(self, frame: int, /) -> Pixels: ...
+
+
+def nearest_frames(mask: MaskFrames, grid: Shape) -> Iterator[Pixels]:
+    """A mask on another grid, uint8 (rows, columns) each: the nearest voxel of each."""
     frame_of, row_of, column_of = (_nearest(old, new) for old, new in zip(mask.shape, grid, strict=True))
     for frame in frame_of:
-        yield mask[frame][np.ix_(row_of, column_of)]
+        yield mask[int(frame)][np.ix_(row_of, column_of)]
 
 
 def back_onto_grid(frames: Iterable[Pixels], depth: int, grid: Shape) -> Iterator[Pixels]:

@@ -1,7 +1,7 @@
 """The stored form of a volume: real values as (frames, rows, columns) in one of the four stored types."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -134,15 +134,21 @@ class HasFrames(Protocol):
 
 
 def model_frames(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Pixels:
-    """What a network sees of an image or of every frame of a volume: uint8 of (frames, size, size, channels).
+    """What a network sees of an image or of every frame of a volume: uint8 of (frames, size, size, channels)."""
+    see = frame_sight(pixels, of, spec)
+    return np.stack([see(frame) for frame in range(of.frames)])
+
+
+def frame_sight(pixels: Pixels, of: HasFrames, spec: InputSpec) -> Callable[[int], Pixels]:
+    """What a network sees of each frame, counted from 0, of an image or a volume: uint8 of (size, size, channels).
 
     All frames go by one window, so that an empty one is not blown up to noise.
     """
     if of.frames == 1:
-        return model_input(pixels, of.photometric, of.windows, spec, of.spacing_mm)[np.newaxis]
+        return lambda _: model_input(pixels, of.photometric, of.windows, spec, of.spacing_mm)
     windows = shown_windows(pixels, windows_for(spec, of.windows))
     settled = replace(spec, window=AS_STORED)  # of the volume, not of each frame
-    return np.stack([model_input(frame, of.photometric, windows, settled, of.spacing_mm) for frame in pixels])
+    return lambda frame: model_input(pixels[frame], of.photometric, windows, settled, of.spacing_mm)
 
 
 def with_neighbours(frames: Pixels, neighbours: int) -> Pixels:

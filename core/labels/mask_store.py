@@ -4,13 +4,15 @@ A file holds the run-length code of all frames one after the other (`labels.runs
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.errors import CoreError, InvalidInput
 from core.images.records import Case
-from core.labels.runs import decode_runs, encode_runs
+from core.labels.runs import DecodedFrames, decode_runs, encode_runs
 from core.store.files import Files
 
 
@@ -43,7 +45,24 @@ def read_kept_mask(files: Files, mask_hash: str, case: Case) -> np.ndarray:
         NotFound, CoreError: the file is gone, was altered, or is of another case.
     """
     content = files.read_bytes("masks", mask_hash)
-    try:
+    with _fitting():
         return decode_runs(content, case.frames * case.rows, case.columns).reshape(case.frames, case.rows, case.columns)
+
+
+def read_mask_frames(files: Files, mask_hash: str, case: Case) -> DecodedFrames:
+    """The same frame by frame, of a volume that may be larger than memory.
+
+    Raises:
+        NotFound, CoreError: the file is gone, was altered, or is of another case.
+    """
+    content = files.read_bytes("masks", mask_hash)
+    with _fitting():
+        return DecodedFrames(content, case.frames, case.rows, case.columns)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    try:
+        yield
     except InvalidInput as error:
         raise CoreError(f"A stored mask does not fit its case; restore both from a backup. {error}") from error

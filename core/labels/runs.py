@@ -10,16 +10,20 @@ import numpy as np
 
 from core.errors import InvalidInput
 
+AT_ONCE = 1 << 20  # pixels
 LONGEST_NUMBER = 5  # bytes: 2 ** 35 pixels, more than any frame has
 
 
 def encode_runs(mask: np.ndarray) -> bytes:
     """The code of a mask of any shape, read in C order; what is not 0 is painted."""
-    flat = np.asarray(mask).ravel() != 0
+    flat = np.asarray(mask).reshape(-1)
     if not flat.size:
         return b""
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    lengths = np.diff(np.concatenate(([0], changes, [flat.size])))
+    changes = [np.zeros(1, np.int64)]
+    for start in range(0, flat.size, AT_ONCE):  # of a large volume, which may lie on disk
+        some = flat[start : start + AT_ONCE + 1] != 0
+        changes.append(np.flatnonzero(some[1:] != some[:-1]) + (start + 1))
+    lengths = np.diff(np.concatenate([*changes, [flat.size]]))
     return _written(np.concatenate(([0], lengths)) if flat[0] else lengths)
 
 
@@ -32,6 +36,27 @@ def decode_runs(runs: bytes, rows: int, columns: int) -> np.ndarray:
     lengths = _read(runs, rows * columns)
     values = (np.arange(lengths.size) % 2).astype(np.uint8)
     return np.repeat(values, lengths).reshape(rows, columns)
+
+
+class DecodedFrames:
+    """The mask of a code frame by frame: `shape` is (frames, rows, columns), and each frame is made when it is asked
+    for, uint8 (rows, columns) of 0 and 1.
+
+    Raises:
+        InvalidInput: it is no such code, or its runs do not add up to the frames.
+    """
+
+    def __init__(self, runs: bytes, frames: int, rows: int, columns: int) -> None:
+        self.shape = (frames, rows, columns)
+        self._ends = np.cumsum(_read(runs, frames * rows * columns))  # of each run
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        _, rows, columns = self.shape
+        first, last = frame * rows * columns, (frame + 1) * rows * columns
+        begin, end = np.searchsorted(self._ends, [first, last - 1], "right")  # the runs of its first and last pixel
+        edges = np.concatenate(([first], self._ends[begin:end], [last]))
+        values = (np.arange(begin, end + 1) % 2).astype(np.uint8)
+        return np.repeat(values, np.diff(edges)).reshape(rows, columns)
 
 
 def settle_runs(runs: bytes, rows: int, columns: int) -> tuple[bytes, int]:

@@ -165,6 +165,21 @@ class Files:
         shape, kind = read_array_head(stream)
         return np.frombuffer(stream.read(), kind).reshape(shape).copy()
 
+    def map_array(self, shelf: Shelf, content_hash: str) -> np.ndarray:
+        """The array of a file that may be larger than memory, as a read-only memory map, checked against the hash.
+
+        Raises:
+            NotFound: there is no such file.
+            CoreError: the file was altered on disk, or cannot be read.
+        """
+        path = self.check(shelf, content_hash)
+        try:
+            with path.open("rb") as stream:
+                shape, kind = read_array_head(stream)
+                return np.memmap(stream, kind, "r", stream.tell(), shape)
+        except FileNotFoundError as error:  # erased since
+            raise NotFound(f"file in {shelf}", content_hash) from error
+
     def _read(self, shelf: Shelf, content_hash: str) -> bytes:
         try:
             return self.path(shelf, content_hash).read_bytes()

@@ -120,10 +120,17 @@ def _spots(mask: np.ndarray) -> tuple[np.ndarray, ...]:
     """Painted voxels of each structure, `(n, 3)`: all, or as many of them as are kept."""
     random, found = np.random.default_rng(0), []
     for structure in range(mask.shape[-1]):
-        painted = np.flatnonzero(mask[..., structure])
-        if len(painted) > MOST_SPOTS:
-            painted = random.choice(painted, MOST_SPOTS, replace=False)
-        found.append(np.stack(np.unravel_index(painted, mask.shape[:3]), axis=1).astype(np.int32))
+        counts = [int(np.count_nonzero(frame[..., structure])) for frame in mask]
+        n = sum(counts)  # of the painted voxels, frame by frame, those that are kept
+        picked = random.choice(n, MOST_SPOTS, replace=False) if n > MOST_SPOTS else np.arange(n)
+        spots, before = np.empty((len(picked), 3), np.int32), 0
+        for at, count in enumerate(counts):
+            here = (before <= picked) & (picked < before + count)
+            if here.any():
+                painted = np.argwhere(mask[at, ..., structure])
+                spots[here, 0], spots[here, 1:] = at, painted[picked[here] - before]
+            before += count
+        found.append(spots)
     return tuple(found)
 
 

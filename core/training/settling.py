@@ -14,6 +14,7 @@ from core.datasets.loading import HasCase, in_batches
 from core.datasets.records import SnapshotCase
 from core.datasets.scales import measure_scales
 from core.datasets.volumes import median_spacing
+from core.images.frames import case_pixels
 from core.images.records import get_cases
 from core.images.render import NARROWEST_WIDTH, SCALED, TRAINING_SET, InputSpec, demand_spacing
 from core.images.volume_input import PatchSpec, Spec
@@ -94,7 +95,7 @@ def measure_window(
     n, mean, squares = 0, 0.0, 0.0
     for at, case in enumerate(in_batches(connection, [case.case_id for case in cases])):
         stop_if_asked(progress)
-        pixels = files.read_array("pixels", case.pixel_hash)
+        pixels = case_pixels(files, case)
         for frame in pixels if case.frames > 1 else pixels[np.newaxis]:
             values = frame.astype(np.float64)
             apart, both = float(values.mean()) - mean, n + values.size

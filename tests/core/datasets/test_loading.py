@@ -50,7 +50,7 @@ def test_it_is_made_once_for_the_same_pixels_and_input(
     first = prepare_images(connection, files, cases, InputSpec(8), Silent())
     assert prepare_images(connection, files, cases[:3], InputSpec(8), Silent()).path != first.path
     assert prepare_images(connection, files, cases, InputSpec(9), Silent()).path != first.path
-    monkeypatch.setattr("core.datasets.loading.model_frames", None)
+    monkeypatch.setattr("core.datasets.loading.frame_sight", None)
     assert prepare_images(connection, files, cases, InputSpec(8), Silent()).path == first.path
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from core.errors import InvalidInput
-from core.labels.runs import decode_runs, encode_runs, settle_runs
+from core.labels import runs as runs_module
+from core.labels.runs import DecodedFrames, decode_runs, encode_runs, settle_runs
 from core.settings import PROJECT_ROOT
 
 SHARED = PROJECT_ROOT / "frontend" / "tests" / "runs.json"
@@ -33,6 +34,23 @@ def test_what_is_encoded_is_decoded_bit_for_bit(mask: np.ndarray) -> None:
     runs = encode_runs(mask)
     assert decode_runs(runs, *mask.shape).tobytes() == mask.tobytes()
     assert settle_runs(runs, *mask.shape) == (runs, int(mask.sum()))
+
+
+@given(arrays.arrays(np.uint8, st.tuples(*[st.integers(1, 6)] * 3), elements=st.integers(0, 1)), st.integers(1, 9))
+def test_a_volume_in_pieces_has_the_code_of_the_whole_and_comes_back_frame_by_frame(
+    volume: np.ndarray, at_once: int
+) -> None:
+    whole = encode_runs(volume)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs_module, "AT_ONCE", at_once)
+        assert encode_runs(volume) == whole
+    frames = DecodedFrames(whole, *volume.shape)
+    assert frames.shape == volume.shape
+    for at in reversed(range(len(volume))):
+        assert frames[at].dtype == np.uint8
+        assert np.array_equal(frames[at], volume[at])
+    with pytest.raises(InvalidInput, match="add up to"):
+        DecodedFrames(whole, len(volume) + 1, *volume.shape[1:])
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ def test_an_array_comes_back_bit_for_bit(files: Files, array: np.ndarray) -> Non
     assert back.tobytes() == array.tobytes()
 
 
+@given(array=ARRAYS)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_a_mapped_array_is_the_one_that_was_stored_and_cannot_be_written(files: Files, array: np.ndarray) -> None:
+    mapped = files.map_array("pixels", files.put_array("pixels", array))
+    assert (mapped.tobytes(), mapped.dtype, mapped.shape) == (array.tobytes(), array.dtype, array.shape)
+    assert not mapped.flags.writeable
+
+
 def test_equal_content_is_stored_once(files: Files) -> None:
     fortran = np.asfortranarray(np.arange(12, dtype=np.int16).reshape(3, 4))
     assert files.put_array("pixels", fortran) == files.put_array("pixels", np.ascontiguousarray(fortran))
