@@ -10,15 +10,22 @@ import keras
 import numpy as np
 import pytest
 
-from core.datasets.records import list_snapshot_cases
+from core.datasets.freeze import freeze_snapshot
+from core.datasets.records import Snapshot, list_snapshot_cases
 from core.jobs.asking import ask_repetition
 from core.jobs.bodies import train as train_body
+from core.labels.records import NewLabel, add_label, new_event
+from core.people.accounts import ensure_user
 from core.progress import Silent
+from core.projects.records import add_project
+from core.projects.schema import Regression
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.training import find_rate
 from core.training import run as run_module
 from core.training.device import CPU
+from core.training.learning_curve import run_learning_curve
 from core.training.recipe import Recipe, change_recipe
 from core.training.records import Model, add_model, add_run, get_model, get_run, set_run_told
 from core.training.repeat import compare_repetition
@@ -46,12 +53,9 @@ def trained(
     return train
 
 
-def test_a_poisoned_test_split_changes_neither_weights_nor_calibration_nor_thresholds(
-    connection: sqlite3.Connection, files: Files, planted: Any, trained: Any, small_recipe: Recipe
-) -> None:
-    recipe = change_recipe(small_recipe, {"epochs": 3, "ema": 0.8, "class_weights": "sampling"})
-    clean = trained(recipe)
-    test = list_snapshot_cases(connection, planted.snapshot.id, split="test")
+def poison(connection: sqlite3.Connection, files: Files, snapshot: Snapshot) -> None:
+    """Nothing of the test split can be read any more."""
+    test = list_snapshot_cases(connection, snapshot.id, split="test")
     assert test
     for case in test:
         path = files.path("pixels", case.pixel_hash)
@@ -59,6 +63,14 @@ def test_a_poisoned_test_split_changes_neither_weights_nor_calibration_nor_thres
         path.write_bytes(RUBBISH)
     for prepared in (files.root / "prepared").glob("*/*"):
         prepared.unlink()  # whatever is read is read from the pixels again
+
+
+def test_a_poisoned_test_split_changes_neither_weights_nor_calibration_nor_thresholds(
+    connection: sqlite3.Connection, files: Files, planted: Any, trained: Any, small_recipe: Recipe
+) -> None:
+    recipe = change_recipe(small_recipe, {"epochs": 3, "ema": 0.8, "class_weights": "sampling"})
+    clean = trained(recipe)
+    poison(connection, files, planted.snapshot)
     poisoned = trained(recipe)
     found = compare_repetition(
         files, clean, get_run(connection, clean.run), poisoned, get_run(connection, poisoned.run)
@@ -67,6 +79,61 @@ def test_a_poisoned_test_split_changes_neither_weights_nor_calibration_nor_thres
     assert poisoned.calibration["thresholds"] == clean.calibration["thresholds"] != {}
     assert poisoned.calibration["temperature"] == clean.calibration["temperature"]
     assert "bit-identical" in found.sentence
+
+
+def test_a_poisoned_test_split_changes_nothing_in_the_test_of_learning_rates(
+    connection: sqlite3.Connection, files: Files, planted: Any, small_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_rate, "STEPS", 12)
+    monkeypatch.setattr(find_rate, "rising_rates", lambda: np.geomspace(1e-4, 1e-1, 12))
+
+    def tried() -> find_rate.RateTest:
+        return find_rate.run_rate_test(connection, files, planted.snapshot, small_recipe, None, CPU, Silent())
+
+    clean = tried()
+    poison(connection, files, planted.snapshot)
+    assert tried() == clean
+    assert len(clean.losses) > 5
+
+
+def test_a_poisoned_test_split_changes_nothing_in_the_learning_curve(
+    connection: sqlite3.Connection, files: Files, planted: Any, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe, parts = change_recipe(small_recipe, {"epochs": 1}), (0.5, 0.75, 1.0)
+
+    def made(folder: str) -> dict[str, Any]:
+        return run_learning_curve(
+            connection, files, planted.snapshot, recipe, None, parts, None, tmp_path / folder, CPU, Silent()
+        )
+
+    clean = made("clean")
+    poison(connection, files, planted.snapshot)
+    poisoned = made("poisoned")
+    assert [point["cases"] for point in clean["points"]] == [12, 18, 24]
+    assert poisoned == clean
+
+
+def test_a_poisoned_test_split_changes_nothing_in_a_prediction_interval(
+    connection: sqlite3.Connection, files: Files, actor: Actor, make_case: Any, train_on: Any, small_recipe: Recipe
+) -> None:
+    ensure_user(connection, actor.name)
+    schema = Regression("brightness", "units", None, None)
+    project = add_project(connection, name="Numbers", task="regression", schema=schema, actor=actor)
+    random = np.random.default_rng(0)
+    for at in range(40):
+        pixels = random.integers(4 * at, 4 * at + 60, (16, 16), np.uint8)
+        case = make_case(f"{at}.png", pixels=pixels, into=project)
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, {"value": float(at)}), actor)
+    snapshot = freeze_snapshot(
+        connection, files, project, "first", ratios=(0.4, 0.5, 0.1), allow_leaks="they are noise", actor=actor,
+        progress=Silent(),
+    )  # fmt: skip
+    recipe = change_recipe(small_recipe, {"epochs": 2})
+    clean = train_on(project, snapshot, recipe)
+    poison(connection, files, snapshot)
+    poisoned = train_on(project, snapshot, recipe)
+    assert clean.calibration["interval"]["n"] == 20
+    assert poisoned.calibration == clean.calibration
 
 
 @pytest.fixture

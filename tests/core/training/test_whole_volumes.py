@@ -90,6 +90,32 @@ def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
     explained_as_volumes(connection, files, model, snapshot, actor, tmp_path)
 
 
+def test_a_cine_without_spacing_is_told_by_what_happens_in_it_and_not_by_any_frame(
+    connection: sqlite3.Connection, files: Files, settings: Settings, make_case: Callable[..., Case], train_on: Any,
+    actor: Actor,
+) -> None:  # fmt: skip
+    ensure_user(connection, actor.name)
+    schema = make_classification(["opens", "closes"])
+    project = add_project(connection, name="Valves", task="classification", schema=schema, actor=actor)
+    random = np.random.default_rng(0)
+    for at in range(32):
+        frames = 8 + at % 5
+        wide = np.linspace(2, 9, frames)[:: -1 if at % 2 else 1, None, None]  # the same frames, forwards or backwards
+        gap = np.abs(np.arange(20) - 9.5)[None, None, :] < wide
+        cine = (random.integers(0, 40, (frames, 16, 20)) + 200 * gap).astype(np.uint8)
+        case = make_case(f"{at}.dcm", pixels=cine, into=project, frames=frames, spacing_mm=None)
+        assert case.slice_spacing_mm is None
+        answer = {"classes": ["closes" if at % 2 else "opens"]}
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, answer), actor)
+    options: dict[str, Any] = {"ratios": (0.5, 0.25, 0.25), "actor": actor, "progress": Silent()}
+    snapshot = freeze_snapshot(connection, files, project, "first", allow_leaks="drawn alike", **options)
+    model = train_on(project, snapshot, change_recipe(named_recipe("cnn3d"), SMALL))
+    assert model.facts["input"]["spacing_mm"] is None
+    result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
+    assert result["n_cases"] == 8
+    assert result["metrics"]["balanced_accuracy"]["value"] > 0.8
+
+
 def explained_as_volumes(
     connection: sqlite3.Connection, files: Files, model: Model, snapshot: Snapshot, actor: Actor, tmp_path: Path
 ) -> None:
