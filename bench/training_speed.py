@@ -1,13 +1,15 @@
-"""Training speed against a bare compiled loop and against `model.fit`, and memory against the size of the data.
+"""Training speed against a bare compiled loop and against `model.fit`, and memory and speed against the size of the
+data.
 
-The three train one and the same network on the same arrays with the same batch and dtype, without augmentation: three
-networks, alike but for where weights and moments lie in memory (400 MB of `cnn` at 128 px), differ by some percent.
-They take turns, epoch by epoch, so that a slow minute of the machine is a slow minute for all; our epochs run with the
-callbacks that a real run calls after each step. While the others train, our stream holds its next few chunks ready, as
-it would beside a validation.
+Ours, the loop and `model.fit` train one and the same network on the same arrays with the same batch and dtype, without
+augmentation: three networks, alike but for where weights and moments lie in memory (400 MB of `cnn` at 128 px), differ
+by some percent. They take turns, epoch by epoch, so that a slow minute of the machine is a slow minute for all; our
+epochs run with the callbacks that a real run calls after each step. While the others train, our stream holds its next
+few chunks ready, as it would beside a validation.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -37,6 +39,7 @@ MEASURED = {
     ("unet2d", 64): 48,
     ("unet3d", 32): 32,
 }
+LARGER, LARGER_MEGABYTES, LEAST_LARGER = (("resnet", 28), ("resnet", 128), ("cnn", 28)), 2048, 0.95
 BATCHES = {"unet2d": 8, "unet3d": 2}
 PATCHES, VOLUME_SIDE = 4, 64  # of a volume in an epoch; patches are cut of volumes as they are in a run
 PLAIN = {"rotation": 0, "zoom": 0, "shift": 0, "contrast": 0, "noise": 0, "epochs": REPEATS + 1, "dropout": 0}
@@ -261,10 +264,117 @@ def _anonymous_megabytes() -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
-ROWS = [Row("training_speed", "quick", measure_speed), Row("training_memory", "quick", measure_memory)]
+def measure_larger() -> Figures:
+    """Images a second from a file of which nothing is in memory, over those from a small file that is."""
+    figures: Figures = []
+    for network, size in LARGER:
+        words = [sys.executable, "-m", "bench.training_speed", "larger", network, str(size), str(LARGER_MEGABYTES)]
+        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr)
+        told = json.loads(done.stdout.splitlines()[-1])
+        ratios = [large / small for large, small in zip(told["larger"], told["small"], strict=True)]
+        middle, fetched = statistics.median(ratios), min(told["fetched_megabytes"])
+        figures += [
+            Figure(f"{network} {size} px, from {LARGER_MEGABYTES:,} MB on disk", statistics.median(told["larger"]),
+                   "images/s", "", None, f"{max(told['input_share']):.2%} of the time was spent waiting for images"),
+            Figure(f"{network} {size} px, ratio to a small file in memory", middle, "", f"at least {LEAST_LARGER}, "
+                   "each image read from the disk", middle >= LEAST_LARGER and fetched >= told["epoch_megabytes"],
+                   f"{min(ratios):.3f} to {max(ratios):.3f}; at least {fetched:.1f} MB fetched from the disk in an "
+                   f"epoch of {told['epoch_megabytes']:.1f} MB"),
+        ]  # fmt: skip
+    return figures
+
+
+def _measure_larger(network: str, size: int, megabytes: int) -> dict[str, Any]:
+    """Epochs in turns from both files, by one learner; before each from the large file, the system forgets it.
+
+    An epoch takes as many images of either, of the large one drawn from all over it: no image was read before, which is
+    the worst that a file beyond all memory can do.
+    """
+    from core.training.batches import Examples, plan_epoch
+    from core.training.callbacks import RefuseNan, ReportProgress, StopOnRequest
+    from core.training.fit import Fit, fit_network
+    from core.training.networks import build_network, input_of
+    from core.training.steps import Learner
+
+    recipe, count, rng = _recipe(network, size), MEASURED[network, size], np.random.default_rng(0)
+    shape = input_of(recipe).shape
+    images_in_all = max(count, (megabytes << 20) // int(np.prod(shape)))
+    plan, terms = plan_epoch(count, recipe), np.ones((2, 2), np.float32)
+    schema = make_classification(["normal", "pneumonia"])
+    learner = Learner(build_network(recipe, schema, terms), recipe, schema, plan, terms)
+    targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, count)]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        files = {
+            name: stack.enter_context(_random_on_disk(Path(folder) / f"{name}.npy", (number, *shape)))
+            for name, number in (("small", count), ("larger", images_in_all))
+        }
+        spread = rng.choice(images_in_all, count, replace=False)
+        parts = {
+            "small": Examples(files["small"], np.arange(count), targets),
+            "larger": Examples(files["larger"], spread, targets),
+        }
+        few = replace(parts["small"], rows=np.arange(32), targets=targets[:32])
+        told: dict[str, list[float]] = {name: [] for name in ("small", "larger", "input_share", "fetched_megabytes")}
+
+        class Note:
+            """Keeps what an epoch was like."""
+
+            def after_steps(self, fit: Fit) -> None:
+                pass
+
+            def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
+                told[name].append(facts["images_per_second"])
+                if name == "larger":
+                    told["input_share"].append(facts["input_share"])
+
+        silent = Silent()
+        callbacks = [RefuseNan(), ReportProgress(silent), StopOnRequest(silent), Note()]
+        for epoch in range(recipe.epochs):
+            for name, examples in parts.items():
+                if name == "larger":
+                    os.posix_fadvise(files[name].file, 0, 0, os.POSIX_FADV_DONTNEED)
+                before = _fetched_megabytes()
+                fit_network(Fit(learner, plan, epoch + 1, epoch=epoch), examples, few, callbacks)
+                if name == "larger":
+                    told["fetched_megabytes"].append(_fetched_megabytes() - before)
+    epoch_megabytes = plan.images * int(np.prod(shape)) / (1 << 20)
+    return {"epoch_megabytes": epoch_megabytes} | {name: some[1:] for name, some in told.items()}  # the first warms up
+
+
+@contextmanager
+def _random_on_disk(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
+    """Noise as prepared images, on the disk to the last page: what is still to be written would stay in memory."""
+    from core.datasets.loading import PreparedImages
+
+    random = np.random.default_rng(1)
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for start in range(0, shape[0], 256):
+            stream.write(random.bytes(min(256, shape[0] - start) * int(np.prod(shape[1:]))))
+        stream.flush()
+        os.fsync(stream.fileno())
+    with path.open("rb") as stream:
+        yield PreparedImages(np.load(path, mmap_mode="r"), (), path, stream.fileno())
+
+
+def _fetched_megabytes() -> float:
+    """What this process has had fetched from a disk so far (`read_bytes` of proc(5))."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) / (1 << 20) for line in lines if line.startswith("read_bytes"))
+
+
+ROWS = [
+    Row("training_speed", "quick", measure_speed),
+    Row("training_memory", "quick", measure_memory),
+    Row("training_larger", "full", measure_larger),
+]
 
 if __name__ == "__main__":
     if sys.argv[1] == "memory":
         print(_memory_of(int(sys.argv[2])))
+    elif sys.argv[1] == "larger":
+        print(json.dumps(_measure_larger(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))
     else:
         print(json.dumps(_measure_one(sys.argv[1], int(sys.argv[2]))))
