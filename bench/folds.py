@@ -8,6 +8,8 @@ import numpy as np
 
 from bench.loop import run_command
 
+SEEDS = "seeds: one"  # each fold is trained once; said beside our own figures, for others have none or several
+
 
 def train_fold(home: Path, project: str, fold: int, *asked: str) -> float:
     """Seconds from the command to the stored model `fold-K`; one that an earlier run has trained is not trained again.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.folds import spread_of_cases, train_fold
+from bench.folds import SEEDS, spread_of_cases, train_fold
 from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
 from core.datasets.records import get_snapshot, list_snapshot_cases
@@ -55,10 +55,11 @@ def _measure(folds: range) -> Figures:
     minutes = sum(seconds) / 60 * FOLDS / len(folds)
     return [
         Figure("Dice, unet2d at 256 px", float(mine.mean()), "", "Otsu on the same cases; aim: 0.95",
-               float(mine.mean()) >= float(theirs.mean()), spread_of_cases(ours)),
-        Figure("Dice, Otsu", float(theirs.mean()), "", "0.891 in the source's own check", None, spread_of_cases(otsu)),
+               float(mine.mean()) >= float(theirs.mean()), f"{spread_of_cases(ours)}; {SEEDS}"),
+        Figure("Dice, Otsu", float(theirs.mean()), "", "0.891 in sanity_baselines.json of the data", None,
+               spread_of_cases(otsu)),
         Figure("difference, case by case", float(difference.mean()), "", "aim: above 0", None,
-               f"n = {len(difference)}, worst {difference.min():.3f}"),
+               f"n = {len(difference)}, worst {difference.min():.3f}; {SEEDS}"),
         Figure("training of all folds", minutes, "minutes", f"at most {MOST_MINUTES}", minutes <= MOST_MINUTES),
     ]  # fmt: skip
 

@@ -1,0 +1,67 @@
+"""What the rows of quality say beside their numbers: where a published one is from, what is aimed at, how long it took.
+
+Nothing is trained here: what a training would leave is put in its place.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import quality_cxr, quality_hippocampus, quality_nuclei, quality_nuclei_counts, quality_pneumoniamnist
+from bench.folds import SEEDS
+from bench.harness import Figure
+from core.evaluation.records import MeasuredMask
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    for module in (quality_hippocampus, quality_nuclei, quality_nuclei_counts, quality_cxr):
+        monkeypatch.setattr(module, "test_data", lambda: tmp_path)
+        monkeypatch.setattr(module, "run_command", lambda *_: {})
+        monkeypatch.setattr(module, "train_fold", lambda *_: 60.0)
+        monkeypatch.setattr(module.shutil, "rmtree", lambda _: None)
+
+
+def named(figures: list[Figure], start: str) -> Figure:
+    return next(figure for figure in figures if figure.name.startswith(start))
+
+
+def test_a_published_number_carries_its_source() -> None:
+    measured = [{"value": 0.98, "low": 0.97, "high": 0.99}]
+    assert "doi:10.1038/s41597-022-01721-8" in quality_pneumoniamnist._figure("auc", measured, 5).against
+
+
+def test_hippocampus_says_whose_level_it_aims_at_and_how_many_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"dice": 0.9, "hd95": 1.0, "predicted_pixels": 9, "reference_pixels": 10}
+
+    def of_folds(*_: Any) -> list[list[Any]]:
+        names = quality_hippocampus.STRUCTURES
+        return [[type("Row", (), {**row, "structure": name})() for name in names] for _ in range(5)]
+
+    assert set(row) <= {*MeasuredMask.__dataclass_fields__}
+    monkeypatch.setattr(quality_hippocampus, "_measured", of_folds)
+    figures = quality_hippocampus.measure()
+    for figure in figures[:3]:
+        assert "doi:10.1038/s41592-020-01008-z" in figure.against
+    assert all(SEEDS in figure.detail for figure in figures[:-1])
+
+
+def test_nuclei_say_how_many_seeds_and_keep_to_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = [np.array([0.9, 0.95])] * 5
+    monkeypatch.setattr(quality_nuclei, "_dice", lambda *_: (folds, folds))
+    assert SEEDS in named(quality_nuclei.measure(), "Dice, unet2d").detail
+    cases = [{"fold": at // 4, "answer": at % 4, "predicted": at % 4 + 0.1, "guessed": at % 4} for at in range(20)]
+    monkeypatch.setattr(quality_nuclei_counts, "_read_predictions", lambda _: cases)
+    monkeypatch.setattr(quality_nuclei_counts, "_guessed_by_forest", lambda _, some: some)
+    took = named(quality_nuclei_counts.measure(), "training of all folds")
+    assert (took.value, took.against, took.passed) == (5.0, "at most 40", True)
+
+
+def test_chest_x_rays_say_what_is_aimed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    rivals = quality_cxr.Rivals([0.86] * 5, [0.8] * 5, [0.5] * 5)
+    interval = type("Interval", (), {"low": 0.01, "high": 0.05})()
+    monkeypatch.setattr(quality_cxr, "_read_predictions", lambda *_: ([], np.zeros(0)))
+    monkeypatch.setattr(quality_cxr, "_compare", lambda *_: (rivals, rivals, interval))
+    assert "aim: 0.88" in named(quality_cxr.measure(), "balanced accuracy, resnet").against
