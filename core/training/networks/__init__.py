@@ -3,8 +3,8 @@
 A new one is a copy of a file under a new name; `Network` says what stands in it. Nothing else names networks: recipes,
 the page and the command line ask here. Keras is imported by `build` alone, for the pages list networks too.
 
-A map of the last stages can be read by the names in `feature_layers(recipe)`, the deepest last; one that may be
-answered from at lower resolutions while it learns (`deep_layers(recipe)`) has layers `up_2`, `up_3` and so on.
+A map of the last stages can be read by the names in `feature_layers(recipe)`, the deepest last. A network that may be
+asked at lower resolutions while it learns says in a `deep_layers(recipe)` of its own at which of its layers.
 """
 
 import importlib
@@ -111,6 +111,5 @@ def feature_layers(recipe: "Recipe") -> tuple[str, ...]:
 def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
     """Names of the layers whose maps are answered from too while a network learns (`core.training.deep`), the finest
     first; none where its recipe asks for none."""
-    if "deep_supervision" not in NETWORKS[recipe.network].FIELDS:
-        return ()
-    return tuple(f"up_{at + 2}" for at in range(recipe.deep_supervision))
+    own = getattr(NETWORKS[recipe.network], "deep_layers", None)
+    return cast(tuple[str, ...], own(recipe)) if own is not None else ()

@@ -63,6 +63,11 @@ def sampling_of(recipe: "Recipe") -> tuple[int, float]:
     return recipe.patches, recipe.painted_share
 
 
+def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
+    """Layers of the way up on whose maps the answer is asked for too while it learns, the finest first."""
+    return tuple(f"up_{stage}" for stage in range(2, 2 + recipe.deep_supervision))
+
+
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
     """`stages` stages of `blocks` residual blocks down (the last of each is layer `stage_n`), one block each up (layer
     `up_n`, as large as `stage_n`)."""
