@@ -18,6 +18,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Pixels, Window, content_of, file_limit, reading
+from core.images.orientation import RAS_AND_LPS
 from core.images.volumes import check_volume_size, image_of_volume, volume_window
 from core.settings import Settings
 
@@ -32,7 +33,6 @@ SPARE = 1 << 20  # what writers leave behind the voxels
 TIME_POINT = "time point"  # the attribute of a case that is one of several volumes of a file
 LABEL_MAP = 1002  # NIFTI_INTENT_LABEL
 TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
-TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's x goes to the right and y to the front
 WIDEST_MM = 1000.0
 BYTE_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 
@@ -204,8 +204,8 @@ def _three_axes(header: Any, *, labels: bool, in_time: bool) -> tuple[int, int, 
         raise InvalidInput(f"The file holds no image; leave it out. Received: {said} voxels")
     if any(size > 1 for size in dimensions[4 if in_time else 3 :]):
         raise InvalidInput(
-            f"Readroom takes in volumes of three dimensions; name the time point with --volume, or save the component "
-            f"that is meant as a file of its own. Received: {said} voxels"
+            f"Readroom takes in volumes of three dimensions; name the time point (page Import, or --volume), or save "
+            f"the component that is meant as a file of its own. Received: {said} voxels"
         )
     columns, rows, frames = (*dimensions, 1)[:3]
     return columns, rows, frames
@@ -240,7 +240,7 @@ def _affine(header: Any, scale: float, *, has_spacing: bool) -> Pixels | None:
             continue
         lengths = np.linalg.norm(steps, axis=0)
         if (lengths > 0).all() and (lengths < WIDEST_MM).all() and abs(np.linalg.det(steps / lengths)) > 1e-3:
-            scaled: Pixels = TO_LPS @ np.diag([scale, scale, scale, 1.0]) @ affine
+            scaled: Pixels = RAS_AND_LPS @ np.diag([scale, scale, scale, 1.0]) @ affine
             return scaled
     return None
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage, Pixels, file_limit, reading
+from core.images.orientation import TO_LPS
 from core.images.volumes import check_volume_size, image_of_volume, volume_window
 from core.settings import Settings
 
@@ -35,11 +36,6 @@ TYPES = {
     "f4": ("float",),
     "f8": ("double",),
 }
-TO_LPS = {
-    "left-posterior-superior": (1.0, 1.0, 1.0), "lps": (1.0, 1.0, 1.0),
-    "right-anterior-superior": (-1.0, -1.0, 1.0), "ras": (-1.0, -1.0, 1.0),
-    "left-anterior-superior": (1.0, -1.0, 1.0), "las": (1.0, -1.0, 1.0),
-}  # fmt: skip
 IN_SPACE = ("domain", "space", "???", "none")
 TO_MM = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 ENCODINGS = ("txt", "text", "ascii", "hex")  # of the format, and not read
@@ -168,7 +164,7 @@ def _affine(fields: dict[str, str], steps: Sequence[Pixels]) -> Pixels | None:
         return None
     if abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:
         return None
-    placed: Pixels = np.diag([*way, 1.0]) @ affine
+    placed: Pixels = way @ affine
     return placed
 
 

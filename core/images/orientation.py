@@ -15,6 +15,15 @@ import numpy as np
 from core.images.decoded import Affine, Pixels
 
 X, Y, Z = 0, 1, 2
+# Which way x, y and z of other spaces go, where those of LPS go to the patient's left, back and head. Each of these
+# turns is its own way back.
+TO_LPS = {
+    "left-posterior-superior": np.diag([1.0, 1.0, 1.0, 1.0]),
+    "right-anterior-superior": np.diag([-1.0, -1.0, 1.0, 1.0]),
+    "left-anterior-superior": np.diag([1.0, -1.0, 1.0, 1.0]),
+}
+TO_LPS |= {"".join(word[0] for word in space.split("-")): turn for space, turn in TO_LPS.items()}
+RAS_AND_LPS = TO_LPS["ras"]  # NIfTI's space from and to DICOM's
 # Thicker than this many times the next spacing, an axis is taken for the one the scanner went along in slices.
 THICK = 2.0
 # What frames, rows and columns run along, and which way: for frames along each direction of the patient.

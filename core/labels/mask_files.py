@@ -20,6 +20,7 @@ from PIL import Image
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
 from core.images.names import is_nifti_name
+from core.images.orientation import RAS_AND_LPS
 from core.images.records import Case, get_case
 from core.labels.masks import compose_mask, list_painted, list_painters, volume_ml
 from core.labels.records import find_current_label
@@ -32,7 +33,6 @@ from core.store.files import array_bytes, write_whole
 
 MASK_FORMATS = ("auto", "npy")
 COLUMNS = ("case", "path", "reader", "finished", "structure", "value", "file", "pixels", "volume_ml")
-TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's x goes to the right and y to the front, DICOM's the other ways
 MOST_STRUCTURES = 255  # in the uint8 of a label map
 FILE_ENDING = re.compile(r"(\.nii)?\.[^./]+$", re.IGNORECASE)
 
@@ -208,7 +208,7 @@ def _nifti(case: Case | DecodedImage, values: np.ndarray) -> bytes:
 
     array = np.ascontiguousarray(values.transpose(2, 1, 0))
     made: Any = Nifti1Image
-    image = made(array, None if case.affine is None else TO_RAS @ np.array(case.affine))
+    image = made(array, None if case.affine is None else RAS_AND_LPS @ np.array(case.affine))
     image.header.set_intent("label")
     image.header.set_xyzt_units("mm" if case.spacing_mm else "unknown")
     if case.affine is not None:

@@ -1,6 +1,7 @@
 """How a volume is turned to be read, checked against nibabel and against points followed one by one."""
 
 import itertools
+import re
 
 import nibabel
 import numpy as np
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
-from core.images.orientation import Layout, choose_layout, spacings_of
+from core.images import orientation
+from core.images.orientation import RAS_AND_LPS, Layout, choose_layout, spacings_of
+from core.settings import PROJECT_ROOT
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHAPE = (5, 6, 7)
@@ -111,3 +114,17 @@ def test_spacings_are_the_lengths_of_the_steps() -> None:
     rotated = nibabel.affines.from_matvec(nibabel.eulerangles.euler2mat(0.1, 0.2, 0.3)) @ affine
     (row, column), frame = spacings_of(tuple(map(tuple, rotated)))
     assert (row, column, frame) == pytest.approx((0.7, 0.5, 3.0))
+
+
+@pytest.mark.parametrize("space", ["RAS", "LAS", "LPS"])
+def test_spaces_are_turned_to_lps_as_nibabel_turns_them(space: str) -> None:
+    turn = ornt_transform(axcodes2ornt(tuple(space)), axcodes2ornt(tuple("LPS")))
+    np.testing.assert_array_equal(orientation.TO_LPS[space.lower()], np.linalg.inv(inv_ornt_aff(turn, (1, 1, 1))))
+    np.testing.assert_array_equal(orientation.TO_LPS[space.lower()] @ orientation.TO_LPS[space.lower()], np.eye(4))
+
+
+def test_ras_and_lps_are_told_in_one_place() -> None:
+    np.testing.assert_array_equal(RAS_AND_LPS, TO_LPS)
+    written = re.compile(r"diag\(\[-1\.?0?, -1\.?0?|-1\.0, -1\.0, 1\.0")
+    files = [path for path in (PROJECT_ROOT / "core").rglob("*.py") if written.search(path.read_text("utf-8"))]
+    assert [path.name for path in files] == ["orientation.py"]
