@@ -273,6 +273,16 @@ def draw_pattern() -> str | None:
     return pattern or None
 
 
+def draw_time_point() -> int | None:
+    """Which volume of files of several is meant; None for each of them."""
+    with st.expander("Volumes of several time points"):
+        number = st.number_input(
+            "Time point", min_value=1, value=None, step=1, key="import_time_point", placeholder="each",
+            help="Of volumes of four dimensions (NIfTI) only this one, counted from 1. Empty: each becomes a case.",
+        )  # fmt: skip
+    return None if number is None else int(number)
+
+
 def _stored_table() -> Path | None:
     """An uploaded table as a file that the job can read."""
     upload = st.file_uploader("Label table (CSV)", type=["csv", "tsv", "txt"], key="import_table_file")

@@ -13,7 +13,7 @@ from core.errors import NotFound
 from core.images.import_files import NOTED, Report, ToldSeries, read_report
 from core.images.records import ImportedFile
 from core.jobs.abandoned import ABANDONED_SECONDS
-from core.jobs.asking import ask_import_again, find_imports_again, throw_upload_away
+from core.jobs.asking import ask_import_again, ask_pull_again, find_imports_again, throw_upload_away
 from core.jobs.records import Job, get_job
 from core.jobs.undecided import list_waiting, stays_until_decided, upload_left
 from core.projects.records import Project
@@ -157,7 +157,7 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
         if held:
             places.link("check_pixels", f"Check the pixels of {wording.count(held, 'held case')}", project=job.project)
         if refused and job.kind == "pull":
-            st.caption("What was refused is not kept: mend it, and pull the study again.")
+            _offer_another_pull(job, refused)
         elif refused and _is_gone(job):
             st.caption("The uploaded files are no longer on the server: send the mended ones again.")
         elif refused and st.button(
@@ -171,6 +171,21 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
             places.link("import_images", f"Tried again in import {other.id}", project=job.project, job=other.id)
         if refused and job.kind != "pull" and not count["waiting"]:
             _offer_throwing_away(job, "Throw the refused files away")
+
+
+def _offer_another_pull(job: Job, refused: int) -> None:
+    """The files of a pull go once they are in or refused, so that they have to come anew."""
+    if st.button(
+        "Pull the same studies again",
+        icon=":material/replay:",
+        key=f"pull_again_{job.id}",
+        help="After the PACS has better files, or what a reason names was installed; what came in is not fetched anew.",
+    ):
+        with messages.refusals_shown():
+            new = ask_pull_again(session.db(), session.settings(), job, actor=session.actor())
+            places.go("pacs", project=job.project, job=new.id)
+    what = "file is" if refused == 1 else "files are"
+    st.caption(f"The refused {what} not kept here: only the PACS has {'it' if refused == 1 else 'them'}.")
 
 
 def _ask_again(job: Job, status: str, left_out: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ from core.jobs.records import Job, list_jobs
 from dashboard import frame, jobs_panel, messages, places, session
 from dashboard.deidentification_view import describe
 from dashboard.import_beside import draw_beside
-from dashboard.import_form import UPLOADER, draw_label_table, draw_pattern, draw_source
+from dashboard.import_form import UPLOADER, draw_label_table, draw_pattern, draw_source, draw_time_point
 from dashboard.import_report import draw_links, draw_undecided, end_with_asked_job
 from dashboard.uploader import forget_upload
 from dashboard.watched_view import draw_watched
@@ -33,7 +33,7 @@ if source is not None:
     with messages.refusals_shown():
         beside = draw_beside(source, project)
         arguments = {**draw_label_table(source, project), **beside.arguments} if beside.has_images else beside.arguments
-        pattern = draw_pattern() if beside.has_images else None
+        pattern, time_point = (draw_pattern(), draw_time_point()) if beside.has_images else (None, None)
         with st.container(horizontal=True, vertical_alignment="center"):
             go = st.button(
                 "Import", type="primary", icon=":material/upload:", key="import_start", shortcut="ctrl+enter"
@@ -55,6 +55,7 @@ if source is not None:
                 **arguments,
                 patient_from=pattern,
                 remove_after=source.remove_after,
+                volume=time_point,
                 hold_back="all" if look else "odd",
                 actor=session.actor(),
             )

@@ -37,7 +37,8 @@ def split_time_points(
                 found.append(_part(file, volume))
             elif points > MOST_TIME_POINTS:
                 reason = (
-                    f"The file has more than {MOST_TIME_POINTS} time points; name the one that is meant with --volume. "
+                    f"The file has more than {MOST_TIME_POINTS} time points; say which one is meant, "
+                    f"under “Volumes of several time points” on the page Import or with --volume. "
                     f"Received: {points} time points"
                 )
                 found.append(replace(file, refusal=reason))

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from core.datasets.records import Snapshot, get_snapshot
 from core.errors import Conflict, InvalidInput
 from core.images.pacs.questions import check_uid
-from core.images.pacs.records import Pacs
+from core.images.pacs.records import Pacs, get_pacs
 from core.images.records import HoldBack, list_import_files, wanted_again
-from core.images.sealed_paths import seal, seal_arguments, unseal_arguments
+from core.images.sealed_paths import seal, seal_arguments, unseal, unseal_arguments
 from core.jobs.records import Job, add_job, find_job, list_jobs
 from core.jobs.undecided import PULLED, stays_until_decided, upload_left
 from core.labels.box_import import demand_classes
@@ -112,7 +112,12 @@ def ask_import_again(
         InvalidInput: nothing of it is refused or waits, it is not over yet, or its paths have expired.
         NotAllowed: as `ask_import`.
     """
-    is_pull = before.kind == "pull" and status == "waiting"  # what a PACS still has is pulled again
+    if before.kind == "pull" and status == "failed":
+        raise InvalidInput(
+            f"What a PACS sent and was refused is not kept; pull the same studies again. "
+            f"Received: job {before.id} (pull, {before.state})"
+        )
+    is_pull = before.kind == "pull"
     if not (before.kind == "import" or is_pull) or before.is_active or before.project is None:
         raise InvalidInput(f"Name an import that is over. Received: job {before.id} ({before.kind}, {before.state})")
     out = sorted(set(left_out))
@@ -202,6 +207,26 @@ def ask_pull(
         arguments = {"project": project.id, "pacs": pacs.id, "studies": len(chosen), "sealed": seal(settings, chosen)}
         arguments["remove_after"] = str(settings.home / "uploads" / f"{PULLED}{project.id}-{secrets.token_hex(8)}")
         return add_job(connection, "pull", arguments, project=project.id, actor=actor)
+
+
+def ask_pull_again(connection: sqlite3.Connection, settings: Settings, before: Job, *, actor: Actor) -> Job:
+    """Queue another pull of the same studies: what is a case here is not fetched again, what was refused is.
+
+    Raises:
+        InvalidInput: it is no pull that is over, or which studies it was for has expired.
+        NotFound: the PACS is known no longer.
+        NotAllowed: as `ask_pull`.
+    """
+    if before.kind != "pull" or before.is_active or before.project is None:
+        raise InvalidInput(f"Name a pull that is over. Received: job {before.id} ({before.kind}, {before.state})")
+    studies = unseal(settings, str(before.arguments["sealed"]))
+    if studies is None:
+        raise InvalidInput(
+            f"Which studies were chosen is kept for {settings.paths_keep_days:g} days only; search for them anew. "
+            f"Received: job {before.id}"
+        )
+    pacs = get_pacs(connection, int(before.arguments["pacs"]))
+    return ask_pull(connection, settings, get_project(connection, before.project), pacs, studies, actor=actor)
 
 
 def ask_drafts(connection: sqlite3.Connection, project: Project, *, actor: Actor) -> Job:

@@ -1,15 +1,23 @@
 """The Import page: look first, accept, try again, throw away; masks and boxes; the watched folder."""
 
+import csv
+import io
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.delta_generator import DeltaGenerator
 
+from core.errors import InvalidInput
 from core.images.ingest import import_paths
-from core.images.records import list_cases, list_import_files, set_flag
+from core.images.pacs.records import NewPacs, add_pacs
+from core.images.records import list_cases, list_import_files, record_import_file, set_flag
+from core.images.sealed_paths import forget_sealed, unseal, unseal_arguments
 from core.images.watched_folders import list_watched
-from core.jobs.asking import ask_import
-from core.jobs.records import Job, claim_job, finish_job, list_jobs
+from core.jobs.asking import ask_import, ask_import_again, ask_pull, ask_pull_again
+from core.jobs.records import Job, claim_job, finish_job, get_job, list_jobs
 from core.people.accounts import User
 from core.progress import Silent
 from core.projects.records import Project, add_project
@@ -125,6 +133,31 @@ def test_the_files_are_found_by_status_and_words_and_the_refused_tried_again(
     assert len([row for row in list_import_files(connection, imported.id) if row.status == "failed"]) == 1
 
 
+def test_the_table_to_take_along_has_what_the_filters_leave(
+    open_page: OpenPage, project: Project, imported: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: dict[str, Callable[[], str]] = {}
+
+    def offer(self: DeltaGenerator, label: str, data: Callable[[], str], **more: Any) -> bool:
+        offered[more["key"]] = data
+        return False
+
+    def rows() -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(offered[f"report_csv_{imported.id}"]())))
+
+    monkeypatch.setattr(DeltaGenerator, "download_button", offer)
+    app = open_page("import_images", project=project.id, job=imported.id)
+    (refused,) = rows()  # the refused are shown at first
+    assert (refused["file"], refused["what"]) == ("broken.png", "refused")
+    assert "Received: " in refused["reason"]
+    app.segmented_control(key=f"report_{imported.id}").set_value(["waiting"]).run()
+    assert {row["file"].split("/")[0] for row in rows()} == {"odd <b>"}
+    app.segmented_control(key=f"report_{imported.id}").set_value([]).run()
+    assert len(rows()) == 13
+    app.text_input(key=f"report_find_{imported.id}").set_value("even/003").run()
+    assert [row["file"] for row in rows()] == ["even/003.dcm"]
+
+
 def test_masks_alone_come_in_on_screen_under_a_readers_name(
     open_page: OpenPage, connection: sqlite3.Connection, anna: User, tmp_path: Path
 ) -> None:
@@ -155,6 +188,48 @@ def test_to_look_first_is_a_button_beside_import(
     app.button(key="import_look").click().run()
     (job,) = list_jobs(connection, kinds=("import",))
     assert job.arguments["hold_back"] == "all"
+
+
+def test_a_time_point_is_named_beside_the_files(
+    open_page: OpenPage, connection: sqlite3.Connection, settings: Settings, project: Project, tmp_path: Path
+) -> None:
+    picture(tmp_path / "in" / "a.png", 1)
+    app = open_page("import_images", project=project.id)
+    app.segmented_control(key="import_where").set_value("server").run()
+    app.text_input(key="import_path").set_value(str(tmp_path / "in")).run()
+    assert app.number_input(key="import_time_point").value is None
+    app.number_input(key="import_time_point").set_value(2).run()
+    app.button(key="import_start").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("import",))
+    assert unseal_arguments(settings, job.arguments)["volume"] == 2
+
+
+def test_of_a_pull_the_refused_are_not_tried_again_but_the_studies_pulled(
+    open_page: OpenPage, connection: sqlite3.Connection, settings: Settings, project: Project, anna: User
+) -> None:
+    actor = Actor(anna.name, "screen")
+    pacs = add_pacs(connection, settings, NewPacs("Radiology", "dicomweb", "http://pacs/"), None, actor)
+    ask_pull(connection, settings, project, pacs, ["1.2.3"], actor=actor)
+    job = claim_job(connection, "work", "cpu")
+    assert job
+    record_import_file(connection, job.id, "a.dcm", "failed", None, "It is damaged. Received: 3 bytes")
+    finish_job(connection, job, "done", result={"imported": 0, "skipped": 0, "failed": 1})
+    app = open_page("pacs", project=project.id, job=job.id)
+    assert not app.exception
+    assert f"again_{job.id}" not in [button.key for button in app.button]
+    assert "only the PACS has it" in said(app)
+    app.button(key=f"pull_again_{job.id}").click().run()
+    new, old = list_jobs(connection, kinds=("pull",))
+    assert (old.id, new.arguments["pacs"]) == (job.id, pacs.id)
+    assert unseal(settings, new.arguments["sealed"]) == ["1.2.3"]
+    with pytest.raises(InvalidInput, match="pull the same studies again"):
+        ask_import_again(connection, settings, job, "failed", actor=actor)
+    with pytest.raises(InvalidInput, match="Name a pull that is over"):
+        ask_pull_again(connection, settings, new, actor=actor)
+    forget_sealed(settings, job.arguments["sealed"])
+    with pytest.raises(InvalidInput, match="14 days only"):
+        ask_pull_again(connection, settings, get_job(connection, job.id), actor=actor)
 
 
 def test_an_administrator_has_a_folder_watched_and_sees_that_nobody_looks(

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from core.errors import InvalidInput
 from core.images.decoding import decode
 from core.images.ingest import ImportReport, import_paths
-from core.images.nifti import TIME_POINT, count_time_points
+from core.images.nifti import TIME_POINT, count_time_points, read_nifti
 from core.images.records import list_cases
 from core.images.time_points import MOST_TIME_POINTS
 from core.progress import Silent
@@ -81,7 +82,7 @@ def test_a_file_cut_off_behind_a_time_point_still_gives_that_one(settings: Setti
     decode(content, settings, b"", name="x.nii#2")
     with pytest.raises(InvalidInput, match="cut off"):
         decode(content, settings, b"", name="x.nii#3")
-    with pytest.raises(InvalidInput, match="name the time point with --volume"):
+    with pytest.raises(InvalidInput, match=r"name the time point \(page Import, or --volume\)"):
         decode(content, settings, b"", name="x.nii")
 
 
@@ -89,6 +90,25 @@ def test_a_real_file_of_two_time_points_is_counted(test_data: Path) -> None:
     assert count_time_points((test_data / "nifti_misc" / "example4d.nii.gz").read_bytes()[:65536]) == 2
     assert count_time_points((test_data / "nifti_misc" / "MR_Gd.nii.gz").read_bytes()[:65536]) == 1
     assert count_time_points(b"") == 1
+
+
+@pytest.mark.parametrize("name", ["example4d.nii.gz", "example_nifti2.nii.gz"])
+def test_a_time_point_of_a_real_file_is_what_nibabel_reads(name: str, test_data: Path, settings: Settings) -> None:
+    path = test_data / "nifti_misc" / name
+    image = read_nifti(path, settings, time_point=2)
+    theirs: Any = nibabel.load(path)
+    assert theirs.shape[3] == 2
+    assert image.attributes[TIME_POINT] == "2 of 2"
+    assert image.affine is not None
+    frame, row, column = np.indices(image.pixels.shape).reshape(3, -1)
+    way = np.linalg.inv(TO_LPS @ theirs.affine) @ np.array(image.affine)  # to the indices of the file
+    there = way @ np.stack([column, row, frame, np.ones_like(frame)])
+    at = np.rint(there[:3]).astype(int)
+    assert np.abs(there[:3] - at).max() < 1e-3
+    expected = np.asanyarray(theirs.dataobj)[..., 1]
+    assert image.pixels.size == expected.size
+    np.testing.assert_array_equal(image.pixels.ravel(), expected[tuple(at)].astype(image.pixels.dtype))
+    assert not np.array_equal(image.pixels, read_nifti(path, settings, time_point=1).pixels)
 
 
 def test_time_points_that_are_in_are_not_read_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
