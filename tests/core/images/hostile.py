@@ -12,14 +12,17 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from core.images.deidentify_profile import table_rows
+from core.images.deidentify_profile import TableRow, table_rows
 
 MARK = "SECRETMARK"
 UID_ROOT = "1.2.999.111"
 DATE = "19870611"
-# Whatever of these is found anywhere after an import has leaked.
-TRACES = (MARK.encode(), UID_ROOT.encode(), DATE.encode(), b"093Y", b"987654321", b"98765.4375",
-          MARK.encode("utf-16-le"), MARK.encode("utf-16-be"))  # fmt: skip
+TIME = b"235959.123"  # a trace, too, where a project keeps no times
+# Whatever of these is found anywhere after an import has leaked. Numbers are looked for as text and as they lie in a
+# file; 16 bits (US, SS) would be found in anything.
+TRACES = (MARK.encode(), UID_ROOT.encode(), DATE.encode(), b"093Y", b"987654321", b"987654.321", b"98765.4375",
+          MARK.encode("utf-16-le"), MARK.encode("utf-16-be"), MARK.encode()[:8], struct.pack("<f", 98765.4375),
+          struct.pack("<I", 987654321), struct.pack("<i", -987654321), struct.pack("<HH", 0x5345, 0x4352))  # fmt: skip
 BYTES = MARK.encode() * 4
 
 
@@ -30,10 +33,19 @@ def marked_value(vr: str, tag: int) -> Any:
         return MARK
     numbers = {"US": 54321, "SS": -4321, "UL": 987654321, "SL": -987654321, "UV": 987654321, "SV": -987654321}
     return {
-        "PN": f"{MARK}^JANE", "UR": f"http://{MARK}", "DA": DATE, "DT": f"{DATE}010203", "TM": "235959.123",
+        "PN": f"{MARK}^JANE", "UR": f"http://{MARK}", "DA": DATE, "DT": f"{DATE}010203", "TM": TIME.decode(),
         "AS": "093Y", "UI": f"{UID_ROOT}.{tag >> 16}.{tag & 0xFFFF}", "IS": "987654321", "DS": "987654.321",
         "FL": 98765.4375, "FD": struct.unpack("<d", MARK.encode()[:8])[0], "AT": 0x53454352, **numbers,
     }.get(vr, BYTES)  # fmt: skip
+
+
+def representation(row: TableRow) -> str:
+    """How an attribute of the table is written; by its name where it is younger than pydicom's dictionary."""
+    tag = int(row.tag.replace(",", ""), 16)
+    if dictionary_has_tag(tag):
+        return dictionary_VR(tag).split(" or ")[0]
+    endings = {"Sequence": "SQ", "DateTime": "DT", "URI": "UR", "Comment": "UT"}
+    return endings.get(row.name.split()[-1], "LO")
 
 
 def filled(dataset: Dataset, skip: frozenset[int] = frozenset()) -> int:
@@ -43,9 +55,9 @@ def filled(dataset: Dataset, skip: frozenset[int] = frozenset()) -> int:
         if "x" in row.tag:
             continue
         tag = int(row.tag.replace(",", ""), 16)
-        if tag in skip or tag >> 16 in (0, 2, 4, 0xFFFA, 0xFFFC) or not dictionary_has_tag(tag):
+        if tag in skip or tag >> 16 in (0, 2, 4, 0xFFFA, 0xFFFC):
             continue
-        vr = dictionary_VR(tag).split(" or ")[0]
+        vr = representation(row)
         if vr == "SQ":
             item = Dataset()
             item.PatientName, item.PatientComments, item.StudyDate = f"{MARK}^SQ", MARK, DATE
@@ -107,6 +119,8 @@ def _mark_around_the_table(dataset: Dataset) -> None:
         block.add_new(1, "LO", MARK)
         block.add_new(2, "DA", DATE)
         block.add_new(3, "SQ", Sequence([Dataset()]))
+        for at, vr in enumerate(("FL", "FD", "UL", "SL", "AT"), 4):  # of which the table has few or none
+            block.add_new(at, vr, marked_value(vr, 0))
     for group in (0x5000, 0x5002):
         dataset.add_new((group, 0x3000), "OW", BYTES)
         dataset.add_new((group, 0x0022), "LO", MARK)

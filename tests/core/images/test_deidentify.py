@@ -14,7 +14,7 @@ from core.images.deidentify_profile import FOLDER, kept_attributes, table_rows, 
 from core.images.deidentify_values import clean_words
 from core.images.pseudonyms import pseudonym
 from core.projects.deidentification import Deidentification
-from tests.core.images.hostile import MARK, TRACES, hostile_dataset, hostile_file
+from tests.core.images.hostile import MARK, TIME, TRACES, filled, hostile_dataset, hostile_file
 
 SECRET = b"s" * 32
 DEFAULT = Deidentification()
@@ -103,11 +103,24 @@ def test_lists_of_terms_are_sorted_and_hold_no_twice() -> None:
 # ---- what is removed
 
 
+def test_the_hostile_file_says_every_trace_and_has_every_attribute_of_the_table() -> None:
+    """Else what is not found afterwards would prove nothing."""
+    content = hostile_file()
+    as_they_may_be_told = {b"98765.4375", MARK.encode("utf-16-le"), MARK.encode("utf-16-be")}  # and lie in no header
+    assert {trace for trace in (*TRACES, TIME) if trace not in content} == as_they_may_be_told
+    dataset = Dataset()
+    wanted = {int(row.tag.replace(",", ""), 16) for row in table_rows() if "x" not in row.tag}
+    wanted = {tag for tag in wanted if tag >> 16 not in (0, 2, 4, 0xFFFA, 0xFFFC)}
+    assert filled(dataset) == len(wanted)
+    assert {int(tag) for tag in dataset.keys()} == wanted  # noqa: SIM118
+    assert wanted >= {0x00100012, 0x00081301, 0x0040A034, 0x0040E012}  # which pydicom's dictionary does not know
+
+
 @pytest.mark.parametrize("options", [DEFAULT, STRICTEST, Deidentification(strict_pixels=True)])
 def test_no_marker_survives(options: Deidentification) -> None:
     made = deidentify(pydicom.dcmread(io.BytesIO(hostile_file())), options, SECRET)
     told = header_bytes(made.dataset) + repr(made.changes).encode() + str(made.dataset).encode()
-    for trace in TRACES:
+    for trace in (*TRACES, *([] if options.keep_times else [TIME])):
         assert trace not in told, trace
     assert not any(tag.is_private or tag.group >> 8 in (0x50, 0x60, 0x7F) for tag in made.dataset.keys())  # noqa: SIM118
 

@@ -13,6 +13,7 @@ from pydicom.data import get_testdata_file
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels import pixel_array
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -25,6 +26,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
@@ -197,6 +199,54 @@ def test_a_decoder_that_is_not_installed_is_told_from_a_syntax_that_has_none(
     monkeypatch.setattr(get_decoder(RLELossless), "_available", {})
     with pytest.raises(InvalidInput, match=r"is not installed; install one of: .*RLE Lossless"):
         decode(in_syntax(GREY, RLELossless), settings, SECRET)
+
+
+def jpeg_of(pixels: np.ndarray, syntax: str, frame: bytes, **tags: Any) -> Dataset:
+    dataset = dataset_of(pixels, **tags)
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def by_gdcm(content: bytes) -> np.ndarray:
+    return pixel_array(pydicom.dcmread(io.BytesIO(content)), decoding_plugin="gdcm")
+
+
+def test_grey_jpeg_baseline_is_what_gdcm_makes_of_it(settings: Settings) -> None:
+    grey = (GREY >> 4).astype(np.uint8)
+    content = written(jpeg_of(grey, JPEGBaseline8Bit, imagecodecs.jpeg8_encode(grey, level=90)))
+    pixels = decode(content, settings, SECRET).pixels
+    np.testing.assert_array_equal(pixels, by_gdcm(content))
+    assert np.abs(pixels.astype(int) - grey).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "said"), [("444", "YBR_FULL"), ("422", "YBR_FULL_422"), ("420", "YBR_FULL_422")]
+)
+def test_colour_jpeg_baseline_is_what_gdcm_makes_of_it(subsampling: str, said: str, settings: Settings) -> None:
+    smooth = np.linspace(0, 250, 64 * 72 * 3).reshape(64, 72, 3).astype(np.uint8)
+    frame = imagecodecs.jpeg8_encode(smooth, level=95, subsampling=subsampling)
+    content = written(jpeg_of(smooth, JPEGBaseline8Bit, frame, PhotometricInterpretation=said))
+    image = decode(content, settings, SECRET)
+    assert image.photometric == "RGB"
+    np.testing.assert_array_equal(image.pixels, by_gdcm(content))
+    assert np.abs(image.pixels.astype(int) - smooth).mean() < 4
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_dcmtk_+eb+cy+s2.dcm", "SC_rgb_jpeg_dcmtk.dcm"])
+def test_real_files_of_jpeg_baseline_are_what_gdcm_makes_of_them(name: str, settings: Settings) -> None:
+    path = Path(str(get_testdata_file(name)))
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == JPEGBaseline8Bit
+    np.testing.assert_array_equal(decode(path, settings, SECRET).pixels, by_gdcm(path.read_bytes()))
+
+
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_lossless_jpeg_of_every_predictor(predictor: int, settings: Settings) -> None:
+    frame = imagecodecs.jpeg8_encode(GREY, lossless=True, predictor=predictor, bitspersample=12)
+    content = written(jpeg_of(GREY, JPEGLossless, frame))
+    np.testing.assert_array_equal(decode(content, settings, SECRET).pixels, GREY)
+    np.testing.assert_array_equal(by_gdcm(content), GREY)
 
 
 def test_jpeg_of_12_bits(settings: Settings) -> None:
