@@ -183,7 +183,7 @@ def test_what_is_odd_on_a_pacs_waits_with_its_files_until_somebody_has_seen_it(
     assert list_audit(connection, what="import")[0].detail["waiting"] == 6
     assert [one.id for one in list_waiting(connection, settings, project.id)] == [job.id]
     assert not list((settings.home / "imports").glob("pull-*"))
-    with pytest.raises(InvalidInput, match="Name an import that is over"):
+    with pytest.raises(InvalidInput, match="pull the same studies again"):
         ask_import_again(connection, settings, job, "failed", actor=actor)
     brought = do(ask_import_again(connection, settings, job, "waiting", actor=actor))
     assert brought.result is not None, brought.error
