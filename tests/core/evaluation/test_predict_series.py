@@ -15,11 +15,13 @@ from core.evaluation.painting import paint
 from core.evaluation.predict_files import predict_files
 from core.evaluation.predictor import Predictor, score_cases
 from core.images.ingest import import_paths
-from core.images.records import get_case
+from core.images.records import get_case, list_cases
 from core.images.render import AS_STORED, PERCENTILES, InputSpec
 from core.images.volume_input import VolumeSpec
 from core.progress import Silent
 from core.projects.schema import make_segmentation
+from tests.core.images.test_dicom_frames import FRAMES
+from tests.core.images.test_frame_stacks import enhanced_mr, two_b_values
 
 
 def a_slice(path: Path, z: float, **tags: Any) -> None:
@@ -133,3 +135,22 @@ def test_a_case_of_one_image_is_refused_as_its_file_is(connection, files, model,
     monkeypatch.setattr("core.evaluation.batch.model_spec", lambda _: VolumeSpec(depth=4, size=8))
     result = predict_new_cases(connection, files, model, [case.id], Silent())
     assert "looks along the frames of a volume" in result["refused"][0]["reason"]
+
+
+def test_stacks_of_one_object_are_rows_of_their_own(
+    connection, files, settings, project, model, actor, tmp_path, monkeypatch
+) -> None:
+    """As an import makes a case of each."""
+    enhanced_mr(tmp_path / "in" / "two.dcm", FRAMES, **two_b_values())
+    whole = Predictor(project_schema(model), {}, VolumeSpec(depth=2, size=8), "Keras", seen)
+    monkeypatch.setattr("core.evaluation.predict_files.open_predictor", lambda *_: whole)
+    rows = predict_files(files, settings, model, [tmp_path / "in"], Silent(), tmp_path / "out")["cases"]
+    assert [Path(row["path"]).name for row in rows] == ["two#1.dcm", "two#2.dcm"]
+    import_paths(
+        connection, files, settings, project, [tmp_path / "in"], table=None, patient_from=None, job=1, actor=actor,
+        on_case=lambda *_: None, progress=Silent(),
+    )  # fmt: skip
+    cases = [case.id for case in list_cases(connection, project.id) if case.frames > 1]
+    expected = score_cases(connection, files, whole, cases, Silent()).tolist()
+    said = [list(row["probabilities"].values()) for row in rows]
+    assert sorted(said) == [pytest.approx(one, abs=1e-7) for one in sorted(expected)]
