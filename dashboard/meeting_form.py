@@ -8,7 +8,7 @@ from core.datasets.records import Snapshot, get_snapshot, list_snapshots
 from core.evaluation.records import find_evaluation
 from core.evaluation.subgroups import list_cuts, list_groupable
 from core.projects.records import Project
-from core.projects.schema import Classification, Regression, Segmentation
+from core.projects.schema import Classification, Generation, Regression, Segmentation
 from core.reviews.criteria import FEW_PATIENTS, FEW_POSITIVES, MOST_CRITERIA
 from core.reviews.decisions import find_decision
 from core.reviews.meetings import Review, add_review, change_criteria, list_asked, list_reviews
@@ -133,6 +133,8 @@ def _change(review: Review, key: str) -> None:
 
 def suggest_criteria(schema: TrainableSchema) -> Sequence[str]:
     """A beginning that can be looked up in the numbers of this project; people decide what they ask."""
+    if isinstance(schema, Generation):
+        return ["class consistency at least 0.8", "memorised at most 0.01"]
     if isinstance(schema, Classification):
         return [f"sensitivity of {schema.names[-1]} at least 0.90, lower bound at least 0.85"]
     if isinstance(schema, Segmentation):
@@ -155,6 +157,11 @@ def explain_groups(model: Model, snapshot: Snapshot) -> str:
 
 def explain_criteria(schema: TrainableSchema, snapshot: Snapshot) -> str:
     """What may stand in a criterion here."""
+    if isinstance(schema, Generation):
+        return (
+            "Class consistency at least; fid_like and memorised at most. Of all drawn images: they have no subgroups. "
+            "A fid_like is seen by the judge of one snapshot, so no number of it suits every project."
+        )
     groups = list_groupable(session.db(), snapshot)
     by = f" Of every subgroup: “by {groups[0]}” ({', '.join(groups)})." if groups else ""
     if isinstance(schema, Classification):

@@ -14,8 +14,9 @@ from core.datasets.records import get_snapshot, list_attributes
 from core.evaluation.records import Evaluation
 from core.evaluation.subgroups import list_groupable, measure_by_value
 from core.measures.groups import FEWEST_PATIENTS
-from core.projects.schema import Classification, Regression
+from core.projects.schema import Classification, Generation, Regression
 from core.reviews.meetings import get_evaluation_of, get_review
+from core.reviews.model_card import DRAWN_UNPAIRED, describe_comparison
 from core.training.records import get_model
 from dashboard import (
     abstention_view,
@@ -152,6 +153,12 @@ def draw_comparison(meeting: Meeting) -> None:
             "This review was prepared without a model to compare with. Whether it is better than what is used today "
             "stays open; a review that names the model in production shows the paired differences here."
         )
+        return
+    if isinstance(meeting.schema, Generation):
+        st.subheader("Side by side", anchor=False)
+        for told in (describe_comparison(session.db(), meeting.review), DRAWN_UNPAIRED):
+            st.html(f"<p>{escape(told)}</p>")
+        places.link("evaluate", "The other model's numbers", **{**meeting.view, "model": production})
         return
     with st.container(height=PANE_PX, border=False):
         comparison_view.draw_difference(meeting.project, meeting.model, production, meeting.view)

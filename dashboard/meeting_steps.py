@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.evaluation.pairs import list_pairs
-from core.projects.schema import Classification, Regression, Segmentation
+from core.projects.schema import Classification, Generation, Regression, Segmentation
 from core.reviews.criteria import Measured, Outcome
 from core.reviews.flow import FLOW_NOTE, describe_flow
 from core.reviews.flow_picture import describe_flow_in_words, draw_svg
@@ -21,6 +21,7 @@ from core.reviews.reliability import Reliability, measure_reliability
 from dashboard import (
     abstention_view,
     charts,
+    drawn_view,
     evaluation_view,
     numbers_view,
     painted_view,
@@ -35,6 +36,7 @@ from dashboard.meeting_shown import POPULATION_TAB
 from dashboard.meeting_view import Meeting
 
 PANE_PX = 500
+DRAWN_PX = 330  # of pairs of images, below the headline
 CALIBRATION = {
     "ece": ("Calibration error, ECE", 0.0, 1.0),
     "brier": ("Brier score", 0.0, 1.0),
@@ -202,16 +204,22 @@ def _numbers(part: Measured, ends: tuple[float, float]) -> str:
 
 
 def draw_numbers(meeting: Meeting) -> None:
-    """The headline numbers, and the matrix, the agreement or the structures."""
+    """The headline numbers, and the matrix, the agreement, the structures or the drawn images."""
     evaluation, schema = meeting.evaluation, meeting.schema
     result = evaluation.result
     at = 0
     if isinstance(schema, Regression):
         result, at = quantity_view.choose_part(result, schema, f"meeting_{evaluation.id}")
         quantity_view.draw_headline(result)
+    elif isinstance(schema, Generation):
+        drawn_view.draw_headline(result)
     else:
         evaluation_view.draw_headline(result)
-    if isinstance(schema, Classification):
+    if isinstance(schema, Generation):
+        with st.container(height=DRAWN_PX, border=False):
+            drawn_view.draw_pairs(result, meeting.project)
+            st.caption(drawn_view.describe_sample(result))
+    elif isinstance(schema, Classification):
         left, right = st.columns([4, 7], gap="medium")
         with left:
             evaluation_view.draw_matrix(

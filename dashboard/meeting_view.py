@@ -10,7 +10,7 @@ from core.datasets.records import Snapshot
 from core.evaluation.operating import classes_with_threshold
 from core.evaluation.records import Evaluation, find_evaluation
 from core.projects.records import Project
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Generation
 from core.reviews.decisions import find_decision
 from core.reviews.meetings import Review, TestUse, get_evaluation_of, open_results
 from core.reviews.remarks import find_presented, present_step
@@ -73,13 +73,16 @@ STEPS = (
 )
 WITH_CASES = ("failures", "explanations")
 OF_CLASSES = ("curves", "threshold", "calibration")
+OF_CASES = ("subgroups", "failures", "explanations")  # of answers about single cases, which one that draws has not
 Draw = Callable[[Meeting], None]
 
 
 def steps_of(schema: TrainableSchema) -> tuple[Step, ...]:
-    """The steps that this task has: numbers and painted structures have no curves, and of three or more exclusive
-    classes no threshold decides."""
-    if isinstance(schema, Classification):
+    """The steps that this task has: numbers and painted structures have no curves, of three or more exclusive classes
+    no threshold decides, and of drawn images there is nothing that tells of a case."""
+    if isinstance(schema, Generation):
+        left_out = {*OF_CLASSES, *OF_CASES}
+    elif isinstance(schema, Classification):
         left_out = set() if classes_with_threshold(schema) else {"threshold"}
     else:
         left_out = set(OF_CLASSES)

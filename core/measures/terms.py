@@ -34,6 +34,13 @@ TERMS = {
     "limit_low": "lower limit of agreement",
     "limit_high": "upper limit of agreement",
     "coverage": "coverage of its interval",
+    "fid_like": "Fréchet distance to real images (fid_like)",
+    "class_consistency": "drawn images of the class asked for",
+    "judge_accuracy": "real images that the judge is right about",
+    "memorised": "drawn images close to a training image (memorised)",
+    "memorised_pixels": "drawn images close by pixels",
+    "memorised_features": "drawn images close by features",
+    "real_close": "real images as close to a training image",
 }
 
 

@@ -4,10 +4,11 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
+from core.datasets.conditions import with_conditions
 from core.datasets.records import Snapshot, list_candidates, list_snapshot_cases
 from core.images.records import set_of_synthetic
 from core.labels.answers import label_text
-from core.projects.schema import Segmentation
+from core.projects.schema import Generation, Segmentation
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Corrections:
 
 def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corrections:
     """Today's references against those of a snapshot. Painted masks count as changed where another label stands."""
-    now = {some.case_id: some for some in list_candidates(connection, snapshot.project)}
+    candidates = list_candidates(connection, snapshot.project)
+    if isinstance(snapshot.schema, Generation):  # its answers are frozen with sex and age
+        candidates = with_conditions(connection, candidates)
+    now = {some.case_id: some for some in candidates}
     painted = isinstance(snapshot.schema, Segmentation)
     changed, gone, told = [], [], Counter[str]()
     cases = list_snapshot_cases(connection, snapshot.id)
@@ -41,5 +45,6 @@ def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corr
         elif some.value != case.value or (painted and some.label_ids != case.label_ids):
             changed.append(case.case_id)
             before, after = label_text(case.value), label_text(some.value)
-            told["painted anew" if painted and before == after else f"{before} to {after}"] += 1
+            again = "painted anew" if painted else "of another sex or age"
+            told[again if before == after else f"{before} to {after}"] += 1
     return Corrections(tuple(changed), tuple(gone), tuple(f"{n:,} {what}" for what, n in told.most_common()))

@@ -4,7 +4,7 @@ A criterion names a metric of the task, where it has several classes or structur
 it may ask the same of the bound of the 95 % interval, and of every subgroup of an attribute, where a subgroup of fewer
 than 30 patients, or 10 cases of the class, cannot pass. As text, for people and
 for the command line: "sensitivity of pneumonia at least 0.90, lower bound at least 0.85", "accuracy by sex at least
-0.80", "dice of liver at least 0.9", "mae at most 5".
+0.80", "dice of liver at least 0.9", "mae at most 5", "memorised at most 0.01".
 """
 
 import re
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from core.errors import InvalidInput
-from core.projects.schema import Regression, quantity_names
+from core.projects.schema import Generation, Regression, quantity_names
 from core.tasks import TrainableSchema
 
 Way = Literal["at least", "at most"]
@@ -25,10 +25,14 @@ OVERALL: Mapping[str, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "auc", "average_precision"),
     "segmentation": ("dice", "iou", "surface_dice", "hd95_mm", "hd95_px", "volume_error_percent"),
     "regression": ("mae", "rmse", "r2", "coverage"),
+    "generation": ("fid_like", "class_consistency", "memorised"),
 }
 OF_A_CLASS = ("recall", "specificity", "precision", "f1", "auc", "average_precision")
-LOWER_IS_BETTER = ("mae", "rmse", "hd95_mm", "hd95_px", "volume_error_percent")
-SHARES = ("accuracy", "balanced_accuracy", "f1_macro", "dice", "iou", "surface_dice", "coverage", *OF_A_CLASS)
+LOWER_IS_BETTER = ("mae", "rmse", "hd95_mm", "hd95_px", "volume_error_percent", "fid_like", "memorised")
+OF_DRAWN = ("class_consistency", "memorised")
+SHARES = (
+    "accuracy", "balanced_accuracy", "f1_macro", "dice", "iou", "surface_dice", "coverage", *OF_A_CLASS, *OF_DRAWN,
+)  # fmt: skip
 SAID = {"recall": "sensitivity"}  # as a criterion is written; the numbers' own name comes second
 UNDERSTOOD = {"sensitivity": "recall", "ppv": "precision", "ap": "average_precision", "f1 macro": "f1_macro"}
 _WAY = r"(?P<{}>at least|at most|>=|<=|≥|≤)"
@@ -195,6 +199,10 @@ def check_criteria(
 
 
 def _check_metric(one: Criterion, schema: TrainableSchema, task: str) -> None:
+    if isinstance(schema, Generation) and (one.of or one.by):
+        raise InvalidInput(
+            f"Drawn images are measured as one set: ask without a class and without subgroups. Received: {one.sentence}"
+        )
     names = quantity_names(schema) if isinstance(schema, Regression) else schema.names
     known = OF_A_CLASS if task == "classification" and one.of else OVERALL[task]
     if one.of and one.of not in names:

@@ -1,5 +1,6 @@
 """The failures of a model in a review, each with the cause that people see in it: its surest mistakes, of numbers its
-largest errors, of painted structures the lowest Dice."""
+largest errors, of painted structures the lowest Dice. A model that draws answers nothing about a case, so none fails.
+"""
 
 import sqlite3
 from collections import Counter
@@ -14,7 +15,7 @@ from core.images.records import get_case
 from core.labels.case_lists import CaseList, add_case_list
 from core.people.roles import demand_of
 from core.projects.records import Project
-from core.projects.schema import Classification, LabelSchema, Regression, Segmentation
+from core.projects.schema import Classification, Generation, LabelSchema, Regression, Segmentation
 from core.reviews.case_search import CaseFilter, CaseRow, Order, open_rows, search_cases
 from core.reviews.meetings import Review, get_evaluation_of
 from core.store.audit import Actor, add_audit
@@ -82,7 +83,9 @@ def count_failures(result: Mapping[str, Any], kind: Kind, of: str = "") -> int |
 
 
 def kinds_of(schema: LabelSchema) -> tuple[Kind, ...]:
-    """The kinds of failures that a task has."""
+    """The kinds of failures that a task has; none of one that draws."""
+    if isinstance(schema, Generation):
+        return ()
     if isinstance(schema, Classification):
         return ("missed", "false alarm")
     return ("largest error",) if isinstance(schema, Regression) else ("lowest Dice",)

@@ -15,7 +15,7 @@ from core.evaluation.records import Evaluation, find_evaluation
 from core.measures.calibration import COLDEST, HOTTEST, tell_reach
 from core.measures.terms import term
 from core.projects.records import Project
-from core.projects.schema import Classification, Regression, Segmentation
+from core.projects.schema import Classification, Generation, Regression, Segmentation
 from core.reviews.criteria import FEW_POSITIVES, Outcome
 from core.reviews.meetings import Review, TestUse
 from core.reviews.population import list_missing
@@ -24,6 +24,10 @@ from core.training.records import Model, get_model, get_run
 FEW_CASES = 100
 NEAR_LIMIT = 1.001  # the search ends a little within the limits that it has
 NOT_STATED = "not stated"
+DRAWN_UNPAIRED = (
+    "Which of the two draws better is not tested: drawn images have no pairs. Their distances may be held against each "
+    "other only where both models learnt the same snapshot, for then the same judge has seen them."
+)
 
 
 def describe_card(connection: sqlite3.Connection, project: Project, review: Review) -> dict[str, str]:
@@ -53,7 +57,7 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
 def describe_comparison(connection: sqlite3.Connection, review: Review) -> str:
     """The model that a review compares with, by its numbers on the same test cases; "" without one.
 
-    Side by side only: which of the two is better is what `describe_verdict` says.
+    Side by side only: which of the two is better is what `describe_verdict` says, which of drawn images nothing does.
     """
     if review.production is None:
         return ""
@@ -66,10 +70,9 @@ def describe_comparison(connection: sqlite3.Connection, review: Review) -> str:
         if one["value"] is not None:
             interval = "no interval" if one.get("low") is None else f"{one['low']:.3f} to {one['high']:.3f}"
             told.append(f"{term(name)} {one['value']:.3f} ({interval})")
-    return (
-        f"{other.name} on the same {evaluation.result['n_cases']:,} cases: {', '.join(told[:5])}. Which of the two is "
-        "better is for the paired comparison to say."
-    )
+    paired = " Which of the two is better is for the paired comparison to say."
+    better = "" if "n_samples" in evaluation.result else paired
+    return f"{other.name} on the same {evaluation.result['n_cases']:,} cases: {', '.join(told[:5])}.{better}"
 
 
 def describe_verdict(connection: sqlite3.Connection, review: Review) -> tuple[str, ...]:
@@ -78,6 +81,8 @@ def describe_verdict(connection: sqlite3.Connection, review: Review) -> tuple[st
     if review.production is None or find_evaluation(connection, review.production, review.snapshot) is None:
         return ()
     model, other = (get_model(connection, review.project, one) for one in (review.model, review.production))
+    if model.task == "generation":
+        return (DRAWN_UNPAIRED,)
     snapshot = get_snapshot(connection, review.project, review.snapshot)
     try:
         if isinstance(snapshot.schema, Classification):
@@ -142,6 +147,8 @@ def _unmet(one: Outcome) -> str:
 
 def _question(snapshot: Snapshot) -> str:
     schema = snapshot.schema
+    if isinstance(schema, Generation):
+        return f"to draw images of {', '.join(schema.names)}; it answers nothing about one"
     if isinstance(schema, Classification):
         return f"which of {', '.join(schema.names)}" + (", several possible" if schema.multi_label else "")
     if isinstance(schema, Segmentation):

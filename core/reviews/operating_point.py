@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.measures.classified import THRESHOLD
-from core.projects.schema import Classification, Segmentation
+from core.projects.schema import Classification, Generation, Segmentation
 from core.tasks import TrainableSchema
 
 OF_RANKS = "AUC and average precision hang on no cut point."
@@ -20,7 +20,7 @@ def describe_operating_point(schema: TrainableSchema, result: Mapping[str, Any])
     Args:
         schema: of the snapshot that it was measured on.
     """
-    if not isinstance(schema, Classification | Segmentation):
+    if isinstance(schema, Generation) or not isinstance(schema, Classification | Segmentation):
         return ""
     chosen = result.get("thresholds")
     if chosen is None:

@@ -83,7 +83,7 @@ def describe_report(
         Section("Flow of cases", (flow, FLOW_NOTE)),
         Section("Population", (Table(("", "train", "validation", "test"), tuple(population)),)),
         Section("Reference standard", _reference(reference)),
-        Section("Failures", (_causes(causes),)),
+        *([] if "n_samples" in evaluation.result else [Section("Failures", (_causes(causes),))]),
         *_explanations(connection, model, evaluation),
         Section("Lineage", (_facts(_lineage(review, run, snapshot.hash, evaluation.id)),)),
     ]
@@ -153,10 +153,13 @@ def _compared(connection: sqlite3.Connection, review: Review) -> list[str]:
 
 
 def _numbers(result: Mapping[str, Any]) -> list[Block]:
-    blocks: list[Block] = [
+    sample = (
         f"{result['n_cases']:,} cases of {result['n_patients']:,} patients. {100 * result['level']:.0f} % intervals by "
         f"bootstrap over patients, {result['resamples']:,} resamples, seed {result['seed']}, where the tables name no "
-        "other way.",
+        "other way."
+    )
+    blocks: list[Block] = [
+        _drawn(result) if "n_samples" in result else sample,
         Table(
             ("metric", "value, 95 % interval", "interval by", "to mind"),
             tuple(
@@ -173,6 +176,18 @@ def _numbers(result: Mapping[str, Any]) -> list[Block]:
         for at in range(0, len(titled), PARTS_A_TABLE):
             blocks += numbers_of_parts(dict(titled[at : at + PARTS_A_TABLE]))
     return blocks
+
+
+def _drawn(result: Mapping[str, Any]) -> str:
+    """What the numbers of drawn images stand on."""
+    judge = result["judge"]
+    return (
+        f"{result['n_samples']:,} images drawn for the classes of {result['n_cases']:,} real images of "
+        f"{result['n_patients']:,} patients, judged by a small {judge['network']} trained on the same "
+        f"{judge['trained_on']:,} training images. {100 * result['level']:.0f} % intervals: Wilson's of shares of "
+        f"drawn images, which are independent; else bootstrap over patients, seed {result['seed']}. Drawn images are "
+        f"synthetic: they show no patient."
+    )
 
 
 def numbers_of_parts(parts: Mapping[str, Mapping[str, Any]]) -> list[Block]:

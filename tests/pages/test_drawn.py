@@ -20,6 +20,7 @@ from core.people.accounts import User
 from core.progress import Silent
 from core.projects.records import Project, add_project
 from core.projects.schema import make_generation
+from core.reviews.meetings import list_reviews, open_results
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
@@ -118,6 +119,30 @@ def test_samples_numbers_and_pairs_are_shown_and_said_to_be_synthetic(
     tile = '<b>[^<]*</b><span>[^<]*</span><span class="rr-whiskers'
     assert len(set(re.findall(f"<small>([^<]*)</small>{tile}", plain(text)))) == 4  # one to each number
     assert "answers nothing about a case" in said(open_page("review", project=faces.id))
+
+
+def test_a_meeting_holds_a_model_that_draws_to_its_images(
+    open_page: OpenPage, connection: sqlite3.Connection, faces: Project, drawer: Model
+) -> None:
+    app = open_page("meeting", project=faces.id)
+    assert "memorised at most 0.01" in app.text_area(key="prepare_criteria").value
+    app.button(key="prepare_do").click().run()
+    assert not app.exception
+    assert not app.error
+    (review,) = list_reviews(connection, faces.id)
+    app.session_state[f"meeting_opened_{review.id}"] = True
+    open_results(connection, review, actor=Actor("anna", "screen"))
+    seen = {"card": said(app)}
+    while not app.button(key="meeting_next").disabled:
+        app.button(key="meeting_next").click().run()
+        assert not app.exception
+        assert not app.error
+        seen[app.query_params["step"]] = said(app)
+    assert list(seen) == ["card", "population", "reference", "criteria", "numbers", "comparison", "discussion",
+                          "decision"]  # fmt: skip
+    assert "class consistency at least 0.8" in seen["criteria"]
+    assert "its nearest training image by pixels" in seen["numbers"]
+    assert not any("lowest dice" in text.lower() for text in seen.values())
 
 
 def test_images_are_drawn_looked_at_and_kept_as_synthetic_cases(

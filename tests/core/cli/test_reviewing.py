@@ -14,7 +14,7 @@ from core.progress import Silent
 from core.store.audit import Actor
 from core.training.records import Model
 from tests.core.reviews.conftest import PASSWORD, Room, furnished_room, project, room, settings, signers
-from tests.core.reviews.other_tasks import add_twin, measured_numbers
+from tests.core.reviews.other_tasks import add_twin, measured_drawn, measured_numbers
 
 __all__ = ["furnished_room", "project", "room", "settings", "signers"]  # fixtures
 CRITERION = "sensitivity of pneumonia at least 0.70, lower bound at least 0.1"
@@ -137,3 +137,12 @@ def test_predictive_values_at_a_prevalence_by_command(room: Room, monkeypatch: p
     assert "pneumonia, prevalence 0.02: PPV" in lines.stdout
     assert "at_prevalence" not in run(room, "evaluate", "Chest", "quick")
     assert "between 0 and 1" in run(room, "evaluate", "Chest", "quick", "--prevalence", "1.5", code=1)
+
+
+def test_a_model_that_draws_is_reviewed_by_what_it_drew(room: Room, connection: Any, files: Any) -> None:
+    measured_drawn(connection, files, Actor("anna", "screen"))
+    asked = ("review", "create", "Faces", "quick", "--criterion")
+    assert "about fid_like, class_consistency, memorised" in run(room, *asked, "accuracy at least 0.9", code=1)
+    made = run(room, *asked, "memorised at most 0.2")
+    opened = run(room, "review", "open", "Faces", str(made["review"]))
+    assert [one["state"] for one in opened["outcomes"]] == ["met"]

@@ -1,4 +1,4 @@
-"""Reviews of models that say numbers or paint structures."""
+"""Reviews of models that say numbers, paint structures or draw images."""
 
 import sqlite3
 
@@ -11,15 +11,17 @@ from core.images.records import get_cases
 from core.labels.masks import put_mask
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
+from core.reviews.corrections import find_corrections
 from core.reviews.criteria import parse_criterion
-from core.reviews.failures import count_causes, list_failures, list_worst_painted, tag_failure
+from core.reviews.failures import count_causes, kinds_of, list_failures, list_worst_painted, tag_failure
 from core.reviews.meetings import add_review, open_results
+from core.reviews.model_card import describe_comparison, describe_verdict
 from core.reviews.population import describe_population
 from core.reviews.reference_standard import describe_reference
 from core.reviews.report import write_report
 from core.store.audit import Actor
 from core.store.files import Files
-from tests.core.reviews.other_tasks import measured_masks, measured_numbers
+from tests.core.reviews.other_tasks import add_twin, measured_drawn, measured_masks, measured_numbers
 
 
 def test_a_model_of_numbers_is_held_to_its_errors_and_by_site(
@@ -123,3 +125,53 @@ def test_readers_of_painted_structures_are_compared_by_dice(
     assert (pair.one, pair.other, pair.n, pair.of) == ("anna", "ben", 5, "liver")
     assert pair.value == pytest.approx(2 / 3)
     assert (told.measure, told.alphas) == ("mean Dice", ())
+
+
+def test_a_model_that_draws_is_held_to_its_images_and_fails_no_case(
+    connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    ensure_user(connection, actor.name)
+    found = measured_drawn(connection, files, actor)
+    assert find_corrections(connection, found.snapshot).sentence == ""
+    before = add_twin(connection, found.model, "before", actor)
+    texts = (
+        "class consistency at least 0.7",
+        "class consistency at least 0.7, lower bound at least 0.6",
+        "fid_like at most 100",
+        "memorised at most 0.01",
+    )
+    criteria = [parse_criterion(text) for text in texts]
+    asked = {"criteria": criteria, "production": before, "actor": actor}
+    review = open_results(connection, add_review(connection, found.project, found.model, **asked), actor=actor)  # type: ignore[arg-type]
+    assert [one.state for one in review.outcomes or ()] == ["met", "not met", "met", "not met"]
+    assert [one.parts[0].value for one in review.outcomes or ()][::3] == [0.75, 0.125]
+    assert kinds_of(found.snapshot.schema) == ()
+    with pytest.raises(InvalidInput, match="has no such failures"):
+        list_failures(connection, found.project, review, "lowest Dice", "ill")
+    assert describe_comparison(connection, review).startswith("before on the same 8 cases: Fréchet distance")
+    assert "draws better is not tested" in describe_verdict(connection, review)[0]
+    page = write_report(connection, found.project, review, "html", actor=actor).decode()
+    for part in ("8 images drawn for the classes of 8 real images", "to draw images of ill, well", "is not tested"):
+        assert part in page
+    assert "<h2>Failures</h2>" not in page
+    assert "cut points" not in page
+    assert write_report(connection, found.project, review, "pdf", actor=actor).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("r2 at least 0.8", "about fid_like, class_consistency, memorised"),
+        ("memorised at least 0.1", "memorised is asked to be at most"),
+        ("class consistency of ill at least 0.8", "measured as one set"),
+        ("class consistency by site at least 0.8", "measured as one set"),
+        ("memorised at most 2", "between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_asked_of_drawn_images_is_refused(
+    text: str, why: str, connection: sqlite3.Connection, files: Files, actor: Actor
+) -> None:
+    ensure_user(connection, actor.name)
+    found = measured_drawn(connection, files, actor)
+    with pytest.raises(InvalidInput, match=why):
+        add_review(connection, found.project, found.model, criteria=[parse_criterion(text)], actor=actor)
