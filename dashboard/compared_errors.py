@@ -90,8 +90,14 @@ def _cells(part: PairedPart, end: float) -> str:
     told = numbers_view.cells(vars(part.difference), -end, end, wording.difference)
     return (
         f"<td>{part.n_cases:,}</td><td>{first} → {second}</td>{told}"
-        f"<td>{len(part.better):,} / {len(part.worse):,}, {wording.p_value(part.p)}</td><td>{part.verdict}</td>"
+        f"<td>{len(part.better):,} / {len(part.worse):,}, {wording.p_value(part.p)}</td>"
+        f"<td>{verdict_cell(part.verdict, part.verdict_reason)}</td>"
     )
+
+
+def verdict_cell(verdict: str, reason: str) -> str:
+    """A verdict in a table, with the reason below it where it is undefined."""
+    return escape(verdict) + (f"<br><small>{escape(reason)}</small>" if reason else "")
 
 
 def _ends(found: Sequence[PairedErrors]) -> dict[str, float]:

@@ -50,10 +50,15 @@ def _row(name: str, one: Mapping[str, Any]) -> str:
         + _cell(metrics["balanced_accuracy_difference"])
     )
     return (
-        f"<tr{few}><td>{escape(name)}{MARKS.get(one['verdict'], '')}</td><td>{one['n']:,}</td>{told}"
+        f"<tr{few}><td>{escape(name)}{MARKS.get(one['verdict'], '')}{_undefined(one)}</td><td>{one['n']:,}</td>{told}"
         f"<td>{wording.interval(metrics['churn'])}</td>"
         f"<td>{len(turned['fixed']):,} / {len(turned['broken']):,}, {wording.p_value(turned['p'])}</td></tr>"
     )
+
+
+def _undefined(one: Mapping[str, Any]) -> str:
+    reason = one.get("verdict_reason")
+    return f"<br><small>undefined: {escape(reason)}</small>" if reason else ""
 
 
 def _cell(measure: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ def _draw_table(model: Model, found: Sequence[Mapping[str, Any]], refused: Mappi
             f"{numbers_view.cells(metrics['auc_difference'], -0.2, 0.2, wording.difference)}"
             f"<td>{wording.interval(metrics['churn'])}</td>"
             f"<td>{len(turned['fixed']):,} / {len(turned['broken']):,}, {wording.p_value(turned['p'])}</td>"
-            f"<td>{told['verdict']}</td></tr>"
+            f"<td>{compared_errors.verdict_cell(told['verdict'], told.get('verdict_reason', ''))}</td></tr>"
         )
     rows += [
         f'<tr><td>{escape(name)}</td><td colspan="7"><small>{escape(why)}</small></td></tr>'

@@ -30,6 +30,7 @@ from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 from core.measures.paired import (
     NOTABLE,
+    UNDEFINED,
     AucDifference,
     SeedNoise,
     compare_aucs,
@@ -73,8 +74,9 @@ def compare_models(
         `first`, `second` (names), `snapshot`, `split`, `fold`, `n_cases`, `n_patients`, `metrics` (`auc_difference`,
         `accuracy_difference`, `churn`: the share of cases on which they decide differently), `values` of each model,
         `delong` (of two classes), `mcnemar` with the cases that are newly right (`fixed`) and newly wrong (`broken`),
-        `seed_noise`, `verdict`, `better` (whether that is the verdict), `sentence`, and `synthetic`, how many training
-        images of each were drawn by a model; of several labels also `per_label` (`core.evaluation.paired_labels`).
+        `seed_noise`, `verdict` ("undefined" with a `verdict_reason` where the difference has no number or no interval),
+        `better` (whether that is the verdict), `sentence`, and `synthetic`, how many training images of each were drawn
+        by a model; of several labels also `per_label` (`core.evaluation.paired_labels`).
 
     Raises:
         InvalidInput: they answer another question, or one of them has not answered these cases or has learnt from them.
@@ -191,13 +193,15 @@ def _judge(
         how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
     said = verdict(low, high, notable=NOTABLE, seeds_unknown=seeds_unknown)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
+    why = auc.reason or auc.note if said == UNDEFINED else ""
     if auc.value is None or low is None or high is None:
-        told = f"{first} and {second} cannot be told apart here: {auc.reason or auc.note}"
+        told = f"{first} and {second} cannot be told apart here, their difference is undefined: {why}"
     else:
         numbers = f"AUC {difference_text(auc.value, low, high, level)} ({how})"
         told = tell_apart(first, second, said, numbers, by=by, seeds_alone=seeds_unknown and is_apart(low, high))
     seeds = {"deviations": list(noise.deviations), "seeds": list(noise.seeds)} if noise else None
-    return {"verdict": said, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}
+    reason = {"verdict_reason": why} if why else {}
+    return {"verdict": said, **reason, "sentence": told + known, "low": low, "high": high, "seed_noise": seeds}
 
 
 def _decided(model: Model, schema: Classification, scores: np.ndarray) -> np.ndarray:

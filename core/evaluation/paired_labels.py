@@ -28,6 +28,7 @@ from core.measures.paired import (
     NOTABLE,
     SAME,
     TOO_FEW,
+    UNDEFINED,
     AucDifference,
     SeedNoise,
     compare_aucs,
@@ -106,7 +107,8 @@ def compare_labels(
     only_seeds: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """By label: `n` of the cases that have it, `small`, `metrics` (differences of `OF_LABEL` and `churn`), `values` of
-    each model, `delong`, `mcnemar` with newly right and newly wrong cases, and the `verdict` on its AUC.
+    each model, `delong`, `mcnemar` with newly right and newly wrong cases, and the `verdict` on its AUC, which is
+    undefined for a label that no case has, or every case (`verdict_reason`).
 
     Args:
         metrics, plain: of `measure_labels`, the differences with intervals and the values of each model.
@@ -130,9 +132,13 @@ def compare_labels(
             "values": [{key: plain_number(one[f"{key}/{k}"]) for key in OF_LABEL} for one in plain],
             "delong": delong.to_json() if delong else None,
             "mcnemar": turned(right, sides.ids),
-            "verdict": TOO_FEW if small[k] else _judge(sides, k, level, noise, only_seeds),
+            **_told(UNDEFINED if not rarer[k] else TOO_FEW if small[k] else _judge(sides, k, level, noise, only_seeds)),
         }
     return found
+
+
+def _told(said: str) -> dict[str, str]:
+    return {"verdict": said, **({"verdict_reason": NO_CASE} if said == UNDEFINED else {})}
 
 
 def _delong(sides: Sides, k: int, level: float) -> AucDifference | None:
@@ -159,8 +165,8 @@ def tell_labels(per_label: Mapping[str, Mapping[str, Any]]) -> str:
     for name, one in per_label.items():
         by_verdict.setdefault(one["verdict"], []).append(name)
     parts = [
-        f"{said}{':' if said in (SAME, TOO_FEW) else ' on'} {', '.join(by_verdict[said])}"
-        for said in ("better", "worse", SAME, TOO_FEW)
+        f"{said}{':' if said in (SAME, TOO_FEW, UNDEFINED) else ' on'} {', '.join(by_verdict[said])}"
+        for said in ("better", "worse", SAME, TOO_FEW, UNDEFINED)
         if said in by_verdict
     ]
     if len(by_verdict) == 1 and len(per_label) > 1:

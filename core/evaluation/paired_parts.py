@@ -13,6 +13,7 @@ from core.measures.metrics import ratio
 from core.measures.paired import (
     NOTABLE,
     NOTABLE_SHARE,
+    UNDEFINED,
     SeedNoise,
     difference_text,
     is_apart,
@@ -47,7 +48,8 @@ class Changed:
 @dataclass(frozen=True)
 class PairedPart:
     """One quantity or structure: `difference` is the second model minus the first, with its own 95 % interval. The
-    verdict stands on `low` to `high`, which is so wide that all comparisons hold together and has the seed noise in it.
+    verdict stands on `low` to `high`, which is so wide that all comparisons hold together and has the seed noise in it;
+    without them it is undefined, for `verdict_reason`.
 
     `better` and `worse` are the cases whose error or Dice changed by at least `changed_by`, the largest change first,
     and those with an empty reference that are newly left empty or newly painted; `p` is of the exact sign test.
@@ -60,6 +62,7 @@ class PairedPart:
     values: tuple[float | None, float | None]
     difference: Estimate
     verdict: str
+    verdict_reason: str
     low: float | None
     high: float | None
     sentence: str
@@ -99,15 +102,19 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
     values = [np.array([one.of_case[case] for case in ids]) for one in sides.numbers]
     apart = values[1] - values[0]
     difference = _mean(apart, patients, LEVEL)
-    low, high, how = _widen(difference, difference if level == LEVEL else _mean(apart, patients, level), noise, level)
+    wide = difference if level == LEVEL else _mean(apart, patients, level)
+    low, high, how = _widen(difference, wide, noise, level)
     # An error has a unit, so what is notable hangs on how large errors are.
     size = float(np.mean(values)) if ids else 0.0
     ends = (-high, -low) if sides.is_error and low is not None and high is not None else (low, high)
     unknown = sides.only_seeds and noise is None
     said = verdict(*ends, notable=NOTABLE_SHARE * size if sides.is_error else NOTABLE, seeds_unknown=unknown)
+    why = difference.reason or wide.note if said == UNDEFINED else ""
     if difference.value is None or low is None or high is None:
-        why = difference.reason or difference.note
-        told = f"{sides.models[0]} and {sides.models[1]} cannot be told apart by {sides.name}: {why}"
+        told = (
+            f"{sides.models[0]} and {sides.models[1]} cannot be told apart by {sides.name}, their difference is "
+            f"undefined: {why}"
+        )
     else:
         numbers = f"{difference_text(difference.value, low, high, level)} ({how})"
         alone = unknown and is_apart(low, high)
@@ -123,6 +130,7 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
         values=(means[0], means[1]),
         difference=difference,
         verdict=said,
+        verdict_reason=why,
         low=low,
         high=high,
         sentence=told,

@@ -15,6 +15,7 @@ NOTABLE = 0.05  # of an AUC or a Dice: a reader would want to know of it
 NOTABLE_SHARE = 0.1  # of a mean error, likewise
 TOO_FEW = "too few cases to tell"
 SAME = "no difference beyond noise"
+UNDEFINED = "undefined"
 
 
 @dataclass(frozen=True)
@@ -156,19 +157,19 @@ def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level:
 
 def verdict(low: float | None, high: float | None, *, notable: float = math.inf, seeds_unknown: bool = False) -> str:
     """In the words of a report: `better` is said only where the whole interval says so. Where it says neither and still
-    allows a `notable` difference, the cases are too few to tell.
+    allows a `notable` difference, the cases are too few to tell. Without an interval it is undefined, which is not the
+    same as no difference.
 
     Args:
         seeds_unknown: the two differ in nothing but their seed, and how far seeds alone part them is not known. Then
             neither is said to be better: in simulation one of two equal ones was in 19 % (`python -m bench
             false_better`).
     """
-    if low is not None and high is not None:
-        if is_apart(low, high):
-            return SAME if seeds_unknown else "better" if low > 0 else "worse"
-        if max(-low, high) > notable:
-            return TOO_FEW
-    return SAME
+    if low is None or high is None:
+        return UNDEFINED
+    if is_apart(low, high):
+        return SAME if seeds_unknown else "better" if low > 0 else "worse"
+    return TOO_FEW if max(-low, high) > notable else SAME
 
 
 def difference_text(value: float, low: float, high: float, level: float = LEVEL) -> str:

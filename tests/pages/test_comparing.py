@@ -32,8 +32,11 @@ ANSWERS: tuple[list[str], ...] = ([], ["mass"], ["nodule"], ["mass", "nodule"])
 
 
 @pytest.fixture
-def several(connection: sqlite3.Connection, files: Files, anna: User, actor: Actor) -> Snapshot:
-    """48 patients of whom 40 are test cases; every second one has each label."""
+def several(
+    request: pytest.FixtureRequest, connection: sqlite3.Connection, files: Files, anna: User, actor: Actor
+) -> Snapshot:
+    """48 patients of whom 40 are test cases; every second one has each label, where a test gives no other answers."""
+    answers: tuple[list[str], ...] = getattr(request, "param", ANSWERS)
     project = add_project(connection, name="Findings", task="classification", schema=SCHEMA, actor=actor)
     for number in range(48):
         pixels = np.random.default_rng(number).integers(0, 255, (16, 20)).astype(np.uint8)
@@ -45,7 +48,9 @@ def several(connection: sqlite3.Connection, files: Files, anna: User, actor: Act
             given_split="train" if number < 4 else "validation" if number < 8 else "test",
         )  # fmt: skip
         case = insert_case(connection, new)
-        add_label(connection, NewLabel(new_event(), case.id, "anna", {"classes": ANSWERS[number % 4]}), actor)
+        add_label(
+            connection, NewLabel(new_event(), case.id, "anna", {"classes": answers[number % len(answers)]}), actor
+        )
     return freeze_snapshot(connection, files, project, "first", use_given_split=True, actor=actor, progress=Silent())
 
 
@@ -145,6 +150,27 @@ def test_the_synthetic_images_that_each_model_learnt_from_are_told(
     assert "Synthetic images learnt from: plain 0, grown 3." in text
     assert "synthetic in training" in text
     assert "<td>40</td><td>0</td>" in text
+
+
+@pytest.mark.parametrize(
+    ("several", "none_is_told_apart"),
+    [((["mass"], *[[]] * 47), True), ((["mass"], *[[], ["nodule"]] * 24), False)],
+    indirect=["several"],
+)
+def test_what_no_test_case_shows_has_no_verdict_and_is_said_to_be_undefined(
+    open_page: OpenPage,
+    several: Snapshot,
+    none_is_told_apart: bool,
+    add_answers: Callable[[str, list[int]], Model],
+) -> None:
+    worst, old = add_answers("worst", list(range(12))), add_answers("old", [0, 1, 2])
+    model = add_answers("new", [5])
+    text = said(open_page("evaluate", project=several.project, model=model.id, compare_with=f"{old.id},{worst.id}"))
+    why = "One of the classes has no case here, or every case."
+    assert f"undefined: {why}" in text  # the row of the mass
+    assert ("no difference beyond noise" in text) is not none_is_told_apart
+    assert (f"<td>undefined<br><small>{why}</small></td>" in text) is none_is_told_apart
+    assert (f"their difference is undefined: {why}" in text) is none_is_told_apart
 
 
 def test_the_address_chooses_the_models_and_opens_the_comparison(

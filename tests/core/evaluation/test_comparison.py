@@ -1,35 +1,44 @@
 """Two models on the same cases: what changed, whether it is more than chance, and than the seed of a training."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
 from core.evaluation.records import store_predictions
+from core.progress import Silent
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run, get_run
 
 
 @pytest.fixture
-def add_scored(connection, project, snapshot, actor):
+def add_scored(add_scored_on, snapshot):
     """A model of a seed that was never trained, with these probabilities of pneumonia on the test split (of a fold)."""
+    return add_scored_on(snapshot)
 
-    def add(seed, chances, network="cnn", fold=None):
-        recipe = change_recipe(named_recipe(network), {"seed": seed})
-        run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=recipe, fold=fold, actor=actor)
-        model = add_model(
-            connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="a test", parameters=1,
-            file_bytes=1, facts={"task": "classification", "classes": ["normal", "pneumonia"], "multi_label": False},
-            seconds=1.0, actor=actor,
-        )  # fmt: skip
-        tested = [case for case in list_view(connection, snapshot.id, fold) if case.split == "test"]
-        scores = {case.case_id: [1 - p, p] for case, p in zip(tested, chances(tested), strict=True)}
-        store_predictions(connection, model, snapshot.schema, scores)
-        return model
 
-    return add
+@pytest.fixture
+def add_scored_on(connection, project, actor):
+    return lambda snapshot: partial(add_one, connection, project, actor, snapshot)
+
+
+def add_one(connection, project, actor, snapshot, seed, chances, network="cnn", fold=None):
+    recipe = change_recipe(named_recipe(network), {"seed": seed})
+    run = add_run(connection, project=project.id, snapshot=snapshot.id, recipe=recipe, fold=fold, actor=actor)
+    model = add_model(
+        connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="a test", parameters=1,
+        file_bytes=1, facts={"task": "classification", "classes": ["normal", "pneumonia"], "multi_label": False},
+        seconds=1.0, actor=actor,
+    )  # fmt: skip
+    tested = [case for case in list_view(connection, snapshot.id, fold) if case.split == "test"]
+    scores = {case.case_id: [1 - p, p] for case, p in zip(tested, chances(tested), strict=True)}
+    store_predictions(connection, model, snapshot.schema, scores)
+    return model
 
 
 def truth_of(cases):
@@ -50,6 +59,22 @@ def test_newly_right_and_newly_wrong_cases_are_named(connection, snapshot, add_s
     assert told["verdict"] == "too few cases to tell"  # the interval reaches far to both sides
     assert "There are too few cases to tell" in told["sentence"]
     assert "Seed noise unknown" in told["sentence"]
+
+
+def test_on_a_split_of_one_class_the_verdict_is_undefined_and_says_why(
+    connection, files, project, actor, make_case, answer, add_scored_on
+):
+    for at in range(12):
+        known = {"given_split": ("train", "validation", "test")[at // 4], "patient": f"p{at}"}
+        answer(make_case(f"one-{at}.png", **known), "pneumonia" if at < 8 and at % 2 else "normal")
+    frozen = freeze_snapshot(
+        connection, files, project, "one class", split_column="split", actor=actor, progress=Silent()
+    )
+    pair = [add_scored_on(frozen)(seed, lambda cases: np.linspace(0, 0.4, len(cases))) for seed in (0, 1)]
+    told = compare_models(connection, *pair, frozen, "test")
+    assert (told["verdict"], told["better"]) == ("undefined", False)
+    assert told["verdict_reason"] == "One of the classes has no case here, or every case."
+    assert "undefined: One of the classes has no case here" in told["sentence"]
 
 
 def test_three_seeds_of_a_recipe_tell_its_noise(connection, snapshot, add_scored):

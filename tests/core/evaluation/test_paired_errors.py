@@ -221,6 +221,17 @@ def test_what_is_painted_on_an_empty_reference_has_no_dice_and_is_a_changed_case
     assert [(one.case_id, one.values) for one in part.worse] == [(ids[0], None)]
 
 
+def test_where_no_case_has_a_dice_the_verdict_is_undefined_and_says_why(
+    connection: sqlite3.Connection, livers: Measured, add_painter: AddModel
+) -> None:
+    pair = add_painter("one", [None] * 8), add_painter("other", [None] * 8, 3)
+    told = compare_errors(connection, *pair, livers.snapshot, "test").to_json()
+    part = told["parts"]["Dice of liver"]
+    why = "There is no case for which both models have this number."
+    assert (part["verdict"], part["verdict_reason"]) == ("undefined", why)
+    assert f"their difference is undefined: {why}" in told["sentence"]
+
+
 def test_a_model_without_an_evaluation_is_asked_for_one(
     connection: sqlite3.Connection, livers: Measured, actor: Actor
 ) -> None:

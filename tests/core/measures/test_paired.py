@@ -65,7 +65,6 @@ def test_seeds_widen_the_interval_and_take_the_word_better_back():
     assert verdict(*with_seed_noise(0.02, 0.005, SeedNoise((0.0001,), (3,)))) == "better"
     assert verdict(*with_seed_noise(0.02, 0.005, SeedNoise((0.02,), (3,)))) == "no difference beyond noise"
     assert verdict(*with_seed_noise(-0.02, 0.0, SeedNoise((0.001, 0.002), (3, 5)))) == "worse"
-    assert verdict(None, None) == "no difference beyond noise"
 
 
 def test_two_that_differ_in_their_seed_alone_are_never_said_to_be_better_while_its_noise_is_unknown():
@@ -73,3 +72,8 @@ def test_two_that_differ_in_their_seed_alone_are_never_said_to_be_better_while_i
         assert verdict(*ends, seeds_unknown=True) == "no difference beyond noise"
         assert verdict(*ends) in ("better", "worse")
     assert verdict(-0.2, 0.2, notable=0.05, seeds_unknown=True) == "too few cases to tell"
+
+
+def test_without_an_interval_the_verdict_is_undefined_and_not_that_there_is_no_difference():
+    for ends in ((None, None), (0.1, None), (None, 0.1)):
+        assert verdict(*ends) == "undefined"

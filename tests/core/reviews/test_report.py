@@ -8,8 +8,10 @@ import pytest
 
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
+from core.evaluation import comparison
 from core.evaluation.comparison import compare_models
 from core.evaluation.run import evaluate_model
+from core.measures.estimates import Estimate
 from core.progress import Silent
 from core.projects.records import change_project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
@@ -58,6 +60,20 @@ def test_a_page_holds_everything_itself_and_escapes_what_people_wrote(
         r"<(?:script|link|img)[^>]+(?:src|href)=", words + "".join(re.findall(r"<script[^>]*>", page))
     )
     assert list_audit(connection, what="export report")[0].subject == f"review {review.id}"
+
+
+def test_a_difference_that_is_undefined_is_told_so_with_its_reason(
+    connection: sqlite3.Connection, room: Room, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
+    review = add_review(connection, room.project, room.model, criteria=[], production=room.other, actor=actor)
+    review = open_results(connection, review, actor=actor)
+    nothing = Estimate(None, None, None, reason="One of the classes has no case here, or every case.")
+    monkeypatch.setattr(comparison, "estimate_of", lambda *_, **__: nothing)
+    monkeypatch.setattr(comparison, "compare_aucs", lambda *_, **__: None)
+    page = write_report(connection, room.project, review, "html", actor=actor).decode()
+    assert f"their difference is undefined: {nothing.reason}" in page
+    assert "no difference beyond noise" not in page
 
 
 def test_the_model_of_before_stands_beside_it_with_the_paired_verdict(
