@@ -5,7 +5,7 @@ from html import escape
 import streamlit as st
 
 from core.datasets.records import get_snapshot
-from core.jobs.correcting import ask_retraining
+from core.jobs.correcting import ask_retraining, list_followed
 from core.progress import Silent
 from core.reviews.corrections import find_corrections
 from core.reviews.decisions import (
@@ -25,7 +25,7 @@ from core.reviews.remarks import add_remark, list_remarks
 from core.reviews.report import ReportFormat, write_report
 from core.store.audit import Actor
 from core.training.records import get_run
-from dashboard import messages, places, session, wording
+from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.meeting_form import lines_of
 from dashboard.meeting_view import STEPS, Meeting
 from dashboard.prefix import at
@@ -80,6 +80,7 @@ def draw_decision(meeting: Meeting) -> None:
 
 def _draw_retraining(meeting: Meeting) -> None:
     """What was corrected since, and one click to a model that has learnt it; for whoever may freeze and train."""
+    _draw_retrained(meeting)
     if not all(session.may(action, meeting.project) for action in ("freeze", "train")):
         return
     run = get_run(session.db(), meeting.model.run)
@@ -91,12 +92,34 @@ def _draw_retraining(meeting: Meeting) -> None:
     if st.button("Retrain with the corrected labels", icon=":material/model_training:", key="retrain_do"):
         with messages.refusals_shown(), st.spinner("Freezing the corrected snapshot"):
             asked = ask_retraining(
-                session.db(), session.files(), meeting.project, meeting.model, actor=session.actor(), progress=Silent()
-            )
+                session.db(), session.files(), meeting.project, meeting.model, review=meeting.review,
+                actor=session.actor(), progress=Silent(),
+            )  # fmt: skip
             messages.say(
-                f"{asked.run.name} is queued, on {asked.snapshot.name}; it is evaluated on the same test cases."
+                f"{asked.run.name} is queued, on {asked.snapshot.name}; both models are then measured on the same test "
+                "cases, and a new review is prepared."
             )
             st.rerun()
+
+
+def _draw_retrained(meeting: Meeting) -> None:
+    """What was retrained from here: its job while it runs, then the way to the new review."""
+    followed = list_followed(session.db(), meeting.review)
+    if not followed:
+        return
+    jobs_panel.watch_active_jobs(meeting.project.id, ("train", "review_again"))
+    for one in followed:
+        if one.is_over and one.review:
+            places.link(
+                "meeting",
+                f"Review {one.review.id}: what changed",
+                icon=":material/arrow_forward:",
+                project=meeting.project.id,
+                review=one.review.id,
+                step="discussion",
+            )
+        elif not one.newest_job.is_active:
+            jobs_panel.draw_job(one.newest_job)
 
 
 def _draw_report_links(meeting: Meeting) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, cast
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import Door, HomeOption, JsonOption, answer, entered
+from core.cli.door import Door, HomeOption, JsonOption, answer, entered, wait_and_tell
 from core.datasets.records import get_snapshot
-from core.jobs.correcting import ask_retraining
+from core.jobs.correcting import ask_retraining, list_followed
 from core.progress import Silent
 from core.projects.records import get_project
 from core.reviews.criteria import Outcome, outcomes_json
@@ -174,9 +174,18 @@ def sign(
 
 
 def retrain(
-    project: ProjectArgument, review: ReviewArgument, home: HomeOption = None, as_json: JsonOption = False
+    project: ProjectArgument,
+    review: ReviewArgument,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the new review is prepared.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Queue a training of the reviewed model with the labels that were corrected since, and its evaluation."""
+    """Queue a training of the reviewed model with the labels that were corrected since, and what follows it.
+
+    Both models are then measured on the corrected test cases and compared, and a new review is prepared with the
+    criteria of this one and what changed as its first remark. With --wait its number is told; else `review show` of
+    this one tells it once it is there.
+    """
     with entered(home) as door:
         found = _review(door, project, review)
         asked = ask_retraining(
@@ -184,9 +193,15 @@ def retrain(
             door.files,
             get_project(door.connection, project),
             get_model(door.connection, found.project, found.model),
+            review=found,
             actor=door.actor,
             progress=Silent(),
         )
+        followed: dict[str, Any] = {}
+        if wait:
+            wait_and_tell(door, asked.job)
+            measuring = list_followed(door.connection, found)[0].measuring
+            followed = wait_and_tell(door, measuring) if measuring else {}
     document = {
         "job": asked.job.id,
         "run": asked.run.name,
@@ -194,8 +209,14 @@ def retrain(
         "changed": list(asked.corrections.changed),
         "gone": list(asked.corrections.gone),
         "told": list(asked.corrections.told),
+        "review": followed.get("review"),
+        "comparison": followed.get("comparison"),
     }
     text = f"Job {asked.job.id} trains {asked.run.name} on {asked.snapshot.name}: {asked.corrections.sentence}."
+    if followed:
+        text = "\n".join(
+            (text, f"Review {followed['review']} is prepared: {followed['name']}.", *followed["comparison"])
+        )
     answer(document, text, as_json=as_json)
 
 
@@ -228,6 +249,7 @@ def _facts(door: Door, review: Review) -> dict[str, Any]:
         "test_looks": asdict(looks),
         "decision": asdict(decision) if decision else None,
         "faults": find_faults(door.connection, review),
+        "retrained_in": [one.review.id for one in list_followed(door.connection, review) if one.review],
         "prepared_by": review.prepared_by,
         "prepared_at": review.prepared_at,
     }
@@ -252,6 +274,7 @@ def _tell(door: Door, review: Review, *, as_json: bool) -> None:
         lines += [_outcome_line(one) for one in review.outcomes] or ["  no criteria were set"]
         lines += filter(None, [facts["operating_point"]])
     lines.append(count_test_looks(door.connection, review).sentence)
+    lines += [f"Retrained with corrected labels: review {number}." for number in facts["retrained_in"]]
     if decision := find_decision(door.connection, review):
         lines += _decision_lines(decision)
         lines += facts["faults"] or ["All that was signed is as it was signed."]

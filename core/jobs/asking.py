@@ -256,6 +256,7 @@ def ask_training(
     repeats: Model | None = None,
     files: Files | None = None,
     sources: Mapping[str, Any] | None = None,
+    reviewed: int | None = None,
     actor: Actor,
 ) -> tuple[Run, Job]:
     """Queue a training: run and job are both there, or neither.
@@ -265,6 +266,7 @@ def ask_training(
         evaluate: a split on which the model is measured as soon as it is there.
         repeats: the model that this training should give again; it is compared with that.
         files, sources: as `request_training` takes them.
+        reviewed: the number of the review whose model is trained anew; a new one follows.
 
     Raises:
         CoreError: whatever `request_training` refuses.
@@ -285,6 +287,8 @@ def ask_training(
         asked: dict[str, Any] = {**arguments, "evaluate": evaluate} if evaluate else {**arguments}
         if repeats:
             asked["repeats"] = repeats.id
+        if reviewed:
+            asked["review"] = reviewed
         job = add_job(connection, "train", asked, project=project.id, actor=actor)
         set_run_job(connection, run.id, job.id)
         return get_run(connection, run.id), job

@@ -1,4 +1,4 @@
-"""One click from corrected labels to a new model: snapshot, training, and its evaluation on the same test cases."""
+"""One click from corrected labels to a new review: snapshot, training, both models on the same test cases."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -7,15 +7,17 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, get_snapshot, list_snapshots
 from core.errors import InvalidInput
 from core.jobs.asking import ask_training
-from core.jobs.records import Job
+from core.jobs.records import Job, list_jobs_after
 from core.people.roles import demand_of
 from core.progress import Progress
 from core.projects.records import Project
 from core.reviews.corrections import Corrections, find_corrections
+from core.reviews.meetings import Review
+from core.reviews.renewing import find_renewed
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.recipe import change_recipe
-from core.training.records import Model, Run, get_run, list_runs
+from core.training.records import Model, Run, get_model, get_run, list_runs
 from core.training.repeat import trained_batch
 
 
@@ -29,11 +31,41 @@ class Retraining:
     corrections: Corrections
 
 
+@dataclass(frozen=True)
+class Followed:
+    """A retraining after a review: its training, then the measuring of both models, and the new review once it is
+    prepared."""
+
+    training: Job
+    measuring: Job | None
+    review: Review | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all was measured, so that the new review can meet."""
+        return self.measuring is not None and self.measuring.state == "done"
+
+    @property
+    def newest_job(self) -> Job:
+        return self.measuring or self.training
+
+
 def ask_retraining(
-    connection: sqlite3.Connection, files: Files, project: Project, model: Model, *, actor: Actor, progress: Progress
+    connection: sqlite3.Connection,
+    files: Files,
+    project: Project,
+    model: Model,
+    *,
+    review: Review | None = None,
+    actor: Actor,
+    progress: Progress,
 ) -> Retraining:
     """Freeze the cases of a model's snapshot anew, each in its split, with today's references; train the same recipe
     on it with the same seed; evaluate on test.
+
+    Args:
+        review: of this model. After the training a new one is prepared, with its criteria and this model to compare
+            with, and both models are measured on the corrected test cases (`core.jobs.bodies.review_again`).
 
     Raises:
         InvalidInput: no reference has changed since, the model was trained for a fold, or is an ensemble.
@@ -75,9 +107,22 @@ def ask_retraining(
         choice=before.told.get("choice"),
         evaluate="test",
         sources=before.told.get("sources"),
+        reviewed=review.id if review else None,
         actor=actor,
     )
     return Retraining(snapshot, run, job, corrections)
+
+
+def list_followed(connection: sqlite3.Connection, review: Review) -> list[Followed]:
+    """The retrainings that were asked for from a review, newest first, each as far as it has come."""
+    found = []
+    for training in list_jobs_after(connection, review.project, "train", review.id):
+        model = (training.result or {}).get("model_id")
+        after = list_jobs_after(connection, review.project, "review_again", review.id)
+        measuring = next((job for job in after if job.arguments["model"] == model), None) if model else None
+        made = find_renewed(connection, review, get_model(connection, review.project, model)) if model else None
+        found.append(Followed(training, measuring, made))
+    return found
 
 
 def _free(name: str, taken: set[str]) -> str:

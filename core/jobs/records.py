@@ -173,6 +173,16 @@ def find_job(
     return _job(row) if row else None
 
 
+def list_jobs_after(connection: sqlite3.Connection, project_id: int, kind: str, review: int) -> list[Job]:
+    """The jobs of a kind that were asked for from a review, newest first."""
+    rows = connection.execute(
+        """SELECT * FROM jobs WHERE project = ? AND kind = ? AND json_extract(arguments, '$.review') = ?
+           ORDER BY id DESC""",
+        (project_id, kind, review),
+    )
+    return [_job(row) for row in rows]
+
+
 def find_explaining_job(connection: sqlite3.Connection, explanation: str) -> Job | None:
     """The newest job that made an explanation, or None: the map itself does not say which project it belongs to."""
     row = connection.execute(

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.datasets.conditions import with_conditions
-from core.datasets.records import Snapshot, list_candidates, list_snapshot_cases
+from core.datasets.records import Candidate, Snapshot, SnapshotCase, list_candidates, list_snapshot_cases
 from core.images.records import set_of_synthetic
 from core.labels.answers import label_text
 from core.projects.schema import Generation, Segmentation
@@ -31,10 +32,20 @@ def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corr
     candidates = list_candidates(connection, snapshot.project)
     if isinstance(snapshot.schema, Generation):  # its answers are frozen with sex and age
         candidates = with_conditions(connection, candidates)
-    now = {some.case_id: some for some in candidates}
-    painted = isinstance(snapshot.schema, Segmentation)
+    return _compare(connection, snapshot, {some.case_id: some for some in candidates})
+
+
+def compare_snapshots(connection: sqlite3.Connection, before: Snapshot, after: Snapshot) -> Corrections:
+    """The references of a later snapshot of the same cases against those of an earlier one."""
+    return _compare(connection, before, {case.case_id: case for case in list_snapshot_cases(connection, after.id)})
+
+
+def _compare(
+    connection: sqlite3.Connection, before: Snapshot, now: Mapping[int, Candidate] | Mapping[int, SnapshotCase]
+) -> Corrections:
+    painted = isinstance(before.schema, Segmentation)
     changed, gone, told = [], [], Counter[str]()
-    cases = list_snapshot_cases(connection, snapshot.id)
+    cases = list_snapshot_cases(connection, before.id)
     drawn = set_of_synthetic(connection, [case.case_id for case in cases])  # nobody reads these
     for case in cases:
         if case.case_id in drawn:
@@ -44,7 +55,7 @@ def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corr
             gone.append(case.case_id)
         elif some.value != case.value or (painted and some.label_ids != case.label_ids):
             changed.append(case.case_id)
-            before, after = label_text(case.value), label_text(some.value)
+            said = label_text(case.value), label_text(some.value)
             again = "painted anew" if painted else "of another sex or age"
-            told[again if before == after else f"{before} to {after}"] += 1
+            told[again if said[0] == said[1] else f"{said[0]} to {said[1]}"] += 1
     return Corrections(tuple(changed), tuple(gone), tuple(f"{n:,} {what}" for what, n in told.most_common()))

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.datasets.records import get_snapshot, list_snapshot_cases
 from core.errors import InvalidInput
-from core.jobs.records import list_jobs
+from core.jobs.records import add_job, claim_job, finish_job, list_jobs
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import User, ensure_user
 from core.projects.records import Project
@@ -24,9 +24,12 @@ from core.reviews.meetings import Review, add_review, count_test_looks, get_revi
 from core.reviews.registry import find_production, promote_model, retire_model
 from core.reviews.remarks import find_presented, list_remarks, present_step
 from core.reviews.report import write_report
+
+
+from core.reviews.renewing import renew_review
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training.records import Model
+from core.training.records import Model, add_model, get_run
 from dashboard import session
 from dashboard.meeting_failures import answered
 from dashboard.meeting_view import STEPS, steps_of
@@ -330,8 +333,8 @@ def test_the_registry_on_models_goes_back_with_one_click(
     assert f">{model.name}</a>, since" in said(open_page("overview", project=project.id))
 
 
-def test_corrections_are_named_and_learnt_with_one_click(
-    open_page: OpenPage, connection: sqlite3.Connection, project: Project, review: Review, actor: Actor
+def test_corrections_are_named_and_learnt_with_one_click_which_leads_to_a_new_review(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, actor: Actor
 ) -> None:
     decide_review(
         connection, review, NewDecision("retrain", "Wrong labels."), signer="anna", password=PASSWORD, actor=actor
@@ -347,7 +350,27 @@ def test_corrections_are_named_and_learnt_with_one_click(
     app.button(key="retrain_do").click().run()
     assert not app.exception
     assert not app.error
-    assert [job.arguments["evaluate"] for job in list_jobs(connection, kinds=("train",))] == ["test"]
+    (job,) = list_jobs(connection, kinds=("train",))
+    assert (job.arguments["evaluate"], job.arguments["review"]) == ("test", review.id)
+    assert "what changed" not in said(app)
+
+    asked = claim_job(connection, "train", "cpu")
+    assert asked
+    made = add_model(
+        connection, get_run(connection, job.arguments["run"]), keras_hash="1" * 64, onnx_left_out_because="a test",
+        parameters=1, file_bytes=1, facts=model.facts, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    finish_job(connection, asked, "done", result={"model_id": made.id})
+    add_job(connection, "review_again", {"model": made.id, "review": review.id}, project=project.id, actor=actor)
+    measuring = claim_job(connection, "work", "cpu")
+    assert measuring
+    renewed = renew_review(connection, review, made, actor=actor)
+    finish_job(connection, measuring, "done", result={"review": renewed.id})
+    assert f"Review {renewed.id}: what changed" in said(app.run())
+    assert not app.exception
+    text = said(open_page("meeting", project=project.id, review=renewed.id, step="discussion"))
+    assert f"Retrained after review {review.id}" in text
+    assert "Labels changed since first: 1 " in text
 
 
 @pytest.mark.parametrize("make", [measured_numbers, measured_masks])

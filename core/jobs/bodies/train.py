@@ -87,14 +87,17 @@ def _join_ensemble(context: "JobContext", run_id: int) -> dict[str, Any]:
 
 
 def _queue_evaluation(context: "JobContext", model_id: int, run_id: int) -> None:
-    """What the request for training asked for when the model is there: its numbers on a split."""
+    """What the request for training asked for when the model is there: its numbers on a split, or a new review."""
     from core.jobs.records import add_job, find_job
     from core.training.records import get_run
 
     run = get_run(context.connection, run_id)
     wanted = {"model": model_id, "snapshot": run.snapshot, "split": context.job.arguments["evaluate"]}
-    if find_job(context.connection, "evaluate", wanted) is None:  # an attempt before this one may have asked
-        add_job(context.connection, "evaluate", wanted, project=run.project, actor=context.actor)
+    kind = "evaluate"
+    if review := context.job.arguments.get("review"):  # measuring is then a part of what comes after
+        kind, wanted = "review_again", {"model": model_id, "review": review}
+    if find_job(context.connection, kind, wanted) is None:  # an attempt before this one may have asked
+        add_job(context.connection, kind, wanted, project=run.project, actor=context.actor)
 
 
 def _compare(context: "JobContext", model_id: int) -> dict[str, Any]:

@@ -7,14 +7,21 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from core.cli import reviewing
 from core.cli.app import app
 from core.cli.door import Door
 from core.evaluation.run import evaluate_model
+
+
+from core.jobs.bodies.review_again import run as review_again
+from core.jobs.context import JobContext
+from core.jobs.records import Job, claim_job, finish_job
 from core.progress import Silent
 from core.store.audit import Actor
 from core.training.records import Model
 from tests.core.reviews.conftest import PASSWORD, Room, furnished_room, project, room, settings, signers
 from tests.core.reviews.other_tasks import add_twin, measured_drawn, measured_numbers
+from tests.core.reviews.retrained import correct_two, finish_training, opened_review
 
 __all__ = ["furnished_room", "project", "room", "settings", "signers"]  # fixtures
 CRITERION = "sensitivity of pneumonia at least 0.70, lower bound at least 0.1"
@@ -146,3 +153,31 @@ def test_a_model_that_draws_is_reviewed_by_what_it_drew(room: Room, connection: 
     made = run(room, *asked, "memorised at most 0.2")
     opened = run(room, "review", "open", "Faces", str(made["review"]))
     assert [one["state"] for one in opened["outcomes"]] == ["met"]
+
+
+def test_a_retraining_from_a_review_tells_the_number_of_the_new_one(
+    room: Room, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = Actor("anna", "screen")
+    review = opened_review(connection, room, anna)
+    correct_two(connection, room, anna)
+
+    def wait(door: Any, job: Job) -> Any:
+        """As a worker would do it; the training itself is left out."""
+        if job.kind == "train":
+            return finish_training(connection, room, job, anna)
+        claimed = claim_job(connection, "work", "cpu")
+        assert claimed is not None
+        context = JobContext(connection, room.files, room.settings, claimed, room.settings.home, "cpu", anna, Silent())
+        result = review_again(context)
+        finish_job(connection, claimed, "done", result=result)
+        return result
+
+    monkeypatch.setattr(reviewing, "wait_and_tell", wait)
+    told = run(room, "review", "retrain", "Chest", str(review.id), "--wait")
+    assert (told["run"], told["snapshot"], told["review"]) == ("quick, corrected", "first, corrected", review.id + 1)
+    assert "quick, corrected" in told["comparison"][0]
+    assert run(room, "review", "show", "Chest", str(review.id))["retrained_in"] == [told["review"]]
+    made = run(room, "review", "show", "Chest", str(told["review"]))
+    assert (made["state"], made["production"]) == ("prepared", "quick")
+    assert made["criteria"] == ["accuracy at least 0.8", "accuracy by sex at least 0.7"]
