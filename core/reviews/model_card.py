@@ -45,6 +45,7 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
         "Question": _question(trained),
         "Model": f"{model.name}: {run.recipe.network}, {weights}, input "
         f"{run.recipe.input_size} px, made {model.created_at[:10]} by {run.created_by}",
+        "Ensemble": _ensemble(model),
         "Compared with": production.name if production else "no model in production",
         "Trained on": f"{trained.name}{fold}: {_counted(counts, 'train')} to learn, "
         f"{_counted(counts, 'validation')} to tune",
@@ -156,6 +157,15 @@ def _question(snapshot: Snapshot) -> str:
     if isinstance(schema, Regression):
         return ", ".join(f"{one.target} in {one.unit}" for one in schema.quantities)
     return snapshot.task
+
+
+def _ensemble(model: Model) -> str:
+    members = [str(one["name"]) for one in model.facts.get("members", ())]
+    if not members:
+        return "none: one network answers"
+    if views := model.facts.get("views"):
+        return f"the mean of what {members[0]} says of {len(views)} views of an image"
+    return f"the mean of what {', '.join(members)} say"
 
 
 def _counted(counts: Mapping[str, Mapping[str, Any]], split: str) -> str:

@@ -87,6 +87,10 @@ def describe_report(
         *_explanations(connection, model, evaluation),
         Section("Lineage", (_facts(_lineage(review, run, snapshot.hash, evaluation.id)),)),
     ]
+    by_subgroup = any(one.criterion.by and one.parts for one in review.outcomes or ())
+    is_explained = "per_structure" in evaluation.result or (
+        is_explainable(model) and find_evidence(connection, model.id)
+    )
     told = {
         "intended_use": project.intended_use and "model card",
         "description": project.description and "model card: what the project says of itself",
@@ -101,7 +105,12 @@ def describe_report(
         "agreement": reference.pairs and "reference standard: agreement of the readers",
         "split": "" if snapshot.leaks_allowed_because else "population: split by patient, no patient in two splits",
         "numbers": "numbers, with 95 % intervals over patients",
-        "subgroups": any(one.by for one in review.criteria) and "acceptance criteria by subgroup",
+        "subgroups": by_subgroup and "acceptance criteria by subgroup",
+        "numbers_by_subgroup": by_subgroup and "numbers, with 95 % intervals; acceptance criteria by subgroup",
+        "ensemble": "model card: of what its answers are the mean"
+        if model.facts.get("members")
+        else "model card: one network",
+        "explanations": is_explained and "explanations: methods with their evidence on this model",
         "population": "flow of cases, population",
         "demographics": len(list_missing(connection, snapshot)) < 3 and "population",
         "failures": causes and "failures",

@@ -1,5 +1,6 @@
 """The report of a review: whole, quick, in any script, and honest about what it does not tell."""
 
+import json
 import re
 import sqlite3
 from html import escape
@@ -11,6 +12,7 @@ from core.errors import InvalidInput
 from core.evaluation import comparison
 from core.evaluation.comparison import compare_models
 from core.evaluation.run import evaluate_model
+from core.explain.records import keep_evidence
 from core.measures.estimates import Estimate
 from core.progress import Silent
 from core.projects.records import change_project
@@ -18,7 +20,7 @@ from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import parse_criterion
 from core.reviews.decisions import FollowUp, NewDecision, decide_review
 from core.reviews.meetings import Review, add_review, open_results
-from core.reviews.model_card import describe_comparison, describe_verdict
+from core.reviews.model_card import describe_card, describe_comparison, describe_verdict
 from core.reviews.report import write_report
 from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, draw_figures, share_width
 from core.reviews.report_sections import Table, band_of, describe_report, numbers_of_parts
@@ -180,6 +182,40 @@ def test_an_item_is_reported_when_the_project_tells_of_it(
     assert room_project.intended_use
     object.__setattr__(room, "project", room_project)
     assert intended_use() == "model card"
+
+
+def test_explanations_ensembles_and_subgroups_are_reported_where_the_report_tells_of_them(
+    connection: sqlite3.Connection, room: Room, review: Review, actor: Actor
+) -> None:
+    def told(of: Review) -> dict[str, str]:
+        sections, _ = describe_report(connection, room.project, of)
+        found = {}
+        for name, numbers in (("CLAIM", ("27", "31")), ("TRIPOD", ("23",))):
+            table = next(one for one in sections if one.title.startswith(name)).blocks[1]
+            assert isinstance(table, Table)
+            found |= {f"{name} {number}": where for number, _, where in table.rows if number in numbers}
+        return found
+
+    assert told(review) == {
+        "CLAIM 27": "model card: one network",
+        "CLAIM 31": NOT_REPORTED,
+        "TRIPOD 23": "numbers, with 95 % intervals; acceptance criteria by subgroup",
+    }
+    assert describe_card(connection, room.project, review)["Ensemble"] == "none: one network answers"
+    measures = {
+        name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in ("randomisation", "faithfulness", "stability")
+    }
+    told_of = {"n_cases": 50, "split": "validation", "measures": measures}
+    keep_evidence(connection, room.model.id, "grad_cam", told_of, actor)
+    members = json.dumps([{"model": 1, "name": "one"}, {"model": 2, "name": "two"}])
+    connection.execute("UPDATE models SET facts = json_set(facts, '$.members', json(?))", (members,))
+    whole = add_review(connection, room.project, room.model, criteria=[], actor=actor)
+    assert told(open_results(connection, whole, actor=actor)) == {
+        "CLAIM 27": "model card: of what its answers are the mean",
+        "CLAIM 31": "explanations: methods with their evidence on this model",
+        "TRIPOD 23": NOT_REPORTED,
+    }
+    assert describe_card(connection, room.project, whole)["Ensemble"] == "the mean of what one, two say"
 
 
 def test_the_checklists_are_whole_and_name_their_source() -> None:
