@@ -17,6 +17,7 @@ from core.training.records import Model, get_model, list_models
 from dashboard import compared_errors, messages, numbers_view, places, session, wording
 from dashboard.case_strip import draw_cases
 from dashboard.compared_labels import draw_labels
+from dashboard.shown_results import note_test_results
 
 REMEMBERED_SECONDS = 600
 MOST_AT_ONCE = 5
@@ -172,6 +173,8 @@ def _ask(other: int, model: Model, view: Mapping[str, places.Query], comparisons
     snapshot, split = int(view["snapshot"] or 0), str(view["split"])
     erased = get_snapshot(session.db(), model.project, snapshot).erased_cases
     home = str(session.settings().home)
+    if split == "test":
+        note_test_results(other, snapshot)
     return _compared(home, other, model.id, snapshot, split, known, erased, comparisons)
 
 

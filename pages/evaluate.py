@@ -24,6 +24,7 @@ from dashboard import (
     session,
     wording,
 )
+from dashboard.shown_results import note_test_results
 
 SPLITS = ("test", "validation", "train")
 
@@ -110,6 +111,8 @@ if evaluation is None:
         + (f"Uses of its test cases so far: {uses:,}." if split == "test" else ""),
     )
 
+if split == "test":
+    note_test_results(model.id, snapshot.id)
 result, schema = evaluation.result, trainable_schema(snapshot.schema)  # as frozen: classes may be renamed since
 sample = evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None)
 if isinstance(schema, Generation):

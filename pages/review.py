@@ -7,6 +7,7 @@ from core.training.records import list_models
 from dashboard import frame, messages, places, session
 from dashboard.painted_view import draw_painted_review
 from dashboard.review_view import draw_case, draw_position, draw_result_choice, find_evaluated, find_position, read_view
+from dashboard.shown_results import note_test_results
 
 project = frame.need_project()
 left, middle, right = st.columns([6.2, 3.2, 1.1], vertical_alignment="center")
@@ -30,6 +31,8 @@ if isinstance(schema, Generation):
         to="evaluate",
         project=project.id,
     )
+if view.split == "test" and find_evaluated(view):
+    note_test_results(view.model.id, view.snapshot.id)
 if isinstance(schema, Segmentation):
     draw_painted_review(project, view)
     st.stop()

@@ -11,6 +11,7 @@ from core.evaluation.comparison import compare_models
 from core.evaluation.paired_errors import PairedErrors, compare_errors
 from core.jobs.kind import action_of_split
 from core.people.roles import demand_of
+from core.reviews.meetings import note_shown
 from core.training.records import get_run
 
 
@@ -34,6 +35,8 @@ def compare(
         demand_of(door.connection, door.actor, action_of_split(split), frozen.project)
         paired = compare_models if frozen.task == "classification" else compare_errors
         told = [paired(door.connection, one, other, frozen, split, comparisons=len(rest)) for other in rest]
+        for model in (one, *rest) if split == "test" else ():
+            note_shown(door.connection, model.id, frozen.id, actor=door.actor)
     found = [one.to_json() if isinstance(one, PairedErrors) else one for one in told]
     document = found[0] if len(found) == 1 else {"first": found[0]["first"], "comparisons": found}
     lines = [_paired_lines(one) if isinstance(one, PairedErrors) else _compared_lines(one) for one in told]

@@ -38,6 +38,7 @@ from core.jobs.records import add_job
 from core.measures.metrics import predictive_values
 from core.progress import Silent
 from core.projects.records import get_project
+from core.reviews.meetings import Review, note_shown
 from core.training.ensemble import with_views
 from core.training.recipe import recipe_to_json
 from core.training.records import Model, get_run, list_models
@@ -216,6 +217,8 @@ def evaluate(
             else get_run(door.connection, trained.run).snapshot
         )
         result = ask_model(door, "evaluate", trained, {"snapshot": frozen, "split": split})
+        if split == "test":
+            _tell_locked(note_shown(door.connection, trained.id, frozen, actor=door.actor))
     _tell_measured(result, prevalence, as_json=as_json)
 
 
@@ -225,6 +228,11 @@ def _tell_measured(result: dict[str, Any], prevalence: float | None, *, as_json:
     for warning in result["warnings"]:
         tell(warning)
     answer(result, _metric_lines(result), as_json=as_json)
+
+
+def _tell_locked(locked: Sequence[Review]) -> None:
+    for review in locked:
+        tell(f"The criteria of review {review.id}, {review.name}, are locked: its test results are open now.")
 
 
 def _rule_lines(told: dict[str, Any] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reviews: meetings about a model, with criteria that lock when its test results are first opened.
+"""Reviews: meetings about a model, with criteria that lock when its test results are first opened, there or elsewhere.
 
 The results of a review are those of one evaluation, chosen at that moment. Every opening is a row of its own that
 stays for ever: whoever looks often finds something at last.
@@ -34,6 +34,7 @@ from core.tasks import trainable_schema
 from core.training.records import Model, get_model, get_run
 
 LONGEST_NAME = 120
+ELSEWHERE = ", outside a meeting"  # behind the way by which somebody came, in the row of an opening
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class TestUse:
     evaluations: int
     openings: int  # in reviews on this snapshot
     openings_here: int
+    elsewhere: int  # how often this model's results were shown outside of the meeting since it was prepared
     known_before: bool  # this model's test results were there before the criteria were written for the last time
 
     @property
@@ -79,6 +81,8 @@ class TestUse:
             f"The test cases were measured {say_times(self.evaluations)} and "
             f"{opened if self.openings else 'never opened in a meeting'}."
         )
+        if self.elsewhere:
+            told += f" Outside of this meeting they were shown {say_times(self.elsewhere)} since it was prepared."
         if self.known_before:
             told += " The test results of this model were there before its criteria were written."
         return told
@@ -174,6 +178,41 @@ def open_results(connection: sqlite3.Connection, review: Review, *, actor: Actor
         NotAllowed: the actor may not open test results here.
     """
     demand_of(connection, actor, "open test results", review.project)
+    return _open(connection, review, actor)
+
+
+def note_shown(
+    connection: sqlite3.Connection, model_id: int, snapshot_id: int, *, counts: bool = True, actor: Actor
+) -> list[Review]:
+    """The test results of a model on a snapshot are shown outside of a meeting: whatever review of them is not decided
+    yet locks its criteria by that, and has the look counted.
+
+    Nothing happens as long as there are no such results. What the actor may see was asked where it is shown.
+
+    Args:
+        counts: whether this is a look of its own; a new evaluation is counted as such already.
+
+    Returns:
+        The reviews that it locked.
+    """
+    rows = connection.execute(
+        """SELECT * FROM reviews WHERE model = ? AND snapshot = ?
+           AND id NOT IN (SELECT review FROM decisions) ORDER BY id""",
+        (model_id, snapshot_id),
+    ).fetchall()
+    if not rows or find_evaluation(connection, model_id, snapshot_id) is None:
+        return []
+    locked = []
+    for before in map(_review, rows):
+        if counts or not before.is_locked:
+            after = _open(connection, before, actor, outside=True, counts=counts)
+            locked += [] if before.is_locked else [after]
+    return locked
+
+
+def _open(
+    connection: sqlite3.Connection, review: Review, actor: Actor, *, outside: bool = False, counts: bool = True
+) -> Review:
     review = get_review(connection, review.project, review.id)
     settled = None if review.is_locked else settle_criteria(connection, review)  # up to seconds: before the transaction
     with writing(connection):
@@ -186,12 +225,15 @@ def open_results(connection: sqlite3.Connection, review: Review, *, actor: Actor
                 "UPDATE reviews SET evaluation = ?, outcomes = ?, locked_at = ?, locked_by = ? WHERE id = ?",
                 (evaluation.id, json.dumps(outcomes_json(outcomes)), utc_now(), actor.name, review.id),
             )
-        connection.execute(
-            """INSERT INTO test_openings (project, review, model, snapshot, by, via, at)
-               VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            (review.project, review.id, review.model, review.snapshot, actor.name, actor.via, utc_now()),
-        )
-        add_audit(connection, actor, "open test results", f"review {review.id}", snapshot=review.snapshot)
+        if counts:
+            via = f"{actor.via}{ELSEWHERE if outside else ''}"
+            connection.execute(
+                """INSERT INTO test_openings (project, review, model, snapshot, by, via, at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                (review.project, review.id, review.model, review.snapshot, actor.name, via, utc_now()),
+            )
+        where = {"outside": "a meeting"} if outside else {}
+        add_audit(connection, actor, "open test results", f"review {review.id}", snapshot=review.snapshot, **where)
         return get_review(connection, review.project, review.id)
 
 
@@ -263,8 +305,10 @@ def count_test_looks(connection: sqlite3.Connection, review: Review) -> TestUse:
     run = get_run(connection, get_model(connection, review.project, review.model).run)
     fold = run.fold if run.snapshot == review.snapshot else None
     row = connection.execute(
-        "SELECT count(*) AS openings, coalesce(sum(review = ?), 0) AS here FROM test_openings WHERE snapshot = ?",
-        (review.id, review.snapshot),
+        """SELECT coalesce(sum(NOT outside), 0) AS openings, coalesce(sum(NOT outside AND here), 0) AS here,
+                  coalesce(sum(outside AND here), 0) AS elsewhere
+           FROM (SELECT via LIKE '%' || ? AS outside, review = ? AS here FROM test_openings WHERE snapshot = ?)""",
+        (ELSEWHERE, review.id, review.snapshot),
     ).fetchone()
     first = connection.execute(
         "SELECT min(created_at) FROM evaluations WHERE model = ? AND snapshot = ? AND split = 'test'",
@@ -274,6 +318,7 @@ def count_test_looks(connection: sqlite3.Connection, review: Review) -> TestUse:
         evaluations=count_test_uses(connection, review.snapshot, fold),
         openings=row["openings"],
         openings_here=row["here"],
+        elsewhere=row["elsewhere"],
         known_before=first is not None and first <= review.criteria_at,
     )
 

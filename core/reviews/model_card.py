@@ -120,7 +120,7 @@ def list_limits(
                 f"Only {int(row['support']['value'])} test cases show {name}; its numbers can hardly be believed."
             )
     told += [_unmet(one) for one in review.outcomes or () if one.state != "met"]
-    if looks.openings + looks.evaluations > 2 or looks.known_before:
+    if looks.openings + looks.elsewhere + looks.evaluations > 2 or looks.known_before:
         told.append(looks.sentence)
     return (
         told + [str(warning) for warning in result.get("warnings", [])] + ([evaluation.loss] if evaluation.loss else [])

@@ -72,6 +72,26 @@ def test_results_stay_closed_until_somebody_opens_them_and_that_is_counted(
     assert count_test_looks(connection, review).openings_here == 2
 
 
+@pytest.mark.parametrize(("page", "query"), [("evaluate", {}), ("review", {"result": "all"})])
+def test_test_results_on_another_page_lock_the_criteria_and_are_counted_once_a_tab(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, actor: Actor,
+    page: str, query: dict[str, str],
+) -> None:  # fmt: skip
+    made = add_review(connection, project, model, criteria=[parse_criterion("accuracy at least 0")], actor=actor)
+    at = {"project": project.id, "model": model.id, **query}
+    open_page(page, **at, split="validation")
+    assert not get_review(connection, project.id, made.id).is_locked
+    app = open_page(page, **at, split="test")
+    app.run()
+    assert not app.exception
+    assert get_review(connection, project.id, made.id).is_locked
+    looks = count_test_looks(connection, made)
+    assert (looks.openings, looks.elsewhere) == (0, 1)
+    text = said(open_page("meeting", project=project.id, review=made.id))
+    assert "Outside of this meeting they were shown once" in text
+    assert "Change the criteria" not in text
+
+
 def test_a_small_subgroup_is_shown_greyed_and_not_as_passed(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review, actor: Actor
 ) -> None:

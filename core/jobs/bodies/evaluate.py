@@ -1,13 +1,18 @@
 """Evaluation: a model is measured on a split of a snapshot."""
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from core.errors import Conflict
 from core.jobs.kind import Kind, action_of_split
 from core.people.roles import Action
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
+
+
+log = logging.getLogger("readroom.jobs")
 
 
 def actions_of(arguments: Mapping[str, Any]) -> frozenset[Action]:
@@ -26,9 +31,11 @@ KIND = Kind(
 
 
 def run(context: "JobContext") -> Mapping[str, Any]:
-    """Measure a model on a split of a snapshot; or, with `folds`, the models of all folds together."""
+    """Measure a model on a split of a snapshot, on test with the criteria of reviews that wait for it locked; or, with
+    `folds`, the models of all folds together."""
     context.progress.report(context.job.fraction, "Starting")  # the imports below take seconds
     from core.evaluation.run import evaluate_model
+    from core.reviews.meetings import note_shown
 
     given = context.job.arguments
     if "folds" in given:
@@ -38,14 +45,21 @@ def run(context: "JobContext") -> Mapping[str, Any]:
             context.connection, context.files, context.settings, [int(number) for number in given["folds"]],
             context.actor, context.progress, job=context.job.id,
         )  # fmt: skip
-    return evaluate_model(
+    model, snapshot, split = int(given["model"]), int(given["snapshot"]), given["split"]
+    result = evaluate_model(
         context.connection,
         context.files,
         context.settings,
-        int(given["model"]),
-        int(given["snapshot"]),
-        given["split"],
+        model,
+        snapshot,
+        split,
         context.actor,
         context.progress,
         job=context.job.id,
     )
+    if split == "test":  # whoever asked is about to see it; an evaluation is counted by itself
+        try:
+            note_shown(context.connection, model, snapshot, counts=False, actor=context.actor)
+        except Conflict as error:  # criteria that change in this moment: the next look locks them
+            log.warning("%s", error)
+    return result

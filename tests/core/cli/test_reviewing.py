@@ -68,6 +68,13 @@ def test_from_criteria_to_production(room: Room) -> None:
     assert run(room, "review", "list", "Chest")["reviews"][0]["state"] == "approve"
 
 
+def test_comparing_on_test_locks_the_review_of_either_model(room: Room) -> None:
+    made = run(room, "review", "create", "Chest", "quick", "--criterion", CRITERION)
+    run(room, "compare", "Chest", "other", "quick")
+    shown = run(room, "review", "show", "Chest", str(made["review"]))
+    assert (shown["state"], shown["test_looks"]["elsewhere"]) == ("opened", 1)
+
+
 def test_a_criterion_about_an_unknown_class_is_refused(room: Room) -> None:
     asked = ("--criterion", "sensitivity of tuberculosis at least 0.9")
     assert "knows normal, pneumonia" in run(room, "review", "create", "Chest", "quick", *asked, code=1)

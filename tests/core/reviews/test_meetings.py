@@ -8,10 +8,14 @@ from core.datasets.records import list_snapshot_cases
 from core.errors import Conflict, InvalidInput
 from core.evaluation.run import evaluate_model
 from core.evaluation.subgroups import list_cuts, read_attributes
+from core.jobs.bodies.evaluate import run as evaluate
+from core.jobs.context import JobContext
+from core.jobs.records import add_job, claim_job
 from core.progress import Silent
 from core.projects.records import add_project
 from core.projects.schema import make_classification
 from core.reviews.criteria import parse_criterion
+from core.reviews.decisions import NewDecision, decide_review
 from core.reviews.meetings import (
     Review,
     add_review,
@@ -20,10 +24,11 @@ from core.reviews.meetings import (
     get_evaluation_of,
     get_review,
     list_reviews,
+    note_shown,
     open_results,
 )
 from core.store.audit import Actor, list_audit
-from tests.core.reviews.conftest import Room
+from tests.core.reviews.conftest import PASSWORD, Room
 
 SENSITIVE = parse_criterion("sensitivity of pneumonia at least 0.90, lower bound at least 0.85")
 FAIR = parse_criterion("sensitivity of pneumonia by sex at least 0.80")
@@ -111,6 +116,59 @@ def test_criteria_written_after_the_results_were_there_are_said_to_be(
     blind = add_review(connection, room.project, room.other, criteria=[EASY], actor=actor)
     evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
     assert not count_test_looks(connection, blind).known_before
+
+
+def test_results_that_are_shown_elsewhere_lock_the_criteria_and_are_counted(
+    connection: sqlite3.Connection, room: Room, actor: Actor
+) -> None:
+    other = add_review(connection, room.project, room.model, criteria=[EASY], actor=actor)
+    blind = add_review(connection, room.project, room.other, criteria=[EASY], actor=actor)
+    of_other = (room.other.id, room.snapshot.id)
+    assert note_shown(connection, *of_other, actor=actor) == [], "there is nothing to be seen yet"
+    evaluate_model(connection, room.files, room.settings, room.other.id, room.snapshot.id, "test", actor, Silent())
+    (locked,) = note_shown(connection, *of_other, actor=actor)
+    assert (locked.id, locked.locked_by) == (blind.id, actor.name)
+    assert locked.outcomes is not None
+    assert locked.outcomes[0].state == "met"
+    with pytest.raises(Conflict, match="the criteria are fixed"):
+        change_criteria(connection, blind, [SENSITIVE], actor=actor)
+    assert not get_review(connection, other.project, other.id).is_locked, "that is another model"
+    assert note_shown(connection, *of_other, actor=actor) == [], "it was locked before, and the look is counted"
+    looks = count_test_looks(connection, locked)
+    assert (looks.openings, looks.openings_here, looks.elsewhere, looks.known_before) == (0, 0, 2, False)
+    assert "never opened in a meeting" in looks.sentence
+    assert "Outside of this meeting they were shown 2 times since it was prepared." in looks.sentence
+    assert list_audit(connection, what="open test results")[0].detail["outside"] == "a meeting"
+    open_results(connection, locked, actor=actor)
+    looks = count_test_looks(connection, locked)
+    assert (looks.openings_here, looks.elsewhere) == (1, 2)
+
+
+def test_a_decided_review_is_not_counted_any_more(
+    connection: sqlite3.Connection, room: Room, review: Review, signers: tuple[Actor, Actor]
+) -> None:
+    opened = open_results(connection, review, actor=signers[0])
+    new = NewDecision("reject", "It misses too many.")
+    decide_review(connection, opened, new, signer="anna", password=PASSWORD, actor=signers[0])
+    assert note_shown(connection, room.model.id, room.snapshot.id, actor=signers[0]) == []
+    assert count_test_looks(connection, opened).elsewhere == 0
+
+
+def test_evaluating_on_test_locks_what_waits_for_it_and_on_validation_does_not(
+    connection: sqlite3.Connection, room: Room, actor: Actor
+) -> None:
+    blind = add_review(connection, room.project, room.other, criteria=[EASY], actor=actor)
+    states = []
+    for split in ("validation", "test"):
+        asked = {"model": room.other.id, "snapshot": room.snapshot.id, "split": split}
+        add_job(connection, "evaluate", asked, project=room.project.id, actor=actor)
+        job = claim_job(connection, "work", "cpu")
+        assert job is not None
+        evaluate(JobContext(connection, room.files, room.settings, job, room.settings.home, "cpu", actor, Silent()))
+        states.append(get_review(connection, blind.project, blind.id).is_locked)
+    assert states == [False, True]
+    looks = count_test_looks(connection, blind)
+    assert (looks.evaluations, looks.elsewhere) == (2, 0)  # of both models one
 
 
 def test_a_model_without_predictions_has_no_results_to_open(

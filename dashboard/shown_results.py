@@ -1,0 +1,24 @@
+"""Test results that are shown outside of a meeting: reviews of them lock by that, and the look is counted."""
+
+import streamlit as st
+
+from core.errors import Conflict
+from core.evaluation.records import find_evaluation
+from core.reviews.meetings import note_shown
+from dashboard import session
+
+
+def note_test_results(model: int, snapshot: int) -> None:
+    """Once in a tab for each evaluation, wherever a page is about to show what a model does on the test split; who has
+    opened a review in this tab was counted there."""
+    evaluation = find_evaluation(session.db(), model, snapshot)
+    if evaluation is None or (key := f"test_results_shown_{evaluation.id}") in st.session_state:
+        return
+    try:
+        locked = note_shown(session.db(), model, snapshot, actor=session.actor())
+    except Conflict:  # criteria that change in this moment: the next rerun tries again
+        return
+    st.session_state[key] = True
+    if locked:
+        names = ", ".join(f"{one.id} · {one.name}" for one in locked)
+        st.toast(f"These test results are open now: the criteria of review {names} are locked.", icon=":material/lock:")
