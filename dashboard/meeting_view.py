@@ -17,6 +17,7 @@ from core.reviews.remarks import find_presented, present_step
 from core.tasks import TrainableSchema
 from core.training.records import Model
 from dashboard import meeting_shown, messages, places, session, wording
+from dashboard.shown_results import note_opened
 
 FOLLOW_SECONDS = 2.0
 
@@ -151,7 +152,7 @@ def _draw_gate(meeting: Meeting) -> None:
 
 def _open(review: Review) -> None:
     with messages.refusals_told():
-        open_results(session.db(), review, actor=session.actor())
+        note_opened(open_results(session.db(), review, actor=session.actor()).evaluation)
         st.session_state[_opened_key(review)] = True
 
 

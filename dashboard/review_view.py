@@ -29,7 +29,7 @@ from core.reviews.case_search import (
 from core.tasks import TrainableSchema, module_of
 from core.tasks.regression import numbers_said
 from core.training.records import Model, get_run
-from dashboard import case_view, evidence_view, method_choice, places, remarks_view, session, side_by_side
+from dashboard import asked_maps, case_view, evidence_view, method_choice, places, remarks_view, session, side_by_side
 from dashboard.handing_out import draw_list_keeper
 from dashboard.viewer import HEAT_COLOURS, Finding, Look, Navigated, review_viewer
 
@@ -222,6 +222,10 @@ def draw_case(project: Project, schema: TrainableSchema, view: View, position: P
             )
     with beside, st.container(key="review_beside"):  # as high as the viewer beside it, and it scrolls by itself
         method_choice.draw_method(view.model, method)
+        explained = _explained(schema, findings.get(case.id))
+        if explained and shown and not side_by_side.is_on() and not case.held:
+            question = {"model": view.model.id, "case": case.id, "class": explained, "method": method}
+            asked_maps.draw_scores(question, "review")
         st.subheader("Answers", anchor=False)
         case_view.draw_labels(case, project)
         if case.id in position.rows and _changed_since(case.id, position.rows[case.id], names):
@@ -233,6 +237,17 @@ def draw_case(project: Project, schema: TrainableSchema, view: View, position: P
         places.link("case", "All about this case", project=project.id, case=case.id)
         with st.popover("Read these again", icon=":material/playlist_add:"):
             draw_list_keeper(project, len(position.case_ids), lambda: position.case_ids)
+
+
+def _explained(schema: TrainableSchema, finding: Finding | None) -> str:
+    """What the overlay explains: what the address names, else the likeliest class or the first quantity, as the viewer
+    takes it; "" where nothing is known of the case."""
+    if chosen := read_look(schema).explained:
+        return chosen
+    if isinstance(schema, Regression):
+        return schema.target
+    scores = finding.scores if finding else {}
+    return max(scores, key=scores.__getitem__) if scores else ""
 
 
 def _find(

@@ -12,13 +12,23 @@ def note_test_results(model: int, snapshot: int) -> None:
     """Once in a tab for each evaluation, wherever a page is about to show what a model does on the test split; who has
     opened a review in this tab was counted there."""
     evaluation = find_evaluation(session.db(), model, snapshot)
-    if evaluation is None or (key := f"test_results_shown_{evaluation.id}") in st.session_state:
+    if evaluation is None or _key(evaluation.id) in st.session_state:
         return
     try:
         locked = note_shown(session.db(), model, snapshot, actor=session.actor())
     except Conflict:  # criteria that change in this moment: the next rerun tries again
         return
-    st.session_state[key] = True
+    st.session_state[_key(evaluation.id)] = True
     if locked:
         names = ", ".join(f"{one.id} · {one.name}" for one in locked)
         st.toast(f"These test results are open now: the criteria of review {names} are locked.", icon=":material/lock:")
+
+
+def note_opened(evaluation: int | None) -> None:
+    """A review was opened in this tab, which counted the look: its cases and numbers elsewhere are the same look."""
+    if evaluation is not None:
+        st.session_state[_key(evaluation)] = True
+
+
+def _key(evaluation: int) -> str:
+    return f"test_results_shown_{evaluation}"

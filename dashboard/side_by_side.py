@@ -13,19 +13,17 @@ from core.explain.methods import METHODS
 from core.explain.overlay import VIRIDIS, draw_overlay
 from core.images.records import Case
 from core.images.render import to_uint8
-from core.jobs.records import Job, get_job
+from core.jobs.records import Job
 from core.projects.records import Project
 from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.tasks.regression import output_names
 from core.training.records import Model, list_models
-from dashboard import evidence_view, jobs_panel, messages, pictures, places, session, volume_overlay
-from dashboard.routes.explanations import find_or_ask
+from dashboard import asked_maps, evidence_view, jobs_panel, messages, pictures, places, session, volume_overlay
 
 SIDES = ("left", "right")
 OTHER_METHOD = "layer_cam"
 LARGEST_PX = 900  # a film of four thousand pixels is not sent twice
-REFRESH_SECONDS = 1.0
 
 
 def is_on() -> bool:
@@ -99,14 +97,14 @@ def _draw_side(
         return
     question = {"model": chosen.id, "case": case.id, "class": explained, "method": method}
     with messages.refusals_shown():
-        job = _asked(question)
+        job = asked_maps.ask_for(question)
         if job.state == "done":
             _draw_picture(case, job, explained, _role(explained, predicted, reference), frame)
+            asked_maps.draw_scores(question, side)
         elif job.state in jobs_panel.ACTIVE:
-            _waiting(job.id)
+            asked_maps.wait_for(job.id)
         else:
-            st.error(f"{job.error or 'It was stopped.'} {job.remedy or ''}", icon=":material/error:")
-            st.button("Ask again", key=f"{side}_again", on_click=_forget, args=(question,))
+            asked_maps.draw_failure(job, question, side)
 
 
 def _choose(label: str, side: str, options: list[Any], usual: Any, words: Any) -> Any:
@@ -136,32 +134,6 @@ def _role(explained: str, predicted: str | None, reference: Sequence[str]) -> st
     roles = [word for word, is_so in (("predicted", explained == predicted), ("reference", explained in reference))
              if is_so]  # fmt: skip
     return f" ({' and '.join(roles)})" if roles else ""
-
-
-def _asked(question: dict[str, Any]) -> Job:
-    """The job that answers; one that failed is not asked again by each rerun of the page."""
-    known = st.session_state.get(_key(question))
-    job = get_job(session.db(), known) if known else None
-    if job is None or job.state == "done":  # what is done may have been cleared away since
-        job = find_or_ask(session.db(), session.files(), session.current_user(), question, session.actor())
-        st.session_state[_key(question)] = job.id
-    return job
-
-
-def _key(question: Mapping[str, Any]) -> str:
-    return f"asked:{sorted(question.items())}"
-
-
-def _forget(question: Mapping[str, Any]) -> None:
-    st.session_state.pop(_key(question), None)
-
-
-@st.fragment(run_every=REFRESH_SECONDS)
-def _waiting(job_id: int) -> None:
-    job = get_job(session.db(), job_id)
-    if job.state not in jobs_panel.ACTIVE:
-        st.rerun()
-    st.caption(job.note or "Waiting for the worker")
 
 
 def _draw_picture(case: Case, job: Job, explained: str, role: str, frame: int) -> None:

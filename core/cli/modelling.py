@@ -29,6 +29,7 @@ from core.errors import InvalidInput
 from core.evaluation.batch import WITHHELD
 from core.evaluation.cross_validation import describe_folds
 from core.explain.methods import METHODS
+from core.explain.told_scores import describe_scores
 from core.images.names import name_parts
 from core.images.sealed_paths import read_paths, seal_arguments
 from core.jobs.asking_folds import ask_cross_validation
@@ -395,6 +396,9 @@ def explain(
     frame: Annotated[
         int, typer.Option(help="Of a volume the frame to show, from 1 [default: where the map is highest].", min=0)
     ] = 0,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Also how good this one map is, against random places and under noise.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -406,12 +410,16 @@ def explain(
         trained = model_named(door, project, model)
         seen = case_named(door, trained.project, case)
         asked = {"case": seen.id, "class": target or None, "method": method, "overlay": True}
-        asked |= {"model": trained.id, **({"frame": frame} if frame else {})}
+        asked |= {"model": trained.id, **({"frame": frame} if frame else {}), **({"scores": True} if scores else {})}
         result = wait_and_tell(door, ask_explanation(door.connection, asked, project=trained.project, actor=door.actor))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result["overlay"], out)
     words = METHODS[method].words if method in METHODS else method.capitalize()
     document = {**result, "overlay": str(out)}
-    answer(
-        document, f"{words} for “{result['class']}” written to {out}. {result['check']['sentence']}", as_json=as_json
-    )
+    lines = [f"{words} for “{result['class']}” written to {out}. {result['check']['sentence']}"]
+    lines += [": ".join((name, f"{value} ({against})")) for name, value, against in _scores_lines(result)]
+    answer(document, "\n".join(lines), as_json=as_json)
+
+
+def _scores_lines(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return describe_scores(result["scores"]) if "scores" in result else []

@@ -91,7 +91,7 @@ def explain_case(
         raise InvalidInput(f"This model answers with {', '.join(names)}. Received: {wanted}")
     pixels = files.read_array("pixels", case.pixel_hash)
     image = see(pixels, case, spec)[None]
-    tool = _tool(connection, files, model, method, progress, kept)
+    tool = tool_at_work(connection, files, model, method, progress, kept)
     stop_if_asked(progress)
     class_name = wanted or names[_explained(tool, model, image)]
     layer = getattr(tool, "layer", "")
@@ -126,7 +126,7 @@ def _explained(tool: Any, model: Model, image: np.ndarray) -> int:
     return int(found[0])
 
 
-def _tool(
+def tool_at_work(
     connection: sqlite3.Connection,
     files: Files,
     model: Model,
@@ -139,7 +139,7 @@ def _tool(
     if members := member_ids(model):
         check_explanations(connection, files, model.id, progress, method=method)
         models = [get_model(connection, None, number) for number in members]
-        return MeanTool([_tool(connection, files, one, method, progress, kept) for one in models])
+        return MeanTool([tool_at_work(connection, files, one, method, progress, kept) for one in models])
     if method.way == "asking" and model.onnx_hash:
         return _asking(method, model, kept_answer(files, model, kept), progress)
     explainer = warm_explainer(connection, files, model.id, progress, kept)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.images.records import Case
 from core.images.render import SCALED, to_uint8
 from core.images.volume_input import spacing_of
 from core.images.volumes import shown_windows
+from core.labels.marks import Mark
 from core.store.files import write_whole
 from core.training.records import Model
 
@@ -27,6 +29,12 @@ def explanation_key(model: Model, case: Case, method: str, class_name: str, laye
     elif model.facts.get("input", {}).get("resize") == SCALED:
         parts.append(case.spacing_mm)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def scores_key(explanation: str, marks: Sequence[Mark]) -> str:
+    """The name of the numbers of one map on the shelf: the same map, held against the same marks, gives the same."""
+    drawn = [[mark.kind, mark.frame, mark.geometry, mark.label] for mark in marks]
+    return hashlib.sha256(json.dumps(["scores", explanation, drawn], sort_keys=True).encode()).hexdigest()
 
 
 def write_overlay(

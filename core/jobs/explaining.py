@@ -18,22 +18,27 @@ from core.training.stored import sees_volumes
 
 def ask_explanation(connection: sqlite3.Connection, arguments: Mapping[str, Any], *, project: int, actor: Actor) -> Job:
     """Queue what `core.explain.run.explain_case` answers: quick methods for the warm process, slow ones beside it, so
-    that whoever looks at other cases does not wait behind them.
+    that whoever looks at other cases does not wait behind them; with `scores` how good that map is, beside it too.
 
     Raises:
-        InvalidInput: there is no such method.
+        InvalidInput: there is no such method, or scores are asked for of a map of doubt.
         NotFound: there is no such model or case.
         NotAllowed: the actor may not know what models say here.
     """
     method = arguments["method"]
     if method == DOUBT:
+        if arguments.get("scores"):
+            raise InvalidInput(
+                "Scores are of a map of one answer for a whole image; whether doubt can be trusted is told by its "
+                "evidence. Received: doubt"
+            )
         quick = get_case(connection, arguments["case"]).frames == 1
     else:
         chosen = method_named(method)
         quick = is_quick(chosen, volumes=True) or (  # whatever the model sees
             is_quick(chosen, volumes=False) and not sees_volumes(get_model(connection, None, arguments["model"]))
         )
-    lane: Lane = "explain" if quick else "work"
+    lane: Lane = "explain" if quick and not arguments.get("scores") else "work"
     return add_job(connection, "explain", arguments, lane=lane, project=project, actor=actor)
 
 

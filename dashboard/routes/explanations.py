@@ -12,12 +12,15 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput
 from core.evaluation.drafts import model_classes
+from core.explain.marked import WITH_AREA
 from core.explain.methods import method_named
 from core.explain.records import find_evidence
+from core.explain.shelf import scores_key
 from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.jobs.explaining import ask_explanation
 from core.jobs.records import Job, find_job
+from core.labels.marks import list_marks
 from core.people.accounts import User
 from core.people.roles import demand
 from core.projects.records import Project, get_project
@@ -58,7 +61,7 @@ def find_or_ask(connection: sqlite3.Connection, files: Files, user: User, asked:
     arguments, project = _checked(connection, user, asked)
     with writing(connection):  # two who ask at once share one job
         job = find_job(connection, "explain", arguments)
-        if job and (job.state != "done" or _is_kept(files, job)):
+        if job and (job.state != "done" or _is_kept(connection, files, job)):
             return job
         return ask_explanation(connection, arguments, project=project, actor=actor)
 
@@ -72,8 +75,15 @@ def describe_explanation(connection: sqlite3.Connection, job: Job) -> dict[str, 
     return result | {"job": job.id, "url": f"/api/v1/explanations/{result['explanation']}.npy"}
 
 
-def _is_kept(files: Files, job: Job) -> bool:
-    return bool(job.result) and files.has("explanations", str((job.result or {}).get("explanation")))
+def _is_kept(connection: sqlite3.Connection, files: Files, job: Job) -> bool:
+    """Whether the map is there still; its numbers are those of the marks of today."""
+    result = job.result or {}
+    if not files.has("explanations", str(result.get("explanation"))):
+        return False
+    if not job.arguments.get("scores"):
+        return True
+    marks = [mark for mark in list_marks(connection, job.arguments["case"]) if mark.kind in WITH_AREA]
+    return bool(result["scores"]["key"] == scores_key(result["explanation"], marks))
 
 
 def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -96,6 +106,7 @@ def _checked(connection: sqlite3.Connection, user: User, asked: dict[str, Any]) 
         "case": case.id,
         "class": _name_of(connection, project, model, asked["class"]),
         "method": method.name,
+        **({"scores": True} if asked.get("scores") is True else {}),
     }, case.project
 
 

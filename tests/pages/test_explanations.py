@@ -5,16 +5,21 @@ import re
 import sqlite3
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.explain.records import keep_evidence
+from core.explain.shelf import scores_key
 from core.images.records import Case
-from core.jobs.records import list_jobs
+from core.jobs.records import claim_job, finish_job, list_jobs
+from core.labels.marks import NewMark, add_mark
+from core.labels.records import new_event
 from core.projects.records import Project
 from core.reviews.meetings import Review, add_review, open_results
 from core.reviews.report import write_report
 from core.store.audit import Actor
+from core.store.files import Files, array_bytes
 from core.training.records import Model
 from tests.pages.conftest import OpenPage, said
 
@@ -107,6 +112,59 @@ def test_two_stand_side_by_side_the_predicted_and_the_reference_class(
     assert len({job.arguments["case"] for job in jobs}) == 1
     app.run()
     assert len(list_jobs(connection, kinds=("explain",))) == 2
+
+
+SCORES = {
+    "places": 10, "deletion": 0.2, "insertion": 0.8, "stability": 0.9, "pointing": 1.0, "overlap": 0.5,
+    "marked_by_chance": 0.1, "outside": None, "outside_by_chance": None,
+    **{f"{name}_random{part}": 0.5 for name in ("deletion", "insertion") for part in ("", "_low", "_high")},
+}  # fmt: skip
+
+
+def test_how_good_one_map_is_stands_under_it_on_request(
+    open_page: OpenPage, project: Project, model: Model, connection: sqlite3.Connection, files: Files
+) -> None:
+    app = open_page("review", project=project.id, result="all")
+    assert list_jobs(connection, kinds=("explain",)) == []
+    app.button(key="review_scores").click().run()
+    assert not app.exception
+    (job,) = list_jobs(connection, kinds=("explain",))
+    assert (job.lane, job.arguments["scores"], job.arguments["method"]) == ("work", True, "grad_cam")
+    assert job.arguments["class"] in ("normal", "pneumonia")
+    claimed = claim_job(connection, "work", "cpu")
+    assert claimed
+    files.put_under("explanations", "a" * 64, b"map")
+    result = {"explanation": "a" * 64, "scores": {**SCORES, "key": scores_key("a" * 64, [])}}
+    finish_job(connection, claimed, "done", result=result)
+    text = said(app.run())
+    assert not app.exception
+    for part in ("This map of", "<b>hit</b>", "at 10 random places 0.500 (0.500 to 0.500)", "correlation under noise"):
+        assert part in text
+    assert len(list_jobs(connection, kinds=("explain",))) == 1
+    box = {"x": 2.0, "y": 2.0, "width": 5.0, "height": 5.0}
+    mark = NewMark(new_event(), job.arguments["case"], "anna", "m1", "box", box, label="pneumonia")
+    add_mark(connection, mark, Actor("anna", "screen"))
+    app.run()
+    assert len(list_jobs(connection, kinds=("explain",))) == 2, "it is held against what was marked since"
+
+
+def test_side_by_side_each_map_has_its_own_scores(
+    open_page: OpenPage, project: Project, cases: list[Case], model: Model, connection: sqlite3.Connection, files: Files
+) -> None:
+    at = {"beside": "on", "left_method": "layer_cam", "right_method": "lime", "result": "all"}
+    app = open_page("review", project=project.id, **at)
+    assert "left_scores" not in [button.key for button in app.button], "there is no map yet"
+    for lane in ("explain", "work"):
+        job = claim_job(connection, lane, "cpu")  # type: ignore[arg-type]
+        assert job
+        files.put_under("explanations", f"{job.id:064x}", array_bytes(np.ones((4, 4), np.float32)))
+        told = {"explanation": f"{job.id:064x}", "method": job.arguments["method"], "model": model.id, "layer": ""}
+        finish_job(connection, job, "done", result=told)
+    app.run()
+    app.button(key="left_scores").click().run()
+    assert not app.exception
+    (job,) = [job for job in list_jobs(connection, kinds=("explain",)) if job.arguments.get("scores")]
+    assert job.arguments["method"] == "layer_cam"
 
 
 @pytest.fixture

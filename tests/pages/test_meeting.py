@@ -72,6 +72,18 @@ def test_results_stay_closed_until_somebody_opens_them_and_that_is_counted(
     assert count_test_looks(connection, review).openings_here == 2
 
 
+def test_what_was_opened_in_a_tab_is_no_further_look_on_its_other_pages(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, review: Review
+) -> None:
+    app = open_page("meeting", project=project.id, review=review.id, step="criteria")
+    app.button(key="meeting_open").click().run()
+    app.switch_page("../pages/evaluate.py")
+    app.query_params["project"] = str(project.id)
+    app.run()
+    assert not app.exception
+    assert count_test_looks(connection, review).elsewhere == 0
+
+
 @pytest.mark.parametrize(("page", "query"), [("evaluate", {}), ("review", {"result": "all"})])
 def test_test_results_on_another_page_lock_the_criteria_and_are_counted_once_a_tab(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, actor: Actor,

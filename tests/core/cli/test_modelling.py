@@ -1,11 +1,17 @@
-"""What the commands about models say in lines for people."""
+"""What the commands about models say in lines for people, and what they ask for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from core.cli import modelling
+from core.cli.app import app
 from core.cli.modelling import _metric_lines, _rule_lines, _said_of
+from tests.core.reviews.conftest import Room, furnished_room, project, room, settings
 
+__all__ = ["furnished_room", "project", "room", "settings"]  # fixtures
 INTERVAL = {"level": 0.9, "low": 7.123, "high": 54.87, "half_width": 23.9, "n": 16}
 
 
@@ -62,3 +68,36 @@ def test_what_all_folds_say_together_stands_above_what_each_says_alone() -> None
         "balanced accuracy of each fold by itself: fold 0: 0.900 (m0, n = 20), fold 1: 0.800 (m1, n = 20), "
         "fold 2: undefined (m2, n = 20); standard deviation 0.071"
     )
+
+
+def test_scores_of_a_map_are_asked_for_and_told_line_by_line(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    overlay = tmp_path / "overlay.png"
+    overlay.write_bytes(b"picture")
+    random = {f"{name}_random{part}": 0.5 for name in ("deletion", "insertion") for part in ("", "_low", "_high")}
+    scores = {"places": 10, "deletion": 0.2, "insertion": 0.8, "stability": 0.9, "pointing": None, "overlap": None,
+              "marked_by_chance": None, "outside": 0.1, "outside_by_chance": 0.3, **random}  # fmt: skip
+
+    def answered(door: Any, job: Any) -> dict[str, Any]:
+        asked.append(job.arguments)
+        told = {"class": "normal", "overlay": str(overlay), "check": {"sentence": "Not checked."}}
+        return {**told, **({"scores": scores} if job.arguments.get("scores") else {})}
+
+    monkeypatch.setattr(modelling, "wait_and_tell", answered)
+    said = []
+    for more in ((), ("--scores",)):
+        words = ["explain", "Chest", "quick", str(room.cases[30].id), "--out", str(tmp_path / "out.png"), *more]
+        done = CliRunner().invoke(app, [*words, "--home", str(room.settings.home)])
+        assert done.exit_code == 0, done.output + repr(done.exception)
+        said.append(done.stdout.splitlines())
+    assert [one.get("scores") for one in asked] == [None, True]
+    assert len(said[0]) == 1
+    assert said[1][1:] == [
+        "deletion: 0.200 (lower is better; at 10 random places 0.500 (0.500 to 0.500))",
+        "insertion: 0.800 (higher is better; at 10 random places 0.500 (0.500 to 0.500))",
+        "stability: 0.900 (rank correlation under noise, n = 1; higher is better)",
+        "pointing: undefined (no reader marked what was explained)",
+        "beside the body: 0.100 (lower is better; chance 0.300)",
+    ]
