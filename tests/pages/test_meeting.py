@@ -23,10 +23,8 @@ from core.reviews.flow_picture import describe_flow_in_words
 from core.reviews.meetings import Review, add_review, count_test_looks, get_review, list_reviews, open_results
 from core.reviews.registry import find_production, promote_model, retire_model
 from core.reviews.remarks import find_presented, list_remarks, present_step
-from core.reviews.report import write_report
-
-
 from core.reviews.renewing import renew_review
+from core.reviews.report import write_report
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.records import Model, add_model, get_run

@@ -11,8 +11,6 @@ from core.cli import reviewing
 from core.cli.app import app
 from core.cli.door import Door
 from core.evaluation.run import evaluate_model
-
-
 from core.jobs.bodies.review_again import run as review_again
 from core.jobs.context import JobContext
 from core.jobs.records import Job, claim_job, finish_job
