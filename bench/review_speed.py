@@ -1,4 +1,5 @@
-"""How quickly a review answers over 10,000 and 100,000 stored predictions: opening it, a threshold, a cell, a report.
+"""How quickly a review answers over 10,000 and 100,000 stored predictions: opening it, the steps of its meeting, a
+threshold, a cell, a report.
 
 Times are those of the server, by the clock and of its processor: on a machine with other work the second is what the
 code costs. A move of the threshold draws its fragment alone, as Streamlit does.
@@ -39,6 +40,7 @@ from dashboard import session
 SIZES = (10_000, 100_000)
 REPEATS = 9
 NOW = "2026-01-01T00:00:00.000Z"
+STEPS = ("numbers", "curves", "subgroups", "failures")  # of a meeting, those that look at every case
 OPEN_MS, MOVE_MS, CELL_MS, REPORT_S = 1000, 100, 300, 10
 Times = list[tuple[float, float]]  # milliseconds by the clock, and of the processor
 
@@ -74,11 +76,16 @@ def _measure(n: int, *, held: bool) -> Figures:
         moves = _move_runs()
         with opened(settings) as connection:
             reports = _reports(connection, project, model, actor)
+        meeting = {"project": "1", "review": "1"}
+        card = _page_runs("meeting", meeting)
+        steps = {step: _page_runs("meeting", meeting | {"step": step}, opens=True) for step in STEPS}
     told = [
         _figure(f"{n:,} cases: Evaluate opens", numbers, OPEN_MS, held=held),
         _figure(f"{n:,} cases: Review opens", cases, OPEN_MS, held=held),
         _figure(f"{n:,} cases: a cell shows its cases", cell, CELL_MS, held=held),
         _figure(f"{n:,} cases: the threshold is moved", moves, MOVE_MS, held=held),
+        _figure(f"{n:,} cases: Meeting opens", card, OPEN_MS, held=held),
+        *(_figure(f"{n:,} cases: its step {step}", times, OPEN_MS, held=held) for step, times in steps.items()),
     ]
     return told + [
         Figure(f"{n:,} cases: report as {kind}", wall, "s", f"budget {REPORT_S} s" if held else "",
@@ -173,11 +180,18 @@ def _add_evaluations(
         add_evaluation(connection, model_id=1, snapshot_id=1, split=split, result=result, actor=actor)
 
 
-def _page_runs(page: str, query: dict[str, str]) -> Times:
-    """Script runs of a page inside the shell, after one that warms the caches."""
+def _page_runs(page: str, query: dict[str, str], *, opens: bool = False) -> Times:
+    """Script runs of a page inside the shell, after one that warms the caches.
+
+    Args:
+        opens: the gate before test results is opened first, as each tab does once.
+    """
     app = AppTest.from_file(str(PROJECT_ROOT / "dashboard" / "app.py"), default_timeout=60)
     app.query_params.update(query)
     app.switch_page(str(PROJECT_ROOT / "pages" / f"{page}.py"))
+    if opens:
+        app.run()
+        app.button("meeting_open").click()
     return _timed(app, lambda: None)
 
 
