@@ -164,10 +164,14 @@ def draw_class_table(result: Mapping[str, Any]) -> None:
     )
     if any(int(measures["support"]["value"]) < FEW_POSITIVES for measures in result["per_class"].values()):
         st.caption(f"Greyed: fewer than {FEW_POSITIVES} cases of the class; read these numbers with care.")
+    said = numbers_view.sentences_of(one.get("note", "") for one in result["metrics"].values())
     numbers_view.draw_notes(
-        (f"{title} of {name}", measures[metric].get("note", ""))
-        for metric, title in CLASS_METRICS.items()
-        for name, measures in result["per_class"].items()
+        (
+            (f"{title} of {name}", measures[metric].get("note", ""))
+            for metric, title in CLASS_METRICS.items()
+            for name, measures in result["per_class"].items()
+        ),
+        said=said,
     )
 
 

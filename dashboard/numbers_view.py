@@ -1,7 +1,7 @@
 """Every number of a classifier in one compact table: value, interval as whiskers, and what it stands on."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -138,16 +138,26 @@ def draw_table(measures: Mapping[str, Estimate], words: Mapping[str, tuple[str, 
     draw_notes((told[0], measures[name].get("note", "")) for name, told in shown.items())
 
 
-def draw_notes(notes: Iterable[tuple[str, str]]) -> None:
+def draw_notes(notes: Iterable[tuple[str, str]], said: Collection[str] = ()) -> None:
     """What is to be minded of some numbers, by their names; what is said of several is said once, or a page of it
-    stands in the way."""
+    stands in the way.
+
+    Args:
+        said: sentences that stand on the page already.
+    """
     names: dict[str, list[str]] = {}
     for name, note in notes:
-        for sentence in filter(None, SENTENCES.split(note)):
-            names.setdefault(sentence, []).append(name)
+        for sentence in SENTENCES.split(note):
+            if sentence and sentence not in said:
+                names.setdefault(sentence, []).append(name)
     if names:
         told = " ".join(f"<b>{escape(', '.join(of))}:</b> {escape(sentence)}" for sentence, of in names.items())
-        st.html(f'<p class="rr-quiet">{told}</p>')
+        st.html(f'<p class="rr-quiet rr-notes">{told}</p>')
+
+
+def sentences_of(notes: Iterable[str]) -> set[str]:
+    """Each sentence of some notes, once."""
+    return {sentence for note in notes for sentence in SENTENCES.split(note) if sentence}
 
 
 def _table(rows: str) -> None:

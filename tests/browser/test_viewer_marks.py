@@ -55,6 +55,7 @@ def _write_dicom(path: Path) -> None:
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     data.StudyInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
     data.PatientID, data.PatientName, data.Modality = "P1", "P1", "MR"
+    data.ImageType = ["ORIGINAL", "PRIMARY"]  # else it is held for a check of its pixels
     data.Rows, data.Columns = ROWS, COLUMNS
     data.PixelSpacing = list(SPACING)
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
