@@ -3,15 +3,13 @@
 They are found again from the pixels at any time, so they lie with the prepared images: erasing a case takes them away.
 """
 
-import hashlib
-import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from core.evaluation.kept_looks import look_key, read_look
 from core.evaluation.predictor import ask_cases, list_stored
 from core.measures.clusters import FEWEST_A_GROUP, find_clusters
 from core.progress import Progress
@@ -75,21 +73,15 @@ def keep_groups(
 
 def read_appearance(files: Files, model: Model, case_ids: Sequence[int]) -> Appearance | None:
     """The kept groups of these cases; None where there are none, or they were cleared away."""
-    path = files.path("prepared", appearance_key(model, case_ids))
-    try:
-        os.utime(path)  # what is looked at is not cleared away
-        kept = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    if len(kept) != len(case_ids):
+    kept = read_look(files, appearance_key(model, case_ids))
+    if kept is None or len(kept) != len(case_ids):
         return None
     return Appearance([f"group {int(number) + 1}" for number in kept[:, 0]], kept[:, 1])
 
 
 def appearance_key(model: Model, case_ids: Sequence[int]) -> str:
     """What the groups of these cases are kept by: the weights that see them, and the cases."""
-    weights = [keras_hash for keras_hash, _ in list_stored(model)]
-    return hashlib.sha256(json.dumps([NAME, VERSION, weights, list(case_ids)]).encode()).hexdigest()
+    return look_key(NAME, VERSION, model, list(case_ids))
 
 
 def look_at(

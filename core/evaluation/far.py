@@ -5,9 +5,6 @@ nearest training cases; what is further than nearly all validation cases are is 
 model is wrongly sure of, which low probabilities do not. Kept where an evaluation leaves it, as groups by appearance.
 """
 
-import hashlib
-import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ import numpy as np
 
 from core.datasets.records import get_snapshot
 from core.evaluation.appearance import look_at
-from core.evaluation.predictor import list_stored
+from core.evaluation.kept_looks import look_key, read_look
 from core.progress import Portion, Progress
 from core.store.files import Files, array_bytes
 from core.training.ensemble import runs_behind
@@ -97,13 +94,8 @@ def keep_distances(
 
 def read_distances(files: Files, model: Model, case_ids: Sequence[int]) -> Distances | None:
     """The kept distances of these cases; None where there are none, or they were cleared away."""
-    path = files.path("prepared", _key(model, case_ids))
-    try:
-        os.utime(path)  # what is looked at is not cleared away
-        kept = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    if len(kept) != len(case_ids) + 3:
+    kept = read_look(files, _key(model, case_ids))
+    if kept is None or len(kept) != len(case_ids) + 3:
         return None
     return Distances(kept[3:], float(kept[0]), int(kept[1]), int(kept[2]))
 
@@ -125,5 +117,4 @@ def _drawn(case_ids: set[int], most: int) -> list[int]:
 
 
 def _key(model: Model, case_ids: Sequence[int]) -> str:
-    weights = [keras_hash for keras_hash, _ in list_stored(model)]
-    return hashlib.sha256(json.dumps(["distance", VERSION, weights, list(case_ids)]).encode()).hexdigest()
+    return look_key("distance", VERSION, model, list(case_ids))

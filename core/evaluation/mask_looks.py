@@ -4,9 +4,6 @@ and what its network sees there.
 Both are found again from the pixels at any time, so they lie with the prepared images: erasing a case takes them away.
 """
 
-import hashlib
-import json
-import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ import numpy as np
 
 from core.datasets.records import SnapshotCase
 from core.evaluation.appearance import keep_groups
+from core.evaluation.kept_looks import look_key, read_look
 from core.evaluation.looking import open_looking
 from core.evaluation.painting import paint_case
 from core.evaluation.predictor import list_stored
@@ -111,11 +109,8 @@ def read_looks(files: Files, model: Model, cases: Sequence[SnapshotCase]) -> dic
     """By case what was kept; nothing of those that were not looked at, or whose file was cleared away."""
     found = {}
     for case in cases:
-        path = files.path("prepared", _key(model, case))
-        try:
-            os.utime(path)  # what is looked at is not cleared away
-            kept = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+        kept = read_look(files, _key(model, case))
+        if kept is None:
             continue
         names = [mask.structure for mask in case.masks]
         counts = kept[: COUNTS * len(names)].reshape(len(names), COUNTS)
@@ -126,8 +121,6 @@ def read_looks(files: Files, model: Model, cases: Sequence[SnapshotCase]) -> dic
 
 def _key(model: Model, frozen: SnapshotCase) -> str:
     """What a look is kept by: the weights and thresholds, the pixels, and the reference."""
-    weights = [keras_hash for keras_hash, _ in list_stored(model)]
     reference = [[mask.structure, mask.mask_hash] for mask in frozen.masks]
     how = [model.calibration, model.facts.get("views"), model.facts.get("input")]
-    told = json.dumps(["masks looked at", VERSION, weights, how, frozen.pixel_hash, reference], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return look_key("masks looked at", VERSION, model, how, frozen.pixel_hash, reference)

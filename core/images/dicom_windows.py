@@ -37,7 +37,7 @@ def windows_said(dataset: Dataset, order: Sequence[int] = (0,)) -> WindowsSaid:
     if not found:
         return _of_table(dataset)
     oddities = []
-    if any(_windows(one) != found for one in each):
+    if any(_windows(one) != found for one in each if one is not middle):  # most often it is one for all
         oddities.append("Its frames have windows of their own; that of the middle one is taken for all.")
     function = str(middle.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function == "SIGMOID":
@@ -52,8 +52,8 @@ def _of_frame(dataset: Dataset, number: int) -> Dataset:
     each, shared = (dataset.get(f"{whose}FunctionalGroupsSequence") or [] for whose in ("PerFrame", "Shared"))
     for groups in (each[number : number + 1], shared[:1]):
         told = groups[0].get("FrameVOILUTSequence") if groups else None
-        for found in told or ():
-            assert isinstance(found, Dataset)
+        if told:
+            found: Dataset = told[0]
             return found
     return dataset
 

@@ -133,7 +133,8 @@ def import_paths(
     done = {file.path: file for file in list_import_files(connection, job)}
     attempts = Attempts(files.root / "imports" / f"{job}.reading")
     parts = _Parts(names)
-    others = [] if only is None else [file for file in sources if not parts.is_wanted(file, only, sources)]
+    asked_parts = frozenset(only or ()) - {file.path for file in sources}  # of stacks, which no file is named by
+    others = [] if only is None else [file for file in sources if not parts.is_wanted(file, only, asked_parts)]
     left_out = {file.path for file in others}
     sources = [file for file in sources if file.path not in left_out]
     # what this job did itself before it was killed is looked at again, so that it finds the same units
@@ -203,7 +204,6 @@ class _Parts:
     names: PathNames
     by_whole: dict[str, list[SourceFile]] = field(default_factory=dict)
     whole_source: dict[str, str] = field(default_factory=dict)
-    _wanted: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def files(self) -> list[SourceFile]:
@@ -217,15 +217,12 @@ class _Parts:
         self.whole_source[made.source] = file.source
         return made
 
-    def is_wanted(self, file: SourceFile, only: AbstractSet[str], files: Sequence[SourceFile]) -> bool:
+    def is_wanted(self, file: SourceFile, only: AbstractSet[str], asked_parts: AbstractSet[str]) -> bool:
         """Whether a file is among those that are asked for, itself or by one of its stacks."""
-        if file.path in only:
-            return True
-        if "left" not in self._wanted:  # names of stacks are made only where something is asked for that is no file
-            self._wanted["left"] = frozenset(only) - {one.path for one in files}
-        left, real = self._wanted["left"], self.names.real(file.path)
-        names = (part_called(real, part) for part in range(1, MOST_STACKS + 1))
-        return bool(left) and any(self.names.token(name) in left for name in names)
+        if file.path in only or not asked_parts:
+            return file.path in only
+        real = self.names.real(file.path)
+        return any(self.names.token(part_called(real, part)) in asked_parts for part in range(1, MOST_STACKS + 1))
 
     def with_rows(self, rows: Mapping[str, TableRow]) -> Mapping[str, TableRow]:
         """What a table says of an object holds for each of its stacks of which it says nothing else."""

@@ -8,7 +8,7 @@ import sys
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
+from tests.core.images.conftest import Import
 
-Import = Callable[..., ImportReport]
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SERIES = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
 
@@ -53,18 +53,8 @@ def plain(connection: sqlite3.Connection, project: Project, actor: Actor) -> Pro
 
 
 @pytest.fixture
-def run(connection: sqlite3.Connection, files: Files, settings: Settings, plain: Project, actor: Actor) -> Import:
-    jobs = iter(range(1, 100))
-
-    def call(*paths: Path, **more: Any) -> ImportReport:
-        given = {
-            "project": plain, "table": None, "patient_from": None, "job": next(jobs), "on_case": lambda *_: None,
-            "progress": Silent(),
-        }  # fmt: skip
-        asked = {**given, **more}
-        return import_paths(connection, files, settings, asked.pop("project"), paths, actor=actor, **asked)
-
-    return call
+def run(run: Import, plain: Project) -> Import:
+    return partial(run, project=plain)
 
 
 def a_slice(path: Path, z: float, **tags: Any) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,19 @@ from core.images.dicom_masks import frames_of_case
 from core.images.headers import list_overlaps
 from core.images.import_files import read_report
 from core.images.import_report import ImportReport
-from core.images.ingest import import_paths
 from core.images.label_table import TableRow
 from core.images.pseudonyms import load_secret
 from core.images.reading_children import ReadingChildren
 from core.images.records import Case, list_cases, list_import_files, wanted_again
 from core.images.sealed_paths import read_paths
 from core.images.watched_folders import WatchedFolder, list_news
-from core.progress import Silent
 from core.projects.records import Project
 from core.settings import Settings
-from core.store.audit import Actor
 from core.store.files import Files
+from tests.core.images.conftest import Import
 from tests.core.images.test_dicom_frames import FRAMES, groups_of, item, made, two_echoes
 
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
-Import = Callable[..., ImportReport]
-
-
-@pytest.fixture
-def run(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Import:
-    jobs = iter(range(1, 100))
-
-    def call(*paths: Path, **more: Any) -> ImportReport:
-        given = {
-            "table": None, "patient_from": None, "job": next(jobs), "on_case": lambda *_: None, "progress": Silent(),
-        }  # fmt: skip
-        return import_paths(connection, files, settings, project, paths, actor=actor, **{**given, **more})
-
-    return call
 
 
 def put(path: Path, pixels: np.ndarray, **tags: Any) -> Path:

@@ -46,24 +46,11 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
+from tests.core.images.conftest import Import
 from tests.core.images.test_dicom_series import a_series, a_slice
 
-Import = Callable[..., ImportReport]
 EVEN = [0.0, 2.0, 4.0, 6.0, 8.0]
 GAP = [0.0, 2.0, 4.0, 6.0, 10.0, 12.0, 14.0]
-
-
-@pytest.fixture
-def run(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Import:
-    jobs = iter(range(1, 100))
-
-    def call(*paths: Path, **more: Any) -> ImportReport:
-        given = {
-            "table": None, "patient_from": None, "job": next(jobs), "on_case": lambda *_: None, "progress": Silent(),
-        }  # fmt: skip
-        return import_paths(connection, files, settings, project, paths, actor=actor, **{**given, **more})
-
-    return call
 
 
 def picture(path: Path, seed: int) -> Path:

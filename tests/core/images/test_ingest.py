@@ -10,10 +10,8 @@ import sys
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -22,7 +20,7 @@ from PIL import Image
 
 from core.errors import InvalidInput, Stopped, Unavailable
 from core.images.attempts import Attempts
-from core.images.ingest import ImportReport, import_paths
+from core.images.ingest import ImportReport
 from core.images.label_table import TableRow, map_columns, read_label_table
 from core.images.perceptual import perceptual_hash
 from core.images.reading_children import ReadingChildren
@@ -37,8 +35,7 @@ from core.store.audit import Actor
 from core.store.database import opened
 from core.store.files import Files
 from core.training.samples import png_of
-
-Import = Callable[..., ImportReport]
+from tests.core.images.conftest import Import
 
 
 def picture(seed: int) -> bytes:
@@ -69,19 +66,6 @@ def folder(tmp_path: Path) -> Path:
 def project(connection: sqlite3.Connection, project: Project, actor: Actor) -> Project:
     """Files keep their names here, so that tests can speak of them; `test_names_in_an_import.py` has the other kind."""
     return set_deidentification(connection, project, Deidentification(enabled=False), actor)
-
-
-@pytest.fixture
-def run(connection: sqlite3.Connection, files: Files, settings: Settings, project: Project, actor: Actor) -> Import:
-    """An import with what tests seldom change; `job` counts up."""
-    jobs = iter(range(1, 100))
-
-    def call(*paths: Path, table: Mapping[str, TableRow] | None = None, **more: Any) -> ImportReport:
-        asked = more.pop("project", project)
-        given = {"patient_from": None, "job": next(jobs), "on_case": lambda *_: None, "progress": Silent(), **more}
-        return import_paths(connection, files, settings, asked, paths, table=table, actor=actor, **given)
-
-    return call
 
 
 def deidentified(project: Project) -> Project:
