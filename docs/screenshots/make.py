@@ -144,17 +144,23 @@ def walk(
             for name in names:
                 page.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
                 open_page(page, port, name)
-                long = overhang(page)
-                if long > 1 and name in MAIN:
-                    faults.append(f"{name} scrolls by {long} px at 1280 x 800")
-                if page.locator("[data-testid=stException]").count():
-                    faults.append(f"{name} broke")
-                for width, height in (SMALL, LARGE):
-                    page.set_viewport_size({"width": width, "height": height})
-                    page.wait_for_timeout(700)
-                    page.screenshot(path=folder / f"{name}-{theme}-{width}.png")
-                sys.stdout.write(f"{theme} {name}: overhang {long}\n")
-                sys.stdout.flush()
+                faults.extend(photograph(page, name, folder, f"{name}-{theme}", may_scroll=name not in MAIN))
+    return faults
+
+
+def photograph(page: Page, what: str, folder: Path, name: str, *, may_scroll: bool = False) -> list[str]:
+    """What is on screen at both sizes, into `NAME-WIDTH.png`; gives what is wrong at the smaller one."""
+    long, faults = overhang(page), []
+    if long > 1 and not may_scroll:
+        faults.append(f"{what} scrolls by {long} px at 1280 x 800")
+    if page.locator("[data-testid=stException]").count():
+        faults.append(f"{what} broke")
+    for width, height in (SMALL, LARGE):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(900)
+        page.screenshot(path=folder / f"{name}-{width}.png")
+    sys.stdout.write(f"{name}: overhang {long}\n")
+    sys.stdout.flush()
     return faults
 
 
@@ -173,17 +179,8 @@ def walk_meeting(
                 if (gate := page.get_by_role("button", name="Open the test results")).count():
                     gate.click()
                     settle(page)
-                long = overhang(page)
-                if long > 1:
-                    faults.append(f"step {step.key} of the meeting scrolls by {long} px at 1280 x 800")
-                if page.locator("[data-testid=stException]").count():
-                    faults.append(f"step {step.key} of the meeting broke")
-                for width, height in (SMALL, LARGE):
-                    page.set_viewport_size({"width": width, "height": height})
-                    page.wait_for_timeout(900)
-                    page.screenshot(path=folder / f"meeting-{number + 1:02}-{step.key}-{theme}-{width}.png")
-                sys.stdout.write(f"{theme} meeting {step.key}: overhang {long}\n")
-                sys.stdout.flush()
+                name = f"meeting-{number + 1:02}-{step.key}-{theme}"
+                faults.extend(photograph(page, f"step {step.key} of the meeting", folder, name))
                 page.keyboard.press("ArrowRight")
                 page.wait_for_timeout(300)
     return faults
