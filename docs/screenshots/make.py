@@ -191,7 +191,7 @@ def prepare_review(home: Path) -> int:
     project = readroom(home, "project", "list")["projects"][0]["name"]
     if known := readroom(home, "review", "list", project)["reviews"]:
         return int(known[0]["review"])
-    model = readroom(home, "models", project)["models"][0]["name"]
+    model = readroom(home, "models", project)["models"][0]["model"]
     asked = [word for line in CRITERIA for word in ("--criterion", line)]
     made = readroom(home, "review", "create", project, model, *asked)
     readroom(home, "review", "open", project, str(made["review"]))
