@@ -254,8 +254,8 @@ def finished(
     figure.update_yaxes(title=y, zeroline=False)
     quieten(figure)
     if square:
-        figure.update_xaxes(range=[-0.02, 1.02])
-        figure.update_yaxes(range=[-0.02, 1.02])
+        figure.update_xaxes(range=[-0.02, 1.02], constrain="domain")
+        figure.update_yaxes(range=[-0.02, 1.02], constrain="domain", scaleanchor="x")
     if unit_range == "x":
         figure.update_xaxes(range=[0, 1.0])
     return figure
