@@ -99,13 +99,15 @@ def list_overlaps(connection: sqlite3.Connection, case: Case) -> list[tuple[int,
     """Parts of a volume that came in before it and were kept, or the volumes that a part belongs to: each case with
     the number of its frames. All slices of the smaller one are in the larger. Stacks of one multi-frame object have its
     header alone and are no parts of each other."""
+    # the frames of the others stand in HAVING: in WHERE they would be counted for each slice that is shared
     rows = connection.execute(
         """SELECT cases.id, cases.frames, count(*) AS shared FROM instance_headers AS mine
            JOIN instance_headers AS its ON its.sop_uid = mine.sop_uid JOIN cases ON cases.id = its.case_id
            WHERE mine.case_id = :case AND cases.project = :project AND cases.id != :case
-           AND cases.frames = (SELECT count(*) FROM instance_headers WHERE case_id = cases.id)
            AND :frames = (SELECT count(*) FROM instance_headers WHERE case_id = :case)
-           GROUP BY cases.id ORDER BY cases.id""",
+           GROUP BY cases.id
+           HAVING cases.frames = (SELECT count(*) FROM instance_headers WHERE case_id = cases.id)
+           ORDER BY cases.id""",
         {"case": case.id, "project": case.project, "frames": case.frames},
     )
     return [
