@@ -12,7 +12,7 @@ from core.images.decoded import Pixels, reading
 from core.images.dicom_instances import instance_of
 from core.images.dicom_rtstruct import STRUCTURE_SET, read_structure_set
 from core.images.dicom_seg import LABEL_MAP_SEGMENTATION, SEGMENTATION, THRESHOLD, read_segmentation
-from core.images.dicom_stacks import frame_order, stacks_of, stored_places
+from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
 from core.images.headers import list_headers
 from core.images.planes import Frames, Segments, plane_of, planes_of
 from core.images.pseudonyms import pseudonymous_uid
@@ -68,12 +68,13 @@ def _instances(content: bytes, count: int, attributes: Mapping[str, str]) -> lis
         if count == 1 and "ImagePositionPatient" in dataset:
             return [instance_of(dataset, "")]
         places = stored_places(dataset, max(count, int(dataset.get("NumberOfFrames") or 1)))
+        stacks = stacks_of(places)
         if STACK not in attributes:
-            return [places[at] for at in frame_order(dataset)[:count]]
+            return [places[at] for at in chosen_stack(stacks, len(places), None).frames[:count]]
         part, _, parts = attributes[STACK].partition(" of ")
-        if str(len(stacks_of(places))) != parts:
+        if str(len(stacks)) != parts:
             return []
-        order = frame_order(dataset, int(part))
+        order = chosen_stack(stacks, len(places), int(part)).frames
         return [places[at] for at in order] if len(order) == count else []
 
 

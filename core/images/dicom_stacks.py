@@ -92,16 +92,6 @@ def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:
     return next(_places(dataset, 1)).spacing_mm
 
 
-def frame_order(dataset: Dataset, part: int | None = None) -> list[int]:
-    """Which stored frame each frame of the case is, told from a header alone: what an export refers to.
-
-    Args:
-        part: as `read_frames`.
-    """
-    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
-    return list(chosen_stack(stacks_of(list(_places(dataset, frames))), frames, part).frames)
-
-
 def stored_places(dataset: Dataset, frames: int) -> list[Instance]:
     """Where each frame lies as its functional groups say, in the order in which they are stored."""
     return list(_places(dataset, frames))

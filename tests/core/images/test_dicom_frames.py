@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
-from core.images.dicom_stacks import frame_order
+from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
 from core.settings import Settings
 
 ENHANCED_CT, ULTRASOUND = "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.3.1"
@@ -64,6 +64,12 @@ def made(pixels: np.ndarray = FRAMES, *, packed: bool = False, **tags: Any) -> b
 
 def read(settings: Settings, pixels: np.ndarray = FRAMES, **tags: Any) -> DecodedImage:
     return decode(made(pixels, **tags), settings, b"s" * 32)
+
+
+def frame_order(dataset: Dataset, part: int | None = None) -> list[int]:
+    """Which stored frame each frame of the case is, told from a header alone."""
+    frames = int(dataset.NumberOfFrames)
+    return list(chosen_stack(stacks_of(stored_places(dataset, frames)), frames, part).frames)
 
 
 @pytest.mark.parametrize("packed", [False, True])
