@@ -156,6 +156,22 @@ def _keys(said: Mapping[str, Any], dataset: Dataset, kinds: Sequence[str]) -> tu
     return (("kind", " ".join(told)), *found.items()) if told else tuple(found.items())
 
 
+def told_of_frame(dataset: Dataset, frame: int, word: str) -> Dataset | None:
+    """The first item of a functional group (PS3.3 C.7.6.16.1.1): with the frame, else with what is said of all frames.
+
+    Args:
+        frame: as stored, counted from 0.
+        word: the keyword of the group's sequence.
+    """
+    shared, each = (dataset.get(groups) or [] for groups in OF_FRAMES)
+    for groups in (each[frame : frame + 1], shared[:1]):
+        told = groups[0].get(word) if groups else None
+        if told:
+            found: Dataset = told[0]
+            return found
+    return None
+
+
 def many(value: Any) -> list[Any]:
     """The values of an element that may have none, one or several."""
     if value is None or value == "":

@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExte
 from core.errors import InvalidInput
 from core.images.decoded import Pixels, native, real_values, whole_numbers, whole_type
 from core.images.dicom_decoders import ENCAPSULATED_UNCOMPRESSED
+from core.images.dicom_instances import told_of_frame
 
 # Start-of-frame markers of JPEG (ISO 10918-1 table B.1) and JPEG-LS (ISO 14495-1 C.1.1), all of one layout.
 JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
@@ -76,13 +77,8 @@ def _real(pixels: Pixels, dataset: Dataset, frame: int) -> Pixels:
 
 def _transformation(dataset: Dataset, frame: int) -> Dataset:
     """Where slope and intercept of a frame stand: with its functional groups (C.7.6.16.2.9), or in the data set."""
-    each, shared = (dataset.get(f"{whose}FunctionalGroupsSequence") or [] for whose in ("PerFrame", "Shared"))
-    for groups in (each[frame : frame + 1], shared[:1]):
-        told = groups[0].get("PixelValueTransformationSequence") if groups else None
-        for found in told or ():
-            assert isinstance(found, Dataset)
-            return found
-    return dataset
+    told = told_of_frame(dataset, frame, "PixelValueTransformationSequence")
+    return dataset if told is None else told
 
 
 def _through_modality_lut(pixels: Pixels, dataset: Dataset) -> Pixels:

@@ -9,7 +9,7 @@ from pydicom.pixels.processing import apply_voi
 
 from core.images.decoded import Window
 from core.images.deidentify_values import clean_words
-from core.images.dicom_instances import many, numbers
+from core.images.dicom_instances import many, numbers, told_of_frame
 
 NEARLY = 0.01  # of its whole height: a table this close to a straight line looks like one
 
@@ -49,13 +49,8 @@ def _of_frame(dataset: Dataset, number: int) -> Dataset:
     """Where the windows of a frame stand: in the data set, with the frame, or with what is said of all frames."""
     if "WindowCenter" in dataset:
         return dataset
-    each, shared = (dataset.get(f"{whose}FunctionalGroupsSequence") or [] for whose in ("PerFrame", "Shared"))
-    for groups in (each[number : number + 1], shared[:1]):
-        told = groups[0].get("FrameVOILUTSequence") if groups else None
-        if told:
-            found: Dataset = told[0]
-            return found
-    return dataset
+    told = told_of_frame(dataset, number, "FrameVOILUTSequence")
+    return dataset if told is None else told
 
 
 def _windows(said: Dataset) -> tuple[Window, ...]:
