@@ -4,6 +4,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -91,10 +92,11 @@ def _surveyed(stream: BinaryIO, path: str) -> Survey:
     if "Rows" not in dataset or "Columns" not in dataset or dataset.get("Modality") in NOT_PICTURES:
         return "other"
     found = instance_of(dataset, path)
-    if found.frames > 1 and OF_FRAMES[1] in dataset:
-        from core.images.dicom_stacks import with_stacks
+    # A header may announce more frames than there is room for; what is wrong with it is said where pixels are read.
+    if found.frames > 1 and len(dataset.get(OF_FRAMES[1]) or ()) == found.frames:
+        from core.images.dicom_stacks import stacks_of, stored_places
 
-        found = with_stacks(found, dataset)
+        found = replace(found, stacks=stacks_of(stored_places(dataset, found.frames)))
     return found if found.series else "other"
 
 

@@ -3,8 +3,7 @@
 Told by the header alone (PS3.3 C.7.6.16), before any pixel is read.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
@@ -20,14 +19,6 @@ GROUPS = (
 COPIED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EffectiveEchoTime", "DiffusionBValue",
           "NominalPercentageOfCardiacPhase", "TemporalPositionIndex", "FlipAngle")  # fmt: skip
 RENAMED = {"EffectiveEchoTime": "EchoTime", "TemporalPositionIndex": "TemporalPositionIdentifier"}
-
-
-def with_stacks(instance: Instance, dataset: Dataset) -> Instance:
-    """What is surveyed of a header, with what its functional groups say of the frames."""
-    if instance.frames < 2 or "PerFrameFunctionalGroupsSequence" not in dataset:
-        return instance
-    stacks = stacks_of(list(_places(dataset, instance.frames)))
-    return replace(instance, stacks=stacks)
 
 
 def stacks_of(places: Sequence[Instance]) -> tuple[FrameStack, ...]:
@@ -89,17 +80,14 @@ def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:
     """Of an enhanced object of a single frame, the spacing that stands with its functional groups."""
     if "SharedFunctionalGroupsSequence" not in dataset and "PerFrameFunctionalGroupsSequence" not in dataset:
         return None
-    return next(_places(dataset, 1)).spacing_mm
+    return stored_places(dataset, 1)[0].spacing_mm
 
 
 def stored_places(dataset: Dataset, frames: int) -> list[Instance]:
     """Where each frame lies as its functional groups say, in the order in which they are stored."""
-    return list(_places(dataset, frames))
-
-
-def _places(dataset: Dataset, frames: int) -> Iterator[Instance]:
     shared = _first(dataset.get("SharedFunctionalGroupsSequence"))
     each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    found = []
     for number in range(frames):
         told = Dataset()
         told.Rows, told.Columns = dataset.Rows, dataset.Columns
@@ -108,7 +96,8 @@ def _places(dataset: Dataset, frames: int) -> Iterator[Instance]:
                 for word in COPIED:
                     if word in item:
                         setattr(told, RENAMED.get(word, word), item.get(word))
-        yield instance_of(told, str(number))
+        found.append(instance_of(told, str(number)))
+    return found
 
 
 def _first(sequence: Sequence[Dataset] | None) -> Dataset | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.images.dicom_instances import survey
 from core.images.dicom_masks import frames_of_case
 from core.images.headers import list_overlaps
 from core.images.import_files import read_report
@@ -17,6 +18,7 @@ from core.images.pseudonyms import load_secret
 from core.images.reading_children import ReadingChildren
 from core.images.records import Case, list_cases, list_import_files, wanted_again
 from core.images.sealed_paths import read_paths
+from core.images.series import Instance
 from core.images.watched_folders import WatchedFolder, list_news
 from core.projects.records import Project
 from core.settings import Settings
@@ -116,6 +118,24 @@ def test_two_b_values_become_two_volumes_with_their_names(
     (series,) = read_report(connection, settings, 1).series
     assert series.series.files == 1
     assert series.series.oddities[0] == "It falls into 2 parts: b-value 0 (3 frames); b-value 1000 (2 frames)."
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"), [(2, "Received: 48 of 96 bytes of pixels"), (900_000_000, "Received: 900000000 x 4 x 6 voxels")]
+)
+def test_a_header_with_other_frames_than_it_announces_is_surveyed_without_stacks(
+    run: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int, said: str
+) -> None:
+    path = enhanced_mr(tmp_path / "in" / "lie.dcm", FRAMES[:1], **groups_of([0]), NumberOfFrames=frames)
+    with monkeypatch.context() as patch:
+        patch.setattr("core.images.dicom_stacks.stored_places", lambda *_: pytest.fail("places that nothing tells"))
+        with path.open("rb") as stream:
+            found = survey(stream, "lie.dcm")
+    assert isinstance(found, Instance)
+    assert (found.frames, found.stacks) == (frames, ())
+    (row,) = run(tmp_path / "in").files
+    assert row.status == "failed"
+    assert said in row.reason
 
 
 def test_two_echoes_are_known_again_and_not_read_twice(
