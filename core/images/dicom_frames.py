@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from core.images.decoded import Affine
 from core.images.dicom_pixels import real_frames
 from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
-from core.images.planes import plane_of
+from core.images.planes import plane_of_instance
 from core.images.series import FrameStack, Instance
 from core.images.slices import Slices
 
@@ -43,9 +43,9 @@ def read_frames(dataset: Dataset, frames: int, part: int | None = None) -> Frame
     for pixels in real_frames(dataset, frames, stored):
         slices.add(pixels)
     stacked = slices.pixels()
-    order = [stored.index(frame) for frame in stack.frames] if list(stack.frames) != stored else []
-    if order:
-        _reorder(stacked, order)
+    if list(stack.frames) != stored:
+        at = {frame: number for number, frame in enumerate(stored)}
+        _reorder(stacked, [at[frame] for frame in stack.frames])
     spacings = {places[frame].spacing_mm for frame in stored}
     affine = stack.geometry.affine if stack.geometry else None
     if len(stored) == 1 and len(stacks) > 1:
@@ -55,10 +55,8 @@ def read_frames(dataset: Dataset, frames: int, part: int | None = None) -> Frame
 
 
 def _affine_of_one(place: Instance) -> Affine | None:
-    if place.position is None or place.orientation is None or place.spacing_mm is None:
-        return None
-    plane = plane_of(place.position, place.orientation, place.spacing_mm)
-    return tuple(tuple(float(number) for number in line) for line in plane)
+    plane = plane_of_instance(place)
+    return None if plane is None else tuple(tuple(float(number) for number in line) for line in plane)
 
 
 def _reorder(stacked: np.ndarray, order: Sequence[int]) -> None:

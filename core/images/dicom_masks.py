@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import pydicom
 
 from core.errors import InvalidInput
-from core.images.decoded import Pixels, reading
+from core.images.decoded import reading
 from core.images.dicom_instances import instance_of
 from core.images.dicom_rtstruct import STRUCTURE_SET, read_structure_set
 from core.images.dicom_seg import LABEL_MAP_SEGMENTATION, SEGMENTATION, THRESHOLD, read_segmentation
 from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
 from core.images.headers import list_headers
-from core.images.planes import Frames, Segments, plane_of, planes_of
+from core.images.planes import Frames, Segments, plane_of_instance, planes_of
 from core.images.pseudonyms import pseudonymous_uid
 from core.images.records import Case
 from core.images.series import STACK, Instance
@@ -49,10 +49,10 @@ def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, sec
     if headers and len(headers) == case.frames and STACK not in case.attributes:
         by_uid = {header.sop_uid: header.frame for header in headers}
         contents = (files.read_bytes("headers", header.header_hash) for header in headers)
-        planes = tuple(_plane(_instances(content, 1, {})[0]) for content in contents)
+        planes = tuple(plane_of_instance(_instances(content, 1, {})[0]) for content in contents)
     elif len(headers) == 1:
         instances = _instances(files.read_bytes("headers", headers[0].header_hash), case.frames, case.attributes)
-        planes = tuple(_plane(instance) for instance in instances) or planes
+        planes = tuple(map(plane_of_instance, instances)) or planes
 
     def frame_of(uid: str) -> int | None:
         return by_uid.get(uid, by_uid.get(pseudonymous_uid(secret, uid)))
@@ -76,9 +76,3 @@ def _instances(content: bytes, count: int, attributes: Mapping[str, str]) -> lis
             return []
         order = chosen_stack(stacks, len(places), int(part)).frames
         return [places[at] for at in order] if len(order) == count else []
-
-
-def _plane(instance: Instance) -> Pixels | None:
-    if instance.position is None or instance.orientation is None or instance.spacing_mm is None:
-        return None
-    return plane_of(instance.position, instance.orientation, instance.spacing_mm)

@@ -15,7 +15,7 @@ from core.images.decoded import Pixels, check_size, reading
 from core.images.dicom_decoders import refuse_syntax
 from core.images.dicom_pixels import unwrap
 from core.images.dicom_stacks import stored_places
-from core.images.planes import Frames, lay, plane_of
+from core.images.planes import Frames, lay, plane_of_instance
 from core.images.volumes import check_volume_size
 from core.settings import Settings
 
@@ -105,15 +105,13 @@ def _frames(dataset: Dataset, count: int, *, is_map: bool) -> list[_Drawn]:
     for number, place in enumerate(stored_places(dataset, count)):
         groups = [*each[number : number + 1], shared]
         segment = None if is_map else int(_item(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        known = place.position and place.orientation and place.spacing_mm
-        plane = plane_of(place.position, place.orientation, place.spacing_mm) if known else None  # type: ignore[arg-type]
         sources = [
             str(source.ReferencedSOPInstanceUID)
             for group in groups
             for derivation in group.get("DerivationImageSequence") or []
             for source in derivation.get("SourceImageSequence") or []
         ]
-        found.append(_Drawn(segment, plane, tuple(sources)))
+        found.append(_Drawn(segment, plane_of_instance(place), tuple(sources)))
     return found
 
 

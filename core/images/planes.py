@@ -13,6 +13,7 @@ import numpy as np
 from core.errors import InvalidInput
 from core.images.decoded import Affine, Pixels
 from core.images.grids import NEAR
+from core.images.series import Instance
 
 NEAR_SLICE = 0.2  # of the distance to the next slice: treatment planning rounds to a tenth of a millimetre
 ALONE_MM = 1.0  # where there is no next slice
@@ -69,6 +70,13 @@ def plane_of(position: Sequence[float], orientation: Sequence[float], spacing_mm
     plane[:3, 0], plane[:3, 1] = row * spacing_mm[1], column * spacing_mm[0]
     plane[:3, 2], plane[:3, 3] = normal / np.linalg.norm(normal), position
     return plane
+
+
+def plane_of_instance(one: Instance) -> Pixels | None:
+    """The plane of an image or frame; None where its place, its direction or its spacing is not told."""
+    if one.position is None or one.orientation is None or one.spacing_mm is None:
+        return None
+    return plane_of(one.position, one.orientation, one.spacing_mm)
 
 
 def planes_of(affine: Affine | None, frames: int) -> tuple[Pixels | None, ...]:
