@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from core.images.pseudonyms import path_token
 from core.settings import Settings
+from core.store.folders import keep_only
 from core.store.troubles import troubles_named
 
 PREFIX, GOING, IN = "pull-", ".going", ".in"
@@ -79,11 +80,7 @@ class Landing:
             if target.exists():  # of an attempt that was killed between the two; the study came anew since
                 shutil.rmtree(target)
             folder.replace(target)
-            for path in sorted(target.rglob("*"), reverse=True):  # what is in a folder before the folder
-                if path.is_dir() and not any(path.iterdir()):
-                    path.rmdir()
-                elif not path.is_dir() and path.relative_to(target) not in inside:
-                    path.unlink()
+            keep_only(target, lambda path: path.relative_to(target) in inside)
 
     def is_in(self, study: str) -> bool:
         """Whether a study was taken away because it is in."""

@@ -13,6 +13,7 @@ from core.jobs.kind import Kind
 from core.progress import Portion
 from core.settings import Settings
 from core.store.files import write_whole
+from core.store.folders import keep_only
 
 if TYPE_CHECKING:
     from core.jobs.context import JobContext
@@ -145,11 +146,7 @@ def _answered(context: "JobContext", told: Path, upload: Path) -> Mapping[str, A
     if upload.exists() and not needed:
         shutil.rmtree(upload)
     elif upload.exists():
-        for path in sorted(upload.rglob("*"), reverse=True):  # what is in a folder before the folder
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
-            elif not path.is_dir() and str(path) not in needed:
-                path.unlink()
+        keep_only(upload, lambda path: str(path) in needed)
     return dict(json.loads(told.read_text("utf-8")))
 
 
