@@ -178,11 +178,11 @@ def _kept(what: OneImport, unit: Unit, stored: StoredImage) -> ImportedFile:
 
 def _told_of_group(image: DecodedImage, unit: Unit) -> DecodedImage:
     """What the series tells of a single image: that it is a localiser, or lay where another slice does."""
-    if unit.group is None:
+    if unit.group is None or unit.group.stack is not None:  # of a stack its reader tells all this
         return image
     part = {"part": unit.group.name} if unit.group.name else {}
-    said = tuple(dict.fromkeys((*unit.group.oddities, *image.oddities)))
-    return replace(image, oddities=said, attributes={**image.attributes, **part})
+    oddities = (*unit.group.oddities, *image.oddities)
+    return replace(image, oddities=oddities, attributes={**image.attributes, **part})
 
 
 def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress) -> list[ImportedFile]:
