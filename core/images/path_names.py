@@ -7,6 +7,7 @@ another, and what a person writes is found once it is turned into tokens in the 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from core.images.label_table import TableRow
@@ -155,18 +156,20 @@ class PathNames:
 
     def _attribute(self, name: str, value: str, row: TableRow) -> str | None:
         """What may be kept of a further column; None where nothing may."""
-        plain = _plain(name)
-        if not value.strip() or REMOVED.fullmatch(plain):
-            return None if REMOVED.fullmatch(plain) else value
-        if IDENTIFYING.fullmatch(plain):
+        kind = _kind(name)
+        if kind is REMOVED:
+            return None
+        if not value.strip():
+            return value
+        if kind is IDENTIFYING:
             return self.patient(value)
-        if OTHERS.fullmatch(plain):
+        if kind is OTHERS:
             return patient_name(self.secret, value)  # nobody's patient, so that no crosswalk tells it
-        if PATHS.fullmatch(plain):
+        if kind is PATHS:
             return path_token(self.secret, value)
-        if DATED.fullmatch(plain):
+        if kind is DATED:
             return self._date(name, value, row)
-        if plain.lower() in ("age", "patient_age", "age_years") and re.fullmatch(r"\d+(\.\d+)?", value.strip()):
+        if _plain(name).lower() in ("age", "patient_age", "age_years") and re.fullmatch(r"\d+(\.\d+)?", value.strip()):
             return value if float(value) < OLDEST_AGE else str(OLDEST_AGE)
         return value
 
@@ -184,11 +187,18 @@ def _plain(name: str) -> str:
     return name.strip().replace(" ", "_").replace("-", "_")
 
 
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> re.Pattern[str] | None:
+    """Which columns a further one is of, by its name alone: the first that fits."""
+    plain = _plain(name)
+    return next((kind for kind in (REMOVED, IDENTIFYING, OTHERS, PATHS, DATED) if kind.fullmatch(plain)), None)
+
+
 def _orders(rows: Iterable[TableRow]) -> dict[str, Order | None]:
     said: dict[str, list[str]] = {}
     for row in rows:
         for name, value in row.attributes.items():
-            if DATED.fullmatch(_plain(name)):
+            if _kind(name) is DATED:
                 said.setdefault(name, []).append(value)
     return {name: order_of(values) for name, values in said.items()}
 
