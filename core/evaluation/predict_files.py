@@ -5,7 +5,7 @@ The slices of a series are put together by the importer's own code, so that a mo
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from core.images.frames import refuse_single, refuse_volume
 from core.images.pseudonyms import load_secret
 from core.images.render import InputSpec, model_input, refuse_window
 from core.images.sources import SourceFile, cannot_read
-from core.images.time_points import numbered, part_called
+from core.images.time_points import numbered, part_of
 from core.images.units import Unit, check_unit, find_units, read_unit
 from core.images.volume_input import Spec, VolumeSpec, volume_input
 from core.progress import Progress, stop_if_asked
@@ -186,10 +186,4 @@ def _list_units(paths: Sequence[Path], settings: Settings, folder: Path, progres
     sources = [SourceFile(str(path), path.as_posix(), path) for path in dict.fromkeys(paths)]
     attempts = Attempts(folder / "reading")
     with OpenArchives(settings) as archives, closing(attempts):
-        return find_units(sources, archives, settings, attempts, progress, {}, part_of=_stack_of)
-
-
-def _stack_of(file: SourceFile, part: int) -> SourceFile:
-    """One stack of a multi-frame object, called as an import calls it."""
-    called = part_called(file.path, part)
-    return replace(file, path=called, source=called, time_point=part)
+        return find_units(sources, archives, settings, attempts, progress, {}, part_of=part_of)

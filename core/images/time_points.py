@@ -34,7 +34,7 @@ def split_time_points(
             if points == 1:
                 found.append(file)
             elif volume is not None:
-                found.append(_part(file, volume))
+                found.append(part_of(file, volume))
             elif points > MOST_TIME_POINTS:
                 reason = (
                     f"The file has more than {MOST_TIME_POINTS} time points; say which one is meant, "
@@ -43,7 +43,7 @@ def split_time_points(
                 )
                 found.append(replace(file, refusal=reason))
             else:
-                found += [_part(file, point) for point in range(1, points + 1)]
+                found += [part_of(file, point) for point in range(1, points + 1)]
     return found
 
 
@@ -58,7 +58,8 @@ def numbered(name: str, time_point: int | None) -> str:
     return name if time_point is None else f"{name}#{time_point}"
 
 
-def _part(file: SourceFile, point: int) -> SourceFile:
+def part_of(file: SourceFile, point: int) -> SourceFile:
+    """One volume of a file, or one stack of a multi-frame object, counted from 1: a file of its own."""
     return replace(file, path=part_called(file.path, point), source=part_called(file.source, point), time_point=point)
 
 
