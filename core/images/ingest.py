@@ -115,9 +115,7 @@ def import_paths(
         return met
 
     met = find_met(found)
-    found = split_time_points(
-        found, settings, volume, unopened=[path for path, one in met.items() if one.is_in or one.refusal]
-    )
+    found = split_time_points(found, settings, volume, unopened=[path for path, one in met.items() if one.is_left()])
     met |= find_met([file for file in found if file.time_point is not None])
     maps = find_label_maps([file.source for file in found])
     met_at = {_place(file): met[file.path] for file in found if file.path in met}
@@ -141,7 +139,7 @@ def import_paths(
     known = {
         file.path: one
         for file in sources
-        if file.path not in done and (one := met_at.get(_place(file))) and (one.is_in or one.refusal or only_new)
+        if file.path not in done and (one := met_at.get(_place(file))) and one.is_left(only_new=only_new)
     }
     stored = StoredFiles(files, job)
     try:
@@ -248,7 +246,7 @@ def _parts_met(
         if only is not None and len(unit.files) == 1 and path not in only:
             continue
         one = met.get(path) if path not in done else None
-        is_known = one is not None and (one.is_in or one.refusal or only_new)
+        is_known = one is not None and one.is_left(only_new=only_new)
         found.append(replace(unit, group=None, known=one) if is_known else unit)
     return found
 

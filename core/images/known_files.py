@@ -38,6 +38,10 @@ class KnownFile:
         """Whether its case is there, so that it need not be read again."""
         return self.case is not None and self.status in (*CAME_IN, "skipped")
 
+    def is_left(self, *, only_new: bool = False) -> bool:
+        """Whether it is not opened again: it is in, would be refused again, or only new ones are asked for."""
+        return self.is_in or bool(self.refusal) or only_new
+
 
 @dataclass(frozen=True)
 class NewlyKnown:

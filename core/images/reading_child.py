@@ -127,7 +127,7 @@ class ReadingChild:
             ReaderEnded: also where it cannot be read from disk.
             Unavailable: also where the disk of `into` is full, read-only or gone.
         """
-        place = location if location.is_absolute() else location.absolute()
+        place = location.absolute()
         try:
             return self._read({"name": name, "shown": shown, "path": str(place), "into": str(into) if into else ""})
         except BaseException:

@@ -43,8 +43,20 @@ class Geometry:
     oddities: tuple[str, ...] = ()
 
 
+class _Said:
+    """What tells of oddities beside those of its geometry."""
+
+    oddities: tuple[str, ...]
+    geometry: Geometry | None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that is odd about it."""
+        return (*self.oddities, *(self.geometry.oddities if self.geometry else ()))
+
+
 @dataclass(frozen=True)
-class FrameStack:
+class FrameStack(_Said):
     """Frames of one multi-frame object that become one case. `frames` are as stored, counted from 0, in the order of
     the case. Without `geometry` it is a single frame, or all of them as they are stored."""
 
@@ -53,11 +65,6 @@ class FrameStack:
     geometry: Geometry | None = None
     oddities: tuple[str, ...] = ()  # beside those of the geometry
     depths_mm: tuple[float, ...] = ()  # along the normal, from the first
-
-    @property
-    def said(self) -> tuple[str, ...]:
-        """All that is odd about it."""
-        return (*self.oddities, *(self.geometry.oddities if self.geometry else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(_Said):
     """Instances that become one case, in the order of its frames; of `images` and `localiser` each is its own."""
 
     kind: Kind
@@ -95,11 +102,6 @@ class Group:
     copies: tuple[tuple[Instance, Instance], ...] = ()  # files of an instance that is there already, and that one
     stack: FrameStack | None = None  # of a multi-frame object whose places are told
     part: int | None = None  # which of several stacks of the object, counted from 1
-
-    @property
-    def said(self) -> tuple[str, ...]:
-        """All that is odd about it."""
-        return (*self.oddities, *(self.geometry.oddities if self.geometry else ()))
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,9 @@ def _groups_of(series: list[Instance]) -> list[Group]:
     # Each copy of an object that falls into several cases does so: a copy of a whole has no single case to go with.
     of_parts = [instance for instance in series if len(instance.stacks) > 1]
     whole, copies = _without_copies([instance for instance in series if len(instance.stacks) < 2])
-    groups, stacked = [group for instance in of_parts for group in _of_stacks(instance)], []
-    for instance in whole:
+    groups: list[Group] = []
+    stacked = []
+    for instance in [*of_parts, *whole]:
         if instance.stacks:
             groups += _of_stacks(instance)
         elif instance.frames != 1 or not _has_place(instance):

@@ -12,7 +12,7 @@ from core.images.units import Unit
 
 MOST_DEPTHS = 2000  # of one part, so that a row stays small; a longer one is drawn by its ends
 NAMED_AT_MOST = 8
-# How `core.images.series` and `dicom_frames` begin to say which part of a series or object this is.
+# How `core.images.series` and `dicom_stacks` begin to say which part of a series or object this is.
 OF_A_PART = ("The series holds ", "The object holds ")
 
 
@@ -113,7 +113,7 @@ def say_what_becomes(group: Group) -> str:
     """What a group of instances becomes, with what is odd about it."""
     part = _part(group)
     size = f"{part.columns} x {part.rows}"
-    if part.kind == "volume" or (part.frames > 1 and group.geometry):
+    if group.geometry is not None:
         becomes = f"Becomes one volume of {part.frames} frames, {size}."
     elif part.frames > 1:
         becomes = f"Becomes one case of {part.frames} frames, {size}."
