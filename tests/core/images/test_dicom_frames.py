@@ -97,6 +97,17 @@ def test_each_frame_has_its_own_rescale(settings: Settings) -> None:
     np.testing.assert_array_equal(image.pixels, FRAMES * np.arange(1, 6)[:, None, None] - 1000)
 
 
+def test_an_empty_rescale_of_a_frame_stands_before_that_of_all(settings: Settings) -> None:
+    groups = groups_of(range(5))
+    groups["SharedFunctionalGroupsSequence"][0].PixelValueTransformationSequence = [
+        item(RescaleSlope=2, RescaleIntercept=-5)
+    ]
+    groups["PerFrameFunctionalGroupsSequence"][3].PixelValueTransformationSequence = [Dataset()]
+    expected = FRAMES.astype(int) * 2 - 5
+    expected[3] = FRAMES[3]
+    np.testing.assert_array_equal(read(settings, **groups).pixels, expected)
+
+
 def test_a_missing_frame_is_told(settings: Settings) -> None:
     image = read(settings, **groups_of([0, 1, 2, 4, 5]))
     assert image.oddities == ("Slice 4 is missing between z = 2 and 4 mm.",)
