@@ -17,6 +17,7 @@ from core.progress import Progress
 from core.settings import PROJECT_ROOT
 from core.store.files import Files
 from core.tasks.generation import DRAWER
+from core.training.networks import leaves_of
 from core.training.onnx_export import watch_child
 from core.training.recipe import Recipe
 from core.training.stored import network_of
@@ -117,14 +118,6 @@ def take_over(network: Any, learnt: Learnt, raw: str) -> None:
             raise _differs(learnt, f"weights {_shapes(weights)} for {_shapes(layer.weights)} of layer {layer.name}")
     for layer, weights in pairs:
         layer.set_weights(weights)
-
-
-def leaves_of(model: Any) -> list[Any]:
-    """The layers in order, those inside a model within a model too."""
-    found: list[Any] = []
-    for layer in model.layers:
-        found += leaves_of(layer) if hasattr(layer, "layers") else [layer]
-    return found
 
 
 def _shapes(weights: Any) -> list[tuple[int, ...]]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from core.training.networks import NETWORKS
-from core.training.starting import leaves_of
+from core.training.networks import NETWORKS, leaves_of
 
 
 def main(arguments: list[str]) -> int:

@@ -113,3 +113,11 @@ def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
     first; none where its recipe asks for none."""
     own = getattr(NETWORKS[recipe.network], "deep_layers", None)
     return cast(tuple[str, ...], own(recipe)) if own is not None else ()
+
+
+def leaves_of(model: Any) -> list[Any]:
+    """The layers in order, those inside a model within a model too."""
+    found: list[Any] = []
+    for layer in model.layers:
+        found += leaves_of(layer) if hasattr(layer, "layers") else [layer]
+    return found

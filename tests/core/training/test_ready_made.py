@@ -1,6 +1,8 @@
 """Networks that are ready made: any size, their own layer names, settings that reach them, weights from files."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,6 +12,7 @@ import pytest
 
 from core.errors import CoreError, InvalidInput
 from core.projects.schema import make_classification
+from core.settings import PROJECT_ROOT
 from core.training import starting_child
 from core.training.networks import NETWORKS, build_network, feature_layers
 from core.training.recipe import change_recipe, named_recipe
@@ -86,6 +89,12 @@ def test_a_file_of_weights_that_points_to_another_file_is_not_opened(tmp_path: P
         made["a"] = h5py.ExternalLink("/etc/passwd", "/")
     with pytest.raises(ValueError, match="points to another file"):
         starting_child.main(["weights", "densenet", str(tmp_path / "start.keras"), str(tmp_path / "out.npz")])
+
+
+def test_the_child_that_reads_a_file_from_elsewhere_brings_no_database_along() -> None:
+    script = "import sys, core.training.starting_child; sys.exit(sorted({'sqlite3', 'psutil'} & {*sys.modules}) or 0)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_weights_are_fetched_and_checked_or_a_sentence_says_why_not(tmp_path: Path) -> None:
