@@ -43,7 +43,8 @@ class PreparedVolumes:
 
 
 def cut_patch(volume: np.ndarray, start: Sequence[int], shape: Sequence[int]) -> np.ndarray:
-    """uint8 `(*shape, channels)` from `start` on, which may lie before the volume; nothing (0) beyond its edges."""
+    """uint8 `(*shape, channels)` from `start` on, which may lie before the volume; nothing (0) beyond its edges. Of an
+    image, whose axes are two, likewise."""
     patch = np.zeros((*shape, volume.shape[-1]), np.uint8)
     low = [max(0, first) for first in start]
     high = [min(side, first + length) for side, first, length in zip(volume.shape, start, shape, strict=False)]

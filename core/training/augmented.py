@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import overload
 
 import numpy as np
 from PIL import Image
@@ -122,10 +121,10 @@ def draw_samples(
         frames: of volumes the one of each that is shown.
         proportions: in which images are turned (`core.training.augmentation`).
     """
-    columns = [_tiles(_shown(images, frames), _shown(masks, frames), colours)]
+    columns = [_tiles(images, masks, colours, frames)]
     for time in range(TIMES):
         moved, moved_masks = _augmented(images, masks, recipe, time, proportions)
-        columns.append(_tiles(_shown(moved, frames), _shown(moved_masks, frames), colours))
+        columns.append(_tiles(moved, moved_masks, colours, frames))
     rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
     return np.concatenate(rows, axis=0)
 
@@ -160,19 +159,6 @@ def _augmented(
     return np.concatenate(moved), np.concatenate(moved_masks) if moved_masks else None
 
 
-@overload
-def _shown(values: np.ndarray, frames: Sequence[int]) -> np.ndarray: ...
-
-
-@overload
-def _shown(values: np.ndarray | None, frames: Sequence[int]) -> np.ndarray | None: ...
-
-
-def _shown(values: np.ndarray | None, frames: Sequence[int]) -> np.ndarray | None:
-    """Images as they are; of volumes one frame each."""
-    return values if values is None or values.ndim == 4 else values[np.arange(len(values)), list(frames)]
-
-
 def _images(
     connection: sqlite3.Connection,
     files: Files,
@@ -201,7 +187,7 @@ def _patches(
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """A patch of each case around what is painted on its fullest frame, the masks in it, and the place of that frame
     in the patch."""
-    from core.training.patches import middle_of_painted, patch_around
+    from core.training.patches import patch_on
 
     volumes = prepare_volumes(connection, files, chosen, spec, Portion(progress, 0.0, 0.7))
     painted = prepare_volume_masks(connection, files, chosen, spec, Portion(progress, 0.7, 1.0))
@@ -209,7 +195,7 @@ def _patches(
     for at, mask in enumerate(painted.volumes):
         counts = [int(np.count_nonzero(frame)) for frame in mask]  # frame by frame: a volume may be large
         frame = int(np.argmax(counts)) if any(counts) else len(mask) // 2
-        start = patch_around((frame, *middle_of_painted(mask[frame])), mask.shape[:3], spec.patch_size)
+        start = patch_on(mask, frame, spec.patch_size)
         images.append(volumes.cut(at, start, spec.patch_size))
         masks.append(painted.cut(at, start, spec.patch_size))
         frames.append(frame - start[0])
@@ -226,8 +212,11 @@ def _fullest_rows(case_ids: tuple[int, ...], masks: np.ndarray) -> list[int]:
     return list(best.values())
 
 
-def _tiles(images: np.ndarray, masks: np.ndarray | None, colours: list[str]) -> list[np.ndarray]:
-    """Each image in colour, enlarged as needed, outlined, with a gap around it."""
+def _tiles(images: np.ndarray, masks: np.ndarray | None, colours: list[str], frames: Sequence[int]) -> list[np.ndarray]:
+    """Each image, or one frame of each volume, in colour, enlarged as needed, outlined, with a gap around it."""
+    if images.ndim == 5:
+        shown = np.arange(len(images)), list(frames)
+        images, masks = images[shown], None if masks is None else masks[shown]
     scale = max(1, -(-LEAST_TILE_PX // max(images.shape[1:3])))
     found = []
     for at, image in enumerate(images):

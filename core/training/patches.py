@@ -140,11 +140,12 @@ def patch_around(middle: Sequence[int], sides: Sequence[int], shape: tuple[int, 
     return _within_all(wanted, sides, shape)
 
 
-def middle_of_painted(mask: np.ndarray) -> tuple[int, int]:
-    """The middle of what a reader painted on a frame `(rows, columns, structures)`; of the frame where nothing is."""
-    painted = np.argwhere(mask.any(axis=-1))
-    row, column = painted.mean(axis=0) if len(painted) else (side / 2 for side in mask.shape[:2])
-    return int(row), int(column)
+def patch_on(mask: np.ndarray, frame: int, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Where a patch begins that has in its middle what a reader painted on a frame of a mask `(depth, rows, columns,
+    structures)`, as far as the volume reaches; the middle of the frame where nothing is painted on it."""
+    painted = np.argwhere(mask[frame].any(axis=-1))
+    row, column = painted.mean(axis=0) if len(painted) else (side / 2 for side in mask.shape[1:3])
+    return patch_around((frame, int(row), int(column)), mask.shape[:3], shape)
 
 
 def _within_all(wanted: Sequence[int], sides: Sequence[int], shape: tuple[int, int, int]) -> tuple[int, int, int]:

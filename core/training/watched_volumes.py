@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.datasets.records import SnapshotCase
+from core.datasets.volumes import cut_patch
 from core.images.records import Case, get_cases
 from core.images.volume_input import PatchSpec, nearest_frames
 from core.training.handful import choose_handful
-from core.training.patches import Windows, middle_of_painted, patch_around
+from core.training.patches import Windows, patch_on
 from core.training.records import set_watched
 from core.training.watched import HALF, LONGEST_SIDE_PX, WATCHED, pack_masks
 
@@ -44,10 +45,9 @@ class WatchVolumes:
         for case in self._cases:
             at = volumes.case_ids.index(case.id)
             middle = _middle(case, len(painted.volumes[at]))
-            mask = np.array(painted.volumes[at][middle])
-            start = patch_around((middle, *middle_of_painted(mask)), painted.volumes[at].shape[:3], spec.patch_size)
+            start = patch_on(painted.volumes[at], middle, spec.patch_size)
             patches.append(volumes.cut(at, start, spec.patch_size))
-            self._masks.append(mask)
+            self._masks.append(np.array(painted.volumes[at][middle]))
             self._starts.append(start)
             self._middles.append(middle - start[0])
         self._patches = np.stack(patches)
@@ -69,13 +69,10 @@ class WatchVolumes:
     def _answer(self, at: int, case: Case, patch: np.ndarray) -> dict[str, Any]:
         """Both masks of a case on its own frame; and where the patch lies, unless it is all of the frame."""
         reference, (_, top, left) = self._masks[at] != 0, self._starts[at]
-        painted, seen = np.zeros_like(reference), np.zeros((*reference.shape[:2], 1), bool)
-        rows, columns = (
-            slice(max(first, 0), min(first + length, side))
-            for first, length, side in zip((top, left), patch.shape[:2], reference.shape[:2], strict=True)
+        frame = reference.shape[:2]
+        painted, seen = (
+            cut_patch(some, (-top, -left), frame) for some in (patch, np.ones((*patch.shape[:2], 1), bool))
         )
-        seen[rows, columns] = True
-        painted[rows, columns] = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         told = {"reference": _on_frame(reference, case), "painted": _on_frame(painted, case)}
         return told if seen.all() else {**told, "seen": _on_frame(seen, case)}
 
