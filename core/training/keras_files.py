@@ -115,12 +115,9 @@ def _check_class(described: dict[str, Any]) -> None:
             f"This Keras file holds code of its own, which Readroom never runs; build the model from plain layers. "
             f"Received: {name}"
         )
-    if described.get("registered_name") in (None, name) and (
-        (module == OPERATIONS_OF and name in OPERATIONS) or (module is None and name == NUMBERS)
-    ):
-        return
     ours = module is None or module in MODULES or str(module).startswith("keras.src.models.")
-    if name not in ALLOWED or not ours or described.get("registered_name") not in (None, name):
+    operation = (module == OPERATIONS_OF and name in OPERATIONS) or (module is None and name == NUMBERS)
+    if not ((name in ALLOWED and ours) or operation) or described.get("registered_name") not in (None, name):
         raise InvalidInput(
             f"This Keras file holds a layer that Readroom does not let in. Received: {str(name)[:80]} of "
             f"{str(module)[:80]}"
