@@ -17,7 +17,7 @@ from core.explain.checks import rank_correlation, shuffle_weights
 from core.explain.faithfulness import measure_faithfulness, move_map
 from core.explain.judged_cases import list_judged
 from core.explain.maps import COARSE, coarsen, explained_outputs, peak_of, resize_map
-from core.explain.marked import WITH_AREA
+from core.explain.marked import marks_with_area
 from core.explain.members import MeanTool
 from core.explain.methods import Method, method_named
 from core.explain.records import keep_evidence
@@ -25,7 +25,6 @@ from core.explain.run import build_tool, refuse_painting
 from core.explain.seen import see_marks, whole_spec
 from core.explain.verdict import CASES_NEEDED
 from core.images.records import get_case
-from core.labels.marks import list_marks
 from core.measures.estimates import estimate_of, estimates_json
 from core.measures.intervals import patient_bootstrap
 from core.measures.shares import number_patients, share_of
@@ -126,7 +125,7 @@ def _material(
     progress: Progress,
 ) -> Material:
     cases = list_judged(connection, model, split)
-    marks = {case.case_id: [m for m in list_marks(connection, case.case_id) if m.kind in WITH_AREA] for case in cases}
+    marks = {case.case_id: marks_with_area(connection, case.case_id) for case in cases}
     chosen = choose_cases(cases, {case_id for case_id, found in marks.items() if found}, wanted)
     spec = whole_spec(model)
     prepared = prepare_images(connection, files, chosen, spec, progress)

@@ -1,13 +1,19 @@
 """What readers marked on an image, as one mask: boxes, ellipses and outlines."""
 
+import sqlite3
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from core.labels.marks import Mark
+from core.labels.marks import Mark, list_marks
 
 WITH_AREA = ("box", "ellipse", "polygon", "freehand")
+
+
+def marks_with_area(connection: sqlite3.Connection, case_id: int) -> list[Mark]:
+    """What is marked on a case today and can be held against a map; the numbers of a map are kept under them."""
+    return [mark for mark in list_marks(connection, case_id) if mark.kind in WITH_AREA]
 
 
 def marked_mask(marks: Sequence[Mark], rows: int, columns: int) -> np.ndarray:

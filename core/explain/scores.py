@@ -11,13 +11,12 @@ from core.explain.checks import rank_correlation
 from core.explain.evidence import add_noise, judge_map
 from core.explain.faithfulness import measure_faithfulness, move_map
 from core.explain.maps import coarsen, resize_map
-from core.explain.marked import WITH_AREA
+from core.explain.marked import marks_with_area
 from core.explain.methods import method_named
 from core.explain.run import tool_at_work, warm_explainer
 from core.explain.seen import see, see_marks, whole_spec
 from core.explain.shelf import scores_key
 from core.images.records import get_case
-from core.labels.marks import list_marks
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files, array_bytes
 from core.tasks import task_module
@@ -57,7 +56,7 @@ def score_map(
         chance would give. `reason` says why a flat map has none.
     """
     case = get_case(connection, int(arguments["case"]))
-    marks = [mark for mark in list_marks(connection, case.id) if mark.kind in WITH_AREA]
+    marks = marks_with_area(connection, case.id)
     key = scores_key(str(explained["explanation"]), marks)
     if files.has("explanations", key):
         return _told(key, np.load(files.path("explanations", key)))

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput
 from core.evaluation.drafts import model_classes
-from core.explain.marked import WITH_AREA
+from core.explain.marked import marks_with_area
 from core.explain.methods import method_named
 from core.explain.records import find_evidence
 from core.explain.shelf import scores_key
@@ -20,7 +20,6 @@ from core.images.pixel_checks import demand_released
 from core.images.records import get_case
 from core.jobs.explaining import ask_explanation
 from core.jobs.records import Job, find_job
-from core.labels.marks import list_marks
 from core.people.accounts import User
 from core.people.roles import demand
 from core.projects.records import Project, get_project
@@ -82,7 +81,7 @@ def _is_kept(connection: sqlite3.Connection, files: Files, job: Job) -> bool:
         return False
     if not job.arguments.get("scores"):
         return True
-    marks = [mark for mark in list_marks(connection, job.arguments["case"]) if mark.kind in WITH_AREA]
+    marks = marks_with_area(connection, job.arguments["case"])
     return bool(result["scores"]["key"] == scores_key(result["explanation"], marks))
 
 
