@@ -19,7 +19,7 @@ from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.tasks.regression import output_names
 from core.training.records import Model, list_models
-from dashboard import asked_maps, evidence_view, jobs_panel, messages, pictures, places, session, volume_overlay
+from dashboard import asked_maps, evidence_view, pictures, places, session, volume_overlay
 
 SIDES = ("left", "right")
 OTHER_METHOD = "layer_cam"
@@ -96,15 +96,12 @@ def _draw_side(
     if not evidence_view.draw_standing(chosen, method, key=side):
         return
     question = {"model": chosen.id, "case": case.id, "class": explained, "method": method}
-    with messages.refusals_shown():
-        job = asked_maps.ask_for(question)
-        if job.state == "done":
-            _draw_picture(case, job, explained, _role(explained, predicted, reference), frame)
-            asked_maps.draw_scores(question, side)
-        elif job.state in jobs_panel.ACTIVE:
-            asked_maps.wait_for(job.id)
-        else:
-            asked_maps.draw_failure(job, question, side)
+
+    def draw(job: Job) -> None:
+        _draw_picture(case, job, explained, _role(explained, predicted, reference), frame)
+        asked_maps.draw_scores(question, side)
+
+    asked_maps.draw_answer(question, side, draw)
 
 
 def _choose(label: str, side: str, options: list[Any], usual: Any, words: Any) -> Any:
