@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import Figure, Figures, Row
+from bench.harness import Figure, Figures, Row, run_child
 from core.projects.schema import make_classification
 from core.settings import PROJECT_ROOT
 from core.training.recipe import change_recipe, named_recipe
@@ -39,11 +39,7 @@ def measure() -> Figures:
 
 def _measured(side: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, "-m", "bench.explain_speed", folder, str(side)]
-        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(done.stderr[-2000:])
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, float] = run_child("bench.explain_speed", folder, str(side), most_said=2000)
     return found
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,6 +111,23 @@ def code_version() -> str:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()
+
+
+def run_child(module: str, *words: str, most_said: int | None = None) -> Any:
+    """What a module prints as JSON on its last line, in a process of its own.
+
+    Args:
+        most_said: characters at the end of what it says of an error that are shown; all of it where None.
+
+    Raises:
+        SystemExit: it went wrong.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.stderr[-most_said:] if most_said else done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_data() -> Path:

@@ -9,8 +9,6 @@ import json
 import logging
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from bench.harness import Figure, Figures, Row
+from bench.harness import Figure, Figures, Row, run_child
 from core.evaluation.records import add_evaluation, store_predictions
 from core.labels.answers import value_text
 from core.measures.classification import measure_classification
@@ -47,11 +45,7 @@ Times = list[tuple[float, float]]  # milliseconds by the clock, and of the proce
 
 def measure() -> Figures:
     """In a child without TensorFlow, whose session Streamlit would clear after each script, as the web process is."""
-    words = [sys.executable, "-m", "bench.review_speed"]
-    done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(done.stderr[-2000:])
-    return [Figure(**told) for told in json.loads(done.stdout.splitlines()[-1])]
+    return [Figure(**told) for told in run_child("bench.review_speed", most_said=2000)]
 
 
 def _measure_here() -> Figures:

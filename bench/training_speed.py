@@ -11,7 +11,6 @@ few chunks ready, as it would beside a validation.
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,10 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import Figure, Figures, Row
+from bench.harness import Figure, Figures, Row, run_child
 from core.progress import Silent
 from core.projects.schema import make_classification, make_segmentation
-from core.settings import PROJECT_ROOT
 from core.training.recipe import Recipe, change_recipe, named_recipe
 
 REPEATS = 5
@@ -49,11 +47,7 @@ def measure_speed() -> Figures:
     """Median ratios of images a second, ours over theirs, one child process for each size and network."""
     figures: Figures = []
     for network, size in MEASURED:
-        words = [sys.executable, "-m", "bench.training_speed", network, str(size)]
-        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr)
-        figures += _ratios(network, size, json.loads(done.stdout.splitlines()[-1]))
+        figures += _ratios(network, size, run_child("bench.training_speed", network, str(size)))
     return figures
 
 
@@ -218,13 +212,7 @@ def _fit(learner: Any, recipe: Recipe, plan: Any, images: np.ndarray, targets: n
 
 def measure_memory() -> Figures:
     """Peak anonymous memory of a training process on 1,000 and on 16,000 images of 128 px (16 and 262 MB)."""
-    peaks = {}
-    for count in (1_000, 16_000):
-        words = [sys.executable, "-m", "bench.training_speed", "memory", str(count)]
-        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr)
-        peaks[count] = float(done.stdout.splitlines()[-1])
+    peaks = {count: float(run_child("bench.training_speed", "memory", str(count))) for count in (1_000, 16_000)}
     growth = peaks[16_000] - peaks[1_000]
     return [
         Figure("memory with 1,000 images", peaks[1_000], "MB"),
@@ -268,11 +256,7 @@ def measure_larger() -> Figures:
     """Images a second from a file of which nothing is in memory, over those from a small file that is."""
     figures: Figures = []
     for network, size in LARGER:
-        words = [sys.executable, "-m", "bench.training_speed", "larger", network, str(size), str(LARGER_MEGABYTES)]
-        done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr)
-        told = json.loads(done.stdout.splitlines()[-1])
+        told = run_child("bench.training_speed", "larger", network, str(size), str(LARGER_MEGABYTES))
         ratios = [large / small for large, small in zip(told["larger"], told["small"], strict=True)]
         middle, fetched = statistics.median(ratios), min(told["fetched_megabytes"])
         figures += [
