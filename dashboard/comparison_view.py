@@ -173,8 +173,8 @@ def _ask(other: int, model: Model, view: Mapping[str, places.Query], comparisons
     snapshot, split = int(view["snapshot"] or 0), str(view["split"])
     erased = get_snapshot(session.db(), model.project, snapshot).erased_cases
     home = str(session.settings().home)
-    if split == "test":
-        note_test_results(other, snapshot)
+    if split == "test" and (shown := find_evaluation(session.db(), other, snapshot)):
+        note_test_results(shown)
     return _compared(home, other, model.id, snapshot, split, known, erased, comparisons)
 
 

@@ -1,6 +1,7 @@
 """Cases to look at again where answers are numbers or painted structures: as `doubtful_view` for classes."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
@@ -28,7 +29,7 @@ from core.progress import Silent
 from core.projects.records import Project
 from core.training.records import Model
 from dashboard import places, session, wording
-from dashboard.doubtful_view import EXPLAINED, Listing, draw_listings, explain_far, find_far, find_unlike, in_a_row
+from dashboard.doubtful_view import EXPLAINED, Listing, draw_listings, far_listing, find_unlike, in_a_row
 
 UNSURE = (
     "The twentieth of the cases on which it painted the structure of which the model is least sure, by the mean "
@@ -49,13 +50,17 @@ def draw_doubtful_numbers(
     said = read_said_numbers(session.db(), model, snapshot, evaluation, at)
     home = str(session.settings().home)
     listings = {
-        "labels": Listing("Suspected label errors", _explain_readings(said), lambda: suspect_readings(said)),
-        "readers": Listing("Far from readers", _explain_readers(said), lambda: far_from_readers(session.db(), said)),
-        "far": Listing("Far from training", explain_far(model, said.case_ids), lambda: find_far(model, said.case_ids)),
-        "unlike": Listing("Unlike training", EXPLAINED["unlike"], lambda: find_unlike(project, model, said.case_ids)),
+        "labels": Listing("Suspected label errors", partial(_explain_readings, said), lambda: suspect_readings(said)),
+        "readers": Listing(
+            "Far from readers", partial(_explain_readers, said), lambda: far_from_readers(session.db(), said)
+        ),
+        "far": far_listing(model, said.case_ids),
+        "unlike": Listing(
+            "Unlike training", lambda: EXPLAINED["unlike"], lambda: find_unlike(project, model, said.case_ids)
+        ),
         "twins": Listing(
             "Near-duplicates",
-            "Pairs that show nearly the same image; those whose readings are furthest apart come first.",
+            lambda: "Pairs that show nearly the same image; those whose readings are furthest apart come first.",
             lambda: in_a_row(_number_twins(home, model.id, snapshot.id, at, tuple(said.case_ids), said)),
         ),
     }
@@ -75,18 +80,22 @@ def draw_doubtful_masks(
     said = _said_masks(home, evaluation.id, structure, snapshot.erased_cases, model, snapshot, evaluation)
     at = list(evaluation.result["structures"]).index(structure)
     listings = {
-        "labels": Listing("Suspected label errors", _explain_masks(said), lambda: suspect_painting(said)),
+        "labels": Listing("Suspected label errors", partial(_explain_masks, said), lambda: suspect_painting(said)),
         "readers": Listing(
             "Against readers",
-            "The model paints the structure where readers say that it is not there, or the other way round, most "
-            f"readers first. {_tell_left_out(len(said.new), len(said.cases))}",
+            lambda: (
+                "The model paints the structure where readers say that it is not there, or the other way round, most "
+                f"readers first. {_tell_left_out(len(said.new), len(said.cases))}"
+            ),
             lambda: against_readers(db, project, said),
         ),
-        "unsure": Listing("Least sure", UNSURE, lambda: least_sure_painted(db, model, said, at)),
-        "unlike": Listing("Unlike training", EXPLAINED["unlike"], lambda: find_unlike(project, model, said.case_ids)),
+        "unsure": Listing("Least sure", lambda: UNSURE, lambda: least_sure_painted(db, model, said, at)),
+        "unlike": Listing(
+            "Unlike training", lambda: EXPLAINED["unlike"], lambda: find_unlike(project, model, said.case_ids)
+        ),
         "twins": Listing(
             "Near-duplicates",
-            "Pairs that show nearly the same image; those that were painted most differently come first.",
+            lambda: "Pairs that show nearly the same image; those that were painted most differently come first.",
             lambda: in_a_row(_mask_twins(home, model.id, snapshot.id, structure, tuple(said.case_ids), said)),
         ),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from core.evaluation.doubtful import (
     suspect_references,
     unlike_training,
 )
-from core.evaluation.far import BEYOND, FEWEST, NEAREST, read_distances
+from core.evaluation.far import BEYOND, FEWEST, NEAREST, Distances, read_distances
 from core.evaluation.operating import Scored
 from core.evaluation.subgroups import is_a_name, read_known
 from core.progress import Silent
@@ -49,10 +50,10 @@ EXPLAINED = {
 
 @dataclass(frozen=True)
 class Listing:
-    """One list under its title: what it holds, and how it is found once it is asked for."""
+    """One list under its title: what it holds, and how it is found; both are asked for once the list is open."""
 
     title: str
-    explained: str
+    explained: Callable[[], str]
     find: Callable[[], Sequence[Doubtful] | None]  # None: not looked for, as `explained` says
 
 
@@ -71,7 +72,6 @@ def draw_doubtful(
         "labels": lambda: suspect_references(schema, seen),
         "readers": lambda: disagreed_with(session.db(), project, model, schema, seen),
         "unsure": lambda: least_sure(schema, seen),
-        "far": lambda: find_far(model, seen.case_ids),
         "unlike": lambda: find_unlike(project, model, seen.case_ids),
         "twins": lambda: in_a_row(_twins(home, model.id, snapshot.id, tuple(seen.case_ids), seen)),
     }
@@ -79,7 +79,9 @@ def draw_doubtful(
     draw_listings(
         project,
         {
-            key: Listing(title, EXPLAINED.get(key) or explain_far(model, seen.case_ids), finding[key])
+            key: far_listing(model, seen.case_ids)
+            if key == "far"
+            else Listing(title, partial(EXPLAINED.__getitem__, key), finding[key])
             for key, title in LISTS.items()
         },
         model,
@@ -107,7 +109,7 @@ def draw_listings(
         key="doubtful_list", label_visibility="collapsed",
     )  # fmt: skip
     chosen = listings[which]
-    st.caption(f"{chosen.explained} {beside}".strip())
+    st.caption(f"{chosen.explained()} {beside}".strip())
     found = chosen.find()
     if found is None:
         return
@@ -121,16 +123,19 @@ def draw_listings(
     )
 
 
-def find_far(model: Model, case_ids: Sequence[int]) -> list[Doubtful] | None:
-    """Cases that the network sees far from all that it was trained on, the most distant first; None where nothing was
-    measured."""
-    found = read_distances(session.files(), model, case_ids)
-    return far_from_training(found, case_ids) if found else None
+def far_listing(model: Model, case_ids: Sequence[int]) -> Listing:
+    """Cases that the network sees far from all that it was trained on, the most distant first; nothing to find where
+    nothing was measured."""
+    read = cache(partial(read_distances, session.files(), model, case_ids))
+    return Listing(
+        LISTS["far"],
+        lambda: _explain_far(read()),
+        lambda: far_from_training(found, case_ids) if (found := read()) else None,
+    )
 
 
-def explain_far(model: Model, case_ids: Sequence[int]) -> str:
+def _explain_far(found: Distances | None) -> str:
     """What was measured, and on how many cases; or why nothing was."""
-    found = read_distances(session.files(), model, case_ids)
     if found is None:
         return (
             "The distance to the training cases is not kept: evaluate again (of the test split one use more). It takes "

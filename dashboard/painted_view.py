@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.evaluation.outlines import Draw, Outlined, draw_bare, draw_errors, draw_outlines, outline_case
-from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
+from core.evaluation.records import Evaluation, MeasuredMask, list_measured
 from core.images.records import get_case
 from core.projects.records import Project
 from dashboard import messages, numbers_view, painted_look, places, session, wording
@@ -77,9 +77,8 @@ def _cell(name: str, measure: Mapping[str, Any], ends: tuple[float, float]) -> s
     return f"<b>{say_metric(name, measure['value'])}</b><br><small>{say_ends(measure, name)}</small>{line}"
 
 
-def draw_painted_review(project: Project, view: "View") -> None:
-    """The cases of an evaluation, the worst Dice first, each with both outlines over the image."""
-    evaluation = find_evaluation(session.db(), view.model.id, view.snapshot.id, view.split)
+def draw_painted_review(project: Project, view: "View", evaluation: Evaluation | None) -> None:
+    """The cases of the view's evaluation, the worst Dice first, each with both outlines over the image."""
     if evaluation is None:
         messages.end_empty(
             f"{view.model.name} has not answered {view.split} of {view.snapshot.name} yet",

@@ -10,7 +10,7 @@ import streamlit as st
 from core.datasets.records import Snapshot, list_snapshots
 from core.errors import NotFound
 from core.evaluation.drafts import name_predictions
-from core.evaluation.records import find_evaluation
+from core.evaluation.records import Evaluation, find_evaluation
 from core.images.records import get_case
 from core.labels.records import find_reference
 from core.projects.changes import present_names, under_present_names
@@ -134,9 +134,9 @@ def read_look(schema: TrainableSchema) -> Look:
     )
 
 
-def find_evaluated(view: View) -> bool:
-    """Whether the model has answered the cases of this view."""
-    return find_evaluation(session.db(), view.model.id, view.snapshot.id, view.split) is not None
+def find_evaluated(view: View) -> Evaluation | None:
+    """The newest evaluation of these cases; None where the model has not answered them."""
+    return find_evaluation(session.db(), view.model.id, view.snapshot.id, view.split)
 
 
 def find_position(project: Project, view: View) -> Position | None:

@@ -3,19 +3,18 @@
 import streamlit as st
 
 from core.errors import Conflict
-from core.evaluation.records import find_evaluation
+from core.evaluation.records import Evaluation
 from core.reviews.meetings import note_shown
 from dashboard import session
 
 
-def note_test_results(model: int, snapshot: int) -> None:
+def note_test_results(evaluation: Evaluation) -> None:
     """Once in a tab for each evaluation, wherever a page is about to show what a model does on the test split; who has
     opened a review in this tab was counted there."""
-    evaluation = find_evaluation(session.db(), model, snapshot)
-    if evaluation is None or _key(evaluation.id) in st.session_state:
+    if _key(evaluation.id) in st.session_state:
         return
     try:
-        locked = note_shown(session.db(), model, snapshot, actor=session.actor())
+        locked = note_shown(session.db(), evaluation.model, evaluation.snapshot, actor=session.actor())
     except Conflict:  # criteria that change in this moment: the next rerun tries again
         return
     st.session_state[_key(evaluation.id)] = True

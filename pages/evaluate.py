@@ -112,7 +112,7 @@ if evaluation is None:
     )
 
 if split == "test":
-    note_test_results(model.id, snapshot.id)
+    note_test_results(evaluation)
 result, schema = evaluation.result, trainable_schema(snapshot.schema)  # as frozen: classes may be renamed since
 sample = evaluation_view.describe_sample(result, test_uses=uses if split == "test" else None)
 if isinstance(schema, Generation):

@@ -31,12 +31,13 @@ if isinstance(schema, Generation):
         to="evaluate",
         project=project.id,
     )
-if view.split == "test" and find_evaluated(view):
-    note_test_results(view.model.id, view.snapshot.id)
+evaluation = find_evaluated(view)
+if view.split == "test" and evaluation:
+    note_test_results(evaluation)
 if isinstance(schema, Segmentation):
-    draw_painted_review(project, view)
+    draw_painted_review(project, view, evaluation)
     st.stop()
-if not find_evaluated(view):
+if evaluation is None:
     messages.end_empty(
         f"{view.model.name} has not answered {view.split} of {view.snapshot.name} yet",
         "An evaluation predicts every case of a split; review then walks through them.",

@@ -2,11 +2,13 @@
 
 import sqlite3
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from core.datasets.records import Snapshot, list_snapshot_cases
+from core.evaluation import records
 from core.evaluation.appearance import appearance_key
 from core.evaluation.cross_validation import cross_validate
 from core.evaluation.records import add_evaluation, store_predictions
@@ -173,6 +175,32 @@ def test_a_suspected_label_becomes_a_worklist_with_one_click(
         app.session_state["doubtful_list"] = which
         app.run()
         assert not app.exception
+
+
+def test_kept_distances_are_read_once_and_only_for_the_list_of_them(
+    open_page: OpenPage, project: Project, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Mock(return_value=None)
+    monkeypatch.setattr("dashboard.doubtful_view.read_distances", read)
+    app = open_page("evaluate", project=project.id, model=model.id)
+    app.session_state["evaluate_tab"] = "Cases to check"
+    app.run()
+    read.assert_not_called()
+    app.session_state["doubtful_list"] = "far"
+    assert "The distance to the training cases is not kept" in said(app.run())
+    read.assert_called_once()
+
+
+@pytest.mark.parametrize("page", ["review", "evaluate"])
+def test_the_document_of_an_evaluation_is_read_once_in_a_draw(
+    open_page: OpenPage, project: Project, model: Model, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """Of many classes it is large; what else a page asks of evaluations, it asks without it."""
+    read = Mock(wraps=records._evaluation)
+    monkeypatch.setattr(records, "_evaluation", read)
+    app = open_page(page, project=project.id)
+    assert not app.exception
+    assert read.call_count == 1
 
 
 def test_shortcuts_of_too_few_patients_are_undefined_and_say_why(
