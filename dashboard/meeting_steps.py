@@ -69,26 +69,33 @@ def _with_hash(text: str) -> str:
 
 
 def draw_population(meeting: Meeting) -> None:
-    """How cases came into the snapshot, drawn; cases, patients, answers and attributes of each split, as a table."""
+    """How cases came into the snapshot, drawn; cases, patients, answers and attributes of each split, as a table. Only
+    the tab that is open is drawn."""
     drawn, counted = st.tabs(["Flow of cases", "Population"], key=POPULATION_TAB, on_change="rerun")
     told = f"Snapshot {meeting.snapshot.name}, {meeting.snapshot.hash[:12]}, split by patient."
     if meeting.snapshot.leaks_allowed_because:
         told += f" It has leaks between its splits, allowed because: {meeting.snapshot.leaks_allowed_because}"
     told = " ".join(filter(None, (told, meeting.snapshot.loss)))
-    with drawn.container(height=PANE_PX, border=False):
-        _draw_flow(meeting)
-        st.caption(f"{FLOW_NOTE} {told}")
+    if drawn.open:
+        with drawn.container(height=PANE_PX, border=False):
+            _draw_flow(meeting)
+            st.caption(f"{FLOW_NOTE} {told}")
+    if counted.open:
+        with counted.container(height=PANE_PX, border=False):
+            _draw_counts(meeting)
+            st.caption(told)
+
+
+def _draw_counts(meeting: Meeting) -> None:
     rows = describe_population(session.db(), meeting.snapshot, meeting.fold)
     body = "".join(
         f"<tr><td>{escape(row.title)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in row.cells)}</tr>"
         for row in rows
     )
-    with counted.container(height=PANE_PX, border=False):
-        st.html(
-            '<div class="rr-scroll"><table class="rr-numbers"><tr><th></th><th>train</th><th>validation</th>'
-            f"<th>test</th></tr>{body}</table></div>"
-        )
-        st.caption(told)
+    st.html(
+        '<div class="rr-scroll"><table class="rr-numbers"><tr><th></th><th>train</th><th>validation</th>'
+        f"<th>test</th></tr>{body}</table></div>"
+    )
 
 
 def _draw_flow(meeting: Meeting) -> None:
@@ -195,10 +202,10 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
 
 def _numbers(part: Measured, ends: tuple[float, float]) -> str:
     of = f"{part.n_of:,} of " if part.n_of is not None else ""
-    interval = "no interval" if part.low is None else f"{wording.number(part.low)} to {wording.number(part.high)}"
-    line = numbers_view.whiskers(vars(part), *ends, thin=True)
+    measure = vars(part)
+    line = numbers_view.whiskers(measure, *ends, thin=True)
     return (
-        f"<td><b>{wording.number(part.value)}</b><br><small>{interval}</small>{line}</td>"
+        f"<td><b>{wording.number(part.value)}</b><br><small>{evaluation_view.say_ends(measure)}</small>{line}</td>"
         f"<td>{of}{part.n_cases:,}<br><small>{wording.count(part.n_patients, 'patient')}</small></td>"
     )
 

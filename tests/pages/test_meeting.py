@@ -160,6 +160,13 @@ def test_the_population_is_drawn_as_a_flow_with_its_numbers_in_words(
     assert "Snapshot" in said(app)
     assert escape(describe_flow_in_words(flow)) in said(app)
     assert "files not recorded" in said(app)
+    counted = "<th>train</th><th>validation</th>"
+    assert counted not in said(app)  # what is not open is not drawn
+    app.session_state["meeting_population_tab"] = "Population"
+    app.run()
+    assert not app.exception
+    assert counted in said(app)
+    assert escape(describe_flow_in_words(flow)) not in said(app)
 
 
 def test_a_decision_is_signed_with_the_password_and_leads_into_production(
