@@ -12,12 +12,11 @@ from core.explain.verdict import Verdict
 from core.projects.schema import Regression, Segmentation
 from core.reviews.case_search import CaseRow
 from core.reviews.failures import Kind, list_failures
-from dashboard import evidence_view, jobs_panel, places, session, wording
-from dashboard.meeting_failures import EACH, TITLES, address, answered, choose_class, find_case
+from dashboard import evidence_view, jobs_panel, places, session
+from dashboard.meeting_failures import EACH, TITLES, answered, choose_class, draw_beside, find_opened
 from dashboard.meeting_painted import draw_painted_explanations
 from dashboard.meeting_shown import OVERLAY_SHOWN
-from dashboard.meeting_view import Meeting, show_case
-from dashboard.remarks_view import draw_saying
+from dashboard.meeting_view import Meeting, follows
 from dashboard.thumbnails import grid_html
 from dashboard.viewer import Look, review_viewer
 
@@ -37,8 +36,7 @@ def draw_explanations(meeting: Meeting) -> None:
     found = find_evidence(session.db(), meeting.model.id)
     methods = sort_methods(found)
     best = next(iter(methods["reliable"]), None)
-    asked = places.asked_number("case")
-    if asked is not None and (row := find_case(meeting, asked)):
+    if row := find_opened(meeting):
         _draw_opened(meeting, row, best)
         return
     left, right = st.columns([5, 6], gap="large")
@@ -107,24 +105,17 @@ def _draw_opened(meeting: Meeting, row: CaseRow, method: str | None) -> None:
     """One case, large, its map off until somebody asks for it; who follows sees the same."""
     image, beside = st.columns([7, 2], gap="small")
     shown = bool(st.session_state.get(OVERLAY_SHOWN))
-    follows = st.session_state.get(f"meeting_role_{meeting.review.id}") == "follow"
     # a viewer takes its first look only when it is made: for whoever follows, another look is another viewer
-    key = f"meeting_explained_{row.id}" + (f"_{shown}" if follows else "")
+    key = f"meeting_explained_{row.id}" + (f"_{shown}" if follows(meeting) else "")
     with image:
         review_viewer(
             meeting.project, session.current_user(), [row.id], model=meeting.model.id if method else None,
             method=method or "grad_cam", look=Look(on=shown), on_looked=_keep_look, key=key,
         )  # fmt: skip
-    with beside, st.container(key="review_beside"):
-        st.subheader(f"Case {row.id}", anchor=False)
-        st.markdown(f"Reference **{wording.answer(row.reference)}**")
-        st.markdown(f"The model said **{answered(row)}**")
-        st.caption(f"{METHODS[method].words}, on and off by G." if method else "No map is known to be reliable here.")
-        st.button("Back to the lists", icon=":material/arrow_back:", key="meeting_close_case", on_click=show_case,
-                  args=(meeting, "explanations", None))  # fmt: skip
-        where = address(meeting, row.id, **({"overlay": "on", "method": method} if method else {}))
-        st.html(f'<a href="{escape(where)}" target="_blank">On the page Review</a>')
-        draw_saying(meeting.review, [row.id], step="explanations")
+    told = f"{METHODS[method].words}, on and off by G." if method else "No map is known to be reliable here."
+    with beside:
+        query = {"overlay": "on", "method": method} if method else {}
+        draw_beside(meeting, row, "explanations", lambda: st.caption(told), **query)
 
 
 def _keep_look(look: Look) -> None:

@@ -1,6 +1,6 @@
 """The failure gallery of a meeting: the surest mistakes, why, and which are read again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import pandas as pd
@@ -44,8 +44,7 @@ ROW_PX = 74
 
 def draw_failures(meeting: Meeting) -> None:
     """The lists, two side by side of classes, or the case that was opened; a cause is kept as soon as it is chosen."""
-    asked = places.asked_number("case")
-    if asked is not None and (case := find_case(meeting, asked)):
+    if case := find_opened(meeting):
         _draw_opened(meeting, case)
         return
     of, kinds = "", kinds_of(meeting.schema)
@@ -190,8 +189,11 @@ def _open(meeting: Meeting, key: str) -> None:
     show_case(meeting, "failures", st.session_state[key])
 
 
-def find_case(meeting: Meeting, asked: int) -> CaseRow | None:
-    """A case of the test split of this review; an address may name anything."""
+def find_opened(meeting: Meeting) -> CaseRow | None:
+    """The case of the address, where it is of the test split of this review: an address may name anything."""
+    asked = places.asked_number("case")
+    if asked is None:
+        return None
     wanted = CaseFilter(model=meeting.model.id, snapshot=meeting.snapshot.id, split="test", fold=meeting.fold)
     return next((row for row in open_rows(session.db(), wanted, [asked]) if _is_of_test(meeting, row.id)), None)
 
@@ -210,18 +212,32 @@ def _draw_opened(meeting: Meeting, row: CaseRow) -> None:
             _draw_painted(meeting, row.id)
         else:
             review_viewer(meeting.project, session.current_user(), [row.id], key=f"meeting_viewer_{row.id}")
-    with beside, st.container(key="review_beside"):
+    with beside:
+        draw_beside(meeting, row, "failures", lambda: _draw_cause(meeting, row.id))
+
+
+def _draw_cause(meeting: Meeting, case_id: int) -> None:
+    if cause := map_causes(session.db(), meeting.review).get(case_id):
+        st.markdown(f"Cause that people saw: **{cause}**")
+
+
+def draw_beside(meeting: Meeting, row: CaseRow, step: str, draw_more: Callable[[], None], **query: str) -> None:
+    """The column beside the case that is open in a step: the answers, what the step says more of it, and the ways on.
+
+    Args:
+        query: how it is looked at on the page Review.
+    """
+    with st.container(key="review_beside"):
         st.subheader(f"Case {row.id}", anchor=False)
         st.markdown(f"Reference **{wording.answer(row.reference)}**")
         if not isinstance(meeting.schema, Segmentation):
             st.markdown(f"The model said **{answered(row)}**")
-        if cause := map_causes(session.db(), meeting.review).get(row.id):
-            st.markdown(f"Cause that people saw: **{cause}**")
+        draw_more()
         st.button("Back to the lists", icon=":material/arrow_back:", key="meeting_close_case", on_click=show_case,
-                  args=(meeting, "failures", None))  # fmt: skip
-        where = address(meeting, row.id)
+                  args=(meeting, step, None))  # fmt: skip
+        where = address(meeting, row.id, **query)
         st.html(f'<a href="{escape(where)}" target="_blank">On the page Review</a>')
-        draw_saying(meeting.review, [row.id], step="failures")
+        draw_saying(meeting.review, [row.id], step=step)
 
 
 def _draw_painted(meeting: Meeting, case_id: int) -> None:

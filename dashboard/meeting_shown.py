@@ -37,13 +37,11 @@ def controls_of(meeting: "Meeting", step: str) -> Mapping[str, str]:
         "comparison": {"class": "changed_label", "structure": "changed_part"},
         "failures": {"class": FAILED_CLASS},
         "explanations": {
-            "class": FAILED_CLASS, "overlay": OVERLAY_SHOWN, "case": f"meeting_map_case_{_chosen(FAILED_CLASS)}",
+            "class": FAILED_CLASS, "case": f"meeting_map_case_{_chosen(FAILED_CLASS)}",
+            "overlay": MAP_SHOWN if meeting.project.task == "segmentation" else OVERLAY_SHOWN,
         },
     }  # fmt: skip
-    found = dict(of_step.get(step, {}))
-    if step == "explanations" and meeting.project.task == "segmentation":
-        found["overlay"] = MAP_SHOWN
-    return found
+    return of_step.get(step, {})
 
 
 def read_choices(meeting: "Meeting", step: str) -> Choices:
@@ -54,8 +52,8 @@ def read_choices(meeting: "Meeting", step: str) -> Choices:
 
 def differs(meeting: "Meeting", step: str, choices: Choices) -> bool:
     """Whether whoever presents shows another class, case or picture of the step than this screen."""
-    here = read_choices(meeting, step)
-    return any(here.get(name) != value for name, value in choices.items() if name in controls_of(meeting, step))
+    controls = controls_of(meeting, step)
+    return any(st.session_state.get(controls[name]) != value for name, value in choices.items() if name in controls)
 
 
 def show_next(step: str, choices: Choices) -> None:

@@ -169,7 +169,7 @@ def draw_presenting(meeting: Meeting, step: Step) -> None:
         ("present", "follow"),
         default=None,
         format_func=str.capitalize,
-        key=f"meeting_role_{review.id}",
+        key=_role_key(review),
         on_change=_tell_others,
         args=(meeting, step),
         label_visibility="collapsed",
@@ -217,13 +217,22 @@ def show_case(meeting: Meeting, step: str, case: int | None) -> None:
 
 def _tell_others(meeting: Meeting, step: Step) -> None:
     """Where this screen stands, for those who follow it; nothing is written where that is known."""
-    if st.session_state.get(f"meeting_role_{meeting.review.id}") != "present":
+    if st.session_state.get(_role_key(meeting.review)) != "present":
         st.session_state.pop(_told_key(meeting), None)
         return
     now = (step.key, open_case(step), meeting_shown.read_choices(meeting, step.key))
     if st.session_state.get(_told_key(meeting)) != now:
         present_step(session.db(), meeting.review, now[0], case_id=now[1], choices=now[2], actor=session.actor())
         st.session_state[_told_key(meeting)] = now
+
+
+def follows(meeting: Meeting) -> bool:
+    """Whether this screen goes where the presenter's goes."""
+    return st.session_state.get(_role_key(meeting.review)) == "follow"
+
+
+def _role_key(review: Review) -> str:
+    return f"meeting_role_{review.id}"
 
 
 def _told_key(meeting: Meeting) -> str:
