@@ -109,7 +109,7 @@ def _draw_rule(rule: Mapping[str, Any]) -> None:
             f"Answers where it is sure at **{rule['limit']:.3f}** or more. On **validation**, where the limit was "
             f"chosen (so these numbers flatter), it answers **{_share(rule['coverage'])}** of {rule['n']} cases of "
             f"{rule['n_patients']} patients, and of those **{_share(rule['accuracy'])}** rightly "
-            f"(n = {rule['n_answered']}; aim {100 * rule['aim']:.0f} %).{late}"
+            f"(n = {rule['n_answered']}; aim {wording.percent(rule['aim'])}).{late}"
         )
         st.plotly_chart(_curve(rule), config=charts.NO_TOOLBAR, key="abstain_curve", alt="Risk over coverage")
     if "most_half_width" in rule:
@@ -141,7 +141,7 @@ def describe_tested(told: Mapping[str, Any]) -> str:
     )
     if "error" not in told:
         return f"{answered} (n = {told['n_answered']:,}). {_describe_parts(told)}".strip()
-    aim = f"; aim {100 * told['aim']:.0f} % right" if "aim" in told else ""
+    aim = f"; aim {wording.percent(told['aim'])} right" if "aim" in told else ""
     return (
         f"{answered}, and of those **{_share(told['error'])}** wrongly (n = {told['n_answered']:,}{aim}); had it "
         f"answered all, {_share(told['error_of_all'])} would be wrong."

@@ -28,7 +28,6 @@ METRIC_WORDS = {
     "volume_bias_ml": "Volume bias, ml",
     "volume_error_percent": "Volume error, %",
 }
-IN_UNIT = ("hd95_mm", "hd95_px", "volume_bias_ml", "volume_error_percent")
 CLASS_METRICS = {
     "precision": "precision",
     "recall": "recall",
@@ -43,7 +42,7 @@ Say = Callable[[str, float | None], str]
 
 def say_metric(name: str, value: float | None) -> str:
     """Shares to three places; millimetres, pixels, millilitres and per cent to three figures."""
-    return wording.measured(value) if name in IN_UNIT else wording.number(value)
+    return wording.measured(value) if name in numbers_view.OF_MASKS else wording.number(value)
 
 
 def draw_headline(result: Mapping[str, Any], *, words: Mapping[str, str] = METRIC_WORDS, say: Say = say_metric) -> None:
@@ -72,7 +71,7 @@ def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
     """`160 cases of 120 patients. 95 % intervals: 1,000 resamples of patients, seed 0. ...` as one sentence line."""
     parts = [
         f"{wording.count(result['n_cases'], 'case')} of {wording.count(result['n_patients'], 'patient')}.",
-        f"{100 * result['level']:.0f} % intervals by bootstrap over patients "
+        f"{wording.percent(result['level'])} intervals by bootstrap over patients "
         f"({result['resamples']:,} resamples, seed {result['seed']}){_wilsons(result)}.",
     ]
     if result.get("seen_in_training"):
@@ -231,7 +230,7 @@ def describe_bands(result: Mapping[str, Any]) -> str:
     if "bands" not in result:
         return "Measured by an earlier version; evaluate again for the bands around the curves."
     return (
-        f"Shaded: pointwise {100 * result['bands']['level']:.0f} % band, bootstrap over patients "
+        f"Shaded: pointwise {wording.percent(result['bands']['level'])} band, bootstrap over patients "
         f"({result['bands']['resamples']:,} resamples, seed {result['seed']}); it holds at one place at a time."
     )
 

@@ -14,10 +14,8 @@ from dashboard import wording
 
 Estimate = Mapping[str, Any]
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")  # where one ends and the next begins
-IN_UNIT = (
-    "mae", "rmse", "bias", "limit_low", "limit_high", "fid_like", "hd95_mm", "hd95_px", "volume_bias_ml",
-    "volume_error_percent",
-)  # fmt: skip
+OF_MASKS = ("hd95_mm", "hd95_px", "volume_bias_ml", "volume_error_percent")  # in a unit, where the others are shares
+IN_UNIT = ("mae", "rmse", "bias", "limit_low", "limit_high", "fid_like", *OF_MASKS)
 # How an interval came about, in the little room of a table.
 METHODS = {WILSON: "Wilson", WILSON_OF_CLUSTERS: "Wilson, d. e.", "basic bootstrap": "mirrored"}
 SAME_BY_NAME = (*SAME_AS_ACCURACY, "recall_macro")  # of exclusive classes; the last as the balanced accuracy

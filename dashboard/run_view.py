@@ -184,7 +184,7 @@ def _gpu(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"
+    return "–" if value is None else wording.percent(value)
 
 
 def _loss(value: float | None) -> str:

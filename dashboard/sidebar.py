@@ -96,7 +96,7 @@ def _status_lines(name: str, saved: str | None, alive: bool, jobs: list[Job]) ->
     job = next((job for job in jobs if job.state == "running"), None)
     others = f", {len(jobs) - 1} more" if job and len(jobs) > 1 else ""
     if job:
-        what = f"{escape(KIND_WORDS.get(job.kind, job.kind))} {100 * job.fraction:.0f} %{others}"
+        what = f"{escape(KIND_WORDS.get(job.kind, job.kind))} {wording.percent(job.fraction)}{others}"
         what += f" · {escape(job.device)}" if job.device else ""
     else:
         what = f"{wording.count(len(jobs), 'job')} waiting" if jobs else "No job is running"

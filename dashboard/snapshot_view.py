@@ -135,7 +135,7 @@ def _say_split(snapshot: Snapshot) -> str:
         return f"from the table's column {rule['column']}{carved}"
     if rule.get("kind") == "as before":
         return f"as in {rule['snapshot']}"
-    return "by patient, " + " : ".join(f"{100 * share:.0f} %" for share in rule.get("ratios") or ())
+    return "by patient, " + " : ".join(wording.percent(share) for share in rule.get("ratios") or ())
 
 
 def _say_reference(snapshot: Snapshot) -> str:

@@ -69,7 +69,7 @@ def _said(schema: LabelSchema, reference: Mapping[str, Any], answer: Mapping[str
     sure = task.confidence_of(known, np.array(scores), {})
     same = sorted(said["classes"]) == sorted(reference.get("classes", ()))
     # The share stands first: behind a long name it would be cut off.
-    return f"{escape(wording.answer(reference))}<br>{100 * sure:.0f} % {escape(wording.answer(said))}", same
+    return f"{escape(wording.answer(reference))}<br>{wording.percent(sure)} {escape(wording.answer(said))}", same
 
 
 def _said_numbers(schema: Regression, reference: Mapping[str, Any], said: Mapping[str, Any]) -> str:

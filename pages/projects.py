@@ -36,7 +36,8 @@ def draw_card(project: Project) -> None:
             + f'<p class="rr-quiet">{escape(project.description) or "No description yet."}</p>'
             + f'<div class="rr-bar"><i style="width:{100 * share:.1f}%"></i></div>'
             + f'<p class="rr-quiet">{wording.count(progress.total, "case")}, '
-            + f"{progress.referenced:,} with a reference ({100 * share:.0f} %), {progress.mine:,} answered by you</p>"
+            + f"{progress.referenced:,} with a reference ({wording.percent(share)}), "
+            + f"{progress.mine:,} answered by you</p>"
         )
         draw_alarm(project)
 
