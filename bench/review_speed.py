@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 from bench.harness import Figure, Figures, Row, run_child
 from core.evaluation.records import add_evaluation, store_predictions
 from core.labels.answers import value_text
+from core.measures.bands import bands_of
 from core.measures.classification import measure_classification
 from core.people.accounts import ensure_user
 from core.projects.records import Project, add_project
@@ -167,9 +168,10 @@ def _add_evaluations(
         targets = encode_targets(schema, values[chosen]).astype(int)
         patients = [f"patient {at // 2}" for at in range(1, len(values) + 1)][chosen]
         found = measure_classification(targets, scores[chosen], patients, classes=list(schema.names), resamples=200)
+        bands = bands_of(targets, scores[chosen], patients, classes=schema.names, resamples=200)
         result = {
             "task": "classification", "split": split, "fold": None, "snapshot": "all", "model": "model",
-            **found.to_json(), "seen_in_training": 0, "warnings": [], "test_uses": 1,
+            **found.to_json(), "bands": bands, "seen_in_training": 0, "warnings": [], "test_uses": 1,
         }  # fmt: skip
         add_evaluation(connection, model_id=1, snapshot_id=1, split=split, result=result, actor=actor)
 

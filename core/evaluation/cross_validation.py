@@ -15,7 +15,7 @@ from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.errors import InvalidInput
 from core.evaluation.painting import compare_cases
 from core.evaluation.records import find_evaluation
-from core.evaluation.run import SEED, count_seen, evaluate_model, score_stored, split_cases
+from core.evaluation.run import SEED, count_seen, evaluate_model, measure_bands, score_stored, split_cases
 from core.measures.segmentation import Compared
 from core.progress import Portion, Progress
 from core.settings import Settings
@@ -124,6 +124,7 @@ def cross_validate(
     calibrations = [model.calibration for model, of_fold in zip(models, cases, strict=True) for _ in of_fold]
     schema, patients = trainable_schema(snapshot.schema), [case.patient for case in pooled]
     measured = task.measure(schema, targets, scores, patients, calibrations, seed=SEED)
+    measured |= measure_bands(schema, targets, scores, pooled)
     seen = sum(count_seen(connection, [run], of_fold) for run, of_fold in zip(runs, cases, strict=True))
     progress.report(1.0, f"{len(pooled)} cases of {n} folds measured")
     return {

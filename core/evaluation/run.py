@@ -23,6 +23,7 @@ from core.evaluation.records import (
     store_measured,
     store_predictions,
 )
+from core.measures.bands import bands_of
 from core.measures.regression import spread_of
 from core.progress import Portion, Progress
 from core.projects.schema import Classification, Generation, Regression, Segmentation
@@ -65,7 +66,7 @@ def evaluate_model(
         The document of `evaluate --json`: `task`, `split`, `fold`, `n_cases`, `n_patients`, `metrics`, `seed`,
         `level`, `resamples`, `snapshot`, `model`, `job`, `test_uses` (this one included), `seen_in_training`,
         `warnings`; of a classification also `per_class`, `confusion_matrix` (rows: reference),
-        `confusion_matrix_by_row`, `curves` and `classes`, of a regression `target` and `unit`, or of several
+        `confusion_matrix_by_row`, `curves`, `bands` and `classes`, of a regression `target` and `unit`, or of several
         quantities `targets` and `per_target` (`core.tasks.regression.measure`), of a segmentation
         `per_structure`, `counts`, `structures`, and `unit` and `tolerance` of its distances, of an ensemble
         `members` and `spread` (`_describe_members`); on test, of a model that keeps answers back, `abstention`
@@ -107,6 +108,7 @@ def evaluate_model(
             keep_distances(connection, files, model, ids, looks, Portion(told, 0.5, 1.0))
     progress.report(PREDICTED, "Measuring, with intervals over patients")
     measured = task.measure(schema, targets, scores, [case.patient for case in cases], model.calibration, seed=SEED)
+    measured |= measure_bands(schema, targets, scores, cases)
     seen = count_seen(connection, runs, cases)
     if split == "test" and not task.DRAWS:
         from core.evaluation.withheld import measure_rule  # rules are made of what evaluations have left
@@ -137,6 +139,16 @@ def evaluate_model(
             store_measured(connection, made.id, named)
     progress.report(1.0, f"{len(cases)} cases measured")
     return result
+
+
+def measure_bands(
+    schema: TrainableSchema, targets: np.ndarray, scores: np.ndarray, cases: Sequence[SnapshotCase]
+) -> dict[str, Any]:
+    """`bands` around the curves of a classification (`core.measures.bands`); nothing of another task."""
+    if not isinstance(schema, Classification) or module_of(schema).DRAWS:
+        return {}
+    patients = [case.patient for case in cases]
+    return {"bands": bands_of(targets, scores, patients, classes=schema.names, seed=SEED)}
 
 
 def split_cases(connection: sqlite3.Connection, snapshot: Snapshot, split: str, fold: int | None) -> list[SnapshotCase]:

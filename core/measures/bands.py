@@ -5,13 +5,34 @@ from typing import Any
 
 import numpy as np
 
-from core.measures.curves import MOST_POINTS
+from core.measures.curves import thinned
 from core.measures.intervals import LEVEL, draw_in_chunks
-from core.measures.metrics import Ranking, ratio
+from core.measures.metrics import Ranking, rank_scores, ratio
 
 RESAMPLES = 1000
 GRID = np.linspace(0, 1, 101)  # of 1 - specificity, or of recall
 DIGITS = 5  # that are kept of each end: more than a screen can show
+
+
+def bands_of(
+    targets: np.ndarray,
+    scores: np.ndarray,
+    patients: Sequence[str],
+    *,
+    classes: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """`curve_bands` of each class of a classifier, for the document of an evaluation. They take a good part of the time
+    that all its numbers take, so that groups of cases, whose curves nobody draws, go without.
+
+    Args:
+        targets: 0/1 `(cases, classes)`.
+        scores: probabilities `(cases, classes)`.
+        patients: one key per case.
+    """
+    rankings = {name: rank_scores(targets[:, k] == 1, scores[:, k]) for k, name in enumerate(classes)}
+    return curve_bands(rankings, patients, resamples=resamples, seed=seed)
 
 
 def curve_bands(
@@ -54,9 +75,7 @@ def curve_bands(
 def _counts(ranking: Ranking, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positives and negatives at or above some of the distinct scores `(resamples, points)`, from none to all of them;
     of many scores as many are taken as a curve has points."""
-    starts = ranking.starts
-    if len(starts) > MOST_POINTS:
-        starts = starts[np.linspace(0, len(starts) - 1, MOST_POINTS).round().astype(int)]
+    starts = thinned(ranking.starts)
     ordered = weights[:, ranking.order]
     positives = np.add.reduceat(ordered * ranking.positive, starts, axis=1)
     negatives = np.add.reduceat(ordered, starts, axis=1) - positives

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from core.errors import InvalidInput
-from core.measures.bands import RESAMPLES as BAND_RESAMPLES
-from core.measures.bands import curve_bands
 from core.measures.classified import (
     AVERAGED,
     MEANS,
@@ -91,7 +89,6 @@ class ClassificationMeasures:
     confusion_matrix: list[Any]  # k rows of k counts; multi-label: per class [[tn, fp], [fn, tp]]
     confusion_matrix_by_row: list[Any]  # the same as shares of each row; None where a row is empty
     curves: dict[str, dict[str, Any]]
-    bands: dict[str, Any]  # around the curves: `core.measures.bands`
     level: float
     resamples: int
     seed: int
@@ -151,13 +148,6 @@ def measure_classification(
         confusion_matrix=_counts_json(matrix),
         confusion_matrix_by_row=_shares_json(matrix),
         curves=_curves(cases.rankings, classes),
-        bands=curve_bands(
-            dict(zip(classes, cases.rankings, strict=True)),
-            patients,
-            resamples=min(resamples, BAND_RESAMPLES),
-            level=level,
-            seed=seed,
-        ),
         level=level,
         resamples=resamples,
         seed=seed,

@@ -38,7 +38,7 @@ def roc_curve(ranking: Ranking) -> RocCurve | None:
     found, alarms = _counts(ranking)
     if found[-1] == 0 or alarms[-1] == 0:
         return None
-    kept = _thinned(_corners(alarms, found))
+    kept = thinned(_corners(alarms, found))
     return RocCurve(
         (alarms[kept] / alarms[-1]).tolist(), (found[kept] / found[-1]).tolist(), _thresholds(ranking, kept)
     )
@@ -53,7 +53,7 @@ def precision_recall_curve(ranking: Ranking) -> PrecisionRecallCurve | None:
     precision[0] = 1.0
     # Past full recall precision can only fall: those points say nothing more.
     end = int(np.argmax(found == found[-1])) + 1
-    kept = _thinned(np.arange(end))
+    kept = thinned(np.arange(end))
     return PrecisionRecallCurve(
         (found[kept] / found[-1]).tolist(), precision[kept].tolist(), _thresholds(ranking, kept)
     )
@@ -74,7 +74,8 @@ def _corners(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.r_[True, bends, True])
 
 
-def _thinned(indices: np.ndarray) -> np.ndarray:
+def thinned(indices: np.ndarray) -> np.ndarray:
+    """As many of them as a curve has points, evenly spread, with both ends."""
     if len(indices) <= MOST_POINTS:
         return indices
     return np.take(indices, np.unique(np.linspace(0, len(indices) - 1, MOST_POINTS).round().astype(int)))

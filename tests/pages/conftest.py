@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.records import Case, NewCase, insert_case
 from core.labels.records import NewLabel, add_label, new_event
+from core.measures.bands import bands_of
 from core.measures.classification import measure_classification
 from core.people.accounts import User, ensure_user
 from core.progress import Silent
@@ -228,8 +230,10 @@ def _evaluate(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, 
         snapshot.schema,  # type: ignore[arg-type]
         {case.case_id: row.tolist() for case, row in zip(tested, scores, strict=True)},
     )
-    measured = measure_classification(
-        targets, scores, [case.patient for case in tested], classes=CLASSES, resamples=50
+    patients = [case.patient for case in tested]
+    measured: dict[str, Any] = measure_classification(
+        targets, scores, patients, classes=CLASSES, resamples=50
     ).to_json()
+    measured["bands"] = bands_of(targets, scores, patients, classes=CLASSES, resamples=50)
     result = {"task": "classification", "split": "test", "warnings": [], "test_uses": 1, **measured}
     add_evaluation(connection, model_id=model.id, snapshot_id=snapshot.id, split="test", result=result, actor=actor)

@@ -10,6 +10,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.records import Case
+from core.measures.bands import bands_of
 from core.measures.classification import measure_classification
 from core.progress import Silent
 from core.projects.records import Project
@@ -32,9 +33,9 @@ def reviewed(connection: sqlite3.Connection, project: Project, snapshot: Snapsho
     tested = list_snapshot_cases(connection, snapshot.id, split="test")
     targets = encode_targets(snapshot.schema, [case.value for case in tested]).astype(int)  # type: ignore[arg-type]
     answers = {case.case_id: row.tolist() for case, row in zip(tested, say(targets), strict=True)}
-    measured = measure_classification(
-        targets, say(targets), [case.patient for case in tested], classes=CLASSES, resamples=50
-    ).to_json()
+    patients = [case.patient for case in tested]
+    measured = measure_classification(targets, say(targets), patients, classes=CLASSES, resamples=50).to_json()
+    measured["bands"] = bands_of(targets, say(targets), patients, classes=CLASSES, resamples=50)
     made = []
     for name in ("extreme", "twin"):
         run = add_run(

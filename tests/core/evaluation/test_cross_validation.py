@@ -72,6 +72,7 @@ def test_every_case_is_measured_once_by_the_model_that_never_saw_it(
     assert [(one["fold"], one["model_id"]) for one in result["folds"]] == [(at, m.id) for at, m in enumerate(folds)]
     assert sum(one["n_cases"] for one in result["folds"]) == len(cases)
     assert "balanced accuracy of each fold by itself: fold 0: " in describe_folds(result["folds"])
+    assert result["bands"]["roc"]["pneumonia"]["low"][-1] == 1, "the curve of all folds is drawn with its band"
     assert (result["split"], result["thresholds"]) == ("out of fold", {})
 
 

@@ -9,6 +9,7 @@ from core.datasets.splits import fold_view
 from core.errors import InvalidInput, Stopped
 from core.evaluation.records import find_predictions, list_evaluations
 from core.evaluation.run import evaluate_model
+from core.evaluation.subgroups import measure_by_value
 from core.images.records import get_case
 from core.progress import Silent
 from core.projects.records import add_project
@@ -39,6 +40,21 @@ def test_a_known_model_gets_the_numbers_that_can_be_counted_by_hand(connection, 
 def test_the_document_is_json_and_is_stored_as_returned(connection, evaluate, model, snapshot):
     result = evaluate(model, snapshot)
     assert json.loads(json.dumps(result, allow_nan=False)) == list_evaluations(connection, model_id=model.id)[0].result
+
+
+def test_the_whole_has_bands_around_its_curves_and_groups_of_it_that_nobody_draws_have_none(
+    connection, evaluate, model, snapshot
+):
+    result = evaluate(model, snapshot)
+    assert set(result["bands"]["roc"]) == set(result["curves"]["roc"]) == {"normal", "pneumonia"}
+    assert len(result["bands"]["roc"]["pneumonia"]["low"]) == len(result["bands"]["at"])
+    assert (result["bands"]["resamples"], result["bands"]["level"]) == (1000, 0.95)
+    connection.execute('UPDATE cases SET attributes = iif(id % 2, \'{"sex": "F"}\', \'{"sex": "M"}\')')
+    evaluation = list_evaluations(connection, model_id=model.id)[0]
+    groups = measure_by_value(connection, model, snapshot, evaluation, "sex")
+    assert [set(result) - set(group) for group in groups.values()] == [
+        {"split", "fold", "model", "snapshot", "job", "bands", "seen_in_training", "warnings", "test_uses", "task"}
+    ] * 2
 
 
 def test_each_case_of_the_split_keeps_its_prediction(connection, evaluate, model, snapshot):
