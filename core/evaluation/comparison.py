@@ -26,7 +26,7 @@ from core.evaluation.seed_noise import differ_in_seed_alone, read_seed_noise
 from core.images.records import set_of_synthetic
 from core.measures.classified import predict_classes
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
+from core.measures.intervals import LEVEL, RESAMPLES, number_patients, patient_bootstrap
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 from core.measures.paired import (
     NOTABLE,
@@ -41,7 +41,7 @@ from core.measures.paired import (
     verdict,
     with_seed_noise,
 )
-from core.measures.shares import number_patients, share_of
+from core.measures.shares import share_of
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.tasks.classification import encode_targets, thresholds_of

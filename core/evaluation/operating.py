@@ -15,6 +15,7 @@ from core.datasets.records import Snapshot, get_snapshot
 from core.errors import InvalidInput
 from core.evaluation.records import count_test_uses, find_predictions, say_times, store_predictions
 from core.evaluation.run import split_cases
+from core.measures.intervals import number_patients
 from core.measures.thresholds import at_threshold
 from core.people.roles import demand_of
 from core.projects.schema import Classification
@@ -36,7 +37,7 @@ class Scored:
 
     @cached_property
     def patient_numbers(self) -> np.ndarray:
-        return np.unique(np.array(self.patients, dtype=object).astype(str), return_inverse=True)[1]
+        return number_patients(self.patients)
 
 
 def read_scored(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, split: str) -> Scored:

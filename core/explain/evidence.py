@@ -26,8 +26,8 @@ from core.explain.seen import see_marks, whole_spec
 from core.explain.verdict import CASES_NEEDED
 from core.images.records import get_case
 from core.measures.estimates import estimate_of, estimates_json
-from core.measures.intervals import patient_bootstrap
-from core.measures.shares import number_patients, share_of
+from core.measures.intervals import number_patients, patient_bootstrap
+from core.measures.shares import share_of
 from core.progress import Portion, Progress, stop_if_asked
 from core.store.audit import Actor
 from core.store.files import Files

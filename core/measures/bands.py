@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.measures.curves import thinned
-from core.measures.intervals import LEVEL, draw_in_chunks
+from core.measures.intervals import LEVEL, draw_in_chunks, number_patients
 from core.measures.metrics import Ranking, rank_scores, ratio
 
 RESAMPLES = 1000
@@ -60,7 +60,7 @@ def curve_bands(
         kind: {name: [] for name in rankings} for kind in ("roc", "precision_recall")
     }
     if len(set(patients)) > 1:
-        for weights in draw_in_chunks(patients, resamples=resamples, seed=seed):
+        for weights in draw_in_chunks(number_patients(patients), resamples=resamples, seed=seed):
             for name, ranking in rankings.items():
                 hits, alarms = _counts(ranking, weights)
                 found["roc"][name].append(_sensitivity_at_grid(hits, alarms))

@@ -21,9 +21,9 @@ from core.measures.classified import (
 )
 from core.measures.curves import precision_recall_curve, roc_curve
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, Interval, basic_interval, patient_bootstrap
+from core.measures.intervals import LEVEL, RESAMPLES, Interval, basic_interval, number_patients, patient_bootstrap
 from core.measures.metrics import Ranking, ratio
-from core.measures.shares import WILSON, number_patients
+from core.measures.shares import WILSON
 
 __all__ = [
     "PER_CLASS",

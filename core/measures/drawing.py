@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, percentile_interval
-from core.measures.shares import number_patients, share_of
+from core.measures.intervals import LEVEL, RESAMPLES, number_patients, percentile_interval
+from core.measures.shares import share_of
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
 CLOSE_PERCENTILE = 1.0

@@ -24,6 +24,11 @@ class Interval:
     reason: str = ""
 
 
+def number_patients(patients: Sequence[str]) -> np.ndarray:
+    """A number from 0 for each case: the same for cases of one patient."""
+    return np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)[1]
+
+
 def patient_bootstrap(
     measure: Measure, patients: Sequence[str], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> dict[str, Interval]:
@@ -34,22 +39,25 @@ def patient_bootstrap(
             has no value (one with a single class has no AUC): those are left out and counted.
         patients: one key per case; patients are drawn with replacement, each with all its cases.
     """
-    _, patient_of_case = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    patient_of_case = number_patients(patients)
     n_patients, n_cases = int(patient_of_case.max(initial=-1)) + 1, len(patient_of_case)
     if n_patients < 2:
         reason = f"An interval over patients needs at least two patients. Received: {n_patients}"
         return {name: Interval(None, None, 0, reason) for name in measure(np.ones((1, n_cases)))}
     values: dict[str, list[np.ndarray]] = {}
-    for weights in draw_in_chunks(patients, resamples=resamples, seed=seed):
+    for weights in draw_in_chunks(patient_of_case, resamples=resamples, seed=seed):
         for name, found in measure(weights).items():
             values.setdefault(name, []).append(found)
     return {name: percentile_interval(np.concatenate(found), level) for name, found in values.items()}
 
 
-def draw_in_chunks(patients: Sequence[str], *, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
+def draw_in_chunks(patient_of_case: np.ndarray, *, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
     """How often each case is drawn when patients are, some resamples at once `(chunk, cases)`, so that little memory
-    serves any number of cases."""
-    _, patient_of_case = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    serves any number of cases.
+
+    Args:
+        patient_of_case: `number_patients`.
+    """
     n_patients, draws = int(patient_of_case.max(initial=-1)) + 1, np.random.default_rng(seed)
     chunk = max(1, MOST_WEIGHTS_AT_ONCE // max(len(patient_of_case), 1))
     for start in range(0, resamples, chunk):
@@ -59,7 +67,7 @@ def draw_in_chunks(patients: Sequence[str], *, resamples: int, seed: int = 0) ->
 def draw_weights(patients: Sequence[str], *, resamples: int, seed: int = 0) -> np.ndarray:
     """How often each case is drawn when patients are, `(resamples, cases)`: where what comes of each resample is
     needed, not only an interval."""
-    _, patient_of_case = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    patient_of_case = number_patients(patients)
     n_patients = int(patient_of_case.max(initial=-1)) + 1
     return _draw_counts(np.random.default_rng(seed), n_patients, resamples)[:, patient_of_case]
 

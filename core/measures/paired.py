@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.measures.intervals import LEVEL
+from core.measures.intervals import LEVEL, number_patients
 
 FEWEST_SEEDS = 3  # of one recipe, before a spread over seeds is a number
 NOTABLE = 0.05  # of an AUC or a Dice: a reader would want to know of it
@@ -66,7 +66,7 @@ def compare_aucs(
     positive = positive.astype(bool)
     if min(positive.sum(), (~positive).sum()) < 2:
         return None
-    _, patient = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
+    patient = number_patients(patients)
     parts = [_placements(positive, scores) for scores in (first, second)]
     one, other = (float(above[positive].mean()) for above in parts)
     gap = parts[1] - parts[0]

@@ -7,9 +7,9 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, patient_bootstrap
+from core.measures.intervals import LEVEL, RESAMPLES, number_patients, patient_bootstrap
 from core.measures.metrics import ratio
-from core.measures.shares import number_patients, share_of
+from core.measures.shares import share_of
 
 # Standard deviations of the differences (Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
 LIMITS_OF_AGREEMENT = 1.96

@@ -1,6 +1,5 @@
 """Plain shares of cases, with Wilson's interval for as many cases as the patients' images are worth."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +13,6 @@ OF_FEW_CLUSTERS = (
     f"Of fewer than {FEW_CLUSTERS} patients with several images such an interval held the true share in 91 to 98 % of "
     "simulated samples, not in 95 %."
 )
-
-
-def number_patients(patients: Sequence[str]) -> np.ndarray:
-    """A number from 0 for each case: the same for cases of one patient."""
-    return np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)[1]
 
 
 def share_of(

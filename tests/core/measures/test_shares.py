@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from core.measures.classification import measure_classification
-from core.measures.intervals import wilson_interval
+from core.measures.intervals import number_patients, wilson_interval
 from core.measures.regression import measure_regression
-from core.measures.shares import FEW_CLUSTERS, OF_FEW_CLUSTERS, WILSON, WILSON_OF_CLUSTERS, number_patients, share_of
+from core.measures.shares import FEW_CLUSTERS, OF_FEW_CLUSTERS, WILSON, WILSON_OF_CLUSTERS, share_of
 
 
 def all_of(part: np.ndarray, patients: np.ndarray):
