@@ -14,6 +14,9 @@ from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL
 from core.measures.metrics import kappa, ratio
 
+ONE_PATIENT = "It hangs on one patient, so it has no interval."
+NOT_READ_TWICE = "No case was read by more than one reader."
+ALL_ALIKE = "All readers say the same of every case, so chance alone would agree as well."
 ROOM = 1 << 22  # numbers in tables that are held at once, 32 MB: of combinations of classes there are hundreds
 
 
@@ -46,7 +49,7 @@ def krippendorff_alpha(counts: np.ndarray, patients: np.ndarray, values: np.ndar
     read = counts.sum(axis=1)
     counts, patients, read = counts[read > 1], patients[read > 1], read[read > 1]
     if not len(counts):
-        return Estimate(None, None, None, reason="No case was read by more than one reader.")
+        return Estimate(None, None, None, reason=NOT_READ_TWICE)
     kinds = counts.shape[1]
     apart = 1.0 - np.eye(kinds) if values is None else (values[:, None] - values[None, :]) ** 2.0
 
@@ -54,8 +57,7 @@ def krippendorff_alpha(counts: np.ndarray, patients: np.ndarray, values: np.ndar
         said = counts[rows]
         return np.asarray(said[:, :, None] * (said[:, None, :] - np.eye(kinds)) / (read[rows] - 1)[:, None, None])
 
-    reason = "All readers say the same of every case, so chance alone would agree as well."
-    return _jackknifed(lambda found: _alpha(found, apart), tables, kinds, patients, reason)
+    return _jackknifed(lambda found: _alpha(found, apart), tables, kinds, patients, ALL_ALIKE)
 
 
 def _alpha(coincidences: np.ndarray, apart: np.ndarray) -> np.ndarray:
@@ -88,12 +90,20 @@ def _jackknifed(
     if math.isnan(value):
         return Estimate(None, None, None, reason=undefined)
     without = np.concatenate([measure(whole - np.add.reduceat(tables(rows), starts)) for rows, starts in parts])
+    reach = jackknife_reach(without, level)
+    if reach is None:
+        return Estimate(value, None, None, note=ONE_PATIENT)
+    return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach))
+
+
+def jackknife_reach(without: np.ndarray, level: float) -> float | None:
+    """How far an interval reaches to either side, by what is measured without each patient `(patients,)`; None where
+    there is only one, or nothing is left without one of them."""
     n = len(without)
     if n < 2 or np.isnan(without).any():
-        return Estimate(value, None, None, note="It hangs on one patient, so it has no interval.")
+        return None
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
-    reach = NormalDist().inv_cdf((1 + level) / 2) * error
-    return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach))
+    return NormalDist().inv_cdf((1 + level) / 2) * error
 
 
 def _by_patients(patients: np.ndarray, at_once: int) -> list[tuple[np.ndarray, np.ndarray]]:

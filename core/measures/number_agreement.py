@@ -7,25 +7,23 @@ jackknife over patients, as there.
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 
 import numpy as np
 
+from core.measures.agreement import ALL_ALIKE, NOT_READ_TWICE, ONE_PATIENT, jackknife_reach
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL
+from core.measures.metrics import ratio
+
+NOT_BY_BOTH = "No case was read by both."
 
 
 def mean_difference(differences: np.ndarray, patients: np.ndarray) -> Estimate:
     """The mean of differences `(cases,)`; `patients` is a number from 0 for each case."""
     if not len(differences):
-        return Estimate(None, None, None, reason="No case was read by both.")
+        return Estimate(None, None, None, reason=NOT_BY_BOTH)
     sums = np.stack([_sum_by(patients, differences), _sum_by(patients, np.ones(len(differences)))], axis=1)
-
-    def mean(told: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(told[..., 0] / told[..., 1])
-
-    return _jackknifed(mean, sums, "No case was read by both.")
+    return _jackknifed(lambda told: ratio(told[..., 0], told[..., 1]), sums, NOT_BY_BOTH)
 
 
 def alpha_of_numbers(said: Sequence[Sequence[float]], patients: np.ndarray) -> Estimate:
@@ -37,7 +35,7 @@ def alpha_of_numbers(said: Sequence[Sequence[float]], patients: np.ndarray) -> E
     """
     kept = [at for at, numbers in enumerate(said) if len(numbers) > 1]
     if not kept:
-        return Estimate(None, None, None, reason="No case was read by more than one reader.")
+        return Estimate(None, None, None, reason=NOT_READ_TWICE)
     middle = float(np.mean([number for at in kept for number in said[at]]))  # a shift changes nothing but digits
     told = []
     for at in kept:
@@ -47,7 +45,7 @@ def alpha_of_numbers(said: Sequence[Sequence[float]], patients: np.ndarray) -> E
     columns = np.array(told).T
     own = np.unique(patients[kept], return_inverse=True)[1]
     sums = np.stack([_sum_by(own, column) for column in columns], axis=1)
-    return _jackknifed(_alpha, sums, "All readers say the same of every case, so chance alone would agree as well.")
+    return _jackknifed(_alpha, sums, ALL_ALIKE)
 
 
 def _alpha(sums: np.ndarray) -> np.ndarray:
@@ -71,9 +69,7 @@ def _jackknifed(
     if math.isnan(value):
         return Estimate(None, None, None, reason=undefined)
     without = measure(whole - sums)
-    n = len(without)
-    if n < 2 or np.isnan(without).any():
-        return Estimate(value, None, None, note="It hangs on one patient, so it has no interval.")
-    error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
-    reach = NormalDist().inv_cdf((1 + level) / 2) * error
+    reach = jackknife_reach(without, level)
+    if reach is None:
+        return Estimate(value, None, None, note=ONE_PATIENT)
     return Estimate(value, value - reach, value + reach, method="jackknife over patients")
