@@ -215,11 +215,11 @@ class WeighedCases:
                 found[f"{name}/{k}"] = share_of(part, whole, patients, "", level)
         every = np.ones(len(self.targets), bool)
         right = {"accuracy": self.predicted, "accuracy_at_half": self.at_half}
-        if not self.multi_label:  # of exclusive classes these are the accuracy under other names
-            right |= dict.fromkeys(SAME_AS_ACCURACY, self.predicted)
         for name, said_so in right.items():
             if said_so is not None:
                 found[name] = share_of((self.targets == said_so).all(axis=1), every, patients, "", level)
+        if not self.multi_label:  # of exclusive classes these are the accuracy under other names
+            found |= dict.fromkeys(SAME_AS_ACCURACY, found["accuracy"])
         return found
 
     def _share_right(self, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
