@@ -135,8 +135,7 @@ def _draw_pairs(told: ReferenceStandard) -> None:
     numbers, counted = any(one.difference for one in told.pairs), any(one.agreed is not None for one in told.pairs)
     head = ("readers", "n", *(["agree"] if counted else []), told.measure, *(["mean difference"] if numbers else []))
     st.html(_table(head, [_pair_row(one, counted=counted) for one in told.pairs]))
-    alphas = [("", told.alpha)] if told.alpha else told.alphas
-    for of, alpha in alphas:
+    for of, alpha in told.alphas:
         found = wording.interval(vars(alpha)) if alpha.value is not None else "undefined"
         st.markdown(
             f"Krippendorff's alpha of all readers{f', {of}' if of else ''}: **{found}**, n = "

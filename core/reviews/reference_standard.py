@@ -20,6 +20,7 @@ from core.images.records import get_cases
 from core.labels.masks import compose_mask, list_painters
 from core.measures.agreement import cohen_kappa, krippendorff_alpha
 from core.measures.estimates import Estimate
+from core.measures.intervals import number_patients
 from core.measures.number_agreement import alpha_of_numbers, mean_difference
 from core.projects.schema import Classification, Regression, Segmentation, quantity_names
 
@@ -54,8 +55,7 @@ class ReferenceStandard:
     read_by_several: int
     measure: str  # what `PairAgreement.value` is; "" where pairs are not compared
     pairs: tuple[PairAgreement, ...]
-    alpha: Estimate | None = None  # Krippendorff's, of classes
-    alphas: tuple[tuple[str, Estimate], ...] = ()  # of numbers: (quantity, "" where there is one; alpha)
+    alphas: tuple[tuple[str, Estimate], ...] = ()  # Krippendorff's: (quantity, "" of one and of classes; alpha)
 
 
 def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
@@ -63,28 +63,32 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
     answers = _list_answers(connection, snapshot.project)
     counted = Counter(reader for said in answers.values() for reader in said)
     several = {case: said for case, said in answers.items() if len(said) > 1}
+    measure, shown, alphas = "", list[PairAgreement](), list[tuple[str, Estimate]]()
     if isinstance(snapshot.schema, Segmentation):
-        return _describe_painted(connection, snapshot, snapshot.schema, answers, counted, len(several))
-    number = isinstance(snapshot.schema, Regression)
-    compared = number or isinstance(snapshot.schema, Classification)
-    patients = _number_patients(connection, several)
-    quantities = quantity_names(snapshot.schema) or ("",)  # of one, its name goes without saying
-    shown: list[PairAgreement] = []
-    if compared:
+        shown = _compare_painted(connection, snapshot, snapshot.schema, answers)
+        measure = "mean Dice" if shown else ""
+    elif isinstance(snapshot.schema, (Regression, Classification)):
+        number = isinstance(snapshot.schema, Regression)
+        measure = "mean absolute difference" if number else "Cohen's kappa"
+        patients = _number_patients(connection, several)
+        quantities = quantity_names(snapshot.schema) or ("",)  # of one, its name goes without saying
         common = {pair: _in_common(pair, several, number=number) for pair in combinations(sorted(counted), 2)}
         most = sorted(common, key=lambda pair: -len(common[pair]))[:MOST_PAIRS]  # an interval takes its time
         shown = [
             _compare(pair, common[pair], patients, number, of) for pair in most if common[pair] for of in quantities
-        ]
+        ][:MOST_PAIRS]
+        if shown and number:
+            alphas = [(of, _alpha_of(several, patients, of)) for of in quantities]
+        elif shown:
+            alphas = [("", _alpha(several, patients))]
     return ReferenceStandard(
         rule=_rule_of(snapshot),
         readers=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         cases=len(answers),
         read_by_several=len(several),
-        measure=("mean absolute difference" if number else "Cohen's kappa") if compared else "",
-        pairs=tuple(shown[:MOST_PAIRS]),
-        alpha=_alpha(several, patients) if shown and not number else None,
-        alphas=tuple((of, _alpha_of(several, patients, of)) for of in quantities) if shown and number else (),
+        measure=measure,
+        pairs=tuple(shown),
+        alphas=tuple(alphas),
     )
 
 
@@ -93,14 +97,9 @@ def _rule_of(snapshot: Snapshot) -> str:
     return f"the newest answer of {rule.reader}" if rule.reader else RULES[rule.kind]
 
 
-def _describe_painted(
-    connection: sqlite3.Connection,
-    snapshot: Snapshot,
-    schema: Segmentation,
-    answers: Mapping[int, Mapping[str, str]],
-    counted: Counter[str],
-    several: int,
-) -> ReferenceStandard:
+def _compare_painted(
+    connection: sqlite3.Connection, snapshot: Snapshot, schema: Segmentation, answers: Mapping[int, Mapping[str, str]]
+) -> list[PairAgreement]:
     """Of each pair of readers and each structure the mean Dice of their masks."""
     painters: dict[int, list[str]] = {}
     for case_id, reader in list_painters(connection, snapshot.project):
@@ -115,14 +114,7 @@ def _describe_painted(
         if len(shown) + len(schema.names) > MOST_PAIRS and shown:
             break
         shown += _compare_masks(connection, schema, pair, common[pair])
-    return ReferenceStandard(
-        rule=_rule_of(snapshot),
-        readers=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
-        cases=len(answers),
-        read_by_several=several,
-        measure="mean Dice" if shown else "",
-        pairs=tuple(shown),
-    )
+    return shown
 
 
 def _compare_masks(
@@ -130,21 +122,19 @@ def _compare_masks(
 ) -> list[PairAgreement]:
     """Of each structure; where neither has painted it there is nothing to overlap, and the case is left out."""
     cases, found = get_cases(connection, case_ids[:MOST_MASKS]), []
-    number = _number_patients(connection, [case.id for case in cases])
     for structure in schema.names:
-        dices, patients, empty = list[float](), list[int](), 0
+        dices, patients, empty = list[float](), list[str](), 0
         for case in cases:
             one, other = (compose_mask(connection, case, reader, structure) > 0 for reader in pair)
             painted = int(one.sum()) + int(other.sum())
             if painted:
                 dices.append(2 * int((one & other).sum()) / painted)
-                patients.append(number[case.id])
+                patients.append(case.patient)
             empty += not painted
         told = [f"{empty:,} more are empty to both"] if empty else []
         if len(case_ids) > len(cases):
             told.append(f"the first {len(cases)} of {len(case_ids):,} common cases")
-        own = np.unique(patients, return_inverse=True)[1]
-        mean = mean_difference(np.array(dices), own)
+        mean = mean_difference(np.array(dices), number_patients(patients))
         low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (mean.low, mean.high))
         reason = "; ".join(filter(None, ["neither has painted it" if not dices else mean.note, *told]))
         found.append(PairAgreement(*pair, len(dices), None, mean.value, reason, low, high, structure))
@@ -195,15 +185,14 @@ def _compare(
     pair: tuple[str, str], common: Mapping[int, tuple[str, str]], patients: Mapping[int, int], number: bool, of: str
 ) -> PairAgreement:
     both = list(common.values())
+    own = np.unique([patients[case] for case in common], return_inverse=True)[1]
     if number:
         apart = np.array([_number(a, of) - _number(b, of) for a, b in both])
-        own = np.unique([patients[case] for case in common], return_inverse=True)[1]
         mean, far = mean_difference(apart, own), mean_difference(np.abs(apart), own)
         low = None if far.low is None else max(0.0, far.low)
         return PairAgreement(*pair, len(both), None, far.value, far.note, low, far.high, of, mean)
     words, codes = np.unique(both, return_inverse=True)
     first, second = codes.reshape(-1, 2).T
-    own = np.unique([patients[case] for case in common], return_inverse=True)[1]
     found = cohen_kappa(first, second, len(words), own)
     agreed = sum(a == b for a, b in both)
     return PairAgreement(*pair, len(both), agreed, found.value, found.reason, found.low, found.high)

@@ -286,7 +286,7 @@ def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
         blocks.append(Table(head, rows))
         if numbers:
             blocks.append("The mean difference is the first reader's less the second's.")
-    for of, alpha in [("", told.alpha)] if told.alpha else told.alphas:
+    for of, alpha in told.alphas:
         blocks.append(
             f"Krippendorff's alpha of all readers{f', {of}' if of else ''}: {interval(vars(alpha))} "
             f"(n = {told.read_by_several:,}). Intervals of agreement: jackknife over patients. {alpha.reason}"
