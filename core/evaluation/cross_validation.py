@@ -6,16 +6,15 @@ and numbers and intervals are of as many patients. They are of the recipe; no si
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.errors import InvalidInput
-from core.evaluation.painting import compare_cases
-from core.evaluation.records import find_evaluation
-from core.evaluation.run import SEED, count_seen, evaluate_model, measure_bands, score_stored, split_cases
+from core.evaluation.records import Evaluation, find_evaluation
+from core.evaluation.run import SEED, count_seen, evaluate_model, measure_bands, split_cases, warnings_of
+from core.evaluation.subgroups import read_answers
 from core.measures.segmentation import Compared
 from core.progress import Portion, Progress
 from core.settings import Settings
@@ -24,7 +23,7 @@ from core.store.files import Files
 from core.tasks import module_of, trainable_schema
 from core.training.records import Model, Run, get_model, get_run, list_models, list_runs
 
-ASKED, GATHERED = 0.7, 0.9  # shares of the progress bar
+ASKED = 0.9  # share of the progress bar
 OUT_OF_FOLD = "out of fold"
 NO_SINGLE = ("ensemble", "point_of")  # what a run tells whose model was not trained for its fold by itself
 
@@ -106,20 +105,24 @@ def cross_validate(
     if {run.snapshot for run in runs} != {snapshot.id} or [run.fold for run in runs] != list(range(snapshot.folds)):
         raise InvalidInput(f"Name one model for each fold of a snapshot. Received: {', '.join(m.name for m in models)}")
     task, folds, n = module_of(trainable_schema(snapshot.schema)), [], len(models)
+    evaluations: list[Evaluation] = []
     for at, (model, run) in enumerate(zip(models, runs, strict=True)):
         known = find_evaluation(connection, model.id, snapshot.id, "test")
-        part = Portion(progress, ASKED * at / n, ASKED * (at + 1) / n)
-        result = known.result if known else None
-        if result is None:
-            result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, part, job=job)
+        if known is None:
+            part = Portion(progress, ASKED * at / n, ASKED * (at + 1) / n)
+            evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, part, job=job)
+            known = find_evaluation(connection, model.id, snapshot.id, "test")
+            assert known is not None
+        evaluations.append(known)
+        result = known.result
         value = result["metrics"].get(task.HEADLINE, {}).get("value")
         folds.append(
             {"fold": run.fold, "model": model.name, "model_id": model.id, "n_cases": result["n_cases"],
              "metric": task.HEADLINE, "value": value}
         )  # fmt: skip
     cases = [split_cases(connection, snapshot, "test", run.fold) for run in runs]
-    targets, scores = _gather(connection, files, snapshot, models, cases, Portion(progress, ASKED, GATHERED))
-    progress.report(GATHERED, "Measuring all folds together, with intervals over patients")
+    targets, scores = _gather(connection, snapshot, models, evaluations, cases)
+    progress.report(ASKED, "Measuring all folds together, with intervals over patients")
     pooled = [case for of_fold in cases for case in of_fold]
     calibrations = [model.calibration for model, of_fold in zip(models, cases, strict=True) for _ in of_fold]
     schema, patients = trainable_schema(snapshot.schema), [case.patient for case in pooled]
@@ -141,36 +144,29 @@ def cross_validate(
 
 def _gather(
     connection: sqlite3.Connection,
-    files: Files,
     snapshot: Snapshot,
     models: Sequence[Model],
+    evaluations: Sequence[Evaluation],
     cases: Sequence[Sequence[SnapshotCase]],
-    progress: Progress,
 ) -> tuple[Any, Any]:
-    """The targets and the scores of all cases, as the task's `measure` takes them, a fold after the other."""
+    """The targets and the scores of all cases, as the task's `measure` takes them, a fold after the other: what the
+    evaluation of each fold has left."""
     schema = trainable_schema(snapshot.schema)
-    task, n = module_of(schema), len(models)
-    parts = [Portion(progress, at / n, (at + 1) / n) for at in range(n)]
+    task = module_of(schema)
+    answered: list[list[Any]] = []
+    for model, evaluation, of_fold in zip(models, evaluations, cases, strict=True):
+        known = read_answers(connection, model, snapshot, evaluation, of_fold)
+        answered.append([known[case.case_id] for case in of_fold])
     if not task.PAINTS:
-        said = [
-            score_stored(connection, files, model, schema, some, part)
-            for model, some, part in zip(models, cases, parts, strict=True)
-        ]
-        return task.encode_targets(schema, [case.value for some in cases for case in some]), np.concatenate(said)
-    compared = [
-        compare_cases(connection, files, model, some, part)
-        for model, some, part in zip(models, cases, parts, strict=True)
-    ]
-    unit = "mm" if any(one == "mm" for one, _ in compared) else "px"
+        values = [case.value for of_fold in cases for case in of_fold]
+        return task.encode_targets(schema, values), np.concatenate(answered)
+    units = [evaluation.result["unit"] for evaluation in evaluations]
+    unit = "mm" if "mm" in units else "px"
     rows: list[list[Compared]] = []
-    for own, of_fold in compared:
+    for own, of_fold in zip(units, answered, strict=True):
         # where no case of a fold has a spacing, its distances are in pixels, which cannot be joined with mm
-        rows += of_fold if own == unit else [[_without_distances(one) for one in row] for row in of_fold]
+        rows += of_fold if own == unit else [[one.without_distances() for one in row] for row in of_fold]
     return unit, rows
-
-
-def _without_distances(one: Compared) -> Compared:
-    return replace(one, hd95=np.nan, surface_dice=np.nan)
 
 
 def _warnings(snapshot: Snapshot, seen: int, n_cases: int) -> list[str]:
@@ -180,11 +176,7 @@ def _warnings(snapshot: Snapshot, seen: int, n_cases: int) -> list[str]:
             f"{seen} of these {n_cases} cases are of patients, or have pixels, that the model of their fold was "
             f"trained or tuned on: the numbers flatter it."
         )
-    if snapshot.loss:
-        told.append(f"{snapshot.loss} These numbers are of the cases that are left.")
-    if snapshot.leaks_allowed_because:
-        told.append(f"This snapshot has leaks between its splits, allowed because: {snapshot.leaks_allowed_because}")
-    return told
+    return [*told, *warnings_of(snapshot)]
 
 
 def describe_folds(folds: Sequence[Mapping[str, Any]]) -> str:

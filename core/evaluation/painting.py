@@ -7,7 +7,7 @@ compared with the threshold of each structure.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,7 @@ def _compare(case: Case, reference: np.ndarray, painted: np.ndarray, unit: Unit)
     if case.frames == 1:
         reference, painted = reference[0], painted[0]
     found = compare_masks(reference, painted, steps, tolerance=TOLERANCE, voxel_ml=volume_ml(case, 1))
-    return replace(found, hd95=np.nan, surface_dice=np.nan) if unit == "mm" and spacing is None else found
+    return found.without_distances() if unit == "mm" and spacing is None else found
 
 
 def _spacing_mm(case: Case) -> tuple[float, ...] | None:

@@ -100,7 +100,7 @@ def evaluate_model(
         targets, scores = compare_cases(connection, files, model, cases, Portion(progress, PAINTED, PREDICTED))
         keep_painted_appearance(connection, files, model, cases, scores)
     else:
-        scores = score_stored(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
+        scores = _score_stored(connection, files, model, schema, cases, Portion(progress, 0.0, ANSWERED))
         targets = task.encode_targets(schema, [case.value for case in cases])
         if isinstance(schema, (Classification, Regression)):
             ids, told = [case.case_id for case in cases], Portion(progress, ANSWERED, PREDICTED)
@@ -200,7 +200,7 @@ def _check_schema(model: Model, snapshot: Snapshot) -> TrainableSchema:
     return schema
 
 
-def score_stored(
+def _score_stored(
     connection: sqlite3.Connection,
     files: Files,
     model: Model,
@@ -214,7 +214,7 @@ def score_stored(
     members = member_ids(model)
     if len(members) > 1 and not model.facts.get("views"):  # each is asked alone, so that their spread can be told
         said = [
-            score_stored(
+            _score_stored(
                 connection, files, get_model(connection, None, number), schema, cases,
                 Portion(progress, at / len(members), (at + 1) / len(members)),
             )
@@ -305,6 +305,12 @@ def _warnings(snapshot: Snapshot, split: str, seen: int, n_cases: int, left_out:
         )
     if split != "test":
         told.append(f"The model was made with the {split} split: these numbers flatter it; the test split does not.")
+    return [*told, *warnings_of(snapshot)]
+
+
+def warnings_of(snapshot: Snapshot) -> list[str]:
+    """What a reader must know of the cases themselves, whatever was measured on them."""
+    told = []
     if snapshot.loss:
         told.append(f"{snapshot.loss} These numbers are of the cases that are left.")
     if snapshot.leaks_allowed_because:

@@ -216,7 +216,7 @@ def measure_by_value(
     for case, group in sorted(zip(cases, cut, strict=True), key=lambda pair: _rank(pair[1])):
         if group:
             groups.setdefault(group, []).append(case)
-    answered = _answers(connection, model, snapshot, evaluation, cases)
+    answered = read_answers(connection, model, snapshot, evaluation, cases)
     return {
         value: _measure(model, snapshot, evaluation, answered, known)
         for value, members in groups.items()
@@ -243,14 +243,14 @@ def _rank(group: str) -> tuple[float, str]:
     return (float("inf") if number is None else number, group)
 
 
-def _answers(
+def read_answers(
     connection: sqlite3.Connection,
     model: Model,
     snapshot: Snapshot,
     evaluation: Evaluation,
     cases: Sequence[SnapshotCase],
 ) -> Mapping[int, Any]:
-    """By case the scores, or of a task that paints one comparison for each structure."""
+    """What an evaluation left, by case: the scores, or of a task that paints one comparison for each structure."""
     schema = trainable_schema(snapshot.schema)
     if not module_of(schema).PAINTS:
         return find_predictions(connection, model.id, [case.case_id for case in cases])

@@ -15,7 +15,7 @@ doi:10.1186/s12880-015-0068-x); surface Dice is the share of both surfaces that 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -52,6 +52,10 @@ class Compared:
     predicted_pixels: int
     reference_ml: float = np.nan
     predicted_ml: float = np.nan
+
+    def without_distances(self) -> "Compared":
+        """The same where the distance between pixels is not known, or is in another unit than that of other cases."""
+        return replace(self, hd95=np.nan, surface_dice=np.nan)
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,16 @@ def test_painted_folds_are_compared_with_what_their_own_models_painted(
     )
     assert dice["value"] == pytest.approx(right / painted)
 
+    def refuse(*_, **__):
+        raise AssertionError("masks that were compared are compared again")
+
+    monkeypatch.setattr("core.evaluation.painting.compare_masks", refuse)
+    numbers = [model.id for model in models]
+    assert cross_validate(connection, files, settings, numbers, actor, Silent()) == result
+    assert result["unit"] == "mm"
+    surfaces = result["per_structure"]["square"]["surface_dice"]["value"]
+    assert surfaces == 0, "the fold that was painted right has distances in pixels, which are not joined with mm"
+
 
 def paint_by_hand(connection, project, frozen, fold, files, actor) -> Any:
     recipe = change_recipe(named_recipe("unet2d"), {"input_size": 16})
