@@ -94,13 +94,11 @@ class _Masks:
 
 @dataclass(frozen=True)
 class _OnGrid:
-    """A mask whose name is no image's, and the only case of the project that has its grid."""
+    """A mask whose name is no image's, and what that name says all the same."""
 
     file: SourceFile
     name: str
-    case: int
-    image: str  # what the mask's name calls its image
-    structure: str | None
+    meant: Meant
 
 
 class _Nameless(InvalidInput):
@@ -247,14 +245,14 @@ def _import_by_grid(
 
         def look(label_map: LabelMap, file: SourceFile = file, name: str = name) -> None:
             case = _only_case_on_grid(masks, label_map)
-            meant = _meant_by_name(masks, file.source)
-            found[case.id].append(_OnGrid(file, name, case.id, meant.image, meant.structure))
+            found[case.id].append(_OnGrid(file, name, _meant_by_name(masks, file.source)))
 
         attempt(file, name, look)
     for case_id, its in found.items():
         case = get_case(masks.connection, case_id)
-        clash = len({one.image for one in its}) > 1 or len({one.structure for one in its}) < len(its)
-        clash = clash or (len(its) > 1 and any(one.structure is None for one in its))
+        meant = [one.meant for one in its]
+        clash = len({one.image for one in meant}) > 1 or len({one.structure for one in meant}) < len(meant)
+        clash = clash or (len(meant) > 1 and any(one.structure is None for one in meant))
         for one in its:
             if clash:
                 refused(
@@ -265,10 +263,9 @@ def _import_by_grid(
                 continue
 
             def put(label_map: LabelMap, one: _OnGrid = one, case: Case = case) -> None:
-                masks_of = dict(_masks_of(masks, label_map, case, Meant(one.image, one.structure)))
+                masks_of = dict(_masks_of(masks, label_map, case, one.meant))
                 with writing(masks.connection):
-                    _demand_room(masks, case, masks_of)
-                    status, its_case, reason = _put(masks, case, masks_of)
+                    status, its_case, reason = _put(masks, case, masks_of, replaces=False)
                     said = f" No image is called as this mask; case {case.id} is the only one that has its grid."
                     rows.append(record_import_file(masks.connection, job, one.name, status, its_case, reason + said))
 
@@ -309,23 +306,6 @@ def _only_case_on_grid(masks: _Masks, label_map: LabelMap) -> Case:
 
 def _size(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(shape))
-
-
-def _demand_room(masks: _Masks, case: Case, found: Mapping[str, Pixels]) -> None:
-    """A grid alone does not tell that a mask is another version of one that is there.
-
-    Raises:
-        InvalidInput: the reader has another mask of one of these structures on the case.
-    """
-    for structure, mask in found.items():
-        if read_mask(masks.connection, case.id, masks.reader, structure).edit and not np.array_equal(
-            compose_mask(masks.connection, case, masks.reader, structure), mask
-        ):
-            raise InvalidInput(
-                f"No image of this name is in the project, and case {case.id}, the only one that has the grid of this "
-                f"mask, has another mask of {structure}; call the mask as its image to replace that. "
-                f"Received: a mask whose name is no image's"
-            )
 
 
 def _find_case(masks: _Masks, source: str, label_map: LabelMap) -> tuple[Case, Meant]:
@@ -427,8 +407,18 @@ def _draws(segments: Segments, numbers: Sequence[int], frames: Frames) -> bool:
     return True
 
 
-def _put(masks: _Masks, case: Case, found: Mapping[str, Pixels]) -> tuple[FileStatus, int, str]:
-    """Store what differs from what stands there, in the caller's transaction; the row of the report."""
+def _put(
+    masks: _Masks, case: Case, found: Mapping[str, Pixels], *, replaces: bool = True
+) -> tuple[FileStatus, int, str]:
+    """Store what differs from what stands there, in the caller's transaction; the row of the report.
+
+    Args:
+        replaces: a mask may take the place of another one. Of a mask that is known by its grid alone nothing tells that
+            it is another version of one that is there.
+
+    Raises:
+        InvalidInput: it `replaces` none, and the reader has another mask of one of these structures on the case.
+    """
     stored, same, kept = [], [], []
     for structure, mask in found.items():
         before = read_mask(masks.connection, case.id, masks.reader, structure)
@@ -436,6 +426,12 @@ def _put(masks: _Masks, case: Case, found: Mapping[str, Pixels]) -> tuple[FileSt
             continue
         if before.edit and np.array_equal(compose_mask(masks.connection, case, masks.reader, structure), mask):
             same.append(structure)
+        elif before.edit and not replaces:
+            raise InvalidInput(
+                f"No image of this name is in the project, and case {case.id}, the only one that has the grid of this "
+                f"mask, has another mask of {structure}; call the mask as its image to replace that. "
+                f"Received: a mask whose name is no image's"
+            )
         elif before.edit and get_mask_edit(masks.connection, before.edit).made_in != "import":
             kept.append(structure)
         else:

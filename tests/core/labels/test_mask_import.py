@@ -243,6 +243,23 @@ def test_a_mask_of_another_name_belongs_to_the_only_case_of_its_grid(importer: I
     assert "has another mask of anterior" in next(iter(importer.reasons().values()))
 
 
+def test_a_refused_mask_of_another_name_leaves_nothing_of_its_other_structures(
+    importer: Importer, tmp_path: Path
+) -> None:
+    lay(tmp_path / "images" / "0.nii.gz", 0)
+    importer.images(tmp_path / "images")
+    lay(tmp_path / "masks" / "monday_posterior.nii.gz", 7, most=2)
+    assert importer.masks(tmp_path / "masks") == MaskImport(added=1, unchanged=0, failed=0, cases=1)
+    before = importer.mask("0.nii.gz", "posterior")
+    lay(tmp_path / "tuesday" / "tuesday.nii.gz", 8, most=3)
+    assert importer.masks(tmp_path / "tuesday") == MaskImport(added=0, unchanged=0, failed=1, cases=0)
+    assert "has another mask of posterior" in next(iter(importer.reasons().values()))
+    lay(tmp_path / "blank" / "blank_posterior.nii.gz", 9, most=1)
+    assert importer.masks(tmp_path / "blank") == MaskImport(added=0, unchanged=0, failed=1, cases=0)
+    assert not importer.mask("0.nii.gz", "anterior").any()
+    np.testing.assert_array_equal(importer.mask("0.nii.gz", "posterior"), before)
+
+
 def test_a_mask_of_another_name_is_refused_where_several_cases_or_none_have_its_grid(
     importer: Importer, tmp_path: Path
 ) -> None:
