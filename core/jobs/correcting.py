@@ -17,7 +17,7 @@ from core.reviews.renewing import find_renewed
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.recipe import change_recipe
-from core.training.records import Model, Run, get_model, get_run, list_runs
+from core.training.records import Model, Run, get_run, list_runs
 from core.training.repeat import trained_batch
 
 
@@ -115,13 +115,14 @@ def ask_retraining(
 
 def list_followed(connection: sqlite3.Connection, review: Review) -> list[Followed]:
     """The retrainings that were asked for from a review, newest first, each as far as it has come."""
+    measured: dict[int, Job] = {}  # of each retrained model the newest
+    for job in list_jobs_after(connection, review.project, "review_again", review.id):
+        measured.setdefault(job.arguments["model"], job)
     found = []
     for training in list_jobs_after(connection, review.project, "train", review.id):
         model = (training.result or {}).get("model_id")
-        after = list_jobs_after(connection, review.project, "review_again", review.id)
-        measuring = next((job for job in after if job.arguments["model"] == model), None) if model else None
-        made = find_renewed(connection, review, get_model(connection, review.project, model)) if model else None
-        found.append(Followed(training, measuring, made))
+        made = find_renewed(connection, review, model) if model else None
+        found.append(Followed(training, measured.get(model) if model else None, made))
     return found
 
 

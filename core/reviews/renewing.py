@@ -33,7 +33,7 @@ def renew_review(connection: sqlite3.Connection, review: Review, model: Model, *
     snapshot = get_snapshot(connection, review.project, get_run(connection, model.run).snapshot)
     before = get_model(connection, review.project, review.model)
     with writing(connection):
-        if there := find_renewed(connection, review, model):
+        if there := find_renewed(connection, review, model.id):
             return there
         kept, dropped = _take_over(connection, review.criteria, snapshot)
         project = get_project(connection, review.project)
@@ -42,9 +42,9 @@ def renew_review(connection: sqlite3.Connection, review: Review, model: Model, *
     return made
 
 
-def find_renewed(connection: sqlite3.Connection, review: Review, model: Model) -> Review | None:
-    """The review of a retrained model against that of an earlier review, the first there was."""
-    every = [one for one in list_reviews(connection, review.project, model=model.id) if one.production == review.model]
+def find_renewed(connection: sqlite3.Connection, review: Review, model: int) -> Review | None:
+    """The review of a retrained model, by its number, against that of an earlier review, the first there was."""
+    every = [one for one in list_reviews(connection, review.project, model=model) if one.production == review.model]
     return every[-1] if every else None
 
 
