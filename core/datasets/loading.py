@@ -108,20 +108,23 @@ def prepare_images(
         Stopped: somebody asked to stop; what was made so far is thrown away.
     """
     key, rows = images_key(connection, cases, spec, frames=frames)
+    own = without_neighbours(spec)
 
     def see(case: Case) -> Render:
         pixels = case_pixels(files, case)
-        if isinstance(spec, InputSpec):
-            return frame_sight(pixels, case, spec)
-        whole = spec
+        if isinstance(own, InputSpec):
+            return frame_sight(pixels, case, own)
+        whole = own
         return lambda _: volume_input(pixels, case, whole)
 
-    if isinstance(spec, InputSpec):
-        spec = replace(spec, neighbours=0)  # those are rows by themselves
-    ids, by_frame = [case.case_id for case in cases], len(rows) > len(cases)
-    at_once = AT_ONCE if isinstance(spec, InputSpec) else VOLUMES_AT_ONCE
-    batches = _frame_by_frame(connection, ids, see) if by_frame else _case_by_case(connection, ids, see, at_once)
-    return _prepare(files, key, rows, spec.shape, batches, progress)
+    at_once = AT_ONCE if isinstance(own, InputSpec) else VOLUMES_AT_ONCE
+    batches = _batches(connection, [case.case_id for case in cases], see, at_once, by_frame=len(rows) > len(cases))
+    return _prepare(files, key, rows, own.shape, batches, progress)
+
+
+def without_neighbours(spec: InputSpec | VolumeSpec) -> InputSpec | VolumeSpec:
+    """What one row of `prepare_images` holds: the neighbours of a frame are rows by themselves."""
+    return replace(spec, neighbours=0) if isinstance(spec, InputSpec) else spec
 
 
 def images_key(
@@ -146,9 +149,7 @@ def images_key(
             told.append(spacing_of(case))
         if isinstance(spec, InputSpec) and spec.resize == SCALED:
             told.append(case.spacing_mm)
-    if isinstance(spec, InputSpec):
-        spec = replace(spec, neighbours=0)  # those are rows by themselves
-    return key_of(["images", spec.to_json()], told), rows
+    return key_of(["images", without_neighbours(spec).to_json()], told), rows
 
 
 def prepare_masks(
@@ -167,8 +168,7 @@ def prepare_masks(
         painted = [read_mask_frames(files, mask.mask_hash, case) for mask in frozen[case.id].masks]
         return lambda at: np.stack([model_mask(mask[at], spec, case.spacing_mm) for mask in painted], axis=-1)
 
-    ids, by_frame = list(frozen), len(rows) > len(cases)
-    batches = _frame_by_frame(connection, ids, see) if by_frame else _case_by_case(connection, ids, see, AT_ONCE)
+    batches = _batches(connection, list(frozen), see, AT_ONCE, by_frame=len(rows) > len(cases))
     shape = (spec.size, spec.size, len(cases[0].masks))
     return _prepare(files, key, rows, shape, batches, progress)
 
@@ -182,7 +182,7 @@ def masks_key(connection: sqlite3.Connection, cases: Sequence[SnapshotCase], spe
         told.append([case.frames, case.rows, case.columns, [mask.mask_hash for mask in frozen[case.id].masks]])
         if spec.resize == SCALED:
             told.append(case.spacing_mm)
-    return key_of(["masks", replace(spec, neighbours=0).to_json()], told), rows
+    return key_of(["masks", without_neighbours(spec).to_json()], told), rows
 
 
 def _prepare(
@@ -291,27 +291,27 @@ def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def _case_by_case(
-    connection: sqlite3.Connection, case_ids: Sequence[int], see: Callable[[Case], Render], at_once: int
+def _batches(
+    connection: sqlite3.Connection,
+    case_ids: Sequence[int],
+    see: Callable[[Case], Render],
+    at_once: int,
+    *,
+    by_frame: bool,
 ) -> Callable[[], Iterator[np.ndarray]]:
-    """Batches of prepared rows, one a case. Threads help: hashing, windowing and resizing let go of the interpreter."""
+    """Batches of prepared rows, of `at_once` cases with one row each; where the frames of volumes are rows
+    (`by_frame`), of one case at a time, of which only the frames of a batch are held.
+
+    Threads help: hashing, windowing and resizing let go of the interpreter.
+    """
 
     def batches() -> Iterator[np.ndarray]:
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
-            for start in range(0, len(case_ids), at_once):
-                cases = get_cases(connection, case_ids[start : start + at_once])
-                yield np.stack(list(threads.map(lambda case: see(case)(0), cases)))
-
-    return batches
-
-
-def _frame_by_frame(
-    connection: sqlite3.Connection, case_ids: Sequence[int], see: Callable[[Case], Render]
-) -> Callable[[], Iterator[np.ndarray]]:
-    """The same where the frames of volumes are rows: of a volume only those of a batch are held."""
-
-    def batches() -> Iterator[np.ndarray]:
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as threads:
+            if not by_frame:
+                for start in range(0, len(case_ids), at_once):
+                    cases = get_cases(connection, case_ids[start : start + at_once])
+                    yield np.stack(list(threads.map(lambda case: see(case)(0), cases)))
+                return
             for case in in_batches(connection, case_ids):
                 render = see(case)
                 for start in range(0, case.frames, FRAMES_AT_ONCE):

@@ -4,7 +4,7 @@ import math
 import sqlite3
 from collections.abc import Sequence
 
-from core.datasets.loading import images_key, in_batches, masks_key
+from core.datasets.loading import images_key, in_batches, masks_key, without_neighbours
 from core.datasets.records import SnapshotCase
 from core.datasets.volumes import volume_key, volume_masks_key
 from core.images.render import InputSpec
@@ -34,8 +34,7 @@ def bytes_to_prepare(
                 wanted.append((key, math.prod(grid) * channels))
     else:
         key, rows = images_key(connection, cases, spec, frames=painted)
-        seen = spec.size**2 * spec.channels * (1 if isinstance(spec, InputSpec) else spec.depth)
-        wanted.append((key, len(rows) * seen))
+        wanted.append((key, len(rows) * math.prod(without_neighbours(spec).shape)))
         if painted and isinstance(spec, InputSpec):
             key, rows = masks_key(connection, cases, spec)
             wanted.append((key, len(rows) * spec.size**2 * len(cases[0].masks)))
