@@ -309,10 +309,7 @@ def _wait_for_import(door: Door, job: Job, *, as_json: bool) -> None:
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."
-    if result["waiting"]:
-        text += (
-            f" {result['waiting']} wait for your word: readroom import {job.project} --accept {job.id} brings them in."
-        )
+    text += waiting_text(result["waiting"], job)
     for kind in (kind for kind in BESIDE if kind in result):
         counts = result[kind]
         text += (
@@ -320,6 +317,13 @@ def _wait_for_import(door: Door, job: Job, *, as_json: bool) -> None:
             f"there already, {counts['failed']} files refused."
         )
     answer({"job": job.id, **result}, text, as_json=as_json)
+
+
+def waiting_text(waiting: int, job: Job) -> str:
+    """How what an import or a pull let wait is brought in, after a sentence; "" where nothing waits."""
+    if not waiting:
+        return ""
+    return f" {waiting} wait for your word: readroom import {job.project} --accept {job.id} brings them in."
 
 
 def _numbers(text: str) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli.collection import ProjectArgument
+from core.cli.collection import ProjectArgument, waiting_text
 from core.cli.door import HomeOption, JsonOption, answer, become, entered, tell, wait_and_tell
 from core.errors import InvalidInput
 from core.images.import_files import list_named_files
@@ -175,11 +175,8 @@ def pull(
         tell(warning)
     text = (
         f"{result['fetched']} images fetched, {result['known']} were here already: {result['imported']} imported, "
-        f"{result['skipped']} skipped, {result['failed']} refused."
+        f"{result['skipped']} skipped, {result['failed']} refused.{waiting_text(result['waiting'], job)}"
     )
-    if result["waiting"]:
-        command = f"readroom import {found.id} --accept {job.id}"
-        text += f" {result['waiting']} wait for your word: {command} brings them in."
     answer(result, text, as_json=as_json)
 
 
