@@ -14,6 +14,7 @@ import streamlit as st
 from core.errors import CoreError, InvalidInput, some_of
 from core.images.archives import list_tables
 from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
+from core.jobs.undecided import uploads_folder
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
 from core.projects.records import Project
@@ -294,7 +295,7 @@ def _stored_table() -> Path | None:
         )
     held = st.session_state.get("import:table")
     if held is None or held[0] != upload.file_id or not held[1].exists():
-        target = session.settings().home / "uploads" / f"table-{new_event()}" / Path(upload.name).name
+        target = uploads_folder(session.settings()) / f"table-{new_event()}" / Path(upload.name).name
         write_whole(target, upload.getvalue())
         held = st.session_state["import:table"] = (upload.file_id, target)
     return Path(held[1])

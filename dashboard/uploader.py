@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.jobs.undecided import uploads_folder
 from dashboard import session
 from dashboard.prefix import at
 
@@ -50,7 +51,7 @@ def draw_uploader(key: str) -> Upload | None:
     kept = st.session_state.get(f"{key}:told")
     if not kept or not TOKEN.fullmatch(str(kept.get("upload"))):
         return None
-    folder = session.settings().home / "uploads" / kept["upload"] / "files"
+    folder = uploads_folder(session.settings()) / kept["upload"] / "files"
     inside = all((folder / name).resolve().is_relative_to(folder.resolve()) for name in kept["tables"])
     if not folder.is_dir() or not inside:
         return None

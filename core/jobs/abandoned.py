@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.images.sealed_paths import forget_expired
-from core.jobs.undecided import folders_needed
+from core.jobs.undecided import folders_needed, uploads_folder
 from core.settings import Settings
 from core.store.database import opened
 
@@ -17,11 +17,6 @@ ABANDONED_SECONDS = 48 * 3600
 FORGETTING_SECONDS = 3600.0
 
 log = logging.getLogger("readroom.jobs")
-
-
-def uploads_folder(settings: Settings) -> Path:
-    """Where uploads lie until they are imported."""
-    return settings.home / "uploads"
 
 
 def remove_abandoned_uploads(settings: Settings, now: float | None = None) -> int:

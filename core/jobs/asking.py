@@ -1,6 +1,5 @@
 """Asking for work: an import, a pull, drafts, or a training, whose run and job know of each other from the start."""
 
-import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from core.images.pacs.records import Pacs, get_pacs
 from core.images.records import HoldBack, list_import_files, wanted_again
 from core.images.sealed_paths import seal, seal_arguments, unseal, unseal_arguments
 from core.jobs.records import Job, add_job, find_job, list_jobs
-from core.jobs.undecided import PULLED, stays_until_decided, upload_left
+from core.jobs.undecided import PULLED, new_upload, stays_until_decided, upload_left, uploads_folder
 from core.labels.box_import import demand_classes
 from core.labels.mask_names import demand_structures, parse_mask_values
 from core.people.roles import demand_of
@@ -167,7 +166,7 @@ def _pulled(pull: Job) -> dict[str, Any]:
 def _queue_import(
     connection: sqlite3.Connection, settings: Settings, project: Project, arguments: dict[str, Any], actor: Actor
 ) -> Job:
-    uploads = (settings.home / "uploads").resolve()
+    uploads = uploads_folder(settings).resolve()
     beside = [arguments[key] for key in ("labels", "masks", "boxes") if arguments.get(key)]
     named = [Path(path).resolve() for path in (*arguments["paths"], *beside)]
     with writing(connection):
@@ -205,7 +204,7 @@ def ask_pull(
     with writing(connection):
         demand_of(connection, actor, "import", project.id)  # before anything is sealed
         arguments = {"project": project.id, "pacs": pacs.id, "studies": len(chosen), "sealed": seal(settings, chosen)}
-        arguments["remove_after"] = str(settings.home / "uploads" / f"{PULLED}{project.id}-{secrets.token_hex(8)}")
+        arguments["remove_after"] = str(new_upload(settings, PULLED, project.id))
         return add_job(connection, "pull", arguments, project=project.id, actor=actor)
 
 

@@ -7,7 +7,6 @@ it is on disk: the sender is told so only then, and a kill in between makes it s
 
 import argparse
 import logging
-import secrets
 import signal
 import sqlite3
 import ssl
@@ -24,7 +23,7 @@ from core.images.pacs.tls import listening_context
 from core.images.pseudonyms import load_secret
 from core.jobs.asking import ask_import
 from core.jobs.records import Job, uploads_asked_for
-from core.jobs.undecided import RECEIVED
+from core.jobs.undecided import RECEIVED, new_upload, uploads_folder
 from core.logs import start_log
 from core.people.accounts import operating_system_user
 from core.people.homes import enter_home
@@ -128,7 +127,7 @@ def _queue_or_wait(
 
 def queue_study(connection: sqlite3.Connection, settings: Settings, project: Project, study: Path, actor: Actor) -> Job:
     """Hand a study of the spool to an import: its folder is moved, and the job is there, or neither."""
-    upload = settings.home / "uploads" / f"{RECEIVED}{project.id}-{secrets.token_hex(8)}"
+    upload = new_upload(settings, RECEIVED, project.id)
     drop_parts(study)  # of a receiver that was killed; its sender was never told that they came
     with writing(connection):
         job = _ask(connection, settings, project, upload, actor)
@@ -141,7 +140,7 @@ def queue_study(connection: sqlite3.Connection, settings: Settings, project: Pro
 def queue_left(connection: sqlite3.Connection, settings: Settings, project: Project, actor: Actor) -> list[Job]:
     """Studies that a kill took out of the spool without a job get one."""
     known = uploads_asked_for(connection)
-    left = sorted(path.parent for path in (settings.home / "uploads").glob(f"{RECEIVED}{project.id}-*/files"))
+    left = sorted(path.parent for path in uploads_folder(settings).glob(f"{RECEIVED}{project.id}-*/files"))
     return [_ask(connection, settings, project, path, actor) for path in left if str(path) not in known]
 
 

@@ -209,13 +209,6 @@ def list_undecided(connection: sqlite3.Connection, *, project: int | None = None
     return [_job(row) for row in rows]
 
 
-def list_unfinished(connection: sqlite3.Connection, *, kinds: Sequence[str]) -> list[Job]:
-    """Jobs of these kinds that wait, run, failed or were stopped: whatever is not done."""
-    marks = ", ".join("?" * len(kinds))
-    rows = connection.execute(f"SELECT * FROM jobs WHERE state != 'done' AND kind IN ({marks})", tuple(kinds))
-    return [_job(row) for row in rows]
-
-
 def uploads_asked_for(connection: sqlite3.Connection) -> set[str]:
     """The folders of uploads for which an import was ever asked."""
     rows = connection.execute(

@@ -4,21 +4,33 @@ A browser sends a file again when it is asked to. A modality does not, and a stu
 project and not on the PACS: of these, what waits never goes by age.
 """
 
+import secrets
 import sqlite3
 from pathlib import Path
 
-from core.jobs.records import Job, list_undecided, list_unfinished
+from core.jobs.records import Job, State, list_jobs, list_undecided
 from core.settings import Settings
 
 RECEIVED = "received-"  # how folders begin in which a study of a modality lies
 PULLED = "pulled-"  # and those with what a pull let wait
 
 
+def uploads_folder(settings: Settings) -> Path:
+    """Where uploads lie until they are imported."""
+    return settings.home / "uploads"
+
+
+def new_upload(settings: Settings, prefix: str, project_id: int) -> Path:
+    """A folder for what comes by itself, not made yet; of a name that tells nothing but where it came from
+    (`RECEIVED`, `PULLED`) and its project."""
+    return uploads_folder(settings) / f"{prefix}{project_id}-{secrets.token_hex(8)}"
+
+
 def upload_left(settings: Settings, job: Job) -> Path | None:
     """The folder with what is left of a job's upload; None where nothing is, or where it was no upload."""
     given = job.arguments.get("remove_after")
     folder = Path(given).resolve() if given else None
-    inside = folder is not None and (settings.home / "uploads").resolve() in folder.parents
+    inside = folder is not None and uploads_folder(settings).resolve() in folder.parents
     return folder if folder and inside and folder.is_dir() else None
 
 
@@ -34,7 +46,8 @@ def list_waiting(connection: sqlite3.Connection, settings: Settings, project: in
 
 def folders_needed(connection: sqlite3.Connection) -> list[Path]:
     """What must not go by age: what an import is going to read, and what came by itself and was not decided upon."""
-    unfinished = list_unfinished(connection, kinds=("import", "pull"))
+    not_done: tuple[State, ...] = ("queued", "running", "failed", "stopped")
+    unfinished = list_jobs(connection, kinds=("import", "pull"), states=not_done, limit=-1)  # however many
     active = [job for job in unfinished if job.is_active]
     named = [Path(place) for job in active for key in ("remove_after", "labels") if (place := job.arguments.get(key))]
     waiting = [*list_undecided(connection), *(job for job in unfinished if not job.is_active)]

@@ -24,7 +24,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.errors import InvalidInput, NotAllowed, NotFound
-from core.jobs.abandoned import remove_abandoned_uploads, uploads_folder
+from core.jobs.abandoned import remove_abandoned_uploads
+from core.jobs.undecided import uploads_folder
 from core.people.accounts import User
 from core.people.roles import may_somewhere
 from core.settings import Settings

@@ -154,7 +154,9 @@ def _upload(settings: Settings, given: str | None) -> Path | None:
     """The folder of an upload, which goes when everything is in."""
     if not given:
         return None
-    folder, uploads = Path(given).resolve(), (settings.home / "uploads").resolve()
+    from core.jobs.undecided import uploads_folder
+
+    folder, uploads = Path(given).resolve(), uploads_folder(settings).resolve()
     if uploads not in folder.parents:
         raise InvalidInput(f"Only a folder in {uploads} is removed after an import. Received: {given}")
     return folder
