@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.datasets.conditions import with_conditions
 from core.datasets.records import Candidate, Snapshot, SnapshotCase, list_candidates, list_snapshot_cases
 from core.images.records import set_of_synthetic
 from core.labels.answers import label_text
-from core.projects.schema import Generation, Segmentation
+from core.projects.schema import Generation, LabelSchema, Segmentation
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ def find_corrections(connection: sqlite3.Connection, snapshot: Snapshot) -> Corr
     candidates = list_candidates(connection, snapshot.project)
     if isinstance(snapshot.schema, Generation):  # its answers are frozen with sex and age
         candidates = with_conditions(connection, candidates)
-    return _compare(connection, snapshot, {some.case_id: some for some in candidates})
+    cases = list_snapshot_cases(connection, snapshot.id)
+    return compare_references(connection, snapshot.schema, cases, candidates)
 
 
-def compare_snapshots(connection: sqlite3.Connection, before: Snapshot, after: Snapshot) -> Corrections:
-    """The references of a later snapshot of the same cases against those of an earlier one."""
-    return _compare(connection, before, {case.case_id: case for case in list_snapshot_cases(connection, after.id)})
-
-
-def _compare(
-    connection: sqlite3.Connection, before: Snapshot, now: Mapping[int, Candidate] | Mapping[int, SnapshotCase]
+def compare_references(
+    connection: sqlite3.Connection,
+    schema: LabelSchema,
+    cases: Sequence[SnapshotCase],
+    later: Sequence[Candidate] | Sequence[SnapshotCase],
 ) -> Corrections:
-    painted = isinstance(before.schema, Segmentation)
+    """The cases of a snapshot of this schema against what they, or those that are left of them, are later."""
+    now: Mapping[int, Candidate | SnapshotCase] = {some.case_id: some for some in later}
+    painted = isinstance(schema, Segmentation)
     changed, gone, told = [], [], Counter[str]()
-    cases = list_snapshot_cases(connection, before.id)
     drawn = set_of_synthetic(connection, [case.case_id for case in cases])  # nobody reads these
     for case in cases:
         if case.case_id in drawn:

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.datasets.records import Snapshot, get_snapshot, list_snapshot_cases
+from core.datasets.splits import SPLITS
 from core.errors import InvalidInput
 from core.evaluation.subgroups import list_groupable
 from core.projects.records import get_project
-from core.reviews.corrections import Corrections, compare_snapshots
+from core.reviews.corrections import Corrections, compare_references
 from core.reviews.criteria import Criterion, check_criteria
 from core.reviews.meetings import Review, add_review, list_reviews
 from core.reviews.remarks import add_remark
@@ -53,15 +54,16 @@ def describe_renewal(
 ) -> str:
     """What is other than in the review of before, in sentences: labels with their cases, cases left out, counts."""
     stood_on = get_snapshot(connection, review.project, get_run(connection, before.run).snapshot)
-    found = compare_snapshots(connection, stood_on, snapshot)
-    split_of = {case.case_id: case.split for case in list_snapshot_cases(connection, stood_on.id)}
+    cases, later = (list_snapshot_cases(connection, one.id) for one in (stood_on, snapshot))
+    found = compare_references(connection, stood_on.schema, cases, later)
+    split_of = {case.case_id: case.split for case in cases}
     told = [
         f"Retrained after review {review.id}, with the recipe and the seed of {before.name}, on {snapshot.name}.",
         f"Labels changed since {stood_on.name}: {_changes(found, split_of)}.",
         f"Left out, without a reference now: {_named(found.gone, split_of) if found.gone else 'none'}.",
     ]
-    counts = [Counter(case.split for case in list_snapshot_cases(connection, one.id)) for one in (stood_on, snapshot)]
-    sizes = [f"{split} {counts[0][split]:,} → {counts[1][split]:,}" for split in ("train", "validation", "test")]
+    counts = [Counter(case.split for case in some) for some in (cases, later)]
+    sizes = [f"{split} {counts[0][split]:,} → {counts[1][split]:,}" for split in SPLITS]
     told.append(f"Cases: {', '.join(sizes)}.")
     told.append(f"Criteria are those of review {review.id}.")
     if dropped:
@@ -78,7 +80,7 @@ def _named(case_ids: Sequence[int], split_of: dict[int, str]) -> str:
     shown = ", ".join(str(case) for case in case_ids[:MOST_NAMED])
     more = f" and {len(case_ids) - MOST_NAMED:,} more" if len(case_ids) > MOST_NAMED else ""
     counted = Counter(split_of[case] for case in case_ids)
-    splits = ", ".join(f"{split} {counted[split]:,}" for split in ("train", "validation", "test") if counted[split])
+    splits = ", ".join(f"{split} {counted[split]:,}" for split in SPLITS if counted[split])
     return f"case{'' if len(case_ids) == 1 else 's'} {shown}{more}; {splits}"
 
 
