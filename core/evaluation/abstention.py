@@ -27,7 +27,7 @@ from core.tasks import regression
 from core.tasks.classification import schema_of, thresholds_of
 from core.training.ensemble import member_ids, runs_behind
 from core.training.records import Model, get_run
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 
 CURVE_POINTS = 200  # kept of the curve
 AUDITED = ("aim", "limit", "most_half_width", "most_half_widths", "unlike")
@@ -238,7 +238,7 @@ def find_unlike(connection: sqlite3.Connection, model: Model, case_ids: Sequence
     """
     train: set[int] = set()
     for run in runs_behind(connection, model):
-        learnt, _ = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        learnt, _ = cases_of_run(connection, run)
         train |= {case.case_id for case in learnt}
     trained = {name: values for name, values in read_known(connection, sorted(train)).items() if not is_a_name(values)}
     known = read_known(connection, case_ids)

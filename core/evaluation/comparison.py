@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
+from core.datasets.records import Snapshot, SnapshotCase
 from core.errors import InvalidInput
 from core.evaluation.paired_labels import (
     NO_CASE,
@@ -46,7 +46,7 @@ from core.projects.schema import Classification
 from core.tasks import task_module
 from core.tasks.classification import encode_targets, thresholds_of
 from core.training.records import Model, get_run
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 
 SEED = 0
 
@@ -256,7 +256,7 @@ def demand_unseen(connection: sqlite3.Connection, models: Sequence[Model], cases
 def _learnt_from(connection: sqlite3.Connection, model: Model) -> tuple[set[str], int]:
     """The patients a model was trained or tuned on, and how many of its training images were drawn."""
     run = get_run(connection, model.run)
-    train, validation = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+    train, validation = cases_of_run(connection, run)
     drawn = len(set_of_synthetic(connection, [case.case_id for case in train]))
     return {case.patient for case in (*train, *validation)}, drawn
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.datasets.records import SnapshotCase, get_snapshot
+from core.datasets.records import SnapshotCase
 from core.evaluation.far import Distances
 from core.evaluation.operating import Scored
 from core.evaluation.subgroups import number_of
@@ -25,7 +25,7 @@ from core.store.files import Files
 from core.tasks.classification import thresholds_of
 from core.training.ensemble import runs_behind
 from core.training.records import Model
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 
 Apart = Callable[[int, int], tuple[float, str]]  # of two cases: how far their references are apart, and words for it
 LEAST_SURE = 0.05  # this share of the cases is listed, those of which a model is least sure
@@ -156,7 +156,7 @@ def unlearnt(connection: sqlite3.Connection, model: Model, cases: Sequence[Snaps
     contradict."""
     patients, pixels = set(), set()
     for run in runs_behind(connection, model):
-        train, _ = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        train, _ = cases_of_run(connection, run)
         patients |= {case.patient for case in train}
         pixels |= {case.pixel_hash for case in train}
     return [case for case in cases if case.patient not in patients and case.pixel_hash not in pixels]

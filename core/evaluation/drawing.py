@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.datasets.loading import PreparedImages, prepare_images
-from core.datasets.records import SnapshotCase, get_snapshot
+from core.datasets.records import SnapshotCase
 from core.measures.drawing import Seen, close_limit, nearest_of
 from core.progress import Portion, Progress
 from core.projects.schema import Generation
@@ -18,7 +18,7 @@ from core.store.files import Files
 from core.tasks.generation import encode_targets
 from core.training.drawn import draw_with
 from core.training.records import Model, get_run
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 from core.training.samples import png_of
 from core.training.stored import image_spec
 
@@ -51,7 +51,7 @@ def look_at_drawn(
     asked = conditions[np.unique(np.linspace(0, len(cases) - 1, min(len(cases), MOST_DRAWN)).astype(int))]
     drawn = draw_with(connection, files, model, asked, Portion(progress, JUDGE_READY, DRAWN), seed=SEED)
     run = get_run(connection, model.run)
-    train, _ = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+    train, _ = cases_of_run(connection, run)
     spec, told = image_spec(model), Portion(progress, DRAWN, 1.0)
     known = prepare_images(connection, files, train, spec, Portion(told, 0.0, 0.2))
     real = prepare_images(connection, files, cases, spec, Portion(told, 0.2, 0.3))

@@ -12,14 +12,13 @@ from functools import partial
 
 import numpy as np
 
-from core.datasets.records import get_snapshot
 from core.evaluation.appearance import look_at
 from core.evaluation.kept_looks import look_key, read_look
 from core.progress import Portion, Progress
 from core.store.files import Files, array_bytes
 from core.training.ensemble import runs_behind
 from core.training.records import Model
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 
 VERSION = 1  # raise it when distances are found in another way
 NEAREST = 5  # training cases whose mean distance counts: one twin is no neighbourhood
@@ -104,7 +103,7 @@ def _usual_cases(connection: sqlite3.Connection, model: Model) -> tuple[list[int
     """Training and validation cases of a model, of an ensemble of all its members, at most so many."""
     training, validation = set[int](), set[int]()
     for run in runs_behind(connection, model):
-        train, held_out = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        train, held_out = cases_of_run(connection, run)
         training |= {case.case_id for case in train}
         validation |= {case.case_id for case in held_out}
     return _drawn(training, MOST_TRAINING), _drawn(validation - training, MOST_VALIDATION)

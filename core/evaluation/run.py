@@ -34,7 +34,7 @@ from core.store.files import Files
 from core.tasks import TrainableSchema, module_of, trainable_schema
 from core.training.ensemble import member_ids, runs_behind
 from core.training.records import Model, Run, get_model, get_run
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 
 SPLITS = ("train", "validation", "test")
 PAINTED, ANSWERED, PREDICTED = 0.5, 0.6, 0.8  # shares of the progress bar
@@ -234,7 +234,7 @@ def _seen_in_training(connection: sqlite3.Connection, runs: Sequence[Run], cases
     """Which of the cases are of a patient, or have the pixels, that one of the runs was trained or tuned on."""
     patients, pixels = set(), set()
     for run in runs:
-        train, validation = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        train, validation = cases_of_run(connection, run)
         patients |= {case.patient for case in (*train, *validation)}
         pixels |= {case.pixel_hash for case in (*train, *validation)}
     return [case.patient in patients or case.pixel_hash in pixels for case in cases]

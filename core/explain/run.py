@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from core.datasets.loading import prepare_images
-from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
 from core.explain.asking import Report, answer_of, kept_answer
 from core.explain.building import build_asking, build_slopes, layer_kind
@@ -28,7 +27,7 @@ from core.store.files import Files, array_bytes
 from core.tasks import task_module
 from core.training.ensemble import member_ids
 from core.training.records import Model, get_model, get_run, set_model_fact
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 from core.training.stored import Answer, load_network, sees_volumes
 
 FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
@@ -295,7 +294,7 @@ def refuse_painting(model: Model) -> None:
 def _validation_images(connection: sqlite3.Connection, files: Files, model: Model, progress: Progress) -> np.ndarray:
     """Some of the validation images of the model's own run, evenly spread; of volumes fewer, for each takes longer."""
     run = get_run(connection, model.run)
-    _, cases = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+    _, cases = cases_of_run(connection, run)
     step = -(-len(cases) // (VOLUMES_CHECKED if sees_volumes(model) else CASES_CHECKED))
     prepared = prepare_images(connection, files, cases[::step], whole_spec(model), progress)
     return prepared.read(range(len(prepared.case_ids)))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.clock import utc_now
-from core.datasets.records import SnapshotCase, get_snapshot
+from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
 from core.evaluation.batch import list_new_cases, predict_new_cases
 from core.evaluation.records import find_predictions
@@ -29,7 +29,7 @@ from core.store.files import Files
 from core.tasks import task_module
 from core.training.ensemble import runs_behind
 from core.training.records import Model
-from core.training.request import training_cases
+from core.training.request import cases_of_run
 
 LEAST_NEW = 30  # patients; of fewer nothing is said
 MOST_CASES = 500  # of each side; more tell a shift no better that is large enough to matter
@@ -231,7 +231,7 @@ def _learnt(connection: sqlite3.Connection, model: Model) -> tuple[list[Snapshot
     """The real cases that the trainings behind a model learnt from, and those that they were validated on."""
     train, validation = list[SnapshotCase](), list[SnapshotCase]()
     for run in runs_behind(connection, model):
-        some = training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)
+        some = cases_of_run(connection, run)
         train += some[0]
         validation += some[1]
     return train, validation

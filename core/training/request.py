@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.datasets.records import Snapshot, SnapshotCase, demand_whole
-from core.datasets.splits import list_view
+from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
+from core.datasets.splits import SPLITS, list_view
 from core.errors import InvalidInput
 from core.images.frames import refuse_any_unscaled, refuse_flat, refuse_volumes
 from core.images.records import get_cases
@@ -51,13 +51,12 @@ def request_training(
             trained yet or not by this network or loss, volumes for a network that sees single images, a name that is
             taken, a snapshot of which cases were erased, a disk without room for the prepared images.
     """
-    train, validation = demand_trainable(connection, project, snapshot, recipe, fold, actor)
+    train, validation, test = demand_trainable(connection, project, snapshot, recipe, fold, actor)
     recipe, begun = settle_sources(connection, files, snapshot, recipe, sources or {}, actor)
     if files is not None:
         spec = input_of(settle_scale(connection, settle_spacing(connection, recipe, train), train))
         cases, painted = [*train, *validation], task_module(snapshot.task).PAINTS
         check_room_for_images(connection, files, cases, spec, painted=painted)
-    test = [case for case in list_view(connection, snapshot.id, fold) if case.split == "test"]
     notes = [*look_at_splits(snapshot, train, validation, test), *describe_sources(recipe, begun)]
     told = {"choice": dict(choice or {}), "preflight": {"notes": notes} if notes else {}, "sources": begun}
     with writing(connection):
@@ -81,8 +80,8 @@ def demand_trainable(
     recipe: Recipe,
     fold: int | None,
     actor: Actor,
-) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
-    """The training and the validation cases, once there is something to learn from them and somebody who may.
+) -> tuple[list[SnapshotCase], list[SnapshotCase], list[SnapshotCase]]:
+    """The training, the validation and the test cases, once there is something to learn from and somebody who may.
 
     Raises:
         CoreError: as `request_training`, of all but the name.
@@ -94,7 +93,7 @@ def demand_trainable(
     task = task_module(snapshot.task)
     check_network(recipe.network, snapshot.task)
     task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
-    train, validation = training_cases(connection, snapshot, fold)
+    train, validation, test = view_of(connection, snapshot, fold)
     ids = [case.case_id for case in (*train, *validation)]
     spec = input_of(recipe)
     if isinstance(spec, InputSpec) and spec.resize == SCALED:
@@ -109,7 +108,7 @@ def demand_trainable(
         task.encode_targets(snapshot.schema, [case.value for case in train]),
         task.encode_targets(snapshot.schema, [case.value for case in validation]),
     )
-    return train, validation
+    return train, validation, test
 
 
 def _demand_window(connection: sqlite3.Connection, recipe: Recipe, cases: Sequence[SnapshotCase]) -> None:
@@ -125,13 +124,31 @@ def _demand_window(connection: sqlite3.Connection, recipe: Recipe, cases: Sequen
                 )
 
 
-def training_cases(
+def view_of(
     connection: sqlite3.Connection, snapshot: Snapshot, fold: int | None
-) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
-    """The training and the validation cases of a snapshot, or of one of its folds (0, 1, ...).
+) -> tuple[list[SnapshotCase], list[SnapshotCase], list[SnapshotCase]]:
+    """The training, the validation and the test cases of a snapshot, or of one of its folds (0, 1, ...).
 
     Raises:
         InvalidInput: the snapshot has no such fold.
     """
     cases = list_view(connection, snapshot.id, fold)
-    return [case for case in cases if case.split == "train"], [case for case in cases if case.split == "validation"]
+    train, validation, test = ([case for case in cases if case.split == split] for split in SPLITS)
+    return train, validation, test
+
+
+def training_cases(
+    connection: sqlite3.Connection, snapshot: Snapshot, fold: int | None
+) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
+    """The training and the validation cases of `view_of`.
+
+    Raises:
+        InvalidInput: the snapshot has no such fold.
+    """
+    train, validation, _ = view_of(connection, snapshot, fold)
+    return train, validation
+
+
+def cases_of_run(connection: sqlite3.Connection, run: Run) -> tuple[Sequence[SnapshotCase], Sequence[SnapshotCase]]:
+    """The training and the validation cases that a run was trained and tuned on."""
+    return training_cases(connection, get_snapshot(connection, run.project, run.snapshot), run.fold)

@@ -18,6 +18,7 @@ from core.training import judge
 from core.training.networks import build_network
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run
+from core.training.request import training_cases
 from core.training.stored import network_bytes
 
 
@@ -49,7 +50,7 @@ def test_a_model_that_repeats_what_it_was_shown_is_found_out(
     first = told["pairs"][0]
     assert Image.open(io.BytesIO(base64.b64decode(first["png"]))).text["Synthetic"]
 
-    train = drawing.training_cases(connection, sides[1], None)[0]
+    train = training_cases(connection, sides[1], None)[0]
 
     def repeat(connection, files, model, conditions, progress, *, seed):
         shown = drawing.prepare_images(connection, files, train, drawing.image_spec(model), progress)
