@@ -27,7 +27,7 @@ from core.datasets.leaks import Leak, LeaksFound
 from core.datasets.records import Snapshot, get_snapshot, noun_of_cases, snapshot_counts
 from core.errors import InvalidInput
 from core.evaluation.batch import WITHHELD
-from core.evaluation.cross_validation import describe_folds
+from core.evaluation.cross_validation import describe_folds, value_text
 from core.explain.methods import METHODS
 from core.explain.told_scores import describe_scores
 from core.images.names import name_parts
@@ -279,17 +279,13 @@ def _metric_lines(result: dict[str, Any]) -> str:
     if folds := result.get("folds"):
         lines.append(describe_folds(folds))
     if members := result.get("members"):
-        said = ", ".join(f"{one['name']}: {_plain(one['value'])}" for one in members)
+        said = ", ".join(f"{one['name']}: {value_text(one['value'])}" for one in members)
         spread = result["spread"]
         lines.append(
             f"members, {members[0]['metric']}: {said}; they are {spread['value']:.3f} apart on a case "
             f"(mean standard deviation, n = {spread['n']})"
         )
     return "\n".join(lines)
-
-
-def _plain(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
 
 
 def predict(
@@ -417,7 +413,7 @@ def explain(
     words = METHODS[method].words if method in METHODS else method.capitalize()
     document = {**result, "overlay": str(out)}
     lines = [f"{words} for “{result['class']}” written to {out}. {result['check']['sentence']}"]
-    lines += [": ".join((name, f"{value} ({against})")) for name, value, against in _scores_lines(result)]
+    lines += [f"{name}: {value} ({against})" for name, value, against in _scores_lines(result)]
     answer(document, "\n".join(lines), as_json=as_json)
 
 

@@ -182,12 +182,13 @@ def _warnings(snapshot: Snapshot, seen: int, n_cases: int) -> list[str]:
 def describe_folds(folds: Sequence[Mapping[str, Any]]) -> str:
     """`fold 0: 0.912 (first, n = 20), fold 1: ...`, and how far they are apart."""
     said = ", ".join(
-        f"fold {one['fold']}: {_plain(one['value'])} ({one['model']}, n = {one['n_cases']:,})" for one in folds
+        f"fold {one['fold']}: {value_text(one['value'])} ({one['model']}, n = {one['n_cases']:,})" for one in folds
     )
     values = [one["value"] for one in folds if one["value"] is not None]
     apart = f"; standard deviation {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
     return f"{folds[0]['metric'].replace('_', ' ')} of each fold by itself: {said}{apart}"
 
 
-def _plain(value: float | None) -> str:
+def value_text(value: float | None) -> str:
+    """A number without an interval, with three digits after the point."""
     return "undefined" if value is None else f"{value:.3f}"
