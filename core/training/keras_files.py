@@ -115,10 +115,10 @@ def _check_class(described: dict[str, Any]) -> None:
             f"This Keras file holds code of its own, which Readroom never runs; build the model from plain layers. "
             f"Received: {name}"
         )
-    ours = module is None or module in MODULES or str(module).startswith("keras.src.models.")
-    operation = (module == OPERATIONS_OF and name in OPERATIONS) or (module is None and name == NUMBERS)
-    if not ((name in ALLOWED and ours) or operation) or described.get("registered_name") not in (None, name):
+    called, of = str(name), str(module)  # a file of others may hold anything where a name should be
+    ours = module is None or of in MODULES or of.startswith("keras.src.models.")
+    operation = (of == OPERATIONS_OF and called in OPERATIONS) or (module is None and called == NUMBERS)
+    if not ((called in ALLOWED and ours) or operation) or described.get("registered_name") not in (None, name):
         raise InvalidInput(
-            f"This Keras file holds a layer that Readroom does not let in. Received: {str(name)[:80]} of "
-            f"{str(module)[:80]}"
+            f"This Keras file holds a layer that Readroom does not let in. Received: {called[:80]} of {of[:80]}"
         )

@@ -85,6 +85,8 @@ CHANGES: dict[str, tuple[Callable[[dict], Any], str]] = {
         lambda config: layer_of(config, "Dense").update(class_name="TextVectorization"),
         "does not let in",
     ),
+    "list for a name": (lambda config: layer_of(config, "Dense").update(class_name=["Dense"]), "does not let in"),
+    "list for a module": (lambda config: layer_of(config, "Dense").update(module=["keras.layers"]), "does not let in"),
     "path": (lambda config: layer_of(config, "Dense")["config"].update(vocabulary="/etc/passwd"), "names a path"),
     "size": (lambda config: layer_of(config, "Dense")["config"].update(units=10**9), "a size beyond"),
 }
