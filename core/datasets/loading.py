@@ -12,7 +12,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -142,7 +142,7 @@ def images_key(
         if not frames and isinstance(spec, InputSpec):
             refuse_volume(case, "train on or evaluate")
         refuse_unscaled(case, spec)
-        window = asdict(case.windows[0]) if case.windows else None
+        window = case.windows[0].to_json() if case.windows else None
         rows += [case.id] * (case.frames if isinstance(spec, InputSpec) else 1)
         told.append([case.pixel_hash, case.photometric, window, *([case.frames] if case.frames > 1 else [])])
         if isinstance(spec, VolumeSpec) and spec.spacing_mm:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def prepare_volume_masks(
 def volume_key(case: Case, spec: PatchSpec) -> tuple[str, Shape]:
     """The name of the file of a case that `prepare_volumes` makes, and how many voxels are in it."""
     seen = {key: value for key, value in spec.to_json().items() if key in ("spacing_mm", "channels", *WINDOW)}
-    grid, window = case_grid(case, spec), asdict(case.windows[0]) if case.windows else None
+    grid, window = case_grid(case, spec), case.windows[0].to_json() if case.windows else None
     return key_of(["volume", seen], [case.pixel_hash, case.photometric, window, case.frames, grid]), grid
 
 

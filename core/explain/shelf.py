@@ -22,7 +22,8 @@ from core.training.records import Model
 
 def explanation_key(model: Model, case: Case, method: str, class_name: str, layer: str) -> str:
     """The name of a map on the shelf: the same model file, pixels, window, method, layer and class give the same."""
-    window = [case.windows[0].centre, case.windows[0].width] if case.windows else None
+    first = case.windows[0] if case.windows else None
+    window = [first.centre, first.width, *([first.curve] if first.curve else [])] if first else None
     parts: list[object] = [model.keras_hash, case.pixel_hash, case.photometric, window, method, layer, class_name]
     if case.frames > 1:
         parts.append(spacing_of(case))  # the same voxels further apart may be seen otherwise

@@ -15,12 +15,16 @@ from core.settings import Settings
 Pixels = np.ndarray[Any, np.dtype[Any]]
 Photometric = Literal["MONOCHROME1", "MONOCHROME2", "RGB"]
 SpacingAt = Literal["patient", "detector"]
+# How grey levels rise over a window where that is no straight line: as a sigmoid, or by a table in runs of
+# (entries, grey level 0 to 255).
+Curve = Literal["sigmoid"] | tuple[tuple[int, int], ...]
 Affine = tuple[tuple[float, ...], ...]  # 4 x 4: (column, row, frame, 1) to LPS millimetres
 
 # No image within the limit on pixels needs more bytes than this for each of them (three channels of 16 bit are 6).
 MOST_BYTES_PER_PIXEL = 8
 LEAST_FILE_LIMIT = 1 << 20
 LARGEST_VALUE = 1e30  # far from where sums and differences of float32 overflow
+MOST_ENTRIES = 65536  # of a table (PS3.3 C.11.2.1.1)
 
 
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -28,11 +32,37 @@ QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 @dataclass(frozen=True)
 class Window:
-    """A grey-level window in the units of the stored values."""
+    """A grey-level window in the units of the stored values.
+
+    Of a table the width is the number of its entries, and `centre - width / 2` the value of the first one. It is kept
+    in the 256 grey levels that are ever seen of it, not in its own heights: that is exact, whatever its shape, and
+    takes some 2 kB, whatever its length, where it only rises or only falls.
+    """
 
     name: str
     centre: float
     width: float
+    curve: Curve | None = None
+
+    @classmethod
+    def told(cls, name: str, centre: float, width: float, curve: Any = None) -> "Window":
+        """The window that JSON tells.
+
+        Raises:
+            ValueError: its curve is none.
+        """
+        if curve is None or curve == "sigmoid":
+            return cls(name, centre, width, curve)
+        runs = tuple((int(entries), int(level)) for entries, level in curve)
+        fits = all(entries > 0 and 0 <= level <= 255 for entries, level in runs)
+        if not runs or not fits or sum(entries for entries, _ in runs) > MOST_ENTRIES:
+            raise ValueError("no table of grey levels")
+        return cls(name, centre, width, runs)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is sent, and as prepared files are named by: a straight line as before there were curves."""
+        plain = {"name": self.name, "centre": self.centre, "width": self.width}
+        return plain if self.curve is None else {**plain, "curve": self.curve}
 
 
 class Change(NamedTuple):

@@ -177,10 +177,12 @@ def _moved(date: str, patient: Patient) -> str:
 # ---- descriptions
 
 
-def clean_words(text: str) -> str:
-    """What is left of a description when only known words and measures stay, in their order."""
-    known = terms_of("descriptor")
-    words = [word for word in WORD.findall(text) if word.lower() in known or MEASURE.fullmatch(word)]
+def clean_words(text: str, further: frozenset[str] = frozenset()) -> str:
+    """What is left of a description when only known words, and `further` ones, and measures stay, in their order."""
+    known = (terms_of("descriptor"), further)
+    words = [
+        word for word in WORD.findall(text) if any(word.lower() in some for some in known) or MEASURE.fullmatch(word)
+    ]
     return " ".join(words)[:64].strip()
 
 

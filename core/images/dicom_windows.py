@@ -1,29 +1,45 @@
-"""How a DICOM object says that its grey values should be shown (PS3.3 C.11.2), as far as windows can tell it."""
+"""How a DICOM object says that its grey values should be shown (PS3.3 C.11.2): by windows and by tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_voi
 
-from core.images.decoded import Window
+from core.images.decoded import MOST_ENTRIES, Pixels, Window
+from core.images.deidentify_profile import terms_of
 from core.images.deidentify_values import clean_words
 from core.images.dicom_instances import many, numbers, told_of_frame
+from core.images.render import apply_window
 
-NEARLY = 0.01  # of its whole height: a table this close to a straight line looks like one
+BITS = range(8, 17)  # of an entry
+MOST_RUNS = 4096  # of equal grey levels in a table: a rising one has 256, and noise is no way to look at an image
+UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True)
 class WindowsSaid:
-    """The windows in the units of the real values; `oddities` says where the object asks for more than a window."""
+    """The windows in the units of the real values; `oddities` says what of the object's wishes was not done."""
 
     windows: tuple[Window, ...] = ()
     oddities: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Table:
+    """A table as a window; why it is none, when the window is a straight line over its values; and a remark."""
+
+    window: Window | None
+    trouble: str = ""
+    remark: str = ""
+
+
 def windows_said(dataset: Dataset, order: Sequence[int] = (0,)) -> WindowsSaid:
-    """The windows of an object (C.11.2.1.2), of an enhanced one those of its frames; else that of its table.
+    """Every way to see the object that it offers, the first of which is the usual one.
+
+    An object may have tables, windows or both, any of which may be chosen (C.11.2.1.1, C.11.2.1.2). Tables come first:
+    who sends one means that curve, and the windows beside it for displays that know no tables.
 
     Where the frames differ, one window for all is what a reader needs, and the middle frame's is taken: it stands for
     the whole in a thumbnail, too.
@@ -33,16 +49,13 @@ def windows_said(dataset: Dataset, order: Sequence[int] = (0,)) -> WindowsSaid:
     """
     each = [_of_frame(dataset, number) for number in order]
     middle = each[len(each) // 2]
-    found = _windows(middle)
-    if not found:
-        return _of_table(dataset)
-    oddities = []
-    if any(_windows(one) != found for one in each if one is not middle):  # most often it is one for all
-        oddities.append("Its frames have windows of their own; that of the middle one is taken for all.")
-    function = str(middle.get("VOILUTFunction") or "LINEAR").strip().upper()
-    if function == "SIGMOID":
-        oddities.append(f"Its VOI LUT function is SIGMOID; it is shown by a linear window {_reach(found[0])}.")
-    return WindowsSaid(found, tuple(oddities))
+    found = _said(middle, dataset)
+    if not found.windows:
+        return _said(dataset, dataset)
+    if any(_said(one, dataset).windows != found.windows for one in each if one is not middle):  # most often all agree
+        told = "Its frames have windows of their own; that of the middle one is taken for all."
+        return replace(found, oddities=(told, *found.oddities))
+    return found
 
 
 def _of_frame(dataset: Dataset, number: int) -> Dataset:
@@ -53,51 +66,117 @@ def _of_frame(dataset: Dataset, number: int) -> Dataset:
     return dataset if told is None else told
 
 
+def _said(said: Dataset, dataset: Dataset) -> WindowsSaid:
+    """Of a data set, or of a frame in it."""
+    items = said.get("VOILUTSequence") or ()
+    tables = [_table(item, at, len(items), dataset) for at, item in enumerate(items, 1)]
+    shown = [table.window for table in tables if table.window and not table.trouble]
+    windows = (*shown, *_windows(said))
+    troubles = [table.trouble for table in tables if table.trouble]
+    oddities = [table.remark for table in tables if table.remark]
+    if troubles and shown:
+        oddities.append(f"{len(troubles)} of its {len(tables)} VOI LUTs cannot be shown; the others are offered.")
+    elif troubles:
+        windows = windows or tuple(table.window for table in tables[:1] if table.window)
+        shown_by = f"a window {_reach(windows[0])}" if windows else "a window from its own values"
+        oddities.append(f"Its VOI LUT {troubles[0]}; it is shown by {shown_by}.")
+    return WindowsSaid(windows, tuple(dict.fromkeys(oddities)))
+
+
 def _windows(said: Dataset) -> tuple[Window, ...]:
+    """Its windows (C.11.2.1.2) with their function (C.11.2.1.3); LINEAR counts as LINEAR_EXACT, half a value away."""
     centres, widths, names = (
         many(said.get(word)) for word in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
     )
+    is_sigmoid = str(said.get("VOILUTFunction") or "").strip().upper() == "SIGMOID"
     found = []
     for at, (centre, width) in enumerate(zip(centres, widths, strict=False)):
-        name = clean_words(str(names[at])) if at < len(names) else ""
+        name = _name(names[at] if at < len(names) else "") or f"Window {at + 1}"
         if np.isfinite([float(centre), float(width)]).all() and float(width) > 0:
-            found.append(Window(name or f"Window {at + 1}", float(centre), float(width)))
+            found.append(Window(name, float(centre), float(width), "sigmoid" if is_sigmoid else None))
     return tuple(found)
 
 
-def _of_table(dataset: Dataset) -> WindowsSaid:
-    """A VOI table (C.11.2.1.1) is shown as the window of the values that it spreads over the screen."""
-    tables = dataset.get("VOILUTSequence")
-    described = numbers(tables[0].get("LUTDescriptor"), 3) if tables else None
-    if not described:
-        return WindowsSaid()
-    entries, first, _ = described
-    width = entries or 65536.0  # 0 stands for what no 16 bits can say
-    if int(dataset.get("PixelRepresentation") or 0) and first > 32767:
+def _name(explanation: object) -> str:
+    """What is left of an explanation, which is free text, when only known words stay."""
+    return clean_words(str(explanation), terms_of("window"))
+
+
+# ---- tables
+
+
+def _table(item: Dataset, at: int, of: int, dataset: Dataset) -> _Table:
+    """A VOI table (C.11.2.1.1); as a plain window where that shows the same to a grey level."""
+    described = numbers(item.get("LUTDescriptor"), 3)
+    if not described or not all(number.is_integer() for number in described):
+        return _Table(None, UNREADABLE)
+    first, bits = int(described[1]), int(described[2])
+    entries = int(described[0]) % MOST_ENTRIES or MOST_ENTRIES  # 0 stands for what no 16 bits can say
+    if first > 32767 and _has_negative_values(dataset):
         first -= 65536
-    window = Window("VOI table", first + width / 2, width)
-    shape = _shape_of_table(dataset, int(width))
-    said = f"Its VOI LUT {shape}; it is shown by a window {_reach(window)}."
-    return WindowsSaid((window,), (said,) if shape else ())
-
-
-def _shape_of_table(dataset: Dataset, entries: int) -> str:
-    """What a table does that no window does; empty where it rises in a straight line."""
-    table = dataset.VOILUTSequence[0]
-    first = int(table["LUTDescriptor"].value[1])
+    name = _name(item.get("LUTExplanation") or "") or (f"VOI table {at}" if of > 1 else "VOI table")
+    plain = Window(name, first + entries / 2, float(entries))
     try:
-        heights = apply_voi(np.arange(first, first + entries, dtype=np.int32), dataset).astype(float)
+        words = _words(item, entries, bits, dataset)
     except Exception:  # noqa: BLE001 (pydicom raises anything on a table that makes no sense; the pixels are sound)
-        return "cannot be read"
-    low, high = float(heights.min()), float(heights.max())
-    if low == high:
-        return "is the same for all values"
-    rising = np.linspace(low, high, len(heights))
-    if np.abs(heights - rising).max() <= max(1.0, NEARLY * (high - low)):
-        return ""
-    if np.abs(heights - rising[::-1]).max() <= max(1.0, NEARLY * (high - low)):
-        return "is inverted (black for white)"
-    return "is not linear"
+        words = None
+    if words is None or bits not in BITS:
+        return _Table(plain, UNREADABLE)
+    used = _used_bits(words, bits)
+    runs = _runs_of(words.tobytes(), used)
+    if len(runs) == 1:
+        return _Table(plain, "is the same for all values")
+    if len(runs) > MOST_RUNS:
+        return _Table(plain, "goes up and down too often to be kept")
+    curved = replace(plain, curve=runs)
+    remark = f"A VOI LUT of it says {bits} bits and uses {used}; it is shown as one of {used}." if used != bits else ""
+    return _Table(plain if _look_alike(plain, curved) else curved, remark=remark)
+
+
+def _has_negative_values(dataset: Dataset) -> bool:
+    """Whether values may be below 0, so that the first one of a table has a sign, however it is written."""
+    return bool(int(dataset.get("PixelRepresentation") or 0)) or float(dataset.get("RescaleIntercept") or 0) < 0
+
+
+def _words(item: Dataset, entries: int, bits: int, dataset: Dataset) -> Pixels | None:
+    """The entries as uint16, whether they are written as numbers or as words; None where there are not so many.
+
+    Entries of 8 bits stand in words or, two by two, in half as many (C.11.1.1.1).
+    """
+    said = item["LUTData"].value
+    if isinstance(said, bytes):
+        is_little = dataset.file_meta.TransferSyntaxUID.is_little_endian
+        words = np.frombuffer(said, "<u2" if is_little else ">u2").astype("<u2")
+    else:
+        words = (np.array(many(said), np.int64) & 0xFFFF).astype("<u2")
+    if bits == 8 and len(words) == (entries + 1) // 2 < entries:
+        words = words.view(np.uint8)[:entries].astype("<u2")
+    return words if len(words) == entries else None
+
+
+def _used_bits(words: Pixels, said: int) -> int:
+    """How many bits the entries have; not as said where they do not fit, or fill less than a quarter of the range.
+
+    Some devices name the bits of a word and not those in it: the image would be nearly black.
+    """
+    used = max(BITS[0], int(words.max()).bit_length())
+    return said if said - 2 < used <= said else used
+
+
+@lru_cache(maxsize=16)
+def _runs_of(words: bytes, bits: int) -> tuple[tuple[int, int], ...]:
+    """A table in runs of one grey level: the same in all slices of a series, in which it is looked at once."""
+    levels = np.rint(np.frombuffer(words, "<u2") * (255 / (2**bits - 1))).astype(int)
+    starts = np.flatnonzero(np.r_[True, levels[1:] != levels[:-1]])
+    counts = np.diff(np.r_[starts, len(levels)])
+    return tuple(zip(counts.tolist(), levels[starts].tolist(), strict=True))
+
+
+def _look_alike(plain: Window, curved: Window) -> bool:
+    low = plain.centre - plain.width / 2
+    values = low + np.arange(int(plain.width))
+    one, other = (np.rint(apply_window(values, by.centre, by.width, by.curve) * 255) for by in (plain, curved))
+    return bool(np.abs(one - other).max() <= 1)
 
 
 def _reach(window: Window) -> str:

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from core.images.perceptual import perceptual_hash
 from core.images.records import Case, get_case
 from core.images.render import to_uint8
 from core.images.thumbnails import thumbnail_of
+from core.images.volumes import HasFrames
 from core.people.accounts import User
 from core.people.roles import demand_of, may
 from core.projects.records import Project
@@ -223,16 +224,24 @@ def black_out(
 
 def blacken(pixels: Pixels, boxes: Sequence[Box], case: Case) -> Pixels:
     """The pixels with the darkest value that is shown inside the boxes, on every frame."""
-    return _blackened(pixels, boxes, case.frames > 1, case.photometric)
+    return _blackened(pixels, boxes, case)
 
 
-def _blackened(pixels: Pixels, boxes: Sequence[Box], several: bool, photometric: str) -> Pixels:
+def _blackened(pixels: Pixels, boxes: Sequence[Box], of: HasFrames) -> Pixels:
     blacked = np.array(pixels)
-    dark = 0 if photometric == "RGB" else pixels.max() if photometric == "MONOCHROME1" else pixels.min()
-    across = (slice(None),) if several else ()
+    dark = 0 if of.photometric == "RGB" else _darkest(pixels, of)
+    across = (slice(None),) if of.frames > 1 else ()
     for box in boxes:
         blacked[(*across, slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))] = dark
     return blacked
+
+
+def _darkest(pixels: Pixels, of: HasFrames) -> Any:
+    """Of the least and the greatest value the one that is shown darker, also by a table that turns black and white."""
+    ends = np.array([[pixels.min(), pixels.max()]])
+    at_least, at_most = to_uint8(ends, of.photometric, of.windows)[0]
+    turned = at_most < at_least or (at_most == at_least and of.photometric == "MONOCHROME1")
+    return ends[0, int(turned)]
 
 
 # ---- templates
@@ -276,7 +285,7 @@ def template_for(connection: sqlite3.Connection, project: Project, image: Decode
 
 def blacked_by(image: DecodedImage, template: Template) -> DecodedImage:
     """An image about to be stored with the boxes of its device's template painted black."""
-    pixels = _blackened(image.pixels, template.boxes, image.frames > 1, image.photometric)
+    pixels = _blackened(image.pixels, template.boxes, image)
     headers = tuple(replace(one, content=header_with_clean_pixels(one.content)) for one in image.headers)
     return replace(image, pixels=pixels, headers=headers)
 

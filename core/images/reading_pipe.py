@@ -61,7 +61,7 @@ def widen(*streams: Any) -> None:
 def told_of(image: DecodedImage) -> dict[str, Any]:
     """An image but for its pixels, as JSON can tell it."""
     told = {key: value for key, value in vars(image).items() if key not in ("pixels", "headers", "windows")}
-    told["windows"] = [vars(window) for window in image.windows]
+    told["windows"] = [window.to_json() for window in image.windows]
     told["headers"] = [
         [
             header.sop_uid,
@@ -90,7 +90,7 @@ def image_of(told: dict[str, Any], pixels: Pixels) -> DecodedImage:
             "pixels": pixels,
             "spacing_mm": tuple(told["spacing_mm"]) if told["spacing_mm"] else None,
             "affine": tuple(tuple(line) for line in told["affine"]) if told["affine"] else None,
-            "windows": tuple(Window(**window) for window in told["windows"]),
+            "windows": tuple(Window.told(**window) for window in told["windows"]),
             "oddities": tuple(told["oddities"]),
             "headers": tuple(headers),
         }

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from core.errors import InvalidInput
-from core.images.decoded import Pixels, Window
+from core.images.decoded import Curve, Pixels, Window
 
 LOW_PERCENT, HIGH_PERCENT = 0.1, 99.9
 AS_STORED, PERCENTILES, TRAINING_SET = "as stored", "percentiles", "training set"
@@ -98,19 +98,38 @@ def told_of(spec: Any) -> dict[str, Any]:
     return told
 
 
-def apply_window(pixels: Pixels, centre: float, width: float) -> Pixels:
+def apply_window(pixels: Pixels, centre: float, width: float, curve: Curve | None = None) -> Pixels:
     """Grey levels as float32 from 0 to 1: 0 at `centre - width / 2`, 1 at `centre + width / 2`.
 
     This is LINEAR_EXACT of DICOM PS3.3 C.11.2.1.3.2, which unlike LINEAR does not assume
     whole numbers; the viewer does the same.
+
+    Args:
+        curve: by which they rise instead: SIGMOID (C.11.2.1.3.1), which has no ends, or a table (C.11.2.1.1), whose
+            entries are spread over the window; below it the first counts, above it the last.
     """
     width = max(float(width), NARROWEST_WIDTH)
     low = float(centre) - width / 2
+    if curve is not None:
+        return _by_sigmoid(pixels, float(centre), width) if curve == "sigmoid" else _by_table(pixels, low, width, curve)
     # float32 would lose a narrow window on large values
     values: Pixels = np.array(pixels, np.float64 if width < 1 else np.float32)
     values -= values.dtype.type(low)
     values /= values.dtype.type(width)
     return np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
+
+
+def _by_sigmoid(pixels: Pixels, centre: float, width: float) -> Pixels:
+    with np.errstate(over="ignore"):  # far below the centre, where it is 0
+        return (1 / (1 + np.exp(-4 * (pixels.astype(np.float64) - centre) / width))).astype(np.float32)
+
+
+def _by_table(pixels: Pixels, low: float, width: float, runs: tuple[tuple[int, int], ...]) -> Pixels:
+    """What is between two entries goes by the nearer one."""
+    entries, levels = zip(*runs, strict=True)
+    table: Pixels = np.repeat(np.array(levels, np.float32) / 255, entries)
+    places = np.floor((pixels.astype(np.float64) - low) * (len(table) / width) + 0.5)
+    return table[np.clip(places, 0, len(table) - 1).astype(np.intp)]
 
 
 def display_window(pixels: Pixels, windows: Sequence[Window] = ()) -> Window:
@@ -348,5 +367,5 @@ def _table(dtype: str, window: Window, inverted: bool) -> Pixels:
 
 
 def _levels(values: Pixels, window: Window, inverted: bool) -> Pixels:
-    grey: Pixels = np.rint(apply_window(values, window.centre, window.width) * 255).astype(np.uint8)
+    grey: Pixels = np.rint(apply_window(values, window.centre, window.width, window.curve) * 255).astype(np.uint8)
     return np.invert(grey) if inverted else grey

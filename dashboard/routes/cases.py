@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -138,7 +137,7 @@ def _geometry(case: Case) -> dict[str, Any]:
         "photometric": case.photometric,
         "modality": case.modality,
         "view": case.view,
-        "windows": [asdict(window) for window in case.windows],
+        "windows": [window.to_json() for window in case.windows],
         "spacing_mm": case.spacing_mm,
         "spacing_at": case.spacing_at,
         "slice_spacing_mm": case.slice_spacing_mm,

@@ -67,8 +67,8 @@ function pan(pane, across, down) {
 }
 
 function changeWindow(pane, shift, factor) {
-  const { centre, width } = pane.window
-  pane.setWindow({ name: "set by hand", centre: centre + shift * width, width: Math.max(NARROWEST, width * factor) })
+  const { centre, width, curve } = pane.window
+  pane.setWindow({ name: "set by hand", centre: centre + shift * width, width: Math.max(NARROWEST, width * factor), curve })
 }
 
 function after(names, name) {

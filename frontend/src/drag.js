@@ -5,11 +5,11 @@ import { zoomAt } from "./geometry.js"
 const ZOOM_PER_PX = 0.006
 const CLICK_PX = 3 // a press that moves less was not meant as a drag
 
-/** The window after a drag of (x, y) canvas pixels: to the right wider, downwards brighter values into the middle. */
+/** The window after a drag of (x, y) canvas pixels: to the right wider, downwards brighter values into the middle; its curve is stretched. */
 export function draggedWindow(start, first, x, y) {
   const step = Math.max(first.width, start.width / 8) / 500
   const floor = first.width / 10000
-  return { name: "set by hand", centre: start.centre + y * step, width: Math.max(floor, start.width + x * step) }
+  return { name: "set by hand", centre: start.centre + y * step, width: Math.max(floor, start.width + x * step), curve: start.curve }
 }
 
 /** The view after a drag of (x, y) canvas pixels. */

@@ -76,7 +76,7 @@ export class Legend {
     const classes = chords.filter(([, chord]) => chord).map(([name, chord]) => [chordText(chord), name])
     if (project.multi_label) classes.push(["0", "None of these"])
     const undo = [["Ctrl Z", "Take the last act back"], ["Ctrl Y", "Do it again"], ["?", "These keys"]]
-    const windows = [["Shift 1 … 9", `CT: ${HU_PRESETS.map(([name]) => name.toLowerCase()).join(", ")}. Others: the windows of the file`], ["Shift 0", "Window from the values"]]
+    const windows = [["Shift 1 … 9", `CT: ${HU_PRESETS.map(([name]) => name.toLowerCase()).join(", ")}. Others: the windows and tables of the file`], ["Shift 0", "Window from the values"]]
     const groups = this.groups()
     this.body.replaceChildren(
       ...[...groups].map(([group, rows]) =>

@@ -4,7 +4,7 @@ import { RATES } from "./cine.js"
 import { choosePreset } from "./commands.js"
 import { button, element } from "./dom.js"
 import { keyMap, nameOfChord } from "./keys.js"
-import { presetsOf } from "./presets.js"
+import { presetOfWindow, presetsOf } from "./presets.js"
 import { COLOUR_MAPS } from "./renderers/looks.js"
 
 /** [command, what stands on it, what it does]. */
@@ -95,7 +95,7 @@ export class LookBar {
     this.buttons.get("invert").setAttribute("aria-pressed", String(active.inverted))
     this.buttons.get("smooth").setAttribute("aria-pressed", String(active.smooth))
     const seen = active.window
-    const found = active.facts && seen && presetsOf(active.facts).find(({ window }) => window && window.centre === seen.centre && window.width === seen.width)
+    const found = active.facts && seen && presetOfWindow(active.facts, seen)
     this.presets.value = found?.value ?? ""
   }
 

@@ -1,6 +1,6 @@
 // Windows that are asked for by name. HU presets only for CT: elsewhere the same numbers mean nothing.
 
-import { autoWindow } from "./window.js"
+import { autoWindow, sameWindow } from "./window.js"
 
 /** By Shift+digit, in this order: [name, width, level] in HU. */
 export const HU_PRESETS = [
@@ -22,7 +22,7 @@ export const HU_PRESETS = [
 export function presetsOf(facts) {
   if ((facts.channels ?? 1) !== 1) return []
   const isCt = facts.modality === "CT"
-  const ofFile = (facts.windows ?? []).map((window, at) => ({ name: window.name || `Window ${at + 1} of the file`, window }))
+  const ofFile = (facts.windows ?? []).map((window, at) => ({ name: nameOfFiles(window, at), window }))
   const known = isCt ? HU_PRESETS.map(([name, width, centre]) => ({ name, window: { name, centre, width } })) : []
   const numbered = (isCt ? known : ofFile).slice(0, 9).map((preset, at) => ({ digit: String(at + 1), ...preset }))
   const rest = isCt ? ofFile.map((preset) => ({ digit: "", ...preset })) : []
@@ -37,7 +37,23 @@ export function presetWindow(facts, value, picture) {
   return preset.window ?? (picture ? autoWindow(picture) : null)
 }
 
-/** What a window is called in the corner: its preset's name, "" where it was set by hand. */
-export function nameOfWindow(facts, { centre, width }) {
-  return presetsOf(facts).find(({ window }) => window && window.centre === centre && window.width === width)?.name ?? ""
+/** The preset that a window is, or undefined where it was set by hand. */
+export function presetOfWindow(facts, seen) {
+  return presetsOf(facts).find(({ window }) => window && sameWindow(window, seen))
+}
+
+/** What a window is called in the corner: its preset's name; where it was set by hand its curve, "" without one. */
+export function nameOfWindow(facts, seen) {
+  return presetOfWindow(facts, seen)?.name ?? curveName(seen)
+}
+
+/** A file may have a table and a window of one name. */
+function nameOfFiles(window, at) {
+  const name = window.name || `Window ${at + 1} of the file`
+  const curve = curveName(window)
+  return !curve || name.toLowerCase().includes(curve) ? name : `${name} (${curve})`
+}
+
+function curveName({ curve = null }) {
+  return Array.isArray(curve) ? "table" : (curve ?? "")
 }

@@ -79,18 +79,43 @@ function halfAt(counts, place) {
 /**
  * Which grey level (0 to 255) a value has in a window; arithmetic in single precision and rounding to even, as NumPy.
  * `inverted` is for MONOCHROME1, or for the reader's wish, but not for both.
+ *
+ * A window may have a curve, by which grey rises instead of straight: "sigmoid" (DICOM PS3.3 C.11.2.1.3.1), or the table
+ * of a file, [[entries, level], ...], which is spread over the window; below it the first entry counts, above it the last.
  */
-export function greyLevels({ centre, width }, inverted) {
+export function greyLevels({ centre, width, curve = null }, inverted) {
   const wide = Math.max(width, NARROWEST)
   const low = centre - wide / 2
+  if (Array.isArray(curve)) return levelsOfTable(curve, low, wide, inverted)
   const single = Math.fround
-  const scale = wide < 1
-    ? (value) => single(clip((value - low) / wide))
-    : (value) => single(clip(single(single(single(value) - single(low)) / single(wide))))
+  const scale = curve === "sigmoid"
+    ? (value) => single(clip(1 / (1 + Math.exp((-4 * (value - centre)) / wide))))
+    : wide < 1
+      ? (value) => single(clip((value - low) / wide))
+      : (value) => single(clip(single(single(single(value) - single(low)) / single(wide))))
   return (value) => {
     const level = roundToEven(single(scale(value) * 255))
     return inverted ? 255 - level : level
   }
+}
+
+/** What is between two entries goes by the nearer one. */
+function levelsOfTable(runs, low, wide, inverted) {
+  const table = new Uint8Array(runs.reduce((sum, [entries]) => sum + entries, 0))
+  let start = 0
+  for (const [entries, level] of runs) table.fill(inverted ? 255 - level : level, start, (start += entries))
+  const scale = table.length / wide
+  return (value) => {
+    const at = Math.floor((value - low) * scale + 0.5)
+    return at > 0 ? table[Math.min(at, table.length - 1)] : table[0]
+  }
+}
+
+/** Whether two windows show every value alike. */
+export function sameWindow(one, other) {
+  if (one.centre !== other.centre || one.width !== other.width) return false
+  const [here, there] = [one.curve ?? null, other.curve ?? null]
+  return here === there || (Array.isArray(here) && Array.isArray(there) && String(here) === String(there))
 }
 
 function clip(share) {
@@ -116,7 +141,7 @@ function singleAt(place) {
 
 /**
  * From which value on each grey level is reached, as 256 singles: a value has the level of the last step not above it.
- * A shader that compares with these gives the levels of `greyLevels` (not inverted), whatever its own division rounds to.
+ * It is for windows in which grey only rises, so for none with a table. A shader that compares with these gives the levels of `greyLevels` (not inverted), whatever its own division rounds to.
  */
 export function levelSteps(window) {
   const level = greyLevels(window, false)

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 
 import levels from "./levels.json"
 import { fitScale, freshView, toImage, turned, viewMatrix, zoomAt } from "../src/geometry.js"
+import { runCommand } from "../src/commands.js"
 import { draggedWindow } from "../src/drag.js"
 import { parseNpy } from "../src/npy.js"
 import { paintPixels } from "../src/renderers/canvas.js"
@@ -87,6 +88,17 @@ describe("the view", () => {
     const after = toImage(viewMatrix(image, stage, zoomAt(view, stage, 120, 300, 2.5)), 120, 300)
     expect(after[0]).toBeCloseTo(before[0])
     expect(after[1]).toBeCloseTo(before[1])
+  })
+
+  it("stretches the curve of a window with it", () => {
+    const first = { centre: 100, width: 200, curve: "sigmoid" }
+    expect(draggedWindow(first, first, 50, 50)).toMatchObject({ centre: 120, width: 220, curve: "sigmoid" })
+    const pane = { facts: {}, window: { centre: 100, width: 200, curve: [[1, 2], [3, 4]] }, setWindow(window) { this.window = window } }
+    runCommand(pane, "narrower")
+    runCommand(pane, "brighter")
+    expect(pane.window.width).toBeLessThan(200)
+    expect(pane.window.centre).toBeLessThan(100)
+    expect(pane.window.curve).toEqual([[1, 2], [3, 4]])
   })
 
   it("never lets a window become empty", () => {

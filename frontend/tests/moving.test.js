@@ -173,6 +173,41 @@ describe("windows by name", () => {
   })
 })
 
+describe("windows with a curve", () => {
+  const table = [[10, 0], [20, 255]]
+  const film = {
+    modality: "MG", channels: 1,
+    windows: [
+      { name: "NORMAL", centre: 15, width: 30, curve: table },
+      { name: "VOI table 2", centre: 15, width: 30, curve: [[15, 255], [15, 0]] },
+      { name: "NORMAL", centre: 15, width: 30, curve: "sigmoid" },
+      { name: "Window 2", centre: 15, width: 30 },
+    ],
+  }
+
+  it("are offered by name, and say what they are", () => {
+    expect(presetsOf(film).map(({ digit, name }) => [digit, name])).toEqual([
+      ["1", "NORMAL (table)"], ["2", "VOI table 2"], ["3", "NORMAL (sigmoid)"], ["4", "Window 2"],
+      ["0", "0.1 % to 99.9 % of the values"],
+    ])
+    expect(presetWindow(film, "1").curve).toBe(table)
+  })
+
+  it("are named in the corner, also when they were stretched", () => {
+    for (const window of film.windows) expect(nameOfWindow(film, window)).toBe(presetsOf(film)[film.windows.indexOf(window)].name)
+    expect(nameOfWindow(film, { ...film.windows[0], curve: [...table] })).toBe("NORMAL (table)") // of the same case, asked for again
+    expect(nameOfWindow(film, { ...film.windows[0], width: 31 })).toBe("table")
+    expect(nameOfWindow(film, { ...film.windows[2], width: 31 })).toBe("sigmoid")
+    expect(nameOfWindow(film, { ...film.windows[3], width: 31 })).toBe("")
+  })
+
+  it("are left by a window that has none", () => {
+    const picture = { kind: "u1", channels: 1, values: Uint8Array.from([0, 0, 10, 10]) }
+    expect(presetWindow(film, "0", picture).curve).toBe(undefined)
+    expect(presetWindow(film, "4").curve).toBe(undefined)
+  })
+})
+
 describe("a heat map", () => {
   const look = { opacity: 0.5, threshold: 0.2, colourMap: "viridis" }
   const map = { shape: [2, 2, 2], values: Float32Array.from([0, 1, 2, 3, 4, 5, 6, 7]) }

@@ -24,6 +24,17 @@ describe("steps between grey levels", () => {
   })
 })
 
+describe("steps of a sigmoid", () => {
+  it("are those of its grey levels", () => {
+    const window = { centre: 12.5, width: 33.7, curve: "sigmoid" }
+    const [steps, level, next] = [levelSteps(window), greyLevels(window, false), random(3)]
+    for (let at = 0; at < 3000; at++) {
+      const value = Math.fround(12.5 + (next() - 0.5) * 150)
+      expect(steps.findLastIndex((step) => value >= step)).toBe(level(value))
+    }
+  })
+})
+
 describe("the window of floats", () => {
   it("is found by counting as by sorting, also with negative values and few of them", () => {
     const next = random(5)

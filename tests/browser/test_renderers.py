@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Page, Playwright
 
 from bench.chromium import FLAGS, WAIT_MS, find_chromium
-from core.images.decoded import Pixels, Window
+from core.images.decoded import Curve, Pixels, Window
 from core.images.render import apply_window, to_uint8
 from core.settings import PROJECT_ROOT
 
@@ -25,6 +25,7 @@ GL_FLAGS = [flag for flag in FLAGS if flag != "--disable-gpu"]
 GL_FLAGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 RENDERERS = ["canvas", "gl"]
 ROWS, COLUMNS = 37, 52
+Shown = tuple[float, float] | tuple[float, float, Curve]  # centre and width of a window, and its curve
 
 
 class _Files(SimpleHTTPRequestHandler):
@@ -74,17 +75,17 @@ def _turned(seen: Pixels, look: dict[str, Any]) -> Pixels:
     return seen[::-1] if look["flipY"] else seen
 
 
-def _every_look(windows: Sequence[tuple[float, float]], rows: int, columns: int) -> list[dict[str, Any]]:
+def _every_look(windows: Sequence[Shown], rows: int, columns: int) -> list[dict[str, Any]]:
     return [
         {
-            "window": {"centre": centre, "width": width},
+            "window": {"centre": centre, "width": width, "curve": curve[0] if curve else None},
             "turns": turns,
             "flipX": flip_x,
             "flipY": flip_y,
             "inverted": inverted,
             "size": [rows, columns] if turns % 2 else [columns, rows],
         }
-        for (centre, width), turns, flip_x, flip_y, inverted in product(
+        for (centre, width, *curve), turns, flip_x, flip_y, inverted in product(
             windows, range(4), (False, True), (False, True), (False, True)
         )
     ]
@@ -99,8 +100,10 @@ def _steps(windows: Sequence[tuple[float, float]]) -> Pixels:
     return np.resize(near, (48, 64))
 
 
-def _pictures() -> dict[str, tuple[Pixels, list[tuple[float, float]]]]:
+def _pictures() -> dict[str, tuple[Pixels, Sequence[Shown]]]:
     rng = np.random.default_rng(4)
+    table = tuple((3 + at % 5, level) for at, level in enumerate((*range(0, 250), *range(255, 90, -3))))
+    curves: list[Shown] = [(12.5, 333.7, "sigmoid"), (0, 1500, table), (70, 700.5, table[::-1])]
     shape = (ROWS, COLUMNS)
     narrow = [(0.25, 0.5), (70.0, 1.0), (3.1, 1e-6)]
     fine = [(0.4, 0.83), (-700.0, 1500.0), (33.3, 80.7)]
@@ -111,6 +114,9 @@ def _pictures() -> dict[str, tuple[Pixels, list[tuple[float, float]]]]:
         "uint16": (rng.integers(0, 65536, shape, np.uint16), [(32767.5, 65535), (2048, 4095), (60000, 3)]),
         "float32": (rng.normal(0, 500, shape).astype(np.float32), [(0, 2000), (12.5, 33.7), (0, 0.01)]),
         "float32 at the steps": (_steps(fine), fine),
+        "uint8 by curves": (rng.integers(0, 256, shape, np.uint8), curves),
+        "int16 by curves": (rng.integers(-1200, 3000, shape, np.int16), curves),
+        "float32 by curves": (rng.normal(0, 500, shape).astype(np.float32), curves),
         "RGB of uint8": (rng.integers(0, 256, (*shape, 3), np.uint8), [(127.5, 255), (90, 100)]),
         "RGB of uint16": (rng.integers(0, 65536, (*shape, 3), np.uint16), [(32767.5, 65535)]),
     }
@@ -125,10 +131,10 @@ def test_every_window_turn_flip_and_inversion_is_numpys_to_the_pixel(page: Page,
     pixels, windows = PICTURES[name]
     looks = _every_look(windows, *pixels.shape[:2])
     for look, seen in zip(looks, _draw(page, renderer, pixels, looks, name), strict=True):
-        centre, width = look["window"]["centre"], look["window"]["width"]
+        centre, width, curve = (look["window"][word] for word in ("centre", "width", "curve"))
         if pixels.ndim == 2:
             photometric = "MONOCHROME1" if look["inverted"] else "MONOCHROME2"
-            grey = to_uint8(pixels, photometric, [Window("", centre, width)])
+            grey = to_uint8(pixels, photometric, [Window("", centre, width, curve)])
             expected = np.repeat(grey[..., None], 3, axis=2)
         else:
             expected = np.rint(apply_window(pixels, centre, width) * 255).astype(np.uint8)

@@ -50,6 +50,8 @@ def test_the_lock_names_no_host() -> None:
 def make_levels() -> list[dict[str, Any]]:
     """Images and what is seen of them; `python -m tests.dashboard.test_viewer` writes them for Vitest."""
     random = np.random.default_rng(0)
+    rising = tuple((10 + at % 7, level) for at, level in enumerate(range(3, 256)))
+    falling = tuple((entries, 255 - level) for entries, level in rising)
     cases: list[tuple[str, str, np.ndarray, Window | None, bool]] = [
         ("8 bit", "u1", np.arange(256), Window("", 127.5, 255), False),
         ("8 bit, narrow", "u1", np.arange(256), Window("", 100, 31), False),
@@ -61,13 +63,21 @@ def make_levels() -> list[dict[str, Any]]:
         ("signed, by its own values", "i2", random.normal(0, 300, 4000).round(), None, False),
         ("real numbers, by their own values", "f4", random.normal(0, 30, 4000), None, True),
         ("constant", "i2", np.full(5, 7), None, False),
+        ("a sigmoid", "i2", np.arange(-2000, 2000, 7), Window("", 40, 400.5, "sigmoid"), False),
+        ("a sigmoid, MONOCHROME1", "u2", np.arange(0, 65536, 131), Window("", 30000, 9000, "sigmoid"), True),
+        ("a narrow sigmoid of real numbers", "f4", random.normal(0, 30, 1000), Window("", 0.3, 0.7, "sigmoid"), False),
+        ("a table", "u2", np.arange(0, 4096, 3), Window("", 1800, 3285, rising), False),
+        ("a table of bytes, from below zero", "i2", np.arange(-9, 9), Window("", 0, 6, ((5, 7), (1, 200))), False),
+        ("a table from white to black, MONOCHROME1", "u1", np.arange(256), Window("", 128, 256, falling), True),
+        ("a stretched table of real numbers", "f4", random.normal(0, 30, 1000), Window("", 3.3, 77.7, rising), False),
+        ("a table that goes up and down", "i2", np.arange(-4, 9), Window("", 2, 7, ((3, 9), (2, 250), (2, 0))), True),
     ]
     made = []
     for name, kind, values, given, inverted in cases:
         pixels = values.astype(KINDS[kind]).reshape(1, -1)
         window = given or display_window(pixels)
         seen = to_uint8(pixels, "MONOCHROME1" if inverted else "MONOCHROME2", (window,))
-        facts = {"centre": window.centre, "width": window.width}
+        facts = {key: value for key, value in json.loads(json.dumps(window.to_json())).items() if key != "name"}
         made.append(
             {
                 "name": name,

@@ -77,7 +77,7 @@ export class CanvasRenderer {
   paint(level, { key }, look, times) {
     const { width, height } = this.canvas
     const { window, inverted, matrix, colourMap = "grey" } = look
-    const wanted = { key, times: String(times), centre: window.centre, width: window.width, inverted, colourMap }
+    const wanted = { key, times: String(times), centre: window.centre, width: window.width, curve: window.curve, inverted, colourMap }
     const needed = visiblePart(level, matrix, width, height, times, 2)
     const { painted } = this
     if (painted && Object.keys(wanted).every((name) => wanted[name] === painted.as[name]) && holds(painted.part, needed)) return painted.part

@@ -127,7 +127,7 @@ class Renderer {
  * A renderer for a canvas: {name: "gl" | "canvas", canvas, resize(w, h), draw(picture | null, look), close()}.
  *
  * picture = {key, rows, columns, channels: 1 | 3, kind, values, tall}; `key` is unique for what `values` hold
- * look = {window: {centre, width}, inverted, matrix: [a..f], smooth, colourMap, layers}; the matrix leads from the picture
+ * look = {window: {centre, width, curve?}, inverted, matrix: [a..f], smooth, colourMap, layers}; the matrix leads from the picture
  *   to the canvas by quarter turns, flips, scales and moves
  * layer = {kind: "mask", key, version, rows, columns, values: 0 or 1, colour: "#rrggbb", fill: 0..1, outline, dirty?, since?}
  *   `dirty` [x, y, width, height]: all that changed after version `since` (the one before, where it is not said)

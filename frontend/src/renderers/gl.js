@@ -1,14 +1,16 @@
 // WebGL2: stored values as integer or float textures, windowed by the graphics card.
 //
 // What it draws equals what Canvas2D draws. Whole numbers go through a table that greyLevels filled; floats are compared
-// with the steps of levelSteps, because a shader's division may round as it likes.
+// with the steps of levelSteps, because a shader's division may round as it likes. Of floats in a window with a table of
+// the file, where grey may fall as well as rise, the texture holds the grey levels themselves: such files are rare.
 
-import { levelSteps } from "../window.js"
+import { greyLevels, levelSteps } from "../window.js"
 import { PooledMasks, halvings, isCrisp, levels, poolSizes } from "./levels.js"
 import { TABLES, colourWords, heatPicture, outlineWidth, parts, valueWords } from "./looks.js"
 import { CORNERS, HEAT, MASK, pictureShader } from "./shaders.js"
 
 const BUDGET_BYTES = 256 * 2 ** 20
+const ALL_LEVELS = { centre: 127.5, width: 255 }
 
 // How values of a kind lie in a texture, by their number of channels.
 const STORED = {
@@ -84,14 +86,18 @@ export class GlRenderer {
       return times[axis] > least
     })
     const { values, rows, columns, channels, kind } = levels.get(picture, times)
-    const as = STORED[kind] ? kind : "f4"
-    const texture = this.textureFor(`picture ${picture.key} ${times}`, rows * columns * channels * bytesOf(as), () => {
+    const { window } = look
+    const inLevels = !TABLES[kind] && Array.isArray(window.curve)
+    const as = inLevels ? "u1" : STORED[kind] ? kind : "f4"
+    const key = inLevels ? `${picture.key} ${times} ${window.centre} ${window.width} ${window.curve}` : `${picture.key} ${times}`
+    const texture = this.textureFor(`picture ${key}`, rows * columns * channels * bytesOf(as), () => {
       const [internal, format] = STORED[as][channels]
-      this.upload(internal, columns, rows, format, STORED[as].type, STORED[kind] ? values : Float32Array.from(values))
+      const stored = inLevels ? Uint8Array.from(values, greyLevels(window, false)) : STORED[kind] ? values : Float32Array.from(values)
+      this.upload(internal, columns, rows, format, STORED[as].type, stored)
     })
     const program = this.programFor(`picture ${as} ${channels}`, () => pictureShader(STORED[as].sampler, channels))
     this.use(program, picture)
-    this.tables(as, channels, look)
+    this.tables(as, channels, inLevels ? { ...look, window: ALL_LEVELS } : look)
     gl.uniform2fv(program.at("halving"), times.map((one) => 2 ** one))
     gl.uniform1i(program.at("crisp"), isCrisp(look) && !isSmaller.includes(true) ? 1 : 0)
     gl.uniform1i(program.at("least"), TABLES[as]?.[0] ?? 0)
@@ -102,7 +108,7 @@ export class GlRenderer {
   /** Brings the table of colours, and for floats the steps between grey levels, up to date with the window. */
   tables(kind, channels, { window, inverted, colourMap = "grey" }) {
     const { gl } = this
-    const wanted = JSON.stringify([kind, channels === 3 || colourMap, window.centre, window.width, Boolean(inverted)])
+    const wanted = JSON.stringify([kind, channels === 3 || colourMap, window.centre, window.width, window.curve, Boolean(inverted)])
     if (wanted === this.tabled) return
     this.tabled = wanted
     const named = channels === 3 ? "grey" : colourMap

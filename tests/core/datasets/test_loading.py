@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from core.datasets.loading import AT_ONCE, prepare_images, remove_unused_images
+from core.datasets.loading import AT_ONCE, images_key, key_of, prepare_images, remove_unused_images
 from core.errors import InvalidInput, NotFound, Stopped
-from core.images.records import Case, get_cases
+from core.images.records import Case, Window, get_cases
 from core.images.render import InputSpec, model_input
 from core.progress import Silent
 from core.store.files import Files
@@ -59,6 +59,28 @@ def test_another_window_is_another_picture(connection: sqlite3.Connection, files
     connection.execute("""UPDATE cases SET windows = '[["w", 100, 10]]' WHERE id = ?""", (cases[0].case_id,))
     second = prepare_images(connection, files, cases, InputSpec(8), Silent())
     assert not np.array_equal(first.images[0], second.images[0])
+
+
+def test_a_curve_is_another_picture_and_a_straight_line_has_the_key_of_before_there_were_curves(
+    connection: sqlite3.Connection, files: Files, make_case: Callable[..., Case]
+) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    windows = [
+        Window("lung", -600.0, 1500.0),
+        Window("lung", -600.0, 1500.0, "sigmoid"),
+        Window("lung", -600.0, 1500.0, ((700, 0), (800, 255))),
+    ]
+    made = [Asked(make_case(f"{at}.dcm", pixels=pixels, windows=(one,))) for at, one in enumerate(windows)]
+    keys = [images_key(connection, [one], InputSpec(8))[0] for one in made]
+    assert len(set(keys)) == 3
+    told = {"name": "lung", "centre": -600.0, "width": 1500.0}
+    case = get_cases(connection, [made[0].case_id])[0]
+    assert keys[0] == key_of(["images", InputSpec(8).to_json()], [[case.pixel_hash, "MONOCHROME2", told]])
+    known = "59c603b10ba1933b9ce6379b26b10d4262af57a01f7152296e9b205f1982086b"  # of the code of before
+    assert key_of(["images", {"size": 32}], [["hash", "MONOCHROME2", windows[0].to_json()]]) == known
+    seen = [prepare_images(connection, files, [one], InputSpec(8), Silent()).images[0] for one in made]
+    assert not np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0], seen[2])
 
 
 def test_what_is_used_is_kept_and_what_is_not_is_removed_and_made_again(

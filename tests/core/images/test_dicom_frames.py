@@ -9,12 +9,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.processing import apply_voi, apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from core.errors import InvalidInput
-from core.images.decoded import DecodedImage
+from core.images.decoded import DecodedImage, Window
 from core.images.decoding import decode
 from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
+from core.images.render import to_uint8
 from core.settings import Settings
 
 ENHANCED_CT, ULTRASOUND = "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.3.1"
@@ -192,12 +194,37 @@ def test_where_windows_of_the_frames_differ_the_middle_one_counts(settings: Sett
     assert image.oddities == ("Its frames have windows of their own; that of the middle one is taken for all.",)
 
 
-def test_a_sigmoid_of_the_frames_is_told(settings: Settings) -> None:
+def test_a_sigmoid_of_the_frames_is_applied_as_pydicom_does(settings: Settings) -> None:
     groups = groups_of(range(5))
+    how = item(WindowCenter=150, WindowWidth=100, VOILUTFunction="SIGMOID")
     for frame in groups["PerFrameFunctionalGroupsSequence"]:
-        frame.FrameVOILUTSequence = [item(WindowCenter=50, WindowWidth=100, VOILUTFunction="SIGMOID")]
-    (said,) = read(settings, **groups).oddities
-    assert said == "Its VOI LUT function is SIGMOID; it is shown by a linear window from 0 to 100."
+        frame.FrameVOILUTSequence = [how]
+    image = read(settings, **groups)
+    assert (image.windows, image.oddities) == ((Window("Window 1", 150, 100, "sigmoid"),), ())
+    how.PhotometricInterpretation, how.PixelRepresentation, how.BitsStored = "MONOCHROME2", 0, 16
+    expected = apply_windowing(FRAMES, how) / 65535 * 255
+    for frame, wanted in zip(image.pixels, expected, strict=True):
+        assert np.abs(to_uint8(frame, image.photometric, image.windows) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_tables_of_the_frames_are_applied_as_pydicom_does(shared: bool, settings: Settings) -> None:
+    groups = groups_of(range(5))
+    heights = (np.sqrt(np.linspace(0, 1, 300)) * 65535).astype("<u2")
+    table = item(LUTDescriptor=[300, 10, 16], LUTExplanation="NORMAL")
+    table.add_new("LUTData", "OW", heights.tobytes())
+    how = item(VOILUTSequence=[table], WindowCenter=150, WindowWidth=100)
+    whose = groups["SharedFunctionalGroupsSequence" if shared else "PerFrameFunctionalGroupsSequence"]
+    for frame in whose:
+        frame.FrameVOILUTSequence = [how]
+    image = read(settings, **groups)
+    assert [window.name for window in image.windows] == ["NORMAL", "Window 1"]
+    assert image.oddities == ()
+    how.file_meta = FileMetaDataset()
+    how.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    expected = apply_voi(FRAMES, how) / 257.0
+    for frame, wanted in zip(image.pixels, expected, strict=True):
+        assert np.abs(to_uint8(frame, image.photometric, image.windows) - wanted).max() <= 1
 
 
 def test_a_colour_cine_is_frames_with_their_time(settings: Settings) -> None:

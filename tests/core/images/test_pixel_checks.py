@@ -18,6 +18,7 @@ from core.images.ingest import import_paths
 from core.images.pixel_checks import (
     Box,
     black_out,
+    blacken,
     count_held,
     demand_released,
     find_template,
@@ -30,7 +31,8 @@ from core.images.pixel_checks import (
 )
 from core.images.pseudonyms import load_secret
 from core.images.reading_children import ReadingChildren
-from core.images.records import Case, get_case, list_cases
+from core.images.records import Case, Window, get_case, list_cases
+from core.images.render import to_uint8
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.sight import sight_of
 from core.labels.worklist import Worklist, label_progress, list_case_ids
@@ -154,6 +156,15 @@ def test_every_frame_of_a_cine_is_blacked_out(
     pixels = files.read_array("pixels", get_case(connection, held.id).pixel_hash)
     assert (pixels[:, :2] == PIXELS.min()).all()
     np.testing.assert_array_equal(pixels[:, 2:], cine[:, 2:])
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("levels", [(0, 255), (255, 0)])
+def test_boxes_are_black_however_the_values_are_shown(make_case, photometric: str, levels: tuple[int, int]) -> None:
+    window = Window("VOI table", 20000, 40000, ((20000, levels[0]), (20000, levels[1])))
+    case = make_case("a.dcm", pixels=PIXELS, photometric=photometric, windows=(window,))
+    blacked = blacken(PIXELS, [Box(2, 3, 5, 4)], case)
+    assert (to_uint8(blacked, photometric, case.windows)[3:7, 2:7] == 0).all()
 
 
 @pytest.mark.parametrize("boxes", [[], [Box(20, 0, 5, 5)], [Box(0, 0, 0, 5)], [Box(-9, 0, 5, 5)]])

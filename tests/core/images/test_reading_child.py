@@ -27,6 +27,8 @@ from core.images.shown import shown_of
 from core.projects.deidentification import Deidentification
 from core.settings import Settings
 from core.store.files import Files, write_array
+from tests.core.images.test_dicom_syntaxes import GREY, dataset_of, written
+from tests.core.images.test_dicom_windows import bent, table_of
 
 SECRET = b"s" * 32
 
@@ -52,6 +54,15 @@ def test_the_child_reads_what_the_parent_would(
     for field in fields(here):
         if field.name != "pixels":
             assert getattr(there, field.name) == getattr(here, field.name), field.name
+
+
+def test_windows_with_curves_come_out_of_the_child(reader: ReadingChild, settings: Settings) -> None:
+    table = table_of(bent(4096, 12), 0, 12)
+    how = {"WindowCenter": 40, "WindowWidth": 400, "VOILUTFunction": "SIGMOID"}
+    content = written(dataset_of(GREY, VOILUTSequence=[table], **how))
+    here, there = decode(content, settings, SECRET), reader(content, "x.dcm")
+    assert there.windows == here.windows
+    assert [window.curve == "sigmoid" for window in here.windows] == [False, True]
 
 
 def test_a_file_that_the_child_opens_itself_reads_the_same(reader: ReadingChild, test_data: Path) -> None:

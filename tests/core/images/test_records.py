@@ -1,5 +1,6 @@
 """The table of cases."""
 
+import json
 import sqlite3
 from dataclasses import replace
 
@@ -58,6 +59,19 @@ def test_a_case_is_read_back_as_it_was_given(connection: sqlite3.Connection, new
     assert replace(case, id=0, imported_at="", flagged=False) == type(case)(**vars(new))
     assert get_case(connection, case.id) == case
     assert case.imported_at.endswith("Z")
+
+
+def test_windows_are_read_back_with_their_curves_and_those_of_before_without(
+    connection: sqlite3.Connection, new: NewCase
+) -> None:
+    windows = (Window("soft", 40.0, 400.0), Window("s", 1.0, 2.5, "sigmoid"), Window("t", 2.0, 4.0, ((3, 0), (1, 255))))
+    case = insert_case(connection, replace(new, windows=windows))
+    assert get_case(connection, case.id).windows == windows
+    (told,) = connection.execute("SELECT windows FROM cases WHERE id = ?", (case.id,)).fetchone()
+    assert json.loads(told)[0] == ["soft", 40.0, 400.0]
+    for odd in (["steps"], [[0, 3]], [[5, 256]], [[-1, 0]], [[70000, 1]], []):
+        with pytest.raises(ValueError, match=r"table|unpack|literal"):
+            Window.told("t", 2.0, 4.0, odd)
 
 
 def test_a_case_that_is_not_there_is_named(connection: sqlite3.Connection) -> None:
