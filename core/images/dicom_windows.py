@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
 
 from core.images.decoded import MOST_ENTRIES, Pixels, Window
 from core.images.deidentify_profile import terms_of
@@ -68,7 +69,7 @@ def _of_frame(dataset: Dataset, number: int) -> Dataset:
 
 def _said(said: Dataset, dataset: Dataset) -> WindowsSaid:
     """Of a data set, or of a frame in it."""
-    items = said.get("VOILUTSequence") or ()
+    items = _items(said)
     tables = [_table(item, at, len(items), dataset) for at, item in enumerate(items, 1)]
     shown = [table.window for table in tables if table.window and not table.trouble]
     windows = (*shown, *_windows(said))
@@ -105,6 +106,14 @@ def _name(explanation: object) -> str:
 # ---- tables
 
 
+def _items(said: Dataset) -> Sequence[Dataset]:
+    try:
+        items = said.get("VOILUTSequence")
+    except Exception:  # noqa: BLE001 (pydicom raises anything on what is no sequence; the pixels are sound)
+        return ()
+    return items if isinstance(items, Items) else ()  # it may be of another kind
+
+
 def _table(item: Dataset, at: int, of: int, dataset: Dataset) -> _Table:
     """A VOI table (C.11.2.1.1); as a plain window where that shows the same to a grey level."""
     described = numbers(item.get("LUTDescriptor"), 3)
@@ -123,14 +132,13 @@ def _table(item: Dataset, at: int, of: int, dataset: Dataset) -> _Table:
     if words is None or bits not in BITS:
         return _Table(plain, UNREADABLE)
     used = _used_bits(words, bits)
-    runs = _runs_of(words.tobytes(), used)
+    runs, is_straight = _looked_at(words.tobytes(), used)
     if len(runs) == 1:
         return _Table(plain, "is the same for all values")
     if len(runs) > MOST_RUNS:
         return _Table(plain, "goes up and down too often to be kept")
-    curved = replace(plain, curve=runs)
     remark = f"A VOI LUT of it says {bits} bits and uses {used}; it is shown as one of {used}." if used != bits else ""
-    return _Table(plain if _look_alike(plain, curved) else curved, remark=remark)
+    return _Table(plain if is_straight else replace(plain, curve=runs), remark=remark)
 
 
 def _has_negative_values(dataset: Dataset) -> bool:
@@ -164,19 +172,17 @@ def _used_bits(words: Pixels, said: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _runs_of(words: bytes, bits: int) -> tuple[tuple[int, int], ...]:
-    """A table in runs of one grey level: the same in all slices of a series, in which it is looked at once."""
+def _looked_at(words: bytes, bits: int) -> tuple[tuple[tuple[int, int], ...], bool]:
+    """A table in runs of one grey level, and whether a plain window of its width shows the same to a grey level.
+
+    It is the same in all slices of a series, and in all frames of most objects.
+    """
     levels = np.rint(np.frombuffer(words, "<u2") * (255 / (2**bits - 1))).astype(int)
     starts = np.flatnonzero(np.r_[True, levels[1:] != levels[:-1]])
     counts = np.diff(np.r_[starts, len(levels)])
-    return tuple(zip(counts.tolist(), levels[starts].tolist(), strict=True))
-
-
-def _look_alike(plain: Window, curved: Window) -> bool:
-    low = plain.centre - plain.width / 2
-    values = low + np.arange(int(plain.width))
-    one, other = (np.rint(apply_window(values, by.centre, by.width, by.curve) * 255) for by in (plain, curved))
-    return bool(np.abs(one - other).max() <= 1)
+    plain = np.rint(apply_window(np.arange(len(levels)), len(levels) / 2, len(levels)) * 255)
+    is_straight = bool(np.abs(plain - levels).max() <= 1)
+    return tuple(zip(counts.tolist(), levels[starts].tolist(), strict=True)), is_straight
 
 
 def _reach(window: Window) -> str:

@@ -197,9 +197,9 @@ FIELDS: tuple[Field, ...] = (
         "Window",
         "image",
         "choice",
-        "Which values become black and white: the file's own window; 0.1 % to 99.9 % of each image; the same for all, "
-        "by mean and standard deviation of the training set, grey images alone; or one in Hounsfield units, for CT "
-        "alone.",
+        "Which values become black and white: the file's own window, sigmoid or table; 0.1 % to 99.9 % of each image; "
+        "the same for all, by mean and standard deviation of the training set, grey images alone; or one in Hounsfield "
+        "units, for CT alone.",
         "Percentiles hide how bright an image is, a narrow window what lies outside it: neither can be learnt then.",
         choices=WINDOWS,
     ),

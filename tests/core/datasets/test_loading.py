@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from core.datasets.loading import AT_ONCE, images_key, key_of, prepare_images, remove_unused_images
+from core.datasets.volumes import volume_key
 from core.errors import InvalidInput, NotFound, Stopped
 from core.images.records import Case, Window, get_cases
 from core.images.render import InputSpec, model_input
+from core.images.volume_input import PatchSpec
 from core.progress import Silent
 from core.store.files import Files
 
@@ -76,6 +78,11 @@ def test_a_curve_is_another_picture_and_a_straight_line_has_the_key_of_before_th
     told = {"name": "lung", "centre": -600.0, "width": 1500.0}
     case = get_cases(connection, [made[0].case_id])[0]
     assert keys[0] == key_of(["images", InputSpec(8).to_json()], [[case.pixel_hash, "MONOCHROME2", told]])
+    patches = [
+        volume_key(one, PatchSpec((8, 8, 8), (1.0, 1.0, 1.0)))[0]
+        for one in get_cases(connection, [one.case_id for one in made])
+    ]
+    assert len(set(patches)) == 3
     known = "59c603b10ba1933b9ce6379b26b10d4262af57a01f7152296e9b205f1982086b"  # of the code of before
     assert key_of(["images", {"size": 32}], [["hash", "MONOCHROME2", windows[0].to_json()]]) == known
     seen = [prepare_images(connection, files, [one], InputSpec(8), Silent()).images[0] for one in made]

@@ -198,6 +198,14 @@ def test_a_table_of_another_length_than_it_says_does_not_lose_the_image(descript
     assert said.startswith("Its VOI LUT cannot be read; it is shown by a window from ")
 
 
+def test_a_sequence_of_tables_that_is_none_does_not_lose_the_image(settings: Settings) -> None:
+    made = dataset_of(GREY, WindowCenter=40, WindowWidth=400)
+    made.add_new("VOILUTSequence", "OB", b"no sequence!")
+    content = written(made)
+    for said in (content, content.replace(b"\x28\x00\x10\x30OB", b"\x28\x00\x10\x30UN")):
+        assert decode(said, settings, SECRET).windows == (Window("Window 1", 40, 400),)
+
+
 @pytest.mark.parametrize(("says", "used"), [(16, 12), (16, 10), (8, 12), (10, 12)])
 def test_a_table_of_other_bits_than_it_says_is_neither_black_nor_white(
     says: int, used: int, settings: Settings

@@ -1,6 +1,7 @@
 """Cases, pixels, thumbnails and maps as the viewer fetches them."""
 
 import io
+import json
 import os
 import sqlite3
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from core.images.records import Case, NewCase, insert_case
+from core.images.records import Case, NewCase, Window, insert_case
 from core.images.thumbnails import make_thumbnail
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import User, ensure_user
@@ -26,6 +27,27 @@ def test_a_case_tells_its_geometry_and_where_its_pixels_are(client: TestClient, 
     assert (told["rows"], told["columns"], told["spacing_mm"], told["spacing_at"]) == (48, 64, [0.2, 0.1], "detector")
     assert told["my_label"] is None
     assert told["same_patient"] == []
+
+
+def test_a_curve_is_told_and_seen_in_the_thumbnail(
+    client: TestClient, case: Case, connection: sqlite3.Connection, files: Files
+) -> None:
+    whiter = [[100, 255], [100, 0], [3900, 255]]
+    windows = [["NORMAL", 2050, 4100, whiter], ["softer", 2000, 900, "sigmoid"], ["plain", 2000, 900]]
+    with connection:
+        connection.execute("UPDATE cases SET windows = ? WHERE id = ?", (json.dumps(windows), case.id))
+    told = client.get(f"/api/v1/cases/{case.id}").json()["windows"]
+    assert told == [
+        {"name": "NORMAL", "centre": 2050, "width": 4100, "curve": whiter},
+        {"name": "softer", "centre": 2000, "width": 900, "curve": "sigmoid"},
+        {"name": "plain", "centre": 2000, "width": 900},
+    ]
+    files.path("thumbnails", case.pixel_hash).unlink(missing_ok=True)
+    answer = client.get(f"/api/v1/thumbnails/{case.pixel_hash}.webp")
+    pixels = files.read_array("pixels", case.pixel_hash)
+    curved = Window("", 2050, 4100, ((100, 255), (100, 0), (3900, 255)))
+    assert answer.content == make_thumbnail(pixels, case.photometric, [curved])
+    assert answer.content != make_thumbnail(pixels, case.photometric, [Window("", 2050, 4100)])
 
 
 def test_a_reader_sees_no_label_but_their_own(client: TestClient, case: Case, connection: sqlite3.Connection) -> None:
