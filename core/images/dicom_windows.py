@@ -70,7 +70,7 @@ def _of_frame(dataset: Dataset, number: int) -> Dataset:
 def _said(said: Dataset, dataset: Dataset) -> WindowsSaid:
     """Of a data set, or of a frame in it."""
     items = _items(said)
-    tables = [_table(item, at, len(items), dataset) for at, item in enumerate(items, 1)]
+    tables = [_table_of(item, at, len(items), dataset) for at, item in enumerate(items, 1)]
     shown = [table.window for table in tables if table.window and not table.trouble]
     windows = (*shown, *_windows(said))
     troubles = [table.trouble for table in tables if table.trouble]
@@ -106,10 +106,17 @@ def _name(explanation: object) -> str:
 # ---- tables
 
 
+def _table_of(item: Dataset, at: int, of: int, dataset: Dataset) -> _Table:
+    try:
+        return _table(item, at, of, dataset)
+    except Exception:  # noqa: BLE001 (pydicom raises anything on a table that makes no sense; the pixels are sound)
+        return _Table(None, UNREADABLE)
+
+
 def _items(said: Dataset) -> Sequence[Dataset]:
     try:
         items = said.get("VOILUTSequence")
-    except Exception:  # noqa: BLE001 (pydicom raises anything on what is no sequence; the pixels are sound)
+    except Exception:  # noqa: BLE001 (as above)
         return ()
     return items if isinstance(items, Items) else ()  # it may be of another kind
 
@@ -125,10 +132,7 @@ def _table(item: Dataset, at: int, of: int, dataset: Dataset) -> _Table:
         first -= 65536
     name = _name(item.get("LUTExplanation") or "") or (f"VOI table {at}" if of > 1 else "VOI table")
     plain = Window(name, first + entries / 2, float(entries))
-    try:
-        words = _words(item, entries, bits, dataset)
-    except Exception:  # noqa: BLE001 (pydicom raises anything on a table that makes no sense; the pixels are sound)
-        words = None
+    words = _words(item, entries, bits, dataset)
     if words is None or bits not in BITS:
         return _Table(plain, UNREADABLE)
     used = _used_bits(words, bits)
