@@ -191,8 +191,9 @@ def _in_words(environment: Mapping[str, Any]) -> dict[str, str]:
         told["threads"] = {name: count or "one for each core" for name, count in threads.items()}
     if precision := PRECISIONS.get(environment.get("precision", "")):
         told["precision"] = precision
-    if (fixed := told.get("deterministic_operations")) is not None:
-        told["deterministic_operations"] = "on" if fixed else "off"
+    for switch in ("deterministic_operations", "oneDNN"):
+        if (is_on := told.get(switch)) is not None:
+            told[switch] = "on" if is_on else "off"
     return {
         key.replace("_", " "): ", ".join(f"{name.replace('_', ' ')} {part}" for name, part in value.items())
         if isinstance(value, Mapping)

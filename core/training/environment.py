@@ -20,7 +20,8 @@ def describe_environment(device: Device, precision: str = FULL) -> dict[str, Any
         precision: the policy that the network is trained by (`prepare_device`).
     """
     import tensorflow as tf
-    from tensorflow.python.framework.config import is_op_determinism_enabled  # there is no public way to ask
+    from tensorflow.python.framework.config import is_op_determinism_enabled  # there is no public way to ask, nor
+    from tensorflow.python.util._pywrap_util_port import IsMklEnabled  # for this
 
     return {
         "code": code_version(),
@@ -36,6 +37,7 @@ def describe_environment(device: Device, precision: str = FULL) -> dict[str, Any
             "between_operations": tf.config.threading.get_inter_op_parallelism_threads(),
         },
         "deterministic_operations": bool(is_op_determinism_enabled()),
+        "oneDNN": bool(IsMklEnabled()),  # whose kernels round otherwise than TensorFlow's own
     }
 
 

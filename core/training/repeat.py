@@ -16,6 +16,7 @@ TOLD = {
     "device": "device",
     "precision": "precision",
     "threads": "threads",
+    "oneDNN": "oneDNN",
 }
 
 

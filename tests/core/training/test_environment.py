@@ -15,6 +15,7 @@ def test_the_environment_is_json_and_names_what_results_hang_on() -> None:
     assert found["cores"] >= 1
     assert set(found["threads"]) == {"within_operations", "between_operations"}
     assert found["deterministic_operations"] is False
+    assert found["oneDNN"] is True  # whatever TensorFlow would choose on this processor
     assert (found["precision"], describe_environment(CPU, MIXED)["precision"]) == ("float32", "mixed_float16")
 
 
