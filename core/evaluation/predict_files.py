@@ -21,7 +21,7 @@ from core.images.decoding import decode
 from core.images.frames import refuse_single, refuse_volume
 from core.images.pseudonyms import load_secret
 from core.images.render import InputSpec, model_input, refuse_window
-from core.images.sources import SourceFile, cannot_read
+from core.images.sources import SourceFile, cannot_read, folder_of
 from core.images.time_points import numbered, part_of
 from core.images.units import Unit, check_unit, find_units, read_unit
 from core.images.volume_input import Spec, VolumeSpec, volume_input
@@ -183,7 +183,7 @@ def _list_files(paths: Sequence[Path]) -> list[Path]:
 
 def _list_units(paths: Sequence[Path], settings: Settings, folder: Path, progress: Progress) -> list[Unit]:
     """What an import would make a case of each, by the headers."""
-    sources = [SourceFile(str(path), path.as_posix(), path) for path in dict.fromkeys(paths)]
+    sources = [SourceFile(str(path), path.as_posix(), folder_of(path), path.name) for path in dict.fromkeys(paths)]
     attempts = Attempts(folder / "reading")
     with OpenArchives(settings) as archives, closing(attempts):
         return find_units(sources, archives, settings, attempts, progress, {}, part_of=part_of)

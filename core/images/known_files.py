@@ -55,7 +55,8 @@ class NewlyKnown:
 
 def file_key(secret: bytes, file: SourceFile) -> str:
     """What stands for the place of a file: its whole path, its name in a zip, and which of several volumes it is."""
-    place = f"{file.location.absolute()}\0{file.member or ''}"
+    where = file.place if file.folder.startswith(os.sep) else file.location.absolute()
+    place = f"{where}\0{file.member or ''}"
     place += f"\0{file.time_point}" if file.time_point is not None else ""
     return hmac.digest(secret, f"file {place}".encode("utf-8", "surrogateescape"), "sha256").hex()[:32]
 
@@ -63,7 +64,7 @@ def file_key(secret: bytes, file: SourceFile) -> str:
 def is_passing(settings: Settings, file: SourceFile) -> bool:
     """Whether a file goes when everything of it is in, as an upload does: it will not be met again."""
     uploads = f"{settings.home}{os.sep}uploads{os.sep}"  # as text: it is asked of each file of an import
-    return str(file.location).startswith(uploads)
+    return file.place.startswith(uploads)
 
 
 def series_key(secret: bytes, instance: Instance) -> str:

@@ -158,7 +158,7 @@ class ReadingChild:
             self._end()
             raise _ended(_received(head, content)) from error
 
-    def survey(self, locations: Sequence[Path]) -> list[Survey]:
+    def survey(self, locations: Sequence[Path | str]) -> list[Survey]:
         """What the headers of these files say for their grouping (`dicom_instances.survey`).
 
         Raises:

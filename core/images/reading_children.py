@@ -72,7 +72,7 @@ class ReadingChildren:
         with self._child() as child:
             return child.read_file(location, name, shown=shown, into=into)
 
-    def survey(self, locations: Sequence[Path]) -> list[Survey]:
+    def survey(self, locations: Sequence[Path | str]) -> list[Survey]:
         """What headers say for the grouping of files; one that ends its reader says nothing, and costs itself."""
         with self._child(len(locations)) as child:
             try:

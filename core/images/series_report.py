@@ -74,7 +74,7 @@ def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
     found, number_of = [], {}
     for number, its in enumerate(by_series.values(), 1):
         files = [file for unit in its for file in (*unit.files, *(copy for copy, _ in unit.copies))]
-        places = {(file.location, file.member) for file in files}  # an object of several cases is one file
+        places = {(file.place, file.member) for file in files}  # an object of several cases is one file
         number_of.update({file.path: number for file in files})
         folders = Counter(PurePosixPath(file.source).parent.as_posix() for file in files)
         folder = folders.most_common(1)[0][0]

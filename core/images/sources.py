@@ -16,19 +16,33 @@ from core.settings import Settings
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini", "ehthumbs.db"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to import."""
+    """A file to import. It lies at `folder` and `name`, or is a `member` of the zip there.
+
+    An import holds all of its files, 100,000 among them: those of one folder share its name.
+    """
 
     path: str  # how the report names it
     source: str  # within the imported folder: what a label table's path is compared with
-    location: Path  # the file, or the zip that holds it
+    folder: str  # with the separator at its end
+    name: str
     member: str | None = None  # its name in the zip
     refusal: str | None = None  # why it is not even opened
     is_system: bool = False  # the operating system's, nobody's image
     time_point: int | None = None  # of a file of several volumes which one, counted from 1
     size: int | None = None  # bytes of the file, or of the zip that holds it, before it was opened
     mtime_ns: int = 0  # when that was written
+
+    @property
+    def place(self) -> str:
+        """Where it lies as text, which takes less to make than a `Path`."""
+        return self.folder + self.name
+
+    @property
+    def location(self) -> Path:
+        """Where it lies: the file, or the zip that holds it."""
+        return Path(self.folder + self.name)
 
 
 def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None = None) -> list[SourceFile]:
@@ -45,7 +59,7 @@ def list_sources(paths: Sequence[Path], settings: Settings, *, root: Path | None
             shown = file.source if root or len(paths) == 1 else (folder / file.source).as_posix()
             if folder is given and given.is_file() and file.member is None:
                 shown = file.source if root or len(paths) == 1 else given.as_posix()
-            found.setdefault(shown, replace(file, path=shown))
+            found.setdefault(shown, file if file.path == shown else replace(file, path=shown))
     return list(found.values())
 
 
@@ -55,10 +69,16 @@ def quiet_only(files: Sequence[SourceFile], seconds: float, now: float) -> list[
     Args:
         now: seconds since the epoch.
     """
-    newest: dict[Path, int] = defaultdict(int)
+    newest: dict[str, int] = defaultdict(int)
     for file in files:
-        newest[file.location.parent] = max(newest[file.location.parent], file.mtime_ns)
-    return [file for file in files if newest[file.location.parent] <= (now - seconds) * 1e9]
+        newest[file.folder] = max(newest[file.folder], file.mtime_ns)
+    return [file for file in files if newest[file.folder] <= (now - seconds) * 1e9]
+
+
+def folder_of(path: Path) -> str:
+    """The folder of a file as a `SourceFile` has it."""
+    folder = str(path.parent)
+    return folder if folder.endswith(os.sep) else folder + os.sep
 
 
 def read_source(file: SourceFile, archives: OpenArchives, settings: Settings) -> bytes:
@@ -107,51 +127,62 @@ def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[Sourc
         from core.images.dicomdir import referenced_files
 
         for path in (given, *referenced_files(given)):
-            yield from _file(path, _relative(path, root, path.relative_to(given.parent).as_posix()), settings)
+            source = _relative(path, root, path.relative_to(given.parent).as_posix())
+            yield from _file(path, folder_of(path), source, settings)
         return
     if not given.is_dir():
-        yield from _file(given, _relative(given, root, given.name), settings, given_itself=root is None)
+        source = _relative(given, root, given.name)
+        yield from _file(given, folder_of(given), source, settings, given_itself=root is None)
         return
     troubles: list[OSError] = []
     for folder, subfolders, names in os.walk(given, onerror=troubles.append):
         subfolders.sort()
         here = Path(folder)
         inner = _relative(here, root, here.relative_to(given).as_posix())
+        shared = folder_of(here / "any")
         for name in sorted(names):
             source = name if inner == "." else f"{inner}/{name}"
-            yield from _file(here / name, source, settings)
+            yield from _file(here / name, shared, source, settings)
     for trouble in troubles:
         path = Path(str(trouble.filename))
-        yield SourceFile("", _relative(path, root or given, path.name), path, None, cannot_read(trouble))
+        yield _refused(path, folder_of(path), _relative(path, root or given, path.name), cannot_read(trouble))
 
 
 def _relative(path: Path, root: Path | None, otherwise: str) -> str:
     return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else otherwise
 
 
-def _file(path: Path, source: str, settings: Settings, *, given_itself: bool = False) -> Iterator[SourceFile]:
+def _file(
+    path: Path, folder: str, source: str, settings: Settings, *, given_itself: bool = False
+) -> Iterator[SourceFile]:
     """The file itself, or the files in it when it is a zip; a zip that was given itself counts as the folder."""
     try:
         there = path.stat()
         if not stat.S_ISREG(there.st_mode):
-            yield SourceFile("", source, path, None, "It is not a regular file; leave it out.")
+            yield _refused(path, folder, source, "It is not a regular file; leave it out.")
             return
         size, written = there.st_size, there.st_mtime_ns
         if not is_archive(path):
-            yield SourceFile("", source, path, is_system=_is_system(source), size=size, mtime_ns=written)
+            is_system = _is_system(source)
+            yield SourceFile(source, source, folder, path.name, None, None, is_system, size=size, mtime_ns=written)
             return
         members = list_members(path, settings)
     except OSError as error:
-        yield SourceFile("", source, path, None, cannot_read(error))
+        yield _refused(path, folder, source, cannot_read(error))
         return
     except InvalidInput as error:
-        yield SourceFile("", source, path, None, str(error))
+        yield _refused(path, folder, source, str(error))
         return
     for member in members:
         inner = member.name if given_itself else f"{source}/{member.name}"
+        is_system = _is_system(member.name)
         yield SourceFile(
-            "", inner, path, member.name, member.refusal, _is_system(member.name), size=size, mtime_ns=written
+            inner, inner, folder, path.name, member.name, member.refusal, is_system, size=size, mtime_ns=written
         )
+
+
+def _refused(path: Path, folder: str, source: str, reason: str) -> SourceFile:
+    return SourceFile(source, source, folder, path.name, refusal=reason)
 
 
 def _is_index(given: Path) -> bool:

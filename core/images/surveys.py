@@ -40,7 +40,7 @@ def _seen(files: Sequence[SourceFile], archives: OpenArchives, reader: ReadingCh
     plain = [file for file in files if file.member is None and _begins_as_dicom(file)]
     found: dict[str, Survey] = {file.path: "other" for file in files}
     if plain:  # a child is not even started for files of other kinds
-        found |= zip([file.path for file in plain], reader.survey([file.location for file in plain]), strict=True)
+        found |= zip([file.path for file in plain], reader.survey([file.place for file in plain]), strict=True)
     for file in files:
         if file.member is not None:
             found[file.path] = _seen_in_archive(file, archives, reader)
