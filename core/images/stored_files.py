@@ -7,8 +7,10 @@ is refused, leaves files that belong to nothing.
 import sqlite3
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 
 from core.images.records import list_unnamed
 from core.store.database import writing
@@ -46,23 +48,28 @@ class StoredFiles:
         """Remove what no case names, and the note; how many files went."""
         self._together.close()
         self._stream.close()
+        gone = 0
+        with self._note.open(encoding="ascii") as note:
+            while lines := list(islice(note, AT_ONCE)):
+                gone += self._remove_unnamed(connection, lines)
+        self._note.unlink(missing_ok=True)
+        return gone
+
+    def _remove_unnamed(self, connection: sqlite3.Connection, lines: Sequence[str]) -> int:
         by_hash: dict[str, set[Shelf]] = defaultdict(set)
-        for line in self._note.read_text("ascii").splitlines():
-            shelf, _, content_hash = line.partition(" ")
+        for line in lines:
+            shelf, _, content_hash = line.rstrip("\n").partition(" ")
             for one in SHELVES:
                 if shelf == one and len(content_hash) == 64:  # a kill may have cut the last line
                     by_hash[content_hash].add(one)
+        if not list_unnamed(connection, list(by_hash)):
+            return 0
         gone = 0
         plain = Files(self._root)
-        for start in range(0, len(by_hash), AT_ONCE):
-            some = list(by_hash)[start : start + AT_ONCE]
-            if not list_unnamed(connection, some):
-                continue
-            with writing(connection):  # nobody comes to need one of them meanwhile
-                for content_hash in list_unnamed(connection, some):
-                    for shelf in by_hash[content_hash]:
-                        with suppress(FileNotFoundError):
-                            plain.path(shelf, content_hash).unlink()
-                            gone += 1
-        self._note.unlink(missing_ok=True)
+        with writing(connection):  # nobody comes to need one of them meanwhile
+            for content_hash in list_unnamed(connection, list(by_hash)):
+                for shelf in by_hash[content_hash]:
+                    with suppress(FileNotFoundError):
+                        plain.path(shelf, content_hash).unlink()
+                        gone += 1
         return gone
