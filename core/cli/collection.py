@@ -289,23 +289,22 @@ def _wait_for_import(door: Door, job: Job, *, as_json: bool) -> None:
     """Wait for an import and tell what became of each file and series."""
     result = wait_and_tell(door, job)
     report = read_report(door.connection, door.settings, job.id, warnings=result.get("warnings", []))
-    files = [asdict(file) for file in report.files]
-    result["files"] = [row for row in files if not row["path"].startswith(tuple(BESIDE.values()))]
-    result["series"] = [asdict(one) for one in report.series]
+    result["files"] = [file for file in report.files if not file.path.startswith(tuple(BESIDE.values()))]
+    result["series"] = report.series
     for kind, prefix in BESIDE.items():
         if kind in result:
-            its = [row for row in files if row["path"].startswith(prefix)]
-            result[kind]["files"] = [{**row, "path": row["path"].removeprefix(prefix)} for row in its]
+            its = [file for file in report.files if file.path.startswith(prefix)]
+            result[kind]["files"] = [replace(file, path=file.path.removeprefix(prefix)) for file in its]
     result["warnings"] = list(report.warnings)
     for one in report.series:
         if one.counts.get("waiting") or one.series.oddities:
             tell(f"series {one.series.number} ({one.what}): {' '.join(one.series.oddities) or one.becomes}")
     beside = [row for kind in BESIDE for row in result.get(kind, {}).get("files", ())]
-    refused = [row for row in beside if row["status"] == "failed" or "refused" in row["reason"]]
-    for row in (*result["files"], *refused):
-        if row["status"] == "failed" or (row["reason"] and not as_json and not MERE.fullmatch(row["reason"])):
-            status = "refused" if row["status"] == "failed" else row["status"]
-            tell(f"{row['path']}: {status}. {row['reason']}")
+    refused = [file for file in beside if file.status == "failed" or "refused" in file.reason]
+    for file in (*result["files"], *refused):
+        if file.status == "failed" or (file.reason and not as_json and not MERE.fullmatch(file.reason)):
+            status = "refused" if file.status == "failed" else file.status
+            tell(f"{file.path}: {status}. {file.reason}")
     for warning in result.get("warnings", []):
         tell(warning)
     text = f"{result['imported']} imported, {result['skipped']} skipped, {result['failed']} refused."

@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -99,8 +99,8 @@ def ask_model(door: Door, kind: str, model: Model, arguments: Mapping[str, Any])
 
 
 def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print the answer: one JSON document for programs, a few lines for people."""
-    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else text)
+    """Print the answer: one JSON document for programs, in which data classes are objects, a few lines for people."""
+    typer.echo(json.dumps(document, ensure_ascii=False, default=asdict) if as_json else text)
 
 
 def estimate_text(metric: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.images.pseudonyms import named
-from core.images.records import CAME_IN, ImportedFile, list_import_files, list_import_series, mark_import_files
+from core.images.records import CAME_IN, ImportedFile, list_import_series, mark_import_files, walk_import_files
 from core.images.sealed_paths import changed_at, read_paths
 from core.images.series_report import Series, series_from_json
 from core.settings import Settings
@@ -24,7 +24,7 @@ NOTED = "noted"  # came in, with something to look at: same pixels, opposite lab
 MOST_KEPT, KEPT_SECONDS = 2, 600.0  # a report of 100,000 files takes 50 MB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ToldSeries:
     """A series of an import with what became of its files: how many of each status, and the cases they are in."""
 
@@ -164,29 +164,27 @@ def list_named_files(
 
 
 def _named_files(connection: sqlite3.Connection, job: int, paths: Mapping[str, str]) -> list[ImportedFile]:
-    files = [
+    files = (
         replace(file, path=paths.get(file.path, file.path), reason=named(file.reason, paths))
-        for file in list_import_files(connection, job)
-    ]
+        for file in walk_import_files(connection, job)
+    )
     return sorted(files, key=lambda file: file.path)
 
 
 def _told_series(
     connection: sqlite3.Connection, job: int, files: Sequence[ImportedFile], paths: Mapping[str, str]
 ) -> list[ToldSeries]:
-    counts: dict[int, Counter[str]] = defaultdict(Counter)
-    cases: dict[int, dict[int, None]] = defaultdict(dict)
+    of_series: dict[int | None, list[ImportedFile]] = defaultdict(list)
     for file in files:
-        if file.series is not None:
-            counts[file.series][file.status] += 1
-            if file.case is not None:
-                cases[file.series][file.case] = None
+        of_series[file.series].append(file)
     folders = _folders(paths)
     found = []
-    for number, told in list_import_series(connection, job).items():
+    for number, told in list_import_series(connection, job):
         series = series_from_json(number, told)
         series = replace(series, folder=folders.get(series.folder, series.folder))
-        found.append(ToldSeries(series, dict(counts[number]), tuple(sorted(cases[number]))))
+        its = of_series.get(number, ())
+        cases = {file.case for file in its if file.case is not None}
+        found.append(ToldSeries(series, dict(Counter(file.status for file in its)), tuple(sorted(cases))))
     return found
 
 

@@ -340,10 +340,13 @@ def record_import_file(
 
 def list_import_files(connection: sqlite3.Connection, job: int) -> list[ImportedFile]:
     """What a job did with each file so far, by path."""
-    return [
-        ImportedFile(row["path"], row["status"], row["case_id"], row["reason"], row["series"])
-        for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,))
-    ]
+    return list(walk_import_files(connection, job))
+
+
+def walk_import_files(connection: sqlite3.Connection, job: int) -> Iterator[ImportedFile]:
+    """The same one after the other; whoever asks holds the database open until the last."""
+    for row in connection.execute("SELECT * FROM import_files WHERE job = ? ORDER BY path", (job,)):
+        yield ImportedFile(row["path"], row["status"], row["case_id"], row["reason"], row["series"])
 
 
 def mark_import_files(connection: sqlite3.Connection, job: int) -> tuple[int, ...]:
@@ -390,10 +393,10 @@ def put_import_series(connection: sqlite3.Connection, job: int, told: Mapping[in
         )
 
 
-def list_import_series(connection: sqlite3.Connection, job: int) -> dict[int, dict[str, Any]]:
-    """What a job found out about each series, by its number."""
+def list_import_series(connection: sqlite3.Connection, job: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What a job found out about each series, with its number; whoever asks holds the database open until the last."""
     rows = connection.execute("SELECT number, told FROM import_series WHERE job = ? ORDER BY number", (job,))
-    return {row["number"]: json.loads(row["told"]) for row in rows}
+    return ((row["number"], json.loads(row["told"])) for row in rows)
 
 
 def list_unnamed(connection: sqlite3.Connection, hashes: Sequence[str]) -> set[str]:

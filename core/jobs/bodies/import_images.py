@@ -4,7 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,8 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
             progress=Portion(context.progress, 0.0, IMAGES_TAKE) if beside.files else context.progress,
         )
     # The files have a table of their own; with them the row of a large import would weigh megabytes.
-    result = {key: value for key, value in asdict(report).items() if key not in ("files", "left")}
+    kept = [field.name for field in fields(report) if field.name not in ("files", "left")]
+    result: dict[str, Any] = {name: getattr(report, name) for name in kept}
     if given.get("hold_back") != "all":  # else nothing is stored
         drawn = import_annotations(context, project, given, beside)
         result |= drawn
