@@ -98,10 +98,8 @@ def insert_case(connection: sqlite3.Connection, new: NewCase) -> Case:
             """SELECT 1 + max(coalesce((SELECT max(id) FROM cases), 0),
                               coalesce((SELECT max(case_id) FROM erased_cases), 0))"""
         ).fetchone()[0]
-        cursor = connection.execute(
-            f"INSERT INTO cases ({', '.join(row)}) VALUES ({', '.join(':' + key for key in row)})", row
-        )
-        return get_case(connection, int(cursor.lastrowid or 0))
+        connection.execute(f"INSERT INTO cases ({', '.join(row)}) VALUES ({', '.join(':' + key for key in row)})", row)
+    return Case(**vars(new), id=row["id"], imported_at=row["imported_at"])
 
 
 def get_case(connection: sqlite3.Connection, case_id: int) -> Case:

@@ -93,7 +93,7 @@ class Files:
 
     def name_part(self, shelf: Shelf) -> Path:
         """A name in the store for a file that another process writes, to be adopted."""
-        return name_part(self.root / shelf / "00" / "any")
+        return _part_in(f"{self.root}/{shelf}/00")
 
     def adopt(self, shelf: Shelf, content_hash: str, part: Path) -> None:
         """A file that was written beside the others (`name_part`) gets its name; where one has it already, or this
@@ -230,7 +230,11 @@ def write_whole(target: Path, *content: bytes | memoryview) -> None:
 
 def name_part(target: Path) -> Path:
     """A name beside the target that no other thread or process takes; of a dead process's number it may be taken."""
-    return Path(f"{target.parent}/{os.getpid()}-{next(COUNTER)}.part")
+    return _part_in(target.parent)
+
+
+def _part_in(folder: Path | str) -> Path:
+    return Path(f"{folder}/{os.getpid()}-{next(COUNTER)}.part")
 
 
 def write_array(part: Path, array: np.ndarray) -> str:
