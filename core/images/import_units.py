@@ -64,9 +64,11 @@ def let_wait(what: OneImport, unit: Unit, progress: Progress) -> list[ImportedFi
     status, reason = passed or foresee(unit, what.archives)
     with writing(what.connection):
         return [
-            what.record(file, status, None, reason if at == 1 else f"Slice {at} of {len(unit.files)} of this series.")
+            what.record(
+                unit, file, status, None, reason if at == 1 else f"Slice {at} of {len(unit.files)} of this series."
+            )
             for at, file in enumerate(unit.files, 1)
-        ] + [what.record(copy, status, None, "A copy of another of these files.") for copy, _ in unit.copies]
+        ] + [what.record(unit, copy, status, None, "A copy of another of these files.") for copy, _ in unit.copies]
 
 
 def _reading_ahead(what: OneImport, units: Sequence[Unit]) -> Ahead:
@@ -143,7 +145,7 @@ def _import_singles(what: OneImport, units: Sequence[Unit], ahead: Ahead) -> lis
             if isinstance(one, StoredImage):
                 rows.append(_kept(what, unit, one))
             else:
-                rows.append(what.record(unit.files[0], one[0], None, one[1]))
+                rows.append(what.record(unit, unit.files[0], one[0], None, one[1]))
     what.attempts.end(*(unit.files[0].path for unit in units))
     return rows
 
@@ -173,7 +175,7 @@ def _kept(what: OneImport, unit: Unit, stored: StoredImage) -> ImportedFile:
     except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
         raise
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
-        return what.record(file, "failed", None, str(error))
+        return what.record(unit, file, "failed", None, str(error))
 
 
 def _told_of_group(image: DecodedImage, unit: Unit) -> DecodedImage:
@@ -189,7 +191,7 @@ def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress
     """Slices become one case in one transaction; those that cannot be read are refused, and the rest comes in."""
 
     def refused(reasons: Mapping[str, str], otherwise: str) -> list[ImportedFile]:
-        return [what.record(file, "failed", None, reasons.get(file.path, otherwise)) for file in unit.all_files]
+        return [what.record(unit, file, "failed", None, reasons.get(file.path, otherwise)) for file in unit.all_files]
 
     headers: dict[str, NewHeader] = {}
 
@@ -223,12 +225,12 @@ def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress
             rows = keep(what, unit, read.taken, still_stored(what, stored))
             case = rows[0].case
             by_path = {file.path: file for file in unit.files}
-            rows += [what.record(by_path[path], "failed", None, reason) for path, reason in read.failed.items()]
+            rows += [what.record(unit, by_path[path], "failed", None, reason) for path, reason in read.failed.items()]
             frame_of = {file.path: frame for frame, file in enumerate(read.taken, 1)}
             for copy, kept in unit.copies:
                 frame = f"frame {frame_of[kept.path]} of " if kept.path in frame_of else "a damaged slice of "
                 reason = f"The same instance as {frame}case {case}."
-                rows.append(what.record(copy, "skipped", case, reason))
+                rows.append(what.record(unit, copy, "skipped", case, reason))
             return rows
     except Unavailable:
         raise

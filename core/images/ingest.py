@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from core.errors import InvalidInput
@@ -32,7 +33,7 @@ from core.images.records import (
 from core.images.refused_files import RefusedFiles
 from core.images.sealed_paths import keep_paths, read_paths
 from core.images.series import MOST_STACKS
-from core.images.series_report import is_odd, list_series, number_unopened, series_to_json
+from core.images.series_report import is_odd, list_series, number_series, number_unopened, series_to_json
 from core.images.sources import SourceFile, list_sources, quiet_only
 from core.images.stored_files import StoredFiles
 from core.images.time_points import part_called, split_time_points
@@ -43,6 +44,8 @@ from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.files import Files
+
+SERIES_AT_ONCE = 1000  # told of in one transaction
 
 
 def import_paths(
@@ -118,9 +121,10 @@ def import_paths(
     found = split_time_points(found, settings, volume, unopened=[path for path, one in met.items() if one.is_left()])
     met |= find_met([file for file in found if file.time_point is not None])
     maps = find_label_maps([file.source for file in found])
-    met_at = {_place(file): met[file.path] for file in found if file.path in met}
     # from here on files and patients go by what the database calls them
     sources, table = names.hide(found, table, maps)
+    met = {hidden.path: met[file.path] for file, hidden in zip(found, sources, strict=True) if file.path in met}
+    found.clear()  # 30 MB of 100,000 files
     label_maps = names.of_maps(maps)
     if names.paths:
         keep_paths(settings, job, {**read_paths(settings, job), **names.paths})  # of a resumed job what it knew
@@ -139,7 +143,7 @@ def import_paths(
     known = {
         file.path: one
         for file in sources
-        if file.path not in done and (one := met_at.get(_place(file))) and one.is_left(only_new=only_new)
+        if file.path not in done and (one := met.get(file.path)) and one.is_left(only_new=only_new)
     }
     stored = StoredFiles(files, job)
     try:
@@ -160,15 +164,16 @@ def import_paths(
             if only_new:
                 units = [unit for unit in units if unit.known is None]
                 sources = [file for unit in units for file in unit.all_files]
-            series, series_of = list_series(units)
-            series_of |= number_unopened(units, len(series))
-            put_import_series(connection, job, {one.number: series_to_json(one) for one in series})
+            numbers = number_series(units)
+            series = list_series(units)
+            while told := {one.number: series_to_json(one) for one in islice(series, SERIES_AT_ONCE)}:
+                put_import_series(connection, job, told)
             matched = match_rows(table, [*named, *folders_of_volumes(units)])
             rows_by_source = parts.with_rows(matched.rows)
             what = OneImport(
                 connection, stored.files, settings, project, rows_by_source, pattern, job, actor, on_case, on_skipped,
-                labels_of, secret, label_table, label_maps, names, reader, archives, attempts, series_of,
-                _keys_of(units, secret), refused,
+                labels_of, secret, label_table, label_maps, names, reader, archives, attempts, numbers,
+                number_unopened(units, len(numbers)), refused,
             )  # fmt: skip
             refused.fresh.update(unit.files[0].path for unit in units if unit.is_index)
             skip_known(what, units, done, progress, carried_out=hold_back != "all")
@@ -181,7 +186,8 @@ def import_paths(
             import_units(what, [unit for unit in new if id(unit) not in held], done, len(sources), progress)
     finally:
         stored.finish(connection)
-    refused.remember(sources, done, what.keys)
+    series_of = {file.path: unit.series for unit in units for file in unit.all_files if file.path in refused.fresh}
+    refused.remember(sources, done, series_of)
     rows_of = [done[file.path] for file in sources]
     report = report_of(
         rows_of,
@@ -249,20 +255,6 @@ def _parts_met(
         is_known = one is not None and one.is_left(only_new=only_new)
         found.append(replace(unit, group=None, known=one) if is_known else unit)
     return found
-
-
-def _place(file: SourceFile) -> tuple[Path, str | None, int | None]:
-    return file.location, file.member, file.time_point
-
-
-def _keys_of(units: Sequence[Unit], secret: bytes) -> dict[str, str]:
-    """What stands for the series of each file, by path."""
-    return {
-        file.path: series_key(secret, unit.group.instances[0])
-        for unit in units
-        if unit.group is not None
-        for file in unit.all_files
-    }
 
 
 def _pattern(patient_from: str | None) -> re.Pattern[str] | None:

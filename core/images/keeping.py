@@ -36,7 +36,7 @@ def keep(what: OneImport, unit: Unit, taken: Sequence[SourceFile], stored: Store
 
     def recorded(status: FileStatus, case: Case, reason: str) -> list[ImportedFile]:
         return [
-            what.record(file, status, case.id, _joined(case, frame, len(taken), reason if frame == 1 else ""))
+            what.record(unit, file, status, case.id, _joined(case, frame, len(taken), reason if frame == 1 else ""))
             for frame, file in enumerate(taken, 1)
         ]
 

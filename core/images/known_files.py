@@ -4,7 +4,6 @@ Nothing here says what a file is called. A file that was written since, by size 
 one whose case was erased.
 """
 
-import hashlib
 import hmac
 import json
 import os
@@ -21,7 +20,7 @@ from core.store.database import writing
 ROWS_AT_ONCE = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownFile:
     """What became of a file the last time. `series` stands for its DICOM series; empty for anything else.
 
@@ -43,7 +42,7 @@ class KnownFile:
         return self.is_in or bool(self.refusal) or only_new
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NewlyKnown:
     """A file of which an import has just decided."""
 
@@ -70,7 +69,7 @@ def is_passing(settings: Settings, file: SourceFile) -> bool:
 def series_key(secret: bytes, instance: Instance) -> str:
     """What stands for the series of an instance."""
     said = f"series {instance.study} {instance.series}"
-    return hmac.new(secret, said.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, said.encode(), "sha256").hex()[:32]
 
 
 def find_known(

@@ -38,9 +38,10 @@ def skip_known(
 
 def _skip_known_unit(what: OneImport, unit: Unit, *, carried_out: bool) -> list[ImportedFile]:
     assert unit.known is not None
+    number = what.unopened.get(unit.known.series)
     if unit.known.refusal:
         (file,) = unit.files
-        refused = unit.known.status, None, unit.known.refusal, what.series_of.get(file.path)
+        refused = unit.known.status, None, unit.known.refusal, number
         return [record_import_file(what.connection, what.job, file.path, *refused)]
     assert unit.known.case is not None
     case = get_case(what.connection, unit.known.case)
@@ -57,8 +58,6 @@ def _skip_known_unit(what: OneImport, unit: Unit, *, carried_out: bool) -> list[
         status, reason = "failed", str(error)
     its_case = None if status == "failed" else case.id
     return [
-        record_import_file(
-            what.connection, what.job, file.path, status, its_case, reason, what.series_of.get(file.path)
-        )
+        record_import_file(what.connection, what.job, file.path, status, its_case, reason, number)
         for file in unit.files
-    ]  # fmt: skip
+    ]

@@ -23,6 +23,7 @@ from core.images.records import (
 from core.images.refused_files import RefusedFiles
 from core.images.shown import Shown
 from core.images.sources import SourceFile
+from core.images.units import Unit
 from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
@@ -56,18 +57,18 @@ class OneImport:
     reader: Reader | ReadingChildren | None
     archives: OpenArchives
     attempts: Attempts
-    series_of: Mapping[str, int]  # the number of each file's series
-    keys: Mapping[str, str]  # what stands for it in `known_files`
+    numbers: Mapping[str, int]  # of series, by what stands for them in `known_files`
+    unopened: Mapping[str, int]  # the same of those of which no file is opened
     refused: RefusedFiles
 
-    def record(self, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
+    def record(self, unit: Unit, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
         """The row of the report; from now on the file is known, unless it goes when everything is in."""
         with writing(self.connection):
             if not is_passing(self.settings, file):
-                known = NewlyKnown(file, status, case, self.keys.get(file.path, ""))
+                known = NewlyKnown(file, status, case, unit.series)
                 remember(self.connection, self.secret, self.project.id, [known])
-            series = self.series_of.get(file.path)
-            return record_import_file(self.connection, self.job, file.path, status, case, reason, series)
+            number = self.numbers.get(unit.series)
+            return record_import_file(self.connection, self.job, file.path, status, case, reason, number)
 
     def read(self, content: bytes, name: str, *, shown: bool) -> tuple[DecodedImage, Shown | None]:
         """The image of a file, and where its reader makes that in passing what it looks like."""

@@ -118,15 +118,7 @@ class PathNames:
         left_out = set(skipped)
         found = match_rows(table, [file.source for file in sources if file.source not in left_out]).rows
         shown = {source: row.path for source, row in found.items() if _is_key(source, row)}
-        hidden = [
-            replace(
-                file,
-                path=file.path if shown.get(file.source) == file.path else self.of(file.path),
-                source=shown[file.source] if file.source in shown else self.of(file.source),
-                refusal=self.without_names(file.refusal, file) if file.refusal else None,
-            )
-            for file in sources
-        ]
+        hidden = [self._hidden(file, shown.get(file.source)) for file in sources]
         keys = set(shown.values())
         self.orders = _orders((table or {}).values())
         rows = {
@@ -134,6 +126,16 @@ class PathNames:
             for path, row in (table or {}).items()
         }
         return hidden, rows if table is not None else None
+
+    def _hidden(self, file: SourceFile, shown: str | None) -> SourceFile:
+        """
+        Args:
+            shown: what the label table calls the file, which stays.
+        """
+        path = file.path if shown == file.path else self.of(file.path)
+        source = shown or (path if file.source == file.path else self.of(file.source))
+        refusal = self.without_names(file.refusal, file) if file.refusal else None
+        return replace(file, path=path, source=source, refusal=refusal)
 
     def without_names(self, text: str, file: SourceFile) -> str:
         """A sentence about a file without any of its names."""

@@ -176,7 +176,7 @@ class ReadingChild:
         told, _, _ = self._ask(head, content)
         try:
             return [survey_of(one) for one in json.loads(told)]
-        except (ValueError, KeyError, TypeError) as error:
+        except NO_ANSWER as error:
             self._end()
             raise _ended(_received(head, content)) from error
 

@@ -8,6 +8,7 @@ import fcntl
 import io
 import json
 import struct
+from array import array
 from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import lru_cache
@@ -24,6 +25,7 @@ LENGTH = struct.Struct("<Q")
 PIPE_BYTES = 1 << 20
 LONGEST_ARRAY_HEAD = 1 << 10
 TOLD = tuple(field.name for field in fields(Instance))
+ALIKE = ("rows", "columns", "frames", "photometric", "is_localiser", "keys", "modality")
 
 
 def send(stream: Any, *pieces: bytes) -> None:
@@ -122,22 +124,34 @@ def survey_of(told: Any) -> Survey:
     if told in ("index", "other"):
         return "index" if told == "index" else "other"
     lists = ("position", "orientation", "spacing_mm")
-    return Instance(
-        **{
-            **told,
-            **{name: tuple(told[name]) if told[name] else None for name in lists},
-            "keys": tuple((what, value) for what, value in told["keys"]),
-            "stacks": tuple(_stack_of(stack) for stack in told["stacks"]),
-        }
-    )
+    said = {
+        **told,
+        **{name: _numbers(array("d", told[name]).tobytes()) if told[name] else None for name in lists},
+        "keys": tuple((what, value) for what, value in told["keys"]),
+        "stacks": tuple(_stack_of(stack) for stack in told["stacks"]),
+    }
+    return Instance(**{**said, **{name: _the_same(said[name]) for name in ALIKE}})
+
+
+@lru_cache(maxsize=1024)
+def _numbers(packed: bytes) -> tuple[float, ...]:
+    """Likewise, told apart by their bytes: -0.0 is not 0.0 here."""
+    return tuple(array("d", packed))
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _the_same(said: Any) -> Any:
+    """What most headers of an import say alike is held once."""
+    return said
 
 
 def _stack_of(told: dict[str, Any]) -> FrameStack:
     geometry = told["geometry"]
     if geometry:
         affine = tuple(tuple(float(number) for number in line) for line in geometry["affine"])
-        across, along = geometry["spacing_mm"]
-        geometry = Geometry(affine, (across, along), geometry["slice_spacing_mm"], tuple(geometry["oddities"]))
+        across, along = map(float, geometry["spacing_mm"])
+        step = None if geometry["slice_spacing_mm"] is None else float(geometry["slice_spacing_mm"])
+        geometry = Geometry(affine, (across, along), step, tuple(map(str, geometry["oddities"])))
     return FrameStack(
         tuple(int(frame) for frame in told["frames"]),
         str(told["name"]),

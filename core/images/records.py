@@ -70,7 +70,7 @@ class Case(NewCase):
     imported_at: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImportedFile:
     """What an import did with one file, and why. `series` is the number that the import gave its series."""
 

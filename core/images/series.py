@@ -33,7 +33,7 @@ STACK = "stack"  # the attribute of a case that is one of several volumes of an 
 AXES = ("sagittal", "coronal", "axial")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """How a stack lies in the patient. `slice_spacing_mm` is None where the steps differ."""
 
@@ -46,6 +46,7 @@ class Geometry:
 class _Said:
     """What tells of oddities beside those of its geometry."""
 
+    __slots__ = ()
     oddities: tuple[str, ...]
     geometry: Geometry | None
 
@@ -55,7 +56,7 @@ class _Said:
         return (*self.oddities, *(self.geometry.oddities if self.geometry else ()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FrameStack(_Said):
     """Frames of one multi-frame object that become one case. `frames` are as stored, counted from 0, in the order of
     the case. Without `geometry` it is a single frame, or all of them as they are stored."""
@@ -89,7 +90,7 @@ class Instance:
     stacks: tuple[FrameStack, ...] = ()  # of several frames: what becomes of them, where their places are told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group(_Said):
     """Instances that become one case, in the order of its frames; of `images` and `localiser` each is its own."""
 

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,7 +16,7 @@ NAMED_AT_MOST = 8
 OF_A_PART = ("The series holds ", "The object holds ")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """What becomes one case, or an image of its own. `depths_mm` lie along the normal of the slices, from the first."""
 
@@ -37,7 +37,10 @@ class Part:
         return bool(self.oddities) and self.kind != "localiser"
 
 
-@dataclass(frozen=True)
+TOLD = tuple(field.name for field in fields(Part))
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One DICOM series of an import. `folder` is called as its files are."""
 
@@ -64,44 +67,41 @@ class Series:
         return tuple(dict.fromkeys([*parts, *others]))
 
 
-def list_series(units: Sequence[Unit]) -> tuple[list[Series], dict[str, int]]:
-    """The series among the units in the order of their first files, and the number of the series of each file."""
-    by_series: dict[tuple[str, str], list[Unit]] = defaultdict(list)
+def number_series(units: Sequence[Unit]) -> dict[str, int]:
+    """The number of each series by what stands for it, in the order of their first files."""
+    numbers: dict[str, int] = {}
     for unit in units:
         if unit.group is not None:
-            first = unit.group.instances[0]
-            by_series[(first.study, first.series)].append(unit)
-    found, number_of = [], {}
-    for number, its in enumerate(by_series.values(), 1):
-        files = [file for unit in its for file in (*unit.files, *(copy for copy, _ in unit.copies))]
-        places = {(file.place, file.member) for file in files}  # an object of several cases is one file
-        number_of.update({file.path: number for file in files})
-        folders = Counter(PurePosixPath(file.source).parent.as_posix() for file in files)
-        folder = folders.most_common(1)[0][0]
-        groups = [unit.group for unit in its if unit.group]
-        found.append(
-            Series(
-                number,
-                groups[0].instances[0].modality,
-                "" if folder == "." else folder,
-                len(places),
-                sum(len(unit.copies) for unit in its),
-                tuple(sorted(map(_part, groups), key=lambda part: _natural(part.name))),
-            )
-        )
-    return found, number_of
+            numbers.setdefault(unit.series, len(numbers) + 1)
+    return numbers
 
 
 def number_unopened(units: Sequence[Unit], after: int) -> dict[str, int]:
-    """Numbers by file for series of which no file was opened and one was refused: they are tried again as a whole."""
+    """The same of series of which no file was opened and one was refused: they are tried again as a whole."""
     damaged = {unit.known.series for unit in units if unit.known and unit.known.refusal} - {""}
-    numbers = {series: number for number, series in enumerate(sorted(damaged), after + 1)}
-    return {
-        file.path: numbers[unit.known.series]
-        for unit in units
-        if unit.known and unit.known.series in damaged
-        for file in unit.files
-    }
+    return {series: number for number, series in enumerate(sorted(damaged), after + 1)}
+
+
+def list_series(units: Sequence[Unit]) -> Iterator[Series]:
+    """The series among the units by number (`number_series`), one after the other."""
+    by_series: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.group is not None:
+            by_series[unit.series].append(unit)
+    for number, its in enumerate(by_series.values(), 1):
+        files = [file for unit in its for file in unit.all_files]
+        places = {(file.place, file.member) for file in files}  # an object of several cases is one file
+        folders = Counter(PurePosixPath(file.source).parent.as_posix() for file in files)
+        folder = folders.most_common(1)[0][0]
+        groups = [unit.group for unit in its if unit.group]
+        yield Series(
+            number,
+            groups[0].instances[0].modality,
+            "" if folder == "." else folder,
+            len(places),
+            sum(len(unit.copies) for unit in its),
+            tuple(sorted(map(_part, groups), key=lambda part: _natural(part.name))),
+        )
 
 
 def is_odd(unit: Unit) -> bool:
@@ -129,7 +129,7 @@ def series_to_json(series: Series) -> dict[str, Any]:
         "folder": series.folder,
         "files": series.files,
         "copies": series.copies,
-        "parts": [vars(part) for part in series.parts],
+        "parts": [{name: getattr(part, name) for name in TOLD} for part in series.parts],
     }
 
 

@@ -128,11 +128,11 @@ def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[Sourc
 
         for path in (given, *referenced_files(given)):
             source = _relative(path, root, path.relative_to(given.parent).as_posix())
-            yield from _file(path, folder_of(path), source, settings)
+            yield from _file(folder_of(path), path.name, source, settings)
         return
     if not given.is_dir():
         source = _relative(given, root, given.name)
-        yield from _file(given, folder_of(given), source, settings, given_itself=root is None)
+        yield from _file(folder_of(given), given.name, source, settings, given_itself=root is None)
         return
     troubles: list[OSError] = []
     for folder, subfolders, names in os.walk(given, onerror=troubles.append):
@@ -142,10 +142,11 @@ def _under(given: Path, settings: Settings, root: Path | None) -> Iterator[Sourc
         shared = folder_of(here / "any")
         for name in sorted(names):
             source = name if inner == "." else f"{inner}/{name}"
-            yield from _file(here / name, shared, source, settings)
+            yield from _file(shared, name, source, settings)
     for trouble in troubles:
         path = Path(str(trouble.filename))
-        yield _refused(path, folder_of(path), _relative(path, root or given, path.name), cannot_read(trouble))
+        source = _relative(path, root or given, path.name)
+        yield SourceFile(source, source, folder_of(path), path.name, None, cannot_read(trouble))
 
 
 def _relative(path: Path, root: Path | None, otherwise: str) -> str:
@@ -153,36 +154,28 @@ def _relative(path: Path, root: Path | None, otherwise: str) -> str:
 
 
 def _file(
-    path: Path, folder: str, source: str, settings: Settings, *, given_itself: bool = False
+    folder: str, name: str, source: str, settings: Settings, *, given_itself: bool = False
 ) -> Iterator[SourceFile]:
     """The file itself, or the files in it when it is a zip; a zip that was given itself counts as the folder."""
+    path = Path(folder + name)
     try:
         there = path.stat()
         if not stat.S_ISREG(there.st_mode):
-            yield _refused(path, folder, source, "It is not a regular file; leave it out.")
+            yield SourceFile(source, source, folder, name, None, "It is not a regular file; leave it out.")
             return
         size, written = there.st_size, there.st_mtime_ns
         if not is_archive(path):
-            is_system = _is_system(source)
-            yield SourceFile(source, source, folder, path.name, None, None, is_system, size=size, mtime_ns=written)
+            yield SourceFile(source, source, folder, name, None, None, _is_system(source), None, size, written)
             return
         members = list_members(path, settings)
-    except OSError as error:
-        yield _refused(path, folder, source, cannot_read(error))
-        return
-    except InvalidInput as error:
-        yield _refused(path, folder, source, str(error))
+    except (OSError, InvalidInput) as error:
+        reason = cannot_read(error) if isinstance(error, OSError) else str(error)
+        yield SourceFile(source, source, folder, name, None, reason)
         return
     for member in members:
         inner = member.name if given_itself else f"{source}/{member.name}"
-        is_system = _is_system(member.name)
-        yield SourceFile(
-            inner, inner, folder, path.name, member.name, member.refusal, is_system, size=size, mtime_ns=written
-        )
-
-
-def _refused(path: Path, folder: str, source: str, reason: str) -> SourceFile:
-    return SourceFile(source, source, folder, path.name, refusal=reason)
+        told = member.name, member.refusal, _is_system(member.name)
+        yield SourceFile(inner, inner, folder, name, *told, None, size, written)
 
 
 def _is_index(given: Path) -> bool:

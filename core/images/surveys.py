@@ -2,14 +2,12 @@
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from core.errors import InvalidInput
 from core.images.archives import OpenArchives
 from core.images.attempts import Attempts
 from core.images.dicom_start import LONGEST_HEADER, START_BYTES, Survey, looks_like_dicom
 from core.images.reading_children import ReadingChildren
-from core.images.series import Instance
 from core.images.sources import SourceFile
 
 AT_ONCE = 32  # files that one child looks at in one turn
@@ -44,7 +42,7 @@ def _seen(files: Sequence[SourceFile], archives: OpenArchives, reader: ReadingCh
     for file in files:
         if file.member is not None:
             found[file.path] = _seen_in_archive(file, archives, reader)
-    return [_named(found[file.path], file) for file in files]
+    return [found[file.path] for file in files]
 
 
 def _begins_as_dicom(file: SourceFile) -> bool:
@@ -81,7 +79,3 @@ def _seen_here(file: SourceFile, archives: OpenArchives, attempts: Attempts) -> 
                 return survey(stream, file.path)
         except (InvalidInput, OSError):  # said when it is read for its pixels
             return "other"
-
-
-def _named(found: Survey, file: SourceFile) -> Survey:
-    return replace(found, path=file.path) if isinstance(found, Instance) else found

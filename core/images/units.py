@@ -3,9 +3,10 @@
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from core.errors import InvalidInput
@@ -27,7 +28,7 @@ DIED_TWICE = "Reading this file ended the import twice, so it was left out; expo
 SECONDS_BETWEEN_REPORTS = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """Files that become one case, in the order of its frames; most units are a single file."""
 
@@ -36,6 +37,7 @@ class Unit:
     copies: tuple[tuple[SourceFile, SourceFile], ...] = ()  # files of an instance that is in the unit, and that one
     is_index: bool = False  # a DICOMDIR
     known: KnownFile | None = None  # what became of them before: they were not opened
+    series: str = ""  # what stands for their DICOM series, where their headers were looked at
 
     @property
     def all_files(self) -> tuple[SourceFile, ...]:
@@ -77,7 +79,7 @@ def find_units(
     progress: Progress,
     skipped: Mapping[str, object],
     known: Mapping[str, KnownFile] | None = None,
-    key_of: Callable[[Instance], str] = lambda instance: instance.series,
+    key_of: Callable[[Instance], str] = lambda instance: f"{instance.study} {instance.series}",
     *,
     part_of: Callable[[SourceFile, int], SourceFile] = lambda file, part: file,
     reader: ReadingChildren | None = None,
@@ -90,45 +92,72 @@ def find_units(
     Args:
         skipped: files by path that are no images of their own, whatever they hold.
         known: files by path that need not be opened.
-        key_of: what `known` calls the series of an instance.
+        key_of: what `known` calls the series of an instance, and from here on everybody.
         part_of: of a multi-frame object that becomes several cases, the file that stands for one of them.
         reader: looks at the headers; without it this process does.
     """
     known = known or {}
-    look = _Look(archives, attempts, progress, len(sources), skipped, reader)
-    look.at([file for file in sources if file.path not in known])
-    awake = {key_of(instance) for instance in look.found.values()}
-    woken = [file for file in sources if file.path in known and known[file.path].series in awake]
-    look.at(woken)
-    asleep = set(known) - {file.path for file in woken}
+    look = _Look(archives, attempts, progress, len(sources), skipped, reader, key_of)
     by_path = {file.path: file for file in sources}
-    units: dict[str, Unit] = _known_units([file for file in sources if file.path in asleep], known)
+    look.at([file for file in by_path.values() if file.path not in known])
+    woken = {path for path in by_path.keys() & known.keys() if known[path].series in look.found}
+    look.at([file for file in by_path.values() if file.path in woken])
+    asleep = known.keys() - woken
+    units = _known_units([file for file in by_path.values() if file.path in asleep], known)
     parts: dict[str, list[Unit]] = {}
-    for group in group_instances(look.found.values()):
-        files = tuple(by_path[instance.path] for instance in group.instances)
-        if group.part is not None:
-            (whole,) = files
-            parts.setdefault(whole.path, []).append(Unit((part_of(whole, group.part),), group))
-            continue
-        copies = tuple((by_path[copy.path], by_path[kept.path]) for copy, kept in group.copies)
-        if len(files) == 1:  # copies of a single image come in, and are reported, as those of other formats are
-            copies = ()
-        unit = Unit(files, group, copies)
-        units |= {file.path: unit for file in (*files, *(copy for copy, _ in copies))}
-    ordered: dict[int, Unit] = {}
-    for file in sources:
+    for series in list(look.found):  # what was told of one goes once its units are there
+        for group in group_instances(look.found.pop(series)):
+            files = tuple(by_path[instance.path] for instance in group.instances)
+            if len(files) > 1:
+                copies = tuple((by_path[copy.path], by_path[kept.path]) for copy, kept in group.copies)
+                unit = Unit(files, group, copies, series=series)
+                units |= {file.path: unit for file in unit.all_files}
+                continue
+            # copies of a single image come in, and are reported, as those of other formats are
+            (whole,), group = files, _of_one_image(group)
+            if group.part is None:
+                units[whole.path] = Unit(files, group, series=series)
+            else:
+                part = Unit((part_of(whole, group.part),), group, series=series)
+                parts.setdefault(whole.path, []).append(part)
+    return _ordered(by_path.values(), units, parts, look.indexes)
+
+
+def _ordered(
+    files: Iterable[SourceFile], units: Mapping[str, Unit], parts: Mapping[str, Sequence[Unit]], indexes: Container[str]
+) -> list[Unit]:
+    """The units by their first files; each file that is in none is one by itself."""
+    found: list[Unit] = []
+    met = set[int]()  # units of several files
+    for file in files:
+        unit = units.get(file.path) or Unit((file,), is_index=file.path in indexes)
         if file.path in parts:
-            ordered |= {id(unit): unit for unit in parts[file.path]}
-            continue
-        unit = units.get(file.path) or Unit((file,), is_index=file.path in look.indexes)
-        ordered.setdefault(id(unit), unit)
-        units[file.path] = unit
-    return list(ordered.values())
+            found += parts[file.path]
+        elif id(unit) not in met:
+            found.append(unit)
+        if len(unit.files) > 1:
+            met.add(id(unit))
+    return found
+
+
+def _of_one_image(group: Group) -> Group:
+    """Without what tells one image from others: 100,000 images of a series each hold the few that are left."""
+    (instance,) = group.instances
+    bare = replace(instance, path="", series="", sop="", number=0, position=None, orientation=None, keys=())
+    return _the_same(replace(group, instances=(bare,), copies=()))
+
+
+@lru_cache(maxsize=32)
+def _the_same(group: Group) -> Group:
+    return group
 
 
 @dataclass
 class _Look:
-    """The first pass, over headers alone: the instances and the indexes among the files, by path."""
+    """The first pass, over headers alone: the instances by series, and by path the indexes among the files.
+
+    The UIDs of a series are not kept: what stands for it stands in their place.
+    """
 
     archives: OpenArchives
     attempts: Attempts
@@ -136,7 +165,8 @@ class _Look:
     total: int
     skipped: Mapping[str, object]
     reader: ReadingChildren | None
-    found: dict[str, Instance] = field(default_factory=dict)
+    key_of: Callable[[Instance], str]
+    found: dict[str, list[Instance]] = field(default_factory=dict)
     indexes: set[str] = field(default_factory=set)
     count: int = 0
     reported: float = field(default_factory=time.monotonic)
@@ -151,7 +181,9 @@ class _Look:
                     self.progress.report(0.0, f"looked at {self.count} of {self.total} files")
                     self.reported = time.monotonic()
                 if isinstance(seen, Instance):
-                    self.found[file.path] = seen
+                    its = self.found.setdefault(series := self.key_of(seen), [])
+                    # Of a series that is there already its slices hold the name that the first of them has.
+                    its.append(replace(seen, path=file.path, study="", series=its[0].series if its else series))
                 elif seen == "index":
                     self.indexes.add(file.path)
 
