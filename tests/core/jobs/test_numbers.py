@@ -17,8 +17,7 @@ from core.datasets.records import Snapshot, list_snapshot_cases, snapshot_counts
 from core.errors import CoreError, InvalidInput
 from core.evaluation.drafts import set_assist_model
 from core.evaluation.pairs import list_pairs
-from core.images.import_files import list_import_files
-from core.images.records import get_case
+from core.images.records import get_case, list_import_files
 from core.jobs.asking import ask_training
 from core.jobs.context import JobContext, job_folder
 from core.jobs.handlers import HANDLERS

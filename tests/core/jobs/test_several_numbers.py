@@ -14,7 +14,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import snapshot_counts
 from core.evaluation.abstention import freeze_rule
 from core.evaluation.pairs import list_pairs
-from core.images.import_files import list_import_files
+from core.images.records import list_import_files
 from core.jobs.asking import ask_training
 from core.jobs.context import JobContext, job_folder
 from core.jobs.handlers import HANDLERS
