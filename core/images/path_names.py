@@ -128,9 +128,10 @@ class PathNames:
         return hidden, rows if table is not None else None
 
     def _hidden(self, file: SourceFile, shown: str | None) -> SourceFile:
-        """
+        """A file as the database names it.
+
         Args:
-            shown: what the label table calls the file, which stays.
+            shown: what the label table calls it, which stays.
         """
         path = file.path if shown == file.path else self.of(file.path)
         source = shown or (path if file.source == file.path else self.of(file.source))
