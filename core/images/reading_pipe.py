@@ -133,16 +133,16 @@ def survey_of(told: Any) -> Survey:
     return Instance(**{**said, **{name: _the_same(said[name]) for name in ALIKE}})
 
 
-@lru_cache(maxsize=1024)
-def _numbers(packed: bytes) -> tuple[float, ...]:
-    """Likewise, told apart by their bytes: -0.0 is not 0.0 here."""
-    return tuple(array("d", packed))
-
-
 @lru_cache(maxsize=1024, typed=True)
 def _the_same(said: Any) -> Any:
     """What most headers of an import say alike is held once."""
     return said
+
+
+@lru_cache(maxsize=1024)
+def _numbers(packed: bytes) -> tuple[float, ...]:
+    """Likewise, told apart by their bytes: -0.0 is not 0.0 here."""
+    return tuple(array("d", packed))
 
 
 def _stack_of(told: dict[str, Any]) -> FrameStack:
