@@ -47,6 +47,10 @@ OTHER = tuple(place.name for place in PLACES if place.name not in MAIN)
 README = (("label", "dark"), ("review", "dark"), ("evaluate", "light"), ("cases", "dark"), ("train", "light"))
 LARGEST_BYTES = 200_000
 START_SECONDS, DEMO_SECONDS = 120, 1800
+# What Streamlit is still fetching the code for is a skeleton; a chart is drawn some time after that.
+ALL_DRAWN = """() => ![...document.querySelectorAll('[data-testid=stSkeleton]')].some((one) => one.checkVisibility())
+  && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')]
+    .every((one) => !one.checkVisibility() || one.querySelector('canvas, svg'))"""
 
 
 def readroom(home: Path, *words: str) -> Any:
@@ -121,6 +125,7 @@ def settle(page: Page) -> None:
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
     with suppress(BrowserError):  # a running job keeps asking
         page.wait_for_load_state("networkidle", timeout=5_000)
+    page.wait_for_function(ALL_DRAWN, timeout=30_000)
     page.wait_for_timeout(900)
 
 
