@@ -17,6 +17,7 @@ from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti_labels
 from core.images.nrrd import MAGIC, read_nrrd_labels
 from core.images.raster import pages_of
+from core.images.tiff_lzw import refuse_broken_lzw
 from core.images.volumes import check_volume_size
 from core.settings import Settings
 
@@ -131,8 +132,11 @@ def _png_numbers(content: bytes, settings: Settings) -> Pixels:
 
 def _tiff_numbers(content: bytes, settings: Settings) -> Pixels:
     with reading("TIFF"), tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        pages = list(pages_of(tiff))
         first = tiff.pages[0]
-        check_volume_size((sum(1 for _ in pages_of(tiff)), int(first.shape[0]), int(first.shape[1])), settings)
+        check_volume_size((len(pages), int(first.shape[0]), int(first.shape[1])), settings)
+        for page in pages:
+            refuse_broken_lzw(page, content)
         pixels: Pixels = np.squeeze(tiff.asarray())
         if pixels.ndim == 2:
             pixels = pixels[np.newaxis]

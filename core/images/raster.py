@@ -11,6 +11,7 @@ from PIL import Image
 
 from core.errors import InvalidInput, some_of
 from core.images.decoded import DecodedImage, Photometric, Pixels, check_size, content_of, reading, real_values
+from core.images.tiff_lzw import refuse_broken_lzw
 from core.images.volumes import check_volume_size, volume_window
 from core.settings import Settings
 
@@ -169,6 +170,7 @@ def _read_tiff(content: bytes, settings: Settings) -> list[Page]:
             _refuse_two_axes(tiff.series[0])
         for page in pages:
             _refuse_cut_off(page, len(content))
+            refuse_broken_lzw(page, content)
         check_volume_size((1, 1, sum(page.imagelength * page.imagewidth for page in pages)), settings)
         return [_page(page) for page in pages]
 
