@@ -3,12 +3,21 @@
 Nothing is trained here: what a training would leave is put in its place.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import quality_cxr, quality_hippocampus, quality_nuclei, quality_nuclei_counts, quality_pneumoniamnist
+from bench import (
+    folds,
+    quality_cxr,
+    quality_generation,
+    quality_hippocampus,
+    quality_nuclei,
+    quality_nuclei_counts,
+    quality_pneumoniamnist,
+)
 from bench.folds import SEEDS
 from bench.harness import Figure
 from core.evaluation.records import MeasuredMask
@@ -49,8 +58,8 @@ def test_hippocampus_says_whose_level_it_aims_at_and_how_many_seeds(monkeypatch:
 
 
 def test_nuclei_say_how_many_seeds_and_keep_to_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    folds = [np.array([0.9, 0.95])] * 5
-    monkeypatch.setattr(quality_nuclei, "_dice", lambda *_: (folds, folds))
+    dice = [np.array([0.9, 0.95])] * 5
+    monkeypatch.setattr(quality_nuclei, "_dice", lambda *_: (dice, dice))
     assert SEEDS in named(quality_nuclei.measure(), "Dice, unet2d").detail
     cases = [{"fold": at // 4, "answer": at % 4, "predicted": at % 4 + 0.1, "guessed": at % 4} for at in range(20)]
     monkeypatch.setattr(quality_nuclei_counts, "_read_predictions", lambda _: cases)
@@ -65,3 +74,53 @@ def test_chest_x_rays_say_what_is_aimed_at(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(quality_cxr, "_read_predictions", lambda *_: ([], np.zeros(0)))
     monkeypatch.setattr(quality_cxr, "_compare", lambda *_: (rivals, rivals, interval))
     assert "aim: 0.88" in named(quality_cxr.measure(), "balanced accuracy, resnet").against
+
+
+def test_drawn_images_are_measured_once_a_seed_and_no_seed_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run that was interrupted goes on with the seeds that are missing."""
+    asked: list[str] = []
+
+    def run(home: Path, *words: str) -> dict[str, Any]:
+        asked.append(" ".join(words))
+        of_seed = 0.9 + 0.01 * sum("seed=" in one and "--name" in one for one in asked)
+        metric = {"value": of_seed, "low": of_seed - 0.02, "high": of_seed + 0.02}
+        names = ("auc", "memorised", "real_close", "fid_like", "class_consistency", "judge_accuracy")
+        return {"models": [], "model": "m", "metrics": dict.fromkeys(names, metric), "n_cases": 624, "n_samples": 60}
+
+    def make(home: Path, *_: object) -> None:
+        home.mkdir(exist_ok=True)
+        (home / "readroom.db").touch()
+
+    monkeypatch.setattr(quality_generation, "run_command", run)
+    monkeypatch.setattr(quality_generation, "make_project", make)
+    monkeypatch.setattr(quality_generation, "test_data", lambda: tmp_path)
+    quality_generation._measured(_place(tmp_path), "diffusion", 0)
+    auc, *_, took = quality_generation.measure()
+    assert sum("--name drawer-" in one for one in asked) == 3
+    assert auc.value == pytest.approx(0.92)
+    assert "3 seeds, each with its 95 % interval: 0.910 (0.890 to 0.930); 0.920" in auc.detail
+    assert took.against == "at most 30"
+
+
+def _place(folder: Path) -> Path:
+    place = folder / "readroom-bench-diffusion"
+    place.mkdir()
+    return place
+
+
+def test_each_fold_is_trained_with_a_seed_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def run(_: Path, *words: str) -> dict[str, Any]:
+        asked.append(" ".join(words))
+        return {"models": []}
+
+    monkeypatch.setattr(folds, "run_command", run)
+    for fold in range(2):
+        folds.train_fold(tmp_path, "some", fold, "--recipe", "cnn")
+    assert [one for one in asked if one.startswith("train")] == [
+        f"train some --snapshot folds --fold {fold} --name fold-{fold} --set seed={fold} --recipe cnn --wait"
+        for fold in range(2)
+    ]
