@@ -37,8 +37,9 @@ from core.images.dicom_burned_in import device_of, reason_to_check
 from core.images.dicom_decoders import refuse_syntax
 from core.images.dicom_frames import read_frames
 from core.images.dicom_instances import NOT_PICTURES, many, numbers
-from core.images.dicom_pixels import real_pixels, unwrap
+from core.images.dicom_pixels import real_pixels
 from core.images.dicom_stacks import spacing_in_groups
+from core.images.dicom_unwrap import unwrap
 from core.images.dicom_windows import WindowsSaid, windows_said
 from core.images.orientation import split_letters
 from core.images.series import STACK

@@ -1,5 +1,6 @@
 """Which DICOM transfer syntaxes this installation can decode (DICOM PS3.5, section 8 and Annex A)."""
 
+import imagecodecs
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -23,30 +24,47 @@ from pydicom.uid import (
 
 from core.errors import InvalidInput
 
-ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")  # PS3.5 section A.4.11, for which pydicom has no word
+# What pydicom does not decode, and but for the first has no word for (PS3.5 Annex A, PS3.6 table A-1): `dicom_unwrap`.
+ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
+DEFLATED_FRAMES = UID("1.2.840.10008.1.2.8.1")
+JPEG_XL = tuple(UID(f"1.2.840.10008.1.2.4.{last}") for last in (110, 111, 112))
+NAMES = dict(
+    zip(
+        (DEFLATED_FRAMES, *JPEG_XL),
+        ("Deflated Image Frame Compression", "JPEG XL Lossless", "JPEG XL JPEG Recompression", "JPEG XL"),
+        strict=True,
+    )
+)
 SYNTAXES: tuple[UID, ...] = (
     ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian,
-    ENCAPSULATED_UNCOMPRESSED,
+    ENCAPSULATED_UNCOMPRESSED, DEFLATED_FRAMES,
     JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
     JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K, RLELossless,
+    *JPEG_XL,
 )  # fmt: skip
-NEED_NO_DECODER = frozenset([*(one for one in SYNTAXES if not one.is_encapsulated), ENCAPSULATED_UNCOMPRESSED])
+NEED_NO_DECODER = frozenset(
+    [*(one for one in SYNTAXES if one not in NAMES and not one.is_encapsulated), ENCAPSULATED_UNCOMPRESSED,
+     DEFLATED_FRAMES]
+)  # fmt: skip
 OF_DICOM = "1.2.840.10008."  # what stands behind it was given by the standard, and by nobody who could mean a person
 
 
 def decoder_findings() -> list[tuple[str, bool, str]]:
     """For each transfer syntax its name, whether it can be decoded, and by what or what is missing."""
-    findings = []
-    for syntax in SYNTAXES:
-        if syntax in NEED_NO_DECODER:
-            findings.append((syntax.name, True, "needs no decoder"))
-            continue
-        decoder = get_decoder(syntax)
-        if decoder.is_available:
-            findings.append((syntax.name, True, ", ".join(decoder.available_plugins)))
-        else:
-            findings.append((syntax.name, False, f"install one of: {'; '.join(decoder.missing_dependencies)}"))
-    return findings
+    return [(NAMES.get(syntax, syntax.name), *_decoder_of(syntax)) for syntax in SYNTAXES]
+
+
+def _decoder_of(syntax: UID) -> tuple[bool, str]:
+    if syntax in NEED_NO_DECODER:
+        return True, "needs no decoder"
+    if syntax in JPEG_XL:
+        return (True, "imagecodecs") if imagecodecs.JPEGXL.available else (False, "install one of: imagecodecs")
+    decoder = get_decoder(syntax)
+    if decoder.is_available:
+        return True, ", ".join(decoder.available_plugins)
+    if syntax == JPEGExtended12Bit:
+        return True, "imagecodecs"
+    return False, f"install one of: {'; '.join(decoder.missing_dependencies)}"
 
 
 def refuse_syntax(said: str) -> None:
@@ -56,12 +74,12 @@ def refuse_syntax(said: str) -> None:
         InvalidInput: it names the syntax, and what to do.
     """
     if said in SYNTAXES:
-        if said in NEED_NO_DECODER or said == JPEGExtended12Bit or get_decoder(said).is_available:
+        there, what = _decoder_of(UID(said))
+        if there:
             return
-        lacking = "; ".join(get_decoder(said).missing_dependencies)
         raise InvalidInput(
-            f"The decoder for this file's transfer syntax is not installed; install one of: {lacking}. "
-            f"Received: {UID(said).name}"
+            f"The decoder for this file's transfer syntax is not installed; {what}. "
+            f"Received: {NAMES.get(UID(said), UID(said).name)}"
         )
     raise InvalidInput(
         f"The file is in a transfer syntax that Readroom does not decode; "

@@ -16,7 +16,6 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExte
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels, native, real_values, whole_numbers, whole_type
-from core.images.dicom_decoders import ENCAPSULATED_UNCOMPRESSED
 from core.images.dicom_instances import told_of_frame
 
 # Start-of-frame markers of JPEG (ISO 10918-1 table B.1) and JPEG-LS (ISO 14495-1 C.1.1), all of one layout.
@@ -153,26 +152,6 @@ def _check_codestreams(dataset: Dataset, frames: int) -> None:
                 f"The header and the compressed image differ in size; export the file again. "
                 f"Received: {said[1]} x {said[0]} and {found[1]} x {found[0]} pixels"
             )
-
-
-def unwrap(dataset: Dataset) -> None:
-    """In place: frames that are encapsulated without being compressed (PS3.5 section A.4.11) as plain pixels."""
-    if dataset.file_meta.get("TransferSyntaxUID") != ENCAPSULATED_UNCOMPRESSED:
-        return
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    if "PixelData" not in dataset:
-        return
-    count = max(1, int(dataset.get("NumberOfFrames") or 1))
-    bits = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
-    bits *= int(dataset.BitsAllocated)
-    # Each frame was filled up to whole and even bytes, which is not so once they follow on each other.
-    frames = [frame[: -(-bits // 8)] for frame in generate_frames(dataset.PixelData, number_of_frames=count)]
-    together = b"".join(frames)
-    if bits % 8:
-        each = [np.unpackbits(np.frombuffer(frame, np.uint8), bitorder="little")[:bits] for frame in frames]
-        together = np.packbits(np.concatenate(each), bitorder="little").tobytes()
-    dataset.PixelData = together + bytes(len(together) % 2)
-    dataset["PixelData"].is_undefined_length = False
 
 
 def _decompressed(dataset: Dataset) -> Any:

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from core.errors import InvalidInput
 from core.images.decoded import Pixels, check_size, reading
 from core.images.dicom_decoders import refuse_syntax
-from core.images.dicom_pixels import unwrap
 from core.images.dicom_stacks import stored_places
+from core.images.dicom_unwrap import unwrap
 from core.images.planes import Frames, lay, plane_of_instance
 from core.images.volumes import check_volume_size
 from core.settings import Settings
