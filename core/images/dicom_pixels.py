@@ -14,7 +14,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import iter_pixels, pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, some_of
 from core.images.decoded import Pixels, native, real_values, whole_numbers, whole_type
 from core.images.dicom_instances import told_of_frame
 
@@ -25,6 +25,7 @@ JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
 DECODERS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom", "gdcm")
 
 
+NEEDED = ("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation")
 MOST_WHOLE = 65536  # up to here whole numbers are kept as such (`whole_numbers`)
 
 
@@ -34,6 +35,7 @@ def real_pixels(dataset: Dataset) -> Pixels:
     Raises:
         InvalidInput: colour of more than 16 bits, values that are not numbers, pixels of another size than announced.
     """
+    _check_header(dataset)
     _check_codestreams(dataset, 1)
     return _real(_decompressed(dataset), dataset, 0)
 
@@ -47,6 +49,7 @@ def real_frames(dataset: Dataset, frames: int, wanted: Sequence[int]) -> Iterato
     Raises:
         InvalidInput: as `real_pixels`, or fewer frames than announced.
     """
+    _check_header(dataset)
     _check_codestreams(dataset, frames)
     chosen = None if len(wanted) == frames else set(wanted)
     count = 0
@@ -82,19 +85,45 @@ def _transformation(dataset: Dataset, frame: int) -> Dataset:
 
 def _through_modality_lut(pixels: Pixels, dataset: Dataset) -> Pixels:
     """PS3.3 C.11.1: the table or the rescale; whole numbers stay whole, and a rescale by 1 and 0 changes nothing."""
-    whole = _rescaled_as_whole(pixels, dataset)
-    if whole is not None:
-        return whole
-    real = apply_modality_lut(pixels, dataset)
-    if real.dtype != np.float64:
-        return real
+    if "ModalityLUTSequence" in dataset:
+        real = apply_modality_lut(pixels, dataset)
+        if real.dtype != np.float64:
+            return real
+    else:
+        rescale = _rescale_of(dataset)
+        if rescale is None:
+            return pixels
+        whole = _rescaled_as_whole(pixels, *rescale)
+        if whole is not None:
+            return whole
+        slope, intercept = rescale
+        real = pixels.astype(np.float64) * slope + intercept
     return pixels if np.array_equal(real, pixels) else whole_numbers(real)
 
 
-def _rescaled_as_whole(pixels: Pixels, dataset: Dataset) -> Pixels | None:
+def _rescale_of(dataset: Dataset) -> tuple[float, float] | None:
+    """Slope and intercept (PS3.3 C.11.1.1.2); None where neither has a value.
+
+    Raises:
+        InvalidInput: only one of them has, or by the slope all values would be one.
+    """
+    said = [dataset.get(word) for word in ("RescaleSlope", "RescaleIntercept")]
+    slope, intercept = (None if value in (None, "") else float(value) for value in said)
+    if slope is None and intercept is None:
+        return None
+    if slope is None or intercept is None or slope == 0:
+        told = ["nothing" if number is None else f"{number:g}" for number in (slope, intercept)]
+        raise InvalidInput(
+            f"The header does not say what the pixel values mean; export the file again. "
+            f"Received: rescale slope {told[0]}, intercept {told[1]}"
+        )
+    return slope, intercept
+
+
+def _rescaled_as_whole(pixels: Pixels, by: float, plus: float) -> Pixels | None:
     """The same in whole numbers, five times as quickly, where slope and intercept are whole; else None."""
-    slope, inter = (_whole_of(dataset.get(word)) for word in ("RescaleSlope", "RescaleIntercept"))
-    if "ModalityLUTSequence" in dataset or slope is None or inter is None or pixels.dtype.itemsize > 2:
+    slope, inter = _whole_of(by), _whole_of(plus)
+    if slope is None or inter is None or pixels.dtype.itemsize > 2:
         return None
     if not np.issubdtype(pixels.dtype, np.integer):
         return None
@@ -114,12 +143,8 @@ def _rescaled_as_whole(pixels: Pixels, dataset: Dataset) -> Pixels | None:
     return whole
 
 
-def _whole_of(said: Any) -> int | None:
-    try:
-        number = float(said)
-    except (TypeError, ValueError):
-        return None
-    return int(number) if number.is_integer() and abs(number) < MOST_WHOLE else None
+def _whole_of(number: float) -> int | None:
+    return int(number) if float(number).is_integer() and abs(number) < MOST_WHOLE else None
 
 
 def codestream_size(frame: bytes) -> tuple[int, int] | None:
@@ -203,9 +228,45 @@ def _plugin(dataset: Dataset) -> str:
     return next((name for name in DECODERS if name in there), "")
 
 
+def _check_header(dataset: Dataset) -> None:
+    """What is needed to read pixels at all (PS3.3 C.7.6.3.1), by its name.
+
+    Raises:
+        InvalidInput: something of it is missing, or more bits are stored than there are.
+    """
+    lacking = [word for word in NEEDED if dataset.get(word) in (None, "")]
+    if lacking and "PixelData" in dataset:
+        raise InvalidInput(
+            f"The header lacks what is needed to read the pixels; export the file again. "
+            f"Received: no {some_of(lacking, len(NEEDED))}"
+        )
+    stored, allocated = (int(dataset.get(word) or 0) for word in ("BitsStored", "BitsAllocated"))
+    if "PixelData" in dataset and not 1 <= stored <= allocated:
+        raise InvalidInput(
+            f"The header does not say which bits of a pixel count; export the file again. "
+            f"Received: {stored} bits stored of {allocated}"
+        )
+
+
 def _stored_bits(pixels: Pixels, dataset: Dataset) -> Pixels:
-    """Bits above the stored ones may hold an old overlay (PS3.5-2004 section 8.1.2), which is no part of a value."""
+    """Bits above the stored ones may hold an old overlay (PS3.5-2004 section 8.1.2), which is no part of a value.
+
+    Values used to be allowed further up, too, as their High Bit says. Some headers say so of values that lie at the
+    bottom, where they have to be nowadays: that is seen by the bits below the lowest, which are then not empty.
+
+    Raises:
+        InvalidInput: the pixels fit neither.
+    """
     if not np.issubdtype(pixels.dtype, np.integer):
         return pixels
-    spare = pixels.dtype.itemsize * 8 - int(dataset.BitsStored)
-    return (pixels << spare) >> spare if spare > 0 else pixels
+    bits, stored = pixels.dtype.itemsize * 8, int(dataset.BitsStored)
+    spare, above = bits - stored, int(dataset.get("HighBit") or 0) + 1 - stored
+    at_the_bottom: Pixels = (pixels << spare) >> spare if spare > 0 else pixels
+    if not 0 < above <= spare or np.array_equal(at_the_bottom, pixels):
+        return at_the_bottom
+    if (pixels & ((1 << above) - 1)).any():
+        raise InvalidInput(
+            f"The header and the pixels differ in which bits count; export the file again. "
+            f"Received: {stored} bits stored, the highest of them bit {int(dataset.HighBit)}"
+        )
+    return (pixels << (spare - above)) >> spare

@@ -103,7 +103,7 @@ def test_values_are_after_the_rescale(settings: Settings) -> None:
 def test_a_whole_rescale_gives_what_pydicom_gives(pixels: np.ndarray, slope: int, inter: int) -> None:
     dataset = Dataset()
     dataset.RescaleSlope, dataset.RescaleIntercept = str(slope), str(inter)
-    whole = _rescaled_as_whole(pixels, dataset)
+    whole = _rescaled_as_whole(pixels, slope, inter)
     real = apply_modality_lut(pixels, dataset)
     if whole is not None:
         expected = pixels if np.array_equal(real, pixels) else whole_numbers(real)
@@ -112,12 +112,59 @@ def test_a_whole_rescale_gives_what_pydicom_gives(pixels: np.ndarray, slope: int
 
 
 def test_a_usual_rescale_is_done_in_whole_numbers() -> None:
-    dataset = Dataset()
-    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
-    whole = _rescaled_as_whole(np.array([[0, 4095]], np.uint16), dataset)
+    whole = _rescaled_as_whole(np.array([[0, 4095]], np.uint16), 1, -1024)
     assert whole is not None
     assert whole.dtype == np.int16
     assert whole.tolist() == [[-1024, 3071]]
+
+
+def test_a_rescale_without_values_is_none(settings: Settings) -> None:
+    np.testing.assert_array_equal(read(settings, RescaleSlope="", RescaleIntercept="").pixels, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({"RescaleSlope": "0", "RescaleIntercept": "-1024"}, "slope 0, intercept -1024"),
+        ({"RescaleSlope": "2"}, "slope 2, intercept nothing"),
+        ({"RescaleSlope": "", "RescaleIntercept": "-1024"}, "slope nothing, intercept -1024"),
+    ],
+)
+def test_half_a_rescale_is_refused(tags: dict[str, str], told: str, settings: Settings) -> None:
+    """Hounsfield units that are off by 1024 look like an image all the same."""
+    said = refusal(made(DEFAULT, **tags), settings)
+    assert (
+        said == f"The header does not say what the pixel values mean; export the file again. Received: rescale {told}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({"BitsStored": None}, "Received: no BitsStored"),
+        ({"PhotometricInterpretation": None}, "Received: no PhotometricInterpretation"),
+        ({"PixelRepresentation": None, "SamplesPerPixel": None}, "Received: no SamplesPerPixel, PixelRepresentation"),
+        ({"BitsStored": 0}, "Received: 0 bits stored of 16"),
+        ({"BitsStored": 17}, "Received: 17 bits stored of 16"),
+    ],
+)
+def test_a_header_that_lacks_what_pixels_need_is_refused_by_name(
+    tags: dict[str, Any], told: str, settings: Settings
+) -> None:
+    assert refusal(made(DEFAULT.astype(np.uint16), **tags), settings).endswith(told)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16])
+def test_values_lie_where_the_high_bit_says(kind: type[np.generic], settings: Settings) -> None:
+    """Older writers put 12 bits to the top of 16; others only say so."""
+    low = -2048 if kind is np.int16 else 0
+    values = np.arange(low, low + 4096, 7).astype(kind)[:576].reshape(24, 24)
+    values[0, 0] = low + 4095
+    tags = {"BitsStored": 12, "HighBit": 15}
+    np.testing.assert_array_equal(read(settings, values << 4, **tags).pixels, values)
+    np.testing.assert_array_equal(read(settings, values, **tags).pixels, values)
+    both = (values << 4) | 3
+    assert refusal(made(both, **tags), settings).endswith("Received: 12 bits stored, the highest of them bit 15")
 
 
 def test_more_frames_than_announced_are_no_colours(settings: Settings) -> None:
