@@ -22,7 +22,7 @@ class Settings:
     max_upload_bytes: int = 64 << 30  # of one upload, which goes to disk piece by piece
     max_unpacked_bytes: int = 64 << 30  # of one zip, of which one file at a time is unpacked
     max_unpacked_files: int = 200_000  # of one zip
-    max_compression_ratio: int = 200  # of one zip member; medical images stay below 30
+    max_compression_ratio: int = 200  # of a zip and of each file in it; images stay below 30, not so painted masks
     onnx_memory_bytes: int = 6 << 30  # an export that needs more is left out, and the reason kept
     session_hours: int = 12  # then everybody signs in again
     session_idle_minutes: int = 60  # without a click or a key for so long, a person is signed out

@@ -117,7 +117,7 @@ def _tables_in(path: Path) -> list[Path]:
 
 @lru_cache(maxsize=16)  # a page is drawn at each click, and a zip may list a hundred thousand files
 def _packed_tables(path: Path, size: int, mtime_ns: int) -> list[str]:
-    return list_tables(path)[:TABLES_OFFERED]
+    return list_tables(path, session.settings())[:TABLES_OFFERED]
 
 
 def draw_label_table(source: Source, project: Project) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from core.settings import Settings
 
 MAGIC = b"NRRD000"
 LONGEST_HEADER = 1 << 20
-LARGE = 64 << 20  # above it a high ratio of packing is a bomb
 WIDEST_MM = 1000.0
 TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -192,11 +191,6 @@ def _values(content: bytes, header: _Header, settings: Settings) -> Pixels:
         skip = len(packed) - size if header.skip == -1 else header.skip
         voxels: Any = packed[max(skip, 0) : max(skip, 0) + size]
     elif header.encoding in ("gzip", "gz", "bzip2", "bz2"):
-        if size > LARGE and size > len(content) * settings.max_compression_ratio:
-            raise InvalidInput(
-                f"The file unpacks to more than {settings.max_compression_ratio} times its size, as bombs do. "
-                f"Received: {len(content):,} bytes that become {size:,}"
-            )
         voxels = _unpacked(packed, header, size)
     else:
         told = header.encoding if header.encoding in ENCODINGS else "another one"

@@ -89,6 +89,29 @@ def test_limits_on_count_and_size(limits: dict[str, int], said: str, tmp_path: P
         list_members(path, Settings(home=settings.home, **limits))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("form", ["plain", "with a comment", "zip64", "lying about its count"])
+def test_files_are_counted_before_the_list_is_read(
+    form: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if form == "zip64":
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 10)
+    path = packed(tmp_path / "a.zip", {f"{n}.csv": b"0123456789" for n in range(30)})
+    if form == "with a comment":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.comment = b"scans of the ward" * 100
+    if form == "lying about its count":
+        content = path.read_bytes()
+        path.write_bytes(content[:-14] + (1).to_bytes(2, "little") * 2 + content[-10:])
+    assert (b"PK\x06\x06" in path.read_bytes()) == (form == "zip64")
+    monkeypatch.setattr("core.images.archives.LOOKED_AT", 50)
+    few, enough = (Settings(home=settings.home, max_unpacked_files=count) for count in (29, 30))
+    assert len(list_tables(path, enough)) == 30
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert list_tables(path, few) == []
+    with pytest.raises(InvalidInput, match="more than 29 files"):
+        list_members(path, few)
+
+
 def test_a_size_that_lies_yields_no_more_than_it_says(tmp_path: Path, settings: Settings) -> None:
     path = packed(tmp_path / "a.zip", {"a.png": b"0123456789" * 1000})
     content = path.read_bytes()
@@ -142,12 +165,14 @@ def test_a_path_leads_into_a_zip_and_not_into_a_folder_of_that_name(tmp_path: Pa
     assert zip_around(tmp_path / "b.zip" / "labels.csv") is None
 
 
-def test_the_tables_of_a_zip_are_listed_without_what_a_mac_writes_beside_them(tmp_path: Path) -> None:
+def test_the_tables_of_a_zip_are_listed_without_what_a_mac_writes_beside_them(
+    tmp_path: Path, settings: Settings
+) -> None:
     names = ("x/labels.csv", "b.TSV", "__MACOSX/x/labels.csv", "x/._labels.csv", "a.png", "notes.txt")
     path = packed(tmp_path / "a.zip", dict.fromkeys(names, b"-"))
-    assert list_tables(path) == ["b.TSV", "x/labels.csv"]
+    assert list_tables(path, settings) == ["b.TSV", "x/labels.csv"]
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04broken")
-    assert list_tables(tmp_path / "broken.zip") == []
+    assert list_tables(tmp_path / "broken.zip", settings) == []
 
 
 def test_a_member_that_is_read_by_itself_is_never_larger_than_asked_for(tmp_path: Path) -> None:
