@@ -7,6 +7,7 @@ from core.errors import CoreError
 from core.jobs.asking import ask_rate_test
 from core.jobs.asking_series import ask_series, folds_of
 from core.training.learning_curve import has_curve
+from core.training.networks import check_weights
 from core.training.recipe import Recipe
 from core.training.records import list_runs
 from dashboard import frame, jobs_panel, messages, places, session
@@ -82,6 +83,7 @@ with form:
         st.warning(f"This snapshot leaks: {snapshot.leaks_allowed_because}", icon=":material/water_drop:")
     try:
         recipe, choice = draw_recipe(snapshot, fold)
+        check_weights(recipe)
     except CoreError as error:
         recipe = choice = None
         st.error(str(error), icon=":material/error:")

@@ -16,7 +16,7 @@ from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
 from core.tasks import task_module, trainable_schema
-from core.training.networks import check_network, input_of
+from core.training.networks import check_network, check_weights, input_of
 from core.training.preflight import check_room_for_images, look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
@@ -48,8 +48,9 @@ def request_training(
 
     Raises:
         CoreError: one class, an empty split, a fold that the snapshot does not have, a task that cannot be
-            trained yet or not by this network or loss, volumes for a network that sees single images, a name that is
-            taken, a snapshot of which cases were erased, a disk without room for the prepared images.
+            trained yet or not by this network or loss, a network of more weights than can be trained, volumes for a
+            network that sees single images, a name that is taken, a snapshot of which cases were erased, a disk without
+            room for the prepared images.
     """
     train, validation, test = demand_trainable(connection, project, snapshot, recipe, fold, actor)
     recipe, begun = settle_sources(connection, files, snapshot, recipe, sources or {}, actor)
@@ -92,6 +93,7 @@ def demand_trainable(
         raise InvalidInput(f"Take a snapshot of project {project.name}. Received: {snapshot.name}")
     task = task_module(snapshot.task)
     check_network(recipe.network, snapshot.task)
+    check_weights(recipe)
     task.loss_name(trainable_schema(snapshot.schema), recipe.loss)
     train, validation, test = view_of(connection, snapshot, fold)
     ids = [case.case_id for case in (*train, *validation)]

@@ -93,6 +93,19 @@ def test_a_run_that_learns_says_how_busy_its_device_is_as_far_as_that_is_known(
     assert "<small>GPU memory</small><b>5.0 GB of 8.0 GB</b>" in shown
 
 
+def test_a_network_of_absurd_size_is_refused_on_screen_while_it_is_chosen(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot
+) -> None:
+    app = open_page("train", project=project.id, recipe="resnet")
+    app.text_input(key="recipe_resnet_filters").set_value("1024,1024,1024")
+    app.number_input(key="recipe_resnet_kernel_size").set_value(11)
+    app.number_input(key="recipe_resnet_blocks").set_value(8).run()
+    assert not app.exception
+    assert any("Make filters or kernel_size or blocks smaller" in error.value for error in app.error)
+    assert app.button(key="train_start").disabled
+    assert not list_runs(connection, project.id)
+
+
 def test_augmented_images_are_asked_for_with_the_recipe_on_screen_and_shown(
     open_page: OpenPage, connection: sqlite3.Connection, files: Files, project: Project, snapshot: Snapshot
 ) -> None:

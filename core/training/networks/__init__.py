@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.training.recipe import Recipe  # a recipe is checked by what stands here
 
 FIRST = "resnet"  # the one to begin with, on screen and where nobody names one, where it goes with the task
+MOST_WEIGHTS = 500_000_000  # 2 GB of them, 8 GB with their gradients and the optimiser's two of each
 
 
 class Network(Protocol):
@@ -37,8 +38,13 @@ class Network(Protocol):
     DEFAULTS: Mapping[str, Any]  # of its recipe, where they differ from `Recipe`'s
     FIELDS: Sequence[str]  # those of the group "network" that `build` reads; of the others it knows nothing
 
+    WEIGHED_BY: Sequence[str]  # fields of the recipe that its number of weights grows with
+
     def check(self, recipe: "Recipe") -> None:
         """Raise `InvalidInput` where values that are good by themselves do not fit together."""
+
+    def count_weights(self, recipe: "Recipe") -> int:
+        """About how many weights `build` makes, counted without Keras; the few of a head need not be in it."""
 
     def build(self, recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:
         """The untrained `keras.Model`, with the task's `build_head` as its end.
@@ -74,6 +80,28 @@ def check_network(name: str, task: str) -> None:
     if name not in networks_of(task):
         others = f"take {' or '.join(networks_of(task))}" if networks_of(task) else "no network does yet"
         raise InvalidInput(f"This network does not learn {task}; {others}. Received: {name}")
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """About how many weights the network of a recipe has, known without building it."""
+    return NETWORKS[recipe.network].count_weights(recipe)
+
+
+def check_weights(recipe: "Recipe") -> None:
+    """Raise `InvalidInput` where a network would have more weights than any machine here could train."""
+    weights = count_weights(recipe)
+    if weights > MOST_WEIGHTS:
+        keys = NETWORKS[recipe.network].WEIGHED_BY
+        raise InvalidInput(
+            f"Make {' or '.join(keys)} smaller: the network would have {weights // 1_000_000:,} million weights, and "
+            f"{MOST_WEIGHTS // 1_000_000} million is the limit. "
+            f"Received: {recipe.network}, {', '.join(_say_value(recipe, key) for key in keys)}"
+        )
+
+
+def _say_value(recipe: "Recipe", key: str) -> str:
+    value = getattr(recipe, key)
+    return f"{key} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def build_network(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

@@ -26,14 +26,13 @@ FIELDS = (
     "dropout",
     "l2",
 )
-MOST_DENSE_WEIGHTS = 500_000_000  # 2 GB of weights, 6 GB with the gradients and Adam's state
+WEIGHED_BY = ("dense_units", "input_size", "filters", "kernel_size")
+MOST_DENSE_WEIGHTS = 500_000_000  # 2 GB of weights, 8 GB with the gradients and Adam's state
 
 
 def check(recipe: "Recipe") -> None:
     """Pooling must leave a pixel, and the dense layer must fit into memory."""
-    side = recipe.input_size
-    for _ in range(recipe.stages):
-        side //= recipe.pool_size
+    side = _side_left(recipe)
     if side < 1:
         raise InvalidInput(
             f"Take fewer stages, a smaller pool or a larger input: pooling would leave no pixel. "
@@ -47,6 +46,21 @@ def check(recipe: "Recipe") -> None:
             f"Received: {recipe.stages} stages, pool {recipe.pool_size}, {recipe.input_size} pixels, "
             f"{recipe.dense_units} units"
         )
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the convolutions, and of the dense layer for every pixel that is left."""
+    before = (recipe.channels, *recipe.filters[:-1])
+    convolutions = sum(recipe.kernel_size**2 * seen * made for seen, made in zip(before, recipe.filters, strict=True))
+    return convolutions + _side_left(recipe) ** 2 * recipe.filters[-1] * recipe.dense_units
+
+
+def _side_left(recipe: "Recipe") -> int:
+    """Pixels of a side after the last pooling."""
+    side = recipe.input_size
+    for _ in range(recipe.stages):
+        side //= recipe.pool_size
+    return side
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

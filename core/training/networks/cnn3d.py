@@ -28,6 +28,7 @@ DEFAULTS = {
 }
 FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2", "input_depth", "spacing_mm")
 IGNORES = ("pixel_mm",)
+WEIGHED_BY = ("filters", "kernel_size", "blocks")
 SHORTEST_HALVED = 8  # voxels of an axis: few slices are not halved away
 
 
@@ -47,6 +48,17 @@ def input_of(recipe: "Recipe") -> VolumeSpec:
     spacing = recipe.spacing_mm if any(recipe.spacing_mm) else None
     depth, size, resize = recipe.input_depth, recipe.input_size, recipe.resize
     return VolumeSpec(depth, size, recipe.channels, resize, spacing, recipe.window)  # type: ignore[arg-type]
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the convolutions."""
+    window, before = recipe.kernel_size**3, recipe.filters[0]
+    weights = window * recipe.channels * before
+    for filters in recipe.filters:
+        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
+        weights += (recipe.blocks - 1) * 2 * window * filters**2
+        before = filters
+    return weights
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

@@ -22,6 +22,8 @@ TASKS = ("classification", "regression")
 DEFAULTS = {"stages": 4, "filters": (256, 512, 1024, 1024), "learning_rate": 0.001, "batch": 16}
 FIELDS = ("stages", "dropout", "l2", "weights")
 LAYERS = (6, 12, 24, 16)  # of each stage
+WEIGHED_BY = ("stages",)
+WEIGHTS = 7_037_504  # of the whole body; fewer stages have fewer
 STAGES = ("conv2_block6_concat", "conv3_block12_concat", "conv4_block24_concat", "relu")  # where a stage ends
 SMALLEST_PX = 32  # smaller images are enlarged to it: five halvings must leave a pixel
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels, 0 to 1
@@ -42,6 +44,11 @@ def check(recipe: "Recipe") -> None:
             f"Begin from ready-made weights or from a model, not from both. "
             f"Received: weights {recipe.weights}, start_from {recipe.start_from}"
         )
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """At most: what it is made of is not for a recipe to say."""
+    return WEIGHTS
 
 
 def ready_made() -> Any:

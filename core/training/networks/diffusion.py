@@ -44,6 +44,7 @@ DEFAULTS = {
     "noise": 0.0,
 }
 FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout")
+WEIGHED_BY = ("filters", "kernel_size", "blocks")
 STEPS = 25  # of drawing
 GUIDANCE = 1.5  # 1 is no guidance; more is more typical of the class, and less varied
 WITHOUT_CONDITION = 0.1  # share of images shown without any condition, for guidance
@@ -69,6 +70,27 @@ def check(recipe: "Recipe") -> None:
             f"What draws has no last layer that could learn alone; set freeze_epochs to 0. "
             f"Received: {recipe.freeze_epochs}"
         )
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the drawer's convolutions, down and up."""
+    window, before = recipe.kernel_size**2, recipe.filters[0]
+    weights = window * recipe.channels * before
+    for stage, filters in enumerate(recipe.filters):
+        weights += window * before * filters if stage else 0  # halved
+        weights += recipe.blocks * _weigh_block(recipe, filters, filters)
+        before = filters
+    weights += _weigh_block(recipe, before, before)
+    for filters, below in pairwise(recipe.filters):
+        weights += window * below * filters  # doubled
+        weights += _weigh_block(recipe, 2 * filters, filters)
+    return weights
+
+
+def _weigh_block(recipe: "Recipe", before: int, filters: int) -> int:
+    """Two convolutions, what the level and the condition say between them, and the short cut where there is one."""
+    short = 0 if before == filters else before
+    return (recipe.kernel_size**2 * (before + filters) + 4 * WAVES + short) * filters
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

@@ -20,6 +20,8 @@ EFFECT = "begun from ready-made weights learns from few images; begun from nothi
 TASKS = ("classification", "regression")
 DEFAULTS = {"stages": 6, "filters": (16, 32, 48, 96, 112, 192), "learning_rate": 0.001, "batch": 16}
 FIELDS = ("stages", "dropout", "l2", "weights")
+WEIGHED_BY = ("stages",)
+WEIGHTS = 5_919_312  # of the whole body; fewer stages have fewer
 # Where a stage ends.
 STAGES = (
     "block1a_project_activation",
@@ -44,6 +46,11 @@ def check(recipe: "Recipe") -> None:
             f"Begin from ready-made weights or from a model, not from both. "
             f"Received: weights {recipe.weights}, start_from {recipe.start_from}"
         )
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """At most: what it is made of is not for a recipe to say."""
+    return WEIGHTS
 
 
 def ready_made() -> Any:

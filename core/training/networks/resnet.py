@@ -16,6 +16,7 @@ EFFECT = "averages its map and overfits later"
 TASKS = ("classification", "regression")
 DEFAULTS: dict[str, Any] = {}
 FIELDS = ("stages", "filters", "blocks", "kernel_size", "activation", "dropout", "l2")
+WEIGHED_BY = ("filters", "kernel_size", "blocks")
 LARGE_IMAGE = 64  # from here on the first convolution halves the image: the finest grain costs most and says least
 
 
@@ -26,6 +27,17 @@ def check(recipe: "Recipe") -> None:
             f"Take fewer stages or a larger input: each stage halves the image. "
             f"Received: {recipe.stages} stages, {recipe.input_size} pixels"
         )
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the convolutions."""
+    window, before = recipe.kernel_size**2, recipe.filters[0]
+    weights = window * recipe.channels * before
+    for filters in recipe.filters:
+        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
+        weights += (recipe.blocks - 1) * 2 * window * filters**2
+        before = filters
+    return weights
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

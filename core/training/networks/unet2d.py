@@ -4,6 +4,7 @@ Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28, with the blocks of a 
 doi:10.1109/CVPR.2016.90).
 """
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,7 @@ FIELDS = (
     "deep_supervision",
     "neighbours",
 )
+WEIGHED_BY = ("filters", "kernel_size", "blocks")
 
 
 def check(recipe: "Recipe") -> None:
@@ -60,6 +62,19 @@ def input_of(recipe: "Recipe") -> InputSpec:
 def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
     """Layers of the way up on whose maps the answer is asked for too while it learns, the finest first."""
     return tuple(f"up_{stage}" for stage in range(2, 2 + recipe.deep_supervision))
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the convolutions, down and up."""
+    window, before, weights = recipe.kernel_size**2, input_of(recipe).shape[-1], 0
+    for filters in recipe.filters:
+        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
+        weights += (recipe.blocks - 1) * 2 * window * filters**2
+        before = filters
+    for filters, below in pairwise(recipe.filters):
+        weights += 2**2 * below * filters  # doubled
+        weights += (window * 3 + 2) * filters**2  # and bridged
+    return weights
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

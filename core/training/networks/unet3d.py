@@ -5,6 +5,7 @@ doi:10.1109/CVPR.2016.90). An axis is halved only while it is long enough and ev
 doi:10.1038/s41592-020-01008-z): few thick slices stay what they are.
 """
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,7 @@ FIELDS = (
     "spacing_mm",
 )
 IGNORES = ("input_size", "resize", "pixel_mm")
+WEIGHED_BY = ("filters", "kernel_size", "blocks")
 SHORTEST_HALVED = 8  # voxels of an axis
 
 
@@ -66,6 +68,19 @@ def sampling_of(recipe: "Recipe") -> tuple[int, float]:
 def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
     """Layers of the way up on whose maps the answer is asked for too while it learns, the finest first."""
     return tuple(f"up_{stage}" for stage in range(2, 2 + recipe.deep_supervision))
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the convolutions, down and up."""
+    window, before, weights = recipe.kernel_size**3, recipe.channels, 0
+    for filters in recipe.filters:
+        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
+        weights += (recipe.blocks - 1) * 2 * window * filters**2
+        before = filters
+    for filters, below in pairwise(recipe.filters):
+        weights += 2**3 * below * filters  # doubled
+        weights += (window * 3 + 2) * filters**2  # and bridged
+    return weights
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

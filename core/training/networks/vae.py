@@ -35,6 +35,7 @@ DEFAULTS = {
     "noise": 0.0,
 }
 FIELDS = ("stages", "filters", "kernel_size", "activation", "latent")
+WEIGHED_BY = ("filters", "kernel_size", "input_size", "latent")
 BEGINS_ANEW = " The half that reads images begins anew: a stored model holds only the one that draws."
 LEAST_ERROR = 1e-4  # of squared grey values from 0 to 1: a hundredth of the range is as good as exact
 WITHOUT_ATTRIBUTES = 0.2  # share of images shown without sex and age, so that both may be left open
@@ -56,6 +57,20 @@ def check(recipe: "Recipe") -> None:
             f"What draws has no last layer that could learn alone; set freeze_epochs to 0. "
             f"Received: {recipe.freeze_epochs}"
         )
+
+
+def count_weights(recipe: "Recipe") -> int:
+    """Those of the convolutions that read and that draw, and between the smallest map and the latent numbers."""
+    window, before = recipe.kernel_size**2, recipe.channels
+    side: int = recipe.input_size // 2**recipe.stages
+    weights = 3 * side * side * recipe.filters[-1] * recipe.latent  # their mean and its spread, and back
+    for filters in recipe.filters:
+        weights += window * before * filters
+        before = filters
+    for filters in reversed(recipe.filters):
+        weights += window * before * filters
+        before = filters
+    return weights
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

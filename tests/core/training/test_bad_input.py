@@ -15,13 +15,16 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.errors import CoreError, InvalidInput
 from core.images.records import Case
+from core.jobs.asking import ask_rate_test
+from core.jobs.records import list_jobs
 from core.labels.records import Label
 from core.progress import Silent
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.preflight import PreflightFailed
-from core.training.recipe import named_recipe, recipe_from_json
+from core.training.recipe import change_recipe, named_recipe, recipe_from_json
+from core.training.records import add_run, get_run, list_runs
 from core.training.request import request_training
 from core.training.run import gather_material
 
@@ -56,6 +59,26 @@ def test_a_network_for_volumes_is_refused_where_each_case_is_an_image(
     snapshot = freeze(connection, files, project, actor)
     with pytest.raises(InvalidInput, match="cnn3d looks along the frames of volumes"):
         request_training(connection, project, snapshot, named_recipe("cnn3d"), actor=actor)
+
+
+def test_a_network_of_absurd_size_is_refused_before_the_queue_by_the_fields_to_change(
+    connection, planted, actor, small_recipe
+) -> None:
+    absurd = change_recipe(
+        small_recipe,
+        {"filters": [1024] * 6, "kernel_size": 11, "blocks": 8, "input_size": 1024, "batch": 4096},
+    )
+    ask: dict[str, Callable[[], object]] = {
+        "train": lambda: request_training(connection, planted.project, planted.snapshot, absurd, actor=actor),
+        "find_rate": lambda: ask_rate_test(connection, planted.project, planted.snapshot, absurd, actor=actor),
+    }
+    for one in ask.values():
+        with pytest.raises(InvalidInput, match=r"Make filters or kernel_size or blocks smaller.* 12,\d\d\d million"):
+            one()
+    assert not list_runs(connection, planted.project.id)
+    assert not list_jobs(connection)
+    stored = add_run(connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=absurd, actor=actor)
+    assert get_run(connection, stored.id).recipe == absurd, "one that was asked for before is still read"
 
 
 def test_one_case_of_each_class_is_refused_with_what_to_do(

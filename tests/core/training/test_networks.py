@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from core.projects.schema import make_classification, make_segmentation
+from core.projects.schema import make_classification, make_generation, make_segmentation
 from core.settings import PROJECT_ROOT
 from core.training.networks import (
     FIRST,
     NETWORKS,
     build_network,
     check_network,
+    check_weights,
+    count_weights,
     feature_layers,
     first_network,
     input_of,
@@ -134,6 +136,51 @@ def test_every_setting_of_the_classic_stack_reaches_it() -> None:
     assert network.get_layer("stage_1").activation is keras.activations.tanh
     assert network.get_layer("dropout").rate == 0.25
     assert len(network.losses) == 3
+
+
+@pytest.mark.parametrize("name", RECIPE_NAMES)
+def test_weights_are_counted_without_building(name: str) -> None:
+    schemas = {"classification": TWO, "segmentation": PAINTED, "generation": make_generation(["a", "b"])}
+    schema = schemas[NETWORKS[name].TASKS[0]]
+    fields, first = NETWORKS[name].FIELDS, {"input_size": 32}
+    others = {"kernel_size": 5, "blocks": 3, "latent": 100, "dense_units": 100}
+    changed = {**first, "filters": "16,48,64", **{key: value for key, value in others.items() if key in fields}}
+    for changes in (first, changed) if "filters" in fields else (first,):
+        recipe = change_recipe(named_recipe(name), changes)
+        network = build_network(recipe, schema, np.ones((2, len(schema.names))))
+        assert 0.93 < count_weights(recipe) / network.count_params() <= 1
+        assert set(NETWORKS[name].WEIGHED_BY) <= {"input_size", *fields}
+
+
+ABSURD = {"filters": ",".join(["1024"] * 6), "kernel_size": 11, "blocks": 8, "input_size": 1024, "batch": 4096}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("resnet", ABSURD),
+        ("cnn", {**ABSURD, "dense_units": 1}),
+        ("cnn3d", {**ABSURD, "input_size": 64}),
+        ("unet2d", ABSURD),
+        ("unet3d", ABSURD),
+        ("diffusion", ABSURD),
+        ("vae", {"filters": "64", "latent": 512, "input_size": 1024}),
+    ],
+)
+def test_a_network_beyond_every_memory_is_refused_with_the_fields_to_make_smaller(name: str, changes: dict) -> None:
+    with pytest.raises(InvalidInput, match="million weights, and 500 million is the limit") as refused:
+        check_weights(change_recipe(named_recipe(name), changes))
+    said, received = str(refused.value).split(" Received: ")
+    for key in NETWORKS[name].WEIGHED_BY:
+        assert key in said
+        assert f"{key} " in received
+
+
+@pytest.mark.parametrize("name", RECIPE_NAMES)
+def test_no_network_is_refused_as_its_recipe_begins_even_on_large_images(name: str) -> None:
+    check_weights(named_recipe(name))
+    if name != "cnn":
+        check_weights(change_recipe(named_recipe(name), {"input_size": 256}))
 
 
 def test_a_residual_network_grows_with_its_blocks() -> None:
