@@ -24,17 +24,22 @@ from core.images.volume_input import Spec
 from core.projects.schema import Classification
 from core.store.files import Files, Shelf
 from core.training.device import FULL, PRECISIONS
+from core.training.networks import NETWORKS, count_weights, leaves_of
 from core.training.recipe import Recipe, change_recipe
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
 BYTES_A_VALUE = 4
 KEPT_FOR_GRADIENTS = 3  # times a layer's output: kept from the way forward, its gradient, and what is in passing
+KEPT_OF_WEIGHTS = 4  # times the weights while they are learnt: themselves, their gradients, and the optimiser's two
 CHECKPOINT_SHARE = 5  # times the weights: live, best, averaged, and the optimiser's two
 PREDICTION_SHARE = 0.35  # of what a training step takes for an image
 SECONDS_BETWEEN_LOOKS = 0.01
 NAMED_CASES = 5
 CASES_AT_ONCE = 500
 GIGABYTE = 1 << 30
+WHY_WEIGHTS = "While weights are learnt there are four of each: itself, its gradient, and the optimiser's two."
+WHY_REFUSED = "The system gave no more memory: other programs took what was free, or this one may take only so much."
+WHY_IMAGES = "What the layers say of an image is kept until its gradients are known, beside the weights and theirs."
 WITHOUT_CLASS = {
     "training": "it cannot be learnt.",
     "validation": "how well it is told cannot be followed.",
@@ -199,13 +204,19 @@ def check_room_for_images(
 
 
 def expected_memory(network: Any, batch: int) -> int:
-    """Bytes that a step will take for a batch, from the sizes of the layers' outputs."""
+    """Bytes that a step will take for a batch, from the sizes of the layers' outputs, of inner networks too: nearly all
+    of one that draws is in its `drawer`."""
     values = 0
-    for layer in network.layers:
+    for layer in leaves_of(network):
         shape = getattr(layer.output, "shape", None)
         if shape is not None:
             values += int(np.prod([size or 1 for size in shape[1:]]))
     return values * batch * BYTES_A_VALUE * KEPT_FOR_GRADIENTS
+
+
+def weights_memory(recipe: Recipe) -> int:
+    """Bytes that the weights of a recipe's network take while they are learnt, known before it is built."""
+    return count_weights(recipe) * BYTES_A_VALUE * KEPT_OF_WEIGHTS
 
 
 def free_memory(device_bytes: int) -> int:
@@ -225,14 +236,21 @@ def fit_into_memory(
         memory_bytes: what a step may take.
 
     Raises:
-        PreflightFailed: not even one image fits.
+        PreflightFailed: the network does not fit, or not even one image on each device.
     """
     import tensorflow as tf
 
-    batch = min(recipe.batch, examples)
+    batch = whole = min(recipe.batch, examples)
+    weights = weights_memory(recipe)
+    if weights > memory_bytes:  # to build it would starve the machine, and all else that runs there
+        raise _too_large(recipe, memory_bytes, WHY_WEIGHTS)
     while True:
-        fit: Any = build(recipe if batch == min(recipe.batch, examples) else change_recipe(recipe, {"batch": batch}))
-        needed = expected_memory(fit.learner.network, batch)
+        fit: Any = None  # the one before goes first: two may not fit beside each other
+        try:
+            fit = build(recipe if batch == whole else change_recipe(recipe, {"batch": batch}))
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:  # a smaller batch has as many weights
+            raise _too_large(recipe, memory_bytes, WHY_REFUSED) from error
+        needed = weights + expected_memory(fit.learner.network, batch)
         if needed <= memory_bytes:
             try:
                 trial = try_steps(fit, read(fit))
@@ -242,13 +260,26 @@ def fit_into_memory(
                 if trial.memory_bytes <= memory_bytes:
                     return fit, trial
                 needed = trial.memory_bytes
-        if batch == 1:
+        if batch < 2 * recipe.devices:  # each has an image at least
+            single = "a single image" + ("" if recipe.devices == 1 else " a device")
             raise PreflightFailed(
-                f"Even a single image of this recipe does not fit into memory. Received: {recipe.network} at "
+                f"Even {single} of this recipe does not fit into memory. Received: {recipe.network} at "
                 f"{recipe.input_size} pixels, {needed / GIGABYTE:.1f} GB for {memory_bytes / GIGABYTE:.1f} GB",
                 "Close other programs and resume the job, or train with a smaller input size or network.",
+                WHY_IMAGES,
             )
         batch //= 2
+
+
+def _too_large(recipe: Recipe, memory_bytes: int, why: str) -> PreflightFailed:
+    return PreflightFailed(
+        f"The network of this recipe does not fit into memory, whatever the batch. Received: {recipe.network} with "
+        f"{count_weights(recipe) / 1e6:,.1f} million weights, {weights_memory(recipe) / GIGABYTE:.1f} GB while they "
+        f"are learnt, for {memory_bytes / GIGABYTE:.1f} GB",
+        f"Make {' or '.join(NETWORKS[recipe.network].WEIGHED_BY)} smaller and start a new run; or close other programs "
+        f"and resume the job.",
+        why,
+    )
 
 
 def try_steps(fit: Any, chunk: Any) -> Trial:

@@ -14,10 +14,11 @@ from core.datasets.leaks import Leak
 from core.datasets.records import list_snapshot_cases
 from core.datasets.room import bytes_to_prepare
 from core.progress import Silent
+from core.projects.schema import make_generation
 from core.training import preflight
 from core.training import run as run_module
 from core.training.device import CPU
-from core.training.networks import input_of
+from core.training.networks import build_network, input_of
 from core.training.preflight import (
     PreflightFailed,
     Trial,
@@ -35,6 +36,8 @@ from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import get_model, get_run, list_runs
 from core.training.request import request_training, training_cases
 from core.training.run import gather_material, run_training
+
+MEGABYTE = 1 << 20
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +101,7 @@ def test_a_full_disk_is_said_before_the_first_step(tmp_path: Path) -> None:
 
 
 class Fitted:
-    """A fit that only knows how much its trial took: as much as its batch has images."""
+    """A fit that only knows how much its trial took: as many megabytes as its batch has images, a hundred each."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -111,19 +114,68 @@ def test_the_batch_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch, exha
     def trial(fit: Any, _: Any) -> Trial:
         if exhausted and fit.recipe.batch > 10:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM")
-        return Trial(0.1, fit.recipe.batch * 100)
+        return Trial(0.1, fit.recipe.batch * 100 * MEGABYTE)
 
     monkeypatch.setattr(preflight, "try_steps", trial)
-    fit, found = fit_into_memory(Fitted, change_recipe(Recipe(), {"batch": 32}), 500, lambda _: None, 1000)
+    wanted = change_recipe(Recipe(), {"batch": 32})
+    fit, found = fit_into_memory(Fitted, wanted, 500, lambda _: None, 1000 * MEGABYTE)
     assert fit.recipe.batch == 8
-    assert found.memory_bytes == 800
-    with pytest.raises(PreflightFailed, match="Even a single image"):
-        fit_into_memory(Fitted, Recipe(), 500, lambda _: None, 10)
+    assert found.memory_bytes == 800 * MEGABYTE
+    with pytest.raises(PreflightFailed, match="Even a single image of this recipe") as refused:
+        fit_into_memory(Fitted, Recipe(), 500, lambda _: None, 50 * MEGABYTE)
+    assert refused.value.why
+    assert "resume" in refused.value.remedy
+
+
+@pytest.mark.parametrize(("devices", "batch"), [(2, 2), (3, 7), (2, 4096)])
+def test_several_devices_have_an_image_each_or_it_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, devices: int, batch: int
+) -> None:
+    monkeypatch.setattr(preflight, "try_steps", lambda *_: Trial(0.1, 1000 * MEGABYTE))
+    shared = change_recipe(Recipe(), {"devices": devices, "batch": batch})
+    with pytest.raises(PreflightFailed, match="Even a single image a device of this recipe does not fit into memory"):
+        fit_into_memory(Fitted, shared, 500, lambda _: None, 500 * MEGABYTE)
+
+
+def test_a_network_whose_weights_do_not_fit_is_refused_before_it_is_built() -> None:
+    large = change_recipe(Recipe(), {"filters": "1024,1024"})  # 55 million weights, four times 0.2 GB while learnt
+    built: list[Recipe] = []
+    with pytest.raises(PreflightFailed, match=r"does not fit into memory.* 0.6 GB while .* for 0.5 GB") as refused:
+        fit_into_memory(built.append, large, 500, lambda _: None, 500 * MEGABYTE)
+    assert not built
+    assert "Make filters or kernel_size or blocks smaller" in refused.value.remedy
+    assert "four of each" in refused.value.why
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
+def test_a_network_for_which_the_system_gives_no_memory_does_not_fit(error: Exception) -> None:
+    tried: list[int] = []
+
+    def build(recipe: Recipe) -> Any:
+        tried.append(recipe.batch)
+        raise error
+
+    with pytest.raises(PreflightFailed, match="does not fit into memory, whatever the batch") as refused:
+        fit_into_memory(build, Recipe(), 500, lambda _: None, 1000 * MEGABYTE)
+    assert tried == [32], "a smaller batch has as many weights"
+    assert "gave no more memory" in refused.value.why
+    assert "resume the job" in refused.value.remedy
 
 
 def test_what_a_batch_takes_is_known_without_trying_it() -> None:
     layers = [SimpleNamespace(output=np.zeros((1, 4, 4, 2))), SimpleNamespace(output=np.zeros((1, 3)))]
-    assert expected_memory(SimpleNamespace(layers=layers), 2) == 2 * (32 + 3) * 4 * 3
+    plain = SimpleNamespace(layers=layers)
+    assert expected_memory(plain, 2) == 2 * (32 + 3) * 4 * 3
+    assert expected_memory(SimpleNamespace(layers=[plain, layers[1]]), 2) == 2 * (32 + 3 + 3) * 4 * 3
+
+
+@pytest.mark.parametrize(("name", "gigabytes"), [("diffusion", 3.0), ("vae", 0.8)])
+def test_what_draws_is_measured_with_its_inner_network(name: str, gigabytes: float) -> None:
+    recipe = change_recipe(named_recipe(name), {"input_size": 64, "batch": 64})
+    network = build_network(recipe, make_generation(["a", "b"]), np.ones((2, 2)))
+    assert expected_memory(network, 64) > gigabytes * 1e9
+    inner = next(layer for layer in network.layers if layer.name == "drawer")
+    assert expected_memory(network, 64) > expected_memory(inner, 64) > 0.5 * gigabytes * 1e9
 
 
 def test_the_trial_leaves_every_variable_as_it_was() -> None:
