@@ -1,5 +1,8 @@
 """What to say of an error that the device or the machine raised while a run learnt; none of it is the run's fault."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from core.errors import CoreError
 from core.training.device import Device
 from core.training.recipe import Recipe
@@ -7,6 +10,24 @@ from core.training.recipe import Recipe
 # What drivers write when a GPU is gone (NVIDIA's Xid errors reach TensorFlow as one of these words).
 GPU_IS_GONE = ("cuda", "cudnn", "cublas", "gpu", "device is lost", "stream", "xid")
 READING_FAILED = ("oserror", "unavailable:", "input/output error", "errno")
+
+
+@contextmanager
+def failures_explained(recipe: Recipe, device: Device) -> Iterator[None]:
+    """Within, what the machine does to a run is raised as its sentence; a defect as it is.
+
+    Raises:
+        CoreError: what `explain_failure` makes of it.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, MemoryError) as error:
+        known = explain_failure(error, recipe, device)
+        if known is None:
+            raise
+        raise known from error
 
 
 def explain_failure(error: BaseException, recipe: Recipe, device: Device) -> CoreError | None:
@@ -20,8 +41,8 @@ def explain_failure(error: BaseException, recipe: Recipe, device: Device) -> Cor
             f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}",
             why="What the layers say of a whole batch is kept until its gradients are known, and that is more than "
             "is free beside other programs.",
-            remedy="Close other programs on the device and resume, it goes on from its checkpoint; or start a new run "
-            "with a smaller batch.",
+            remedy="Close other programs on the device and resume, it goes on from its checkpoint where it has one; or "
+            "start a new run with a smaller batch.",
         )
     if any(word in text.lower() for word in READING_FAILED):
         return CoreError(

@@ -109,6 +109,7 @@ def run_rate_test(
     """
     from core.training.batches import Plan, read_chunk
     from core.training.device import prepare_device
+    from core.training.failures import failures_explained
     from core.training.run import build_fit, gather_material
     from core.training.settling import settle_input
     from core.training.starting import read_learnt
@@ -120,17 +121,18 @@ def run_rate_test(
     policy = prepare_device(device)
     material = gather_material(connection, files, snapshot, still, fold, part, checked=False)
     learnt = read_learnt(files, still, sources or {}, progress)
-    learner = build_fit(still, snapshot, material, policy, learnt).learner
-    plan = Plan(learner.plan.batch, learner.plan.steps, 1)
-    rates, losses, smooth = rising_rates(), [], []
-    for at, rate in enumerate(rates):
-        stop_if_asked(progress)
-        learner.optimizer.learning_rate = float(rate)
-        learner.begin_epoch()
-        learner.train(*read_chunk(material.train, still, plan, at))
-        losses.append(learner.read_sums()[0])
-        smooth = smooth_losses(losses)
-        progress.report(PREPARED + (1 - PREPARED) * at / len(rates), f"Rate {rate:.1e}, loss {losses[-1]:.3f}")
-        if has_left(smooth):
-            break
+    with failures_explained(still, device):
+        learner = build_fit(still, snapshot, material, policy, learnt).learner
+        plan = Plan(learner.plan.batch, learner.plan.steps, 1)
+        rates, losses, smooth = rising_rates(), [], []
+        for at, rate in enumerate(rates):
+            stop_if_asked(progress)
+            learner.optimizer.learning_rate = float(rate)
+            learner.begin_epoch()
+            learner.train(*read_chunk(material.train, still, plan, at))
+            losses.append(learner.read_sums()[0])
+            smooth = smooth_losses(losses)
+            progress.report(PREPARED + (1 - PREPARED) * at / len(rates), f"Rate {rate:.1e}, loss {losses[-1]:.3f}")
+            if has_left(smooth):
+                break
     return suggest_rate([float(rate) for rate in rates[: len(smooth)]], smooth)

@@ -117,6 +117,7 @@ def run_learning_curve(
         Stopped: somebody asked to stop; what was done is not done again when it is resumed.
     """
     from core.training.device import prepare_device
+    from core.training.failures import failures_explained
     from core.training.run import build_fit, gather_material
     from core.training.settling import settle_input
 
@@ -142,8 +143,9 @@ def run_learning_curve(
         if some is None:
             log.info("Left out: %s are of one class", words)
             continue
-        fit = build_fit(same_steps(recipe, len(cases) / len(train)), snapshot, some, policy)
-        points.append(_train_part(fit, some, cases, patients, note))
+        with failures_explained(recipe, device):
+            fit = build_fit(same_steps(recipe, len(cases) / len(train)), snapshot, some, policy)
+            points.append(_train_part(fit, some, cases, patients, note))
         write_whole(folder / POINTS, json.dumps(points).encode())
         log.info("With %s: %s %s", words, points[-1]["metric"], points[-1]["value"])
     return describe_curve(snapshot, points, material.train, len(train))

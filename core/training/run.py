@@ -49,7 +49,7 @@ from core.training.device_use import DeviceUse
 from core.training.drawing import DrawingLearner, KeepSamples
 from core.training.ending import Ending, Importing, plan_ending
 from core.training.environment import describe_environment
-from core.training.failures import explain_failure
+from core.training.failures import failures_explained
 from core.training.fit import Callback, Fit, fit_network
 from core.training.gap import measure_gap
 from core.training.networks import build_network, feature_layers, input_of
@@ -180,8 +180,10 @@ def _train(
     beginning.end("data")
     # A checkpoint holds what the run began from, and more.
     learnt = [] if checked else read_learnt(files, run.recipe, run.told.get("sources", {}), progress)
-    begun = _begin(connection, run, snapshot, material, learnt, folder, device, policy, Importing(imported), progress)
-    fit, ending = begun
+    with failures_explained(run.recipe, device):
+        fit, ending = _begin(
+            connection, run, snapshot, material, learnt, folder, device, policy, Importing(imported), progress
+        )
     beginning.end("trial")
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",
@@ -205,16 +207,11 @@ def _train(
     reporting = ReportProgress(part, ending=ending.seconds, use=DeviceUse(device))
     callbacks += [reporting, SaveCheckpoint(folder, run.recipe_hash)]
     callbacks.append(StopOnRequest(part))
-    trace_validation(fit, material.validation)
-    try:
+    with failures_explained(run.recipe, device):
+        trace_validation(fit, material.validation)
         fit_network(fit, material.train, material.validation, callbacks)
-    except (tf.errors.OpError, MemoryError) as error:
-        known = explain_failure(error, run.recipe, device)
-        if known is None:
-            raise
-        raise known from error
-    progress.report(FITTED, "Storing the model", seconds_left=ending.seconds(fit.judged_seconds))
-    return _store(connection, files, run, snapshot, fit, material), ending
+        progress.report(FITTED, "Storing the model", seconds_left=ending.seconds(fit.judged_seconds))
+        return _store(connection, files, run, snapshot, fit, material), ending
 
 
 def trace_validation(fit: Fit, validation: Examples) -> None:

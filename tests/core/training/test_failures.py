@@ -73,6 +73,22 @@ def test_a_run_whose_gpu_was_lost_says_so_and_leaves_a_checkpoint_to_go_on_from(
     assert (tmp_path / NAME).exists()  # from which any broken run goes on to the same weights: `test_run.py`
 
 
+@pytest.mark.parametrize("place", ["_begin", "trace_validation", "_store"])
+def test_memory_that_is_short_before_the_first_step_or_after_the_last_ends_in_the_same_card(
+    connection, files, settings, planted, small_recipe, actor, tmp_path, monkeypatch, place
+) -> None:
+    def exhausted(*_: Any, **__: Any) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    monkeypatch.setattr(run_module, place, exhausted)
+    recipe = change_recipe(small_recipe, {"epochs": 1})
+    run, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
+    with pytest.raises(CoreError, match="too little memory") as short:
+        run_training(connection, files, settings, run.id, tmp_path, CPU, Silent())
+    assert short.value.why
+    assert "Close other programs" in short.value.remedy
+
+
 def test_a_disk_that_fills_while_a_run_learns_ends_in_a_card_and_the_run_can_be_resumed(
     connection, settings, planted, small_recipe, actor, monkeypatch
 ) -> None:
