@@ -16,15 +16,19 @@ CRASHED = "A library below Readroom (decoder, TensorFlow, driver) failed in a wa
 
 @dataclass(frozen=True)
 class Ending:
-    """What happened, what to do, whether the attempt `counts` against those allowed, and why it came about."""
+    """What happened, what to do, whether the attempt `counts` against those allowed, why it came about, and whether it
+    is `final`: a further attempt would most likely end in the same way."""
 
     sentence: str
     remedy: str
     counts: bool = True
     why: str = ""
+    final: bool = False
 
 
-def explain_ending(job: Job, code: int | None, *, silent_seconds: float | None, rebooted: bool) -> Ending:
+def explain_ending(
+    job: Job, code: int | None, *, silent_seconds: float | None, rebooted: bool, has_kept: bool = True
+) -> Ending:
     """Why an attempt broke off.
 
     Args:
@@ -32,6 +36,7 @@ def explain_ending(job: Job, code: int | None, *, silent_seconds: float | None, 
         code: the exit code, negative for a signal; None where the process was not our own child.
         silent_seconds: how long it had given no sign of life when the worker killed it, or None.
         rebooted: whether the machine started after the process did.
+        has_kept: whether a further attempt would go on from something (`Kind.has_kept`).
     """
     remedy = KINDS[job.kind].remedy if job.kind in KINDS else DEFAULT_REMEDY
     if silent_seconds is not None:
@@ -47,7 +52,10 @@ def explain_ending(job: Job, code: int | None, *, silent_seconds: float | None, 
     if code == -signal.SIGTERM:
         return Ending("The system asked the job's process to end (signal 15).", "Resume the job.", counts=False)
     if code == -signal.SIGKILL:
-        return Ending("The job was killed by the system (exit -9, signal 9), often out of memory.", remedy, why=KILLED)
+        sentence = "The job was killed by the system (exit -9, signal 9), often out of memory."
+        if not has_kept:
+            sentence += " It had kept nothing yet to go on from, so it was not begun again as it was."
+        return Ending(sentence, remedy, why=KILLED, final=not has_kept)
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
         return Ending(f"The job crashed inside a native library (signal {-code}, {name}).", remedy, why=CRASHED)

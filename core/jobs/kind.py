@@ -1,7 +1,9 @@
 """What the queue knows of a kind of work. Each kind is a file of `core.jobs.bodies`."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from core.people.roles import Action
@@ -19,6 +21,8 @@ class Kind:
     says it instead. `remedy` is said when the system ended it, most often for memory. `stop_grace_seconds` is what it
     gets to end in good order: a training stores its best weights first. `mends_outside` is of work whose refusals
     speak of something that is entered or kept elsewhere (a PACS, a setting): once that is mended, resuming helps.
+    `has_kept` is of work that takes much memory and keeps, now and then, what it has done: from the job's folder and
+    its arguments it says whether there is anything yet. Killed by the system before, it is not begun again by itself.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Kind:
     stop_grace_seconds: float = 20.0
     mends_outside: bool = False
     actions_of: Callable[[Mapping[str, Any]], frozenset[Action]] | None = None
+    has_kept: Callable[[sqlite3.Connection, Path, Mapping[str, Any]], bool] | None = None
 
 
 def action_of_split(split: Any) -> Action:

@@ -24,6 +24,7 @@ from core.erasing.erase import finish_erasing
 from core.errors import Unavailable
 from core.jobs.abandoned import Forgetting
 from core.jobs.child import HANDLERS
+from core.jobs.context import job_folder
 from core.jobs.drifting import DriftWatch
 from core.jobs.endings import explain_ending
 from core.jobs.keeping_warm import WarmKeeper
@@ -203,18 +204,23 @@ class Worker:
             child.process.returncode if child else None,
             silent_seconds=self._silences.pop(_key(job), None),
             rebooted=child is None and local.started_before_boot(job.pid_started),
+            has_kept=self._has_kept(job),
         )
         self._stops_since.pop(_key(job), None)
         log.warning("Job %d, attempt %d: %s", job.id, job.attempt, ending.sentence)
         if job.stop_requested:
             finish_job(self._connection, job, "stopped", note="Stopped; it did not end by itself and was ended.")
-        elif ending.counts and job.attempt >= job.attempts_allowed:
+        elif ending.final or (ending.counts and job.attempt >= job.attempts_allowed):
             tries = f" It was tried {job.attempt} times." if job.attempt > 1 else ""
             finish_job(
                 self._connection, job, "failed", error=ending.sentence + tries, why=ending.why, remedy=ending.remedy
             )
         else:
             requeue_job(self._connection, job, f"{ending.sentence} It is tried again.", counts=ending.counts)
+
+    def _has_kept(self, job: Job) -> bool:
+        looks = KINDS[job.kind].has_kept if job.kind in KINDS else None
+        return looks is None or looks(self._connection, job_folder(self._settings, job.id), job.arguments)
 
     def _reap(self, running: set[tuple[int, int]], now: datetime) -> None:
         """Forget children whose job is settled; end those that live on long after."""

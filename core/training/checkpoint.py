@@ -18,8 +18,9 @@ import numpy as np
 from core.errors import CoreError
 from core.training.callbacks import Quiet
 from core.training.fit import Fit
+from core.training.kept import CHECKPOINT
 
-NAME = "checkpoint.npz"
+NAME = CHECKPOINT
 NUMBERS = ("epoch", "best_epoch", "best_value", "cut_epoch")  # of a `Fit`
 COST_SHARE = 0.05  # a large network is written less often, so that writing stays below this share of the time
 

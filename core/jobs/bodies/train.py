@@ -1,7 +1,9 @@
 """Training: a run becomes a model."""
 
 import logging
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import CoreError
@@ -25,6 +27,13 @@ def actions_of(arguments: Mapping[str, Any]) -> frozenset[Action]:
     return frozenset(asked)
 
 
+def has_kept(connection: sqlite3.Connection, folder: Path, arguments: Mapping[str, Any]) -> bool:
+    """Whether a further attempt would go on from something; begun anew it would want as much memory as before."""
+    from core.training import kept
+
+    return kept.has_kept(connection, folder, int(arguments.get("run", 0)))
+
+
 KIND = Kind(
     name="train",
     words="Training",
@@ -32,10 +41,12 @@ KIND = Kind(
     action="train",
     attempts_allowed=3,
     remedy=(
-        "Close other programs and resume, it goes on from its checkpoint; or train with a smaller batch or image size."
+        "Close other programs and resume, it goes on from its checkpoint where it has one; or train with a smaller "
+        "batch, image size or network."
     ),
     stop_grace_seconds=180.0,
     actions_of=actions_of,
+    has_kept=has_kept,
 )
 
 

@@ -7,15 +7,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.errors import Conflict
 from core.images.sealed_paths import seal
 from core.jobs.context import job_folder
+from core.jobs.kinds import KINDS
 from core.jobs.launchers.local import is_alive
 from core.jobs.records import (
     Job,
@@ -62,6 +65,31 @@ def test_a_job_that_is_always_killed_fails_with_a_sentence(
         "The job was killed by the system (exit -9, signal 9), often out of memory. It was tried 2 times."
     )
     assert job.remedy
+
+
+@pytest.mark.parametrize(("kept", "attempts"), [(False, 1), (True, 2)])
+def test_what_would_be_killed_again_for_memory_is_begun_again_only_from_what_it_kept(
+    connection: sqlite3.Connection, actor: Actor, worker: Worker, settled: Settled, monkeypatch: pytest.MonkeyPatch,
+    kept: bool, attempts: int,
+) -> None:  # fmt: skip
+    def has_kept(_: sqlite3.Connection, folder: Path, arguments: Mapping[str, Any]) -> bool:
+        assert folder.is_dir()
+        assert arguments == {"times": 1}
+        return kept
+
+    monkeypatch.setitem(KINDS, "die", replace(KINDS["train"], name="die", has_kept=has_kept))
+    job = settled(worker, add_job(connection, "die", {"times": 1}, lane="train", attempts_allowed=3, actor=actor))
+    assert job.attempt == attempts
+    if kept:
+        assert job.state == "done"
+        return
+    assert job.state == "failed"
+    assert "killed by the system (exit -9, signal 9)" in (job.error or "")
+    assert "kept nothing yet to go on from, so it was not begun again" in (job.error or "")
+    assert "no memory left" in (job.why or "")
+    assert job.remedy == KINDS["train"].remedy
+    job = settled(worker, resume_job(connection, job.id, actor))
+    assert job.state == "done", "somebody who made room may begin it again"
 
 
 @pytest.mark.parametrize(("kind", "said"), [("crash", "signal 11, SIGSEGV"), ("leave", "exit code 3")])

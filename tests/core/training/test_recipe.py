@@ -128,7 +128,7 @@ def test_allowed_values_are_said_in_words() -> None:
 def test_recipes_and_records_need_no_tensorflow() -> None:
     script = (
         "import sys, core.training.recipe, core.training.records, core.training.request, core.training.device, "
-        "core.training.stored, core.tasks\n"
+        "core.training.stored, core.training.kept, core.tasks\n"
         "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, check=True)

@@ -1,8 +1,12 @@
 """Runs and models as rows."""
 
+from pathlib import Path
+
 import pytest
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.jobs.kinds import KINDS
+from core.training.checkpoint import NAME
 from core.training.recipe import Recipe
 from core.training.records import (
     Run,
@@ -114,3 +118,19 @@ def test_facts_and_files_may_come_later(connection, request_run, leave) -> None:
     assert found.facts == {"classes": ["x"], "explanations": {"layer": "stage_1"}}
     with pytest.raises(NotFound):
         set_model_fact(connection, 99, "a", 1)
+
+
+def test_a_run_has_kept_something_once_there_is_a_checkpoint_or_a_model(
+    connection, request_run, leave, tmp_path: Path
+) -> None:
+    """Killed before, the job is not begun anew by itself: `core.jobs.worker`."""
+    looks = KINDS["train"].has_kept
+    assert looks is not None
+    run = request_run()
+    assert not looks(connection, tmp_path, {"run": run.id})
+    (tmp_path / NAME).touch()
+    assert looks(connection, tmp_path, {"run": run.id})
+    (tmp_path / NAME).unlink()
+    leave(run)
+    assert looks(connection, tmp_path, {"run": run.id})
+    assert not looks(connection, tmp_path, {"run": request_run().id})
