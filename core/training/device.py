@@ -16,8 +16,9 @@ NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--for
 SECONDS_FOR_QUERY = 10
 BETWEEN = "+"  # the names of a group
 FULL, MIXED = "float32", "mixed_float16"  # Keras's policies
+HALF_IS_FASTER_FROM = (7, 0)  # compute capability: Volta, the first with units for half precision
 PRECISIONS = {
-    FULL: "full precision (float32), the faster one on a CPU",
+    FULL: "full precision (float32), the faster one on a CPU and on older GPUs",
     MIXED: "mixed precision (float16 where it is faster, float32 for weights and answers)",
 }
 
@@ -32,11 +33,6 @@ class Device:
     uuid: str = ""
     memory_bytes: int = 0
     parts: tuple["Device", ...] = ()
-
-    @property
-    def mixed_precision(self) -> bool:
-        """Half precision is several times faster on GPUs and slower on CPUs."""
-        return self.kind == "gpu"
 
     def environment(self) -> dict[str, str]:
         """What the child's environment must say, so that it sees this device and no other."""
@@ -121,7 +117,8 @@ def device_named(name: str, devices: Sequence[Device]) -> Device:
 
 
 def prepare_device(device: Device) -> str:
-    """Inside the child: take memory as needed instead of all at once. Answers the precision policy to build with.
+    """Inside the child: take memory as needed instead of all at once. Answers the precision policy to build with: half
+    precision is several times faster on GPUs that have units for it, and slower on CPUs and older GPUs.
 
     Raises:
         InvalidInput: TensorFlow does not see the GPU that this job was given.
@@ -138,7 +135,9 @@ def prepare_device(device: Device) -> str:
         )
     for gpu in seen:
         tf.config.experimental.set_memory_growth(gpu, True)
-    return MIXED
+    # One that does not say what it can do (another maker's) learns in full precision, which is right everywhere.
+    able = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in seen]
+    return MIXED if min(map(tuple, able)) >= HALF_IS_FASTER_FROM else FULL
 
 
 def ask_nvidia(query: Sequence[str] = NVIDIA_QUERY) -> str:

@@ -26,8 +26,6 @@ def test_each_gpu_is_a_slot() -> None:
     first, second = listed(TWO)
     assert (first.name, first.title, first.memory_bytes) == ("gpu:0", "NVIDIA RTX 4000", 8 << 30)
     assert second.environment() == {"CUDA_VISIBLE_DEVICES": "GPU-bbb"}
-    assert second.mixed_precision
-    assert not CPU.mixed_precision
 
 
 def test_an_administrator_s_choice_narrows_the_list() -> None:
@@ -98,13 +96,40 @@ def test_the_cpu_trains_in_full_precision() -> None:
 
 
 def test_memory_of_a_gpu_grows_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tensorflow as tf
-
-    grown = []
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["the gpu"])
-    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
+    grown = see_gpus(monkeypatch, {"the gpu": {"compute_capability": (8, 9)}})
     assert prepare_device(listed(TWO)[0]) == "mixed_float16"
     assert grown == [("the gpu", True)]
+
+
+@pytest.mark.parametrize(
+    ("details", "precision"),
+    [
+        ([{"compute_capability": (7, 0)}], "mixed_float16"),
+        ([{"compute_capability": (12, 0)}], "mixed_float16"),
+        ([{"compute_capability": (6, 1)}], "float32"),
+        ([{"device_name": "of another maker"}], "float32"),
+        ([{"compute_capability": (8, 0)}, {"compute_capability": (6, 1)}], "float32"),
+        ([{"compute_capability": (8, 0)}, {"compute_capability": (9, 0)}], "mixed_float16"),
+    ],
+)
+def test_half_precision_is_for_gpus_that_have_units_for_it(
+    monkeypatch: pytest.MonkeyPatch, details: list[dict[str, object]], precision: str
+) -> None:
+    see_gpus(monkeypatch, {f"gpu {at}": told for at, told in enumerate(details)})
+    device = choose_devices(listed(TWO), [], len(details))
+    assert device is not None
+    assert prepare_device(device) == precision
+
+
+def see_gpus(monkeypatch: pytest.MonkeyPatch, details: dict[str, dict[str, object]]) -> list[tuple[str, bool]]:
+    """Let TensorFlow see GPUs that are not there; filled with what is asked of their memory."""
+    import tensorflow as tf
+
+    grown: list[tuple[str, bool]] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: grown.append((gpu, on)))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+    return grown
 
 
 def test_a_gpu_that_tensorflow_does_not_see_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
