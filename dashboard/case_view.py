@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 
 from core.evaluation.painted_drafts import Offered
+from core.images.grids import is_uneven
 from core.images.headers import list_overlaps
 from core.images.records import Case, find_same_pixels, set_flag
 from core.labels.masks import list_painted, volume_ml
@@ -183,7 +184,8 @@ def draw_facts(case: Case, *, of_others: bool = True) -> None:
 def _spacing(case: Case) -> str:
     if case.spacing_mm is None:
         return "not known: px only"
-    between = "" if case.slice_spacing_mm is None else f", {case.slice_spacing_mm:.4g} mm between frames"
+    between = ", frames unevenly apart" if is_uneven(case) else ""
+    between = between if case.slice_spacing_mm is None else f", {case.slice_spacing_mm:.4g} mm between frames"
     return f"{case.spacing_mm[0]:.4g} × {case.spacing_mm[1]:.4g} mm at {case.spacing_at}{between}"
 
 

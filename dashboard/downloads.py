@@ -33,4 +33,6 @@ def zip_masks(project: Project, actor: Actor) -> bytes:
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(path for path in done.folder.rglob("*") if path.is_file()):
                 archive.write(path, path.relative_to(done.folder))
+            if done.notes:
+                archive.writestr("notes.txt", "\n".join(done.notes) + "\n")
         return content.getvalue()

@@ -349,8 +349,8 @@ def _called(row: dict[str, Any]) -> str:
     """A file, or a series by its first slice and how many they are."""
     if "slices" not in row:
         return str(row["path"])
-    left_out = f" ({row['left_out']})" if "left_out" in row else ""
-    return f"{row['path']} and its series, {row['slices']} slices{left_out}"
+    said = " ".join(row[key] for key in ("left_out", "note") if key in row)
+    return f"{row['path']} and its series, {row['slices']} slices{f' ({said})' if said else ''}"
 
 
 def _said_of(row: dict[str, Any]) -> str:

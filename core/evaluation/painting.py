@@ -19,6 +19,7 @@ from core.evaluation.records import find_predicted_masks, store_painted
 from core.evaluation.sliding import slide
 from core.images.decoded import DecodedImage
 from core.images.frames import case_pixels, refuse_unscaled
+from core.images.grids import is_uneven
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, from_square
 from core.images.volume_input import PatchSpec, back_onto_grid, grid_at, resampled_frames, spacing_of
@@ -29,7 +30,7 @@ from core.labels.masks import volume_ml
 from core.measures.segmentation import TOLERANCE, Compared, Unit, compare_masks
 from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Segmentation
-from core.store.files import Files, write_whole
+from core.store.files import Files, array_bytes, write_whole
 from core.store.scratch import make_room
 from core.tasks.segmentation import thresholds_of
 from core.training.records import Model
@@ -208,11 +209,17 @@ def paint_file(predictor: Predictor, path: Path, image: DecodedImage, folder: Pa
     """Paint a file that was decoded, and write its masks into a folder; what `readroom predict` tells of it.
 
     A PNG for an image, a NIfTI on the grid of the file for a volume: one label map, numbered in the order of the
-    structures, or one file for each where they lie over each other.
+    structures, or one file for each where they lie over each other. Where the slices of a volume lie on no grid, an
+    array `(frames, rows, columns)` for each.
     """
     schema = predictor.schema
     assert isinstance(schema, Segmentation)
     painted = paint(predictor, image.pixels, image)
+    if is_uneven(image):
+        files = {name: f"{stem}_{at}.npy" for at, name in enumerate(schema.names, start=1)}
+        for name, file in files.items():
+            write_whole(folder / file, array_bytes(painted.masks[name]))
+        return {"structures": _told(image, painted, files, alone=True), "files": sorted(files.values())}
     ending = ".nii.gz" if image.frames > 1 else ".png"
     together = np.zeros(next(iter(painted.masks.values())).shape, np.uint8)
     for number, mask in enumerate(painted.masks.values(), start=1):
@@ -225,12 +232,12 @@ def paint_file(predictor: Predictor, path: Path, image: DecodedImage, folder: Pa
     else:
         files = dict.fromkeys(schema.names, f"{stem}{ending}")
         write_whole(folder / files[schema.names[0]], oriented_as(encode_label_map(image, together, schema), path))
-    return {"structures": _told(image, painted, files), "files": sorted(set(files.values()))}
-
-
-def _told(image: DecodedImage, painted: Painted, files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    told = {}
     alone = len(set(files.values())) > 1
+    return {"structures": _told(image, painted, files, alone=alone), "files": sorted(set(files.values()))}
+
+
+def _told(image: DecodedImage, painted: Painted, files: Mapping[str, str], *, alone: bool) -> dict[str, dict[str, Any]]:
+    told = {}
     for number, (name, mask) in enumerate(painted.masks.items(), start=1):
         pixels = int(mask.sum())
         told[name] = {

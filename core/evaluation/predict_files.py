@@ -19,6 +19,7 @@ from core.images.attempts import Attempts
 from core.images.decoded import DecodedImage
 from core.images.decoding import decode
 from core.images.frames import refuse_single, refuse_volume
+from core.images.grids import is_uneven
 from core.images.pseudonyms import load_secret
 from core.images.render import InputSpec, model_input, refuse_window
 from core.images.sources import SourceFile, cannot_read, folder_of
@@ -48,7 +49,7 @@ def predict_files(
         quantities `{"path", "numbers": [{"target", "value", "unit", "interval"}]}`, `{"path", "structures": {name:
         {"pixels", "volume_ml", "probability", "file", "value"}}, "files"}` with masks in `folder`, or
         `{"path", "reason"}`. Of a volume of slices `path` is its first, and `slices` says how many they are; where some
-        could not be read, `left_out` says why.
+        could not be read, `left_out` says why; `note` says what else should be known of a volume.
 
     Raises:
         InvalidInput: there is no file under the paths.
@@ -97,6 +98,8 @@ class _Opening:
                 image = self._image(unit, row, growing)
                 refuse_window(spec.window, image.modality, str(image.pixels.dtype))
                 refuse_single(image, spec)
+                if is_uneven(image):
+                    row["note"] = _note_uneven(spec)
                 return of(image)
         except Stopped:
             raise
@@ -124,6 +127,14 @@ class _Opening:
             return decode(file.location, self.settings, self.secret), ""
         except OSError as error:
             raise InvalidInput(cannot_read(error)) from error
+
+
+def _note_uneven(spec: Spec) -> str:
+    seen = ""
+    if not isinstance(spec, InputSpec) and spec.spacing_mm:
+        wanted = " x ".join(f"{side:g}" for side in spec.spacing_mm)
+        seen = f", and the model sees its own voxels as if they were {wanted} mm"
+    return f"Its slices are missing, shifted or unevenly apart: nothing is measured across them{seen}."
 
 
 def _paint(predictor: Predictor, unit: Unit, opening: _Opening, folder: Path, stem: str) -> dict[str, Any]:

@@ -30,14 +30,15 @@ def draw_planes(
 ) -> bytes:
     """A PNG: frame `frame` (from 0) on the left, on the right the planes through the middle row and middle column.
 
-    Millimetres are as long in all directions where they are known; the head is up where the way it lies is known.
+    Millimetres are as long in all directions where they are known; where it is not known how far apart the frames lie
+    they are as high as a pixel is wide, as in the viewer. The head is up where the way it lies is known.
 
     Args:
         volume: `(frames, rows, columns)`, or with colours; only the three planes are read.
         values: the map over it `(d, r, c)`, 0 to 1, of any resolution.
     """
     high, wide = case.spacing_mm or (1.0, 1.0)
-    deep = case.slice_spacing_mm or 1.0
+    deep = case.slice_spacing_mm
     row, column = case.rows // 2, case.columns // 2
     at_frame, at_row, at_column = (
         min(kept - 1, int((place + 0.5) * kept / side))
@@ -47,8 +48,8 @@ def draw_planes(
     turn = slice(None, None, -1 if upwards else 1)
     planes = [
         (volume[frame], values[at_frame], (high, wide), FRAME_PX),
-        (volume[:, row][turn], values[:, at_row][turn], (deep, wide), BESIDE_PX),
-        (volume[:, :, column][turn], values[:, :, at_column][turn], (deep, high), BESIDE_PX),
+        (volume[:, row][turn], values[:, at_row][turn], (deep or wide, wide), BESIDE_PX),
+        (volume[:, :, column][turn], values[:, :, at_column][turn], (deep or high, high), BESIDE_PX),
     ]
     pictures = []
     for pixels, heat, (down_mm, right_mm), box_px in planes:

@@ -13,6 +13,7 @@ from core.images.dicom_instances import instance_of
 from core.images.dicom_rtstruct import STRUCTURE_SET, read_structure_set
 from core.images.dicom_seg import LABEL_MAP_SEGMENTATION, SEGMENTATION, THRESHOLD, read_segmentation
 from core.images.dicom_stacks import chosen_stack, stacks_of, stored_places
+from core.images.grids import is_uneven
 from core.images.headers import list_headers
 from core.images.planes import Frames, Segments, plane_of_instance, planes_of
 from core.images.pseudonyms import pseudonymous_uid
@@ -42,9 +43,9 @@ def read_segments(content: bytes, settings: Settings, *, threshold: float = THRE
 
 
 def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, secret: bytes) -> Frames:
-    """The frames of a case by its kept DICOM headers, each with its own place; else by its affine."""
+    """The frames of a case by its kept DICOM headers, each with its own place; else by its affine where that tells."""
     headers = list_headers(connection, case.id)
-    planes = planes_of(case.affine, case.frames)
+    planes = planes_of(None if is_uneven(case) else case.affine, case.frames)
     by_uid: dict[str, int] = {}
     if headers and len(headers) == case.frames and STACK not in case.attributes:
         by_uid = {header.sop_uid: header.frame for header in headers}

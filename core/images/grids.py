@@ -6,6 +6,7 @@ Only permuting and mirroring is done, never resampling: what does not fit voxel 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -23,11 +24,12 @@ DIRECTIONS = (("left", "right"), ("back", "front"), ("head", "feet"))  # +x, -x,
 class Grid:
     """Voxels along three axes, and their way to LPS millimetres; an image has one frame.
 
-    Of the grid of a case the axes are (column, row, frame).
+    Of the grid of a case the axes are (column, row, frame); where it is uneven, frames lie on no grid (`is_uneven`).
     """
 
     shape: tuple[int, int, int]
     affine: Pixels | None
+    uneven: bool = False
 
     @property
     def spacing_mm(self) -> Pixels | None:
@@ -47,17 +49,40 @@ class Fit:
         return turned
 
 
-def grid_of(frames: int, rows: int, columns: int, affine: Affine | None) -> Grid:
+class HasPlaces(Protocol):
+    """A case, or an image that was read from a file, with where it lies in the patient."""
+
+    @property
+    def frames(self) -> int: ...
+    @property
+    def slice_spacing_mm(self) -> float | None: ...
+    @property
+    def affine(self) -> Affine | None: ...
+
+
+def is_uneven(of: HasPlaces) -> bool:
+    """Whether the frames of a volume lie on no grid, since slices are missing, shifted or unevenly apart: its affine
+    then tells directions alone (`core.images.series.Geometry`)."""
+    return of.frames > 1 and of.affine is not None and of.slice_spacing_mm is None
+
+
+def grid_of(frames: int, rows: int, columns: int, affine: Affine | None, *, uneven: bool = False) -> Grid:
     """The grid of a case."""
-    return Grid((columns, rows, frames), None if affine is None else np.asarray(affine, np.float64))
+    return Grid((columns, rows, frames), None if affine is None else np.asarray(affine, np.float64), uneven)
 
 
 def frames_of(values: Pixels, mask: Grid, image: Grid) -> Pixels:
     """The values of a mask as (frames, rows, columns) of the image, voxel on voxel.
 
     Raises:
-        InvalidInput: the grids differ; the sentence says in what.
+        InvalidInput: the grids differ; the sentence says in what. Or the image is uneven and lies on none.
     """
+    if image.uneven:
+        raise InvalidInput(
+            f"The slices of the image are not evenly apart, so that no grid tells on which of them a voxel of the mask "
+            f"lies; save the mask as DICOM SEG or RTSTRUCT, which tell the place of each slice. "
+            f"Received: {grid_in_words(mask)}"
+        )
     if (mask.affine is None) != (image.affine is None):
         silent, other = ("mask", "image") if mask.affine is None else ("image", "mask")
         raise InvalidInput(

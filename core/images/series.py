@@ -30,12 +30,15 @@ MOST_RUNS = 6
 NAMED_AT_MOST = 4
 MOST_STACKS = 64  # a multi-frame object of more stays one case
 STACK = "stack"  # the attribute of a case that is one of several volumes of an object
+NOT_ACROSS = "nothing is measured across slices."
 AXES = ("sagittal", "coronal", "axial")
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a stack lies in the patient. `slice_spacing_mm` is None where the steps differ."""
+    """How a stack lies in the patient. `slice_spacing_mm` is None where no affine tells of each frame where it lies:
+    steps differ, slices are missing or shifted sideways. The affine then tells directions, and the first frame's place.
+    """
 
     affine: Affine  # (column, row, frame, 1) to patient millimetres, LPS
     spacing_mm: tuple[float, float]
@@ -142,7 +145,9 @@ def measure(slices: Sequence[Instance]) -> Geometry:
     wanders = is_even and bent > 2 * max(ROUNDED_MM, EVEN * float(np.linalg.norm(along)))
     oddities = [*_said_of_gaps(places, depths, missing, is_even)]
     if wanders:
-        oddities.append("The slices are shifted against each other sideways; they are shown as they were taken.")
+        oddities.append(
+            f"The slices are shifted against each other sideways; they are shown as they were taken, and {NOT_ACROSS}"
+        )
     tilt = _tilt_degrees(along, _normal(first))
     if not wanders and tilt > TILT_DEGREES:
         oddities.append(
@@ -154,7 +159,9 @@ def measure(slices: Sequence[Instance]) -> Geometry:
     affine[:3, :3] = np.stack(columns, axis=1)
     affine[:3, 3] = places[0]
     rounded: Affine = tuple(tuple(float(number) for number in line) for line in affine)
-    return Geometry(rounded, first.spacing_mm, float(step) if step is not None else None, tuple(oddities))
+    # the array has no frames for missing slices, so that what lies behind one is not where even steps would lead
+    on_grid = step is not None and not missing.any() and not wanders
+    return Geometry(rounded, first.spacing_mm, float(step) if step is not None and on_grid else None, tuple(oddities))
 
 
 def ordered(slices: Iterable[Instance]) -> list[Instance]:
@@ -443,7 +450,7 @@ def _said_of_gaps(places: Vector, depths: Vector, missing: Counts, is_even: bool
         gaps = np.diff(depths)
         return [
             f"The slices lie {gaps.min():.2f} to {gaps.max():.2f} mm apart: the volume is shown slice by slice, "
-            f"and nothing is measured across slices."
+            f"and {NOT_ACROSS}"
         ]
     holes = [int(at) for at in np.flatnonzero(missing)]
     if not holes:
@@ -458,7 +465,7 @@ def _said_of_gaps(places: Vector, depths: Vector, missing: Counts, is_even: bool
         said.append(f"{which} missing between {between}")
     more = f"; and {len(holes) - NAMED_AT_MOST} further gaps" if len(holes) > NAMED_AT_MOST else ""
     sentence = "; ".join(said) + more + "."
-    return [sentence[0].upper() + sentence[1:]]
+    return [sentence[0].upper() + sentence[1:], f"The volume is shown slice by slice, and {NOT_ACROSS}"]
 
 
 def _plane_name(one: Instance) -> str:

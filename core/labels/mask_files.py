@@ -1,7 +1,8 @@
 """Masks out of Readroom: label maps as PNG and NIfTI, or arrays as `.npy`, with a table of what is in them.
 
 A label map has one number for each structure, in the order of the project. Where structures lie over each other no
-one map can tell it, so each gets a file of its own. Every file holds exactly the pixels that were painted.
+one map can tell it, so each gets a file of its own. Every file holds exactly the pixels that were painted. A NIfTI
+tells even steps alone: of a volume whose slices are missing, shifted or unevenly apart, masks are arrays.
 """
 
 import csv
@@ -19,6 +20,7 @@ from PIL import Image
 
 from core.errors import InvalidInput
 from core.images.decoded import DecodedImage
+from core.images.grids import is_uneven
 from core.images.names import is_nifti_name
 from core.images.orientation import RAS_AND_LPS
 from core.images.records import Case, get_case
@@ -60,8 +62,9 @@ def export_masks(
     """Write the masks of a project into an empty folder, of one reader or of all, each reader in a folder.
 
     `auto` writes a PNG for an image and a NIfTI for a volume, called as the file that the case came from;
-    `npy` writes an array `(frames, rows, columns)` of 0 and 1 for each structure. A case that a reader has finished
-    without painting anything gets an empty map, or in `npy` a row of the table alone.
+    `npy` writes an array `(frames, rows, columns)` of 0 and 1 for each structure, as `auto` does where the slices of a
+    volume lie on no grid. A case that a reader has finished without painting anything gets an empty map, or in `npy` a
+    row of the table alone.
 
     Raises:
         InvalidInput: the project has no structures, the format is unknown, or the folder has something in it.
@@ -83,20 +86,30 @@ def export_masks(
     asked = [pair for pair in list_painters(connection, project.id) if reader in (None, pair[1])]
     rows: list[dict[str, object]] = []
     taken: set[str] = set()
-    overlapping = 0
+    overlapping = uneven = 0
     for at, (case_id, painter) in enumerate(asked):
         stop_if_asked(progress or Silent())
         case = get_case(connection, case_id)
         written = list(_write_case(connection, schema, case, painter, folder, file_format, taken))
-        overlapping += len({row["file"] for row in written if row["file"]}) > 1 and file_format == "auto"
+        if file_format == "auto" and is_uneven(case):
+            uneven += 1
+        elif file_format == "auto":
+            overlapping += len({row["file"] for row in written if row["file"]}) > 1
         rows += written
         (progress or Silent()).report((at + 1) / len(asked), f"{at + 1} of {len(asked)} masks")
     write_whole(folder / "masks.csv", _table(rows))
     files = {row["file"] for row in rows if row["file"]}
     told = {"reader": reader, "format": file_format, "cases": len({row["case"] for row in rows}), "files": len(files)}
     add_audit(connection, actor, "export masks", f"project {project.id}", **told)
-    notes = [f"In {overlapping} cases structures lie over each other; there each has a file of its own."]
-    return MaskExport(folder, len(files), len({row["case"] for row in rows}), tuple(notes if overlapping else ()))
+    notes = []
+    if overlapping:
+        notes.append(f"In {overlapping} cases structures lie over each other; there each has a file of its own.")
+    if uneven:
+        notes.append(
+            f"Masks of {uneven} volumes are .npy arrays (frames, rows, columns): their slices are missing, shifted or "
+            f"unevenly apart, and a NIfTI would put them in wrong places. Each frame lies where its slice does."
+        )
+    return MaskExport(folder, len(files), len({row["case"] for row in rows}), tuple(notes))
 
 
 def _write_case(
@@ -113,7 +126,8 @@ def _write_case(
     names = [name for name in schema.names if name in painted]
     stem = _free_stem(case, reader, taken)
     files: dict[str, str] = {}
-    if file_format == "npy":
+    as_arrays = file_format == "npy" or is_uneven(case)
+    if as_arrays:
         for name in names:
             files[name] = f"{stem}_{_safe(name)}.npy"
             write_whole(folder / files[name], array_bytes(compose_mask(connection, case, reader, name)))
@@ -125,7 +139,7 @@ def _write_case(
         volume = volume_ml(case, painted[name])
         yield common | {
             "structure": name,
-            "value": 1 if file_format == "npy" or _is_alone(files, name) else schema.names.index(name) + 1,
+            "value": 1 if as_arrays or _is_alone(files, name) else schema.names.index(name) + 1,
             "file": files[name],
             "pixels": painted[name],
             "volume_ml": "" if volume is None else f"{volume:.4f}",
@@ -166,7 +180,16 @@ def _write_maps(
 
 
 def encode_label_map(case: Case | DecodedImage, values: np.ndarray, schema: Segmentation) -> bytes:
-    """A label map `(frames, rows, columns)` as the bytes of a PNG for an image, of a `.nii.gz` for a volume."""
+    """A label map `(frames, rows, columns)` as the bytes of a PNG for an image, of a `.nii.gz` for a volume.
+
+    Raises:
+        InvalidInput: the slices of the volume lie on no grid (`is_uneven`).
+    """
+    if is_uneven(case):
+        raise InvalidInput(
+            "The slices of the volume are missing, shifted or unevenly apart, and a NIfTI would put its mask in wrong "
+            f"places; take an array (.npy). Received: {case.frames} frames"
+        )
     return _png(values[0], schema) if case.frames == 1 else _nifti(case, values)
 
 

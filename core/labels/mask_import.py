@@ -19,7 +19,7 @@ from core.images.attempts import Attempts
 from core.images.case_finder import CaseFinder
 from core.images.decoded import Pixels
 from core.images.dicom_start import looks_like_dicom
-from core.images.grids import Grid, grid_in_words, grid_of
+from core.images.grids import Grid, grid_in_words, grid_of, is_uneven
 from core.images.headers import count_instances
 from core.images.mask_reading import LabelMap, read_label_map
 from core.images.planes import Frames, Segments
@@ -334,7 +334,7 @@ def _fits(label_map: LabelMap, case: Case) -> bool:
 
 
 def _grid(case: Case) -> Grid:
-    return grid_of(case.frames, case.rows, case.columns, case.affine)
+    return grid_of(case.frames, case.rows, case.columns, case.affine, uneven=is_uneven(case))
 
 
 def _masks_of(masks: _Masks, label_map: LabelMap, case: Case, meant: Meant) -> Iterator[tuple[str, Pixels]]:

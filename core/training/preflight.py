@@ -20,11 +20,12 @@ from core.datasets.records import Snapshot, SnapshotCase
 from core.datasets.room import bytes_to_prepare
 from core.errors import CoreError, some_of
 from core.images.records import get_cases
-from core.images.volume_input import Spec
+from core.images.render import InputSpec
+from core.images.volume_input import Spec, spacing_of
 from core.projects.schema import Classification
 from core.store.files import Files, Shelf
 from core.training.device import FULL, PRECISIONS
-from core.training.networks import NETWORKS, count_weights, leaves_of
+from core.training.networks import NETWORKS, count_weights, input_of, leaves_of
 from core.training.recipe import Recipe, change_recipe
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
@@ -104,6 +105,23 @@ def look_at_splits(
             f"its results look better than they are."
         )
     return tuple(notes)
+
+
+def look_at_spacing(connection: sqlite3.Connection, recipe: Recipe, cases: Sequence[SnapshotCase]) -> tuple[str, ...]:
+    """What somebody should know of a training at a spacing: which volumes cannot be brought to it."""
+    spec = input_of(recipe)
+    if isinstance(spec, InputSpec) or spec.spacing_mm is None:
+        return ()
+    found = get_cases(connection, [case.case_id for case in cases])
+    unknown = [case.id for case in found if case.frames > 1 and spacing_of(case) is None]
+    if not unknown:
+        return ()
+    wanted = " x ".join(f"{side:g}" for side in spec.spacing_mm)
+    return (
+        f"{len(unknown)} of {len(found)} cases do not tell one spacing between all their frames, as where slices are "
+        f"missing or unevenly apart; they keep their own voxels as if these were {wanted} mm: "
+        f"case {some_of([str(case) for case in unknown], NAMED_CASES)}.",
+    )
 
 
 def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase]) -> None:

@@ -17,7 +17,7 @@ from core.store.database import writing
 from core.store.files import Files
 from core.tasks import task_module, trainable_schema
 from core.training.networks import check_network, check_weights, input_of
-from core.training.preflight import check_room_for_images, look_at_splits
+from core.training.preflight import check_room_for_images, look_at_spacing, look_at_splits
 from core.training.recipe import Recipe
 from core.training.records import Run, add_run
 from core.training.settling import settle_scale, settle_spacing
@@ -58,7 +58,11 @@ def request_training(
         spec = input_of(settle_scale(connection, settle_spacing(connection, recipe, train), train))
         cases, painted = [*train, *validation], task_module(snapshot.task).PAINTS
         check_room_for_images(connection, files, cases, spec, painted=painted)
-    notes = [*look_at_splits(snapshot, train, validation, test), *describe_sources(recipe, begun)]
+    notes = [
+        *look_at_splits(snapshot, train, validation, test),
+        *look_at_spacing(connection, settle_spacing(connection, recipe, train), [*train, *validation]),
+        *describe_sources(recipe, begun),
+    ]
     told = {"choice": dict(choice or {}), "preflight": {"notes": notes} if notes else {}, "sources": begun}
     with writing(connection):
         run = add_run(

@@ -16,7 +16,12 @@ def test_a_look_is_accepted_without_a_series_and_what_was_refused_is_tried_again
     looked = run("import", "Chest", str(tmp_path / "in"), "--look")
     assert (looked["imported"], looked["waiting"]) == (0, 13)
     by_folder = {one["series"]["folder"]: one["series"] for one in looked["series"]}
-    assert [part["oddities"] for part in by_folder["odd"]["parts"]] == [["Slice 5 is missing between z = 6 and 10 mm."]]
+    assert [part["oddities"] for part in by_folder["odd"]["parts"]] == [
+        [
+            "Slice 5 is missing between z = 6 and 10 mm.",
+            "The volume is shown slice by slice, and nothing is measured across slices.",
+        ]
+    ]
     out = by_folder["odd"]["number"]
     accepted = run("import", "Chest", "--accept", str(looked["job"]), "--leave-out", str(out))
     assert (accepted["imported"], accepted["joined"], accepted["failed"]) == (5, 5, 1)

@@ -44,6 +44,7 @@ from core.training.recipe import change_recipe, named_recipe
 from core.training.records import Model, add_model, get_model, get_run, set_model_fact, set_onnx
 from core.training.request import request_training
 from tests.core.conftest import PaintedSquares
+from tests.core.images.drawn_dicom import COLUMNS, ROWS, write_series
 
 SIZE = 16
 THRESHOLD = 0.7
@@ -214,6 +215,19 @@ def test_files_get_masks_with_the_place_of_the_input(
     assert found.shape == volume.shape
     assert ((found == 1) == (volume == 500)).mean() > 0.95
     assert scan["structures"]["square"]["volume_ml"] == pytest.approx((found == 1).sum() * 1.5 * 2 * 3 / 1000)
+
+
+def test_masks_of_a_series_with_a_gap_are_arrays_and_the_row_says_so(
+    files: Files, settings: Settings, painter: Model, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "scan", [0, 2, 4, 8, 10])
+    (row,) = predict_files(files, settings, painter, [tmp_path / "scan"], Silent(), tmp_path / "out")["cases"]
+    assert row["note"] == "Its slices are missing, shifted or unevenly apart: nothing is measured across them."
+    (name,) = row["files"]
+    mask = np.load(tmp_path / "out" / name)
+    told = row["structures"]["square"]
+    assert (name[-4:], mask.shape, told["volume_ml"]) == (".npy", (5, ROWS, COLUMNS), None)
+    assert told["pixels"] == int(mask.sum())
 
 
 def test_a_raw_file_is_cropped_and_windowed_as_its_case_and_nothing_is_painted_on_what_was_cut(

@@ -228,3 +228,11 @@ def test_planes_are_drawn_in_millimetres_around_the_highest_frame(scan) -> None:
     marked = drawn[int(5 / 12 * 307), int(14 / 20 * 512)]
     assert marked.max() > 200  # the block under its colour
     assert drawn[20, 20].max() == 0
+
+
+def test_planes_through_frames_that_are_unevenly_apart_are_drawn_pixel_by_pixel(scan) -> None:
+    case, pixels = scan()
+    values = (pixels / 250).astype(np.float32)
+    uneven = replace(case, spacing_mm=(2.0, 2.0), slice_spacing_mm=None)
+    even = replace(uneven, slice_spacing_mm=2.0)
+    assert draw_planes(pixels, uneven, (), values, 5) == draw_planes(pixels, even, (), values, 5)

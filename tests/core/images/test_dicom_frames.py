@@ -112,7 +112,8 @@ def test_an_empty_rescale_of_a_frame_stands_before_that_of_all(settings: Setting
 
 def test_a_missing_frame_is_told(settings: Settings) -> None:
     image = read(settings, **groups_of([0, 1, 2, 4, 5]))
-    assert image.oddities == ("Slice 4 is missing between z = 2 and 4 mm.",)
+    assert image.oddities[0] == "Slice 4 is missing between z = 2 and 4 mm."
+    assert image.slice_spacing_mm is None
 
 
 def two_echoes() -> dict[str, Any]:

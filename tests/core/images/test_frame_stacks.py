@@ -64,7 +64,8 @@ def test_a_missing_frame_is_named_and_held_back_before_it_is_accepted(
     put(tmp_path / "in" / "even.dcm", FRAMES + 1, **groups_of([0, 1, 2, 3, 4]))
     said = {Path(file.path).name: file.reason for file in run(tmp_path / "in", hold_back="all").files}
     assert said == {
-        "odd.dcm": "Becomes one volume of 5 frames, 6 x 4. Slice 4 is missing between z = 2 and 4 mm.",
+        "odd.dcm": "Becomes one volume of 5 frames, 6 x 4. Slice 4 is missing between z = 2 and 4 mm. "
+        "The volume is shown slice by slice, and nothing is measured across slices.",
         "even.dcm": "Becomes one volume of 5 frames, 6 x 4.",
     }
     report = run(tmp_path / "in", hold_back="odd")
@@ -81,7 +82,7 @@ def test_the_doctor_draws_the_places_of_frames(
     run(tmp_path / "in", hold_back="odd")
     (series,) = read_report(connection, settings, 1).series
     (part,) = series.series.parts
-    assert (part.frames, part.depths_mm, part.slice_spacing_mm) == (5, (0, 1, 2, 4, 5), 1.0)
+    assert (part.frames, part.depths_mm, part.slice_spacing_mm) == (5, (0, 1, 2, 4, 5), None)
     assert series.series.is_odd
 
 

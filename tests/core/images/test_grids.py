@@ -1,5 +1,6 @@
 """One grid or two: every turn and mirror is found, and what differs is said."""
 
+from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.images.decoded import Pixels
-from core.images.grids import Grid, frames_of, grid_of
+from core.images.decoded import Affine, Pixels
+from core.images.grids import Grid, frames_of, grid_of, is_uneven
 
 SHAPE = (5, 6, 7)  # columns, rows, frames
 AFFINE = np.array([[0.8, 0.1, 0.0, -10], [-0.1, 0.8, 0.0, 20], [0.0, 0.0, 2.5, 30], [0, 0, 0, 1]])
@@ -80,6 +81,20 @@ def test_where_only_one_tells_its_place_nothing_is_guessed(
     mask: Pixels | None, image: Pixels | None, silent: str
 ) -> None:
     assert refusal(Grid(SHAPE, mask), Grid(SHAPE, image)).startswith(f"The {silent} does not say how it lies")
+
+
+def test_a_volume_with_a_gap_lies_on_no_grid_and_takes_no_mask_that_does() -> None:
+    @dataclass
+    class Volume:
+        frames: int = 7
+        slice_spacing_mm: float | None = None
+        affine: Affine | None = tuple(map(tuple, AFFINE.tolist()))
+
+    assert is_uneven(Volume())
+    assert not any(map(is_uneven, (Volume(frames=1), Volume(slice_spacing_mm=2.0), Volume(affine=None))))
+    uneven = grid_of(7, 6, 5, Volume().affine, uneven=True)
+    for mask in (IMAGE, Grid(SHAPE, None)):
+        assert "save the mask as DICOM SEG or RTSTRUCT" in refusal(mask, uneven)
 
 
 def test_where_nobody_tells_a_place_equal_shapes_are_one_grid() -> None:

@@ -173,7 +173,10 @@ def test_to_look_stores_no_image_and_says_what_would_come(
     said = {Path(file.path).name: file.reason for file in report.files}
     assert said["film.png"] == "Becomes a case (PNG)."
     assert "Readroom takes in" in said["notes.txt"]
-    assert said["007.dcm"] == ("Becomes one volume of 7 frames, 16 x 12. Slice 5 is missing between z = 6 and 10 mm.")
+    assert said["007.dcm"] == (
+        "Becomes one volume of 7 frames, 16 x 12. Slice 5 is missing between z = 6 and 10 mm. "
+        "The volume is shown slice by slice, and nothing is measured across slices."
+    )
 
 
 def test_what_is_odd_waits_and_the_rest_comes_in(run: Import, tmp_path: Path, connection: sqlite3.Connection) -> None:

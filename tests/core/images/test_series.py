@@ -70,11 +70,20 @@ def test_a_tilted_gantry_is_kept_in_the_affine_and_told() -> None:
 
 def test_a_missing_slice_is_named_with_its_place() -> None:
     group = only(slices(-112, -107, -102, -92, -87, -82))
-    assert group.said == ("Slice 4 is missing between z = -102 and -92 mm.",)
-    assert geometry_of(group).slice_spacing_mm == pytest.approx(5)
+    not_across = "The volume is shown slice by slice, and nothing is measured across slices."
+    assert group.said == ("Slice 4 is missing between z = -102 and -92 mm.", not_across)
     several = only(slices(0, 1, 2, 3, 4, 7, 8, 9, 11, 12, 13))
     assert several.said == (
         "Slices 6 to 7 are missing between z = 4 and 7 mm; slice 11 is missing between z = 9 and 11 mm.",
+        not_across,
+    )
+
+
+def test_where_slices_are_missing_no_spacing_is_claimed() -> None:
+    geometry = geometry_of(only(slices(0, 2, 4, 6, 10, 12, 14)))
+    assert geometry.slice_spacing_mm is None, "every frame behind the gap would lie 2 mm off"
+    np.testing.assert_allclose(
+        np.array(geometry.affine)[:3, :3], np.diag([0.7, 0.5, 2]), err_msg="directions are known"
     )
 
 
@@ -193,7 +202,9 @@ def test_series_of_several_patients_never_mix() -> None:
 
 def test_slices_shifted_sideways_are_told() -> None:
     some = [at(z, position=(8.0 if z == 10 else 0.0, 0.0, float(z))) for z in (0, 5, 10, 15, 20)]
-    assert "shifted against each other" in only(some).said[0]
+    group = only(some)
+    assert "shifted against each other" in group.said[0]
+    assert geometry_of(group).slice_spacing_mm is None
 
 
 @given(st.lists(st.floats(-500, 500, allow_nan=False), min_size=1, max_size=30), st.randoms())

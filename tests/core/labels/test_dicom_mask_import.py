@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -20,6 +21,7 @@ from tests.core.labels.test_mask_import import Importer
 
 EVEN = [0.0, 2.0, 4.0, 6.0, 8.0]
 UNEVEN = [0.0, 1.2, 5.0, 5.9, 9.0]
+GAP = [0.0, 2.0, 4.0, 8.0, 10.0]
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def save(dataset: Dataset, folder: Path, name: str = "drawn.dcm") -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("depths", "tilt"), [(EVEN, 0.0), (UNEVEN, 0.0), (EVEN, 0.3)], ids=["even", "uneven", "tilt"])
+@pytest.mark.parametrize(("depths", "tilt"), [(EVEN, 0.0), (UNEVEN, 0.0), (GAP, 0.0), (EVEN, 0.3)])
 def test_a_segmentation_comes_in_by_reference(
     importer: Importer, tmp_path: Path, depths: list[float], tilt: float
 ) -> None:
@@ -57,6 +59,18 @@ def test_a_segmentation_comes_in_by_reference(
     np.testing.assert_array_equal(mask_of(importer, "liver"), masks[..., 0])
     np.testing.assert_array_equal(mask_of(importer, "lesion"), masks[..., 1])
     assert importer.masks(tmp_path / "masks").unchanged == 2
+
+
+def test_a_nifti_of_a_series_with_a_gap_is_refused_with_a_way_out(importer: Importer, tmp_path: Path) -> None:
+    write_series(tmp_path / "images" / "scan", GAP)
+    importer.images(tmp_path / "images")
+    affine = np.diag([-SPACING[1], -SPACING[0], 2.0, 1.0])  # as if nothing were missing
+    affine[:3, 3] = 5.0, -7.0, 0.0
+    (tmp_path / "masks").mkdir()
+    for name in ("scan", "other"):
+        nibabel.save(nibabel.Nifti1Image(np.ones((COLUMNS, ROWS, 5), np.uint8), affine), tmp_path / f"masks/{name}.nii")
+    assert importer.masks(tmp_path / "masks").failed == 2
+    assert any("save the mask as DICOM SEG or RTSTRUCT" in reason for reason in importer.reasons().values())
 
 
 def mask_of(importer: Importer, structure: str) -> np.ndarray:

@@ -56,6 +56,23 @@ def test_an_image_and_a_volume_come_out_as_label_maps_bit_for_bit(
     assert connection.execute("SELECT count(*) FROM audit WHERE what = 'export masks'").fetchone()[0] == 1
 
 
+def test_masks_of_a_volume_with_a_gap_are_arrays_since_a_nifti_would_misplace_them(
+    connection: sqlite3.Connection, painted: Project, make_case: Callable[..., Case], volume: Case, actor: Actor,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    pixels = np.ones((5, 6, 7), np.uint8)
+    known = {"frames": 5, "spacing_mm": (0.8, 0.7), "slice_spacing_mm": None, "affine": volume.affine}
+    gappy = make_case("scans/gap/1.dcm", into=painted, pixels=pixels, **known)
+    mask = paint(connection, gappy, "lesion", 3, actor)
+    done = export_masks(connection, painted, tmp_path / "out", actor=actor)
+    (row,) = table(tmp_path / "out")
+    assert (row["file"], row["value"], row["volume_ml"]) == ("anna/scans/gap/1_lesion.npy", "1", "")
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / row["file"]), mask)
+    assert "a NIfTI would put them in wrong places" in done.notes[0]
+    with pytest.raises(InvalidInput, match="would put its mask in wrong places"):
+        encode_label_map(gappy, mask, painted.schema)
+
+
 def test_a_voxel_lies_where_the_affine_says_in_the_axes_of_nifti(
     connection: sqlite3.Connection, painted: Project, volume: Case, actor: Actor, tmp_path: Path
 ) -> None:

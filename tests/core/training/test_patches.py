@@ -148,6 +148,22 @@ def test_the_spacing_is_the_median_of_the_training_volumes_unless_a_recipe_says_
     assert settle_spacing(connection, told, train) is told
 
 
+def test_volumes_that_tell_no_even_spacing_are_named_before_the_training(
+    connection: sqlite3.Connection, balls: Balls, recipe: Recipe, actor: Actor
+) -> None:
+    run, _ = request_training(connection, balls.project, balls.snapshot, recipe, actor=actor)
+    assert "preflight" not in run.told
+    train, validation = training_cases(connection, balls.snapshot, None)
+    gappy = train[0].case_id
+    connection.execute("UPDATE cases SET slice_spacing_mm = NULL WHERE id = ?", (gappy,))
+    run, _ = request_training(connection, balls.project, balls.snapshot, recipe, actor=actor)
+    (note,) = run.told["preflight"]["notes"]
+    assert note.startswith(
+        f"1 of {len(train) + len(validation)} cases do not tell one spacing between all their frames"
+    )
+    assert note.endswith(f"keep their own voxels as if these were 1 x 1 x 1 mm: case {gappy}.")
+
+
 def test_patches_show_what_is_painted_and_validation_is_the_same_whenever(
     connection: sqlite3.Connection, files: Files, balls: Balls, recipe: Recipe
 ) -> None:
