@@ -223,10 +223,10 @@ def test_masks_of_a_series_with_a_gap_are_arrays_and_the_row_says_so(
     write_series(tmp_path / "scan", [0, 2, 4, 8, 10])
     (row,) = predict_files(files, settings, painter, [tmp_path / "scan"], Silent(), tmp_path / "out")["cases"]
     assert row["note"] == "Its slices are missing, shifted or unevenly apart: nothing is measured across them."
-    (name,) = row["files"]
-    mask = np.load(tmp_path / "out" / name)
     told = row["structures"]["square"]
-    assert (name[-4:], mask.shape, told["volume_ml"]) == (".npy", (5, ROWS, COLUMNS), None)
+    mask = np.load(tmp_path / "out" / told["file"])
+    assert (len(row["files"]), told["file"][-4:], mask.shape) == (2, ".npy", (5, ROWS, COLUMNS))
+    assert (told["value"], told["volume_ml"]) == (1, None)
     assert told["pixels"] == int(mask.sum())
 
 
