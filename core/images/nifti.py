@@ -75,8 +75,8 @@ def count_time_points(head: bytes) -> int:
     """How many volumes a file of four dimensions has, told from its first bytes; 1 for any other."""
     with suppress(Exception):  # nibabel raises anything at all on headers that make no sense
         version = nifti_version(head)
-        kind = _header_kind(version or 1)
-        if version is not None:
+        if version is not None:  # asked of each file of an import: only then is nibabel worth its loading
+            kind = _header_kind(version)
             sizes = kind(_head(head)[: HEADER_BYTES[version]]).get_data_shape()
             if len(sizes) > 3 and all(size <= 1 for size in sizes[4:]):
                 return max(1, int(sizes[3]))

@@ -4,15 +4,17 @@ own."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import IO
 
 from core.errors import InvalidInput
 from core.images.archives import OpenArchives
-from core.images.names import is_nifti_name, name_parts
-from core.images.nifti import count_time_points
+from core.images.names import name_parts
+from core.images.nifti import GZIP, count_time_points
 from core.images.sources import SourceFile
 from core.settings import Settings
 
 MOST_TIME_POINTS = 20  # beyond it somebody should say which is meant
+START_BYTES = 1 << 10  # the header of a NIfTI lies in them, but for a packed one
 HEAD_BYTES = 1 << 16
 
 
@@ -20,6 +22,8 @@ def split_time_points(
     files: Sequence[SourceFile], settings: Settings, volume: int | None = None, *, unopened: Iterable[str] = ()
 ) -> list[SourceFile]:
     """Each NIfTI file of four dimensions as one file for each volume, called `x#3.nii.gz`; others as they are.
+
+    Told by what a file holds, whatever it is called, as it is read.
 
     Args:
         volume: of each such file only this one, counted from 1.
@@ -29,8 +33,8 @@ def split_time_points(
     of_three = frozenset(unopened)
     with OpenArchives(settings) as archives:
         for file in files:
-            is_volume = is_nifti_name(file.source) and not (file.refusal or file.is_system or file.path in of_three)
-            points = count_time_points(_head(file, archives)) if is_volume else 1
+            unread = file.refusal or file.is_system or file.path in of_three
+            points = 1 if unread else count_time_points(_head(file, archives))
             if points == 1:
                 found.append(file)
             elif volume is not None:
@@ -67,8 +71,13 @@ def _head(file: SourceFile, archives: OpenArchives) -> bytes:
     try:
         if file.member is None:
             with file.location.open("rb") as stream:
-                return stream.read(HEAD_BYTES)
+                return _start(stream)
         with archives.opened(file.location, file.member) as member:
-            return member.read(HEAD_BYTES)
+            return _start(member)
     except (InvalidInput, OSError):  # said when it is read
         return b""
+
+
+def _start(stream: IO[bytes]) -> bytes:
+    start = stream.read(START_BYTES)
+    return start + stream.read(HEAD_BYTES - START_BYTES) if start.startswith(GZIP) else start

@@ -43,6 +43,19 @@ def write(path: Path, points: int) -> np.ndarray:
     return values
 
 
+@pytest.mark.parametrize(("name", "packed"), [("x.img", False), ("x.gz", True), ("x", True), ("x.dcm", False)])
+def test_time_points_are_told_by_content_whatever_the_file_is_called(
+    run: Run, connection: sqlite3.Connection, project: Project, tmp_path: Path, name: str, packed: bool
+) -> None:
+    write(tmp_path / "x.nii.gz" if packed else tmp_path / "x.nii", 3)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "x.nii.gz" if packed else tmp_path / "x.nii").rename(tmp_path / "in" / name)
+    assert run(tmp_path / "in", volume=2).imported == 1
+    (case,) = list_cases(connection, project.id)
+    assert case.attributes[TIME_POINT] == "2 of 3"
+    assert run(tmp_path / "in", job=2).imported == 2
+
+
 @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
 def test_each_time_point_is_a_case_of_the_same_patient(
     run: Run, connection: sqlite3.Connection, files: Files, project: Project, tmp_path: Path, name: str
