@@ -1,5 +1,6 @@
 """What grouping needs to know of a DICOM file, read from its header alone: the first pass of an import."""
 
+import hashlib
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,8 @@ HEADER = [
     *(word for _, word, _ in KEYS),
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "InstanceNumber",
     "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-    "PhotometricInterpretation", "SamplesPerPixel",
+    "PhotometricInterpretation", "SamplesPerPixel", "PatientID", "IssuerOfPatientID", "RescaleSlope",
+    "RescaleIntercept", "ModalityLUTSequence",
 ]  # fmt: skip
 
 WORDS: dict[BaseTag, str] = {Tag(tag): word for word in HEADER if (tag := tag_for_keyword(word)) is not None}
@@ -137,6 +139,8 @@ def instance_of(dataset: Dataset, path: str) -> Instance:
         photometric=_text(said, "PhotometricInterpretation")[:16] if is_grey else "RGB",
         is_localiser="LOCALIZER" in kinds[2:3] or "CT_SOM5 TOP" in kinds or "SCOUT" in kinds,
         keys=_keys(said, dataset, kinds),
+        patient=_patient(said),
+        rescale=_rescale(said),
         modality=next((word for word in [_text(said, "Modality")] if word in terms_of("modality")), ""),
     )
 
@@ -156,6 +160,20 @@ def _keys(said: Mapping[str, Any], dataset: Dataset, kinds: Sequence[str]) -> tu
                 break
     told = [word for word in kinds[2:] if word in terms_of("image_type")]
     return (("kind", " ".join(told)), *found.items()) if told else tuple(found.items())
+
+
+def _patient(said: Mapping[str, Any]) -> str:
+    """A hash of the patient's number, so that it is nowhere held; empty without one."""
+    number, issuer = _text(said, "PatientID"), _text(said, "IssuerOfPatientID")
+    return hashlib.sha256(f"{issuer}/{number}".encode("utf-8", "surrogateescape")).hexdigest()[:16] if number else ""
+
+
+def _rescale(said: Mapping[str, Any]) -> bool | None:
+    """Whether a rescale changes values; None without one."""
+    if "ModalityLUTSequence" in said:
+        return True
+    slope, inter = (_number(said.get(word)) for word in ("RescaleSlope", "RescaleIntercept"))
+    return None if slope is None and inter is None else (1.0 if slope is None else slope, inter or 0.0) != (1.0, 0.0)
 
 
 def told_of_frame(dataset: Dataset, frame: int, word: str) -> Dataset | None:

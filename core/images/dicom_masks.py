@@ -3,6 +3,7 @@
 import io
 import sqlite3
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 
 import pydicom
@@ -48,11 +49,13 @@ def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, sec
     planes = planes_of(None if is_uneven(case) else case.affine, case.frames)
     by_uid: dict[str, int] = {}
     if headers and len(headers) == case.frames and STACK not in case.attributes:
-        by_uid = {header.sop_uid: header.frame for header in headers}
+        times = Counter(header.sop_uid for header in headers)  # a UID of several slices says nothing of which is meant
+        by_uid = {header.sop_uid: header.frame for header in headers if times[header.sop_uid] == 1}
         contents = (files.read_bytes("headers", header.header_hash) for header in headers)
         planes = tuple(plane_of_instance(_instances(content, 1, {})[0]) for content in contents)
     elif len(headers) == 1:
-        instances = _instances(files.read_bytes("headers", headers[0].header_hash), case.frames, case.attributes)
+        content = files.read_bytes("headers", headers[0].header_hash)
+        instances = _instances(content, case.frames, case.attributes, is_volume=case.affine is not None)
         planes = tuple(map(plane_of_instance, instances)) or planes
 
     def frame_of(uid: str) -> int | None:
@@ -61,8 +64,9 @@ def frames_of_case(connection: sqlite3.Connection, files: Files, case: Case, sec
     return Frames(case.rows, case.columns, case.frames, planes, frame_of)
 
 
-def _instances(content: bytes, count: int, attributes: Mapping[str, str]) -> list[Instance]:
-    """Where each frame of a case lies; none of a stack that its kept header does not tell apart."""
+def _instances(content: bytes, count: int, attributes: Mapping[str, str], *, is_volume: bool = False) -> list[Instance]:
+    """Where each frame of a case lies; none of a stack that its kept header does not tell apart, or of a volume that is
+    told apart today and was not when the case came in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(io.BytesIO(content))
@@ -70,6 +74,8 @@ def _instances(content: bytes, count: int, attributes: Mapping[str, str]) -> lis
             return [instance_of(dataset, "")]
         places = stored_places(dataset, max(count, int(dataset.get("NumberOfFrames") or 1)))
         stacks = stacks_of(places)
+        if STACK not in attributes and is_volume and len(stacks) > 1:
+            return []
         if STACK not in attributes:
             return [places[at] for at in chosen_stack(stacks, len(places), None).frames[:count]]
         part, _, parts = attributes[STACK].partition(" of ")

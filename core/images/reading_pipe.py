@@ -25,7 +25,7 @@ LENGTH = struct.Struct("<Q")
 PIPE_BYTES = 1 << 20
 LONGEST_ARRAY_HEAD = 1 << 10
 TOLD = tuple(field.name for field in fields(Instance))
-ALIKE = ("rows", "columns", "frames", "photometric", "is_localiser", "keys", "modality")
+ALIKE = ("rows", "columns", "frames", "photometric", "is_localiser", "keys", "modality", "patient", "rescale")
 
 
 def send(stream: Any, *pieces: bytes) -> None:

@@ -28,7 +28,12 @@ MOST_MISSING = 10  # more in one gap, and the parts on either side are volumes o
 LEAST_OF_A_RUN = 3  # slices that make a volume of their own where a series changes its step
 MOST_RUNS = 6
 NAMED_AT_MOST = 4
+# What changes how bright tissue is, so that slices on which it differs are no one volume (`Instance.keys`).
+CONTRASTS = ("echo", "echo number", "b-value", "inversion time", "flip angle", "energy", "kind")
+INTERLEAVED = ("acquisition", "time point", "cardiac phase")  # alike in contrast, but of different moments
+SLICED = ("CT", "MR", "PT")  # modalities whose images lie somewhere in the patient
 MOST_STACKS = 64  # a multi-frame object of more stays one case
+RESCALED, AS_STORED = "rescaled", "as stored, without a rescale"
 STACK = "stack"  # the attribute of a case that is one of several volumes of an object
 NOT_ACROSS = "nothing is measured across slices."
 AXES = ("sagittal", "coronal", "axial")
@@ -90,6 +95,8 @@ class Instance:
     is_localiser: bool = False
     keys: tuple[tuple[str, str], ...] = ()  # what may tell stacks in one place apart, as (what, value)
     modality: str = ""  # where it is one of the standard's
+    patient: str = ""  # what stands for the patient: compared, and never shown or stored
+    rescale: bool | None = None  # whether its rescale changes values; None where it has none
     stacks: tuple[FrameStack, ...] = ()  # of several frames: what becomes of them, where their places are told
 
 
@@ -181,22 +188,46 @@ def depths_of(slices: Sequence[Instance]) -> tuple[float, ...]:
 
 
 def _groups_of(series: list[Instance]) -> list[Group]:
+    patients: dict[str, list[Instance]] = defaultdict(list)
+    for instance in series:
+        patients[instance.patient].append(instance)
+    if len(patients) < 2:
+        return _groups_of_patient(series)
+    said = (
+        f"Files of {len(patients)} patients go by one series UID: each patient's are kept apart; "
+        f"find out at the source whose they are."
+    )
+    return [
+        replace(
+            group,
+            name=", ".join(filter(None, (f"patient {at} of {len(patients)}", group.name))),
+            split_by=("patient", *group.split_by),
+            oddities=(*group.oddities, said),
+        )
+        for at, its in enumerate(patients.values(), 1)
+        for group in _groups_of_patient(its)
+    ]
+
+
+def _groups_of_patient(series: list[Instance]) -> list[Group]:
     # Each copy of an object that falls into several cases does so: a copy of a whole has no single case to go with.
     of_parts = [instance for instance in series if len(instance.stacks) > 1]
     whole, copies = _without_copies([instance for instance in series if len(instance.stacks) < 2])
+    singles = sum(instance.frames == 1 for instance in whole)
     groups: list[Group] = []
     stacked = []
     for instance in [*of_parts, *whole]:
         if instance.stacks:
             groups += _of_stacks(instance)
         elif instance.frames != 1 or not _has_place(instance):
-            groups.append(Group("images", (instance,)))
+            groups.append(Group("images", (instance,), oddities=_why_alone(instance) if singles > 1 else ()))
         elif instance.is_localiser:
             groups.append(Group("localiser", (instance,), oddities=("A localiser, kept apart from the volumes.",)))
         else:
             stacked.append(instance)
     stacks = _by_shape(_Stack(tuple(stacked))) if stacked else []
     stacks = [part for stack in stacks for part in _by_place(stack)]
+    stacks = [part for stack in stacks for part in _by_contrast(stack)]
     stacks = [part for stack in stacks for part in _by_step(stack)]
     groups += [_group(stack, len(stacked)) for stack in stacks]
     if not copies:
@@ -222,19 +253,48 @@ def _group(stack: _Stack, of_series: int) -> Group:
     if len(stack.slices) == 1:
         return Group("images", stack.slices, name, split_by, None, (*split, *stack.oddities))
     slices = tuple(ordered(stack.slices))
-    return Group("volume", slices, name, split_by, measure(slices), (*split, *stack.oddities))
+    oddities = (*split, *stack.oddities, *_said_of_keys(slices), *_said_of_uids(slices))
+    return Group("volume", slices, name, split_by, measure(slices), oddities)
 
 
 def _without_copies(series: list[Instance]) -> tuple[list[Instance], list[tuple[Instance, Instance]]]:
-    kept: dict[str, Instance] = {}
+    """Of files of one instance UID in one place the first, and the others; a UID in two places is of two slices."""
+    kept: dict[str, list[Instance]] = defaultdict(list)
     whole, copies = [], []
     for instance in series:
-        if instance.sop and instance.sop in kept:
-            copies.append((instance, kept[instance.sop]))
+        same = (one for one in kept[instance.sop] if _in_one_place(one, instance)) if instance.sop else iter(())
+        first = next(same, None)
+        if first is not None:
+            copies.append((instance, first))
         else:
-            kept[instance.sop] = instance
+            kept[instance.sop].append(instance)
             whole.append(instance)
     return whole, copies
+
+
+def _in_one_place(one: Instance, other: Instance) -> bool:
+    if one.position is None or other.position is None:
+        return one.position is other.position
+    near = all(abs(a - b) < SAME_PLACE_MM for a, b in zip(one.position, other.position, strict=True))
+    return near or one.position == other.position
+
+
+def _why_alone(instance: Instance) -> tuple[str, ...]:
+    """Why a slice lies in no volume; nothing of a picture that lies nowhere, as of a projection."""
+    told = {
+        "Image Position": instance.position,
+        "Image Orientation": instance.orientation,
+        "Pixel Spacing": instance.spacing_mm,
+    }
+    if instance.frames != 1 or not (instance.modality in SLICED or instance.position or instance.orientation):
+        return ()
+    missing = [word for word, value in told.items() if value is None]
+    what = (
+        f"tells no {' and no '.join(missing)}"
+        if missing
+        else "tells an Image Position or Image Orientation that makes no sense"
+    )
+    return (f"Its header {what}: nobody knows where it lies in its series, so it is an image of its own.",)
 
 
 def _has_place(instance: Instance) -> bool:
@@ -251,12 +311,13 @@ def _has_place(instance: Instance) -> bool:
 
 
 def _by_shape(stack: _Stack) -> list[_Stack]:
-    """Slices of one size, kind of pixels, spacing and direction."""
+    """Slices of one size, kind of pixels, meaning of values, spacing and direction."""
     parts = _split(stack, "size", lambda one: (one.columns, one.rows), lambda key: f"{key[0]} x {key[1]}")
     parts = [
         part for some in parts
         for part in _split(some, "colours", lambda one: one.photometric, str)
     ]  # fmt: skip
+    parts = [part for some in parts for part in _by_rescale(some)]
     parts = [
         part for some in parts
         for part in _split(
@@ -265,6 +326,13 @@ def _by_shape(stack: _Stack) -> list[_Stack]:
         )
     ]  # fmt: skip
     return [part for some in parts for part in _by_direction(some)]
+
+
+def _by_rescale(stack: _Stack) -> list[_Stack]:
+    """Values that a rescale made, such as HU, and stored ones are not of one volume."""
+    if not {None, True} <= {one.rescale for one in stack.slices}:
+        return [stack]
+    return _split(stack, "values", lambda one: one.rescale is not None, lambda told: RESCALED if told else AS_STORED)
 
 
 def _by_direction(stack: _Stack) -> list[_Stack]:
@@ -313,6 +381,16 @@ def _by_keys(stack: _Stack) -> Iterator[list[_Stack]]:
 
 def _value_of(what: str, one: Instance) -> str:
     return next((value for key, value in one.keys if key == what), "")
+
+
+def _by_contrast(stack: _Stack) -> list[_Stack]:
+    """Even stacks that lie in or beside each other without a place in common, and differ in what is bright."""
+    for parts in _by_keys(stack):
+        what = parts[0].parts[-1][0]
+        told = what in CONTRASTS and all(_value_of(what, one) for one in stack.slices)
+        if told and all(len(part.slices) >= LEAST_OF_A_RUN and _is_even(part.slices) for part in parts):
+            return [smaller for part in parts for smaller in _by_contrast(part)]
+    return [stack]
 
 
 def _by_pass(stack: _Stack) -> list[_Stack]:
@@ -466,6 +544,33 @@ def _said_of_gaps(places: Vector, depths: Vector, missing: Counts, is_even: bool
     more = f"; and {len(holes) - NAMED_AT_MOST} further gaps" if len(holes) > NAMED_AT_MOST else ""
     sentence = "; ".join(said) + more + "."
     return [sentence[0].upper() + sentence[1:], f"The volume is shown slice by slice, and {NOT_ACROSS}"]
+
+
+def _said_of_keys(slices: Sequence[Instance]) -> list[str]:
+    """What differs from slice to slice of a volume and ought not to."""
+    said = []
+    for what in dict.fromkeys(what for one in slices for what, _ in one.keys):
+        values = [_value_of(what, one) or "unknown" for one in slices]
+        kinds = list(dict.fromkeys(values))
+        if len(kinds) == 1:
+            continue
+        named = f"{', '.join(kinds[:NAMED_AT_MOST])}{' ...' if len(kinds) > NAMED_AT_MOST else ''}"
+        if what in CONTRASTS:
+            said.append(f"Its slices differ in {what} ({named}): what is bright on one need not be so on the next.")
+        elif what in INTERLEAVED and sum(map(str.__ne__, values, values[1:])) > len(kinds) - 1:
+            said.append(f"Slices of several values of {what} ({named}) alternate in it: they may not fit each other.")
+    return said
+
+
+def _said_of_uids(slices: Sequence[Instance]) -> list[str]:
+    times = Counter(one.sop for one in slices if one.sop)
+    count = sum(number for number in times.values() if number > 1)
+    if not count:
+        return []
+    return [
+        f"{count} slices share a SOP Instance UID and lie in different places: each is kept, and what refers to them "
+        f"by UID cannot tell them apart."
+    ]
 
 
 def _plane_name(one: Instance) -> str:

@@ -143,7 +143,8 @@ def _ordered(
 def _of_one_image(group: Group) -> Group:
     """Without what tells one image from others: 100,000 images of a series each hold the few that are left."""
     (instance,) = group.instances
-    bare = replace(instance, path="", series="", sop="", number=0, position=None, orientation=None, keys=())
+    bare = replace(instance, path="", series="", sop="", number=0, position=None, orientation=None, keys=(), patient="",
+                   rescale=None)  # fmt: skip
     return _the_same(replace(group, instances=(bare,), copies=()))
 
 

@@ -1,6 +1,7 @@
 """Which slices become one volume, in which order, and what is said about the odd ones."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,53 @@ def test_passes_without_a_name_are_told_apart_by_number() -> None:
     assert [one.number for one in groups[1].instances] == [10, 11, 12, 13]
 
 
+@pytest.mark.parametrize(
+    ("what", "values"),
+    [("echo", ["10 ms", "80 ms"]), ("b-value", ["0", "800"]), ("flip angle", ["5 degrees", "30 degrees"])],
+)
+def test_slices_of_two_contrasts_at_alternating_places_are_two_volumes(what: str, values: list[str]) -> None:
+    groups = group_instances([at(2 * i, keys=((what, values[i % 2]), ("trigger time", str(i)))) for i in range(12)])
+    assert sorted(group.name for group in groups) == sorted(f"{what} {value}" for value in values)
+    assert [geometry_of(group).slice_spacing_mm for group in groups] == [4, 4]
+    assert all("in several parts; this is" in group.said[0] for group in groups)
+
+
+def test_adjoining_acquisitions_of_two_energies_are_two_volumes() -> None:
+    groups = group_instances([at(z, keys=(("energy", "80 kV" if z < 20 else "140 kV"),)) for z in range(0, 40, 4)])
+    assert [(group.name, len(group.instances)) for group in groups] == [("energy 80 kV", 5), ("energy 140 kV", 5)]
+
+
+@pytest.mark.parametrize("others", ["5 ms", ""])
+def test_a_contrast_that_tells_no_volumes_apart_is_said(others: str) -> None:
+    keys = {4: (("echo", others),) if others else ()}
+    group = only([at(z, keys=keys.get(z, (("echo", "80 ms"),))) for z in range(0, 20, 2)])
+    told = others or "unknown"
+    assert group.said == (
+        f"Its slices differ in echo (80 ms, {told}): what is bright on one need not be so on the next.",
+    )
+    many = only([at(z, keys=(("inversion time", f"{z} ms"),)) for z in range(0, 20, 2)])
+    assert "differ in inversion time (0 ms, 2 ms, 4 ms, 6 ms ...)" in many.said[0]
+
+
+def test_acquisitions_that_alternate_in_a_volume_are_said() -> None:
+    group = only([at(i, keys=(("acquisition", str(1 + i % 2)),)) for i in range(8)])
+    assert group.said == (
+        "Slices of several values of acquisition (1, 2) alternate in it: they may not fit each other.",
+    )
+    assert only([at(i, keys=(("acquisition", str(1 + i // 4)),)) for i in range(8)]).said == ()
+
+
+def test_stored_values_and_rescaled_ones_are_kept_apart() -> None:
+    volume, single = group_instances([at(z, rescale=None if z == 4 else True) for z in range(0, 12, 2)])
+    assert (volume.name, len(volume.instances)) == ("values rescaled", 5)
+    assert "Slice 3 is missing between z = 2 and 6 mm." in volume.said
+    assert (single.kind, single.name) == ("images", "values as stored, without a rescale")
+    assert single.said
+    assert only([at(z, rescale=None if z == 4 else False) for z in range(0, 12, 2)]).said == (), (
+        "1 and 0 change nothing"
+    )
+
+
 def test_a_doubled_slice_stays_apart() -> None:
     volume, double = group_instances([*slices(0, 5, 10, 15), at(5, number=9)])
     assert (len(volume.instances), double.kind, len(double.instances)) == (4, "images", 1)
@@ -166,6 +214,16 @@ def test_a_copy_of_an_instance_is_known_by_its_uid() -> None:
     group = only([*some, copy])
     assert group.copies == ((copy, some[1]),)
     assert group.said == ()
+
+
+def test_an_instance_uid_in_two_places_is_of_two_slices() -> None:
+    some = slices(0, 5, 10, 15)
+    group = only([*some[:3], at(15, sop=some[2].sop)])
+    assert (len(group.instances), group.copies) == (4, ())
+    assert group.said[0].startswith("2 slices share a SOP Instance UID and lie in different places")
+    alike = only(slices(0, 5, 10, 15, 20, sop="1"))
+    assert (alike.kind, len(alike.instances)) == ("volume", 5)
+    assert alike.said[0].startswith("5 slices share a SOP Instance UID")
 
 
 def test_orientations_sizes_and_localisers_are_kept_apart() -> None:
@@ -193,6 +251,32 @@ def test_what_has_no_place_is_an_image() -> None:
         {"position": (float("nan"), 0.0, 0.0)},
     ):
         assert [group.kind for group in group_instances(slices(0, 5, **wrong))] == ["images", "images"], wrong
+
+
+def test_why_a_slice_has_no_place_is_said() -> None:
+    for wrong, what in (
+        ({"position": None}, "tells no Image Position"),
+        ({"spacing_mm": None}, "tells no Pixel Spacing"),
+        ({"position": None, "orientation": None, "modality": "CT"}, "tells no Image Position and no Image Orientation"),
+        ({"orientation": (0.0,) * 6}, "tells an Image Position or Image Orientation that makes no sense"),
+    ):
+        groups = group_instances(slices(0, 5, **wrong))
+        assert [group.said for group in groups] == 2 * [
+            (f"Its header {what}: nobody knows where it lies in its series, so it is an image of its own.",)
+        ]
+    films = slices(0, 5, position=None, orientation=None, modality="DX")
+    assert [group.said for group in group_instances(films)] == [(), ()]
+    assert only([at(0, position=None)]).said == ()
+
+
+def test_patients_under_one_series_uid_never_mix() -> None:
+    mixed = [at(z, patient="ab"[i % 2]) for i, z in enumerate(range(0, 24, 2))]
+    mixed.append(replace(mixed[0], path="again", patient="b"))
+    groups = group_instances(mixed)
+    assert all(len({one.patient for one in group.instances}) == 1 for group in groups)
+    assert [(group.name, len(group.instances)) for group in groups] == [("patient 1 of 2", 6), ("patient 2 of 2", 7)]
+    assert all(not group.copies for group in groups)
+    assert all("Files of 2 patients go by one series UID" in group.said[0] for group in groups)
 
 
 def test_series_of_several_patients_never_mix() -> None:
