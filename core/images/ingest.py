@@ -34,7 +34,7 @@ from core.images.refused_files import RefusedFiles
 from core.images.sealed_paths import keep_paths, read_paths
 from core.images.series import MOST_STACKS
 from core.images.series_report import is_odd, list_series, number_series, number_unopened, series_to_json
-from core.images.sources import SourceFile, list_sources, quiet_only
+from core.images.sources import SourceFile, is_index_name, list_sources, quiet_only
 from core.images.stored_files import StoredFiles
 from core.images.time_points import part_called, split_time_points
 from core.images.units import Unit, find_units, folders_of_volumes
@@ -104,6 +104,10 @@ def import_paths(
     names = PathNames(load_secret(settings), project.deidentification)
     secret = load_secret(settings)
     found = list_sources([Path(path) for path in paths], settings, root=root)
+    if any(is_index_name(file.name) for file in found):
+        from core.images.dicomdir import list_missing  # brings pydicom along
+
+        found += list_missing(found)
     if apart:
         found = [file for file in found if file.member is not None or file.location.resolve() not in apart]
     if quiet_seconds is not None:

@@ -178,8 +178,13 @@ def _file(
         yield SourceFile(inner, inner, folder, name, *told, None, size, written)
 
 
+def is_index_name(name: str) -> bool:
+    """Whether a file is called as an index of others is, of which a folder has one of that very name."""
+    return name.upper().startswith("DICOMDIR")
+
+
 def _is_index(given: Path) -> bool:
-    return given.name.upper().startswith("DICOMDIR") and given.is_file()
+    return is_index_name(given.name) and given.is_file()
 
 
 def _is_system(name: str) -> bool:

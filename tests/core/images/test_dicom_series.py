@@ -1,6 +1,7 @@
 """Series come in as volumes: joined, ordered, named, resumed, and equal to what SimpleITK reads."""
 
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -211,6 +212,29 @@ def test_a_mixed_series_is_taken_apart(run: Import, tmp_path: Path, connection: 
     assert "The series holds 9 slices in several parts" in told["e10/003.dcm"]
 
 
+def test_no_volume_mixes_patients_or_stored_values_with_hu(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    told = {"RescaleSlope": 1, "RescaleIntercept": -1000}
+    a_series(tmp_path / "in" / "one", [0, 4, 8, 12], PatientID="A", **told)
+    a_series(tmp_path / "in" / "two", [2, 6, 10], PatientID="B", **told)
+    pixels = a_slice(tmp_path / "in" / "two" / "bare.dcm", 14, PatientID="B")
+    report = run(tmp_path / "in")
+    reasons = {file.path: file.reason for file in report.files}
+    assert {(case.frames, case.patient) for case in cases_of(report, connection)} == {(4, "A"), (3, "B"), (1, "B")}
+    assert all("Files of 2 patients go by one series UID" in reasons[path] for path in ("one/004.dcm", "two/003.dcm"))
+    assert "values as stored, without a rescale" in reasons["two/bare.dcm"]
+    assert pixels.min() >= 0
+
+
+def test_slices_without_a_place_say_so(run: Import, tmp_path: Path) -> None:
+    for at in range(3):
+        a_slice(tmp_path / "in" / f"{at}.dcm", at, ImagePositionPatient=None)
+    report = run(tmp_path / "in")
+    assert report.imported == 3
+    assert all("tells no Image Position: nobody knows where it lies" in file.reason for file in report.files)
+
+
 def test_a_copied_file_is_skipped(run: Import, tmp_path: Path) -> None:
     a_series(tmp_path / "in", [0, 2, 4])
     (tmp_path / "in" / "copy.dcm").write_bytes((tmp_path / "in" / "001.dcm").read_bytes())
@@ -288,6 +312,19 @@ def test_an_index_given_by_itself_stands_for_its_files(
             record.ReferencedFileID = ["..", "..", "etc"]
     outside.save_as(tmp_path / "DICOMDIR")
     assert [file.status for file in run(tmp_path / "DICOMDIR").files] == ["skipped"]
+
+
+def test_an_index_says_which_of_its_files_are_missing_alone_and_in_a_folder(run: Import, tmp_path: Path) -> None:
+    tests = Path(str(get_testdata_file("dicomdirtests/DICOMDIR"))).parent
+    shutil.copytree(tests, tmp_path / "in" / "disc")
+    gone = "77654033/CR1/6154"
+    (tmp_path / "in" / "disc" / gone).unlink()
+    (tmp_path / "in" / "disc" / "77654033" / "CR2" / "6247").rename(tmp_path / "in/disc/77654033/CR2/6247.dcm")
+    told = {file.path: file.reason for file in run(tmp_path / "in").files}
+    missing = [path for path, reason in told.items() if "names this file and it is not there; copy it again" in reason]
+    assert missing == [f"disc/{gone}"]
+    alone = {file.path: file for file in run(tmp_path / "in" / "disc" / "DICOMDIR", job=2).files}
+    assert (alone[gone].status, "No such file" in alone[gone].reason) == ("failed", True)
 
 
 # ---- stopped, killed, resumed
