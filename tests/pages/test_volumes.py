@@ -59,6 +59,9 @@ def test_a_case_tells_its_frames_and_how_it_lies(
     text = said(open_page("case", project=project.id, case=lost.id))
     assert "not known: px only" in text
     assert "not known: no letters" in text
+    gappy = insert_case(connection, replace(NewCase(**plain), source="c.dcm", slice_spacing_mm=None))
+    text = said(open_page("case", project=project.id, case=gappy.id))
+    assert "0.75 × 0.5 mm at patient, frames unevenly apart" in text
 
 
 def test_a_volume_is_explained_side_by_side_frame_by_frame(
