@@ -105,19 +105,29 @@ def _rescale_of(dataset: Dataset) -> tuple[float, float] | None:
     """Slope and intercept (PS3.3 C.11.1.1.2); None where neither has a value.
 
     Raises:
-        InvalidInput: only one of them has, or by the slope all values would be one.
+        InvalidInput: only one of them has, one is no number, or by the slope all values would be one.
     """
     said = [dataset.get(word) for word in ("RescaleSlope", "RescaleIntercept")]
-    slope, intercept = (None if value in (None, "") else float(value) for value in said)
-    if slope is None and intercept is None:
+    if all(value in (None, "") for value in said):
         return None
+    slope, intercept = (_number_of(value) for value in said)
     if slope is None or intercept is None or slope == 0:
-        told = ["nothing" if number is None else f"{number:g}" for number in (slope, intercept)]
+        told = [
+            "nothing" if value in (None, "") else "no number" if number is None else f"{number:g}"
+            for value, number in zip(said, (slope, intercept), strict=True)
+        ]
         raise InvalidInput(
             f"The header does not say what the pixel values mean; export the file again. "
             f"Received: rescale slope {told[0]}, intercept {told[1]}"
         )
     return slope, intercept
+
+
+def _number_of(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):  # several, or words
+        return None
 
 
 def _rescaled_as_whole(pixels: Pixels, by: float, plus: float) -> Pixels | None:

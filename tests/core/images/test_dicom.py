@@ -127,10 +127,11 @@ def test_a_rescale_without_values_is_none(settings: Settings) -> None:
     [
         ({"RescaleSlope": "0", "RescaleIntercept": "-1024"}, "slope 0, intercept -1024"),
         ({"RescaleSlope": "2"}, "slope 2, intercept nothing"),
+        ({"RescaleSlope": ["1", "2"], "RescaleIntercept": "0"}, "slope no number, intercept 0"),
         ({"RescaleSlope": "", "RescaleIntercept": "-1024"}, "slope nothing, intercept -1024"),
     ],
 )
-def test_half_a_rescale_is_refused(tags: dict[str, str], told: str, settings: Settings) -> None:
+def test_half_a_rescale_is_refused(tags: dict[str, Any], told: str, settings: Settings) -> None:
     """Hounsfield units that are off by 1024 look like an image all the same."""
     said = refusal(made(DEFAULT, **tags), settings)
     assert (
