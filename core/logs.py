@@ -81,6 +81,15 @@ def without_secrets(text: str) -> str:
     return TOKEN.sub("[left out]", QUERY.sub("?[left out]", text))
 
 
+def without_text(error: BaseException) -> str:
+    """An error and what led to it as a traceback shows them, each by the lines of code it passed and by its type alone:
+    its text may quote what was being read."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    lines = [without_text(before), "which led to\n"] if before is not None else []
+    lines += ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    return "".join([*lines, f"{type(error).__name__}\n"])
+
+
 def _said_of(error: BaseException) -> dict[str, object]:
     """A defect by its type and the lines of code it passed, without its text: that may quote what was being read."""
     frames = traceback.extract_tb(error.__traceback__)

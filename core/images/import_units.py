@@ -132,7 +132,10 @@ def _passed_over(what: OneImport, unit: Unit) -> tuple[FileStatus, str] | None:
 def _is_table(file: SourceFile, table: Path) -> bool:
     if file.member is not None:
         return file.location / file.member == table
-    return table.exists() and file.location.samefile(table)
+    try:
+        return table.exists() and file.location.samefile(table)
+    except OSError:  # it went since it was listed, which is said where it is read
+        return False
 
 
 def _import_singles(what: OneImport, units: Sequence[Unit], ahead: Ahead) -> list[ImportedFile]:

@@ -21,6 +21,7 @@ from core.jobs.kinds import DEFAULT_REMEDY, KINDS, Lane
 from core.jobs.launchers.local import started_at
 from core.jobs.records import Job, begin_job, finish_job
 from core.jobs.reporting import GIVEN_AWAY, JobProgress, write_event
+from core.logs import without_text
 from core.settings import Settings, load_settings
 from core.store.audit import Actor
 from core.store.database import opened
@@ -129,19 +130,22 @@ def _outcome(context: JobContext, handlers: str) -> dict[str, Any]:
         return {"state": "stopped" if stopped else "done", "result": result}
     except Stopped as error:
         return {"state": "stopped", "note": str(error)}
-    except Exception as error:
-        log.exception("Job %d failed", context.job.id)
-        return _failure(context.job, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job is settled, and the log has where it was
+        told = _failure(context.job, error)
+        log.error("Job %d failed\n%s", context.job.id, told["traceback"])
+        return told
 
 
 def _failure(job: Job, error: Exception) -> dict[str, Any]:
     kind = KINDS.get(job.kind)
     remedy = kind.remedy if kind else DEFAULT_REMEDY
     repeats = _would_repeat(error) and not (kind and kind.mends_outside)
-    trace = "".join(traces.format_exception(error))
+    hides = kind is not None and kind.opens_files
+    trace = without_text(error) if hides else "".join(traces.format_exception(error))
     trouble, why = find_remedy(error), getattr(error, "why", "")
     if trouble or isinstance(error, Unavailable):
         sentence = f"{trouble} Received: {error}" if trouble else str(error)
+        sentence = _without_files(sentence, error) if hides else sentence
         remedy = "Make room or mend what it names, then resume the job."
         why = why or WRITTEN
     elif isinstance(error, CoreError):
@@ -150,10 +154,20 @@ def _failure(job: Job, error: Exception) -> dict[str, Any]:
     elif isinstance(error, MemoryError):
         sentence, why = "There was not enough memory for the job.", NO_MEMORY
     else:
-        sentence = f"This is a defect in Readroom, not in your data: {type(error).__name__}: {error}"
+        said = "" if hides else f": {error}"
+        sentence = f"This is a defect in Readroom, not in your data: {type(error).__name__}{said}"
         remedy = "Resume the job once; if it fails again, report it with the traceback."
     told = {"error": sentence, "why": why or None, "remedy": remedy, "traceback": trace}
     return {"state": "failed", "would_repeat": repeats, **told}
+
+
+def _without_files(sentence: str, error: BaseException | None) -> str:
+    """What the system says of a file without the name of that file, which it quotes."""
+    while error is not None:
+        for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
+            sentence = sentence.replace(repr(name), "a file").replace(str(name), "a file") if name else sentence
+        error = error.__cause__
+    return sentence
 
 
 def _would_repeat(error: Exception) -> bool:

@@ -23,6 +23,8 @@ class Kind:
     speak of something that is entered or kept elsewhere (a PACS, a setting): once that is mended, resuming helps.
     `has_kept` is of work that takes much memory and keeps, now and then, what it has done: from the job's folder and
     its arguments it says whether there is anything yet. Killed by the system before, it is not begun again by itself.
+    `opens_files` is of work that opens files and tables as somebody has them: what their names and contents make an
+    error say is no sentence of ours, so that of an error only its type and the lines it passed are kept.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Kind:
     remedy: str
     stop_grace_seconds: float = 20.0
     mends_outside: bool = False
+    opens_files: bool = False
     actions_of: Callable[[Mapping[str, Any]], frozenset[Action]] | None = None
     has_kept: Callable[[sqlite3.Connection, Path, Mapping[str, Any]], bool] | None = None
 

@@ -25,6 +25,7 @@ KIND = Kind(
     action="import",
     attempts_allowed=3,
     remedy="Close other programs, then resume: files that are in stay in.",
+    opens_files=True,
 )
 
 

@@ -16,6 +16,7 @@ KIND = Kind(
     action="open test results",
     attempts_allowed=3,
     remedy="Predict fewer files at a time, or close other programs, then resume.",
+    opens_files=True,
 )
 
 

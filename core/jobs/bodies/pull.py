@@ -21,6 +21,7 @@ KIND = Kind(
     attempts_allowed=3,
     remedy="Close other programs, then resume: what came is not fetched again.",
     mends_outside=True,
+    opens_files=True,
 )
 
 

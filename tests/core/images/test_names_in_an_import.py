@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from core.errors import InvalidInput
+from core.images import ingest
 from core.images.crosswalk import show, turn_on
 from core.images.import_files import list_named_files
 from core.images.ingest import ImportReport, import_paths
@@ -22,6 +23,7 @@ from core.images.label_table import TableRow, map_columns, read_label_table
 from core.images.path_names import PathNames
 from core.images.pseudonyms import TOKEN_PATH, days_of, load_secret, path_token, patient_name, pseudonym
 from core.images.records import find_case, get_case, list_cases, list_import_files
+from core.images.sources import SourceFile
 from core.labels.exchange import add_table_labels, export_labels, import_labels
 from core.labels.records import list_labels
 from core.progress import Silent
@@ -91,6 +93,26 @@ def test_cases_and_reports_are_stored_by_tokens_and_told_by_names(
     assert [file.path for file in named] == sorted(file.path for file in report.files)
     expired = list_named_files(connection, replace(settings, paths_keep_days=-1), 1)
     assert {file.path for file in expired} == set(sources)
+
+
+def test_a_file_that_goes_after_it_was_listed_is_refused_and_the_rest_comes_in(
+    run: Import, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, list_sources = folder / "doe_jane" / "scan_12.png", ingest.list_sources
+
+    def listed(*given: Any, **more: Any) -> list[SourceFile]:
+        found = list_sources(*given, **more)
+        gone.unlink()
+        return found
+
+    monkeypatch.setattr(ingest, "list_sources", listed)
+    table = folder / "labels.csv"
+    table.write_text("path,label\nscan.png,normal\n")
+    report = run(folder, table=map_columns(read_label_table(table)), label_table=table)
+    (refused,) = [file for file in report.files if file.status == "failed"]
+    assert refused.path == "doe_jane/scan_12.png"
+    assert refused.reason.startswith("It cannot be read; check the path and its permissions.")
+    assert (report.imported, report.skipped) == (4, 1)
 
 
 def test_a_second_import_knows_every_file(run: Import, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The bodies: an import by itself, and the whole chain from a training to an explanation in real children."""
 
+import errno
 import shutil
 import sqlite3
 import subprocess
@@ -131,6 +132,47 @@ def test_an_import_leaves_no_file_and_no_patient_in_the_job_s_folder_and_facts(
     for text in (*kept.values(), str(done.facts), done.note):
         assert not [name for name in ("Miller", "Agnes", ".png") if name in text], text
     assert any("Miller Agnes/0.png" in file.path for file in list_import_files(connection, job.id))
+
+
+def stumble(error: Exception) -> Callable[..., Any]:
+    """What opens files and ends in an error that quotes one of them, as the system and libraries make it."""
+    cause = ValueError("Miller, born 1950")
+
+    def listed(*_: Any, **__: Any) -> None:
+        raise error from cause
+
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file", "/in/Miller Agnes.dcm"), "not in your data: FileNotFoundError"),
+        (ValueError("cannot read Miller"), "not in your data: ValueError"),
+        (OSError(errno.EIO, "Input/output error", "/in/Miller Agnes.dcm"), "Received: [Errno 5] Input/output error: a"),
+        (OSError(errno.ENOSPC, "No space", "/in/Miller", None, "/in/Agnes"), "Received: [Errno 28] No space: a file"),
+    ],
+)
+def test_an_error_that_nobody_foresaw_leaves_none_of_its_words(
+    settings: Settings, connection: sqlite3.Connection, project: Project, import_arguments: dict[str, Any],
+    actor: Actor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, said: str,
+) -> None:  # fmt: skip
+    """It quotes what was being read, and a row, its events and a log are kept."""
+    monkeypatch.setattr("core.images.ingest.list_sources", stumble(error))
+    add_job(connection, "import", import_arguments, project=project.id, actor=actor)
+    job = claim_job(connection, "work", "cpu")
+    assert job is not None
+    job_folder(settings, job.id).mkdir(parents=True)
+    run_job(settings, job, "core.jobs.handlers:HANDLERS")
+    failed = get_job(connection, job.id)
+    assert failed.state == "failed"
+    assert said in (failed.error or "")
+    assert "in listed" in (failed.traceback or ""), "where it was"
+    assert (failed.traceback or "").endswith(f"{type(error).__name__}\n")
+    kept = [path.read_text("utf-8", "replace") for path in job_folder(settings, job.id).rglob("*") if path.is_file()]
+    for text in (failed.error or "", failed.traceback or "", caplog.text, *kept):
+        assert not [name for name in ("Miller", "Agnes", "born") if name in text], text
+    assert "in listed" in caplog.text
 
 
 def test_an_import_brings_cases_with_their_labels_and_takes_the_upload_away(

@@ -35,6 +35,10 @@ def test_a_kind_says_what_the_queue_and_the_screen_ask(name: str) -> None:
     assert HANDLERS[name].__doc__
 
 
+def test_work_on_files_as_somebody_has_them_says_so() -> None:
+    assert {name for name, kind in KINDS.items() if kind.opens_files} == {"import", "pull", "predict"}
+
+
 def test_work_of_an_unknown_kind_is_an_administrators() -> None:
     assert actions_of("dance", {}) == {"administer"}
 
