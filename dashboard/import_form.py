@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -13,7 +13,16 @@ import streamlit as st
 
 from core.errors import CoreError, InvalidInput, some_of
 from core.images.archives import list_tables
-from core.images.label_table import LabelTable, guess_columns, map_columns, read_label_table
+from core.images.column_names import left_out_columns
+from core.images.label_table import (
+    KEEP,
+    SEPARATOR,
+    LabelTable,
+    TableRow,
+    guess_columns,
+    map_columns,
+    read_label_table,
+)
 from core.jobs.undecided import uploads_folder
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
@@ -132,7 +141,8 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
         format_func=lambda choice: (
             {"none": "No table", "other": "Choose a file …"}.get(str(choice)) or Path(choice).name
         ),
-        help="A CSV with one row for each image. Further columns are kept as attributes of the image.",
+        help="A CSV with one row for each image. Further columns are kept as attributes of the image, those that "
+        "name somebody by pseudonyms.",
     )
     path = _stored_table() if chosen == "other" else chosen if isinstance(chosen, Path) else None
     if path is None:
@@ -157,7 +167,10 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
             columns[meaning] = ""  # else a column of this name would be taken all the same
     if quantities:
         columns |= _draw_quantity_columns(table, quantities, path.name)
-    _draw_preview(table, columns, project)
+    mapped = _draw_preview(table, columns, project)
+    kept = _draw_left_out(mapped, path.name) if project.deidentification.enabled else []
+    if kept:
+        columns[KEEP] = SEPARATOR.join(kept)
     return {"labels": str(path), "columns": columns}
 
 
@@ -195,8 +208,23 @@ def _names_files(path: Path) -> bool:
     return bool({"path", "case"} & {*guess_columns(table), *table.columns})
 
 
-def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) -> None:
-    """The first rows with what each column will be, and which answers are none in this project.
+def _draw_left_out(mapped: Mapping[str, TableRow], name: str) -> list[str]:
+    """Columns in which a name may stand whatever they are called; those that the person vouches for."""
+    left_out = [column for column in left_out_columns(mapped.values()) if SEPARATOR not in column]
+    if not left_out:
+        return []
+    named = some_of([_quoted(column) for column in left_out], NAMED_AT_MOST)
+    st.info(
+        f"Left out: {named}. Words of their own for each patient or image, among which a name may stand. "
+        f"Choose below what names nobody and is to be kept.",
+        icon=":material/visibility_off:",
+    )
+    return st.multiselect("Keep all the same", left_out, key=f"import_keep_{name}", placeholder="Nothing of these")
+
+
+def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) -> dict[str, TableRow]:
+    """The first rows with what each column will be, and which answers are none in this project; what it says of each
+    file.
 
     Raises:
         CoreError: the mapping cannot work; an import would fail with the same sentence.
@@ -224,6 +252,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     unusable = list_unusable_answers(session.db(), project, mapped.values())
     if unusable:
         st.warning(_say_unusable(unusable, columns.get("label", "label"), project), icon=":material/warning:")
+    return mapped
 
 
 def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project) -> str:

@@ -161,5 +161,7 @@ with right:
         st.success(
             f"{report.added:,} labels added, {report.unchanged:,} were there already, {len(report.refused):,} refused."
         )
+        if report.without_note:
+            st.caption(f"{wording.count(report.without_note, 'note')} left out: a name may stand in one.")
         if report.refused:
             st.dataframe({"refused because": list(report.refused)}, height=220, key="labels_refused")

@@ -47,6 +47,7 @@ from core.projects.schema import (
     schema_to_json,
 )
 
+KEEP_NOTES = "--columns note=note keeps it."
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 BESIDE = {"masks": MASKS, "boxes": BOXES}  # what comes in beside images, and how its rows of a report begin
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name or number.")]
@@ -199,7 +200,11 @@ def import_images(
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="A label table (CSV).")] = None,
     columns: Annotated[
-        str, typer.Option(help="Which column is what: path=filename,patient=patient_id,label=label")
+        str,
+        typer.Option(
+            help="Which column is what: path=filename,patient=patient_id,label=label; keep=a|b keeps columns of free "
+            "words, which are left out else."
+        ),
     ] = "",
     patient_from: Annotated[
         str, typer.Option(help="A pattern that finds the patient in a path; its first group counts.")
@@ -346,6 +351,8 @@ def _import_labels(door: Door, project: Project, table: Path, columns: dict[str,
     done = import_labels(door.connection, project, content, door.actor, columns=columns)
     for reason in done.refused:
         tell(f"Refused: {reason}")
+    if done.without_note:
+        tell(f"{done.without_note} answers came in without their note, in which a name may stand; {KEEP_NOTES}")
     kinds = (
         "imported", "joined", "held", "skipped", "waiting", "failed", "cases", "same_pixels", "opposite_labels",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import CoreError, InvalidInput, Unavailable
 from core.images.decoded import DecodedImage
 from core.images.headers import NewHeader
-from core.images.keeping import keep
+from core.images.keeping import keep, said_of_table
 from core.images.looking import foresee
 from core.images.one_import import OneImport
 from core.images.pixel_checks import blacked_by, template_for
@@ -178,7 +178,7 @@ def _kept(what: OneImport, unit: Unit, stored: StoredImage) -> ImportedFile:
     except Unavailable:  # a full disk or a long lock says nothing against the file: a resumed job takes it up again
         raise
     except CoreError as error:  # from `on_case`, such as an unknown class; the case was rolled back
-        return what.record(unit, file, "failed", None, str(error))
+        return what.record(unit, file, "failed", None, said_of_table(what, unit, unit.files, error))
 
 
 def _told_of_group(image: DecodedImage, unit: Unit) -> DecodedImage:
@@ -239,4 +239,4 @@ def _import_volume(what: OneImport, unit: Unit, ahead: Ahead, progress: Progress
         raise
     except CoreError as error:  # from `on_case`; the case was rolled back
         with writing(what.connection):
-            return refused(read.failed, str(error))
+            return refused(read.failed, said_of_table(what, unit, read.taken, error))

@@ -195,7 +195,7 @@ def import_paths(
     rows_of = [done[file.path] for file in sources]
     report = report_of(
         rows_of,
-        matched.warnings if only is None else (),
+        (*matched.warnings, *names.warnings()) if only is None else (),
         left_of(sources, rows_of).union(file.location for file in others),
         names,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.errors import InvalidInput, some_of
+from core.errors import CoreError, InvalidInput, some_of
 from core.images.crosswalk import note
 from core.images.headers import add_headers, count_instances, list_headers
 from core.images.import_report import NAMED_AT_MOST, OPPOSITE_LABELS, SAME_PIXELS
@@ -111,8 +111,7 @@ def _parts_of(what: OneImport, stored: StoredImage) -> list[Case]:
 
 def row_of(what: OneImport, unit: Unit, taken: Sequence[SourceFile]) -> TableRow | None:
     """What the table says of one of the files, or of the folder of a volume."""
-    names = [file.source for file in taken]
-    rows = [what.rows[name] for name in ([*names, unit.folder] if len(unit.files) > 1 else names) if name in what.rows]
+    rows = _rows_of(what, unit, taken)
     told = {(row.labels, row.patient, row.split) for row in rows}
     if len(told) > 1:
         raise InvalidInput(
@@ -120,6 +119,22 @@ def row_of(what: OneImport, unit: Unit, taken: Sequence[SourceFile]) -> TableRow
             f"Received: {some_of([str(row.labels or row.patient or row.split) for row in rows], NAMED_AT_MOST)}"
         )
     return rows[0] if rows else None
+
+
+def said_of_table(what: OneImport, unit: Unit, taken: Sequence[SourceFile], error: CoreError) -> str:
+    """Why what the table says is refused, by the lines that say it: the report is kept, and a cell may hold a name."""
+    sentence, received, _ = str(error).partition(" Received: ")
+    rows = _rows_of(what, unit, taken)
+    if not what.project.deidentification.enabled or not received or not rows:
+        return str(error)
+    lines = [str(line) for line in sorted({line for row in rows for line in row.lines})]
+    where = f"{'line' if len(lines) == 1 else 'lines'} {some_of(lines, NAMED_AT_MOST)} of " if lines else ""
+    return f"{sentence} Received: {where}the label table"
+
+
+def _rows_of(what: OneImport, unit: Unit, taken: Sequence[SourceFile]) -> list[TableRow]:
+    names = [file.source for file in taken]
+    return [what.rows[name] for name in ([*names, unit.folder] if len(unit.files) > 1 else names) if name in what.rows]
 
 
 def kept_as_it_was(case: Case, row: TableRow | None) -> str:
@@ -230,9 +245,11 @@ def _there(differing: Sequence[tuple[Case, str]], same: Sequence[Case]) -> str:
 
 def _answers(what: OneImport, cases: Sequence[Case]) -> dict[int, list[str]]:
     """What is said of each case: the stored answers where the caller can tell them, else this table's."""
-    stored = what.labels_of(what.connection, cases) if what.labels_of else {}
+    if what.labels_of:
+        stored = what.labels_of(what.connection, cases)
+        return {case.id: list(stored.get(case.id, ())) for case in cases}
     told = {case.id: row.labels for case in cases if (row := what.rows.get(case.source))}
-    return {case.id: list(stored.get(case.id, ())) or [said for said in [told.get(case.id)] if said] for case in cases}
+    return {case.id: [said for said in [told.get(case.id)] if said] for case in cases}
 
 
 def _ids(cases: Sequence[Case]) -> str:

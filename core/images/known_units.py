@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.errors import CoreError, Unavailable
-from core.images.keeping import kept_as_it_was, row_of
+from core.images.keeping import kept_as_it_was, row_of, said_of_table
 from core.images.one_import import OneImport
 from core.images.records import (
     FileStatus,
@@ -55,7 +55,7 @@ def _skip_known_unit(what: OneImport, unit: Unit, *, carried_out: bool) -> list[
     except Unavailable:
         raise
     except CoreError as error:  # what the table says; it is checked before anything of it is written
-        status, reason = "failed", str(error)
+        status, reason = "failed", said_of_table(what, unit, unit.files, error)
     its_case = None if status == "failed" else case.id
     return [
         record_import_file(what.connection, what.job, file.path, status, its_case, reason, number)

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,8 @@ ANSWER_COLUMNS = ("label", "reader", "unsure", "unusable", "note", "event", "mad
 # Of our own exports, and only together: alone, a column may well be called "confidence" and mean something else.
 LATER_COLUMNS = ("confidence", "unusable_reason", "active_seconds", "draft")
 RENAMED_ATTRIBUTES = ("sex", "age", "site", "scanner", "view")
+KEEP = "keep"  # in a mapping: columns that a person wants kept as they are, whatever stands in them, between `|`
+NOTE = "note"
 SEPARATOR = "|"  # between classes, and between numbers; no name of either holds it
 MOST_BYTES = 64 << 20  # of a table in a zip, before it is unpacked
 EQUALS = "="  # nor this the name of a quantity that stands beside others
@@ -67,7 +69,9 @@ class Answer:
 class TableRow:
     """What a table says of one file, drawn together from all its rows.
 
-    `from_case_column` tells that `path` comes from the column `case`: a number in it is a case's own number.
+    `from_case_column` tells that `path` comes from the column `case`: a number in it is a case's own number. `lines`
+    are those of the table in which the rows begin. `chosen` are the columns that a person asked for by name, an
+    attribute by what it is called here.
     """
 
     path: str
@@ -76,6 +80,8 @@ class TableRow:
     split: Literal["train", "validation", "test"] | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
+    lines: tuple[int, ...] = field(default=(), compare=False)
+    chosen: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def labels(self) -> str | None:
@@ -160,12 +166,16 @@ def map_columns(
         quantities: the names of several numbers that a project asks for, each in a column of its own; together they
             are the answer `age=62|weight=70.5`. A column `label` that says as much goes before.
         columns: {"path": "filename", ...}; what is not named here is looked for under its own name, and
-            {"reader": ""} says that no column tells the reader, whatever the columns are called.
+            {"reader": ""} says that no column tells the reader, whatever the columns are called. {"keep": "a|b"}
+            chooses columns to be kept as they are, where a project would otherwise leave them out.
 
     Raises:
         InvalidInput: no path column, an unknown column, an unknown split, or rows that contradict each other.
     """
-    mapping = _checked_mapping(table, columns or {}, quantities)
+    wanted = dict(columns or {})
+    kept = _checked_kept(table, wanted.pop(KEEP, ""))
+    mapping = _checked_mapping(table, wanted, quantities)
+    chosen = kept.union(target for target in (*RENAMED_ATTRIBUTES, NOTE) if wanted.get(target))
     at = {column: index for index, column in enumerate(table.columns)}
     taken = set(mapping.values())
     rows: dict[str, TableRow] = {}
@@ -173,7 +183,7 @@ def map_columns(
     for number, cells in zip(table.lines, table.rows, strict=True):
         said = {target: cells[at[column]] for target, column in mapping.items()}
         attributes = {column: cells[at[column]] for column in table.columns if column not in taken}
-        row = _row(said, attributes, number, quantities)
+        row = replace(_row(said, attributes, number, quantities), chosen=chosen)
         before = rows.get(row.path)
         rows[row.path] = row if before is None else _joined(before, row, number, conflicts)
     if conflicts:
@@ -229,6 +239,13 @@ def _table(lines: Sequence[tuple[int, Sequence[str]]], encoding: str, separator:
 # ---- from cells to cases
 
 
+def _checked_kept(table: LabelTable, kept: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in kept.split(SEPARATOR) if name.strip())
+    for name in sorted(names.difference(table.columns)):
+        raise InvalidInput(f"The label table has the columns {', '.join(table.columns)}. Received: {KEEP}={name}")
+    return names
+
+
 def _checked_mapping(table: LabelTable, columns: Mapping[str, str], quantities: Sequence[str] = ()) -> dict[str, str]:
     targets = dict.fromkeys((*TARGETS, *quantities))
     for target, column in columns.items():
@@ -278,6 +295,7 @@ def _row(
         split=SPLITS[split.lower()] if split else None,  # type: ignore[arg-type]
         attributes={key: value for key, value in kept.items() if value},
         answers=answers,
+        lines=(number,),
     )
 
 
@@ -324,4 +342,6 @@ def _joined(before: TableRow, row: TableRow, number: int, conflicts: list[str]) 
         split=both("split", before.split, row.split),  # type: ignore[arg-type]
         attributes=attributes,
         answers=answers,
+        lines=(*before.lines, *row.lines),
+        chosen=row.chosen,
     )

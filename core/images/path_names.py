@@ -7,51 +7,20 @@ another, and what a person writes is found once it is turned into tokens in the 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import PurePosixPath
 
+from core.images.column_names import about, is_age, left_out_columns, say_left_out, without_stray_note
 from core.images.label_table import TableRow
 from core.images.matching import match_rows
 from core.images.names import name_parts
 from core.images.pseudonyms import PSEUDONYM, TOKEN_PATH, days_of, named, path_token, patient_name
 from core.images.sources import SourceFile
-from core.images.table_dates import DATED, Order, moved, order_of
+from core.images.table_dates import Order, moved, order_of
 from core.projects.deidentification import Deidentification
 
 RASTER = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 SHORTEST = 4  # letters of a name that is looked for in a sentence; shorter ones are in every word
 OLDEST_AGE = 90
-# Columns of a label table that say who somebody is, in whatever spelling.
-IDENTIFYING = re.compile(
-    r"(patient_?|subject_?|first_?|last_?|given_?|middle_?|maiden_?|sur|family_?|full_?)?names?|initials|mrn|ssn|"
-    r"(patient_?)?(street_?)?address|(patient_?)?(zip|post(al)?)_?(code)?|e?_?mail|"
-    r"(tele|mobile_?|cell_?)?phone(_?number)?|(tele)?fax(_?number)?|"
-    r"accession(_?(number|no|id))?|(medical_?)?record_?(number|no|id)|(health_?)?insurance(_?(number|no|id))?|"
-    r"(patient|subject|person|case|admission|order|request|exam|study|social_?security|national)_?(id|number|no|key)|"
-    r"(visit|encounter)_?id|nhs(_?(number|no|id))?|hospital_?(number|no|id)|"
-    r"(study|series|sop)_?(instance_?)?uid",
-    re.IGNORECASE,
-)
-# Those that name somebody or some place beside the patient, which tells of him, too.
-OTHERS = re.compile(
-    r"((referring|performing|requesting|attending|reading|ordering|consulting|responsible)_?)?"
-    r"(physicians?|doctors?|clinicians?|surgeons?|operators?|technicians?|technologists?)(_?names?)?|"
-    r"(referring|referrer|referred_?by|requested_?by|performed_?by|ordered_?by)|(radiologist|reader)_?names?|"
-    r"(hospital|institution|clinic)s?(_?(name|address|department))?",
-    re.IGNORECASE,
-)
-PATHS = re.compile(
-    r"((original|source|src|dicom|raw|old)_?)?(file_?)?(path|file|folder|directory|dir)s?(_?names?)?|file_?names?|"
-    r"(original|source)_?(image|name)",
-    re.IGNORECASE,
-)
-# Free words, in which anything may stand, and the day of birth: nothing of them can be kept.
-REMOVED = re.compile(
-    r"((patient|clinical|additional|study|image|radiology)_?)?"
-    r"(comments?|remarks?|notes?|free_?text|report(_?text)?|narrative|impression|history)|"
-    r"dob|(patient_?)?(date_?of_?)?birth_?(date|day)?s?|(patient_?)?birth_?time",
-    re.IGNORECASE,
-)
 
 
 @dataclass
@@ -67,6 +36,7 @@ class PathNames:
     paths: dict[str, str] = field(default_factory=dict)  # what was hidden, by its token
     patients: dict[str, str] = field(default_factory=dict)  # what the table calls them, by pseudonym
     orders: dict[str, Order | None] = field(default_factory=dict)  # how its columns of dates are to be read
+    left_out: tuple[str, ...] = ()  # its columns of which nothing is kept as nobody can tell what stands in them
 
     def token(self, path: str) -> str:
         """What a path would be called; nobody remembers that it was asked."""
@@ -121,11 +91,16 @@ class PathNames:
         hidden = [self._hidden(file, shown.get(file.source)) for file in sources]
         keys = set(shown.values())
         self.orders = _orders((table or {}).values())
+        self.left_out = left_out_columns((table or {}).values())
         rows = {
             path if path in keys else self.of(path): self._row(row, path if path in keys else self.of(path))
             for path, row in (table or {}).items()
         }
         return hidden, rows if table is not None else None
+
+    def warnings(self) -> list[str]:
+        """What of the table was left out that somebody may want kept."""
+        return [say_left_out(self.left_out)] if self.left_out else []
 
     def _hidden(self, file: SourceFile, shown: str | None) -> SourceFile:
         """A file as the database names it.
@@ -155,25 +130,26 @@ class PathNames:
             path=path,
             patient=self.patient(row.patient) if row.patient else None,
             attributes={name: value for name, value in attributes if value is not None},
+            answers=tuple(without_stray_note(answer, row) for answer in row.answers),
         )
 
     def _attribute(self, name: str, value: str, row: TableRow) -> str | None:
         """What may be kept of a further column; None where nothing may."""
-        kind = _kind(name)
-        if kind is REMOVED:
+        what = about(name)
+        if what == "removed" or name in self.left_out:
             return None
         if not value.strip():
             return value
-        if kind is IDENTIFYING:
+        if what == "patient":
             return self.patient(value)
-        if kind is OTHERS:
+        if what == "other":
             return patient_name(self.secret, value)  # nobody's patient, so that no crosswalk tells it
-        if kind is PATHS:
+        if what == "path":
             return path_token(self.secret, value)
-        if kind is DATED:
+        if what == "date":
             return self._date(name, value, row)
-        if _plain(name).lower() in ("age", "patient_age", "age_years") and re.fullmatch(r"\d+(\.\d+)?", value.strip()):
-            return value if float(value) < OLDEST_AGE else str(OLDEST_AGE)
+        if is_age(name) and (years := re.fullmatch(r"(\d+(\.\d+)?)Y?", value.strip())):
+            return value if float(years[1]) < OLDEST_AGE else str(OLDEST_AGE)
         return value
 
     def _date(self, name: str, value: str, row: TableRow) -> str | None:
@@ -186,22 +162,11 @@ class PathNames:
         return moved(value, days_of(self.secret, f"patient /{patient}"), self.orders.get(name))
 
 
-def _plain(name: str) -> str:
-    return name.strip().replace(" ", "_").replace("-", "_")
-
-
-@lru_cache(maxsize=1024)
-def _kind(name: str) -> re.Pattern[str] | None:
-    """Which columns a further one is of, by its name alone: the first that fits."""
-    plain = _plain(name)
-    return next((kind for kind in (REMOVED, IDENTIFYING, OTHERS, PATHS, DATED) if kind.fullmatch(plain)), None)
-
-
 def _orders(rows: Iterable[TableRow]) -> dict[str, Order | None]:
     said: dict[str, list[str]] = {}
     for row in rows:
         for name, value in row.attributes.items():
-            if _kind(name) is DATED:
+            if about(name) == "date":
                 said.setdefault(name, []).append(value)
     return {name: order_of(values) for name, values in said.items()}
 

@@ -12,6 +12,7 @@ from typing import Any
 from core.cells import guard, unguard
 from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
+from core.images.column_names import without_stray_note
 from core.images.home_secret import secret_of
 from core.images.label_table import (
     LATER_COLUMNS,
@@ -62,11 +63,13 @@ ROWS_AT_ONCE = 200  # in one transaction, so that readers who label meanwhile wa
 
 @dataclass(frozen=True)
 class LabelImport:
-    """What an import did: labels added, labels that were there already, and refused rows with their reasons."""
+    """What an import did: labels added, labels that were there already, refused rows with their reasons, and how many
+    answers came in without the note that stood beside them."""
 
     added: int
     unchanged: int
     refused: tuple[str, ...]
+    without_note: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class _Row:
     path: str
     answer: Answer
     may_be_number: bool = False
+    had_note: bool = False  # which is left out (`without_stray_note`)
 
 
 # ---- out
@@ -135,7 +139,8 @@ def import_labels(
 ) -> LabelImport:
     """Add the labels of a table to cases that are there. Importing the same table again changes nothing.
 
-    A row that cannot be used (unknown path, unknown class, ...) is refused with a reason; the others come in.
+    A row that cannot be used (unknown path, unknown class, ...) is refused with a reason; the others come in. A note
+    of somebody's own table stays out where the project de-identifies, unless `columns` names its column.
     An image is found by its path, by the end of its path, or by its file name where only one has it; in a column
     `case` also by its number.
 
@@ -149,9 +154,11 @@ def import_labels(
     text = decode_table(content)[0] if isinstance(content, bytes) else content
     raw = content if isinstance(content, bytes) else content.encode()
     quantities = quantity_names(project.schema)
-    rows = _own_rows(text) if _is_own(text) and not columns else _other_rows(raw, columns or {}, quantities)
+    hides = project.deidentification.enabled
+    is_own = _is_own(text) and not columns
+    rows = _own_rows(text) if is_own else _other_rows(raw, columns or {}, quantities, hides=hides)
     names = SourceNames(list_case_sources(connection, project.id), secret_of(connection))
-    added = unchanged = 0
+    added = unchanged = without_note = 0
     refused: list[str] = []
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         with writing(connection):
@@ -163,9 +170,10 @@ def import_labels(
                     refused.append(f"{row.path}: {error}")
                     continue
                 added, unchanged = added + is_new, unchanged + (not is_new)
+                without_note += row.had_note
     told = {"added": added, "unchanged": unchanged, "refused": len(refused)}
     add_audit(connection, actor, "import labels", f"project {project.id}", **told)
-    return LabelImport(added, unchanged, tuple(refused))
+    return LabelImport(added, unchanged, tuple(refused), without_note)
 
 
 def add_table_labels(
@@ -353,9 +361,14 @@ def _answer(said: dict[str, str]) -> Answer:
     return Answer(said["label"], said["reader"] or None, further)
 
 
-def _other_rows(content: bytes, columns: Mapping[str, str], quantities: Sequence[str]) -> Iterator[_Row]:
+def _other_rows(
+    content: bytes, columns: Mapping[str, str], quantities: Sequence[str], *, hides: bool
+) -> Iterator[_Row]:
     """Rows of anybody's table: other encodings, separators and column names that explain themselves."""
     table = read_label_table(content)
     wanted = {**guess_columns(table), **columns}
     rows: Sequence[TableRow] = list(map_columns(table, wanted, quantities=quantities).values())
-    return (_Row(row.path, answer, row.from_case_column) for row in rows for answer in row.answers)
+    for row in rows:
+        for answer in row.answers:
+            kept = without_stray_note(answer, row) if hides else answer
+            yield _Row(row.path, kept, row.from_case_column, had_note=kept is not answer)

@@ -28,12 +28,13 @@ from core.labels.exchange import add_table_labels, export_labels, import_labels
 from core.labels.records import list_labels
 from core.progress import Silent
 from core.projects.deidentification import Deidentification
-from core.projects.records import Project
+from core.projects.records import Project, set_deidentification
 from core.reviews.case_search import CaseFilter, search_case_ids
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from tests.core.images.hostile import hostile_file
+from tests.core.images.test_dicom_series import a_series
 from tests.core.images.test_dicom_syntaxes import dataset_of
 
 Import = Callable[..., ImportReport]
@@ -49,8 +50,10 @@ def run(connection: sqlite3.Connection, files: Files, settings: Settings, projec
         def add_labels(connection: sqlite3.Connection, case: Any, row: TableRow | None) -> None:
             add_table_labels(connection, asked, case, row, actor)
 
-        given = {"patient_from": None, "job": next(jobs), "on_case": add_labels, "progress": Silent(), **more}
-        return import_paths(connection, files, settings, asked, paths, table=table, actor=actor, **given)
+        given = {"patient_from": None, "job": next(jobs), "on_case": add_labels, "on_skipped": add_labels, **more}
+        return import_paths(
+            connection, files, settings, asked, paths, table=table, actor=actor, **{"progress": Silent(), **given}
+        )
 
     return call
 
@@ -165,6 +168,43 @@ def test_labels_of_a_table_find_their_images_and_come_back_unchanged(
     assert (again.added, again.unchanged, again.refused) == (0, 2, ())
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_what_a_table_says_wrongly_is_refused_by_its_line_and_never_quoted(
+    run: Import, folder: Path, connection: sqlite3.Connection, before: bool
+) -> None:
+    """Whoever takes the wrong column for the answer must not have the name of every patient stored."""
+    if before:
+        run(folder)
+    report = run(folder, table=table_of("path,label\nscan.png,normal\n\ndoe_jane/scan.png,DOE Jane\nhead,O'Hara\n"))
+    refused = {file.path: file.reason for file in report.files if file.status == "failed"}
+    assert refused == {
+        "doe_jane/scan.png": "The classes are normal, pneumonia. Received: line 4 of the label table",
+        "doe_jane/head.nii.gz": "The classes are normal, pneumonia. Received: line 5 of the label table",
+    }
+    stored = "\n".join(connection.iterdump())
+    assert "DOE Jane" not in stored
+    assert "Hara" not in stored
+
+
+def test_slices_of_which_a_table_says_different_things_are_refused_by_its_lines(run: Import, tmp_path: Path) -> None:
+    a_series(tmp_path / "in", [0, 2, 4])
+    report = run(tmp_path / "in", table=table_of("path,label\n001.dcm,normal\n002.dcm,DOE Jane\n"))
+    assert {file.reason for file in report.files} == {
+        "The table says different things of the slices of one volume; name its folder once. "
+        "Received: lines 2, 3 of the label table"
+    }
+
+
+def test_a_project_without_deidentification_quotes_its_table(
+    run: Import, folder: Path, project: Project, connection: sqlite3.Connection, actor: Actor
+) -> None:
+    plain = set_deidentification(connection, project, Deidentification(enabled=False), actor)
+    report = run(folder, project=plain, table=table_of("path,label\nscan.png,unicorn\n"))
+    assert [file.reason for file in report.files if file.status == "failed"] == [
+        "The classes are normal, pneumonia. Received: ['unicorn']"
+    ]
+
+
 def test_a_picture_that_the_table_names_keeps_that_name(
     run: Import, folder: Path, connection: sqlite3.Connection, project: Project
 ) -> None:
@@ -217,7 +257,12 @@ def kept(settings: Settings, project: Project) -> Callable[..., dict[str, str]]:
     ["mrn", "nhs_number", "NHS", "hospital_number", "Hospital No", "case_id", "study_id", "ExamID", "encounter-id",
      "accession_number", "given_name", "initials", "postcode", "national_id", "hospital", "institution_name",
      "InstitutionName", "physician", "referring_physician", "ReferringPhysicianName", "operator", "performed_by",
-     "radiologist_name", "original_path", "source_file", "DICOM path", "folder"],
+     "radiologist_name", "original_path", "source_file", "DICOM path", "folder",
+     "patient_mrn", "PatientMRN", "MRN no", "MRN #", "pat_id", "PatID", "ID Patient", "accession #", "forename",
+     "Nachname", "Vorname", "Name des Patienten", "mother_name", "Patientennummer", "Fallnr", "Fall-Nr.",
+     "Versichertennummer", "image_path", "image_id", "Dateipfad", "uid", "StudyUID", "sop instance uid", "pid", "id",
+     "Patient", "Patient 2", "radiologist", "Radiologist 1", "radiologist initials", "reported_by", "zuweisender Arzt",
+     "überweiser", "Klinik", "hospital_patient_number", "patient_email"],
 )  # fmt: skip
 def test_columns_that_name_somebody_are_hidden(kept: Callable[..., dict[str, str]], column: str) -> None:
     (value,) = kept(**{column: "Doe"}).values()
@@ -228,20 +273,30 @@ def test_columns_that_name_somebody_are_hidden(kept: Callable[..., dict[str, str
 @pytest.mark.parametrize(
     "column",
     ["comments", "comment", "remarks", "clinical_notes", "free_text", "report", "clinical_history", "dob",
-     "birth_date", "PatientBirthDate", "date_of_birth"],
+     "birth_date", "PatientBirthDate", "date_of_birth", "Geburtsdatum", "geburtstag", "patient_birth_date_2",
+     "year of birth", "birthday", "Bemerkungen", "radiologist_comments", "Kommentar", "note_text"],
 )  # fmt: skip
 def test_free_words_and_days_of_birth_go(kept: Callable[..., dict[str, str]], column: str) -> None:
     assert kept(**{column: "Doe 1970-01-01"}) == {}
 
 
-@pytest.mark.parametrize("column", ["site", "scanner", "reporter_kind", "visit_no", "candidate", "update", "density"])
+@pytest.mark.parametrize(
+    "column",
+    ["site", "scanner", "reporter_kind", "visit_no", "candidate", "update", "density", "sex", "view", "patient_sex",
+     "PatientSex", "patient_position", "patient_weight", "n_patients", "number_of_patients", "protocol_name",
+     "model_name", "manufacturer", "file_size", "pleural_fluid", "sop_class_uid", "birth_weight", "Geburtsgewicht",
+     "radiologist_confidence", "n_radiologists", "operator_experience", "hospital_type", "mobile", "report_status",
+     "smoking_history", "instance_number", "series_description", "body part", "tube current (mA)"],
+)  # fmt: skip
 def test_other_columns_stay(kept: Callable[..., dict[str, str]], column: str) -> None:
     assert kept(**{column: "B 2"}) == {column: "B 2"}
 
 
 @pytest.mark.parametrize(
-    "column", ["study_date", "exam_date", "admission_date", "visit_date", "StudyDate", "date", "scan date 2"]
-)
+    "column",
+    ["study_date", "exam_date", "admission_date", "visit_date", "StudyDate", "date", "scan date 2", "Datum",
+     "Untersuchungsdatum", "accession_date"],
+)  # fmt: skip
 def test_dates_move_as_those_of_the_patients_headers(
     kept: Callable[..., dict[str, str]], settings: Settings, column: str
 ) -> None:
@@ -251,6 +306,87 @@ def test_dates_move_as_those_of_the_patients_headers(
     assert kept(patient="", **{column: "2020-03-01"}) == {}  # nobody's days
     assert kept(**{column: "after Easter"}) == {}
     assert kept(patient="P0123456789abcdef", **{column: "2020-03-01"}) == {column: "2020-03-01"}  # was moved before
+
+
+@pytest.mark.parametrize(
+    ("column", "years", "told"),
+    [("age", "093", "90"), ("PatientAge", "093Y", "90"), ("Alter in Jahren", "91", "90"), ("age_at_exam", "41", "41"),
+     ("bone_age", "180", "180"), ("dosage", "93", "93")],
+)  # fmt: skip
+def test_an_age_above_89_is_90(kept: Callable[..., dict[str, str]], column: str, years: str, told: str) -> None:
+    assert kept(**{column: years}) == {column: told}
+
+
+def table_with(column: str, values: list[str], patients: int = 0) -> str:
+    rows = [f"{at}.png,normal,{f'p{at % patients}' if patients else ''},{said}" for at, said in enumerate(values)]
+    return "\n".join([f"path,label,patient,{column}", *rows]) + "\n"
+
+
+@pytest.mark.parametrize("patients", [0, 6])
+def test_words_of_their_own_for_each_row_or_patient_are_left_out_unless_chosen(
+    settings: Settings, project: Project, patients: int
+) -> None:
+    """Nobody can tell what stands in a column of any name; a name of somebody is said of him alone."""
+    people = [f"Doe{chr(65 + at % 6)} Jane" for at in range(24)] if patients else [f"Doe{at} Jane" for at in range(24)]
+    text = table_with("Betreff", people, patients)
+
+    def hidden(**columns: str) -> tuple[dict[str, TableRow], list[str]]:
+        names = PathNames(load_secret(settings), project.deidentification)
+        _, table = names.hide([], map_columns(read_label_table(text.encode()), columns), ())
+        return table or {}, names.warnings()
+
+    table, (warning,) = hidden()
+    assert "Doe" not in str(table)
+    assert "column “Betreff” of the label table was left out" in warning
+    assert "--columns 'keep=Betreff'" in warning
+    table, warnings = hidden(keep="Betreff")
+    assert [row.attributes["Betreff"] for row in table.values()] == people
+    assert not warnings
+    assert {row.attributes["site"] for row in hidden(site="Betreff")[0].values()} == set(people), "chosen by its role"
+    with pytest.raises(InvalidInput, match="keep=Subject"):
+        hidden(keep="Subject")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["North", "South", "East", "West"] * 6,
+        [f"{at}.5" for at in range(24)],
+        [f"{at} mm" for at in range(24)],
+        [f"10:{at + 10}" for at in range(24)],
+        [f"P{at:016x}" for at in range(24)],  # it was hidden before
+        ["", *[""] * 20, "one", "two", "three"],
+    ],
+)
+def test_numbers_and_words_that_many_share_stay(settings: Settings, project: Project, values: list[str]) -> None:
+    names = PathNames(load_secret(settings), project.deidentification)
+    _, table = names.hide([], table_of(table_with("kind", values)), ())
+    assert [row.attributes.get("kind", "") for row in (table or {}).values()] == values
+    assert not names.warnings()
+
+
+def test_words_that_several_patients_share_stay_though_each_is_rare(settings: Settings, project: Project) -> None:
+    names = PathNames(load_secret(settings), project.deidentification)
+    _, table = names.hide([], table_of(table_with("sequence", [f"seq {at % 12}" for at in range(60)], 5)), ())
+    assert {row.attributes["sequence"] for row in (table or {}).values()} == {f"seq {at}" for at in range(12)}
+
+
+def test_a_note_of_somebody_s_own_table_is_left_out_and_one_written_here_comes_back(
+    run: Import, folder: Path, connection: sqlite3.Connection, project: Project, actor: Actor
+) -> None:
+    text = "path,label,note\nscan_12.png,normal,DOE Jane\nhead,pneumonia,\n"
+    report = run(folder, table=table_of(text))
+    assert "column “note” of the label table was left out" in report.warnings[0]
+    assert "DOE Jane" not in "\n".join(connection.iterdump())
+    done = import_labels(connection, project, text.replace("normal", "pneumonia"), actor)
+    assert (done.added, done.without_note) == (1, 1)
+    assert "DOE Jane" not in "\n".join(connection.iterdump())
+    chosen = import_labels(connection, project, text.replace("DOE Jane", "hazy base"), actor, columns={"note": "note"})
+    assert (chosen.added, chosen.without_note) == (1, 0)
+    table = export_labels(connection, project)
+    assert "hazy base" in table
+    again = run(folder, table=map_columns(read_label_table(table.encode())))
+    assert not [warning for warning in again.warnings if "note" in warning]
 
 
 def test_dates_of_a_project_that_moves_none_go(settings: Settings) -> None:

@@ -73,7 +73,7 @@ def test_from_a_table_with_a_column_each_to_the_numbers_of_each(
     job = connection.execute("SELECT id FROM jobs").fetchone()[0]
     (refused,) = (file for file in list_import_files(connection, job) if file.status == "failed")
     assert refused.path == "4.png"
-    assert "half an answer is none. Received: no body weight" in refused.reason
+    assert "half an answer is none. Received: line 6 of the label table" in refused.reason
 
     told = export_labels(connection, project)
     assert told.splitlines()[0].endswith(",age,body weight"), "a column each, and no attribute beside"
