@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from core.images.pacs.landing import forget_left
 from core.images.sealed_paths import forget_expired
 from core.jobs.undecided import folders_needed, uploads_folder
 from core.settings import Settings
@@ -52,11 +53,13 @@ class Forgetting:
         try:
             paths = forget_expired(self._settings, now.timestamp())
             uploads = remove_abandoned_uploads(self._settings, now.timestamp())
+            pulls = forget_left(self._settings, now.timestamp())
         except OSError as error:  # a disk that refuses this must not end the worker
             log.warning("What imports no longer need could not be removed: %s", error.strerror)
         else:
-            if paths or uploads:
-                log.info("Removed %d expired lists of paths and %d abandoned uploads", paths, uploads)
+            if paths or uploads or pulls:
+                words = "Removed %d expired lists of paths, %d abandoned uploads and what %d pulls had left"
+                log.info(words, paths, uploads, pulls)
 
 
 def _changed_at(folder: Path) -> float:

@@ -229,6 +229,9 @@ def test_paths_and_uploads_that_nobody_needs_go_each_hour_though_jobs_run(
     (paths,) = (settings.home / "imports").iterdir()
     upload = settings.home / "uploads" / "token"
     (upload / "files").mkdir(parents=True)
+    pulled = settings.home / "imports" / "pull-3" / "F0123456789abcdef" / "F0123456789abcde0.dcm"
+    pulled.parent.mkdir(parents=True)
+    pulled.write_bytes(b"Doe^Jane")
     later = timedelta()
     worker = make_worker(clock=lambda: utc_clock() + later)
     job = add_job(connection, "wait", {}, lane="work", actor=actor)
@@ -236,10 +239,11 @@ def test_paths_and_uploads_that_nobody_needs_go_each_hour_though_jobs_run(
     assert (paths.exists(), upload.exists()) == (True, True)
     later = timedelta(days=2, minutes=1)
     worker.tick()
-    assert (paths.exists(), upload.exists()) == (True, False)
+    assert (paths.exists(), upload.exists(), pulled.exists()) == (True, False, True)
     later = timedelta(days=settings.paths_keep_days, minutes=1)
     worker.tick()
     assert not paths.exists()
+    assert not (settings.home / "imports" / "pull-3").exists(), "what a failed pull fetched names its patients"
 
 
 def test_paths_that_cannot_be_removed_do_not_end_the_worker(
