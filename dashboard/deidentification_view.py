@@ -21,7 +21,7 @@ WORDS = {
     "retain_device": "Keep the device's serial number, station name and software",
     "clean_descriptors": "Keep descriptions of studies and series, in known words only",
     "shift_dates": "Keep dates, moved by a number of days of each patient (off: dates are removed)",
-    "keep_times": "Keep times of the day",
+    "keep_times": "Keep times of the day, where dates are kept",
     "strict_pixels": "Hold every image whose header does not say that nothing is burned in",
     "apply_templates": "Black out by a device's template without asking",
 }

@@ -32,10 +32,11 @@ DEEPEST = 16  # sequences in sequences; no object of the standard comes near
 PIXELS = {0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010}
 IMPLEMENTATION = "2.25.197526436803418203447935713542219746305"  # ours, drawn once
 PIXELS_CLEANED = ("113101", "Clean Pixel Data Option")
+MODIFIED_DATES = ("113107", "Retain Longitudinal Temporal Information Modified Dates Option")
 # PS3.16 CID 7050, in the words of the table of codes.
 METHODS = {
     "clean_descriptors": ("113105", "Clean Descriptors Option"),
-    "shift_dates": ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    "shift_dates": MODIFIED_DATES,
     "retain_patient": ("113108", "Retain Patient Characteristics Option"),
     "retain_device": ("113109", "Retain Device Identity Option"),
 }
@@ -91,7 +92,7 @@ def deidentify(dataset: Dataset, options: Deidentification, secret: bytes, alike
         if tag not in clean:
             clean.add_new(tag, dictionary_VR(tag), "")
     clean.PatientName = clean.PatientID = name or ""
-    _say_what_was_done(clean, options, alike)
+    _say_what_was_done(clean, options, alike, moved=patient.days is not None)
     clean.file_meta = _file_meta(clean)
     clean.preamble = bytes(128)
     _note_meta(dataset, walk)
@@ -211,7 +212,7 @@ def _walked(dataset: Dataset, walk: _Walk, above: str, depth: int) -> Dataset:
         number = int(tag)
         kept = kept_by_tag.get(number)
         path = f"{above}({number >> 16:04X},{number & 0xFFFF:04X})"
-        refusal = _refusal(number, kept, walk.options, depth)
+        refusal = _refusal(number, kept, walk, depth)
         if kept is None or refusal:
             if (number >> 16) % 2:  # one line a private group: their numbers mean nothing to anybody else
                 path = f"{above}({number >> 16:04X},xxxx)"
@@ -263,12 +264,14 @@ def _left_out(clean: Dataset, walk: _Walk, path: str, tag: int, depth: int, rule
     walk.note(path, tag, "emptied" if needed else "removed", rule)
 
 
-def _refusal(tag: int, kept: Kept | None, options: Deidentification, depth: int) -> str:
+def _refusal(tag: int, kept: Kept | None, walk: _Walk, depth: int) -> str:
     """Why an attribute must not stay, whatever its value; empty where it may."""
     group = tag >> 16
     if kept is not None:
-        if kept.option and not getattr(options, kept.option):
+        if kept.option and not getattr(walk.options, kept.option):
             return f"Table E.1-1: {basic_actions().get(tag, 'not in it')}; the project does not keep it"
+        if kept.option == "keep_times" and walk.patient.days is None:  # times alone are part of no option (E.3.6)
+            return f"Table E.1-1: {basic_actions().get(tag, 'not in it')}; times stay beside moved dates alone"
         return "" if depth == 0 or kept.anywhere else "not kept inside a sequence"
     if group % 2:
         return "Table E.1-1: X, private"
@@ -317,19 +320,25 @@ def _sequence(element: DataElement, kept: Kept, walk: _Walk, path: str, depth: i
 # ---- what is added
 
 
-def _say_what_was_done(clean: Dataset, options: Deidentification, alike: Alike | None) -> None:
-    """(0012,0062) to (0012,0064) and (0028,0303), whatever the file said of itself before."""
-    if alike is not None and alike.said:
-        for element in alike.said:
+def _say_what_was_done(clean: Dataset, options: Deidentification, alike: Alike | None, *, moved: bool) -> None:
+    """(0012,0062) to (0012,0064) and (0028,0303), whatever the file said of itself before (PS3.15 E.3.6).
+
+    Args:
+        moved: its dates are; they are removed, and so are its times, where the project or the file has it so.
+    """
+    if alike is not None and moved in alike.said:
+        for element in alike.said[moved]:
             clean.add(element)
         return
     codes = [BASIC, *(code for option, code in METHODS.items() if getattr(options, option))]
+    if not moved:
+        codes = [code for code in codes if code != MODIFIED_DATES]
     clean.PatientIdentityRemoved = "YES"
     clean.DeidentificationMethod = [meaning for _, meaning in codes]
     clean.DeidentificationMethodCodeSequence = [_code(*code) for code in codes]
-    clean.LongitudinalTemporalInformationModified = "MODIFIED" if options.shift_dates else "REMOVED"
+    clean.LongitudinalTemporalInformationModified = "MODIFIED" if moved else "REMOVED"
     if alike is not None:
-        alike.say([clean[tag] for tag in SAID])
+        alike.say(moved, [clean[tag] for tag in SAID])
 
 
 def say_pixels_cleaned(clean: Dataset) -> None:

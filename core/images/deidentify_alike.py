@@ -44,7 +44,8 @@ class Alike:
 
     _of: tuple[Deidentification, bytes] | None = None
     _cleaned: dict[Key, Cleaned] = field(default_factory=dict)
-    said: "list[DataElement]" = field(default_factory=list)  # of what was done, the same in each header
+    # Of what was done, by whether dates were moved: the same in each such header.
+    said: "dict[bool, list[DataElement]]" = field(default_factory=dict)
     written: dict[int, bytes] = field(default_factory=dict)  # by the identity of an element that is held here
 
     def begin(self, options: Deidentification, secret: bytes) -> None:
@@ -63,8 +64,8 @@ class Alike:
         if cleaned.element is not None:
             self.written[id(cleaned.element)] = b""  # to be written when a header needs it
 
-    def say(self, elements: "list[DataElement]") -> None:
-        self.said = elements
+    def say(self, moved: bool, elements: "list[DataElement]") -> None:
+        self.said[moved] = elements
         self.written |= {id(element): b"" for element in elements}
 
 

@@ -19,7 +19,7 @@ class Deidentification:
     retain_device: bool = False  # serial number, station name, software versions
     clean_descriptors: bool = True  # study, series and protocol in known words; otherwise removed
     shift_dates: bool = True  # by a number of days of each patient; otherwise emptied
-    keep_times: bool = True
+    keep_times: bool = True  # beside moved dates; where those are emptied, times are, too
     strict_pixels: bool = False  # hold every image whose header does not say that nothing is burned in
     apply_templates: bool = False  # black out by a device's template without asking
     crosswalk_key: str = ""  # the public key by which imports note whose pseudonym is whose; empty: they do not

@@ -10,6 +10,7 @@ from pydicom.datadict import dictionary_keyword
 from pydicom.dataset import Dataset
 
 from core.images.deidentify import DEEPEST, Deidentified, deidentify, header_bytes, say_pixels_cleaned
+from core.images.deidentify_alike import Alike
 from core.images.deidentify_profile import FOLDER, kept_attributes, table_rows, terms_of
 from core.images.deidentify_values import clean_words
 from core.images.pseudonyms import pseudonym
@@ -225,11 +226,38 @@ def test_dates_and_times_go_where_the_project_says_so() -> None:
     assert cleaned(StudyTime="101112").StudyTime == "101112"
 
 
-def test_dates_without_a_patient_go() -> None:
+def methods_of(clean: Dataset) -> list[str]:
+    return [item.CodeValue for item in clean.DeidentificationMethodCodeSequence]
+
+
+def test_dates_without_a_patient_go_and_times_with_them() -> None:
     dataset = Dataset()
     dataset.StudyDate, dataset.SeriesDate = "20200228", "20200228"
-    clean = deidentify(dataset, DEFAULT, SECRET).dataset
-    assert (clean.StudyDate, "SeriesDate" in clean) == ("", False)
+    dataset.StudyTime, dataset.AcquisitionTime = "101112", "101113"
+    alike, somebodys = Alike(), Dataset()
+    somebodys.PatientID = "4711"
+    deidentify(somebodys, DEFAULT, SECRET, alike)  # what was done there is not said of this one
+    for clean in (deidentify(dataset, DEFAULT, SECRET).dataset, deidentify(dataset, DEFAULT, SECRET, alike).dataset):
+        assert (clean.StudyDate, "SeriesDate" in clean) == ("", False)
+        assert (clean.StudyTime, "AcquisitionTime" in clean) == ("", False)
+        assert clean.LongitudinalTemporalInformationModified == "REMOVED"
+        assert "113107" not in methods_of(clean)
+
+
+def test_times_go_where_dates_are_not_moved() -> None:
+    """(0028,0303) says that temporal information was removed, and no option of PS3.15 keeps times alone."""
+    dose = Dataset()
+    dose.RadiopharmaceuticalStartTime = "101114"
+    said = {"StudyDate": "20200228", "StudyTime": "101112", "AcquisitionTime": "101113",
+            "RadiopharmaceuticalInformationSequence": [dose]}  # fmt: skip
+    clean = cleaned(Deidentification(shift_dates=False), **said)
+    assert "10111" not in str(clean)
+    assert clean.LongitudinalTemporalInformationModified == "REMOVED"
+    assert methods_of(clean) == ["113100", "113105", "113108"]
+    moved = cleaned(DEFAULT, **said)
+    assert (moved.StudyTime, moved.AcquisitionTime) == ("101112", "101113")
+    assert "101114" in str(moved)
+    assert "113107" in methods_of(moved)
 
 
 @pytest.mark.parametrize(
