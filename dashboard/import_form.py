@@ -23,7 +23,7 @@ from core.images.label_table import (
     map_columns,
     read_label_table,
 )
-from core.jobs.undecided import uploads_folder
+from core.jobs.undecided import TABLE, uploads_folder
 from core.labels.exchange import READER_OF_TABLES, list_unusable_answers
 from core.labels.records import new_event
 from core.projects.records import Project
@@ -324,7 +324,7 @@ def _stored_table() -> Path | None:
         )
     held = st.session_state.get("import:table")
     if held is None or held[0] != upload.file_id or not held[1].exists():
-        target = uploads_folder(session.settings()) / f"table-{new_event()}" / Path(upload.name).name
+        target = uploads_folder(session.settings()) / f"{TABLE}{new_event()}" / Path(upload.name).name
         write_whole(target, upload.getvalue())
         held = st.session_state["import:table"] = (upload.file_id, target)
     return Path(held[1])

@@ -100,7 +100,7 @@ def _uploads(root: Path, jobs: Sequence[sqlite3.Row], gone: set[int], traces: Tr
     needed, own, secret = list[Path](), list[Path](), load_secret(Settings(home=root))
     for job in jobs:
         arguments = json.loads(job["arguments"])
-        named = [Path(arguments[key]) for key in ("remove_after", "labels") if arguments.get(key)]
+        named = [Path(arguments[key]) for key in ("remove_after", "labels", "table_upload") if arguments.get(key)]
         (needed if job["state"] in ACTIVE else own if job["id"] in gone else []).extend(named)
     yield from (path for path in own if uploads in path.parents and path.exists())
     for path in sorted(uploads.rglob("*")):

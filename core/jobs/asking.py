@@ -13,7 +13,16 @@ from core.images.pacs.records import Pacs, get_pacs
 from core.images.records import HoldBack, list_import_files, wanted_again
 from core.images.sealed_paths import seal, seal_arguments, unseal, unseal_arguments
 from core.jobs.records import Job, add_job, find_job, list_jobs
-from core.jobs.undecided import PULLED, new_upload, stays_until_decided, upload_left, uploads_folder
+from core.jobs.undecided import (
+    PULLED,
+    TABLE_UPLOAD,
+    drop_table,
+    new_upload,
+    stays_until_decided,
+    table_upload_of,
+    upload_left,
+    uploads_folder,
+)
 from core.labels.box_import import demand_classes
 from core.labels.mask_names import demand_structures, parse_mask_values
 from core.people.roles import demand_of
@@ -86,6 +95,8 @@ def ask_import(
     arguments |= {key: value for key, value in beside.items() if value}
     if masks:
         arguments["mask_threshold"] = mask_threshold
+    if table_upload := table_upload_of(settings, labels):
+        arguments[TABLE_UPLOAD] = table_upload
     if hold_back != "nothing":
         arguments["hold_back"] = hold_back
     if watched_quiet_seconds is not None:
@@ -149,6 +160,7 @@ def throw_upload_away(connection: sqlite3.Connection, settings: Settings, job: J
     with writing(connection):
         add_audit(connection, actor, "throw an upload away", f"project {job.project}", job=job.id, waiting=waiting)
     shutil.rmtree(folder)
+    drop_table(connection, settings, job)
 
 
 def find_imports_again(connection: sqlite3.Connection, before: Job) -> list[Job]:

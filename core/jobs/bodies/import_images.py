@@ -64,7 +64,8 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
     project = get_project(context.connection, int(given["project"]))
     upload = _upload(context.settings, given.get("remove_after"))
     told = context.folder / "imported.json"
-    if upload and told.exists():  # an earlier attempt was killed between the last file and its answer
+    passing = upload is not None or given.get("table_upload")
+    if passing and told.exists():  # an earlier attempt was killed between the last file and its answer
         return _answered(context, told, upload)
     if upload and not upload.exists():
         raise InvalidInput(
@@ -84,10 +85,11 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
 
     paths = [Path(path) for path in given.get("paths") or ()]
     beside = annotations_of(context, project, given, paths)
-    again, only = given.get("again"), None
+    again, only, still_out = given.get("again"), None, False
     if again:
         rows = list_import_files(context.connection, int(again["job"]))
         only = wanted_again(rows, (again["status"],), left_out=frozenset(again["left_out"]))
+        still_out = any(row.status in ("failed", "waiting") and row.path not in only for row in rows)
     # what a hostile file does to its reader is done to processes that may die
     with ReadingChildren(context.settings, load_secret(context.settings), project.deidentification) as reader:
         report = import_paths(
@@ -126,30 +128,37 @@ def _imported(context: "JobContext", given: Mapping[str, Any]) -> Mapping[str, A
         )
         if said:
             context.progress.report(1.0, f"{report.told}; {said}")
-    if upload:
+    if passing:
+        beside_failed = any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes"))
         left = set(report.left)
-        if report.waiting or any(result.get(kind, {}).get("failed") for kind in ("masks", "boxes")):
+        if report.waiting or beside_failed:
             left |= beside.locations
         held_by = zip_around(table_path) if table_path else None
         table_file = held_by[0] if held_by else table_path
         needed = left | {table_file} if left and table_file else left
         seal(context.settings, sorted(str(path.resolve()) for path in needed), f"left-{context.job.id}")
-        write_whole(told, json.dumps(result).encode())
+        ends = not (report.failed or report.waiting or beside_failed or still_out)
+        write_whole(told, json.dumps({**result, "ends": ends}).encode())
         return _answered(context, told, upload)
     return result
 
 
-def _answered(context: "JobContext", told: Path, upload: Path) -> Mapping[str, Any]:
+def _answered(context: "JobContext", told: Path, upload: Path | None) -> Mapping[str, Any]:
     """Take away of the upload what came in and give the answer, which was written down first: a kill in between loses
-    neither. Refused and waiting files stay for another attempt, as long as uploads stay that nobody imports."""
+    neither. Refused and waiting files stay for another attempt, as long as uploads stay that nobody imports; so does a
+    table that was uploaded by itself."""
     from core.images.sealed_paths import unseal
+    from core.jobs.undecided import drop_table
 
+    result = dict(json.loads(told.read_text("utf-8")))
     needed = frozenset(unseal(context.settings, f"left-{context.job.id}") or ())
-    if upload.exists() and not needed:
+    if upload and upload.exists() and not needed:
         shutil.rmtree(upload)
-    elif upload.exists():
+    elif upload and upload.exists():
         keep_only(upload, lambda path: str(path) in needed)
-    return dict(json.loads(told.read_text("utf-8")))
+    if result.pop("ends", False):
+        drop_table(context.connection, context.settings, context.job)
+    return result
 
 
 def _upload(settings: Settings, given: str | None) -> Path | None:

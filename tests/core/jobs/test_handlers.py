@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,15 @@ from core.errors import InvalidInput, Stopped
 from core.images.pseudonyms import TOKEN_PATH, load_secret, patient_name
 from core.images.records import count_cases, list_cases, list_import_files
 from core.images.sealed_paths import read_paths
-from core.jobs.asking import ask_training
+from core.jobs.abandoned import remove_abandoned_uploads
+from core.jobs.asking import ask_import, ask_training
 from core.jobs.bodies.import_images import run as import_images
 from core.jobs.child import run_job
 from core.jobs.context import JobContext, job_folder
 from core.jobs.handlers import HANDLERS
 from core.jobs.kinds import KINDS
 from core.jobs.records import Job, add_job, claim_job, get_job
+from core.jobs.undecided import table_upload_of
 from core.jobs.waiting import read_log, wait_for_job
 from core.labels.records import current_labels
 from core.progress import Silent
@@ -188,6 +191,65 @@ def test_an_import_brings_cases_with_their_labels_and_takes_the_upload_away(
     assert cases["3.png"].imported_by == "anna"
     assert len(list_import_files(connection, context.job.id)) == 5
     assert not upload.parent.exists()
+
+
+@pytest.fixture
+def lone_table(settings: Settings, upload: Path, import_arguments: dict[str, Any]) -> Path:
+    """A label table as the page stores one that is uploaded by itself; the import is asked for with it."""
+    table = settings.home / "uploads" / "table-0123" / "Doe Jane.csv"
+    table.parent.mkdir()
+    (upload / "labels.csv").rename(table)
+    import_arguments |= {"labels": str(table), "table_upload": table_upload_of(settings, str(table))}
+    return table
+
+
+def test_a_table_that_was_uploaded_by_itself_goes_with_the_upload(
+    connection: sqlite3.Connection, settings: Settings, project: Project, upload: Path, lone_table: Path,
+    import_arguments: dict[str, Any], context_of: MakeContext, actor: Actor,
+) -> None:  # fmt: skip
+    asked = ask_import(connection, settings, project, [str(upload)], labels=str(lone_table), actor=actor)
+    assert asked.arguments["table_upload"] == str(lone_table.parent)
+    assert "Doe" not in str(asked.arguments)
+    connection.execute("DELETE FROM jobs")
+    context = context_of("import", import_arguments)
+    first = import_images(context)
+    assert first["imported"] == 4
+    assert not lone_table.parent.exists()
+    assert import_images(context) == first, "also where the attempt before was killed just then"
+
+
+def test_a_table_stays_as_long_as_something_is_refused(
+    connection: sqlite3.Connection, upload: Path, lone_table: Path, import_arguments: dict[str, Any],
+    context_of: MakeContext,
+) -> None:  # fmt: skip
+    whole = (upload / "0.png").read_bytes()
+    (upload / "0.png").write_bytes(whole[:90])
+    first = context_of("import", import_arguments)
+    assert import_images(first)["failed"] == 1
+    assert lone_table.exists()
+    (upload / "0.png").write_bytes(whole)
+    again = {"job": first.job.id, "status": "failed", "left_out": []}
+    assert import_images(context_of("import", {**import_arguments, "again": again}))["imported"] == 1
+    (patient,) = {case.patient for case in list_cases(connection, first.job.project or 1) if case.source == "0.png"}
+    assert patient == patient_name(load_secret(first.settings), "p0"), "the table was read"
+    assert not lone_table.parent.exists()
+
+
+def test_a_table_stays_as_long_as_another_import_will_read_it(
+    settings: Settings, tmp_path: Path, lone_table: Path, import_arguments: dict[str, Any], context_of: MakeContext
+) -> None:
+    other = tmp_path / "other"
+    draw(other, patients=1)
+    (other / "labels.csv").unlink()
+    queued = context_of("import", {**import_arguments, "paths": [str(other)], "remove_after": None})
+    import_images(context_of("import", import_arguments))
+    assert lone_table.exists()
+    remove_abandoned_uploads(settings, time.time() + 3 * 86_400)
+    assert lone_table.exists(), "whatever its age"
+    connection = queued.connection
+    connection.execute("UPDATE jobs SET state = 'done' WHERE id <> ?", (queued.job.id,))
+    import_images(queued)
+    assert not lone_table.parent.exists()
 
 
 def test_killed_after_the_upload_was_taken_away_an_import_still_tells_what_it_did(
