@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from core.errors import InvalidInput
-from core.images.decoded import QUOTED, file_limit
+from core.images.decoded import file_limit, without_quotes
 from core.settings import Settings
 
 DRIVE = re.compile(r"^[A-Za-z]:")
@@ -244,7 +244,7 @@ def _damage_told() -> Iterator[None]:
 
 def _said(error: Exception) -> str:
     """What a decoder says, without the member's name that it may quote: that is somebody's file."""
-    return QUOTED.sub("...", str(error))
+    return without_quotes(str(error))
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, seen: set[str], settings: Settings) -> str | None:

@@ -27,7 +27,7 @@ LARGEST_VALUE = 1e30  # far from where sums and differences of float32 overflow
 MOST_ENTRIES = 65536  # of a table (PS3.3 C.11.2.1.1)
 
 
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+QUOTE = re.compile(r"['\"`“‘]")
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,12 @@ class DecodedImage:
         return self.pixels if self.frames == 1 else np.asarray(self.pixels[self.frames // 2])
 
 
+def without_quotes(text: str) -> str:
+    """What an error says up to the first thing that it quotes: what is quoted may be a name, and hold quotes itself."""
+    said, *quoted = QUOTE.split(text, maxsplit=1)
+    return f"{said}..." if quoted else said
+
+
 CUT_OFF = re.compile(r"bytes of pixel data is less than expected \((\d+) vs (\d+) bytes\)")  # as pydicom says it
 
 
@@ -144,7 +150,7 @@ def reading(what: str) -> Iterator[None]:
                 f"Received: {there:,} of {all_of_it:,} bytes of pixels"
             ) from error
         # a decoder may quote the value it stumbled on, and that may be a name
-        said = QUOTED.sub("...", " ".join(str(error).split()))[:200]
+        said = without_quotes(" ".join(str(error).split()))[:200]
         raise InvalidInput(
             f"This {what} is damaged, incomplete or of a rare kind; export it again. "
             f"Received: {type(error).__name__}{': ' + said if said else ''}"

@@ -50,6 +50,13 @@ def test_what_cannot_be_kept_is_refused(bad: np.ndarray) -> None:
         real_values(bad)
 
 
+@pytest.mark.parametrize("value", ["SECRET", "O'SECRET", "O'B\"SECRET", "\"SECRET'", 'B"SECRET', "line\nSECRET"])
+def test_a_value_that_a_decoder_quotes_is_left_out_whatever_it_holds(value: str) -> None:
+    with pytest.raises(InvalidInput) as refused, reading("DICOM file"):
+        float(value)
+    assert str(refused.value).endswith("Received: ValueError: could not convert string to float: ...")
+
+
 def test_a_decoders_error_becomes_a_sentence_and_ours_stays() -> None:
     with pytest.raises(InvalidInput, match="Received: ZeroDivisionError"), reading("PNG"):
         _ = 1 // 0

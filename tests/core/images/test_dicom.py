@@ -474,6 +474,14 @@ def test_a_refusal_and_the_log_never_quote_the_header(settings: Settings, caplog
     assert "Jn" not in caplog.text
 
 
+def test_a_refusal_quotes_no_header_whatever_quotes_that_holds(settings: Settings) -> None:
+    content = made(PixelSpacing=["1.5", "1.5"])
+    assert content.count(b"1.5\\1.5 ") == 1
+    said = refusal(content.replace(b"1.5\\1.5 ", b"O'B\"Jane"), settings)
+    assert "Jane" not in said
+    assert said.startswith("This DICOM")
+
+
 def test_a_dicom_preamble_like_a_tiff_is_still_dicom(settings: Settings) -> None:
     np.testing.assert_array_equal(decode(b"II*\x00" + made()[4:], settings, SECRET).pixels, DEFAULT)
 
