@@ -104,7 +104,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_hostile_folder(folder)
         table = folder.parent / f"{MARK}.csv"
         table.write_text(
-            f"path,label,patient_id,mrn,age\n{MARK}.dcm,a,{MARK}77,{MARK}88,093\nnowhere/{MARK} else.png,b,,,\n"
+            f"path,label,patient_id,mrn,age,PatientMRN,Nachname,radiologist,image_path,note,Betreff\n"
+            f"{MARK}.dcm,a,{MARK}77,{MARK}88,093{f',{MARK}' * 6}\nnowhere/{MARK} else.png,b{',' * 9}\n"
+            f"{MARK}.png,{MARK} is no class{',' * 9}\n"
+            + "".join(f"nowhere/{at}.png,{',' * 8},{MARK} {at}\n" for at in range(20))
         )
         home = tmp_path_factory.mktemp("house") / "home"
         run(home, "project", "create", "Chest", "--classes", "a,b")
