@@ -165,7 +165,8 @@ def _without_files(sentence: str, error: BaseException | None) -> str:
     """What the system says of a file without the name of that file, which it quotes."""
     while error is not None:
         for name in (getattr(error, "filename", None), getattr(error, "filename2", None)):
-            sentence = sentence.replace(repr(name), "a file").replace(str(name), "a file") if name else sentence
+            if isinstance(name, str) and name:
+                sentence = sentence.replace(repr(name), "a file").replace(name, "a file")
         error = error.__cause__
     return sentence
 
