@@ -351,12 +351,15 @@ def _import_labels(door: Door, project: Project, table: Path, columns: dict[str,
     done = import_labels(door.connection, project, content, door.actor, columns=columns)
     for reason in done.refused:
         tell(f"Refused: {reason}")
-    if done.without_note:
+    told = asdict(done)
+    if not told["without_note"]:
+        del told["without_note"]  # said only where there is something to say
+    else:
         tell(f"{done.without_note} answers came in without their note, in which a name may stand; {KEEP_NOTES}")
     kinds = (
         "imported", "joined", "held", "skipped", "waiting", "failed", "cases", "same_pixels", "opposite_labels",
     )  # fmt: skip
-    document = {**dict.fromkeys(kinds, 0), "files": [], "series": [], "labels": asdict(done)}
+    document = {**dict.fromkeys(kinds, 0), "files": [], "series": [], "labels": told}
     text = f"{done.added} labels added, {done.unchanged} were there already, {len(done.refused)} refused."
     answer(document, text, as_json=as_json)
 

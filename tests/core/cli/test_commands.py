@@ -89,6 +89,17 @@ def test_exported_labels_come_back_unchanged(run: Run, imported: Any, images: Pa
     assert {*_rows(tmp_path / "one.csv")} == {*_rows(tmp_path / "two.csv")}
 
 
+def test_notes_of_somebody_s_own_table_stay_out_and_that_is_told(run: Run, imported: Any, tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("path,label,reader,note\n3.png,normal,bert,Doe Jane\n")
+    told = run("import", "Chest", "--labels", str(tmp_path / "notes.csv"))
+    assert told["labels"] == {"added": 1, "unchanged": 0, "refused": [], "without_note": 1}
+    run("export", "Chest", "labels", "--out", str(tmp_path / "one.csv"))
+    assert "Doe" not in (tmp_path / "one.csv").read_text("utf-8")
+    run("import", "Chest", "--labels", str(tmp_path / "notes.csv"), "--columns", "note=note")
+    run("export", "Chest", "labels", "--out", str(tmp_path / "one.csv"))
+    assert "Doe Jane" in (tmp_path / "one.csv").read_text("utf-8")
+
+
 def _rows(path: Path) -> list[str]:
     """The ten columns of labels; attributes of the cases come after them."""
     return [",".join(line.split(",")[:10]) for line in path.read_text("utf-8").splitlines()]
