@@ -29,6 +29,7 @@ from core.images.records import (
     HoldBack,
     list_import_files,
     put_import_series,
+    set_of_drawn,
 )
 from core.images.refused_files import RefusedFiles
 from core.images.sealed_paths import keep_paths, read_paths
@@ -177,7 +178,7 @@ def import_paths(
             what = OneImport(
                 connection, stored.files, settings, project, rows_by_source, pattern, job, actor, on_case, on_skipped,
                 labels_of, secret, label_table, label_maps, names, reader, archives, attempts, numbers,
-                number_unopened(units, len(numbers)), refused,
+                number_unopened(units, len(numbers)), refused, set_of_drawn(connection),
             )  # fmt: skip
             refused.fresh.update(unit.files[0].path for unit in units if unit.is_index)
             skip_known(what, units, done, progress, carried_out=hold_back != "all")

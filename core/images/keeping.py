@@ -19,6 +19,7 @@ from core.images.records import (
     find_same_pixels,
     find_same_pixels_before,
     find_same_source,
+    find_synthetic,
     get_case,
     has_patient,
     insert_case,
@@ -44,13 +45,15 @@ def keep(what: OneImport, unit: Unit, taken: Sequence[SourceFile], stored: Store
     source = taken[0].source
     same = find_same_pixels(what.connection, what.project.id, stored.pixel_hash)
     blacked = find_same_pixels_before(what.connection, what.project.id, stored.pixel_hash)
-    own = next((case for case in (*same, *blacked) if _is_own(what, case, source, stored)), None)
+    real = [case for case in (*same, *blacked) if case.synthetic is None]
+    own = next((case for case in real if _is_own(what, case, source, stored)), None)
     if own is not None:
         if what.on_skipped:
             what.on_skipped(what.connection, own, row)
         known = "same source" if own.source == source else "same series"
         reason = f"Already there as case {own.id}: {known} and same pixels.{kept_as_it_was(own, row)}"
         return recorded("skipped", own, reason)
+    _refuse_drawn(what, stored)
     parts = _parts_of(what, stored)
     others = [case for case in find_same_source(what.connection, what.project.id, source) if case not in parts]
     case = insert_case(what.connection, _new_case(what, source, stored, row))
@@ -79,6 +82,24 @@ def keep(what: OneImport, unit: Unit, taken: Sequence[SourceFile], stored: Store
             f"delete it on its page once nobody needs it."
         )
     return recorded(status, case, " ".join(reasons))
+
+
+def _refuse_drawn(what: OneImport, stored: StoredImage) -> None:
+    """A drawn image that was saved anew no longer says what it is; its pixels do (`core.images.synthetic_mark`).
+
+    Raises:
+        InvalidInput: a model drew these pixels, into any project of the home or into a folder.
+    """
+    drawn = find_synthetic(what.connection, stored.pixel_hash)
+    if drawn is None and stored.pixel_hash not in what.drawn:
+        return
+    # Of another project no case is named: whoever imports here may not be a member there.
+    known = f"those of case {drawn.id}" if drawn and drawn.project == what.project.id else "those of a drawn image"
+    raise InvalidInput(
+        f"A model drew this image, whatever the file says: its pixels are {known}. It is no case to be read or tested "
+        f"on; to learn from drawn images, let `readroom generate` keep them with `--into PROJECT`. "
+        f"Received: an image with the pixels of a synthetic one"
+    )
 
 
 def _joined(case: Case, frame: int, frames: int, reason: str) -> str:

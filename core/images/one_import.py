@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ class OneImport:
     numbers: Mapping[str, int]  # of series, by what stands for them in `known_files`
     unopened: Mapping[str, int]  # the same of those of which no file is opened
     refused: RefusedFiles
+    drawn: AbstractSet[str]  # hashes of pixels that models drew, whether they were kept as cases or not
 
     def record(self, unit: Unit, file: SourceFile, status: FileStatus, case: int | None, reason: str) -> ImportedFile:
         """The row of the report; from now on the file is known, unless it goes when everything is in."""

@@ -150,6 +150,25 @@ def count_synthetic(connection: sqlite3.Connection, project_id: int) -> int:
     return int(row[0])
 
 
+def find_synthetic(connection: sqlite3.Connection, pixel_hash: str) -> Case | None:
+    """A case of any project that a model drew with exactly these pixels; the oldest of several."""
+    row = connection.execute(  # project by project, for the index on pixels begins with it
+        """SELECT * FROM cases WHERE project IN (SELECT id FROM projects) AND pixel_hash = ? AND synthetic IS NOT NULL
+           ORDER BY id LIMIT 1""",
+        (pixel_hash,),
+    ).fetchone()
+    return _case(row) if row is not None else None
+
+
+def set_of_drawn(connection: sqlite3.Connection) -> frozenset[str]:
+    """The pixel hashes of all images that were drawn on the page Draw or with `readroom generate`, kept or not."""
+    rows = connection.execute(
+        """SELECT DISTINCT image.value ->> 'pixel_hash' FROM jobs, json_each(jobs.result, '$.images') AS image
+           WHERE jobs.kind = 'generate' AND jobs.result IS NOT NULL"""
+    )
+    return frozenset(row[0] for row in rows if row[0])
+
+
 def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
     """The first of these cases that has several frames."""
     return _find_where(connection, case_ids, "frames > 1")

@@ -81,6 +81,11 @@ class Files:
             self._write(shelf, content_hash, target, head, values)
         return content_hash
 
+    @staticmethod
+    def hash_array(array: np.ndarray) -> str:
+        """The hash by which `put_array` would store an array; nothing is written."""
+        return _hash_of(array_head(array.shape, array.dtype), plain_values(array))
+
     def keep(self) -> None:
         """Nothing that was put is lost from here on.
 

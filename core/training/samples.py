@@ -41,9 +41,13 @@ def png_of(image: np.ndarray, told: Mapping[str, str]) -> bytes:
     for key, value in {KEYWORD: SYNTHETIC, "Software": "Readroom", **told}.items():
         text.add_itxt(key, value) if not value.isascii() else text.add_text(key, value)
     stream = io.BytesIO()
-    picture = image[..., 0] if image.shape[-1] == 1 else image
-    Image.fromarray(picture).save(stream, "PNG", pnginfo=text)
+    Image.fromarray(picture_of(image)).save(stream, "PNG", pnginfo=text)
     return stream.getvalue()
+
+
+def picture_of(image: np.ndarray) -> np.ndarray:
+    """A drawn image `(rows, columns, channels)` as an import reads its file: grey ones `(rows, columns)`."""
+    return image[..., 0] if image.shape[-1] == 1 else image
 
 
 def grid_png(images: np.ndarray, columns: int, told: Mapping[str, str]) -> bytes:

@@ -28,7 +28,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     from core.training.drawn import Wanted, check_wanted, conditions_of, draw_with
     from core.training.keeping import DRAWN
     from core.training.records import get_model
-    from core.training.samples import png_of
+    from core.training.samples import picture_of, png_of
 
     given = context.job.arguments
     model = get_model(context.connection, None, int(given["model"]))
@@ -50,7 +50,8 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         name = f"synthetic-{seed}-{at:04}.png"
         marked = {"Model": model.name, "Model hash": model.keras_hash, "Seed": f"{seed}, place {at}"}
         write_whole(folder / name, png_of(image, {**marked, "Drawn for": json.dumps(wanted.to_json())}))
-        rows.append({"file": name, "place": at})
+        # By its pixels an import knows it again that lost its mark (`core.images.records.set_of_drawn`).
+        rows.append({"file": name, "place": at, "pixel_hash": context.files.hash_array(picture_of(image))})
     document = {"synthetic": True, "mark": SYNTHETIC, **told, "images": rows}
     write_whole(folder / DRAWN, json.dumps(document, indent=1).encode())
     return document

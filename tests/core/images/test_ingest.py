@@ -29,7 +29,7 @@ from core.images.render import to_uint8
 from core.images.thumbnails import thumbnail_of
 from core.progress import Silent
 from core.projects.deidentification import Deidentification
-from core.projects.records import Project, set_deidentification
+from core.projects.records import Project, add_project, set_deidentification
 from core.settings import PROJECT_ROOT, Settings
 from core.store.audit import Actor
 from core.store.database import opened
@@ -657,3 +657,39 @@ def test_a_drawn_image_never_becomes_a_case_that_is_tested_on(
         assert "`readroom generate` keep them with `--into PROJECT`" in by_path(report)[name][1]
     assert count_cases(connection, project.id) == 3
     assert run(folder / "sub").failed == 0
+
+
+def test_a_drawn_image_is_known_by_its_pixels_once_its_mark_is_gone(
+    run: Import, folder: Path, connection: sqlite3.Connection, project: Project, files: Files, actor: Actor, make_case
+) -> None:
+    """Saved anew by another program, of this project and of another one, which is not named to who may not see it."""
+    other = add_project(connection, name="Other", task="classification", schema=project.schema, actor=actor)
+    for into, seed in ((project, 50), (other, 51)):
+        pixels = np.random.default_rng(seed).integers(0, 255, (20, 24), np.uint8)
+        make_case(f"synthetic/{seed}.png", pixels=pixels, into=into, synthetic={"model": "vae 1"})
+        written(folder / f"saved-{seed}.png", picture(seed))
+    (here,) = list_cases(connection, project.id)
+    report = run(folder)
+    assert (report.imported, report.failed, report.skipped) == (3, 2, 0)
+    told = by_path(report)
+    assert (
+        f"A model drew this image, whatever the file says: its pixels are those of case {here.id}."
+        in (told["saved-50.png"][1])
+    )
+    assert "its pixels are those of a drawn image." in told["saved-51.png"][1]
+    assert "Same pixels" not in told["saved-50.png"][1]
+    assert {case.source for case in list_cases(connection, project.id) if not case.synthetic} == {
+        "a.png", "b.png", "sub/c.png",
+    }  # fmt: skip
+    written(folder / "synthetic/50.png", picture(50))  # not even by the name of the drawn case itself
+    assert by_path(run(folder))["synthetic/50.png"][0] == "failed"
+
+
+def test_what_was_imported_before_it_was_drawn_stays_and_is_skipped(
+    run: Import, folder: Path, connection: sqlite3.Connection, project: Project, make_case
+) -> None:
+    """A model that repeats a training image does not make that image unreal."""
+    run(folder)
+    make_case("synthetic/1.png", pixels=np.asarray(Image.open(folder / "a.png")), synthetic={"model": "vae 1"})
+    report = run(folder)
+    assert (report.skipped, report.failed) == (3, 0)

@@ -15,7 +15,11 @@ from core.datasets.records import add_snapshot, list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
 from core.evaluation.records import list_unpredicted, store_predictions
+from core.images.ingest import import_paths
 from core.images.records import get_cases, set_of_synthetic
+from core.jobs.bodies import generate
+from core.jobs.context import JobContext
+from core.jobs.records import add_job, claim_job, finish_job
 from core.labels.records import NewLabel, add_label
 from core.labels.worklist import Worklist, label_progress, list_case_ids
 from core.progress import Silent
@@ -174,3 +178,31 @@ def test_the_effect_is_a_paired_difference_on_real_images(connection, files, pla
     assert told["n_cases"] == len(validation)
     with pytest.raises(InvalidInput, match="made with patients of this split"):
         compare_models(connection, *models, planted.snapshot, "validation")
+
+
+def test_what_was_drawn_and_downloaded_is_known_again_without_its_mark(
+    connection, files, settings, planted, sides, actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody kept it as a case; the drawing's own record tells its pixels."""
+    run = add_run(connection, project=sides[0].id, snapshot=sides[1].id, recipe=named_recipe("vae"), actor=actor)
+    shown = {"classes": {"left": 9, "right": 9}, "sex": {"F": 0, "M": 0}, "age": None}
+    model = add_model(
+        connection, run, keras_hash="0" * 64, onnx_left_out_because="it draws", parameters=1, file_bytes=1, seconds=1.0,
+        actor=actor, facts={"task": "generation", "classes": ["left", "right"], "calibration": {"shown": shown}},
+    )  # fmt: skip
+    images = np.random.default_rng(4).integers(0, 256, (3, SIDE, SIDE, 1), np.uint8)
+    monkeypatch.setattr("core.training.drawn.draw_with", lambda *given, **options: images)
+    add_job(connection, "generate", {"model": model.id, "class": "left", "n": 3, "seed": 1}, project=sides[0].id,
+            actor=actor)  # fmt: skip
+    job = claim_job(connection, "work", "cpu")
+    context = JobContext(connection, files, settings, job, tmp_path / "job", "cpu", actor, Silent())
+    finish_job(connection, job, "done", result=generate.run(context))
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    for path in sorted((tmp_path / "job" / "drawn").glob("*.png")):
+        Image.fromarray(np.asarray(Image.open(path))).save(folder / path.name)  # as Pillow saves it, without a word
+    Image.fromarray(images[0, ..., 0] ^ 1).save(folder / "another.png")
+    report = import_paths(connection, files, settings, planted.project, [folder], table=None, patient_from=None, job=99,
+                          actor=actor, on_case=lambda *_: None, progress=Silent())  # fmt: skip
+    assert (report.imported, report.failed) == (1, 3)
+    assert all("A model drew this image" in file.reason for file in report.files if file.status == "failed")
