@@ -22,7 +22,7 @@ from core.errors import CoreError, some_of
 from core.images.records import get_cases
 from core.images.render import InputSpec
 from core.images.volume_input import Spec, spacing_of
-from core.projects.schema import Classification
+from core.projects.schema import Classification, Generation, Segmentation
 from core.store.files import Files, Shelf
 from core.training.device import FULL, PRECISIONS
 from core.training.networks import NETWORKS, count_weights, input_of, leaves_of
@@ -43,8 +43,8 @@ WHY_REFUSED = "The system gave no more memory: other programs took what was free
 WHY_IMAGES = "What the layers say of an image is kept until its gradients are known, beside the weights and theirs."
 WITHOUT_CLASS = {
     "training": "it cannot be learnt.",
-    "validation": "how well it is told cannot be followed.",
-    "test": "how well it is told cannot be measured.",
+    "validation": "how well it is {done} cannot be followed.",
+    "test": "how well it is {done} cannot be measured.",
 }
 
 Built = TypeVar("Built")  # a fit; the loop's own is not imported here, for requests come by and need no TensorFlow
@@ -90,15 +90,13 @@ def look_at_splits(
     """What somebody should know who asks for a training and whom nothing forbids it.
 
     Args:
-        test: its answers, of which only the classes that are missing are named; without any nothing is said of it.
+        test: its answers, of which only the classes or structures that are missing are named; without any nothing is
+            said of it.
     """
     notes = []
-    if isinstance(snapshot.schema, Classification):
+    if isinstance(snapshot.schema, Classification | Segmentation):  # a generation is a classification in this, too
         splits = {"training": train, "validation": validation, **({"test": test} if test else {})}
-        for split, cases in splits.items():
-            seen = {name for case in cases for name in case.value.get("classes", ())}
-            if missing := [name for name in snapshot.schema.names if name not in seen]:
-                notes.append(f"No {split} case is of {', '.join(missing)}: " + WITHOUT_CLASS[split])
+        notes += [note for split, cases in splits.items() if (note := _on_missing(snapshot.schema, split, cases))]
     if snapshot.leaks_allowed_because:
         notes.append(
             f"This snapshot leaks ({len(snapshot.leaks)} leaks, allowed because: {snapshot.leaks_allowed_because}); "
@@ -122,6 +120,19 @@ def look_at_spacing(connection: sqlite3.Connection, recipe: Recipe, cases: Seque
         f"missing or unevenly apart; they keep their own voxels as if these were {wanted} mm: "
         f"case {some_of([str(case) for case in unknown], NAMED_CASES)}.",
     )
+
+
+def _on_missing(schema: Classification | Segmentation, split: str, cases: Sequence[SnapshotCase]) -> str:
+    """Which classes no case of a split is of, or which structures are painted on none; "" where all are there."""
+    painted = isinstance(schema, Segmentation)
+    key = "structures" if painted else "classes"
+    seen = {name for case in cases for name in case.value.get(key, ())}
+    missing = ", ".join(name for name in schema.names if name not in seen)
+    if not missing:
+        return ""
+    done = "painted" if painted else "drawn" if isinstance(schema, Generation) else "told"
+    where = f"On no {split} case is anything painted as {missing}" if painted else f"No {split} case is of {missing}"
+    return f"{where}: {WITHOUT_CLASS[split].format(done=done)}"
 
 
 def check_pixels(connection: sqlite3.Connection, files: Files, cases: Sequence[SnapshotCase]) -> None:

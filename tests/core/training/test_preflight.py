@@ -13,6 +13,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.leaks import Leak
 from core.datasets.records import list_snapshot_cases
 from core.datasets.room import bytes_to_prepare
+from core.datasets.splits import SPLITS
 from core.progress import Silent
 from core.projects.schema import make_generation
 from core.training import preflight
@@ -238,6 +239,39 @@ def test_missing_classes_and_leaks_are_said_when_a_training_is_asked_for(
     )
     run, _ = request_training(connection, planted.project, planted.snapshot, small_recipe, actor=actor)
     assert run.told["preflight"]["notes"] == [note]
+
+
+def test_a_structure_that_a_split_lacks_is_said_as_a_missing_class_is(
+    connection, files, painted_squares, actor, small_recipe
+) -> None:
+    """Here `ghost`, which is painted on a test case alone: something else is painted in the other splits."""
+    snapshot = freeze_snapshot(
+        connection, files, painted_squares.project, "first", ratios=(0.5, 0.25, 0.25), actor=actor, progress=Silent()
+    )
+    cases = list_snapshot_cases(connection, snapshot.id)
+    train, validation, test = ([one for one in cases if one.split == split] for split in SPLITS)
+    both = [replace(one, value={"structures": ["square", "ghost"]}) for one in test]
+    assert look_at_splits(snapshot, train, validation, both) == (
+        "On no training case is anything painted as ghost: it cannot be learnt.",
+        "On no validation case is anything painted as ghost: how well it is painted cannot be followed.",
+    )
+    assert look_at_splits(snapshot, both, both) == ()
+    assert look_at_splits(snapshot, both, both, train) == (
+        "On no test case is anything painted as ghost: how well it is painted cannot be measured.",
+    )
+    recipe = change_recipe(named_recipe("unet2d"), {"input_size": 16, "filters": "8", "stages": 1})
+    run, _ = request_training(connection, painted_squares.project, snapshot, recipe, actor=actor)
+    assert run.told["preflight"]["notes"][0].startswith("On no training case is anything painted as ghost")
+
+
+def test_a_class_that_cannot_be_drawn_for_validation_is_said(connection, sides) -> None:
+    cases = list_snapshot_cases(connection, sides[1].id)
+    train = [one for one in cases if one.split == "train"]
+    left = [one for one in cases if one.split != "train" and one.value["classes"] == ["left"]]
+    assert look_at_splits(sides[1], train, left, left) == (
+        "No validation case is of right: how well it is drawn cannot be followed.",
+        "No test case is of right: how well it is drawn cannot be measured.",
+    )
 
 
 def test_a_disk_without_room_for_the_prepared_images_is_said_before_the_queue(
