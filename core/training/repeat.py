@@ -17,6 +17,9 @@ TOLD = {
     "precision": "precision",
     "threads": "threads",
     "oneDNN": "oneDNN",
+    "deterministic_operations": "whether operations are deterministic",
+    "cores": "number of cores",
+    "platform": "operating system",
 }
 
 

@@ -1,5 +1,6 @@
 """The same again: a model repeated is the same to the bit, and the test split has no part in it."""
 
+import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -26,14 +27,16 @@ from core.training import find_rate
 from core.training import run as run_module
 from core.training.device import CPU
 from core.training.learning_curve import run_learning_curve
-from core.training.recipe import Recipe, change_recipe
+from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import Model, add_model, add_run, get_model, get_run, set_run_told
 from core.training.repeat import compare_repetition
 from core.training.request import request_training
 from core.training.run import run_training
 from core.training.stored import network_bytes
+from tests.core.conftest import PaintedSquares
 
 RUBBISH = b"this is no image"
+NOWHERE = "f" * 64  # the hash of a mask that is not there
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +56,32 @@ def trained(
     return train
 
 
+def answered_otherwise(schema: Any, value: dict[str, Any]) -> dict[str, Any]:
+    if "value" in value:
+        return {"value": value["value"] + 1000.0}
+    (key,) = value
+    return {key: [name for name in schema.names if name not in value[key]]}
+
+
 def poison(connection: sqlite3.Connection, files: Files, snapshot: Snapshot) -> None:
-    """Nothing of the test split can be read any more."""
+    """Nothing of the test split can be read any more, and what is said of it is wrong."""
     test = list_snapshot_cases(connection, snapshot.id, split="test")
     assert test
     for case in test:
         path = files.path("pixels", case.pixel_hash)
         path.chmod(0o600)
         path.write_bytes(RUBBISH)
+        here = (snapshot.id, case.case_id)
+        wrong = json.dumps(answered_otherwise(snapshot.schema, case.value))
+        connection.execute("UPDATE snapshot_cases SET value = ? WHERE snapshot = ? AND case_id = ?", (wrong, *here))
+        # Not the file of a mask: an empty one is that of training cases too.
+        connection.execute(
+            "UPDATE snapshot_masks SET mask_hash = ?, pixels = 9 WHERE snapshot = ? AND case_id = ?", (NOWHERE, *here)
+        )
+    assert all(
+        now.value != then.value
+        for now, then in zip(list_snapshot_cases(connection, snapshot.id, split="test"), test, strict=True)
+    )
     for prepared in (files.root / "prepared").glob("*/*"):
         prepared.unlink()  # whatever is read is read from the pixels again
 
@@ -79,6 +100,28 @@ def test_a_poisoned_test_split_changes_neither_weights_nor_calibration_nor_thres
     assert poisoned.calibration["thresholds"] == clean.calibration["thresholds"] != {}
     assert poisoned.calibration["temperature"] == clean.calibration["temperature"]
     assert "bit-identical" in found.sentence
+
+
+def test_a_poisoned_test_split_changes_neither_weights_nor_thresholds_of_what_is_painted(
+    connection: sqlite3.Connection, files: Files, actor: Actor, painted_squares: PaintedSquares, train_on: Any
+) -> None:
+    project = painted_squares.project
+    snapshot = freeze_snapshot(
+        connection, files, project, "first", ratios=(0.5, 0.25, 0.25), actor=actor, progress=Silent()
+    )
+    changes = {"input_size": 16, "filters": "8", "batch": 4, "epochs": 4, "learning_rate": 0.02, "ema": 0.8}
+    recipe = change_recipe(named_recipe("unet2d"), changes)
+    clean = train_on(project, snapshot, recipe)
+    poison(connection, files, snapshot)
+    poisoned = train_on(project, snapshot, recipe)
+    found = compare_repetition(
+        files, clean, get_run(connection, clean.run), poisoned, get_run(connection, poisoned.run)
+    )
+    assert (found.identical, found.largest_difference, found.same_calibration) == (True, 0.0, True)
+    assert poisoned.calibration == clean.calibration
+    assert clean.calibration["thresholds"]["square"]["dice"] > 0, "a threshold was chosen on what is painted"
+    for key in ("gap", "advice", "validation", "best_epoch"):
+        assert poisoned.facts[key] == clean.facts[key]
 
 
 def test_a_poisoned_test_split_changes_nothing_in_the_test_of_learning_rates(
@@ -181,6 +224,13 @@ def test_what_was_different_from_then_is_named(
     elsewhere = replace(before, environment={**before.environment, "python": "2.7"})
     told = compare_repetition(files, model, elsewhere, model, before)
     assert told.sentence == f"The weights are bit-identical to those of {model.name}. Different from then: Python."
+    here = {"deterministic_operations": False, "cores": 2, "platform": "Linux-6.8-x86_64"}
+    there = {"deterministic_operations": True, "cores": 64, "platform": "Darwin-24.1-arm64"}
+    then, now = (replace(before, environment={**before.environment, **machine}) for machine in (here, there))
+    assert compare_repetition(files, model, then, stored(1.5), now).sentence.endswith(
+        "by 0.5 at most. Different from then: whether operations are deterministic, number of cores, operating system."
+    )
+    assert compare_repetition(files, model, now, model, now).different == ()
     halved = replace(before, told={"preflight": {"batch": 4}})
     assert compare_repetition(files, model, halved, model, before).different == ("batch",)
     set_run_told(connection, model.run, "preflight", {"batch": 4})
