@@ -7,7 +7,7 @@ from core.jobs.asking_trials import ask_samples, samples_arguments
 from core.jobs.records import find_job
 from core.projects.records import Project
 from core.store.files import Files
-from core.training.augmented import TIMES, read_samples, samples_key, sees_volumes, why_mirrored
+from core.training.augmented import TIMES, describe_samples, read_samples, samples_key, sees_volumes
 from core.training.recipe import Recipe
 from dashboard import jobs_panel, messages, session
 from dashboard.pictures import source_of
@@ -21,7 +21,7 @@ def draw_augmented(project: Project, snapshot: Snapshot, recipe: Recipe, fold: i
     what = "a volume, of which one frame is shown" if sees_volumes(recipe) else "an image"
     st.caption(
         f"A row {what}: first as it enters the network, then as single steps would see it"
-        f"{', masks outlined' if snapshot.task == 'segmentation' else ''}. {why_mirrored(recipe)}"
+        f"{', masks outlined' if snapshot.task == 'segmentation' else ''}. {describe_samples(recipe)}"
     )
     picture = read_samples(files, samples_key(snapshot, recipe, fold))
     if picture:

@@ -13,7 +13,7 @@ from core.errors import InvalidInput, NotFound
 from core.jobs.asking_trials import ask_learning_curve, ask_samples
 from core.projects.records import get_project
 from core.store.files import write_whole
-from core.training.augmented import read_samples, why_mirrored
+from core.training.augmented import describe_samples, read_samples
 from core.training.auto import AUTO
 from core.training.learning_curve import FRACTIONS, expected_seconds, forecast_of
 from core.training.preflight import duration
@@ -48,7 +48,7 @@ def augmented(
         if picture is None:  # cleared away with all prepared images, as when a case is erased
             raise NotFound("picture of augmented images", key)
         write_whole(out.resolve(), picture)
-    answer({"samples": key, "out": str(out)}, f"Written to {out}. {why_mirrored(settled)}", as_json=as_json)
+    answer({"samples": key, "out": str(out)}, f"Written to {out}. {describe_samples(settled)}", as_json=as_json)
 
 
 def learning_curve(

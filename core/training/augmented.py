@@ -30,7 +30,7 @@ DRAWING = 2  # raise it when the picture changes, so that old ones are not taken
 READ = (
     *("input_size", "channels", "resize", "pixel_mm", "window", "window_values"),
     *("input_depth", "patch_size", "spacing_mm"),
-    *("seed", "flip", "rotation", "zoom", "shift", "contrast", "noise"),
+    *("seed", "flip", "rotation", "zoom", "shift", "contrast", "noise", "mixup"),
 )
 CASES, TIMES = 4, 5  # so many training images, each so often augmented
 LEAST_TILE_PX = 128  # smaller inputs are enlarged, or nobody would see what changed
@@ -48,9 +48,24 @@ def why_mirrored(recipe: Recipe) -> str:
     """Why images are, or are not, mirrored left-right."""
     if recipe.flip in ("none", "up-down"):
         return NOT_MIRRORED
+    other = (
+        " In volumes whose frames are not axial the left and the right of a frame are other sides: of a sagittal one, "
+        "front and back."
+    )
     return (
         "Half of them are mirrored left-right, as this recipe asks: right where both sides mean the same, and false "
         "teaching where they do not, as in a chest, whose heart would lie on the wrong side."
+        f"{other if sees_volumes(recipe) else ''}"
+    )
+
+
+def describe_samples(recipe: Recipe) -> str:
+    """What to know of the picture: why images are or are not mirrored, and what they are blended with."""
+    if not recipe.mixup:
+        return why_mirrored(recipe)
+    return (
+        f"{why_mirrored(recipe)} Mixup blends each with another one of these, as it does with one of the batch in "
+        f"training, and the answers of both count."
     )
 
 
@@ -69,9 +84,9 @@ def make_samples(
 ) -> str:
     """Draw some training images as they enter the network and, beside each, several times as a step would see it.
 
-    Masks are outlined and move with their images. Volumes and patches are moved as wholes, and one frame of each is
-    shown: the middle one, of painted ones that with most painted. The picture is kept under `samples_key`, which is the
-    answer.
+    Masks are outlined and move with their images; of images that mixup blends, those of both. Volumes and patches are
+    moved as wholes, and one frame of each is shown: the middle one, of painted ones that with most painted. The picture
+    is kept under `samples_key`, which is the answer.
 
     Raises:
         CoreError: cases were erased, the fold is not there, or nothing is to be trained on.
@@ -146,6 +161,7 @@ def _augmented(
     import tensorflow as tf
 
     from core.training.augmentation import augment, augment_masks
+    from core.training.mixing import draw_mixture, mix_images
 
     # Images are moved as the batch of a step; of volumes one at a time is held, for they may be large.
     at_once = len(images) if images.ndim == 4 else 1
@@ -156,7 +172,15 @@ def _augmented(
         if masks is not None:
             some = tf.constant(masks[at : at + at_once])
             moved_masks.append(augment_masks(some, seed, recipe, proportions).numpy())
-    return np.concatenate(moved), np.concatenate(moved_masks) if moved_masks else None
+    seen, painted = np.concatenate(moved), np.concatenate(moved_masks) if moved_masks else None
+    if not recipe.mixup:
+        return seen, painted
+    share, partner = draw_mixture(tf.constant([recipe.seed, time], tf.int32), len(seen), recipe.mixup)
+    pairs = list(enumerate(partner.numpy().tolist()))
+    blended = [mix_images(tf.constant(seen[[at, other]]), share, [1, 0])[0].numpy() for at, other in pairs]
+    if painted is not None:
+        painted = np.stack([np.maximum(painted[at], painted[other]) for at, other in pairs])
+    return np.stack(blended), painted
 
 
 def _images(

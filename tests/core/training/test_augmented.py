@@ -26,12 +26,14 @@ from core.training.augmented import (
     CASES,
     GAP_PX,
     TIMES,
+    describe_samples,
     draw_samples,
     make_samples,
     read_samples,
     samples_key,
     why_mirrored,
 )
+from core.training.mixing import draw_mixture, mix_images
 from core.training.recipe import change_recipe, named_recipe
 
 
@@ -80,6 +82,41 @@ def test_masks_move_with_their_images(recipe_that_turns) -> None:
 @pytest.fixture
 def recipe_that_turns():
     return change_recipe(named_recipe("unet2d"), {"rotation": 30, "zoom": 0.2, "shift": 0.1, "noise": 0, "contrast": 0})
+
+
+def test_what_mixup_blends_is_shown_blended_as_a_step_would_see_it(small_recipe) -> None:
+    recipe = change_recipe(small_recipe, {"mixup": 0.4})
+    images = np.random.default_rng(0).integers(0, 256, (CASES, 128, 128, 1), np.uint8)
+    picture, plain = (draw_samples(images, None, one, []) for one in (recipe, small_recipe))
+    for time in range(TIMES):
+        seed = tf.constant([recipe.seed, time])
+        moved = augment(tf.constant(images), seed, recipe)
+        expected = mix_images(moved, *draw_mixture(seed, CASES, recipe.mixup)).numpy()  # the step of `Learner`
+        shown = np.stack([tile(picture, row, 1 + time, 128)[..., :1] for row in range(CASES)])
+        assert np.array_equal(shown, expected)
+    assert not np.array_equal(picture, plain)
+    assert np.array_equal(tile(picture, 0, 0, 128), tile(plain, 0, 0, 128)), "as it enters the network none is blended"
+
+
+def test_of_painted_images_that_are_blended_both_masks_are_outlined() -> None:
+    still = {"rotation": 0, "zoom": 0, "shift": 0, "noise": 0, "contrast": 0, "mixup": 0.4}
+    recipe = change_recipe(named_recipe("unet2d"), still)
+    masks = np.zeros((CASES, 64, 64, 1), np.uint8)
+    for at in range(CASES):
+        masks[at, 8 + 12 * at : 16 + 12 * at, 20:40] = 1
+    picture = draw_samples(masks * 200, masks, recipe, ["#ff0000"])
+    rows = [
+        sum((tile(picture, row, 1, 128) == [255, 0, 0]).all(axis=2)[16 + 24 * at].any() for at in range(CASES))
+        for row in range(CASES)
+    ]
+    partner = draw_mixture(tf.constant([recipe.seed, 0]), CASES, recipe.mixup)[1].numpy()
+    assert rows == [1 if other == at else 2 for at, other in enumerate(partner)]
+    assert 2 in rows
+
+
+def test_that_images_are_blended_is_said_under_the_picture(small_recipe) -> None:
+    assert describe_samples(small_recipe) == why_mirrored(small_recipe)
+    assert "Mixup blends each with another" in describe_samples(change_recipe(small_recipe, {"mixup": 0.4}))
 
 
 def test_painted_cases_are_shown_where_most_is_painted(connection, files, painted_squares, actor) -> None:
@@ -141,7 +178,9 @@ def test_only_what_changes_the_images_makes_another_picture(planted, small_recip
         return samples_key(planted.snapshot, change_recipe(small_recipe, changes), fold)
 
     assert key({}) == key({"epochs": 9, "learning_rate": 0.5})
-    assert len({key({}), key({}, 1), key({"rotation": 20}), key({"seed": 1}), key({"input_size": 32})}) == 5
+    others = [key({}, 1), *(key({name: value}) for name, value in
+                            (("rotation", 20), ("seed", 1), ("input_size", 32), ("mixup", 0.4)))]  # fmt: skip
+    assert len({key({}), *others}) == 6
 
 
 def test_asked_again_the_picture_that_is_there_is_shown(connection, files, planted, small_recipe, actor) -> None:
