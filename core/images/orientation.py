@@ -33,6 +33,7 @@ READING = {
     X: ((X, 1), (Z, -1), (Y, 1)),  # sagittal, from right to left, face to the left
 }
 
+PLANES = {Z: "axial", Y: "coronal", X: "sagittal"}  # by what frames run along
 ENDS = (frozenset("RL"), frozenset("AP"), frozenset("HF"))  # of each axis of the patient
 LETTERS = re.compile(r"([APLRHF]{1,3})\\([APLRHF]{1,3})")
 
@@ -95,6 +96,18 @@ def spacings_of(affine: Affine) -> tuple[tuple[float, float], float]:
 def nearest_directions(cosines: Pixels) -> tuple[int, ...]:
     """For each axis the direction it comes nearest to, each direction once."""
     return max(permutations(range(3)), key=lambda order: sum(abs(cosines[to, axis]) for axis, to in enumerate(order)))
+
+
+def directions_of(affine: Affine) -> tuple[int, int, int]:
+    """What frames, rows and columns of a stored volume run along, each of X, Y and Z once; an oblique axis counts for
+    the direction it comes nearest to.
+
+    Args:
+        affine: from (column, row, frame) to LPS millimetres.
+    """
+    steps = np.asarray(affine, np.float64)[:3, :3]
+    column, row, frame = nearest_directions(steps / np.linalg.norm(steps, axis=0))
+    return frame, row, column
 
 
 def _frames_along(spacing: Pixels, direction_of: Sequence[int]) -> int:

@@ -174,6 +174,16 @@ def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case
     return _find_where(connection, case_ids, "frames > 1")
 
 
+def list_volume_affines(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[Affine]:
+    """How those of these cases lie in the patient that have several frames and tell it."""
+    rows = connection.execute(
+        """SELECT affine FROM cases WHERE id IN (SELECT value FROM json_each(?)) AND frames > 1
+           AND affine IS NOT NULL ORDER BY id""",
+        (json.dumps([int(case_id) for case_id in case_ids]),),
+    )
+    return [_affine(row[0]) for row in rows]
+
+
 def find_unscaled(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
     """The first of these cases of which no pixel spacing is known."""
     return _find_where(connection, case_ids, "spacing_mm IS NULL")
@@ -453,12 +463,16 @@ def _by_file_name(connection: sqlite3.Connection, project_id: int, name: str) ->
     return []
 
 
+def _affine(text: str) -> Affine:
+    return tuple(tuple(line) for line in json.loads(text))
+
+
 def _case(row: sqlite3.Row | Mapping[str, Any]) -> Case:
     return Case(
         **{
             **dict(row),
             "spacing_mm": tuple(json.loads(row["spacing_mm"])) if row["spacing_mm"] else None,
-            "affine": tuple(tuple(line) for line in json.loads(row["affine"])) if row["affine"] else None,
+            "affine": _affine(row["affine"]) if row["affine"] else None,
             "windows": tuple(Window.told(*window) for window in json.loads(row["windows"])),
             "attributes": json.loads(row["attributes"]),
             "flagged": bool(row["flagged"]),

@@ -619,7 +619,8 @@ FIELDS: tuple[Field, ...] = (
         "Flip",
         "augmentation",
         "choice",
-        "Mirror half of the images. Not left-right for chests: heart, liver and side markers would change sides.",
+        "Mirror half of the images. Not left-right for chests: heart, liver and side markers would change sides. It is "
+        "the left and right of a frame: in sagittal volumes front and back.",
         "Overfits less where both sides mean the same; teaches falsehoods where they do not.",
         choices=("none", "left-right", "up-down", "both"),
     ),

@@ -16,6 +16,7 @@ from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
 from core.tasks import task_module, trainable_schema
+from core.training.directions import look_at_directions
 from core.training.networks import check_network, check_weights, input_of
 from core.training.preflight import check_room_for_images, look_at_spacing, look_at_splits
 from core.training.recipe import Recipe
@@ -61,6 +62,7 @@ def request_training(
     notes = [
         *look_at_splits(snapshot, train, validation, test),
         *look_at_spacing(connection, settle_spacing(connection, recipe, train), [*train, *validation]),
+        *look_at_directions(connection, recipe, [*train, *validation, *test]),
         *describe_sources(recipe, begun),
     ]
     told = {"choice": dict(choice or {}), "preflight": {"notes": notes} if notes else {}, "sources": begun}
