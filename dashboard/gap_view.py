@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.tasks.generation import DRAWING_ERROR
 from core.training.headline import ERRORS, WORDS
 from core.training.records import Model
 from dashboard import wording
@@ -47,9 +48,15 @@ def _value(gap: dict[str, Any], name: str) -> str:
 
 
 def _distance(gap: dict[str, Any]) -> str:
-    """The gap in words: of what separates a model that knows nothing from one that knows all."""
+    """The gap in words: of what separates a model that knows nothing from one that knows all; of drawing, of the
+    training error."""
     if gap["gap"] is None or gap["gap_low"] is None:
         return ""
+    if gap["metric"] == DRAWING_ERROR:
+        return (
+            f" The validation error lies {_percent(gap['gap'])} (95 % interval {_percent(gap['gap_low'])} to "
+            f"{_percent(gap['gap_high'])}) above the training error."
+        )
     return (
         f" The gap is {_percent(gap['gap'])} (95 % interval {_percent(gap['gap_low'])} to {_percent(gap['gap_high'])}) "
         f"of the way from chance to perfect."

@@ -20,7 +20,8 @@ RAW = "parts"  # of the loss, one column each
 DRAWER = "drawer"  # the part of a network that draws, which is all that is stored
 PAINTS, DRAWS = False, True
 LOSSES = {"own": "the network's own: what is drawn against the image, or the noise that was guessed against the noise"}
-PARTS = ("drawing_error", "kl")  # the second where a network has it
+DRAWING_ERROR = "drawing_error"
+PARTS = (DRAWING_ERROR, "kl")  # the second where a network has it
 ATTRIBUTES = ("sex F", "sex M", "age known", "age")  # the columns after the classes; unknown is 0 in all
 CENTURY = 100.0  # years
 

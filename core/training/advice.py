@@ -12,6 +12,9 @@ wrong (`core.training.gap`):
 5. Training skill below `POOR_SKILL`: underfits.
 6. The validation loss ended more than `RISEN` above its lowest: too long; the kept weights are from before.
 7. Else training and validation go together.
+
+Of drawing rules 2, 3, 4, 6 and 7 are asked, of the drawing error in the place of skill: its gap is by how much the
+validation error is larger than the training error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from core.training.gap import Gap
+from core.training.networks import NETWORKS
 from core.training.recipe import Recipe
 
 Verdict = Literal[
@@ -70,20 +74,11 @@ def advise(
     if nothing := _nothing_learnt(gap, epochs, losses, recipe):
         return nothing
     if skill is None or distance is None or surely is None or gap.validation.patients < FEW_PATIENTS:
-        n = gap.validation.patients
-        return Advice(
-            "cannot be told",
-            f"Whether it overfits cannot be told from {n} validation patient{'' if n == 1 else 's'}.",
-            ("more validation cases: at least 20 patients",),
-        )
+        return _cannot_be_told(gap)
     if distance > NOTABLE_GAP and surely > NO_GAP:
         return _overfits(losses, recipe, training_cases, parameters)
     if _still_falls(losses):
-        return Advice(
-            "still learns",
-            "The validation loss was still falling when the epochs were over.",
-            (f"longer training: {2 * recipe.epochs} epochs", "a higher learning rate (the learning-rate test)"),
-        )
+        return _still_learns(recipe)
     if skill < POOR_SKILL:
         return _underfits(recipe)
     if losses and _is_too_long(losses):
@@ -92,6 +87,44 @@ def advise(
         "goes together",
         "Training and validation go together: nothing here says that it overfits.",
         ("more data: the learning curve says how much it would bring",),
+    )
+
+
+def advise_drawing(
+    gap: Gap, epochs: Sequence[Mapping[str, Any]], recipe: Recipe, *, training_cases: int, parameters: int
+) -> Advice:
+    """What the rules above say of a run that learns to draw; as `advise`.
+
+    Augmentation is not among what to try: turned and stretched images would be drawn so.
+    """
+    losses = [float(epoch["validation_loss"]) for epoch in epochs if epoch.get("validation_loss") is not None]
+    distance, surely = gap.gap, gap.gap_low
+    if distance is None or surely is None or gap.validation.patients < FEW_PATIENTS:
+        return _cannot_be_told(gap)
+    if distance > NOTABLE_GAP and surely > NO_GAP:
+        known = NETWORKS[recipe.network].FIELDS
+        tries = ["more training cases, the surest help against images learnt by heart"]
+        if parameters > MANY_WEIGHTS * training_cases:
+            tries.append(_smaller(parameters, training_cases))
+        if "dropout" in known and recipe.dropout < 0.3:
+            tries.append("regularisation: more dropout")
+        elif recipe.weight_decay == 0 and recipe.l2 == 0:
+            tries.append("regularisation: weight decay")
+        if "latent" in known:
+            tries.append(f"fewer latent numbers than {recipe.latent}")
+        tries += _earlier(losses, recipe)
+        tries.append("a look at the evaluation: it tells how many drawn images are memorised")
+        return Advice(
+            "overfits", "It overfits: it draws clearly nearer to what it learnt from than to new images.", tuple(tries)
+        )
+    if _still_falls(losses):
+        return _still_learns(recipe)
+    if losses and _is_too_long(losses):
+        return _too_long(losses, recipe, more="more training cases")
+    return Advice(
+        "goes together",
+        "Training and validation go together: nothing here says that it overfits.",
+        ("an evaluation: it tells how good what it draws is, and whether anything is memorised",),
     )
 
 
@@ -132,19 +165,45 @@ def _large(loss: float) -> str:
     return f"{loss:,.0f}" if loss < 1e6 else f"{loss:.0e}"
 
 
+def _cannot_be_told(gap: Gap) -> Advice:
+    n = gap.validation.patients
+    return Advice(
+        "cannot be told",
+        f"Whether it overfits cannot be told from {n} validation patient{'' if n == 1 else 's'}.",
+        ("more validation cases: at least 20 patients",),
+    )
+
+
+def _still_learns(recipe: Recipe) -> Advice:
+    return Advice(
+        "still learns",
+        "The validation loss was still falling when the epochs were over.",
+        (f"longer training: {2 * recipe.epochs} epochs", "a higher learning rate (the learning-rate test)"),
+    )
+
+
+def _smaller(parameters: int, training_cases: int) -> str:
+    return f"a smaller network: fewer filters ({parameters:,} weights learn from {training_cases:,} cases)"
+
+
+def _earlier(losses: Sequence[float], recipe: Recipe) -> list[str]:
+    if recipe.early_stopping or not losses or not _is_too_long(losses):
+        return []
+    return [f"earlier stop: its best epoch was {int(np.argmin(losses)) + 1} of {len(losses)}"]
+
+
 def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, parameters: int) -> Advice:
     tries = []
     if _is_barely_augmented(recipe):
         tries.append("augmentation: rotation, zoom, shift and contrast")
     tries.append("more data: the learning curve says how much it would bring")
     if parameters > MANY_WEIGHTS * training_cases:
-        tries.append(f"a smaller network: fewer filters ({parameters:,} weights learn from {training_cases:,} cases)")
+        tries.append(_smaller(parameters, training_cases))
     if recipe.dropout < 0.3 or (recipe.weight_decay == 0 and recipe.l2 == 0):
         tries.append("regularisation: more dropout or weight decay")
     if not _is_barely_augmented(recipe):
         tries.append("stronger augmentation")
-    if not recipe.early_stopping and losses and _is_too_long(losses):
-        tries.append(f"earlier stop: its best epoch was {int(np.argmin(losses)) + 1} of {len(losses)}")
+    tries += _earlier(losses, recipe)
     return Advice(
         "overfits", "It overfits: it is clearly better on what it learnt from than on new cases.", tuple(tries)
     )
@@ -160,13 +219,18 @@ def _underfits(recipe: Recipe) -> Advice:
     return Advice("underfits", "It underfits: it knows little even of what it learnt from.", tuple(tries))
 
 
-def _too_long(losses: Sequence[float], recipe: Recipe) -> Advice:
+def _too_long(
+    losses: Sequence[float],
+    recipe: Recipe,
+    *,
+    more: str = "more data: the learning curve says how much it would bring",
+) -> Advice:
     best = int(np.argmin(losses)) + 1
     tries = [] if recipe.early_stopping else ["earlier stop: early stopping saves the time after it"]
     return Advice(
         "too long",
         f"After epoch {best} of {len(losses)} the validation loss rose again; the weights of epoch {best} are kept.",
-        (*tries, "a lower learning rate", "more data: the learning curve says how much it would bring"),
+        (*tries, "a lower learning rate", more),
     )
 
 

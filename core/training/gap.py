@@ -1,7 +1,8 @@
 """How much better the kept weights are on cases they learnt from than on cases they did not.
 
 Both are measured as a model is used, without augmentation and dropout. The training loss of an epoch is not, so that
-its distance from the validation loss says little.
+its distance from the validation loss says little. A model that draws is measured by its drawing error on both sides:
+how far what it draws is from an image that it was shown, or its guess of the noise from the noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.measures.intervals import draw_weights, percentile_interval
+from core.measures.metrics import ratio
+from core.tasks.generation import DRAWING_ERROR, PARTS
 from core.training.headline import headline_of, known_by_chance, patients_of
 
 if TYPE_CHECKING:
@@ -37,7 +40,11 @@ class Measured:
 @dataclass(frozen=True)
 class Gap:
     """`skill` is 0 for a model that knows nothing and 1 for one that is never wrong; `gap` is training skill less
-    validation skill, with its interval. None where a split has no such number."""
+    validation skill, with its interval. None where a split has no such number.
+
+    Of drawing there is no skill, since nobody knows the error of one that knows nothing; there `gap` is by how much the
+    validation error is larger, as a share of the training error.
+    """
 
     metric: str
     training: Measured
@@ -56,6 +63,8 @@ def measure_gap(
 ) -> Gap:
     """Judge the learner's present weights on some of the training cases and on the validation split."""
     task, schema = learner.task, learner.schema
+    if task.DRAWS:
+        return _gap_of_drawing(learner, train, validation, patient_of_case, seed=seed)
     sides, resampled = list[Measured](), list[np.ndarray]()
     chance, best = known_by_chance(schema, task.PAINTS, _answers(learner, train))
     others = len(np.unique(validation.targets)) if validation.masks is not None else len(validation)
@@ -73,6 +82,25 @@ def measure_gap(
     between = percentile_interval((resampled[0] - resampled[1]) / (best - chance))
     distance = (skills[0] or 0.0) - (skills[1] or 0.0)
     return Gap(task.HEADLINE, sides[0], sides[1], skills[0], distance, between.low, between.high)
+
+
+def _gap_of_drawing(
+    learner: Any, train: "Examples", validation: "Examples", patient_of_case: Mapping[int, str], *, seed: int
+) -> Gap:
+    sides, resampled = list[Measured](), list[np.ndarray]()
+    for examples in (_some_of(train, _most_of(len(validation)), seed), validation):
+        loss, _, parts = learner.judge(examples)
+        error = parts[:, PARTS.index(DRAWING_ERROR)].astype(np.float64)
+        patients = patients_of(examples, patient_of_case)
+        weights = draw_weights(patients, resamples=RESAMPLES, seed=SEED + len(sides))
+        drawn = ratio(weights @ error, weights.sum(axis=1))
+        sides.append(_side(loss, float(error.mean()), drawn, patients))
+        resampled.append(drawn)
+    first, second = (side.value for side in sides)
+    if not first or second is None:
+        return Gap(DRAWING_ERROR, sides[0], sides[1], None, None, None, None)
+    between = percentile_interval(ratio(resampled[1], resampled[0]) - 1)
+    return Gap(DRAWING_ERROR, sides[0], sides[1], None, second / first - 1, between.low, between.high)
 
 
 def judgings_of(train: "Examples", validation: "Examples") -> float:

@@ -19,14 +19,18 @@ from core.measures.metrics import (
 from core.measures.regression import spread_of
 from core.projects.schema import Classification, Generation, Regression
 from core.tasks import TrainableSchema
+from core.tasks.generation import DRAWING_ERROR
 from core.tasks.regression import range_of
 from core.tasks.segmentation import LEVELS, dice_of_cases
 
 if TYPE_CHECKING:
     from core.training.batches import Examples  # it brings TensorFlow, and screens name metrics too
 
-WORDS = {"balanced_accuracy": "balanced accuracy", "dice": "Dice", "mae": "mean absolute error"}
-ERRORS = ("mae",)  # lower is better
+WORDS = {
+    "balanced_accuracy": "balanced accuracy", "dice": "Dice", "mae": "mean absolute error",
+    DRAWING_ERROR: "drawing error",
+}  # fmt: skip
+ERRORS = ("mae", DRAWING_ERROR)  # lower is better
 
 Headline = Callable[[np.ndarray], np.ndarray]
 

@@ -28,7 +28,7 @@ from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, task_module, trainable_schema
 from core.tasks.generation import describe_conditions
-from core.training.advice import advise
+from core.training.advice import advise, advise_drawing
 from core.training.batches import Examples, Images, plan_epoch, read_chunk
 from core.training.beginning import Beginning, TellBeginning
 from core.training.callbacks import (
@@ -390,7 +390,7 @@ def _store(
     content = network_bytes(network)
     epochs = list_epochs(connection, run.id)
     weights = int(network.count_params())
-    told = {} if task.DRAWS else _tell_gap(connection, run, snapshot, fit, material, epochs, weights)
+    told = _tell_gap(connection, run, snapshot, fit, material, epochs, weights)
     return add_model(
         connection,
         run,
@@ -420,7 +420,8 @@ def _tell_gap(
     patients = {case.case_id: case.patient for case in cases}
     gap = measure_gap(fit.learner, material.train, material.validation, patients, seed=run.recipe.seed)
     learnt = len(cases) - gap.validation.cases
-    advice = advise(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
+    rules = advise_drawing if task_module(snapshot.task).DRAWS else advise
+    advice = rules(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
     return {"gap": gap.to_json(), "advice": advice.to_json()}
 
 

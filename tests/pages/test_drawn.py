@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from core.reviews.meetings import list_reviews, open_results
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.training.advice import advise_drawing
+from core.training.gap import Gap, Measured
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs, set_run_job
 from core.training.samples import grid_png, png_of, sample_path
@@ -70,10 +73,14 @@ def drawer(connection: sqlite3.Connection, settings: Settings, faces: Project, f
         path = sample_path(job_folder(settings, job.id), epoch)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(grid_png(np.zeros((4, SIDE, SIDE, 1), np.uint8), 2, {}))
+    side = Measured(1.5, 1.5, 1.4, 1.6, 20, 20)
+    gap = Gap("drawing_error", side, replace(side, value=1.8), None, 0.2, 0.1, 0.3)
+    advice = advise_drawing(gap, [], run.recipe, training_cases=14, parameters=1000)
     made = add_model(
         connection, get_run(connection, run.id), keras_hash="0" * 64, onnx_left_out_because="it draws", parameters=1000,
         file_bytes=4096, seconds=2.0, actor=actor,
         facts={"task": "generation", "classes": ["normal", "pneumonia"], "validation": {"drawing_error": 1.6},
+               "gap": gap.to_json(), "advice": advice.to_json(),
                "calibration": {"shown": {"classes": {"normal": 7, "pneumonia": 7}, "sex": {"F": 3, "M": 0},
                                          "age": None}}},
     )  # fmt: skip
@@ -112,6 +119,8 @@ def test_samples_numbers_and_pairs_are_shown_and_said_to_be_synthetic(
     for page in ("train", "models"):
         text = said(open_page(page, project=faces.id))
         assert "samples of epoch 2" in text
+        assert "draws clearly nearer to what it learnt from" in text
+        assert "lies 20 % (95 % interval 10 % to 30 %) above the training error. Try next: more training" in text
         assert "no patient" in text
     text = said(open_page("evaluate", project=faces.id, model=drawer.id))
     for part in ("fid_like", "25.0 %", "3 images drawn", "1.25 apart", "memorised", "erased", "judged otherwise"):

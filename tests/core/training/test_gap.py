@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.projects.schema import make_classification, make_segmentation
+from core.projects.schema import make_classification, make_generation, make_segmentation
 from core.tasks import module_of
-from core.training.advice import advise, describe_course
+from core.training.advice import advise, advise_drawing, describe_course
 from core.training.batches import Examples
 from core.training.gap import Gap, Measured, measure_gap
 from core.training.headline import headline_of
@@ -94,6 +94,46 @@ def test_from_few_patients_or_without_a_number_nothing_is_told() -> None:
     assert advise(nothing, [], RECIPE, training_cases=9, parameters=9).verdict == "cannot be told"
 
 
+def told_of_drawing(
+    network: str = "diffusion",
+    losses: list[float] = FALLING_THEN_FLAT,
+    *,
+    gap: float = 0.01,
+    patients: int = 100,
+    low: float | None = None,
+    parameters: int = 1000,
+    **changes: Any,
+) -> Any:
+    side = Measured(0.3, 0.2, 0.15, 0.25, patients, patients)
+    found = Gap("drawing_error", side, side, None, gap, gap - 0.05 if low is None else low, gap + 0.05)
+    epochs = [{"epoch": at, "validation_loss": loss} for at, loss in enumerate(losses, start=1)]
+    recipe = change_recipe(named_recipe(network), changes)
+    return advise_drawing(found, epochs, recipe, training_cases=300, parameters=parameters)
+
+
+def test_what_draws_nearer_to_what_it_learnt_from_overfits_and_is_not_told_to_augment() -> None:
+    advice = told_of_drawing(gap=0.3, parameters=10_000_000)
+    assert (advice.verdict, advice.sentence) == (
+        "overfits", "It overfits: it draws clearly nearer to what it learnt from than to new images.",
+    )  # fmt: skip
+    assert advice.tries[0].startswith("more training cases")
+    assert advice.tries[1].startswith("a smaller network")
+    assert "regularisation: more dropout" in advice.tries
+    assert not any("augmentation" in one or "learning curve" in one for one in advice.tries)
+    assert any(one.startswith("fewer latent numbers") for one in told_of_drawing("vae", gap=0.3).tries)
+    rising = [1.0, 0.5, 0.4, 0.45, 0.5, 0.6, 0.7]
+    assert "earlier stop: its best epoch was 3 of 7" in told_of_drawing(losses=rising, gap=0.3).tries
+
+
+def test_of_drawing_the_other_rules_are_those_of_the_other_tasks() -> None:
+    assert told_of_drawing(gap=0.3, low=-0.1).verdict == "goes together"
+    assert told_of_drawing(gap=0.3, patients=5).verdict == "cannot be told"
+    assert told_of_drawing(losses=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3], epochs=8).verdict == "still learns"
+    late = told_of_drawing(losses=[1.0, 0.5, 0.4, 0.45, 0.5, 0.6, 0.7])
+    assert late.verdict == "too long"
+    assert "more training cases" in late.tries
+
+
 class Fixed:
     """A learner whose answers are the images themselves."""
 
@@ -126,6 +166,21 @@ def test_the_gap_is_between_skills_and_its_interval_over_patients() -> None:
     assert found.validation.value == pytest.approx(np.mean(right))
     assert found.gap == pytest.approx(2 * (1 - np.mean(right)))  # chance is one half
     assert found.gap_low < found.gap < found.gap_high
+    assert (found.validation.cases, found.validation.patients) == (100, 50)
+
+
+def test_the_gap_of_drawing_is_a_share_of_the_training_error_over_patients() -> None:
+    n, random = 200, np.random.default_rng(0)
+    error = np.where(np.arange(n) < 100, 0.2, 0.3) + random.normal(0, 0.02, n)
+    images = Answers(np.stack([error, np.full(n, 5.0)], axis=1))  # the second part of the loss says nothing here
+    targets = np.zeros((n, 6), np.float32)
+    sides = [Examples(images, rows, targets[rows]) for rows in (np.arange(100), np.arange(100, 200))]  # type: ignore[arg-type]
+    patients = {case: f"p{case // 2}" for case in range(n)}
+    found = measure_gap(Fixed(make_generation(["a", "b"])), *sides, patients, seed=0)
+    assert (found.metric, found.training_skill) == ("drawing_error", None)
+    assert found.training.value == pytest.approx(error[:100].mean())
+    assert found.gap == pytest.approx(error[100:].mean() / error[:100].mean() - 1)
+    assert 0.4 < found.gap_low < found.gap < found.gap_high < 0.6
     assert (found.validation.cases, found.validation.patients) == (100, 50)
 
 

@@ -78,6 +78,11 @@ def test_a_model_draws_what_it_was_shown_and_says_so(connection, files, train, t
     assert (images[2] != draw_with(connection, files, model, conditions_of(model, asked[:1]), Silent(), seed=4)).any()
     assert len(list_samples(tmp_path / "job")) == 20
     assert {"validation_drawing_error", "validation_kl"} <= set(list_epochs(connection, result["run"])[0])
+    gap = model.facts["gap"]
+    assert (gap["metric"], gap["training"]["cases"], gap["validation"]["cases"]) == ("drawing_error", 24, 12)
+    assert gap["validation"]["value"] == pytest.approx(model.facts["validation"]["drawing_error"], rel=1e-4)
+    assert gap["gap"] == pytest.approx(gap["validation"]["value"] / gap["training"]["value"] - 1)
+    assert model.facts["advice"]["sentence"] == "Whether it overfits cannot be told from 12 validation patients."
     for wanted, n, sentence in NEVER_SHOWN:
         with pytest.raises(InvalidInput, match=sentence):
             check_wanted(model, wanted, n)
