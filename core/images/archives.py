@@ -197,6 +197,11 @@ class OpenArchives:
             with stream:
                 yield stream
 
+    def start(self, path: Path, name: str, size: int) -> bytes:
+        """The first bytes of a member; raises as `opened`, and where the damage is met only now."""
+        with self.opened(path, name) as stream, _damage_told():
+            return stream.read(size)
+
     def size(self, path: Path, name: str) -> int:
         """Bytes of a member as the archive's list says; none where it says nothing."""
         try:

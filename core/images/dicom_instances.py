@@ -56,14 +56,14 @@ def survey(stream: BinaryIO, path: str) -> Survey:
 
     Nothing is refused here: whatever is wrong with a file is said when it is read for its pixels.
     """
-    start = stream.read(USUAL_HEADER)
-    if not looks_like_dicom(start):
-        return "other"
     try:
+        start = stream.read(USUAL_HEADER)
+        if not looks_like_dicom(start):
+            return "other"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _surveyed_from(start, stream, path)
-    except Exception:  # noqa: BLE001 (hostile bytes raise anything; the reader of pixels says what)
+    except Exception:  # noqa: BLE001 (hostile bytes, also of an archive, raise anything; the reader of pixels says what)
         return "other"
 
 

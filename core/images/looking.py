@@ -37,8 +37,7 @@ def foresee(unit: Unit, archives: OpenArchives) -> tuple[FileStatus, str]:
 def _start_of(file: SourceFile, archives: OpenArchives) -> bytes:
     try:
         if file.member is not None:
-            with archives.opened(file.location, file.member) as member:
-                return member.read(START_BYTES)
+            return archives.start(file.location, file.member, START_BYTES)
         with file.location.open("rb") as stream:
             return stream.read(START_BYTES)
     except OSError as error:

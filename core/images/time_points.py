@@ -72,8 +72,8 @@ def _head(file: SourceFile, archives: OpenArchives) -> bytes:
         if file.member is None:
             with file.location.open("rb") as stream:
                 return _start(stream)
-        with archives.opened(file.location, file.member) as member:
-            return _start(member)
+        start = archives.start(file.location, file.member, START_BYTES)
+        return archives.start(file.location, file.member, HEAD_BYTES) if start.startswith(GZIP) else start
     except (InvalidInput, OSError):  # said when it is read
         return b""
 

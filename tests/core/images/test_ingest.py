@@ -346,6 +346,21 @@ def test_a_label_table_may_lie_in_the_zip_with_its_images(
     ]
 
 
+def test_a_damaged_member_of_a_zip_costs_only_itself(run: Import, folder: Path) -> None:
+    archive = folder.parent / "all.zip"
+    with zipfile.ZipFile(archive, "w") as packed:  # stored as they are, so that the damage is met while one is read
+        packed.writestr("volume.nii", b"\x5c\x01\0\0" + bytes(2000))
+        packed.write(folder / "a.png", "a.png")
+    content = bytearray(archive.read_bytes())
+    content[300] ^= 0xFF
+    archive.write_bytes(content)
+    foreseen = by_path(run(archive, hold_back="all"))
+    assert (foreseen["a.png"][0], foreseen["volume.nii"][0]) == ("waiting", "failed")
+    told = by_path(run(archive))
+    assert told["a.png"][0] == "imported"
+    assert "damaged here; pack it again" in told["volume.nii"][1]
+
+
 def test_a_zip_bomb_is_one_failure(run: Import, folder: Path) -> None:
     with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for number in range(30):

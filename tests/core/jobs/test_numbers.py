@@ -106,7 +106,7 @@ def test_a_text_and_a_number_out_of_range_are_refused_at_import_with_their_reaso
 ) -> None:
     job = connection.execute("SELECT id FROM jobs WHERE kind = 'import'").fetchone()[0]
     reasons = {file.path: file.reason for file in list_import_files(connection, job) if file.status == "failed"}
-    assert reasons["0.png"] == "The label of this project is a number. Received: 'high'"
+    assert reasons["0.png"] == "The label of this project is a number. Received: line 2 of the label table"
     assert "between 0 and 90" in reasons["2.png"]
     assert any("left out: unlabelled" in note for note in snapshot.notes), snapshot.notes
     counts = snapshot_counts(connection, snapshot)
