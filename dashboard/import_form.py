@@ -13,7 +13,7 @@ import streamlit as st
 
 from core.errors import CoreError, InvalidInput, some_of
 from core.images.archives import list_tables
-from core.images.column_names import left_out_columns
+from core.images.column_names import About, about, left_out_columns
 from core.images.label_table import (
     KEEP,
     SEPARATOR,
@@ -34,6 +34,11 @@ from dashboard.uploader import Upload, draw_uploader
 
 UPLOADER = "import_uploader"
 PREVIEW_ROWS = 3
+ATTRIBUTE, LEFT_OUT = "attribute", "left out"
+BECOMES: dict[About | None, str] = {  # what a project that de-identifies makes of a further column
+    None: ATTRIBUTE, "removed": LEFT_OUT, "patient": "pseudonym", "other": "pseudonym", "path": "token",
+    "date": "moved date",
+}  # fmt: skip
 NAMED_AT_MOST = 5
 TABLE_BYTES = 64 << 20
 TABLES_TRIED = 5
@@ -229,21 +234,18 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     Raises:
         CoreError: the mapping cannot work; an import would fail with the same sentence.
     """
-    means = {column: MEANINGS.get(meaning, (meaning.capitalize(),))[0] for meaning, column in columns.items()}
-    head = "".join(
-        f"<th>{escape(column)}<br><small>{escape(means.get(column, 'attribute'))}</small></th>"
-        for column in table.columns
-    )
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell[:60])}</td>" for cell in row) + "</tr>" for row in table.rows[:PREVIEW_ROWS]
-    )
-    st.html(f'<div class="rr-scroll"><table class="rr-numbers rr-preview"><tr>{head}</tr>{rows}</table></div>')
+    means = {column: BECOMES[about(column)] for column in table.columns if project.deidentification.enabled}
+    means |= {column: MEANINGS.get(meaning, (meaning.capitalize(),))[0] for meaning, column in columns.items()}
+    place = st.empty()
+    place.html(_preview_of(table, means))
     if not {"path", "case"} & {*(meaning for meaning, column in columns.items() if column), *table.columns}:
         raise InvalidInput(
             f"Choose under File which column names the image, or “No table” above. "
             f"Received: the columns {some_of(table.columns, NAMED_AT_MOST)}"
         )
     mapped = map_columns(table, columns, quantities=quantity_names(project.schema))
+    if project.deidentification.enabled and (left_out := left_out_columns(mapped.values())):
+        place.html(_preview_of(table, {**means, **dict.fromkeys(left_out, LEFT_OUT)}))
     answered = sum(1 for row in mapped.values() if row.answers)
     st.caption(
         f"{wording.count(len(table.rows), 'row')} about {wording.count(len(mapped), 'file')}, "
@@ -253,6 +255,17 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     if unusable:
         st.warning(_say_unusable(unusable, columns.get("label", "label"), project), icon=":material/warning:")
     return mapped
+
+
+def _preview_of(table: LabelTable, means: Mapping[str, str]) -> str:
+    head = "".join(
+        f"<th>{escape(column)}<br><small>{escape(means.get(column, ATTRIBUTE))}</small></th>"
+        for column in table.columns
+    )
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell[:60])}</td>" for cell in row) + "</tr>" for row in table.rows[:PREVIEW_ROWS]
+    )
+    return f'<div class="rr-scroll"><table class="rr-numbers rr-preview"><tr>{head}</tr>{rows}</table></div>'
 
 
 def _say_unusable(unusable: dict[str, list[str]], column: str, project: Project) -> str:
