@@ -18,7 +18,6 @@ from core.images.label_table import (
     KEEP,
     SEPARATOR,
     LabelTable,
-    TableRow,
     guess_columns,
     map_columns,
     read_label_table,
@@ -172,9 +171,8 @@ def draw_label_table(source: Source, project: Project) -> dict[str, Any]:
             columns[meaning] = ""  # else a column of this name would be taken all the same
     if quantities:
         columns |= _draw_quantity_columns(table, quantities, path.name)
-    mapped = _draw_preview(table, columns, project)
-    kept = _draw_left_out(mapped, path.name) if project.deidentification.enabled else []
-    if kept:
+    left_out = _draw_preview(table, columns, project)
+    if kept := _draw_left_out(left_out, path.name):
         columns[KEEP] = SEPARATOR.join(kept)
     return {"labels": str(path), "columns": columns}
 
@@ -213,9 +211,9 @@ def _names_files(path: Path) -> bool:
     return bool({"path", "case"} & {*guess_columns(table), *table.columns})
 
 
-def _draw_left_out(mapped: Mapping[str, TableRow], name: str) -> list[str]:
+def _draw_left_out(columns: Sequence[str], name: str) -> list[str]:
     """Columns in which a name may stand whatever they are called; those that the person vouches for."""
-    left_out = [column for column in left_out_columns(mapped.values()) if SEPARATOR not in column]
+    left_out = [column for column in columns if SEPARATOR not in column]
     if not left_out:
         return []
     named = some_of([_quoted(column) for column in left_out], NAMED_AT_MOST)
@@ -227,9 +225,9 @@ def _draw_left_out(mapped: Mapping[str, TableRow], name: str) -> list[str]:
     return st.multiselect("Keep all the same", left_out, key=f"import_keep_{name}", placeholder="Nothing of these")
 
 
-def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) -> dict[str, TableRow]:
-    """The first rows with what each column will be, and which answers are none in this project; what it says of each
-    file.
+def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) -> tuple[str, ...]:
+    """The first rows with what each column will be, and which answers are none in this project; the columns that are
+    left out unless somebody chooses them.
 
     Raises:
         CoreError: the mapping cannot work; an import would fail with the same sentence.
@@ -244,7 +242,8 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
             f"Received: the columns {some_of(table.columns, NAMED_AT_MOST)}"
         )
     mapped = map_columns(table, columns, quantities=quantity_names(project.schema))
-    if project.deidentification.enabled and (left_out := left_out_columns(mapped.values())):
+    left_out = left_out_columns(mapped.values()) if project.deidentification.enabled else ()
+    if left_out:
         place.html(_preview_of(table, {**means, **dict.fromkeys(left_out, LEFT_OUT)}))
     answered = sum(1 for row in mapped.values() if row.answers)
     st.caption(
@@ -254,7 +253,7 @@ def _draw_preview(table: LabelTable, columns: dict[str, str], project: Project) 
     unusable = list_unusable_answers(session.db(), project, mapped.values())
     if unusable:
         st.warning(_say_unusable(unusable, columns.get("label", "label"), project), icon=":material/warning:")
-    return mapped
+    return left_out
 
 
 def _preview_of(table: LabelTable, means: Mapping[str, str]) -> str:

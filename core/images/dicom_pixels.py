@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExte
 
 from core.errors import InvalidInput, some_of
 from core.images.decoded import Pixels, native, real_values, whole_numbers, whole_type
-from core.images.dicom_instances import told_of_frame
+from core.images.dicom_instances import numbers, told_of_frame
 
 # Start-of-frame markers of JPEG (ISO 10918-1 table B.1) and JPEG-LS (ISO 14495-1 C.1.1), all of one layout.
 JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
@@ -110,7 +110,7 @@ def _rescale_of(dataset: Dataset) -> tuple[float, float] | None:
     said = [dataset.get(word) for word in ("RescaleSlope", "RescaleIntercept")]
     if all(value in (None, "") for value in said):
         return None
-    slope, intercept = (_number_of(value) for value in said)
+    slope, intercept = (found[0] if (found := numbers(value, 1)) else None for value in said)
     if slope is None or intercept is None or slope == 0:
         told = [
             "nothing" if value in (None, "") else "no number" if number is None else f"{number:g}"
@@ -121,13 +121,6 @@ def _rescale_of(dataset: Dataset) -> tuple[float, float] | None:
             f"Received: rescale slope {told[0]}, intercept {told[1]}"
         )
     return slope, intercept
-
-
-def _number_of(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):  # several, or words
-        return None
 
 
 def _rescaled_as_whole(pixels: Pixels, by: float, plus: float) -> Pixels | None:
@@ -244,14 +237,16 @@ def _check_header(dataset: Dataset) -> None:
     Raises:
         InvalidInput: something of it is missing, or more bits are stored than there are.
     """
+    if "PixelData" not in dataset:  # of floating point, which needs none of this
+        return
     lacking = [word for word in NEEDED if dataset.get(word) in (None, "")]
-    if lacking and "PixelData" in dataset:
+    if lacking:
         raise InvalidInput(
             f"The header lacks what is needed to read the pixels; export the file again. "
             f"Received: no {some_of(lacking, len(NEEDED))}"
         )
     stored, allocated = (int(dataset.get(word) or 0) for word in ("BitsStored", "BitsAllocated"))
-    if "PixelData" in dataset and not 1 <= stored <= allocated:
+    if not 1 <= stored <= allocated:
         raise InvalidInput(
             f"The header does not say which bits of a pixel count; export the file again. "
             f"Received: {stored} bits stored of {allocated}"

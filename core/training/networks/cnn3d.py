@@ -10,6 +10,7 @@ from core.errors import InvalidInput
 from core.images.render import SCALED
 from core.images.volume_input import VolumeSpec, check_spacing, check_volume_shape
 from core.tasks import TrainableSchema, module_of
+from core.training.weighing import weigh_stages
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe
@@ -52,13 +53,8 @@ def input_of(recipe: "Recipe") -> VolumeSpec:
 
 def count_weights(recipe: "Recipe") -> int:
     """Those of the convolutions."""
-    window, before = recipe.kernel_size**3, recipe.filters[0]
-    weights = window * recipe.channels * before
-    for filters in recipe.filters:
-        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
-        weights += (recipe.blocks - 1) * 2 * window * filters**2
-        before = filters
-    return weights
+    first = recipe.filters[0]
+    return recipe.kernel_size**3 * recipe.channels * first + weigh_stages(recipe, 3, first)
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

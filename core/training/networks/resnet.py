@@ -6,6 +6,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.tasks import TrainableSchema, module_of
+from core.training.weighing import weigh_stages
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe
@@ -31,13 +32,8 @@ def check(recipe: "Recipe") -> None:
 
 def count_weights(recipe: "Recipe") -> int:
     """Those of the convolutions."""
-    window, before = recipe.kernel_size**2, recipe.filters[0]
-    weights = window * recipe.channels * before
-    for filters in recipe.filters:
-        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
-        weights += (recipe.blocks - 1) * 2 * window * filters**2
-        before = filters
-    return weights
+    first = recipe.filters[0]
+    return recipe.kernel_size**2 * recipe.channels * first + weigh_stages(recipe, 2, first)
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

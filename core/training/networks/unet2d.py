@@ -4,7 +4,6 @@ Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28, with the blocks of a 
 doi:10.1109/CVPR.2016.90).
 """
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from core.errors import InvalidInput
 from core.images.render import InputSpec
 from core.tasks import TrainableSchema, module_of
+from core.training.weighing import weigh_stages, weigh_way_up
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe
@@ -66,15 +66,7 @@ def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
 
 def count_weights(recipe: "Recipe") -> int:
     """Those of the convolutions, down and up."""
-    window, before, weights = recipe.kernel_size**2, input_of(recipe).shape[-1], 0
-    for filters in recipe.filters:
-        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
-        weights += (recipe.blocks - 1) * 2 * window * filters**2
-        before = filters
-    for filters, below in pairwise(recipe.filters):
-        weights += 2**2 * below * filters  # doubled
-        weights += (window * 3 + 2) * filters**2  # and bridged
-    return weights
+    return weigh_stages(recipe, 2, input_of(recipe).shape[-1]) + weigh_way_up(recipe, 2)
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

@@ -5,13 +5,13 @@ doi:10.1109/CVPR.2016.90). An axis is halved only while it is long enough and ev
 doi:10.1038/s41592-020-01008-z): few thick slices stay what they are.
 """
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.images.volume_input import PatchSpec, check_spacing, check_volume_shape
 from core.tasks import TrainableSchema, module_of
+from core.training.weighing import weigh_stages, weigh_way_up
 
 if TYPE_CHECKING:
     from core.training.recipe import Recipe
@@ -72,15 +72,7 @@ def deep_layers(recipe: "Recipe") -> tuple[str, ...]:
 
 def count_weights(recipe: "Recipe") -> int:
     """Those of the convolutions, down and up."""
-    window, before, weights = recipe.kernel_size**3, recipe.channels, 0
-    for filters in recipe.filters:
-        weights += (window * (before + filters) + before) * filters  # the first block, with its short cut
-        weights += (recipe.blocks - 1) * 2 * window * filters**2
-        before = filters
-    for filters, below in pairwise(recipe.filters):
-        weights += 2**3 * below * filters  # doubled
-        weights += (window * 3 + 2) * filters**2  # and bridged
-    return weights
+    return weigh_stages(recipe, 3, recipe.channels) + weigh_way_up(recipe, 3)
 
 
 def build(recipe: "Recipe", schema: TrainableSchema, terms: np.ndarray) -> Any:

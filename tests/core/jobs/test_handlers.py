@@ -95,6 +95,15 @@ def context_of(
 MakeContext = Callable[[str, dict[str, Any]], JobContext]
 
 
+def run_next(settings: Settings, connection: sqlite3.Connection) -> Job:
+    """The job that waits, as it is after its child ran it."""
+    job = claim_job(connection, "work", "cpu")
+    assert job is not None
+    job_folder(settings, job.id).mkdir(parents=True)
+    run_job(settings, job, "core.jobs.handlers:HANDLERS")
+    return get_job(connection, job.id)
+
+
 def test_every_kind_has_a_body() -> None:
     assert set(HANDLERS) == set(KINDS)
 
@@ -122,19 +131,15 @@ def test_an_import_leaves_no_file_and_no_patient_in_the_job_s_folder_and_facts(
     )
     (upload / "labels.csv").write_text(table.replace("p0", "Agnes"))
     add_job(connection, "import", import_arguments, project=project.id, actor=actor)
-    job = claim_job(connection, "work", "cpu")
-    assert job is not None
-    job_folder(settings, job.id).mkdir(parents=True)
-    run_job(settings, job, "core.jobs.handlers:HANDLERS")
-    done = get_job(connection, job.id)
+    done = run_next(settings, connection)
     assert (done.state, (done.result or {})["imported"], (done.result or {})["failed"]) == ("done", 4, 1)
     kept = {
-        path: path.read_text("utf-8", "replace") for path in job_folder(settings, job.id).rglob("*") if path.is_file()
+        path: path.read_text("utf-8", "replace") for path in job_folder(settings, done.id).rglob("*") if path.is_file()
     }
     assert "4 imported" in "".join(kept.values())
     for text in (*kept.values(), str(done.facts), done.note):
         assert not [name for name in ("Miller", "Agnes", ".png") if name in text], text
-    assert any("Miller Agnes/0.png" in file.path for file in list_import_files(connection, job.id))
+    assert any("Miller Agnes/0.png" in file.path for file in list_import_files(connection, done.id))
 
 
 def stumble(error: Exception) -> Callable[..., Any]:
@@ -163,16 +168,12 @@ def test_an_error_that_nobody_foresaw_leaves_none_of_its_words(
     """It quotes what was being read, and a row, its events and a log are kept."""
     monkeypatch.setattr("core.images.ingest.list_sources", stumble(error))
     add_job(connection, "import", import_arguments, project=project.id, actor=actor)
-    job = claim_job(connection, "work", "cpu")
-    assert job is not None
-    job_folder(settings, job.id).mkdir(parents=True)
-    run_job(settings, job, "core.jobs.handlers:HANDLERS")
-    failed = get_job(connection, job.id)
+    failed = run_next(settings, connection)
     assert failed.state == "failed"
     assert said in (failed.error or "")
     assert "in listed" in (failed.traceback or ""), "where it was"
     assert (failed.traceback or "").endswith(f"{type(error).__name__}\n")
-    kept = [path.read_text("utf-8", "replace") for path in job_folder(settings, job.id).rglob("*") if path.is_file()]
+    kept = [path.read_text("utf-8", "replace") for path in job_folder(settings, failed.id).rglob("*") if path.is_file()]
     for text in (failed.error or "", failed.traceback or "", caplog.text, *kept):
         assert not [name for name in ("Miller", "Agnes", "born") if name in text], text
     assert "in listed" in caplog.text
