@@ -6,7 +6,8 @@ from dashboard import places
 from dashboard.prefix import at
 
 _HTML = """<div class="switch" role="group" aria-label="Colours of the screen">
-<button type="button" data-theme="dark">Dark</button><button type="button" data-theme="light">Light</button></div>"""
+<button type="button" data-theme="dark" disabled>Dark</button>
+<button type="button" data-theme="light" disabled>Light</button></div>"""
 _CSS = """
 .switch { display: flex; gap: 2px; padding: 2px; border-radius: 7px;
   border: 1px solid var(--st-border-color); width: max-content; }
@@ -27,6 +28,7 @@ export default async function ({ parentElement, data }) {
   for (const button of parentElement.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.theme === theme.chosen()))
     button.onclick = () => theme.choose(button.dataset.theme, data.pages)
+    button.disabled = false // until here a press would have done nothing
   }
 }
 """

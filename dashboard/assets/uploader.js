@@ -26,6 +26,7 @@ function begin(root) {
   }
   for (const [button, input] of [["pick-files", "files"], ["pick-folder", "folder"]]) {
     find(button).addEventListener("click", () => find(input).click())
+    find(button).disabled = false // until here a press would have done nothing
     find(input).addEventListener("change", (event) => {
       start([...event.target.files].map((file) => ({ file, path: insideFolder(file) })))
       event.target.value = ""

@@ -78,7 +78,9 @@ def await_text(page: Page, text: str | re.Pattern[str], milliseconds: int = WAIT
 
 
 def bring_in(page: Page, part: str, chosen: list[Path] | Path, told: str) -> None:
-    page.locator(f"[data-part={part}]").set_input_files(chosen)
+    with page.expect_file_chooser() as asked:
+        page.locator(f"[data-part=pick-{part}]").click()
+    asked.value.set_files(chosen)
     await_text(page, f"{told} on the server")
 
 

@@ -80,7 +80,9 @@ def test_a_reader_labels_sends_a_file_and_signs_out_below_a_path(browser: Browse
     # Files go up below it, and the choice of colours holds.
     open_place(page, "Import")
     Image.fromarray(np.full((64, 64), 7, np.uint8)).save(tmp_path / "more.png")
-    page.locator("input[type=file][data-part=files]").first.set_input_files(tmp_path / "more.png")
+    with page.expect_file_chooser() as chooser:
+        page.locator("[data-part=pick-files]").click()
+    chooser.value.set_files(tmp_path / "more.png")
     page.get_by_text(re.compile("1 file is on the server")).wait_for()
     page.get_by_role("button", name="Light", exact=True).click()
     expect(page.get_by_role("button", name="Light", exact=True)).to_have_attribute("aria-pressed", "true")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Reading, is_up, wait_until
 from tests.browser.test_access import settle, visit
@@ -94,6 +94,18 @@ def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(page: Page
         expect(app).to_have_css("color-scheme", choice.lower())
         page.goto(f"{reading.address}/{elsewhere}")
         expect(app).to_have_css("color-scheme", choice.lower())
+
+
+def test_a_choice_made_before_its_script_is_there_is_not_lost(page: Page, reading: Reading) -> None:
+    held: list[Route] = []
+    page.route("**/assets/theme.js", lambda route: held.append(route), times=1)
+    page.goto(reading.address)
+    light = page.get_by_role("button", name="Light", exact=True)
+    expect(light).to_be_disabled()
+    wait_until(lambda: page.wait_for_timeout(50) or held)  # a plain wait would keep the request from arriving here
+    held[0].continue_()
+    light.click()
+    expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", "light")
 
 
 def assert_fits(page: Page, name: str) -> None:
