@@ -11,13 +11,15 @@ from bench.loop import run_command
 SEEDS = "each fold with a seed of its own"  # so that means and spreads are over seeds, too
 
 
-def train_fold(home: Path, project: str, fold: int, *asked: str) -> float:
-    """Seconds from the command to the stored model `fold-K` of seed K; one that is there stays as it is.
+def train_fold(home: Path, project: str, fold: int, *asked: str, kind: str = "fold") -> float:
+    """Seconds from the command to the stored model `KIND-K` of seed K; one that is there stays as it is.
 
     Args:
         asked: further words of `readroom train`, such as a recipe.
+        kind: what tells apart several models of one fold.
     """
-    name, clock = f"fold-{fold}", home / f"fold-{fold}.seconds"
+    name = f"{kind}-{fold}"
+    clock = home / f"{name}.seconds"
     if name not in {row["model"] for row in run_command(home, "models", project)["models"]}:
         began = time.monotonic()
         seed = ("--set", f"seed={fold}")

@@ -15,6 +15,7 @@ from bench.harness import Figure, Figures, Row, test_data
 from bench.loop import run_command
 from core.datasets.records import get_snapshot, list_snapshot_cases
 from core.evaluation.records import MeasuredMask, find_evaluation, list_measured
+from core.measures.intervals import patient_bootstrap
 from core.projects.records import get_project
 from core.settings import Settings
 from core.store.database import opened
@@ -26,6 +27,8 @@ MOST_MINUTES = 90  # for all folds
 LEAST_DICE, PUBLISHED_DICE = 0.80, 0.89
 PUBLISHED = "nnU-Net, Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, on all 260 volumes"
 MOST_VOLUME_ERROR = 5.0  # per cent
+DEEP_FOLDS = range(2)
+DEEP = {"without": 0, "with": 2}  # models by how many lower resolutions are asked for the answer, too
 
 
 def measure() -> Figures:
@@ -38,14 +41,35 @@ def measure_one_fold() -> Figures:
     return _measure(range(1))
 
 
+def measure_deep_supervision() -> Figures:
+    """The same folds and seeds with deep supervision and without: what it is worth, case by case."""
+    home = _open_project("readroom-bench-deep-supervision")
+    for fold in DEEP_FOLDS:
+        for kind, stages in DEEP.items():
+            train_fold(home, "hippocampus", fold, "--set", f"deep_supervision={stages}", kind=kind)
+    found = {kind: _evaluated(home, DEEP_FOLDS, kind) for kind in DEEP}
+    shutil.rmtree(home)
+    return [_gain(found, name) for name in STRUCTURES]
+
+
+def _gain(found: dict[str, list[list[MeasuredMask]]], structure: str) -> Figure:
+    without, deep = (_by_fold(found[kind], structure, "dice") for kind in DEEP)
+    gains = [after - before for before, after in zip(without, deep, strict=True)]
+    each = np.concatenate(gains)
+    volumes = [str(at) for at in range(len(each))]  # each of a patient of its own
+    interval = patient_bootstrap(lambda weights: {"gain": weights @ each / weights.sum(axis=1)}, volumes)["gain"]
+    means = f"{np.concatenate(deep).mean():.3f} with, {np.concatenate(without).mean():.3f} without"
+    return Figure(
+        f"gain in Dice by deep supervision, {structure}", float(each.mean()), "", "", None,
+        f"{means}; 95 % interval over volumes {interval.low:+.3f} to {interval.high:+.3f}; "
+        f"{spread_of_cases(gains)}; better in {np.mean(each > 0):.0%}; {SEEDS}",
+    )  # fmt: skip
+
+
 def _measure(folds: range) -> Figures:
-    home = Path(tempfile.gettempdir()) / "readroom-bench-hippocampus"  # kept: an interrupted bench goes on
-    if not (home / "readroom.db").exists():
-        _prepare_project(home, test_data() / "hippocampus_msd")
+    home = _open_project("readroom-bench-hippocampus")
     seconds = [train_fold(home, "hippocampus", fold) for fold in folds]
-    for fold in folds:
-        run_command(home, "evaluate", "hippocampus", f"fold-{fold}", "--split", "test")
-    found = _measured(Settings(home=home), folds)
+    found = _evaluated(home, folds)
     shutil.rmtree(home)
     dice = {name: _by_fold(found, name, "dice") for name in STRUCTURES}
     mean = float(np.mean([np.concatenate(of_folds).mean() for of_folds in dice.values()]))
@@ -66,6 +90,14 @@ def _measure(folds: range) -> Figures:
     ]  # fmt: skip
 
 
+def _open_project(folder: str) -> Path:
+    """A home with the volumes and their folds; one that an interrupted bench left goes on."""
+    home = Path(tempfile.gettempdir()) / folder
+    if not (home / "readroom.db").exists():
+        _prepare_project(home, test_data() / "hippocampus_msd")
+    return home
+
+
 def _prepare_project(home: Path, source: Path) -> None:
     named = ("--task", "segmentation", "--structures", ",".join(STRUCTURES))
     run_command(home, "project", "create", "hippocampus", *named)
@@ -74,14 +106,16 @@ def _prepare_project(home: Path, source: Path) -> None:
     run_command(home, "snapshot", "hippocampus", "folds", "--folds", str(FOLDS), "--seed", "0")
 
 
-def _measured(settings: Settings, folds: range) -> list[list[MeasuredMask]]:
+def _evaluated(home: Path, folds: range, kind: str = "fold") -> list[list[MeasuredMask]]:
     """Of each fold how its test cases were painted, by the model that never saw them."""
-    with opened(settings) as connection:
+    for fold in folds:
+        run_command(home, "evaluate", "hippocampus", f"{kind}-{fold}", "--split", "test")
+    with opened(Settings(home=home)) as connection:
         project = get_project(connection, "hippocampus")
         frozen = list_snapshot_cases(connection, get_snapshot(connection, project.id, "folds").id)
         found = []
         for fold in folds:
-            evaluation = find_evaluation(connection, get_model(connection, project.id, f"fold-{fold}").id)
+            evaluation = find_evaluation(connection, get_model(connection, project.id, f"{kind}-{fold}").id)
             assert evaluation is not None
             tested = {case.case_id for case in frozen if case.fold == fold}
             found.append([row for row in list_measured(connection, evaluation.id) if row.case_id in tested])
@@ -103,4 +137,5 @@ def _volume_errors(found: list[list[MeasuredMask]], structure: str) -> np.ndarra
 ROWS = [
     Row("quality_hippocampus", "full", measure),
     Row("fold_hippocampus", "full", measure_one_fold),
+    Row("deep_supervision", "full", measure_deep_supervision),
 ]

@@ -29,7 +29,7 @@ def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     for module in (quality_hippocampus, quality_nuclei, quality_nuclei_counts, quality_cxr):
         monkeypatch.setattr(module, "test_data", lambda: tmp_path)
         monkeypatch.setattr(module, "run_command", lambda *_: {})
-        monkeypatch.setattr(module, "train_fold", lambda *_: 60.0)
+        monkeypatch.setattr(module, "train_fold", lambda *_, **__: 60.0)
         monkeypatch.setattr(module.shutil, "rmtree", lambda _: None)
 
 
@@ -50,11 +50,31 @@ def test_hippocampus_says_whose_level_it_aims_at_and_how_many_seeds(monkeypatch:
         return [[type("Row", (), {**row, "structure": name})() for name in names] for _ in range(5)]
 
     assert set(row) <= {*MeasuredMask.__dataclass_fields__}
-    monkeypatch.setattr(quality_hippocampus, "_measured", of_folds)
+    monkeypatch.setattr(quality_hippocampus, "_evaluated", of_folds)
     figures = quality_hippocampus.measure()
     for figure in figures[:3]:
         assert "doi:10.1038/s41592-020-01008-z" in figure.against
     assert all(SEEDS in figure.detail for figure in figures[:-1])
+
+
+def test_deep_supervision_is_compared_case_by_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluated(_: Any, folds: range, kind: str) -> list[list[Any]]:
+        gain = {"without": 0.0, "with": 0.02}[kind]
+        return [
+            [
+                type("Row", (), {"structure": name, "dice": 0.8 + 0.01 * at + gain})()
+                for at in range(3)
+                for name in quality_hippocampus.STRUCTURES
+            ]
+            for _ in folds
+        ]
+
+    monkeypatch.setattr(quality_hippocampus, "_prepare_project", lambda *_: None)
+    monkeypatch.setattr(quality_hippocampus, "_evaluated", evaluated)
+    anterior, posterior = quality_hippocampus.measure_deep_supervision()
+    assert [anterior.value, posterior.value] == pytest.approx([0.02, 0.02])
+    assert "0.830 with, 0.810 without; 95 % interval over volumes +0.020 to +0.020; n = 6, 2 folds" in anterior.detail
+    assert "better in 100%" in anterior.detail
 
 
 def test_nuclei_say_how_many_seeds_and_keep_to_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
