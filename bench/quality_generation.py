@@ -6,7 +6,6 @@ threshold, the real validation split; it never sees a real training image.
 
 import csv
 import json
-import os
 import shutil
 import statistics
 import tempfile
@@ -58,7 +57,6 @@ def freeze(home: Path, project: str, *words: str) -> None:
 
 def measure(network: str = "diffusion", seeds: tuple[int, ...] = SEEDS) -> Figures:
     """Draw, learn from what was drawn, and look at the real test split, all through the command line, once a seed."""
-    os.environ.setdefault("READROOM_TEST_DATA", str(test_data()))
     place = Path(tempfile.gettempdir()) / f"readroom-bench-{network}"  # kept: an interrupted bench goes on
     measured = [_measured(place, network, seed) for seed in seeds]
     shutil.rmtree(place)

@@ -115,6 +115,18 @@ def _main_module_kept() -> Iterator[None]:
     sys.modules["__main__"] = kept
 
 
+def our_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("READROOM_")}
+
+
+@pytest.fixture(autouse=True)
+def _environment_kept() -> Iterator[None]:
+    """What one test leaves there another stumbles over: real images that were there were skipped as absent."""
+    kept = our_variables()
+    yield
+    assert our_variables() == kept, "a test has left a variable in the environment"
+
+
 @pytest.fixture(scope="session")
 def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home as `readroom` leaves it when it first starts: made once, since a copy takes a thirtieth of the time."""
