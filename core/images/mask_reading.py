@@ -16,7 +16,7 @@ from core.images.grids import Grid, frames_of, grid_in_words
 from core.images.names import name_parts
 from core.images.nifti import nifti_version, read_nifti_labels
 from core.images.nrrd import MAGIC, read_nrrd_labels
-from core.images.raster import pages_of
+from core.images.raster import deep_png, is_deep_png, pages_of
 from core.images.tiff_lzw import refuse_broken_lzw
 from core.images.volumes import check_volume_size
 from core.settings import Settings
@@ -117,8 +117,8 @@ def _png_numbers(content: bytes, settings: Settings) -> Pixels:
         check_size(image.height, image.width, settings)
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "LA", "RGB", "RGBA"):
             raise InvalidInput(f"A mask is a picture of grey values or a palette. Received: {image.mode}")
-        pixels = np.asarray(image)
-        if image.mode == "LA":
+        pixels = deep_png(content) if is_deep_png(content) else np.asarray(image)
+        if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with alpha
             pixels = pixels[..., 0]
         elif pixels.ndim == 3:
             if not (pixels[..., :1] == pixels[..., 1:3]).all():

@@ -95,7 +95,7 @@ def _read_png_or_jpeg(content: bytes, settings: Settings) -> tuple[Pixels, Photo
         with Image.open(io.BytesIO(content), formats=[kind]) as image:
             check_size(image.height, image.width, settings)
             _refuse_several(image)
-            pixels = _deep_png(content) if kind == "PNG" and content[24] == 16 else _pillow_pixels(image)
+            pixels = deep_png(content) if kind == "PNG" and is_deep_png(content) else _pillow_pixels(image)
             return pixels, "MONOCHROME2", int(image.getexif().get(ORIENTATION_TAG, 1))
 
 
@@ -109,8 +109,13 @@ def _refuse_several(image: Image.Image) -> None:
         )
 
 
-def _deep_png(content: bytes) -> Pixels:
-    """16 bit a channel: Pillow would cut colour to 8."""
+def is_deep_png(content: bytes) -> bool:
+    """Whether a PNG has 16 bit a channel (its IHDR chunk: PNG specification, section 11.2.2)."""
+    return content[24] == 16
+
+
+def deep_png(content: bytes) -> Pixels:
+    """The pixels of such a PNG, of which Pillow would cut all but plain grey to 8 bit."""
     pixels: Pixels = imagecodecs.png_decode(content)
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 

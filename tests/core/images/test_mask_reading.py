@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import imagecodecs
 import nibabel
 import numpy as np
 import pytest
@@ -39,11 +40,17 @@ def refusal(content: bytes, settings: Settings, name: str = "x.png") -> str:
     return str(caught.value)
 
 
+DEEP = NUMBERS.astype(np.uint16)  # small numbers, of which the upper 8 of 16 bits say nothing
+OPAQUE = np.full_like(DEEP, 65535)
 PICTURES = {
     "grey": png(NUMBERS),
     "16 bit": png(NUMBERS.astype(np.uint16)),
     "palette": png(NUMBERS, "P", [7] * 768),
     "three equal channels": png(np.stack([NUMBERS] * 3, axis=-1)),
+    "grey and alpha": png(np.stack([NUMBERS, np.full_like(NUMBERS, 255)], axis=-1)),
+    "16 bit and alpha": imagecodecs.png_encode(np.stack([DEEP, OPAQUE], axis=-1)),
+    "three equal channels of 16 bit": imagecodecs.png_encode(np.stack([DEEP] * 3, axis=-1)),
+    "three equal channels of 16 bit and alpha": imagecodecs.png_encode(np.stack([DEEP] * 3 + [OPAQUE], axis=-1)),
     "tiff": saved(tifffile.imwrite, NUMBERS),
     "array": saved(np.save, NUMBERS),
 }
