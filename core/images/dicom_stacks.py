@@ -13,7 +13,7 @@ from core.images.series import MOST_STACKS, FrameStack, Group, Instance, depths_
 
 GROUPS = (
     "PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "MREchoSequence",
-    "MRDiffusionSequence", "CardiacSynchronizationSequence", "TemporalPositionSequence",
+    "MRDiffusionSequence", "CardiacSynchronizationSequence", "FrameContentSequence",
     "MRTimingAndRelatedParametersSequence",
 )  # fmt: skip
 COPIED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EffectiveEchoTime", "DiffusionBValue",

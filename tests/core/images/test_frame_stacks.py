@@ -49,6 +49,15 @@ def two_b_values() -> dict[str, Any]:
     return groups
 
 
+def two_times() -> dict[str, Any]:
+    """Three slices at the first time and two at the second, whose place in time stands where PS3.3 table C.7.6.16-3
+    has it: with the content of each frame."""
+    groups = groups_of([0, 0, 1, 1, 2])
+    for frame, time in zip(groups["PerFrameFunctionalGroupsSequence"], [1, 2, 2, 1, 1], strict=True):
+        frame.FrameContentSequence = [item(TemporalPositionIndex=time)]
+    return groups
+
+
 def cases_of(connection: sqlite3.Connection, project: Project) -> list[Case]:
     return list(list_cases(connection, project.id))
 
@@ -119,6 +128,18 @@ def test_two_b_values_become_two_volumes_with_their_names(
     (series,) = read_report(connection, settings, 1).series
     assert series.series.files == 1
     assert series.series.oddities[0] == "It falls into 2 parts: b-value 0 (3 frames); b-value 1000 (2 frames)."
+
+
+def test_two_points_in_time_become_two_volumes_with_their_names(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, files: Files, settings: Settings, project: Project
+) -> None:
+    enhanced_mr(tmp_path / "in" / "dynamic.dcm", FRAMES, **two_times())
+    assert statuses(run(tmp_path / "in")) == {"imported": 2}
+    for case, order, time in zip(cases_of(connection, project), ([0, 3, 4], [1, 2]), (1, 2), strict=True):
+        assert (case.frames, case.attributes["part"]) == (len(order), f"time point {time}")
+        np.testing.assert_array_equal(files.read_array("pixels", case.pixel_hash), FRAMES[order])
+        places = frames_of_case(connection, files, case, load_secret(settings)).planes
+        assert [plane[2, 3] for plane in places if plane is not None] == list(range(case.frames))
 
 
 @pytest.mark.parametrize(
