@@ -142,6 +142,31 @@ def test_each_stack_of_an_object_can_be_read_as_a_volume(packed: bool, settings:
         decode(content, settings, b"s" * 32, name="x.dcm#3")
 
 
+@pytest.mark.parametrize(
+    ("group", "word", "values"),
+    [
+        ("MREchoSequence", "EffectiveEchoTime", (10.0, 80.0)),
+        ("MRDiffusionSequence", "DiffusionBValue", (0.0, 1000.0)),
+        ("MRTimingAndRelatedParametersSequence", "FlipAngle", (3.0, 20.0)),
+        ("FrameContentSequence", "TemporalPositionIndex", (1, 2)),
+        ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", (0.0, 40.0)),
+    ],
+)
+def test_the_kept_header_tells_the_same_frames_apart(
+    group: str, word: str, values: tuple[float, float], settings: Settings
+) -> None:
+    groups = groups_of([1, 0, 1, 0, 2])
+    for frame, value in zip(
+        groups["PerFrameFunctionalGroupsSequence"], [values[at] for at in (1, 0, 0, 1, 1)], strict=True
+    ):
+        setattr(frame, group, [item(**{word: value})])
+    content = made(**groups)
+    for part, order in ((1, [3, 0, 4]), (2, [1, 2])):
+        image = decode(content, settings, b"s" * 32, name=f"x.dcm#{part}")
+        np.testing.assert_array_equal(image.pixels, FRAMES[order])
+        assert frame_order(pydicom.dcmread(io.BytesIO(image.headers[0].content)), part) == order
+
+
 def test_without_a_choice_the_frames_of_two_stacks_stay_as_they_are_stored(settings: Settings) -> None:
     image = read(settings, FRAMES[:4], **two_echoes())
     assert (image.frames, image.affine, image.slice_spacing_mm) == (4, None, None)
