@@ -38,7 +38,7 @@ from core.images.dicom_decoders import refuse_syntax
 from core.images.dicom_frames import read_frames
 from core.images.dicom_instances import NOT_PICTURES, many, numbers
 from core.images.dicom_pixels import real_pixels
-from core.images.dicom_stacks import spacing_in_groups
+from core.images.dicom_stacks import said_in_groups
 from core.images.dicom_unwrap import unwrap
 from core.images.dicom_windows import WindowsSaid, windows_said
 from core.images.orientation import split_letters
@@ -100,11 +100,12 @@ def read_dicom(
             str(facts.get("SOPInstanceUID", "")), header_bytes(facts, alike if options.enabled else None), made.changes
         )
         spacing_mm, spacing_at = _spacing(facts)
-        within_groups = frames.spacing_mm if frames else spacing_in_groups(dataset)
+        groups = said_in_groups(dataset, 0)
+        within_groups = frames.spacing_mm if frames else _pair(groups.get("PixelSpacing"))
         if within_groups:
             spacing_mm, spacing_at = within_groups, "patient"
         geometry = frames.stack.geometry if frames else None
-        affine = _affine(dataset)
+        affine = _affine(dataset) or _affine(groups)
         shown = windows_said(dataset, frames.stack.frames if frames else (0,)) if not is_colour else WindowsSaid()
         of_several = {STACK: f"{frames.part} of {frames.parts}"} if frames and frames.part else {}
         if of_several and frames and frames.stack.name:

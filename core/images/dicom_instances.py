@@ -93,11 +93,13 @@ def _surveyed(stream: BinaryIO, path: str) -> Survey:
         return "index"
     if "Rows" not in dataset or "Columns" not in dataset or dataset.get("Modality") in NOT_PICTURES:
         return "other"
+    from core.images.dicom_stacks import place_single, stacks_of, stored_places  # which asks here for each frame
+
     found = instance_of(dataset, path)
+    if found.frames == 1:
+        found = place_single(found, dataset)
     # A header may announce more frames than there is room for; what is wrong with it is said where pixels are read.
     if found.frames > 1 and len(dataset.get(OF_FRAMES[1]) or ()) == found.frames:
-        from core.images.dicom_stacks import stacks_of, stored_places
-
         found = replace(found, stacks=stacks_of(stored_places(dataset, found.frames)))
     return found if found.series else "other"
 

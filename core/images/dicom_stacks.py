@@ -4,11 +4,12 @@ Told by the header alone (PS3.3 C.7.6.16), before any pixel is read.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
 from core.errors import InvalidInput
-from core.images.dicom_instances import instance_of
+from core.images.dicom_instances import OF_FRAMES, instance_of
 from core.images.series import MOST_STACKS, FrameStack, Group, Instance, depths_of, group_instances
 
 GROUPS = (
@@ -76,28 +77,37 @@ def _beside_the_split(group: Group) -> tuple[str, ...]:
     return group.oddities[1:] if group.split_by else group.oddities
 
 
-def spacing_in_groups(dataset: Dataset) -> tuple[float, float] | None:
-    """Of an enhanced object of a single frame, the spacing that stands with its functional groups."""
-    if "SharedFunctionalGroupsSequence" not in dataset and "PerFrameFunctionalGroupsSequence" not in dataset:
-        return None
-    return stored_places(dataset, 1)[0].spacing_mm
+def place_single(found: Instance, dataset: Dataset) -> Instance:
+    """An object of a single frame, of which functional groups may say where it lies and what tells it apart."""
+    if not any(word in dataset for word in OF_FRAMES):
+        return found
+    (place,) = stored_places(dataset, 1)
+    return replace(
+        found,
+        position=place.position or found.position,
+        orientation=place.orientation or found.orientation,
+        spacing_mm=place.spacing_mm or found.spacing_mm,
+        keys=(*found.keys, *place.keys),
+    )
 
 
 def stored_places(dataset: Dataset, frames: int) -> list[Instance]:
     """Where each frame lies as its functional groups say, in the order in which they are stored."""
-    shared = _first(dataset.get("SharedFunctionalGroupsSequence"))
-    each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-    found = []
-    for number in range(frames):
-        told = Dataset()
-        told.Rows, told.Columns = dataset.Rows, dataset.Columns
-        for groups in [some for some in (shared, *each[number : number + 1]) if some is not None]:
-            for item in [item for name in GROUPS if (item := _first(groups.get(name))) is not None]:
-                for word in COPIED:
-                    if word in item:
-                        setattr(told, RENAMED.get(word, word), item.get(word))
-        found.append(instance_of(told, str(number)))
-    return found
+    return [instance_of(said_in_groups(dataset, number), str(number)) for number in range(frames)]
+
+
+def said_in_groups(dataset: Dataset, frame: int) -> Dataset:
+    """What the functional groups of a frame say of its place and of what tells it apart, by the words that objects of
+    single frames have for it."""
+    told = Dataset()
+    told.Rows, told.Columns = dataset.Rows, dataset.Columns
+    shared, each = (dataset.get(word) or [] for word in OF_FRAMES)
+    for groups in (*shared[:1], *each[frame : frame + 1]):
+        for item in [item for name in GROUPS if (item := _first(groups.get(name))) is not None]:
+            for word in COPIED:
+                if word in item:
+                    setattr(told, RENAMED.get(word, word), item.get(word))
+    return told
 
 
 def _first(sequence: Sequence[Dataset] | None) -> Dataset | None:

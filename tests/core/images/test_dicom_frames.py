@@ -90,6 +90,19 @@ def test_an_enhanced_object_is_a_volume_in_the_order_of_places(packed: bool, set
     assert frame_order(pydicom.dcmread(io.BytesIO(header.content))) == list(np.argsort(places))
 
 
+def test_an_enhanced_object_of_a_single_frame_has_its_place(settings: Settings) -> None:
+    image = read(settings, FRAMES[:1], **groups_of([3]))
+    assert (image.frames, image.spacing_mm, image.spacing_at) == (1, (0.5, 0.7), "patient")
+    assert image.affine is not None
+    np.testing.assert_allclose(image.affine, [[0.7, 0, 0, -4], [0, 0.5, 0, -3], [0, 0, 1, 3], [0, 0, 0, 1]])
+
+
+def test_a_direction_that_makes_no_sense_places_nothing(settings: Settings) -> None:
+    groups = groups_of([3])
+    groups["SharedFunctionalGroupsSequence"][0].PlaneOrientationSequence[0].ImageOrientationPatient = [0] * 6
+    assert read(settings, FRAMES[:1], **groups).affine is None
+
+
 def test_each_frame_has_its_own_rescale(settings: Settings) -> None:
     groups = groups_of(range(5))
     for number, frame in enumerate(groups["PerFrameFunctionalGroupsSequence"]):

@@ -31,9 +31,8 @@ ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 
 def put(path: Path, pixels: np.ndarray, **tags: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        made(pixels, StudyInstanceUID="1.2", SeriesInstanceUID=f"1.2.{path.stem.__hash__() % 999}", **tags)
-    )
+    uids = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": f"1.2.{path.stem.__hash__() % 999}"}
+    path.write_bytes(made(pixels, **{**uids, **tags}))
     return path
 
 
@@ -158,6 +157,22 @@ def test_a_header_with_other_frames_than_it_announces_is_surveyed_without_stacks
     (row,) = run(tmp_path / "in").files
     assert row.status == "failed"
     assert said in row.reason
+
+
+def test_enhanced_objects_of_a_single_frame_each_become_one_volume(
+    run: Import, tmp_path: Path, connection: sqlite3.Connection, files: Files, settings: Settings, project: Project
+) -> None:
+    places = [4.0, 0.0, 2.0]
+    for at, place in enumerate(places):
+        groups = groups_of([place], SeriesInstanceUID="1.2.3")
+        groups["PerFrameFunctionalGroupsSequence"][0].MREchoSequence = [item(EffectiveEchoTime=80.0)]
+        enhanced_mr(tmp_path / "in" / f"{at}.dcm", FRAMES[at : at + 1], **groups)
+    assert statuses(run(tmp_path / "in", hold_back="odd")) == {"joined": 3}
+    (case,) = cases_of(connection, project)
+    assert (case.frames, case.slice_spacing_mm, case.spacing_mm) == (3, 2.0, (0.5, 0.7))
+    np.testing.assert_array_equal(files.read_array("pixels", case.pixel_hash), FRAMES[np.argsort(places)])
+    planes = frames_of_case(connection, files, case, load_secret(settings)).planes
+    assert [plane[2, 3] for plane in planes if plane is not None] == [0, 2, 4]
 
 
 def test_two_echoes_are_known_again_and_not_read_twice(
