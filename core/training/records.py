@@ -186,6 +186,13 @@ def add_epoch(connection: sqlite3.Connection, run_id: int, epoch: int, facts: Ma
         )
 
 
+def remove_epochs(connection: sqlite3.Connection, run_id: int, *, after: int) -> None:
+    """Take back the epochs behind the one that a run goes on from: a kill undid them, and a run that is stopped before
+    it has repeated them never had them."""
+    with writing(connection):
+        connection.execute("DELETE FROM run_epochs WHERE run = ? AND epoch > ?", (run_id, after))
+
+
 def list_epochs(connection: sqlite3.Connection, run_id: int) -> list[dict[str, Any]]:
     """The facts of each epoch in order: epoch, loss, accuracy, validation_*, learning_rate, seconds, ..."""
     rows = connection.execute("SELECT facts FROM run_epochs WHERE run = ? ORDER BY epoch", (run_id,))

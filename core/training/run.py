@@ -74,6 +74,7 @@ from core.training.records import (
     find_model_of_run,
     get_run,
     list_epochs,
+    remove_epochs,
     set_onnx,
     set_run_told,
     start_run,
@@ -184,6 +185,7 @@ def _train(
         fit, ending = _begin(
             connection, run, snapshot, material, learnt, folder, device, policy, Importing(imported), progress
         )
+    remove_epochs(connection, run.id, after=fit.epoch)
     beginning.end("trial")
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",

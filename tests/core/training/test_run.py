@@ -200,6 +200,38 @@ def test_stopping_keeps_the_best_weights_and_leaves_a_model(connection, train, s
     assert model.facts["ended_because"] == "asked to stop"
 
 
+def test_epochs_that_a_kill_took_back_are_not_told_of_a_run_that_is_stopped_before_it_repeats_them(
+    connection, files, settings, actor, planted, small_recipe, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("core.training.checkpoint.COST_SHARE", 1e-9)  # one checkpoint, after the first epoch
+    run, _ = request_training(
+        connection, planted.project, planted.snapshot, change_recipe(small_recipe, {"epochs": 5}), actor=actor
+    )
+
+    class Struck(Silent):
+        def report(self, fraction: float, note: str, **facts: Any) -> None:
+            if facts.get("epoch") == 5:
+                raise KeyboardInterrupt
+
+    class StoppedInTheThird(Silent):
+        asked = False
+
+        def report(self, fraction: float, note: str, **facts: Any) -> None:
+            self.asked = self.asked or facts.get("epoch") == 3
+
+        def should_stop(self) -> bool:
+            return self.asked
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, Struck())
+    assert len(list_epochs(connection, run.id)) >= 4
+    result = run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, StoppedInTheThird())
+    assert result["epochs"] < 4
+    epochs = list_epochs(connection, run.id)
+    assert [epoch["epoch"] for epoch in epochs] == list(range(1, result["epochs"] + 1))
+    assert result["seconds"] == pytest.approx(sum(epoch["seconds"] for epoch in epochs))
+
+
 def test_stopping_in_the_first_epoch_still_leaves_a_model(connection, train, small_recipe) -> None:
     class AtOnce(Listening):
         def should_stop(self) -> bool:
