@@ -130,8 +130,10 @@ def run_learning_curve(
     material = gather_material(connection, files, snapshot, recipe, fold, part, checked=False)
     points = _read_points(folder)
     parts = nested_parts(train, fractions, recipe.seed)
-    if not points:
-        _tell_budget(snapshot, recipe, material, policy, device, len(parts), most_minutes, progress)
+    left = len(parts) - len(points)
+    if left > 0:
+        allowed = None if points else most_minutes  # what was begun is not refused half-way
+        recipe = _fit_into_memory(snapshot, recipe, material, policy, device, left, allowed, progress)
     patients = {case.case_id: case.patient for case in validation}
     for at, cases in enumerate(parts):
         if any(point["cases"] == len(cases) for point in points):
@@ -193,7 +195,7 @@ def forecast_of(curve: Mapping[str, Any], more: int) -> dict[str, Any]:
     ).to_json()
 
 
-def _tell_budget(
+def _fit_into_memory(
     snapshot: Snapshot,
     recipe: Recipe,
     material: Any,
@@ -202,8 +204,13 @@ def _tell_budget(
     parts: int,
     most_minutes: float | None,
     progress: Progress,
-) -> None:
-    """Try two steps and say how long all of it will take, before the first part is trained."""
+) -> Recipe:
+    """The recipe with the batch that fits into memory, found by two steps of the whole; before a part is trained it is
+    said how long so many parts will take.
+
+    Raises:
+        PreflightFailed: longer than `most_minutes`, or not even one image fits.
+    """
     import tensorflow as tf
 
     from core.training.batches import read_chunk
@@ -223,9 +230,12 @@ def _tell_budget(
             f"The learning curve would take about {duration(seconds)}. Received: at most {most_minutes:g} minutes",
             "Allow more time, or take fewer epochs, a smaller image size or fewer parts.",
         )
-    note = f"{parts} trainings, about {duration(seconds)} in all"
+    batch = fit.learner.recipe.batch
+    smaller = "" if batch >= recipe.batch else f"; in batches of {batch}, because more does not fit into memory"
+    note = f"{parts} trainings, about {duration(seconds)} in all{smaller}"
     log.info(note)
     progress.report(PREPARED, note, seconds_left=seconds)
+    return change_recipe(recipe, {"batch": batch})
 
 
 def _part_of(material: Any, snapshot: Snapshot, recipe: Recipe, cases: Sequence[SnapshotCase]) -> Any:

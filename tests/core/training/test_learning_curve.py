@@ -16,7 +16,8 @@ from core.jobs.records import list_jobs
 from core.progress import Silent
 from core.training.learning_curve import POINTS, forecast_of, nested_parts, same_steps
 from core.training.power_law import fit_power_laws, forecast, gain_of
-from core.training.recipe import change_recipe, named_recipe
+from core.training.preflight import Trial
+from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import list_models, list_runs
 
 SIZES = [100, 200, 300, 400]
@@ -154,6 +155,33 @@ def test_a_curve_is_made_of_trainings_that_leave_no_model_and_goes_on_where_it_w
     assert forecast_of({**found, "patients": 40}, 6)["low"] is not None
     assert not list_runs(connection, planted.project.id)
     assert not list_models(connection, planted.project.id)
+
+
+@pytest.mark.parametrize("done", [[], [12]])
+def test_every_part_is_trained_with_the_batch_that_fits_into_memory(
+    connection, files, planted, small_recipe, actor, tmp_path, monkeypatch, done
+) -> None:
+    recipe, batches = change_recipe(small_recipe, {"epochs": 1}), list[int]()
+    job = ask_learning_curve(
+        connection, planted.project, planted.snapshot, recipe, fractions=(0.5, 0.75, 1.0), actor=actor
+    )
+    point = {"cases": 12, "value": None, "validation_patients": 12, "resampled": []}
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / POINTS).write_text(json.dumps([{**point, "cases": cases} for cases in done]))
+
+    def half_fits(build: Any, wanted: Recipe, *_: Any) -> tuple[Any, Trial]:
+        return build(change_recipe(wanted, {"batch": wanted.batch // 2})), Trial(0.01, 0)
+
+    def train_part(fit: Any, _: Any, cases: Any, *__: Any) -> dict[str, Any]:
+        batches.append(fit.learner.recipe.batch)
+        return {**point, "cases": len(cases), "metric": "balanced_accuracy"}
+
+    monkeypatch.setattr("core.training.learning_curve.fit_into_memory", half_fits)
+    monkeypatch.setattr("core.training.learning_curve._train_part", train_part)
+    body.run(SimpleNamespace(  # type: ignore[arg-type]
+        connection=connection, files=files, job=job, device="cpu", folder=tmp_path / "job", progress=Silent()
+    ))  # fmt: skip
+    assert batches == [small_recipe.batch // 2] * (3 - len(done))
 
 
 def test_a_curve_beyond_its_budget_is_refused_before_the_first_training(
