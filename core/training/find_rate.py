@@ -100,6 +100,8 @@ def run_rate_test(
 ) -> RateTest:
     """Try the rates on a snapshot with a recipe's network, batch, optimiser and augmentation. Nothing is stored.
 
+    They are those that a recipe names: where it begins from something learnt before, steps are of its share of them.
+
     Args:
         sources: what it begins from (`core.training.sources`).
 
@@ -125,9 +127,10 @@ def run_rate_test(
         learner = build_fit(still, snapshot, material, policy, learnt).learner
         plan = Plan(learner.plan.batch, learner.plan.steps, 1)
         rates, losses, smooth = rising_rates(), [], []
+        share = still.highest_rate / still.learning_rate  # that a run leaves of its rate to what was learnt before
         for at, rate in enumerate(rates):
             stop_if_asked(progress)
-            learner.optimizer.learning_rate = float(rate)
+            learner.optimizer.learning_rate = float(rate) * share
             learner.begin_epoch()
             learner.train(*read_chunk(material.train, still, plan, at))
             losses.append(learner.read_sums()[0])

@@ -12,16 +12,19 @@ from core.errors import CoreError
 from core.jobs.asking import ask_rate_test
 from core.jobs.bodies import find_rate as body
 from core.progress import Silent
+from core.training.device import CPU
 from core.training.find_rate import (
     HIGHEST,
     LOWEST,
     has_left,
     rising_rates,
+    run_rate_test,
     smooth_losses,
     suggest_rate,
 )
 from core.training.recipe import change_recipe
 from core.training.records import list_models, list_runs
+from core.training.steps import Learner
 
 
 def test_rates_rise_by_the_same_factor_from_far_too_small_to_far_too_large() -> None:
@@ -95,3 +98,21 @@ def test_rates_are_tried_on_a_snapshot_and_no_model_is_made(connection, files, p
     assert json.loads(json.dumps(found)) == found
     assert not list_runs(connection, planted.project.id)
     assert not list_models(connection, planted.project.id)
+
+
+def test_rates_are_those_of_a_recipe_of_which_a_share_is_left_to_what_was_learnt_before(
+    connection, files, planted, small_recipe, monkeypatch
+) -> None:
+    """So that a run learns as the test did which takes what it suggests."""
+    taken: list[float] = []
+    step = Learner.train
+
+    def train(self: Learner, *chunk: Any) -> Any:
+        taken.append(self.learning_rate)
+        return step(self, *chunk)
+
+    monkeypatch.setattr(Learner, "train", train)
+    monkeypatch.setattr("core.training.find_rate.rising_rates", lambda: np.geomspace(1e-4, 1e-2, 5))
+    recipe = change_recipe(small_recipe, {"start_from": "an earlier one", "fine_tune_rate": 0.2})
+    found = run_rate_test(connection, files, planted.snapshot, recipe, None, CPU, Silent())
+    assert taken == pytest.approx([0.2 * rate for rate in found.rates])
