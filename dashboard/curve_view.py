@@ -43,7 +43,9 @@ def draw_learning_curve(project: Project, snapshot: Snapshot, recipe: Recipe, fo
         disabled=bool(snapshot.loss) or bool(last and last.is_active),
     ):
         with messages.refusals_shown():
-            ask_learning_curve(session.db(), project, snapshot, recipe, fold=fold, actor=session.actor())
+            ask_learning_curve(
+                session.db(), project, snapshot, recipe, fold=fold, files=session.files(), actor=session.actor()
+            )
             st.rerun()
     if last and not last.result:
         jobs_panel.watch_job(last)

@@ -87,6 +87,7 @@ def learning_curve(
             fold=fold,
             fractions=fractions,
             most_minutes=at_most,
+            files=door.files,
             actor=door.actor,
         )
         curve = wait_and_tell(door, job)

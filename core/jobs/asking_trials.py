@@ -16,6 +16,7 @@ from core.training.learning_curve import FRACTIONS, has_curve
 from core.training.power_law import LEAST_SIZES
 from core.training.recipe import Recipe, recipe_to_json
 from core.training.request import demand_trainable
+from core.training.sources import settle_sources
 
 
 def ask_samples(
@@ -56,6 +57,7 @@ def ask_learning_curve(
     fold: int | None = None,
     fractions: Sequence[float] = FRACTIONS,
     most_minutes: float | None = None,
+    files: Files | None = None,
     actor: Actor,
 ) -> Job:
     """Queue a learning curve by training-set size.
@@ -63,6 +65,7 @@ def ask_learning_curve(
     Args:
         fractions: of the training cases, from 0 to 1.
         most_minutes: refuse it where its first steps say that it would take longer.
+        files: where files go that the recipe begins from, where it names some.
 
     Raises:
         CoreError: whatever `request_training` refuses; a task without such a curve; fractions that make no curve.
@@ -79,5 +82,7 @@ def ask_learning_curve(
             f"Give at least {LEAST_SIZES} different parts of the training cases, above 0 and up to 1. "
             f"Received: {', '.join(f'{fraction:g}' for fraction in chosen)}"
         )
+    recipe, begun = settle_sources(connection, files, snapshot, recipe, {}, actor)
     arguments = samples_arguments(snapshot, recipe, fold) | {"fractions": chosen, "most_minutes": most_minutes}
+    arguments |= {"sources": begun} if begun else {}
     return add_job(connection, "learning_curve", arguments, project=project.id, actor=actor)

@@ -40,6 +40,7 @@ FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 RESAMPLES = 300
 PREPARED = 0.05  # share of the progress bar
 POINTS = "points.json"  # in the job's folder: what a job that was killed need not do again
+IN_EPOCHS = ("epochs", "freeze_epochs", "early_stopping", "plateau_patience")  # fields of a recipe
 SHARE_OF_MORE = 0.25  # of the training cases: how many more are spoken of, unless somebody says
 
 log = logging.getLogger("readroom.training")
@@ -78,8 +79,9 @@ def _stratum(case: SnapshotCase) -> str:
 
 
 def same_steps(recipe: Recipe, fraction: float) -> Recipe:
-    """The recipe with more epochs, so that a part of the cases is seen in as many steps; patience grows alike."""
-    grown = {key: round(getattr(recipe, key) / fraction) for key in ("epochs", "early_stopping", "plateau_patience")}
+    """The recipe with more epochs, so that a part of the cases is seen in as many steps; what is counted in epochs
+    grows alike."""
+    grown = {key: round(getattr(recipe, key) / fraction) for key in IN_EPOCHS}
     highest = {field.key: field.high for field in FIELDS if field.key in grown}
     return change_recipe(recipe, {key: min(value, int(highest[key] or value)) for key, value in grown.items()})
 
@@ -108,8 +110,13 @@ def run_learning_curve(
     folder: Path,
     device: Device,
     progress: Progress,
+    *,
+    sources: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train on each part, measure on validation, fit the law. No model is stored; parts done before are kept.
+
+    Args:
+        sources: what each part begins from (`core.training.sources`).
 
     Raises:
         PreflightFailed: it would take longer than `most_minutes`.
@@ -120,6 +127,7 @@ def run_learning_curve(
     from core.training.failures import failures_explained
     from core.training.run import build_fit, gather_material
     from core.training.settling import settle_input
+    from core.training.starting import read_learnt
 
     demand_whole(snapshot, "make a learning curve")
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,6 +142,7 @@ def run_learning_curve(
     if left > 0:
         allowed = None if points else most_minutes  # what was begun is not refused half-way
         recipe = _fit_into_memory(snapshot, recipe, material, policy, device, left, allowed, progress)
+    learnt = read_learnt(files, recipe, sources or {}, progress)
     patients = {case.case_id: case.patient for case in validation}
     for at, cases in enumerate(parts):
         if any(point["cases"] == len(cases) for point in points):
@@ -146,7 +155,7 @@ def run_learning_curve(
             log.info("Left out: %s are of one class", words)
             continue
         with failures_explained(recipe, device):
-            fit = build_fit(same_steps(recipe, len(cases) / len(train)), snapshot, some, policy)
+            fit = build_fit(same_steps(recipe, len(cases) / len(train)), snapshot, some, policy, learnt)
             points.append(_train_part(fit, some, cases, patients, note))
         write_whole(folder / POINTS, json.dumps(points).encode())
         log.info("With %s: %s %s", words, points[-1]["metric"], points[-1]["value"])

@@ -38,6 +38,7 @@ def run(context: "JobContext") -> Mapping[str, Any]:
         context.folder,
         device_named(context.device, list_devices()),
         context.progress,
+        sources=given.get("sources", {}),
     )
     context.progress.report(1.0, found["sentence"])
     return {**found, "snapshot": given["snapshot"], "network": given["recipe"]["network"]}

@@ -18,7 +18,8 @@ from core.training.learning_curve import POINTS, forecast_of, nested_parts, same
 from core.training.power_law import fit_power_laws, forecast, gain_of
 from core.training.preflight import Trial
 from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import list_models, list_runs
+from core.training.records import get_model, list_models, list_runs
+from core.training.stored import load_network
 
 SIZES = [100, 200, 300, 400]
 
@@ -119,6 +120,8 @@ def test_a_part_is_trained_for_as_many_steps_as_the_whole() -> None:
     quarter = same_steps(recipe, 0.25)
     assert (quarter.epochs, quarter.early_stopping, quarter.plateau_patience) == (48, 16, 12)
     assert same_steps(recipe, 1.0) == recipe
+    begun = change_recipe(recipe, {"start_from": "first", "freeze_epochs": 3})
+    assert same_steps(begun, 0.25).freeze_epochs == 12
 
 
 def test_a_curve_is_made_of_trainings_that_leave_no_model_and_goes_on_where_it_was_left(
@@ -182,6 +185,27 @@ def test_every_part_is_trained_with_the_batch_that_fits_into_memory(
         connection=connection, files=files, job=job, device="cpu", folder=tmp_path / "job", progress=Silent()
     ))  # fmt: skip
     assert batches == [small_recipe.batch // 2] * (3 - len(done))
+
+
+def test_every_part_begins_from_what_the_recipe_begins_from(
+    connection, files, planted, train, small_recipe, actor, tmp_path, monkeypatch, no_onnx
+) -> None:
+    first = get_model(connection, None, train(change_recipe(small_recipe, {"epochs": 1}), name="first")["model_id"])
+    recipe, begun = change_recipe(small_recipe, {"start_from": "first", "freeze_epochs": 1}), list[list[np.ndarray]]()
+    job = ask_learning_curve(
+        connection, planted.project, planted.snapshot, recipe, fractions=(0.5, 0.75, 1.0), files=files, actor=actor
+    )
+
+    def train_part(fit: Any, _: Any, cases: Any, *__: Any) -> dict[str, Any]:
+        begun.append(fit.learner.network.get_weights())
+        return {"cases": len(cases), "value": None, "metric": "", "validation_patients": 12, "resampled": []}
+
+    monkeypatch.setattr("core.training.learning_curve._train_part", train_part)
+    body.run(SimpleNamespace(  # type: ignore[arg-type]
+        connection=connection, files=files, job=job, device="cpu", folder=tmp_path / "curve", progress=Silent()
+    ))  # fmt: skip
+    learnt = load_network(files, first).get_weights()
+    assert [all(map(np.array_equal, weights, learnt)) for weights in begun] == [True] * 3
 
 
 def test_a_curve_beyond_its_budget_is_refused_before_the_first_training(
