@@ -5,11 +5,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
-from core.errors import CoreError, NotAllowed, Unavailable
+from core.errors import Conflict, CoreError, NotAllowed, Unavailable
 from core.images.watched_folders import WatchedFolder, list_news, list_watched, note_look
 from core.jobs.asking import ask_import
-from core.jobs.records import list_jobs
+from core.jobs.records import Job, list_jobs
 from core.people.accounts import find_user
 from core.people.roles import may
 from core.projects.records import get_project
@@ -19,6 +20,7 @@ from core.store.database import opened
 
 TICK_SECONDS = 1.0
 JOBS_LOOKED_AT = 200
+PAUSE_SECONDS = 3 * 3600.0  # after an import that failed or was stopped: never a storm
 
 log = logging.getLogger("readroom.watching")
 
@@ -57,10 +59,9 @@ class FolderWatcher:
                 note_look(connection, watched.project, str(error))
 
     def _look(self, connection: sqlite3.Connection, watched: WatchedFolder) -> None:
-        active = list_jobs(
-            connection, project=watched.project, kinds=("import",), states=("queued", "running"), limit=JOBS_LOOKED_AT
-        )
-        if any(job.arguments.get("watched") for job in active):
+        imports = list_jobs(connection, project=watched.project, kinds=("import",), limit=JOBS_LOOKED_AT)
+        last = next((job for job in imports if job.arguments.get("watched")), None)
+        if last and last.is_active:
             return
         setter = find_user(connection, watched.set_by)  # whoever set it from the command line may be no user here
         if setter is not None and not (setter.active and may(connection, setter, "administer", None)):
@@ -70,6 +71,8 @@ class FolderWatcher:
             )
         if not list_news(connection, self._settings, watched, self._clock()):
             return
+        if last and last.created_at >= watched.set_at:
+            self._refuse_storm(last)
         job = ask_import(
             connection,
             self._settings,
@@ -80,6 +83,21 @@ class FolderWatcher:
             actor=Actor(watched.set_by, "job"),
         )
         log.info("Queued job %d for the watched folder of project %d", job.id, watched.project)
+
+    def _refuse_storm(self, last: Job) -> None:
+        """What is new would be asked for again and again, and would end each time as it ended the last time.
+
+        Raises:
+            Conflict: the last import failed, or somebody stopped it, not long ago.
+        """
+        if last.state not in ("failed", "stopped") or last.finished_at is None:
+            return
+        if self._clock() - datetime.fromisoformat(last.finished_at).timestamp() < PAUSE_SECONDS:
+            ended = "failed" if last.state == "failed" else "was stopped"
+            raise Conflict(
+                f"Something new lies here, and its import did not end well: look at it and resume it; by itself it is "
+                f"tried again in three hours, or once the folder is set anew. Received: job {last.id}, which {ended}"
+            )
 
 
 def watch_until(settings: Settings, stopping: threading.Event) -> None:

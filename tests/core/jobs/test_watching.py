@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
@@ -17,7 +17,7 @@ from core.images.watched_folders import list_news, list_watched, stop_watching, 
 from core.jobs.bodies.import_images import run as import_images
 from core.jobs.context import JobContext, job_folder
 from core.jobs.records import Job, claim_job, finish_job, list_jobs
-from core.jobs.watching import FolderWatcher
+from core.jobs.watching import PAUSE_SECONDS, FolderWatcher
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.projects.records import Project
@@ -127,6 +127,37 @@ def test_what_an_import_has_met_is_no_news(
     further = claim_job(connection, "work", "cpu")
     assert further
     assert run_job(further)["imported"] == 1
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_after_an_import_that_failed_or_was_stopped_no_storm_of_them_follows(
+    state: Literal["failed", "stopped"], connection: sqlite3.Connection, settings: Settings, project: Project,
+    admin: Actor, folder: Path,
+) -> None:  # fmt: skip
+    watch_folder(connection, settings, project, folder, every_seconds=30, quiet_seconds=10, actor=admin)
+    put(folder / "film.png", 60)
+    now = [0.0]
+    watcher = FolderWatcher(settings, monotonic=lambda: now[0], clock=lambda: time.time() + now[0])
+
+    def jobs_at(seconds: float) -> int:
+        now[0] = seconds
+        watcher.tick(connection)
+        return len(list_jobs(connection))
+
+    assert jobs_at(0) == 1
+    claimed = claim_job(connection, "work", "cpu")
+    assert claimed
+    finish_job(connection, claimed, state)
+    assert [jobs_at(seconds) for seconds in (31, 62, 3000)] == [1, 1, 1]
+    told = list_watched(connection, settings)[0].state
+    assert f"Received: job {claimed.id}, which " in told
+    assert told.endswith(state)
+    watch_folder(connection, settings, project, folder, every_seconds=30, quiet_seconds=10, actor=admin)
+    assert jobs_at(3031) == 2, "it was set anew"
+    again = claim_job(connection, "work", "cpu")
+    assert again
+    finish_job(connection, again, state)
+    assert [jobs_at(seconds) for seconds in (3062, PAUSE_SECONDS + 60)] == [2, 3]
 
 
 def test_a_file_of_several_volumes_is_no_news_once_it_is_in(
