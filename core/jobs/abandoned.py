@@ -21,8 +21,8 @@ log = logging.getLogger("readroom.jobs")
 
 
 def remove_abandoned_uploads(settings: Settings, now: float | None = None) -> int:
-    """Take away what nobody imported within two days; how many uploads went. What an import still reads stays, and so
-    does what came from a modality or a PACS and waits for somebody's word."""
+    """Take away what nobody imported within two days of its last piece; how many uploads went. What an import still
+    reads stays, and so does what came from a modality or a PACS and waits for somebody's word."""
     moment = time.time() if now is None else now
     old = [one for one in uploads_folder(settings).glob("*") if moment - _changed_at(one) > ABANDONED_SECONDS]
     if not old:

@@ -134,6 +134,7 @@ class Uploads:
         name = str(target)
         if name not in upload.names and len(upload.names) >= self.settings.max_unpacked_files:
             raise TooLarge(f"Send a zip, or fewer files. Received: more than {self.settings.max_unpacked_files} files")
+        os.utime(upload.folder.parent)  # what is still being sent is not abandoned
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             stream = target.open("ab" if offset else "wb")

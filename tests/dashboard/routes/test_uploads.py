@@ -141,6 +141,15 @@ def test_what_nobody_imported_is_removed_after_two_days(settings: Settings, monk
     assert not upload.folder.exists()
 
 
+def test_an_upload_that_is_still_being_sent_is_not_abandoned_however_long_ago_it_began(
+    client: TestClient, settings: Settings, token: str
+) -> None:
+    os.utime(folder(settings, token).parent, (0, 0))
+    assert client.put(f"{PATH}/{token}/a.png", content=b"x").status_code == 200
+    assert client.post(PATH).status_code == 201  # looks for abandoned ones
+    assert client.put(f"{PATH}/{token}/b.png", content=b"x").status_code == 200
+
+
 def test_what_an_import_still_reads_is_never_abandoned(
     settings: Settings, connection: sqlite3.Connection, actor: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
