@@ -239,8 +239,8 @@ def judge_map(
     """The numbers of one map; NaN where there is nothing to measure against.
 
     `pointing` is whether its maximum lies in what was marked (Zhang et al. 2018, doi:10.1007/s11263-017-1059-x),
-    `overlap` the share of it inside, and the `_by_chance` of both the share of the image that is marked; `outside` is
-    its share on the background beside the body.
+    `overlap` the share of it inside, and `marked_by_chance` what both are of a map that knows nothing: the share of the
+    image that is marked. `outside` is its share on the background beside the body, `outside_by_chance` the image's.
     """
     true = measure_faithfulness(answer, image, values, class_index)
     moved = measure_faithfulness(answer, image, move_map(resize_map(values, *image.shape[:-1]), draws), class_index)

@@ -64,7 +64,8 @@ def table_rows() -> tuple[TableRow, ...]:
 
 @cache
 def basic_actions() -> dict[int, str]:
-    """The action of the Basic Profile by tag; the rows that stand for many are told by `group_rule`."""
+    """The action of the Basic Profile by tag; the rows that stand for many groups (private
+    attributes, curves, overlays) are rules of `core.images.deidentify`."""
     return {int(row.tag.replace(",", ""), 16): row.basic for row in table_rows() if "x" not in row.tag}
 
 
