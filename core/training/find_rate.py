@@ -23,6 +23,7 @@ LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 80
 SMOOTHING = 0.9  # of the running mean of the loss; the first steps are corrected for their small number
 SETTLED = 10  # steps that the running mean stands on
+BEGINS = 0.1  # share of the whole fall after which it has begun
 TIMES_THE_BEST = 4.0  # a loss so much above the lowest has left: nothing more is learnt from larger rates
 BEFORE_IT_LEAVES = 10.0  # the suggested rate is so much smaller than the one where the loss is lowest
 
@@ -61,7 +62,7 @@ def has_left(smooth: Sequence[float]) -> bool:
 
 def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
     """The rate at which the smoothed loss falls fastest, or a tenth of the one at which it is lowest if that is less:
-    there it still falls, and it is far from leaving.
+    there it still falls, and it is far from leaving. A fall after which the loss climbed back is none.
 
     Raises:
         CoreError: fewer than two numbers to go by.
@@ -75,8 +76,8 @@ def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
         sentence = "The loss hardly falls at any rate, so none is suggested: more steps, or other data, are needed."
         return RateTest(kept, losses, None, sentence)
     falls = np.gradient(np.asarray(losses), np.log(kept))
-    settled = min(SETTLED, lowest)  # before that the mean is of a few batches, and falls and rises with each
-    fastest = kept[settled + int(np.argmin(falls[settled : lowest + 1]))]
+    begins = _begin_of_fall(losses, lowest)
+    fastest = kept[begins + int(np.argmin(falls[begins : lowest + 1]))]
     suggested = float(f"{min(kept[lowest] / BEFORE_IT_LEAVES, fastest):.1g}")
     return RateTest(
         kept,
@@ -85,6 +86,18 @@ def suggest_rate(rates: Sequence[float], smooth: Sequence[float]) -> RateTest:
         f"The loss falls fastest at a rate of about {fastest:.1g} and is lowest at {kept[lowest]:.1g}; take "
         f"{suggested:g}, the smaller of the first and a tenth of the second.",
     )
+
+
+def _begin_of_fall(losses: Sequence[float], lowest: int) -> int:
+    """The last step at which the loss was as high as anywhere before it is lowest, but for a small share of the fall.
+
+    What it fell before, it climbed again: easy batches, not the rate. The first steps do not count: there the mean is
+    of a few batches, and falls and rises with each.
+    """
+    settled = min(SETTLED, lowest)
+    before = np.asarray(losses[settled : lowest + 1])
+    high = before.max() - BEGINS * (before.max() - before[-1])
+    return settled + int(np.flatnonzero(before >= high)[-1])
 
 
 def run_rate_test(

@@ -57,6 +57,15 @@ def test_a_lucky_second_batch_does_not_suggest_the_least_rate() -> None:
     assert found.suggested == pytest.approx(0.001, rel=0.15)
 
 
+def test_easy_batches_after_which_the_loss_climbs_back_are_no_fall() -> None:
+    """As found on 218 chest X-rays in batches of 16: a dip at 8e-6 was steeper than the long fall after 2e-4."""
+    rates = rising_rates()
+    falling = [1 / (1 + math.exp(2 * (math.log10(rate) + 3))) for rate in rates]
+    dip = [0.4 * math.exp(-((4 * (math.log10(rate) + 5.1)) ** 2)) for rate in rates]
+    found = suggest_rate(rates, [fall - dipped for fall, dipped in zip(falling, dip, strict=True)])
+    assert found.suggested == pytest.approx(0.001, rel=0.15)
+
+
 def test_a_flat_loss_suggests_nothing_and_says_so() -> None:
     found = suggest_rate([1e-4, 1e-3, 1e-2], [1.0, 0.995, 1.0])
     assert found.suggested is None
