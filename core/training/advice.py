@@ -61,26 +61,34 @@ class Advice:
 
 
 def advise(
-    gap: Gap, epochs: Sequence[Mapping[str, Any]], recipe: Recipe, *, training_cases: int, parameters: int
+    gap: Gap,
+    epochs: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    *,
+    training_cases: int,
+    parameters: int,
+    stopped: bool = False,
 ) -> Advice:
     """What the rules above say of a run.
 
     Args:
         epochs: the facts of its epochs in order, with `validation_loss`.
         parameters: weights of its network.
+        stopped: somebody ended it before its last epoch; then it is asked to go on to there, not for twice as long.
     """
     losses = [float(epoch["validation_loss"]) for epoch in epochs if epoch.get("validation_loss") is not None]
+    longer = _longer(len(epochs), recipe, stopped)
     skill, distance, surely = gap.training_skill, gap.gap, gap.gap_low
-    if nothing := _nothing_learnt(gap, epochs, losses, recipe):
+    if nothing := _nothing_learnt(gap, epochs, losses, recipe, longer):
         return nothing
     if skill is None or distance is None or surely is None or gap.validation.patients < FEW_PATIENTS:
         return _cannot_be_told(gap)
     if distance > NOTABLE_GAP and surely > NO_GAP:
         return _overfits(losses, recipe, training_cases, parameters)
     if _still_falls(losses):
-        return _still_learns(recipe)
+        return _still_learns(longer, stopped)
     if skill < POOR_SKILL:
-        return _underfits(recipe)
+        return _underfits(recipe, longer)
     if losses and _is_too_long(losses):
         return _too_long(losses, recipe)
     return Advice(
@@ -91,7 +99,13 @@ def advise(
 
 
 def advise_drawing(
-    gap: Gap, epochs: Sequence[Mapping[str, Any]], recipe: Recipe, *, training_cases: int, parameters: int
+    gap: Gap,
+    epochs: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    *,
+    training_cases: int,
+    parameters: int,
+    stopped: bool = False,
 ) -> Advice:
     """What the rules above say of a run that learns to draw; as `advise`.
 
@@ -118,7 +132,7 @@ def advise_drawing(
             "overfits", "It overfits: it draws clearly nearer to what it learnt from than to new images.", tuple(tries)
         )
     if _still_falls(losses):
-        return _still_learns(recipe)
+        return _still_learns(_longer(len(epochs), recipe, stopped), stopped)
     if losses and _is_too_long(losses):
         return _too_long(losses, recipe, more="more training cases")
     return Advice(
@@ -138,7 +152,7 @@ def describe_course(epochs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _nothing_learnt(
-    gap: Gap, epochs: Sequence[Mapping[str, Any]], losses: Sequence[float], recipe: Recipe
+    gap: Gap, epochs: Sequence[Mapping[str, Any]], losses: Sequence[float], recipe: Recipe, longer: str
 ) -> Advice | None:
     """None where something was learnt, or may still be."""
     skill = gap.training_skill
@@ -153,7 +167,6 @@ def _nothing_learnt(
     if max(skill, skill - gap.gap) >= NO_SKILL or _still_falls(losses):
         return None
     known = KNOWS_NOTHING.get(gap.metric, "it is no better than chance")
-    longer = f"longer training: {max(2 * recipe.epochs, 10)} epochs"
     return Advice(
         "learnt nothing",
         f"It did not learn: {known}, on validation and on what it learnt from.",
@@ -174,11 +187,17 @@ def _cannot_be_told(gap: Gap) -> Advice:
     )
 
 
-def _still_learns(recipe: Recipe) -> Advice:
+def _longer(done: int, recipe: Recipe, stopped: bool) -> str:
+    if stopped:
+        return f"training to its end: it was stopped after {done:,} of {recipe.epochs:,} epochs"
+    return f"longer training: {max(2 * recipe.epochs, 10):,} epochs"
+
+
+def _still_learns(longer: str, stopped: bool) -> Advice:
     return Advice(
         "still learns",
-        "The validation loss was still falling when the epochs were over.",
-        (f"longer training: {2 * recipe.epochs} epochs", "a higher learning rate (the learning-rate test)"),
+        f"The validation loss was still falling when {'it was stopped' if stopped else 'the epochs were over'}.",
+        (longer, "a higher learning rate (the learning-rate test)"),
     )
 
 
@@ -209,8 +228,8 @@ def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, para
     )
 
 
-def _underfits(recipe: Recipe) -> Advice:
-    tries = [f"longer training: {2 * recipe.epochs} epochs", "a larger network: more filters or stages"]
+def _underfits(recipe: Recipe, longer: str) -> Advice:
+    tries = [longer, "a larger network: more filters or stages"]
     if recipe.input_size < 128:
         tries.append("a larger image size, if what tells the cases apart is small")
     if recipe.dropout > 0.3 or recipe.l2 > 0:

@@ -423,7 +423,14 @@ def _tell_gap(
     gap = measure_gap(fit.learner, material.train, material.validation, patients, seed=run.recipe.seed)
     learnt = len(cases) - gap.validation.cases
     rules = advise_drawing if task_module(snapshot.task).DRAWS else advise
-    advice = rules(gap, epochs, run.recipe, training_cases=learnt, parameters=weights)
+    advice = rules(
+        gap,
+        epochs,
+        run.recipe,
+        training_cases=learnt,
+        parameters=weights,
+        stopped=fit.stop_because == STOPPED,
+    )
     return {"gap": gap.to_json(), "advice": advice.to_json()}
 
 

@@ -42,6 +42,14 @@ def test_augmentation_is_advised_first_where_there_is_hardly_any() -> None:
     assert not any(one.startswith("augmentation") for one in told(gap=0.3).tries)
 
 
+def test_a_run_that_somebody_stopped_is_asked_to_go_on_and_not_for_twice_its_epochs() -> None:
+    recipe, side = change_recipe(RECIPE, {"epochs": 300}), Measured(1.1, 0.33, 0.3, 0.4, 47, 36)
+    for skill in (0.0, 0.2):
+        found = Gap("balanced_accuracy", side, side, skill, 0.0, -0.05, 0.05)
+        advice = advise(found, [{"validation_loss": 1.1}], recipe, training_cases=218, parameters=9, stopped=True)
+        assert advice.tries[0] == "training to its end: it was stopped after 1 of 300 epochs"
+
+
 def test_a_smaller_network_is_advised_where_few_cases_teach_many_weights() -> None:
     assert any("a smaller network" in one for one in told(gap=0.3, parameters=10_000_000).tries)
     assert not any("a smaller network" in one for one in told(gap=0.3, parameters=10_000).tries)
