@@ -14,6 +14,10 @@ from dashboard.progress_bar import BarProgress
 
 LEAKS = "snapshot_form:leaks"
 SHOWN_LEAKS = 200
+FOLDS_HELP = (
+    "For cross-validation: the patients are dealt into so many parts, and each part is the test once, of a model that "
+    "learnt from the others. Use it where cases are few; 5 is usual, 0 means none."
+)
 KIND_WORDS = {"patient": "same patient", "same pixels": "identical images", "near-duplicate": "nearly identical images"}
 
 
@@ -42,9 +46,7 @@ def draw_snapshot_form(project: Project, columns: list[str]) -> None:
             for at, (split, share) in enumerate((("train", 70), ("validation", 15), ("test", 15)))
         ]
         arguments["ratios"] = tuple(share / 100 for share in shares)
-        arguments["folds"] = int(
-            parts[3].number_input("Folds", 0, 20, 0, key="snapshot_folds", help="For cross-validation; 0 means none.")
-        )
+        arguments["folds"] = int(parts[3].number_input("Folds", 0, 20, 0, key="snapshot_folds", help=FOLDS_HELP))
     if there := count_synthetic(session.db(), project.id):
         arguments["synthetic"] = int(
             st.number_input(
@@ -65,6 +67,7 @@ def draw_snapshot_form(project: Project, columns: list[str]) -> None:
 
 def _freeze(project: Project, name: str, arguments: dict[str, Any]) -> None:
     reason = st.session_state.get("snapshot_reason", "").strip()
+    bar = BarProgress("Looking for leaks")
     try:
         snapshot = freeze_snapshot(
             session.db(),
@@ -73,12 +76,14 @@ def _freeze(project: Project, name: str, arguments: dict[str, Any]) -> None:
             name,
             allow_leaks=reason or None,
             actor=session.actor(),
-            progress=BarProgress("Looking for leaks"),
+            progress=bar,
             **arguments,
         )
     except LeaksFound as found:
         st.session_state[LEAKS] = (str(found), found.leaks)
         st.rerun()
+    finally:
+        bar.remove()  # beside a refusal it would look like work that goes on
     st.session_state.pop(LEAKS, None)
     messages.say(f"Snapshot {snapshot.name} is frozen.")
     places.go("snapshots", project=project.id, snapshot=snapshot.id)

@@ -172,8 +172,8 @@ def check_ratios(ratios: Sequence[float]) -> list[float]:
     shares = [float(share) for share in ratios]
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6 or min(shares[:2]) == 0:
         raise InvalidInput(
-            f"Give shares of train, validation and test that add up to 1, such as 0.7,0.15,0.15; "
-            f"only test may be 0. Received: {','.join(map(str, shares))}"
+            "Train, validation and test must add up to 100 %, such as 70, 15 and 15 % (0.7,0.15,0.15); only test may "
+            f"be 0. Received: {' + '.join(f'{100 * share:g}' for share in shares)} = {100 * sum(shares):g} %"
         )
     return shares
 

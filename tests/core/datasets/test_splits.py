@@ -91,7 +91,7 @@ def test_another_seed_gives_another_split() -> None:
 
 @pytest.mark.parametrize("ratios", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (0, 0.5, 0.5), (0.8, 0, 0.2)])
 def test_ratios_that_are_no_shares_are_refused(ratios: tuple[float, ...]) -> None:
-    with pytest.raises(InvalidInput, match="add up to 1"):
+    with pytest.raises(InvalidInput, match="add up to 100 %"):
         split_by_patient(["a", "b", "c"], ["1", "2", "3"], [["x"]] * 3, ratios=ratios)
 
 
