@@ -43,6 +43,7 @@ from core.store.files import Files
 
 __all__ = ["DEFAULT_RATIOS", "export_snapshot", "find_split_columns", "freeze_snapshot", "import_snapshot"]
 
+LEFT_OUT_WORDS = {"tied": "undecided between readers"}  # the other states say it by their own names
 DEFAULT_RATIOS = (0.7, 0.15, 0.15)
 SPELLINGS = {
     "train": "train", "training": "train",
@@ -285,7 +286,8 @@ def _notes(project: Project, cases: Sequence[SnapshotCase], left_out: dict[str, 
 def _note_of_left_out(left_out: dict[str, int]) -> list[str]:
     total = sum(left_out.values())
     were = "1 case was" if total == 1 else f"{total:,} cases were"
-    said = ", ".join(f"{count:,} {state}" if len(left_out) > 1 else state for state, count in left_out.items())
+    words = {LEFT_OUT_WORDS.get(state, state): count for state, count in left_out.items()}
+    said = ", ".join(f"{count:,} {word}" if len(words) > 1 else word for word, count in words.items())
     return [f"{were} left out: {said}."] if total else []
 
 

@@ -77,7 +77,7 @@ def test_a_snapshot_holds_every_answered_case_with_its_reference(
     assert [case.position for case in cases] == list(range(20))
     assert all(case.label_ids for case in cases)
     assert snapshot.split_rule["left_out"] == {"unlabelled": 1, "tied": 1, "unusable": 1}
-    assert "3 cases were left out: 1 unlabelled, 1 tied, 1 unusable." in snapshot.notes
+    assert "3 cases were left out: 1 unlabelled, 1 undecided between readers, 1 unusable." in snapshot.notes
     counts = snapshot_counts(connection, snapshot)
     assert sum(part["images"] for part in counts.values()) == 20
     assert sum(part["patients"] for part in counts.values()) == 10
