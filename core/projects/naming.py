@@ -10,7 +10,9 @@ LONGEST_NAME = 100
 def check_names(names: Sequence[str], thing: str) -> None:
     """Raise `InvalidInput` where a name is empty, repeated, too long, or holds a separator of label tables."""
     for name in names:
-        if not name or "|" in name or "," in name or name != name.strip():
+        if not name:
+            raise InvalidInput(f"Give each {thing} a name. Received: {list(names)}")
+        if "|" in name or "," in name or name != name.strip():
             raise InvalidInput(f"A {thing} needs a name without | or comma. Received: {name!r}")
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise InvalidInput(

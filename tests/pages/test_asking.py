@@ -49,6 +49,16 @@ def test_a_project_of_a_measured_number_is_created_on_the_page(
     assert "derived from a length" in said(open_page("overview", project=made.id))
 
 
+def test_a_class_without_a_name_is_asked_for_its_name_and_not_for_its_punctuation(
+    open_page: OpenPage, connection: sqlite3.Connection
+) -> None:
+    app = open_page("projects")
+    app.text_input(key="new_name").set_value("Chests")
+    app.button(key="new_create").click().run()
+    assert app.error[0].value == "Give each class a name. Received: ['', '']"
+    assert list_projects(connection) == []
+
+
 @pytest.mark.parametrize("task", ["segmentation", "regression"])
 def test_what_is_incomplete_is_said_and_nothing_is_created(
     open_page: OpenPage, connection: sqlite3.Connection, task: str
