@@ -6,6 +6,7 @@ overfits knows its training images by heart, one that underfits has not learnt w
 
 import math
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 from core.errors import InvalidInput
@@ -136,7 +137,10 @@ def field_of(key: str) -> Field:
     for field in FIELDS:
         if field.key == key:
             return field
-    raise InvalidInput(f"A recipe has {', '.join(field.key for field in FIELDS)}. Received: {key}")
+    keys = [field.key for field in FIELDS]
+    near = get_close_matches(key.lower(), keys, n=1)
+    meant = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(keys)}."
+    raise InvalidInput(f"A recipe has no {key}{meant} Received: {key}")
 
 
 FIELDS: tuple[Field, ...] = (

@@ -75,10 +75,15 @@ def first_network(task: str) -> str:
     return next(iter(networks_of(task)), FIRST)
 
 
+def _one_of(names: tuple[str, ...]) -> str:
+    """`cnn, resnet or densenet`."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def check_network(name: str, task: str) -> None:
     """Raise `InvalidInput` where a network cannot learn a task."""
     if name not in networks_of(task):
-        others = f"take {' or '.join(networks_of(task))}" if networks_of(task) else "no network does yet"
+        others = f"take {_one_of(networks_of(task))}" if networks_of(task) else "no network does yet"
         raise InvalidInput(f"This network does not learn {task}; {others}. Received: {name}")
 
 

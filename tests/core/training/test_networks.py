@@ -110,7 +110,7 @@ def test_a_network_says_which_tasks_it_learns() -> None:
     check_network("unet2d", "segmentation")
     with pytest.raises(InvalidInput, match="does not learn segmentation; take unet2d"):
         check_network("resnet", "segmentation")
-    with pytest.raises(InvalidInput, match="take resnet or cnn"):
+    with pytest.raises(InvalidInput, match="take resnet, cnn, cnn3d"):
         check_network("unet2d", "classification")
 
 

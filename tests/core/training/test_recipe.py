@@ -137,3 +137,10 @@ def test_recipes_and_records_need_no_tensorflow() -> None:
 def test_every_recipe_can_be_chosen_on_screen_and_its_name_is_its_network() -> None:
     assert field_of("network").choices == RECIPE_NAMES
     assert [named_recipe(name).network for name in RECIPE_NAMES] == list(RECIPE_NAMES)
+
+
+def test_a_key_that_is_nearly_one_of_a_recipe_is_answered_with_that_one_and_not_with_all_fifty() -> None:
+    with pytest.raises(InvalidInput, match=r"no epohcs; did you mean epochs\? Received: epohcs"):
+        field_of("epohcs")
+    with pytest.raises(InvalidInput, match=r"no zzz; it has network, .*, mixup\. Received: zzz"):
+        field_of("zzz")
