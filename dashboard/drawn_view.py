@@ -11,7 +11,7 @@ from core.images.records import get_case
 from core.jobs.context import job_folder
 from core.projects.records import Project
 from core.training.records import Run
-from core.training.samples import list_samples
+from core.training.samples import list_samples, read_rows
 from dashboard import evaluation_view, places, session, wording
 from dashboard.pictures import source_of
 from dashboard.prefix import at
@@ -86,10 +86,13 @@ def draw_samples(run: Run, *, choose: bool) -> None:
     shown = epochs[-1]
     if choose and len(epochs) > 1:
         shown = st.select_slider("Samples of epoch", epochs, value=epochs[-1], key=f"samples_{run.id}_{len(epochs)}")
-    source = source_of(grids[epochs.index(shown)].read_bytes())
+    grid = grids[epochs.index(shown)].read_bytes()
+    rows = escape(read_rows(grid))
+    rows = f"Rows from above: {rows}." if rows else "A row for each class."
     st.html(
-        f'<figure class="rr-samples"><img src="{source}" alt="samples of epoch {shown}">'
-        f"<figcaption>Epoch {shown}: the same chance each time, a row for each class. {SYNTHETIC}</figcaption></figure>"
+        f'<figure class="rr-samples"><img src="{source_of(grid)}" alt="samples of epoch {shown}">'
+        f"<figcaption>Epoch {shown}, from the same random numbers in each epoch. {rows} {SYNTHETIC}</figcaption>"
+        "</figure>"
     )
 
 

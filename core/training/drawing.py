@@ -5,6 +5,7 @@ run can be repeated and resumed to the bit; in validation it follows from the pl
 compared on the same.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from core.store.files import write_whole
 from core.training.batches import Examples
 from core.training.callbacks import Quiet
 from core.training.fit import Fit
-from core.training.samples import draw_images, grid_png, sample_path
+from core.training.samples import ROWS_TOLD, draw_images, grid_png, sample_path
 from core.training.steps import Learner
 
 STREAM = 20  # of the step's seed; smaller numbers are those of augmentation and mixing
@@ -70,25 +71,30 @@ class DrawingLearner(Learner):
 class KeepSamples(Quiet):
     """After each epoch draws the same few images again, with the weights that would be kept: a row for each class.
 
-    Their conditions are those of validation cases. The files lie beside the run's log, one for each epoch.
+    Their conditions are those of validation cases. The files lie beside the run's log, one for each epoch, and name
+    the classes of their rows.
     """
 
-    def __init__(self, folder: Path, validation: Examples, classes: int) -> None:
-        self._folder, self._conditions = folder, _spread(validation.targets, classes)
+    def __init__(self, folder: Path, validation: Examples, classes: Sequence[str]) -> None:
+        self._folder = folder
+        self._conditions, self._rows = _spread(validation.targets, classes)
 
     def after_epoch(self, fit: Fit, facts: dict[str, Any]) -> None:
         recipe = fit.learner.recipe
         with fit.learner.averaged():
             drawer = fit.learner.network.get_layer("drawer")
             images = draw_images(recipe.network, drawer, self._conditions, seed=recipe.seed)
-        write_whole(sample_path(self._folder, fit.epoch), grid_png(images, COLUMNS, {"epoch": str(fit.epoch)}))
+        told = {"epoch": str(fit.epoch), ROWS_TOLD: ", ".join(self._rows)}
+        write_whole(sample_path(self._folder, fit.epoch), grid_png(images, COLUMNS, told))
 
 
-def _spread(conditions: np.ndarray, classes: int) -> np.ndarray:
-    """So many conditions of each of the first classes, evenly from the cases there are; of a missing class none."""
-    picked = []
-    for name in range(min(classes, ROWS)):
-        found = np.flatnonzero(conditions[:, name])
+def _spread(conditions: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """So many conditions of each of the first classes, evenly from the cases there are, and these classes; of a missing
+    class none."""
+    picked, rows = [], []
+    for at, name in enumerate(classes[:ROWS]):
+        found = np.flatnonzero(conditions[:, at])
         if len(found):
-            picked += [found[at * len(found) // COLUMNS] for at in range(COLUMNS)]
-    return conditions[picked]
+            picked += [found[column * len(found) // COLUMNS] for column in range(COLUMNS)]
+            rows.append(name)
+    return conditions[picked], rows

@@ -200,8 +200,8 @@ def _train(
     if not checked:  # a run that goes on began long ago
         callbacks.append(TellBeginning(connection, run.id, beginning))
     spec = input_of(run.recipe)
-    if task_module(snapshot.task).DRAWS:
-        callbacks.append(KeepSamples(folder, material.validation, material.terms.shape[1]))
+    if isinstance(snapshot.schema, Generation):
+        callbacks.append(KeepSamples(folder, material.validation, snapshot.schema.names))
     elif isinstance(spec, PatchSpec):
         callbacks.append(WatchVolumes(connection, run.id, material.validation, others, spec, run.recipe.seed))
     else:

@@ -16,6 +16,7 @@ from core.training.networks import NETWORKS
 
 AT_ONCE = 32
 GAP_PX = 1
+ROWS_TOLD = "rows"  # under which a grid keeps the classes of its rows
 
 
 def draw_images(network: str, drawer: Any, conditions: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:
@@ -70,3 +71,9 @@ def sample_path(folder: Path, epoch: int) -> Path:
 def list_samples(folder: Path) -> Sequence[Path]:
     """The grids of a run by epoch."""
     return sorted((folder / "samples").glob("*.png"))
+
+
+def read_rows(grid: bytes) -> str:
+    """The classes of a grid's rows from above, as `normal, pneumonia`; "" of one drawn before they were kept."""
+    with Image.open(io.BytesIO(grid)) as opened:
+        return str(opened.info.get(ROWS_TOLD, ""))

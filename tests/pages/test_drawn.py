@@ -29,7 +29,7 @@ from core.training.advice import advise_drawing
 from core.training.gap import Gap, Measured
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs, set_run_job
-from core.training.samples import grid_png, png_of, sample_path
+from core.training.samples import ROWS_TOLD, grid_png, png_of, sample_path
 from tests.pages.conftest import OpenPage, plain, said
 
 SIDE = 16
@@ -72,7 +72,7 @@ def drawer(connection: sqlite3.Connection, settings: Settings, faces: Project, f
                                               "drawing_error": 1.5, "validation_drawing_error": 1.6})  # fmt: skip
         path = sample_path(job_folder(settings, job.id), epoch)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(grid_png(np.zeros((4, SIDE, SIDE, 1), np.uint8), 2, {}))
+        path.write_bytes(grid_png(np.zeros((4, SIDE, SIDE, 1), np.uint8), 2, {ROWS_TOLD: "normal, pneumonia"}))
     side = Measured(1.5, 1.5, 1.4, 1.6, 20, 20)
     gap = Gap("drawing_error", side, replace(side, value=1.8), None, 0.2, 0.1, 0.3)
     advice = advise_drawing(gap, [], run.recipe, training_cases=14, parameters=1000)
@@ -119,6 +119,7 @@ def test_samples_numbers_and_pairs_are_shown_and_said_to_be_synthetic(
     for page in ("train", "models"):
         text = said(open_page(page, project=faces.id))
         assert "samples of epoch 2" in text
+        assert "Rows from above: normal, pneumonia." in text
         assert "draws clearly nearer to what it learnt from" in text
         assert "lies 20 % (95 % interval 10 % to 30 %) above the training error. Try next: more training" in text
         assert "no patient" in text

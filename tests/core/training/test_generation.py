@@ -25,7 +25,7 @@ from core.training.recipe_fields import field_of
 from core.training.records import get_model, get_run, list_epochs
 from core.training.request import request_training
 from core.training.run import build_fit, gather_material, run_training
-from core.training.samples import list_samples, png_of, sample_path
+from core.training.samples import list_samples, png_of, read_rows, sample_path
 from core.training.sources import settle_sources
 from core.training.starting import read_learnt, take_over
 from core.training.stored import load_network
@@ -89,6 +89,7 @@ def test_a_model_draws_what_it_was_shown_and_says_so(connection, files, train, t
     marked = Image.open(io.BytesIO(png_of(images[0], {"Model": "größer"})))
     assert marked.text["Synthetic"].startswith("synthetic")
     assert Image.open(list_samples(tmp_path / "job")[0]).text["Synthetic"].startswith("synthetic")
+    assert read_rows(list_samples(tmp_path / "job")[0].read_bytes()) == "left, right"
 
 
 def test_a_diffusion_goes_on_from_its_checkpoint_to_the_same_weights(
@@ -100,7 +101,7 @@ def test_a_diffusion_goes_on_from_its_checkpoint_to_the_same_weights(
     recipe = change_recipe(named_recipe("diffusion"), changes)
     material = gather_material(connection, files, sides[1], recipe, None, Silent(), checked=True)
     fit = build_fit(recipe, sides[1], material, "float32")
-    samples = KeepSamples(tmp_path, material.validation, 2)
+    samples = KeepSamples(tmp_path, material.validation, ("normal", "pneumonia"))
     callbacks = [KeepBestWeights(), samples, SaveAfterTheFirst(tmp_path)]
     fit_network(fit, material.train, material.validation, callbacks)
     weights, drawn = fit.learner.network.get_weights(), sample_path(tmp_path, 2).read_bytes()
