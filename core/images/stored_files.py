@@ -21,6 +21,12 @@ SHELVES: tuple[Shelf, ...] = ("pixels", "thumbnails", "headers")
 AT_ONCE = 1000
 
 
+def list_notes(files: Files) -> list[int]:
+    """The jobs whose imports have not finished; none of those that no job runs, whose numbers are negative."""
+    names = [note.stem for note in (files.root / "imports").glob("*.stored")]
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 class StoredFiles:
     """The note of one import: `imports/<job>.stored`, a line for each file that was not there before.
 

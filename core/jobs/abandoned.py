@@ -3,16 +3,21 @@
 import logging
 import math
 import shutil
+import sqlite3
 import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from core.errors import NotFound
 from core.images.pacs.landing import forget_left
 from core.images.sealed_paths import forget_expired
+from core.images.stored_files import StoredFiles, list_notes
+from core.jobs.records import get_job
 from core.jobs.undecided import folders_needed, uploads_folder
 from core.settings import Settings
 from core.store.database import opened
+from core.store.files import Files
 
 ABANDONED_SECONDS = 48 * 3600
 FORGETTING_SECONDS = 3600.0
@@ -38,6 +43,14 @@ def remove_abandoned_uploads(settings: Settings, now: float | None = None) -> in
     return gone
 
 
+def finish_broken_imports(settings: Settings) -> int:
+    """Do what a killed import would have done at its end, where no further attempt will; how many files went."""
+    files = Files(settings.home)
+    with opened(settings) as connection:
+        over = [job for job in list_notes(files) if _is_over(connection, job)]
+        return sum(StoredFiles(files, job).finish(connection) for job in over)
+
+
 class Forgetting:
     """Once an hour, whether jobs run or not: what was promised to be gone after some days must not wait for one."""
 
@@ -54,12 +67,16 @@ class Forgetting:
             paths = forget_expired(self._settings, now.timestamp())
             uploads = remove_abandoned_uploads(self._settings, now.timestamp())
             pulls = forget_left(self._settings, now.timestamp())
+            files = finish_broken_imports(self._settings)
         except OSError as error:  # a disk that refuses this must not end the worker
             log.warning("What imports no longer need could not be removed: %s", error.strerror)
         else:
-            if paths or uploads or pulls:
-                words = "Removed %d expired lists of paths, %d abandoned uploads and what %d pulls had left"
-                log.info(words, paths, uploads, pulls)
+            if paths or uploads or pulls or files:
+                words = (
+                    "Removed %d expired lists of paths, %d abandoned uploads, what %d pulls had left "
+                    "and %d files of imports that broke off"
+                )
+                log.info(words, paths, uploads, pulls, files)
 
 
 def _changed_at(folder: Path) -> float:
@@ -67,3 +84,10 @@ def _changed_at(folder: Path) -> float:
         return folder.stat().st_mtime
     except FileNotFoundError:  # an import has just taken it away
         return math.inf
+
+
+def _is_over(connection: sqlite3.Connection, job_id: int) -> bool:
+    try:
+        return not get_job(connection, job_id).is_active
+    except NotFound:  # erased with its project
+        return True
