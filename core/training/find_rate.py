@@ -113,18 +113,20 @@ def run_rate_test(
 ) -> RateTest:
     """Try the rates on a snapshot with a recipe's network, batch, optimiser and augmentation. Nothing is stored.
 
-    They are those that a recipe names: where it begins from something learnt before, steps are of its share of them.
+    Of the batch it is the part that fits into memory, as in a run. The rates are those that a recipe names: where it
+    begins from something learnt before, steps are of its share of them.
 
     Args:
         sources: what it begins from (`core.training.sources`).
 
     Raises:
-        CoreError: nothing to learn from, or no loss to go by.
+        CoreError: nothing to learn from, no loss to go by, or not even one image fits into memory.
         Stopped: somebody asked to stop.
     """
     from core.training.batches import Plan, read_chunk
     from core.training.device import prepare_device
     from core.training.failures import failures_explained
+    from core.training.preflight import fit_into_memory, free_memory
     from core.training.run import build_fit, gather_material
     from core.training.settling import settle_input
     from core.training.starting import read_learnt
@@ -136,16 +138,23 @@ def run_rate_test(
     policy = prepare_device(device)
     material = gather_material(connection, files, snapshot, still, fold, part, checked=False)
     learnt = read_learnt(files, still, sources or {}, progress)
+
+    def read_step(fit: Any, at: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return read_chunk(material.train, still, Plan(fit.plan.batch, fit.plan.steps, 1), at)
+
     with failures_explained(still, device):
-        learner = build_fit(still, snapshot, material, policy, learnt).learner
-        plan = Plan(learner.plan.batch, learner.plan.steps, 1)
+        fit, _ = fit_into_memory(
+            lambda wanted: build_fit(wanted, snapshot, material, policy, learnt),
+            still, len(material.train), read_step, free_memory(device.memory_bytes),
+        )  # fmt: skip
+        learner = fit.learner
         rates, losses, smooth = rising_rates(), [], []
         share = still.highest_rate / still.learning_rate  # that a run leaves of its rate to what was learnt before
         for at, rate in enumerate(rates):
             stop_if_asked(progress)
             learner.optimizer.learning_rate = float(rate) * share
             learner.begin_epoch()
-            learner.train(*read_chunk(material.train, still, plan, at))
+            learner.train(*read_step(fit, at))
             losses.append(learner.read_sums()[0])
             smooth = smooth_losses(losses)
             progress.report(PREPARED + (1 - PREPARED) * at / len(rates), f"Rate {rate:.1e}, loss {losses[-1]:.3f}")

@@ -124,4 +124,22 @@ def test_rates_are_those_of_a_recipe_of_which_a_share_is_left_to_what_was_learnt
     monkeypatch.setattr("core.training.find_rate.rising_rates", lambda: np.geomspace(1e-4, 1e-2, 5))
     recipe = change_recipe(small_recipe, {"start_from": "an earlier one", "fine_tune_rate": 0.2})
     found = run_rate_test(connection, files, planted.snapshot, recipe, None, CPU, Silent())
-    assert taken == pytest.approx([0.2 * rate for rate in found.rates])
+    assert taken[2:] == pytest.approx([0.2 * rate for rate in found.rates]), "after the two steps that measure memory"
+
+
+def test_rates_are_tried_with_the_batch_that_fits_into_memory_as_a_run_takes_it(
+    connection, files, planted, small_recipe, monkeypatch
+) -> None:
+    step, batches = Learner.train, list[int]()
+
+    def train(self: Learner, images: Any, *others: Any) -> Any:
+        if images.shape[1] > small_recipe.batch // 2:
+            raise MemoryError
+        batches.append(images.shape[1])
+        return step(self, images, *others)
+
+    monkeypatch.setattr(Learner, "train", train)
+    monkeypatch.setattr("core.training.find_rate.rising_rates", lambda: np.geomspace(1e-4, 1e-2, 5))
+    found = run_rate_test(connection, files, planted.snapshot, small_recipe, None, CPU, Silent())
+    assert len(found.rates) > 1
+    assert set(batches) == {small_recipe.batch // 2}
