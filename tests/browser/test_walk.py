@@ -86,6 +86,20 @@ def test_a_main_page_needs_no_scrolling(page: Page, reading: Reading) -> None:
         assert_fits(page, name)
 
 
+def test_a_watched_case_is_seen_whole_on_a_wide_screen(page: Page, reading: Reading) -> None:
+    """Tiles are as high as on a small screen; a square that is as wide as a wide tile was cut above and below."""
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto(f"{reading.address}/train?project=1")
+    page.get_by_role("tab", name="What it says").click()
+    picture = page.locator(".rr-watched img").first
+    picture.wait_for()
+    tile, shown = picture.locator("xpath=..").bounding_box(), picture.bounding_box()
+    assert tile is not None
+    assert shown is not None
+    assert shown["height"] <= tile["height"]
+    assert tile["y"] <= shown["y"]
+
+
 def test_the_choice_of_a_theme_holds_on_every_page_and_after_a_reload(page: Page, reading: Reading) -> None:
     page.goto(reading.address)
     app = page.locator("[data-testid=stApp]")
