@@ -8,10 +8,12 @@ from html import escape
 
 import streamlit as st
 
+from core.errors import NotFound
 from core.jobs.kinds import KINDS, SEEING_A_JOB
 from core.jobs.records import Job, State, get_job, list_jobs, request_stop, resume_job
 from core.jobs.worker import worker_alive
 from core.people.roles import may
+from core.training.records import get_run
 from dashboard import messages, places, session, wording
 
 REFRESH_SECONDS = 1.0
@@ -131,21 +133,32 @@ def _resume(job_id: int) -> None:
         resume_job(session.db(), job_id, session.actor())
 
 
+def _of_what(job: Job) -> str:
+    """Which model a training makes, as HTML: a page may show a dozen that wait, all of them otherwise alike."""
+    if job.kind != "train":
+        return ""
+    try:
+        return f" of {escape(get_run(session.db(), job.arguments['run']).name)}"
+    except NotFound:  # it was deleted with its project, and the list of jobs still has it
+        return ""
+
+
 def _job_html(job: Job) -> str:
     """Three lines of fixed height."""
     state = "stopping" if job.stop_requested and job.state in ACTIVE else STATE_WORDS[job.state]
     took = wording.duration(wording.seconds_between(job.started_at, job.finished_at))
     facts = [f"by {job.created_by}", wording.moment(job.created_at)]
-    if job.started_at:
+    if job.started_at and job.state != "queued":  # one that waits to go on began long ago
         facts.append(f"{took} so far" if job.state == "running" else took)
     if job.device:
         facts.append(job.device)
     if job.attempt > 1:
         facts.append(f"attempt {job.attempt} of {job.attempts_allowed}")
+    what = escape(KIND_WORDS.get(job.kind, job.kind)) + _of_what(job)
     percent = 100 if job.state == "done" else 100 * job.fraction
     number = f'<a href="{places.address("jobs", job=job.id)}" target="_self">job {job.id}</a>'
     return (
-        f'<div class="rr-job"><header><span><b>{escape(KIND_WORDS.get(job.kind, job.kind))}</b> · {number}</span>'
+        f'<div class="rr-job"><header><span><b>{what}</b> · {number}</span>'
         f"<span>{state} · {percent:.0f} %</span></header>"
         f'<div class="rr-bar {job.state}"><i style="width:{percent:.1f}%"></i></div>'
         f"<p>{escape(job.note) or '&nbsp;'}</p><p class='rr-quiet'>{escape(' · '.join(facts))}</p></div>"

@@ -1,5 +1,6 @@
 """What the job panel calls things, what it says without a worker, and that it asks before it draws."""
 
+import re
 import sqlite3
 
 import pytest
@@ -35,6 +36,17 @@ def job(connection: sqlite3.Connection, model: Model, project: Project, actor: A
 def test_every_kind_of_job_has_a_name_on_screen() -> None:
     assert set(KINDS) <= set(KIND_WORDS)
     assert all(KIND_WORDS.values())
+
+
+def test_a_training_that_waits_to_go_on_says_of_which_model_it_is_and_no_duration(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, job: Job
+) -> None:
+    connection.execute("UPDATE jobs SET started_at = created_at, arguments = ?", (f'{{"run": {model.run}}}',))
+    shown = said(open_page("models", project=project.id))
+    assert f"<b>Training of {model.name}</b> · <a" in shown
+    assert "waiting · 0 %" in shown
+    (line,) = re.findall(r"by \w+ · [^<]*", shown)
+    assert line.count("·") == 1, "who asked and when"
 
 
 def draw_part(part: str, project_id: int, job_id: int, case_id: int) -> None:
