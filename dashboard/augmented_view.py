@@ -18,9 +18,10 @@ ALT = f"A few training images, a row each: first as they enter the network, then
 def draw_augmented(project: Project, snapshot: Snapshot, recipe: Recipe, fold: int | None) -> None:
     """The picture where it was drawn, else the job that draws it, else the button that asks for it."""
     files = Files(session.settings().home)
-    what = "a volume, of which one frame is shown" if sees_volumes(recipe) else "an image"
+    what = "volume, by one of its frames" if sees_volumes(recipe) else "image"
     st.caption(
-        f"A row {what}: first as it enters the network, then as single steps would see it"
+        f"Each row shows one {what}: first unchanged, as the finished model will see it, then {TIMES} times "
+        "as training changes it at random"
         f"{', masks outlined' if snapshot.task == 'segmentation' else ''}. {describe_samples(recipe)}"
     )
     picture = read_samples(files, samples_key(snapshot, recipe, fold))

@@ -21,7 +21,7 @@ def draw_gap(model: Model) -> None:
         f"<td>{wording.count(gap[name]['cases'], 'case')}, {wording.count(gap[name]['patients'], 'patient')}</td></tr>"
         for name in ("training", "validation")
     )
-    metric = escape(WORDS.get(gap["metric"], gap["metric"]))
+    metric = escape(WORDS.get(gap["metric"], gap["metric"]) + _unit_of(model))
     st.html(
         f'<table class="rr-numbers"><tr><th>without augmentation</th><th>loss</th><th>{metric} (95 %)</th>'
         f"<th>n</th></tr>{rows}</table>"
@@ -36,6 +36,13 @@ def describe_failure(model: Model) -> str:
     if advice.get("verdict") != "learnt nothing":
         return ""
     return f"{advice['sentence']} Try {advice['tries'][0]}."
+
+
+def _unit_of(model: Model) -> str:
+    """`, years` after an error of numbers; of several at once it is in standard deviations of the training cases."""
+    if model.facts.get("task") != "regression":
+        return ""
+    return f", {'standard deviations' if model.facts.get('further') else model.facts['unit']}"
 
 
 def _value(gap: dict[str, Any], name: str) -> str:

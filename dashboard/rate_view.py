@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.datasets.records import Snapshot
 from core.jobs.records import list_jobs
-from dashboard import charts, jobs_panel, session, theme
+from dashboard import charts, jobs_panel, session, theme, wording
 
 HEIGHT_PX = 200
 
@@ -26,6 +26,11 @@ def draw_rate_test(snapshot: Snapshot) -> None:
         jobs_panel.watch_job(last)
         return
     st.text(last.result["sentence"])
+    tried = last.arguments["recipe"]
+    st.caption(
+        f"Tried on {wording.moment(last.created_at)} with {tried['network']}, batches of {tried['batch']} and "
+        f"{tried['optimiser']}; with others the rate is another."
+    )
     st.plotly_chart(
         _curve(last.result), config=charts.NO_TOOLBAR, key=f"rate_{last.id}", alt="Loss over the learning rate"
     )
@@ -46,6 +51,6 @@ def _curve(found: Mapping[str, Any]) -> go.Figure:
         figure.add_vline(x=found["suggested"], line={"color": charts.QUIET, "dash": "dot"})
     lowest = min(found["losses"])
     figure.update_layout(height=HEIGHT_PX, margin={"l": 8, "r": 8, "t": 8, "b": 8}, showlegend=False)
-    figure.update_xaxes(type="log", title="learning rate, dotted: suggested")
+    figure.update_xaxes(type="log", dtick=1, exponentformat="power", title="learning rate, dotted: suggested")
     figure.update_yaxes(title="loss", range=[0.9 * lowest, max(1.5 * found["losses"][0], 2 * lowest)])
     return figure

@@ -1,7 +1,9 @@
 """What the page Train tells of a run, and the learning-rate test."""
 
+import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
@@ -44,6 +46,9 @@ def test_a_learning_rate_is_looked_for_with_the_recipe_on_screen_and_its_curve_i
     app = open_page("train", project=project.id)
     assert not app.exception
     assert SENTENCE in said(app)
+    assert "with cnn, batches of 4 and adam; with others the rate is another." in said(app)
+    (curve,) = app.get("plotly_chart")
+    assert json.loads(curve.proto.spec)["layout"]["xaxis"]["exponentformat"] == "power", "1μ is no learning rate"
 
 
 def test_a_run_says_why_its_recipe_was_chosen_and_what_was_found_before_it_began(
@@ -119,6 +124,7 @@ def test_augmented_images_are_asked_for_with_the_recipe_on_screen_and_shown(
     recipe = recipe_from_json(job.arguments["recipe"])
     files.put_under("prepared", samples_key(snapshot, recipe, None), array_bytes(np.zeros((8, 8, 3), np.uint8)))
     assert "rr-samples" in said(app.run())
+    assert "Each row shows one image: first unchanged, as the finished model will see it, then 5 times as" in said(app)
     assert not app.exception
 
 
@@ -142,6 +148,26 @@ def test_a_model_says_on_both_pages_whether_it_overfits_and_what_to_try(
         assert "It overfits" in shown
         assert "38 % (95 % interval 20 % to 55 %)" in shown
         assert "more data" in shown
+
+
+def test_the_gap_of_numbers_has_their_unit(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model
+) -> None:
+    side = Measured(0.1, 0.3, 0.2, 0.4, 50, 50)
+    gap = Gap("mae", side, side, 0.9, 0.0, -0.1, 0.1)
+    advice = advise(gap, [], get_run(connection, model.run).recipe, training_cases=50, parameters=10)
+    for further, unit in ((None, "nuclei"), ([{"target": "area"}], "standard deviations")):
+        facts = {"task": "regression", "unit": "nuclei", "gap": gap.to_json(), "advice": advice.to_json()}
+        facts |= {"further": further} if further else {}
+        app = AppTest.from_function(draw_gap_alone, args=(replace(model, facts=facts),)).run()
+        assert f"<th>mean absolute error, {unit} (95 %)</th>" in said(app)
+
+
+def draw_gap_alone(model):  # type: ignore[no-untyped-def]
+    """A page of the table alone."""
+    from dashboard.gap_view import draw_gap
+
+    draw_gap(model)
 
 
 def test_a_learning_curve_is_asked_for_and_says_what_more_cases_would_bring(
