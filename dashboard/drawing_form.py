@@ -108,15 +108,20 @@ def _draw_keeping(folder: Path, document: Mapping[str, Any], all_places: Sequenc
             format_func=lambda place: str(place + 1),
             key=f"draw_keep_{folder.parent.name}",
         )
-        into = targets[
-            st.selectbox("Project", list(targets), format_func=lambda number: targets[number].name, key="draw_into")
-        ]
+        into = st.selectbox(
+            "Project",
+            list(targets),
+            index=0 if len(targets) == 1 else None,  # of several none is meant until it is chosen
+            placeholder="Which one they are for",
+            format_func=lambda number: targets[number].name,
+            key="draw_into",
+        )
         st.caption(
             "They stay marked for ever, nobody is given them to read, and a snapshot takes them into train and nowhere "
             "else, when it is asked to."
         )
-        if st.button("Keep", key="draw_keep", icon=":material/save:", disabled=not chosen):
+        if st.button("Keep", key="draw_keep", icon=":material/save:", disabled=not chosen or into is None) and into:
             with messages.refusals_shown():
-                kept = keep_drawn(session.db(), session.files(), into, folder, list(chosen), session.actor())
-                messages.say(f"{wording.count(len(kept), 'synthetic image')} kept in {into.name}.")
-                places.go("cases", project=into.id)
+                kept = keep_drawn(session.db(), session.files(), targets[into], folder, list(chosen), session.actor())
+                messages.say(f"{wording.count(len(kept), 'synthetic image')} kept in {targets[into].name}.")
+                places.go("cases", project=into)

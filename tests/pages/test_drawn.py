@@ -184,6 +184,10 @@ def test_images_are_drawn_looked_at_and_kept_as_synthetic_cases(
     (kept,) = [case for case in list_cases(connection, project.id) if case.synthetic]
     assert kept.synthetic["place"] == 1
     assert "synthetic" in said(open_page("cases", project=project.id))
+    add_project(connection, name="Other", task="classification", schema=project.schema, actor=actor)
+    app = open_page("draw", project=faces.id, job=job.id)
+    assert app.selectbox(key="draw_into").value is None, "of two projects none is taken before it is chosen"
+    assert app.button(key="draw_keep").disabled
     text = said(open_page("case", case=kept.id))
     assert "No patient; read by nobody" in text
     assert "Label it" not in text
