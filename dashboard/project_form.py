@@ -33,6 +33,13 @@ TASK_WORDS = {
     "regression": "Regression",
     "generation": "Generation",
 }
+TASK_TOLD: dict[Task, str] = {
+    "classification": "A model learns to say which class an image or volume belongs to, such as normal or pneumonia.",
+    "segmentation": "A model learns to paint structures where readers have painted them, such as an organ or a lesion.",
+    "regression": "A model learns to tell a number with its unit, such as an age, a count or a volume.",
+    "generation": "A model learns to draw images of each class, and for sex and age where they are known. What it "
+    "draws is no patient and stays marked as synthetic.",
+}
 BLIND_HELP = (
     "A reader sees what others, or a model, say of a case only after their own answer. "
     "It does not hide anything from scientists, reviewers and administrators."
@@ -51,7 +58,7 @@ RULE_HELP: dict[RuleKind, str] = {
     "reader": "One reader: the newest answer of the reader you name.",
 }
 MEASURE_WORDS = {None: "typed", "length": "from a length", "angle": "from an angle", "area": "from an area"}
-assert set(TASK_WORDS) == set(get_args(Task)) == set(TASKS)
+assert set(TASK_WORDS) == set(TASK_TOLD) == set(get_args(Task)) == set(TASKS)
 assert set(RULE_WORDS) == set(RULE_HELP) == set(get_args(RuleKind))
 
 
@@ -61,11 +68,7 @@ def draw_project_form() -> None:
     task = st.segmented_control(
         "Task", TASKS, default="classification", format_func=TASK_WORDS.__getitem__, key="new_task", required=True
     )
-    if task == "generation":
-        st.caption(
-            "A model learns to draw images of each class, and for sex and age where they are known. What it draws is "
-            "no patient and stays marked as synthetic."
-        )
+    st.caption(TASK_TOLD[task])
     multi_label = task == "classification" and st.toggle(
         "An image may have several classes at once",
         key="new_multi",
@@ -74,10 +77,10 @@ def draw_project_form() -> None:
     schema = _draw_schema(task, multi_label)
     left, right = st.columns(2)
     description = left.text_area(
-        "Description", key="new_description", height=90, placeholder="What is in the images, from where"
+        "Description", key="new_description", height=68, placeholder="What is in the images, from where"
     )
     intended_use = right.text_area(
-        "Intended use", key="new_use", height=90, placeholder="Who would use a model, for what, and for what not"
+        "Intended use", key="new_use", height=68, placeholder="Who would use a model, for what, and for what not"
     )
     rule = draw_rule_choice(f"new_{task}", task, ReferenceRule(RULES[task][0]))
     has_classes = task in ("classification", "generation")

@@ -49,6 +49,21 @@ def test_a_project_of_a_measured_number_is_created_on_the_page(
     assert "derived from a length" in said(open_page("overview", project=made.id))
 
 
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("classification", "say which class an image"),
+        ("segmentation", "paint structures"),
+        ("regression", "tell a number with its unit"),
+        ("generation", "draw images of each class"),
+    ],
+)
+def test_each_task_is_told_in_the_words_of_a_ward(open_page: OpenPage, task: str, told: str) -> None:
+    app = open_page("projects")
+    app.segmented_control(key="new_task").set_value(task).run()
+    assert f"A model learns to {told}" in said(app)
+
+
 def test_a_class_without_a_name_is_asked_for_its_name_and_not_for_its_punctuation(
     open_page: OpenPage, connection: sqlite3.Connection
 ) -> None:
