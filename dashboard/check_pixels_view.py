@@ -23,7 +23,9 @@ from core.images.pixel_checks import (
 from core.images.records import Case, get_case
 from core.projects.records import Project
 from dashboard import erasing_view, messages, session, wording
-from dashboard.viewer import Drawn, check_viewer
+from dashboard.viewer import Drawn, Seen, check_viewer
+
+DECISION = "check_decision"
 
 
 def draw_image(case: Case, check: PixelCheck, project: Project) -> None:
@@ -31,11 +33,21 @@ def draw_image(case: Case, check: PixelCheck, project: Project) -> None:
     given = [{"x": box.left, "y": box.top, "width": box.width, "height": box.height} for box in boxes_of(case, check)]
     again = st.session_state.get(_changed(case.id), 0)  # boxes that came otherwise are seen in a viewer of their own
     key = f"check_viewer_{case.id}_{again}"
-    check_viewer(project, session.current_user(), case.id, boxes=given, on_drawn=_keep, key=key)
+    check_viewer(
+        project,
+        session.current_user(),
+        case.id,
+        boxes=given,
+        on_drawn=_keep,
+        on_seen=_note_seen,
+        held_back=DECISION,
+        key=key,
+    )
 
 
 def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
-    """Why it is held, the boxes, and the three ways on."""
+    """Why it is held, the boxes, and the three ways on. None of these can be pressed before the image was seen: the
+    second press of two that are meant for the image before would release it."""
     st.html(f"<p>{escape(check.reason)}</p>")
     st.caption(
         "Drag boxes over everything that names somebody: names, numbers, dates, the hospital. What they cover goes "
@@ -44,7 +56,9 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
     template = find_template(session.db(), project.id, check.device)
     if template:
         st.caption(f"Boxes of the template for {template.name}, saved by {template.made_by}, are there to begin with.")
-    st.html(f"<p><b>{wording.count(len(boxes_of(case, check)), 'box', 'boxes')}</b> to be painted black</p>")
+    seen = bool(st.session_state.get(seen_key(case.id)))
+    boxes = f"<b>{wording.count(len(boxes_of(case, check)), 'box', 'boxes')}</b> to be painted black"
+    st.html(f"<p>{boxes}{'' if seen else '; look at the image first'}</p>")
     _draw_numbers(case)
     same = len(list_held_of_device(session.db(), project.id, check.device))
     st.checkbox(
@@ -52,19 +66,21 @@ def draw_decision(case: Case, check: PixelCheck, project: Project) -> None:
         key=f"check_keep_{case.id}",
         help=f"{wording.count(same, 'held image')} came from it; the boxes are filled in for the next.",
     )
-    st.button("Black out and release", icon=":material/ink_eraser:", type="primary", key=f"check_black_{case.id}",
-              on_click=_black_out, args=(case.id,), width="stretch")  # fmt: skip
-    st.button("Nothing to hide: release", icon=":material/check:", key=f"check_release_{case.id}",
-              on_click=_release, args=(case.id,), width="stretch")  # fmt: skip
-    if template and same > 1:
-        st.button(
-            f"Apply the template to all {same:,} of this device",
-            icon=":material/done_all:",
-            key=f"check_all_{case.id}",
-            on_click=_apply_to_all,
-            args=(project.id, check.device, template.boxes),
-            width="stretch",
-        )
+    with st.container(key=DECISION):
+        st.button("Black out and release", icon=":material/ink_eraser:", type="primary", key=f"check_black_{case.id}",
+                  disabled=not seen, on_click=_black_out, args=(case.id,), width="stretch")  # fmt: skip
+        st.button("Nothing to hide: release", icon=":material/check:", key=f"check_release_{case.id}",
+                  disabled=not seen, on_click=_release, args=(case.id,), width="stretch")  # fmt: skip
+        if template and same > 1:
+            st.button(
+                f"Apply the template to all {same:,} of this device",
+                icon=":material/done_all:",
+                key=f"check_all_{case.id}",
+                disabled=not seen,
+                on_click=_apply_to_all,
+                args=(project.id, check.device, template.boxes),
+                width="stretch",
+            )
     if template:
         st.button(
             "Forget the template",
@@ -111,6 +127,15 @@ def _kept(case_id: int) -> str:
 
 def _changed(case_id: int) -> str:
     return f"check:changed:{case_id}"
+
+
+def seen_key(case_id: int) -> str:
+    """Where the tab keeps that a case was seen."""
+    return f"check:seen:{case_id}"
+
+
+def _note_seen(seen: Seen) -> None:
+    st.session_state[seen_key(seen.case_id)] = True
 
 
 def _keep(drawn: Drawn) -> None:

@@ -60,6 +60,13 @@ class Drawn:
     boxes: tuple[Mapping[str, float], ...]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A case has stood on the screen for as long as it takes to look at it."""
+
+    case_id: int
+
+
 HEAT_COLOURS = ("viridis", "cividis", "magma", "inferno", "plasma")  # as in frontend/src/heatcontrols.js
 
 
@@ -120,12 +127,16 @@ def check_viewer(
     *,
     boxes: Sequence[Mapping[str, float]] = (),
     on_drawn: Callable[[Drawn], None] | None = None,
+    on_seen: Callable[[Seen], None] | None = None,
+    held_back: str = "",
     key: str = "check_viewer",
 ) -> None:
     """The viewer for what is burned into one case: boxes are drawn, nothing is answered, and nothing is stored by it.
 
     `boxes` are there to begin with; a change of them is only seen under another `key`. `on_drawn` gets all boxes
-    whenever one was drawn, changed or taken away.
+    whenever one was drawn, changed or taken away; `on_seen` tells once that the image was on the screen. Buttons in
+    the container of the key `held_back` wait while boxes are on their way: Streamlit may call the callback of a button
+    before that of a box that was drawn earlier.
     """
     given = [
         {"mark": f"given-{at}", "kind": "box", "frame": 0, "geometry": dict(box), "label": ""}
@@ -137,7 +148,8 @@ def check_viewer(
         "multi_label": False, "digit_advances": False, "blind_first": False, "assisted": False,
         "schema_version": project.schema_version,
     }  # fmt: skip
-    _mount(key, facts, user, [case_id], 0, {"mode": "check", "boxes": given}, on_drawn=on_drawn)
+    data = {"mode": "check", "boxes": given, "held_back": held_back}
+    _mount(key, facts, user, [case_id], 0, data, on_drawn=on_drawn, on_seen=on_seen)
 
 
 def review_viewer(
@@ -188,6 +200,7 @@ def _mount(
     on_navigated: Callable[[Navigated], None] | None = None,
     on_looked: Callable[[Look], None] | None = None,
     on_drawn: Callable[[Drawn], None] | None = None,
+    on_seen: Callable[[Seen], None] | None = None,
 ) -> None:
     fresh = {"given": index, "index": index, "outbox": "", "seen": 0, "went": []}
     place = st.session_state.setdefault(f"{key}:place", fresh)
@@ -208,6 +221,8 @@ def _mount(
                 on_looked(Look(event["on"], event["class"], event["opacity"], event["threshold"], event["colours"]))
             elif event["type"] == "drawn" and on_drawn:
                 on_drawn(Drawn(event["case"], tuple(event["boxes"])))
+            elif event["type"] == "seen" and on_seen:
+                on_seen(Seen(event["case"]))
 
     common = {
         "server": session.server_id(),

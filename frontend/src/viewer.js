@@ -21,6 +21,8 @@ import { ActiveTime } from "./time.js"
 import { TopBar } from "./topbar.js"
 import { Watch } from "./watch.js"
 
+const LOOK_MS = 1000 // that a held image stands on the screen before it may be released
+
 const cases = new Cases() // shared by every viewer of the page: a case that was seen is still there
 
 export class Viewer {
@@ -94,6 +96,7 @@ export class Viewer {
       this.legend.dialog, this.aside.dialog,
     )
     this.layout.on("painted", ({ facts, index }) => {
+      this.tellSeen(facts.id)
       // For whoever measures from outside: this picture is in the canvas, and on the screen with this frame.
       this.element.dispatchEvent(new CustomEvent("painted", { bubbles: true, composed: true, detail: { case: facts.id, index } }))
     })
@@ -182,6 +185,23 @@ export class Viewer {
     if (this.loaded?.facts !== facts) return
     this.drawing.open(facts)
     this.news.learnFacts(facts)
+  }
+
+  /** In a check of pixels the page learns that the image was there to be looked at: before, it releases nothing. */
+  tellSeen(id) {
+    if (this.mode !== "check" || this.seen) return
+    this.seen = setTimeout(() => {
+      if (this.loaded?.facts.id === id) this.outbox.push({ type: "seen", case: id })
+      else this.seen = 0 // it went away again
+    }, LOOK_MS)
+  }
+
+  /** What the page does with the boxes waits until it has all of them. */
+  holdBack(event) {
+    const isAbout = this.data.held_back && event.target.closest?.(`.st-key-${this.data.held_back}`)
+    if (!isAbout || this.outbox.isQuiet()) return
+    this.keepAway(event)
+    this.bar.say("Wait until the page has the last box, and press again.", true)
   }
 
   /** What the model says of the case on the screen; Python may tell it only after the image is there. */
@@ -280,6 +300,8 @@ export class Viewer {
     this.fit = () => fillWindow(this.element)
     this.leaving = () => this.settle()
     this.away = () => this.layout.hideOverlays(false) // a key that is held while the window is left is never released here
+    this.pressing = (event) => this.holdBack(event)
+    document.addEventListener("click", this.pressing, true)
     window.addEventListener("resize", this.fit)
     window.addEventListener("blur", this.away)
     window.addEventListener("beforeunload", this.leaving, true) // before the queue says whether anything waits
@@ -291,6 +313,8 @@ export class Viewer {
 
   detach() {
     this.settle()
+    clearTimeout(this.seen)
+    document.removeEventListener("click", this.pressing, true)
     window.removeEventListener("resize", this.fit)
     window.removeEventListener("blur", this.away)
     window.removeEventListener("beforeunload", this.leaving, true)

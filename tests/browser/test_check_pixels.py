@@ -1,12 +1,13 @@
 """The page Check pixels in a real browser: what was drawn in the viewer is black afterwards."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from core.store.database import opened
 from core.store.files import Files
@@ -76,3 +77,44 @@ def test_what_is_drawn_in_the_viewer_is_black_afterwards(
     wait_until(lambda: not files.has("pixels", before))
     for table in ("marks", "labels"):
         assert home.execute(f"SELECT count(*) FROM {table} WHERE case_id = ?", (held,)).fetchone()[0] == 0
+
+
+def test_nothing_is_released_unseen_and_no_box_on_its_way_is_left_out(
+    page: Page, reading: Reading, home: sqlite3.Connection, tmp_path: Path
+) -> None:
+    for at in range(2):
+        (tmp_path / f"{at}.dcm").write_bytes(hostile_file(drawn_pixels() + np.uint16(at), Modality="US"))
+    project = int(reading.readroom("project", "create", "Slow ultrasound", "--classes", "a,b")["project"])
+    first, second = (int(row["case"]) for row in reading.readroom("import", "Slow ultrasound", str(tmp_path))["files"])
+    held_line, waiting, server = [False], list[str | bytes](), list[WebSocketRoute]()
+
+    def relay(line: WebSocketRoute) -> None:
+        server.append(line.connect_to_server())
+        line.on_message(lambda text: waiting.append(text) if held_line[0] else server[-1].send(text))
+
+    page.route_web_socket(re.compile("_stcore/stream"), relay)
+    images: list[Route] = []
+    page.route(f"**/api/v1/cases/{first}", lambda route: images.append(route), times=1)
+    page.goto(f"{reading.address}/check_pixels?project={project}&case={first}")
+    release = page.get_by_role("button", name="Nothing to hide: release")
+    expect(release).to_be_disabled()  # there is no image yet
+    wait_until(lambda: page.wait_for_timeout(50) or images)
+    images[0].continue_()
+    release.click()
+    page.get_by_role("heading", name=f"Case {second}").wait_for()
+    expect(release).to_be_disabled()  # whoever presses twice
+    black = page.get_by_role("button", name="Black out and release")
+    expect(black).to_be_enabled()
+    held_line[0] = True
+    drag_box(page, 0.5, 0.5, 30.5, 9.5)
+    black.click()
+    expect(page.get_by_text("Wait until the page has the last box")).to_be_visible()
+    held_line[0] = False
+    for text in waiting:
+        server[-1].send(text)
+    page.get_by_text("1 box", exact=True).wait_for()
+    black.click()
+    page.get_by_text("No image waits").wait_for()
+    pixel_hash = home.execute("SELECT pixel_hash FROM cases WHERE id = ?", (second,)).fetchone()[0]
+    pixels = Files(Path(reading.home)).read_array("pixels", pixel_hash)
+    assert (pixels[:10, :31] == pixels.min()).all()

@@ -17,7 +17,7 @@ from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
-from dashboard.check_pixels_view import box_around
+from dashboard.check_pixels_view import box_around, seen_key
 from tests.core.images.hostile import hostile_file
 from tests.pages.conftest import OpenPage, said
 
@@ -50,6 +50,13 @@ def add_box(app: AppTest, case: Case, **numbers: int) -> None:
         app.number_input(key=f"check_{name}_{case.id}").set_value(number)
     next(button for button in app.button if button.label == "Add this box").click().run()
     assert not app.exception
+
+
+def press_seen(app: AppTest, name: str, case: Case) -> None:
+    """As somebody does before whom the viewer has shown the image."""
+    app.session_state[seen_key(case.id)] = True
+    app.run()
+    app.button(key=f"check_{name}_{case.id}").click().run()
 
 
 def test_an_empty_list_says_what_waits_here(open_page: OpenPage, project: Project, cases: list[Case]) -> None:
@@ -96,7 +103,7 @@ def test_boxes_are_blacked_out_and_kept_for_the_device(
     add_box(app, case, left=1, top=2, width=5, height=4)
     assert "1 box</b> to be painted black" in said(app)
     app.checkbox(key=f"check_keep_{case.id}").check()
-    app.button(key=f"check_black_{case.id}").click().run()
+    press_seen(app, "black", case)
     assert not app.exception
     pixels = files.read_array("pixels", get_case(connection, case.id).pixel_hash)
     assert len(np.unique(pixels[2:6, 1:6])) == 1
@@ -116,7 +123,7 @@ def test_what_is_drawn_is_there_when_the_page_is_opened_anew(
     assert get_check(connection, held[0].id).boxes == (Box(1, 2, 5, 4),)
     app = open_page("check_pixels", project=project.id)
     assert "1 box</b> to be painted black" in said(app)
-    app.button(key=f"check_release_{held[0].id}").click().run()
+    press_seen(app, "release", held[0])
     assert get_check(connection, held[0].id).boxes == ()
 
 
@@ -124,7 +131,7 @@ def test_without_a_box_nothing_is_blacked_out(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, held: list[Case]
 ) -> None:
     app = open_page("check_pixels", project=project.id)
-    app.button(key=f"check_black_{held[0].id}").click().run()
+    press_seen(app, "black", held[0])
     assert "Draw a box" in said(app)
     assert count_held(connection, project.id) == 2
 
@@ -133,9 +140,19 @@ def test_what_names_nobody_is_released(
     open_page: OpenPage, connection: sqlite3.Connection, project: Project, held: list[Case]
 ) -> None:
     app = open_page("check_pixels", project=project.id)
-    app.button(key=f"check_release_{held[0].id}").click().run()
+    press_seen(app, "release", held[0])
     assert get_check(connection, held[0].id).state == "cleared"
     assert count_held(connection, project.id) == 1
+
+
+def test_an_image_that_was_not_seen_is_not_released(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, held: list[Case], actor: Actor
+) -> None:
+    save_template(connection, held[0], [Box(0, 0, 20, 4)], actor)
+    app = open_page("check_pixels", project=project.id)
+    assert all(app.button(key=f"check_{name}_{held[0].id}").disabled for name in ("black", "release", "all"))
+    press_seen(app, "release", held[0])
+    assert app.button(key=f"check_release_{held[1].id}").disabled  # the second of two presses would meet it
 
 
 def test_after_a_release_the_next_image_follows_and_behind_the_last_what_was_passed_over(
@@ -144,9 +161,9 @@ def test_after_a_release_the_next_image_follows_and_behind_the_last_what_was_pas
 ) -> None:  # fmt: skip
     first, second, third = bring_in(connection, files, settings, project, actor, tmp_path / "more", range(2, 3))
     app = open_page("check_pixels", project=project.id, case=second.id)
-    app.button(key=f"check_release_{second.id}").click().run()
+    press_seen(app, "release", second)
     assert app.subheader[0].value == f"Case {third.id}"
-    app.button(key=f"check_release_{third.id}").click().run()
+    press_seen(app, "release", third)
     assert app.subheader[0].value == f"Case {first.id}"
 
 
@@ -155,7 +172,7 @@ def test_a_template_is_applied_to_all_of_its_device(
 ) -> None:
     save_template(connection, held[0], [Box(0, 0, 20, 4)], actor)
     app = open_page("check_pixels", project=project.id)
-    app.button(key=f"check_all_{held[0].id}").click().run()
+    press_seen(app, "all", held[0])
     assert not app.exception
     assert count_held(connection, project.id) == 0
     assert {get_check(connection, case.id).state for case in held} == {"blacked"}
