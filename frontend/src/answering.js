@@ -4,7 +4,10 @@ import {
   NOTHING, choose, chooseNone, isAnswer, isRemark, isSame, nextConfidence, toggleUnsure, toggleUnusable, withConfidence, withReason, withValue,
 } from "./answers.js"
 import { DraftBox } from "./draftbox.js"
+import { commandOf } from "./keys.js"
 import { AnswerPanel } from "./panel.js"
+
+const TORN_MS = 1000 // a pause after which keys belong to what is on the screen
 
 export class Answering {
   /**
@@ -17,6 +20,7 @@ export class Answering {
     Object.assign(this, parts)
     this.project = project
     this.facts = null
+    this.tornAt = -Infinity // when the last key of a word came whose beginning found no image
     this.panel = new AnswerPanel(project, this.mode, {
       choose: (name) => this.answer(choose(this.current(), name, project), !project.multi_label),
       none: () => this.answer(chooseNone(this.current())),
@@ -134,6 +138,10 @@ export class Answering {
   /** A key that goes into the answer itself: a reason, a number. */
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return false
+    if (this.isTorn(event)) {
+      this.say(this.facts ? "The image has come only now: begin again." : "Wait for the image.")
+      return true
+    }
     const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)
     if (this.panel.armed && digit && !event.shiftKey) {
       this.panel.pressReason(digit[1])
@@ -144,6 +152,26 @@ export class Answering {
       return true
     }
     return Boolean(this.facts) && Boolean(this.part.key?.(event))
+  }
+
+  /**
+   * Whether a key belongs to a word (two digits of a class, a number, a reason after Q, a note after N) that was begun
+   * before the image was there. Alone, the rest of it would be another answer: 2 of 42, the class 5 of 0 5.
+   */
+  isTorn(event) {
+    const now = performance.now()
+    const ends = event.key === "Enter"
+    const goesOn = now - this.tornAt < TORN_MS && (ends || event.key.length === 1)
+    const isTorn = goesOn || (!this.facts && this.begins(event))
+    if (event.key !== "Shift") this.tornAt = isTorn && !ends ? now : -Infinity
+    return isTorn
+  }
+
+  /** Whether a key is the first of several. */
+  begins(event) {
+    const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)
+    if (digit && !event.shiftKey && this.part.begins?.(digit[1])) return true
+    return ["note", "unusable"].includes(commandOf(event, this.mode)?.command)
   }
 
   press(digit) {

@@ -52,13 +52,18 @@ export class Chord {
     const pressed = this.pressed + digit
     if (this.chords.has(pressed)) return this.end(this.chords.get(pressed))
     if (pressed === (this.isLong ? "00" : "0")) return this.end("")
-    const leads = pressed.length === 1 && (pressed === "0" ? this.isLong : [...this.chords.keys()].some((chord) => chord.startsWith(pressed)))
-    if (!leads) return this.end(null)
+    if (pressed.length > 1 || !this.leads(pressed)) return this.end(null)
     this.pressed = pressed
     clearTimeout(this.timer)
     this.timer = setTimeout(() => this.clear(), PATIENCE_MS)
     this.onWait(pressed)
     return null
+  }
+
+  /** Whether a digit alone chooses nothing, but with another. */
+  leads(digit) {
+    if (this.chords.has(digit)) return false
+    return digit === "0" ? this.isLong : [...this.chords.keys()].some((chord) => chord.startsWith(digit))
   }
 
   /** Another key, another case: what was begun is forgotten. */

@@ -81,6 +81,11 @@ export class ClassPart {
     if (found[at]) this.buttons.get(found[at].name).scrollIntoView({ block: "nearest" })
   }
 
+  /** Whether a digit is the first of two. */
+  begins(digit) {
+    return this.chord.leads(digit)
+  }
+
   /** A digit: chooses a class, or begins to. */
   press(digit) {
     const name = this.chord.press(digit)
@@ -94,7 +99,8 @@ export class ClassPart {
     for (const [name, made] of this.buttons) made.classList.toggle("possible", Boolean(pressed) && this.chords.get(name).startsWith(pressed))
   }
 
-  show({ value }) {
+  show({ value }, fresh) {
+    if (fresh) this.chord.clear() // what was begun was meant for the case before
     const chosen = value?.classes ?? []
     for (const [name, made] of this.buttons) press(made, chosen.includes(name))
     if (this.none) press(this.none, Boolean(value) && chosen.length === 0)

@@ -22,6 +22,11 @@ export class NumbersPart {
     this.parts.forEach((part, place) => part.element.classList.toggle("current", place === at))
   }
 
+  /** A number is typed digit by digit. */
+  begins() {
+    return true
+  }
+
   key(event) {
     return this.parts[this.at].key(event)
   }

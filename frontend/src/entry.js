@@ -26,6 +26,11 @@ export class NumberPart {
     this.check()
   }
 
+  /** A number is typed digit by digit. */
+  begins() {
+    return true
+  }
+
   /** A key pressed anywhere; true where it was the number's. */
   key(event) {
     const text = typed(this.field.value, event)

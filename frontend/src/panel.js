@@ -85,6 +85,7 @@ export class AnswerPanel {
     if (!this.armed) this.reasonText.value = ""
     this.levels.forEach((made, at) => press(made, answer.confidence === at + 1))
     if (fresh || this.note !== this.note.getRootNode().activeElement) this.note.value = answer.note
+    this.note.disabled = !ready // what is written before the image is there would go with it
     this.element.classList.toggle("waiting", !ready)
     for (const made of this.element.querySelectorAll(".key")) made.setAttribute("aria-disabled", String(!ready))
   }

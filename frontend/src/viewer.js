@@ -23,6 +23,9 @@ import { Watch } from "./watch.js"
 
 const LOOK_MS = 1000 // that a held image stands on the screen before it may be released
 
+const SLOW_MS = 400 // after which an image that is not there yet is said to be on its way
+const STUCK_MS = 15000 // after which it may be asked for anew
+
 const cases = new Cases() // shared by every viewer of the page: a case that was seen is still there
 
 export class Viewer {
@@ -142,6 +145,7 @@ export class Viewer {
 
   async open(index) {
     const id = this.data.case_ids[index]
+    this.stopSaying?.()
     this.index = index
     this.loaded = null
     this.time.leave()
@@ -157,6 +161,7 @@ export class Viewer {
     }
     this.element.dataset.case = ""
     if (!cases.isReady(id)) this.layout.clear()
+    this.stopSaying = this.sayLoading(id)
     try {
       const [loaded] = await Promise.all([cases.get(id), this.starting])
       if (this.data.case_ids[this.index] === id && !this.loaded) this.show(loaded)
@@ -165,7 +170,21 @@ export class Viewer {
     }
   }
 
+  /** On a slow line: that the image is on its way, and a way out where a request hangs. Returns how to stop that. */
+  sayLoading(id) {
+    const ask = () => {
+      cases.drop(id)
+      this.open(this.data.case_ids.indexOf(id))
+    }
+    const timers = [
+      setTimeout(() => this.layout.clear("Loading"), SLOW_MS),
+      setTimeout(() => this.layout.clear("The image has not come yet.", button({ onclick: ask }, "Ask again")), STUCK_MS),
+    ]
+    return () => timers.forEach(clearTimeout)
+  }
+
   show(loaded) {
+    this.stopSaying?.()
     this.loaded = loaded
     const { facts } = loaded
     this.layout.show(loaded)
@@ -213,6 +232,7 @@ export class Viewer {
   }
 
   showFault(error, id) {
+    this.stopSaying?.()
     this.loaded = null
     this.watch.leave()
     this.answering.close()
@@ -313,6 +333,7 @@ export class Viewer {
 
   detach() {
     this.settle()
+    this.stopSaying?.()
     clearTimeout(this.seen)
     document.removeEventListener("click", this.pressing, true)
     window.removeEventListener("resize", this.fit)

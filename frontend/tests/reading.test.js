@@ -1,6 +1,6 @@
 // What a key does to the answer and to the place in the list, without a screen.
 
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 
 import { Answering } from "../src/answering.js"
 import { withValue } from "../src/answers.js"
@@ -48,6 +48,7 @@ function reading(settings = {}, part = null) {
 function pressing(answering, project) {
   const chord = new Chord(project.classes)
   return {
+    begins: (digit) => chord.leads(digit),
     press(digit) {
       const name = chord.press(digit)
       if (name) answering.choose(name)
@@ -62,6 +63,50 @@ Answering.prototype.choose = function (name) {
   const chosen = !project.multi_label ? [name] : known.includes(name) ? known.filter((one) => one !== name) : [...known, name]
   this.answer(withValue(this.current(), { classes: project.classes.map((label) => label.name).filter((one) => chosen.includes(one)) }), !project.multi_label)
 }
+
+describe("a key that is quicker than the image", () => {
+  const many = Array.from({ length: 14 }, (_, at) => ({ name: `finding ${at + 1}`, key: at < 9 ? String(at + 1) : "" }))
+  const typed = (code, key) => [code, { key }]
+
+  it("leaves no half of two digits, a reason or a number to the case that comes meanwhile", () => {
+    vi.useFakeTimers()
+    for (const [settings, part, words] of [
+      [{ classes: many }, null, [typed("Digit0", "0"), typed("Digit5", "5")]],
+      [{}, null, [typed("KeyQ", "q"), typed("Digit1", "1")]],
+      [{}, null, [typed("KeyN", "n"), typed("KeyQ", "q")]],
+      [{ task: "regression" }, () => ({ begins: () => true, key: () => { throw new Error("a digit of the word") }, confirm: () => true }),
+        [typed("Digit4", "4"), typed("Digit2", "2"), ["Enter", { key: "Enter" }]]],
+    ]) {
+      const { answering, sent, gone, press, facts } = reading(settings, part)
+      answering.facts = null // the image is on its way
+      const [first, ...rest] = words
+      press(...first)
+      answering.facts = facts
+      for (const one of rest) press(...one)
+      expect([sent, gone]).toEqual([[], []])
+    }
+    vi.useRealTimers()
+  })
+
+  it("counts again after a pause, and alone it always counts", () => {
+    vi.useFakeTimers()
+    const { answering, sent, press, facts } = reading({ classes: many })
+    answering.facts = null
+    press("Digit0", { key: "0" })
+    press("Digit3", { key: "3" })
+    answering.facts = facts
+    vi.advanceTimersByTime(1001)
+    press("Digit0", { key: "0" })
+    press("Digit5", { key: "5" })
+    expect(sent.map(({ value }) => value)).toEqual([{ classes: ["finding 14"] }])
+    answering.facts = null
+    press("Digit3", { key: "3" })
+    answering.facts = facts
+    press("Digit3", { key: "3" })
+    expect(sent.at(-1).value).toEqual({ classes: ["finding 3"] })
+    vi.useRealTimers()
+  })
+})
 
 describe("on the label page", () => {
   it("a digit saves and goes on in a single-label project", () => {

@@ -307,6 +307,31 @@ def test_a_case_that_is_gone_is_said_and_the_next_one_is_reached(
     expect(page.locator(".viewer")).to_have_attribute("data-case", str(case + 2))
 
 
+def test_an_image_that_does_not_come_is_said_and_asked_for_anew(
+    page: Page, reading: Reading, projects: dict[str, int]
+) -> None:
+    held: list[Route] = []
+    page.clock.install()
+    open_list(page, reading, projects["Fourteen"])
+    case = int(shown(page))
+    press_and_go(page, "Digit0", "Digit1")
+    page.route(f"**/api/v1/cases/{case + 5}", lambda route: held.append(route), times=1)
+    page.locator("input.place").fill("6")
+    press(page, "Enter")
+    expect(page.get_by_text("Loading", exact=True)).to_be_visible()
+    expect(page.get_by_role("textbox", name="Note")).to_be_disabled()
+    page.clock.fast_forward(15_000)
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".viewer")).to_have_attribute("data-case", str(case + 5))
+    expect(page.get_by_role("textbox", name="Note")).to_be_enabled()
+    assert len(held) == 1
+    press(page, "Digit0", "ArrowRight")  # a digit that was begun on one case
+    expect(page.locator(".viewer")).to_have_attribute("data-case", str(case + 6))
+    press_and_go(page, "Digit5")
+    wait_until(lambda: case + 6 in answers(reading, projects["Fourteen"]))
+    assert json.loads(answers(reading, projects["Fourteen"])[case + 6]["value"]) == {"classes": ["finding 5"]}
+
+
 def test_a_note_that_is_being_written_when_the_page_is_closed_is_kept(
     page: Page, reading: Reading, projects: dict[str, int]
 ) -> None:
