@@ -7,7 +7,7 @@ from core.jobs.asking import ask_drafts
 from core.labels.assignments import list_assigned, unassign_cases
 from core.projects.records import Project, get_project
 from core.training.records import list_models
-from dashboard import jobs_panel, messages, session, wording
+from dashboard import jobs_panel, messages, once, session, wording
 
 ANSWERED = (
     "Readers see the model's answer and accept it, change it or reject it; which of these is stored with their answer. "
@@ -49,7 +49,9 @@ def draw_assist_choice(project: Project) -> None:
         jobs_panel.watch_active_jobs(project.id, ("draft",))
         if waiting:
             st.caption(f"{wording.count(waiting, 'case')} without a draft yet.")
-            st.button("Let the model look at them", key="assist_run", on_click=_ask, args=(project,))
+            st.button(
+                "Let the model look at them", key=once.key("assist_run"), on_click=once.callback(_ask), args=(project,)
+            )
 
 
 def draw_assignments(project: Project) -> None:

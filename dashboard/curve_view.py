@@ -15,7 +15,7 @@ from core.training.headline import WORDS
 from core.training.learning_curve import FRACTIONS, expected_seconds, forecast_of
 from core.training.power_law import FARTHEST
 from core.training.recipe import Recipe
-from dashboard import charts, jobs_panel, messages, session, theme, wording
+from dashboard import charts, jobs_panel, messages, once, session, theme, wording
 
 HEIGHT_PX = 260
 
@@ -39,13 +39,14 @@ def draw_learning_curve(project: Project, snapshot: Snapshot, recipe: Recipe, fo
     if st.button(
         "Make a learning curve",
         icon=":material/trending_up:",
-        key="train_learning_curve",
+        key=once.key("train_learning_curve"),
         disabled=bool(snapshot.loss) or bool(last and last.is_active),
     ):
         with messages.refusals_shown():
             ask_learning_curve(
                 session.db(), project, snapshot, recipe, fold=fold, files=session.files(), actor=session.actor()
             )
+            once.spend()
             st.rerun()
     if last and not last.result:
         jobs_panel.watch_job(last)

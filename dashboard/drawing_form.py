@@ -15,7 +15,7 @@ from core.projects.schema import Classification
 from core.training.drawn import Wanted
 from core.training.keeping import keep_drawn
 from core.training.records import Model
-from dashboard import drawn_view, messages, places, session, wording
+from dashboard import drawn_view, messages, once, places, session, wording
 from dashboard.pictures import source_of
 
 MOST_AT_ONCE = 64
@@ -120,7 +120,8 @@ def _draw_keeping(folder: Path, document: Mapping[str, Any], all_places: Sequenc
             "They stay marked for ever, nobody is given them to read, and a snapshot takes them into train and nowhere "
             "else, when it is asked to."
         )
-        if st.button("Keep", key="draw_keep", icon=":material/save:", disabled=not chosen or into is None) and into:
+        ready = bool(chosen) and into is not None
+        if st.button("Keep", key=once.key("draw_keep"), icon=":material/save:", disabled=not ready) and into:
             with messages.refusals_shown():
                 kept = keep_drawn(session.db(), session.files(), targets[into], folder, list(chosen), session.actor())
                 messages.say(f"{wording.count(len(kept), 'synthetic image')} kept in {targets[into].name}.")

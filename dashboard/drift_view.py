@@ -6,7 +6,7 @@ from core.jobs.records import add_job
 from core.projects.records import Project
 from core.reviews.drift import LEAST_NEW, REMEDY, RULE, DriftCheck, count_missing, find_drift
 from core.training.records import Model
-from dashboard import jobs_panel, messages, places, session, wording
+from dashboard import jobs_panel, messages, once, places, session, wording
 
 TABLE_PX = 260
 
@@ -46,7 +46,8 @@ def draw_drift(project: Project, production: Model | None) -> None:
     unsaid = last is None or last.told["state"] == "too few"
     missing = count_missing(session.db(), production) if unsaid else 0
     button.button(
-        "Check now", icon=":material/refresh:", key="drift_now", on_click=_ask, args=(project,), width="stretch",
+        "Check now", icon=":material/refresh:", key=once.key("drift_now"), on_click=once.callback(_ask),
+        args=(project,), width="stretch",
         disabled=missing > 0, help="Of too few patients nothing can be said." if missing else None,
     )  # fmt: skip
     if missing:

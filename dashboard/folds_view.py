@@ -9,7 +9,7 @@ from core.jobs.records import Job, find_job
 from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.training.records import Model
-from dashboard import evaluation_view, messages, quantity_view, session
+from dashboard import evaluation_view, messages, once, quantity_view, session
 
 
 def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> None:
@@ -30,11 +30,12 @@ def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> Non
         if st.button(
             "Measure all folds again" if job else "Measure all folds together",
             icon=":material/play_arrow:",
-            key=f"evaluate_folds_{models[0].id}",
+            key=once.key(f"evaluate_folds_{models[0].id}"),
             disabled=not may_start,
         ):
             with messages.refusals_shown():
                 ask_cross_validation(session.db(), model, actor=session.actor())
+                once.spend()
                 st.rerun()
 
 

@@ -8,7 +8,7 @@ from core.labels.assignments import assign_cases, draw_unread
 from core.labels.case_lists import CaseList, add_case_list
 from core.people.members import list_administrators, list_members
 from core.projects.records import Project
-from dashboard import messages, places, session, wording
+from dashboard import messages, once, places, session, wording
 
 FindCases = Callable[[], list[int]]
 
@@ -53,7 +53,13 @@ def _draw_assigning(project: Project, found: int, find_cases: FindCases) -> None
             key="assign_count",
             help="Of all cases that nobody is asked to read yet and this reader has not answered.",
         )
-    st.button("Ask the reader", key="assign_do", type="primary", on_click=_assign, args=(project, find_cases))
+    st.button(
+        "Ask the reader",
+        key=once.key("assign_do"),
+        type="primary",
+        on_click=once.callback(_assign),
+        args=(project, find_cases),
+    )
     st.divider()
 
 

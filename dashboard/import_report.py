@@ -17,7 +17,7 @@ from core.jobs.asking import ask_import_again, ask_pull_again, find_imports_agai
 from core.jobs.records import Job, get_job
 from core.jobs.undecided import list_waiting, stays_until_decided, upload_left
 from core.projects.records import Project
-from dashboard import jobs_panel, messages, places, session, wording
+from dashboard import jobs_panel, messages, once, places, session, wording
 from dashboard.import_series_view import STATUS_WORDS, draw_choice, draw_series
 
 WORDS = {"failed": "refused", "waiting": "waiting", "held": "held", NOTED: "noted", "joined": "joined",
@@ -139,7 +139,7 @@ def _draw_waiting(job: Job, files: Sequence[ImportedFile], series: Sequence[Told
         chosen = len([file for file in waiting if file.series not in left_out])
         with st.container(horizontal=True, vertical_alignment="center"):
             pressed = st.button(f"Bring in {wording.count(chosen, 'file')}", type="primary", disabled=not chosen,
-                                icon=":material/check:", key=f"accept_go_{job.id}")  # fmt: skip
+                                icon=":material/check:", key=once.key(f"accept_go_{job.id}"))  # fmt: skip
             _offer_throwing_away(job, "Leave all of it out")
         if pressed:
             _ask_again(job, "waiting", left_out)
@@ -163,7 +163,7 @@ def _draw_steps(job: Job, files: Sequence[ImportedFile]) -> None:
         elif refused and st.button(
             f"Try the {refused:,} refused again" if refused > 1 else "Try the refused one again",
             icon=":material/replay:",
-            key=f"again_{job.id}",
+            key=once.key(f"again_{job.id}"),
             help="After you have mended the files, or installed what a reason names; of a series all slices are read.",
         ):
             _ask_again(job, "failed", [])
@@ -178,7 +178,7 @@ def _offer_another_pull(job: Job, refused: int) -> None:
     if st.button(
         "Pull the same studies again",
         icon=":material/replay:",
-        key=f"pull_again_{job.id}",
+        key=once.key(f"pull_again_{job.id}"),
         help="After the PACS has better files, or what a reason names was installed; what came in is not fetched anew.",
     ):
         with messages.refusals_shown():

@@ -25,7 +25,7 @@ from core.reviews.remarks import add_remark, list_remarks
 from core.reviews.report import ReportFormat, write_report
 from core.store.audit import Actor
 from core.training.records import get_run
-from dashboard import jobs_panel, messages, places, session, wording
+from dashboard import jobs_panel, messages, once, places, session, wording
 from dashboard.meeting_form import lines_of
 from dashboard.meeting_view import STEPS, Meeting
 from dashboard.prefix import at
@@ -89,12 +89,13 @@ def _draw_retraining(meeting: Meeting) -> None:
         return
     st.subheader("Learn from the corrections", anchor=False)
     st.caption(f"References changed since its snapshot was frozen: {found.sentence}.")
-    if st.button("Retrain with the corrected labels", icon=":material/model_training:", key="retrain_do"):
+    if st.button("Retrain with the corrected labels", icon=":material/model_training:", key=once.key("retrain_do")):
         with messages.refusals_shown(), st.spinner("Freezing the corrected snapshot"):
             asked = ask_retraining(
                 session.db(), session.files(), meeting.project, meeting.model, review=meeting.review,
                 actor=session.actor(), progress=Silent(),
             )  # fmt: skip
+            once.spend()
             messages.say(
                 f"{asked.run.name} is queued, on {asked.snapshot.name}; both models are then measured on the same test "
                 "cases, and a new review is prepared."

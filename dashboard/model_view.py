@@ -18,7 +18,7 @@ from core.training.ensemble import with_views
 from core.training.recipe import FIELDS, named_recipe
 from core.training.records import Model, Run, get_run_of_weights
 from core.training.request import training_cases
-from dashboard import members_view, messages, places, run_view, session, wording
+from dashboard import members_view, messages, once, places, run_view, session, wording
 from dashboard.drawn_view import draw_samples
 from dashboard.gap_view import describe_failure, draw_gap
 from dashboard.prefix import at
@@ -79,7 +79,7 @@ def _draw_views_button(model: Model) -> None:
     if st.button(
         "With test-time augmentation",
         icon=":material/filter_none:",
-        key=f"model_views_{model.id}",
+        key=once.key(f"model_views_{model.id}"),
         help="Makes a model beside this one that answers with the mean over each image moved a little, within what its "
         "recipe moved it in training; slower, often a little better.",
     ):

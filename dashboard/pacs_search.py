@@ -14,7 +14,7 @@ from core.images.pacs.records import Pacs, get_pacs
 from core.images.pacs.search import search_studies
 from core.jobs.asking import ask_pull
 from core.projects.records import Project
-from dashboard import messages, places, session, wording
+from dashboard import messages, once, places, session, wording
 
 FOUND, SEARCHES, JOB = "pacs:found", "pacs:searches", "pacs:job"
 MODALITIES = ("CR", "CT", "DX", "MG", "MR", "NM", "OPT", "PT", "RF", "US", "XA")
@@ -92,9 +92,9 @@ def _draw_found(project: Project, pacs: Pacs, found: Answer) -> None:
         f"Pull {wording.count(len(studies), 'study', 'studies')}" if studies else "Pull",
         type="primary",
         icon=":material/download:",
-        key="pacs_pull",
+        key=once.key("pacs_pull"),
         disabled=not studies,
-        on_click=_pull,
+        on_click=once.callback(_pull),
         args=(project, pacs.id, tuple(study.uid for study in studies)),
         width="stretch",
     )

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.people.roles import Action
 from core.settings import PROJECT_ROOT
+from dashboard import once
 from dashboard.prefix import at
 
 Query = str | int | None
@@ -79,6 +80,7 @@ def address(name: str, **query: Query) -> str:
 
 def go(name: str, **query: Query) -> None:
     """Leave this page for another; nothing after this call runs."""
+    once.spend()
     st.switch_page(page_of(name), query_params=_kept(query))
 
 

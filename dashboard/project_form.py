@@ -22,7 +22,7 @@ from core.projects.schema import (
     Structure,
     Task,
 )
-from dashboard import messages, places, session
+from dashboard import messages, once, places, session
 
 ROWS = "project_form:rows"  # ids of the class rows on screen; an id is never given out twice
 STRUCTURE_ROWS = "project_form:structures"
@@ -95,7 +95,7 @@ def draw_project_form() -> None:
     blind_first = (right if has_classes else left).toggle(
         "Readers answer blind first", key="new_blind", help=BLIND_HELP
     )
-    if st.button("Create project", type="primary", key="new_create", shortcut="ctrl+enter"):
+    if st.button("Create project", type="primary", key=once.key("new_create"), shortcut="ctrl+enter"):
         with messages.refusals_shown():
             project = add_project(
                 session.db(),

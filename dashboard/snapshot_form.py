@@ -9,7 +9,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.leaks import Leak, LeaksFound
 from core.images.records import count_synthetic
 from core.projects.records import Project
-from dashboard import messages, places, session, wording
+from dashboard import messages, once, places, session, wording
 from dashboard.progress_bar import BarProgress
 
 LEAKS = "snapshot_form:leaks"
@@ -60,7 +60,7 @@ def draw_snapshot_form(project: Project, columns: list[str]) -> None:
             )
         )
     _draw_leaks()
-    if st.button("Freeze snapshot", type="primary", key="snapshot_freeze", shortcut="ctrl+enter"):
+    if st.button("Freeze snapshot", type="primary", key=once.key("snapshot_freeze"), shortcut="ctrl+enter"):
         with messages.refusals_shown():
             _freeze(project, name, arguments)
 

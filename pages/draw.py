@@ -7,7 +7,7 @@ from core.jobs.asking import ask_drawing
 from core.jobs.records import get_job, list_jobs
 from core.training.drawn import Wanted
 from core.training.records import list_models
-from dashboard import drawing_form, frame, jobs_panel, messages, places, session
+from dashboard import drawing_form, frame, jobs_panel, messages, once, places, session
 
 
 def start_drawing(wanted: Wanted, n: int, seed: int) -> None:
@@ -42,7 +42,7 @@ model = models[
     )
 ]
 wanted, n, seed = drawing_form.draw_wanted(model)
-if st.button("Draw", type="primary", icon=":material/brush:", key="draw_start", shortcut="ctrl+enter"):
+if st.button("Draw", type="primary", icon=":material/brush:", key=once.key("draw_start"), shortcut="ctrl+enter"):
     start_drawing(wanted, n, seed)
 drawings = list_jobs(session.db(), project=project.id, kinds=("generate",), limit=1)
 number = places.asked_number("job") or (drawings[0].id if drawings else None)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.jobs.asking import ask_import
 from core.jobs.records import Job, list_jobs
-from dashboard import frame, jobs_panel, messages, places, session
+from dashboard import frame, jobs_panel, messages, once, places, session
 from dashboard.deidentification_view import describe
 from dashboard.import_beside import draw_beside
 from dashboard.import_form import UPLOADER, draw_label_table, draw_pattern, draw_source, draw_time_point
@@ -36,12 +36,12 @@ if source is not None:
         pattern, time_point = (draw_pattern(), draw_time_point()) if beside.has_images else (None, None)
         with st.container(horizontal=True, vertical_alignment="center"):
             go = st.button(
-                "Import", type="primary", icon=":material/upload:", key="import_start", shortcut="ctrl+enter"
+                "Import", type="primary", icon=":material/upload:", key=once.key("import_start"), shortcut="ctrl+enter"
             )
             look = beside.has_images and st.button(
                 "Look first",
                 icon=":material/search:",
-                key="import_look",
+                key=once.key("import_look"),
                 help="Reads the headers and says what each file and series would become; nothing is stored.",
             )
             if beside.has_images:

@@ -8,7 +8,7 @@ from core.jobs.asking import ask_repetition
 from core.people.roles import may
 from core.reviews.registry import map_stages
 from core.training.records import get_run, list_models, list_runs
-from dashboard import frame, jobs_panel, members_view, messages, places, session, wording
+from dashboard import frame, jobs_panel, members_view, messages, once, places, session, wording
 from dashboard.model_view import draw_model
 from dashboard.registry_view import draw_registry
 from dashboard.told_view import draw_told
@@ -67,7 +67,7 @@ with told:
 if may(session.db(), session.current_user(), "train", project.id) and again.button(
     "Train again",
     icon=":material/repeat:",
-    key=f"repeat_{model.id}",
+    key=once.key(f"repeat_{model.id}"),
     width="stretch",
     help="The same snapshot, fold, recipe and seed; when it is over, the weights are compared.",
 ):

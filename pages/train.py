@@ -10,7 +10,7 @@ from core.training.learning_curve import has_curve
 from core.training.networks import check_weights
 from core.training.recipe import Recipe
 from core.training.records import list_runs
-from dashboard import frame, jobs_panel, messages, places, session
+from dashboard import frame, jobs_panel, messages, once, places, session
 from dashboard.augmented_view import draw_augmented
 from dashboard.curve_view import draw_learning_curve
 from dashboard.rate_view import draw_rate_test
@@ -40,6 +40,8 @@ def start_training(recipe: Recipe) -> None:
 def start_rate_test(recipe: Recipe) -> None:
     with messages.refusals_shown():
         ask_rate_test(session.db(), project, snapshot, recipe, fold=fold, files=session.files(), actor=session.actor())
+        once.spend()
+        st.rerun()
 
 
 project = frame.need_project()
@@ -96,7 +98,7 @@ with form:
             "Start training",
             type="primary",
             icon=":material/play_arrow:",
-            key="train_start",
+            key=once.key("train_start"),
             disabled=recipe is None or bool(snapshot.loss),
             shortcut="ctrl+enter",
         )
@@ -108,7 +110,9 @@ with form:
             "Tries rising rates with this recipe on this snapshot and suggests one; a minute or so, nothing stored."
         )
         if (
-            st.button("Find a learning rate", key="train_find_rate", disabled=recipe is None or bool(snapshot.loss))
+            st.button(
+                "Find a learning rate", key=once.key("train_find_rate"), disabled=recipe is None or bool(snapshot.loss)
+            )
             and recipe
         ):
             start_rate_test(recipe)

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
+from core.store.database import opened
 from tests.browser.conftest import Reading, is_up, wait_until
 from tests.browser.test_access import settle, visit
 
@@ -120,6 +121,45 @@ def test_a_choice_made_before_its_script_is_there_is_not_lost(page: Page, readin
     held[0].continue_()
     light.click()
     expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", "light")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_second_press_of_the_button_that_was_seen_starts_no_second_job(page: Page, reading: Reading) -> None:
+    """What the browser sent for a press comes once more when the first has done its work, as on a slow line."""
+    sent: list[str | bytes] = []
+    server: list[WebSocketRoute] = []
+
+    def relay(line: WebSocketRoute) -> None:
+        server.append(line.connect_to_server())
+        line.on_message(lambda message: (sent.append(message), server[-1].send(message)))
+
+    def press_twice(button: str, key: bytes, kind: str) -> None:
+        before = len(jobs(reading, kind))
+        page.get_by_role("button", name=button).click()
+        wait_until(lambda: page.wait_for_timeout(50) or len(jobs(reading, kind)) == before + 1)
+        server[-1].send(next(message for message in reversed(sent) if is_press(message, key)))
+        page.wait_for_timeout(3000)
+        settle(page)
+        made = jobs(reading, kind)[before:]
+        for job in made:
+            reading.readroom("jobs", "stop", str(job))
+        assert len(made) == 1
+
+    page.route_web_socket(re.compile("_stcore/stream"), relay)
+    with reading.worker_asleep():
+        page.goto(f"{reading.address}/train?project=1")
+        press_twice("Start training", b"train_start", "train")
+        page.goto(f"{reading.address}/evaluate?project=1")
+        press_twice("Evaluate again", b"evaluate_start", "evaluate")
+
+
+def is_press(message: str | bytes, key: bytes) -> bool:
+    return key in (message if isinstance(message, bytes) else message.encode())
+
+
+def jobs(reading: Reading, kind: str) -> list[int]:
+    with opened(reading.settings) as connection:
+        return [row["id"] for row in connection.execute("SELECT id FROM jobs WHERE kind = ? ORDER BY id", (kind,))]
 
 
 def assert_fits(page: Page, name: str) -> None:
