@@ -1,9 +1,22 @@
-// On the plain pages: a button that shows what is typed as a password, and how long a new one is so far.
+// On the plain pages: a button that shows what is typed as a password, how long a new one is so far, and a form that is
+// sent once: a second press would give up the answer to the first, and a link that works once has worked by then.
 // Without this script the forms work as well; the server says what it will not take.
 (() => {
+  const PATIENCE_MS = 20000
+
   for (const input of document.querySelectorAll(".field > input[type=password]")) {
     addButton(input)
     if (input.dataset.least) addMeter(input, Number(input.dataset.least))
+  }
+
+  for (const form of document.forms) form.addEventListener("submit", (event) => sendOnce(form, event))
+  // A page that comes back by the browser's own "back" may be sent again, and so may one whose sending was stopped.
+  window.addEventListener("pageshow", () => [...document.forms].forEach((form) => form.removeAttribute("aria-busy")))
+
+  function sendOnce(form, event) {
+    if (form.hasAttribute("aria-busy")) return event.preventDefault()
+    form.setAttribute("aria-busy", "true") // the button keeps its place and its focus; `plain.html` dims it
+    setTimeout(() => form.removeAttribute("aria-busy"), PATIENCE_MS)
   }
 
   function addButton(input) {
