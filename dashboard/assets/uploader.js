@@ -1,28 +1,50 @@
 // Files from this computer straight to disk on the server, piece by piece; Streamlit only learns when all are there.
-// What was cut off, by the line, a reload or a restart of the server, goes on when the same files are chosen again.
+// Whoever goes to another page meanwhile finds them when they come back. What was cut off, by the line, a reload or a restart
+// of the server, goes on when the same files are chosen again.
 
 const PIECE_BYTES = 8 << 20
 const AT_ONCE = 4
 const TRIES = 8
 const KEPT = "readroom:upload" // which upload was under way, and a number that stands for its files: none of their names
 
-const states = new WeakMap()
+const wired = new WeakSet()
+// One for the whole tab: whoever leaves the page while files are on their way finds them here when they come back.
+const state = (window.readroomUpload ??= { busy: false, done: null, said: null, isNews: false })
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  let state = states.get(parentElement)
-  if (!state) {
-    state = begin(parentElement)
-    states.set(parentElement, state)
-  }
+  state.find = (name) => parentElement.querySelector(`[data-part="${name}"]`)
   state.tell = setTriggerValue
   state.address = data.address
+  if (!wired.has(parentElement)) {
+    wired.add(parentElement)
+    begin(parentElement)
+    if (!state.busy && !state.isNews) state.said = null // an upload that this page was told of
+  }
+  paint()
+  const { done } = state
+  if (done) setTimeout(() => setTriggerValue("uploaded", done)) // it ended while the page was away
+  Object.assign(state, { done: null, isNews: false })
+}
+
+/** Whether the page with the zone is there. */
+function isHere() {
+  return Boolean(state.find("zone")?.isConnected)
+}
+
+/** How far it is, on the page that is there now. */
+function paint() {
+  const { find, busy, said } = state
+  if (!find("zone")) return
+  find("zone").classList.toggle("busy", busy)
+  if (!said) return
+  find("bar").style.width = `${said.percent}%`
+  find("said").textContent = said.text
 }
 
 function begin(root) {
   const find = (name) => root.querySelector(`[data-part="${name}"]`)
-  const state = { busy: false, tell: () => {} }
   const start = (chosen) => {
-    if (!state.busy && chosen.length) send(chosen, find, state)
+    if (!state.busy && chosen.length) send(chosen)
   }
   for (const [button, input] of [["pick-files", "files"], ["pick-folder", "folder"]]) {
     find(button).addEventListener("click", () => find(input).click())
@@ -46,7 +68,6 @@ function begin(root) {
     const single = entries.length === 1 && entries[0].isDirectory
     start((await Promise.all(entries.map((entry) => walk(entry, "", single)))).flat())
   })
-  return state
 }
 
 function insideFolder(file) {
@@ -70,15 +91,14 @@ async function walk(entry, prefix, omitName = false) {
   return (await Promise.all(children.map((child) => walk(child, below)))).flat()
 }
 
-async function send(chosen, find, state) {
+async function send(chosen) {
   state.busy = true
-  find("zone").classList.add("busy")
   const total = chosen.reduce((sum, { file }) => sum + file.size, 0)
   const sent = { bytes: 0, files: 0 }
   const show = (text) => {
-    find("bar").style.width = `${total ? (100 * sent.bytes) / total : 0}%`
-    find("said").textContent =
-      text ?? `${sent.files.toLocaleString()} of ${chosen.length.toLocaleString()} files, ${size(sent.bytes)} of ${size(total)}`
+    text ??= `${sent.files.toLocaleString()} of ${chosen.length.toLocaleString()} files, ${size(sent.bytes)} of ${size(total)}`
+    state.said = { text, percent: total ? (100 * sent.bytes) / total : 0 }
+    paint()
   }
   show()
   try {
@@ -100,17 +120,15 @@ async function send(chosen, find, state) {
     const paths = chosen.map(({ path }) => path)
     const many = chosen.length === 1 ? "1 file is" : `${chosen.length.toLocaleString()} files are`
     show(`${many} on the server (${size(total)}), ready to import.`)
-    state.tell("uploaded", {
-      upload,
-      files: chosen.length,
-      bytes: total,
-      tables: paths.filter((path) => /\.(csv|tsv|txt)$/i.test(path)).slice(0, 20),
-    })
+    const tables = paths.filter((path) => /\.(csv|tsv|txt)$/i.test(path)).slice(0, 20)
+    const done = { upload, files: chosen.length, bytes: total, tables }
+    if (isHere()) state.tell("uploaded", done)
+    else state.done = done
   } catch (error) {
     show(`${error.message} Nothing was imported; choose the same files again, and sending goes on where it stopped.`)
   }
-  find("zone").classList.remove("busy")
-  state.busy = false
+  Object.assign(state, { busy: false, isNews: !isHere() })
+  paint()
 }
 
 // The upload of before, if these are its files and the server still has it; else a new one.

@@ -1,6 +1,7 @@
 """The users' paths, walked by keyboard and mouse from the sign-in link to a Grad-CAM overlay."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
@@ -121,6 +122,27 @@ def test_a_choice_made_before_its_script_is_there_is_not_lost(page: Page, readin
     held[0].continue_()
     light.click()
     expect(page.locator("[data-testid=stApp]")).to_have_css("color-scheme", "light")
+
+
+def test_files_that_are_sent_while_another_page_is_open_are_ready_when_the_reader_comes_back(
+    page: Page, reading: Reading, tmp_path: Path
+) -> None:
+    (tmp_path / "more.png").write_bytes(next((reading.home.parent / "images").glob("*.png")).read_bytes())
+    held: list[Route] = []
+    page.route("**/api/v1/uploads/*", lambda route: held.append(route), times=1)
+    page.goto(f"{reading.address}/import_images?project=1")
+    with page.expect_file_chooser() as chooser:
+        page.locator("[data-part=pick-files]").click()
+    chooser.value.set_files(tmp_path / "more.png")
+    wait_until(lambda: page.wait_for_timeout(50) or held)
+    menu = page.locator("[data-testid=stSidebar]")
+    menu.get_by_role("link", name="Cases", exact=True).click()
+    page.get_by_role("heading", name="Cases").wait_for()
+    with page.expect_response("**/api/v1/uploads/*"):
+        held[0].continue_()
+    menu.get_by_role("link", name="Import", exact=True).click()
+    expect(page.get_by_text("1 file is on the server")).to_be_visible()
+    expect(page.get_by_role("button", name="Look first")).to_be_visible()
 
 
 @pytest.mark.usefixtures("tiny")
