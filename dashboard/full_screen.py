@@ -6,7 +6,7 @@ refuses the first, the second happens all the same.
 
 import streamlit as st
 
-_HTML = '<button type="button" title="Full screen (F), left by Esc" aria-pressed="false"></button>'
+_HTML = '<button type="button" title="Full screen (F), left by Esc" aria-pressed="false" disabled></button>'
 _CSS = """
 button { font: 400 0.82rem/1.5 var(--st-font); width: 100%; height: 2.3rem; padding: 0 0.6rem; white-space: nowrap;
   background: none; color: var(--st-text-color); cursor: pointer;
@@ -68,6 +68,7 @@ export default function ({ parentElement }) {
     root.classList.contains("rr-full") ? leave() : enter()
     button.blur() // so that the space bar and the arrows go to the page again
   }
+  button.disabled = false // until here a press would have done nothing
   paint()
   document.addEventListener("keydown", press)
   document.addEventListener("fullscreenchange", changed)
