@@ -11,10 +11,11 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal
 
-from core.clock import utc_now
+from core.clock import utc_now, utc_text
 from core.errors import Conflict, Deleted, InvalidInput, NotFound
 from core.labels.answers import value_text
 from core.labels.consensus import Reference, resolve_reference
@@ -145,6 +146,8 @@ def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *
         # The server's clock may have been set back since the answer before: what comes later stays later.
         stored_at = max(stored_at, _last_stored_at(connection, new.case_id, reader.id))
         made_at = min(made_at, stored_at)  # a clock that runs ahead must not outrank later corrections
+        made_at = _free_moment(connection, new.case_id, reader.id, made_at)
+        stored_at = max(stored_at, made_at)
         earlier = connection.execute(
             "SELECT id FROM labels WHERE case_id = ? AND reader = ? AND made_at <= ? ORDER BY made_at DESC, id DESC",
             (new.case_id, reader.id, made_at),
@@ -373,6 +376,16 @@ def project_of(connection: sqlite3.Connection, case_id: int) -> Project:
 def _last_stored_at(connection: sqlite3.Connection, case_id: int, reader: int) -> str:
     query = "SELECT COALESCE(MAX(stored_at), '') FROM labels WHERE case_id = ? AND reader = ?"
     return str(connection.execute(query, (case_id, reader)).fetchone()[0])
+
+
+def _free_moment(connection: sqlite3.Connection, case_id: int, reader: int, made_at: str) -> str:
+    """The moment, or the next millisecond at which this reader said nothing of the case: of two answers of one moment
+    an export could not tell which is the correction, and another home would take either."""
+    query = "SELECT made_at FROM labels WHERE case_id = ? AND reader = ? AND made_at >= ?"
+    taken = {row["made_at"] for row in connection.execute(query, (case_id, reader, made_at))}
+    while made_at in taken:
+        made_at = utc_text(datetime.fromisoformat(made_at) + timedelta(milliseconds=1))
+    return made_at
 
 
 def _checked(

@@ -80,6 +80,21 @@ def test_what_is_exported_comes_back_to_the_last_byte(
             assert import_labels(connection, second, text, actor).added == 0
 
 
+@pytest.mark.parametrize("order", [(True,), (False, True)])
+def test_of_two_answers_of_one_moment_the_correction_counts_wherever_the_history_is_read(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor, order: tuple[bool, ...]
+) -> None:
+    """A clock that was set back makes such: each answer until it has caught up is made when the last one was."""
+    other, at = twin(connection, project, actor), "2026-01-01T00:00:00.000Z"
+    here, there = make_case("a.png", into=project), make_case("a.png", into=other)
+    for event, name in (("z", "normal"), ("a", "pneumonia")):
+        add_label(connection, NewLabel(event, here.id, actor.name, {"classes": [name]}, made_at=at), actor)
+    for history in order:
+        import_labels(connection, other, export_labels(connection, project, history=history), actor)
+    counts = [find_current_label(connection, case.id, actor.name) for case in (here, there)]
+    assert [label and label.value for label in counts] == [{"classes": ["pneumonia"]}] * 2
+
+
 def test_nothing_that_goes_out_starts_a_formula_and_all_of_it_comes_back(
     connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
 ) -> None:
