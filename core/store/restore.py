@@ -31,6 +31,7 @@ from core.store.migrating import missing_steps
 from core.store.migration_names import MIGRATION_NAMES
 
 FAULTS_TOLD = 3
+LOGS = ("-wal", "-journal")  # beside a database, what SQLite takes for its newest pages
 NOTE = "Stopped when the home was restored from a backup. Resume it if it is still wanted."
 
 
@@ -60,6 +61,13 @@ def restore_backup(
     """
     if settings.database_path.exists():
         raise InvalidInput(f"Restore into an empty home; choose one with --home. Received: {settings.home}")
+    for end in LOGS:
+        log = settings.database_path.with_name(f"{DATABASE_NAME}{end}")
+        if log.exists():
+            raise InvalidInput(
+                f"Restore into an empty home; choose one with --home, or move this log away, which a database that is "
+                f"gone has left and SQLite would write into the restored one. Received: {log}"
+            )
     try:
         return _restore(source, settings, generation, even_damaged=even_damaged)
     except OSError as error:

@@ -73,6 +73,25 @@ def test_a_restored_home_is_the_same_listing_by_listing(
     assert (target.home / key).read_bytes() == (full_home.settings.home / key).read_bytes()
 
 
+def test_the_log_of_a_database_that_is_gone_is_not_written_into_the_restored_one(
+    full_home: FullHome, connection: sqlite3.Connection, out: Path, tmp_path: Path
+) -> None:
+    """It brought pages of another moment back: sessions that the restore had ended, jobs that it had stopped."""
+    session = redeem_token(connection, issue_token(connection, ensure_user(connection, "ben")), hours=1)
+    killed = Settings(home=tmp_path / "killed")
+    shutil.copytree(full_home.settings.home, killed.home)  # with its log, as a kill leaves it
+    killed.database_path.unlink()
+    with pytest.raises(InvalidInput, match="move this log away"):
+        restore_backup(out, killed)
+    assert not killed.database_path.exists()
+    log = killed.database_path.with_name("readroom.db-wal")
+    log.rename(tmp_path / "kept.db-wal")
+    restore_backup(out, killed)
+    with opened(killed) as restored:
+        assert find_session(restored, session) is None
+        assert not any(job.state == "queued" for job in list_jobs(restored))
+
+
 def test_labels_that_were_acknowledged_before_the_backup_are_in_it(
     full_home: FullHome, tmp_path: Path, target: Settings
 ) -> None:
