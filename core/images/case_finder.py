@@ -35,11 +35,11 @@ class CaseFinder:
         """
         wanted = clean_path(name)
         stem = PurePosixPath(wanted).name
-        by_stem = self._called(stem)
-        if len(by_stem) > 1 and "/" in wanted:
-            exact = {case for ending in IMAGE_ENDINGS for case in self._called(wanted + ending)}
-            return sorted(exact) or by_stem
-        if by_stem:
+        if "/" in wanted:  # first, as a file without an ending in no folder would be found by the mere name
+            endings = ("", *IMAGE_ENDINGS, *map(str.upper, IMAGE_ENDINGS))
+            if exact := {case for ending in endings for case in self._called(wanted + ending)}:
+                return sorted(exact)
+        if by_stem := self._called(stem):
             return by_stem
         numbered = CASE_NUMBER.fullmatch(stem)
         if numbered and (case := find_numbered_case(self._connection, self._project, numbered[1])):

@@ -10,8 +10,10 @@ import gzip
 import io
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,11 +21,12 @@ import numpy as np
 from PIL import Image
 
 from core.errors import InvalidInput
+from core.images.case_finder import IMAGE_ENDINGS
 from core.images.decoded import DecodedImage
 from core.images.grids import is_uneven
 from core.images.names import is_nifti_name
 from core.images.orientation import RAS_AND_LPS
-from core.images.records import Case, get_case
+from core.images.records import Case, get_case, list_case_sources
 from core.labels.masks import compose_mask, list_painted, list_painters, volume_ml
 from core.labels.records import find_current_label
 from core.people.roles import demand_of
@@ -36,7 +39,9 @@ from core.store.files import array_bytes, write_whole
 MASK_FORMATS = ("auto", "npy")
 COLUMNS = ("case", "path", "reader", "finished", "structure", "value", "file", "pixels", "volume_ml")
 MOST_STRUCTURES = 255  # in the uint8 of a label map
-FILE_ENDING = re.compile(r"(\.nii)?\.[^./]+$", re.IGNORECASE)
+# Of an instance that is called by its UID the last number is no ending.
+FILE_ENDING = re.compile("|".join(f"{re.escape(ending)}$" for ending in IMAGE_ENDINGS), re.IGNORECASE)
+NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')  # which Windows forbids; blanks and brackets are good
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,12 @@ def export_masks(
         raise InvalidInput(f"Name a new or an empty folder for the masks. Received: {folder}")
     asked = [pair for pair in list_painters(connection, project.id) if reader in (None, pair[1])]
     rows: list[dict[str, object]] = []
-    taken: set[str] = set()
+    places = _Places(list_case_sources(connection, project.id))
     overlapping = uneven = 0
     for at, (case_id, painter) in enumerate(asked):
         stop_if_asked(progress or Silent())
         case = get_case(connection, case_id)
-        written = list(_write_case(connection, schema, case, painter, folder, file_format, taken))
+        written = list(_write_case(connection, schema, case, painter, folder, file_format, places))
         if file_format == "auto" and is_uneven(case):
             uneven += 1
         elif file_format == "auto":
@@ -119,20 +124,20 @@ def _write_case(
     reader: str,
     folder: Path,
     file_format: str,
-    taken: set[str],
+    places: "_Places",
 ) -> Iterator[dict[str, object]]:
     """Write what one reader painted on one case, and tell the rows of the table."""
     painted = {one.structure: one.pixels for one in list_painted(connection, case.id, reader=reader)}
     names = [name for name in schema.names if name in painted]
-    stem = _free_stem(case, reader, taken)
+    stem = places.stem(case, reader)
     files: dict[str, str] = {}
     as_arrays = file_format == "npy" or is_uneven(case)
     if as_arrays:
         for name in names:
-            files[name] = f"{stem}_{_safe(name)}.npy"
+            files[name] = f"{places.of_structure(stem, name)}.npy"
             write_whole(folder / files[name], array_bytes(compose_mask(connection, case, reader, name)))
     else:
-        files = _write_maps(connection, schema, case, reader, names, folder, stem)
+        files = _write_maps(connection, schema, case, reader, names, folder, stem, places)
     label = find_current_label(connection, case.id, reader)
     common = {"case": case.id, "path": case.source, "reader": reader, "finished": int(label is not None)}
     for name in names:
@@ -161,6 +166,7 @@ def _write_maps(
     names: Sequence[str],
     folder: Path,
     stem: str,
+    places: "_Places",
 ) -> dict[str, str]:
     """One label map, or a mask for each structure where they overlap; the file of each structure."""
     ending = ".nii.gz" if case.frames > 1 else ".png"
@@ -173,7 +179,7 @@ def _write_maps(
     else:
         write_whole(folder / f"{stem}{ending}", encode_label_map(case, together, schema))
         return dict.fromkeys(names or ("",), f"{stem}{ending}")
-    files = {name: f"{stem}_{_safe(name)}{ending}" for name in names}
+    files = {name: f"{places.of_structure(stem, name)}{ending}" for name in names}
     for name, file in files.items():
         write_whole(folder / file, encode_label_map(case, compose_mask(connection, case, reader, name), schema))
     return files
@@ -250,20 +256,51 @@ def _is_rigid(affine: np.ndarray) -> bool:
     return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
 
 
-def _free_stem(case: Case, reader: str, taken: set[str]) -> str:
-    """Where a case's files go: the reader's folder and the path of the source without its ending."""
-    path = FILE_ENDING.sub("", case.source)
-    parts = [_safe(part) for part in PurePosixPath(path.replace("\\", "/")).parts]
-    stem = "/".join([_safe(reader), *(part for part in parts if part.strip("._"))])
-    if stem.casefold() in taken or stem == _safe(reader):
-        stem = f"{stem}/case-{case.id}" if stem == _safe(reader) else f"{stem}-case-{case.id}"
-    taken.add(stem.casefold())
-    return stem
+class _Places:
+    """What the files of each case are called: as its image, so that an import finds it again, and none as another."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        self._images = Counter(_without_ending(source).casefold() for source in sources)
+        self._taken: set[str] = set()
+
+    def stem(self, case: Case, reader: str) -> str:
+        """The reader's folder and the path of the source without its ending, or with it where only that tells two
+        images apart (`a.png` and `a.jpg`)."""
+        own = _without_ending(case.source)
+        if self._images[own.casefold()] > 1:
+            own = _as_path(case.source)
+        stem = f"{_safe(reader)}/{own or f'case-{case.id}'}"
+        return self._take(stem if self._is_free(stem) else f"{stem}-case-{case.id}")
+
+    def of_structure(self, stem: str, structure: str) -> str:
+        """Of a structure that has a file of its own; `a_liver` may be an image as well, and then it is `a/liver`."""
+        name = _safe(structure)
+        usual = (f"{stem}_{name}", f"{stem}/{name}")
+        numbered = (f"{stem}_{name}-{number}" for number in count(2))
+        ours = (one for one in usual if one.partition("/")[2].casefold() not in self._images)
+        return self._take(next(one for names in (ours, numbered) for one in names if self._is_free(one)))
+
+    def _is_free(self, name: str) -> bool:
+        return name.casefold() not in self._taken
+
+    def _take(self, name: str) -> str:
+        self._taken.add(name.casefold())
+        return name
+
+
+def _without_ending(source: str) -> str:
+    return _as_path(FILE_ENDING.sub("", source))
+
+
+def _as_path(source: str) -> str:
+    """The path of an image as one inside a folder, on every file system."""
+    parts = [_safe(part) for part in PurePosixPath(source.replace("\\", "/")).parts]
+    return "/".join(part for part in parts if part.strip("._"))
 
 
 def _safe(name: str) -> str:
-    """A name that is good as the name of a file everywhere."""
-    return re.sub(r"[^\w.+-]+", "_", name).strip(".") or "_"
+    """A name that is good as the name of a file everywhere, and else what it was: masks are found again by it."""
+    return NOT_IN_NAMES.sub("_", name).strip(". ") or "_"
 
 
 def _table(rows: Sequence[dict[str, object]]) -> bytes:

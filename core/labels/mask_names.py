@@ -12,6 +12,7 @@ from core.projects.records import Project
 from core.projects.schema import Segmentation
 
 ANY = "*"
+BETWEEN = "_. -"  # an image's name and a structure's
 NAMED_AT_MOST = 5
 
 MaskValues = Mapping[str, str]  # {"1": "anterior", "*": "other"}; an empty structure leaves a number out
@@ -72,10 +73,12 @@ def readings_of(path: str, structures: Sequence[str]) -> Iterator[Meant]:
             if not MASK_FOLDER.fullmatch(folders[folder]):
                 yield Meant("/".join(folders[: folder + 1]), by_name[plain_name(stem)])
     yield Meant("/".join([*folders, stem]), None)
+    cuts = [(stem[:at], plain_name(stem[at + 1 :])) for at in reversed(range(1, len(stem))) if stem[at] in BETWEEN]
     for name in sorted(structures, key=len, reverse=True):
-        found = re.fullmatch(rf"(?P<image>.+)[_. -]{re.escape(plain_name(name))}", plain_name(stem))
-        if found:
-            yield Meant("/".join([*folders, stem[: len(found["image"])]]), name)
+        # Cut from the stem as it is written, the longest first: made plain, the image `x - y` would be shorter.
+        for image in [image for image, rest in cuts if rest == plain_name(name)]:
+            for one in dict.fromkeys((image, image.rstrip(BETWEEN))):
+                yield Meant("/".join([*folders, one]), name)
     named = MASK_NAME.fullmatch(stem)
     if named:
         yield Meant("/".join([*folders, named["image"]]), None)
@@ -140,8 +143,8 @@ def structures_of_segments(
 
 
 def plain_name(name: str) -> str:
-    """A name without regard to case and to blanks, as names of files are written."""
-    return re.sub(r"[\s-]+", "_", name.strip().casefold())
+    """A name without regard to case, to blanks and to what no file name may hold, as names of files are written."""
+    return re.sub(r'[\s\-_<>:"/\\|?*]+', "_", name.strip().casefold())
 
 
 def _in_order(structures: Sequence[str]) -> dict[str, str]:

@@ -16,11 +16,13 @@ from core.errors import InvalidInput, NotAllowed
 from core.images.nifti import read_nifti
 from core.images.records import Case
 from core.labels.mask_files import encode_label_map, export_masks
+from core.labels.mask_import import import_masks, list_mask_files
 from core.labels.masks import compose_mask, put_mask
 from core.labels.records import NewLabel, add_label, new_event
 from core.people.accounts import ensure_user
-from core.projects.records import Project
-from core.projects.schema import Segmentation
+from core.progress import Silent
+from core.projects.records import Project, add_project
+from core.projects.schema import Segmentation, make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 
@@ -54,6 +56,49 @@ def test_an_image_and_a_volume_come_out_as_label_maps_bit_for_bit(
     assert float(told[1]["volume_ml"]) == pytest.approx(deep.sum() * 0.8 * 0.7 * 2.5 / 1000, abs=1e-4)
     assert told[0]["volume_ml"] == ""
     assert connection.execute("SELECT count(*) FROM audit WHERE what = 'export masks'").fetchone()[0] == 1
+
+
+EXPORTED = [
+    (["liver", "lesion (old)", "T2/FLAIR"], ["a.png"]),
+    (["liver", "lesion"], ["a.png", "a_liver.png"]),  # the second is called as a mask of the first
+    (["liver"], ["1.2.840.4", "1.2.840.5", "s/1.2.3", "t/1.2.3"]),  # instances by their UIDs
+    (["liver"], ["IM1", "s/IM1", "t/IM1", "s/IM2.DCM", "t/IM2.DCM"]),
+    (["liver"], ["a.png", "a.jpg", "b (1).png", "b [1].png", "b&1.png"]),
+    (["liver", "lesion"], ["Case 1 - left.png", "Case 1 - right.png", "a  b.png", "Straße.png"]),
+]
+
+
+@pytest.mark.parametrize("file_format", ["auto", "npy"])
+@pytest.mark.parametrize(("structures", "sources"), EXPORTED)
+def test_whatever_images_and_structures_are_called_no_mask_is_lost_and_each_comes_back(
+    connection: sqlite3.Connection, make_case: Callable[..., Case], actor: Actor, settings: Settings, tmp_path: Path,
+    structures: list[str], sources: list[str], file_format: str,
+) -> None:  # fmt: skip
+    """Structures lie over each other, so that each has a file of its own, or, of one structure, the image's name."""
+    schema, chance = make_segmentation(structures), np.random.default_rng(1)
+    first, second = (
+        add_project(connection, name=name, task="segmentation", schema=schema, actor=actor) for name in ("1", "2")
+    )
+    painted, goals = {}, {}
+    for source in sources:
+        pixels = chance.integers(0, 255, (16, 16), np.uint8)
+        case, goals[source] = (make_case(source, into=into, pixels=pixels) for into in (first, second))
+        for structure in structures:
+            painted[source, structure] = paint(connection, case, structure, len(painted), actor)
+    done = export_masks(connection, first, tmp_path / "out", actor=actor, file_format=file_format)
+    assert done.files == len(painted) == len({path for path in (tmp_path / "out").rglob("*.*") if path.is_file()}) - 1
+    if file_format == "npy":
+        assert all((np.load(tmp_path / "out" / row["file"]) == painted[row["path"], row["structure"]]).all()
+                   for row in table(tmp_path / "out"))  # fmt: skip
+        return
+    (tmp_path / "out" / "masks.csv").unlink()
+    masks = list_mask_files(second, tmp_path / "out", [], settings)
+    brought = import_masks(
+        connection, settings, second, masks, job=1, actor=actor, progress=Silent(), reader=actor.name
+    )
+    assert (brought.added, brought.failed) == (len(painted), 0)
+    for (source, structure), mask in painted.items():
+        assert (compose_mask(connection, goals[source], actor.name, structure) == mask).all(), (source, structure)
 
 
 def test_masks_of_a_volume_with_a_gap_are_arrays_since_a_nifti_would_misplace_them(
