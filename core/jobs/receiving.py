@@ -7,6 +7,7 @@ it is on disk: the sender is told so only then, and a kill in between makes it s
 
 import argparse
 import logging
+import shutil
 import signal
 import sqlite3
 import ssl
@@ -129,12 +130,20 @@ def queue_study(connection: sqlite3.Connection, settings: Settings, project: Pro
     """Hand a study of the spool to an import: its folder is moved, and the job is there, or neither."""
     upload = new_upload(settings, RECEIVED, project.id)
     drop_parts(study)  # of a receiver that was killed; its sender was never told that they came
-    with writing(connection):
-        job = _ask(connection, settings, project, upload, actor)
-        (upload / "files").mkdir(parents=True, mode=0o700)
-        # Under the study's name, so that an image has the same path here as when it is pulled.
-        study.replace(upload / "files" / study.name)
-        return job
+    moved = upload / "files" / study.name  # under the study's name: an image has the same path as when it is pulled
+    try:
+        with writing(connection):
+            job = _ask(connection, settings, project, upload, actor)
+            moved.parent.mkdir(parents=True, mode=0o700)
+            study.replace(moved)
+    except Exception:
+        # A full disk is told by the commit, after the move; `queue_left` sees to what has no place in the spool again.
+        if moved.exists() and not study.exists():
+            moved.replace(study)
+        if not moved.exists():
+            shutil.rmtree(upload, ignore_errors=True)
+        raise
+    return job
 
 
 def queue_left(connection: sqlite3.Connection, settings: Settings, project: Project, actor: Actor) -> list[Job]:

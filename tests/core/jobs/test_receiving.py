@@ -255,6 +255,26 @@ def test_a_full_disk_is_told_to_the_sender_who_keeps_the_file(
     assert [path for path in spool.landing.folder.rglob("*") if path.is_file()] == []
 
 
+def test_a_study_whose_job_a_full_disk_did_not_take_waits_in_the_spool(
+    connection: sqlite3.Connection, settings: Settings, project: Project, spool: Spool, sent: list[Path]
+) -> None:
+    """The commit tells of it, after the folder was moved: the study lay without a job until the next start."""
+    for file in sent:
+        spool.keep(dcmread(file).SOPInstanceUID, file.read_bytes())
+    (study,) = spool.landing.folder.iterdir()
+    before = sorted(path.name for path in study.rglob("*"))
+    connection.execute("CREATE TABLE held (job INTEGER REFERENCES jobs DEFERRABLE INITIALLY DEFERRED)")
+    connection.execute("CREATE TRIGGER refuse AFTER INSERT ON jobs BEGIN INSERT INTO held VALUES (0); END")
+    with pytest.raises(sqlite3.IntegrityError):  # as a full disk, when it commits
+        queue_study(connection, settings, project, study, SHELL)
+    assert sorted(path.name for path in study.rglob("*")) == before
+    assert queue_left(connection, settings, project, SHELL) == []
+    connection.execute("DROP TRIGGER refuse")
+    job = queue_study(connection, settings, project, study, SHELL)
+    assert [one.id for one in list_jobs(connection)] == [job.id]
+    assert not study.exists()
+
+
 def test_a_study_that_a_kill_left_without_a_job_gets_one_and_only_one(
     connection: sqlite3.Connection, settings: Settings, project: Project, spool: Spool, sent: list[Path]
 ) -> None:
