@@ -134,9 +134,13 @@ def _refuse_synthetic(connection: sqlite3.Connection, case_id: int) -> None:
 
 
 def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *, entered_by: str) -> Label:
-    """`add_label` for those who add many in one act and write one audit row for all of them."""
+    """`add_label` for those who add many in one act and write one audit row for all of them.
+
+    Such an act takes minutes, in which classes and the reference rule may change: the project counts as it is now.
+    """
     check_event(new.event)
     with writing(connection):
+        project = get_project(connection, project.id)
         _refuse_synthetic(connection, new.case_id)
         reader = get_user(connection, new.reader)
         known = find_label(connection, project.id, new.event)

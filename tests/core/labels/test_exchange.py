@@ -24,9 +24,20 @@ from core.labels.exchange import (
     import_labels,
     list_unusable_answers,
 )
-from core.labels.records import Label, NewLabel, add_label, current_labels, find_current_label, list_labels, new_event
+from core.labels.records import (
+    Label,
+    NewLabel,
+    add_label,
+    current_labels,
+    find_current_label,
+    find_reference,
+    list_labels,
+    new_event,
+)
+from core.labels.reference import set_reference_rule
+from core.labels.schema import SchemaChange, change_schema
 from core.people.accounts import ensure_user, find_user
-from core.projects.records import Project, add_project
+from core.projects.records import Project, ReferenceRule, add_project
 from core.projects.schema import Regression, make_classification, make_segmentation
 from core.store.audit import Actor
 from core.store.database import writing
@@ -78,6 +89,26 @@ def test_what_is_exported_comes_back_to_the_last_byte(
             assert import_labels(connection, second, text, actor).refused == ()
             assert export_labels(connection, second, history=history) == text
             assert import_labels(connection, second, text, actor).added == 0
+
+
+def test_a_class_and_a_rule_that_change_while_a_table_comes_in_count_for_its_other_rows(
+    connection: sqlite3.Connection, actor: Actor, make_case: MakeCase
+) -> None:
+    """The import began before: its rows were kept under the name of then, and counted by the rule of then."""
+    schema = make_classification(["fluid", "nodule"], multi_label=True)
+    began = add_project(connection, name="Both", task="classification", schema=schema, actor=actor)
+    case = make_case("a.png", into=began)
+    renamed = change_schema(connection, began, SchemaChange("rename", "fluid", "effusion"), actor)
+    ensure_user(connection, "ben")
+    set_reference_rule(connection, renamed, ReferenceRule("reader", "ben"), actor)
+    table = "path,label,reader\na.png,nodule,anna\na.png,fluid,ben\n"
+    assert import_labels(connection, began, table, actor).refused == ()
+    label, reference = find_current_label(connection, case.id, "ben"), find_reference(connection, case.id)
+    assert label is not None
+    assert label.value == {"classes": ["effusion"]}
+    assert label.schema_version == renamed.schema_version
+    assert reference is not None
+    assert reference.value == {"classes": ["effusion"]}
 
 
 @pytest.mark.parametrize("order", [(True,), (False, True)])
