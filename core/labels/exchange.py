@@ -49,7 +49,7 @@ from core.projects.changes import present_names
 from core.projects.records import Project
 from core.projects.schema import quantity_names
 from core.store.audit import Actor, add_audit
-from core.store.database import writing
+from core.store.database import one_view, writing
 
 COLUMNS = ("path", "label", "patient", "split", "reader", "unsure", "unusable", "note", "event", "made_at")
 # `LATER_COLUMNS` stand after those, so that a table of before is read as it was; empty where nothing was said.
@@ -92,19 +92,20 @@ def export_labels(connection: sqlite3.Connection, project: Project, *, history: 
     attributes of the cases. `|` is the answer "none of the classes". Masks and marks
     do not fit into a table; masks have an export of their own (`mask_files`).
     """
-    cases = {case.id: case for case in list_cases(connection, project.id)}
-    ours, quantities = (*COLUMNS, *LATER_COLUMNS), quantity_names(project.schema)
-    attributes = sorted({name for case in cases.values() for name in case.attributes} - {*ours, *quantities})
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
-    writer.writerow([*ours, *map(guard, (*quantities, *attributes))])
-    for label in list_project_labels(connection, project.id, history=history):
-        case = cases[label.case_id]
-        said = (label.value or {}).get("values", {})
-        numbers = [repr(said[name]) if name in said else "" for name in quantities]
-        cells = [*_cells(case, label), *numbers, *(case.attributes.get(name, "") for name in attributes)]
-        writer.writerow(map(guard, cells))
-    return text.getvalue()
+    with one_view(connection):  # a label of a case that an import adds just now would have no case
+        cases = {case.id: case for case in list_cases(connection, project.id)}
+        ours, quantities = (*COLUMNS, *LATER_COLUMNS), quantity_names(project.schema)
+        attributes = sorted({name for case in cases.values() for name in case.attributes} - {*ours, *quantities})
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
+        writer.writerow([*ours, *map(guard, (*quantities, *attributes))])
+        for label in list_project_labels(connection, project.id, history=history):
+            case = cases[label.case_id]
+            said = (label.value or {}).get("values", {})
+            numbers = [repr(said[name]) if name in said else "" for name in quantities]
+            cells = [*_cells(case, label), *numbers, *(case.attributes.get(name, "") for name in attributes)]
+            writer.writerow(map(guard, cells))
+        return text.getvalue()
 
 
 def _cells(case: Case, label: Label) -> list[str]:

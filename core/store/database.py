@@ -79,6 +79,19 @@ def writing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
+def one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything that is read inside is as of one moment, whoever writes meanwhile; nobody waits for it."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")  # there is nothing to keep
+
+
+@contextmanager
 def undoing(connection: sqlite3.Connection) -> Iterator[None]:
     """A part of a transaction: where it raises, the part is taken back and the rest of the transaction stays."""
     connection.execute("SAVEPOINT part")

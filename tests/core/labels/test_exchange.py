@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.images.label_table import LATER_COLUMNS, map_columns, read_label_table
-from core.images.records import Case
+from core.images.records import Case, list_cases
+from core.labels import exchange
 from core.labels.exchange import (
     COLUMNS,
     LabelImport,
@@ -39,8 +40,9 @@ from core.labels.schema import SchemaChange, change_schema
 from core.people.accounts import ensure_user, find_user
 from core.projects.records import Project, ReferenceRule, add_project
 from core.projects.schema import Regression, make_classification, make_segmentation
+from core.settings import Settings
 from core.store.audit import Actor
-from core.store.database import writing
+from core.store.database import opened, writing
 
 MakeCase = Callable[..., Case]
 Say = Callable[..., Label]
@@ -89,6 +91,27 @@ def test_what_is_exported_comes_back_to_the_last_byte(
             assert import_labels(connection, second, text, actor).refused == ()
             assert export_labels(connection, second, history=history) == text
             assert import_labels(connection, second, text, actor).added == 0
+
+
+def test_an_export_is_of_one_moment_while_an_import_goes_on(
+    connection: sqlite3.Connection, settings: Settings, project: Project, make_case: MakeCase, actor: Actor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It ended at the label of a case that had come in after it had listed the cases."""
+    make_case("a.png", into=project)
+
+    def list_and_go_on(reading: sqlite3.Connection, project_id: int) -> list[Case]:
+        known = list(list_cases(reading, project_id))
+        late = make_case("b.png", into=project)
+        add_label(connection, NewLabel("late", late.id, actor.name, {"classes": ["normal"]}), actor)
+        return known
+
+    monkeypatch.setattr(exchange, "list_cases", list_and_go_on)
+    with opened(settings) as other:
+        assert len(export_labels(other, project).splitlines()) == 1
+        assert not other.in_transaction
+    monkeypatch.undo()
+    assert "b.png,normal" in export_labels(connection, project)
 
 
 def test_a_class_and_a_rule_that_change_while_a_table_comes_in_count_for_its_other_rows(
