@@ -98,7 +98,8 @@ def _table(table: Table, styles: Mapping[str, Any]) -> Any:
     if table.head:
         rows.insert(0, [Paragraph(escape(cell), styles["head"]) for cell in table.head])
     widths = [width * mm for width in share_width(table)]
-    grid = Grid(rows, colWidths=widths, repeatRows=1 if table.head else 0)
+    # A dissent or an action may fill pages: a row that is higher than one is parted, where ReportLab would give up.
+    grid = Grid(rows, colWidths=widths, repeatRows=1 if table.head else 0, splitInRow=1)
     grid.setStyle(
         [
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor(LINE)),
@@ -128,6 +129,13 @@ def draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:
     """PNG bytes with height over width: the curves and the matrix of a classification; other tasks have tables only."""
     if "curves" not in result:
         return []
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # a name with two dollar signs is no formula
+        return [_draw_panels(result)]
+
+
+def _draw_panels(result: Mapping[str, Any]) -> tuple[bytes, float]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -143,7 +151,7 @@ def draw_figures(result: Mapping[str, Any]) -> list[tuple[bytes, float]]:
         _matrix(panels[2], matrix, list(result["classes"]))
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
-    return [(stream.getvalue(), 3.2 / 9)]
+    return stream.getvalue(), 3.2 / 9
 
 
 def _curves(panel: Any, result: Mapping[str, Any], kind: str, x: str, y: str, x_title: str, y_title: str) -> None:

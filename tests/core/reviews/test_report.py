@@ -18,12 +18,12 @@ from core.progress import Silent
 from core.projects.records import change_project
 from core.reviews.checklists import NOT_REPORTED, cover, load_checklists
 from core.reviews.criteria import parse_criterion
-from core.reviews.decisions import FollowUp, NewDecision, decide_review
+from core.reviews.decisions import LONGEST_TEXT, FollowUp, NewDecision, decide_review
 from core.reviews.meetings import Review, add_review, open_results
 from core.reviews.model_card import describe_card, describe_comparison, describe_verdict
 from core.reviews.report import write_report
-from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, draw_figures, share_width
-from core.reviews.report_sections import Table, band_of, describe_report, numbers_of_parts
+from core.reviews.report_pdf import MARGIN_MM, PAGE_MM, draw_figures, draw_pdf, share_width
+from core.reviews.report_sections import Section, Table, band_of, describe_report, numbers_of_parts
 from core.store.audit import Actor, list_audit
 from tests.core.reviews.conftest import PASSWORD, Room
 
@@ -100,6 +100,18 @@ def test_a_pdf_has_its_pages_and_its_unicode_font(
     assert content.startswith(b"%PDF-")
     assert b"DejaVuSans" in content
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") >= 3
+
+
+def test_a_dissent_as_long_as_it_may_be_goes_over_several_pages_of_a_pdf() -> None:
+    dissent = "I see it otherwise. " * (LONGEST_TEXT // 20)
+    signed = Table(("signed", "as", "time (UTC)", "dissent", "signature"), (("ben", "dissented by", "", dissent, ""),))
+    assert draw_pdf("Review", [Section("Decision", (signed,))], {}).count(b"/Type /Page\n") > 3
+
+
+def test_a_class_with_dollar_signs_is_no_formula(connection: sqlite3.Connection, room: Room, review: Review) -> None:
+    _, result = describe_report(connection, room.project, review)
+    text = json.dumps(result).replace('"pneumonia"', json.dumps(r"from $\5 to $10"))
+    assert draw_figures(json.loads(text))
 
 
 def test_curves_have_their_bands_and_their_areas_with_intervals_in_both_reports(
