@@ -21,7 +21,7 @@ from core.evaluation.paired_labels import (
     told_apart,
 )
 from core.evaluation.records import find_predictions
-from core.evaluation.run import split_cases
+from core.evaluation.run import measurable_cases, split_cases
 from core.evaluation.seed_noise import differ_in_seed_alone, read_seed_noise
 from core.images.records import set_of_synthetic
 from core.measures.classified import predict_classes
@@ -45,6 +45,7 @@ from core.measures.shares import share_of
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.tasks.classification import encode_targets, thresholds_of
+from core.training.ensemble import runs_behind
 from core.training.records import Model, get_run
 from core.training.request import cases_of_run
 
@@ -86,6 +87,8 @@ def compare_models(
         raise InvalidInput(f"Two classifiers are compared. Received: {first.task}, {second.task}")
     fold = shared_fold(connection, (first, second), snapshot)
     cases = split_cases(connection, snapshot, split, fold)
+    for model in (first, second):
+        cases = measurable_cases(connection, model, cases)
     synthetic = demand_unseen(connection, (first, second), cases)
     ids, patients = [case.case_id for case in cases], [case.patient for case in cases]
     scores = [_scores(connection, model, schema, ids) for model in (first, second)]
@@ -254,11 +257,14 @@ def demand_unseen(connection: sqlite3.Connection, models: Sequence[Model], cases
 
 
 def _learnt_from(connection: sqlite3.Connection, model: Model) -> tuple[set[str], int]:
-    """The patients a model was trained or tuned on, and how many of its training images were drawn."""
-    run = get_run(connection, model.run)
-    train, validation = cases_of_run(connection, run)
-    drawn = len(set_of_synthetic(connection, [case.case_id for case in train]))
-    return {case.patient for case in (*train, *validation)}, drawn
+    """The patients a model, or a member of it, was trained or tuned on, and how many of its training images were
+    drawn."""
+    patients, learnt = set[str](), set[int]()
+    for run in runs_behind(connection, model):
+        train, validation = cases_of_run(connection, run)
+        patients |= {case.patient for case in (*train, *validation)}
+        learnt |= {case.case_id for case in train}
+    return patients, len(set_of_synthetic(connection, sorted(learnt)))
 
 
 def _of_classes(targets: np.ndarray, scores: np.ndarray, said: np.ndarray, columns: Sequence[int]) -> Weighed:

@@ -14,7 +14,7 @@ import numpy as np
 from core.datasets.records import Snapshot, get_snapshot
 from core.errors import InvalidInput
 from core.evaluation.records import count_test_uses, find_predictions, say_times, store_predictions
-from core.evaluation.run import split_cases
+from core.evaluation.run import measurable_cases, split_cases
 from core.measures.intervals import number_patients
 from core.measures.thresholds import at_threshold
 from core.people.roles import demand_of
@@ -41,7 +41,8 @@ class Scored:
 
 
 def read_scored(connection: sqlite3.Connection, model: Model, snapshot: Snapshot, split: str) -> Scored:
-    """The stored answers of a model on a split (of its fold's view, where the snapshot is its own).
+    """The stored answers of a model on those cases of a split (of its fold's view, where the snapshot is its own) that
+    it is measured on.
 
     Raises:
         InvalidInput: the model or the snapshot is of another task, or not all of the split was answered: a look for
@@ -52,6 +53,7 @@ def read_scored(connection: sqlite3.Connection, model: Model, snapshot: Snapshot
         raise InvalidInput(f"Thresholds are of classifiers. Received: {model.task}")
     run = get_run(connection, model.run)
     cases = split_cases(connection, snapshot, split, run.fold if run.snapshot == snapshot.id else None)
+    cases = measurable_cases(connection, model, cases)
     known = find_predictions(connection, model.id, (case.case_id for case in cases))
     if not cases or len(known) < len(cases):
         some = len(known) or "none"

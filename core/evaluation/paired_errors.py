@@ -14,7 +14,7 @@ from core.evaluation.comparison import demand_unseen, shared_fold
 from core.evaluation.paired_parts import SEED, Numbers, PairedPart, Sides, compare_part, shared_cases
 from core.evaluation.pairs import list_pairs
 from core.evaluation.records import find_evaluation, list_measured
-from core.evaluation.run import split_cases
+from core.evaluation.run import measurable_cases, split_cases
 from core.evaluation.seed_noise import differ_in_seed_alone, list_trainings, seed_noise_of
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL, RESAMPLES
@@ -96,6 +96,8 @@ def compare_errors(
         )
     fold = shared_fold(connection, (first, second), snapshot)
     cases = split_cases(connection, snapshot, split, fold)
+    for model in (first, second):
+        cases = measurable_cases(connection, model, cases)
     demand_unseen(connection, (first, second), cases)
     for model in (first, second):
         if find_evaluation(connection, model.id, snapshot.id, split) is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.datasets.records import Snapshot
 from core.datasets.splits import list_view
 from core.evaluation.records import find_predictions
+from core.evaluation.run import measurable_cases
 from core.projects.schema import Regression, numbers_of
 from core.tasks.regression import decode_scores
 from core.training.records import Model
@@ -30,9 +31,10 @@ def list_pairs(
     fold: int | None,
     at: int = 0,
 ) -> list[Pair]:
-    """The cases of a split (of a fold's view of it) that the model has answered, in the snapshot's order; `at` is the
-    place of the quantity among those of the schema."""
-    asked = [case for case in list_view(connection, snapshot.id, fold) if case.split == split]
+    """The cases of a split (of a fold's view of it) that the model is measured on and has answered, in the snapshot's
+    order; `at` is the place of the quantity among those of the schema."""
+    view = [case for case in list_view(connection, snapshot.id, fold) if case.split == split]
+    asked = measurable_cases(connection, model, view)
     scores = find_predictions(connection, model.id, (case.case_id for case in asked))
     return [
         Pair(

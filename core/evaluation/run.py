@@ -86,8 +86,7 @@ def evaluate_model(
     fold = run.fold if run.snapshot == snapshot.id else None
     cases = split_cases(connection, snapshot, split, fold)
     runs, asked = runs_behind(connection, model), len(cases)
-    if member_ids(model):
-        cases = leave_learnt_out(connection, runs, cases)
+    cases = measurable_cases(connection, model, cases)
     task = module_of(schema)
     targets: Any
     scores: Any
@@ -243,6 +242,18 @@ def _seen_in_training(connection: sqlite3.Connection, runs: Sequence[Run], cases
 def count_seen(connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]) -> int:
     """How many of the cases are of a patient, or have the pixels, that one of the runs was trained or tuned on."""
     return sum(_seen_in_training(connection, runs, cases))
+
+
+def measurable_cases(connection: sqlite3.Connection, model: Model, cases: Sequence[SnapshotCase]) -> list[SnapshotCase]:
+    """Those of the cases that a model is measured on, which may have answered others too: of an ensemble those that no
+    member has learnt, of a single model all.
+
+    Raises:
+        InvalidInput: as `leave_learnt_out`.
+    """
+    if not member_ids(model):
+        return list(cases)
+    return leave_learnt_out(connection, runs_behind(connection, model), cases)
 
 
 def leave_learnt_out(

@@ -13,7 +13,7 @@ from core.datasets.records import Snapshot, SnapshotCase, list_attribute_values,
 from core.datasets.splits import list_view
 from core.evaluation.operating import Scored
 from core.evaluation.records import Evaluation, find_predictions, list_measured
-from core.evaluation.run import SEED
+from core.evaluation.run import SEED, measurable_cases
 from core.images.records import Case, get_cases
 from core.measures.classified import predict_classes
 from core.measures.groups import FEWEST_PATIENTS, Answers, Group, Metric, Where, measure_groups
@@ -216,7 +216,8 @@ def measure_by_value(
     for case, group in sorted(zip(cases, cut, strict=True), key=lambda pair: _rank(pair[1])):
         if group:
             groups.setdefault(group, []).append(case)
-    answered = read_answers(connection, model, snapshot, evaluation, cases)
+    measured = measurable_cases(connection, model, cases)
+    answered = read_answers(connection, model, snapshot, evaluation, measured)
     return {
         value: _measure(model, snapshot, evaluation, answered, known)
         for value, members in groups.items()

@@ -1,13 +1,18 @@
 """Several models as one: the mean of what they say, and never measured on what one of them has learnt."""
 
+import json
+
 import numpy as np
 import pytest
 
 from core.datasets.records import list_snapshot_cases
 from core.errors import Conflict, InvalidInput, NotAllowed
-from core.evaluation.predictor import open_predictor
-from core.evaluation.records import find_predictions
+from core.evaluation.comparison import compare_models
+from core.evaluation.operating import read_scored
+from core.evaluation.predictor import open_predictor, predict_cases
+from core.evaluation.records import find_evaluation, find_predictions, store_predictions
 from core.evaluation.run import evaluate_model
+from core.evaluation.subgroups import measure_by_value
 from core.jobs.asking import ask_repetition
 from core.people.accounts import ensure_user
 from core.progress import Silent
@@ -79,6 +84,33 @@ def test_a_case_that_a_member_has_learnt_is_never_measured(
     assert find_predictions(connection, mixed.id, learnt) == {}
     seeds = join("seeds of fold 1", [folds[1], add_brightness_model(project, snapshot, fold=1)])
     assert evaluate(seeds, snapshot)["n_cases"] == sum(case.fold == 1 for case in cases)
+
+
+def test_what_stands_beside_the_numbers_is_of_the_same_cases_though_others_were_answered(
+    connection, files, project, snapshot, add_brightness_model, join, evaluate
+) -> None:
+    """Predict answers any case: those that a member has learnt come into no subgroup, threshold or comparison."""
+    cases = list_snapshot_cases(connection, snapshot.id)
+    test = [case for case in cases if case.split == "test"]
+    single = add_brightness_model(project, snapshot)
+    mixed = join("mixed", [add_brightness_model(project, snapshot, fold=test[0].fold), single])
+    unseen = [case.case_id for case in test if case.fold == test[0].fold]
+    evaluate(single, snapshot)
+    evaluate(mixed, snapshot)
+    for answered_all in (False, True):
+        if answered_all:
+            ids = [case.case_id for case in test]
+            said = predict_cases(connection, files, mixed, ids, Silent())
+            store_predictions(connection, mixed, project.schema, dict(zip(ids, said.tolist(), strict=True)))
+        assert read_scored(connection, mixed, snapshot, "test").case_ids == unseen
+        assert compare_models(connection, single, mixed, snapshot, "test")["n_cases"] == len(unseen)
+    for case in test:
+        attributes = json.dumps({"site": "A"})
+        connection.execute("UPDATE cases SET attributes = ? WHERE id = ?", (attributes, case.case_id))
+    evaluation = find_evaluation(connection, mixed.id, snapshot.id)
+    assert evaluation is not None
+    (group,) = measure_by_value(connection, mixed, snapshot, evaluation, "site").values()
+    assert group["n_cases"] == len(unseen) == evaluation.result["n_cases"]
 
 
 def test_what_is_no_ensemble_is_refused(
