@@ -282,7 +282,7 @@ def _metric_lines(result: dict[str, Any]) -> str:
         said = ", ".join(f"{one['name']}: {value_text(one['value'])}" for one in members)
         spread = result["spread"]
         lines.append(
-            f"members, {members[0]['metric']}: {said}; they are {spread['value']:.3f} apart on a case "
+            f"members, {members[0]['metric']}: {said}; they are {value_text(spread['value'])} apart on a case "
             f"(mean standard deviation, n = {spread['n']})"
         )
     return "\n".join(lines)

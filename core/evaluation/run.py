@@ -24,6 +24,7 @@ from core.evaluation.records import (
     store_predictions,
 )
 from core.measures.bands import bands_of
+from core.measures.classified import predict_classes
 from core.measures.regression import spread_of
 from core.progress import Portion, Progress
 from core.projects.schema import Classification, Generation, Regression, Segmentation
@@ -32,6 +33,7 @@ from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
 from core.tasks import TrainableSchema, module_of, trainable_schema
+from core.tasks.classification import thresholds_of
 from core.training.ensemble import member_ids, runs_behind
 from core.training.records import Model, Run, get_model, get_run
 from core.training.request import cases_of_run
@@ -282,7 +284,9 @@ def _describe_members(
     """Of an ensemble: how each member does on the same cases, and how far they are apart on one.
 
     `spread` is the standard deviation of what the members say of a case, in its unit or as a probability, averaged
-    over cases and classes. Nothing where it answers with moved images, or paints: its members were not asked alone.
+    over cases and classes; of several quantities in standard deviations of the references, over those whose
+    references differ, None where none do. Nothing where it answers with moved images, or paints: its members were not
+    asked alone.
     """
     task = module_of(schema)
     members = [get_model(connection, None, number) for number in member_ids(model)]
@@ -292,12 +296,17 @@ def _describe_members(
     for member in members:
         known = find_predictions(connection, member.id, (case.case_id for case in cases))
         said.append(np.array([known[case.case_id] for case in cases]))
-        value = task.score_validation(schema, targets, said[-1]).get(task.HEADLINE)
+        decided = said[-1]
+        if isinstance(schema, Classification):  # by the member's own thresholds, as it does alone
+            chosen = thresholds_of(schema, member.calibration)
+            decided = predict_classes(decided, multi_label=schema.multi_label, thresholds=chosen)
+        value = task.score_validation(schema, targets, decided).get(task.HEADLINE)
         found.append({"model": member.id, "name": member.name, "metric": task.HEADLINE, "value": value})
     apart = np.std(said, axis=0, ddof=1)
     if isinstance(schema, Regression) and schema.further:
-        apart = apart / spread_of(targets)  # units have no mean
-    spread = float(apart.mean())
+        deviations = spread_of(targets)  # units have no mean
+        apart = (apart / deviations)[:, np.isfinite(deviations)]
+    spread = float(apart.mean()) if apart.size else None
     return {"members": found, "spread": {"value": spread, "n": len(cases)}}
 
 

@@ -18,7 +18,7 @@ from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.store.audit import Actor
 from core.training.ensemble import combine_calibrations, join_ensemble, make_ensemble, plan_ensemble, with_views
-from core.training.records import get_run, set_model_fact
+from core.training.records import get_model, get_run, set_model_fact
 
 
 @pytest.fixture
@@ -111,6 +111,16 @@ def test_what_stands_beside_the_numbers_is_of_the_same_cases_though_others_were_
     assert evaluation is not None
     (group,) = measure_by_value(connection, mixed, snapshot, evaluation, "site").values()
     assert group["n_cases"] == len(unseen) == evaluation.result["n_cases"]
+
+
+def test_each_member_is_told_as_it_decides(connection, pair, snapshot, join, evaluate) -> None:
+    chosen = {"thresholds": {"pneumonia": {"value": 0.97}}}
+    set_model_fact(connection, pair[0].id, "calibration", chosen)
+    members = [get_model(connection, None, one.id) for one in pair]
+    alone = evaluate(members[0], snapshot)
+    assert alone["metrics"]["balanced_accuracy"]["value"] == 0.5
+    told = evaluate(join("both", members), snapshot)["members"][0]
+    assert (told["metric"], told["value"]) == ("balanced_accuracy", 0.5)
 
 
 def test_what_is_no_ensemble_is_refused(

@@ -5,6 +5,7 @@ import io
 import sqlite3
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from core.datasets.records import list_snapshot_cases
@@ -13,12 +14,14 @@ from core.evaluation.abstention import freeze_rule, limit_widths, withheld_by_sc
 from core.evaluation.batch import WITHHELD, answers_csv, describe_answers, number_columns
 from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import add_evaluation, find_evaluation, find_predictions, store_predictions
+from core.evaluation.run import _describe_members
 from core.evaluation.subgroups import measure_by_value
 from core.progress import Silent
 from core.reviews.drift import _scores
 from core.reviews.model_card import _calibrated
 from core.store.audit import Actor
 from core.store.files import Files
+from core.tasks.regression import encode_targets
 from core.training.ensemble import combine_calibrations
 from core.training.records import Model, add_model, add_run, get_run
 from tests.core.reviews.other_tasks import BODY, Measured, measured_bodies
@@ -141,3 +144,19 @@ def test_the_members_of_an_ensemble_lend_each_quantity_their_widest_interval() -
 
 def test_a_model_card_tells_the_interval_of_each_quantity(bodies: Measured) -> None:
     assert _calibrated(bodies.model) == "interval of age ± 6 years (n = 40); no interval of body weight"
+
+
+def test_an_ensemble_is_measured_where_all_references_of_one_quantity_are_the_same(
+    connection: sqlite3.Connection, bodies: Measured, actor: Actor
+) -> None:
+    """That quantity has no spread to measure by: how far members are apart is told of the others."""
+    pair = (bodies.model, add_nearer(connection, bodies, actor))
+    model = replace(bodies.model, facts={**bodies.model.facts, "members": [{"id": one.id} for one in pair]})
+    cases = list_snapshot_cases(connection, bodies.snapshot.id, split="test")
+    targets = encode_targets(BODY, [case.value for case in cases])
+    age = targets[:, 0].astype(float).std()
+    targets[:, 1] = 70
+    told = _describe_members(connection, model, BODY, cases, targets)
+    assert told["spread"]["value"] == pytest.approx(np.sqrt(0.5) / age)  # a year apart
+    targets[:, 0] = 50
+    assert _describe_members(connection, model, BODY, cases, targets)["spread"]["value"] is None
