@@ -31,13 +31,8 @@ Unit = Literal["mm", "px"]
 METRICS = ("dice", "iou", "hd95_mm", "hd95_px", "surface_dice", "volume_bias_ml", "volume_error_percent")
 NO_DISTANCE = "The distance between pixels is not known."
 NO_VOLUME = "Volumes are of images with several slices at known distances."
-WHY_UNDEFINED = {
-    "hd95_mm": NO_DISTANCE,
-    "hd95_px": "Distances are known here, so it is given in mm.",
-    "volume_bias_ml": NO_VOLUME,
-    "volume_error_percent": NO_VOLUME,
-}
 NOTHING_PAINTED = "No reference has anything painted."
+NOTHING_FOUND = "Nothing was painted on any case whose reference has something, so no distance leads anywhere."
 
 
 @dataclass(frozen=True)
@@ -178,21 +173,22 @@ def measure_segmentation(
 
     found = measure(np.ones((1, len(patients))))
     intervals = patient_bootstrap(measure, patients, resamples=resamples, level=level, seed=seed)
-    estimates = {
-        name: estimate_of(
-            float(found[name][0]),
-            intervals[name],
-            undefined=WHY_UNDEFINED.get(name.rpartition("|")[2], NOTHING_PAINTED),
-        )
-        for name in found
-    }
+    by_structure = {one: [row[at] for row in compared] for at, one in enumerate(structures)}
+    every = [one for row in compared for one in row]
+
+    def estimated(name: str) -> Estimate:
+        structure, _, metric = name.rpartition("|")
+        why = _why_undefined(metric, by_structure.get(structure, every), unit)
+        return estimate_of(float(found[name][0]), intervals[name], undefined=why)
+
+    estimates = {name: estimated(name) for name in found}
     shown = [name for name in METRICS if name != ("hd95_px" if unit == "mm" else "")]
     return SegmentationMeasures(
         n_cases=len(patients),
         n_patients=len(set(patients)),
         metrics={name: estimates[name] for name in shown},
         per_structure={one: {name: estimates[f"{one}|{name}"] for name in shown} for one in structures},
-        counts={one: _count([row[at] for row in compared]) for at, one in enumerate(structures)},
+        counts={one: _count(cases) for one, cases in by_structure.items()},
         unit=unit,
         tolerance=tolerance,
         level=level,
@@ -240,6 +236,19 @@ def _means(values: Mapping[str, np.ndarray], structures: Sequence[str], weights:
         told[name] = ratio(np.nansum(each, axis=1), (~np.isnan(each)).sum(axis=1))
         told |= {f"{one}|{name}": each[:, at] for at, one in enumerate(structures)}
     return told
+
+
+def _why_undefined(metric: str, compared: Sequence[Compared], unit: Unit) -> str:
+    """Why a metric has no number on any of these, where it has none."""
+    painted = [one for one in compared if one.reference_pixels]
+    if metric.startswith("volume_") and all(np.isnan(one.reference_ml) for one in compared):
+        return NO_VOLUME
+    if metric == "hd95_mm" and unit == "px":
+        return NO_DISTANCE
+    if painted and metric in ("hd95_mm", "hd95_px", "surface_dice"):
+        # A mask that was missed has a surface Dice, of 0, wherever distances are known.
+        return NO_DISTANCE if all(np.isnan(one.surface_dice) for one in painted) else NOTHING_FOUND
+    return NOTHING_PAINTED
 
 
 def _count(compared: Sequence[Compared]) -> dict[str, int]:

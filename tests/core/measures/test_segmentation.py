@@ -1,13 +1,23 @@
 """Agreement of masks against shapes whose numbers are known, and against every pair of surface voxels."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
 from core.errors import InvalidInput
-from core.measures.segmentation import Compared, compare_masks, measure_segmentation
+from core.measures.segmentation import (
+    NO_DISTANCE,
+    NO_VOLUME,
+    NOTHING_FOUND,
+    NOTHING_PAINTED,
+    Compared,
+    Unit,
+    compare_masks,
+    measure_segmentation,
+)
 
 
 def cube(shape: tuple[int, ...], corner: tuple[int, ...], side: int) -> np.ndarray:
@@ -114,6 +124,28 @@ def test_without_distances_surfaces_are_told_in_pixels() -> None:
     assert metrics["hd95_mm"]["value"] is None
     assert "not known" in metrics["hd95_mm"]["reason"]
     assert "hd95_px" not in measure_segmentation([[said(0.9)]], ["a"], structures=["cell"], unit="mm").metrics
+
+
+def test_a_number_that_is_undefined_says_why_it_is() -> None:
+    def why(*cases: Compared, unit: Unit = "mm") -> dict[str, str]:
+        patients = [str(at) for at in range(len(cases))]
+        rows = [[one] for one in cases]
+        found = measure_segmentation(rows, patients, structures=["cell"], unit=unit, resamples=20)
+        assert found.metrics["dice"].reason == found.per_structure["cell"]["dice"].reason
+        return {name: one.reason for name, one in found.per_structure["cell"].items() if one.value is None}
+
+    known, volume = {"reference_ml": 1.0, "predicted_ml": 0.0}, ("volume_bias_ml", "volume_error_percent")
+    missed, empty = said(0.0, 10, 0), said(math.nan, 0, 3)
+    unknown = missed.without_distances()
+    assert why(missed, missed) == {"hd95_mm": NOTHING_FOUND, **dict.fromkeys(volume, NO_VOLUME)}
+    assert why(missed, unknown, unit="px")["hd95_px"] == NOTHING_FOUND
+    no_distance = dict.fromkeys(("hd95_mm", "surface_dice"), NO_DISTANCE)
+    assert why(unknown) == {**no_distance, **dict.fromkeys(volume, NO_VOLUME)}
+    overlaps = ("dice", "iou", "hd95_mm", "surface_dice")
+    assert why(empty) == {**dict.fromkeys(overlaps, NOTHING_PAINTED), **dict.fromkeys(volume, NO_VOLUME)}
+    in_ml = replace(empty, reference_ml=0.0, predicted_ml=1.0)
+    assert why(in_ml) == dict.fromkeys((*overlaps, "volume_error_percent"), NOTHING_PAINTED)
+    assert why(replace(missed, **known)) == {"hd95_mm": NOTHING_FOUND}
 
 
 def test_nothing_to_measure_is_refused() -> None:
