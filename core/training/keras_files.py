@@ -36,7 +36,7 @@ OPERATIONS = frozenset(["Add", "Subtract", "Multiply", "Divide", "Clip", "Exp", 
 OPERATIONS_OF = "keras.src.ops.numpy"
 NUMBERS = "__numpy__"  # a constant among the arguments of an operation
 ALLOWED = frozenset(f"{LAYERS} {BESIDE}".split())
-NOT_BUILT = ("compile_config", "build_config")  # never read: the file is loaded without compiling
+COMPILED = "compile_config"  # never read of the whole, which is loaded without compiling; of a model inside it is
 ANY_SIZE = ("seed", "shared_object_id")
 
 
@@ -54,7 +54,7 @@ def check_keras_file(content: bytes) -> None:
         ) from error
     if not isinstance(config, dict) or "class_name" not in config:
         raise InvalidInput("The description inside this Keras file is of no model. Received: no class_name")
-    for key, value in _walk(config):
+    for key, value in _walk({name: part for name, part in config.items() if name != COMPILED}):
         _check_value(key, value)
 
 
@@ -89,8 +89,7 @@ def _walk(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     yield key, value
     if isinstance(value, dict):
         for name, part in value.items():
-            if name not in NOT_BUILT:
-                yield from _walk(part, str(name))
+            yield from _walk(part, str(name))
     elif isinstance(value, list):
         for part in value:
             yield from _walk(part, key)
@@ -110,6 +109,11 @@ def _check_value(key: str, value: Any) -> None:
 
 def _check_class(described: dict[str, Any]) -> None:
     name, module = described["class_name"], described.get("module")
+    if described.get(COMPILED):
+        raise InvalidInput(
+            f"A model inside it was compiled, and Keras would build what its {COMPILED} names; save it before it is "
+            f"compiled. Received: {str(name)[:80]}"
+        )
     if name in ("Lambda", "function") or str(name).startswith("TFOp"):
         raise InvalidInput(
             f"This Keras file holds code of its own, which Readroom never runs; build the model from plain layers. "

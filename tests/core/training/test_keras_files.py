@@ -99,6 +99,29 @@ def test_a_description_of_anything_else_is_refused(name: str, saved: bytes) -> N
         check_keras_file(changed(saved, change))
 
 
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A model with another inside, which was never compiled."""
+    image = keras.Input((8, 8, 1))
+    inner = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    path = tmp_path_factory.mktemp("keras") / "nested.keras"
+    keras.Model(image, inner(image)).save(path)
+    return path.read_bytes()
+
+
+def test_what_keras_reads_of_a_model_inside_is_looked_at(nested: bytes) -> None:
+    """Loading without compiling leaves out how the whole was compiled; of a part, Keras builds what stands there."""
+    check_keras_file(nested)
+    check_keras_file(changed(nested, lambda config: config.update(compile_config={"optimizer": "/a/path"})))
+    loss = {"module": "keras.layers", "class_name": "TextVectorization", "config": {"vocabulary": "/etc/hostname"}}
+    compiled = {"compile_config": {"optimizer": "sgd", "loss": loss}}
+    with pytest.raises(InvalidInput, match=r"inside it was compiled.*Received: Sequential"):
+        check_keras_file(changed(nested, lambda config: layer_of(config, "Sequential").update(compiled)))
+    built = {"build_config": {"input_shape": [None, 10**9]}}
+    with pytest.raises(InvalidInput, match="a size beyond"):
+        check_keras_file(changed(nested, lambda config: layer_of(config, "Sequential").update(built)))
+
+
 def test_what_is_no_keras_file_is_refused(saved: bytes) -> None:
     for content in (b"", b"not a zip", saved[: len(saved) // 2], changed(saved, **{"config.json": b"{"})):
         with pytest.raises(InvalidInput, match=r"not a Keras file|cannot be read"):
