@@ -135,3 +135,17 @@ def test_a_file_that_predicts_otherwise_is_refused(tmp_path: Path, monkeypatch: 
     assert onnx_child.main([str(tmp_path / "model.keras"), str(tmp_path / "out.onnx")]) == 1
     assert "differs from Keras by 0.02" in capsys.readouterr().out
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_file_that_answers_with_no_number_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN is not larger than any limit, so that a file of nothing else passed the comparison."""
+
+    def export(source: Path, out: Path) -> float:
+        out.write_bytes(b"onnx")
+        return float("nan")
+
+    monkeypatch.setattr(onnx_child, "export", export)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (tmp_path / "a").write_bytes(b"keras")
+    assert onnx_child.main([str(tmp_path / "a"), str(tmp_path / "b.onnx")]) == 1
+    assert not (tmp_path / "b.onnx").exists()
