@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.datasets.records import Snapshot
+from core.tasks import module_of, trainable_schema
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import Recipe
 from dashboard import session
@@ -26,15 +27,16 @@ def draw_series(place: Any, snapshot: Snapshot) -> tuple[bool, int, str]:
             "Seeds", 1, MOST_SEEDS, 1, key="train_seeds", help="The first is the recipe's, each further one the next."
         )
         several = bool(all_folds) or seeds > 1
+        draws = module_of(trainable_schema(snapshot.schema)).DRAWS  # there are no answers to take the mean of
         ensemble = st.text_input(
             "As one model, under this name",
             key="train_ensemble",
             placeholder="stay models of their own",
             max_chars=60,
-            disabled=not several,
+            disabled=not several or draws,
             help="An ensemble: it answers with the mean of what they say, and is made as soon as all are there.",
         )
-    return bool(all_folds), int(seeds), ensemble.strip() if several else ""
+    return bool(all_folds), int(seeds), ensemble.strip() if several and not draws else ""
 
 
 def settle_for_fold(

@@ -12,6 +12,7 @@ from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
+from core.tasks import module_of, trainable_schema
 from core.training.ensemble import demand_free_name, plan_ensemble
 from core.training.recipe import Recipe, change_recipe
 from core.training.records import Run
@@ -53,7 +54,7 @@ def ask_series(
 
     Raises:
         CoreError: whatever `ask_training` and `plan_ensemble` refuse; the name of the ensemble is taken, or it would be
-            of one run.
+            of one run or of models that draw.
     """
     asked = []
     with writing(connection):
@@ -61,6 +62,8 @@ def ask_series(
             demand_free_name(connection, project.id, ensemble)
             if len(folds) * seeds == 1:
                 raise InvalidInput(f"An ensemble is of several models; ask for folds or seeds. Received: {ensemble}")
+            if module_of(trainable_schema(snapshot.schema)).DRAWS:
+                raise InvalidInput(f"What draws has no answers to take the mean of. Received: {ensemble}")
         for fold in folds:
             settled, choice = settle(fold)
             for seed in range(settled.seed, settled.seed + seeds):

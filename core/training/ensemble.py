@@ -18,11 +18,13 @@ import numpy as np
 
 from core.errors import Conflict, InvalidInput
 from core.images.render import SCALED, TRAINING_SET
+from core.images.volume_input import PatchSpec
 from core.people.roles import demand_of
 from core.store.audit import Actor
 from core.store.database import writing
 from core.store.files import Files
 from core.tasks import task_module
+from core.training.networks import input_of
 from core.training.recipe import Recipe
 from core.training.records import (
     Model,
@@ -36,6 +38,8 @@ from core.training.records import (
     list_runs,
     set_run_told,
 )
+from core.training.request import cases_of_run
+from core.training.settling import settle_spacing
 
 NO_FILE = "An ensemble has no file of its own; download those of its members."
 MOST_MEMBERS = 50
@@ -104,6 +108,8 @@ def _check_members(members: Sequence[Model], *, alone: bool) -> None:
     names = ", ".join(member.name for member in members) or "none"
     if not (1 if alone else 2) <= len({member.id for member in members}) == len(members) <= MOST_MEMBERS:
         raise InvalidInput(f"An ensemble has 2 to {MOST_MEMBERS} different models. Received: {names}")
+    if drawing := [member.name for member in members if task_module(member.task).DRAWS]:
+        raise InvalidInput(f"What draws has no answers to take the mean of. Received: {', '.join(drawing)}")
     if nested := [member.name for member in members if member_ids(member)]:
         raise InvalidInput(f"The members of an ensemble are single models. Received: {', '.join(nested)}")
     first = _question(members[0])
@@ -226,7 +232,8 @@ def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]
     """Note with each run that they become one model as soon as all of them have left theirs.
 
     Raises:
-        InvalidInput: each would measure its own window or scale, on the training cases of its own fold.
+        InvalidInput: they would see different input, such as a window, scale or spacing of their own, measured on the
+            training cases of their own fold.
     """
     if len({run.fold for run in runs}) > 1 and any(
         run.recipe.window == TRAINING_SET and not any(run.recipe.window_values) for run in runs
@@ -242,9 +249,23 @@ def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]
             f"The members of an ensemble see the same input, and the folds would each have a pixel size of their own; "
             f"give one for all (pixel_mm). Received: resize {SCALED}"
         )
+    seen = [_input_of(connection, run) for run in runs]
+    if different := sorted({key for one in seen for key in one if one[key] != seen[0].get(key)}):
+        raise InvalidInput(
+            f"The members of an ensemble see the same input, and the folds would differ in {', '.join(different)}; "
+            f"give one for all. Received: {seen[0]}, {next(one for one in seen if one != seen[0])}"
+        )
     with writing(connection):
         for run in runs:
             set_run_told(connection, run.id, "joins", {"name": name.strip(), "runs": [one.id for one in runs]})
+
+
+def _input_of(connection: sqlite3.Connection, run: Run) -> dict[str, Any]:
+    """How cases will reach the network of a run, with the spacing that its training cases settle."""
+    recipe = run.recipe
+    if isinstance(input_of(recipe), PatchSpec) and not all(recipe.spacing_mm):
+        recipe = settle_spacing(connection, recipe, cases_of_run(connection, run)[0])
+    return input_of(recipe).to_json()
 
 
 def join_ensemble(connection: sqlite3.Connection, files: Files, run_id: int, actor: Actor) -> Model | None:

@@ -1,6 +1,7 @@
 """Several models as one: the mean of what they say, and never measured on what one of them has learnt."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,11 @@ def test_thresholds_are_averaged_and_the_widest_interval_stands() -> None:
     widths = [{"interval": {"half_width": width, "level": 0.9, "n": 9}} for width in (1.0, 3.0)]
     assert combine_calibrations(widths)["interval"]["half_width"] == 3
     assert combine_calibrations([*widths, {"interval": None}]) == {"interval": None}
+
+
+def test_models_that_draw_become_no_ensemble(pair, join) -> None:
+    with pytest.raises(InvalidInput, match="no answers to take the mean of"):
+        join("drawn", [replace(model, facts={**model.facts, "task": "generation"}) for model in pair])
 
 
 def test_runs_that_were_planned_together_become_one_model_when_the_last_has_ended(

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from core.errors import CoreError, InvalidInput
+from core.jobs.asking_series import ask_series
 from core.progress import Silent
 from core.projects.schema import make_generation
 from core.tasks.generation import DRAWER, RAW
@@ -183,3 +184,11 @@ def test_networks_that_draw_are_there_for_32_to_128_pixels(network: str, side: i
     drawer = whole.get_layer(DRAWER)
     assert drawer.output.shape[1:] == (side, side, 1)
     assert whole.inputs[0].shape[1:] == (side, side, 1)
+
+
+def test_seeds_of_what_draws_are_not_asked_to_become_one_model(connection, files, sides, actor) -> None:
+    recipe = change_recipe(named_recipe("vae"), SMALL)
+    options: dict[str, Any] = {"folds": [None], "seeds": 2, "actor": actor}
+    with pytest.raises(InvalidInput, match="no answers to take the mean of"):
+        ask_series(connection, files, *sides[:2], lambda _: (recipe, None), ensemble="mean", **options)
+    assert len(ask_series(connection, files, *sides[:2], lambda _: (recipe, None), **options)) == 2

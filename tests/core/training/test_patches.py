@@ -13,6 +13,7 @@ from PIL import Image
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.datasets.volumes import cut_patch, prepare_volume_masks, prepare_volumes
+from core.errors import InvalidInput
 from core.evaluation.painting import paint_cases
 from core.evaluation.records import find_predicted_masks
 from core.evaluation.run import evaluate_model
@@ -29,6 +30,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.device import CPU
+from core.training.ensemble import plan_ensemble
 from core.training.handful import choose_handful
 from core.training.patches import Draw, _windows, gather_patches
 from core.training.recipe import Recipe, change_recipe, named_recipe
@@ -146,6 +148,25 @@ def test_the_spacing_is_the_median_of_the_training_volumes_unless_a_recipe_says_
     assert settle_spacing(connection, recipe, train).spacing_mm == (1.0, 1.0, 1.0)
     told = change_recipe(recipe, {"spacing_mm": "2,1,1"})
     assert settle_spacing(connection, told, train) is told
+
+
+def test_folds_that_would_each_settle_a_spacing_of_their_own_become_no_ensemble(
+    connection: sqlite3.Connection, files: Files, balls: Balls, recipe: Recipe, actor: Actor
+) -> None:
+    options: dict[str, Any] = {"ratios": (0.6, 0.2, 0.2), "folds": 2, "actor": actor, "progress": Silent()}
+    folds = freeze_snapshot(connection, files, balls.project, "folds", **options)
+    thick = [case.case_id for case in list_snapshot_cases(connection, folds.id) if case.fold == 0]
+    with connection:
+        connection.execute("UPDATE cases SET slice_spacing_mm = 1")
+        for case_id in thick:
+            connection.execute("UPDATE cases SET slice_spacing_mm = 2 WHERE id = ?", (case_id,))
+
+    def ask(recipe: Recipe) -> list[Any]:
+        return [request_training(connection, balls.project, folds, recipe, fold=at, actor=actor)[0] for at in (0, 1)]
+
+    with pytest.raises(InvalidInput, match="differ in spacing_mm; give one for all"):
+        plan_ensemble(connection, "both", ask(recipe))
+    plan_ensemble(connection, "both", ask(change_recipe(recipe, {"spacing_mm": "1,1,1"})))
 
 
 def test_volumes_that_tell_no_even_spacing_are_named_before_the_training(
