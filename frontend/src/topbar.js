@@ -69,7 +69,9 @@ export class TopBar {
   }
 
   showPlace(index, total) {
-    this.shown = this.place.value = String(index + 1)
+    const typing = this.place.getRootNode().activeElement === this.place && this.place.value !== this.shown
+    this.shown = String(index + 1)
+    if (!typing) this.place.value = this.shown // an answer that was stored meanwhile draws this anew
     this.total.textContent = `of ${total.toLocaleString("en-GB")}`
   }
 

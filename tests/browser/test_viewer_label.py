@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from core.store.database import opened
 from tests.browser.conftest import Reading, wait_until
+from tests.browser.test_access import settle
 
 MANY = [f"finding {at + 1}" for at in range(14)]
 
@@ -317,6 +318,9 @@ def test_an_image_that_does_not_come_is_said_and_asked_for_anew(
     press_and_go(page, "Digit0", "Digit1")
     page.route(f"**/api/v1/cases/{case + 5}", lambda route: held.append(route), times=1)
     page.locator("input.place").fill("6")
+    saved(page)
+    settle(page)
+    expect(page.locator("input.place")).to_have_value("6")  # though the page was drawn anew meanwhile
     press(page, "Enter")
     expect(page.get_by_text("Loading", exact=True)).to_be_visible()
     expect(page.get_by_role("textbox", name="Note")).to_be_disabled()
