@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from core.images.records import get_case
 from core.progress import Progress, stop_if_asked
 from core.store.files import Files, array_bytes
 from core.tasks import task_module
-from core.training.ensemble import member_ids
+from core.training.ensemble import View, member_ids
 from core.training.records import Model, get_model, get_run, set_model_fact
 from core.training.request import cases_of_run
 from core.training.stored import Answer, load_network, sees_volumes
+from core.training.views import answer_views
 
 FACT = "explanations"  # of a model: the layer chosen and the check passed, by method
 CASES_CHECKED, VOLUMES_CHECKED = 24, 8
@@ -102,6 +103,8 @@ def explain_case(
         maps, scores = tool.explain(image, np.array([names.index(class_name)], np.int32))
         values = onto_case(maps[0], case, spec)
         files.put_under("explanations", key, array_bytes(values))
+    if views := model.facts.get("views"):  # the map is of the image as it is; what is told is what the model answers
+        scores = _answer_of_views(tool, views, image)
     result: dict[str, Any] = {
         "explanation": key,
         "model": model.id,
@@ -121,8 +124,16 @@ def explain_case(
 
 
 def _explained(tool: Any, model: Model, image: np.ndarray) -> int:
-    found = explained_outputs(lambda some: scores_by(tool, some), image, is_number=model.task == "regression")
-    return int(found[0])
+    def answer(some: np.ndarray) -> np.ndarray:
+        views = model.facts.get("views")
+        return _answer_of_views(tool, views, some) if views else scores_by(tool, some)
+
+    return int(explained_outputs(answer, image, is_number=model.task == "regression")[0])
+
+
+def _answer_of_views(tool: Any, views: Sequence[View], images: np.ndarray) -> np.ndarray:
+    """What a model says that answers by the mean over views of an image."""
+    return answer_views(lambda some: scores_by(tool, some), views, paints=False)(images)
 
 
 def tool_at_work(

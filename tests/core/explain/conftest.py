@@ -59,18 +59,28 @@ def squares(planted_images: Callable[..., Drawing]) -> Drawing:
 
 
 @pytest.fixture
-def model(connection, files, planted, actor, finder, finder_recipe) -> Model:
-    run = add_run(
-        connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=finder_recipe, actor=actor
-    )
-    content = network_bytes(finder)
-    facts = {
-        "input": {"size": 24, "channels": 1, "resize": "stretch"},
-        "classes": ["normal", "pneumonia"],
-        "multi_label": False,
-        "feature_layers": ["stage_1", "stage_2"],
-    }
-    return add_model(
-        connection, run, keras_hash=files.put_bytes("models", content), onnx_left_out_because="left out", parameters=1,
-        file_bytes=len(content), facts=facts, seconds=1.0, actor=actor,
-    )  # fmt: skip
+def keep_network(connection, files, planted, actor, finder_recipe) -> Callable[[Any], Model]:
+    """Stores a network as a model of the planted project."""
+
+    def keep(network: Any) -> Model:
+        run = add_run(
+            connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=finder_recipe, actor=actor
+        )
+        content = network_bytes(network)
+        facts = {
+            "input": {"size": 24, "channels": 1, "resize": "stretch"},
+            "classes": ["normal", "pneumonia"],
+            "multi_label": False,
+            "feature_layers": ["stage_1", "stage_2"],
+        }
+        return add_model(
+            connection, run, keras_hash=files.put_bytes("models", content), onnx_left_out_because="left out",
+            parameters=1, file_bytes=len(content), facts=facts, seconds=1.0, actor=actor,
+        )  # fmt: skip
+
+    return keep
+
+
+@pytest.fixture
+def model(keep_network, finder) -> Model:
+    return keep_network(finder)

@@ -7,6 +7,7 @@ import pytest
 
 from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput
+from core.evaluation.predictor import predict_cases
 from core.explain.asking import answer_of
 from core.explain.body import outside_body
 from core.explain.evidence import choose_cases, gather_evidence, judge_map, summarise
@@ -19,6 +20,8 @@ from core.explain.verdict import judge
 from core.labels.marks import NewMark, add_mark, list_marks
 from core.labels.records import new_event
 from core.progress import Silent
+from core.projects.schema import make_classification
+from core.tasks.classification import calibrate_network
 from core.training.ensemble import make_ensemble
 from core.training.recipe import named_recipe
 from core.training.records import add_model
@@ -162,3 +165,18 @@ def test_of_an_ensemble_the_mean_of_the_members_maps_is_judged(connection, files
     for name, one in together["grad_cam"]["measures"].items():  # two alike say what one says
         expected = alone["grad_cam"]["measures"][name]["value"]
         assert one["value"] == (expected if expected is None else pytest.approx(expected, abs=1e-4)), name
+
+
+def test_of_a_model_with_views_the_score_beside_a_map_is_the_one_that_it_answers(
+    connection, files, planted, keep_network, finder, actor, tmp_path
+) -> None:
+    calm = {"temperature": {"temperature": 9}}  # the finder is as sure of a moved square as of one that is not
+    model = keep_network(calibrate_network(finder, make_classification(["normal", "pneumonia"]), calm))
+    moved = {"right": 0.25, "down": 0.0, "turn": 0.0, "mirrored": 0.0, "inverted": 0.0}
+    viewed = make_ensemble(connection, files, planted.project.id, "views", [model], views=[moved], actor=actor)
+    case = list_snapshot_cases(connection, planted.snapshot.id)[0].case_id
+    asked = {"model": viewed.id, "case": case, "method": "grad_cam"}
+    told = explain_case(connection, files, asked, tmp_path, Silent(), {})["probabilities"]
+    (said,), (plain,) = (predict_cases(connection, files, one, [case], Silent()) for one in (viewed, model))
+    assert list(told.values()) == pytest.approx(said.tolist(), abs=1e-4)
+    assert said.tolist() != pytest.approx(plain.tolist(), abs=1e-3)
