@@ -211,6 +211,7 @@ def test_the_documented_proxy_carries_everything(
         additional_headers=signed_in,
         subprotocols=[Subprotocol("streamlit")],
         proxy=None,
+        open_timeout=60,
     ) as socket:
         assert socket.ping().wait(60)
     assert outside.ask("GET", "/_stcore/stream", **HANDSHAKE, Origin="https://evil.example", **signed_in)[0] == 403
