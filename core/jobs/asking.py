@@ -32,7 +32,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
 from core.training.drawn import Wanted, check_wanted
-from core.training.recipe import Recipe, change_recipe, recipe_to_json
+from core.training.recipe import Recipe, recipe_to_json, with_batch
 from core.training.records import Model, Run, get_run, set_run_job
 from core.training.repeat import trained_batch
 from core.training.request import demand_trainable, request_training
@@ -318,7 +318,7 @@ def ask_repetition(connection: sqlite3.Connection, project: Project, model: Mode
         )
     before = get_run(connection, model.run)
     snapshot = get_snapshot(connection, project.id, before.snapshot)
-    recipe = change_recipe(before.recipe, {"batch": trained_batch(before)})
+    recipe = with_batch(before.recipe, trained_batch(before))
     return ask_training(
         connection,
         project,

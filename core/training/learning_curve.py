@@ -32,7 +32,7 @@ from core.training.preflight import (
     fit_into_memory,
     free_memory,
 )
-from core.training.recipe import FIELDS, Recipe, change_recipe
+from core.training.recipe import FIELDS, Recipe, change_recipe, with_batch
 from core.training.records import list_runs
 from core.training.request import training_cases
 
@@ -244,7 +244,7 @@ def _fit_into_memory(
     note = f"{parts} trainings, about {duration(seconds)} in all{smaller}"
     log.info(note)
     progress.report(PREPARED, note, seconds_left=seconds)
-    return change_recipe(recipe, {"batch": batch})
+    return with_batch(recipe, batch)
 
 
 def _part_of(material: Any, snapshot: Snapshot, recipe: Recipe, cases: Sequence[SnapshotCase]) -> Any:

@@ -26,7 +26,7 @@ from core.projects.schema import Classification, Generation, Segmentation
 from core.store.files import Files, Shelf
 from core.training.device import FULL, PRECISIONS
 from core.training.networks import NETWORKS, count_weights, input_of, leaves_of
-from core.training.recipe import Recipe, change_recipe
+from core.training.recipe import Recipe, with_batch
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
 BYTES_A_VALUE = 4
@@ -254,7 +254,13 @@ def free_memory(device_bytes: int) -> int:
 
 
 def fit_into_memory(
-    build: Callable[[Recipe], Built], recipe: Recipe, examples: int, read: Callable[[Built], Any], memory_bytes: int
+    build: Callable[[Recipe], Built],
+    recipe: Recipe,
+    examples: int,
+    read: Callable[[Built], Any],
+    memory_bytes: int,
+    *,
+    devices: int = 1,
 ) -> tuple[Built, Trial]:
     """A freshly built fit whose steps were tried, with the recipe's batch or the largest part of it that fits.
 
@@ -263,6 +269,7 @@ def fit_into_memory(
         examples: training images; a batch is never larger.
         read: the first chunk of a fit's training images.
         memory_bytes: what a step may take.
+        devices: how many share it, whatever number the recipe asks for.
 
     Raises:
         PreflightFailed: the network does not fit, or not even one image on each device.
@@ -276,7 +283,7 @@ def fit_into_memory(
     while True:
         fit: Any = None  # the one before goes first: two may not fit beside each other
         try:
-            fit = build(recipe if batch == whole else change_recipe(recipe, {"batch": batch}))
+            fit = build(recipe if batch == whole else with_batch(recipe, batch))
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:  # a smaller batch has as many weights
             raise _too_large(recipe, memory_bytes, WHY_REFUSED) from error
         needed = weights + expected_memory(fit.learner.network, batch)
@@ -289,8 +296,8 @@ def fit_into_memory(
                 if trial.memory_bytes <= memory_bytes:
                     return fit, trial
                 needed = trial.memory_bytes
-        if batch < 2 * recipe.devices:  # each has an image at least
-            single = "a single image" + ("" if recipe.devices == 1 else " a device")
+        if batch < 2 * devices:  # each has an image at least
+            single = "a single image" + ("" if devices == 1 else " a device")
             raise PreflightFailed(
                 f"Even {single} of this recipe does not fit into memory. Received: {recipe.network} at "
                 f"{recipe.input_size} pixels, {needed / GIGABYTE:.1f} GB for {memory_bytes / GIGABYTE:.1f} GB",

@@ -26,6 +26,7 @@ __all__ = [
     "recipe_from_json",
     "recipe_hash",
     "recipe_to_json",
+    "with_batch",
 ]
 
 # Each recipe by its name, with what it is called on screen; the first is the one to begin with.
@@ -187,6 +188,12 @@ def change_recipe(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
     elif "filters" in values and "stages" not in values:
         values["stages"] = len(values["filters"])
     return replace(recipe, **values)
+
+
+def with_batch(recipe: Recipe, batch: int) -> Recipe:
+    """The recipe with another batch, such as the part of its own that fits into memory; no more devices are asked for
+    than it has images."""
+    return change_recipe(recipe, {"batch": batch, "devices": min(recipe.devices, batch)})
 
 
 def _filters_for(filters: tuple[int, ...], stages: int) -> tuple[int, ...]:

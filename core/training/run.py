@@ -66,7 +66,7 @@ from core.training.preflight import (
     fit_into_memory,
     free_memory,
 )
-from core.training.recipe import Recipe, change_recipe
+from core.training.recipe import Recipe, with_batch
 from core.training.records import (
     Model,
     Run,
@@ -250,12 +250,14 @@ def _begin(
 
     recipe, before = run.recipe, run.told.get("preflight", {})
     if (folder / CHECKPOINT).exists():
-        fit = build(change_recipe(recipe, {"batch": before.get("batch", recipe.batch)}))
+        fit = build(with_batch(recipe, before.get("batch", recipe.batch)))
         restore_checkpoint(folder, fit, run.recipe_hash)
         progress.report(PREPARED, f"Going on after epoch {fit.epoch}")
         return fit, ending_of(fit)
     progress.report(PREPARED, "Building the network")
-    fit, trial = fit_into_memory(build, recipe, len(material.train), read, free_memory(device.memory_bytes))
+    fit, trial = fit_into_memory(
+        build, recipe, len(material.train), read, free_memory(device.memory_bytes), devices=max(len(device.parts), 1)
+    )
     check_room(folder, fit.learner.network.count_params())
     plan, batch = fit.plan, fit.learner.recipe.batch
     ending = ending_of(fit)

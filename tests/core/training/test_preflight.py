@@ -135,7 +135,17 @@ def test_several_devices_have_an_image_each_or_it_does_not_fit(
     monkeypatch.setattr(preflight, "try_steps", lambda *_: Trial(0.1, 1000 * MEGABYTE))
     shared = change_recipe(Recipe(), {"devices": devices, "batch": batch})
     with pytest.raises(PreflightFailed, match="Even a single image a device of this recipe does not fit into memory"):
-        fit_into_memory(Fitted, shared, 500, lambda _: None, 500 * MEGABYTE)
+        fit_into_memory(Fitted, shared, 500, lambda _: None, 500 * MEGABYTE, devices=devices)
+
+
+def test_one_device_halves_the_batch_of_a_recipe_for_eight_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a recipe of a large machine is repeated on a small one."""
+    monkeypatch.setattr(preflight, "try_steps", lambda fit, _: Trial(0.1, fit.recipe.batch * 100 * MEGABYTE))
+    shared = change_recipe(Recipe(), {"devices": 8, "batch": 8})
+    fit, _ = fit_into_memory(Fitted, shared, 500, lambda _: None, 250 * MEGABYTE)
+    assert (fit.recipe.batch, fit.recipe.devices) == (2, 2)
+    with pytest.raises(PreflightFailed, match="Even a single image of this recipe"):
+        fit_into_memory(Fitted, shared, 500, lambda _: None, 50 * MEGABYTE)
 
 
 def test_a_network_whose_weights_do_not_fit_is_refused_before_it_is_built() -> None:

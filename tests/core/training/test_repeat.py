@@ -27,7 +27,7 @@ from core.training import find_rate
 from core.training import run as run_module
 from core.training.device import CPU
 from core.training.learning_curve import run_learning_curve
-from core.training.recipe import Recipe, change_recipe, named_recipe
+from core.training.recipe import Recipe, change_recipe, named_recipe, with_batch
 from core.training.records import Model, add_model, add_run, get_model, get_run, set_run_told
 from core.training.repeat import compare_repetition
 from core.training.request import request_training
@@ -236,3 +236,4 @@ def test_what_was_different_from_then_is_named(
     set_run_told(connection, model.run, "preflight", {"batch": 4})
     again, _ = ask_repetition(connection, planted.project, model, actor=actor)
     assert again.recipe == change_recipe(before.recipe, {"batch": 4})
+    assert with_batch(change_recipe(before.recipe, {"batch": 8, "devices": 8}), 4).devices == 4  # with an image each
