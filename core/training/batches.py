@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from core.errors import InvalidInput
 from core.training.networks import NETWORKS, input_of
 from core.training.recipe import Recipe
 
@@ -88,7 +89,15 @@ def plan_epoch(examples: int, recipe: Recipe, devices: int = 1) -> Plan:
 
     Several devices take parts of the same size. A network that answers for every pixel goes one step a call: its steps
     are long, and were slower in a loop.
+
+    Raises:
+        InvalidInput: fewer images than devices, so that one of them would have nothing to do.
     """
+    if examples < devices:
+        raise InvalidInput(
+            f"Take fewer GPUs (devices): each sees another part of the training images at a step. "
+            f"Received: {devices} devices for {examples} training images"
+        )
     batch = min(recipe.batch, examples)
     batch = max(batch - batch % devices, devices)
     if "segmentation" in NETWORKS[recipe.network].TASKS:

@@ -1,5 +1,6 @@
 """A step shared between several devices: each takes its part of the batch, and what they find is added up."""
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +19,27 @@ def share_steps(device: Device) -> Any:
     names = [f"{device.kind.upper()}:{at}" for at in range(len(device.parts))]
     gather = tf.distribute.NcclAllReduce() if device.kind == "gpu" else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(names, cross_device_ops=gather)
+
+
+def part_of(whole: Any, number: int | Any, devices: int) -> Any:
+    """What one of several devices takes of a batch: every so-many-th case.
+
+    A batch is sorted by its rows, and rows often come class by class, as they were imported. Halves of it would then be
+    of one class each, and a normalisation by such a half takes away what tells the classes apart.
+    """
+    return whole[number::devices]
+
+
+def share_overflow(gradients: list[Any]) -> list[Any]:
+    """The gradients of one device, none of them finite if those of any device are not.
+
+    Keras leaves a step out where half precision has overflown, and looks at the first device alone (3.15, as if the
+    gradients were summed already); what overflows on another one would be added to the weights.
+    """
+    finite = [tf.reduce_all(tf.math.is_finite(one)) for one in gradients if one is not None]
+    bad = tf.cast(tf.logical_not(tf.reduce_all(finite)), tf.float32)
+    bad = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, bad)
+    return [one if one is None else tf.where(bad > 0, tf.constant(math.inf, one.dtype), one) for one in gradients]
 
 
 def describe_devices(wanted: int, device: Device) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from core.training.mixing import draw_mixture, mix_images
 from core.training.networks import deep_layers
 from core.training.recipe import Recipe
 from core.training.schedules import make_schedule
+from core.training.spread import part_of, share_overflow
 
 NO_DECAY = ["bias", "gamma", "beta"]  # shrinking these only shifts the layer
 
@@ -47,6 +48,7 @@ class Learner:
         self.proportions = proportions
         self.network, self.recipe, self.schema, self.plan = network, recipe, schema, plan
         self._spread, self._devices = spread, spread.num_replicas_in_sync if spread else 1
+        self._scaled = scale_loss
         self.task: TaskModule = module_of(schema)
         self.loss = LOSSES[self.task.loss_name(schema, recipe.loss)]
         self.rate_factor = tf.Variable(1.0, trainable=False)
@@ -99,7 +101,7 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        return float(self.optimizer.learning_rate)
+        return float(np.asarray(self.optimizer.learning_rate))  # perhaps a variable that lies on several devices
 
     @property
     def state(self) -> list[Any]:
@@ -172,8 +174,8 @@ class Learner:
     def _step_of_part(self, images: Any, targets: Any, seed: Any) -> Any:
         """The step of one of several devices: on its part of the batch, with random numbers of its own."""
         number, size = tf.distribute.get_replica_context().replica_id_in_sync_group, self._batch
-        some = slice(number * size, (number + 1) * size)
-        images, targets = (tf.ensure_shape(whole[some], (size, *whole.shape[1:])) for whole in (images, targets))
+        parts = (part_of(whole, number, self._devices) for whole in (images, targets))
+        images, targets = (tf.ensure_shape(part, (size, *part.shape[1:])) for part in parts)
         return self._step(images, targets, tf.random.experimental.stateless_fold_in(seed, number))
 
     @property
@@ -206,7 +208,10 @@ class Learner:
             if self._devices > 1:
                 total /= self._devices  # the optimiser adds up what the devices found
             scaled = self.optimizer.scale_loss(total)
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        gradients = tape.gradient(scaled, variables)
+        if self._scaled and self._devices > 1:
+            gradients = share_overflow(gradients)
+        self.optimizer.apply(gradients, variables)
         beside = tf.reduce_sum(blend(lambda wanted: self.loss.beside(wanted, raw, self._terms)))
         return tf.stack([loss * self._batch, beside, float(self._batch)])
 

@@ -16,7 +16,7 @@ from core.training.recipe import change_recipe, named_recipe
 from core.training.records import get_model, get_run
 from core.training.request import request_training
 from core.training.run import run_training
-from core.training.spread import describe_devices
+from core.training.spread import describe_devices, part_of
 from core.training.stored import load_network
 
 CHILD = """
@@ -42,6 +42,42 @@ both = join_devices([replace(CPU, name="cpu:0"), replace(CPU, name="cpu:1")])
 with opened(settings) as connection:
     for number in sys.argv[2:]:
         run_training(connection, Files(home), settings, int(number), home / "jobs" / number, both, Silent())
+"""
+OVERFLOWN = """
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from core.projects.schema import Regression
+from core.training.batches import Plan
+from core.training.device import CPU, join_devices
+from core.training.networks import build_network
+from core.training.recipe import change_recipe, named_recipe
+from core.training.spread import share_steps
+from core.training.steps import Learner
+
+small = {"input_size": 16, "stages": 1, "filters": "2", "dense_units": 2, "batch": 2, "loss": "squared"}
+recipe = change_recipe(named_recipe("cnn"), {**small, "schedule": "constant", "warm_up": 0})
+schema, terms = Regression("age", "years", 0.0, 1.0), np.array([[0.0], [1.0]], np.float32)
+both = share_steps(join_devices([replace(CPU, name="cpu:0"), replace(CPU, name="cpu:1")]))
+with both.scope():
+    network = build_network(recipe, schema, terms)
+    learner = Learner(network, recipe, schema, Plan(2, 1, 1), terms, scale_loss=True, spread=both)
+images, seeds = tf.ones((1, 2, 16, 16, 1), tf.uint8), tf.zeros((1, 2), tf.int32)
+before = network.get_weights()
+for overflows in (1, 0):
+    targets = np.zeros((1, 2, 1), np.float32)
+    targets[0, overflows] = 1e37
+    learner.train(images, tf.constant(targets), seeds)
+    assert all(map(np.array_equal, before, network.get_weights())), "it was learnt from"
+assert np.asarray(learner.optimizer.dynamic_scale) == 2.0**13, "halved with each, from 2 ** 15"
+learner.train(images, tf.zeros((1, 2, 1)), seeds)
+assert not all(map(np.array_equal, before, network.get_weights()))
+assert learner.learning_rate == np.float32(recipe.learning_rate)
 """
 # Nothing random on the way, so that two halves of a batch give what the whole gives.
 STILL = {
@@ -81,10 +117,29 @@ def test_two_devices_give_what_one_gives_and_the_same_twice(
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_what_overflows_on_any_device_is_learnt_from_on_none() -> None:
+    """Keras looks at the gradients of the first device alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", OVERFLOWN], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_device_gets_one_class_alone_of_cases_that_came_class_by_class() -> None:
+    batch = np.sort(np.random.default_rng(0).permutation(100)[:16])  # as it is read from the disk
+    parts = [part_of(batch, number, 2) for number in range(2)]
+    assert sorted(np.concatenate(parts)) == batch.tolist()
+    assert [len(part) for part in parts] == [8, 8]
+    for part in parts:
+        assert 0.2 < np.mean(part < 50) < 0.8
+
+
 def test_a_run_says_what_it_got_of_what_it_asked_for() -> None:
     assert describe_devices(1, CPU) == ()
     assert describe_devices(2, Device("gpu:1", "gpu")) == ("It asked for 2 GPUs, and this machine gave it gpu:1.",)
     assert plan_epoch(23, change_recipe(named_recipe("cnn"), {"batch": 7}), 2).batch == 6  # parts of the same size
+    with pytest.raises(InvalidInput, match=r"Take fewer GPUs.* 4 devices for 3 training images"):
+        plan_epoch(3, named_recipe("cnn"), 4)
     with pytest.raises(InvalidInput, match="at least one image a device"):
         change_recipe(named_recipe("cnn"), {"devices": 4, "batch": 2})
     with pytest.raises(InvalidInput, match="from 1 to 16"):
