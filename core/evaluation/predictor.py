@@ -1,5 +1,6 @@
 """A stored model made ready to answer: ONNX Runtime where there is an ONNX file, else Keras."""
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from core.training.views import answer_views
 
 OpenOne = Callable[[Files, str, str | None], Answer]
 BATCH, VOLUMES_AT_ONCE = 64, 4
+VALUES_AT_ONCE = BATCH << 16  # as many pixels as 64 images of 256 px have: a layer holds dozens of maps of each
 PREPARED = 0.4  # share of the progress bar
 
 
@@ -130,4 +132,6 @@ def ask_cases(
 
 def batch_of(spec: Spec) -> int:
     """How many cases a network answers at once."""
-    return BATCH if isinstance(spec, InputSpec) else VOLUMES_AT_ONCE
+    if not isinstance(spec, InputSpec):
+        return VOLUMES_AT_ONCE
+    return min(BATCH, max(1, VALUES_AT_ONCE // math.prod(spec.shape)))

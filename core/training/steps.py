@@ -1,5 +1,6 @@
 """The compiled work of training: one step after another on a chunk of batches, and prediction."""
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -21,6 +22,9 @@ from core.training.schedules import make_schedule
 from core.training.spread import part_of, share_overflow
 
 NO_DECAY = ["bias", "gamma", "beta"]  # shrinking these only shifts the layer
+ANSWERED_AT_ONCE = 64  # images that are predicted together, unless they are large
+VALUES_AT_ONCE = ANSWERED_AT_ONCE << 14  # as many pixels as 64 images of 128 px have
+TIMES_A_BATCH = 4  # larger ones: what a step keeps of an image is several times what a prediction holds of it
 
 
 class Learner:
@@ -116,15 +120,22 @@ class Learner:
         """The weights that are validated and stored."""
         return self._average.weights() if self._average else list(self.network.get_weights())
 
-    def predict(self, examples: Examples, *, batch: int = 64) -> np.ndarray:
+    def predict(self, examples: Examples) -> np.ndarray:
         """What the network says, `(n, k)`, in the order of the examples."""
-        if len(self.network.input_shape) == 5:
-            batch = self.plan.batch  # of volumes, as many as a step holds
+        batch = self._answered_at_once()
         parts = [
             self._scores(tf.constant(examples.images.read(examples.rows[at : at + batch]))).numpy()
             for at in range(0, len(examples), batch)
         ]
         return np.concatenate(parts)
+
+    def _answered_at_once(self) -> int:
+        """How many are predicted together: of volumes as many as a step holds, of large images so many that no more
+        memory is taken than the step that was tried."""
+        shape: tuple[int, ...] = self.network.input_shape[1:]
+        if len(shape) == 4:
+            return self.plan.batch
+        return min(ANSWERED_AT_ONCE, max(TIMES_A_BATCH * self._batch, VALUES_AT_ONCE // math.prod(shape)))
 
     def say(self, images: np.ndarray) -> np.ndarray:
         """What the network says of uint8 images `(n, size, size, channels)` that are in memory."""

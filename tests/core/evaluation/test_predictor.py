@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from core.errors import CoreError
-from core.evaluation.predictor import open_predictor
+from core.evaluation.predictor import batch_of, open_predictor
+from core.images.render import InputSpec
+from core.images.volume_input import VolumeSpec
 
 SIZE = 32  # as in conftest
 
@@ -42,3 +44,9 @@ def test_a_model_file_altered_on_disk_is_not_loaded(files, model, brightness_onn
 def test_the_input_is_what_the_model_was_trained_with(files, model):
     predictor = open_predictor(files, model)
     assert (predictor.spec.size, predictor.spec.channels, predictor.schema.names) == (SIZE, 1, ("normal", "pneumonia"))
+
+
+def test_large_images_are_answered_a_few_at_a_time() -> None:
+    asked = [batch_of(InputSpec(side, channels)) for side, channels in ((224, 1), (256, 1), (1024, 1), (2048, 3))]
+    assert asked == [64, 64, 4, 1]
+    assert batch_of(VolumeSpec(32, 64)) == 4

@@ -1,12 +1,14 @@
 """Loss, schedules and optimisers against what they are defined to be."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from core.projects.schema import make_classification
-from core.training.batches import Plan
+from core.training.batches import Examples, Plan
 from core.training.losses import LOSSES
 from core.training.mixing import draw_mixture, mix_images
 from core.training.networks import build_network
@@ -104,6 +106,17 @@ def test_the_average_of_the_weights_is_what_it_is_defined_to_be_and_gives_the_li
     with learner.averaged():
         assert all(map(np.array_equal, learner.network.get_weights(), learner.kept_weights()))
     assert all(map(np.array_equal, learner.network.get_weights(), seen[-1]))
+
+
+@pytest.mark.parametrize(("side", "expected"), [(16, [40]), (256, [16, 16, 8])])
+def test_large_images_are_predicted_a_few_at_a_time(side: int, expected: list[int]) -> None:
+    """The step that was tried holds four; sixty-four of 1,024 pixels would take what no smaller batch gives back."""
+    learner, _ = trained(0, input_size=side, filters="1")
+    asked: list[int] = []
+    learner._scores = lambda images: asked.append(len(images)) or tf.zeros((len(images), 2))
+    images = SimpleNamespace(read=lambda rows: np.zeros((len(rows), side, side, 1), np.uint8))
+    assert learner.predict(Examples(images, np.arange(40), np.zeros((40, 2), np.float32))).shape == (40, 2)
+    assert asked == expected
 
 
 def test_mixup_blends_images_and_answers_in_the_same_parts() -> None:
