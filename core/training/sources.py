@@ -27,7 +27,11 @@ NONE, IMAGENET = "none", "imagenet"
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 MOST_BYTES = 2 << 30
 SECONDS_TO_ANSWER = 20
-MAY_DIFFER = ("dropout", "l2", "pooling", "weights")  # fields of a network that have no weights of their own
+# Fields of a network that have no weights of their own: how it is held back, asked while it learns, and shown volumes.
+MAY_DIFFER = (
+    *("dropout", "l2", "pooling", "weights", "deep_supervision"),
+    *("spacing_mm", "patches", "painted_share"),
+)
 
 Sources = dict[str, dict[str, Any]]  # by field: hash, said, and of a model its number
 

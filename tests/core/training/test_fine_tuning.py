@@ -13,6 +13,7 @@ from core.store.stock import list_stored
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run, get_model, get_run, list_epochs
 from core.training.request import request_training
+from core.training.sources import settle_sources
 from core.training.starting_child import main
 from core.training.stored import load_network
 
@@ -69,6 +70,26 @@ def test_another_network_or_a_stranger_s_file_is_refused_by_name(
             change_recipe(small_recipe, {"start_from": str(tmp_path / "a.keras")}),
             files=files, actor=Actor("ben", "screen"),
         )  # fmt: skip
+
+
+def test_a_model_is_taken_further_however_volumes_are_shown_to_it(connection, planted, actor) -> None:
+    """On new volumes `auto` finds another spacing; and what is asked at low resolutions is no part of the network."""
+    first = change_recipe(named_recipe("unet3d"), {"spacing_mm": "1,1,1", "deep_supervision": 2})
+    run = add_run(
+        connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=first, name="first", actor=actor
+    )
+    add_model(
+        connection, run, keras_hash="0" * 64, onnx_left_out_because="none", parameters=1, file_bytes=1, facts={},
+        seconds=1.0, actor=actor,
+    )  # fmt: skip
+    changes = {"spacing_mm": "2,1,1", "deep_supervision": 0, "patches": 4, "painted_share": 0.8, "start_from": "first"}
+    recipe, begun = settle_sources(
+        connection, None, planted.snapshot, change_recipe(named_recipe("unet3d"), changes), {}, actor
+    )
+    assert recipe.start_from == "0" * 64
+    assert begun["start_from"]["said"] == "model first"
+    with pytest.raises(InvalidInput, match="its own network: --set patch_size=32,64,64"):  # it says what is halved
+        settle_sources(connection, None, planted.snapshot, change_recipe(recipe, {"patch_size": "8,64,64"}), {}, actor)
 
 
 def test_a_file_of_another_shape_ends_in_a_sentence_and_is_kept_with_its_run(
