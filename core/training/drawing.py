@@ -89,12 +89,11 @@ class KeepSamples(Quiet):
 
 
 def _spread(conditions: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """So many conditions of each of the first classes, evenly from the cases there are, and these classes; of a missing
-    class none."""
-    picked, rows = [], []
-    for at, name in enumerate(classes[:ROWS]):
+    """So many conditions of each of the first classes that there are cases of, evenly from these, and the classes."""
+    picked, rows = list[int](), list[str]()
+    for at, name in enumerate(classes):
         found = np.flatnonzero(conditions[:, at])
-        if len(found):
+        if len(found) and len(rows) < ROWS:
             picked += [found[column * len(found) // COLUMNS] for column in range(COLUMNS)]
             rows.append(name)
     return conditions[picked], rows

@@ -14,6 +14,7 @@ from core.jobs.asking_series import ask_series
 from core.progress import Silent
 from core.projects.schema import make_generation
 from core.tasks.generation import DRAWER, RAW
+from core.training.batches import Examples
 from core.training.callbacks import KeepBestWeights, Quiet
 from core.training.checkpoint import restore_checkpoint, save_checkpoint
 from core.training.device import CPU
@@ -116,6 +117,14 @@ def test_a_diffusion_goes_on_from_its_checkpoint_to_the_same_weights(
     assert parts.shape == (12, 1)
     assert loss == pytest.approx(parts.mean(), rel=1e-5)
     assert conditions.shape == (12, 6)
+
+
+def test_the_grid_of_an_epoch_shows_the_first_classes_that_validation_has(tmp_path) -> None:
+    conditions = np.zeros((2, 12), np.float32)
+    conditions[:, 7] = 1  # beyond the rows that a grid has
+    samples = KeepSamples(tmp_path, Examples(None, np.arange(2), conditions), tuple("abcdefgh"))
+    assert samples._rows == ["h"]
+    assert samples._conditions.shape == (8, 12)
 
 
 def test_blending_is_refused() -> None:
