@@ -22,7 +22,7 @@ from core.projects.schema import Classification, Regression
 from core.store.files import Files
 from core.tasks import TrainableSchema, task_module
 from core.tasks.regression import tell_numbers
-from core.training.ensemble import runs_behind
+from core.training.ensemble import runs_learnt
 from core.training.records import Model
 from core.training.stored import model_spec, sees_volumes
 
@@ -35,7 +35,7 @@ def list_new_cases(connection: sqlite3.Connection, model: Model, *, since: str |
     Args:
         since: only what was imported after this moment, as stored.
     """
-    snapshots = {run.snapshot for run in runs_behind(connection, model)}
+    snapshots = {run.snapshot for run in runs_learnt(connection, model)}
     volumes = sees_volumes(model) or task_module(model.task).PAINTS
     return list_unlearnt(connection, model.project, snapshots, since=since, volumes=volumes)
 

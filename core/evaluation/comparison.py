@@ -45,7 +45,7 @@ from core.measures.shares import share_of
 from core.projects.schema import Classification
 from core.tasks import task_module
 from core.tasks.classification import encode_targets, thresholds_of
-from core.training.ensemble import runs_behind
+from core.training.ensemble import runs_learnt
 from core.training.records import Model, get_run
 from core.training.request import cases_of_run
 
@@ -260,7 +260,7 @@ def _learnt_from(connection: sqlite3.Connection, model: Model) -> tuple[set[str]
     """The patients a model, or a member of it, was trained or tuned on, and how many of its training images were
     drawn."""
     patients, learnt = set[str](), set[int]()
-    for run in runs_behind(connection, model):
+    for run in runs_learnt(connection, model):
         train, validation = cases_of_run(connection, run)
         patients |= {case.patient for case in (*train, *validation)}
         learnt |= {case.case_id for case in train}

@@ -23,7 +23,7 @@ from core.projects.records import Project
 from core.projects.schema import Classification
 from core.store.files import Files
 from core.tasks.classification import thresholds_of
-from core.training.ensemble import runs_behind
+from core.training.ensemble import runs_learnt
 from core.training.records import Model
 from core.training.request import cases_of_run
 
@@ -155,7 +155,7 @@ def unlearnt(connection: sqlite3.Connection, model: Model, cases: Sequence[Snaps
     """The cases whose patients and pixels a model was not trained on: what was learnt by heart it does not
     contradict."""
     patients, pixels = set(), set()
-    for run in runs_behind(connection, model):
+    for run in runs_learnt(connection, model):
         train, _ = cases_of_run(connection, run)
         patients |= {case.patient for case in train}
         pixels |= {case.pixel_hash for case in train}

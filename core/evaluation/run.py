@@ -34,7 +34,7 @@ from core.store.database import writing
 from core.store.files import Files
 from core.tasks import TrainableSchema, module_of, trainable_schema
 from core.tasks.classification import thresholds_of
-from core.training.ensemble import member_ids, runs_behind
+from core.training.ensemble import member_ids, runs_learnt
 from core.training.records import Model, Run, get_model, get_run
 from core.training.request import cases_of_run
 
@@ -87,7 +87,7 @@ def evaluate_model(
     schema = _check_schema(model, snapshot)
     fold = run.fold if run.snapshot == snapshot.id else None
     cases = split_cases(connection, snapshot, split, fold)
-    runs, asked = runs_behind(connection, model), len(cases)
+    runs, asked = runs_learnt(connection, model), len(cases)
     cases = measurable_cases(connection, model, cases)
     task = module_of(schema)
     targets: Any
@@ -255,7 +255,7 @@ def measurable_cases(connection: sqlite3.Connection, model: Model, cases: Sequen
     """
     if not member_ids(model):
         return list(cases)
-    return leave_learnt_out(connection, runs_behind(connection, model), cases)
+    return leave_learnt_out(connection, runs_learnt(connection, model), cases)
 
 
 def leave_learnt_out(

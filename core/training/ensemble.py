@@ -34,6 +34,8 @@ from core.training.records import (
     find_model_of_run,
     get_model,
     get_run,
+    get_run_of_weights,
+    list_earlier_runs,
     list_models,
     list_runs,
     set_run_told,
@@ -170,6 +172,16 @@ def runs_behind(connection: sqlite3.Connection, model: Model) -> list[Run]:
     """The trainings that a model stands on: its own, or those of its members."""
     models = [get_model(connection, None, number) for number in member_ids(model)] or [model]
     return [get_run(connection, one.run) for one in models]
+
+
+def runs_learnt(connection: sqlite3.Connection, model: Model) -> list[Run]:
+    """`runs_behind`, and the trainings before each of them: a model has learnt the cases of all."""
+    behind = runs_behind(connection, model)
+    found = {run.id: run for run in behind}
+    for run in behind:
+        sources = get_run_of_weights(connection, run).told.get("sources", {})
+        found |= {one.id: one for one in list_earlier_runs(connection, sources, run.snapshot)}
+    return list(found.values())
 
 
 def views_of(recipe: Recipe, proportions: float = 1.0) -> list[View]:

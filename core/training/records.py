@@ -138,6 +138,32 @@ def get_run_of_weights(connection: sqlite3.Connection, run: Run) -> Run:
     return run
 
 
+def list_earlier_runs(connection: sqlite3.Connection, sources: Mapping[str, Any], snapshot_id: int) -> list[Run]:
+    """The trainings before one that begins from `sources` (`core.training.sources`) on a snapshot: those of the models
+    that it goes on from, of the models that drew some of its images, and so on. What they have learnt, it learns too.
+    """
+    found, left = dict[int, Run](), [(sources, snapshot_id)]
+    while left:
+        for run in _runs_before(connection, *left.pop()):
+            if run.id not in found:
+                found[run.id] = run
+                left.append((get_run_of_weights(connection, run).told.get("sources", {}), run.snapshot))
+    return list(found.values())
+
+
+def _runs_before(connection: sqlite3.Connection, sources: Mapping[str, Any], snapshot_id: int) -> list[Run]:
+    """A model is known by the hash of its file, however that was named."""
+    rows = connection.execute(
+        """SELECT DISTINCT run FROM models WHERE keras_hash IN (SELECT value FROM json_each(?)) OR keras_hash IN (
+               SELECT json_extract(synthetic, '$.model_hash') FROM cases
+               WHERE synthetic IS NOT NULL AND project = (SELECT project FROM snapshots WHERE id = ?)
+               AND EXISTS (SELECT 1 FROM snapshot_cases WHERE case_id = cases.id AND snapshot = ?))
+           ORDER BY run""",
+        (json.dumps([source["hash"] for source in sources.values()]), snapshot_id, snapshot_id),
+    )
+    return [get_run(connection, row["run"]) for row in rows]
+
+
 def find_source(connection: sqlite3.Connection, address: str) -> str | None:
     """The hash of the file that some run fetched from this address; None where none did."""
     row = connection.execute(

@@ -20,7 +20,7 @@ from core.training.directions import look_at_directions
 from core.training.networks import check_network, check_weights, input_of
 from core.training.preflight import check_room_for_images, look_at_spacing, look_at_splits
 from core.training.recipe import Recipe
-from core.training.records import Run, add_run
+from core.training.records import Run, add_run, list_earlier_runs
 from core.training.settling import settle_scale, settle_spacing
 from core.training.sources import describe_sources, settle_sources
 
@@ -64,6 +64,7 @@ def request_training(
         *look_at_spacing(connection, settle_spacing(connection, recipe, train), [*train, *validation]),
         *look_at_directions(connection, recipe, [*train, *validation, *test]),
         *describe_sources(recipe, begun),
+        *_look_at_learnt(connection, list_earlier_runs(connection, begun, snapshot.id), validation, test),
     ]
     told = {"choice": dict(choice or {}), "preflight": {"notes": notes} if notes else {}, "sources": begun}
     with writing(connection):
@@ -117,6 +118,33 @@ def demand_trainable(
         task.encode_targets(snapshot.schema, [case.value for case in validation]),
     )
     return train, validation, test
+
+
+def _look_at_learnt(
+    connection: sqlite3.Connection,
+    earlier: Sequence[Run],
+    validation: Sequence[SnapshotCase],
+    test: Sequence[SnapshotCase],
+) -> tuple[str, ...]:
+    """What somebody should know where a model that a training begins from, or that drew some of its images, was trained
+    on what this one is measured on, or tuned on what it is tested on."""
+    both = [cases_of_run(connection, run) for run in earlier]
+    trained = [case for train, _ in both for case in train]
+    told = []
+    for name, cases, learnt in (
+        ("validation", validation, trained),
+        ("test", test, [*trained, *(case for _, tuned in both for case in tuned)]),
+    ):
+        patients, pixels = {case.patient for case in learnt}, {case.pixel_hash for case in learnt}
+        if seen := sum(case.patient in patients or case.pixel_hash in pixels for case in cases):
+            told.append(f"{seen:,} of {len(cases):,} {name} cases")
+    if not told:
+        return ()
+    return (
+        f"{' and '.join(told)} are of patients, or have pixels, of trainings before this one: of a model that it "
+        f"begins from, or that drew some of its images. Numbers on them flatter it; freeze the snapshots of both with "
+        f"the same split.",
+    )
 
 
 def _demand_window(connection: sqlite3.Connection, recipe: Recipe, cases: Sequence[SnapshotCase]) -> None:

@@ -7,6 +7,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import list_snapshot_cases
 from core.datasets.splits import fold_view
 from core.errors import InvalidInput, Stopped
+from core.evaluation.comparison import compare_models
 from core.evaluation.records import find_predictions, list_evaluations
 from core.evaluation.run import evaluate_model
 from core.evaluation.subgroups import measure_by_value
@@ -14,6 +15,10 @@ from core.images.records import get_case
 from core.progress import Silent
 from core.projects.records import add_project
 from core.projects.schema import make_classification
+from core.training.recipe import change_recipe, named_recipe
+from core.training.request import request_training
+
+SIZE = 32
 
 
 @pytest.fixture
@@ -102,6 +107,34 @@ def test_cases_that_the_model_has_seen_are_counted_and_said(
     expected = sum(c.patient in learnt for c in list_snapshot_cases(connection, other.id, split="test"))
     assert result["seen_in_training"] == expected > 0
     assert any("flatter" in warning for warning in result["warnings"])
+
+
+def test_what_an_earlier_model_has_learnt_a_model_that_goes_on_from_it_has_seen(
+    connection, evaluate, project, snapshot, files, actor, model, add_brightness_model
+):
+    """Its own snapshot has them in the test split; told before the queue, with the numbers, and to who compares."""
+    other = freeze_snapshot(
+        connection, files, project, "other", seed=5, allow_leaks="squares", actor=actor, progress=Silent()
+    )
+    begun = {"start_from": {"hash": model.keras_hash, "model": model.id, "said": "the first"}}
+    recipe = change_recipe(named_recipe("cnn"), {"start_from": model.keras_hash, "input_size": SIZE})
+    asked, _ = request_training(connection, project, other, recipe, sources=begun, actor=actor)
+    further = add_brightness_model(project, other, keras=b"further")
+    connection.execute("UPDATE runs SET told = ? WHERE id = ?", (json.dumps({"sources": begun}), further.run))
+    learnt = {c.patient for c in list_snapshot_cases(connection, snapshot.id) if c.split != "test"}
+    expected = sum(c.patient in learnt for c in list_snapshot_cases(connection, other.id, split="test"))
+    assert any(f"{expected} of " in note and "before this one" in note for note in asked.told["preflight"]["notes"])
+    result = evaluate(further, other)
+    assert result["seen_in_training"] == expected > 0
+    assert any("flatter" in warning for warning in result["warnings"])
+    with pytest.raises(InvalidInput, match="was made with patients of this split"):
+        compare_models(connection, further, further, other, "test")
+
+    # From the same split it has seen nothing of the test, and nothing is said.
+    again, _ = request_training(connection, project, snapshot, recipe, sources=begun, actor=actor)
+    assert "before this one" not in str(again.told)
+    connection.execute("UPDATE runs SET snapshot = ? WHERE id = ?", (snapshot.id, further.run))
+    assert evaluate(further, snapshot)["seen_in_training"] == 0
 
 
 def test_allowed_leaks_are_said_with_every_result(evaluate, model, snapshot):

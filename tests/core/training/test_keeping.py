@@ -14,6 +14,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import add_snapshot, list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
+from core.evaluation.doubtful import unlearnt
 from core.evaluation.records import list_unpredicted, store_predictions
 from core.images.ingest import import_paths
 from core.images.records import get_cases, set_of_synthetic
@@ -23,9 +24,11 @@ from core.jobs.records import add_job, claim_job, finish_job
 from core.labels.records import NewLabel, add_label
 from core.labels.worklist import Worklist, label_progress, list_case_ids
 from core.progress import Silent
+from core.training.ensemble import runs_learnt
 from core.training.keeping import keep_drawn
 from core.training.recipe import named_recipe
 from core.training.records import add_model, add_run, get_run
+from core.training.request import request_training
 from core.training.samples import png_of
 
 SIDE = 16
@@ -178,6 +181,34 @@ def test_the_effect_is_a_paired_difference_on_real_images(connection, files, pla
     assert told["n_cases"] == len(validation)
     with pytest.raises(InvalidInput, match="made with patients of this split"):
         compare_models(connection, *models, planted.snapshot, "validation")
+
+
+def test_what_drew_an_image_has_been_shown_the_patients_that_a_model_is_tested_on(
+    connection, files, planted, sides, actor, kept
+) -> None:
+    """A drawn image tells of those that its model learnt from, so that they count as learnt."""
+    options = {"ratios": (0.6, 0.3, 0.1), "seed": 3, "actor": actor, "progress": Silent()}
+    more = freeze_snapshot(connection, files, planted.project, "more", synthetic=5, **options)
+    run = add_run(connection, project=sides[0].id, snapshot=sides[1].id, recipe=named_recipe("vae"), actor=actor)
+    add_model(
+        connection, run, keras_hash="a" * 64, onnx_left_out_because="it draws", parameters=1, file_bytes=1, seconds=1.0,
+        actor=actor, facts={"task": "generation", "classes": ["left", "right"]},
+    )  # fmt: skip
+    shown = {case.patient for case in list_snapshot_cases(connection, sides[1].id) if case.split != "test"}
+    tested = [case for case in list_snapshot_cases(connection, more.id, split="test") if case.patient in shown]
+    assert tested
+    asked, _ = request_training(connection, planted.project, more, named_recipe("resnet"), actor=actor)
+    assert f"{len(tested)} of " in str(asked.told)
+    assert "that drew some of its images" in str(asked.told)
+    model = add_model(
+        connection, asked, keras_hash="b" * 64, onnx_left_out_because="a test", parameters=1, file_bytes=1,
+        seconds=1.0, actor=actor, facts={"task": "classification"},
+    )  # fmt: skip
+    assert [one.id for one in runs_learnt(connection, model)] == [asked.id, run.id]
+    assert len(unlearnt(connection, model, tested)) < len(tested)
+    # Without a drawn image it has seen none of them.
+    plain, _ = request_training(connection, planted.project, planted.snapshot, named_recipe("resnet"), actor=actor)
+    assert "that drew some" not in str(plain.told)
 
 
 def test_what_was_drawn_and_downloaded_is_known_again_without_its_mark(
