@@ -25,6 +25,7 @@ WORDS = {
     "memorised_features": "Close by features",
     "real_close": "Real images as close",
 }
+MIRRORED = {"left-right": "left-right", "up-down": "up-down", "both": "left-right and up-down"}
 SYNTHETIC = "Synthetic: drawn by a model, no patient."
 
 
@@ -35,12 +36,14 @@ def draw_headline(result: Mapping[str, Any]) -> None:
 
 def describe_sample(result: Mapping[str, Any]) -> str:
     """On how many real and drawn images the numbers stand, who judged, and what counts as memorised."""
-    judge = result["judge"]
+    judge, way = result["judge"], MIRRORED.get(result.get("mirrored", ""))
+    shown = f" Training mirrored images {way}, so that a mirror image counts as well." if way else ""
     return (
         f"{wording.count(result['n_samples'], 'image')} drawn for the class, sex and age of these cases. Judged by a "
         f"small {judge['network']} trained on the same {judge['trained_on']:,} training images. Memorised: closer to a "
         f"training image, by pixels and by features, than all but {result['close_percentile']:g} % of training images "
         f"are to their nearest of another patient; real images of this split pass the same test as told beside it."
+        f"{shown}"
     )
 
 

@@ -4,29 +4,41 @@ the training images, lest the model has learnt some by heart.
 
 import base64
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.datasets.loading import PreparedImages, prepare_images
 from core.datasets.records import SnapshotCase
 from core.measures.drawing import Seen, close_limit, nearest_of
-from core.progress import Portion, Progress
+from core.progress import Portion, Progress, Silent
 from core.projects.schema import Generation
 from core.store.files import Files
 from core.tasks.generation import encode_targets
 from core.training.drawn import draw_with
+from core.training.ensemble import runs_learnt
 from core.training.records import Model, get_run
 from core.training.request import cases_of_run
 from core.training.samples import png_of
 from core.training.stored import image_spec
+
+if TYPE_CHECKING:
+    from core.training.judge import Judge
 
 MOST_DRAWN = 1000
 MOST_COMPARED = 3000  # training images whose nearest is looked for, to know how close real ones lie
 SHOWN = 12  # pairs of a drawn image and its nearest training image
 SEED = 0
 JUDGE_READY, DRAWN = 0.45, 0.8  # shares of the progress bar
+# Which axes of `(n, rows, columns, channels)` are turned round in an image as some flip of a recipe may show it.
+SHOWN_AS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "none": ((),),
+    "left-right": ((), (2,)),
+    "up-down": ((), (1,)),
+    "both": ((), (2,), (1,), (1, 2)),
+}
 
 
 def look_at_drawn(
@@ -39,10 +51,13 @@ def look_at_drawn(
 ) -> tuple[Seen, Seen, dict[str, Any]]:
     """What the judge sees in the real images of some cases, and in as many drawn for the same class, sex and age.
 
+    The training images are those of the models that this one goes on from, too. Where training mirrored images, the
+    mirror image of one is as close to it as the image itself; of real images and between training images likewise.
+
     Returns:
         Both, and what a result keeps beside its numbers: `judge`, `limits` (distances below which an image counts as
-        close), `n_training`, and `pairs`, the drawn images that lie closest and some others, each with its nearest
-        training case.
+        close), `n_training`, `mirrored` (how training may have mirrored images, as a recipe's `flip`), and `pairs`, the
+        drawn images that lie closest and some others, each with its nearest training case.
     """
     from core.training.judge import find_judge
 
@@ -50,26 +65,40 @@ def look_at_drawn(
     conditions = encode_targets(schema, [case.value for case in cases])
     asked = conditions[np.unique(np.linspace(0, len(cases) - 1, min(len(cases), MOST_DRAWN)).astype(int))]
     drawn = draw_with(connection, files, model, asked, Portion(progress, JUDGE_READY, DRAWN), seed=SEED)
-    run = get_run(connection, model.run)
-    train, _ = cases_of_run(connection, run)
+    runs = [run for run in runs_learnt(connection, model) if run.project == model.project]
+    train = list({case.case_id: case for run in runs for case in cases_of_run(connection, run)[0]}.values())
+    flip = _flip_of(run.recipe.flip for run in runs)
     spec, told = image_spec(model), Portion(progress, DRAWN, 1.0)
     known = prepare_images(connection, files, train, spec, Portion(told, 0.0, 0.2))
     real = prepare_images(connection, files, cases, spec, Portion(told, 0.2, 0.3))
-    shares = ((known, 0.3, 0.8), (real, 0.8, 0.9), (drawn, 0.9, 1.0))
-    looked = [judge.look(images, Portion(told, begin, end)) for images, begin, end in shares]
-    pixels = [_flat(images) for images in (known, real, drawn)]
-    features = [found for found, _ in looked]
+    shares = ((known, 0.3, 0.6), (real, 0.8, 0.9), (drawn, 0.9, 1.0))
+    features, classes = zip(*(judge.look(one, Portion(told, begin, end)) for one, begin, end in shares), strict=True)
+    ways = SHOWN_AS[flip]
+    between = _Between(judge, _flat(known), features[0], ways)
     patients = np.unique([case.patient for case in train], return_inverse=True)[1]
-    limits = {"pixels": _limit(pixels[0], patients), "features": _limit(features[0], patients)}
-    near = [_nearest(pixels, features, at) for at in (1, 2)]
+    some = np.unique(np.linspace(0, len(train) - 1, min(len(train), MOST_COMPARED)).astype(int))
+    apart = between.nearest(known.read(some), features[0][some], Portion(told, 0.6, 0.8), (patients[some], patients))
+    limits = {kind: close_limit(distances) for kind, (distances, _) in apart.items()}
+    near = [
+        between.nearest(images, found, Silent())
+        for images, found in ((real.read(range(len(cases))), features[1]), (drawn, features[2]))
+    ]
     seen = [
-        Seen(features[at], looked[at][1] == wanted[:, : len(schema.names)].argmax(axis=1),
+        Seen(features[at], classes[at] == wanted[:, : len(schema.names)].argmax(axis=1),
              close["pixels"][0] < limits["pixels"], close["features"][0] < limits["features"])
         for at, wanted, close in ((1, conditions, near[0]), (2, asked, near[1]))
     ]  # fmt: skip
     pairs = _pairs(schema, asked, drawn, near[1], seen[1], [case.case_id for case in train])
-    facts = {"network": judge.recipe.network, "input_size": judge.recipe.input_size, "trained_on": len(train)}
-    return seen[0], seen[1], {"judge": facts, "limits": limits, "n_training": len(train), "pairs": pairs}
+    own = len(cases_of_run(connection, get_run(connection, model.run))[0])
+    facts = {"network": judge.recipe.network, "input_size": judge.recipe.input_size, "trained_on": own}
+    beside = {"judge": facts, "limits": limits, "n_training": len(train), "mirrored": flip, "pairs": pairs}
+    return seen[0], seen[1], beside
+
+
+def _flip_of(flips: Iterable[str]) -> str:
+    """The one that mirrors as all of them do."""
+    found = set(flips) - {"none"}
+    return "both" if len(found) > 1 else next(iter(found), "none")
 
 
 def _flat(images: PreparedImages | np.ndarray) -> np.ndarray:
@@ -78,15 +107,45 @@ def _flat(images: PreparedImages | np.ndarray) -> np.ndarray:
     return pixels.reshape(len(pixels), -1).astype(np.float32) / 255
 
 
-def _limit(known: np.ndarray, patients: np.ndarray) -> float:
-    some = np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_COMPARED)).astype(int))
-    return close_limit(nearest_of(known[some], known, (patients[some], patients))[0])
+@dataclass(frozen=True)
+class _Between:
+    """Distances to the training images, of which pixels `(m, pixels)` and features `(m, d)` are `known_*`.
+
+    Mirrored is what is asked about and not what is known: of pixels that is the same, of features nearly, and there are
+    fewer of them.
+    """
+
+    judge: "Judge"
+    known_pixels: np.ndarray
+    known_features: np.ndarray
+    ways: tuple[tuple[int, ...], ...]
+
+    def nearest(
+        self,
+        images: np.ndarray,
+        features: np.ndarray,
+        progress: Progress,
+        keys: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """By `pixels` and by `features` the distance of each image to the nearest training image, and its place.
+
+        Args:
+            images: uint8 `(n, rows, columns, channels)`, of which the judge sees `features`.
+            keys: as of `nearest_of`.
+        """
+        found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"pixels": [], "features": []}
+        for at, axes in enumerate(self.ways):
+            shown, part = np.flip(images, axes), Portion(progress, at / len(self.ways), (at + 1) / len(self.ways))
+            looked = self.judge.look(shown, part)[0] if axes else features
+            found["pixels"].append(nearest_of(_flat(shown), self.known_pixels, keys))
+            found["features"].append(nearest_of(looked, self.known_features, keys))
+        return {kind: _nearest_way(ways) for kind, ways in found.items()}
 
 
-def _nearest(
-    pixels: Sequence[np.ndarray], features: Sequence[np.ndarray], at: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    return {"pixels": nearest_of(pixels[at], pixels[0]), "features": nearest_of(features[at], features[0])}
+def _nearest_way(ways: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    distances, places = (np.stack(parts) for parts in zip(*ways, strict=True))
+    best = distances.argmin(axis=0)[None]
+    return np.take_along_axis(distances, best, 0)[0], np.take_along_axis(places, best, 0)[0]
 
 
 def _pairs(

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from core.explain.run import refuse_painting
 from core.progress import Silent
 from core.training import judge
 from core.training.networks import build_network
-from core.training.recipe import change_recipe, named_recipe
+from core.training.recipe import change_recipe, named_recipe, recipe_to_json
 from core.training.records import add_model, add_run
 from core.training.request import training_cases
 from core.training.stored import network_bytes
@@ -63,6 +64,18 @@ def test_a_model_that_repeats_what_it_was_shown_is_found_out(
     assert caught["metrics"]["class_consistency"]["value"] > 0.8
     assert caught["metrics"]["fid_like"]["value"] < metrics["fid_like"]["value"]
     assert caught["pairs"][0]["case"] in {case.case_id for case in train}
+
+    # Mirrored, they are as they were shown where the recipe mirrors, and strangers where it does not.
+    monkeypatch.setattr(drawing, "draw_with", lambda *given, **options: np.flip(repeat(*given, **options), 2))
+    strangers = evaluate_model(*asked)
+    assert (strangers["mirrored"], strangers["metrics"]["memorised"]["value"]) == ("none", 0)
+    recipe = json.dumps(recipe_to_json(change_recipe(recipe, {"flip": "left-right"})))
+    connection.execute("UPDATE runs SET recipe = ? WHERE id = ?", (recipe, run.id))
+    caught = evaluate_model(*asked)
+    assert (caught["mirrored"], caught["metrics"]["memorised"]["value"]) == ("left-right", 1)
+    # Real images and the limits are held to the same: each has more that it can be close to.
+    assert caught["limits"]["pixels"] <= strangers["limits"]["pixels"]
+    assert caught["limits"]["features"] <= strangers["limits"]["features"]
     for refused in (
         lambda: predict_files(files, settings, model, [tmp_path], Silent(), tmp_path),
         lambda: refuse_painting(model),
