@@ -171,14 +171,28 @@ def list_snapshots_hit(connection: sqlite3.Connection, ids: Sequence[int]) -> li
 
 
 def list_models_taught(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
-    """Names of models that were trained or tuned on some of these cases, ensembles of such models among them."""
+    """Names of models that were trained or tuned on some of these cases, with ensembles of such models, models that
+    began from one, and those that learnt images that one drew."""
     rows = connection.execute(
-        f"""SELECT models.name FROM models JOIN runs AS its ON its.id = models.run
-            JOIN runs ON runs.id = its.id OR runs.id IN (SELECT run FROM models AS member WHERE member.id IN
-                                                         (SELECT value FROM json_each(its.told, '$.ensemble')))
-            WHERE EXISTS (SELECT 1 FROM snapshot_cases WHERE snapshot = runs.snapshot AND case_id IN {IDS}
-                          AND CASE WHEN runs.fold IS NULL THEN split <> 'test' ELSE fold IS NOT runs.fold END)
-            GROUP BY models.id ORDER BY models.id""",
+        f"""WITH RECURSIVE
+            learns AS MATERIALIZED (SELECT DISTINCT snapshot, synthetic ->> 'model_hash' AS hash FROM cases
+                                    JOIN snapshot_cases ON case_id = cases.id WHERE synthetic IS NOT NULL),
+            behind (model, run) AS (
+                SELECT id, run FROM models
+                UNION SELECT behind.model, member.run FROM behind JOIN runs ON runs.id = behind.run
+                      JOIN json_each(told, '$.ensemble') AS named JOIN models AS member ON member.id = named.value
+                UNION SELECT behind.model, earlier.run FROM behind JOIN runs ON runs.id = behind.run
+                      JOIN json_each(told, '$.sources') AS source
+                      JOIN models AS earlier ON earlier.keras_hash = source.value ->> 'hash'
+                UNION SELECT behind.model, earlier.run FROM behind JOIN runs ON runs.id = behind.run
+                      JOIN models AS earlier ON earlier.id = told ->> 'point_of'
+                UNION SELECT behind.model, drew.run FROM behind JOIN runs ON runs.id = behind.run
+                      JOIN learns ON learns.snapshot = runs.snapshot JOIN models AS drew ON drew.keras_hash = hash)
+            SELECT models.name FROM models WHERE id IN (
+                SELECT behind.model FROM behind JOIN runs ON runs.id = behind.run
+                JOIN snapshot_cases ON snapshot_cases.snapshot = runs.snapshot AND case_id IN {IDS}
+                WHERE CASE WHEN runs.fold IS NULL THEN split <> 'test' ELSE snapshot_cases.fold IS NOT runs.fold END)
+            ORDER BY id""",
         {"ids": json.dumps(list(ids))},
     )
     return [row[0] for row in rows]

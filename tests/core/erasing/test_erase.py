@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from core.datasets import loading
-from core.datasets.freeze import export_snapshot, import_snapshot
+from core.datasets.freeze import export_snapshot, freeze_snapshot, import_snapshot
 from core.datasets.records import get_snapshot, list_snapshot_cases
 from core.erasing.erase import erase, finish_erasing
 from core.erasing.plan import ErasurePlan, describe_plan, plan_erasure
@@ -54,6 +54,7 @@ from core.store.files import Files
 from core.store.numbers import Numbered, next_number
 from core.training.device import CPU
 from core.training.recipe import named_recipe
+from core.training.records import add_model, add_run
 from core.training.request import request_training
 
 GONE, STAYS = "MUELLER-1947", "KOWALSKI-1962"
@@ -141,6 +142,43 @@ def test_the_plan_counts_what_goes_and_names_what_stays(
     assert plan.evaluations == 1
     assert plan.logs == 1
     assert plan.jobs == 3
+
+
+def test_models_that_learnt_a_patient_by_way_of_another_model_are_named(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    """Of a snapshot that tests on the patient: one began from weights that have learnt it, one learnt what these drew,
+    one has nothing of it."""
+    second = freeze_snapshot(
+        connection, files, used.project, "second", ratios=(0.5, 0.25, 0.25), seed=1, actor=BOSS, progress=Silent()
+    )
+    splits = [
+        {case.patient: case.split for case in list_snapshot_cases(connection, one.id)}
+        for one in (used.snapshot, second)
+    ]
+    patient = next(one for one, split in splits[0].items() if split == "train" and splits[1][one] == "test")
+    facts: dict[str, Any] = {"onnx_left_out_because": "", "parameters": 1, "file_bytes": 1, "facts": {}, "seconds": 1.0}
+    for name, told in (("apart", {}), ("further", {"sources": {"start_from": {"hash": used.model.keras_hash}}})):
+        run = add_run(
+            connection, project=used.project.id, snapshot=second.id, recipe=named_recipe("cnn"), name=name, told=told,
+            actor=BOSS,
+        )  # fmt: skip
+        add_model(connection, run, keras_hash=name, actor=BOSS, **facts)
+    assert plan_patient(connection, files, used, patient).models == ("quick", "further")
+    drawn = insert_case(
+        connection,
+        NewCase(
+            project=used.project.id, source="synthetic/0.png", patient="synthetic 0", patient_from="none",
+            pixel_hash="d" * 64, file_hash="d" * 64, perceptual_hash=None, rows=1, columns=1, channels=1, dtype="uint8",
+            photometric="MONOCHROME2", imported_by="operator", synthetic={"model_hash": used.model.keras_hash},
+        ),
+    )  # fmt: skip
+    connection.execute(
+        """INSERT INTO snapshot_cases (snapshot, position, case_id, patient, split, value, labels, pixel_hash, linked)
+           VALUES (?, 99, ?, 'synthetic 0', 'train', '{}', '[]', '', 99)""",
+        (second.id, drawn.id),
+    )
+    assert plan_patient(connection, files, used, patient).models == ("quick", "apart", "further")
 
 
 def test_a_picture_that_another_project_shows_too_stays(
