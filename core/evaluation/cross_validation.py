@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.tasks import module_of, trainable_schema
+from core.training.ensemble import runs_learnt
 from core.training.records import Model, Run, get_model, get_run, list_models, list_runs
 
 ASKED = 0.9  # share of the progress bar
@@ -128,7 +129,10 @@ def cross_validate(
     schema, patients = trainable_schema(snapshot.schema), [case.patient for case in pooled]
     measured = task.measure(schema, targets, scores, patients, calibrations, seed=SEED)
     measured |= measure_bands(schema, targets, scores, pooled)
-    seen = sum(count_seen(connection, [run], of_fold) for run, of_fold in zip(runs, cases, strict=True))
+    seen = sum(
+        count_seen(connection, runs_learnt(connection, model), of_fold)
+        for model, of_fold in zip(models, cases, strict=True)
+    )
     progress.report(1.0, f"{len(pooled)} cases of {n} folds measured")
     return {
         "task": snapshot.task,

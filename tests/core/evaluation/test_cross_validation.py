@@ -20,7 +20,7 @@ from core.progress import Silent
 from core.projects.schema import Regression
 from core.tasks import regression
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import add_model, add_run, get_run, set_model_fact
+from core.training.records import add_model, add_run, get_run, set_model_fact, set_run_told
 
 THRESHOLDS = (0.2, 0.4, 0.6, 0.8)  # by fold
 
@@ -82,6 +82,15 @@ def test_a_fold_that_was_measured_is_not_used_once_more(connection, files, setti
         cross_validate(connection, files, settings, numbers, actor, Silent(), job=7)
     assert [count_test_uses(connection, snapshot.id, fold) for fold in range(4)] == [1] * 4
     assert len(list_evaluations(connection, model_id=numbers[0])) == 1
+
+
+def test_what_a_model_of_a_fold_began_from_has_seen_is_counted(
+    connection, files, settings, snapshot, folds, actor
+) -> None:
+    set_run_told(connection, folds[0].run, "sources", {"start_from": {"hash": folds[1].keras_hash}})
+    result = cross_validate(connection, files, settings, [one.id for one in folds], actor, Silent())
+    of_fold = [case for case in list_view(connection, snapshot.id, 0) if case.split == "test"]
+    assert result["seen_in_training"] == len(of_fold)  # the model of fold 1 has learnt all of fold 0
 
 
 def test_folds_belong_together_by_snapshot_recipe_and_seed_the_newest_of_each(

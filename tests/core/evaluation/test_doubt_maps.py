@@ -26,7 +26,7 @@ from core.store.files import Files
 from core.training.ensemble import make_ensemble
 from core.training.networks import build_network
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import Model, add_model, get_model, get_run
+from core.training.records import Model, add_model, get_model, get_run, set_run_told
 from core.training.request import request_training
 from core.training.stored import network_bytes
 from tests.core.conftest import PaintedSquares
@@ -182,8 +182,21 @@ def test_of_an_ensemble_no_case_counts_as_validation_that_a_member_has_learnt(
     connection.execute("UPDATE snapshot_cases SET fold = 2 WHERE split = 'validation'")
     views = [{case.case_id: case.split for case in list_view(connection, snapshot, fold)} for fold in (0, 1)]
     assert all(any(view[case_id] == "train" for view in views) for case_id in own)
-    with pytest.raises(InvalidInput, match="members of an ensemble may have learnt those"):
+    with pytest.raises(InvalidInput, match="members of an ensemble, or a model that it began from"):
         list_judged(connection, both, "validation")
+
+
+def test_what_a_model_began_from_has_learnt_does_not_count_as_validation_either(
+    connection: sqlite3.Connection, files: Files, painters: list[Model], actor: Actor
+) -> None:
+    model, earlier = painters
+    own = [case.case_id for case in list_judged(connection, model, "validation")]
+    connection.execute("UPDATE snapshot_cases SET fold = position % 9")
+    connection.execute("UPDATE runs SET fold = 0 WHERE id = ?", (earlier.run,))
+    set_run_told(connection, model.run, "sources", {"start_from": {"hash": earlier.keras_hash}})
+    view = list_view(connection, get_run(connection, model.run).snapshot, 0)
+    left = [case.case_id for case in view if case.case_id in own and case.split != "train"]
+    assert [case.case_id for case in list_judged(connection, model, "validation")] == left != own
 
 
 def test_what_cannot_be_asked_is_refused(
