@@ -6,7 +6,7 @@ Never changed, with one exception: cases that were erased are missing from then 
 import json
 import sqlite3
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from core.projects.schema import (
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.numbers import next_number
+
+FOLD_VALIDATION = "validation_of_folds"  # in the split rule of an incomplete snapshot
 
 
 @dataclass(frozen=True)
@@ -425,6 +427,34 @@ def list_snapshot_cases(
         )
         for row in rows
     ]
+
+
+def list_trained_folds(connection: sqlite3.Connection, snapshot_id: int) -> list[int]:
+    """The folds of a snapshot for which there are trainings."""
+    rows = connection.execute(
+        "SELECT DISTINCT fold FROM runs WHERE snapshot = ? AND fold IS NOT NULL ORDER BY fold", (snapshot_id,)
+    )
+    return [row[0] for row in rows]
+
+
+def find_fold_validation(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, Collection[int]]:
+    """{fold: positions of the cases that are its validation}, where that was kept because cases were to be erased."""
+    row = connection.execute(
+        f"SELECT split_rule -> '$.{FOLD_VALIDATION}' FROM snapshots WHERE id = ?", (snapshot_id,)
+    ).fetchone()
+    kept = json.loads(row[0]) if row and row[0] else {}
+    return {int(fold): frozenset(positions) for fold, positions in kept.items()}
+
+
+def set_fold_validation(
+    connection: sqlite3.Connection, snapshot_id: int, validation: Mapping[int, Collection[int]]
+) -> None:
+    """Keep that, in the caller's transaction."""
+    told = json.dumps({str(fold): sorted(positions) for fold, positions in validation.items()})
+    connection.execute(
+        f"UPDATE snapshots SET split_rule = json_set(split_rule, '$.{FOLD_VALIDATION}', json(?)) WHERE id = ?",
+        (told, snapshot_id),
+    )
 
 
 _AMONG = "(:only IS NULL OR case_id IN (SELECT value FROM json_each(:only)))"

@@ -7,13 +7,20 @@ every split resembles the whole.
 """
 
 import sqlite3
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from core.datasets.records import SnapshotCase, list_snapshot_cases
+from core.datasets.records import (
+    SnapshotCase,
+    find_fold_validation,
+    list_snapshot_cases,
+    list_trained_folds,
+    set_fold_validation,
+)
 from core.errors import InvalidInput
 
 Split = Literal["train", "validation", "test"]
@@ -107,14 +114,25 @@ def assign_folds(groups: Sequence[int], classes: Sequence[Sequence[str]], *, fol
     return _deal(groups, classes, [1 / folds] * folds, seed, spread=range(folds))
 
 
-def fold_view(cases: Sequence[SnapshotCase], fold: int) -> list[SnapshotCase]:
+def fold_view(
+    cases: Sequence[SnapshotCase], fold: int, validation: Collection[int] | None = None
+) -> list[SnapshotCase]:
     """The cases with the splits of one round of cross-validation: the fold is the test.
 
     Of the rest, 15 % of each class, in whole groups, are the validation; the same fold always gives the same view.
 
+    Args:
+        validation: the positions of those that were it when the snapshot was whole (`keep_fold_views`). Dealt anew
+            among fewer cases, some that were learnt would be taken for it.
+
     Raises:
         InvalidInput: the snapshot has no such fold.
     """
+    if validation is not None:
+        beside = {True: "validation", False: "train"}
+        return [
+            replace(case, split="test" if case.fold == fold else beside[case.position in validation]) for case in cases
+        ]
     known = sorted({case.fold for case in cases if case.fold is not None})
     if fold not in known:
         text = f"{known[0]} to {known[-1]}" if known else "none"
@@ -132,7 +150,22 @@ def list_view(connection: sqlite3.Connection, snapshot_id: int, fold: int | None
         InvalidInput: the snapshot has no such fold.
     """
     cases = list_snapshot_cases(connection, snapshot_id)
-    return cases if fold is None else fold_view(cases, fold)
+    if fold is None:
+        return cases
+    return fold_view(cases, fold, find_fold_validation(connection, snapshot_id).get(fold))
+
+
+def keep_fold_views(connection: sqlite3.Connection, snapshot_id: int) -> None:
+    """Keep what is validation in each fold that something was trained for, before cases of the snapshot are erased:
+    `fold_view` deals it among all of them. In the caller's transaction."""
+    kept = find_fold_validation(connection, snapshot_id)
+    missing = [fold for fold in list_trained_folds(connection, snapshot_id) if fold not in kept]
+    cases = list_snapshot_cases(connection, snapshot_id) if missing else []
+    for fold in missing:
+        with suppress(InvalidInput):  # which cannot be dealt, so that its training was refused
+            kept[fold] = frozenset(case.position for case in fold_view(cases, fold) if case.split == "validation")
+    if missing:
+        set_fold_validation(connection, snapshot_id, kept)
 
 
 def carve_validation(groups: Sequence[int], classes: Sequence[Sequence[str]], *, seed: int) -> list[Split]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from core.clock import utc_now
+from core.datasets.splits import keep_fold_views
 from core.erasing.traces import GONE, Traces
 
 DATABASE = "readroom.db"  # as a "file to erase": the database is to be rewritten, so that no freed page keeps a row
@@ -339,6 +340,7 @@ def mark_snapshots(connection: sqlite3.Connection, ids: Sequence[int], traces: T
         connection.execute("UPDATE evaluations SET erased_cases = erased_cases + ? WHERE id = ?", (lost, evaluation))
     gone = set(ids)
     for hit in list_snapshots_hit(connection, ids):
+        keep_fold_views(connection, hit["id"])
         row = connection.execute("SELECT leaks, leaks_allowed_because FROM snapshots WHERE id = ?", (hit["id"],))
         leaks, reason = row.fetchone()
         connection.execute(

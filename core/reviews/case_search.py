@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from core.datasets.records import list_snapshot_cases
-from core.datasets.splits import fold_view
+from core.datasets.splits import list_view
 from core.errors import InvalidInput, NotAllowed
 from core.images.home_secret import secret_of
 from core.images.pseudonyms import path_token, patient_name
@@ -331,7 +330,7 @@ def _of_split(connection: sqlite3.Connection, wanted: CaseFilter) -> Part:
     if wanted.split == "test":
         return ["snapshot_cases.fold = :fold"], {"fold": wanted.fold}
     # Which of the rest are validation is worked out, not stored; see `splits.fold_view`.
-    seen = fold_view(list_snapshot_cases(connection, wanted.snapshot), wanted.fold)
+    seen = list_view(connection, wanted.snapshot, wanted.fold)
     ids = [case.case_id for case in seen if wanted.split in (None, case.split)]
     return ["cases.id IN (SELECT value FROM json_each(:in_fold))"], {"in_fold": json.dumps(ids)}
 

@@ -15,9 +15,17 @@ from PIL import Image
 from core.datasets import loading
 from core.datasets.freeze import export_snapshot, freeze_snapshot, import_snapshot
 from core.datasets.records import get_snapshot, list_snapshot_cases
+from core.datasets.splits import list_view
 from core.erasing.erase import erase, finish_erasing
 from core.erasing.plan import ErasurePlan, describe_plan, plan_erasure
-from core.erasing.records import OF_A_PROJECT, OF_CASES, add_files_to_erase, has_files_to_erase
+from core.erasing.records import (
+    OF_A_PROJECT,
+    OF_CASES,
+    add_files_to_erase,
+    has_files_to_erase,
+    mark_snapshots,
+)
+from core.erasing.traces import make_traces
 from core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from core.evaluation.drafts import set_assist_model
 from core.evaluation.records import list_evaluations
@@ -179,6 +187,33 @@ def test_models_that_learnt_a_patient_by_way_of_another_model_are_named(
         (second.id, drawn.id),
     )
     assert plan_patient(connection, files, used, patient).models == ("quick", "apart", "further")
+
+
+def test_a_fold_validates_on_the_same_cases_when_others_are_erased(
+    connection: sqlite3.Connection, files: Files, used: Any
+) -> None:
+    """What is validation in a fold is dealt among all its cases: dealt anew, some that were learnt would be in it."""
+    folded = freeze_snapshot(connection, files, used.project, "folded", folds=3, actor=BOSS, progress=Silent())
+    add_run(
+        connection, project=used.project.id, snapshot=folded.id, recipe=named_recipe("cnn"), fold=0, name="of a fold",
+        actor=BOSS,
+    )  # fmt: skip
+    before = {case.case_id: case.split for case in list_view(connection, folded.id, 0)}
+    for patient in {case.patient for case in used.cases if before[case.id] != "test"}:
+        gone = {case.id for case in used.of(patient)}
+        with opened(Settings(home=files.root)) as apart:  # each patient alone
+            apart.execute("BEGIN")
+            mark_snapshots(apart, sorted(gone), make_traces([], []))
+            apart.execute("PRAGMA defer_foreign_keys = ON")
+            apart.execute(
+                "DELETE FROM snapshot_cases WHERE case_id IN (SELECT value FROM json_each(?))", (str(sorted(gone)),)
+            )
+            after = {case.case_id: case.split for case in list_view(apart, folded.id, 0)}
+            apart.rollback()
+        assert after == {case_id: split for case_id, split in before.items() if case_id not in gone}
+    erase(connection, files, plan_patient(connection, files, used), actor=BOSS, reason="")
+    after = {case.case_id: case.split for case in list_view(connection, folded.id, 0)}
+    assert after == {case_id: before[case_id] for case_id in after}
 
 
 def test_a_picture_that_another_project_shows_too_stays(
