@@ -18,7 +18,8 @@ FOLDS_HELP = (
     "For cross-validation: the patients are dealt into so many parts, and each part is the test once, of a model that "
     "learnt from the others. Use it where cases are few; 5 is usual, 0 means none."
 )
-KIND_WORDS = {"patient": "same patient", "same pixels": "identical images", "near-duplicate": "nearly identical images"}
+KIND_WORDS = {"patient": "same patient", "same pixels": "identical images", "near-duplicate": "nearly identical images",
+              "drawn": "drawn by a model that has learnt these"}  # fmt: skip
 
 
 def draw_snapshot_form(project: Project, columns: list[str]) -> None:

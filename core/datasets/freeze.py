@@ -8,7 +8,7 @@ from typing import Any
 from core.datasets.conditions import with_conditions
 from core.datasets.duplicates import pair_near_duplicates
 from core.datasets.exchange import content_hash, export_snapshot, import_snapshot
-from core.datasets.leaks import LeaksFound, find_leaks
+from core.datasets.leaks import Leak, LeaksFound, find_drawn_leaks, find_leaks
 from core.datasets.masks import code_masks, keeping_masks
 from core.datasets.records import (
     Candidate,
@@ -20,6 +20,8 @@ from core.datasets.records import (
     list_candidates,
     list_snapshot_cases,
     list_split_columns,
+    map_drew,
+    map_learnt,
 )
 from core.datasets.splits import (
     SPLITS,
@@ -83,7 +85,8 @@ def freeze_snapshot(
         synthetic: so many of the project's drawn images go into train, and into no other split.
 
     Raises:
-        LeaksFound: a patient or an image is in two splits, and no reason was given to allow it.
+        LeaksFound: a patient or an image is in two splits, or a model drew images of train that has learnt from
+            another split, and no reason was given to allow it.
         InvalidInput: there is nothing to freeze, there are volumes to be classified, or it cannot be split as asked.
         Conflict: the project has a snapshot of this name.
         NotAllowed: the actor may not freeze in this project.
@@ -120,9 +123,14 @@ def freeze_snapshot(
     reason = (allow_leaks or "").strip() or None
     if leaks and reason is None:
         raise LeaksFound(leaks)
-    cases = _frozen(candidates, groups, folds, seed)
+    real = candidates
+    cases = _frozen(real, groups, folds, seed)
     told = Portion(progress, 0.95, 1.0)
-    cases, candidates, notes = add_synthetic(connection, files, cases, candidates, drawn, told)
+    cases, candidates, notes = add_synthetic(connection, files, cases, real, drawn, told)
+    if like is None:  # what an earlier snapshot has was looked at when that was frozen
+        leaks += _leaks_of_drawn(connection, real, candidates[len(real) :])
+    if leaks and reason is None:
+        raise LeaksFound(leaks)
     with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
@@ -137,6 +145,14 @@ def freeze_snapshot(
             leaks=leaks,
             leaks_allowed_because=reason if leaks else None,
         )
+
+
+def _leaks_of_drawn(
+    connection: sqlite3.Connection, real: Sequence[Candidate], drawn: Sequence[Candidate]
+) -> list[Leak]:
+    """Of the drawn images that go into train."""
+    drew = map_drew(connection, [one.case_id for one in drawn])
+    return find_drawn_leaks(real, drawn, map_learnt(connection, set(drew.values())), drew) if drew else []
 
 
 def find_split_columns(connection: sqlite3.Connection, project: Project) -> list[str]:

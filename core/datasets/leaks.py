@@ -1,13 +1,16 @@
-"""What would make a model look better than it is: one patient, or one image, in two splits."""
+"""What would make a model look better than it is: one patient, or one image, in two splits, or what a model drew that
+has learnt from another split.
+"""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from core.errors import CoreError, some_of
 
-LeakKind = Literal["patient", "same pixels", "near-duplicate"]
+LeakKind = Literal["patient", "same pixels", "near-duplicate", "drawn"]
+Learnt = tuple[Collection[str], Collection[str]]  # the patients and the pixels that a model has learnt from
 NAMED_CASES = 6  # in one sentence; all are in `case_ids`
 NAMED_LEAKS = 5
 
@@ -69,6 +72,28 @@ def find_leaks(cases: Sequence[SplitCase], near_duplicates: Sequence[tuple[int, 
         some = [cases[one], cases[other]]
         if some[0].split != some[1].split and some[0].pixel_hash != some[1].pixel_hash:
             leaks.append(_leak("near-duplicate", some, "Nearly the same image is in {splits}: {names}."))
+    return leaks
+
+
+def find_drawn_leaks(
+    cases: Sequence[SplitCase], drawn: Sequence[SplitCase], learnt: Mapping[str, Learnt], drew: Mapping[int, str]
+) -> list[Leak]:
+    """Every model that drew images of train and has learnt from cases of validation or test.
+
+    Args:
+        drawn: the images of train that models drew.
+        learnt: the patients and the pixels that each model has learnt from.
+        drew: by which of these models a drawn image is, by case.
+    """
+    leaks = []
+    for model, (patients, pixels) in learnt.items():
+        known = [
+            case for case in cases if case.split != "train" and (case.patient in patients or case.pixel_hash in pixels)
+        ]
+        first = next((case for case in drawn if drew.get(case.case_id) == model), None)
+        if known and first:
+            told = "A model that has learnt from other splits drew images of train; draw them by a model of this split"
+            leaks.append(_leak("drawn", [first, *known], f"{told}. It links {{splits}}: {{names}}."))
     return leaks
 
 

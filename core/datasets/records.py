@@ -353,6 +353,38 @@ def list_synthetic(connection: sqlite3.Connection, project_id: int, names: Seque
     ]  # fmt: skip
 
 
+def map_drew(connection: sqlite3.Connection, case_ids: Sequence[int]) -> dict[int, str]:
+    """{case: hash of the model that drew it} of the drawn ones among these cases."""
+    rows = connection.execute(
+        """SELECT id, synthetic ->> 'model_hash' AS hash FROM cases
+           WHERE synthetic IS NOT NULL AND hash IS NOT NULL AND id IN (SELECT value FROM json_each(?))""",
+        (json.dumps(list(case_ids)),),
+    )
+    return {row["id"]: row["hash"] for row in rows}
+
+
+def map_learnt(connection: sqlite3.Connection, hashes: Collection[str]) -> dict[str, tuple[set[str], set[str]]]:
+    """{hash: (patients, pixels)} that models, by the hashes of their files, were trained on, or those that they began
+    from. Of a fold that is all but the fold: its few cases of validation are not told apart here."""
+    rows = connection.execute(
+        """WITH RECURSIVE taught (hash, run) AS (
+               SELECT keras_hash, run FROM models WHERE keras_hash IN (SELECT value FROM json_each(?))
+               UNION SELECT hash, earlier.run FROM taught JOIN runs ON runs.id = taught.run
+                     JOIN json_each(told, '$.sources') AS source
+                     JOIN models AS earlier ON earlier.keras_hash = source.value ->> 'hash')
+           SELECT DISTINCT hash, patient, pixel_hash FROM taught JOIN runs ON runs.id = taught.run
+           JOIN snapshot_cases ON snapshot_cases.snapshot = runs.snapshot
+           WHERE CASE WHEN runs.fold IS NULL THEN split = 'train' ELSE snapshot_cases.fold IS NOT runs.fold END""",
+        (json.dumps(sorted(hashes)),),
+    )
+    learnt: dict[str, tuple[set[str], set[str]]] = {}
+    for row in rows:
+        patients, pixels = learnt.setdefault(row["hash"], (set(), set()))
+        patients.add(row["patient"])
+        pixels.add(row["pixel_hash"])
+    return learnt
+
+
 def find_snapshot(connection: sqlite3.Connection, project_id: int, name_or_id: str | int) -> Snapshot | None:
     """A snapshot of a project by name or id, or None; a name of digits only is found by name first."""
     row = None

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 
 from core.datasets.exchange import export_snapshot
 from core.datasets.freeze import freeze_snapshot
+from core.datasets.leaks import LeaksFound
 from core.datasets.records import add_snapshot, list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
@@ -142,6 +143,36 @@ def test_no_way_leads_into_validation_or_test(connection: sqlite3.Connection, fi
             " VALUES ('e', ?, ?, 1, 1, 'a', '2', '2')",
             (planted.project.id, kept[0]),
         )
+
+
+def test_what_a_model_drew_that_has_learnt_test_cases_is_a_leak(connection, files, planted, actor, kept) -> None:
+    """Also by way of the model that it began from; what is drawn by a model of the same split is none."""
+    facts = {"onnx_left_out_because": "", "parameters": 1, "file_bytes": 1, "facts": {}, "seconds": 1.0, "actor": actor}
+    begun = {"sources": {"start_from": {"hash": "b" * 64}}}
+    for keras_hash, told in (("b" * 64, {}), ("a" * 64, begun)):  # that of `draw`
+        run = add_run(
+            connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=named_recipe("vae"),
+            name=keras_hash[0], told=told, actor=actor,
+        )  # fmt: skip
+        add_model(connection, run, keras_hash=keras_hash, **facts)
+    options = {"ratios": (0.6, 0.3, 0.1), "synthetic": 5, "actor": actor, "progress": Silent()}
+    assert freeze_snapshot(connection, files, planted.project, "same", **options).leaks == ()
+    freeze_snapshot(connection, files, planted.project, "other, real alone", **{**options, "synthetic": 0, "seed": 1})
+    with pytest.raises(LeaksFound, match="learnt from other splits drew images of train") as found:
+        freeze_snapshot(connection, files, planted.project, "other", seed=1, **options)
+    allowed = freeze_snapshot(connection, files, planted.project, "other", seed=1, allow_leaks="a trial", **options)
+    learnt = {case.patient for case in list_snapshot_cases(connection, planted.snapshot.id) if case.split == "train"}
+    cases = list_snapshot_cases(connection, allowed.id)
+    expected = {case.case_id for case in cases if case.split != "train" and case.patient in learnt}
+    (leak,) = found.value.leaks
+    assert set(leak.case_ids) - set(kept) == expected
+    assert len(set(leak.case_ids) & set(kept)) == 1
+    assert {one for leak in allowed.leaks for one in leak.case_ids} <= {case.case_id for case in cases}
+    assert json.loads(export_snapshot(connection, files, allowed))["leaks"][0]["kind"] == "drawn"
+    again = freeze_snapshot(
+        connection, files, planted.project, "as before", like=allowed, actor=actor, progress=Silent()
+    )
+    assert {case.case_id for case in list_snapshot_cases(connection, again.id)} == {case.case_id for case in cases}
 
 
 def test_a_drawn_image_like_one_of_the_test_split_is_left_out(connection, files, planted, actor, tmp_path) -> None:
