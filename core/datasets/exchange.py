@@ -1,4 +1,8 @@
-"""A snapshot as one JSON document that another home with the same images reads back to the same hash."""
+"""A snapshot as one JSON document that another home with the same images reads back.
+
+To the same hash, where its files go by the same names: by others it has a hash of its own, which stands for what is
+there, so that it can be exported from there again.
+"""
 
 import hashlib
 import json
@@ -18,6 +22,7 @@ from core.datasets.records import (
     demand_whole,
     find_snapshot,
     list_snapshot_cases,
+    list_sources,
     map_contents,
     map_events,
     map_sources,
@@ -114,7 +119,7 @@ def import_snapshot(
     document = _read(text)
     known = find_snapshot(connection, project.id, str(document["name"]))
     if known is not None:
-        if known.hash == document["hash"]:
+        if _names(known.hash, known.split_rule) & _names(document["hash"], document["split_rule"]):
             demand_whole(known, "bring it back")
             return known
         raise Conflict(f"There is another snapshot of this name; rename one in its file. Received: {known.name}")
@@ -133,14 +138,17 @@ def import_snapshot(
             f"The file was altered after the export; export it again. Received: hash {document['hash']}, found {found}"
         )
     leaks = _leaks(document, cases, rows)
-    origin = {"exported_from": {"created_at": document["created_at"], "created_by": document["created_by"]}}
+    own = content_hash(project.schema, cases, list_sources(connection, [case.case_id for case in cases]))
+    origin = {"created_at": document["created_at"], "created_by": document["created_by"]}
+    if own != found:
+        origin["hash"] = found
     with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
             project,
             name=str(document["name"]),
-            content_hash=found,
-            split_rule={**document["split_rule"], **origin},
+            content_hash=own,
+            split_rule={**document["split_rule"], "exported_from": origin},
             seed=int(document["seed"]),
             folds=int(document["folds"]),
             cases=cases,
@@ -149,6 +157,12 @@ def import_snapshot(
             leaks=leaks,
             leaks_allowed_because=document["leaks_allowed_because"],
         )
+
+
+def _names(own: str, split_rule: Mapping[str, Any]) -> set[str]:
+    """The hashes that a snapshot goes by: its own, and where files are called otherwise that of where it is from."""
+    origin = split_rule.get("exported_from")
+    return {own, origin["hash"]} if isinstance(origin, Mapping) and "hash" in origin else {own}
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -183,6 +197,7 @@ def _check_row(row: Mapping[str, Any]) -> None:
     right = (
         all(isinstance(row[key], str) for key in ("source", "pixel_hash", "patient"))
         and row["split"] in SPLITS
+        and isinstance(row["value"], dict)
         and isinstance(row["group"], int)
         and (fold is None or isinstance(fold, int))
         and all(isinstance(event, str) for event in row["labels"])
@@ -222,6 +237,7 @@ def _cases(
     if missing:
         named = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
         raise InvalidInput(f"Import these images into the project first. Received: {len(missing)} unknown: {named}")
+    _demand_one_each(rows, here)
     label_of = {event: label for label, event in map_events(connection, project.id).items()}
     return [
         SnapshotCase(
@@ -242,6 +258,19 @@ def _cases(
         )
         for position, row in enumerate(rows)
     ]
+
+
+def _demand_one_each(rows: Sequence[Mapping[str, Any]], here: Mapping[tuple[str, str], int]) -> None:
+    """Refuse two rows that would be one case, which would count twice: images of the same pixels, of which only one is
+    here."""
+    first_of: dict[int, str] = {}
+    for row in rows:
+        first = first_of.setdefault(here[row["source"], row["pixel_hash"]], row["source"])
+        if first != row["source"]:
+            raise InvalidInput(
+                f"Import each image of the snapshot into the project first: two show the same pixels, and one of them "
+                f"is there. Received: {first} and {row['source']}"
+            )
 
 
 def _leaks(document: Mapping[str, Any], cases: Sequence[SnapshotCase], rows: Sequence[Mapping[str, Any]]) -> list[Leak]:

@@ -26,7 +26,7 @@ from core.images.records import Case
 from core.labels.exchange import add_table_labels, export_labels, import_labels
 from core.labels.records import Label
 from core.progress import Silent
-from core.projects.records import Project, add_project
+from core.projects.records import Project, add_project, get_project
 from core.projects.schema import make_classification
 from core.settings import Settings
 from core.store.audit import Actor
@@ -290,6 +290,46 @@ def test_an_export_comes_back_with_the_same_hash(
     )["cases"]  # fmt: skip
 
 
+def test_a_snapshot_that_came_to_files_of_other_names_can_be_exported_again(
+    connection: sqlite3.Connection, files: Files, twin: Project, freeze: Freeze, actor: Actor, labelled: list[Case],
+    make_case: MakeCase,
+) -> None:  # fmt: skip
+    """As in a home that calls files by tokens: they are found by their pixels, and what is exported is of its names."""
+    snapshot = freeze(folds=3)
+    named = export_snapshot(connection, files, snapshot)
+    connection.execute("UPDATE cases SET source = 'other-' || source WHERE project = ?", (twin.id,))
+    there = import_snapshot(connection, files, twin, named, actor)
+    assert there.hash != snapshot.hash
+    assert import_snapshot(connection, files, twin, named, actor) == there, "it is there already"
+    text = export_snapshot(connection, files, there)
+    assert import_snapshot(connection, files, get_project(connection, snapshot.project), text, actor) == snapshot
+    third = add_project(connection, name="Third", task="classification", schema=twin.schema, actor=actor)
+    for case in labelled:
+        make_case(case.source, into=third, patient=case.patient)
+    again = import_snapshot(connection, files, third, text, actor)
+    parts = [
+        [(c.pixel_hash, c.split, c.fold) for c in list_snapshot_cases(connection, one.id)] for one in (snapshot, again)
+    ]
+    assert parts[0] == parts[1]
+    assert json.loads(export_snapshot(connection, files, again))["hash"] == again.hash
+
+
+def test_two_images_of_a_snapshot_never_become_one_case(
+    connection: sqlite3.Connection, files: Files, project: Project, labelled: list[Case], make_case: MakeCase,
+    answer: Say, freeze: Freeze, actor: Actor,
+) -> None:  # fmt: skip
+    pixels = files.read_array("pixels", labelled[0].pixel_hash)
+    answer(make_case("copy.png", patient="p0", pixels=pixels), "normal")
+    text = export_snapshot(connection, files, freeze())
+    other = add_project(connection, name="Fewer", task="classification", schema=project.schema, actor=actor)
+    for case in labelled:
+        make_case(case.source, into=other, patient=case.patient)
+    with pytest.raises(InvalidInput, match="two show the same pixels"):
+        import_snapshot(connection, files, other, text, actor)
+    make_case("copy.png", into=other, patient="p0", pixels=pixels)
+    import_snapshot(connection, files, other, text, actor)
+
+
 def test_the_same_images_freeze_to_the_same_hash_anywhere(
     connection: sqlite3.Connection, files: Files, twin: Project, freeze: Freeze, actor: Actor
 ) -> None:
@@ -338,6 +378,7 @@ def test_what_is_no_export_of_ours_is_refused(
         (json.dumps(document | {"seed": "x"}), "damaged"),
         (json.dumps(document | {"cases": []}), "damaged"),
         (json.dumps(document | {"cases": [{}]}), "not an exported snapshot"),
+        (json.dumps(document | {"cases": [{k: v for k, v in first.items() if k != "value"}]}), "not an exported snap"),
         (json.dumps(document | {"cases": [document["cases"][0] | {"split": "dev"}]}), "damaged"),
         (json.dumps(document | {"cases": [first | {"source": "z.png", "pixel_hash": "0" * 64}]}), "unknown: z.png"),
         (json.dumps(document | {"cases": [first | {"source": "z.png"}]}), "altered"),  # found by its pixels
