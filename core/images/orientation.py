@@ -26,6 +26,7 @@ TO_LPS |= {"".join(word[0] for word in space.split("-")): turn for space, turn i
 RAS_AND_LPS = TO_LPS["ras"]  # NIfTI's space from and to DICOM's
 # Thicker than this many times the next spacing, an axis is taken for the one the scanner went along in slices.
 THICK = 2.0
+ROUNDED = 1e-6  # of the volume of a voxel: what float32 headers make of axes at right angles
 # What frames, rows and columns run along, and which way: for frames along each direction of the patient.
 READING = {
     Z: ((Z, 1), (Y, 1), (X, 1)),  # axial, from feet to head, seen from the feet
@@ -88,9 +89,14 @@ def choose_layout(shape: Sequence[int], affine: Pixels | None) -> Layout:
 
 
 def spacings_of(affine: Affine) -> tuple[tuple[float, float], float]:
-    """Millimetres between rows and between columns; millimetres between frames."""
+    """Millimetres between rows and between columns; millimetres between frames.
+
+    Frames of a tilted gantry are shifted against each other: between them lies what is along their normal, as in a
+    DICOM series (`core.images.series.Geometry`), so that the three numbers together are the volume of a voxel.
+    """
     column, row, frame = (math.hypot(*(line[at] for line in affine[:3])) for at in range(3))
-    return (row, column), frame
+    square = abs(float(np.linalg.det(np.asarray(affine, np.float64)[:3, :3]))) / (column * row * frame)
+    return (row, column), frame if square > 1 - ROUNDED else frame * square
 
 
 def nearest_directions(cosines: Pixels) -> tuple[int, ...]:

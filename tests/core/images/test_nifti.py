@@ -18,6 +18,7 @@ from core.images.decoded import DecodedImage
 from core.images.decoding import decode, kind_of
 from core.images.mask_reading import read_label_map
 from core.images.nifti import nifti_version, read_nifti
+from core.labels.masks import volume_ml
 from core.settings import Settings
 
 VALUES = np.random.default_rng(0).integers(-1000, 3000, (5, 6, 7)).astype(np.int16)
@@ -325,3 +326,18 @@ def test_an_oblique_volume_lies_where_simpleitk_finds_it(settings: Settings, tmp
     image = decode(path, settings, b"")
     assert_as_simpleitk_reads(image, path)
     assert_as_nibabel_reads(image, path.read_bytes())
+
+
+@pytest.mark.parametrize("degrees", [-25, 0, 18])
+def test_a_tilted_volume_has_the_volume_of_its_voxels_whatever_its_frames_are_shifted_by(
+    degrees: float, settings: Settings
+) -> None:
+    """As a DICOM series of a tilted gantry has: between frames lies what is along their normal."""
+    affine = RAS.copy()
+    affine[1, 2] = affine[2, 2] * np.tan(np.radians(degrees))
+    image = read_nifti(nifti(VALUES, affine), settings)
+    assert image.slice_spacing_mm == pytest.approx(2.0)
+    assert image.spacing_mm == pytest.approx((1.25, 1.5))
+    millilitres = volume_ml(image, 1000)
+    assert millilitres == pytest.approx(abs(np.linalg.det(affine[:3, :3])))
+    assert_as_nibabel_reads(image, nifti(VALUES, affine))
