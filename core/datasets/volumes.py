@@ -13,7 +13,15 @@ from core.datasets.records import SnapshotCase
 from core.errors import InvalidInput
 from core.images.frames import case_pixels
 from core.images.records import Case
-from core.images.volume_input import PatchSpec, Shape, Spacing, grid_at, nearest_frames, resampled_frames, spacing_of
+from core.images.volume_input import (
+    PatchSpec,
+    Shape,
+    Spacing,
+    nearest_frames,
+    resampled_frames,
+    resampled_grid,
+    spacing_of,
+)
 from core.labels.mask_store import read_mask_frames
 from core.progress import Portion, Progress
 from core.store.files import Files
@@ -128,8 +136,13 @@ def median_spacing(cases: Sequence[Case]) -> Spacing:
 
 
 def case_grid(case: Case, spec: PatchSpec) -> Shape:
-    """How many voxels a case has at the spacing of `spec`."""
-    return grid_at((case.frames, case.rows, case.columns), spacing_of(case), spec.spacing_mm)
+    """How many voxels a case has at the spacing of `spec`.
+
+    Raises:
+        InvalidInput: absurdly many.
+    """
+    shape = (case.frames, case.rows, case.columns)
+    return resampled_grid(shape, spacing_of(case), spec.spacing_mm, f" (case {case.id}, {case.source})")
 
 
 def _prepare_all(

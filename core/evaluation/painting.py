@@ -22,7 +22,7 @@ from core.images.frames import case_pixels, refuse_unscaled
 from core.images.grids import is_uneven
 from core.images.records import Case, get_case
 from core.images.render import InputSpec, from_square
-from core.images.volume_input import PatchSpec, back_onto_grid, grid_at, resampled_frames, spacing_of
+from core.images.volume_input import PatchSpec, back_onto_grid, resampled_frames, resampled_grid, spacing_of
 from core.images.volumes import frame_sight, with_neighbours
 from core.labels.mask_files import encode_label_map, oriented_as
 from core.labels.mask_store import keep_mask, read_kept_mask
@@ -122,7 +122,8 @@ def _maps_of_volume(
 ) -> Iterator[np.ndarray]:
     """The same of a volume that is seen in 3-D at the model's spacing; only a few frames of them are held at once."""
     own = (of.frames, *plane)
-    grid = grid_at(own, spacing_of(of), spec.spacing_mm)
+    whose = f" (case {of.id}, {of.source})" if isinstance(of, Case) else ""
+    grid = resampled_grid(own, spacing_of(of), spec.spacing_mm, whose)
     volume = make_room((*grid, spec.channels), np.uint8, predictor.room)
     for at, frame in enumerate(resampled_frames(pixels, of, grid, spec)):
         volume[at] = frame

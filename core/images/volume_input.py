@@ -15,10 +15,11 @@ from PIL import Image
 
 from core.errors import InvalidInput
 from core.images.decoded import Pixels
-from core.images.render import AS_STORED, InputSpec, Resize, to_uint8, told_of, windows_for
+from core.images.render import AS_STORED, MOST_SCALED, InputSpec, Resize, to_uint8, told_of, windows_for
 from core.images.volumes import HasFrames, model_frames, shown_windows
 
 OVERLAP = 0.25  # of neighbouring patches at prediction, at least
+MOST_RESAMPLED = 1 << 31  # voxels of a volume at another spacing, so that an absurd one does not fill memory and disk
 LEAST_SIDE, MOST_VOXELS = 4, 1 << 24  # of what a network sees at once
 
 Shape = tuple[int, int, int]
@@ -120,6 +121,22 @@ def grid_at(shape: Sequence[int], spacing_mm: Spacing | None, wanted_mm: Spacing
     return frames, rows, columns
 
 
+def resampled_grid(shape: Sequence[int], spacing_mm: Spacing | None, wanted_mm: Spacing, whose: str = "") -> Shape:
+    """`grid_at` of a volume that is about to be brought there.
+
+    Raises:
+        InvalidInput: it would have absurdly many voxels, as of a header that tells a wrong spacing.
+    """
+    grid = grid_at(shape, spacing_mm, wanted_mm)
+    if math.prod(grid) > MOST_RESAMPLED or grid[1] * grid[2] > max(MOST_SCALED, shape[1] * shape[2]):
+        own, wanted = (" x ".join(f"{side:g}" for side in sides) for sides in (spacing_mm or wanted_mm, wanted_mm))
+        raise InvalidInput(
+            f"At {wanted} mm this volume would have {' x '.join(f'{side:,}' for side in grid)} voxels; look at the "
+            f"spacing that its file tells, or take a coarser one (spacing_mm). Received: {own} mm{whose}"
+        )
+    return grid
+
+
 def window_starts(side: int, length: int, overlap: float) -> list[int]:
     """Where windows begin along an axis: evenly spread, overlapping by at least that share of their length; one that
     is longer than the axis has it in its middle."""
@@ -131,14 +148,18 @@ def window_starts(side: int, length: int, overlap: float) -> list[int]:
 
 
 def volume_input(pixels: Pixels, of: HasGrid, spec: VolumeSpec) -> Pixels:
-    """What a network sees of a whole volume, or of an image as its only frame: uint8 of `spec.shape`."""
+    """What a network sees of a whole volume, or of an image as its only frame: uint8 of `spec.shape`.
+
+    Raises:
+        InvalidInput: as `resampled_grid`.
+    """
     if spec.spacing_mm is None:
         each = InputSpec(spec.size, spec.channels, spec.resize, spec.window, window_values=spec.window_values)
         frames = model_frames(pixels, of, each)
         return np.stack(list(_along_frames(iter(frames), len(frames), spec.depth)))
     volume = pixels if of.frames > 1 else pixels[np.newaxis]
     rows, columns = volume.shape[1:3]
-    grid = grid_at((of.frames, rows, columns), spacing_of(of), spec.spacing_mm)
+    grid = resampled_grid((of.frames, rows, columns), spacing_of(of), spec.spacing_mm)
     seen = np.zeros(spec.shape, np.uint8)
     into, taken = zip(*(_in_the_middle(*sides) for sides in zip(grid, spec.shape[:3], strict=True)), strict=True)
     for at, frame in enumerate(resampled_frames(pixels, of, grid, spec)):

@@ -15,6 +15,7 @@ from core.images.volume_input import (
     grid_at,
     nearest_frames,
     resampled_frames,
+    resampled_grid,
     spacing_of,
     spec_of,
     volume_input,
@@ -109,3 +110,15 @@ def test_sides_that_nobody_could_see_at_once_are_refused() -> None:
     for sides in ((8, 8), (2, 64, 64), (512, 512, 512)):
         with pytest.raises(InvalidInput, match="depth, rows and columns"):
             check_volume_shape("patch_size", sides)
+
+
+def test_a_volume_of_an_absurd_spacing_is_refused_before_it_fills_the_memory(ball: np.ndarray) -> None:
+    """As of a header in micrometres that says millimetres; a large one that is not made larger is none."""
+    assert resampled_grid((4, 9000, 9000), (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)) == (4, 9000, 9000)
+    assert resampled_grid((300, 512, 512), (1.0, 0.9, 0.9), (0.5, 0.45, 0.45)) == (600, 1024, 1024)
+    of = volume_like(ball, spacing_mm=(900.0, 900.0), slice_spacing_mm=900.0)
+    for wanted in ((1.0, 1.0, 1.0), (900.0, 1.0, 1.0), (0.0001, 900.0, 900.0)):
+        with pytest.raises(InvalidInput, match="look at the spacing that its file tells"):
+            volume_input(ball, of, VolumeSpec(16, 16, spacing_mm=wanted))
+        with pytest.raises(InvalidInput, match=r"Received: 900 x 900 x 900 mm \(case 7\)"):
+            resampled_grid(ball.shape, (900.0, 900.0, 900.0), wanted, " (case 7)")
