@@ -7,6 +7,7 @@ from typing import Literal
 
 from core.erasing.leftovers import find_leftovers
 from core.erasing.records import (
+    count_drawn_by_taught,
     count_evaluations_hit,
     count_project_rows,
     count_rows,
@@ -64,6 +65,7 @@ class ErasurePlan:
     import_rows: int
     snapshots: tuple[LostCases, ...]
     models: tuple[str, ...]  # stay, except with their project
+    synthetic: int  # images that such models drew, and that stay
     evaluations: int
     runs: int
     overlays: int
@@ -142,6 +144,7 @@ def plan_erasure(
         import_rows=counts["import_files"],
         snapshots=tuple(LostCases(*row) for row in list_snapshots_hit(connection, ids)),
         models=tuple(list_models_of(connection, project.id) if whole else list_models_taught(connection, ids)),
+        synthetic=0 if whole else count_drawn_by_taught(connection, ids),
         evaluations=of_project.get("evaluations", len(count_evaluations_hit(connection, ids))),
         runs=of_project.get("runs", 0),
         overlays=len(found.overlays),
@@ -210,6 +213,11 @@ def _stays(plan: ErasurePlan) -> list[str]:
         if plan.models:
             stays.append(
                 f"Models trained on them stay: {_named(plan.models)}. Their weights may remember what they have seen."
+            )
+        if plan.synthetic:
+            stays.append(
+                f"{_count(plan.synthetic, 'synthetic image')} that such models drew: what these have learnt may "
+                f"show in them; erase them as well if they must not stay."
             )
         if plan.evaluations:
             stays.append(f"{_count(plan.evaluations, 'evaluation')} keep their stored numbers, marked as of before.")

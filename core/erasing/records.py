@@ -171,32 +171,43 @@ def list_snapshots_hit(connection: sqlite3.Connection, ids: Sequence[int]) -> li
     ).fetchall()
 
 
+# The models that were trained or tuned on some of the cases `:ids`, with ensembles of such models, models that began
+# from one, and those that learnt images that one drew.
+TAUGHT = f"""WITH RECURSIVE
+    learns AS MATERIALIZED (SELECT DISTINCT snapshot, synthetic ->> 'model_hash' AS hash FROM cases
+                            JOIN snapshot_cases ON case_id = cases.id WHERE synthetic IS NOT NULL),
+    behind (model, run) AS (
+        SELECT id, run FROM models
+        UNION SELECT behind.model, member.run FROM behind JOIN runs ON runs.id = behind.run
+              JOIN json_each(told, '$.ensemble') AS named JOIN models AS member ON member.id = named.value
+        UNION SELECT behind.model, earlier.run FROM behind JOIN runs ON runs.id = behind.run
+              JOIN json_each(told, '$.sources') AS source
+              JOIN models AS earlier ON earlier.keras_hash = source.value ->> 'hash'
+        UNION SELECT behind.model, earlier.run FROM behind JOIN runs ON runs.id = behind.run
+              JOIN models AS earlier ON earlier.id = told ->> 'point_of'
+        UNION SELECT behind.model, drew.run FROM behind JOIN runs ON runs.id = behind.run
+              JOIN learns ON learns.snapshot = runs.snapshot JOIN models AS drew ON drew.keras_hash = hash),
+    taught AS MATERIALIZED (
+        SELECT * FROM models WHERE id IN (
+            SELECT behind.model FROM behind JOIN runs ON runs.id = behind.run
+            JOIN snapshot_cases ON snapshot_cases.snapshot = runs.snapshot AND case_id IN {IDS}
+            WHERE CASE WHEN runs.fold IS NULL THEN split <> 'test' ELSE snapshot_cases.fold IS NOT runs.fold END))"""
+
+
 def list_models_taught(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
-    """Names of models that were trained or tuned on some of these cases, with ensembles of such models, models that
-    began from one, and those that learnt images that one drew."""
+    """Names of the models that have learnt something of some of these cases (`TAUGHT`)."""
+    rows = connection.execute(f"{TAUGHT} SELECT name FROM taught ORDER BY id", {"ids": json.dumps(list(ids))})
+    return [row[0] for row in rows]
+
+
+def count_drawn_by_taught(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """How many synthetic images beside these cases were drawn by such a model."""
     rows = connection.execute(
-        f"""WITH RECURSIVE
-            learns AS MATERIALIZED (SELECT DISTINCT snapshot, synthetic ->> 'model_hash' AS hash FROM cases
-                                    JOIN snapshot_cases ON case_id = cases.id WHERE synthetic IS NOT NULL),
-            behind (model, run) AS (
-                SELECT id, run FROM models
-                UNION SELECT behind.model, member.run FROM behind JOIN runs ON runs.id = behind.run
-                      JOIN json_each(told, '$.ensemble') AS named JOIN models AS member ON member.id = named.value
-                UNION SELECT behind.model, earlier.run FROM behind JOIN runs ON runs.id = behind.run
-                      JOIN json_each(told, '$.sources') AS source
-                      JOIN models AS earlier ON earlier.keras_hash = source.value ->> 'hash'
-                UNION SELECT behind.model, earlier.run FROM behind JOIN runs ON runs.id = behind.run
-                      JOIN models AS earlier ON earlier.id = told ->> 'point_of'
-                UNION SELECT behind.model, drew.run FROM behind JOIN runs ON runs.id = behind.run
-                      JOIN learns ON learns.snapshot = runs.snapshot JOIN models AS drew ON drew.keras_hash = hash)
-            SELECT models.name FROM models WHERE id IN (
-                SELECT behind.model FROM behind JOIN runs ON runs.id = behind.run
-                JOIN snapshot_cases ON snapshot_cases.snapshot = runs.snapshot AND case_id IN {IDS}
-                WHERE CASE WHEN runs.fold IS NULL THEN split <> 'test' ELSE snapshot_cases.fold IS NOT runs.fold END)
-            ORDER BY id""",
+        f"""{TAUGHT} SELECT count(*) FROM cases WHERE synthetic IS NOT NULL AND id NOT IN {IDS}
+            AND synthetic ->> 'model_hash' IN (SELECT keras_hash FROM taught)""",
         {"ids": json.dumps(list(ids))},
     )
-    return [row[0] for row in rows]
+    return int(rows.fetchone()[0])
 
 
 def list_models_of(connection: sqlite3.Connection, project: int) -> list[str]:

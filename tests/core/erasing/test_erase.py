@@ -186,7 +186,11 @@ def test_models_that_learnt_a_patient_by_way_of_another_model_are_named(
            VALUES (?, 99, ?, 'synthetic 0', 'train', '{}', '[]', '', 99)""",
         (second.id, drawn.id),
     )
-    assert plan_patient(connection, files, used, patient).models == ("quick", "apart", "further")
+    plan = plan_patient(connection, files, used, patient)
+    assert plan.models == ("quick", "apart", "further")
+    assert plan.synthetic == 1
+    assert any("1 synthetic image that such models drew" in said for said in describe_plan(plan)[1])
+    assert plan_erasure(connection, files, used.project, case_ids=[drawn.id]).synthetic == 0
 
 
 def test_a_fold_validates_on_the_same_cases_when_others_are_erased(
