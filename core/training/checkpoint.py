@@ -4,6 +4,9 @@ what a plateau left of the learning rate, random state.
 Order and augmentation follow from (seed, epoch, step), so the epoch is their whole state; dropout's
 counters are variables of the network and are kept with the weights. Patience is the distance
 between the epoch and the best epoch. A resumed run therefore ends with the weights of an unbroken one.
+
+A run may go on in another precision than it began in, as when its GPU is gone: what half precision alone has of the
+optimiser, the scale of the loss, is left out or begins anew then.
 """
 
 import json
@@ -22,6 +25,7 @@ from core.training.kept import CHECKPOINT
 
 NAME = CHECKPOINT
 NUMBERS = ("epoch", "best_epoch", "best_value", "cut_epoch")  # of a `Fit`
+OF_SCALE = 4  # variables of Keras's `LossScaleOptimizer`, before those of the optimiser inside it
 COST_SHARE = 0.05  # a large network is written less often, so that writing stays below this share of the time
 
 
@@ -77,7 +81,7 @@ def restore_checkpoint(folder: Path, fit: Fit, recipe_hash: str) -> bool:
         if state["recipe"] != recipe_hash:
             raise CoreError(f"Start a new run: the checkpoint in its folder is of another recipe. Received: {path}")
         _write(fit.learner.network.variables, saved, "network")
-        _write(fit.learner.optimizer.variables, saved, "optimizer")
+        _write_optimizer(fit.learner.optimizer, saved)
         _write(fit.learner.state, saved, "state")
         fit.best_weights = [saved[f"best_{at}"] for at in range(_count(saved, "best"))]
     for key in NUMBERS:
@@ -89,13 +93,24 @@ def _read(variables: Any) -> list[np.ndarray]:
     return [np.asarray(variable) for variable in variables]
 
 
-def _write(variables: Any, saved: Any, prefix: str) -> None:
-    if len(variables) != _count(saved, prefix):
+def _write_optimizer(optimizer: Any, saved: Any) -> None:
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    change = len(optimizer.variables) - _count(saved, "optimizer")
+    if inner is optimizer and change == -OF_SCALE:  # it was saved in half precision
+        _write(optimizer.variables, saved, "optimizer", first=OF_SCALE)
+    elif inner is not optimizer and change == OF_SCALE:
+        _write(inner.variables, saved, "optimizer")
+    else:
+        _write(optimizer.variables, saved, "optimizer")
+
+
+def _write(variables: Any, saved: Any, prefix: str, *, first: int = 0) -> None:
+    if len(variables) != _count(saved, prefix) - first:
         raise CoreError(
             f"Start a new run: this version builds the {prefix} differently than the one that wrote the checkpoint. "
             f"Received: {len(variables)} variables for {_count(saved, prefix)}"
         )
-    for at, variable in enumerate(variables):
+    for at, variable in enumerate(variables, start=first):
         variable.assign(saved[f"{prefix}_{at}"])
 
 
