@@ -42,6 +42,18 @@ def share_overflow(gradients: list[Any]) -> list[Any]:
     return [one if one is None else tf.where(bad > 0, tf.constant(math.inf, one.dtype), one) for one in gradients]
 
 
+def share_statistics(variables: list[Any]) -> None:
+    """On every device the mean of what the normalisation layers of all devices have gathered.
+
+    Each gathers that of its own part of the batch, and what is validated and stored would be the first device's alone.
+    """
+    if variables:
+        copies = [one.value for one in variables]
+        means = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, copies)
+        for variable, mean in zip(variables, means, strict=True):
+            variable.assign(mean)
+
+
 def describe_devices(wanted: int, device: Device) -> tuple[str, ...]:
     """Which devices a run has, where it asked for several."""
     given = max(len(device.parts), 1)

@@ -19,7 +19,7 @@ from core.training.mixing import draw_mixture, mix_images
 from core.training.networks import deep_layers
 from core.training.recipe import Recipe
 from core.training.schedules import make_schedule
-from core.training.spread import part_of, share_overflow
+from core.training.spread import part_of, share_overflow, share_statistics
 
 NO_DECAY = ["bias", "gamma", "beta"]  # shrinking these only shifts the layer
 ANSWERED_AT_ONCE = 64  # images that are predicted together, unless they are large
@@ -52,7 +52,7 @@ class Learner:
         self.proportions = proportions
         self.network, self.recipe, self.schema, self.plan = network, recipe, schema, plan
         self._spread, self._devices = spread, spread.num_replicas_in_sync if spread else 1
-        self._scaled = scale_loss
+        self._scaled, self._statistics = scale_loss, list(network.non_trainable_weights)
         self.task: TaskModule = module_of(schema)
         self.loss = LOSSES[self.task.loss_name(schema, recipe.loss)]
         self.rate_factor = tf.Variable(1.0, trainable=False)
@@ -223,6 +223,8 @@ class Learner:
         if self._scaled and self._devices > 1:
             gradients = share_overflow(gradients)
         self.optimizer.apply(gradients, variables)
+        if self._devices > 1 and not self._held:
+            share_statistics(self._statistics)
         beside = tf.reduce_sum(blend(lambda wanted: self.loss.beside(wanted, raw, self._terms)))
         return tf.stack([loss * self._batch, beside, float(self._batch)])
 

@@ -43,7 +43,7 @@ with opened(settings) as connection:
     for number in sys.argv[2:]:
         run_training(connection, Files(home), settings, int(number), home / "jobs" / number, both, Silent())
 """
-OVERFLOWN = """
+ON_BOTH = """
 from dataclasses import replace
 
 import numpy as np
@@ -78,6 +78,19 @@ assert np.asarray(learner.optimizer.dynamic_scale) == 2.0**13, "halved with each
 learner.train(images, tf.zeros((1, 2, 1)), seeds)
 assert not all(map(np.array_equal, before, network.get_weights()))
 assert learner.learning_rate == np.float32(recipe.learning_rate)
+
+recipe = change_recipe(named_recipe("resnet"), {**STILL, **small})
+with both.scope():
+    network = build_network(recipe, schema, terms)
+    learner = Learner(network, recipe, schema, Plan(2, 1, 1), terms, spread=both)
+first = next(layer for layer in network.layers if "batch_norm" in layer.name)
+black_and_white = np.zeros((1, 2, 16, 16, 1), np.uint8)
+black_and_white[0, 1] = 255
+learner.train(tf.constant(black_and_white), tf.zeros((1, 2, 1)), seeds)
+learner.read_sums()
+one, other = (np.asarray(copy) for copy in first.moving_mean.value.values)
+assert np.array_equal(one, other)
+np.testing.assert_allclose(one, 0, atol=1e-6)  # what a convolution says of black is minus what it says of white
 """
 # Nothing random on the way, so that two halves of a batch give what the whole gives.
 STILL = {
@@ -117,10 +130,11 @@ def test_two_devices_give_what_one_gives_and_the_same_twice(
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_what_overflows_on_any_device_is_learnt_from_on_none() -> None:
-    """Keras looks at the gradients of the first device alone."""
+def test_what_overflows_on_one_device_is_learnt_from_on_none_and_both_normalise_alike() -> None:
+    """Keras looks at the gradients of the first device alone, and lets each device gather its own statistics."""
+    script = f"STILL = {STILL!r}\n{ON_BOTH}"
     done = subprocess.run(
-        [sys.executable, "-c", OVERFLOWN], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
 
