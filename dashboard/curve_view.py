@@ -51,10 +51,10 @@ def draw_learning_curve(project: Project, snapshot: Snapshot, recipe: Recipe, fo
     if last and not last.result:
         jobs_panel.watch_job(last)
     elif last:
-        _draw_curve(last.id, dict(last.result or {}))
+        _draw_curve(last.id, dict(last.result or {}), last.arguments.get("fold"))
 
 
-def _draw_curve(job: int, curve: dict[str, Any]) -> None:
+def _draw_curve(job: int, curve: dict[str, Any], fold: int | None) -> None:
     n = max((point["cases"] for point in curve["points"]), default=1)
     left, right = st.columns([1, 3], vertical_alignment="center")
     more = left.number_input(
@@ -63,8 +63,9 @@ def _draw_curve(job: int, curve: dict[str, Any]) -> None:
     right.markdown(f"**{forecast_of(curve, int(more))['sentence']}**")
     figure = draw_curve(curve, n + int(more))
     st.plotly_chart(figure, config=charts.NO_TOOLBAR, key=f"curve_{job}", alt="The metric over training cases")
+    made_of = curve["network"] if fold is None else f"{curve['network']}, fold {fold}"
     st.caption(
-        f"{curve['network']}; dots with 95 % intervals over {curve['patients']:,} validation patients; line and band: "
+        f"{made_of}; dots with 95 % intervals over {curve['patients']:,} validation patients; line and band: "
         "inverse power law (Figueroa 2012). The band says what other validation patients would, not what another draw "
         "of training cases would."
     )
@@ -89,8 +90,8 @@ def draw_curve(curve: Mapping[str, Any], ahead: int) -> go.Figure:
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [(point["high"] or point["value"]) - point["value"] for point in points],
-            "arrayminus": [point["value"] - (point["low"] or point["value"]) for point in points],
+            "array": [_reach(point, "high") for point in points],
+            "arrayminus": [_reach(point, "low") for point in points],
         },
         mode="markers",
         marker={"color": colour, "size": 8},
@@ -98,8 +99,14 @@ def draw_curve(curve: Mapping[str, Any], ahead: int) -> go.Figure:
     )
     figure.update_layout(height=HEIGHT_PX, margin={"l": 8, "r": 8, "t": 8, "b": 8}, showlegend=False)
     figure.update_xaxes(title="training cases")
-    figure.update_yaxes(title=WORDS.get(curve["metric"], curve["metric"]))
+    unit = f", {curve['unit']}" if curve.get("unit") else ""
+    figure.update_yaxes(title=WORDS.get(curve["metric"], curve["metric"]) + unit)
     return figure
+
+
+def _reach(point: Mapping[str, Any], end: str) -> float:
+    """From the value to an end of its interval; 0 where it has none."""
+    return 0.0 if point[end] is None else abs(float(point[end]) - float(point["value"]))
 
 
 def _values(laws: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -76,6 +76,13 @@ def known_by_chance(schema: TrainableSchema, painted: bool, targets: np.ndarray)
     return float(_errors(schema, targets, np.median(targets, axis=0)).mean()), 0.0
 
 
+def unit_of(schema: TrainableSchema) -> str:
+    """Of the headline metric; "" where it has none."""
+    if not isinstance(schema, Regression):
+        return ""
+    return "standard deviations" if schema.further else schema.unit
+
+
 def _errors(schema: Regression, targets: np.ndarray, said: np.ndarray) -> np.ndarray:
     """How far off each case is, `(n,)`; of several quantities the mean in standard deviations of the references."""
     error = np.abs(said - targets)

@@ -22,7 +22,7 @@ from core.progress import Portion, Progress
 from core.store.files import Files, write_whole
 from core.tasks import task_module, trainable_schema
 from core.training.device import Device
-from core.training.headline import ERRORS, WORDS, headline_of, known_by_chance, patients_of
+from core.training.headline import ERRORS, WORDS, headline_of, known_by_chance, patients_of, unit_of
 from core.training.power_law import fit_power_laws, forecast
 from core.training.preflight import (
     PreflightFailed,
@@ -33,8 +33,8 @@ from core.training.preflight import (
     free_memory,
 )
 from core.training.recipe import FIELDS, Recipe, change_recipe, with_batch
-from core.training.records import list_runs
-from core.training.request import training_cases
+from core.training.records import list_earlier_runs, list_runs
+from core.training.request import cases_of_run, training_cases
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 RESAMPLES = 300
@@ -159,11 +159,20 @@ def run_learning_curve(
             points.append(_train_part(fit, some, cases, patients, note))
         write_whole(folder / POINTS, json.dumps(points).encode())
         log.info("With %s: %s %s", words, points[-1]["metric"], points[-1]["value"])
-    return describe_curve(snapshot, points, material.train, len(train))
+    earlier = list_earlier_runs(connection, sources or {}, snapshot.id)
+    learnt_before = {case.case_id for run in earlier for case in cases_of_run(connection, run)[0]}
+    known = sum(case.case_id in learnt_before for case in train)
+    return describe_curve(snapshot, points, material.train, len(train), learnt_before=known)
 
 
-def describe_curve(snapshot: Snapshot, points: Sequence[Mapping[str, Any]], train: Any, cases: int) -> dict[str, Any]:
-    """The curve, its law with those of the resamples, and the forecast in a sentence."""
+def describe_curve(
+    snapshot: Snapshot, points: Sequence[Mapping[str, Any]], train: Any, cases: int, *, learnt_before: int = 0
+) -> dict[str, Any]:
+    """The curve, its law with those of the resamples, and the forecast in a sentence.
+
+    Args:
+        learnt_before: how many of the training cases the model had learnt that every part began from.
+    """
     task, schema = task_module(snapshot.task), trainable_schema(snapshot.schema)
     is_error = task.HEADLINE in ERRORS
     sign = -1.0 if is_error else 1.0
@@ -178,7 +187,9 @@ def describe_curve(snapshot: Snapshot, points: Sequence[Mapping[str, Any]], trai
         laws = fit_power_laws(sizes, sign * drawn, sign * best) if len(drawn) else laws
     curve = {
         "metric": task.HEADLINE,
+        "unit": unit_of(schema),
         "is_error": is_error,
+        "learnt_before": learnt_before,
         "span": abs(best - chance),
         "points": [{key: value for key, value in point.items() if key != "resampled"} for point in known],
         "law": law,
@@ -200,7 +211,9 @@ def forecast_of(curve: Mapping[str, Any], more: int) -> dict[str, Any]:
         more=more,
         span=curve["span"],
         words=WORDS.get(curve["metric"], curve["metric"]),
+        unit=curve.get("unit", ""),
         is_error=curve["is_error"],
+        learnt_before=curve.get("learnt_before", 0),
     ).to_json()
 
 

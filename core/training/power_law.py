@@ -71,7 +71,9 @@ def forecast(
     more: int,
     span: float,
     words: str,
+    unit: str = "",
     is_error: bool = False,
+    learnt_before: int = 0,
 ) -> Forecast:
     """What `more` cases are expected to bring beyond the largest size.
 
@@ -81,15 +83,18 @@ def forecast(
         patients: of validation.
         span: what separates chance from perfect, in the metric.
         words: what the metric is called.
+        unit: of the metric, where it has one.
+        learnt_before: how many of the cases a model had been trained on that every part began from.
     """
     n = max(sizes)
-    why = _why_not(sizes, patients, more, len(resampled))
+    why = _why_not(sizes, patients, more, len(resampled), learnt_before)
     if why:
         return Forecast(more, None, None, None, f"What more cases would bring cannot be told: {why}.")
+    of_unit = f" {unit}" if unit else ""
     (gain,) = gain_of(np.array([law]), n, more)
     low, high = np.quantile(gain_of(resampled, n, more), [0.025, 0.975])
     if high - low > WIDEST * span:
-        why = f"the interval is from {_signed(low, is_error)} to {_signed(high, is_error)}"
+        why = f"the interval is from {_interval(low, high, is_error)}{of_unit}"
         return Forecast(more, None, None, None, f"What {more} more cases would bring cannot be told: {why}.")
     low, high = min(low, gain), max(high, gain)
     rises = resampled[:, 1] * (float(min(sizes)) ** -resampled[:, 2] - float(n) ** -resampled[:, 2])
@@ -97,14 +102,16 @@ def forecast(
         why = f"from {min(sizes):,} to {n:,} cases it did not surely get better"
         return Forecast(more, None, None, None, f"What {more} more cases would bring cannot be told: {why}.")
     sentence = (
-        f"{more:,} more cases are expected to bring {_signed(gain, is_error)} in {words} "
-        f"(95 % interval {_signed(low, is_error)} to {_signed(high, is_error)}, from {n:,} training cases, "
-        f"{patients:,} validation patients)."
+        f"{more:,} more cases are expected to bring {_signed(gain, is_error)}{of_unit} in {words} "
+        f"(95 % interval {_interval(low, high, is_error)}, from {n:,} training cases, {patients:,} validation "
+        f"patients)."
     )
     return Forecast(more, float(gain), float(low), float(high), sentence)
 
 
-def _why_not(sizes: Sequence[int], patients: int, more: int, resamples: int) -> str:
+def _why_not(sizes: Sequence[int], patients: int, more: int, resamples: int, learnt_before: int) -> str:
+    if learnt_before:
+        return f"the model that each part began from had learnt {learnt_before:,} of these cases before"
     if len(set(sizes)) < LEAST_SIZES:
         return f"a curve needs at least {LEAST_SIZES} sizes, and it has {len(set(sizes))}"
     if patients < FEW_PATIENTS:
@@ -114,6 +121,12 @@ def _why_not(sizes: Sequence[int], patients: int, more: int, resamples: int) -> 
     if resamples < 100:
         return "too many resamples of the validation patients lack a class"
     return ""
+
+
+def _interval(low: float, high: float, is_error: bool) -> str:
+    """The smaller number first: what an error falls by most is the lower end."""
+    ends = (high, low) if is_error else (low, high)
+    return " to ".join(_signed(end, is_error) for end in ends)
 
 
 def _signed(gain: float, is_error: bool) -> str:

@@ -23,6 +23,7 @@ from core.training.gap import Gap, Measured
 from core.training.learning_curve import forecast_of
 from core.training.recipe import named_recipe, recipe_from_json
 from core.training.records import Model, add_run, get_run, list_runs, set_model_fact, set_watched, start_run
+from dashboard.curve_view import draw_curve
 from tests.pages.conftest import said
 
 OpenPage = Callable[..., AppTest]
@@ -194,6 +195,15 @@ def test_a_learning_curve_is_asked_for_and_says_what_more_cases_would_bring(
     assert told["sentence"] in said(app)
     app.number_input(key=f"curve_more_{job.id}").set_value(40).run()
     assert forecast_of(curve, 40)["sentence"] in said(app)
+
+
+def test_a_learning_curve_has_the_unit_of_its_errors_and_intervals_that_reach_zero() -> None:
+    points = [{"cases": n, "value": value, "low": 0.0, "high": None} for n, value in ((100, 3.0), (200, 2.0))]
+    curve = {"metric": "mae", "unit": "years", "is_error": True, "points": points, "law": [0, 1, 1], "laws": []}
+    figure = draw_curve(curve, 250)
+    assert figure.layout.yaxis.title.text == "mean absolute error, years"
+    assert list(figure.data[-1].error_y.arrayminus) == [3.0, 2.0]
+    assert list(figure.data[-1].error_y.array) == [0.0, 0.0]
 
 
 def test_the_watched_cases_stand_on_the_run_with_both_answers(

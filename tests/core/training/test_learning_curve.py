@@ -71,9 +71,11 @@ def test_what_more_cases_bring_is_said_with_its_interval() -> None:
 
 
 def test_an_error_falls_and_is_said_with_a_minus() -> None:
-    found = told(-5.0 * np.array(SIZES, float) ** -0.5, spread=0.001, words="mean absolute error", is_error=True)
+    errors = {"words": "mean absolute error", "unit": "years", "is_error": True}
+    found = told(-5.0 * np.array(SIZES, float) ** -0.5, spread=0.001, **errors)
     assert found.gain > 0
-    assert "bring −0.0" in found.sentence
+    assert f"bring −{found.gain:.3f} years in mean absolute error" in found.sentence
+    assert f"(95 % interval −{found.high:.3f} to −{found.low:.3f}," in found.sentence, "the lower end first"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,7 @@ def test_an_error_falls_and_is_said_with_a_minus() -> None:
         ({"sizes": [200, 400]}, "at least 3 sizes"),
         ({"more": 500}, "too far to look ahead"),
         ({"spread": 0.5, "span": 0.1}, "the interval is from"),
+        ({"learnt_before": 30}, "had learnt 30 of these cases before"),
         ({"spread": 0.3}, "from 100 to 400 cases it did not surely get better"),
     ],
 )
@@ -201,9 +204,11 @@ def test_every_part_begins_from_what_the_recipe_begins_from(
         return {"cases": len(cases), "value": None, "metric": "", "validation_patients": 12, "resampled": []}
 
     monkeypatch.setattr("core.training.learning_curve._train_part", train_part)
-    body.run(SimpleNamespace(  # type: ignore[arg-type]
+    found = body.run(SimpleNamespace(  # type: ignore[arg-type]
         connection=connection, files=files, job=job, device="cpu", folder=tmp_path / "curve", progress=Silent()
     ))  # fmt: skip
+    assert "cannot be told: the model that each part began from had learnt 24 of these cases" in found["sentence"]
+    assert "had learnt 24 of" in forecast_of(found, 3)["sentence"]
     learnt = load_network(files, first).get_weights()
     assert [all(map(np.array_equal, weights, learnt)) for weights in begun] == [True] * 3
 
