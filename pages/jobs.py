@@ -57,7 +57,7 @@ chosen = st.dataframe(
     hide_index=True,
     on_select="rerun",
     selection_mode="single-row",
-    key="jobs_table",
+    key=f"jobs_table_{jobs[0].id}",  # newest first: a row that was chosen is another job's once one comes in
     height="content" if len(jobs) < 12 else 440,
     column_config={"progress": st.column_config.ProgressColumn("progress", format="%d %%", min_value=0, max_value=100)},
 )

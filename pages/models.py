@@ -49,7 +49,7 @@ if len(models) > 1:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key="models_table",
+        key=f"models_table_{ids[0]}",  # newest first: a row that was chosen is another model's once one comes in
         height="content" if len(models) < 5 else 176,
     )
     rows = chosen["selection"]["rows"]

@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.datasets.records import Snapshot
 from core.images.records import Case
 from core.jobs.kinds import KINDS
 from core.jobs.records import Job, add_job
@@ -16,7 +17,8 @@ from core.projects.records import Project
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.locks import take_lock
-from core.training.records import Model
+from core.training.recipe import named_recipe
+from core.training.records import Model, add_model, add_run
 from dashboard import session
 from dashboard.jobs_panel import KIND_WORDS
 from tests.pages.conftest import OpenPage, said
@@ -47,6 +49,33 @@ def test_a_training_that_waits_to_go_on_says_of_which_model_it_is_and_no_duratio
     assert "waiting · 0 %" in shown
     (line,) = re.findall(r"by \w+ · [^<]*", shown)
     assert line.count("·") == 1, "who asked and when"
+
+
+def test_a_row_that_was_chosen_is_no_other_s_once_something_newer_stands_above_it(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, snapshot: Snapshot, model: Model, job: Job,
+    actor: Actor,
+) -> None:  # fmt: skip
+    """Streamlit keeps the number of a row as long as the table is the same one, whatever stands in it by then."""
+
+    def add(name: str) -> None:
+        run = add_run(
+            connection, project=project.id, snapshot=snapshot.id, recipe=named_recipe("cnn"), name=name, actor=actor
+        )
+        add_model(
+            connection, run, keras_hash="1" * 64, onnx_left_out_because="none", parameters=5, file_bytes=4,
+            facts=model.facts, seconds=1.0, actor=actor,
+        )  # fmt: skip
+        add_job(connection, "train", {"run": run.id}, project=project.id, actor=actor)
+
+    add("second")
+    pages = {name: open_page(name, project=project.id) for name in ("models", "jobs")}
+    before = {name: page.dataframe[0].proto.id for name, page in pages.items()}
+    for name, page in pages.items():
+        assert page.run().dataframe[0].proto.id == before[name]
+    add("third")
+    for name, page in pages.items():
+        assert page.run().dataframe[0].proto.id != before[name]
+        assert not page.exception
 
 
 def draw_part(part: str, project_id: int, job_id: int, case_id: int) -> None:
