@@ -12,9 +12,9 @@ LONGEST_SIDE_PX = 256
 QUALITY = 80
 
 
-def make_thumbnail(pixels: Pixels, photometric: str, windows: Sequence[Window] = ()) -> bytes:
-    """A WebP of at most 256 px a side, seen through the file's window."""
-    return thumbnail_of(to_uint8(pixels, photometric, windows))
+def make_thumbnail(pixels: Pixels, photometric: str, windows: Sequence[Window] = (), *, said: str = "") -> bytes:
+    """A WebP of at most 256 px a side, seen through the file's window, which keeps what is `said` of it."""
+    return thumbnail_of(to_uint8(pixels, photometric, windows), said=said)
 
 
 def thumbnail_of(seen: Pixels, *, said: str = "") -> bytes:

@@ -14,6 +14,7 @@ from core.errors import InvalidInput, NotFound
 from core.images.frames import frame_bytes, read_picture
 from core.images.pixel_checks import demand_released, may_see_held
 from core.images.records import Case, find_same_pixels
+from core.images.synthetic_mark import SYNTHETIC
 from core.images.thumbnails import make_thumbnail
 from core.jobs.records import find_explaining_job
 from core.people.accounts import User
@@ -113,7 +114,9 @@ def read_thumbnail(files: Files, case: Case) -> bytes:
     """The WebP of a case's pixels; made now where the import left none."""
     if not files.has("thumbnails", case.pixel_hash):
         pixels = read_picture(files, case)
-        files.put_under("thumbnails", case.pixel_hash, make_thumbnail(pixels, case.photometric, case.windows))
+        said = SYNTHETIC if case.synthetic else ""
+        made = make_thumbnail(pixels, case.photometric, case.windows, said=said)
+        files.put_under("thumbnails", case.pixel_hash, made)
     return files.path("thumbnails", case.pixel_hash).read_bytes()
 
 

@@ -7,7 +7,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from starlette.testclient import TestClient
 
 from core.images.records import Case, NewCase, Window, insert_case
@@ -48,6 +48,19 @@ def test_a_curve_is_told_and_seen_in_the_thumbnail(
     curved = Window("", 2050, 4100, ((100, 255), (100, 0), (3900, 255)))
     assert answer.content == make_thumbnail(pixels, case.photometric, [curved])
     assert answer.content != make_thumbnail(pixels, case.photometric, [Window("", 2050, 4100)])
+
+
+def test_a_thumbnail_of_a_drawn_image_that_is_made_anew_is_marked_again(
+    client: TestClient, case: Case, connection: sqlite3.Connection, files: Files
+) -> None:
+    connection.execute("DROP TRIGGER synthetic_stays_synthetic")  # as if it had been drawn
+    marks = []
+    for synthetic in (None, '{"model": "vae 1", "class": "normal"}'):
+        connection.execute("UPDATE cases SET synthetic = ? WHERE id = ?", (synthetic, case.id))
+        files.path("thumbnails", case.pixel_hash).unlink(missing_ok=True)
+        picture = client.get(f"/api/v1/thumbnails/{case.pixel_hash}.webp").content
+        marks.append(Image.open(io.BytesIO(picture)).getexif().get(ExifTags.Base.ImageDescription))
+    assert marks == [None, "synthetic: drawn by a model, no patient"]
 
 
 def test_a_reader_sees_no_label_but_their_own(client: TestClient, case: Case, connection: sqlite3.Connection) -> None:
