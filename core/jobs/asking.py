@@ -33,7 +33,7 @@ from core.store.database import writing
 from core.store.files import Files
 from core.training.drawn import Wanted, check_wanted
 from core.training.recipe import Recipe, recipe_to_json, with_batch
-from core.training.records import Model, Run, get_run, set_run_job
+from core.training.records import Model, Run, get_run, get_run_of_weights, set_run_job
 from core.training.repeat import trained_batch
 from core.training.request import demand_trainable, request_training
 from core.training.sources import settle_sources
@@ -316,7 +316,7 @@ def ask_repetition(connection: sqlite3.Connection, project: Project, model: Mode
         raise InvalidInput(
             f"An ensemble is not trained; repeat its members, {', '.join(members)}. Received: {model.name}"
         )
-    before = get_run(connection, model.run)
+    before = get_run_of_weights(connection, get_run(connection, model.run))
     snapshot = get_snapshot(connection, project.id, before.snapshot)
     recipe = with_batch(before.recipe, trained_batch(before))
     return ask_training(

@@ -53,6 +53,8 @@ def compare_repetition(files: Files, first: Model, first_run: Run, again: Model,
     different = tuple(words for key, words in TOLD.items() if then.get(key, now.get(key)) != now.get(key))
     if trained_batch(first_run) != trained_batch(again_run):
         different += ("batch",)
+    if first.facts.get("stopped") and first.facts["epochs"] != again.facts.get("epochs"):
+        different += (f"number of epochs ({first.name} was stopped after {first.facts['epochs']})",)
     if identical:
         sentence = f"The weights are bit-identical to those of {first.name}"
         sentence += "." if same else ", but the calibration differs."

@@ -113,12 +113,12 @@ def _queue_evaluation(context: "JobContext", model_id: int, run_id: int) -> None
 
 def _compare(context: "JobContext", model_id: int) -> dict[str, Any]:
     """Whether the model is the one that it repeats; kept as a fact of the model."""
-    from core.training.records import get_model, get_run, set_model_fact
+    from core.training.records import get_model, get_run, get_run_of_weights, set_model_fact
     from core.training.repeat import compare_repetition
 
     pair = [get_model(context.connection, None, number) for number in (context.job.arguments["repeats"], model_id)]
     first, again = pair
-    runs = [get_run(context.connection, model.run) for model in pair]
+    runs = [get_run_of_weights(context.connection, get_run(context.connection, model.run)) for model in pair]
     found = compare_repetition(context.files, first, runs[0], again, runs[1]).to_json()
     set_model_fact(context.connection, model_id, "repetition", found)
     log.info(found["sentence"])

@@ -27,7 +27,7 @@ from core.training import find_rate
 from core.training import run as run_module
 from core.training.device import CPU
 from core.training.learning_curve import run_learning_curve
-from core.training.recipe import Recipe, change_recipe, named_recipe, with_batch
+from core.training.recipe import Recipe, change_recipe, named_recipe, recipe_to_json, with_batch
 from core.training.records import Model, add_model, add_run, get_model, get_run, set_run_told
 from core.training.repeat import compare_repetition
 from core.training.request import request_training
@@ -36,7 +36,7 @@ from core.training.stored import network_bytes
 from tests.core.conftest import PaintedSquares
 
 RUBBISH = b"this is no image"
-NOWHERE = "f" * 64  # the hash of a mask that is not there
+NOWHERE = "f" * 64  # the hash of what is not there
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +216,35 @@ def test_a_repetition_is_asked_for_as_the_model_was_and_compared_with_it(
     assert "built differently" in wider.sentence
 
 
+def test_another_operating_point_is_repeated_by_the_training_of_its_weights(
+    connection: sqlite3.Connection, files: Files, planted: Any, stored: Any, actor: Actor
+) -> None:
+    first = stored(1.0)
+    begun = {"start_from": {"hash": NOWHERE, "said": "the file theirs.keras", "form": "keras"}}
+    recipe = change_recipe(get_run(connection, first.run).recipe, {"start_from": NOWHERE})
+    connection.execute(
+        "UPDATE runs SET recipe = ?, told = ?, environment = ? WHERE id = ?",
+        (
+            json.dumps(recipe_to_json(recipe)), json.dumps({"sources": begun, "preflight": {"batch": 4}}),
+            json.dumps({"python": "2.7"}), first.run,
+        ),
+    )  # fmt: skip
+    moved = add_run(
+        connection, project=first.project, snapshot=planted.snapshot.id, recipe=recipe, fold=1,
+        told={"point_of": first.id}, actor=actor,
+    )  # fmt: skip
+    point = add_model(
+        connection, moved, keras_hash=first.keras_hash, onnx_left_out_because="none", parameters=8, file_bytes=9,
+        facts={"point_of": first.id}, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    run, job = ask_repetition(connection, planted.project, point, actor=actor)
+    assert (run.recipe.batch, run.recipe.start_from, run.told["sources"]) == (4, NOWHERE, begun)
+    context: Any = SimpleNamespace(connection=connection, files=files, job=job)
+    again = stored(1.0)
+    connection.execute("UPDATE runs SET environment = ? WHERE id = ?", (json.dumps({"python": "3"}), again.run))
+    assert "Python" in train_body._compare(context, again.id)["different"]
+
+
 def test_what_was_different_from_then_is_named(
     connection: sqlite3.Connection, files: Files, planted: Any, stored: Any, actor: Actor
 ) -> None:
@@ -233,6 +262,10 @@ def test_what_was_different_from_then_is_named(
     assert compare_repetition(files, model, now, model, now).different == ()
     halved = replace(before, told={"preflight": {"batch": 4}})
     assert compare_repetition(files, model, halved, model, before).different == ("batch",)
+    stopped, whole = (replace(model, facts={"stopped": epochs == 2, "epochs": epochs}) for epochs in (2, 9))
+    assert compare_repetition(files, stopped, before, whole, before).sentence.endswith(
+        f"Different from then: number of epochs ({model.name} was stopped after 2)."
+    )
     set_run_told(connection, model.run, "preflight", {"batch": 4})
     again, _ = ask_repetition(connection, planted.project, model, actor=actor)
     assert again.recipe == change_recipe(before.recipe, {"batch": 4})
