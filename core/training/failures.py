@@ -51,7 +51,9 @@ def explain_failure(error: BaseException, recipe: Recipe, device: Device) -> Cor
             "of errors, or the file was removed.",
             remedy="Look after the disk, then resume: it goes on from its checkpoint, and images are prepared anew.",
         )
-    if device.kind == "gpu" and any(word in text.lower() for word in GPU_IS_GONE):
+    defects = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError)
+    # A defect on a GPU names its device, too.
+    if device.kind == "gpu" and not isinstance(error, defects) and any(word in text.lower() for word in GPU_IS_GONE):
         return CoreError(
             f"The GPU was lost while the run learnt. Received: {device.name} {device.title}, {_first_line(text)}",
             why="The driver no longer answers for it: it was reset, overheated, was taken by another program, or the "

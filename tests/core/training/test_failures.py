@@ -51,6 +51,9 @@ def test_what_the_machine_does_is_said_with_why_and_what_to_do(error: Any, devic
 def test_an_error_that_is_a_defect_stays_one() -> None:
     wrong = tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [8,2] vs. [8,3]")
     assert explain_failure(wrong, RECIPE, GPU) is None
+    where = "Incompatible shapes: [8,2] vs. [8,3] [[node sub on /job:localhost/device:GPU:0]] StatefulPartitionedCall"
+    assert explain_failure(tf.errors.InvalidArgumentError(None, None, where), RECIPE, GPU) is None
+    assert explain_failure(tf.errors.UnimplementedError(None, None, f"no kernel; {where}"), RECIPE, GPU) is None
     assert explain_failure(tf.errors.InternalError(None, None, "CUDA_ERROR"), RECIPE, CPU) is None
 
 
