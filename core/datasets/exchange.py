@@ -109,8 +109,8 @@ def import_snapshot(
     """Bring an exported snapshot into a project that has the same images. The same snapshot again is left as it is.
 
     Raises:
-        InvalidInput: it is no snapshot, was altered, has other classes, names images that the project lacks, or
-            has volumes to be classified.
+        InvalidInput: it is no snapshot, was altered, has other classes, or names images that the project lacks or
+            holds for a check of their pixels.
         Conflict: the project has another snapshot of this name.
         LeaksFound: its splits leak, and it does not say why that was allowed.
         NotAllowed: the actor may not freeze in this project.

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.clock import utc_now
 from core.datasets.leaks import Leak
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound, some_of
 from core.labels.answers import value_text
 from core.labels.mask_store import KeptMask
 from core.projects.records import Project, ReferenceRule
@@ -29,6 +29,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.numbers import next_number
 
+NAMED_HELD = 5
 FOLD_VALIDATION = "validation_of_folds"  # in the split rule of an incomplete snapshot
 
 
@@ -276,6 +277,7 @@ def add_snapshot(
         if find_snapshot(connection, project.id, name):
             raise Conflict(f"There is a snapshot of this name already; choose another. Received: {name}")
         _demand_real(connection, cases, folds)
+        _demand_checked(connection, cases)
         cursor = connection.execute(
             """INSERT INTO snapshots (id, project, name, hash, task, label_schema, reference_rule, split_rule, seed,
                                       folds, leaks, leaks_allowed_because, created_at, created_by)
@@ -341,6 +343,19 @@ def _demand_real(connection: sqlite3.Connection, cases: Sequence[SnapshotCase], 
         raise InvalidInput(
             f"Synthetic images are only learnt from: they belong to no fold and to no split but train. "
             f"Received: case {drawn[0]}"
+        )
+
+
+def _demand_checked(connection: sqlite3.Connection, cases: Sequence[SnapshotCase]) -> None:
+    """Refuse what waits for a check of its pixels, which may hold a name: an exported snapshot may name it."""
+    asked = json.dumps([case.case_id for case in cases])
+    held = connection.execute(
+        "SELECT id FROM cases WHERE held = 1 AND id IN (SELECT value FROM json_each(?)) ORDER BY id", (asked,)
+    ).fetchall()
+    if held:
+        raise InvalidInput(
+            f"Look at the pixels of what is held for a check first; no snapshot takes it before. "
+            f"Received: {len(held):,} held, case {some_of([str(row[0]) for row in held], NAMED_HELD)}"
         )
 
 

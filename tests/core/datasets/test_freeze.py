@@ -314,6 +314,18 @@ def test_a_snapshot_that_came_to_files_of_other_names_can_be_exported_again(
     assert json.loads(export_snapshot(connection, files, again))["hash"] == again.hash
 
 
+def test_what_is_held_for_a_check_of_its_pixels_comes_in_by_no_export(
+    connection: sqlite3.Connection, files: Files, twin: Project, freeze: Freeze, actor: Actor
+) -> None:
+    text = export_snapshot(connection, files, freeze())
+    (held,) = connection.execute("SELECT min(id) FROM cases WHERE project = ?", (twin.id,)).fetchone()
+    connection.execute("UPDATE cases SET held = 1 WHERE id = ?", (held,))
+    with pytest.raises(InvalidInput, match=f"held for a check first.*1 held, case {held}"):
+        import_snapshot(connection, files, twin, text, actor)
+    connection.execute("UPDATE cases SET held = 0 WHERE id = ?", (held,))
+    import_snapshot(connection, files, twin, text, actor)
+
+
 def test_two_images_of_a_snapshot_never_become_one_case(
     connection: sqlite3.Connection, files: Files, project: Project, labelled: list[Case], make_case: MakeCase,
     answer: Say, freeze: Freeze, actor: Actor,
