@@ -12,7 +12,7 @@ import numpy as np
 
 from core.datasets.loading import PreparedImages, prepare_images
 from core.datasets.records import SnapshotCase
-from core.measures.drawing import Seen, close_limit, nearest_of
+from core.measures.drawing import Seen, are_copies, close_limit, nearest_of
 from core.progress import Portion, Progress, Silent
 from core.projects.schema import Generation
 from core.store.files import Files
@@ -78,14 +78,16 @@ def look_at_drawn(
     patients = np.unique([case.patient for case in train], return_inverse=True)[1]
     some = np.unique(np.linspace(0, len(train) - 1, min(len(train), MOST_COMPARED)).astype(int))
     apart = between.nearest(known.read(some), features[0][some], Portion(told, 0.6, 0.8), (patients[some], patients))
-    limits = {kind: close_limit(distances) for kind, (distances, _) in apart.items()}
+    copies = are_copies(apart["pixels"][0], between.known_pixels.shape[1])
+    limits = {kind: close_limit(distances, copies) for kind, (distances, _) in apart.items()}
     near = [
         between.nearest(images, found, Silent())
         for images, found in ((real.read(range(len(cases))), features[1]), (drawn, features[2]))
     ]
     seen = [
         Seen(features[at], classes[at] == wanted[:, : len(schema.names)].argmax(axis=1),
-             close["pixels"][0] < limits["pixels"], close["features"][0] < limits["features"])
+             close["pixels"][0] < limits["pixels"], close["features"][0] < limits["features"],
+             comparable=all(limits.values()))
         for at, wanted, close in ((1, conditions, near[0]), (2, asked, near[1]))
     ]  # fmt: skip
     pairs = _pairs(schema, asked, drawn, near[1], seen[1], [case.case_id for case in train])

@@ -17,6 +17,8 @@ from core.measures.shares import share_of
 FRECHET_RESAMPLES = 200  # each takes two decompositions
 CLOSE_PERCENTILE = 1.0
 AT_ONCE = 256
+JUDGED = ("class_consistency", "judge_accuracy")  # shares that hang on the judge alone
+ONE_PATIENT = "How close images of two patients are is not known: no training image has a neighbour of another patient."
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Seen:
     right: np.ndarray
     close_pixels: np.ndarray
     close_features: np.ndarray
+    comparable: bool = True  # whether the training images tell how close those of two patients are
 
     def __len__(self) -> int:
         return len(self.features)
@@ -59,10 +62,21 @@ def nearest_of(
     return distances, places
 
 
-def close_limit(distances: np.ndarray) -> float:
+def are_copies(distances: np.ndarray, pixels: int) -> np.ndarray:
+    """Whether images of so many grey values from 0 to 1 are the same but for less than half a level of 255 in each, by
+    the distances `(n,)` between them."""
+    return np.asarray(distances < np.sqrt(pixels) / 255 / 2)
+
+
+def close_limit(distances: np.ndarray, copies: np.ndarray | None = None) -> float:
     """Below which a distance to the nearest training image is suspicious: a low percentile of those between training
-    images and their nearest of another patient; 0 where there is none."""
-    known = distances[np.isfinite(distances)]
+    images and their nearest of another patient; 0 where there is none.
+
+    Args:
+        copies: which of them are of an image that another patient has too, `(n,)`; they tell nothing of how alike
+            patients are, and with more of them than the percentile nothing would be suspicious.
+    """
+    known = distances[np.isfinite(distances) & (True if copies is None else ~copies)]
     return float(np.percentile(known, CLOSE_PERCENTILE)) if len(known) else 0.0
 
 
@@ -99,7 +113,8 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
     of_real = {"judge_accuracy": real.right, "real_close": real.close_pixels & real.close_features}
     metrics = {"fid_like": _frechet(real.features, drawn.features, patients, seed)}
     # Drawn images have no patient: each stands alone.
-    metrics |= _shares(of_drawn, [str(at) for at in range(len(drawn))]) | _shares(of_real, patients)
+    metrics |= _shares(of_drawn, [str(at) for at in range(len(drawn))], comparable=drawn.comparable)
+    metrics |= _shares(of_real, patients, comparable=real.comparable)
     return {
         "n_cases": len(real),
         "n_patients": len(set(patients)),
@@ -113,11 +128,13 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
     }
 
 
-def _shares(marks: dict[str, np.ndarray], units: Sequence[str]) -> dict[str, Estimate]:
-    every, numbers = np.ones(len(units), bool), number_patients(units)
-    return {
-        name: share_of(np.asarray(mark, bool), every, numbers, "There is no image.") for name, mark in marks.items()
-    }
+def _shares(marks: dict[str, np.ndarray], units: Sequence[str], *, comparable: bool) -> dict[str, Estimate]:
+    numbers, found = number_patients(units), {}
+    for name, mark in marks.items():
+        known = comparable or name in JUDGED
+        every = np.full(len(units), known)
+        found[name] = share_of(np.asarray(mark, bool), every, numbers, "There is no image." if known else ONE_PATIENT)
+    return found
 
 
 def _frechet(real: np.ndarray, drawn: np.ndarray, patients: Sequence[str], seed: int) -> Estimate:

@@ -1,9 +1,11 @@
 """What is said of drawn images: distances between two sets, and closeness to what was shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from core.measures.drawing import Seen, close_limit, frechet_distance, measure_drawn, nearest_of
+from core.measures.drawing import Seen, are_copies, close_limit, frechet_distance, measure_drawn, nearest_of
 
 
 def seen(features: np.ndarray, *, right: float = 1.0, pixels: int = 0, near: int = 0) -> Seen:
@@ -29,6 +31,23 @@ def test_the_nearest_is_found_among_other_patients() -> None:
     distances, places = nearest_of(known, known, (patients, patients))
     assert (distances.tolist(), places.tolist()) == ([5.0, 4.0, 4.0], [2, 2, 1])
     assert close_limit(np.array([np.inf, np.inf])) == 0
+
+
+def test_images_that_two_patients_share_do_not_make_every_copy_unsuspicious() -> None:
+    distances = np.array([0.0, 0.01, *np.linspace(2, 3, 98)])
+    copies = are_copies(distances, 32 * 32)
+    assert copies.tolist() == [True, True] + [False] * 98
+    assert close_limit(distances) < 0.1
+    assert close_limit(distances, copies) > 2
+
+
+def test_of_one_patient_it_is_not_told_that_nothing_is_memorised() -> None:
+    one = replace(seen(np.random.default_rng(0).normal(size=(10, 3))), comparable=False)
+    metrics = measure_drawn(one, one, ["p"] * 10, seed=0)["metrics"]
+    for name in ("memorised", "memorised_pixels", "memorised_features", "real_close"):
+        assert metrics[name]["value"] is None
+        assert "of another patient" in metrics[name]["reason"]
+    assert metrics["class_consistency"]["value"] == 1
 
 
 def test_an_image_learnt_by_heart_is_close_by_pixels_and_by_features() -> None:
