@@ -48,8 +48,9 @@ def draw_model(model: Model, run: Run, snapshot: Snapshot) -> None:
             run_view.draw_curves(run)
             draw_gap(model)
             draw_samples(run, choose=True)
-        recipe.container(height=TEXT_PX, border=False).html(_recipe_html(run, snapshot.task))
-        environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(run.environment)))
+        origin = get_run_of_weights(session.db(), run)  # another operating point was not trained itself
+        recipe.container(height=TEXT_PX, border=False).html(_recipe_html(origin, snapshot.task))
+        environment.container(height=TEXT_PX, border=False).html(_facts(_in_words(origin.environment)))
         lineage.container(height=TEXT_PX, border=False).html(_lineage_html(model, run, snapshot))
     _draw_beside(right, model, run, snapshot)
 

@@ -1,5 +1,6 @@
 """The Threshold tab: moved on validation, frozen as a model, shown on test at that point alone."""
 
+import json
 import sqlite3
 
 import pytest
@@ -67,10 +68,20 @@ def test_a_threshold_is_moved_on_validation_and_frozen(
     assert newest.facts["point_of"] == validated.id
     for page in ("models", "train"):  # a model without a training of its own
         assert not open_page(page, project=project.id, model=newest.id, run=newest.run).exception
-    add_epoch(connection, validated.run, 1, {"loss": 0.7, "validation_loss": 0.6})
+    add_epoch(connection, validated.run, 1, {"epoch": 1, "loss": 0.7, "validation_loss": 0.6})
     told = said(open_page("models", project=project.id, model=newest.id))
     assert f"Another operating point of {validated.name}: the same weights" in told
     assert "Curves appear after the first epoch." not in told
+    told_of = {"sources": {"start_from": {"hash": "c" * 64, "said": "the file theirs.keras"}}}
+    connection.execute(
+        "UPDATE runs SET told = ?, environment = ? WHERE id = ?",
+        (json.dumps(told_of), json.dumps({"python": "3.11.2"}), validated.run),
+    )
+    page = open_page("models", project=project.id, model=newest.id)
+    assert not page.exception
+    told = said(page)
+    assert "the file theirs.keras" in told, "where its weights begin"
+    assert "<dt>python</dt><dd>3.11.2</dd>" in told, "what they were trained on"
 
 
 def test_the_test_split_is_shown_at_the_frozen_point_alone(
