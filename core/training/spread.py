@@ -54,6 +54,15 @@ def share_statistics(variables: list[Any]) -> None:
             variable.assign(mean)
 
 
+def part_chance(seeds: list[Any]) -> None:
+    """Let each device drop other features: from the first one's state of a `keras.random.SeedGenerator`, which alone a
+    checkpoint keeps, the others' are made. Alike, all would hide the same places of their parts of a batch."""
+    for seed in seeds:
+        first, *others = seed.value.values
+        for number, copy in enumerate(others, start=1):
+            copy.assign(first + tf.constant([number, 0], first.dtype))  # the second one counts
+
+
 def describe_devices(wanted: int, device: Device) -> tuple[str, ...]:
     """Which devices a run has, where it asked for several."""
     given = max(len(device.parts), 1)

@@ -19,7 +19,7 @@ from core.training.mixing import draw_mixture, mix_images
 from core.training.networks import deep_layers
 from core.training.recipe import Recipe
 from core.training.schedules import make_schedule
-from core.training.spread import part_of, share_overflow, share_statistics
+from core.training.spread import part_chance, part_of, share_overflow, share_statistics
 
 NO_DECAY = ["bias", "gamma", "beta"]  # shrinking these only shifts the layer
 ANSWERED_AT_ONCE = 64  # images that are predicted together, unless they are large
@@ -53,6 +53,8 @@ class Learner:
         self.network, self.recipe, self.schema, self.plan = network, recipe, schema, plan
         self._spread, self._devices = spread, spread.num_replicas_in_sync if spread else 1
         self._scaled, self._statistics = scale_loss, list(network.non_trainable_weights)
+        weights = set(map(id, network.weights))
+        self._seeds = [one for one in network.variables if id(one) not in weights]  # of dropout
         self.task: TaskModule = module_of(schema)
         self.loss = LOSSES[self.task.loss_name(schema, recipe.loss)]
         self.rate_factor = tf.Variable(1.0, trainable=False)
@@ -83,6 +85,8 @@ class Learner:
     def begin_epoch(self, *, hold: bool = False) -> None:
         """Count anew; with `hold` only the last layer learns in this epoch, and normalisation layers stand still."""
         self._sums.assign(tf.zeros(3))
+        if self._devices > 1:
+            part_chance(self._seeds)
         if hold != self._held:
             self._held = hold
             for layer in self.network.layers:

@@ -79,6 +79,13 @@ learner.train(images, tf.zeros((1, 2, 1)), seeds)
 assert not all(map(np.array_equal, before, network.get_weights()))
 assert learner.learning_rate == np.float32(recipe.learning_rate)
 
+(seed,) = (one for one in network.variables if "seed" in one.path)
+kept = np.asarray(seed)
+learner.begin_epoch()
+one, other = (np.asarray(copy) for copy in seed.value.values)
+assert np.array_equal(one, kept)
+assert one[0] != other[0], "both would hide the same features"
+
 recipe = change_recipe(named_recipe("resnet"), {**STILL, **small})
 with both.scope():
     network = build_network(recipe, schema, terms)
@@ -131,7 +138,8 @@ def test_two_devices_give_what_one_gives_and_the_same_twice(
 
 
 def test_what_overflows_on_one_device_is_learnt_from_on_none_and_both_normalise_alike() -> None:
-    """Keras looks at the gradients of the first device alone, and lets each device gather its own statistics."""
+    """Keras looks at the gradients of the first device alone, lets each device gather its own statistics, and lets all
+    of them draw the same chance."""
     script = f"STILL = {STILL!r}\n{ON_BOTH}"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=300
