@@ -17,9 +17,9 @@ from core.measures.intervals import basic_interval, percentile_interval
 
 ALPHA = 0.05  # of the p-values after Holm's correction
 LARGE = 0.2  # from this distance on a shift is worth an alarm
-LEAST_EXPECTED = 5  # words that are rarer count as "other", or chi-squared does not hold
+LEAST_EXPECTED = 5  # of a word in each sample, or chi-squared does not hold
 RESAMPLES = 200
-OTHER = "other"
+PARTINGS = 9999  # by chance: a p of 0.0001 is still told, which a correction over hundreds of quantities leaves small
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def compare_samples(
     for name, (first, second) in words.items():
         if first and second and len({*first, *second}) > 1:
             said = Counter(first).most_common(1)[0][0], Counter(second).most_common(1)[0][0]
-            p_values.append(_chi_squared(first, second))
+            p_values.append(_chi_squared(first, second, seed=seed))
             found.append((name, *_distance(*_coded(first, second), seed=seed, ordered=False), *said))
     shifts = [
         Shift(name, distance, low, high, p, n_before, n_now, before_said, now_said)
@@ -110,7 +110,8 @@ def _distance(
 
     def apart(one: np.ndarray, other: np.ndarray) -> float:
         difference = shares(one) - shares(other)
-        return float(np.abs(np.cumsum(difference)).max() if ordered else np.abs(difference).sum() / 2)
+        found = np.abs(np.cumsum(difference)).max() if ordered else np.abs(difference).sum() / 2
+        return min(1.0, float(found))  # sums of many shares end a digit beyond
 
     value = apart(before, now)
     again = [apart(draws.choice(before, len(before)), draws.choice(now, len(now))) for _ in range(RESAMPLES)]
@@ -119,17 +120,28 @@ def _distance(
     return value, interval.low, high, len(before), len(now)
 
 
-def _chi_squared(before: Sequence[str], now: Sequence[str]) -> float:
-    """The p-value of words that are distributed alike; rare ones are counted together."""
+def _chi_squared(before: Sequence[str], now: Sequence[str], *, seed: int) -> float:
+    """The p-value of words that are distributed alike: of two words Fisher's, of more that of chi-squared. Where one of
+    them is too rare for its distribution to hold, samples are parted anew by chance instead: counted together as one
+    word, rare ones would hide that all new cases are of a single one of them."""
     from scipy.stats import chi2_contingency, fisher_exact
 
-    total, share = Counter([*before, *now]), min(len(before), len(now)) / (len(before) + len(now))
-    often = {word for word, many in total.items() if many * share >= LEAST_EXPECTED}
-    counts = [Counter(word if word in often else OTHER for word in words) for words in (before, now)]
-    kinds = sorted(counts[0].keys() | counts[1].keys())
-    if len(kinds) < 2:
-        return 1.0
+    kinds = sorted({*before, *now})
+    counts = [Counter(words) for words in (before, now)]
     table = np.array([[each[kind] for kind in kinds] for each in counts])
-    if len(kinds) == 2:  # exact, also where "other" is rare
+    if len(kinds) == 2:
         return float(fisher_exact(table)[1])
-    return float(chi2_contingency(table).pvalue)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    if expected.min() >= LEAST_EXPECTED:
+        return float(chi2_contingency(table).pvalue)
+    return _parted_anew(table, expected, np.random.default_rng(seed))
+
+
+def _parted_anew(table: np.ndarray, expected: np.ndarray, draws: np.random.Generator) -> float:
+    """The share of partings by chance, the real one among them, whose chi-squared is at least that of the real one
+    (Hope 1968, doi:10.1111/j.2517-6161.1968.tb00759.x)."""
+    total, n_now = table.sum(axis=0), int(table[1].sum())
+    again = draws.multivariate_hypergeometric(total, n_now, size=PARTINGS)
+    # Both rows are as far from what is expected, so that one of them orders the partings as chi-squared does.
+    found, real = (((rows - expected[1]) ** 2 / total).sum(axis=-1) for rows in (again, table[1]))
+    return float((1 + np.count_nonzero(found >= real * (1 - 1e-9))) / (1 + PARTINGS))

@@ -40,6 +40,26 @@ def test_a_large_shift_of_few_cases_is_no_alarm() -> None:
     assert not found.alarms
 
 
+@pytest.mark.parametrize("now", ["site 0", "a new site"])
+def test_new_cases_that_are_all_of_one_word_alarm_also_where_each_word_is_rare(now: str) -> None:
+    before = [f"site {at}" for at in range(10) for _ in range(50)]
+    (found,) = compare_samples({}, {"site": (before, [now] * 30)})
+    assert found.p <= 0.001
+    assert found.alarms
+    assert found.distance <= 1
+
+
+def test_of_rare_words_that_are_distributed_alike_p_is_as_often_small_as_it_should() -> None:
+    draws = np.random.default_rng(3)
+    words = [f"site {at}" for at in range(12)]
+    p_values = [
+        compare_samples({}, {"site": (draws.choice(words, 200).tolist(), draws.choice(words, 30).tolist())})[0].p
+        for _ in range(80)
+    ]
+    assert np.mean(np.array(p_values) < 0.05) <= 0.125
+    assert 0.3 <= np.mean(p_values) <= 0.7
+
+
 def test_holm_by_hand() -> None:
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
