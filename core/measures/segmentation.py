@@ -228,12 +228,17 @@ def _values(compared: Sequence[Sequence[Compared]], unit: Unit) -> dict[str, np.
 
 
 def _means(values: Mapping[str, np.ndarray], structures: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Each metric `(resamples,)` under case weights `(resamples, cases)`, by name and by `structure|name`."""
+    """Each metric `(resamples,)` under case weights `(resamples, cases)`, by name and by `structure|name`.
+
+    The mean is over the structures that have the metric on some case, so that a resample that has lost one of them is
+    undefined instead of a mean over something else.
+    """
     told = {}
     for name, table in values.items():
         known = ~np.isnan(table)
         each = ratio(weights @ np.nan_to_num(table), weights @ known)  # (resamples, structures)
-        told[name] = ratio(np.nansum(each, axis=1), (~np.isnan(each)).sum(axis=1))
+        kept = known.any(axis=0)
+        told[name] = each[:, kept].mean(axis=1) if kept.any() else np.full(len(weights), np.nan)
         told |= {f"{one}|{name}": each[:, at] for at, one in enumerate(structures)}
     return told
 

@@ -117,6 +117,16 @@ def test_the_interval_is_that_of_patients_drawn_with_all_their_cases() -> None:
     assert (dice.low, dice.high) == (pytest.approx(0.2), pytest.approx(0.8))
 
 
+def test_a_resample_without_a_rare_structure_is_no_mean_over_the_others() -> None:
+    """The lesion of one patient is in 63 % of the resamples; in the others the mean would be that of the liver."""
+    compared = [[said(0.95), said(0.3) if at == 0 else said(math.nan, 0, 0)] for at in range(40)]
+    dice = measure_segmentation(compared, list(map(str, range(40))), structures=["liver", "lesion"], unit="px").metrics[
+        "dice"
+    ]
+    assert (dice.value, dice.low, dice.high) == pytest.approx((0.625, 0.625, 0.625))
+    assert 0.3 < dice.undefined_resamples / 2000 < 0.43
+
+
 def test_without_distances_surfaces_are_told_in_pixels() -> None:
     found = measure_segmentation([[said(0.9)], [said(0.7)]], ["a", "b"], structures=["cell"], unit="px").to_json()
     metrics = found["metrics"]
