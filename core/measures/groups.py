@@ -112,7 +112,7 @@ def estimate(answers: Answers, chosen: np.ndarray, metric: Metric, level: float 
         return share_of(answers.right & chosen, chosen, patients, "No case.", level)
     found = auc_with_error(answers.positive[chosen], answers.scores[chosen], patients[chosen])
     if found is None:
-        return Estimate(None, None, None, reason="AUC needs two cases of the class and two of another.")
+        return Estimate(None, None, None, reason="AUC needs two patients with the class and two without.")
     area, error = found
     if not 0 < area < 1 or not error:
         return Estimate(area, None, None, note="All pairs are in order: so few say nothing of the spread.")

@@ -61,12 +61,12 @@ def compare_aucs(
         first, second: scores `(cases,)`.
 
     Returns:
-        None where one of the two classes has fewer than two cases: then there is no error to speak of.
+        None where one of the two classes has fewer than two cases, or all cases are of one patient: then there is no
+        error to speak of.
     """
-    positive = positive.astype(bool)
-    if min(positive.sum(), (~positive).sum()) < 2:
+    positive, patient = positive.astype(bool), number_patients(patients)
+    if min(positive.sum(), (~positive).sum()) < 2 or not patient.any():
         return None
-    patient = number_patients(patients)
     parts = [_placements(positive, scores) for scores in (first, second)]
     one, other = (float(above[positive].mean()) for above in parts)
     gap = parts[1] - parts[0]
@@ -80,16 +80,22 @@ def compare_aucs(
 
 
 def auc_with_error(positive: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> tuple[float, float] | None:
-    """AUC and its standard error by DeLong, patients as clusters; None where a class has fewer than two cases.
+    """AUC and its standard error by DeLong, patients as clusters; None where a class has cases of fewer than two
+    patients.
 
     Args:
         patients: a number for each case.
     """
-    if min(positive.sum(), (~positive).sum()) < 2:
+    if _fewest_patients(positive, patients) < 2:
         return None
     placed = _placements(positive, scores)
     area = float(placed[positive].mean())
     return area, math.sqrt(_variance(placed - area, positive, np.unique(patients, return_inverse=True)[1]))
+
+
+def _fewest_patients(positive: np.ndarray, patients: np.ndarray) -> int:
+    """How many patients have cases of the rarer class; of one alone the spread between patients is not known."""
+    return min(len(np.unique(patients[chosen])) for chosen in (positive, ~positive))
 
 
 def _placements(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -54,4 +54,4 @@ def test_auc_of_a_group_has_an_interval_or_says_why_not():
     one_class = some.positive & (at < 100)
     (none,) = measure_groups(some, {(("site", "ill"),): one_class}, "auc")
     assert (none.estimate.value, none.difference.value) == (None, None)
-    assert "two of another" in none.estimate.reason
+    assert "two patients with the class and two without" in none.estimate.reason

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.measures.paired import SeedNoise, compare_aucs, mcnemar, verdict, with_seed_noise
+from core.measures.paired import SeedNoise, auc_with_error, compare_aucs, mcnemar, verdict, with_seed_noise
 
 # Albumin, total protein, K-G score (the lower the better) and outcome of 43 patients: the example of DeLong et al.
 # 1988, as the SAS/STAT User's Guide lists it ("Comparing Receiver Operating Characteristic Curves").
@@ -48,6 +48,16 @@ def test_the_same_model_twice_is_no_difference_and_one_class_has_none():
     same = compare_aucs(OUTCOME == 1, SCORE, SCORE, ALONE)
     assert (same.difference, same.p) == (0, 1)
     assert compare_aucs(np.zeros(4, bool), np.arange(4.0), np.arange(4.0), list("abcd")) is None
+
+
+def test_of_one_patient_no_error_is_known():
+    """The deviations of one patient sum up to nothing; taken for no error, any difference would be sure."""
+    draws = np.random.default_rng(0)
+    truth, scores = draws.random(40) < 0.5, draws.random((2, 40))
+    assert compare_aucs(truth, *scores, ["one"] * 40) is None
+    assert compare_aucs(truth, *scores, ["one"] * 39 + ["other"]).error > 0
+    assert auc_with_error(truth, scores[0], np.zeros(40, int)) is None
+    assert auc_with_error(truth, scores[0], np.where(truth, 0, np.arange(40) + 1)) is None
 
 
 def test_mcnemar_is_exact():
