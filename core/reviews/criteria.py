@@ -7,10 +7,13 @@ for the command line: "sensitivity of pneumonia at least 0.90, lower bound at le
 0.80", "dice of liver at least 0.9", "mae at most 5", "memorised at most 0.01".
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from core.errors import InvalidInput
 from core.projects.schema import Generation, Regression, quantity_names
@@ -19,6 +22,7 @@ from core.tasks import TrainableSchema
 Way = Literal["at least", "at most"]
 State = Literal["met", "not met", "not met (undefined)"]
 MOST_CRITERIA = 12  # more do not fit the step of a meeting, and nobody decides by them
+SAME_NUMBER = 1e-9  # relative: what sums of shares lose in their last digits
 FEW_PATIENTS, FEW_POSITIVES = 30, 10  # below either, a subgroup's number is greyed and does not pass
 
 OVERALL: Mapping[str, tuple[str, ...]] = {
@@ -74,8 +78,8 @@ class Criterion:
         words = SAID.get(self.metric, self.metric.replace("_", " "))
         of, by = f" of {self.of}" if self.of else "", f" by {self.by}" if self.by else ""
         side = "lower" if self.way == "at least" else "upper"
-        bound = f", {side} bound {self.way} {self.bound:g}" if self.bound is not None else ""
-        return f"{words}{of}{by} {self.way} {self.value:g}{bound}"
+        bound = f", {side} bound {self.way} {_plain(self.bound)}" if self.bound is not None else ""
+        return f"{words}{of}{by} {self.way} {_plain(self.value)}{bound}"
 
 
 @dataclass(frozen=True)
@@ -278,16 +282,32 @@ def _compare(criterion: Criterion, found: Mapping[str, Any]) -> tuple[State, str
     if value is None:
         return "not met (undefined)", str(found.get("reason") or "The number is undefined.")
     more = criterion.way == "at least"
-    if not (value >= criterion.value if more else value <= criterion.value):
-        return "not met", f"it is {value:.3g}"
+    if not _reaches(value, criterion.value, more=more):
+        return "not met", f"it is {_told_beside(value, criterion.value)}"
     if criterion.bound is None:
         return "met", ""
     bound = found.get("low" if more else "high")
     if bound is None:
         return "not met (undefined)", str(found.get("note") or "There is no interval.")
-    if not (bound >= criterion.bound if more else bound <= criterion.bound):
-        return "not met", f"the {'lower' if more else 'upper'} bound is {bound:.3g}"
+    if not _reaches(bound, criterion.bound, more=more):
+        return "not met", f"the {'lower' if more else 'upper'} bound is {_told_beside(bound, criterion.bound)}"
     return "met", ""
+
+
+def _plain(number: float) -> str:
+    """With every digit and without an exponent: people correct sentences, and they are read again."""
+    return np.format_float_positional(number, trim="-")
+
+
+def _reaches(value: float, wanted: float, *, more: bool) -> bool:
+    """A mean of three recalls of 0.7 ends a digit below it; that is no number short of 0.7."""
+    return math.isclose(value, wanted, rel_tol=SAME_NUMBER) or (value > wanted if more else value < wanted)
+
+
+def _told_beside(value: float, wanted: float) -> str:
+    """A number with three digits, or with as many more as it takes to lie on its own side of what was asked for."""
+    texts = (f"{value:.{digits}g}" for digits in range(3, 18))
+    return next(text for text in texts if float(text) != wanted and (float(text) > wanted) == (value > wanted))
 
 
 def criteria_json(criteria: Sequence[Criterion]) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ CHEST = make_classification(["normal", "pneumonia"])
             Criterion("dice", "at least", 0.9, "left lung", "site"),
         ),
         ("mae at most 5, upper bound at most 7", Criterion("mae", "at most", 5, bound=7)),
+        ("mae at most 1000000, upper bound at most 1234567.5", Criterion("mae", "at most", 1e6, bound=1234567.5)),
+        ("memorised at most 0.00001", Criterion("memorised", "at most", 1e-5)),
     ],
 )
 def test_a_sentence_is_a_criterion_and_back(text: str, expected: Criterion) -> None:
@@ -118,6 +120,9 @@ def result_of(value: float | None, low: float | None = None, high: float | None 
     [
         ("accuracy at least 0.9", (0.9, 0.8, 1.0), "met", ""),
         ("accuracy at least 0.9", (0.899, 0.8, 1.0), "not met", "it is 0.899"),
+        ("accuracy at least 0.9", (0.89996, 0.8, 1.0), "not met", "it is 0.89996"),
+        ("accuracy at least 0.7", ((0.7 + 0.7 + 0.7) / 3, 0.6, 0.8), "met", ""),
+        ("mae at most 1230", (1234.0, 1200.0, 1250.0), "not met", "it is 1234"),
         ("accuracy at least 0.9, lower bound at least 0.85", (0.95, 0.8, 1.0), "not met", "the lower bound is 0.8"),
         ("accuracy at least 0.9, lower bound at least 0.8", (0.95, 0.8, 1.0), "met", ""),
         ("mae at most 5, upper bound at most 6", (4.0, 3.0, 6.5), "not met", "the upper bound is 6.5"),
