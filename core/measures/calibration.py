@@ -114,7 +114,9 @@ def choose_threshold(truth: np.ndarray, scores: np.ndarray) -> Threshold | None:
     false, true, cuts = roc_curve(truth, scores, drop_intermediate=False)
     lower = np.append(cuts[1:], 0.0)  # a case at the cut is above it; the next score below is the other side
     middles = (np.minimum(cuts, 1.0) + lower) / 2
-    gain = true - false
+    parts = middles > lower  # above a score of exactly 1 there is no threshold
+    parts[-1] = True  # where all are called
+    gain = np.where(parts, true - false, -np.inf)
     highest, positive = int(gain.argmax()), int(truth.sum())
     error = math.sqrt(
         true[highest] * (1 - true[highest]) / positive + false[highest] * (1 - false[highest]) / (len(truth) - positive)

@@ -70,6 +70,18 @@ def test_of_equally_good_thresholds_the_one_next_to_a_half_is_taken() -> None:
     assert found.value == pytest.approx(0.45)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_threshold_gives_what_is_told_of_it_also_where_scores_are_exactly_0_and_1(seed: int) -> None:
+    """Worse than chance nothing would best be called positive; at a threshold of 1 a score of 1 still is."""
+    draws = np.random.default_rng(seed)
+    scores = np.append(draws.random(12).round(1), [0.0, 1.0, 1.0])
+    truth = np.append((scores[:-3] < 0.5).astype(int), [1, 0, 0])
+    found = choose_threshold(truth, scores)
+    called = scores >= found.value
+    assert found.sensitivity == pytest.approx(called[truth == 1].mean())
+    assert found.specificity == pytest.approx((~called)[truth == 0].mean())
+
+
 def test_one_class_has_no_threshold() -> None:
     assert choose_threshold(np.ones(3), np.array([0.1, 0.5, 0.9])) is None
 
