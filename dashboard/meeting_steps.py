@@ -139,7 +139,7 @@ def _draw_pairs(told: ReferenceStandard) -> None:
         found = wording.interval(vars(alpha)) if alpha.value is not None else "undefined"
         st.markdown(
             f"Krippendorff's alpha of all readers{f', {of}' if of else ''}: **{found}**, n = "
-            f"{told.read_by_several:,}. {alpha.reason} {alpha.note}".strip()
+            f"{told.alpha_cases:,}. {alpha.reason} {alpha.note}".strip()
         )
     which = "The mean difference is the first reader's less the second's: away from 0 one of them reads higher."
     beside = f" {which}" if numbers else ""

@@ -22,7 +22,7 @@ from core.measures.agreement import cohen_kappa, krippendorff_alpha
 from core.measures.estimates import Estimate
 from core.measures.intervals import number_patients
 from core.measures.number_agreement import alpha_of_numbers, mean_difference
-from core.projects.schema import Classification, Regression, Segmentation, quantity_names
+from core.projects.schema import Classification, LabelSchema, Regression, Segmentation, quantity_names
 
 MOST_PAIRS = 10
 FEW_CASES = 10  # below this a kappa is not worth its decimals
@@ -56,6 +56,7 @@ class ReferenceStandard:
     measure: str  # what `PairAgreement.value` is; "" where pairs are not compared
     pairs: tuple[PairAgreement, ...]
     alphas: tuple[tuple[str, Estimate], ...] = ()  # Krippendorff's: (quantity, "" of one and of classes; alpha)
+    alpha_cases: int = 0  # on which it stands: of numbers, those for which several readers say one
 
 
 def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> ReferenceStandard:
@@ -89,7 +90,13 @@ def describe_reference(connection: sqlite3.Connection, snapshot: Snapshot) -> Re
         measure=measure,
         pairs=tuple(shown),
         alphas=tuple(alphas),
+        alpha_cases=sum(_tells_alpha(snapshot.schema, said) for said in several.values()),
     )
+
+
+def _tells_alpha(schema: LabelSchema, said: Mapping[str, str]) -> bool:
+    """Whether what readers say of a case counts; who could not use an image has said no number, but is of a class."""
+    return not isinstance(schema, Regression) or sum(map(bool, said.values())) > 1
 
 
 def _rule_of(snapshot: Snapshot) -> str:

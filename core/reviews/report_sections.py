@@ -289,7 +289,8 @@ def _reference(told: ReferenceStandard) -> tuple[Block, ...]:
     for of, alpha in told.alphas:
         blocks.append(
             f"Krippendorff's alpha of all readers{f', {of}' if of else ''}: {interval(vars(alpha))} "
-            f"(n = {told.read_by_several:,}). Intervals of agreement: jackknife over patients. {alpha.reason}"
+            f"(n = {told.alpha_cases:,}). Intervals of agreement: jackknife over patients. "
+            f"{alpha.reason} {alpha.note}".strip()
         )
     return tuple(blocks)
 

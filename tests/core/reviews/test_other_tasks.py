@@ -92,9 +92,12 @@ def test_readers_of_numbers_have_their_mean_difference_and_alpha(
     for case in list_snapshot_cases(connection, found.snapshot.id)[:10]:  # Ben reads three years more, once seven
         years = case.value["value"] + (7 if case.position == 4 else 3)
         add_label(connection, NewLabel(new_event(), case.case_id, "ben", {"value": years}), Actor("ben", "screen"))
+    blind = list_snapshot_cases(connection, found.snapshot.id)[10].case_id  # of which he says no number
+    add_label(connection, NewLabel(new_event(), blind, "ben", None, unusable=True), Actor("ben", "screen"))
     told = describe_reference(connection, found.snapshot)
     (pair,) = told.pairs
     assert (pair.one, pair.other, pair.n) == ("anna", "ben", 10)
+    assert (told.read_by_several, told.alpha_cases) == (11, 10)
     assert pair.value == pytest.approx(3.4)
     assert pair.low is not None
     assert pair.low < 3.4 < pair.high  # type: ignore[operator]
