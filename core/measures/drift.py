@@ -20,6 +20,8 @@ LARGE = 0.2  # from this distance on a shift is worth an alarm
 LEAST_EXPECTED = 5  # of a word in each sample, or chi-squared does not hold
 RESAMPLES = 200
 PARTINGS = 9999  # by chance: a p of 0.0001 is still told, which a correction over hundreds of quantities leaves small
+CLEARLY_ALIKE = 1000  # partings as far apart as the real one, after which no more are needed: p is known well enough
+COUNTS_AT_ONCE = 1 << 20  # of thousands of different words, so that partings do not fill memory
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,14 @@ def _parted_anew(table: np.ndarray, expected: np.ndarray, draws: np.random.Gener
     """The share of partings by chance, the real one among them, whose chi-squared is at least that of the real one
     (Hope 1968, doi:10.1111/j.2517-6161.1968.tb00759.x)."""
     total, n_now = table.sum(axis=0), int(table[1].sum())
-    again = draws.multivariate_hypergeometric(total, n_now, size=PARTINGS)
-    # Both rows are as far from what is expected, so that one of them orders the partings as chi-squared does.
-    found, real = (((rows - expected[1]) ** 2 / total).sum(axis=-1) for rows in (again, table[1]))
-    return float((1 + np.count_nonzero(found >= real * (1 - 1e-9))) / (1 + PARTINGS))
+
+    def apart(rows: np.ndarray) -> np.ndarray:
+        # Both rows are as far from what is expected, so that one of them orders the partings as chi-squared does.
+        return np.asarray(((rows - expected[1]) ** 2 / total).sum(axis=-1))
+
+    real, at_once = apart(table[1]) * (1 - 1e-9), max(1, COUNTS_AT_ONCE // len(total))
+    as_far, parted = 0, 0
+    while parted < PARTINGS and as_far < CLEARLY_ALIKE:
+        again = draws.multivariate_hypergeometric(total, n_now, size=min(at_once, PARTINGS - parted))
+        as_far, parted = as_far + int(np.count_nonzero(apart(again) >= real)), parted + len(again)
+    return (1 + as_far) / (1 + parted)
