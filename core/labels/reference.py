@@ -7,7 +7,7 @@ from core.labels.consensus import Reference, ReferenceState, resolve_reference
 from core.labels.records import settle_project
 from core.people.accounts import get_user
 from core.people.roles import demand_of
-from core.projects.records import Project, ReferenceRule, check_rule, store_reference_rule
+from core.projects.records import Project, ReferenceRule, check_rule, get_project, store_reference_rule
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
@@ -29,9 +29,11 @@ def set_reference_rule(connection: sqlite3.Connection, project: Project, rule: R
         check_rule(project.task, rule)
         if rule.reader is not None:
             get_user(connection, rule.reader)
-        store_reference_rule(connection, project, rule)
-        changed = replace(project, reference_rule=rule)
+        # As it is now: under the classes of a page that was opened before a rename, answers of today name none.
+        before = get_project(connection, project.id)
+        store_reference_rule(connection, before, rule)
+        changed = replace(before, reference_rule=rule)
         settle_project(connection, changed)
-        told = {"before": asdict(project.reference_rule), "after": asdict(rule)}
+        told = {"before": asdict(before.reference_rule), "after": asdict(rule)}
         add_audit(connection, actor, "set reference rule", f"project {project.id}", **told)
         return changed
