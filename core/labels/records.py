@@ -299,7 +299,7 @@ def reword_answers(
         if value == row["value"]:
             continue
         told = dict(row) | {
-            "event": f"schema-{project.schema_version}-{row['id']}",
+            "event": new_event(),  # of its own in every Readroom: tables carry events from one to another
             "value": value,
             "schema_version": project.schema_version,
             "replaces": row["id"],

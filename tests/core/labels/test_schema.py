@@ -61,6 +61,19 @@ def test_a_rename_gives_each_answer_that_counts_a_new_row_and_keeps_the_old(
     assert row.detail == {"kind": "rename", "name": "pneumonia", "to": "consolidation", "version": 2, "answers": 1}
 
 
+def test_a_rename_is_not_in_the_way_of_an_imported_answer_that_was_renamed_elsewhere(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
+) -> None:
+    case = make_case("a.png")
+    ours = answer(case, "pneumonia")
+    # what an earlier version called the answer that took the place of its first one, exported with the labels
+    answer(case, "pneumonia", reader="ben", event=f"schema-2-{ours.id}", made_in="import")
+    change_schema(connection, project, RENAME, actor)
+    reference = find_reference(connection, case.id)
+    assert reference is not None
+    assert reference.value == {"classes": ["consolidation"]}
+
+
 def test_two_readers_agree_whichever_page_they_answered_on(
     connection: sqlite3.Connection, project: Project, make_case: MakeCase, answer: Say, actor: Actor
 ) -> None:
