@@ -13,20 +13,28 @@ from core.store.audit import AuditRow, Said
 ADDED = "add label"
 
 
-def answers_of(connection: sqlite3.Connection, label_ids: Sequence[int]) -> dict[int, str]:
-    """The answers of these labels in words, by number; those that were erased are left out."""
+def answers_of(connection: sqlite3.Connection, label_ids: Sequence[int]) -> dict[tuple[str, int], str]:
+    """The answers of these labels in words, by the subject they are told of and by number; those that were erased are
+    left out."""
     rows = connection.execute(
-        "SELECT id, value, unsure, unusable FROM labels WHERE id IN (SELECT value FROM json_each(?))",
+        "SELECT id, case_id, value, unsure, unusable FROM labels WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(label_ids)),),
     )
-    return {row["id"]: _in_words(row) for row in rows}
+    return {(f"case {row['case_id']}", row["id"]): _in_words(row) for row in rows}
 
 
 def say_answers(connection: sqlite3.Connection, rows: Sequence[AuditRow]) -> dict[int, Said]:
-    """Of each row that added a label, by the row's number: the answer before and the answer after."""
-    added = [(row.id, _number(row, "before"), _number(row, "after")) for row in rows if row.what == ADDED]
+    """Of each row that added a label, by the row's number: the answer before and the answer after.
+
+    The number of an erased label may be that of a new one on another case by now; the number of a case is never given
+    again.
+    """
+    added = [(row, _number(row, "before"), _number(row, "after")) for row in rows if row.what == ADDED]
     known = answers_of(connection, [label for _, *both in added for label in both])
-    return {row_id: Said(known.get(before, ""), known.get(after, "")) for row_id, before, after in added}
+    return {
+        row.id: Said(known.get((row.subject, before), ""), known.get((row.subject, after), ""))
+        for row, before, after in added
+    }
 
 
 def _number(row: AuditRow, key: str) -> int:

@@ -39,3 +39,16 @@ def test_a_row_says_the_answer_before_and_after_until_the_case_is_erased(
     assert (last["answer before"], last["answer after"]) == ("unusable", "withdrawn")
     erase(connection, case)
     assert set(say_answers(connection, rows).values()) == {Said()}
+
+
+def test_a_row_about_an_erased_case_never_says_the_answer_that_got_its_label_s_number(
+    connection: sqlite3.Connection, make_case: Callable[..., Case], answer: Callable[..., Label]
+) -> None:
+    gone, stays = make_case("a.png"), make_case("b.png")
+    erased = answer(gone, "normal")
+    (row,) = list_audit(connection, what="add label")
+    erase(connection, gone)
+    assert answer(stays, "pneumonia").id == erased.id, "the number is free again"
+    assert say_answers(connection, [row]) == {row.id: Said()}
+    newer, older = list_audit(connection, what="add label")
+    assert say_answers(connection, [newer, older]) == {newer.id: Said("", "pneumonia"), older.id: Said()}
