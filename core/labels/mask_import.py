@@ -50,7 +50,8 @@ from core.labels.report_names import hidden_words, report_names
 from core.people.accounts import ensure_user
 from core.people.roles import demand_of
 from core.progress import Progress, stop_if_asked
-from core.projects.records import Project
+from core.projects.changes import present_names
+from core.projects.records import Project, get_project
 from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
@@ -420,7 +421,9 @@ def _put(
         InvalidInput: it `replaces` none, and the reader has another mask of one of these structures on the case.
     """
     stored, same, kept = [], [], []
-    for structure, mask in found.items():
+    # as they are called by now: an import takes minutes, in which a structure may be renamed
+    names = present_names(masks.connection, get_project(masks.connection, masks.project.id))
+    for structure, mask in ((names.get(name, name), mask) for name, mask in found.items()):
         before = read_mask(masks.connection, case.id, masks.reader, structure)
         if not before.edit and not mask.any():
             continue
@@ -452,8 +455,9 @@ def _put(
 def _say_finished(masks: _Masks, case_id: int) -> None:
     """The reader's answer on a case: it is finished, and these structures were found."""
     with writing(masks.connection):
+        project = get_project(masks.connection, masks.project.id)
         painted = {one.structure for one in list_painted(masks.connection, case_id, reader=masks.reader)}
-        value = {"structures": [name for name in masks.structures if name in painted]}
+        value = {"structures": [name for name in demand_structures(project) if name in painted]}
         label = find_current_label(masks.connection, case_id, masks.reader)
         if label is not None and label.value == value:
             return
@@ -462,7 +466,7 @@ def _say_finished(masks: _Masks, case_id: int) -> None:
             case_id=case_id,
             reader=masks.reader,
             value=value,
-            schema_version=masks.project.schema_version,
+            schema_version=project.schema_version,
             made_in="import",
         )
-        put_label(masks.connection, masks.project, new, entered_by=masks.actor.name)
+        put_label(masks.connection, project, new, entered_by=masks.actor.name)

@@ -17,6 +17,7 @@ from core.labels.mask_files import export_masks
 from core.labels.mask_import import PREFIX, READER_OF_MASKS, MaskImport, import_masks, list_mask_files
 from core.labels.masks import compose_mask, list_painted, put_mask
 from core.labels.records import find_current_label, list_labels, new_event
+from core.labels.schema import SchemaChange, change_schema
 from core.progress import Silent
 from core.projects.records import Project, add_project
 from core.projects.schema import make_segmentation
@@ -148,6 +149,27 @@ def test_what_somebody_painted_since_stays(importer: Importer, pictures: Path, l
     assert importer.masks(labels, reader="ben").added == 0
     np.testing.assert_array_equal(importer.mask("0.png", "anterior", "ben")[0], mine)
     assert "ben has painted anterior since, and that stays." in importer.reasons()["0.png"]
+
+
+def test_an_import_that_began_before_a_structure_was_renamed_goes_on_under_its_new_name(
+    importer: Importer, pictures: Path, labels: Path, actor: Actor
+) -> None:
+    importer.images(pictures)
+    importer.masks(labels, reader="ben")
+    case, mine = importer.case("0.png"), np.eye(10, 12, dtype=np.uint8)
+    put_mask(importer.connection, case, "anterior", mine, JOB, event=new_event(), reader="ben", made_in="label page")
+    change_schema(importer.connection, importer.project, SchemaChange("rename", "anterior", "front"), actor)
+    draw(labels / "1.png", np.ones((10, 12), np.uint8))
+    importer.masks(labels, reader="ben")  # with the project as it was when the import began
+    np.testing.assert_array_equal(importer.mask("0.png", "front", "ben")[0], mine)
+    assert "ben has painted front since, and that stays." in importer.reasons()["0.png"]
+    assert importer.mask("1.png", "front", "ben").all()
+    said = [find_current_label(importer.connection, importer.case(f"{at}.png").id, "ben") for at in range(3)]
+    assert [label.value if label else None for label in said] == [
+        {"structures": ["front", "posterior"]},
+        {"structures": ["front"]},
+        {"structures": ["front", "posterior"]},
+    ]
 
 
 def test_masks_come_in_the_name_of_a_reader(importer: Importer, pictures: Path, labels: Path) -> None:
