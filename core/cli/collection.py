@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
-from core.clock import utc_now
 from core.errors import InvalidInput, NotFound
 from core.images.import_files import MERE, read_report
 from core.images.label_table import map_columns, read_label_table
@@ -412,7 +411,6 @@ def label(
             confidence=confidence,
             schema_version=found.schema_version,
             made_in="command line",
-            made_at=utc_now(),
         )
         stored = add_label(door.connection, new, door.actor)
     document = {

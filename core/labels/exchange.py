@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 from core.cells import guard, unguard
-from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, some_of
 from core.images.column_names import without_stray_note
 from core.images.home_secret import secret_of
@@ -256,7 +255,7 @@ def _put_answer(
         note=note,
         schema_version=project.schema_version,
         made_in="import",
-        made_at=told.get("made_at") or utc_now(),
+        made_at=told.get("made_at") or None,
     )
     return put_label(connection, project, new, entered_by=actor.name), known is None
 

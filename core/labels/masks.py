@@ -7,7 +7,7 @@ transaction that adds one; there a structure goes by its present name, while edi
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,7 +36,10 @@ from core.store.database import writing
 
 @dataclass(frozen=True)
 class NewMaskEdit:
-    """A stroke on its way in: `frames` are {frame: run-length code of its whole new mask} (`labels.runs`)."""
+    """A stroke on its way in: `frames` are {frame: run-length code of its whole new mask} (`labels.runs`).
+
+    Without `made_at` it is made as it is stored: after what the reader painted before, by whatever clock.
+    """
 
     event: str
     case_id: int
@@ -45,7 +48,7 @@ class NewMaskEdit:
     frames: Mapping[int, bytes]
     schema_version: int = 1
     made_in: MadeIn = "label page"
-    made_at: str = field(default_factory=utc_now)
+    made_at: str | None = None
     active_seconds: float | None = None
 
 
@@ -109,7 +112,8 @@ def add_mask_edit(connection: sqlite3.Connection, new: NewMaskEdit, actor: Actor
         check_version(project, new.schema_version)
         structure = check_structure(project, names.get(new.structure, new.structure))
         stored_at = max(utc_now(), _last_stored_at(connection, new.case_id, reader.id))
-        made_at = min(to_utc(new.made_at), stored_at)  # a clock that runs ahead must not outrank later strokes
+        said = stored_at if new.made_at is None else to_utc(new.made_at)
+        made_at = min(said, stored_at)  # a clock that runs ahead must not outrank later strokes
         cursor = connection.execute(
             """INSERT INTO mask_edits (event, project, case_id, reader, structure, schema_version, active_seconds,
                                        made_in, entered_by, made_at, stored_at)

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal
@@ -49,6 +49,7 @@ CASES_AT_ONCE = 1000
 class NewLabel:
     """An answer on its way in. Neither value nor `unusable` means that the reader withdraws their answer.
 
+    Without `made_at` it is made as it is stored: after what the reader said before, by whatever clock.
     `confidence` is 1 (a guess) to 5 (certain). `draft` is what a model had proposed and what became of it:
     {"model": id, "outcome": "accepted", "edited" or "rejected", "value": ...}.
     """
@@ -62,7 +63,7 @@ class NewLabel:
     note: str = ""
     schema_version: int = 1
     made_in: MadeIn = "label page"
-    made_at: str = field(default_factory=utc_now)
+    made_at: str | None = None
     confidence: int | None = None
     unusable_reason: str = ""
     active_seconds: float | None = None
@@ -149,7 +150,7 @@ def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *
         value, draft, made_at, stored_at = _checked(connection, project, new)
         # The server's clock may have been set back since the answer before: what comes later stays later.
         stored_at = max(stored_at, _last_stored_at(connection, new.case_id, reader.id))
-        made_at = min(made_at, stored_at)  # a clock that runs ahead must not outrank later corrections
+        made_at = min(made_at or stored_at, stored_at)  # a clock that runs ahead must not outrank later corrections
         made_at = _free_moment(connection, new.case_id, reader.id, made_at)
         stored_at = max(stored_at, made_at)
         earlier = connection.execute(
@@ -394,8 +395,8 @@ def _free_moment(connection: sqlite3.Connection, case_id: int, reader: int, made
 
 def _checked(
     connection: sqlite3.Connection, project: Project, new: NewLabel
-) -> tuple[str | None, str | None, str, str]:
-    """The answer and the draft as stored text, when the answer was made, and the present."""
+) -> tuple[str | None, str | None, str | None, str]:
+    """The answer and the draft as stored text, when the answer was said to be made, and the present."""
     check_origin(new.made_in, "label")
     if len(new.note) > LONGEST_NOTE:
         raise InvalidInput(f"Keep a note below {LONGEST_NOTE} characters. Received: {len(new.note)}")
@@ -411,7 +412,7 @@ def _checked(
     draft = None
     if new.draft is not None:
         draft = value_text(_checked_draft(connection, project, new.draft, names, imported=new.made_in == "import"))
-    return value, draft, to_utc(new.made_at), utc_now()
+    return value, draft, None if new.made_at is None else to_utc(new.made_at), utc_now()
 
 
 def _check_details(new: NewLabel) -> None:

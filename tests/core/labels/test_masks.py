@@ -107,6 +107,16 @@ def test_a_stroke_changes_its_own_frames_of_its_own_structure_and_reader(
     ]
 
 
+def test_a_whole_mask_counts_also_after_the_clock_of_the_server_was_set_back(
+    connection: sqlite3.Connection, image: Case, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as ahead:
+        ahead.setattr("core.labels.masks.utc_now", lambda: "2999-01-01T12:00:00.000Z")
+        add_mask_edit(connection, stroke(image, {0: noise(image, 1)}, made_at="2999-01-01T12:00:00Z"), actor)
+    put_mask(connection, image, "liver", noise(image, 2), actor, event=new_event())
+    np.testing.assert_array_equal(compose_mask(connection, image, "anna", "liver")[0], noise(image, 2))
+
+
 def test_what_is_wiped_is_not_painted_and_the_history_stays(
     connection: sqlite3.Connection, image: Case, actor: Actor
 ) -> None:

@@ -101,6 +101,19 @@ def test_a_clock_that_runs_ahead_does_not_outrank_later_answers(
     assert find_current_label(connection, case.id, "anna") == later
 
 
+def test_a_correction_counts_also_after_the_clock_of_the_server_was_set_back(
+    connection: sqlite3.Connection, case: Case, answer: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as ahead:
+        ahead.setattr("core.labels.records.utc_now", lambda: "2999-01-01T12:00:00.000Z")
+        wrong = answer(case, "normal", made_at="2999-01-01T12:00:00Z")
+    corrected = answer(case, "pneumonia")
+    assert find_current_label(connection, case.id, "anna") == corrected
+    assert corrected.replaces == wrong.id
+    answer(case, "normal", made_at="2026-01-01T00:00:00Z")  # delivered late by a browser
+    assert find_current_label(connection, case.id, "anna") == corrected
+
+
 def test_withdrawing_leaves_no_answer_and_no_reference(connection: sqlite3.Connection, case: Case, answer: Say) -> None:
     answer(case, "normal")
     assert find_reference(connection, case.id) is not None
