@@ -144,6 +144,12 @@ def _is_number(number: object) -> bool:
 
 def _within(quantity: Quantity, number: Any) -> float:
     low, high = quantity.ends
-    if not math.isfinite(number) or not low <= number <= high:
-        raise InvalidInput(f"{quantity.target} lies between {low} and {high} {quantity.unit}. Received: {number}")
-    return float(number)
+    try:
+        said = float(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        said = math.inf
+    if not math.isfinite(said) or not low <= said <= high:
+        raise InvalidInput(
+            f"{quantity.target} lies between {low} and {high} {quantity.unit}. Received: {str(number)[:40]}"
+        )
+    return said
