@@ -1,8 +1,4 @@
-"""A snapshot as one JSON document that another home with the same images reads back.
-
-To the same hash, where its files go by the same names: by others it has a hash of its own, which stands for what is
-there, so that it can be exported from there again.
-"""
+"""A snapshot as one JSON document that another home with the same images reads back to the same hash."""
 
 import hashlib
 import json
@@ -22,7 +18,6 @@ from core.datasets.records import (
     demand_whole,
     find_snapshot,
     list_snapshot_cases,
-    list_sources,
     map_contents,
     map_events,
     map_sources,
@@ -58,11 +53,17 @@ def export_snapshot(connection: sqlite3.Connection, files: Files, snapshot: Snap
     """The snapshot as JSON text: cases by source and pixel hash, labels by event id, masks with their content.
 
     Raises:
-        Conflict: cases of it were erased.
+        Conflict: cases of it were erased, or it came from a home where its files have other names: its hash stands for
+            those, which are not known here.
     """
     demand_whole(snapshot, "export it")
     cases = list_snapshot_cases(connection, snapshot.id)
     sources = map_sources(connection, snapshot.id)
+    if content_hash(snapshot.schema, cases, [sources[case.case_id] for case in cases]) != snapshot.hash:
+        raise Conflict(
+            f"Where this snapshot was frozen its files have other names than here; pass on the file that it came by. "
+            f"Received: {snapshot.name}"
+        )
     events = map_events(connection, snapshot.project)
     drawn = set_of_synthetic(connection, [case.case_id for case in cases])
     position_of = {case.case_id: case.position for case in cases}
@@ -119,7 +120,7 @@ def import_snapshot(
     document = _read(text)
     known = find_snapshot(connection, project.id, str(document["name"]))
     if known is not None:
-        if _names(known.hash, known.split_rule) & _names(document["hash"], document["split_rule"]):
+        if known.hash == document["hash"]:
             demand_whole(known, "bring it back")
             return known
         raise Conflict(f"There is another snapshot of this name; rename one in its file. Received: {known.name}")
@@ -138,17 +139,14 @@ def import_snapshot(
             f"The file was altered after the export; export it again. Received: hash {document['hash']}, found {found}"
         )
     leaks = _leaks(document, cases, rows)
-    own = content_hash(project.schema, cases, list_sources(connection, [case.case_id for case in cases]))
-    origin = {"created_at": document["created_at"], "created_by": document["created_by"]}
-    if own != found:
-        origin["hash"] = found
+    origin = {"exported_from": {"created_at": document["created_at"], "created_by": document["created_by"]}}
     with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
             project,
             name=str(document["name"]),
-            content_hash=own,
-            split_rule={**document["split_rule"], "exported_from": origin},
+            content_hash=found,
+            split_rule={**document["split_rule"], **origin},
             seed=int(document["seed"]),
             folds=int(document["folds"]),
             cases=cases,
@@ -157,12 +155,6 @@ def import_snapshot(
             leaks=leaks,
             leaks_allowed_because=document["leaks_allowed_because"],
         )
-
-
-def _names(own: str, split_rule: Mapping[str, Any]) -> set[str]:
-    """The hashes that a snapshot goes by: its own, and where files are called otherwise that of where it is from."""
-    origin = split_rule.get("exported_from")
-    return {own, origin["hash"]} if isinstance(origin, Mapping) and "hash" in origin else {own}
 
 
 def _read(text: str) -> dict[str, Any]:

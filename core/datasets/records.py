@@ -210,15 +210,6 @@ def map_sources(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, s
     return {row[0]: row[1] for row in rows}
 
 
-def list_sources(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[str]:
-    """The sources of cases, in their order."""
-    rows = connection.execute(
-        "SELECT id, source FROM cases WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(case_ids)),)
-    )
-    source_of = {row[0]: row[1] for row in rows}
-    return [source_of[case_id] for case_id in case_ids]
-
-
 def map_shapes(connection: sqlite3.Connection, snapshot_id: int) -> dict[int, tuple[int, int, int, int]]:
     """{case id: (frames, rows, columns, channels)} of a snapshot's cases."""
     rows = connection.execute(
