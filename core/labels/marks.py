@@ -7,7 +7,7 @@ same mark, and the newest by the time it was made counts, however late it arrive
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from core.clock import utc_now
@@ -37,7 +37,10 @@ LONGEST_ID = 100
 
 @dataclass(frozen=True)
 class NewMark:
-    """A mark on its way in, or a change of it. Without a `label` it belongs to no class."""
+    """A mark on its way in, or a change of it. Without a `label` it belongs to no class.
+
+    Without `made_at` it is made as it is stored: after what the reader drew before, by whatever clock.
+    """
 
     event: str
     case_id: int
@@ -50,7 +53,7 @@ class NewMark:
     deleted: bool = False
     schema_version: int = 1
     made_in: MadeIn = "label page"
-    made_at: str = field(default_factory=utc_now)
+    made_at: str | None = None
     active_seconds: float | None = None
 
 
@@ -105,6 +108,8 @@ def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor, *, audi
         if label and not new.deleted:
             _check_label(connection, project, reader, new, label, names)
         stored_at = max(utc_now(), _last_stored_at(connection, new.case_id, reader.id))
+        said = stored_at if new.made_at is None else to_utc(new.made_at)
+        made_at = min(said, stored_at)  # a clock that runs ahead must not outrank later changes
         cursor = connection.execute(
             """INSERT INTO marks (event, project, case_id, reader, mark, kind, frame, geometry, label, deleted,
                                   schema_version, active_seconds, made_in, entered_by, made_at, stored_at)
@@ -124,7 +129,7 @@ def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor, *, audi
                 check_seconds(new.active_seconds),
                 new.made_in,
                 actor.name,
-                min(to_utc(new.made_at), stored_at),  # a clock that runs ahead must not outrank later changes
+                made_at,
                 stored_at,
             ),
         )

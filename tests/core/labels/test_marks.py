@@ -57,6 +57,16 @@ def test_the_newest_row_of_a_mark_counts_however_late_another_arrives(
     assert (first.mark, first.geometry["x"], second.mark) == ("m1", 9, "m2")
 
 
+def test_a_change_counts_also_after_the_clock_of_the_server_was_set_back(
+    connection: sqlite3.Connection, case: Case, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as ahead:
+        ahead.setattr("core.labels.marks.utc_now", lambda: "2999-01-01T12:00:00.000Z")
+        add_mark(connection, new(case, made_at="2999-01-01T12:00:00Z"), actor)
+    add_mark(connection, new(case, geometry={**BOX, "x": 9}), actor)
+    assert [mark.geometry["x"] for mark in list_marks(connection, case.id)] == [9]
+
+
 def test_a_mark_that_is_taken_away_is_gone_and_can_come_back(
     connection: sqlite3.Connection, case: Case, actor: Actor
 ) -> None:
