@@ -453,13 +453,16 @@ def _put(
 
 
 def _say_finished(masks: _Masks, case_id: int) -> None:
-    """The reader's answer on a case: it is finished, and these structures were found."""
+    """The reader's answer on a case: it is finished, and these structures were found.
+
+    That the reader called it unusable stays, as what they painted does: a file says nothing of that.
+    """
     with writing(masks.connection):
         project = get_project(masks.connection, masks.project.id)
         painted = {one.structure for one in list_painted(masks.connection, case_id, reader=masks.reader)}
         value = {"structures": [name for name in demand_structures(project) if name in painted]}
         label = find_current_label(masks.connection, case_id, masks.reader)
-        if label is not None and label.value == value:
+        if label is not None and (label.unusable or label.value == value):
             return
         new = NewLabel(
             event=new_event(),

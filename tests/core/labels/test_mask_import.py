@@ -16,7 +16,7 @@ from core.images.records import Case, find_case, list_cases
 from core.labels.mask_files import export_masks
 from core.labels.mask_import import PREFIX, READER_OF_MASKS, MaskImport, import_masks, list_mask_files
 from core.labels.masks import compose_mask, list_painted, put_mask
-from core.labels.records import find_current_label, list_labels, new_event
+from core.labels.records import NewLabel, add_label, find_current_label, list_labels, new_event
 from core.labels.schema import SchemaChange, change_schema
 from core.progress import Silent
 from core.projects.records import Project, add_project
@@ -423,3 +423,16 @@ def test_instance_maps_come_in_as_one_structure(
     assert importer.masks(folder / "labels") == MaskImport(added=130, unchanged=0, failed=0, cases=130)
     for path in sorted((folder / "labels").iterdir())[::10]:
         np.testing.assert_array_equal(importer.mask(path.name, "nucleus")[0], np.asarray(Image.open(path)) != 0)
+
+
+def test_a_case_that_the_reader_called_unusable_stays_so(
+    importer: Importer, pictures: Path, labels: Path, actor: Actor
+) -> None:
+    importer.images(pictures)
+    case = importer.case("0.png")
+    add_label(importer.connection, NewLabel(new_event(), case.id, "anna", None, unusable=True, note="blurred"), actor)
+    assert importer.masks(labels, reader="anna").added == 6
+    label = find_current_label(importer.connection, case.id, "anna")
+    assert label is not None
+    assert (label.unusable, label.note, len(list_labels(importer.connection, case.id))) == (True, "blurred", 1)
+    assert importer.mask("0.png", "anterior", "anna").any()
