@@ -38,9 +38,10 @@ from core.errors import Conflict, InvalidInput
 from core.labels.answers import label_text, value_text
 from core.people.roles import demand_of
 from core.progress import Portion, Progress, stop_if_asked
-from core.projects.records import Project
+from core.projects.records import Project, get_project
 from core.projects.schema import Classification, Generation, Segmentation, without_retired
 from core.store.audit import Actor
+from core.store.database import one_view
 from core.store.files import Files
 
 __all__ = ["DEFAULT_RATIOS", "export_snapshot", "find_split_columns", "freeze_snapshot", "import_snapshot"]
@@ -95,17 +96,21 @@ def freeze_snapshot(
     column = split_column or ("split" if use_given_split else None)
     name = _free_name(connection, project, name)
     shares = check_ratios(ratios or DEFAULT_RATIOS) if column is None else None
-    left_out = count_left_out(connection, project.id)
-    drawn = same_synthetic(connection, project, like) if like else take_synthetic(connection, project, synthetic, folds)
-    candidates = list_candidates(connection, project.id, column=column)
-    project, candidates = _without_retired(project, candidates, left_out)
-    _check_answers(project, candidates, left_out)
-    if isinstance(project.schema, Generation):
-        candidates = with_conditions(connection, candidates)
     contents: dict[str, bytes] = {}
-    if isinstance(project.schema, Segmentation):
-        part = Portion(progress, 0.0, 0.05)
-        candidates, contents = code_masks(connection, project, project.schema, candidates, part)
+    with one_view(connection):  # a class renamed or a rule changed meanwhile would freeze a mixture
+        project = get_project(connection, project.id)
+        left_out = count_left_out(connection, project.id)
+        drawn = (
+            same_synthetic(connection, project, like) if like else take_synthetic(connection, project, synthetic, folds)
+        )
+        candidates = list_candidates(connection, project.id, column=column)
+        project, candidates = _without_retired(project, candidates, left_out)
+        _check_answers(project, candidates, left_out)
+        if isinstance(project.schema, Generation):
+            candidates = with_conditions(connection, candidates)
+        if isinstance(project.schema, Segmentation):
+            part = Portion(progress, 0.0, 0.05)
+            candidates, contents = code_masks(connection, project, project.schema, candidates, part)
     if column is not None:
         columns = find_split_columns(connection, project)
         candidates = _with_known_split(candidates, column, columns, left_out, needs_train=not drawn)

@@ -13,6 +13,7 @@ from core.datasets.freeze import export_snapshot, find_split_columns, freeze_sna
 from core.datasets.leaks import LeaksFound
 from core.datasets.records import (
     Snapshot,
+    count_left_out,
     get_snapshot,
     list_candidates,
     list_snapshot_cases,
@@ -25,11 +26,13 @@ from core.images.label_table import map_columns, read_label_table
 from core.images.records import Case
 from core.labels.exchange import add_table_labels, export_labels, import_labels
 from core.labels.records import Label
+from core.labels.schema import SchemaChange, change_schema
 from core.progress import Silent
-from core.projects.records import Project, add_project
+from core.projects.records import Project, add_project, get_project
 from core.projects.schema import make_classification
 from core.settings import Settings
 from core.store.audit import Actor
+from core.store.database import opened
 from core.store.files import Files
 
 MakeCase = Callable[..., Case]
@@ -420,3 +423,23 @@ def test_the_leaks_of_a_real_split_are_found_and_nothing_else(
     assert (kinds.count("patient"), kinds.count("same pixels"), kinds.count("near-duplicate")) == (60, 2, 0)
     own = freeze_snapshot(connection, files, project, "own", folds=5, actor=actor, progress=Silent())
     assert own.leaks == ()
+
+
+def test_a_class_that_is_renamed_while_a_snapshot_is_frozen_leaves_no_mixture(
+    connection: sqlite3.Connection, settings: Settings, project: Project, labelled: list[Case], freeze: Freeze,
+    actor: Actor, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def count_and_rename(reading: sqlite3.Connection, project_id: int) -> dict[str, int]:
+        with opened(settings) as other:
+            change_schema(other, get_project(other, project_id), SchemaChange("rename", "pneumonia", "opacity"), actor)
+        return count_left_out(reading, project_id)
+
+    def names_in(snapshot: Snapshot) -> tuple[set[str], set[str]]:
+        said = {name for case in list_snapshot_cases(connection, snapshot.id) for name in case.value["classes"]}
+        return said, {*snapshot.schema.names}  # type: ignore[union-attr]
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("core.datasets.freeze.count_left_out", count_and_rename)
+        assert names_in(freeze("first")) == ({"normal", "pneumonia"}, {"normal", "pneumonia"})
+    # The page that asks was opened before.
+    assert names_in(freeze("second")) == ({"normal", "opacity"}, {"normal", "opacity"})
