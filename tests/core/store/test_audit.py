@@ -5,6 +5,7 @@ import io
 import shutil
 import sqlite3
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,8 @@ from core.settings import Settings
 from core.store import audit
 from core.store.audit import (
     Actor,
+    AuditRow,
+    Said,
     add_audit,
     audit_head,
     clock_faults,
@@ -29,6 +32,7 @@ from core.store.audit import (
     last_check,
     list_audit,
     note_check,
+    take_audit_along,
     verify_audit,
 )
 from core.store.database import opened, prepare_home
@@ -317,3 +321,16 @@ def test_a_clock_that_went_back_and_a_time_to_come_are_named(connection: sqlite3
         "What was stored last is 30 minutes ahead of this machine's clock.",
     ]
     assert clock_faults(connection, now=now + timedelta(days=2)) == []
+
+
+def test_while_the_audit_is_taken_along_others_still_write(chain: sqlite3.Connection, settings: Settings) -> None:
+    def say(reading: sqlite3.Connection, rows: Sequence[AuditRow]) -> dict[int, Said]:
+        with opened(settings) as other:
+            other.execute("PRAGMA busy_timeout = 0")
+            add_audit(other, ANNA, "do a thing", "case 99")
+        return {}
+
+    text, count = take_audit_along(chain, ANNA, {}, say=say)
+    assert count == len(text.splitlines()) - 1 == len(list_audit(chain, limit=None)) - 2
+    assert list_audit(chain)[0].what == "export audit"
+    assert verify_audit(chain).is_whole
