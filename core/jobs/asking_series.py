@@ -8,6 +8,7 @@ from core.datasets.records import Snapshot
 from core.errors import InvalidInput
 from core.jobs.asking import ask_training
 from core.jobs.records import Job
+from core.people.roles import demand_of
 from core.projects.records import Project
 from core.store.audit import Actor
 from core.store.database import writing
@@ -16,6 +17,7 @@ from core.tasks import module_of, trainable_schema
 from core.training.ensemble import demand_free_name, plan_ensemble
 from core.training.recipe import Recipe, change_recipe
 from core.training.records import Run
+from core.training.sources import fetch_ahead
 
 Settle = Callable[[int | None], tuple[Recipe, Mapping[str, Any] | None]]
 
@@ -57,6 +59,9 @@ def ask_series(
             of one run or of models that draw.
     """
     asked = []
+    demand_of(connection, actor, "train", project.id)  # before anything is fetched
+    settled = [settle(fold) for fold in folds]
+    fetched = [fetch_ahead(connection, files, recipe) for recipe, _ in settled]
     with writing(connection):
         if ensemble:
             demand_free_name(connection, project.id, ensemble)
@@ -64,20 +69,20 @@ def ask_series(
                 raise InvalidInput(f"An ensemble is of several models; ask for folds or seeds. Received: {ensemble}")
             if module_of(trainable_schema(snapshot.schema)).DRAWS:
                 raise InvalidInput(f"What draws has no answers to take the mean of. Received: {ensemble}")
-        for fold in folds:
-            settled, choice = settle(fold)
-            for seed in range(settled.seed, settled.seed + seeds):
+        for fold, (recipe, sources), (_, choice) in zip(folds, fetched, settled, strict=True):
+            for seed in range(recipe.seed, recipe.seed + seeds):
                 parts = [name, *([f"fold {fold}"] if len(folds) > 1 else []), *([f"seed {seed}"] if seeds > 1 else [])]
                 asked.append(
                     ask_training(
                         connection,
                         project,
                         snapshot,
-                        change_recipe(settled, {"seed": seed}),
+                        change_recipe(recipe, {"seed": seed}),
                         name=" ".join(parts) if name else None,
                         fold=fold,
                         choice=choice,
                         files=files,
+                        sources=sources,
                         actor=actor,
                     )
                 )

@@ -72,6 +72,19 @@ def settle_sources(
     return change_recipe(recipe, {key: source["hash"] for key, source in found.items()}), found
 
 
+def fetch_ahead(connection: sqlite3.Connection, files: Files, recipe: Recipe) -> tuple[Recipe, Sources]:
+    """The recipe with the hash of ready-made weights that have an address, and where they are from: for who asks within
+    a transaction (`known` of `settle_sources`), in which everybody who writes would wait for a slow download.
+
+    Raises:
+        CoreError: they cannot be fetched.
+    """
+    if recipe.weights != IMAGENET:
+        return recipe, {}
+    source = _of_imagenet(connection, files, recipe.network)
+    return change_recipe(recipe, {"weights": source["hash"]}), {"weights": source}
+
+
 def describe_sources(recipe: Recipe, sources: Sources) -> tuple[str, ...]:
     """What somebody should know who asks for it: where it begins, and how carefully it goes on."""
     if not sources:
