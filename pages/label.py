@@ -4,7 +4,7 @@ from typing import get_args
 
 import streamlit as st
 
-from core.labels.case_lists import list_case_lists
+from core.labels.case_lists import CaseList, list_case_lists
 from core.labels.worklist import Worklist, WorklistKind, label_progress, list_case_ids, reading_pace
 from core.reviews.case_search import CaseFilter, search_case_ids
 from dashboard import frame, messages, places, session
@@ -60,7 +60,7 @@ def draw_choice() -> tuple[Worklist | None, CaseFilter]:
 
 
 def choose_kept_list() -> int | None:
-    lists = {one.id: f"{one.name} ({one.cases:,})" for one in list_case_lists(session.db(), project.id)}
+    lists = {one.id: f"{name_of(one)} ({one.cases:,})" for one in list_case_lists(session.db(), project.id)}
     if not lists:
         st.caption("No list is kept in this project yet.")
         return None
@@ -69,6 +69,13 @@ def choose_kept_list() -> int | None:
     return st.selectbox(
         "List", list(lists), index=at, format_func=lists.__getitem__, key="label_list", on_change=open_anew
     )
+
+
+def name_of(kept: CaseList) -> str:
+    """What a list is called. Its name may say what others or a model answered: the blind see the names of their own."""
+    if sight.blind_to_others and kept.made_by != user.name:
+        return f"List {kept.id} of {kept.made_at[:10]}"
+    return kept.name
 
 
 def settle_list(worklist: Worklist, wanted: CaseFilter) -> tuple[list[int], list[int]]:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import CoreError
 from core.images.records import Case
+from core.labels.case_lists import add_case_list
 from core.labels.records import NewLabel, add_label, new_event
 from core.labels.worklist import Worklist, list_case_ids
 from core.people.accounts import ensure_user
@@ -231,3 +232,16 @@ def test_without_the_rule_a_reader_sees_others_and_still_no_model(
     assert "<b>anna</b>" in shown
     assert SECRET in shown
     assert model.name not in shown
+
+
+def test_the_name_of_a_list_that_another_kept_tells_a_blind_reader_nothing(
+    open_as: Callable[..., AppTest], connection: sqlite3.Connection, blind: Project, cases: list[Case], actor: Actor
+) -> None:
+    kept = add_case_list(connection, blind, "pneumonia that the model missed", [cases[0].id], actor=actor)
+    add_case_list(connection, blind, "for Tuesday", [cases[1].id], actor=Actor("ben", "screen"))
+
+    def offered(who: str) -> list[str]:
+        return list(open_as(who, "label", project=blind.id, worklist="review").selectbox(key="label_list").options)
+
+    assert offered("ben") == ["for Tuesday (1)", f"List {kept.id} of {kept.made_at[:10]} (1)"]
+    assert offered("rita") == ["for Tuesday (1)", "pneumonia that the model missed (1)"]
