@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -44,8 +44,8 @@ from core.labels.records import (
 )
 from core.people.accounts import ensure_user
 from core.people.roles import demand_of
-from core.projects.changes import present_names
-from core.projects.records import Project
+from core.projects.changes import present_names, under_present_names
+from core.projects.records import Project, get_project
 from core.projects.schema import quantity_names
 from core.store.audit import Actor, add_audit
 from core.store.database import one_view, writing
@@ -87,6 +87,7 @@ class _Row:
 def export_labels(connection: sqlite3.Connection, project: Project, *, history: bool = False) -> str:
     """The labels that count, one row for each reader and case, oldest first; with `history` all there ever were.
 
+    Classes are called as they are today, also in answers of before a rename: another home never had the old name.
     After our own columns come those of the numbers, where a project asks for several (`label` says them too), and the
     attributes of the cases. `|` is the answer "none of the classes". Masks and marks
     do not fit into a table; masks have an export of their own (`mask_files`).
@@ -98,13 +99,21 @@ def export_labels(connection: sqlite3.Connection, project: Project, *, history: 
         text = io.StringIO(newline="")
         writer = csv.writer(text)  # lines end in CRLF (RFC 4180), so that a single CR or LF in a note is quoted
         writer.writerow([*ours, *map(guard, (*quantities, *attributes))])
+        names = present_names(connection, get_project(connection, project.id))
         for label in list_project_labels(connection, project.id, history=history):
-            case = cases[label.case_id]
+            case, label = cases[label.case_id], _as_today(label, names)
             said = (label.value or {}).get("values", {})
             numbers = [repr(said[name]) if name in said else "" for name in quantities]
             cells = [*_cells(case, label), *numbers, *(case.attributes.get(name, "") for name in attributes)]
             writer.writerow(map(guard, cells))
         return text.getvalue()
+
+
+def _as_today(label: Label, names: Mapping[str, str]) -> Label:
+    value, draft = label.value, label.draft
+    if draft is not None and draft.get("value") is not None:
+        draft = {**draft, "value": under_present_names(draft["value"], names)}
+    return replace(label, value=None if value is None else under_present_names(value, names), draft=draft)
 
 
 def _cells(case: Case, label: Label) -> list[str]:

@@ -416,3 +416,25 @@ def test_answers_of_a_segmentation_and_of_a_number_come_back(
         text = export_labels(connection, first)
         assert import_labels(connection, second, text, actor).refused == ()
         assert export_labels(connection, second) == text
+
+
+def test_a_history_from_before_a_rename_is_read_where_there_never_was_one(
+    connection: sqlite3.Connection, make_case: MakeCase, actor: Actor
+) -> None:
+    def made(name: str, classes: list[str]) -> Project:
+        schema = make_classification(classes)
+        return add_project(connection, name=name, task="classification", schema=schema, actor=actor)
+
+    here, there = made("here", ["fluid", "none"]), made("there", ["effusion", "none"])
+    case, its_twin = make_case("a.png", into=here), make_case("a.png", into=there)
+    for name in ("fluid", "none", "fluid"):
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, {"classes": [name]}), actor)
+    here = change_schema(connection, here, SchemaChange("rename", "fluid", "effusion"), actor)
+    text = export_labels(connection, here, history=True)
+    assert "fluid" not in text
+    assert import_labels(connection, there, text, actor).refused == ()
+    assert len(list_labels(connection, its_twin.id)) == len(list_labels(connection, case.id))
+    label = find_current_label(connection, its_twin.id, actor.name)
+    assert label is not None
+    assert label.value == {"classes": ["effusion"]}
+    assert import_labels(connection, here, text, actor).added == 0
