@@ -32,12 +32,14 @@ from core.images.records import (
     list_cases,
 )
 from core.labels.answers import label_text, parse_label_text, value_text
+from core.labels.incoming import to_utc
 from core.labels.records import (
     Label,
     NewLabel,
     find_current_label,
     find_label,
     list_current_labels,
+    list_labels,
     list_project_labels,
     new_event,
     put_label,
@@ -58,6 +60,8 @@ YES = {"1", "true", "yes", "y", "x"}
 NO = {"", "0", "false", "no", "n"}
 NAMED_AT_MOST = 5
 ROWS_AT_ONCE = 200  # in one transaction, so that readers who label meanwhile wait for milliseconds
+
+_Said = dict[tuple[int, str, str], tuple[object, ...]]  # {(case, reader, time): answer} of rows without an event
 
 
 @dataclass(frozen=True)
@@ -169,12 +173,13 @@ def import_labels(
     names = SourceNames(list_case_sources(connection, project.id), secret_of(connection))
     added = unchanged = without_note = 0
     refused: list[str] = []
+    earlier: _Said = {}
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         with writing(connection):
             for row in batch:
                 try:
                     case = _case_of(connection, project, row, names)
-                    is_new = _put_answer(connection, project, case.id, row.answer, actor)[1]
+                    is_new = _put_answer(connection, project, case.id, row.answer, actor, earlier)[1]
                 except CoreError as error:
                     refused.append(f"{row.path}: {error}")
                     continue
@@ -233,9 +238,18 @@ def answers_in_words(connection: sqlite3.Connection, cases: Sequence[Case]) -> d
 
 
 def _put_answer(
-    connection: sqlite3.Connection, project: Project, case_id: int, answer: Answer, actor: Actor
+    connection: sqlite3.Connection,
+    project: Project,
+    case_id: int,
+    answer: Answer,
+    actor: Actor,
+    earlier: _Said | None = None,
 ) -> tuple[Label | None, bool]:
-    """The label of a row, and whether it is new. A row without answer and event says nothing: no label."""
+    """The label of a row, and whether it is new. A row without answer and event says nothing: no label.
+
+    Args:
+        earlier: what rows without an event said before this one in the same table; this one is added.
+    """
     told = answer.further
     value = _value_of(connection, project, answer.labels)
     unsure, unusable = _flag(told.get("unsure", "")), _flag(told.get("unusable", ""))
@@ -243,11 +257,16 @@ def _put_answer(
     if value is None and not unusable and not event:
         return None, False
     reader = ensure_user(connection, answer.reader or READER_OF_TABLES, kind="imported")
-    known = (
-        find_label(connection, project.id, event)
-        if event
-        else _repeated(connection, case_id, reader.name, (value, unsure, unusable, note))
-    )
+    if event:
+        known = find_label(connection, project.id, event)
+    else:
+        said, made_at = (value, unsure, unusable, note), told.get("made_at", "")
+        if earlier is not None and earlier.setdefault((case_id, reader.name, made_at), said) != said:
+            raise InvalidInput(
+                f"An earlier row gives another answer of this reader, and nothing tells which counts; keep one. "
+                f"Received: {answer.labels[:120]!r} of {reader.name}"
+            )
+        known = _repeated(connection, case_id, reader.name, said, made_at)
     if known is not None and not event:
         return known, False
     new = NewLabel(
@@ -306,11 +325,17 @@ def _draft(text: str) -> dict[str, Any] | None:
     return draft
 
 
-def _repeated(connection: sqlite3.Connection, case_id: int, reader: str, said: tuple[object, ...]) -> Label | None:
-    """The reader's answer that counts, if a row without an event id says just the same again."""
-    label = find_current_label(connection, case_id, reader)
-    same = label is not None and (label.value, label.unsure, label.unusable, label.note) == said
-    return label if same else None
+def _repeated(
+    connection: sqlite3.Connection, case_id: int, reader: str, said: tuple[object, ...], made_at: str
+) -> Label | None:
+    """The reader's answer that counts, or that of the moment that is named, if a row without an event id says just the
+    same again."""
+    counts = find_current_label(connection, case_id, reader)
+    known = [counts] if counts else []
+    if made_at:
+        moment = to_utc(made_at)
+        known += [one for one in list_labels(connection, case_id) if (one.reader, one.made_at) == (reader, moment)]
+    return next((one for one in known if (one.value, one.unsure, one.unusable, one.note) == said), None)
 
 
 def _flag(text: str) -> bool:

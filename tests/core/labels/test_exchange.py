@@ -418,6 +418,35 @@ def test_answers_of_a_segmentation_and_of_a_number_come_back(
         assert export_labels(connection, second) == text
 
 
+def test_two_answers_of_one_reader_in_a_table_without_events_do_not_pile_up(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    case = make_case("a.png")
+    head = ",".join(COLUMNS)
+    table = f"{head}\na.png,normal,,,anna,,,,,\na.png,pneumonia,,,anna,,,,,\na.png,pneumonia,,,ben,,,,,\n"
+    for added in (2, 0):
+        said = import_labels(connection, project, table, actor)
+        assert (said.added, len(said.refused)) == (added, 1)
+        assert "An earlier row gives another answer of this reader" in said.refused[0]
+    label = find_current_label(connection, case.id, "anna")
+    assert label is not None
+    assert label.value == {"classes": ["normal"]}
+
+
+def test_a_history_without_events_comes_in_once(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    case = make_case("a.png")
+    rows = [f"a.png,{name},,,anna,,,,,2026-01-0{day}T00:00:00Z" for day, name in ((1, "normal"), (2, "pneumonia"))]
+    table = "\n".join([",".join(COLUMNS), *rows, ""])
+    for added in (2, 0):
+        said = import_labels(connection, project, table, actor)
+        assert (said.added, said.refused) == (added, ())
+    label = find_current_label(connection, case.id, "anna")
+    assert label is not None
+    assert label.value == {"classes": ["pneumonia"]}
+
+
 def test_a_history_from_before_a_rename_is_read_where_there_never_was_one(
     connection: sqlite3.Connection, make_case: MakeCase, actor: Actor
 ) -> None:
