@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -169,6 +170,8 @@ def import_labels(
     quantities = quantity_names(project.schema)
     hides = project.deidentification.enabled
     is_own = _is_own(text) and not columns
+    if is_own:
+        deque(_own_rows(text), maxlen=0)  # to its end, so that of a broken table no row comes in
     rows = _own_rows(text) if is_own else _other_rows(raw, columns or {}, quantities, hides=hides)
     names = SourceNames(list_case_sources(connection, project.id), secret_of(connection))
     added = unchanged = without_note = 0
@@ -318,7 +321,7 @@ def _draft(text: str) -> dict[str, Any] | None:
         return None
     try:
         draft = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"A draft is a JSON object, as the export writes it. Received: {text[:80]!r}") from error
     if not isinstance(draft, dict):
         raise InvalidInput(f"A draft is a JSON object, as the export writes it. Received: {text[:80]!r}")
@@ -382,6 +385,8 @@ def _own_rows(text: str) -> Iterator[_Row]:
         is_later = tuple(head[len(COLUMNS) : len(COLUMNS) + len(LATER_COLUMNS)]) == LATER_COLUMNS
         columns = (*COLUMNS, *LATER_COLUMNS) if is_later else COLUMNS
         for cells in lines:
+            if not cells:  # a blank line, as editors leave one at the end
+                continue
             if len(cells) < len(columns):
                 raise InvalidInput(f"Line {lines.line_num} of the labels is cut off. Received: {cells}")
             said = dict(zip(columns, map(unguard, cells), strict=False))

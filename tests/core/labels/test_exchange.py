@@ -18,6 +18,7 @@ from core.images.records import Case, list_cases
 from core.labels import exchange
 from core.labels.exchange import (
     COLUMNS,
+    ROWS_AT_ONCE,
     LabelImport,
     add_table_labels,
     answers_in_words,
@@ -467,3 +468,26 @@ def test_a_history_from_before_a_rename_is_read_where_there_never_was_one(
     assert label is not None
     assert label.value == {"classes": ["effusion"]}
     assert import_labels(connection, here, text, actor).added == 0
+
+
+@pytest.mark.parametrize("end", ["a.png,norm", 'a.png,"normal'])
+def test_of_a_table_that_breaks_off_nothing_comes_in(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor, end: str
+) -> None:
+    """Its first rows were stored, and no row of the audit told of them."""
+    case = make_case("a.png")
+    rows = ["a.png,normal,,,anna,,,,,"] * (ROWS_AT_ONCE + 1)
+    with pytest.raises(InvalidInput, match=r"cut off|not a CSV"):
+        import_labels(connection, project, "\n".join([",".join(COLUMNS), *rows, end]), actor)
+    assert list_labels(connection, case.id) == []
+
+
+def test_blank_lines_and_a_draft_that_is_none_keep_no_other_row_out(
+    connection: sqlite3.Connection, project: Project, make_case: MakeCase, actor: Actor
+) -> None:
+    make_case("a.png")
+    head, row = ",".join([*COLUMNS, *LATER_COLUMNS]), "a.png,normal,,,{},,,,,,,,,{}"
+    table = "\n".join([head, "", row.format("anna", "[" * 50_000), row.format("ben", ""), "", ""])
+    said = import_labels(connection, project, table, actor)
+    assert (said.added, len(said.refused)) == (1, 1)
+    assert "A draft is a JSON object" in said.refused[0]
