@@ -95,8 +95,9 @@ def _values(
     bias = weights @ error / n
     # About the common mean first: squares of large numbers would swallow their spread.
     centred = targets - targets.mean()
-    spread = weights @ np.square(centred) - np.square(weights @ centred) / n
-    spread[spread <= 1e-12 * np.square(targets).sum()] = 0.0
+    about_mean = weights @ np.square(centred)
+    spread = about_mean - np.square(weights @ centred) / n
+    spread[spread <= 1e-12 * about_mean] = 0.0  # of one number alone what rounding leaves of it
     deviation = np.sqrt(ratio(np.maximum(squared - n * np.square(bias), 0.0), n - 1))
     return {
         "mae": weights @ np.abs(error) / n,

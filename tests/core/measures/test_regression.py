@@ -50,6 +50,13 @@ def test_references_without_spread_have_no_r2_and_say_why() -> None:
     assert metrics["mae"].value is not None
 
 
+def test_a_small_spread_of_large_references_is_a_spread() -> None:
+    """A part in ten million: what is the same number is told by the spread about the mean, not by the size."""
+    truth = 1e6 + np.array([0.0, 0.1, 0.2, 0.3])
+    found = measure_regression(truth, truth + 0.01, ["a", "b", "c", "d"], resamples=200)
+    assert found.metrics["r2"].value == pytest.approx(1 - 4 * 0.01**2 / 0.05, abs=1e-6)
+
+
 def test_several_quantities_are_measured_each_and_together_in_standard_deviations() -> None:
     random = np.random.default_rng(0)
     targets = random.normal((60.0, 7000.0), (10.0, 2000.0), (40, 2))
