@@ -47,7 +47,9 @@ def suspect_numbers(targets: np.ndarray, predictions: np.ndarray, half_width: fl
     Args:
         targets, predictions: `(cases,)` in the same unit as the half width, which may be of each case.
     """
-    apart = np.abs(targets - predictions)
-    beyond = apart - TOO_FAR * half_width
-    at = np.flatnonzero(beyond > 0)
-    return np.asarray(at[np.argsort(-(apart / half_width)[at], kind="stable")])
+    apart, reach = np.abs(targets - predictions), np.broadcast_to(half_width, targets.shape)
+    at = np.flatnonzero(apart > TOO_FAR * reach)
+    apart, reach = apart[at], reach[at]
+    # An interval may have no width: all of validation was answered exactly. What lies outside is then infinitely far.
+    times = np.divide(apart, reach, out=np.full(len(at), np.inf), where=reach > 0)
+    return np.asarray(at[np.lexsort((-apart, -times))])

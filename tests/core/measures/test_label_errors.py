@@ -43,6 +43,11 @@ def test_a_number_twice_as_far_as_the_interval_reaches_is_suspected_the_furthest
     assert suspect_numbers(np.array([50.0, 62.1, 38.0, 20.0]), said, 6.0).tolist() == [3, 1]  # 12 is not beyond 12
 
 
+def test_an_interval_without_width_is_no_number_to_divide_by():
+    """Validation was answered exactly: what is then apart at all is suspected, the furthest first."""
+    assert suspect_numbers(np.array([1.0, 2.5, 3.0, 7.0]), np.array([1.0, 2.0, 3.0, 4.0]), 0.0).tolist() == [3, 1]
+
+
 def test_planted_misreadings_are_found_and_few_of_the_others_are_suspected():
     random = np.random.default_rng(0)
     truth = random.uniform(20, 80, 1000)
