@@ -15,6 +15,7 @@ from core.measures.intervals import LEVEL
 from core.measures.metrics import kappa, ratio
 
 ONE_PATIENT = "It hangs on one patient, so it has no interval."
+UNDEFINED_WITHOUT_ONE = "Without the cases of one patient it is undefined, so it has no interval."
 NOT_READ_TWICE = "No case was read by more than one reader."
 ALL_ALIKE = "All readers say the same of every case, so chance alone would agree as well."
 ROOM = 1 << 22  # numbers in tables that are held at once, 32 MB: of combinations of classes there are hundreds
@@ -92,18 +93,23 @@ def _jackknifed(
     without = np.concatenate([measure(whole - np.add.reduceat(tables(rows), starts)) for rows, starts in parts])
     reach = jackknife_reach(without, level)
     if reach is None:
-        return Estimate(value, None, None, note=ONE_PATIENT)
+        return Estimate(value, None, None, note=why_no_reach(without))
     return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
 def jackknife_reach(without: np.ndarray, level: float) -> float | None:
     """How far an interval reaches to either side, by what is measured without each patient `(patients,)`; None where
-    there is only one, or nothing is left without one of them."""
+    there is only one, or without one of them it is undefined."""
     n = len(without)
     if n < 2 or np.isnan(without).any():
         return None
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     return NormalDist().inv_cdf((1 + level) / 2) * error
+
+
+def why_no_reach(without: np.ndarray) -> str:
+    """Why `jackknife_reach` knows of none."""
+    return ONE_PATIENT if len(without) < 2 else UNDEFINED_WITHOUT_ONE
 
 
 def _by_patients(patients: np.ndarray, at_once: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.measures.agreement import ALL_ALIKE, NOT_READ_TWICE, ONE_PATIENT, jackknife_reach
+from core.measures.agreement import ALL_ALIKE, NOT_READ_TWICE, jackknife_reach, why_no_reach
 from core.measures.estimates import Estimate
 from core.measures.intervals import LEVEL
 from core.measures.metrics import ratio
@@ -71,5 +71,5 @@ def _jackknifed(
     without = measure(whole - sums)
     reach = jackknife_reach(without, level)
     if reach is None:
-        return Estimate(value, None, None, note=ONE_PATIENT)
+        return Estimate(value, None, None, note=why_no_reach(without))
     return Estimate(value, value - reach, value + reach, method="jackknife over patients")

@@ -11,6 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from core.measures import agreement
 from core.measures.agreement import cohen_kappa, krippendorff_alpha
+from core.measures.number_agreement import alpha_of_numbers
 
 KINDS = ["-1", "0", "1"]
 
@@ -106,3 +107,13 @@ def test_tables_that_are_held_a_few_at_a_time_say_the_same(
     whole = measured()
     monkeypatch.setattr(agreement, "ROOM", 7 * 9)
     assert measured() == pytest.approx(whole, abs=1e-12)
+
+
+def test_what_is_undefined_without_one_of_several_patients_does_not_hang_on_one_alone() -> None:
+    """Only the last of three patients is ever called the other kind: without them all are alike."""
+    one, patients = np.array([0, 0, 1]), np.arange(3)
+    found = cohen_kappa(one, one, 2, patients)
+    assert (found.value, found.low) == (1, None)
+    assert "undefined" in found.note
+    assert "undefined" in alpha_of_numbers([[2.0, 2.0], [2.0, 2.0], [5.0, 5.0]], patients).note
+    assert "one patient, so" in cohen_kappa(one, one, 2, np.zeros(3, int)).note
