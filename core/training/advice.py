@@ -122,8 +122,8 @@ def advise_drawing(
             tries.append(_smaller(parameters, training_cases))
         if "dropout" in known and recipe.dropout < 0.3:
             tries.append("regularisation: more dropout")
-        elif recipe.weight_decay == 0 and recipe.l2 == 0:
-            tries.append("regularisation: weight decay")
+        elif not _decays(recipe):
+            tries.append(f"regularisation: {_decay(recipe)}")
         if "latent" in known:
             tries.append(f"fewer latent numbers than {recipe.latent}")
         tries += _earlier(losses, recipe)
@@ -205,6 +205,15 @@ def _smaller(parameters: int, training_cases: int) -> str:
     return f"a smaller network: fewer filters ({parameters:,} weights learn from {training_cases:,} cases)"
 
 
+def _decays(recipe: Recipe) -> bool:
+    """Whether weights are held small at all: weight decay is adamw's alone, the other optimisers ignore it."""
+    return recipe.l2 > 0 or (recipe.optimiser == "adamw" and recipe.weight_decay > 0)
+
+
+def _decay(recipe: Recipe) -> str:
+    return "weight decay" if recipe.optimiser == "adamw" else "weight decay (with the optimiser adamw)"
+
+
 def _earlier(losses: Sequence[float], recipe: Recipe) -> list[str]:
     if recipe.early_stopping or not losses or not _is_too_long(losses):
         return []
@@ -218,8 +227,8 @@ def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, para
     tries.append("more data: the learning curve says how much it would bring")
     if parameters > MANY_WEIGHTS * training_cases:
         tries.append(_smaller(parameters, training_cases))
-    if recipe.dropout < 0.3 or (recipe.weight_decay == 0 and recipe.l2 == 0):
-        tries.append("regularisation: more dropout or weight decay")
+    if recipe.dropout < 0.3 or not _decays(recipe):
+        tries.append(f"regularisation: more dropout or {_decay(recipe)}")
     if not _is_barely_augmented(recipe):
         tries.append("stronger augmentation")
     tries += _earlier(losses, recipe)

@@ -58,6 +58,7 @@ def test_a_smaller_network_is_advised_where_few_cases_teach_many_weights() -> No
 def test_regularisation_is_advised_where_there_is_little() -> None:
     assert any("regularisation" in one for one in told(gap=0.3, dropout=0.0).tries)
     assert not any("regularisation" in one for one in told(gap=0.3, dropout=0.5).tries)
+    assert any("(with the optimiser adamw)" in one for one in told(gap=0.3, dropout=0.5, optimiser="sgd").tries)
 
 
 def test_a_loss_that_rose_after_its_lowest_point_asks_for_an_earlier_stop() -> None:
