@@ -67,10 +67,16 @@ class RefuseNan(Quiet):
 
     def _check(self, fit: Fit, loss: float, epoch: int) -> None:
         if not math.isfinite(loss):
-            rate = fit.learner.recipe.learning_rate
+            recipe = fit.learner.recipe
+            given, rate = recipe.learning_rate, recipe.highest_rate
+            share = (
+                ""
+                if rate == given
+                else f" ({recipe.fine_tune_rate:g} of {given:g}, since it began from learnt weights)"
+            )
             raise CoreError(
-                f"The loss is no longer a number: start again with a lower learning rate, for example {rate / 10:g}. "
-                f"Received: loss {loss} in epoch {epoch} at learning rate {rate:g}",
+                f"The loss is no longer a number: start again with a lower learning rate, for example {given / 10:g}. "
+                f"Received: loss {loss} in epoch {epoch} at learning rate {rate:g}{share}",
                 remedy="Start a new run with a lower learning rate: the learning-rate test (--find-rate) suggests one; "
                 "resumed, this one would end in the same way.",
                 would_repeat=True,

@@ -205,6 +205,10 @@ def test_a_loss_that_is_no_number_ends_the_run(fit: Fit, said: Said) -> None:
     said.now += 1.0
     with pytest.raises(CoreError, match="loss inf in epoch 1"):
         refuse.after_steps(fit)
+    fit.learner.recipe = Recipe(learning_rate=0.02, start_from="earlier", fine_tune_rate=0.1)
+    said.now += 1.0
+    with pytest.raises(CoreError, match=r"example 0.002\. .*at learning rate 0.002 \(0.1 of 0.02, since"):
+        refuse.after_steps(fit)
 
 
 def test_epochs_are_written_to_the_run(connection, planted, actor, fit: Fit) -> None:
