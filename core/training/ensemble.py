@@ -254,7 +254,8 @@ def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]
             f"The members of an ensemble see the same input, and the folds would each measure a window of their own; "
             f"give one for all (window_values), or take another. Received: window {TRAINING_SET}"
         )
-    scaled = [run for run in runs if run.recipe.resize == SCALED]
+    # Volumes in patches are brought to a spacing instead, which is compared below.
+    scaled = [run for run in runs if run.recipe.resize == SCALED and not isinstance(input_of(run.recipe), PatchSpec)]
     scales = {(run.recipe.pixel_mm, None if run.recipe.pixel_mm else run.fold) for run in scaled}
     if len(scales) > 1:
         raise InvalidInput(

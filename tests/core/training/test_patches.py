@@ -167,6 +167,7 @@ def test_folds_that_would_each_settle_a_spacing_of_their_own_become_no_ensemble(
     with pytest.raises(InvalidInput, match="differ in spacing_mm; give one for all"):
         plan_ensemble(connection, "both", ask(recipe))
     plan_ensemble(connection, "both", ask(change_recipe(recipe, {"spacing_mm": "1,1,1"})))
+    plan_ensemble(connection, "scaled", ask(change_recipe(recipe, {"spacing_mm": "1,1,1", "resize": "scale"})))
 
 
 def test_volumes_that_tell_no_even_spacing_are_named_before_the_training(
