@@ -137,7 +137,7 @@ def _choose(rows: list[MeasuredMask], unit: str, key: str) -> MeasuredMask:
     st.caption("The worst Dice first; cases whose reference is empty have none and come last.")
     clicked = selected["selection"]["rows"]
     asked = places.asked_number("case")
-    if clicked:
+    if clicked and clicked[0] < len(rows):  # a click is remembered by its place, also when cases were erased since
         return rows[clicked[0]]
     return next((row for row in rows if row.case_id == asked), rows[0])
 
