@@ -55,6 +55,7 @@ def describe_case(connection: sqlite3.Connection, case_id: int, user: User) -> d
     project = get_project(connection, case.project)
     told = may_see_others(connection, sight_of(connection, user, project), case.id)
     return _geometry(case) | {
+        "reader": user.name,  # whose answer and marks these are: in one browser another may have signed in meanwhile
         "source": case.source if told else covered_source(case.id),
         "patient": _patient(case) if told else covered_patient(case.id, case.patient, case.patient_from),
         "pixels": f"/api/v1/pixels/{case.pixel_hash}.npy",

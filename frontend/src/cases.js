@@ -1,6 +1,6 @@
 // Cases and their pixels over HTTP, the next ones before they are asked for, the oldest given up for memory.
 
-import { fetchChecked } from "./fetching.js"
+import { LoadError, fetchChecked } from "./fetching.js"
 import { Volume } from "./frames.js"
 
 export { LoadError, fetchChecked } from "./fetching.js"
@@ -90,6 +90,19 @@ export class Cases {
       this.drop(id)
     }
   }
+}
+
+/**
+ * A case as its reader knows it. What was got while somebody else was signed in in this browser is asked for anew: it
+ * holds the other's answer and marks.
+ */
+export async function getOwn(cases, id, reader) {
+  const held = await cases.get(id)
+  if (held.facts.reader === reader) return held
+  cases.drop(id)
+  const loaded = await cases.get(id)
+  if (loaded.facts.reader === reader) return loaded
+  throw new LoadError(`You are signed in as ${loaded.facts.reader} in this browser. Sign in as ${reader} to go on here, or load the page anew.`)
 }
 
 async function loadCase(id) {

@@ -2,7 +2,7 @@
 
 import { Answering } from "./answering.js"
 import { Aside } from "./aside.js"
-import { Cases } from "./cases.js"
+import { Cases, getOwn } from "./cases.js"
 import { button, element } from "./dom.js"
 import { Drawing, StructurePart } from "./drawing.js"
 import { Explainer } from "./explainer.js"
@@ -163,7 +163,7 @@ export class Viewer {
     if (!cases.isReady(id)) this.layout.clear()
     this.stopSaying = this.sayLoading(id)
     try {
-      const [loaded] = await Promise.all([cases.get(id), this.starting])
+      const [loaded] = await Promise.all([getOwn(cases, id, this.data.reader), this.starting])
       if (this.data.case_ids[this.index] === id && !this.loaded) this.show(loaded)
     } catch (error) {
       if (this.data.case_ids[this.index] === id) this.showFault(error, id)

@@ -42,6 +42,7 @@ export class Watch {
     try {
       const fresh = await (await fetchChecked(`/api/v1/cases/${facts.id}`, { signal: aborter.signal })).json()
       if (aborter.signal.aborted) return false
+      if (fresh.reader !== facts.reader) return false // somebody else has signed in here: their answer is not this reader's
       Object.assign(facts, fresh)
       this.on.onFacts(facts)
       return true

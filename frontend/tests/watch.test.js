@@ -2,6 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 
+import { Cases, getOwn } from "../src/cases.js"
+import { fetchGrid } from "../src/masks/stored.js"
 import { Watch } from "../src/watch.js"
 
 const told = { id: 7, schema_version: 2, others: [] }
@@ -45,6 +47,35 @@ describe("the open case", () => {
     watch.leave()
     await vi.advanceTimersByTimeAsync(60_000)
     expect(fetch).not.toHaveBeenCalled()
+  })
+
+  it("takes nothing from what is told to somebody else who has signed in in this browser", async () => {
+    const { watch, heard } = watching()
+    answer = { ok: true, status: 200, json: async () => ({ ...told, reader: "ben", my_label: { value: { classes: ["cat"] } } }) }
+    const facts = { ...told, reader: "anna", my_label: null }
+    expect(await watch.enter(facts, 0, true)).toBe(false)
+    expect(facts).toEqual({ ...told, reader: "anna", my_label: null })
+    expect(heard).toEqual({ facts: [], gone: [] })
+    watch.leave()
+  })
+
+  it("that was got under another sign-in is asked for anew, and refused while the other is signed in", async () => {
+    const readers = ["ben", "anna", "ben", "ben"]
+    const cases = new Cases(async (id) => ({ facts: { id, reader: readers.shift() }, volume: { bytes: 1 } }))
+    expect((await getOwn(cases, 7, "anna")).facts.reader).toBe("anna")
+    expect((await getOwn(cases, 7, "anna")).facts.reader).toBe("anna")
+    expect(readers).toHaveLength(2) // what is one's own is not asked for again
+    await expect(getOwn(cases, 8, "anna")).rejects.toThrow("You are signed in as ben in this browser. Sign in as anna")
+  })
+
+  it("shows no mask of somebody else as one's own", async () => {
+    const mask = { rows: 1, columns: 2, frames_total: 1, frames: {}, reader: "ben" }
+    answer = { ok: true, status: 200, json: async () => mask }
+    const facts = { id: 7, rows: 1, columns: 2, frames: 1, reader: "anna" }
+    await expect(fetchGrid(facts, "liver", null)).rejects.toThrow("It is ben's")
+    expect((await fetchGrid(facts, "liver", "ben")).count).toBe(0)
+    mask.reader = "anna"
+    expect((await fetchGrid(facts, "liver", null)).count).toBe(0)
   })
 
   it("that is deleted is said; no connection is no deletion", async () => {

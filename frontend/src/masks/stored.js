@@ -33,5 +33,7 @@ export async function fetchGrid(facts, structure, reader, signal) {
   if (rows !== facts.rows || columns !== facts.columns || frames !== (facts.frames ?? 1)) {
     throw new MaskError(`It has ${columns} × ${rows} pixels in ${frames} frames, the image ${facts.columns} × ${facts.rows} in ${facts.frames ?? 1}.`)
   }
+  // A stroke holds a whole frame: on what somebody else painted, who signed in here meanwhile, it would take that over.
+  if (reader === null && told.reader !== facts.reader) throw new MaskError(`It is ${told.reader}'s, who has signed in in this browser.`)
   return gridOf(facts, framesOf(told.frames))
 }

@@ -83,6 +83,7 @@ def test_a_stroke_is_stored_acknowledged_and_told_again(
     assert receipt == {"event": sent["event"], "edit": painted.edit, "stored_at": receipt["stored_at"]}
     assert (compose_mask(connection, volume, "anna", "liver") == masks).all()
     facts = client.get(f"/api/v1/cases/{volume.id}").json()
+    assert facts["reader"] == "anna"  # the viewer takes no other's facts for its reader's
     # The next stroke is to be said later than this one, also on a computer whose clock is behind.
     assert (facts["masks"], facts["painted_at"]) == (["liver"], sent["made_at"])
     told = client.get(f"/api/v1/cases/{volume.id}/masks/liver").json()
