@@ -86,6 +86,16 @@ def to_utc(made_at: str) -> str:
         raise InvalidInput(f"A time reads like 2026-11-22T10:42:03.123Z. Received: {made_at!r}") from error
 
 
+def moment_made(said: str | None, stored_at: str) -> str:
+    """When a thing was made that is stored now: as it is said, or as it is stored where nothing is said. Never later
+    than that, since a clock that runs ahead must not outrank what comes after.
+
+    Raises:
+        InvalidInput: as `to_utc`.
+    """
+    return stored_at if said is None else min(to_utc(said), stored_at)
+
+
 def is_no_text(text: str) -> bool:
     """Whether a text holds what SQLite or UTF-8 cannot."""
     return "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -22,7 +22,7 @@ from core.labels.incoming import (
     check_version,
     demand_speaking,
     is_no_text,
-    to_utc,
+    moment_made,
 )
 from core.labels.records import project_of
 from core.people.accounts import User, get_user
@@ -108,8 +108,6 @@ def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor, *, audi
         if label and not new.deleted:
             _check_label(connection, project, reader, new, label, names)
         stored_at = max(utc_now(), _last_stored_at(connection, new.case_id, reader.id))
-        said = stored_at if new.made_at is None else to_utc(new.made_at)
-        made_at = min(said, stored_at)  # a clock that runs ahead must not outrank later changes
         cursor = connection.execute(
             """INSERT INTO marks (event, project, case_id, reader, mark, kind, frame, geometry, label, deleted,
                                   schema_version, active_seconds, made_in, entered_by, made_at, stored_at)
@@ -129,7 +127,7 @@ def add_mark(connection: sqlite3.Connection, new: NewMark, actor: Actor, *, audi
                 check_seconds(new.active_seconds),
                 new.made_in,
                 actor.name,
-                made_at,
+                moment_made(new.made_at, stored_at),
                 stored_at,
             ),
         )

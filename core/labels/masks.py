@@ -22,7 +22,7 @@ from core.labels.incoming import (
     check_seconds,
     check_version,
     demand_speaking,
-    to_utc,
+    moment_made,
 )
 from core.labels.records import project_of
 from core.labels.runs import decode_runs, encode_runs, settle_runs
@@ -112,8 +112,6 @@ def add_mask_edit(connection: sqlite3.Connection, new: NewMaskEdit, actor: Actor
         check_version(project, new.schema_version)
         structure = check_structure(project, names.get(new.structure, new.structure))
         stored_at = max(utc_now(), _last_stored_at(connection, new.case_id, reader.id))
-        said = stored_at if new.made_at is None else to_utc(new.made_at)
-        made_at = min(said, stored_at)  # a clock that runs ahead must not outrank later strokes
         cursor = connection.execute(
             """INSERT INTO mask_edits (event, project, case_id, reader, structure, schema_version, active_seconds,
                                        made_in, entered_by, made_at, stored_at)
@@ -128,7 +126,7 @@ def add_mask_edit(connection: sqlite3.Connection, new: NewMaskEdit, actor: Actor
                 check_seconds(new.active_seconds),
                 new.made_in,
                 actor.name,
-                made_at,
+                moment_made(new.made_at, stored_at),
                 stored_at,
             ),
         )

@@ -27,7 +27,7 @@ from core.labels.incoming import (
     check_version,
     demand_speaking,
     is_no_text,
-    to_utc,
+    moment_made,
 )
 from core.people.accounts import get_user
 from core.projects.changes import present_names, under_present_names
@@ -147,11 +147,10 @@ def put_label(connection: sqlite3.Connection, project: Project, new: NewLabel, *
         known = find_label(connection, project.id, new.event)
         if known is not None:
             return _same_answer(connection, project, known, new)
-        value, draft, made_at, stored_at = _checked(connection, project, new)
+        value, draft = _checked(connection, project, new)
         # The server's clock may have been set back since the answer before: what comes later stays later.
-        stored_at = max(stored_at, _last_stored_at(connection, new.case_id, reader.id))
-        made_at = min(made_at or stored_at, stored_at)  # a clock that runs ahead must not outrank later corrections
-        made_at = _free_moment(connection, new.case_id, reader.id, made_at)
+        stored_at = max(utc_now(), _last_stored_at(connection, new.case_id, reader.id))
+        made_at = _free_moment(connection, new.case_id, reader.id, moment_made(new.made_at, stored_at))
         stored_at = max(stored_at, made_at)
         earlier = connection.execute(
             "SELECT id FROM labels WHERE case_id = ? AND reader = ? AND made_at <= ? ORDER BY made_at DESC, id DESC",
@@ -393,10 +392,8 @@ def _free_moment(connection: sqlite3.Connection, case_id: int, reader: int, made
     return made_at
 
 
-def _checked(
-    connection: sqlite3.Connection, project: Project, new: NewLabel
-) -> tuple[str | None, str | None, str | None, str]:
-    """The answer and the draft as stored text, when the answer was said to be made, and the present."""
+def _checked(connection: sqlite3.Connection, project: Project, new: NewLabel) -> tuple[str | None, str | None]:
+    """The answer and the draft as stored text."""
     check_origin(new.made_in, "label")
     if len(new.note) > LONGEST_NOTE:
         raise InvalidInput(f"Keep a note below {LONGEST_NOTE} characters. Received: {len(new.note)}")
@@ -412,7 +409,7 @@ def _checked(
     draft = None
     if new.draft is not None:
         draft = value_text(_checked_draft(connection, project, new.draft, names, imported=new.made_in == "import"))
-    return value, draft, None if new.made_at is None else to_utc(new.made_at), utc_now()
+    return value, draft
 
 
 def _check_details(new: NewLabel) -> None:
