@@ -60,8 +60,10 @@ def ask_series(
     """
     asked = []
     demand_of(connection, actor, "train", project.id)  # before anything is fetched
-    settled = [settle(fold) for fold in folds]
-    fetched = [fetch_ahead(connection, files, recipe) for recipe, _ in settled]
+    settled = []
+    for fold in folds:
+        chosen, choice = settle(fold)
+        settled.append((fold, *fetch_ahead(connection, files, chosen), choice))
     with writing(connection):
         if ensemble:
             demand_free_name(connection, project.id, ensemble)
@@ -69,7 +71,7 @@ def ask_series(
                 raise InvalidInput(f"An ensemble is of several models; ask for folds or seeds. Received: {ensemble}")
             if module_of(trainable_schema(snapshot.schema)).DRAWS:
                 raise InvalidInput(f"What draws has no answers to take the mean of. Received: {ensemble}")
-        for fold, (recipe, sources), (_, choice) in zip(folds, fetched, settled, strict=True):
+        for fold, recipe, sources, choice in settled:
             for seed in range(recipe.seed, recipe.seed + seeds):
                 parts = [name, *([f"fold {fold}"] if len(folds) > 1 else []), *([f"seed {seed}"] if seeds > 1 else [])]
                 asked.append(
