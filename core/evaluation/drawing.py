@@ -19,7 +19,7 @@ from core.store.files import Files
 from core.tasks.generation import encode_targets
 from core.training.drawn import draw_with
 from core.training.ensemble import runs_learnt
-from core.training.records import Model, get_run
+from core.training.records import Model
 from core.training.request import cases_of_run
 from core.training.samples import png_of
 from core.training.stored import image_spec
@@ -66,7 +66,8 @@ def look_at_drawn(
     asked = conditions[np.unique(np.linspace(0, len(cases) - 1, min(len(cases), MOST_DRAWN)).astype(int))]
     drawn = draw_with(connection, files, model, asked, Portion(progress, JUDGE_READY, DRAWN), seed=SEED)
     runs = [run for run in runs_learnt(connection, model) if run.project == model.project]
-    train = list({case.case_id: case for run in runs for case in cases_of_run(connection, run)[0]}.values())
+    learnt = [cases_of_run(connection, run)[0] for run in runs]  # its own first
+    train = list({case.case_id: case for some in learnt for case in some}.values())
     flip = _flip_of(run.recipe.flip for run in runs)
     spec, told = image_spec(model), Portion(progress, DRAWN, 1.0)
     known = prepare_images(connection, files, train, spec, Portion(told, 0.0, 0.2))
@@ -91,8 +92,7 @@ def look_at_drawn(
         for at, wanted, close in ((1, conditions, near[0]), (2, asked, near[1]))
     ]  # fmt: skip
     pairs = _pairs(schema, asked, drawn, near[1], seen[1], [case.case_id for case in train])
-    own = len(cases_of_run(connection, get_run(connection, model.run))[0])
-    facts = {"network": judge.recipe.network, "input_size": judge.recipe.input_size, "trained_on": own}
+    facts = {"network": judge.recipe.network, "input_size": judge.recipe.input_size, "trained_on": len(learnt[0])}
     beside = {"judge": facts, "limits": limits, "n_training": len(train), "mirrored": flip, "pairs": pairs}
     return seen[0], seen[1], beside
 
