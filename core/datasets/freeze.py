@@ -126,16 +126,14 @@ def freeze_snapshot(
         candidates, split_rule = _split(candidates, groups, column, shares, seed)
     leaks = find_leaks(candidates, pairs)
     reason = (allow_leaks or "").strip() or None
-    if leaks and reason is None:
-        raise LeaksFound(leaks)
+    _demand_allowed(leaks, reason)
     real = candidates
     cases = _frozen(real, groups, folds, seed)
     told = Portion(progress, 0.95, 1.0)
     cases, candidates, notes = add_synthetic(connection, files, cases, real, drawn, told)
     if like is None:  # what an earlier snapshot has was looked at when that was frozen
         leaks += _leaks_of_drawn(connection, real, candidates[len(real) :])
-    if leaks and reason is None:
-        raise LeaksFound(leaks)
+    _demand_allowed(leaks, reason)
     with keeping_masks(connection, files, contents):
         return add_snapshot(
             connection,
@@ -150,6 +148,11 @@ def freeze_snapshot(
             leaks=leaks,
             leaks_allowed_because=reason if leaks else None,
         )
+
+
+def _demand_allowed(leaks: Sequence[Leak], reason: str | None) -> None:
+    if leaks and reason is None:
+        raise LeaksFound(leaks)
 
 
 def _leaks_of_drawn(

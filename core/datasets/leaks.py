@@ -3,8 +3,9 @@ has learnt from another split.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Literal, Protocol
 
 from core.errors import CoreError, some_of
@@ -38,17 +39,22 @@ class LeaksFound(CoreError):
         )
 
 
-class SplitCase(Protocol):
+class Image(Protocol):
+    """What is known again of a case, whatever it is called."""
+
+    @property
+    def patient(self) -> str: ...
+    @property
+    def pixel_hash(self) -> str: ...
+
+
+class SplitCase(Image, Protocol):
     """What the check needs to know of a case."""
 
     @property
     def case_id(self) -> int: ...
     @property
     def source(self) -> str: ...
-    @property
-    def patient(self) -> str: ...
-    @property
-    def pixel_hash(self) -> str: ...
     @property
     def split(self) -> str: ...
 
@@ -75,6 +81,18 @@ def find_leaks(cases: Sequence[SplitCase], near_duplicates: Sequence[tuple[int, 
     return leaks
 
 
+def are_known(cases: Iterable[Image], learnt: Learnt) -> list[bool]:
+    """Which of the cases are of a patient, or have the pixels, that something was learnt from."""
+    patients, pixels = learnt
+    return [case.patient in patients or case.pixel_hash in pixels for case in cases]
+
+
+def learnt_of(cases: Iterable[Image]) -> Learnt:
+    """What is learnt from these cases."""
+    told = list(cases)
+    return {case.patient for case in told}, {case.pixel_hash for case in told}
+
+
 def find_drawn_leaks(
     cases: Sequence[SplitCase], drawn: Sequence[SplitCase], learnt: Mapping[str, Learnt], drew: Mapping[int, str]
 ) -> list[Leak]:
@@ -86,10 +104,9 @@ def find_drawn_leaks(
         drew: by which of these models a drawn image is, by case.
     """
     leaks = []
-    for model, (patients, pixels) in learnt.items():
-        known = [
-            case for case in cases if case.split != "train" and (case.patient in patients or case.pixel_hash in pixels)
-        ]
+    held_out = [case for case in cases if case.split != "train"]
+    for model, known_to_it in learnt.items():
+        known = list(compress(held_out, are_known(held_out, known_to_it)))
         first = next((case for case in drawn if drew.get(case.case_id) == model), None)
         if known and first:
             told = "A model that has learnt from other splits drew images of train; draw them by a model of this split"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.datasets.leaks import are_known, learnt_of
 from core.datasets.records import SnapshotCase
 from core.evaluation.far import Distances
 from core.evaluation.operating import Scored
@@ -154,9 +155,6 @@ def pair_twins(
 def unlearnt(connection: sqlite3.Connection, model: Model, cases: Sequence[SnapshotCase]) -> list[SnapshotCase]:
     """The cases whose patients and pixels a model was not trained on: what was learnt by heart it does not
     contradict."""
-    patients, pixels = set(), set()
-    for run in runs_learnt(connection, model):
-        train, _ = cases_of_run(connection, run)
-        patients |= {case.patient for case in train}
-        pixels |= {case.pixel_hash for case in train}
-    return [case for case in cases if case.patient not in patients and case.pixel_hash not in pixels]
+    runs = runs_learnt(connection, model)
+    learnt = learnt_of(case for run in runs for case in cases_of_run(connection, run)[0])
+    return [case for case, known in zip(cases, are_known(cases, learnt), strict=True) if not known]

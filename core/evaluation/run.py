@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from core.datasets.leaks import are_known, learnt_of
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.datasets.splits import list_view
 from core.errors import InvalidInput
@@ -233,12 +234,8 @@ def _score_stored(
 
 def _seen_in_training(connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]) -> list[bool]:
     """Which of the cases are of a patient, or have the pixels, that one of the runs was trained or tuned on."""
-    patients, pixels = set(), set()
-    for run in runs:
-        train, validation = cases_of_run(connection, run)
-        patients |= {case.patient for case in (*train, *validation)}
-        pixels |= {case.pixel_hash for case in (*train, *validation)}
-    return [case.patient in patients or case.pixel_hash in pixels for case in cases]
+    learnt = learnt_of(case for run in runs for part in cases_of_run(connection, run) for case in part)
+    return are_known(cases, learnt)
 
 
 def count_seen(connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]) -> int:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.datasets.leaks import are_known, learnt_of
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
 from core.datasets.splits import SPLITS, list_view
 from core.errors import InvalidInput
@@ -135,8 +136,7 @@ def _look_at_learnt(
         ("validation", validation, trained),
         ("test", test, [*trained, *(case for _, tuned in both for case in tuned)]),
     ):
-        patients, pixels = {case.patient for case in learnt}, {case.pixel_hash for case in learnt}
-        if seen := sum(case.patient in patients or case.pixel_hash in pixels for case in cases):
+        if seen := sum(are_known(cases, learnt_of(learnt))):
             told.append(f"{seen:,} of {len(cases):,} {name} cases")
     if not told:
         return ()
