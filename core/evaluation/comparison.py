@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
@@ -30,11 +31,13 @@ from core.measures.intervals import LEVEL, RESAMPLES, number_patients, patient_b
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 from core.measures.paired import (
     NOTABLE,
+    OF_ONE_PATIENT,
     UNDEFINED,
     AucDifference,
     SeedNoise,
     compare_aucs,
     difference_text,
+    fewest_patients,
     is_apart,
     tell_apart,
     turned,
@@ -160,12 +163,23 @@ def _measure(
     found = {name: estimate_of(gap, intervals[name], undefined=NO_CASE) for name, gap in gaps.items()}
     every, numbers = np.ones(len(sides.ids), bool), number_patients(sides.patients)
     found |= {name: share_of(one, every, numbers, NO_CASE) for name, one in changed.items()}
-    if level == LEVEL:
-        return found, plain, found["auc"]
-    sure = patient_bootstrap(
-        lambda weights: {"auc": _differences(both, weights)["auc"]}, sides.patients, level=level, seed=SEED
-    )
-    return found, plain, estimate_of(gaps["auc"], sure["auc"], undefined=NO_CASE)
+    sure = found["auc"]
+    if level != LEVEL:
+        wide = patient_bootstrap(
+            lambda weights: {"auc": _differences(both, weights)["auc"]}, sides.patients, level=level, seed=SEED
+        )
+        sure = estimate_of(gaps["auc"], wide["auc"], undefined=NO_CASE)
+    for at in _columns(schema, sides.targets):
+        if fewest_patients(sides.targets[:, at] == 1, numbers) == 1:
+            found["auc"], sure = _of_one_patient(found["auc"]), _of_one_patient(sure)
+            if schema.multi_label:
+                found[f"auc/{at}"] = _of_one_patient(found[f"auc/{at}"])
+    return found, plain, sure
+
+
+def _of_one_patient(auc: Estimate) -> Estimate:
+    """The difference without its interval: patients who were drawn would never have differed in this class."""
+    return auc if auc.low is None else replace(auc, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
 
 
 def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
@@ -197,7 +211,7 @@ def _judge(
     said = verdict(low, high, notable=NOTABLE, seeds_unknown=seeds_unknown)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
     why = auc.reason or auc.note if said == UNDEFINED else ""
-    if auc.value is None or low is None or high is None:
+    if auc.value is None or low is None or high is None or said == UNDEFINED:
         told = f"{first} and {second} cannot be told apart here, their difference is undefined: {why}"
     else:
         numbers = f"AUC {difference_text(auc.value, low, high, level)} ({how})"

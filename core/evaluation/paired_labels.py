@@ -41,6 +41,7 @@ Weighed = Callable[[np.ndarray], dict[str, np.ndarray]]
 Noise = Callable[[Callable[[np.ndarray], float]], SeedNoise | None]  # from how an AUC is taken of scores
 OF_LABEL = ("auc", "f1", "balanced_accuracy")
 NO_CASE = "One of the classes has no case here, or every case."
+ALL_ALIKE = "Every case gives the same difference, so nothing tells how far others would differ."
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,13 @@ def compare_labels(
             "values": [{key: plain_number(one[f"{key}/{k}"]) for key in OF_LABEL} for one in plain],
             "delong": delong.to_json() if delong else None,
             "mcnemar": turned(right, sides.ids),
-            **_told(UNDEFINED if not rarer[k] else TOO_FEW if small[k] else _judge(sides, k, level, noise, only_seeds)),
+            **(_judge(sides, k, level, noise, only_seeds) if rarer[k] and not small[k] else _untested(int(rarer[k]))),
         }
     return found
 
 
-def _told(said: str) -> dict[str, str]:
-    return {"verdict": said, **({"verdict_reason": NO_CASE} if said == UNDEFINED else {})}
+def _untested(rarer: int) -> dict[str, str]:
+    return {"verdict": TOO_FEW} if rarer else {"verdict": UNDEFINED, "verdict_reason": NO_CASE}
 
 
 def _delong(sides: Sides, k: int, level: float) -> AucDifference | None:
@@ -146,17 +147,19 @@ def _delong(sides: Sides, k: int, level: float) -> AucDifference | None:
     return compare_aucs(sides.targets[:, k] == 1, first, second, sides.patients, level=level)
 
 
-def _judge(sides: Sides, k: int, level: float, noise: Noise, only_seeds: bool) -> str:
+def _judge(sides: Sides, k: int, level: float, noise: Noise, only_seeds: bool) -> dict[str, str]:
     """The verdict on one label's AUC, with seed noise where it is known."""
     tested = _delong(sides, k, level)
     if tested is None:
-        return TOO_FEW
+        return {"verdict": TOO_FEW}
+    if tested.low is None:
+        return {"verdict": UNDEFINED, "verdict_reason": ALL_ALIKE}
     low, high, once = tested.low, tested.high, np.ones((1, len(sides.ids)))
     positive = sides.targets[:, k] == 1
     known = noise(lambda scores: float(roc_auc(*weigh_ranking(rank_scores(positive, scores[:, k]), once))[0]))
     if known:
         low, high = with_seed_noise(tested.difference, tested.error, known, level=level)
-    return verdict(low, high, notable=NOTABLE, seeds_unknown=only_seeds and known is None)
+    return {"verdict": verdict(low, high, notable=NOTABLE, seeds_unknown=only_seeds and known is None)}
 
 
 def tell_labels(per_label: Mapping[str, Mapping[str, Any]]) -> str:

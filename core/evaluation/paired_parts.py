@@ -110,7 +110,7 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
     unknown = sides.only_seeds and noise is None
     said = verdict(*ends, notable=NOTABLE_SHARE * size if sides.is_error else NOTABLE, seeds_unknown=unknown)
     why = difference.reason or wide.note if said == UNDEFINED else ""
-    if difference.value is None or low is None or high is None:
+    if difference.value is None or low is None or high is None or said == UNDEFINED:
         told = (
             f"{sides.models[0]} and {sides.models[1]} cannot be told apart by {sides.name}, their difference is "
             f"undefined: {why}"

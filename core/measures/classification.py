@@ -1,6 +1,6 @@
 """All numbers of one classifier on one set of cases, each with its interval over patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.measures.curves import precision_recall_curve, roc_curve
 from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, Interval, basic_interval, number_patients, patient_bootstrap
 from core.measures.metrics import Ranking, ratio
+from core.measures.paired import OF_ONE_PATIENT, fewest_patients
 from core.measures.shares import WILSON
 
 __all__ = [
@@ -132,15 +133,20 @@ def measure_classification(
     averaged, found, intervals, shares = _found(cases, patients, two_sided, options)
     matrix = cases.matrix(np.ones((1, len(targets))))[0]
     support = targets.sum(axis=0)
+    lone = [fewest_patients(column == 1, number_patients(patients)) == 1 for column in targets.T]
     return ClassificationMeasures(
         classes=tuple(classes),
         n_cases=len(targets),
         n_patients=len(set(patients)),
-        metrics=_cautioned(_overall(found, intervals, shares, averaged, classes), len(set(patients))),
+        metrics=_cautioned(
+            _overall(found, intervals, shares, averaged, classes), len(set(patients)), lone=any(lone), among=MEANS
+        ),
         per_class={
             name: _cautioned(
                 {metric: _estimate(metric, f"{metric}/{k}", found, intervals, shares) for metric in PER_CLASS},
                 len(set(patients)),
+                lone=lone[k],
+                among=PER_CLASS,
             )
             | {"support": Estimate(float(support[k]), None, None)}
             for k, name in enumerate(classes)
@@ -212,15 +218,26 @@ def _estimate(
     return replace(made, method=method) if method and made.low is not None else made
 
 
-def _cautioned(estimates: Mapping[str, Estimate], n_patients: int) -> dict[str, Estimate]:
-    """The same numbers; those whose intervals did not hold what they promise in simulation say so."""
+def _cautioned(
+    estimates: Mapping[str, Estimate], n_patients: int, *, lone: bool, among: Collection[str]
+) -> dict[str, Estimate]:
+    """The same numbers; those whose intervals did not hold what they promise in simulation say so.
+
+    Args:
+        lone: a class, or all but it, has cases of one patient only; then the intervals `among` these by drawing
+            patients are too narrow.
+    """
     area = estimates["auc"].value
     told = dict(estimates)
+    for name in among if lone else ():
+        one = told.get(name)
+        if one and one.low is not None and one.method != WILSON:
+            told[name] = replace(one, note=f"{one.note} {OF_ONE_PATIENT}: the interval is too narrow.".strip())
     for name in SHARES_RIGHT:
         if n_patients < FEW_PATIENTS and name in told and told[name].method == WILSON:
             told[name] = replace(told[name], note=f"{told[name].note} {RATHER_WIDE}".strip())
     for name in TOO_NARROW:
-        one, said = estimates.get(name), ""
+        one, said = told.get(name), ""
         if area is not None and area >= NEAR_ONE:
             said = (
                 "At an AUC near 1 such an interval held the true value in 85 to 91 % of simulated samples, not in 95 %."

@@ -16,6 +16,9 @@ NOTABLE_SHARE = 0.1  # of a mean error, likewise
 TOO_FEW = "too few cases to tell"
 SAME = "no difference beyond noise"
 UNDEFINED = "undefined"
+OF_ONE_PATIENT = (
+    "One of the classes, or all but it, has cases of one patient only, and from one nobody knows how patients differ"
+)
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,19 @@ def compare_aucs(
         first, second: scores `(cases,)`.
 
     Returns:
-        None where one of the two classes has fewer than two cases, or all cases are of one patient: then there is no
-        error to speak of.
+        None where one of the two classes has cases of fewer than two patients: then there is no error to speak of.
     """
     positive, patient = positive.astype(bool), number_patients(patients)
-    if min(positive.sum(), (~positive).sum()) < 2 or not patient.any():
+    if fewest_patients(positive, patient) < 2:
         return None
     parts = [_placements(positive, scores) for scores in (first, second)]
     one, other = (float(above[positive].mean()) for above in parts)
     gap = parts[1] - parts[0]
     difference = other - one
     error = math.sqrt(_variance(gap - difference, positive, patient))
-    if error < 1e-12:  # the same order of all cases: nothing that could be tested
-        return AucDifference(one, other, difference, 0.0, difference, difference, 1.0 if difference == 0 else None)
+    if error < 1e-12:  # every case says the same: no difference at all, or one whose error cannot be told
+        end = 0.0 if difference == 0 else None
+        return AucDifference(one, other, difference, 0.0, end, end, 1.0 if difference == 0 else None)
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     p = 2 * NormalDist().cdf(-abs(difference) / error)
     return AucDifference(one, other, difference, error, difference - reach, difference + reach, p)
@@ -86,15 +89,16 @@ def auc_with_error(positive: np.ndarray, scores: np.ndarray, patients: np.ndarra
     Args:
         patients: a number for each case.
     """
-    if _fewest_patients(positive, patients) < 2:
+    if fewest_patients(positive, patients) < 2:
         return None
     placed = _placements(positive, scores)
     area = float(placed[positive].mean())
     return area, math.sqrt(_variance(placed - area, positive, np.unique(patients, return_inverse=True)[1]))
 
 
-def _fewest_patients(positive: np.ndarray, patients: np.ndarray) -> int:
-    """How many patients have cases of the rarer class; of one alone the spread between patients is not known."""
+def fewest_patients(positive: np.ndarray, patients: np.ndarray) -> int:
+    """How many patients have cases of the class, or of all others, whichever are fewer; of one alone the spread between
+    patients is not known."""
     return min(len(np.unique(patients[chosen])) for chosen in (positive, ~positive))
 
 
@@ -116,8 +120,8 @@ def _variance(parts: np.ndarray, positive: np.ndarray, patient: np.ndarray) -> f
     sums = [np.bincount(patient[chosen], parts[chosen], size) for chosen in (positive, ~positive)]
     n = [int(positive.sum()), int((~positive).sum())]
     clusters = [len(np.unique(patient[chosen])) for chosen in (positive, ~positive)]
-    own = [c / (c - 1) * float(s @ s) / k**2 if c > 1 else 0.0 for c, s, k in zip(clusters, sums, n, strict=True)]
-    shared = size / max(1, size - 1) * float(sums[0] @ sums[1]) / (n[0] * n[1])
+    own = [c / (c - 1) * float(s @ s) / k**2 for c, s, k in zip(clusters, sums, n, strict=True)]
+    shared = size / (size - 1) * float(sums[0] @ sums[1]) / (n[0] * n[1])
     return max(0.0, own[0] + own[1] + 2 * shared)
 
 
@@ -164,14 +168,14 @@ def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level:
 def verdict(low: float | None, high: float | None, *, notable: float = math.inf, seeds_unknown: bool = False) -> str:
     """In the words of a report: `better` is said only where the whole interval says so. Where it says neither and still
     allows a `notable` difference, the cases are too few to tell. Without an interval it is undefined, which is not the
-    same as no difference.
+    same as no difference; nor has one an interval whose every case gives the same difference.
 
     Args:
         seeds_unknown: the two differ in nothing but their seed, and how far seeds alone part them is not known. Then
             neither is said to be better: in simulation one of two equal ones was in 19 % (`python -m bench
             false_better`).
     """
-    if low is None or high is None:
+    if low is None or high is None or low == high != 0:
         return UNDEFINED
     if is_apart(low, high):
         return SAME if seeds_unknown else "better" if low > 0 else "worse"

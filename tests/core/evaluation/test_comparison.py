@@ -17,6 +17,14 @@ from core.training.records import add_model, add_run, get_run
 
 
 @pytest.fixture
+def snapshot(connection, files, project, actor, make_case, answer):
+    """80 patients of an image each, half of them ill."""
+    for at in range(80):
+        answer(make_case(f"{at}.png", patient=f"p{at}"), ("normal", "pneumonia")[at % 2])
+    return freeze_snapshot(connection, files, project, "first", folds=4, actor=actor, progress=Silent())
+
+
+@pytest.fixture
 def add_scored(add_scored_on, snapshot):
     """A model of a seed that was never trained, with these probabilities of pneumonia on the test split (of a fold)."""
     return add_scored_on(snapshot)
@@ -56,9 +64,26 @@ def test_newly_right_and_newly_wrong_cases_are_named(connection, snapshot, add_s
     )
     assert told["mcnemar"] == {"fixed": [tested[0].case_id], "broken": [tested[2].case_id], "p": 1.0}
     assert told["metrics"]["churn"]["value"] == pytest.approx(2 / len(tested))
-    assert told["verdict"] == "too few cases to tell"  # the interval reaches far to both sides
-    assert "There are too few cases to tell" in told["sentence"]
     assert "Seed noise unknown" in told["sentence"]
+
+
+def test_where_a_class_has_one_patient_in_the_split_the_verdict_is_undefined(
+    connection, files, project, actor, make_case, answer, add_scored_on
+):
+    """Patients who are drawn would never differ in that class, so an interval would promise too much."""
+    for at in range(24):
+        known = {"given_split": ("train", "validation", "test")[at // 8], "patient": f"p{at}"}
+        answer(make_case(f"one-{at}.png", **known), "pneumonia" if at in (1, 2, 9, 10, 17) else "normal")
+    frozen = freeze_snapshot(connection, files, project, "rare", split_column="split", actor=actor, progress=Silent())
+    pair = [
+        add_scored_on(frozen)(0, chances, name)
+        for chances, name in ((lambda cases: 1 - guessed(cases), "cnn"), (right, "resnet"))
+    ]
+    told = compare_models(connection, *pair, frozen, "test")
+    assert abs(told["metrics"]["auc_difference"]["value"]) > 0
+    assert (told["verdict"], told["low"], told["high"], told["delong"]) == ("undefined", None, None, None)
+    assert "cases of one patient only" in told["verdict_reason"]
+    assert told["verdict_reason"] in told["sentence"]
 
 
 def test_on_a_split_of_one_class_the_verdict_is_undefined_and_says_why(
@@ -115,12 +140,12 @@ def right(cases):
     return truth_of(cases) * 0.8 + 0.1
 
 
-def wrong(cases):
-    return 1 - right(cases)
+def guessed(cases):
+    return np.random.default_rng(7).random(len(cases))
 
 
 def test_of_two_seeds_of_one_recipe_neither_is_better_while_their_noise_is_unknown(connection, snapshot, add_scored):
-    bad, good = add_scored(0, wrong), add_scored(1, right)
+    bad, good = add_scored(0, guessed), add_scored(1, right)
     told = compare_models(connection, bad, good, snapshot, "test")
     assert (told["verdict"], told["better"]) == ("no difference beyond noise", False)
     assert told["low"] > 0  # by the cases alone it would be better
@@ -144,10 +169,11 @@ def test_two_models_of_one_fold_are_compared_on_the_cases_of_that_fold(connectio
     learnt = {case.case_id for case in list_snapshot_cases(connection, snapshot.id) if case.split != "test"}
     assert learnt & {case.case_id for case in asked}  # of the snapshot's own view these were to learn from
     told = compare_models(
-        connection, add_scored(0, wrong, fold=1), add_scored(0, right, "resnet", fold=1), snapshot, "test"
+        connection, add_scored(0, guessed, fold=1), add_scored(0, right, "resnet", fold=1), snapshot, "test"
     )
     assert (told["n_cases"], told["fold"], told["verdict"]) == (len(asked), 1, "better")
-    assert set(told["mcnemar"]["fixed"]) == {case.case_id for case in asked}
+    missed = (guessed(asked) >= 0.5) != truth_of(asked)
+    assert set(told["mcnemar"]["fixed"]) == {case.case_id for case, one in zip(asked, missed, strict=True) if one}
 
 
 def test_models_of_two_folds_are_refused_in_a_sentence(connection, snapshot, add_scored):

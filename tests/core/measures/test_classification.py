@@ -158,6 +158,16 @@ def test_a_resample_that_lost_a_class_is_counted_and_not_averaged_over_the_rest(
     assert found.metrics["accuracy"].undefined_resamples == 0
 
 
+def test_the_intervals_of_a_class_of_one_patient_say_that_they_are_too_narrow():
+    truth, scores, _ = made_up_cases(2, 40, 3)
+    patients = [f"p{at}" if of else "alone" for at, of in enumerate(truth)]
+    found = measure_classification(np.eye(3, dtype=int)[truth], scores, patients, classes=list("abc"), resamples=FEW)
+    told = {name: "cases of one patient only" in one["auc"].note for name, one in found.per_class.items()}
+    assert told == {"a": True, "b": False, "c": False}
+    assert "cases of one patient only" in found.metrics["f1_macro"].note
+    assert "cases of one patient only" not in found.metrics["brier"].note
+
+
 def test_one_patient_gives_values_without_intervals():
     targets, scores = np.eye(2, dtype=int)[[0, 1, 1]], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     found = measure_classification(targets, scores, ["p"] * 3, classes=["a", "b"])

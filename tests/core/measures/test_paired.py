@@ -55,7 +55,9 @@ def test_of_one_patient_no_error_is_known():
     draws = np.random.default_rng(0)
     truth, scores = draws.random(40) < 0.5, draws.random((2, 40))
     assert compare_aucs(truth, *scores, ["one"] * 40) is None
-    assert compare_aucs(truth, *scores, ["one"] * 39 + ["other"]).error > 0
+    assert compare_aucs(truth, *scores, [str(at % 3) for at in range(40)]).error > 0
+    for lone in (truth, ~truth):  # one class of one patient: how patients of it differ is not known
+        assert compare_aucs(truth, *scores, np.where(lone, "one", np.arange(40)).tolist()) is None
     assert auc_with_error(truth, scores[0], np.zeros(40, int)) is None
     assert auc_with_error(truth, scores[0], np.where(truth, 0, np.arange(40) + 1)) is None
 
@@ -87,3 +89,11 @@ def test_two_that_differ_in_their_seed_alone_are_never_said_to_be_better_while_i
 def test_without_an_interval_the_verdict_is_undefined_and_not_that_there_is_no_difference():
     for ends in ((None, None), (0.1, None), (None, 0.1)):
         assert verdict(*ends) == "undefined"
+
+
+def test_where_every_case_says_the_same_no_error_is_known_and_nobody_is_better():
+    truth = np.array([True, True, False, False])
+    perfect, constant = compare_aucs(truth, np.zeros(4), truth.astype(float), list("abcd")), (0.5, 0.5)
+    assert (perfect.difference, perfect.low, perfect.high, perfect.p) == (0.5, None, None, None)
+    assert verdict(*constant) == verdict(perfect.low, perfect.high) == "undefined"
+    assert verdict(0.0, 0.0) == "no difference beyond noise"
