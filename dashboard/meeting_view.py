@@ -136,7 +136,8 @@ def _draw_gate(meeting: Meeting) -> None:
     """The test results are closed until somebody opens them, which is counted."""
     review = meeting.review
     with st.container(border=True, key="meeting_gate", horizontal_alignment="center", gap="small"):
-        st.markdown("#### The test results are closed", text_alignment="center")
+        where = " in this tab" if review.is_locked else ""  # opened before, by somebody or in another one
+        st.markdown(f"#### The test results are closed{where}", text_alignment="center")
         if not review.is_locked:
             told = "  \n".join(escape(one.sentence) for one in review.criteria) or "No criteria were set."
             st.markdown(f"Opening them locks the criteria for ever:  \n**{told}**", text_alignment="center")
