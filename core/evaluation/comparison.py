@@ -115,7 +115,8 @@ def compare_models(
     columns, once = _columns(schema, targets), np.ones((1, len(cases)))
     of_seeds = noise(lambda one: float(_area(targets, one, columns)(once)[0]))
     unknown = only_seeds and of_seeds is None
-    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level, seeds_unknown=unknown)
+    rarer = min((n for _, n in _rarer(schema, sides)), default=0)
+    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level, seeds_unknown=unknown, patients=rarer)
     if labels:
         judged["sentence"] += f" {tell_labels(labels)}"
     return {
@@ -169,8 +170,8 @@ def _measure(
             lambda weights: {"auc": _differences(both, weights)["auc"]}, sides.patients, level=level, seed=SEED
         )
         sure = estimate_of(gaps["auc"], wide["auc"], undefined=NO_CASE)
-    for at in _columns(schema, sides.targets):
-        if fewest_patients(sides.targets[:, at] == 1, numbers) == 1:
+    for at, n in _rarer(schema, sides):
+        if n == 1:
             found["auc"], sure = _of_one_patient(found["auc"]), _of_one_patient(sure)
             if schema.multi_label:
                 found[f"auc/{at}"] = _of_one_patient(found[f"auc/{at}"])
@@ -178,8 +179,13 @@ def _measure(
 
 
 def _of_one_patient(auc: Estimate) -> Estimate:
-    """The difference without its interval: patients who were drawn would never have differed in this class."""
-    return auc if auc.low is None else replace(auc, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
+    """The difference without its interval: patients who were drawn would never have differed in this class. Two that
+    order all cases alike do not differ, of however many patients."""
+    return (
+        auc
+        if auc.low is None or auc.low == auc.high == 0
+        else replace(auc, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
+    )
 
 
 def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
@@ -187,6 +193,12 @@ def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
     if schema.multi_label:
         return [int(k) for k in told_apart(targets)]
     return range(len(schema.names)) if len(schema.names) > 2 else [1]
+
+
+def _rarer(schema: Classification, sides: Sides) -> list[tuple[int, int]]:
+    """The columns of an AUC, each with how many patients have the class or all but it, whichever are fewer."""
+    numbers = number_patients(sides.patients)
+    return [(at, fewest_patients(sides.targets[:, at] == 1, numbers)) for at in _columns(schema, sides.targets)]
 
 
 def _judge(
@@ -199,6 +211,7 @@ def _judge(
     level: float,
     *,
     seeds_unknown: bool,
+    patients: int,
 ) -> dict[str, Any]:
     """The plain sentence, and the interval of the AUC's difference on which it stands."""
     low, high, how = (auc.low, auc.high, "paired bootstrap over patients")
@@ -208,7 +221,7 @@ def _judge(
         error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + level) / 2)
         low, high = with_seed_noise(auc.value, error, noise, level=level)
         how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
-    said = verdict(low, high, notable=NOTABLE, seeds_unknown=seeds_unknown)
+    said = verdict(low, high, notable=NOTABLE, seeds_unknown=seeds_unknown, patients=patients, level=level)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
     why = auc.reason or auc.note if said == UNDEFINED else ""
     if auc.value is None or low is None or high is None or said == UNDEFINED:

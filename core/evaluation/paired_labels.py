@@ -13,7 +13,7 @@ import numpy as np
 
 from core.measures.estimates import Estimate, estimates_json
 from core.measures.groups import FEWEST_PATIENTS, FEWEST_POSITIVES
-from core.measures.intervals import LEVEL
+from core.measures.intervals import LEVEL, number_patients
 from core.measures.metrics import (
     f1,
     multi_label_counts,
@@ -32,6 +32,7 @@ from core.measures.paired import (
     AucDifference,
     SeedNoise,
     compare_aucs,
+    fewest_patients,
     turned,
     verdict,
     with_seed_noise,
@@ -41,7 +42,7 @@ Weighed = Callable[[np.ndarray], dict[str, np.ndarray]]
 Noise = Callable[[Callable[[np.ndarray], float]], SeedNoise | None]  # from how an AUC is taken of scores
 OF_LABEL = ("auc", "f1", "balanced_accuracy")
 NO_CASE = "One of the classes has no case here, or every case."
-ALL_ALIKE = "Every case gives the same difference, so nothing tells how far others would differ."
+ALL_ALIKE = "Every case gives the same difference, and they are too few to say that others would."
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,16 @@ def _judge(sides: Sides, k: int, level: float, noise: Noise, only_seeds: bool) -
     tested = _delong(sides, k, level)
     if tested is None:
         return {"verdict": TOO_FEW}
-    if tested.low is None:
-        return {"verdict": UNDEFINED, "verdict_reason": ALL_ALIKE}
     low, high, once = tested.low, tested.high, np.ones((1, len(sides.ids)))
     positive = sides.targets[:, k] == 1
     known = noise(lambda scores: float(roc_auc(*weigh_ranking(rank_scores(positive, scores[:, k]), once))[0]))
     if known:
         low, high = with_seed_noise(tested.difference, tested.error, known, level=level)
-    return {"verdict": verdict(low, high, notable=NOTABLE, seeds_unknown=only_seeds and known is None)}
+    said = verdict(
+        low, high, notable=NOTABLE, seeds_unknown=only_seeds and known is None,
+        patients=fewest_patients(positive, number_patients(sides.patients)), level=level,
+    )  # fmt: skip
+    return {"verdict": said, **({"verdict_reason": ALL_ALIKE} if said == UNDEFINED else {})}
 
 
 def tell_labels(per_label: Mapping[str, Mapping[str, Any]]) -> str:

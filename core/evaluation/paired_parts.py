@@ -108,7 +108,8 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
     size = float(np.mean(values)) if ids else 0.0
     ends = (-high, -low) if sides.is_error and low is not None and high is not None else (low, high)
     unknown = sides.only_seeds and noise is None
-    said = verdict(*ends, notable=NOTABLE_SHARE * size if sides.is_error else NOTABLE, seeds_unknown=unknown)
+    notable = NOTABLE_SHARE * size if sides.is_error else NOTABLE
+    said = verdict(*ends, notable=notable, seeds_unknown=unknown, patients=len(set(patients)), level=level)
     why = difference.reason or wide.note if said == UNDEFINED else ""
     if difference.value is None or low is None or high is None or said == UNDEFINED:
         told = (

@@ -74,9 +74,8 @@ def compare_aucs(
     gap = parts[1] - parts[0]
     difference = other - one
     error = math.sqrt(_variance(gap - difference, positive, patient))
-    if error < 1e-12:  # every case says the same: no difference at all, or one whose error cannot be told
-        end = 0.0 if difference == 0 else None
-        return AucDifference(one, other, difference, 0.0, end, end, 1.0 if difference == 0 else None)
+    if error < 1e-12:  # every case gives the same difference: nothing that this could test
+        return AucDifference(one, other, difference, 0.0, difference, difference, 1.0 if difference == 0 else None)
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     p = 2 * NormalDist().cdf(-abs(difference) / error)
     return AucDifference(one, other, difference, error, difference - reach, difference + reach, p)
@@ -165,17 +164,27 @@ def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level:
     return difference - reach, difference + reach
 
 
-def verdict(low: float | None, high: float | None, *, notable: float = math.inf, seeds_unknown: bool = False) -> str:
+def verdict(
+    low: float | None,
+    high: float | None,
+    *,
+    notable: float = math.inf,
+    seeds_unknown: bool = False,
+    patients: int = 0,
+    level: float = LEVEL,
+) -> str:
     """In the words of a report: `better` is said only where the whole interval says so. Where it says neither and still
     allows a `notable` difference, the cases are too few to tell. Without an interval it is undefined, which is not the
-    same as no difference; nor has one an interval whose every case gives the same difference.
+    same as no difference. Where every case gives the same difference, its interval has no width however few they are;
+    then the exact sign test over patients says whether there is one.
 
     Args:
         seeds_unknown: the two differ in nothing but their seed, and how far seeds alone part them is not known. Then
             neither is said to be better: in simulation one of two equal ones was in 19 % (`python -m bench
             false_better`).
+        patients: how many there are (of a classifier in the rarer class), and `level` of the interval: for that test.
     """
-    if low is None or high is None or low == high != 0:
+    if low is None or high is None or (low == high != 0 and mcnemar(patients, 0) > 1 - level):
         return UNDEFINED
     if is_apart(low, high):
         return SAME if seeds_unknown else "better" if low > 0 else "worse"

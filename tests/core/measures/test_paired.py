@@ -91,9 +91,11 @@ def test_without_an_interval_the_verdict_is_undefined_and_not_that_there_is_no_d
         assert verdict(*ends) == "undefined"
 
 
-def test_where_every_case_says_the_same_no_error_is_known_and_nobody_is_better():
+def test_where_every_case_gives_the_same_difference_patients_decide_by_the_sign_test():
+    """The interval has no width, of two patients as of two hundred."""
     truth = np.array([True, True, False, False])
-    perfect, constant = compare_aucs(truth, np.zeros(4), truth.astype(float), list("abcd")), (0.5, 0.5)
-    assert (perfect.difference, perfect.low, perfect.high, perfect.p) == (0.5, None, None, None)
-    assert verdict(*constant) == verdict(perfect.low, perfect.high) == "undefined"
-    assert verdict(0.0, 0.0) == "no difference beyond noise"
+    perfect = compare_aucs(truth, np.zeros(4), truth.astype(float), list("abcd"))
+    assert (perfect.difference, perfect.low, perfect.high, perfect.p) == (0.5, 0.5, 0.5, None)
+    assert [verdict(perfect.low, perfect.high, patients=n) for n in (2, 5, 6)] == ["undefined", "undefined", "better"]
+    assert verdict(0.5, 0.5, patients=6, level=0.99) == "undefined"
+    assert verdict(0.0, 0.0, patients=2) == "no difference beyond noise"
