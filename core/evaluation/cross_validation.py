@@ -12,6 +12,7 @@ import numpy as np
 
 from core.datasets.records import Snapshot, SnapshotCase, get_snapshot
 from core.errors import InvalidInput
+from core.evaluation.painting import warn_of_projections
 from core.evaluation.records import Evaluation, find_evaluation
 from core.evaluation.run import SEED, count_seen, evaluate_model, measure_bands, split_cases, warnings_of
 from core.evaluation.subgroups import read_answers
@@ -142,7 +143,8 @@ def cross_validate(
         **measured,
         "folds": folds,
         "seen_in_training": seen,
-        "warnings": _warnings(snapshot, seen, len(pooled)),
+        "warnings": _warnings(snapshot, seen, len(pooled))
+        + (warn_of_projections(connection, pooled) if task.PAINTS else []),
     }
 
 

@@ -190,6 +190,18 @@ def compare_cases(
     return unit, compared
 
 
+def warn_of_projections(connection: sqlite3.Connection, cases: Sequence[SnapshotCase]) -> list[str]:
+    """What a reader of distances must know: the spacing of a projection is that at the detector, where all is larger
+    than in the patient (DICOM PS3.3, C.8.11.2: Imager Pixel Spacing)."""
+    n = sum(get_case(connection, case.case_id).spacing_at == "detector" for case in cases)
+    if not n:
+        return []
+    return [
+        f"{n} of these {len(cases)} cases are projections whose spacing is known at the detector alone: in the patient "
+        f"their distances in mm are smaller."
+    ]
+
+
 def _compare(case: Case, reference: np.ndarray, painted: np.ndarray, unit: Unit) -> Compared:
     spacing = _spacing_mm(case)
     steps = (spacing or (1.0, 1.0, 1.0)) if case.frames > 1 else (spacing or (1.0, 1.0))[-2:]

@@ -14,7 +14,7 @@ from core.evaluation.appearance import keep_appearance
 from core.evaluation.drawing import look_at_drawn
 from core.evaluation.far import keep_distances
 from core.evaluation.mask_looks import keep_painted_appearance, look_at_masks
-from core.evaluation.painting import compare_cases
+from core.evaluation.painting import compare_cases, warn_of_projections
 from core.evaluation.predictor import predict_cases
 from core.evaluation.records import (
     add_evaluation,
@@ -126,7 +126,8 @@ def evaluate_model(
         **measured,
         **beside,
         "seen_in_training": seen,
-        "warnings": _warnings(snapshot, split, seen, len(cases), asked - len(cases)),
+        "warnings": _warnings(snapshot, split, seen, len(cases), asked - len(cases))
+        + (warn_of_projections(connection, cases) if task.PAINTS else []),
         **_describe_members(connection, model, schema, cases, targets),
     }
     with writing(connection):

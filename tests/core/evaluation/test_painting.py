@@ -38,6 +38,7 @@ from core.measures.segmentation import compare_masks
 from core.progress import Silent
 from core.settings import Settings
 from core.store.audit import Actor
+from core.store.database import writing
 from core.store.files import Files
 from core.training.ensemble import make_ensemble, with_views
 from core.training.recipe import change_recipe, named_recipe
@@ -166,6 +167,19 @@ def test_an_evaluation_measures_every_structure_and_keeps_every_case(
     squares = [row for row in rows if row.structure == "square" and row.dice is not None]
     assert [row.dice for row in squares] == pytest.approx(sorted(value for value in dice if not np.isnan(value)))
     assert all(row.dice is None for row in rows[len(squares) :]), "empty references come last"
+    assert not any("detector" in one for one in result["warnings"])
+
+
+def test_distances_of_projections_are_said_to_be_those_at_the_detector(
+    connection: sqlite3.Connection, files: Files, settings: Settings, painter: Model, frozen: Snapshot
+) -> None:
+    test = list_snapshot_cases(connection, frozen.id, split="test")
+    with writing(connection):
+        connection.execute(
+            "UPDATE cases SET spacing_mm = '[0.2, 0.2]', spacing_at = 'detector' WHERE id = ?", (test[0].case_id,)
+        )
+    result = evaluated(connection, files, settings, painter)
+    assert [one for one in result["warnings"] if one.startswith(f"1 of these {len(test)} cases are projections")]
 
 
 def test_masks_and_numbers_of_an_erased_case_go_with_it(
