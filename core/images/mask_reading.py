@@ -22,6 +22,7 @@ from core.images.volumes import check_volume_size
 from core.settings import Settings
 
 LARGEST_NUMBER = 65_535
+SHALLOW_STEPS = {2: 255 // 3, 4: 255 // 15}  # between one number and the next, by the bit depth of a PNG's IHDR
 TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -118,6 +119,8 @@ def _png_numbers(content: bytes, settings: Settings) -> Pixels:
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "LA", "RGB", "RGBA"):
             raise InvalidInput(f"A mask is a picture of grey values or a palette. Received: {image.mode}")
         pixels = deep_png(content) if is_deep_png(content) else np.asarray(image)
+        if image.mode == "L":  # of 2 and 4 bits a pixel Pillow makes brightness, up to 255
+            pixels = pixels // SHALLOW_STEPS.get(content[24], 1)
         if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with alpha
             pixels = pixels[..., 0]
         elif pixels.ndim == 3:

@@ -1,6 +1,8 @@
 """Label maps of every kind of file: the numbers that come out are those that went in."""
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import imagecodecs
@@ -60,6 +62,23 @@ PICTURES = {
 def test_a_picture_gives_its_numbers_and_no_colours(content: bytes, settings: Settings) -> None:
     on_image = read_label_map(content, settings).on(grid_of(1, 2, 3, None))
     np.testing.assert_array_equal(on_image, NUMBERS[np.newaxis])
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_png_of_a_few_bits_a_pixel_gives_its_numbers_and_no_brightness(bits: int, settings: Settings) -> None:
+    content = shallow_png([[0, 1, 2, 3], [3, 0, 2**bits - 1, 1]], bits)
+    assert np.asarray(Image.open(io.BytesIO(content))).max() == 255
+    on_image = read_label_map(content, settings).on(grid_of(1, 2, 4, None))
+    assert on_image.tolist() == [[[0, 1, 2, 3], [3, 0, 2**bits - 1, 1]]]
+
+
+def shallow_png(rows: list[list[int]], bits: int) -> bytes:
+    """Grey of a few bits a pixel, which Pillow reads but does not write (PNG specification, section 11.2.2)."""
+    lines = [b"\0" + int("".join(f"{one:0{bits}b}" for one in row), 2).to_bytes(len(row) * bits // 8) for row in rows]
+    head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), bits, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(b"".join(lines))), (b"IEND", b""))
+    chunks = [len(of).to_bytes(4) + kind + of + zlib.crc32(kind + of).to_bytes(4) for kind, of in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def test_a_picture_fits_an_image_that_lies_somewhere(settings: Settings) -> None:
