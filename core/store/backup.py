@@ -28,6 +28,7 @@ from core.store.copying import (
     file_size,
     hash_file,
     make_folder,
+    sync_folders,
     write_private,
 )
 from core.store.database import check_whole, connect
@@ -150,6 +151,7 @@ class _Making:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        sync_folders([folder / DATABASE_NAME, *(file_path(self._out, file.key) for file in manifest.files)])
         write_private(folder / MANIFEST, manifest_text(manifest).encode())
         made = Generation(folder, manifest)
         if verify:

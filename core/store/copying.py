@@ -3,11 +3,12 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
+LEVELS = 3  # of folders above a file that a store or a backup makes: OUT/files/<shelf>/<two digits>
 
 
 class Unreadable(Exception):
@@ -47,6 +48,8 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
 
 def copy_file(source: Path, target: Path, *, expected: str | None = None) -> tuple[str, int]:
     """Copy a file while hashing it; the answer is its SHA-256 and its size.
+
+    After a power cut its name is sure to be there only once `sync_folders` was called: once for many files.
 
     Raises:
         Unreadable: the source is not there or cannot be read.
@@ -118,11 +121,21 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise Unreadable(path, error) from error
 
 
+def sync_folders(files: Iterable[Path]) -> None:
+    """Force the names of files to disk, which lie in their folders, and the names of these; each folder once."""
+    for folder in sorted({folder for file in files for folder in file.parents[:LEVELS]}):
+        _sync_folder(folder)
+
+
 def _replace(part: Path, target: Path) -> None:
     part.replace(target)
-    handle = os.open(target.parent, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems do not flush folders
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # some network file systems do not flush folders, and one above may be closed to us
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)

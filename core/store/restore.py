@@ -14,7 +14,7 @@ from core.clock import utc_now
 from core.errors import CoreError, InvalidInput, NotFound
 from core.settings import Settings
 from core.store.backup import CONTENT_ADDRESSED, DATABASE_NAME
-from core.store.copying import Altered, Unreadable, copy_file, file_size, hash_file, make_folder
+from core.store.copying import Altered, Unreadable, copy_file, file_size, hash_file, make_folder, sync_folders
 from core.store.database import check_whole, prepare_home
 from core.store.files import SUFFIX, Files
 from core.store.generations import (
@@ -144,6 +144,7 @@ def _copy_files(places: Iterable[tuple[StoredFile, Path]], settings: Settings, *
             lacking.append(f"{file.shelf} {file.name} is missing from the backup or cannot be read.")
         except Altered:
             lacking.append(f"{file.shelf} {file.name} was altered in the backup.")
+    sync_folders(goal for file, _ in places if (goal := files.path(file.shelf, file.name)).exists())
     if lacking and not even_damaged:
         more = f" And {len(lacking) - FAULTS_TOLD} more." if len(lacking) > FAULTS_TOLD else ""
         raise CoreError(
@@ -190,6 +191,7 @@ def _bring_database(place: Path, settings: Settings, *, expected: str | None) ->
             f"The database of this backup is damaged; choose another with --generation. Received: {place} ({error})"
         ) from error
     part.replace(settings.database_path)
+    sync_folders([settings.database_path])
     prepare_home(settings)
 
 

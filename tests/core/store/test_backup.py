@@ -240,6 +240,25 @@ def test_two_backups_do_not_write_at_once(settings: Settings, out: Path) -> None
     os.close(handle)
 
 
+def test_names_are_forced_to_disk_before_the_manifest_makes_a_backup_count(
+    full_home: FullHome, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name lies in its folder: after a power cut a manifest that is there could name files that are not."""
+    forced, real = list[int](), os.fsync
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        forced.append(os.fstat(handle).st_ino)
+
+    monkeypatch.setattr("core.store.copying.os.fsync", fsync)
+    make_backup(full_home.settings, out, now=NOW)
+    (generation,), _ = list_generations(out)
+    before = forced[: forced.index((generation.folder / "manifest.json").stat().st_ino)]
+    folders = {file_path(out, file.key).parent for file in generation.manifest.files}
+    for folder in (*folders, *(one.parent for one in folders), out / "files", out / "generations", out):
+        assert folder.stat().st_ino in before
+
+
 def test_a_folder_that_cannot_be_written_is_named(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(CoreError, match=r"could not be written.*Received: .*file"):
