@@ -15,6 +15,8 @@ from core.images.records import get_cases
 from core.projects.schema import Generation, LabelSchema, check_value
 
 SEXES = ("F", "M")
+# By the whole word: taken by its first letter `missing` would be a man, and `Mujer` too.
+SPELLINGS = {"F": "F", "FEMALE": "F", "WOMAN": "F", "GIRL": "F", "M": "M", "MALE": "M", "MAN": "M", "BOY": "M"}
 OLDEST = 150
 
 
@@ -30,8 +32,8 @@ def with_conditions(connection: sqlite3.Connection, candidates: Sequence[Candida
 def read_attributes(attributes: Mapping[str, str]) -> dict[str, Any]:
     """`{"sex": "F", "age": 61.0}` of what is kept of a case; what is unknown or cannot be read is left out."""
     known: dict[str, Any] = {}
-    sex = str(attributes.get("sex") or "").strip().upper()[:1]
-    if sex in SEXES:
+    sex = SPELLINGS.get(str(attributes.get("sex") or "").strip().upper())
+    if sex:
         known["sex"] = sex
     try:
         age = float(str(attributes.get("age") or "").strip().rstrip("Yy"))

@@ -12,6 +12,10 @@ from core.projects.schema import make_classification, make_generation
     [
         ({"sex": "female", "age": "061Y"}, {"sex": "F", "age": 61.0}),
         ({"sex": "M", "age": "forty"}, {"sex": "M"}),
+        ({"sex": " Male "}, {"sex": "M"}),
+        ({"sex": "missing", "age": "7"}, {"age": 7.0}),
+        ({"sex": "Mujer"}, {}),
+        ({"sex": "f/m"}, {}),
         ({"sex": "O", "age": "-3"}, {}),
         ({"age": "nan"}, {}),
         ({}, {}),
