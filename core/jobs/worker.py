@@ -110,6 +110,7 @@ class Worker:
     ) -> None:
         self._settings, self._handlers, self._clock = settings, handlers, clock
         self._devices = tuple(devices or list_devices())
+        self._may_lose_devices = not devices and any(device.kind == "gpu" for device in self._devices)
         self._stop_grace_seconds = stop_grace_seconds
         self._connection: sqlite3.Connection = connect(settings)
         self._children: dict[tuple[int, int], _Child] = {}
@@ -241,7 +242,7 @@ class Worker:
         occupants.update({key: child.job for key, child in self._children.items()})
         busy = [job.device or "cpu" for job in occupants.values() if job.lane == "train"]
         while waiting := find_next(self._connection, "train"):
-            device = choose_devices(self._devices, busy, int(waiting.arguments.get("devices", 1)))
+            device = self._choose_devices(busy, int(waiting.arguments.get("devices", 1)))
             if device is None or not self._start_next("train", device):
                 break
             busy.append(device.name)
@@ -250,6 +251,18 @@ class Worker:
             working += 1
         if not any(job.lane == "keep" for job in occupants.values()):
             self._start_next("keep", CPU)
+
+    def _choose_devices(self, busy: Sequence[str], wanted: int) -> Device | None:
+        """What the next training gets. A GPU may have been lost since this worker began, or be back: the driver is
+        asked once more before one is given away, or a run that lost it would be resumed on it for ever."""
+        chosen = choose_devices(self._devices, busy, wanted)
+        if chosen is None or not self._may_lose_devices:
+            return chosen
+        before, self._devices = self._devices, list_devices()
+        if self._devices != before:
+            names = (", ".join(device.name for device in devices) for devices in (self._devices, before))
+            log.warning("This machine has other devices than before: %s; it had %s", *names)
+        return choose_devices(self._devices, busy, wanted)
 
     def _start_next(self, lane: Lane, device: Device) -> bool:
         job = claim_job(self._connection, lane, device.name)

@@ -141,12 +141,20 @@ def prepare_device(device: Device) -> str:
 
 
 def ask_nvidia(query: Sequence[str] = NVIDIA_QUERY) -> str:
-    """What nvidia-smi says; "" without an NVIDIA driver, and where its driver is broken or hangs."""
+    """What nvidia-smi says; "" without an NVIDIA driver, and where its driver is broken or hangs.
+
+    One that hangs is ended and not waited for: while it waits for a GPU that was lost, nothing can end it.
+    """
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=SECONDS_FOR_QUERY, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        asked = subprocess.Popen(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except OSError:
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    try:
+        said, _ = asked.communicate(timeout=SECONDS_FOR_QUERY)
+    except subprocess.TimeoutExpired:
+        asked.kill()
+        return ""
+    return said if asked.returncode == 0 else ""
 
 
 def _gpu(line: str) -> Device:

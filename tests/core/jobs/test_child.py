@@ -17,7 +17,7 @@ from core.jobs.waiting import read_log
 from core.jobs.worker import Worker
 from core.settings import Settings
 from core.store.audit import Actor
-from core.training.device import Device
+from core.training.device import CPU, Device
 from core.training.preflight import PreflightFailed
 
 Settled = Callable[[Worker, Job], Job]
@@ -59,6 +59,31 @@ def test_a_training_sees_its_own_gpu_and_no_other(
     seen = {(job.device, job.result["cuda"]) for job in (settled(worker, job) for job in jobs) if job.result}
     assert seen == {("gpu:0", "GPU-aa"), ("gpu:1", "GPU-bb")}
     assert (settled(worker, other).result or {})["cuda"] == "-1"
+
+
+def test_a_training_gets_no_gpu_that_was_lost_since_the_worker_began_and_gets_one_that_is_back(
+    connection: sqlite3.Connection,
+    actor: Actor,
+    make_worker: Callable[..., Worker],
+    settled: Settled,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    small, large = Device("gpu:0", "gpu", "A", "GPU-aa", 8), Device("gpu:1", "gpu", "B", "GPU-bb", 16)
+    there = [small, large]
+    monkeypatch.setattr("core.jobs.worker.list_devices", lambda: tuple(there) or (CPU,))
+    worker = make_worker(devices=None)
+
+    def given() -> str | None:
+        return settled(worker, add_job(connection, "answer", {}, lane="train", actor=actor)).device
+
+    there.remove(large)
+    assert given() == "gpu:0", "resumed, a run that lost its GPU goes on elsewhere"
+    assert "has other devices than before: gpu:0; it had gpu:0, gpu:1" in caplog.text
+    there.clear()
+    assert given() == "cpu"
+    there += [small, large]
+    assert given() == "gpu:1"
 
 
 def test_a_refusal_is_its_sentence(

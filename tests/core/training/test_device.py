@@ -76,6 +76,39 @@ def test_a_missing_or_broken_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatch
     assert list_devices(environ={}) == (CPU,)
 
 
+def test_a_driver_that_hangs_for_good_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the midst of a call into a driver that does not answer, a process cannot even be killed."""
+
+    class Hanging:
+        ended = False
+
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def __enter__(self) -> "Hanging":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.wait()
+
+        def communicate(self, timeout: float | None = None, **_: object) -> tuple[str, str]:
+            assert timeout is not None, "it would wait for ever"
+            raise subprocess.TimeoutExpired("nvidia-smi", timeout)
+
+        def kill(self) -> None:
+            Hanging.ended = True
+
+        def wait(self, timeout: float | None = None) -> int:
+            raise AssertionError("it would wait for ever")
+
+        def poll(self) -> None:
+            return None
+
+    monkeypatch.setattr(device_module.subprocess, "Popen", Hanging)
+    assert list_devices(environ={}) == (CPU,)
+    assert Hanging.ended
+
+
 def test_a_child_sees_its_gpu_and_no_other() -> None:
     gpu = listed(TWO)[1]
     script = "from core.training.device import *; import os; print(os.environ['CUDA_VISIBLE_DEVICES'], "
