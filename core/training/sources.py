@@ -30,7 +30,7 @@ SECONDS_TO_ANSWER = 20
 # Fields of a network that have no weights of their own: how it is held back, asked while it learns, and shown volumes.
 MAY_DIFFER = (
     *("dropout", "l2", "pooling", "weights", "deep_supervision"),
-    *("spacing_mm", "patches", "painted_share"),
+    *("spacing_mm", "patches", "painted_share", "input_depth"),
 )
 
 Sources = dict[str, dict[str, Any]]  # by field: hash, said, and of a model its number

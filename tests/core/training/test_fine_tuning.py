@@ -8,14 +8,17 @@ import pytest
 
 from core.errors import CoreError, InvalidInput, NotAllowed
 from core.people.accounts import ensure_user
+from core.progress import Silent
 from core.store.audit import Actor
 from core.store.stock import list_stored
+from core.training.networks import build_network
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run, get_model, get_run, list_epochs
 from core.training.request import request_training
 from core.training.sources import settle_sources
+from core.training.starting import read_learnt, take_over
 from core.training.starting_child import main
-from core.training.stored import load_network
+from core.training.stored import load_network, network_bytes
 
 pytestmark = pytest.mark.usefixtures("no_onnx")
 
@@ -90,6 +93,32 @@ def test_a_model_is_taken_further_however_volumes_are_shown_to_it(connection, pl
     assert begun["start_from"]["said"] == "model first"
     with pytest.raises(InvalidInput, match="its own network: --set patch_size=32,64,64"):  # it says what is halved
         settle_sources(connection, None, planted.snapshot, change_recipe(recipe, {"patch_size": "8,64,64"}), {}, actor)
+
+
+def test_a_model_of_whole_volumes_is_taken_further_on_more_or_fewer_frames(connection, files, planted, actor) -> None:
+    """As on another input size: its weights are the same, however long its input is."""
+    networks = []
+    for depth in (8, 16):
+        recipe = change_recipe(named_recipe("cnn3d"), {"input_depth": depth, "input_size": 16, "filters": "2,4"})
+        networks.append(build_network(recipe, planted.snapshot.schema, np.ones((2, 2), np.float32)))
+    shapes = [[weight.shape for weight in network.get_weights()] for network in networks]
+    assert shapes[0] == shapes[1]
+    run = add_run(
+        connection, project=planted.project.id, snapshot=planted.snapshot.id, name="first", actor=actor,
+        recipe=change_recipe(recipe, {"input_depth": 8}),
+    )  # fmt: skip
+    first = add_model(
+        connection, run, keras_hash=files.put_bytes("models", network_bytes(networks[0])), onnx_left_out_because="none",
+        parameters=1, file_bytes=1, facts={}, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    asked = change_recipe(recipe, {"start_from": "first"})
+    recipe, begun = settle_sources(connection, None, planted.snapshot, asked, {}, actor)
+    assert recipe.start_from == first.keras_hash
+    (learnt,) = read_learnt(files, recipe, begun, Silent())
+    take_over(networks[1], learnt, "logits")
+    bodies = [[layer for layer in one.layers if layer.weights and layer.name != "logits"] for one in networks]
+    for old, new in zip(*bodies, strict=True):
+        assert all(map(np.array_equal, old.get_weights(), new.get_weights()))
 
 
 def test_a_file_of_another_shape_ends_in_a_sentence_and_is_kept_with_its_run(
