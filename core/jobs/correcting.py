@@ -16,8 +16,8 @@ from core.reviews.meetings import Review
 from core.reviews.renewing import find_renewed
 from core.store.audit import Actor
 from core.store.files import Files
-from core.training.recipe import change_recipe
-from core.training.records import Model, Run, get_run, list_runs
+from core.training.recipe import with_batch
+from core.training.records import Model, Run, get_run, get_run_of_weights, list_runs
 from core.training.repeat import trained_batch
 
 
@@ -79,7 +79,7 @@ def ask_retraining(
             f"An ensemble is not trained; retrain from a review of a member, {', '.join(members)}. "
             f"Received: {model.name}"
         )
-    before = get_run(connection, model.run)
+    before = get_run_of_weights(connection, get_run(connection, model.run))
     if before.fold is not None:
         raise InvalidInput(f"A model of one fold is trained again from the page Train. Received: {model.name}")
     stood_on = get_snapshot(connection, project.id, before.snapshot)
@@ -102,7 +102,7 @@ def ask_retraining(
         connection,
         project,
         snapshot,
-        change_recipe(before.recipe, {"batch": trained_batch(before)}),
+        with_batch(before.recipe, trained_batch(before)),
         name=_free(model.name, {one.name for one in list_runs(connection, project.id)}),
         choice=before.told.get("choice"),
         evaluate="test",

@@ -97,8 +97,9 @@ def test_what_was_learnt_before_is_begun_from_again_and_an_ensemble_is_refused(
     learnt = room.files.put_bytes("models", b"photographs")
     sources = {"weights": {"hash": learnt, "said": "ImageNet", "form": "keras", "same_answer": False}}
     run = add_run(
-        connection, project=room.project.id, snapshot=room.snapshot.id, name="begun", told={"sources": sources},
-        recipe=change_recipe(named_recipe("densenet"), {"weights": learnt}), actor=actor,
+        connection, project=room.project.id, snapshot=room.snapshot.id, name="begun",
+        told={"sources": sources, "preflight": {"batch": 4}},
+        recipe=change_recipe(named_recipe("densenet"), {"weights": learnt, "devices": 8}), actor=actor,
     )  # fmt: skip
     facts = {"task": "classification", "classes": ["normal", "pneumonia"], "multi_label": False}
     model, ensemble = (
@@ -120,6 +121,18 @@ def test_what_was_learnt_before_is_begun_from_again_and_an_ensemble_is_refused(
     add_label(connection, NewLabel(new_event(), room.cases[0].id, "anna", {"classes": ["pneumonia"]}), actor)
     made = ask_retraining(connection, room.files, room.project, model, **asked)  # type: ignore[arg-type]
     assert get_run(connection, made.run.id).told["sources"] == sources
+    assert (made.run.recipe.batch, made.run.recipe.devices) == (4, 4), "what fitted on the one device that there was"
+    moved = add_run(
+        connection, project=room.project.id, snapshot=room.snapshot.id, name="from 0.300", told={"point_of": model.id},
+        recipe=run.recipe, actor=actor,
+    )  # fmt: skip
+    point = add_model(
+        connection, moved, keras_hash=learnt, onnx_left_out_because="it is a test", parameters=1, file_bytes=5,
+        facts=facts | {"point_of": model.id}, seconds=1.0, actor=actor,
+    )  # fmt: skip
+    of_point = ask_retraining(connection, room.files, room.project, point, **asked)  # type: ignore[arg-type]
+    assert get_run(connection, of_point.run.id).told["sources"] == sources, "those of the weights that it decides by"
+    assert of_point.run.recipe == made.run.recipe
     with pytest.raises(InvalidInput, match="a member, quick"):
         ask_retraining(connection, room.files, room.project, ensemble, **asked)  # type: ignore[arg-type]
 
