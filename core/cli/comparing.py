@@ -70,10 +70,10 @@ def _paired_lines(told: PairedErrors) -> list[str]:
 
 def _label_lines(name: str, told: dict[str, Any]) -> list[str]:
     """What is told of one label: its differences, and McNemar's test on its own decisions."""
-    turned = told["mcnemar"]
+    turned, reason = told["mcnemar"], told.get("verdict_reason", "")
     return [
         f"{name}, on {told['n']} cases: newly right {len(turned['fixed'])}, newly wrong {len(turned['broken'])}, "
-        f"McNemar {_p(turned['p'])}; AUC: {told['verdict']}",
+        f"McNemar {_p(turned['p'])}; AUC: {told['verdict']}{f': {reason}' if reason else ''}",
         *(f"  {metric:<28} {estimate_text(found)}" for metric, found in told["metrics"].items()),
     ]
 

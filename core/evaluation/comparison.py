@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,9 @@ import numpy as np
 from core.datasets.records import Snapshot, SnapshotCase
 from core.errors import InvalidInput
 from core.evaluation.paired_labels import (
+    MEANS_OF_LABELS,
     NO_CASE,
+    OF_LABEL,
     Sides,
     Weighed,
     compare_labels,
@@ -30,6 +31,7 @@ from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, number_patients, patient_bootstrap
 from core.measures.metrics import rank_scores, ratio, roc_auc, weigh_ranking
 from core.measures.paired import (
+    ALL_ALIKE,
     NOTABLE,
     OF_ONE_PATIENT,
     UNDEFINED,
@@ -37,12 +39,12 @@ from core.measures.paired import (
     SeedNoise,
     compare_aucs,
     difference_text,
+    ends_of_verdict,
     fewest_patients,
     is_apart,
     tell_apart,
     turned,
     verdict,
-    with_seed_noise,
 )
 from core.measures.shares import share_of
 from core.projects.schema import Classification
@@ -172,19 +174,19 @@ def _measure(
         sure = estimate_of(gaps["auc"], wide["auc"], undefined=NO_CASE)
     for at, n in _rarer(schema, sides):
         if n == 1:
-            found["auc"], sure = _of_one_patient(found["auc"]), _of_one_patient(sure)
-            if schema.multi_label:
-                found[f"auc/{at}"] = _of_one_patient(found[f"auc/{at}"])
+            sure = _of_one_patient(sure)
+            hanging = {name for name in (*MEANS_OF_LABELS, *(f"{one}/{at}" for one in OF_LABEL)) if name in found}
+            found |= {name: _of_one_patient(found[name]) for name in hanging}
     return found, plain, sure
 
 
-def _of_one_patient(auc: Estimate) -> Estimate:
+def _of_one_patient(one: Estimate) -> Estimate:
     """The difference without its interval: patients who were drawn would never have differed in this class. Two that
     order all cases alike do not differ, of however many patients."""
     return (
-        auc
-        if auc.low is None or auc.low == auc.high == 0
-        else replace(auc, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
+        one
+        if one.low is None or one.low == one.high == 0
+        else replace(one, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
     )
 
 
@@ -217,13 +219,14 @@ def _judge(
     low, high, how = (auc.low, auc.high, "paired bootstrap over patients")
     if delong:
         low, high, how = delong.low, delong.high, "DeLong"
-    if noise and auc.value is not None and low is not None and high is not None:
-        error = delong.error if delong else (high - low) / 2 / NormalDist().inv_cdf((1 + level) / 2)
-        low, high = with_seed_noise(auc.value, error, noise, level=level)
-        how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
+    if auc.value is not None and low is not None and high is not None:
+        error = delong.error if delong else None
+        low, high, how = ends_of_verdict(
+            auc.value, (low, high), how, noise, error=error, patients=patients, level=level
+        )
     said = verdict(low, high, notable=NOTABLE, seeds_unknown=seeds_unknown, patients=patients, level=level)
     known = "" if noise else " Seed noise unknown: it takes three trainings of a recipe that differ in their seed."
-    why = auc.reason or auc.note if said == UNDEFINED else ""
+    why = (auc.reason or auc.note or ALL_ALIKE) if said == UNDEFINED else ""
     if auc.value is None or low is None or high is None or said == UNDEFINED:
         told = f"{first} and {second} cannot be told apart here, their difference is undefined: {why}"
     else:

@@ -25,24 +25,26 @@ from core.measures.metrics import (
     weigh_ranking,
 )
 from core.measures.paired import (
+    ALL_ALIKE,
     NOTABLE,
+    OF_ONE_PATIENT,
     SAME,
     TOO_FEW,
     UNDEFINED,
     AucDifference,
     SeedNoise,
     compare_aucs,
+    ends_of_verdict,
     fewest_patients,
     turned,
     verdict,
-    with_seed_noise,
 )
 
 Weighed = Callable[[np.ndarray], dict[str, np.ndarray]]
 Noise = Callable[[Callable[[np.ndarray], float]], SeedNoise | None]  # from how an AUC is taken of scores
 OF_LABEL = ("auc", "f1", "balanced_accuracy")
+MEANS_OF_LABELS = ("auc", "f1_macro", "balanced_accuracy")
 NO_CASE = "One of the classes has no case here, or every case."
-ALL_ALIKE = "Every case gives the same difference, and they are too few to say that others would."
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def compare_labels(
 ) -> dict[str, dict[str, Any]]:
     """By label: `n` of the cases that have it, `small`, `metrics` (differences of `OF_LABEL` and `churn`), `values` of
     each model, `delong`, `mcnemar` with newly right and newly wrong cases, and the `verdict` on its AUC, which is
-    undefined for a label that no case has, or every case (`verdict_reason`).
+    undefined for a label that no case has, or every case, or one patient alone (`verdict_reason`).
 
     Args:
         metrics, plain: of `measure_labels`, the differences with intervals and the values of each model.
@@ -152,16 +154,21 @@ def _judge(sides: Sides, k: int, level: float, noise: Noise, only_seeds: bool) -
     """The verdict on one label's AUC, with seed noise where it is known."""
     tested = _delong(sides, k, level)
     if tested is None:
-        return {"verdict": TOO_FEW}
-    low, high, once = tested.low, tested.high, np.ones((1, len(sides.ids)))
-    positive = sides.targets[:, k] == 1
+        return {"verdict": UNDEFINED, "verdict_reason": f"{OF_ONE_PATIENT}."}
+    positive, once = sides.targets[:, k] == 1, np.ones((1, len(sides.ids)))
     known = noise(lambda scores: float(roc_auc(*weigh_ranking(rank_scores(positive, scores[:, k]), once))[0]))
-    if known:
-        low, high = with_seed_noise(tested.difference, tested.error, known, level=level)
-    said = verdict(
-        low, high, notable=NOTABLE, seeds_unknown=only_seeds and known is None,
-        patients=fewest_patients(positive, number_patients(sides.patients)), level=level,
-    )  # fmt: skip
+    patients = fewest_patients(positive, number_patients(sides.patients))
+    low, high, _ = ends_of_verdict(
+        tested.difference,
+        (tested.low, tested.high),
+        "DeLong",
+        known,
+        error=tested.error,
+        patients=patients,
+        level=level,
+    )
+    unknown = only_seeds and known is None
+    said = verdict(low, high, notable=NOTABLE, seeds_unknown=unknown, patients=patients, level=level)
     return {"verdict": said, **({"verdict_reason": ALL_ALIKE} if said == UNDEFINED else {})}
 
 

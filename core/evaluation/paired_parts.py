@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 
 import numpy as np
 
@@ -11,16 +10,17 @@ from core.measures.estimates import Estimate, estimate_of
 from core.measures.intervals import LEVEL, patient_bootstrap
 from core.measures.metrics import ratio
 from core.measures.paired import (
+    ALL_ALIKE,
     NOTABLE,
     NOTABLE_SHARE,
     UNDEFINED,
     SeedNoise,
     difference_text,
+    ends_of_verdict,
     is_apart,
     mcnemar,
     tell_apart,
     verdict,
-    with_seed_noise,
 )
 
 SEED = 0
@@ -103,14 +103,16 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
     apart = values[1] - values[0]
     difference = _mean(apart, patients, LEVEL)
     wide = difference if level == LEVEL else _mean(apart, patients, level)
-    low, high, how = _widen(difference, wide, noise, level)
+    low, high, how, n_patients = wide.low, wide.high, "paired bootstrap over patients", len(set(patients))
+    if difference.value is not None and low is not None and high is not None:
+        low, high, how = ends_of_verdict(difference.value, (low, high), how, noise, patients=n_patients, level=level)
     # An error has a unit, so what is notable hangs on how large errors are.
     size = float(np.mean(values)) if ids else 0.0
     ends = (-high, -low) if sides.is_error and low is not None and high is not None else (low, high)
     unknown = sides.only_seeds and noise is None
     notable = NOTABLE_SHARE * size if sides.is_error else NOTABLE
-    said = verdict(*ends, notable=notable, seeds_unknown=unknown, patients=len(set(patients)), level=level)
-    why = difference.reason or wide.note if said == UNDEFINED else ""
+    said = verdict(*ends, notable=notable, seeds_unknown=unknown, patients=n_patients, level=level)
+    why = (difference.reason or wide.note or ALL_ALIKE) if said == UNDEFINED else ""
     if difference.value is None or low is None or high is None or said == UNDEFINED:
         told = (
             f"{sides.models[0]} and {sides.models[1]} cannot be told apart by {sides.name}, their difference is "
@@ -127,7 +129,7 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
         name=sides.name,
         of=sides.of,
         n_cases=len(ids),
-        n_patients=len(set(patients)),
+        n_patients=n_patients,
         values=(means[0], means[1]),
         difference=difference,
         verdict=said,
@@ -141,18 +143,6 @@ def compare_part(sides: Sides, noise: SeedNoise | None, *, level: float) -> Pair
         worse=worse,
         p=mcnemar(len(better), len(worse)),
     )
-
-
-def _widen(
-    difference: Estimate, wide: Estimate, noise: SeedNoise | None, level: float
-) -> tuple[float | None, float | None, str]:
-    """The interval that the verdict stands on, and how it came about."""
-    low, high, how = wide.low, wide.high, "paired bootstrap over patients"
-    if noise and difference.value is not None and low is not None and high is not None:
-        error = (high - low) / 2 / NormalDist().inv_cdf((1 + level) / 2)
-        low, high = with_seed_noise(difference.value, error, noise, level=level)
-        how += f", with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
-    return low, high, how
 
 
 def _changed(sides: Sides, apart: Mapping[int, float], by: float) -> tuple[tuple[Changed, ...], tuple[Changed, ...]]:

@@ -24,7 +24,7 @@ from core.measures.estimates import Estimate, estimate_of, estimates_json
 from core.measures.intervals import LEVEL, RESAMPLES, Interval, basic_interval, number_patients, patient_bootstrap
 from core.measures.metrics import Ranking, ratio
 from core.measures.paired import OF_ONE_PATIENT, fewest_patients
-from core.measures.shares import WILSON
+from core.measures.shares import WILSON, WILSON_OF_CLUSTERS
 
 __all__ = [
     "PER_CLASS",
@@ -231,7 +231,7 @@ def _cautioned(
     told = dict(estimates)
     for name in among if lone else ():
         one = told.get(name)
-        if one and one.low is not None and one.method != WILSON:
+        if one and one.low is not None and one.method not in (WILSON, WILSON_OF_CLUSTERS):
             told[name] = replace(one, note=f"{one.note} {OF_ONE_PATIENT}: the interval is too narrow.".strip())
     for name in SHARES_RIGHT:
         if n_patients < FEW_PATIENTS and name in told and told[name].method == WILSON:

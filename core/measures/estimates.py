@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from core.measures.intervals import Interval
+from core.measures.intervals import Interval, has_no_width
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def estimate_of(found: float, interval: Interval, *, undefined: str, note: str =
         return Estimate(None, None, None, reason=undefined)
     if interval.low is None:
         return Estimate(found, None, None, interval.undefined_resamples, note=f"{note} {interval.reason}".strip())
-    if interval.low == interval.high:
+    if interval.high is not None and has_no_width(interval.low, interval.high):
         note = f"{note} Every resample gave this same value, so the interval is too narrow to be believed.".strip()
     return Estimate(found, interval.low, interval.high, interval.undefined_resamples, note=note)
 

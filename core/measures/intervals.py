@@ -91,6 +91,11 @@ def basic_interval(value: float, interval: Interval, *, least: float = 0.0) -> I
     return Interval(max(least, low), max(least, high), interval.undefined_resamples)
 
 
+def has_no_width(low: float, high: float) -> bool:
+    """Whether both ends are the same number: sums of one number over resamples end a digit apart."""
+    return math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12)
+
+
 def wilson_interval(part: float, whole: float, level: float = LEVEL) -> Interval:
     """Of a plain proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953): it holds at 0 and 1 too, where every
     resample gives the same."""

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from core.measures.intervals import LEVEL, number_patients
+from core.measures.intervals import LEVEL, has_no_width, number_patients
 
 FEWEST_SEEDS = 3  # of one recipe, before a spread over seeds is a number
 NOTABLE = 0.05  # of an AUC or a Dice: a reader would want to know of it
 NOTABLE_SHARE = 0.1  # of a mean error, likewise
+ROUNDING = 1e-12  # of numbers near one
 TOO_FEW = "too few cases to tell"
 SAME = "no difference beyond noise"
 UNDEFINED = "undefined"
+ALL_ALIKE = "Every case gives the same difference, and they are too few to say that others would."
+BY_SIGNS = "exact sign test over patients, for every case gives the same difference"
 OF_ONE_PATIENT = (
     "One of the classes, or all but it, has cases of one patient only, and from one nobody knows how patients differ"
 )
@@ -29,8 +32,8 @@ class AucDifference:
     second: float
     difference: float
     error: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     p: float | None
 
     def to_json(self) -> dict[str, float | None]:
@@ -74,7 +77,7 @@ def compare_aucs(
     gap = parts[1] - parts[0]
     difference = other - one
     error = math.sqrt(_variance(gap - difference, positive, patient))
-    if error < 1e-12:  # every case gives the same difference: nothing that this could test
+    if error < ROUNDING:  # every case gives the same difference: nothing that this could test
         return AucDifference(one, other, difference, 0.0, difference, difference, 1.0 if difference == 0 else None)
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     p = 2 * NormalDist().cdf(-abs(difference) / error)
@@ -164,6 +167,44 @@ def with_seed_noise(difference: float, error: float, noise: SeedNoise, *, level:
     return difference - reach, difference + reach
 
 
+def ends_of_verdict(
+    difference: float,
+    ends: tuple[float, float],
+    how: str,
+    noise: SeedNoise | None,
+    *,
+    error: float | None = None,
+    patients: int,
+    level: float = LEVEL,
+) -> tuple[float, float, str]:
+    """The interval that a verdict stands on, and how it came about: that of the cases, wider where seed noise is known.
+
+    Where every case gives the same difference and patients are too few (`verdict`) no noise is added: it would give a
+    width to an interval that says nothing.
+
+    Args:
+        ends, how: of the interval by cases, and how that came about.
+        error: the standard error of the difference, where it is not that of the interval.
+    """
+    low, high = ends
+    if _are_alike(low, high):
+        how = BY_SIGNS
+    if noise is None or _are_few_alike(low, high, patients, level):
+        return low, high, how
+    of_cases = (high - low) / 2 / NormalDist().inv_cdf((1 + level) / 2) if error is None else error
+    low, high = with_seed_noise(difference, of_cases, noise, level=level)
+    return low, high, f"{how}, with seed noise from {' and '.join(map(str, noise.seeds))} trainings"
+
+
+def _are_alike(low: float, high: float) -> bool:
+    """Whether every case gives the same difference, as the ends of its interval have it, and there is one."""
+    return has_no_width(low, high) and abs(low) > ROUNDING
+
+
+def _are_few_alike(low: float, high: float, patients: int, level: float) -> bool:
+    return _are_alike(low, high) and mcnemar(patients, 0) > 1 - level
+
+
 def verdict(
     low: float | None,
     high: float | None,
@@ -184,7 +225,7 @@ def verdict(
             false_better`).
         patients: how many there are (of a classifier in the rarer class), and `level` of the interval: for that test.
     """
-    if low is None or high is None or (low == high != 0 and mcnemar(patients, 0) > 1 - level):
+    if low is None or high is None or _are_few_alike(low, high, patients, level):
         return UNDEFINED
     if is_apart(low, high):
         return SAME if seeds_unknown else "better" if low > 0 else "worse"

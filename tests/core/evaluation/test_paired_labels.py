@@ -21,12 +21,15 @@ ANSWERS = ([], ["mass"], ["nodule"], ["mass", "nodule"])
 
 
 @pytest.fixture
-def findings(connection, files, actor, add_square):
-    """80 patients, each with one square; one has a hernia, and about two thirds are test cases."""
+def findings(request, connection, files, actor, add_square):
+    """80 patients, each with one square; four have a hernia, and about two thirds are test cases. Asked for with a
+    number, the hernias are of so many patients."""
+    ill = getattr(request, "param", 80)
     schema = make_classification(NAMES, multi_label=True)
     project = add_project(connection, name="Findings", task="classification", schema=schema, actor=actor)
     for k in range(80):
-        add_square(project, f"f{k}.png", f"q{k}", 60 + k, [*ANSWERS[k % 4], *(["hernia"] if k % 20 == 0 else [])])
+        hernia, patient = (["hernia"], f"ill{k // 20 % ill}") if k % 20 == 0 else ([], f"q{k}")
+        add_square(project, f"f{k}.png", patient, 60 + k, [*ANSWERS[k % 4], *hernia])
     return freeze_snapshot(
         connection, files, project, "several", ratios=(0.15, 0.15, 0.7), allow_leaks="squares look alike", actor=actor,
         progress=Silent(),
@@ -125,6 +128,22 @@ def test_a_rare_label_is_never_said_to_be_better(connection, findings, add_answe
     assert hernia["small"]
     assert hernia["metrics"]["auc_difference"]["value"] == 1.0
     assert hernia["verdict"] == "too few cases to tell"
+
+
+@pytest.mark.parametrize("findings", [2], indirect=True)  # one of the two is a test patient
+def test_no_difference_that_hangs_on_a_label_of_one_patient_has_an_interval(connection, findings, add_answers):
+    """Drawing patients never tells how its recall differs between patients: F1 and balanced accuracy hang on it too."""
+    pair = add_answers(noisy((0.6, 0.6, 0.6), 1)), add_answers(noisy((0.1, 0.1, 0.6), 2), network="resnet")
+    told = compare_models(connection, *pair, findings, "test")
+    assert (told["verdict"], told["per_label"]["hernia"]["n"]) == ("undefined", 2)
+    hernia, mass = (told["per_label"][name]["metrics"] for name in ("hernia", "mass"))
+    for name in ("auc_difference", "f1_difference", "balanced_accuracy_difference"):
+        whole = told["metrics"]["f1_macro_difference" if name == "f1_difference" else name]
+        assert hernia[name]["low"] is None
+        assert whole["low"] is None
+        assert "cases of one patient only" in hernia[name]["note"]
+        assert mass[name]["low"] is not None
+    assert told["metrics"]["accuracy_difference"]["low"] is not None
 
 
 def test_a_model_against_one_of_the_same_answers_changes_nothing(connection, findings, add_answers):

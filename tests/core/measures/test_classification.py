@@ -168,6 +168,18 @@ def test_the_intervals_of_a_class_of_one_patient_say_that_they_are_too_narrow():
     assert "cases of one patient only" not in found.metrics["brier"].note
 
 
+def test_wilsons_interval_of_a_class_of_one_patient_is_as_wide_as_one_patient_allows():
+    """Its images count as one draw, so the interval that is of them is not said to be too narrow."""
+    truth, scores, _ = made_up_cases(2, 40, 3)
+    patients = [f"p{at // 2}" if of else "alone" for at, of in enumerate(truth)]
+    found = measure_classification(np.eye(3, dtype=int)[truth], scores, patients, classes=list("abc"), resamples=FEW)
+    recall, area = found.per_class["a"]["recall"], found.per_class["a"]["auc"]
+    assert recall.method == "Wilson, design effect"
+    assert recall.high - recall.low > 0.6
+    assert "cases of one patient only" not in recall.note
+    assert "cases of one patient only" in area.note
+
+
 def test_one_patient_gives_values_without_intervals():
     targets, scores = np.eye(2, dtype=int)[[0, 1, 1]], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     found = measure_classification(targets, scores, ["p"] * 3, classes=["a", "b"])

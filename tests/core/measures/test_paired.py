@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.measures.paired import SeedNoise, auc_with_error, compare_aucs, mcnemar, verdict, with_seed_noise
+from core.measures.paired import (
+    SeedNoise,
+    auc_with_error,
+    compare_aucs,
+    ends_of_verdict,
+    mcnemar,
+    verdict,
+    with_seed_noise,
+)
 
 # Albumin, total protein, K-G score (the lower the better) and outcome of 43 patients: the example of DeLong et al.
 # 1988, as the SAS/STAT User's Guide lists it ("Comparing Receiver Operating Characteristic Curves").
@@ -99,3 +107,23 @@ def test_where_every_case_gives_the_same_difference_patients_decide_by_the_sign_
     assert [verdict(perfect.low, perfect.high, patients=n) for n in (2, 5, 6)] == ["undefined", "undefined", "better"]
     assert verdict(0.5, 0.5, patients=6, level=0.99) == "undefined"
     assert verdict(0.0, 0.0, patients=2) == "no difference beyond noise"
+
+
+def test_seed_noise_gives_no_width_to_the_same_difference_of_too_few_patients():
+    """Two patients who agree say nothing of others; with a width from seeds alone one model was called better."""
+    noise, level = SeedNoise((0.02,), (3,)), 0.95
+    low, high, how = ends_of_verdict(0.5, (0.5, 0.5), "DeLong", noise, error=0.0, patients=2, level=level)
+    assert (low, high, verdict(low, high, patients=2, level=level)) == (0.5, 0.5, "undefined")
+    low, high, how = ends_of_verdict(0.5, (0.5, 0.5), "DeLong", noise, error=0.0, patients=6, level=level)
+    assert (low, high) == with_seed_noise(0.5, 0.0, noise, level=level)
+    assert verdict(low, high, patients=6, level=level) == "better"
+    assert how.startswith("exact sign test over patients")
+    low, high, how = ends_of_verdict(0.5, (0.4, 0.6), "DeLong", None, patients=2, level=level)
+    assert (low, high, how) == (0.4, 0.6, "DeLong")
+
+
+def test_ends_that_differ_by_rounding_are_an_interval_without_width():
+    """A mean of one number over drawn patients ends a digit beside it."""
+    ends = (np.array([1, 2, 4]) @ np.full(3, 0.1) / 7, np.array([3, 3, 0]) @ np.full(3, 0.1) / 6)
+    assert 0 < ends[1] - ends[0] < 1e-15
+    assert verdict(*ends, patients=2) == "undefined"
