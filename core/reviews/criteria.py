@@ -1,10 +1,10 @@
 """Acceptance criteria as data: what a model must reach on the test split, written down before anybody looks.
 
 A criterion names a metric of the task, where it has several classes or structures the one it is about, and a number;
-it may ask the same of the bound of the 95 % interval, and of every subgroup of an attribute, where a subgroup of fewer
-than 30 patients, or 10 cases of the class, cannot pass. As text, for people and
-for the command line: "sensitivity of pneumonia at least 0.90, lower bound at least 0.85", "accuracy by sex at least
-0.80", "dice of liver at least 0.9", "mae at most 5", "memorised at most 0.01".
+it may ask the same of the bound of the 95 % interval, which is not met where a class is of one patient, and of every
+subgroup of an attribute, where a subgroup of fewer than 30 patients, or 10 cases of the class, cannot pass. As text,
+for people and for the command line: "sensitivity of pneumonia at least 0.90, lower bound at least 0.85", "accuracy by
+sex at least 0.80", "dice of liver at least 0.9", "mae at most 5", "memorised at most 0.01".
 """
 
 import math
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from core.errors import InvalidInput
+from core.measures.paired import OF_ONE_PATIENT
 from core.projects.schema import Generation, Regression, quantity_names
 from core.tasks import TrainableSchema
 
@@ -291,6 +292,8 @@ def _compare(criterion: Criterion, found: Mapping[str, Any]) -> tuple[State, str
         return "not met (undefined)", str(found.get("note") or "There is no interval.")
     if not _reaches(bound, criterion.bound, more=more):
         return "not met", f"the {'lower' if more else 'upper'} bound is {_told_beside(bound, criterion.bound)}"
+    if OF_ONE_PATIENT in str(found.get("note", "")):
+        return "not met (undefined)", f"{OF_ONE_PATIENT}: the interval is too narrow to promise a bound"
     return "met", ""
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import InvalidInput
+from core.measures.paired import OF_ONE_PATIENT
 from core.projects.schema import Regression, make_classification, make_segmentation
 from core.reviews.criteria import Criterion, check_criteria, judge, measured, parse_criteria, parse_criterion
 
@@ -108,6 +109,17 @@ def test_cases_in_no_subgroup_are_told() -> None:
     outcome = judge(one, [measured(one, result_of(0.95), "F")], n_cases=43)
     assert (outcome.state, outcome.reason) == ("met", "3 of 43 cases do not say their sex and are in no group")
     assert judge(one, [measured(one, result_of(0.95), "F")], n_cases=40).reason == ""
+
+
+def test_a_bound_that_hangs_on_one_patient_is_not_met_and_a_number_alone_is() -> None:
+    """The class is of one patient, so drawing patients makes an interval that promises too much."""
+    result = result_of(0.95, 0.9, 1.0)
+    result["metrics"]["accuracy"]["note"] = f"{OF_ONE_PATIENT}: the interval is too narrow."  # type: ignore[index]
+    bounded = measured(parse_criterion("accuracy at least 0.9, lower bound at least 0.8"), result)
+    assert (bounded.state, bounded.reason[:32]) == ("not met (undefined)", OF_ONE_PATIENT[:32])
+    assert measured(parse_criterion("accuracy at least 0.9"), result).state == "met"
+    short = measured(parse_criterion("accuracy at least 0.9, lower bound at least 0.93"), result)
+    assert short.state == "not met"
 
 
 def result_of(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, object]:
