@@ -6,17 +6,19 @@ an interval says how far from a number the truth may lie.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from core.measures.intervals import number_patients
+
 COLDEST, HOTTEST = 0.05, 20.0
 THRESHOLD_RULE = "next to 0.5 of those within a standard error of the highest balanced accuracy on validation"
 INTERVAL_LEVEL = 0.9
 REWEIGHED = 5
-FEWEST_TO_GROW, CLEARLY = 30, 0.01  # cases, and the largest p, from which on errors are said to grow with a number
+FEWEST_TO_GROW, CLEARLY = 30, 0.01  # patients, and the largest p, from which on errors are said to grow with a number
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Threshold:
 
 @dataclass(frozen=True)
 class PredictionInterval:
-    """The truth lies within `half_width` of the number in at least `level` of new cases like the `n` it is from.
+    """The truth lies within `half_width` of the number in at least `level` of cases of new patients like those that the
+    `n` cases it is from are of.
 
     Where errors grow with the number, that is at the number `middle`, and it `grows` by so much for each unit of the
     number's size (`half_width_at`).
@@ -127,28 +130,47 @@ def choose_threshold(truth: np.ndarray, scores: np.ndarray) -> Threshold | None:
 
 
 def conformal_interval(
-    errors: np.ndarray, numbers: np.ndarray | None = None, *, level: float = INTERVAL_LEVEL
+    errors: np.ndarray,
+    numbers: np.ndarray | None = None,
+    *,
+    patients: Sequence[str] | None = None,
+    level: float = INTERVAL_LEVEL,
 ) -> PredictionInterval | None:
     """Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) from absolute errors `(n,)`.
+
+    Images of one patient err together, so each patient counts once and its cases share that: the level then holds for
+    a case of a new patient (Lee, Barber and Willett 2023, arXiv:2306.06342). Where each has one case that is Lei's.
 
     Where errors clearly grow with the size of the numbers that were said, they are weighed by a line through them
     (locally weighted, section 5.2 there). The line is of two numbers from the same cases, so the level holds nearly;
     what share of a test split lies within is measured with every evaluation.
 
-    None where there are too few cases to promise the level at all.
+    None where there are too few patients to promise the level at all.
 
     Args:
         numbers: what the model said, `(n,)`; without it the interval is equally wide everywhere.
+        patients: one key per case; without them each case is of its own.
     """
     n, errors = len(errors), np.abs(errors)
-    rank = math.ceil((n + 1) * level)
-    if rank > n:
+    patient = np.arange(n) if patients is None else number_patients(patients)
+    cases_of = np.bincount(patient)
+    wanted = (len(cases_of) + 1) * level  # so many patients' worth of cases lie within; the new one counts too
+    if math.ceil(wanted) > len(cases_of):
         return None
     sizes = np.abs(numbers) if numbers is not None else np.zeros(n)
-    least, slope = _spread_by_size(errors, sizes)
-    reach = float(np.sort(errors / (least + slope * sizes))[rank - 1])
+    least, slope = _spread_by_size(*(_of_patients(each, patient, cases_of) for each in (errors, sizes)))
+    scaled = errors / (least + slope * sizes)
+    order = np.argsort(scaled, kind="stable")
+    within = np.cumsum(1 / cases_of[patient[order]]).round(9)  # three thirds are one patient
+    reach = float(scaled[order][np.searchsorted(within, wanted)])
     middle = float(np.median(sizes)) if slope else 0.0
     return PredictionInterval(reach * (least + slope * middle), level, n, middle, reach * slope)
+
+
+def _of_patients(values: np.ndarray, patient: np.ndarray, cases_of: np.ndarray) -> np.ndarray:
+    """The mean of each patient, for whether errors grow is no better known from more images of the same; where each
+    has one case, the values as they are."""
+    return values if cases_of.max() == 1 else np.asarray(np.bincount(patient, values) / cases_of)
 
 
 def half_width_at(interval: Mapping[str, Any], numbers: float | np.ndarray) -> Any:

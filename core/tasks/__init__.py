@@ -61,9 +61,11 @@ class TaskModule(Protocol):
     def score_validation(self, schema: Any, targets: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
         """The metrics of one epoch, without intervals; None where one is undefined."""
 
-    def calibrate(self, schema: Any, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    def calibrate(
+        self, schema: Any, targets: np.ndarray, scores: np.ndarray, patients: Sequence[str]
+    ) -> dict[str, Any]:
         """What is chosen on the validation split once the weights are: the facts that a model keeps as `calibration`,
-        and that the functions below take."""
+        and that the functions below take. `patients`: a key for each case."""
 
     def calibrate_network(self, network: Any, schema: Any, calibration: Mapping[str, Any]) -> Any:
         """The network with its calibration built in, so that whoever has the file has that too."""

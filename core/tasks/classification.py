@@ -75,7 +75,9 @@ def raw_of(schema: Classification, scores: np.ndarray, terms: np.ndarray) -> np.
     return np.asarray(logits, np.float32)
 
 
-def calibrate(schema: Classification, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def calibrate(
+    schema: Classification, targets: np.ndarray, scores: np.ndarray, patients: Sequence[str]
+) -> dict[str, Any]:
     """`temperature`, and `thresholds` by class: of the second of two, of each where several are answered; none where
     one of three or more is chosen."""
     from scipy.special import expit, softmax

@@ -105,7 +105,7 @@ def score_validation(schema: Generation, targets: np.ndarray, scores: np.ndarray
     return {name: float(part.mean()) for name, part in zip(PARTS, scores.T, strict=False)}
 
 
-def calibrate(schema: Generation, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def calibrate(schema: Generation, targets: np.ndarray, scores: np.ndarray, patients: Sequence[str]) -> dict[str, Any]:
     return {}  # there is no threshold to choose
 
 

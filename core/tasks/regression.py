@@ -116,14 +116,16 @@ def _score(targets: np.ndarray, said: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def calibrate(schema: Regression, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def calibrate(schema: Regression, targets: np.ndarray, scores: np.ndarray, patients: Sequence[str]) -> dict[str, Any]:
     """`interval`: how far from the model's number the truth may lie; None where validation is too small to say.
 
     Of several quantities `intervals`, by name: each holds for its own quantity, not for all at once.
     """
     said = _within_range(schema, scores)
     errors = np.abs(said - targets).astype(np.float64)
-    found = [conformal_interval(column, numbers) for column, numbers in zip(errors.T, said.T, strict=True)]
+    found = [
+        conformal_interval(column, numbers, patients=patients) for column, numbers in zip(errors.T, said.T, strict=True)
+    ]
     told = [interval.to_json() if interval else None for interval in found]
     return (
         {"intervals": dict(zip(output_names(schema), told, strict=True))} if schema.further else {"interval": told[0]}

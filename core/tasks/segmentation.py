@@ -90,7 +90,7 @@ def score_validation(schema: Segmentation, targets: np.ndarray, scores: np.ndarr
     return {"dice": float(known.mean()) if len(known) else None}
 
 
-def calibrate(schema: Segmentation, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def calibrate(schema: Segmentation, targets: np.ndarray, scores: np.ndarray, patients: Sequence[str]) -> dict[str, Any]:
     """`thresholds` by structure: the one of the highest mean Dice on validation; one half where nothing is painted."""
     dice = _dice_of_levels(targets, scores)
     chosen: dict[str, Any] = {}

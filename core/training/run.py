@@ -52,6 +52,7 @@ from core.training.environment import describe_environment
 from core.training.failures import failures_explained
 from core.training.fit import Callback, Fit, fit_network
 from core.training.gap import measure_gap
+from core.training.headline import patients_of
 from core.training.networks import build_network, feature_layers, input_of
 from core.training.onnx_export import EXPORT_INTERRUPTED, make_onnx
 from core.training.patches import gather_patches
@@ -383,7 +384,8 @@ def _store(
     schema = trainable_schema(snapshot.schema)
     task, validation = module_of(schema), material.validation
     fit.learner.network.set_weights(fit.best_weights)
-    calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:])
+    patient_of = {case.case_id: case.patient for case in training_cases(connection, snapshot, run.fold)[1]}
+    calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:], patients_of(validation, patient_of))
     if task.PAINTS:
         calibration["exclusive"] = material.exclusive
     if isinstance(schema, Generation):

@@ -32,7 +32,7 @@ from core.store.files import Files
 from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import get_model, list_epochs, list_runs
 
-SIDE, CASES = 16, 160
+SIDE, CASES = 16, 208
 DOSE = Regression("dose", "mGy", 0, 90)  # some of the images are brighter than that: a model must not say so
 Run = Callable[..., dict[str, Any]]
 

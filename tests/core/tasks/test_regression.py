@@ -92,8 +92,10 @@ def test_an_interval_around_a_number_stays_in_the_range() -> None:
 
 def test_the_interval_stands_on_what_the_model_says_and_not_on_what_was_cut_off() -> None:
     truth, said = np.full((40, 1), 118.0, np.float32), np.full((40, 1), 300.0, np.float32)
-    assert calibrate(AGE, truth, said)["interval"]["half_width"] == 2.0
+    alone = [str(at) for at in range(40)]
+    assert calibrate(AGE, truth, said, alone)["interval"]["half_width"] == 2.0
     assert score_validation(AGE, truth, said)["mae"] == 2.0
+    assert calibrate(AGE, truth, said, ["one"] * 40)["interval"] is None, "one patient, however many images"
 
 
 def test_a_stored_model_knows_what_it_learnt() -> None:

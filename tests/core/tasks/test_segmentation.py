@@ -53,7 +53,7 @@ def test_a_tally_tells_dice_at_every_threshold(split: tuple[np.ndarray, np.ndarr
     assert (tallies.sum(axis=(1, 2)) == 64).all()
     expected = np.mean([dice_of(split, structure, 0.5) for structure in (0, 1)])
     assert score_validation(TWO, cases, tallies)["dice"] == pytest.approx(expected)
-    chosen = calibrate(TWO, cases, tallies)["thresholds"]
+    chosen = calibrate(TWO, cases, tallies, list("abcdef"))["thresholds"]
     for structure, name in enumerate(TWO.names):
         every = {level / LEVELS: dice_of(split, structure, level / LEVELS) for level in range(1, LEVELS)}
         assert chosen[name]["dice"] == pytest.approx(max(every.values()))
@@ -65,7 +65,7 @@ def test_a_tally_tells_dice_at_every_threshold(split: tuple[np.ndarray, np.ndarr
 def test_what_is_painted_nowhere_keeps_one_half(split: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     cases, masks, probabilities = (some[:2] for some in split)
     tallies = tally_pixels(tf.constant(masks), tf.constant(probabilities)).numpy()
-    calibration = calibrate(TWO, cases, tallies)
+    calibration = calibrate(TWO, cases, tallies, list("ab"))
     assert calibration["thresholds"]["lesion"] == {"value": 0.5, "dice": None, "dice_at_half": None}
     assert thresholds_of(TWO, {}).tolist() == [0.5, 0.5]
     nothing = tally_pixels(tf.zeros((2, 8, 8, 2), tf.uint8), tf.constant(probabilities)).numpy()
