@@ -283,8 +283,9 @@ def draw_calibration(meeting: Meeting) -> None:
             st.caption("Measured by an earlier version; evaluate again for the calibration error, slope and intercept.")
         st.caption(
             f"n = {told.n:,}. Each dot stands for equally many cases: their mean score, the share that is of the "
-            "class, and its 95 % Wilson interval (cases taken as independent). On the line the probabilities mean what "
-            "they say: error 0, slope 1, intercept 0. Intervals of the numbers: bootstrap over patients."
+            "class, and its 95 % Wilson interval (several images of a patient count less: design effect). On the line "
+            "the probabilities mean what they say: error 0, slope 1, intercept 0. Intervals of the numbers: bootstrap "
+            "over patients."
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from core.datasets.records import Snapshot
 from core.evaluation.operating import read_scored
 from core.evaluation.records import Evaluation
-from core.measures.intervals import wilson_interval
+from core.measures.shares import share_of
 from core.training.records import get_model
 
 MOST_BINS = 10
@@ -17,7 +17,7 @@ CASES_A_BIN = 10  # fewer bins where there are fewer cases: a share of three cas
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """`n` cases of like scores: their mean score, the share that is of the class, and its 95 % Wilson interval."""
+    """`n` cases of like scores: the mean score, the share that is of the class, and its 95 % interval (`share_of`)."""
 
     mean_score: float
     share: float
@@ -41,14 +41,15 @@ def measure_reliability(
     """Of the scores that an evaluation has stored, for one class against the rest; bins hold equally many cases."""
     seen = read_scored(connection, get_model(connection, None, evaluation.model), snapshot, evaluation.split)
     at = seen.classes.index(of)
-    return reliability_of(of, seen.targets[:, at], seen.scores[:, at])
+    return reliability_of(of, seen.targets[:, at], seen.scores[:, at], seen.patient_numbers)
 
 
-def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliability:
+def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> Reliability:
     """
     Args:
         truth: 0/1 `(cases,)`.
         scores: probabilities `(cases,)`.
+        patients: a number from 0 for each case.
     """
     order = np.argsort(scores, kind="stable")
     parts = np.array_split(order, max(1, min(MOST_BINS, len(scores) // CASES_A_BIN)))
@@ -56,10 +57,9 @@ def reliability_of(of: str, truth: np.ndarray, scores: np.ndarray) -> Reliabilit
     for part in parts:
         if not len(part):
             continue
-        positive = int(truth[part].sum())
-        interval = wilson_interval(positive, len(part))
-        assert interval.low is not None
-        assert interval.high is not None
-        share = positive / len(part)
-        bins.append(ReliabilityBin(float(scores[part].mean()), share, interval.low, interval.high, len(part)))
+        share = share_of(truth[part] == 1, np.ones(len(part), bool), patients[part], "")
+        assert share.value is not None
+        assert share.low is not None
+        assert share.high is not None
+        bins.append(ReliabilityBin(float(scores[part].mean()), share.value, share.low, share.high, len(part)))
     return Reliability(of=of, n=len(scores), bins=tuple(bins))

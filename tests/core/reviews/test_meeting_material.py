@@ -10,6 +10,7 @@ from core.erasing.plan import plan_erasure
 from core.errors import InvalidInput, NotFound
 from core.labels.case_lists import list_cases_of
 from core.labels.records import NewLabel, add_label, new_event
+from core.measures.intervals import wilson_interval
 from core.people.accounts import ensure_user
 from core.reviews.criteria import parse_criterion
 from core.reviews.failures import count_causes, keep_to_read_again, list_failures, map_causes, tag_failure
@@ -139,9 +140,17 @@ def test_others_see_the_case_that_is_open_until_it_is_erased(
 def test_reliability_holds_scores_against_shares(connection: sqlite3.Connection, room: Room, review: Review) -> None:
     draws = np.random.default_rng(0)
     scores = draws.random(20_000)
-    told = reliability_of("a", (draws.random(20_000) < scores).astype(float), scores)
+    truth, alone = (draws.random(20_000) < scores).astype(float), np.arange(20_000)
+    told = reliability_of("a", truth, scores, alone)
     assert all(one.low <= one.share <= one.high for one in told.bins)
     assert all(abs(one.share - one.mean_score) < 0.05 for one in told.bins)
-    assert [one.share for one in reliability_of("a", np.ones(50), np.full(50, 0.2)).bins] == [1.0] * 5
+    ones = reliability_of("a", np.ones(50), np.full(50, 0.2), alone[:50])
+    assert [one.share for one in ones.bins] == [1.0] * 5
+    plain = wilson_interval(int(truth[np.argsort(scores)[:2000]].sum()), 2000)
+    assert (told.bins[0].low, told.bins[0].high) == (plain.low, plain.high)
+    tenfold = reliability_of("a", np.repeat(truth, 10), np.repeat(scores, 10), np.repeat(alone, 10))
+    for one, ten in zip(told.bins, tenfold.bins, strict=True):  # ten copies of an image say no more than one
+        assert (ten.n, ten.low) == (10 * one.n, pytest.approx(one.low, abs=1e-4))
+        assert ten.high == pytest.approx(one.high, abs=1e-4)
     of_review = measure_reliability(connection, room.snapshot, get_evaluation_of(connection, review), "pneumonia")
     assert (of_review.n, len(of_review.bins)) == (16, 1)
