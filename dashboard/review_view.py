@@ -11,6 +11,7 @@ from core.datasets.records import Snapshot, list_snapshots
 from core.errors import NotFound
 from core.evaluation.drafts import name_predictions
 from core.evaluation.records import Evaluation, find_evaluation
+from core.evaluation.run import list_measurable
 from core.images.records import get_case
 from core.labels.records import find_reference
 from core.projects.changes import present_names, under_present_names
@@ -51,6 +52,7 @@ class View:
     result: Result
     cell: Cell | None
     order: Order
+    measured: tuple[int, ...] | None  # of an ensemble the cases that its numbers are of
 
     @property
     def numbers(self) -> dict[str, str | int]:
@@ -82,6 +84,7 @@ class View:
             fold=self.fold,
             outcome=outcome,
             cell=self.cell,
+            among=self.measured,
         )
 
 
@@ -109,15 +112,17 @@ def read_view(project: Project, models: Mapping[int, Model]) -> View:
     reference, predicted, result = places.asked("reference"), places.asked("predicted"), places.asked("result")
     if isinstance(project.schema, Regression):  # a number is nearer or further, and never simply right
         reference, predicted, result = None, None, "all"
+    split, fold = places.asked("split") or "test", run.fold if run.snapshot == snapshot.id else None
     return View(
         project=project.id,
         model=model,
         snapshot=snapshot,
-        split=places.asked("split") or "test",
-        fold=run.fold if run.snapshot == snapshot.id else None,
+        split=split,
+        fold=fold,
         result=result if result in RESULT_WORDS else "wrong",
         cell=Cell(reference, predicted, places.asked("of_class")) if reference and predicted else None,
         order="largest error" if isinstance(project.schema, Regression) else "most confident",
+        measured=list_measurable(session.db(), model, snapshot.id, split, fold),
     )
 
 

@@ -256,6 +256,18 @@ def measurable_cases(connection: sqlite3.Connection, model: Model, cases: Sequen
     return leave_learnt_out(connection, runs_learnt(connection, model), cases)
 
 
+def list_measurable(
+    connection: sqlite3.Connection, model: Model, snapshot_id: int, split: str, fold: int | None
+) -> tuple[int, ...] | None:
+    """The cases of a split to which lists beside the numbers of an ensemble are narrowed (`measurable_cases`), none
+    where its members have learnt them all; None of a single model, which is measured on every case."""
+    if not member_ids(model):
+        return None
+    cases = [case for case in list_view(connection, snapshot_id, fold) if case.split == split]
+    seen = _seen_in_training(connection, runs_learnt(connection, model), cases)
+    return tuple(case.case_id for case, learnt in zip(cases, seen, strict=True) if not learnt)
+
+
 def leave_learnt_out(
     connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]
 ) -> list[SnapshotCase]:

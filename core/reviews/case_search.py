@@ -62,6 +62,7 @@ class CaseFilter:
     `label` is a class of the reference, or of `reader`'s own answer if a reader is named; `state` is that of the
     reference. `split` belongs to `snapshot`, with `fold` as seen in that round of cross-validation. `outcome` and
     `cell` compare the model's answer with the reference frozen in `snapshot` if one is set, else with today's.
+    `among`: these cases alone, such as those that an ensemble is measured on.
     """
 
     label: str | None = None
@@ -77,6 +78,7 @@ class CaseFilter:
     flagged: bool | None = None
     patient: str | None = None
     text: str | None = None
+    among: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,9 @@ def _of_case(connection: sqlite3.Connection, wanted: CaseFilter, sight: Sight) -
     values: dict[str, Any] = {}
     if not sight.held:
         conditions.append("cases.held = 0")
+    if wanted.among is not None:
+        conditions.append("cases.id IN (SELECT value FROM json_each(:among))")
+        values["among"] = json.dumps(wanted.among)
     if wanted.flagged is not None:
         conditions.append("cases.flagged = 1" if wanted.flagged else "cases.flagged = 0")
     if wanted.patient is not None:

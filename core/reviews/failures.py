@@ -11,6 +11,7 @@ from core.clock import utc_now
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput
 from core.evaluation.records import MeasuredMask, list_measured
+from core.evaluation.run import list_measurable
 from core.images.records import get_case
 from core.labels.case_lists import CaseList, add_case_list
 from core.people.roles import demand_of
@@ -21,6 +22,7 @@ from core.reviews.meetings import Review, get_evaluation_of
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.tasks import trainable_schema
+from core.training.records import get_model
 
 Kind = Literal["missed", "false alarm", "largest error", "lowest Dice"]
 Cause = Literal["label error", "image quality", "rare appearance", "shortcut", "other", ""]
@@ -46,12 +48,14 @@ def list_failures(
         what = "a structure" if isinstance(schema, Segmentation) else "a class"
         raise InvalidInput(f"Name {what} of the project: {', '.join(schema.names)}. Received: {of}")
     number, painted = isinstance(schema, Regression), isinstance(schema, Segmentation)
+    fold = evaluation.result.get("fold")
     wanted = CaseFilter(
         model=review.model,
         snapshot=review.snapshot,
         split="test",
-        fold=evaluation.result.get("fold"),
+        fold=fold,
         outcome=None if number or painted else "wrong",
+        among=list_measurable(connection, get_model(connection, None, review.model), review.snapshot, "test", fold),
     )
     if painted:
         return open_rows(

@@ -12,11 +12,14 @@ from core.evaluation.comparison import compare_models
 from core.evaluation.operating import read_scored
 from core.evaluation.predictor import open_predictor, predict_cases
 from core.evaluation.records import find_evaluation, find_predictions, store_predictions
-from core.evaluation.run import evaluate_model
+from core.evaluation.run import evaluate_model, list_measurable
 from core.evaluation.subgroups import measure_by_value
 from core.jobs.asking import ask_repetition
 from core.people.accounts import ensure_user
 from core.progress import Silent
+from core.reviews.case_search import CaseFilter, search_case_ids
+from core.reviews.failures import count_failures, list_failures
+from core.reviews.meetings import add_review, open_results
 from core.store.audit import Actor
 from core.training.ensemble import combine_calibrations, join_ensemble, make_ensemble, plan_ensemble, with_views
 from core.training.records import get_model, get_run, set_model_fact
@@ -88,9 +91,10 @@ def test_a_case_that_a_member_has_learnt_is_never_measured(
 
 
 def test_what_stands_beside_the_numbers_is_of_the_same_cases_though_others_were_answered(
-    connection, files, project, snapshot, add_brightness_model, join, evaluate
+    connection, files, project, snapshot, add_brightness_model, join, evaluate, actor
 ) -> None:
-    """Predict answers any case: those that a member has learnt come into no subgroup, threshold or comparison."""
+    """Predict answers any case: those that a member has learnt come into no subgroup, threshold, comparison or list of
+    failures."""
     cases = list_snapshot_cases(connection, snapshot.id)
     test = [case for case in cases if case.split == "test"]
     single = add_brightness_model(project, snapshot)
@@ -100,8 +104,8 @@ def test_what_stands_beside_the_numbers_is_of_the_same_cases_though_others_were_
     evaluate(mixed, snapshot)
     for answered_all in (False, True):
         if answered_all:
-            ids = [case.case_id for case in test]
-            said = predict_cases(connection, files, mixed, ids, Silent())
+            ids = [case.case_id for case in test if case.case_id not in unseen]
+            said = 1 - predict_cases(connection, files, mixed, ids, Silent())  # most of them wrong
             store_predictions(connection, mixed, project.schema, dict(zip(ids, said.tolist(), strict=True)))
         assert read_scored(connection, mixed, snapshot, "test").case_ids == unseen
         assert compare_models(connection, single, mixed, snapshot, "test")["n_cases"] == len(unseen)
@@ -112,6 +116,15 @@ def test_what_stands_beside_the_numbers_is_of_the_same_cases_though_others_were_
     assert evaluation is not None
     (group,) = measure_by_value(connection, mixed, snapshot, evaluation, "site").values()
     assert group["n_cases"] == len(unseen) == evaluation.result["n_cases"]
+    review = open_results(connection, add_review(connection, project, mixed, criteria=[], actor=actor), actor=actor)
+    for kind in ("missed", "false alarm"):
+        rows = list_failures(connection, project, review, kind, "pneumonia", limit=99)
+        assert {row.id for row in rows} <= set(unseen)
+        assert len(rows) == count_failures(evaluation.result, kind, "pneumonia")
+    everywhere = CaseFilter(model=mixed.id, snapshot=snapshot.id, split="test", outcome="wrong")
+    assert not set(search_case_ids(connection, project, everywhere)) <= set(unseen), "else nothing is tested"
+    assert list_measurable(connection, single, snapshot.id, "test", None) is None
+    assert list_measurable(connection, mixed, snapshot.id, "train", None) == ()
 
 
 def test_each_member_is_told_as_it_decides(connection, pair, snapshot, join, evaluate) -> None:
