@@ -1,32 +1,24 @@
 """Training the folds of a frozen snapshot through the command line, as a user would; what is trained stays trained."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench.loop import run_command
+from bench.loop import train_once
 
 SEEDS = "each fold with a seed of its own"  # so that means and spreads are over seeds, too
 
 
 def train_fold(home: Path, project: str, fold: int, *asked: str, kind: str = "fold") -> float:
-    """Seconds from the command to the stored model `KIND-K` of seed K; one that is there stays as it is.
+    """Seconds from the command to the stored model `KIND-K` of seed K (`train_once`).
 
     Args:
         asked: further words of `readroom train`, such as a recipe.
         kind: what tells apart several models of one fold.
     """
-    name = f"{kind}-{fold}"
-    clock = home / f"{name}.seconds"
-    if name not in {row["model"] for row in run_command(home, "models", project)["models"]}:
-        began = time.monotonic()
-        seed = ("--set", f"seed={fold}")
-        words = ("--snapshot", "folds", "--fold", str(fold), "--name", name, *seed, *asked, "--wait")
-        run_command(home, "train", project, *words)
-        clock.write_text(str(time.monotonic() - began), "utf-8")
-    return float(clock.read_text("utf-8"))
+    words = ("--snapshot", "folds", "--fold", str(fold), "--set", f"seed={fold}")
+    return train_once(home, project, f"{kind}-{fold}", *words, *asked)
 
 
 def spread_of(folds: Sequence[float]) -> str:

@@ -37,6 +37,38 @@ def run_here(home: Path, *words: str) -> dict[str, Any]:
     return document
 
 
+def train_once(home: Path, project: str, name: str, *words: str) -> float:
+    """Seconds from `readroom train PROJECT WORDS` to the stored model; one that is there is not trained again, and one
+    that a killed bench has begun is brought to its end. Of that the seconds of its epochs are told."""
+    clock = home / f"{name}.seconds"
+    if name not in _models(home, project) and not _finish_jobs(home):
+        began = time.monotonic()
+        run_command(home, "train", project, "--name", name, *words, "--wait")
+        clock.write_text(str(time.monotonic() - began), "utf-8")
+    return float(clock.read_text("utf-8")) if clock.exists() else float(_models(home, project)[name]["seconds"])
+
+
+def _models(home: Path, project: str) -> dict[str, Any]:
+    return {row["model"]: row for row in run_command(home, "models", project)["models"]}
+
+
+def _finish_jobs(home: Path) -> bool:
+    """Do what a killed bench has left in the queue or under way; whether there was a training among it."""
+
+    def left() -> list[str]:
+        jobs = run_command(home, "jobs", "list")["jobs"]
+        return [job["kind"] for job in jobs if job["state"] in ("queued", "running")]
+
+    found = left()
+    if found:
+        worker = subprocess.Popen([sys.executable, "-m", "core.jobs.worker", "--home", str(home)], cwd=PROJECT_ROOT)
+        while left():
+            time.sleep(5)
+        worker.terminate()
+        worker.wait()
+    return "train" in found
+
+
 def end_job(home: Path, job: int) -> None:
     """Stop a job and wait for its end: it outlives the server, and would write into a home that is being removed."""
     run_command(home, "jobs", "stop", str(job))

@@ -9,7 +9,6 @@ import json
 import shutil
 import statistics
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from bench.harness import Figure, Figures, Row, test_data
-from bench.loop import run_command
+from bench.loop import run_command, train_once
 from core.demo.pneumoniamnist import CLASSES, SPLITS, find_file, read_arrays
 
 MOST_MINUTES = 30  # to train the model that draws
@@ -73,7 +72,8 @@ def _measured(place: Path, network: str, seed: int) -> dict[str, Any]:
         place.mkdir(exist_ok=True)
         make_project(home, "drawn", "generation", place / "all", tuple(SPLITS))
         freeze(home, "drawn")
-    minutes = _draw(home, network, seed, model) / 60
+    changes = ("--recipe", network, "--set", f"epochs={EPOCHS[network]}", "--set", f"seed={seed}")
+    minutes = train_once(home, "drawn", model, "--snapshot", "first", *changes) / 60
     judged = run_command(home, "evaluate", "drawn", model, "--split", "test")
     learnt = f"learnt-{seed}-{len(list(place.glob(f'learnt-{seed}-*.csv')))}"  # what a run that was killed began stays
     make_project(home, learnt, "classification", place / learnt, ("val", "test"))
@@ -86,17 +86,6 @@ def _measured(place: Path, network: str, seed: int) -> dict[str, Any]:
     found = {"learnt": result, "judged": judged, "minutes": minutes}
     told.write_text(json.dumps(found), "utf-8")
     return found
-
-
-def _draw(home: Path, network: str, seed: int, model: str) -> float:
-    """Seconds from the command to the model that draws; one that an earlier run has trained is not trained again."""
-    clock = home / f"{model}.seconds"
-    if model not in {row["model"] for row in run_command(home, "models", "drawn")["models"]}:
-        began = time.monotonic()
-        changes = ["--recipe", network, "--set", f"epochs={EPOCHS[network]}", "--set", f"seed={seed}"]
-        run_command(home, "train", "drawn", "--snapshot", "first", *changes, "--name", model, "--wait")
-        clock.write_text(str(time.monotonic() - began), "utf-8")
-    return float(clock.read_text("utf-8"))
 
 
 def _figures(measured: Sequence[Mapping[str, Any]], network: str) -> Figures:

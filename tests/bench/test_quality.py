@@ -11,6 +11,7 @@ import pytest
 
 from bench import (
     folds,
+    loop,
     quality_cxr,
     quality_generation,
     quality_hippocampus,
@@ -107,13 +108,15 @@ def test_drawn_images_are_measured_once_a_seed_and_no_seed_twice(
         of_seed = 0.9 + 0.01 * sum("seed=" in one and "--name" in one for one in asked)
         metric = {"value": of_seed, "low": of_seed - 0.02, "high": of_seed + 0.02}
         names = ("auc", "memorised", "real_close", "fid_like", "class_consistency", "judge_accuracy")
-        return {"models": [], "model": "m", "metrics": dict.fromkeys(names, metric), "n_cases": 624, "n_samples": 60}
+        return {"models": [], "jobs": [], "model": "m", "metrics": dict.fromkeys(names, metric), "n_cases": 624,
+                "n_samples": 60}  # fmt: skip
 
     def make(home: Path, *_: object) -> None:
         home.mkdir(exist_ok=True)
         (home / "readroom.db").touch()
 
     monkeypatch.setattr(quality_generation, "run_command", run)
+    monkeypatch.setattr(loop, "run_command", run)
     monkeypatch.setattr(quality_generation, "make_project", make)
     monkeypatch.setattr(quality_generation, "test_data", lambda: tmp_path)
     quality_generation._measured(_place(tmp_path), "diffusion", 0)
@@ -135,12 +138,41 @@ def test_each_fold_is_trained_with_a_seed_of_its_own(monkeypatch: pytest.MonkeyP
 
     def run(_: Path, *words: str) -> dict[str, Any]:
         asked.append(" ".join(words))
-        return {"models": []}
+        return {"models": [], "jobs": []}
 
-    monkeypatch.setattr(folds, "run_command", run)
+    monkeypatch.setattr(loop, "run_command", run)
     for fold in range(2):
         folds.train_fold(tmp_path, "some", fold, "--recipe", "cnn")
     assert [one for one in asked if one.startswith("train")] == [
-        f"train some --snapshot folds --fold {fold} --name fold-{fold} --set seed={fold} --recipe cnn --wait"
+        f"train some --name fold-{fold} --snapshot folds --fold {fold} --set seed={fold} --recipe cnn --wait"
         for fold in range(2)
     ]
+
+
+def test_a_training_that_a_killed_bench_has_begun_is_brought_to_its_end_and_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its name is taken, so asking for it again would be refused."""
+    states, workers = ["running", "running"], list[str]()
+
+    class Worker:
+        def __init__(self, command: list[str], **_: object) -> None:
+            workers.append("works")
+
+        def terminate(self) -> None:
+            workers.append("ends")
+
+        def wait(self) -> None:
+            workers.append("ended")
+
+    def run(_: Path, *words: str) -> dict[str, Any]:
+        assert words[0] in ("models", "jobs")
+        models = [] if states else [{"model": "fold-0", "seconds": 90.0}]
+        job = {"kind": "train", "state": states.pop() if words[0] == "jobs" and states else "done"}
+        return {"models": models, "jobs": [job]}
+
+    monkeypatch.setattr(loop, "run_command", run)
+    monkeypatch.setattr(loop.subprocess, "Popen", Worker)
+    monkeypatch.setattr(loop.time, "sleep", lambda _: None)
+    assert folds.train_fold(tmp_path, "some", 0) == 90.0
+    assert workers == ["works", "ends", "ended"]
