@@ -63,7 +63,7 @@ def _finish_jobs(home: Path) -> bool:
     if found:
         worker = subprocess.Popen([sys.executable, "-m", "core.jobs.worker", "--home", str(home)], cwd=PROJECT_ROOT)
         while left():
-            time.sleep(5)
+            time.sleep(20)  # each look starts a process, which a training beside it would feel
         worker.terminate()
         worker.wait()
     return "train" in found
