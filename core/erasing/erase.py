@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,6 +46,7 @@ from core.settings import Settings
 from core.store.audit import Actor, add_audit
 from core.store.database import opened, writing
 from core.store.files import Files
+from core.store.forcing import force_each
 
 FILES_AT_ONCE = 200
 NUMBERS_IN_AUDIT = 1000
@@ -200,17 +200,7 @@ def _remove(connection: sqlite3.Connection, root: Path, paths: list[str]) -> Non
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
-        _sync({target.parent for target in removed})
+        # Removals must outlive a power cut: only then may they leave the list.
+        force_each({target.parent for target in removed if target.parent.is_dir()}, os.O_RDONLY)
         for path in paths:
             drop_file_to_erase(connection, path)
-
-
-def _sync(folders: Iterable[Path]) -> None:
-    """Make removals outlive a power cut: only then may they leave the list."""
-    for folder in folders:
-        if folder.is_dir():
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)

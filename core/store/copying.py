@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from core.store.forcing import force_each
+
 CHUNK_BYTES = 1 << 20
 LEVELS = 3  # of folders above a file that a store or a backup makes: OUT/files/<shelf>/<two digits>
 
@@ -134,8 +136,4 @@ def _replace(part: Path, target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     with suppress(OSError):  # some network file systems do not flush folders, and one above may be closed to us
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        force_each([folder], os.O_RDONLY)
