@@ -41,7 +41,9 @@ def train_once(home: Path, project: str, name: str, *words: str) -> float:
     """Seconds from `readroom train PROJECT WORDS` to the stored model; one that is there is not trained again, and one
     that a killed bench has begun is brought to its end. Of that the seconds of its epochs are told."""
     clock = home / f"{name}.seconds"
-    if name not in _models(home, project) and not _finish_jobs(home):
+    if name not in _models(home, project):
+        _finish_jobs(home)
+    if name not in _models(home, project):
         began = time.monotonic()
         run_command(home, "train", project, "--name", name, *words, "--wait")
         clock.write_text(str(time.monotonic() - began), "utf-8")
@@ -52,21 +54,19 @@ def _models(home: Path, project: str) -> dict[str, Any]:
     return {row["model"]: row for row in run_command(home, "models", project)["models"]}
 
 
-def _finish_jobs(home: Path) -> bool:
-    """Do what a killed bench has left in the queue or under way; whether there was a training among it."""
+def _finish_jobs(home: Path) -> None:
+    """Do what a killed bench has left in the queue or under way."""
 
-    def left() -> list[str]:
-        jobs = run_command(home, "jobs", "list")["jobs"]
-        return [job["kind"] for job in jobs if job["state"] in ("queued", "running")]
+    def is_left() -> bool:
+        return any(job["state"] in ("queued", "running") for job in run_command(home, "jobs", "list")["jobs"])
 
-    found = left()
-    if found:
-        worker = subprocess.Popen([sys.executable, "-m", "core.jobs.worker", "--home", str(home)], cwd=PROJECT_ROOT)
-        while left():
-            time.sleep(20)  # each look starts a process, which a training beside it would feel
-        worker.terminate()
-        worker.wait()
-    return "train" in found
+    if not is_left():
+        return
+    worker = subprocess.Popen([sys.executable, "-m", "core.jobs.worker", "--home", str(home)], cwd=PROJECT_ROOT)
+    while is_left():
+        time.sleep(20)  # each look starts a process, which a training beside it would feel
+    worker.terminate()
+    worker.wait()
 
 
 def end_job(home: Path, job: int) -> None:
