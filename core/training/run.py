@@ -7,7 +7,7 @@ that was stored is not stored twice, and only a missing ONNX file is made anew.
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -384,7 +384,8 @@ def _store(
     schema = trainable_schema(snapshot.schema)
     task, validation = module_of(schema), material.validation
     fit.learner.network.set_weights(fit.best_weights)
-    patient_of = {case.case_id: case.patient for case in training_cases(connection, snapshot, run.fold)[1]}
+    parts = training_cases(connection, snapshot, run.fold)
+    patient_of = {case.case_id: case.patient for part in parts for case in part}
     calibration = task.calibrate(schema, *fit.learner.judge(validation)[1:], patients_of(validation, patient_of))
     if task.PAINTS:
         calibration["exclusive"] = material.exclusive
@@ -396,7 +397,7 @@ def _store(
     content = network_bytes(network)
     epochs = list_epochs(connection, run.id)
     weights = int(network.count_params())
-    told = _tell_gap(connection, run, snapshot, fit, material, epochs, weights)
+    told = _tell_gap(run, snapshot, fit, material, epochs, weights, patient_of)
     return add_model(
         connection,
         run,
@@ -413,19 +414,21 @@ def _store(
 
 
 def _tell_gap(
-    connection: sqlite3.Connection,
     run: Run,
     snapshot: Snapshot,
     fit: Fit,
     material: Material,
     epochs: list[dict[str, Any]],
     weights: int,
+    patient_of: Mapping[int, str],
 ) -> dict[str, Any]:
-    """How much better the model is on what it learnt from, and what to try next."""
-    cases = [case for part in training_cases(connection, snapshot, run.fold) for case in part]
-    patients = {case.case_id: case.patient for case in cases}
-    gap = measure_gap(fit.learner, material.train, material.validation, patients, seed=run.recipe.seed)
-    learnt = len(cases) - gap.validation.cases
+    """How much better the model is on what it learnt from, and what to try next.
+
+    Args:
+        patient_of: the patient of each case of training and validation.
+    """
+    gap = measure_gap(fit.learner, material.train, material.validation, patient_of, seed=run.recipe.seed)
+    learnt = len(patient_of) - gap.validation.cases
     rules = advise_drawing if task_module(snapshot.task).DRAWS else advise
     advice = rules(
         gap,
