@@ -1,7 +1,7 @@
 """Two models on the same cases: the difference of their numbers, with an interval over patients that pairs them."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,7 +101,8 @@ def compare_models(
     said = [_decided(model, schema, one) for model, one in zip((first, second), scores, strict=True)]
     sides = Sides(schema.names, targets, scores, said, ids, patients)
     level = 1 - (1 - LEVEL) / comparisons
-    metrics, plain, auc = _measure(schema, sides, level)
+    rarer = _rarer(schema, sides)
+    metrics, plain, auc = _measure(schema, sides, level, rarer)
     noise = read_seed_noise(connection, (first, second), ids)
     only_seeds = differ_in_seed_alone(connection, (first, second))
     delong, sure, by, labels = None, None, "", dict[str, dict[str, Any]]()
@@ -117,8 +118,8 @@ def compare_models(
     columns, once = _columns(schema, targets), np.ones((1, len(cases)))
     of_seeds = noise(lambda one: float(_area(targets, one, columns)(once)[0]))
     unknown = only_seeds and of_seeds is None
-    rarer = min((n for _, n in _rarer(schema, sides)), default=0)
-    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level, seeds_unknown=unknown, patients=rarer)
+    fewest = min(rarer.values(), default=0)
+    judged = _judge(first.name, second.name, auc, sure, of_seeds, by, level, seeds_unknown=unknown, patients=fewest)
     if labels:
         judged["sentence"] += f" {tell_labels(labels)}"
     return {
@@ -145,10 +146,10 @@ def compare_models(
 
 
 def _measure(
-    schema: Classification, sides: Sides, level: float
+    schema: Classification, sides: Sides, level: float, rarer: Mapping[int, int]
 ) -> tuple[dict[str, Estimate], list[dict[str, float]], Estimate]:
     """Differences by name with their intervals, with the churn; the numbers of each model by name; and the difference
-    of the AUC again, with an interval of this level."""
+    of the AUC again, with an interval of this level. What hangs on a class of one patient (`rarer`) has none."""
     both = [
         measure_labels(sides.targets, scores, said)
         if schema.multi_label
@@ -172,22 +173,20 @@ def _measure(
             lambda weights: {"auc": _differences(both, weights)["auc"]}, sides.patients, level=level, seed=SEED
         )
         sure = estimate_of(gaps["auc"], wide["auc"], undefined=NO_CASE)
-    for at, n in _rarer(schema, sides):
-        if n == 1:
-            sure = _of_one_patient(sure)
-            hanging = {name for name in (*MEANS_OF_LABELS, *(f"{one}/{at}" for one in OF_LABEL)) if name in found}
-            found |= {name: _of_one_patient(found[name]) for name in hanging}
+    lone = [at for at, n in rarer.items() if n == 1]
+    if lone:
+        sure = _of_one_patient(sure)
+        hanging = (*MEANS_OF_LABELS, *(f"{name}/{at}" for at in lone for name in OF_LABEL))
+        found |= {name: _of_one_patient(found[name]) for name in hanging if name in found}
     return found, plain, sure
 
 
 def _of_one_patient(one: Estimate) -> Estimate:
     """The difference without its interval: patients who were drawn would never have differed in this class. Two that
     order all cases alike do not differ, of however many patients."""
-    return (
-        one
-        if one.low is None or one.low == one.high == 0
-        else replace(one, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
-    )
+    if one.low is None or one.low == one.high == 0:
+        return one
+    return replace(one, low=None, high=None, note=f"{OF_ONE_PATIENT}: it has no interval.")
 
 
 def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
@@ -197,10 +196,10 @@ def _columns(schema: Classification, targets: np.ndarray) -> Sequence[int]:
     return range(len(schema.names)) if len(schema.names) > 2 else [1]
 
 
-def _rarer(schema: Classification, sides: Sides) -> list[tuple[int, int]]:
-    """The columns of an AUC, each with how many patients have the class or all but it, whichever are fewer."""
+def _rarer(schema: Classification, sides: Sides) -> dict[int, int]:
+    """By column of an AUC how many patients have the class or all but it, whichever are fewer."""
     numbers = number_patients(sides.patients)
-    return [(at, fewest_patients(sides.targets[:, at] == 1, numbers)) for at in _columns(schema, sides.targets)]
+    return {at: fewest_patients(sides.targets[:, at] == 1, numbers) for at in _columns(schema, sides.targets)}
 
 
 def _judge(

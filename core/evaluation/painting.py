@@ -20,7 +20,7 @@ from core.evaluation.sliding import slide
 from core.images.decoded import DecodedImage
 from core.images.frames import case_pixels, refuse_unscaled
 from core.images.grids import is_uneven
-from core.images.records import Case, get_case
+from core.images.records import Case, get_case, get_cases
 from core.images.render import InputSpec, from_square
 from core.images.volume_input import PatchSpec, back_onto_grid, resampled_frames, resampled_grid, spacing_of
 from core.images.volumes import frame_sight, with_neighbours
@@ -193,7 +193,8 @@ def compare_cases(
 def warn_of_projections(connection: sqlite3.Connection, cases: Sequence[SnapshotCase]) -> list[str]:
     """What a reader of distances must know: the spacing of a projection is that at the detector, where all is larger
     than in the patient (DICOM PS3.3, C.8.11.2: Imager Pixel Spacing)."""
-    n = sum(get_case(connection, case.case_id).spacing_at == "detector" for case in cases)
+    known = get_cases(connection, [case.case_id for case in cases])
+    n = sum(case.spacing_at == "detector" for case in known)
     if not n:
         return []
     return [

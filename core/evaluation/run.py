@@ -239,6 +239,13 @@ def _seen_in_training(connection: sqlite3.Connection, runs: Sequence[Run], cases
     return are_known(cases, learnt)
 
 
+def _not_learnt(
+    connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]
+) -> list[SnapshotCase]:
+    seen = _seen_in_training(connection, runs, cases)
+    return [case for case, learnt in zip(cases, seen, strict=True) if not learnt]
+
+
 def count_seen(connection: sqlite3.Connection, runs: Sequence[Run], cases: Sequence[SnapshotCase]) -> int:
     """How many of the cases are of a patient, or have the pixels, that one of the runs was trained or tuned on."""
     return sum(_seen_in_training(connection, runs, cases))
@@ -264,8 +271,7 @@ def list_measurable(
     if not member_ids(model):
         return None
     cases = [case for case in list_view(connection, snapshot_id, fold) if case.split == split]
-    seen = _seen_in_training(connection, runs_learnt(connection, model), cases)
-    return tuple(case.case_id for case, learnt in zip(cases, seen, strict=True) if not learnt)
+    return tuple(case.case_id for case in _not_learnt(connection, runs_learnt(connection, model), cases))
 
 
 def leave_learnt_out(
@@ -278,8 +284,7 @@ def leave_learnt_out(
     Raises:
         InvalidInput: no case is left.
     """
-    seen = _seen_in_training(connection, runs, cases)
-    left = [case for case, learnt in zip(cases, seen, strict=True) if not learnt]
+    left = _not_learnt(connection, runs, cases)
     if not left:
         raise InvalidInput(
             f"An ensemble is measured on cases that none of its members has learnt, and each of these was learnt by "

@@ -133,7 +133,8 @@ def measure_classification(
     averaged, found, intervals, shares = _found(cases, patients, two_sided, options)
     matrix = cases.matrix(np.ones((1, len(targets))))[0]
     support = targets.sum(axis=0)
-    lone = [fewest_patients(column == 1, number_patients(patients)) == 1 for column in targets.T]
+    numbers = number_patients(patients)
+    lone = [fewest_patients(column == 1, numbers) == 1 for column in targets.T]
     return ClassificationMeasures(
         classes=tuple(classes),
         n_cases=len(targets),
