@@ -24,7 +24,7 @@ from core.tasks import TrainableSchema, task_module
 from core.tasks.regression import tell_numbers
 from core.training.ensemble import runs_learnt
 from core.training.records import Model
-from core.training.stored import model_spec, sees_volumes
+from core.training.stored import learnt_singles, model_spec, sees_volumes
 
 WITHHELD = "no answer: read it yourself"
 
@@ -67,6 +67,7 @@ def _fit_for(
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """The cases that a model can take in; of each other one why not, so that one of them stops no batch."""
     paints, spec = task_module(model.task).PAINTS, model_spec(model)
+    singles = learnt_singles(model)
     asked, refused = list[int](), list[dict[str, Any]]()
     for case in get_cases(connection, case_ids):
         if case.project != model.project:
@@ -74,7 +75,7 @@ def _fit_for(
         try:
             refuse_window(spec.window, case.modality, case.dtype)
             refuse_unscaled(case, spec)
-            refuse_single(case, spec)
+            refuse_single(case, spec, learnt=singles)
             if not (paints or sees_volumes(model)):
                 refuse_volume(case, "predict on")
             asked.append(case.id)

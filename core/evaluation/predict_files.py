@@ -34,6 +34,7 @@ from core.store.growing import GrowingArray
 from core.tasks import module_of, task_module
 from core.tasks.regression import tell_numbers
 from core.training.records import Model
+from core.training.stored import learnt_singles
 
 Made = TypeVar("Made")
 
@@ -59,7 +60,7 @@ def predict_files(
         raise InvalidInput(f"A model that draws answers nothing about an image; use generate. Received: {model.name}")
     found = _list_units(_list_files(paths), settings, folder, progress)
     predictor = open_predictor(files, model)
-    opening = _Opening(files, settings, load_secret(settings), progress)
+    opening = _Opening(files, settings, load_secret(settings), progress, learnt_singles(model))
     rows: list[dict[str, Any]] = []
     paints = module_of(predictor.schema).PAINTS
     batch = 1 if paints else batch_of(predictor.spec)
@@ -89,6 +90,7 @@ class _Opening:
     settings: Settings
     secret: bytes
     progress: Progress
+    singles: bool  # the network takes single images though it looks along the frames of volumes
 
     def use(self, unit: Unit, spec: Spec, row: dict[str, Any], of: Callable[[DecodedImage], Made]) -> Made | None:
         """What is made of the image of a case; where it cannot be, or the network does not take it, the row gets the
@@ -97,7 +99,7 @@ class _Opening:
             with GrowingArray(self.files, "pixels", len(unit.files)) as growing:  # never put, so that nothing is kept
                 image = self._image(unit, row, growing)
                 refuse_window(spec.window, image.modality, str(image.pixels.dtype))
-                refuse_single(image, spec)
+                refuse_single(image, spec, learnt=self.singles)
                 if is_uneven(image):
                     row["note"] = _note_uneven(spec)
                 return of(image)

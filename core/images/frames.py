@@ -105,14 +105,17 @@ def refuse_volume(what: Case | DecodedImage, deed: str) -> None:
         )
 
 
-def refuse_single(what: Case | DecodedImage, spec: Spec) -> None:
+def refuse_single(what: Case | DecodedImage, spec: Spec, *, learnt: bool) -> None:
     """For a network that looks along the frames of a volume.
+
+    Args:
+        learnt: it has learnt single images among the volumes, and takes them.
 
     Raises:
         InvalidInput: this is a single image, such as one slice of a series.
     """
     along = not isinstance(spec, InputSpec) or spec.neighbours > 0
-    if along and what.frames == 1:
+    if along and what.frames == 1 and not learnt:
         name = f" (case {what.id}, {what.source})" if isinstance(what, Case) else ""
         raise InvalidInput(
             f"This model looks along the frames of a volume; give it all slices of the series together, for example "

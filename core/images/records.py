@@ -174,6 +174,11 @@ def find_volume(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case
     return _find_where(connection, case_ids, "frames > 1")
 
 
+def find_single(connection: sqlite3.Connection, case_ids: Sequence[int]) -> Case | None:
+    """The first of these cases that is a single image."""
+    return _find_where(connection, case_ids, "frames = 1")
+
+
 def list_volume_affines(connection: sqlite3.Connection, case_ids: Sequence[int]) -> list[Affine]:
     """How those of these cases lie in the patient that have several frames and tell it."""
     rows = connection.execute(

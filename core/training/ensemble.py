@@ -42,6 +42,7 @@ from core.training.records import (
 )
 from core.training.request import cases_of_run
 from core.training.settling import settle_spacing
+from core.training.stored import learnt_singles
 
 NO_FILE = "An ensemble has no file of its own; download those of its members."
 MOST_MEMBERS = 50
@@ -79,6 +80,7 @@ def make_ensemble(
     ]
     facts = _question(members[0])
     facts |= {"members": named, "calibration": combine_calibrations([member.calibration for member in members])}
+    facts |= {"learnt_singles": all(map(learnt_singles, members))}
     facts |= {"views": [dict(view) for view in views]} if views else {}
     listed = json.dumps({"ensemble": named, "views": facts.get("views", [])}, sort_keys=True).encode()
     with writing(connection):

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from core.datasets.loading import PreparedImages, WithNeighbours, prepare_images, prepare_masks
 from core.datasets.records import Snapshot, SnapshotCase, demand_whole, get_snapshot
+from core.images.records import find_single
 from core.images.render import InputSpec
 from core.images.volume_input import PatchSpec
 from core.progress import Portion, Progress
@@ -406,6 +407,7 @@ def _store(
         parameters=weights,
         file_bytes=len(content),
         facts=describe_model(run.recipe, snapshot, fit, epochs)
+        | {"learnt_singles": find_single(connection, [case.case_id for case in parts[0]]) is not None}
         | {"calibration": calibration, **told}
         | get_run(connection, run.id).told,
         seconds=sum(epoch["seconds"] for epoch in epochs),

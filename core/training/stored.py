@@ -38,6 +38,11 @@ def sees_volumes(model: Model) -> bool:
     return "depth" in model.facts.get("input", {})
 
 
+def learnt_singles(model: Model) -> bool:
+    """Whether single images were among the cases that it, or each member of an ensemble, has learnt."""
+    return bool(model.facts.get("learnt_singles"))
+
+
 def load_network(files: Files, model: Model) -> Any:
     """The Keras network, for prediction and explanation only (it is not compiled). Takes some 0.3 s."""
     return network_of(files.read_bytes("models", model.keras_hash))

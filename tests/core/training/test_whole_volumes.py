@@ -8,10 +8,12 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.errors import InvalidInput
+from core.evaluation.batch import predict_new_cases
 from core.evaluation.drafts import count_without_draft, set_assist_model
 from core.evaluation.predict_files import predict_files
 from core.evaluation.predictor import predict_cases
@@ -30,6 +32,7 @@ from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.device import CPU
+from core.training.ensemble import with_views
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import Model
@@ -114,6 +117,39 @@ def test_a_cine_without_spacing_is_told_by_what_happens_in_it_and_not_by_any_fra
     result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
     assert result["n_cases"] == 8
     assert result["metrics"]["balanced_accuracy"]["value"] > 0.8
+
+
+@pytest.mark.parametrize("singles", [6, 0])
+def test_single_images_are_asked_about_where_they_were_learnt_too(
+    connection: sqlite3.Connection, files: Files, settings: Settings, make_case: Callable[..., Case], train_on: Any,
+    actor: Actor, tmp_path: Path, singles: int,
+) -> None:  # fmt: skip
+    ensure_user(connection, actor.name)
+    schema = make_classification(["dark", "light"])
+    project = add_project(connection, name="Mixed", task="classification", schema=schema, actor=actor)
+    random = np.random.default_rng(0)
+    for at in range(18):
+        frames = 1 if at < singles else 6
+        pixels = (random.integers(0, 40, (6, 16, 20)) + 200 * (at % 2)).astype(np.uint8)
+        case = make_case(f"{at}.dcm", pixels=pixels[0] if frames == 1 else pixels, into=project, frames=frames)
+        answer = {"classes": ["light" if at % 2 else "dark"]}
+        add_label(connection, NewLabel(new_event(), case.id, actor.name, answer), actor)
+    later = make_case("later.png", into=project)
+    options: dict[str, Any] = {"ratios": (0.5, 0.25, 0.25), "actor": actor, "progress": Silent()}
+    snapshot = freeze_snapshot(connection, files, project, "first", allow_leaks="drawn alike", **options)
+    model = train_on(
+        project, snapshot, change_recipe(named_recipe("cnn3d"), {**SMALL, "epochs": 1, "flip": "left-right"})
+    )
+    ensemble = with_views(connection, files, model, actor=actor)
+    path = tmp_path / "later.png"
+    Image.fromarray(files.read_array("pixels", later.pixel_hash)).save(path)
+    for one in (model, ensemble):
+        told = predict_new_cases(connection, files, one, [later.id], Silent())
+        [row] = predict_files(files, settings, one, [path], Silent(), tmp_path)["cases"]
+        assert (told["predicted"], "probabilities" in row) == ((1, True) if singles else (0, False))
+        if not singles:
+            assert "give it all slices of the series" in told["refused"][0]["reason"]
+            assert "give it all slices of the series" in row["reason"]
 
 
 def explained_as_volumes(
