@@ -1,6 +1,6 @@
 """An evaluation on screen: numbers with n and interval, the matrix whose cells open their cases, curves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -164,14 +164,17 @@ def draw_class_table(result: Mapping[str, Any]) -> None:
     if any(int(measures["support"]["value"]) < FEW_POSITIVES for measures in result["per_class"].values()):
         st.caption(f"Greyed: fewer than {FEW_POSITIVES} cases of the class; read these numbers with care.")
     said = numbers_view.sentences_of(one.get("note", "") for one in result["metrics"].values())
-    numbers_view.draw_notes(
-        (
-            (f"{title} of {name}", measures[metric].get("note", ""))
-            for metric, title in CLASS_METRICS.items()
-            for name, measures in result["per_class"].items()
-        ),
-        said=said,
-    )
+    numbers_view.draw_notes(_class_notes(result), said=said)
+
+
+def _class_notes(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is to be minded of each number; by its name alone where the same goes for every class."""
+    for metric, title in CLASS_METRICS.items():
+        notes = {name: str(measures[metric].get("note", "")) for name, measures in result["per_class"].items()}
+        if len(set(notes.values())) == 1:
+            yield title, next(iter(notes.values()))
+        else:
+            yield from ((f"{title} of {name}", note) for name, note in notes.items())
 
 
 def draw_class_intervals(result: Mapping[str, Any]) -> None:

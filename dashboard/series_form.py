@@ -16,7 +16,7 @@ MOST_SEEDS = 20
 
 def draw_series(place: Any, snapshot: Snapshot) -> tuple[bool, int, str]:
     """Whether all folds are asked for, how many seeds of each, and the name of the one model that they become."""
-    with place.popover("Several", icon=":material/stacks:", width="stretch"):
+    with place.popover("Folds, seeds", icon=":material/stacks:", width="stretch"):
         st.text("One model for each fold and seed, trained one after another.")
         all_folds = st.checkbox(
             f"All {snapshot.folds} folds" if snapshot.folds else "All folds (this snapshot has none)",

@@ -89,7 +89,7 @@ with form:
     except CoreError as error:
         recipe = choice = None
         st.error(str(error), icon=":material/error:")
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
     name = left.text_input("Model name", key="train_name", placeholder="given automatically", max_chars=60)
     all_folds, seeds, ensemble = draw_series(right, snapshot)
     starts = st.container(horizontal=True)
