@@ -23,12 +23,15 @@ EXPLANATION = "looks at the snapshot and the machine, chooses the settings, and 
 
 LARGEST_SIDE = {"cpu": 128, "gpu": 224}  # beyond it a run on a CPU takes hours
 FEW_IMAGES, VERY_FEW_IMAGES = 400, 100
-SMALL_NETWORK_BELOW = 300
 STEPS_WANTED = {"cpu": 2200, "gpu": 6000}  # enough for a cosine to come to rest
-EPOCHS = (12, 100)
+EPOCHS, EPOCHS_OF_NARROW = (12, 100), (12, 250)
 # Of answers about whole images: how often each is seen, or else how many steps, until what is learnt further is learnt
 # by heart. On 654 chest X-rays the validation loss of two folds was lowest after 23 and 31 of 100 epochs.
 MOST_PASSES, LEAST_STEPS = 50, 1000
+# A network of half the width learns small findings late, and hardly by heart. On 208 drawn chests with nodules of a few
+# millimetres the AUC on validation was 0.81 after 1,000 steps at the plain rate with dropout; at twice the rate without
+# dropout 0.98 after 2,000. On 200 chest X-rays and on 205 of PneumoniaMNIST nothing was lost by that.
+STEPS_OF_NARROW, RATE_OF_NARROW = 2000, 2.0
 BATCH_RATE = (32, 0.002)  # the rate that fits a batch; others by the square root of their ratio
 SAME_PROPORTIONS = 0.05
 SAME_SCALE = {
@@ -96,6 +99,11 @@ class Fingerprint:
         the answer may hang on size."""
         known = self.scales is not None and self.scales.known == self.scales.cases and self.scales.sides_differ
         return known and not self.classes and self.task != DRAWN
+
+    @property
+    def narrow(self) -> bool:
+        """Whether images answered for as wholes are so few that they teach a network of half the width only."""
+        return self.training < FEW_IMAGES and not (self.task in (PAINTED, DRAWN) or self.whole)
 
     @property
     def noun(self) -> str:
@@ -235,11 +243,14 @@ def _choose_network(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
         network = NETWORK_DRAWN[seen.device]
         return {"network": network, "stages": 3}, f"{network}, {RECIPES[network]}: {WHY_DRAWN[network]}."
     filters = [32, 64, 128, 256] if so_far["input_size"] >= 160 else [32, 64, 128]
-    words = "A small residual network"
-    if seen.training < SMALL_NETWORK_BELOW:
-        filters = [count // 2 for count in filters]
-        words = f"A residual network of half the usual width, because {seen.training:,} {seen.noun} teach few weights"
-    values = {"network": "resnet", "stages": len(filters), "filters": tuple(filters), "dropout": 0.3}
+    words, dropout = "A small residual network", 0.3
+    if seen.narrow:
+        filters, dropout = [count // 2 for count in filters], 0.0
+        words = (
+            f"A residual network of half the usual width without dropout, because {seen.training:,} {seen.noun} teach "
+            f"few weights"
+        )
+    values = {"network": "resnet", "stages": len(filters), "filters": tuple(filters), "dropout": dropout}
     return values, f"{words}: it averages its map before the answer and overfits later than the classic stack."
 
 
@@ -263,10 +274,10 @@ def _choose_length(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
             f"{epochs} epochs in batches of {batch}; what is drawn goes on getting sharper for long, so nothing is "
             f"stopped early, and more epochs draw better."
         )
-    least, most = EPOCHS
+    least, most = EPOCHS_OF_NARROW if seen.narrow else EPOCHS
     wanted = (STEPS_IN_3D if seen.in_3d or seen.whole else STEPS_WANTED)[seen.device]
     epochs = min(max(math.ceil(wanted / steps), least), most)
-    enough = max(MOST_PASSES, math.ceil(LEAST_STEPS / steps))
+    enough = max(MOST_PASSES, math.ceil((STEPS_OF_NARROW if seen.narrow else LEAST_STEPS) / steps))
     why = ""
     if epochs > enough and not (seen.task == PAINTED or seen.whole):
         epochs, why = enough, f"; {seen.noun} that are seen more often are learnt by heart"
@@ -278,6 +289,8 @@ def _choose_length(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
 
 def _choose_schedule(seen: Fingerprint, so_far: dict[str, Any]) -> Chosen:
     batch, rate = BATCH_RATE
+    if seen.narrow:
+        rate *= RATE_OF_NARROW
     steps = max(1, _examples(seen, so_far) // so_far["batch"])
     average = round(1 - 1 / min(max(steps, 10), 500), 3)
     values = {

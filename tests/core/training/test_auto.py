@@ -124,7 +124,19 @@ def test_few_images_get_a_smaller_network_smaller_batches_and_more_epochs() -> N
     assert few.filters < many.filters
     assert few.batch < many.batch
     assert few.epochs > many.epochs
-    assert few.learning_rate < many.learning_rate
+
+
+def test_a_narrow_network_is_taught_longer_at_a_higher_rate_and_without_dropout() -> None:
+    """Else it stands still where a finding is small: it has few weights to learn by heart with."""
+    below, at = (choose_recipe(replace(PNEUMONIA, training=n, frames=n)) for n in (399, 400))
+    (narrow, sentences), (wide, _) = below, at
+    assert [2 * count for count in narrow.filters] == list(wide.filters)
+    assert (narrow.dropout, wide.dropout) == (0.0, 0.3)
+    assert (narrow.batch, narrow.learning_rate) == (16, pytest.approx(2 * wide.learning_rate / math.sqrt(2), rel=0.02))
+    assert narrow.epochs * (399 // narrow.batch) >= 2000 > wide.epochs * (400 // wide.batch)
+    assert "half the usual width without dropout, because 399 images teach few weights" in " ".join(sentences)
+    painted, _ = choose_recipe(replace(PNEUMONIA, task="segmentation", classes=(), training=200, frames=200))
+    assert painted.dropout > 0, "each pixel is an answer"
 
 
 def test_some_hundred_images_are_not_seen_until_they_are_learnt_by_heart() -> None:
@@ -134,8 +146,8 @@ def test_some_hundred_images_are_not_seen_until_they_are_learnt_by_heart() -> No
     assert "learnt by heart" in " ".join(sentences)
     painted, _ = choose_recipe(replace(seen, task="segmentation", classes=(), training=200, frames=200))
     assert painted.epochs > 50, "each pixel is an answer"
-    few, sentences = choose_recipe(replace(seen, training=90, frames=90))
-    assert few.epochs == 91, "too few steps in fewer"
+    some, sentences = choose_recipe(replace(seen, training=450, frames=450))
+    assert some.epochs == 72, "too few steps in fewer"
     assert "learnt by heart" in " ".join(sentences)
 
 
