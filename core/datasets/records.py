@@ -350,14 +350,18 @@ def _demand_checked(connection: sqlite3.Connection, cases: Sequence[SnapshotCase
         )
 
 
-def list_synthetic(connection: sqlite3.Connection, project_id: int, names: Sequence[str]) -> list[Candidate]:
-    """The drawn images of a project, of each of these classes in turn, as candidates for the training split."""
+def list_synthetic(connection: sqlite3.Connection, project_id: int, names: Mapping[str, str]) -> list[Candidate]:
+    """The drawn images of a project, of each class in turn, as candidates for the training split.
+
+    Args:
+        names: {what a class was called when an image was drawn: what it is called today}, of the classes wanted.
+    """
     rows = connection.execute(
-        """SELECT cases.id, source, patient, pixel_hash, perceptual_hash, synthetic ->> 'class' AS name,
-                  row_number() OVER (PARTITION BY synthetic ->> 'class' ORDER BY cases.id) AS turn
-           FROM cases JOIN json_each(:names) AS named ON named.value = synthetic ->> 'class'
-           WHERE project = :project AND synthetic IS NOT NULL AND held = 0 ORDER BY turn, named.key""",
-        {"project": project_id, "names": json.dumps(list(names))},
+        """SELECT cases.id, source, patient, pixel_hash, perceptual_hash, named.value AS name,
+                  row_number() OVER (PARTITION BY named.value ORDER BY cases.id) AS turn
+           FROM cases JOIN json_each(:names) AS named ON named.key = synthetic ->> 'class'
+           WHERE project = :project AND synthetic IS NOT NULL AND held = 0 ORDER BY turn, named.id""",
+        {"project": project_id, "names": json.dumps(names)},
     )
     return [
         Candidate(

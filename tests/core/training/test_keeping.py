@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from core.datasets.exchange import export_snapshot
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.leaks import LeaksFound
-from core.datasets.records import add_snapshot, list_snapshot_cases
+from core.datasets.records import add_snapshot, list_snapshot_cases, snapshot_counts
 from core.errors import InvalidInput
 from core.evaluation.comparison import compare_models
 from core.evaluation.doubtful import unlearnt
@@ -23,6 +23,7 @@ from core.jobs.bodies import generate
 from core.jobs.context import JobContext
 from core.jobs.records import add_job, claim_job, finish_job
 from core.labels.records import NewLabel, add_label
+from core.labels.schema import SchemaChange, change_schema
 from core.labels.worklist import Worklist, label_progress, list_case_ids
 from core.progress import Silent
 from core.training.ensemble import runs_learnt
@@ -268,3 +269,20 @@ def test_what_was_drawn_and_downloaded_is_known_again_without_its_mark(
                           actor=actor, on_case=lambda *_: None, progress=Silent())  # fmt: skip
     assert (report.imported, report.failed) == (1, 3)
     assert all("A model drew this image" in file.reason for file in report.files if file.status == "failed")
+
+
+def test_of_a_renamed_class_they_are_of_it_still_and_of_a_retired_one_they_stay_out(
+    connection, files, planted, actor, kept, tmp_path
+) -> None:
+    project = change_schema(connection, planted.project, SchemaChange("add", "effusion"), actor)
+    drawn_of_retired = keep_drawn(connection, files, project, draw(tmp_path / "e", "effusion", 6), None, actor)
+    project = change_schema(connection, project, SchemaChange("retire", "effusion"), actor)
+    project = change_schema(connection, project, SchemaChange("rename", "pneumonia", to="opacity"), actor)
+    options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
+    frozen = freeze_snapshot(connection, files, project, "more", synthetic=12, **options)
+    for snapshot in (frozen, freeze_snapshot(connection, files, project, "again", like=frozen, **options)):
+        drawn = [case for case in list_snapshot_cases(connection, snapshot.id) if case.case_id in kept]
+        assert sorted(case.value["classes"][0] for case in drawn) == ["normal"] * 6 + ["opacity"] * 6
+        assert snapshot_counts(connection, snapshot)["train"]["classes"].keys() == {"normal", "opacity"}
+    with pytest.raises(InvalidInput, match="it has 12 of its classes"):
+        freeze_snapshot(connection, files, project, "wrong", synthetic=12 + len(drawn_of_retired), **options)
