@@ -6,7 +6,9 @@ are known to compute and nothing else are let through, of sizes that a medical i
 
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +38,7 @@ OPERATIONS = frozenset(["Add", "Subtract", "Multiply", "Divide", "Clip", "Exp", 
 OPERATIONS_OF = "keras.src.ops.numpy"
 NUMBERS = "__numpy__"  # a constant among the arguments of an operation
 ALLOWED = frozenset(f"{LAYERS} {BESIDE}".split())
+DAMAGED = (zlib.error, lzma.LZMAError, OSError)  # what unpacking says of damaged bytes, of bzip2 the last one
 COMPILED = "compile_config"  # never read of the whole, which is loaded without compiling; of a model inside it is
 ANY_SIZE = ("seed", "shared_object_id")
 
@@ -48,7 +51,7 @@ def check_keras_file(content: bytes) -> None:
             config = json.loads(archive.read(CONFIG))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"The description inside this Keras file cannot be read. Received: {error}") from error
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, *DAMAGED) as error:
         raise InvalidInput(
             f"This is not a Keras file; save it with model.save('name.keras') of Keras 3. Received: {error}"
         ) from error
@@ -103,7 +106,7 @@ def _check_value(key: str, value: Any) -> None:
     elif isinstance(value, int | float) and key not in ANY_SIZE and abs(value) > LARGEST_NUMBER:
         raise InvalidInput(
             f"This Keras file describes a size beyond {LARGEST_NUMBER:,}, as no network for images has. "
-            f"Received: {value:g} as {key}"
+            f"Received: {str(value)[:20]} as {key}"
         )
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -89,6 +90,7 @@ CHANGES: dict[str, tuple[Callable[[dict], Any], str]] = {
     "list for a module": (lambda config: layer_of(config, "Dense").update(module=["keras.layers"]), "does not let in"),
     "path": (lambda config: layer_of(config, "Dense")["config"].update(vocabulary="/etc/passwd"), "names a path"),
     "size": (lambda config: layer_of(config, "Dense")["config"].update(units=10**9), "a size beyond"),
+    "size beyond all": (lambda config: layer_of(config, "Dense")["config"].update(units=10**400), "a size beyond"),
 }
 
 
@@ -130,6 +132,18 @@ def test_what_is_no_keras_file_is_refused(saved: bytes) -> None:
         check_keras_file(changed(saved, **{"config.json": b"[]"}))
     with pytest.raises(InvalidInput, match="cannot be read"):
         check_keras_file(changed(saved, **{"config.json": b"[" * 100_000}))
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_file_that_was_damaged_on_the_way_ends_in_a_sentence(packed: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packed) as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "names": list(range(500))}))
+        archive.writestr("model.weights.h5", b"x")
+    content = buffer.getvalue()
+    for at in range(len("config.json") + 30, 200):  # behind what a zip says of its first file
+        with suppress(InvalidInput):  # a few bytes do not matter; what does is refused, and never a traceback
+            check_keras_file(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
 
 
 def test_a_path_and_a_bomb_inside_are_refused(saved: bytes) -> None:
