@@ -9,6 +9,7 @@ import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,10 @@ def _text(value: Any) -> str:
 
 def _of_file(connection: sqlite3.Connection, files: Files, key: str, value: str, actor: Actor) -> dict[str, Any]:
     demand_of(connection, actor, "administer", None)  # the server reads files that the actor may not be meant to see
-    path = Path(value).expanduser()
+    path = Path(value)
     try:
+        with suppress(RuntimeError):  # ~nobody: no home of such a person here, so it is a name like any other
+            path = path.expanduser()
         if not path.is_file():
             raise InvalidInput(
                 f"There is no {'model or ' if key == 'start_from' else ''}file of this name to begin from. "

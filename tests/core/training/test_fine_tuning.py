@@ -63,6 +63,7 @@ def test_another_network_or_a_stranger_s_file_is_refused_by_name(
         ({"filters": "4,16"}, "its own network: --set filters=8 --set stages=1. Received: filters 4,16, stages 2"),
         ({"network": "cnn", "dense_units": 8}, "--recipe resnet"),
         ({"start_from": "nobody"}, "no model or file of this name"),
+        ({"start_from": "~nobody-of-this-name/a.keras"}, "no model or file of this name"),
     ):
         with pytest.raises(InvalidInput, match=sentence):
             train(change_recipe(small_recipe, {"start_from": "first", **changes}))
