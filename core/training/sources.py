@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +186,8 @@ def fetch_weights(url: str, md5: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=SECONDS_TO_ANSWER) as answer:
             content: bytes = answer.read(MOST_BYTES)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, ValueError, HTTPException) as error:  # the last where a proxy answers by itself, or breaks off
+        reason = getattr(error, "reason", None) or str(error).strip()
         raise CoreError(
             f"The ready-made weights cannot be fetched from here ({reason}); {way_out} Received: {url}"
         ) from error

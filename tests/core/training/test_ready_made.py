@@ -1,8 +1,10 @@
 """Networks that are ready made: any size, their own layer names, settings that reach them, weights from files."""
 
 import hashlib
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import h5py
@@ -105,3 +107,22 @@ def test_weights_are_fetched_and_checked_or_a_sentence_says_why_not(tmp_path: Pa
         fetch_weights(address, hashlib.md5(b"others").hexdigest())
     with pytest.raises(CoreError, match=r"cannot be fetched from here .*name a file that you have \(weights=PATH\)"):
         fetch_weights("http://127.0.0.1:9/weights.h5", "")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>blocked</html>\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nabc"]
+)
+def test_a_proxy_that_answers_nonsense_or_breaks_off_ends_in_a_sentence(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer_once() -> None:
+            asked, _ = proxy.accept()
+            with asked:
+                asked.recv(4096)
+                asked.sendall(answer)
+
+        answering = threading.Thread(target=answer_once)
+        answering.start()
+        with pytest.raises(CoreError, match=r"cannot be fetched from here \(\S.*\); name a file"):
+            fetch_weights(f"http://127.0.0.1:{proxy.getsockname()[1]}/weights.h5", "")
+        answering.join()
