@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import CoreError
-from core.progress import Progress
+from core.progress import Progress, stop_if_asked
 from core.settings import PROJECT_ROOT
 from core.store.files import Files
 from core.tasks.generation import DRAWER
@@ -45,6 +45,7 @@ def read_learnt(files: Files, recipe: Recipe, sources: Mapping[str, Any], progre
 
     Raises:
         CoreError: a file was altered or is gone, or Keras cannot read it.
+        Stopped: somebody asked to stop.
     """
     learnt = []
     for key, source in sources.items():
@@ -67,6 +68,7 @@ def _read(
         with log.open("wb") as stream:
             child = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=stream, stderr=subprocess.STDOUT)
             broken_off = watch_child(child, MOST_MEMORY, lambda: progress.should_stop() or time.monotonic() > end)
+        stop_if_asked(progress)
         if broken_off or child.returncode != 0:
             said = (log.read_text("utf-8", "replace").strip().splitlines() or ["nothing"])[-1][-LAST_WORDS:]
             why = f"it took too long or more than {MOST_MEMORY >> 30} GB" if broken_off else said

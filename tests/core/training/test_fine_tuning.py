@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from core.errors import CoreError, InvalidInput, NotAllowed
+from core.errors import CoreError, InvalidInput, NotAllowed, Stopped
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.store.audit import Actor
@@ -167,6 +167,16 @@ def test_a_file_that_others_made_with_keras_is_taken_further_to_the_end(
     assert len(kept) == len(given) + 1  # the last layer answers another question
     for theirs, ours in zip(given, kept, strict=False):
         assert all(map(np.array_equal, theirs, ours))
+
+
+def test_a_stop_while_a_file_is_read_is_a_stop_and_no_failure(files, small_recipe) -> None:
+    class Stopping(Silent):
+        def should_stop(self) -> bool:
+            return True
+
+    source = {"hash": files.put_bytes("models", b"a large file"), "said": "the file a.keras", "form": "keras"}
+    with pytest.raises(Stopped):
+        read_learnt(files, small_recipe, {"start_from": source}, Stopping())
 
 
 def test_the_child_reads_in_safe_mode(tmp_path) -> None:
