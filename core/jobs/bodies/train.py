@@ -70,15 +70,17 @@ def run(context: "JobContext") -> Mapping[str, Any]:
     )
     if context.job.arguments.get("repeats"):
         result = {**result, "repetition": _compare(context, int(result["model_id"]))}
-    if not context.progress.should_stop():
+    goes_on = not context.progress.should_stop()
+    if goes_on:
         task = task_module(get_model(context.connection, None, int(result["model_id"])).task)
         if not (task.PAINTS or task.DRAWS):
             _check_explanations(context, int(result["model_id"]))
         # what a job that is done says last
         context.progress.report(1.0, f"Model {result['model']} is stored", seconds_left=0.0)
-        result = {**result, **_join_ensemble(context, run_id)}
-        if context.job.arguments.get("evaluate"):
-            _queue_evaluation(context, int(result["model_id"]), run_id)
+    # A run that was stopped has left its best weights too, and nobody else may come after it.
+    result = {**result, **_join_ensemble(context, run_id)}
+    if goes_on and context.job.arguments.get("evaluate"):
+        _queue_evaluation(context, int(result["model_id"]), run_id)
     return result
 
 

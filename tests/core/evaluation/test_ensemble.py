@@ -15,6 +15,9 @@ from core.evaluation.records import find_evaluation, find_predictions, store_pre
 from core.evaluation.run import evaluate_model, list_measurable
 from core.evaluation.subgroups import measure_by_value
 from core.jobs.asking import ask_repetition
+from core.jobs.bodies import train
+from core.jobs.context import JobContext
+from core.jobs.records import add_job, claim_job
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.reviews.case_search import CaseFilter, search_case_ids
@@ -189,6 +192,24 @@ def test_runs_that_were_planned_together_become_one_model_when_the_last_has_ende
     assert [member["id"] for member in made.facts["members"]] == [model.id for model in pair]
     assert join_ensemble(connection, files, runs[1].id, actor) == made  # not a second one
     assert get_run(connection, made.run).told == {"ensemble": [model.id for model in pair]}
+
+
+def test_the_last_of_them_makes_it_also_where_somebody_stopped_it(
+    connection, files, settings, project, pair, actor, tmp_path, monkeypatch
+) -> None:
+    class Stopped(Silent):
+        def should_stop(self) -> bool:
+            return True
+
+    runs = [get_run(connection, model.run) for model in pair]
+    plan_ensemble(connection, "planned", runs)
+    left = {"model": pair[1].name, "model_id": pair[1].id, "run": runs[1].id, "stopped": True}
+    monkeypatch.setattr("core.training.run.run_training", lambda *given: left)
+    add_job(connection, "train", {"run": runs[1].id}, project=project.id, actor=actor)
+    job = claim_job(connection, "train", "cpu")
+    result = train.run(JobContext(connection, files, settings, job, tmp_path, "cpu", actor, Stopped()))
+    assert result == left | {"ensemble": "planned"}
+    assert len(get_model(connection, project.id, "planned").facts["members"]) == 2
 
 
 def test_test_time_augmentation_is_a_model_of_its_own(connection, files, snapshot, pair, evaluate, actor) -> None:
