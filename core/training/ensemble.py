@@ -12,6 +12,7 @@ ensemble has no validation split of its own.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -291,8 +292,18 @@ def join_ensemble(connection: sqlite3.Connection, files: Files, run_id: int, act
     with writing(connection):  # two runs may end at once
         models = [find_model_of_run(connection, number) for number in planned["runs"]]
         members = [model for model in models if model]
-        project = get_run(connection, run_id).project
-        known = next((model for model in list_models(connection, project) if model.name == planned["name"]), None)
-        if known or len(members) < len(models):
-            return known
-        return make_ensemble(connection, files, project, planned["name"], members, actor=actor)
+        if len(members) < len(models):
+            return None
+        project, ids = get_run(connection, run_id).project, [model.id for model in members]
+        for known in list_models(connection, project):
+            if member_ids(known) == ids and not known.facts.get("views"):
+                return known
+        name = _free_name(connection, project, planned["name"])
+        return make_ensemble(connection, files, project, name, members, actor=actor)
+
+
+def _free_name(connection: sqlite3.Connection, project: int, name: str) -> str:
+    """The name itself; followed by a number where somebody has taken it since it was asked for."""
+    taken = {run.name for run in list_runs(connection, project)}
+    names = chain([name], (f"{name} {number}" for number in count(2)))
+    return next(one for one in names if one not in taken)

@@ -194,6 +194,18 @@ def test_runs_that_were_planned_together_become_one_model_when_the_last_has_ende
     assert get_run(connection, made.run).told == {"ensemble": [model.id for model in pair]}
 
 
+def test_a_name_that_was_taken_meanwhile_is_followed_by_a_number(
+    connection, files, project, snapshot, pair, add_brightness_model, actor
+) -> None:
+    other = add_brightness_model(project, snapshot)
+    plan_ensemble(connection, other.name, [get_run(connection, model.run) for model in pair])
+    for model in (*pair, pair[0]):  # the last attempt was repeated
+        made = join_ensemble(connection, files, model.run, actor)
+        assert made.name == f"{other.name} 2"
+        assert [member["id"] for member in made.facts["members"]] == [model.id for model in pair]
+    assert get_model(connection, project.id, other.name) == other
+
+
 def test_the_last_of_them_makes_it_also_where_somebody_stopped_it(
     connection, files, settings, project, pair, actor, tmp_path, monkeypatch
 ) -> None:
