@@ -78,10 +78,13 @@ def _stratum(case: SnapshotCase) -> str:
     return json.dumps(case.value, sort_keys=True) if not {"value", "values"} & set(case.value) else ""
 
 
-def same_steps(recipe: Recipe, fraction: float) -> Recipe:
-    """The recipe with more epochs, so that a part of the cases is seen in as many steps; what is counted in epochs
-    grows alike."""
-    grown = {key: round(getattr(recipe, key) / fraction) for key in IN_EPOCHS}
+def same_steps(recipe: Recipe, whole: int, part: int) -> Recipe:
+    """The recipe with more epochs, so that so many examples as a part has are learnt in as many steps as the whole;
+    what is counted in epochs grows alike. What fills no batch counts for no step."""
+    from core.training.batches import plan_epoch
+
+    times = plan_epoch(whole, recipe).steps / plan_epoch(part, recipe).steps
+    grown = {key: round(getattr(recipe, key) * times) for key in IN_EPOCHS}
     highest = {field.key: field.high for field in FIELDS if field.key in grown}
     return change_recipe(recipe, {key: min(value, int(highest[key] or value)) for key, value in grown.items()})
 
@@ -155,7 +158,8 @@ def run_learning_curve(
             log.info("Left out: %s are of one class", words)
             continue
         with failures_explained(recipe, device):
-            fit = build_fit(same_steps(recipe, len(cases) / len(train)), snapshot, some, policy, learnt)
+            longer = same_steps(recipe, len(material.train), len(some.train))
+            fit = build_fit(longer, snapshot, some, policy, learnt)
             points.append(_train_part(fit, some, cases, patients, note))
         write_whole(folder / POINTS, json.dumps(points).encode())
         log.info("With %s: %s %s", words, points[-1]["metric"], points[-1]["value"])

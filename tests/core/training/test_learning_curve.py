@@ -14,6 +14,7 @@ from core.jobs.asking_trials import ask_learning_curve
 from core.jobs.bodies import learning_curve as body
 from core.jobs.records import list_jobs
 from core.progress import Silent
+from core.training.batches import plan_epoch
 from core.training.learning_curve import POINTS, forecast_of, nested_parts, same_steps
 from core.training.power_law import fit_power_laws, forecast, gain_of
 from core.training.preflight import Trial
@@ -120,11 +121,20 @@ def test_parts_are_nested_whole_by_patient_and_of_every_class() -> None:
 
 def test_a_part_is_trained_for_as_many_steps_as_the_whole() -> None:
     recipe = change_recipe(named_recipe("resnet"), {"epochs": 12, "early_stopping": 4})
-    quarter = same_steps(recipe, 0.25)
+    quarter = same_steps(recipe, 1280, 320)
     assert (quarter.epochs, quarter.early_stopping, quarter.plateau_patience) == (48, 16, 12)
-    assert same_steps(recipe, 1.0) == recipe
+    assert same_steps(recipe, 1280, 1280) == recipe
     begun = change_recipe(recipe, {"start_from": "first", "freeze_epochs": 3})
-    assert same_steps(begun, 0.25).freeze_epochs == 12
+    assert same_steps(begun, 1280, 320).freeze_epochs == 12
+
+
+@pytest.mark.parametrize(("whole", "batch"), [(60, 8), (30, 16), (61, 16)])
+def test_it_is_so_too_where_few_cases_make_few_batches(whole: int, batch: int) -> None:
+    recipe = change_recipe(named_recipe("resnet"), {"epochs": 40, "batch": batch})
+    wanted = plan_epoch(whole, recipe).steps * recipe.epochs
+    for part in (whole // 4, whole // 2, 3 * whole // 4):
+        longer = same_steps(recipe, whole, part)
+        assert plan_epoch(part, longer).steps * longer.epochs == pytest.approx(wanted, rel=0.02)
 
 
 def test_a_curve_is_made_of_trainings_that_leave_no_model_and_goes_on_where_it_was_left(
