@@ -213,10 +213,11 @@ def add_epoch(connection: sqlite3.Connection, run_id: int, epoch: int, facts: Ma
 
 
 def remove_epochs(connection: sqlite3.Connection, run_id: int, *, after: int) -> None:
-    """Take back the epochs behind the one that a run goes on from: a kill undid them, and a run that is stopped before
-    it has repeated them never had them."""
+    """Take back the epochs behind the one that a run goes on from, and what was said of watched cases after one: a kill
+    undid them, and a run that is stopped before it has repeated them never had them."""
     with writing(connection):
-        connection.execute("DELETE FROM run_epochs WHERE run = ? AND epoch > ?", (run_id, after))
+        for table in ("run_epochs", "run_watched"):
+            connection.execute(f"DELETE FROM {table} WHERE run = ? AND epoch > ?", (run_id, after))
 
 
 def list_epochs(connection: sqlite3.Connection, run_id: int) -> list[dict[str, Any]]:

@@ -82,6 +82,7 @@ from core.training.records import (
     start_run,
 )
 from core.training.request import training_cases
+from core.training.samples import remove_samples
 from core.training.settling import measure_proportions, settle_input
 from core.training.spread import describe_devices, share_steps
 from core.training.starting import Learnt, read_learnt, take_over
@@ -188,6 +189,7 @@ def _train(
             connection, run, snapshot, material, learnt, folder, device, policy, Importing(imported), progress
         )
     remove_epochs(connection, run.id, after=fit.epoch)
+    remove_samples(folder, after=fit.epoch)
     beginning.end("trial")
     log.info(
         "Training %s on snapshot %s: %d images, validated on %d, from epoch %d, on %s",

@@ -73,6 +73,13 @@ def list_samples(folder: Path) -> Sequence[Path]:
     return sorted((folder / "samples").glob("*.png"))
 
 
+def remove_samples(folder: Path, *, after: int) -> None:
+    """Take back the grids of epochs that a kill has undone."""
+    for path in list_samples(folder):
+        if int(path.stem) > after:
+            path.unlink()
+
+
 def read_rows(grid: bytes) -> str:
     """The classes of a grid's rows from above, as `normal, pneumonia`; "" of one drawn before they were kept."""
     with Image.open(io.BytesIO(grid)) as opened:

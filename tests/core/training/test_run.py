@@ -24,6 +24,7 @@ from core.training.recipe import Recipe, change_recipe, named_recipe
 from core.training.records import get_model, get_run, list_epochs, list_models, list_watched
 from core.training.request import request_training
 from core.training.run import run_training
+from core.training.samples import list_samples, sample_path
 from core.training.stored import load_network, model_spec
 
 pytestmark = pytest.mark.usefixtures("no_onnx")
@@ -213,11 +214,11 @@ def test_epochs_that_a_kill_took_back_are_not_told_of_a_run_that_is_stopped_befo
             if facts.get("epoch") == 5:
                 raise KeyboardInterrupt
 
-    class StoppedInTheThird(Silent):
+    class StoppedInTheSecond(Silent):
         asked = False
 
         def report(self, fraction: float, note: str, **facts: Any) -> None:
-            self.asked = self.asked or facts.get("epoch") == 3
+            self.asked = self.asked or facts.get("epoch") == 2
 
         def should_stop(self) -> bool:
             return self.asked
@@ -225,11 +226,17 @@ def test_epochs_that_a_kill_took_back_are_not_told_of_a_run_that_is_stopped_befo
     with pytest.raises(KeyboardInterrupt):
         run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, Struck())
     assert len(list_epochs(connection, run.id)) >= 4
-    result = run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, StoppedInTheThird())
+    samples = [sample_path(tmp_path / "broken", epoch) for epoch in range(1, 6)]  # as of a run that draws
+    samples[0].parent.mkdir()
+    for path in samples:
+        path.touch()
+    result = run_training(connection, files, settings, run.id, tmp_path / "broken", CPU, StoppedInTheSecond())
     assert result["epochs"] < 4
     epochs = list_epochs(connection, run.id)
     assert [epoch["epoch"] for epoch in epochs] == list(range(1, result["epochs"] + 1))
     assert result["seconds"] == pytest.approx(sum(epoch["seconds"] for epoch in epochs))
+    assert all(epoch <= result["epochs"] for epoch, _ in list_watched(connection, run.id).values())
+    assert list_samples(tmp_path / "broken") == samples[:1]  # of the epoch that the checkpoint was of
 
 
 def test_stopping_in_the_first_epoch_still_leaves_a_model(connection, train, small_recipe) -> None:
