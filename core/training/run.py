@@ -267,7 +267,8 @@ def _begin(
     ending = ending_of(fit)
     judged = estimate_judging(trial, plan.batch, len(material.validation))
     seconds = estimate_seconds(trial, plan.steps, judged, recipe.epochs) + ending.seconds(judged)
-    notes = (*before.get("notes", ()), *describe_devices(recipe.devices, device))
+    # An attempt that left no checkpoint may have said the same.
+    notes = tuple(dict.fromkeys([*before.get("notes", ()), *describe_devices(recipe.devices, device)]))
     found = Preflight(batch, trial.seconds_a_step, trial.memory_bytes, seconds, notes, policy)
     set_run_told(connection, run.id, "preflight", found.to_json())
     log.info(describe_trial(found, recipe))

@@ -251,6 +251,23 @@ def test_missing_classes_and_leaks_are_said_when_a_training_is_asked_for(
     assert run.told["preflight"]["notes"] == [note]
 
 
+def test_what_is_said_of_the_devices_is_said_once_however_often_a_run_is_begun(
+    connection, files, settings, planted, actor, small_recipe, tmp_path
+) -> None:
+    class Killed(Silent):
+        def report(self, fraction: float, note: str, **facts: Any) -> None:
+            if note.startswith("A step takes"):
+                raise KeyboardInterrupt
+
+    recipe = change_recipe(small_recipe, {"devices": 2, "epochs": 1})
+    run, _ = request_training(connection, planted.project, planted.snapshot, recipe, actor=actor)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_training(connection, files, settings, run.id, tmp_path, CPU, Killed())
+        notes = get_run(connection, run.id).told["preflight"]["notes"]
+        assert notes == ["It asked for 2 GPUs, and this machine gave it cpu."]
+
+
 def test_a_structure_that_a_split_lacks_is_said_as_a_missing_class_is(
     connection, files, painted_squares, actor, small_recipe
 ) -> None:
