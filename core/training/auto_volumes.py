@@ -10,6 +10,7 @@ LARGE_VOLUME = {"cpu": 8_000_000, "gpu": 200_000_000}  # voxels of which patches
 SMALL_SHARE = 0.02  # of a volume; what is smaller is well seen in patches centred on it
 PATCH_VOXELS = {"cpu": 100_000, "gpu": 2_000_000}
 PATCH_STEP = 8  # three halvings
+LONGEST_SIDE = 512  # of a patch: no recipe has longer ones
 PATCHES = (2, 8)  # of a volume in an epoch
 LARGEST_WHOLE = {"cpu": (32, 64), "gpu": (96, 160)}  # frames and side of what is seen whole
 MARGIN = 1.1  # around the median volume, for larger ones
@@ -85,8 +86,8 @@ def why_not_in_3d(volumes: Volumes | None, device: str) -> str | None:
 def choose_patches(volumes: Volumes, device: str) -> tuple[dict[str, Any], str]:
     """Patches as large as the median volume, or with its proportions as large as a step can take."""
     sides = [max(FEWEST_FRAMES, math.ceil(side / PATCH_STEP) * PATCH_STEP) for side in volumes.shape]
-    whole = math.prod(sides) <= PATCH_VOXELS[device]
-    while math.prod(sides) > PATCH_VOXELS[device] and max(sides) > PATCH_STEP:
+    whole = math.prod(sides) <= PATCH_VOXELS[device] and max(sides) <= LONGEST_SIDE
+    while max(sides) > LONGEST_SIDE or (math.prod(sides) > PATCH_VOXELS[device] and max(sides) > PATCH_STEP):
         sides[sides.index(max(sides))] -= PATCH_STEP
     few, many = PATCHES
     patches = min(max(few, round(math.prod(volumes.shape) / math.prod(sides))), many)

@@ -13,10 +13,11 @@ from core.progress import Silent
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.auto import Fingerprint, choose_recipe
-from core.training.auto_volumes import Volumes
+from core.training.auto_volumes import LONGEST_SIDE, Volumes
 from core.training.device import CPU
 from core.training.fingerprint import settle_auto, take_fingerprint
 from core.training.recipe import recipe_hash
+from core.training.recipe_fields import field_of
 from core.training.records import get_run
 from core.training.request import request_training
 from tests.core.conftest import PaintedSquares
@@ -215,6 +216,14 @@ def test_a_small_lesion_in_a_vast_volume_is_learnt_in_patches_that_a_step_can_ta
     assert math.prod(recipe.patch_size) <= 100_000
     assert recipe.patches == 8
     assert "no file tells their spacing" in " ".join(sentences)
+
+
+@pytest.mark.parametrize("shape", [(8, 360, 640), (1200, 8, 8), (8, 2000, 9)])
+def test_no_side_of_a_patch_is_longer_than_a_recipe_can_have(shape: tuple[int, int, int]) -> None:
+    seen = replace(HIPPOCAMPI, device="gpu", volumes=Volumes(shape, (1.0, 1.0, 1.0), False, 0.01))
+    recipe, sentences = choose_recipe(seen)
+    assert (recipe.network, max(recipe.patch_size), LONGEST_SIDE) == ("unet3d", 512, field_of("patch_size").high)
+    assert "hold a volume whole" not in " ".join(sentences)
 
 
 def test_volumes_of_a_snapshot_are_seen_with_their_spacing(
