@@ -5,7 +5,7 @@ that resumes at an epoch sees exactly what an unbroken one would have seen.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,6 +53,12 @@ class Examples:
     def of_epoch(self, seed: int, epoch: int) -> "Examples":
         """As they are in one epoch: images are in every epoch the same, patches (`core.training.patches`) are not."""
         return self
+
+    def as_judged(self, cases: np.ndarray) -> "Examples":
+        """Those of some cases as a model is judged on them, each once: images as they are; of volumes not the patches
+        that are learnt (`core.training.patches`)."""
+        kept = np.flatnonzero(np.isin(self.case_ids, cases))
+        return replace(self, rows=self.rows[kept], targets=self.targets[kept], shares=None)
 
     @property
     def case_ids(self) -> np.ndarray:

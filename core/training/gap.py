@@ -1,12 +1,13 @@
 """How much better the kept weights are on cases they learnt from than on cases they did not.
 
-Both are measured as a model is used, without augmentation and dropout. The training loss of an epoch is not, so that
-its distance from the validation loss says little. A model that draws is measured by its drawing error on both sides:
-how far what it draws is from an image that it was shown, or its guess of the noise from the noise.
+Both are measured as a model is used, without augmentation and dropout, and volumes in the same windows. The training
+loss of an epoch is not, so that its distance from the validation loss says little. A model that draws is measured by
+its drawing error on both sides: how far what it draws is from an image that it was shown, or its guess of the noise
+from the noise.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def judgings_of(train: "Examples", validation: "Examples") -> float:
     cases, others = (
         len(np.unique(part.targets)) if part.masks is not None else len(part) for part in (train, validation)
     )
-    return 1 + min(1.0, _most_of(others) / cases) * len(train) / len(validation)
+    return 1 + min(_most_of(others), cases) / others  # a case of the one is about as large as a case of the other
 
 
 def _most_of(others: int) -> int:
@@ -126,10 +127,8 @@ def _answers(learner: Any, train: "Examples") -> np.ndarray:
 
 
 def _some_of(train: "Examples", most: int, seed: int) -> "Examples":
-    """All training cases, or so many drawn by the seed; of a volume all frames."""
-    cases = np.unique(train.targets) if train.masks is not None else np.arange(len(train))
-    if len(cases) <= most:
-        return replace(train, shares=None)
-    drawn = np.random.default_rng(seed).choice(cases, most, replace=False)
-    kept = np.flatnonzero(np.isin(train.targets if train.masks is not None else cases, drawn))
-    return replace(train, rows=train.rows[kept], targets=train.targets[kept], shares=None)
+    """All training cases, or so many drawn by the seed, as they are judged; of a volume all frames."""
+    cases = np.unique(train.case_ids) if train.masks is not None else train.case_ids
+    if len(cases) > most:
+        cases = np.random.default_rng(seed).choice(cases, most, replace=False)
+    return train.as_judged(cases)

@@ -69,6 +69,7 @@ class PatchExamples(Examples):
     """Patches drawn of volumes; `targets` name the case of each row."""
 
     draw: Draw | None = None
+    spec: PatchSpec | None = None
 
     def of_epoch(self, seed: int, epoch: int) -> Examples:
         assert self.draw is not None
@@ -77,6 +78,16 @@ class PatchExamples(Examples):
         place_of = replace(self.draw, seed=seed, epoch=epoch).place_of
         images, masks = (replace(windows, place_of=place_of) for windows in (self.images, self.masks))
         return replace(self, images=images, masks=masks)
+
+    def as_judged(self, cases: np.ndarray) -> Examples:
+        """The windows that validation looks at in its own volumes: half of the patches lie around what is painted, and
+        a network that paints too much elsewhere would look better on them."""
+        assert self.spec is not None
+        assert isinstance(self.images, Windows)
+        assert isinstance(self.masks, Windows)
+        volumes, masks = self.images.volumes, self.masks.volumes
+        wanted = [at for at, case_id in enumerate(volumes.case_ids) if case_id in cases]
+        return _all_windows(volumes, masks, wanted, self.spec)
 
 
 def gather_patches(
@@ -108,10 +119,8 @@ def gather_patches(
     draw = Draw(sizes, spots, spec.patch_size, patches, share, recipe.seed)
     rows, case_ids = np.arange(first * patches), np.array(volumes.case_ids)
     shown, painted = (Windows(some, spec.patch_size, draw.place_of) for some in (volumes, masks))
-    learnt = PatchExamples(shown, rows, case_ids[rows // patches], painted, draw=draw)
-    looks = [place for at in range(first, len(cases)) for place in _windows(at, masks.volumes[at], spec)]
-    seen, wanted = (Windows(some, spec.patch_size, looks.__getitem__) for some in (volumes, masks))
-    judged = Examples(seen, np.arange(len(looks)), case_ids[[at for at, _ in looks]], wanted)
+    learnt = PatchExamples(shown, rows, case_ids[rows // patches], painted, draw=draw, spec=spec)
+    judged = _all_windows(volumes, masks, range(first, len(cases)), spec)
     exclusive = all(frame.sum(axis=-1).max() <= 1 for volume in masks.volumes[:first] for frame in volume)
     return learnt, judged, exclusive
 
@@ -156,6 +165,13 @@ def _within_all(wanted: Sequence[int], sides: Sequence[int], shape: tuple[int, i
 def _within(start: int, side: int, length: int) -> int:
     """The start moved so that a patch lies in the volume; in its middle where the volume is the smaller one."""
     return min(max(start, 0), side - length) if side >= length else -((length - side) // 2)
+
+
+def _all_windows(volumes: PreparedVolumes, masks: PreparedVolumes, wanted: Sequence[int], spec: PatchSpec) -> Examples:
+    """The windows of the volumes at these places."""
+    looks = [place for at in wanted for place in _windows(at, masks.volumes[at], spec)]
+    seen, painted = (Windows(some, spec.patch_size, looks.__getitem__) for some in (volumes, masks))
+    return Examples(seen, np.arange(len(looks)), np.array(volumes.case_ids)[[at for at, _ in looks]], painted)
 
 
 def _windows(at: int, mask: np.ndarray, spec: PatchSpec) -> list[Place]:

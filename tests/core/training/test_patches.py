@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from core.datasets.freeze import freeze_snapshot
@@ -29,8 +30,11 @@ from core.projects.schema import make_segmentation
 from core.settings import Settings
 from core.store.audit import Actor
 from core.store.files import Files
+from core.tasks import segmentation
+from core.training.batches import Examples
 from core.training.device import CPU
 from core.training.ensemble import plan_ensemble
+from core.training.gap import measure_gap
 from core.training.handful import choose_handful
 from core.training.patches import Draw, _windows, gather_patches
 from core.training.recipe import Recipe, change_recipe, named_recipe
@@ -38,6 +42,7 @@ from core.training.records import get_model, list_epochs, list_watched
 from core.training.request import request_training, training_cases
 from core.training.run import build_fit, gather_material, run_training
 from core.training.settling import settle_spacing
+from core.training.steps import tally_pixels
 from core.training.stored import load_network
 from core.training.watched import LOOKED_AT, WATCHED, draw_both, unpack_masks
 from core.training.watched_volumes import WatchVolumes
@@ -209,6 +214,29 @@ def test_patches_show_what_is_painted_and_validation_is_the_same_whenever(
         assert (
             painted[judged.targets == case.case_id].sum(axis=0) >= balls.masks[case.case_id].sum(axis=(0, 1, 2))
         ).all()
+
+
+def test_the_gap_is_measured_in_the_same_windows_on_both_sides(
+    connection: sqlite3.Connection, files: Files, balls: Balls, recipe: Recipe
+) -> None:
+    """Of the same volumes it is none, also for a network that paints too much where nothing is."""
+
+    class PaintsTooMuch:
+        schema, task = make_segmentation(["ball", "rod"]), segmentation
+
+        def judge(self, examples: Examples) -> tuple[float, np.ndarray, np.ndarray]:
+            images = examples.images.read(examples.rows)
+            said = np.repeat(images > 25, 2, axis=-1).astype(np.float32)
+            masks = examples.read_targets(np.arange(len(examples)))
+            return 0.5, examples.targets, tally_pixels(tf.constant(masks), tf.constant(said)).numpy()
+
+    train, others = training_cases(connection, balls.snapshot, None)
+    settled = settle_spacing(connection, change_recipe(recipe, {"painted_share": 1}), train)
+    learnt, *_ = gather_patches(connection, files, train, others, settled, Silent())
+    _, judged, _ = gather_patches(connection, files, others, train, settled, Silent())
+    found = measure_gap(PaintsTooMuch(), learnt, judged, {case.case_id: case.patient for case in train}, seed=0)
+    assert found.training.value == pytest.approx(found.validation.value)
+    assert found.training.cases == len(train)
 
 
 def test_of_watched_volumes_one_patch_is_painted_on_the_frame_of_the_thumbnail(
