@@ -17,6 +17,7 @@ from core.progress import Progress, stop_if_asked
 from core.settings import PROJECT_ROOT
 from core.store.files import Files
 from core.tasks.generation import DRAWER
+from core.tasks.regression import QUANTITY
 from core.training.networks import leaves_of
 from core.training.onnx_export import watch_child
 from core.training.recipe import Recipe
@@ -26,18 +27,23 @@ MOST_MEMORY = 4 << 30
 SECONDS = 300.0
 LAST_WORDS = 200
 
+Layers = list[tuple[str, list[np.ndarray]]]
+Terms = tuple[np.ndarray, np.ndarray]  # mean and standard deviation, a number each or one for each quantity
+
 
 @dataclass(frozen=True)
 class Learnt:
     """Weights of one source, by layer in its order; `by_name` where layers have the names of the network itself.
 
-    `head`: whether the last layer answers the same question.
+    `head`: whether the last layer answers the same question. `terms`: of a number, the mean and the standard deviation
+    in which that layer says it.
     """
 
     said: str
-    layers: list[tuple[str, list[np.ndarray]]]
+    layers: Layers
     by_name: bool
     head: bool
+    terms: Terms | None = None
 
 
 def read_learnt(files: Files, recipe: Recipe, sources: Mapping[str, Any], progress: Progress) -> list[Learnt]:
@@ -49,17 +55,23 @@ def read_learnt(files: Files, recipe: Recipe, sources: Mapping[str, Any], progre
     """
     learnt = []
     for key, source in sources.items():
-        layers = _read(files, recipe.network, source, progress)
-        learnt.append(Learnt(source["said"], layers, key == "weights", bool(source.get("same_answer"))))
+        if "model" in source:  # Readroom's own
+            network = network_of(files.read_bytes("models", source["hash"]))
+            layers = [(layer.name, layer.get_weights()) for layer in leaves_of(network) if layer.weights]
+            terms = _terms_of(network)
+        else:
+            layers, terms = _read(files, recipe.network, source, progress), None
+        learnt.append(Learnt(source["said"], layers, key == "weights", bool(source.get("same_answer")), terms))
     return learnt
 
 
-def _read(
-    files: Files, network: str, source: Mapping[str, Any], progress: Progress
-) -> list[tuple[str, list[np.ndarray]]]:
-    if "model" in source:  # Readroom's own
-        content = files.read_bytes("models", source["hash"])
-        return [(layer.name, layer.get_weights()) for layer in leaves_of(network_of(content)) if layer.weights]
+def _terms_of(network: Any) -> Terms | None:
+    """The mean and the standard deviation that a network's last layer turns into a number in its unit."""
+    last = next((layer for layer in network.layers if layer.name == QUANTITY), None)
+    return None if last is None else (np.asarray(last.offset, np.float64), np.asarray(last.scale, np.float64))
+
+
+def _read(files: Files, network: str, source: Mapping[str, Any], progress: Progress) -> Layers:
     end = time.monotonic() + SECONDS
     with tempfile.TemporaryDirectory() as place:
         copy, out, log = (Path(place) / name for name in ("start.keras", "start.npz", "log"))
@@ -80,7 +92,7 @@ def _read(
         return read_layers(out)
 
 
-def read_layers(path: Path) -> list[tuple[str, list[np.ndarray]]]:
+def read_layers(path: Path) -> Layers:
     """What the child has written: each layer's name and weights, in order."""
     with np.load(path, allow_pickle=False) as saved:
         names = json.loads(str(saved["names"]))
@@ -114,12 +126,22 @@ def take_over(network: Any, learnt: Learnt, raw: str) -> None:
         values = [weights for _, weights in learnt.layers]
         pairs = list(zip(body, values[: len(body)], strict=True))
         if learnt.head and len(values) == len(layers) and _shapes(head.weights) == _shapes(values[-1]):
-            pairs.append((head, values[-1]))
+            pairs.append((head, _in_terms(values[-1], learnt.terms, _terms_of(network))))
     for layer, weights in pairs:
         if _shapes(layer.weights) != _shapes(weights):
             raise _differs(learnt, f"weights {_shapes(weights)} for {_shapes(layer.weights)} of layer {layer.name}")
     for layer, weights in pairs:
         layer.set_weights(weights)
+
+
+def _in_terms(weights: list[np.ndarray], old: Terms | None, new: Terms | None) -> list[np.ndarray]:
+    """The last layer's weights so that it says the same numbers, where the training answers have another mean and
+    another standard deviation."""
+    if old is None or new is None or all(map(np.array_equal, old, new)):
+        return weights  # to the bit
+    kernel, bias = weights
+    (old_mean, old_deviation), (mean, deviation) = old, new
+    return [kernel * (old_deviation / deviation), (bias * old_deviation + old_mean - mean) / deviation]
 
 
 def _shapes(weights: Any) -> list[tuple[int, ...]]:

@@ -9,8 +9,10 @@ import pytest
 from core.errors import CoreError, InvalidInput, NotAllowed, Stopped
 from core.people.accounts import ensure_user
 from core.progress import Silent
+from core.projects.schema import Quantity, Regression
 from core.store.audit import Actor
 from core.store.stock import list_stored
+from core.tasks.regression import RAW
 from core.training.networks import build_network
 from core.training.recipe import change_recipe, named_recipe
 from core.training.records import add_model, add_run, get_model, get_run, list_epochs
@@ -120,6 +122,19 @@ def test_a_model_of_whole_volumes_is_taken_further_on_more_or_fewer_frames(conne
     bodies = [[layer for layer in one.layers if layer.weights and layer.name != "logits"] for one in networks]
     for old, new in zip(*bodies, strict=True):
         assert all(map(np.array_equal, old.get_weights(), new.get_weights()))
+
+
+@pytest.mark.parametrize("further", [(), (Quantity("area", "µm²", 0.0, None),)])
+def test_a_model_of_a_number_says_the_same_numbers_where_it_is_taken_further(files, small_recipe, further) -> None:
+    """Also on answers of another mean and another spread, in which its last layer is told anew."""
+    schema = Regression("count", "nuclei", 0.0, None, None, further)
+    terms = [np.array([[30.0, 900.0], [10.0, 300.0]]), np.array([[80.0, 400.0], [25.0, 50.0]])]
+    there, here = (build_network(small_recipe, schema, one[:, : 1 + len(further)].astype(np.float32)) for one in terms)
+    source = {"hash": files.put_bytes("models", network_bytes(there)), "said": "", "model": 1, "same_answer": True}
+    (learnt,) = read_learnt(files, small_recipe, {"start_from": source}, Silent())
+    take_over(here, learnt, RAW)
+    images = np.random.default_rng(0).integers(0, 256, (4, *here.input_shape[1:]), np.uint8)
+    np.testing.assert_allclose(here(images), there(images), rtol=1e-4)
 
 
 def test_a_file_of_another_shape_ends_in_a_sentence_and_is_kept_with_its_run(
