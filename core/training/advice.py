@@ -119,7 +119,7 @@ def advise_drawing(
         known = NETWORKS[recipe.network].FIELDS
         tries = ["more training cases, the surest help against images learnt by heart"]
         if parameters > MANY_WEIGHTS * training_cases:
-            tries.append(_smaller(parameters, training_cases))
+            tries.append(_smaller(recipe, parameters, training_cases))
         if "dropout" in known and recipe.dropout < 0.3:
             tries.append("regularisation: more dropout")
         elif not _decays(recipe):
@@ -201,8 +201,21 @@ def _still_learns(longer: str, stopped: bool) -> Advice:
     )
 
 
-def _smaller(parameters: int, training_cases: int) -> str:
-    return f"a smaller network: fewer filters ({parameters:,} weights learn from {training_cases:,} cases)"
+def _smaller(recipe: Recipe, parameters: int, training_cases: int) -> str:
+    fewer = "filters" if _has_filters(recipe) else "stages"
+    return f"a smaller network: fewer {fewer} ({parameters:,} weights learn from {training_cases:,} cases)"
+
+
+def _larger(recipe: Recipe) -> list[str]:
+    if _has_filters(recipe):
+        return ["a larger network: more filters or stages"]
+    stages = len(getattr(NETWORKS[recipe.network], "STAGES", ()))
+    return ["a larger network: more stages"] if recipe.stages < stages else []
+
+
+def _has_filters(recipe: Recipe) -> bool:
+    """Whether they are for a recipe to say: ready-made networks have their own."""
+    return "filters" in NETWORKS[recipe.network].FIELDS
 
 
 def _decays(recipe: Recipe) -> bool:
@@ -226,7 +239,7 @@ def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, para
         tries.append("augmentation: rotation, zoom, shift and contrast")
     tries.append("more data: the learning curve says how much it would bring")
     if parameters > MANY_WEIGHTS * training_cases:
-        tries.append(_smaller(parameters, training_cases))
+        tries.append(_smaller(recipe, parameters, training_cases))
     if recipe.dropout < 0.3 or not _decays(recipe):
         tries.append(f"regularisation: more dropout or {_decay(recipe)}")
     if not _is_barely_augmented(recipe):
@@ -238,7 +251,7 @@ def _overfits(losses: Sequence[float], recipe: Recipe, training_cases: int, para
 
 
 def _underfits(recipe: Recipe, longer: str) -> Advice:
-    tries = [longer, "a larger network: more filters or stages"]
+    tries = [longer, *_larger(recipe)]
     if recipe.input_size < 128:
         tries.append("a larger image size, if what tells the cases apart is small")
     if recipe.dropout > 0.3 or recipe.l2 > 0:

@@ -11,6 +11,7 @@ from core.training.advice import advise, advise_drawing, describe_course
 from core.training.batches import Examples
 from core.training.gap import Gap, Measured, measure_gap
 from core.training.headline import headline_of
+from core.training.networks import NETWORKS
 from core.training.recipe import change_recipe, named_recipe
 
 RECIPE = named_recipe("resnet")
@@ -53,6 +54,17 @@ def test_a_run_that_somebody_stopped_is_asked_to_go_on_and_not_for_twice_its_epo
 def test_a_smaller_network_is_advised_where_few_cases_teach_many_weights() -> None:
     assert any("a smaller network" in one for one in told(gap=0.3, parameters=10_000_000).tries)
     assert not any("a smaller network" in one for one in told(gap=0.3, parameters=10_000).tries)
+
+
+def test_a_size_is_advised_that_the_network_s_recipe_can_say() -> None:
+    densenet = named_recipe("densenet")
+    assert "filters" not in NETWORKS["densenet"].FIELDS
+    for stages, larger in ((4, ()), (2, ("a larger network: more stages",))):
+        known = {"network": "densenet", "stages": stages, "filters": densenet.filters[:stages]}
+        smaller = [one for one in told(gap=0.3, parameters=10_000_000, **known).tries if "a smaller network" in one]
+        assert smaller == ["a smaller network: fewer stages (10,000,000 weights learn from 300 cases)"]
+        tries = told(skill=0.2, **known).tries
+        assert tuple(one for one in tries if "a larger network" in one) == larger
 
 
 def test_regularisation_is_advised_where_there_is_little() -> None:
