@@ -19,6 +19,7 @@ from core.projects.schema import Classification, Generation, Regression, Segment
 from core.reviews.criteria import FEW_POSITIVES, Outcome
 from core.reviews.meetings import Review, TestUse
 from core.reviews.population import list_missing
+from core.training.networks import tell_input
 from core.training.records import Model, get_model, get_run
 
 FEW_CASES = 100
@@ -43,8 +44,8 @@ def describe_card(connection: sqlite3.Connection, project: Project, review: Revi
         "Intended use": project.intended_use or NOT_STATED,
         "Project": f"{project.name}: {project.description}" if project.description else project.name,
         "Question": _question(trained),
-        "Model": f"{model.name}: {run.recipe.network}, {weights}, input "
-        f"{run.recipe.input_size} px, made {model.created_at[:10]} by {run.created_by}",
+        "Model": f"{model.name}: {run.recipe.network}, {weights}, input {tell_input(run.recipe)}, "
+        f"made {model.created_at[:10]} by {run.created_by}",
         "Ensemble": _ensemble(model),
         "Compared with": production.name if production else "no model in production",
         "Trained on": f"{trained.name}{fold}: {_counted(counts, 'train')} to learn, "

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from core.errors import CoreError
 from core.training.device import Device
+from core.training.networks import sized_by, tell_input
 from core.training.recipe import Recipe
 
 # What drivers write when a GPU is gone (NVIDIA's Xid errors reach TensorFlow as one of these words).
@@ -37,8 +38,8 @@ def explain_failure(error: BaseException, recipe: Recipe, device: Device) -> Cor
     text = str(error)
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return CoreError(
-            f"The device has too little memory: start again with a smaller batch, input size or network. "
-            f"Received: batch {recipe.batch}, {recipe.input_size} pixels, {recipe.network} on {device.name}",
+            f"The device has too little memory: start again with a smaller batch, {sized_by(recipe)} or network. "
+            f"Received: batch {recipe.batch}, {tell_input(recipe)}, {recipe.network} on {device.name}",
             why="What the layers say of a whole batch is kept until its gradients are known, and that is more than "
             "is free beside other programs.",
             remedy="Close other programs on the device and resume, it goes on from its checkpoint where it has one; or "

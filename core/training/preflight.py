@@ -25,7 +25,7 @@ from core.images.volume_input import Spec, spacing_of
 from core.projects.schema import Classification, Generation, Segmentation
 from core.store.files import Files, Shelf
 from core.training.device import FULL, PRECISIONS
-from core.training.networks import NETWORKS, count_weights, input_of, leaves_of
+from core.training.networks import NETWORKS, count_weights, input_of, leaves_of, sized_by, tell_input
 from core.training.recipe import Recipe, with_batch
 
 MEMORY_SHARE = 0.8  # of what is free; the rest is for other programs
@@ -300,8 +300,8 @@ def fit_into_memory(
             single = "a single image" + ("" if devices == 1 else " a device")
             raise PreflightFailed(
                 f"Even {single} of this recipe does not fit into memory. Received: {recipe.network} at "
-                f"{recipe.input_size} pixels, {needed / GIGABYTE:.1f} GB for {memory_bytes / GIGABYTE:.1f} GB",
-                "Close other programs and resume the job, or train with a smaller input size or network.",
+                f"{tell_input(recipe)}, {needed / GIGABYTE:.1f} GB for {memory_bytes / GIGABYTE:.1f} GB",
+                f"Close other programs and resume the job, or train with a smaller {sized_by(recipe)} or network.",
                 WHY_IMAGES,
             )
         batch //= 2

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.images.render import SCALED, TRAINING_SET, InputSpec
-from core.images.volume_input import Spec
+from core.images.volume_input import PatchSpec, Spec
 from core.tasks import TrainableSchema
 
 if TYPE_CHECKING:
@@ -132,6 +132,20 @@ def input_of(recipe: "Recipe") -> Spec:
 
 def _image_of(recipe: "Recipe") -> InputSpec:
     return InputSpec(recipe.input_size, recipe.channels, recipe.resize, recipe.window)  # type: ignore[arg-type]
+
+
+def tell_input(recipe: "Recipe") -> str:
+    """What a network sees at once, in words: `128 pixels`, or of volumes their voxels."""
+    spec = input_of(recipe)
+    if isinstance(spec, InputSpec):
+        return f"{spec.size} pixels"
+    voxels = f"{' x '.join(map(str, spec.shape[:3]))} voxels"
+    return f"patches of {voxels}" if isinstance(spec, PatchSpec) else voxels
+
+
+def sized_by(recipe: "Recipe") -> str:
+    """Which value of a recipe makes that smaller, in words."""
+    return "patch size" if isinstance(input_of(recipe), PatchSpec) else "input size"
 
 
 def feature_layers(recipe: "Recipe") -> tuple[str, ...]:

@@ -48,6 +48,22 @@ def test_what_the_machine_does_is_said_with_why_and_what_to_do(error: Any, devic
     assert "resume" in known.remedy
 
 
+@pytest.mark.parametrize(
+    ("network", "said", "smaller"),
+    [
+        ("resnet", "batch 32, 128 pixels, resnet", "smaller batch, input size or"),
+        ("cnn3d", "batch 4, 32 x 64 x 64 voxels, cnn3d", "smaller batch, input size or"),
+        ("unet3d", "batch 2, patches of 32 x 64 x 64 voxels, unet3d", "smaller batch, patch size or"),
+    ],
+)
+def test_what_takes_the_memory_is_named_by_the_values_that_the_network_reads(
+    network: str, said: str, smaller: str
+) -> None:
+    known = explain_failure(MemoryError(), named_recipe(network), CPU)
+    assert said in str(known)
+    assert smaller in str(known)
+
+
 def test_an_error_that_is_a_defect_stays_one() -> None:
     wrong = tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [8,2] vs. [8,3]")
     assert explain_failure(wrong, RECIPE, GPU) is None

@@ -126,6 +126,9 @@ def test_the_batch_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch, exha
         fit_into_memory(Fitted, Recipe(), 500, lambda _: None, 50 * MEGABYTE)
     assert refused.value.why
     assert "resume" in refused.value.remedy
+    with pytest.raises(PreflightFailed, match="unet3d at patches of 32 x 64 x 64 voxels") as refused:
+        fit_into_memory(Fitted, named_recipe("unet3d"), 500, lambda _: None, 50 * MEGABYTE)
+    assert "a smaller patch size or network" in refused.value.remedy
 
 
 @pytest.mark.parametrize(("devices", "batch"), [(2, 2), (3, 7), (2, 4096)])
