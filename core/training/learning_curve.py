@@ -40,6 +40,10 @@ FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 RESAMPLES = 300
 PREPARED = 0.05  # share of the progress bar
 POINTS = "points.json"  # in the job's folder: what a job that was killed need not do again
+AS_LONG = (
+    *("network", "input_size", "channels", "stages", "filters", "blocks", "kernel_size", "pool_size", "dense_units"),
+    *("neighbours", "patch_size", "patches", "input_depth", "deep_supervision", "batch"),
+)  # fields of a recipe on which it hangs how long an epoch takes
 IN_EPOCHS = ("epochs", "freeze_epochs", "early_stopping", "plateau_patience")  # fields of a recipe
 SHARE_OF_MORE = 0.25  # of the training cases: how many more are spoken of, unless somebody says
 
@@ -93,10 +97,9 @@ def expected_seconds(
     connection: sqlite3.Connection, snapshot: Snapshot, recipe: Recipe, fractions: Sequence[float] = FRACTIONS
 ) -> float | None:
     """How long a curve will take, from the trial of an earlier run of the same snapshot and network; None without."""
-    same = ("network", "input_size", "channels", "filters", "batch")
     for run in list_runs(connection, snapshot.project):
         found = run.told.get("preflight") or {}
-        alike = all(getattr(run.recipe, key) == getattr(recipe, key) for key in same)
+        alike = all(getattr(run.recipe, key) == getattr(recipe, key) for key in AS_LONG)
         if run.snapshot == snapshot.id and alike and "estimated_seconds" in found:
             return float(found["estimated_seconds"]) * recipe.epochs / run.recipe.epochs * len(fractions)
     return None

@@ -15,11 +15,11 @@ from core.jobs.bodies import learning_curve as body
 from core.jobs.records import list_jobs
 from core.progress import Silent
 from core.training.batches import plan_epoch
-from core.training.learning_curve import POINTS, forecast_of, nested_parts, same_steps
+from core.training.learning_curve import POINTS, expected_seconds, forecast_of, nested_parts, same_steps
 from core.training.power_law import fit_power_laws, forecast, gain_of
 from core.training.preflight import Trial
 from core.training.recipe import Recipe, change_recipe, named_recipe
-from core.training.records import get_model, list_models, list_runs
+from core.training.records import add_run, get_model, list_models, list_runs
 from core.training.stored import load_network
 
 SIZES = [100, 200, 300, 400]
@@ -135,6 +135,22 @@ def test_it_is_so_too_where_few_cases_make_few_batches(whole: int, batch: int) -
     for part in (whole // 4, whole // 2, 3 * whole // 4):
         longer = same_steps(recipe, whole, part)
         assert plan_epoch(part, longer).steps * longer.epochs == pytest.approx(wanted, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [({"dropout": 0.7}, True), ({"kernel_size": 11}, False), ({"blocks": 4}, False), ({"patch_size": "8,8,8"}, False)],
+)
+def test_how_long_a_curve_takes_is_told_by_a_run_that_takes_as_long_alone(
+    connection, planted, small_recipe, actor, changes, known
+) -> None:
+    run = add_run(
+        connection, project=planted.project.id, snapshot=planted.snapshot.id, recipe=small_recipe,
+        told={"preflight": {"estimated_seconds": 60.0}}, actor=actor,
+    )  # fmt: skip
+    recipe = change_recipe(small_recipe, {**changes, "epochs": 2 * run.recipe.epochs})
+    seconds = expected_seconds(connection, planted.snapshot, recipe, (0.5, 0.75, 1.0))
+    assert seconds == (pytest.approx(2 * 60 * 3) if known else None)
 
 
 def test_a_curve_is_made_of_trainings_that_leave_no_model_and_goes_on_where_it_was_left(
