@@ -262,11 +262,12 @@ def add_snapshot(
     """Store a snapshot with its cases, in one transaction.
 
     Raises:
-        Conflict: the project has a snapshot of this name.
+        Conflict: the project has a snapshot of this name, or cases were erased or changed meanwhile.
     """
     with writing(connection):
         if find_snapshot(connection, project.id, name):
             raise Conflict(f"There is a snapshot of this name already; choose another. Received: {name}")
+        _demand_unchanged(connection, cases)
         _demand_real(connection, cases, folds)
         _demand_checked(connection, cases)
         cursor = connection.execute(
@@ -334,6 +335,18 @@ def _demand_real(connection: sqlite3.Connection, cases: Sequence[SnapshotCase], 
         raise InvalidInput(
             f"Synthetic images are only learnt from: they belong to no fold and to no split but train. "
             f"Received: case {drawn[0]}"
+        )
+
+
+def _demand_unchanged(connection: sqlite3.Connection, cases: Sequence[SnapshotCase]) -> None:
+    """Refuse cases that were erased, or whose pixels were changed, while they were compared with one another."""
+    asked = json.dumps([case.case_id for case in cases])
+    rows = connection.execute("SELECT id, pixel_hash FROM cases WHERE id IN (SELECT value FROM json_each(?))", (asked,))
+    now = {row["id"]: row["pixel_hash"] for row in rows}
+    if others := [str(case.case_id) for case in cases if now.get(case.case_id) != case.pixel_hash]:
+        raise Conflict(
+            f"Freeze it once more: cases were erased, or their pixels changed, meanwhile. "
+            f"Received: {len(others):,} of {len(cases):,} cases, case {some_of(others, NAMED_HELD)}"
         )
 
 

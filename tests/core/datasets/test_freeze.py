@@ -443,3 +443,23 @@ def test_a_class_that_is_renamed_while_a_snapshot_is_frozen_leaves_no_mixture(
         assert names_in(freeze("first")) == ({"normal", "pneumonia"}, {"normal", "pneumonia"})
     # The page that asks was opened before.
     assert names_in(freeze("second")) == ({"normal", "opacity"}, {"normal", "opacity"})
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM cases WHERE id = ?", "UPDATE cases SET pixel_hash = 'x' WHERE id = ?"])
+def test_a_case_that_is_erased_or_blacked_out_while_a_snapshot_is_frozen_is_not_in_it(
+    connection: sqlite3.Connection, freeze: Freeze, labelled: list[Case], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The comparison of pixels takes minutes, in which nobody waits for it."""
+    case = labelled[3]
+
+    def compare_and_change(*_: object) -> list[tuple[int, int]]:
+        connection.execute("PRAGMA foreign_keys = OFF")  # an erasing takes away all rows of a case
+        connection.execute(change, (case.id,))
+        connection.execute("PRAGMA foreign_keys = ON")
+        return []
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("core.datasets.freeze.pair_near_duplicates", compare_and_change)
+        with pytest.raises(Conflict, match=rf"Freeze it once more.*1 of 20 cases, case {case.id}$"):
+            freeze()
+    assert not list_snapshots(connection, case.project)
