@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation.records import say_times
+from core.measures.calibration import tell_rule
 from core.measures.shares import WILSON, WILSON_OF_CLUSTERS
 from dashboard import charts, numbers_view, wording
 
@@ -102,7 +103,7 @@ def describe_thresholds(result: Mapping[str, Any]) -> str:
     told = ", ".join(f"{name} from {_threshold(one['value'])} on" for name, one in chosen.items())
     first = next(iter(chosen.values()))
     # Of painted structures the rule is the best Dice, which stands beside them.
-    by = f"; rule: {first['rule']} (n = {first['n']:,})" if "rule" in first else ""
+    by = f"; rule: {rule}" if (rule := tell_rule(first)) else ""
     return f"Threshold: {told}{by}."
 
 

@@ -184,6 +184,12 @@ def tell_reach(interval: Mapping[str, Any], unit: str = "") -> str:
     return f"{said} at {interval['middle']:.3g}, wider for larger numbers" if interval.get("grows") else said
 
 
+def tell_rule(threshold: Mapping[str, Any]) -> str:
+    """By which rule a threshold was chosen, and on how many cases; each as far as its model says so."""
+    n = f", n = {threshold['n']:,}" if threshold.get("n") else ""
+    return f"{threshold['rule']}{n}" if "rule" in threshold else ""
+
+
 def _spread_by_size(errors: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
     """The line of expected errors over the size of a number, `(least, slope)`; `(1, 0)` where they do not clearly
     grow with it. A number near zero keeps a tenth of what the line says in the middle."""

@@ -12,7 +12,7 @@ from core.errors import CoreError
 from core.evaluation.comparison import compare_models
 from core.evaluation.paired_errors import compare_errors
 from core.evaluation.records import Evaluation, find_evaluation
-from core.measures.calibration import COLDEST, HOTTEST, tell_reach
+from core.measures.calibration import COLDEST, HOTTEST, tell_reach, tell_rule
 from core.measures.terms import term
 from core.projects.records import Project
 from core.projects.schema import Classification, Generation, Regression, Segmentation
@@ -180,7 +180,7 @@ def _calibrated(model: Model) -> str:
     ):
         return "nothing"
     told = [
-        f"{name} from {one['value']:.3f} on" + (f" ({one['rule']}, n = {one['n']:,})" if "rule" in one else "")
+        f"{name} from {one['value']:.3f} on" + (f" ({rule})" if (rule := tell_rule(one)) else "")
         for name, one in (model.calibration.get("thresholds") or {}).items()
     ]
     if temperature := model.calibration.get("temperature"):

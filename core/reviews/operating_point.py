@@ -7,6 +7,7 @@ keeps those that decided, and a decision binds that document by its hash, so the
 from collections.abc import Mapping
 from typing import Any
 
+from core.measures.calibration import tell_rule
 from core.measures.classified import THRESHOLD
 from core.projects.schema import Classification, Generation, Segmentation
 from core.tasks import TrainableSchema
@@ -40,7 +41,7 @@ def _of_class(name: str, chosen: Mapping[str, Any]) -> str:
     one = chosen.get(name)
     if one is None:
         return f"{name} from a probability of {THRESHOLD:.3f} on (none was chosen)"
-    rule = f" ({one['rule']}, n = {one['n']:,})" if "rule" in one else ""
+    rule = f" ({told})" if (told := tell_rule(one)) else ""
     if one.get("dice", 1) is None:
         rule = " (validation had none to choose by)"
     return f"{name} from a probability of {one['value']:.3f} on{rule}"

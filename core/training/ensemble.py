@@ -144,8 +144,8 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         combined["thresholds"] = {
             name: {
                 "value": float(np.mean([one[name]["value"] if name in one else HALF for one in chosen])),
-                "rule": f"the mean of {len(parts)} members' thresholds, each {rule}",
-                "n": sum(int(one[name].get("n", 0)) for one in chosen if name in one),
+                "rule": f"the mean of {len(parts)} members' thresholds, each {rule}" if len(parts) > 1 else rule,
+                **_counted(name, chosen),
             }
             for name, rule in names.items()
         }
@@ -158,6 +158,12 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if any("exclusive" in part for part in parts):
         combined["exclusive"] = all(part.get("exclusive") for part in parts)
     return combined
+
+
+def _counted(name: str, chosen: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """On how many cases the members chose; nothing where they do not say so, as of painted structures."""
+    n = sum(int(one[name].get("n", 0)) for one in chosen if name in one)
+    return {"n": n} if n else {}
 
 
 def _widest(intervals: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from core.jobs.asking import ask_repetition
 from core.jobs.bodies import train
 from core.jobs.context import JobContext
 from core.jobs.records import add_job, claim_job
+from core.measures.calibration import tell_rule
 from core.people.accounts import ensure_user
 from core.progress import Silent
 from core.reviews.case_search import CaseFilter, search_case_ids
@@ -172,6 +173,16 @@ def test_thresholds_are_averaged_and_the_widest_interval_stands() -> None:
         "thresholds": {"a": {"value": 0.4, "rule": "the mean of 2 members' thresholds, each by a rule", "n": 30}},
         "exclusive": False,
     }
+    alone = combine_calibrations(parts[:1])["thresholds"]  # of one model with test-time augmentation
+    assert alone == {"a": {"value": 0.2, "rule": "by a rule", "n": 10}}
+    (painted,) = combine_calibrations([{"thresholds": {"liver": {"value": 0.45, "dice": 0.9}}}] * 2)[
+        "thresholds"
+    ].values()
+    rule = "the mean of 2 members' thresholds, each chosen on its own validation split"
+    assert painted == {"value": 0.45, "rule": rule}, "on how many cases is not said of structures"
+    assert tell_rule(painted) == tell_rule({**painted, "n": 0}) == rule
+    assert tell_rule({**painted, "n": 1200}) == f"{rule}, n = 1,200"
+    assert tell_rule({"value": 0.45}) == ""
     widths = [{"interval": {"half_width": width, "level": 0.9, "n": 9}} for width in (1.0, 3.0)]
     assert combine_calibrations(widths)["interval"]["half_width"] == 3
     assert combine_calibrations([*widths, {"interval": None}]) == {"interval": None}
