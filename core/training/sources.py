@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.datasets.records import Snapshot
-from core.errors import CoreError, InvalidInput, NotFound
+from core.errors import CoreError, InvalidInput, NotAllowed, NotFound
 from core.people.roles import demand_of
 from core.store.audit import Actor
 from core.store.files import Files
@@ -147,7 +147,11 @@ def _text(value: Any) -> str:
 
 
 def _of_file(connection: sqlite3.Connection, files: Files, key: str, value: str, actor: Actor) -> dict[str, Any]:
-    demand_of(connection, actor, "administer", None)  # the server reads files that the actor may not be meant to see
+    try:  # the server reads files that the actor may not be meant to see
+        demand_of(connection, actor, "administer", None)
+    except NotAllowed as error:  # most often a model was meant, of which that says nothing
+        what = "There is no model of this name in the project to begin from, and f" if key == "start_from" else "F"
+        raise NotAllowed(f"{what}iles of this server are for its administrators to name. Received: {value}") from error
     path = Path(value)
     try:
         with suppress(RuntimeError):  # ~nobody: no home of such a person here, so it is a name like any other

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import CoreError, InvalidInput, NotAllowed, Stopped
 from core.people.accounts import ensure_user
+from core.people.members import set_member
 from core.progress import Silent
 from core.projects.schema import Quantity, Regression
 from core.store.audit import Actor
@@ -70,12 +71,13 @@ def test_another_network_or_a_stranger_s_file_is_refused_by_name(
         with pytest.raises(InvalidInput, match=sentence):
             train(change_recipe(small_recipe, {"start_from": "first", **changes}))
     ensure_user(connection, "ben")
-    with pytest.raises(NotAllowed):
-        request_training(
-            connection, planted.project, planted.snapshot,
-            change_recipe(small_recipe, {"start_from": str(tmp_path / "a.keras")}),
-            files=files, actor=Actor("ben", "screen"),
-        )  # fmt: skip
+    set_member(connection, planted.project.id, "ben", "scientist", actor=Actor("anna", "command line"))
+    for name in (str(tmp_path / "a.keras"), "frist"):  # a mistyped model looks like a file
+        with pytest.raises(NotAllowed, match="There is no model of this name in the project to begin from, and files"):
+            request_training(
+                connection, planted.project, planted.snapshot, change_recipe(small_recipe, {"start_from": name}),
+                files=files, actor=Actor("ben", "screen"),
+            )  # fmt: skip
 
 
 def test_a_model_is_taken_further_however_volumes_are_shown_to_it(connection, planted, actor) -> None:
