@@ -169,7 +169,8 @@ class ReportProgress(Quiet):
     its time after every epoch, which the first one is counted with.
 
     `ending` is how long a run takes after its last epoch, of the seconds that a judgement of the validation takes;
-    `use` tells how busy the device is (`core.training.device_use`).
+    `use` tells how busy the device is (`core.training.device_use`). `step_seconds` is what a step takes in which
+    everything learns: epochs in which all but the last layer is held are several times as fast and say nothing of it.
     """
 
     def __init__(
@@ -179,9 +180,10 @@ class ReportProgress(Quiet):
         *,
         ending: Callable[[float], float] = lambda _: 0.0,
         use: Callable[[], Mapping[str, float]] = dict,
+        step_seconds: float = 0.0,
     ) -> None:
         self._progress, self._clock, self._ending, self._last = progress, clock, ending, -math.inf
-        self._use = use
+        self._use, self._step_seconds = use, step_seconds
         self._process = psutil.Process()
         self._validation: dict[str, Any] = {}
         self._epochs: deque[float] = deque(maxlen=EPOCHS_LOOKED_BACK)
@@ -198,6 +200,8 @@ class ReportProgress(Quiet):
         self._epochs.append(time.monotonic() - fit.epoch_began if self._ended is None else now - self._ended)
         self._ended = now
         self._say(fit, fit.epoch - 1, fit.plan.steps)
+        if fit.epoch == fit.learner.recipe.freeze_epochs:
+            self._epochs.clear()
 
     def _say(self, fit: Fit, epoch: int, batch: int) -> None:
         self._last = self._clock()
@@ -216,10 +220,19 @@ class ReportProgress(Quiet):
             batches=fit.plan.steps,
             loss=loss if math.isfinite(loss) else None,
             images_per_second=seen / seconds,
-            seconds_left=(1 - done) * fit.epochs * epoch_seconds + self._ending(fit.judged_seconds),
+            seconds_left=self._epochs_left(fit, epoch, done, epoch_seconds) + self._ending(fit.judged_seconds),
             memory_bytes=self._process.memory_info().rss,
             **self._use(),
             best_epoch=fit.best_epoch,
             **{fit.learner.loss.beside_name: beside},
             **self._validation,
         )
+
+    def _epochs_left(self, fit: Fit, epoch: int, done: float, seconds: float) -> float:
+        """How long the epochs that are left will take, where one like the present one takes so many seconds."""
+        left, held = (1 - done) * fit.epochs, fit.learner.recipe.freeze_epochs
+        if epoch >= held:
+            return left * seconds
+        still_held = held - done * fit.epochs
+        whole = max(seconds, self._step_seconds * fit.plan.steps + fit.judged_seconds)
+        return still_held * seconds + (left - still_held) * whole

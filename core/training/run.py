@@ -210,7 +210,8 @@ def _train(
         callbacks.append(WatchVolumes(connection, run.id, material.validation, others, spec, run.recipe.seed))
     else:
         callbacks.append(WatchCases(connection, run.id, material.validation, others, spec, run.recipe.seed))
-    reporting = ReportProgress(part, ending=ending.seconds, use=DeviceUse(device))
+    step_seconds = get_run(connection, run.id).told.get("preflight", {}).get("seconds_a_step", 0.0)
+    reporting = ReportProgress(part, ending=ending.seconds, use=DeviceUse(device), step_seconds=step_seconds)
     callbacks += [reporting, SaveCheckpoint(folder, run.recipe_hash)]
     callbacks.append(StopOnRequest(part))
     with failures_explained(run.recipe, device):

@@ -24,7 +24,7 @@ from core.training.callbacks import (
 from core.training.checkpoint import NAME, SaveCheckpoint, restore_checkpoint, save_checkpoint
 from core.training.fit import Fit
 from core.training.losses import LOSSES
-from core.training.recipe import Recipe
+from core.training.recipe import Recipe, change_recipe
 from core.training.records import add_run, list_epochs
 
 
@@ -185,6 +185,24 @@ def test_time_left_follows_the_last_epoch(fit: Fit, said: Said) -> None:
     said.now += 300  # the machine slept
     report.after_epoch(fit, facts(0.4))
     assert said.reports[-1][2]["seconds_left"] == pytest.approx(30)
+
+
+def test_time_left_counts_epochs_in_which_everything_learns_by_their_own_steps(fit: Fit, said: Said) -> None:
+    """Those with everything but the last layer held take a fraction of them."""
+    fit.learner.recipe = change_recipe(Recipe(), {"start_from": "first", "freeze_epochs": 2, "epochs": 5})
+    report = ReportProgress(said, said, step_seconds=5.9)
+    fit.judged_seconds = 1.0
+    fit.epoch, fit.epoch_began = 1, time.monotonic() - 20
+    report.after_epoch(fit, facts(0.4))
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(20 + 3 * 60, rel=0.01)
+    fit.epoch = 2
+    said.now += 19.4
+    report.after_epoch(fit, facts(0.4))
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(3 * 60)
+    fit.epoch = 3
+    said.now += 69.4  # not what the held ones took
+    report.after_epoch(fit, facts(0.4))
+    assert said.reports[-1][2]["seconds_left"] == pytest.approx(2 * 70)
 
 
 def test_time_left_holds_what_follows_the_last_epoch(fit: Fit, said: Said) -> None:
