@@ -145,6 +145,8 @@ def run_learning_curve(
     points = _read_points(folder)
     parts = nested_parts(train, fractions, recipe.seed)
     left = len(parts) - len(points)
+    if points:  # with another batch than theirs, because memory is free again, the others would lie on another curve
+        recipe = with_batch(recipe, min(recipe.batch, points[0].get("batch", recipe.batch)))
     if left > 0:
         allowed = None if points else most_minutes  # what was begun is not refused half-way
         recipe = _fit_into_memory(snapshot, recipe, material, policy, device, left, allowed, progress)
@@ -324,6 +326,7 @@ def _train_part(
         "low": interval.low,
         "high": interval.high,
         "epochs": fit.epoch,
+        "batch": recipe.batch,
         "validation_cases": len(whose),
         "validation_patients": len(set(whose)),
         "resampled": [None if np.isnan(one) else round(float(one), 6) for one in drawn],

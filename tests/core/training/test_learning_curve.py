@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.datasets.records import SnapshotCase
-from core.errors import CoreError, InvalidInput
+from core.errors import CoreError, InvalidInput, Stopped
 from core.jobs.asking_trials import ask_learning_curve
 from core.jobs.bodies import learning_curve as body
 from core.jobs.records import list_jobs
@@ -214,6 +214,34 @@ def test_every_part_is_trained_with_the_batch_that_fits_into_memory(
         connection=connection, files=files, job=job, device="cpu", folder=tmp_path / "job", progress=Silent()
     ))  # fmt: skip
     assert batches == [small_recipe.batch // 2] * (3 - len(done))
+
+
+def test_parts_that_are_left_take_the_batch_of_those_before_also_where_more_fits_by_now(
+    connection, files, planted, small_recipe, actor, tmp_path, monkeypatch
+) -> None:
+    job = ask_learning_curve(
+        connection, planted.project, planted.snapshot, change_recipe(small_recipe, {"epochs": 1}),
+        fractions=(0.5, 0.75, 1.0), actor=actor,
+    )  # fmt: skip
+
+    def half_fits(build: Any, wanted: Recipe, *_: Any) -> tuple[Any, Trial]:
+        return build(change_recipe(wanted, {"batch": wanted.batch // 2})), Trial(0.01, 0)
+
+    class StopsAfterTheFirst(Silent):
+        def should_stop(self) -> bool:
+            return (tmp_path / POINTS).exists()
+
+    def run(progress: Silent) -> Any:
+        return body.run(SimpleNamespace(  # type: ignore[arg-type]
+            connection=connection, files=files, job=job, device="cpu", folder=tmp_path, progress=progress
+        ))  # fmt: skip
+
+    with monkeypatch.context() as memory_is_short:
+        memory_is_short.setattr("core.training.learning_curve.fit_into_memory", half_fits)
+        with pytest.raises(Stopped):
+            run(StopsAfterTheFirst())
+    batches = [point["batch"] for point in run(Silent())["points"]]
+    assert batches == [small_recipe.batch // 2] * 3
 
 
 def test_every_part_begins_from_what_the_recipe_begins_from(
