@@ -11,9 +11,8 @@ from core.jobs.bodies.generate import FOLDER
 from core.jobs.context import job_folder
 from core.jobs.records import Job
 from core.projects.records import Project, list_projects
-from core.projects.schema import Classification
 from core.training.drawn import Wanted
-from core.training.keeping import keep_drawn
+from core.training.keeping import keep_drawn, takes_drawn
 from core.training.records import Model
 from dashboard import drawn_view, messages, once, places, session, wording
 from dashboard.pictures import source_of
@@ -88,10 +87,7 @@ def _draw_keeping(folder: Path, document: Mapping[str, Any], all_places: Sequenc
     targets = {
         one.id: one
         for one in list_projects(session.db(), seen_by=session.current_user())
-        if isinstance(one.schema, Classification)
-        and one.task == "classification"
-        and name in one.schema.names
-        and session.may("import", one)
+        if one.task == "classification" and takes_drawn(session.db(), one, name) and session.may("import", one)
     }
     with st.expander("Keep some as synthetic cases", icon=":material/inventory_2:"):
         if not targets:

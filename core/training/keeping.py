@@ -20,6 +20,7 @@ from core.images.records import NewCase, find_same_source, insert_case
 from core.images.synthetic_mark import SYNTHETIC
 from core.images.thumbnails import thumbnail_of
 from core.people.roles import demand_of
+from core.projects.changes import present_names
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
@@ -53,7 +54,7 @@ def keep_drawn(
     demand_of(connection, actor, "import", into.id)
     document = _read(folder)
     name = document["wanted"]["class"]
-    if not isinstance(into.schema, Classification) or name not in [label.name for label in into.schema.offered]:
+    if not takes_drawn(connection, into, name):
         raise InvalidInput(f"Keep images in a project that has their class. Received: {name} for {into.name}")
     rows = [row for row in document["images"] if places is None or row["place"] in places]
     if not rows:
@@ -67,6 +68,14 @@ def keep_drawn(
         told = {"images": len(ids), "class": name, "model": document["model"], "model_hash": document["model_hash"]}
         add_audit(connection, actor, "keep synthetic images", f"project {into.id}", **told)
     return ids
+
+
+def takes_drawn(connection: sqlite3.Connection, into: Project, name: str) -> bool:
+    """Whether a project has the class on offer that an image was drawn for, whatever it is called by now: a model draws
+    under the names that it has learnt."""
+    if not isinstance(into.schema, Classification):
+        return False
+    return present_names(connection, into).get(name) in [label.name for label in into.schema.offered]
 
 
 def _read(folder: Path) -> dict[str, Any]:

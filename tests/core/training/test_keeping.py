@@ -278,6 +278,10 @@ def test_of_a_renamed_class_they_are_of_it_still_and_of_a_retired_one_they_stay_
     drawn_of_retired = keep_drawn(connection, files, project, draw(tmp_path / "e", "effusion", 6), None, actor)
     project = change_schema(connection, project, SchemaChange("retire", "effusion"), actor)
     project = change_schema(connection, project, SchemaChange("rename", "pneumonia", to="opacity"), actor)
+    with pytest.raises(InvalidInput, match="project that has their class"):
+        keep_drawn(connection, files, project, tmp_path / "e", None, actor)
+    more = keep_drawn(connection, files, project, draw(tmp_path / "by a model of before", "pneumonia", 1), None, actor)
+    assert more == kept[6:7]
     options = {"ratios": (0.6, 0.3, 0.1), "actor": actor, "progress": Silent()}
     frozen = freeze_snapshot(connection, files, project, "more", synthetic=12, **options)
     for snapshot in (frozen, freeze_snapshot(connection, files, project, "again", like=frozen, **options)):
