@@ -1,7 +1,7 @@
 """Commands about who reads what, and about what is asked of readers: assignments, classes, drafts."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,9 +78,13 @@ def assist(
         found = get_project(door.connection, project)
         chosen = None if off else get_model(door.connection, found.id, model).id
         changed = set_assist_model(door.connection, found, chosen, actor=door.actor)
-        done = wait_and_tell(door, ask_drafts(door.connection, changed, actor=door.actor)) if chosen else {"cases": 0}
+        done: dict[str, Any] = {"cases": 0, "refused": []}
+        if chosen:
+            done = wait_and_tell(door, ask_drafts(door.connection, changed, actor=door.actor))
     text = "Drafts are off." if off else f"Drafts of {model} are on; {done['cases']} cases were looked at."
-    answer({"assist_model": chosen, "cases": done["cases"]}, text, as_json=as_json)
+    lines = [text, *(f"case {one['case']}: {one['reason']}" for one in done["refused"])]
+    document = {"assist_model": chosen, "cases": done["cases"], "refused": done["refused"]}
+    answer(document, "\n".join(lines), as_json=as_json)
 
 
 def _kind(text: str) -> ChangeKind:

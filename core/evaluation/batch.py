@@ -56,13 +56,13 @@ def predict_new_cases(
     if task_module(model.task).DRAWS:
         raise InvalidInput(f"A model that draws answers nothing about an image; use generate. Received: {model.name}")
     known = find_predictions(connection, model.id, case_ids)
-    asked, refused = _fit_for(connection, model, [one for one in case_ids if one not in known])
+    asked, refused = fit_for(connection, model, [one for one in case_ids if one not in known])
     answer_cases(connection, files, model, asked, progress)
     counts = {"cases": len(case_ids), "predicted": len(asked), "failed": len(refused)}
     return {"model": model.name, **counts, "refused": refused}
 
 
-def _fit_for(
+def fit_for(
     connection: sqlite3.Connection, model: Model, case_ids: Sequence[int]
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """The cases that a model can take in; of each other one why not, so that one of them stops no batch."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.evaluation.answering import answer_cases
+from core.evaluation.batch import fit_for
 from core.evaluation.painted_drafts import demand_offered_structures
 from core.evaluation.records import find_decision, find_predictions, list_unpredicted
 from core.images.records import Case
@@ -102,6 +103,10 @@ def count_without_draft(connection: sqlite3.Connection, project: Project) -> int
 def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, progress: Progress) -> dict[str, Any]:
     """Let the chosen model look at every case that it has not seen; the body of a job.
 
+    Returns:
+        `{"model", "model_id", "cases", "refused"}`: how many it looked at, and of each case that it cannot take in
+        `{"case", "reason"}`: of those readers find no draft.
+
     Raises:
         InvalidInput: no model is chosen.
         Stopped: somebody asked to stop; what was found until then is kept.
@@ -109,9 +114,9 @@ def make_drafts(connection: sqlite3.Connection, files: Files, project: Project, 
     if project.assist_model is None:
         raise InvalidInput(f"Choose a model for the drafts of this project first. Received: {project.name}")
     model = get_model(connection, project.id, project.assist_model)
-    waiting = _waiting(connection, project, model)
-    answer_cases(connection, files, model, waiting, progress)
-    return {"model": model.name, "model_id": model.id, "cases": len(waiting)}
+    asked, refused = fit_for(connection, model, _waiting(connection, project, model))
+    answer_cases(connection, files, model, asked, progress)
+    return {"model": model.name, "model_id": model.id, "cases": len(asked), "refused": refused}
 
 
 def _waiting(connection: sqlite3.Connection, project: Project, model: Model) -> list[int]:

@@ -116,4 +116,4 @@ def test_classes_change_and_answers_stay(chest: Run) -> None:
 def test_drafts_need_a_model_or_are_off(chest: Run) -> None:
     assert "Name a model, or say --off" in str(chest("assist", "Chest", code=1).exception)
     assert "There is no model" in str(chest("assist", "Chest", "one", code=1).exception)
-    assert chest("assist", "Chest", "--off") == {"assist_model": None, "cases": 0}
+    assert chest("assist", "Chest", "--off") == {"assist_model": None, "cases": 0, "refused": []}

@@ -1,5 +1,6 @@
 """Drafts of a chosen model: off by default, never before a blind reader's own answer."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,3 +181,18 @@ def test_an_accepted_draft_is_stored_with_the_answer(
     late = NewLabel(new_event(), make_case("z.png").id, "anna", value, draft=draft)  # of a page from before
     assert add_label(connection, late, actor).draft == {**draft, "value": {"classes": ["healthy"]}}
     assert renamed.schema_version == 2
+
+
+def test_a_case_that_the_model_cannot_take_in_keeps_no_other_from_its_draft(
+    connection: sqlite3.Connection, files: Files, planted: Planted, model: Model, actor: Actor
+) -> None:
+    facts = model.facts | {"input": SQUARE | {"window": "lung"}}
+    connection.execute("UPDATE models SET facts = ? WHERE id = ?", (json.dumps(facts), model.id))
+    set_onnx(connection, model.id, files.put_bytes("models", make_brightness_onnx()), None)
+    odd, *others = list(planted.masks)[2:]
+    connection.execute("UPDATE cases SET modality = iif(id = ?, 'MR', 'CT'), dtype = 'int16'", (odd,))
+    connection.commit()
+    assisted = set_assist_model(connection, planted.project, model.id, actor=actor)
+    done = make_drafts(connection, files, assisted, Silent())
+    assert done["cases"] == len(others)
+    assert [one["case"] for one in done["refused"]] == [odd]
