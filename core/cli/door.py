@@ -72,7 +72,7 @@ def cases_named(door: Door, project_id: int, text: str) -> list[int]:
     ids: list[int] = []
     for part in (part.strip() for part in text.split(",") if part.strip()):
         first, dash, last = part.partition("-")
-        if dash and first.isdigit() and last.isdigit() and len(part) < 24:
+        if dash and first.isdecimal() and last.isdecimal() and len(part) < 24:
             if not int(first) <= int(last) < int(first) + 1_000_000:
                 raise InvalidInput(f"A range goes from a lower to a higher number. Received: {part}")
             ids += range(int(first), int(last) + 1)

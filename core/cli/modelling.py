@@ -57,7 +57,7 @@ def snapshot(
     split: Annotated[str, typer.Option(help="Shares of train, validation and test.")] = "0.7,0.15,0.15",
     split_column: Annotated[str, typer.Option(help="Take the split from this column of the label table instead.")] = "",
     folds: Annotated[int, typer.Option(help="Also deal the patients into this many folds.")] = 0,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same split.", min=0, max=2**31 - 1)] = 0,
     allow_leaks: Annotated[str, typer.Option(help="Freeze despite leaks, and keep this reason for ever.")] = "",
     synthetic: Annotated[
         int, typer.Option(help="Add so many drawn images of the project to train (generate … --into).", min=0)

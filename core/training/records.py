@@ -315,7 +315,8 @@ def get_model(connection: sqlite3.Connection, project_id: int | None, name_or_id
     text = str(name_or_id)
     row = None
     if text.isdecimal():
-        row = connection.execute("SELECT * FROM models WHERE id = ?", (int(text),)).fetchone()
+        # as text, which SQLite takes for the number it is: one of forty digits is none that it could be given
+        row = connection.execute("SELECT * FROM models WHERE id = ?", (text,)).fetchone()
         if row is not None and project_id is not None and row["project"] != project_id:
             row = None
     elif project_id is not None:

@@ -249,6 +249,8 @@ def test_a_refusal_is_a_sentence_on_standard_error_and_exit_code_1(
 def test_a_command_called_wrongly_ends_with_2(run: Run) -> None:
     run("snapshot", code=2)
     run("snapshot", "Chest", code=2)
+    for seed in ("-1", "9" * 30):
+        run("snapshot", "Chest", "first", "--seed", seed, code=2)
     run("import", "Chest", code=2)
     run("import", "Chest", ".", "--columns", "path=file", code=2)
     run("frobnicate", code=2)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.cli import door as door_module
-from core.cli.door import Door, ask_model, model_named, wait_and_tell
+from core.cli.door import Door, ask_model, cases_named, model_named, wait_and_tell
 from core.errors import CoreError, NotFound
 from core.jobs.records import Job, add_job, claim_job, finish_job, get_job
 from core.projects.records import Project
@@ -78,5 +78,15 @@ def test_a_model_is_named_with_its_project(
     door = Door(settings, connection, files, actor)
     with pytest.raises(NotFound, match="There is no project Knees"):
         model_named(door, "Knees", "m")
-    with pytest.raises(NotFound, match="There is no model m"):
-        model_named(door, project.name, "m")
+    for name in ("m", "9" * 40, "9" * 5000):
+        with pytest.raises(NotFound, match=f"There is no model {name}"):
+            model_named(door, project.name, name)
+
+
+def test_a_range_is_of_plain_digits(
+    connection: sqlite3.Connection, settings: Settings, files: Files, actor: Actor, project: Project
+) -> None:
+    door = Door(settings, connection, files, actor)
+    assert cases_named(door, project.id, "3-5,8-9") == [3, 4, 5, 8, 9]
+    with pytest.raises(NotFound, match="There is no case 1-²"):
+        cases_named(door, project.id, "1-²")
