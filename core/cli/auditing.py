@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.door import HomeOption, JsonOption, answer, entered, tell
+from core.cli.door import HomeOption, JsonOption, answer, entered, tell, written_to
 from core.labels.said import say_answers
 from core.store.audit import (
     NOTHING_SAID,
@@ -84,7 +84,8 @@ def export(
     chosen = _choose(who, what, subject, via, since, until)
     with entered(home) as door, writing(door.connection):  # without the file, nothing was taken along
         text, count = take_audit_along(door.connection, door.actor, chosen, say=say_answers)
-        write_whole(out.absolute(), text.encode())
+        with written_to(out):
+            write_whole(out.absolute(), text.encode())
     answer({"path": str(out), "rows": count}, f"{count} rows written to {out}.", as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from core.errors import CoreError, InvalidInput, NotFound
+from core.errors import CoreError, InvalidInput, NotFound, Unavailable
 from core.images.records import Case, find_case
 from core.jobs.records import Job, add_job
 from core.jobs.waiting import wait_for_job
@@ -136,6 +136,24 @@ def wait_and_tell(door: Door, job: Job) -> dict[str, Any]:
         sentence = ended.error or f"Job {ended.id} was {ended.state}."
         raise CoreError(f"{sentence} {ended.remedy or ''}".strip())
     return dict(ended.result)
+
+
+@contextmanager
+def written_to(target: Path) -> Iterator[None]:
+    """Say in a sentence why a file cannot be written where somebody asked for it, most often for a folder of its name.
+
+    Raises:
+        InvalidInput: it cannot be written there.
+    """
+    try:
+        yield
+    except (OSError, Unavailable) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        raise InvalidInput(
+            f"It cannot be written there ({cause.strerror or cause}); name another place. Received: {target}"
+        ) from error
 
 
 def become(module: str, options: list[str]) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, entered, model_named, wait_and_tell
+from core.cli.door import HomeOption, JsonOption, answer, entered, model_named, wait_and_tell, written_to
 from core.jobs.asking import ask_drawing
 from core.jobs.bodies.generate import FOLDER
 from core.jobs.context import job_folder
@@ -43,9 +43,10 @@ def generate(
         result = wait_and_tell(door, job)
         drawn = job_folder(door.settings, job.id) / FOLDER
         if out:
-            out.mkdir(parents=True, exist_ok=True)
-            for path in sorted(drawn.iterdir()):
-                shutil.copyfile(path, out / path.name)
+            with written_to(out):
+                out.mkdir(parents=True, exist_ok=True)
+                for path in sorted(drawn.iterdir()):
+                    shutil.copyfile(path, out / path.name)
         kept = keep_drawn(door.connection, door.files, target, drawn, None, door.actor) if target else []
     where = [f"in {out}"] * (out is not None) + [f"kept in project {into}"] * bool(into)
     document = {**result, "out": str(out) if out else None, "cases": kept}

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import Door, HomeOption, JsonOption, answer, entered, tell
+from core.cli.door import Door, HomeOption, JsonOption, answer, entered, tell, written_to
 from core.datasets.freeze import export_snapshot
 from core.datasets.records import get_snapshot
 from core.errors import CoreError, InvalidInput, NotFound
@@ -77,14 +77,16 @@ def export(
         else:
             content = _content(door, found, what, name, chosen, history=history)
             add_audit(door.connection, door.actor, f"export {what}", f"project {found.id}", name=name, format=chosen)
-        write_whole(target.absolute(), content)
+        with written_to(target):
+            write_whole(target.absolute(), content)
     answer({"path": str(target), "bytes": len(content)}, f"Written to {target}.", as_json=as_json)
 
 
 def _export_masks(door: Door, project: Project, folder: Path, reader: str, chosen: str, *, as_json: bool) -> None:
-    done = export_masks(
-        door.connection, project, folder.absolute(), actor=door.actor, reader=reader or None, file_format=chosen
-    )
+    with written_to(folder):
+        done = export_masks(
+            door.connection, project, folder.absolute(), actor=door.actor, reader=reader or None, file_format=chosen
+        )
     for note in done.notes:
         tell(note)
     document = {"path": str(folder), "files": done.files, "cases": done.cases, "notes": list(done.notes)}

@@ -20,6 +20,7 @@ from core.cli.door import (
     model_named,
     tell,
     wait_and_tell,
+    written_to,
 )
 from core.cli.predicting import answer_cases, model_or_production
 from core.datasets.freeze import freeze_snapshot, import_snapshot
@@ -322,7 +323,8 @@ def predict(
         result = wait_and_tell(door, job)
         real = read_paths(door.settings, job.id)
         result["cases"] = [{**row, "path": real.get(row["path"], row["path"])} for row in result["cases"]]
-        fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
+        with written_to(out):
+            fetch_masks(result["cases"], job_folder(door.settings, job.id) / "masks", out)
     answer(result, "\n".join(f"{_called(row)}: {_said_of(row)}" for row in result["cases"]), as_json=as_json)
 
 
@@ -408,8 +410,9 @@ def explain(
         asked = {"case": seen.id, "class": target or None, "method": method, "overlay": True}
         asked |= {"model": trained.id, **({"frame": frame} if frame else {}), **({"scores": True} if scores else {})}
         result = wait_and_tell(door, ask_explanation(door.connection, asked, project=trained.project, actor=door.actor))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(result["overlay"], out)
+        with written_to(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(result["overlay"], out)
     words = METHODS[method].words if method in METHODS else method.capitalize()
     document = {**result, "overlay": str(out)}
     lines = [f"{words} for “{result['class']}” written to {out}. {result['check']['sentence']}"]

@@ -19,6 +19,7 @@ from core.cli.door import (
     model_named,
     tell,
     wait_and_tell,
+    written_to,
 )
 from core.errors import InvalidInput
 from core.evaluation.abstention import freeze_rule, limit_widths, try_limit
@@ -60,8 +61,9 @@ def answer_cases(door: Door, model: Model, cases: str, out: Path | None, *, as_j
     names = model_classes(door.connection, get_project(door.connection, model.project), model)
     rows = describe_answers(door.connection, model, numbers, names=names)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, answers_csv(model, rows).encode())
+        with written_to(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(out, answers_csv(model, rows).encode())
         tell(f"{len(rows)} answers written to {out}.")
     refused = {row["case"]: row["reason"] for row in result["refused"]}
     lines = [f"{row['source']}: {row['answer']}{_because(row['withheld'])}" for row in rows]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, tell, wait_and_tell
+from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, tell, wait_and_tell, written_to
 from core.cli.training import settle_recipe
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput, NotFound
@@ -47,7 +47,8 @@ def augmented(
         picture = read_samples(door.files, key)
         if picture is None:  # cleared away with all prepared images, as when a case is erased
             raise NotFound("picture of augmented images", key)
-        write_whole(out.resolve(), picture)
+        with written_to(out):
+            write_whole(out.resolve(), picture)
     answer({"samples": key, "out": str(out)}, f"Written to {out}. {describe_samples(settled)}", as_json=as_json)
 
 

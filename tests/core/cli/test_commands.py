@@ -213,6 +213,10 @@ def test_exports_are_written_whole(run: Run, imported: Any, tmp_path: Path) -> N
     assert written["bytes"] == (tmp_path / "labels.csv").stat().st_size
     run("export", "Chest", "snapshot", "first", "--out", str(tmp_path / "first.json"))
     assert json.loads((tmp_path / "first.json").read_text("utf-8"))
+    for place in (tmp_path, tmp_path / "labels.csv" / "labels.csv"):
+        for words in (("export", "Chest", "labels"), ("audit", "export")):
+            refused = run(*words, "--out", str(place), code=1)
+            assert f"name another place. Received: {place}" in str(refused.exception)
 
 
 @pytest.mark.parametrize(

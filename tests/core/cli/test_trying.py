@@ -33,6 +33,8 @@ def test_the_picture_of_augmented_images_is_written_where_it_is_asked_for(
     words = ("--snapshot", "first", "--recipe", "cnn", "--set", "rotation=31", "--out", str(out))
     assert run("augmented", planted.project.name, *words) == {"samples": key, "out": str(out)}
     assert np.asarray(Image.open(out)).shape == (8, 9, 3)
+    words = (*words[:-1], str(tmp_path))
+    assert "name another place" in str(run("augmented", planted.project.name, *words, code=1).exception)
 
 
 def test_a_point_of_the_curve_that_is_undefined_is_told_and_not_a_crash() -> None:
