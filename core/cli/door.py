@@ -99,8 +99,12 @@ def ask_model(door: Door, kind: str, model: Model, arguments: Mapping[str, Any])
 
 
 def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print the answer: one JSON document for programs, in which data classes are objects, a few lines for people."""
-    typer.echo(json.dumps(document, ensure_ascii=False, default=asdict) if as_json else text)
+    """Print the answer: one JSON document for programs, in which data classes are objects, a few lines for people.
+
+    Bytes of a file's name that are no UTF-8 are told as `\\udcXX`, which JSON reads back as Python has them.
+    """
+    said = json.dumps(document, ensure_ascii=False, default=asdict) if as_json else text
+    typer.echo(said.encode("utf-8", "backslashreplace").decode())
 
 
 def estimate_text(metric: Mapping[str, Any]) -> str:

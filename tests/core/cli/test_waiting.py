@@ -1,5 +1,7 @@
 """What a command says when the job that it waited for has ended."""
 
+import json
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.cli import door as door_module
-from core.cli.door import Door, ask_model, cases_named, model_named, wait_and_tell
+from core.cli.door import Door, answer, ask_model, cases_named, model_named, wait_and_tell
 from core.errors import CoreError, NotFound
 from core.jobs.records import Job, add_job, claim_job, finish_job, get_job
 from core.projects.records import Project
@@ -90,3 +92,11 @@ def test_a_range_is_of_plain_digits(
     assert cases_named(door, project.id, "3-5,8-9") == [3, 4, 5, 8, 9]
     with pytest.raises(NotFound, match="There is no case 1-²"):
         cases_named(door, project.id, "1-²")
+
+
+def test_a_file_whose_name_is_no_utf_8_is_told_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"path": os.fsdecode(b"M\xfcller.png"), "class": "Blässe"}
+    answer(document, document["path"], as_json=True)
+    assert json.loads(capsys.readouterr().out) == document
+    answer(document, document["path"], as_json=False)
+    assert capsys.readouterr().out == "M\\udcfcller.png\n"
