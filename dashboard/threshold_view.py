@@ -27,6 +27,7 @@ HIGHEST_DECIDES = (
     "against all others, by its own probability: what a threshold on it would find and clear. Nothing of it is frozen."
 )
 CUTS = np.linspace(0, 1, 501)
+KeptBy = tuple[str, int, int, str, int]  # home, model, snapshot, split and its cases: what curves are kept by
 
 
 def draw_threshold(
@@ -38,9 +39,11 @@ def draw_threshold(
     since the highest probability decides.
     """
     decides, split = classes_with_threshold(schema), str(view["split"])
+    # validation of another snapshot may hold cases that are this one's test
+    may_move = split == "validation" and snapshot.id == get_run(session.db(), model.run).snapshot
     if not decides:
         st.caption(HIGHEST_DECIDES)
-        if split != "validation":
+        if not may_move:
             _link_to_validation(project, model, "Look at one class against the rest on validation")
             return
     offered = decides or schema.names
@@ -52,22 +55,19 @@ def draw_threshold(
     except CoreError as refusal:
         st.info(str(refusal), icon=":material/info:")
         return
-    may_move, frozen, k = (
-        split == "validation",
-        frozen_thresholds(model, schema).get(of_class),
-        seen.classes.index(of_class),
-    )
+    frozen, k = frozen_thresholds(model, schema).get(of_class), seen.classes.index(of_class)
+    kept_by: KeptBy = (str(session.settings().home), model.id, snapshot.id, split, len(seen.case_ids))
     point, decisions = st.columns([10, 5 if may_move else 1], gap="medium")
     with point:
-        _draw_point(project, model, seen, of_class, frozen, split, may_move)
+        _draw_point(project, model, seen, kept_by, of_class, frozen, split, may_move)
     if may_move:  # beside the fragment, so that a move of the slider does not draw it anew
-        curve = _curve(str(session.settings().home), model.id, split, of_class, len(seen.case_ids), None, seen)
+        curve = _curve(kept_by, of_class, None, seen)
         decisions.plotly_chart(
             threshold_charts.draw_decision_curve(curve, frozen), config=charts.NO_TOOLBAR,
             key=f"decision_{model.id}_{split}_{of_class}", alt="Decision curve",
         )  # fmt: skip
     elif frozen is not None:
-        point.markdown(_net_benefit(model, seen, of_class, frozen, split))
+        point.markdown(_net_benefit(seen, kept_by, of_class, frozen))
     positives = int(seen.targets[:, k].sum())
     st.caption(
         f"n = {len(seen.case_ids):,} cases of {len(set(seen.patients)):,} patients, {positives:,} of them {of_class}. "
@@ -79,7 +79,14 @@ def draw_threshold(
 
 @st.fragment
 def _draw_point(
-    project: Project, model: Model, seen: Scored, of_class: str, frozen: float | None, split: str, may_move: bool
+    project: Project,
+    model: Model,
+    seen: Scored,
+    kept_by: KeptBy,
+    of_class: str,
+    frozen: float | None,
+    split: str,
+    may_move: bool,
 ) -> None:
     k = seen.classes.index(of_class)
     positive, scores = seen.targets[:, k] == 1, seen.scores[:, k]
@@ -103,7 +110,7 @@ def _draw_point(
         if frozen is not None:
             _draw_frozen(project, model, of_class, chosen, frozen, split, may_move=may_move, key=key)
     if may_move:
-        drawn = _swept(str(session.settings().home), model.id, of_class, frozen, len(scores), theme.is_light(), seen)
+        drawn = _swept(kept_by, of_class, frozen, theme.is_light(), seen)
         middle.plotly_chart(
             threshold_charts.mark_chosen(drawn, chosen), config=charts.NO_TOOLBAR,
             key=f"sweep_{key}", alt="Sensitivity and specificity over the threshold",
@@ -132,7 +139,9 @@ def _draw_frozen(
     said = (model.calibration.get("thresholds") or {}).get(of_class)
     rule = f"{said['rule']} (n = {said['n']:,})" if said else "nothing was chosen, so one half"
     if not may_move:
-        st.caption(f"Shown at the frozen point alone: {frozen:.3f}, {rule}. Only validation may move it.")
+        st.caption(
+            f"Shown at the frozen point alone: {frozen:.3f}, {rule}. Only validation of its own snapshot may move it."
+        )
         _link_to_validation(project, model, "Move it on validation")
         return
     st.caption(f"Frozen with this model, dotted: {frozen:.3f}, {rule}.")
@@ -164,26 +173,22 @@ def _percent(positive: np.ndarray) -> float:
     return round(min(99.99, max(0.01, 100 * float(positive.mean()))), 2)
 
 
-def _net_benefit(model: Model, seen: Scored, of_class: str, frozen: float, split: str) -> str:
+def _net_benefit(seen: Scored, kept_by: KeptBy, of_class: str, frozen: float) -> str:
     """`Net benefit at 0.620: 0.61 (0.57 to 0.65); calling everybody 0.30, nobody 0.`"""
-    one = _curve(str(session.settings().home), model.id, split, of_class, len(seen.case_ids), frozen, seen)
+    one = _curve(kept_by, of_class, frozen, seen)
     ends = "no interval" if one.low[0] is None else f"{one.low[0]:.3f} to {one.high[0]:.3f}"
     told = f"**{one.net_benefit[0]:.3f}** ({ends}); calling everybody {one.treat_all[0]:.3f}, nobody 0"
     return f"Net benefit at {frozen:.3f}: {told}.".replace("-", "−")
 
 
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)
-def _swept(
-    home: str, model_id: int, of_class: str, frozen: float | None, n: int, light: bool, _seen: Scored
-) -> dict[str, Any]:
+def _swept(kept_by: KeptBy, of_class: str, frozen: float | None, light: bool, _seen: Scored) -> dict[str, Any]:
     k = _seen.classes.index(of_class)
     return threshold_charts.draw_sweep(CUTS, *sweep(_seen.targets[:, k] == 1, _seen.scores[:, k], CUTS), frozen)
 
 
 @st.cache_data(max_entries=32, ttl=600, show_spinner=False)
-def _curve(
-    home: str, model_id: int, split: str, of_class: str, n: int, at: float | None, _seen: Scored
-) -> DecisionCurve:
+def _curve(kept_by: KeptBy, of_class: str, at: float | None, _seen: Scored) -> DecisionCurve:
     k = _seen.classes.index(of_class)
     decisions = DECISIONS if at is None else np.array([at])
     return decision_curve(_seen.targets[:, k] == 1, _seen.scores[:, k], _seen.patients, decisions=decisions)

@@ -159,3 +159,40 @@ def test_one_of_three_classes_is_looked_at_against_the_rest_and_not_frozen(
     assert not tested.exception
     assert not tested.slider
     assert "Per 1,000 patients" not in said(tested)
+
+
+def test_another_snapshot_has_numbers_of_its_own_and_moves_nothing(
+    connection: sqlite3.Connection, files: Files, open_page: OpenPage, project: Project, validated: Model, actor: Actor
+) -> None:
+    """Cases that the model says nothing right of, as many as its own snapshot has: what is kept of the one must not be
+    shown for the other."""
+    other = freeze_snapshot(
+        connection, files, project, "again", ratios=(0.4, 0.3, 0.3), seed=1, actor=actor, progress=Silent()
+    )
+    for split in ("validation", "test"):
+        some = list_snapshot_cases(connection, other.id, split=split)
+        own = list_snapshot_cases(connection, get_run(connection, validated.run).snapshot, split=split)
+        assert len(some) == len(own)
+        targets = encode_targets(other.schema, [case.value for case in some]).astype(int)  # type: ignore[arg-type]
+        scores = targets * -0.3 + 0.65
+        wrong = {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)}
+        store_predictions(connection, validated, other.schema, wrong)  # type: ignore[arg-type]
+        measured = measure_classification(
+            targets, scores, [case.patient for case in some], classes=CLASSES, resamples=20
+        ).to_json()
+        result = {"task": "classification", "split": split, "warnings": [], "test_uses": 1, **measured}
+        add_evaluation(connection, model_id=validated.id, snapshot_id=other.id, split=split, result=result, actor=actor)
+
+    def opened(split: str, **of: int) -> AppTest:
+        app = open_page("evaluate", project=project.id, model=validated.id, split=split, **of)
+        app.session_state["evaluate_tab"] = "Threshold"
+        return app.run()
+
+    def net_benefit(app: AppTest) -> str:
+        return said(app).split("Net benefit at ")[1].split(";")[0]
+
+    assert net_benefit(opened("test")) != net_benefit(opened("test", snapshot=other.id))
+    app = opened("validation", snapshot=other.id)
+    assert not app.exception
+    assert not app.slider, "its validation may hold what is the model's own test"
+    assert "Shown at the frozen point alone: 0.500" in said(app)
