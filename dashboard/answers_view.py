@@ -1,6 +1,6 @@
 """Batch prediction on screen: which cases to ask a model about, and its answers as a table that leads to each case."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.clock import utc_text
 from core.evaluation.batch import answers_csv, describe_answers, flat_row, list_new_cases, number_columns
 from core.evaluation.drafts import model_classes
 from core.evaluation.records import find_predictions
-from core.jobs.records import add_job
+from core.jobs.records import add_job, list_jobs
 from core.projects.records import Project
 from core.reviews.case_search import CaseFilter, search_case_ids
 from core.store.audit import Actor
@@ -20,6 +20,7 @@ from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.downloads import note_export
 
 MOST_SHOWN = 500
+JOBS_LOOKED_AT = 50
 TABLE_PX = 300
 
 
@@ -42,6 +43,8 @@ def draw_answers(project: Project, model: Model) -> None:
             args=(project, model, waiting),
         )
     jobs_panel.watch_active_jobs(project.id, ("predict_cases",))
+    if waiting:
+        _tell_last(project, model, set(waiting))
     if not new:
         messages.show_empty(
             "No new case",
@@ -56,6 +59,29 @@ def draw_answers(project: Project, model: Model) -> None:
     _draw_table(project, model, rows, new)
     if known and session.may("export", project):
         _draw_export(project, model, [one for one in new if one in known], names)
+
+
+def _tell_last(project: Project, model: Model, waiting: Collection[int]) -> None:
+    """Why answers are missing though the model was asked: its last job failed, or it cannot take these cases in."""
+    jobs = list_jobs(session.db(), project=project.id, kinds=("predict_cases",), limit=JOBS_LOOKED_AT)
+    last = next((job for job in jobs if job.arguments["model"] == model.id), None)
+    jobs_panel.draw_failed(last)
+    draw_refused(project, [one for one in ((last and last.result) or {}).get("refused", ()) if one["case"] in waiting])
+
+
+def draw_refused(project: Project, refused: Sequence[Mapping[str, Any]]) -> None:
+    """The cases that a model cannot take in, each with the reason."""
+    if not refused:
+        return
+    with st.expander(f"{wording.count(len(refused), 'case')} that it cannot take in", icon=":material/block:"):
+        st.dataframe(
+            [
+                {"case": places.address("case", project=project.id, case=one["case"]), "reason": one["reason"]}
+                for one in refused[:MOST_SHOWN]
+            ],
+            hide_index=True,
+            column_config={"case": st.column_config.LinkColumn("case", display_text=r"case=(\d+)")},
+        )
 
 
 def _filtered(project: Project, model: Model, beside: DeltaGenerator) -> list[int]:

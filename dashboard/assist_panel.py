@@ -4,10 +4,11 @@ import streamlit as st
 
 from core.evaluation.drafts import DRAFTED, count_without_draft, set_assist_model
 from core.jobs.asking import ask_drafts
+from core.jobs.records import find_job
 from core.labels.assignments import list_assigned, unassign_cases
 from core.projects.records import Project, get_project
 from core.training.records import list_models
-from dashboard import jobs_panel, messages, once, session, wording
+from dashboard import answers_view, jobs_panel, messages, once, session, wording
 
 ANSWERED = (
     "Readers see the model's answer and accept it, change it or reject it; which of these is stored with their answer. "
@@ -49,6 +50,11 @@ def draw_assist_choice(project: Project) -> None:
         jobs_panel.watch_active_jobs(project.id, ("draft",))
         if waiting:
             st.caption(f"{wording.count(waiting, 'case')} without a draft yet.")
+            last = find_job(session.db(), "draft", {"project": project.id}, states=jobs_panel.EVERY)
+            jobs_panel.draw_failed(last)
+            done = (last and last.result) or {}
+            if done.get("model_id") == project.assist_model:
+                answers_view.draw_refused(project, done.get("refused", ()))
             st.button(
                 "Let the model look at them", key=once.key("assist_run"), on_click=once.callback(_ask), args=(project,)
             )

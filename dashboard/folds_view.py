@@ -9,7 +9,7 @@ from core.jobs.records import Job, find_job
 from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.training.records import Model
-from dashboard import evaluation_view, messages, once, quantity_view, session
+from dashboard import evaluation_view, jobs_panel, messages, once, quantity_view, session
 
 
 def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> None:
@@ -24,9 +24,11 @@ def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> Non
         except InvalidInput as missing:
             st.caption(str(missing))
             return
-        job = find_job(session.db(), "evaluate", folds_arguments(session.db(), models), states=("done",))
+        arguments = folds_arguments(session.db(), models)
+        job = find_job(session.db(), "evaluate", arguments, states=("done",))
         if job:
             _draw_pooled(job, schema)
+        jobs_panel.draw_failed(find_job(session.db(), "evaluate", arguments, states=jobs_panel.EVERY))
         if st.button(
             "Measure all folds again" if job else "Measure all folds together",
             icon=":material/play_arrow:",

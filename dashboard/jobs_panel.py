@@ -18,6 +18,7 @@ from dashboard import messages, places, session, wording
 
 REFRESH_SECONDS = 1.0
 ACTIVE: tuple[State, ...] = ("queued", "running")
+EVERY: tuple[State, ...] = (*ACTIVE, "done", "failed", "stopped")
 STATE_WORDS = {
     "queued": "waiting",
     "running": "running",
@@ -48,6 +49,17 @@ def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
     jobs = list_jobs(session.db(), project=project_id, states=ACTIVE, kinds=kinds, seen_by=session.current_user())
     for job in jobs:
         _watched(job.id, project_id)
+
+
+def draw_failed(job: Job | None, *, since: str | None = None) -> None:
+    """The newest job of what a page asks for, where it failed: the page is drawn anew when a job ends, and would only
+    say that there is nothing.
+
+    Args:
+        since: when what the page has to show was made; what failed before that is no news.
+    """
+    if job is not None and job.state == "failed" and (since is None or since < (job.finished_at or "")):
+        draw_job(job)
 
 
 def draw_job(job: Job) -> None:

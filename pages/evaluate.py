@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.datasets.records import list_snapshots
 from core.evaluation.records import count_test_uses, find_evaluation
-from core.jobs.records import add_job
+from core.jobs.records import add_job, find_job
 from core.people.roles import Action
 from core.projects.schema import Generation, Regression, Segmentation
 from core.tasks import trainable_schema
@@ -32,7 +32,6 @@ SPLITS = ("test", "validation", "train")
 
 def start_evaluation() -> None:
     with messages.refusals_told():
-        arguments = {"model": model.id, "snapshot": snapshot.id, "split": split}
         add_job(session.db(), "evaluate", arguments, project=project.id, actor=session.actor())
 
 
@@ -83,7 +82,8 @@ asked = places.asked("split")
 split = third.segmented_control(
     "Split", SPLITS, default=asked if asked in SPLITS else "test", required=True, key=f"evaluate_split_{asked}"
 )
-view = {"project": project.id, "model": model.id, "snapshot": snapshot.id, "split": split}
+arguments = {"model": model.id, "snapshot": snapshot.id, "split": split}
+view = {"project": project.id, **arguments}
 places.remember(**view)
 evaluation = find_evaluation(session.db(), model.id, snapshot.id, split)
 needed: Action = "open test results" if split == "test" else "train"
@@ -101,6 +101,8 @@ fourth.button(
 if snapshot.loss:
     st.caption(f"{snapshot.loss} Evaluating it measures what is left.")
 jobs_panel.watch_active_jobs(project.id, ("evaluate",))
+asked_last = find_job(session.db(), "evaluate", arguments, states=jobs_panel.EVERY)
+jobs_panel.draw_failed(asked_last, since=evaluation.created_at if evaluation else None)
 fold = run.fold if run.snapshot == snapshot.id else None
 uses = count_test_uses(session.db(), snapshot.id, fold)
 if fold is not None and split == "test":

@@ -11,8 +11,8 @@ from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation import records
 from core.evaluation.appearance import appearance_key
 from core.evaluation.cross_validation import cross_validate
-from core.evaluation.records import add_evaluation, store_predictions
-from core.jobs.records import claim_job, finish_job, list_jobs
+from core.evaluation.records import add_evaluation, find_evaluation, store_predictions
+from core.jobs.records import add_job, claim_job, finish_job, list_jobs
 from core.labels.case_lists import list_case_lists, list_cases_of
 from core.measures.classification import measure_classification
 from core.measures.shares import OF_FEW_CLUSTERS
@@ -227,3 +227,30 @@ def test_of_several_labels_every_average_stands_in_the_table(monkeypatch: pytest
     for measure in ("Precision", "Recall", "Specificity", "F1"):
         for kind in ("macro", "weighted", "micro"):
             assert f"<td>{measure}, {kind}</td>" in drawn[0]
+
+
+def test_why_an_evaluation_failed_stays_on_the_page_until_another_one_ended_well(
+    connection: sqlite3.Connection,
+    open_page: OpenPage,
+    project: Project,
+    snapshot: Snapshot,
+    model: Model,
+    actor: Actor,
+) -> None:
+    """The page is drawn anew when a job ends: nobody had time to read what its card said."""
+    asked = {"model": model.id, "snapshot": snapshot.id, "split": "train"}
+    add_job(connection, "evaluate", asked, project=project.id, actor=actor)
+    running = claim_job(connection, "work", "cpu")
+    assert running is not None
+    finish_job(connection, running, "failed", error="Each of these was learnt by one.")
+    page = open_page("evaluate", project=project.id, model=model.id, split="train")
+    assert [one.value for one in page.error] == ["Each of these was learnt by one."]
+    assert "Not evaluated on this split yet" in said(page)
+    assert not open_page("evaluate", project=project.id, model=model.id, split="test").error
+    tested = find_evaluation(connection, model.id)
+    assert tested is not None
+    add_evaluation(
+        connection, model_id=model.id, snapshot_id=snapshot.id, split="train",
+        result={**tested.result, "split": "train"}, actor=actor,
+    )  # fmt: skip
+    assert not open_page("evaluate", project=project.id, model=model.id, split="train").error

@@ -2,13 +2,16 @@
 
 import json
 import sqlite3
+from typing import Any, Literal
+
+import pandas as pd
 
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.abstention import freeze_rule
 from core.evaluation.records import add_evaluation, store_abstention, store_predictions
 from core.evaluation.run import evaluate_model
 from core.images.records import Case
-from core.jobs.records import list_jobs
+from core.jobs.records import add_job, claim_job, finish_job, list_jobs
 from core.progress import Silent
 from core.projects.records import Project
 from core.reviews.meetings import add_review, open_results
@@ -57,6 +60,41 @@ def test_new_cases_are_asked_about_and_withheld_answers_keep_their_numbers(
     button.click().run()
     (job,) = list_jobs(connection, kinds=("predict_cases",))
     assert job.arguments == {"model": model.id, "cases": [cases[2].id]}
+
+
+def test_what_a_model_cannot_take_in_and_why_it_failed_is_told_beside_what_waits(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, cases: list[Case], model: Model, actor: Actor
+) -> None:
+    odd, *others = cases[:3]
+    for case in cases[:3]:
+        forget_snapshot_case(connection, case)
+    with connection:
+        connection.execute("DELETE FROM predictions")
+    store_predictions(connection, model, project.schema, {one.id: [0.9, 0.1] for one in others})  # type: ignore[arg-type]
+    refused = [{"case": odd.id, "reason": "Received: MR"}, {"case": others[0].id, "reason": "answered since"}]
+
+    def end(state: Literal["done", "failed"], **told: Any) -> None:
+        add_job(connection, "predict_cases", {"model": model.id, "cases": []}, project=project.id, actor=actor)
+        running = claim_job(connection, "work", "cpu")
+        assert running is not None
+        finish_job(connection, running, state, **told)
+
+    end("done", result={"refused": refused})
+    app = open_page("predict", project=project.id, model=model.id)
+    assert not app.exception
+    assert app.dataframe[0].value["reason"].tolist() == ["Received: MR"]
+    end("failed", error="The pixels of case 7 were altered.")
+    app = open_page("predict", project=project.id, model=model.id)
+    assert [one.value for one in app.error] == ["The pixels of case 7 were altered."]
+    with connection:
+        connection.execute("UPDATE projects SET assist_model = ? WHERE id = ?", (model.id, project.id))
+    add_job(connection, "draft", {"project": project.id}, project=project.id, actor=actor)
+    running = claim_job(connection, "work", "cpu")
+    assert running is not None
+    finish_job(connection, running, "done", result={"model_id": model.id, "refused": refused[:1]})
+    home = open_page("overview", project=project.id)
+    assert not home.exception
+    assert ["Received: MR"] in [table.value.get("reason", pd.Series()).tolist() for table in home.dataframe]
 
 
 def test_drift_is_told_on_the_home_page_with_the_way_to_what_to_do(
