@@ -70,10 +70,11 @@ def _line(name: str, metrics: Mapping[str, Any]) -> str:
 
 def describe_sample(result: Mapping[str, Any], *, test_uses: int | None) -> str:
     """`160 cases of 120 patients. 95 % intervals: 1,000 resamples of patients, seed 0. ...` as one sentence line."""
+    resamples = result.get("fid_like_resamples", result["resamples"])  # of drawn images fewer, each takes long
     parts = [
         f"{wording.count(result['n_cases'], 'case')} of {wording.count(result['n_patients'], 'patient')}.",
         f"{wording.percent(result['level'])} intervals by bootstrap over patients "
-        f"({result['resamples']:,} resamples, seed {result['seed']}){_wilsons(result)}.",
+        f"({resamples:,} resamples, seed {result['seed']}){_wilsons(result)}.",
     ]
     if result.get("seen_in_training"):
         parts.append(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, RESAMPLES, number_patients, percentile_interval
+from core.measures.intervals import LEVEL, number_patients, percentile_interval
 from core.measures.shares import share_of
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
@@ -122,7 +122,7 @@ def measure_drawn(real: Seen, drawn: Seen, patients: Sequence[str], *, seed: int
         "metrics": estimates_json(metrics),
         "seed": seed,
         "level": LEVEL,
-        "resamples": RESAMPLES,
+        "resamples": FRECHET_RESAMPLES,
         "fid_like_resamples": FRECHET_RESAMPLES,
         "close_percentile": CLOSE_PERCENTILE,
     }

@@ -90,7 +90,7 @@ def drawer(connection: sqlite3.Connection, settings: Settings, faces: Project, f
             "pixel_distance": 1.25, "feature_distance": 2.0, "png": base64.b64encode(PNG).decode()}  # fmt: skip
     result: dict[str, Any] = {
         "task": "generation", "split": "test", "n_cases": 3, "n_patients": 3, "n_samples": 3, "level": 0.95, "seed": 0,
-        "resamples": 2000, "close_percentile": 1.0, "mirrored": "both", "warnings": [],
+        "resamples": 2000, "fid_like_resamples": 200, "close_percentile": 1.0, "mirrored": "both", "warnings": [],
         "test_uses": 1, "classes": ["normal", "pneumonia"],
         "metrics": dict.fromkeys(("fid_like", "memorised", "class_consistency", "real_close"), measured),
         "judge": {"network": "resnet", "input_size": SIDE, "trained_on": 14},
@@ -126,7 +126,7 @@ def test_samples_numbers_and_pairs_are_shown_and_said_to_be_synthetic(
         assert "no patient" in text
     text = said(open_page("evaluate", project=faces.id, model=drawer.id))
     for part in ("fid_like", "25.0 %", "3 images drawn", "1.25 apart", "memorised", "erased", "judged otherwise",
-                 "mirrored images left-right and up-down"):  # fmt: skip
+                 "mirrored images left-right and up-down", "(200 resamples, seed 0)"):  # fmt: skip
         assert part in text
     tile = '<b>[^<]*</b><span>[^<]*</span><span class="rr-whiskers'
     assert len(set(re.findall(f"<small>([^<]*)</small>{tile}", plain(text)))) == 4  # one to each number

@@ -57,6 +57,7 @@ def test_an_image_learnt_by_heart_is_close_by_pixels_and_by_features() -> None:
     )
     metrics = told["metrics"]
     assert (told["n_cases"], told["n_patients"], told["n_samples"]) == (40, 20, 40)
+    assert told["resamples"] == told["fid_like_resamples"] == 200  # the distance alone has a bootstrap
     assert metrics["memorised"]["value"] == 0.25
     assert metrics["memorised_pixels"]["value"] == 0.5
     assert metrics["class_consistency"]["value"] == 0.5
