@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, number_patients, percentile_interval
+from core.measures.intervals import LEVEL, Interval, number_patients, percentile_interval
 from core.measures.shares import share_of
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
 CLOSE_PERCENTILE = 1.0
 AT_ONCE = 256
 JUDGED = ("class_consistency", "judge_accuracy")  # shares that hang on the judge alone
+TOO_FEW = "A distance between two sets takes two images of each."
 ONE_PATIENT = "How close images of two patients are is not known: no training image has a neighbour of another patient."
 
 
@@ -145,6 +146,13 @@ def _frechet(real: np.ndarray, drawn: np.ndarray, patients: Sequence[str], seed:
     for at, patient in enumerate(patients):
         of_patient.setdefault(patient, []).append(at)
     groups, random = list(of_patient.values()), np.random.default_rng(seed)
+    note = (
+        f"Not the FID of the literature: features of this project's own judge, {len(real)} real and {len(drawn)} drawn "
+        "images."
+    )
+    if len(groups) < 2:
+        one = Interval(None, None, 0, f"An interval over patients needs at least two patients. Received: {len(groups)}")
+        return estimate_of(found, one, undefined=TOO_FEW, note=note)
     values = np.array(
         [
             frechet_distance(
@@ -155,10 +163,4 @@ def _frechet(real: np.ndarray, drawn: np.ndarray, patients: Sequence[str], seed:
         ]
     )
     centred = np.maximum(values - np.nanmedian(values) + found, 0) if not np.isnan(values).all() else values
-    return estimate_of(
-        found,
-        percentile_interval(centred),
-        undefined="A distance between two sets takes two images of each.",
-        note=f"Not the FID of the literature: features of this project's own judge, {len(real)} real and {len(drawn)} "
-        "drawn images.",
-    )
+    return estimate_of(found, percentile_interval(centred), undefined=TOO_FEW, note=note)

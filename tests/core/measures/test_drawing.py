@@ -48,6 +48,8 @@ def test_of_one_patient_it_is_not_told_that_nothing_is_memorised() -> None:
         assert metrics[name]["value"] is None
         assert "of another patient" in metrics[name]["reason"]
     assert metrics["class_consistency"]["value"] == 1
+    assert metrics["fid_like"]["low"] is None, "drawing the only patient again and again says nothing of others"
+    assert "at least two patients" in metrics["fid_like"]["note"]
 
 
 def test_an_image_learnt_by_heart_is_close_by_pixels_and_by_features() -> None:
