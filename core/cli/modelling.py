@@ -208,11 +208,14 @@ def evaluate(
             "All folds together are measured on their own test cases, without --snapshot or --tta."
         )
     with entered(home) as door:
+        named = model_named(door, project, model)
+        if prevalence is not None and named.task != "classification":
+            raise InvalidInput(f"Predictive values are of classes. Received: --prevalence for a {named.task}")
         if all_folds:
-            job = ask_cross_validation(door.connection, model_named(door, project, model), actor=door.actor)
+            job = ask_cross_validation(door.connection, named, actor=door.actor)
             _tell_measured(wait_and_tell(door, job), prevalence, as_json=as_json)
             return
-        trained = _answering(door, model_named(door, project, model), tta=tta)
+        trained = _answering(door, named, tta=tta)
         frozen = (
             get_snapshot(door.connection, trained.project, snapshot).id
             if snapshot
@@ -225,7 +228,7 @@ def evaluate(
 
 
 def _tell_measured(result: dict[str, Any], prevalence: float | None, *, as_json: bool) -> None:
-    if prevalence is not None and "classes" in result:
+    if prevalence is not None:
         result["at_prevalence"] = predictive_values(result, prevalence)
     for warning in result["warnings"]:
         tell(warning)

@@ -153,6 +153,8 @@ def test_predictive_values_at_a_prevalence_by_command(room: Room, monkeypatch: p
 
 def test_a_model_that_draws_is_reviewed_by_what_it_drew(room: Room, connection: Any, files: Any) -> None:
     measured_drawn(connection, files, Actor("anna", "screen"))
+    refused = run(room, "evaluate", "Faces", "quick", "--prevalence", "0.02", code=1)
+    assert refused == "Predictive values are of classes. Received: --prevalence for a generation"
     asked = ("review", "create", "Faces", "quick", "--criterion")
     assert "about fid_like, class_consistency, memorised" in run(room, *asked, "accuracy at least 0.9", code=1)
     made = run(room, *asked, "memorised at most 0.2")
