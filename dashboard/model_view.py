@@ -121,7 +121,7 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
             "Device": escape(get_run_of_weights(session.db(), run).device or "–"),
             "Size": f"{model.parameters:,} parameters, {wording.size(model.file_bytes)}",
             "Validation": escape(measured)
-            + f" (n = {_validated_on(model, run, snapshot):,}; no intervals: evaluate gives them)"
+            + f" (n = {_validated_on(model, run, snapshot):,}{_decided_at(model)}; no intervals: evaluate gives them)"
             if measured
             else "–",
             **(
@@ -134,6 +134,13 @@ def _facts_html(model: Model, run: Run, snapshot: Snapshot) -> str:
         },
         plain=False,
     )
+
+
+def _decided_at(model: Model) -> str:
+    """An epoch of a classifier is judged before a threshold is chosen: an evaluation decides by that, and has other
+    numbers."""
+    chosen = model.task == "classification" and model.calibration.get("thresholds")
+    return "; decided at 0.5, before the threshold was chosen" if chosen else ""
 
 
 def _validated_on(model: Model, run: Run, snapshot: Snapshot) -> int:

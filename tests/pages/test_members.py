@@ -40,6 +40,17 @@ def test_an_ensemble_shows_its_members_and_their_spread(
     )
 
 
+def test_numbers_of_an_epoch_are_said_to_be_of_before_the_threshold(
+    open_page: OpenPage, connection: sqlite3.Connection, model: Model
+) -> None:
+    set_model_fact(connection, model.id, "validation", {"accuracy": 0.75})
+    shown = said(open_page("models", project=model.project, model=model.id))
+    assert "accuracy 0.750 (n = " in shown
+    assert "decided at 0.5" not in shown
+    set_model_fact(connection, model.id, "calibration", {"thresholds": {"pneumonia": {"value": 0.3}}})
+    assert "decided at 0.5" in said(open_page("models", project=model.project, model=model.id))
+
+
 def test_a_model_says_what_it_began_from(open_page: OpenPage, connection: sqlite3.Connection, model: Model) -> None:
     begun = {"start_from": {"hash": "ab" * 32, "said": "the file theirs<b>.keras", "form": "keras"}}
     set_model_fact(connection, model.id, "sources", begun)
