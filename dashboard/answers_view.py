@@ -11,7 +11,7 @@ from core.clock import utc_text
 from core.evaluation.batch import answers_csv, describe_answers, flat_row, list_new_cases, number_columns
 from core.evaluation.drafts import model_classes
 from core.evaluation.records import find_predictions
-from core.jobs.records import add_job, list_jobs
+from core.jobs.records import add_job
 from core.projects.records import Project
 from core.reviews.case_search import CaseFilter, search_case_ids
 from core.store.audit import Actor
@@ -20,7 +20,6 @@ from dashboard import jobs_panel, messages, places, session, wording
 from dashboard.downloads import note_export
 
 MOST_SHOWN = 500
-JOBS_LOOKED_AT = 50
 TABLE_PX = 300
 
 
@@ -63,8 +62,7 @@ def draw_answers(project: Project, model: Model) -> None:
 
 def _tell_last(project: Project, model: Model, waiting: Collection[int]) -> None:
     """Why answers are missing though the model was asked: its last job failed, or it cannot take these cases in."""
-    jobs = list_jobs(session.db(), project=project.id, kinds=("predict_cases",), limit=JOBS_LOOKED_AT)
-    last = next((job for job in jobs if job.arguments["model"] == model.id), None)
+    last = jobs_panel.find_last(project.id, "predict_cases", model.id)
     jobs_panel.draw_failed(last)
     draw_refused(project, [one for one in ((last and last.result) or {}).get("refused", ()) if one["case"] in waiting])
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.jobs.records import add_job
+from core.jobs.records import add_job, find_job
 from core.projects.records import Project
 from core.reviews.drift import LEAST_NEW, REMEDY, RULE, DriftCheck, count_missing, find_drift
 from core.training.records import Model
@@ -41,6 +41,8 @@ def draw_drift(project: Project, production: Model | None) -> None:
         return
     jobs_panel.watch_active_jobs(project.id, ("drift",))
     last = find_drift(session.db(), project.id)
+    asked_last = find_job(session.db(), "drift", {"project": project.id}, states=jobs_panel.EVERY)
+    jobs_panel.draw_failed(asked_last, since=last.made_at if last else None)
     told, button = st.columns([4, 1], vertical_alignment="center")
     # once a check could say something there are enough for the next
     unsaid = last is None or last.told["state"] == "too few"

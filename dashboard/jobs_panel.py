@@ -18,6 +18,7 @@ from dashboard import messages, places, session, wording
 
 REFRESH_SECONDS = 1.0
 ACTIVE: tuple[State, ...] = ("queued", "running")
+JOBS_LOOKED_AT = 50
 EVERY: tuple[State, ...] = (*ACTIVE, "done", "failed", "stopped")
 STATE_WORDS = {
     "queued": "waiting",
@@ -49,6 +50,12 @@ def watch_active_jobs(project_id: int, kinds: tuple[str, ...]) -> None:
     jobs = list_jobs(session.db(), project=project_id, states=ACTIVE, kinds=kinds, seen_by=session.current_user())
     for job in jobs:
         _watched(job.id, project_id)
+
+
+def find_last(project_id: int, kind: str, model_id: int) -> Job | None:
+    """The newest job of a kind about a model, whatever else it was asked for with."""
+    jobs = list_jobs(session.db(), project=project_id, kinds=(kind,), limit=JOBS_LOOKED_AT)
+    return next((job for job in jobs if job.arguments.get("model") == model_id), None)
 
 
 def draw_failed(job: Job | None, *, since: str | None = None) -> None:

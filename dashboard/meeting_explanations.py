@@ -77,6 +77,7 @@ def _draw_asking(meeting: Meeting) -> None:
     """The button that gathers evidence."""
     model = meeting.model
     jobs_panel.watch_active_jobs(model.project, ("gather_evidence",))
+    jobs_panel.draw_failed(jobs_panel.find_last(model.project, "gather_evidence", model.id))
     with st.container(horizontal=True, vertical_alignment="center"):
         evidence_view.draw_asking(model)
         places.link("explanations", "All of the evidence", project=model.project, model=model.id)

@@ -39,6 +39,7 @@ if task_module(model.task).DRAWS:
         model=model.id,
     )
 jobs_panel.watch_active_jobs(project.id, ("gather_evidence",))
+jobs_panel.draw_failed(jobs_panel.find_last(project.id, "gather_evidence", model.id))
 if task_module(model.task).PAINTS:
     st.caption("A model that paints shows its answer itself; its errors and its doubt lie over the image on Review.")
     doubt_evidence_view.draw_doubt_maps(model)

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.explain.records import keep_evidence
 from core.explain.shelf import scores_key
 from core.images.records import Case
-from core.jobs.records import claim_job, finish_job, list_jobs
+from core.jobs.records import add_job, claim_job, finish_job, list_jobs
 from core.labels.marks import NewMark, add_mark
 from core.labels.records import new_event
 from core.projects.records import Project
@@ -83,6 +83,19 @@ def test_evidence_is_asked_for_and_waits_in_the_queue(
     next(button for button in app.button if button.label == "Start").click().run()
     (job,) = list_jobs(connection, kinds=("gather_evidence",))
     assert job.arguments == {"model": model.id, "methods": ["lime"], "split": "validation", "cases": 50}
+
+
+def test_why_evidence_could_not_be_gathered_stays_on_the_page(
+    open_page: OpenPage, connection: sqlite3.Connection, project: Project, model: Model, actor: Actor
+) -> None:
+    asked = {"model": model.id, "methods": ["grad_cam"], "split": "validation", "cases": 50}
+    add_job(connection, "gather_evidence", asked, project=project.id, actor=actor)
+    running = claim_job(connection, "work", "cpu")
+    assert running is not None
+    finish_job(connection, running, "failed", error="There are too few cases.")
+    page = open_page("explanations", project=project.id, model=model.id)
+    assert not page.exception
+    assert [one.value for one in page.error] == ["There are too few cases."]
 
 
 def test_a_method_that_fails_is_no_picture_until_somebody_insists(
