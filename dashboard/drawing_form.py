@@ -17,7 +17,7 @@ from core.training.records import Model
 from dashboard import drawn_view, messages, once, places, session, wording
 from dashboard.pictures import source_of
 
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = MOST_SHOWN = 64
 OPEN = "open"
 
 
@@ -58,13 +58,14 @@ def draw_result(job: Job, project: Project) -> None:
     """The images of a drawing, numbered, and the way to keep some of them."""
     document = job.result or {}
     folder = job_folder(session.settings(), job.id) / FOLDER
-    rows = [row for row in document.get("images", ()) if (folder / row["file"]).is_file()][:MOST_AT_ONCE]
+    there = [row for row in document.get("images", ()) if (folder / row["file"]).is_file()]
+    rows = there[:MOST_SHOWN]
     if not rows:
         st.info("These images are no longer there; draw them again with the same seed.", icon=":material/delete_sweep:")
         return
     st.html(
         f'<div class="rr-grid rr-drawn">{"".join(_tile(folder, row) for row in rows)}</div>'
-        f'<p class="rr-quiet">{escape(_told(document))} {drawn_view.SYNTHETIC}</p>'
+        f'<p class="rr-quiet">{escape(_told(document))} {_say_shown(len(rows), len(there))}{drawn_view.SYNTHETIC}</p>'
     )
     _draw_keeping(folder, document, [row["place"] for row in rows], project)
 
@@ -72,6 +73,11 @@ def draw_result(job: Job, project: Project) -> None:
 def _told(document: Mapping[str, Any]) -> str:
     wanted = ", ".join(str(value) for value in document["wanted"].values())
     return f"{document['model']} drew {wanted}; seed {document['seed']}."
+
+
+def _say_shown(shown: int, there: int) -> str:
+    """That the command line drew more than are shown and offered here; nothing where these are all."""
+    return f"Here are the first {shown:,} of {there:,}. " if shown < there else ""
 
 
 def _tile(folder: Path, row: Mapping[str, Any]) -> str:

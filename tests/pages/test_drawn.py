@@ -30,6 +30,7 @@ from core.training.gap import Gap, Measured
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_epoch, add_model, add_run, get_run, list_runs, set_run_job
 from core.training.samples import ROWS_TOLD, grid_png, png_of, sample_path
+from dashboard import drawing_form
 from tests.pages.conftest import OpenPage, plain, said
 
 SIDE = 16
@@ -159,7 +160,7 @@ def test_a_meeting_holds_a_model_that_draws_to_its_images(
 
 def test_images_are_drawn_looked_at_and_kept_as_synthetic_cases(
     open_page: OpenPage, connection: sqlite3.Connection, settings: Settings, project: Project, cases: list[Case],
-    faces: Project, drawer: Model, actor: Actor
+    faces: Project, drawer: Model, actor: Actor, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     app = open_page("draw", project=faces.id)
     assert app.selectbox(key=f"draw_sex_{drawer.id}").options == ["open", "F"]
@@ -180,6 +181,10 @@ def test_images_are_drawn_looked_at_and_kept_as_synthetic_cases(
     finish_job(connection, claim_job(connection, "work", "cpu"), "done", result=document)
     app = open_page("draw", project=faces.id, job=job.id)
     assert "synthetic 2" in said(app)
+    assert "Here are the first" not in said(app)
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing_form, "MOST_SHOWN", 1)
+        assert "Here are the first 1 of 2." in said(open_page("draw", project=faces.id, job=job.id))
     app.pills(key=f"draw_keep_{job.id}").set_value([1])
     app.button(key="draw_keep").click().run()
     assert not app.exception
