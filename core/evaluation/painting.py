@@ -219,16 +219,21 @@ def _spacing_mm(case: Case) -> tuple[float, ...] | None:
     return (case.slice_spacing_mm or 1.0, *case.spacing_mm)
 
 
-def paint_file(predictor: Predictor, path: Path, image: DecodedImage, folder: Path, stem: str) -> dict[str, Any]:
+def paint_file(
+    predictor: Predictor, path: Path, image: DecodedImage, folder: Path, stem: str, progress: Progress
+) -> dict[str, Any]:
     """Paint a file that was decoded, and write its masks into a folder; what `readroom predict` tells of it.
 
     A PNG for an image, a NIfTI on the grid of the file for a volume: one label map, numbered in the order of the
     structures, or one file for each where they lie over each other. Where the slices of a volume lie on no grid, an
     array `(frames, rows, columns)` for each.
+
+    Raises:
+        Stopped: somebody asked to stop; nothing of this file is written then.
     """
     schema = predictor.schema
     assert isinstance(schema, Segmentation)
-    painted = paint(predictor, image.pixels, image)
+    painted = paint(predictor, image.pixels, image, progress)
     if is_uneven(image):
         files = {name: f"{stem}_{at}.npy" for at, name in enumerate(schema.names, start=1)}
         for name, file in files.items():

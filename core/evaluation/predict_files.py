@@ -26,7 +26,7 @@ from core.images.sources import SourceFile, cannot_read, folder_of
 from core.images.time_points import numbered, part_of
 from core.images.units import Unit, check_unit, find_units, read_unit
 from core.images.volume_input import Spec, VolumeSpec, volume_input
-from core.progress import Progress, stop_if_asked
+from core.progress import Portion, Progress, stop_if_asked
 from core.projects.schema import Regression, Segmentation
 from core.settings import Settings
 from core.store.files import Files
@@ -68,7 +68,8 @@ def predict_files(
         stop_if_asked(progress)
         some = found[start : start + batch]
         if paints:
-            rows += [_paint(predictor, unit, opening, folder, f"{start:05}") for unit in some]
+            part = Portion(progress, start / len(found), (start + 1) / len(found))
+            rows += [_paint(predictor, unit, opening, folder, f"{start:05}", part) for unit in some]
         else:
             rows += _predict_batch(predictor, some, opening)
         progress.report(len(rows) / len(found), f"{len(rows)} of {len(found)} cases")
@@ -139,11 +140,15 @@ def _note_uneven(spec: Spec) -> str:
     return f"Its slices are missing, shifted or unevenly apart: nothing is measured across them{seen}."
 
 
-def _paint(predictor: Predictor, unit: Unit, opening: _Opening, folder: Path, stem: str) -> dict[str, Any]:
+def _paint(
+    predictor: Predictor, unit: Unit, opening: _Opening, folder: Path, stem: str, progress: Progress
+) -> dict[str, Any]:
     """One case, with its masks in the folder or the reason why there are none."""
     row: dict[str, Any] = {"path": unit.files[0].path}
     file = unit.files[0].location
-    told = opening.use(unit, predictor.spec, row, lambda image: paint_file(predictor, file, image, folder, stem))
+    told = opening.use(
+        unit, predictor.spec, row, lambda image: paint_file(predictor, file, image, folder, stem, progress)
+    )
     return row | (told or {})
 
 

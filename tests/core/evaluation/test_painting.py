@@ -14,7 +14,7 @@ from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
 from core.erasing.erase import erase
 from core.erasing.plan import plan_erasure
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Stopped
 from core.evaluation.drafts import count_without_draft, make_drafts, set_assist_model
 from core.evaluation.painting import paint, paint_cases
 from core.evaluation.predict_files import predict_files
@@ -362,3 +362,35 @@ def test_the_doubt_of_a_volume_is_mapped_frame_by_frame_or_from_windows(
 
 def _shown(case: Any, pixels: np.ndarray) -> np.ndarray:
     return np.stack([to_uint8(frame, case.photometric, (volume_window(pixels),)) for frame in pixels])
+
+
+def test_a_volume_that_is_painted_window_by_window_tells_how_far_it_is_and_stops_when_asked(
+    files: Files, settings: Settings, painter: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watched(Silent):
+        def __init__(self) -> None:
+            self.told: list[tuple[float, str]] = []
+
+        def report(self, fraction: float, note: str, **facts: object) -> None:
+            self.told.append((fraction, note))
+
+    class Impatient(Watched):
+        def should_stop(self) -> bool:
+            return any("painting" in note for _, note in self.told)
+
+    in_windows = replace(
+        open_predictor(files, painter), spec=PatchSpec((4, 8, 8), (1.0, 1.0, 1.0)),
+        answer=lambda patches: np.repeat(patches / np.float32(255), 2, axis=-1),
+    )  # fmt: skip
+    monkeypatch.setattr("core.evaluation.predict_files.open_predictor", lambda *_: in_windows)
+    values = np.random.default_rng(0).integers(0, 200, (12, 12, 16)).astype(np.int16)
+    for name in ("one.nii", "two.nii"):
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / name)
+    paths, out = [tmp_path / "one.nii", tmp_path / "two.nii"], tmp_path / "out"
+    watched = Watched()
+    assert predict_files(files, settings, painter, paths, watched, out)["predicted"] == 2
+    fractions = [fraction for fraction, _ in watched.told]
+    assert fractions == sorted(fractions)
+    assert any("painting, frame" in note and 0.5 <= fraction < 1 for fraction, note in watched.told)
+    with pytest.raises(Stopped):
+        predict_files(files, settings, painter, paths, Impatient(), out)
