@@ -16,6 +16,7 @@ from core.measures.intervals import LEVEL
 from core.measures.shares import share_of
 
 ErrorMetric = Literal["mae", "within", "dice"]
+LONGEST = 700.0  # logarithm of the largest reach of an interval
 ERRORS_OF_NUMBERS: tuple[ErrorMetric, ...] = ("mae", "within")
 
 
@@ -54,5 +55,6 @@ def mean_error(values: np.ndarray, patients: np.ndarray, level: float = LEVEL) -
         return Estimate(mean, None, None, note=note)
     apart = np.bincount(patients, values - mean)
     deviation = math.sqrt(n / (n - 1) * float(apart @ apart)) / len(values)
-    reach = math.exp(float(stdtrit(n - 1, (1 + level) / 2)) * deviation / mean)
+    # two patients under a level for hundreds of comparisons: beyond all that a number could be
+    reach = math.exp(min(float(stdtrit(n - 1, (1 + level) / 2)) * deviation / mean, LONGEST))
     return Estimate(mean, mean / reach, mean * reach)

@@ -36,6 +36,22 @@ def test_errors_are_told_as_a_mean_as_a_share_within_a_tolerance_and_as_dice():
     assert 0 <= dice.low < 0.8 < dice.high < 1
 
 
+def test_a_rest_of_two_patients_under_many_comparisons_is_told_apart_from_nothing():
+    random = np.random.default_rng(0)
+    patients, values = np.arange(120), random.gamma(1.0, size=120)
+    values[-2:] = 0, 3
+    groups = {(("site", f"{at}"),): random.random(120) < 0.7 for at in range(69)}
+    groups[(("site", "A"),)] = patients < 118
+    for metric in ("mae", "dice"):
+        found = compare_groups(
+            groups,
+            lambda chosen, level, metric=metric: estimate_errors(Errors(values / 3, patients), chosen, metric, level),
+            patients, np.ones(120, bool),
+        )  # fmt: skip
+        assert [one.where[0][1] for one in found if not one.small][-1] == "A"
+        assert not found[-1].differs
+
+
 @pytest.mark.parametrize(("values", "why"), [([], "No case."), ([0.0, 0.0], "No case has"), ([1.0], "One patient")])
 def test_where_there_is_no_interval_it_is_said_why(values, why):
     found = mean_error(np.array(values), np.arange(len(values)))
