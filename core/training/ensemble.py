@@ -253,9 +253,13 @@ def plan_ensemble(connection: sqlite3.Connection, name: str, runs: Sequence[Run]
     """Note with each run that they become one model as soon as all of them have left theirs.
 
     Raises:
-        InvalidInput: they would see different input, such as a window, scale or spacing of their own, measured on the
-            training cases of their own fold.
+        InvalidInput: they are too many, or would see different input, such as a window, scale or spacing of their own,
+            measured on the training cases of their own fold.
     """
+    if len(runs) > MOST_MEMBERS:
+        raise InvalidInput(
+            f"An ensemble has 2 to {MOST_MEMBERS} models; ask for fewer seeds. Received: {len(runs)} trainings"
+        )
     if len({run.fold for run in runs}) > 1 and any(
         run.recipe.window == TRAINING_SET and not any(run.recipe.window_values) for run in runs
     ):

@@ -15,9 +15,10 @@ from core.evaluation.records import find_evaluation, find_predictions, store_pre
 from core.evaluation.run import evaluate_model, list_measurable
 from core.evaluation.subgroups import measure_by_value
 from core.jobs.asking import ask_repetition
+from core.jobs.asking_series import ask_series
 from core.jobs.bodies import train
 from core.jobs.context import JobContext
-from core.jobs.records import add_job, claim_job
+from core.jobs.records import add_job, claim_job, list_jobs
 from core.measures.calibration import tell_rule
 from core.people.accounts import ensure_user
 from core.progress import Silent
@@ -26,6 +27,7 @@ from core.reviews.failures import count_failures, list_failures
 from core.reviews.meetings import add_review, open_results
 from core.store.audit import Actor
 from core.training.ensemble import combine_calibrations, join_ensemble, make_ensemble, plan_ensemble, with_views
+from core.training.recipe import named_recipe
 from core.training.records import get_model, get_run, set_model_fact
 
 
@@ -233,6 +235,18 @@ def test_the_last_of_them_makes_it_also_where_somebody_stopped_it(
     result = train.run(JobContext(connection, files, settings, job, tmp_path, "cpu", actor, Stopped()))
     assert result == left | {"ensemble": "planned"}
     assert len(get_model(connection, project.id, "planned").facts["members"]) == 2
+
+
+def test_more_trainings_than_an_ensemble_has_members_are_refused_before_the_first(
+    connection, files, project, snapshot, actor
+) -> None:
+    recipe = named_recipe("cnn")
+    with pytest.raises(InvalidInput, match=r"2 to 50 models; ask for fewer seeds\. Received: 51 trainings"):
+        ask_series(
+            connection, files, project, snapshot, lambda _: (recipe, None), folds=[None], seeds=51, ensemble="all",
+            actor=actor,
+        )  # fmt: skip
+    assert not list_jobs(connection, kinds=("train",))
 
 
 def test_test_time_augmentation_is_a_model_of_its_own(connection, files, snapshot, pair, evaluate, actor) -> None:
