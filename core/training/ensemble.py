@@ -144,7 +144,9 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         combined["thresholds"] = {
             name: {
                 "value": float(np.mean([one[name]["value"] if name in one else HALF for one in chosen])),
-                "rule": f"the mean of {len(parts)} members' thresholds, each {rule}" if len(parts) > 1 else rule,
+                "rule": f"the mean of {len(parts)} members' thresholds, each {rule}"
+                if len(parts) > 1
+                else f"that of the model without test-time augmentation, {rule}",
                 **_counted(name, chosen),
             }
             for name, rule in names.items()

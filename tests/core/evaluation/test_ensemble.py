@@ -176,7 +176,9 @@ def test_thresholds_are_averaged_and_the_widest_interval_stands() -> None:
         "exclusive": False,
     }
     alone = combine_calibrations(parts[:1])["thresholds"]  # of one model with test-time augmentation
-    assert alone == {"a": {"value": 0.2, "rule": "by a rule", "n": 10}}
+    assert alone == {
+        "a": {"value": 0.2, "rule": "that of the model without test-time augmentation, by a rule", "n": 10}
+    }
     (painted,) = combine_calibrations([{"thresholds": {"liver": {"value": 0.45, "dice": 0.9}}}] * 2)[
         "thresholds"
     ].values()
