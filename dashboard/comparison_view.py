@@ -11,7 +11,7 @@ from core.datasets.records import get_snapshot
 from core.errors import CoreError
 from core.evaluation.comparison import compare_models
 from core.evaluation.paired_errors import PairedErrors, compare_errors
-from core.evaluation.records import find_evaluation
+from core.evaluation.records import find_evaluation, list_evaluated
 from core.projects.records import Project
 from core.training.records import Model, get_model, list_models
 from dashboard import compared_errors, messages, numbers_view, places, session, wording
@@ -169,8 +169,8 @@ def draw_difference(
 
 
 def _ask(other: int, model: Model, view: Mapping[str, places.Query], comparisons: int) -> dict[str, Any] | PairedErrors:
-    known = tuple(one.id for one in list_models(session.db(), model.project) if one.task == model.task)
     snapshot, split = int(view["snapshot"] or 0), str(view["split"])
+    known = tuple(list_evaluated(session.db(), snapshot, split))
     erased = get_snapshot(session.db(), model.project, snapshot).erased_cases
     home = str(session.settings().home)
     if split == "test" and (shown := find_evaluation(session.db(), other, snapshot)):
@@ -212,8 +212,8 @@ def _draw_tests(told: Mapping[str, Any]) -> None:
 def _compared(
     home: str, first: int, second: int, snapshot: int, split: str, known: tuple[int, ...], erased: int, comparisons: int
 ) -> dict[str, Any] | PairedErrors:
-    """Kept by home, by erased cases, and by which models there are too: a further seed of a recipe tells more of its
-    noise."""
+    """Kept by home, by erased cases, and by which models were measured here too: a further seed of a recipe tells more
+    of its noise."""
     connection = session.db()
     one, other = get_model(connection, None, first), get_model(connection, None, second)
     frozen = get_snapshot(connection, other.project, snapshot)

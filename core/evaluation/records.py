@@ -284,6 +284,14 @@ def list_evaluations(connection: sqlite3.Connection, *, model_id: int) -> list[E
     return [_evaluation(row) for row in rows]
 
 
+def list_evaluated(connection: sqlite3.Connection, snapshot_id: int, split: str) -> list[int]:
+    """The models that were measured on a split of a snapshot, by their numbers."""
+    rows = connection.execute(
+        "SELECT DISTINCT model FROM evaluations WHERE snapshot = ? AND split = ? ORDER BY model", (snapshot_id, split)
+    )
+    return [row["model"] for row in rows]
+
+
 def say_times(number: int) -> str:
     """`never`, `once`, `2 times`: how often the test cases were used."""
     return "once" if number == 1 else "never" if number == 0 else f"{number:,} times"

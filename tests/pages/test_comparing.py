@@ -10,7 +10,7 @@ import pytest
 
 from core.datasets.freeze import freeze_snapshot
 from core.datasets.records import Snapshot, list_snapshot_cases
-from core.evaluation.records import add_evaluation, store_predictions
+from core.evaluation.records import add_evaluation, find_evaluation, find_predictions, store_predictions
 from core.images.records import NewCase, insert_case
 from core.labels.case_lists import list_case_lists, list_cases_of
 from core.labels.records import NewLabel, add_label, new_event
@@ -130,6 +130,40 @@ def test_several_models_are_compared_at_once_and_one_of_them_in_detail(
     app.multiselect(key="compare_with").set_value([])
     assert "Choose a model or several" in said(app.run())
     assert not app.exception
+
+
+def test_seed_noise_is_known_as_soon_as_a_third_seed_was_evaluated(
+    connection: sqlite3.Connection, open_page: OpenPage, several: Snapshot,
+    add_answers: Callable[[str, list[int]], Model], actor: Actor,
+) -> None:  # fmt: skip
+    """A comparison is kept for minutes, and a training that is there may be evaluated meanwhile."""
+    third = add_answers("third", [0, 9])
+    add_answers("second", [0, 1, 2])
+    model = add_answers("first", [5])
+    with connection:
+        connection.execute("UPDATE runs SET recipe = json_set(recipe, '$.seed', id)")
+    evaluated = find_evaluation(connection, third.id)
+    answers = find_predictions(
+        connection, third.id, [case.case_id for case in list_snapshot_cases(connection, several.id)]
+    )
+    assert evaluated is not None
+    with connection:
+        connection.execute("DELETE FROM evaluations WHERE model = ?", (third.id,))
+        connection.execute("DELETE FROM predictions WHERE model = ?", (third.id,))
+
+    def compared() -> str:
+        app = open_page("evaluate", project=several.project, model=model.id)
+        app.session_state["evaluate_tab"] = "Compare"
+        return said(app.run())
+
+    assert "Seed noise unknown" in compared()
+    store_predictions(connection, third, SCHEMA, answers)
+    add_evaluation(
+        connection, model_id=third.id, snapshot_id=several.id, split="test", result=evaluated.result, actor=actor
+    )
+    text = compared()
+    assert "Seed noise unknown" not in text
+    assert "with seed noise from 3 trainings" in text
 
 
 def test_the_synthetic_images_that_each_model_learnt_from_are_told(
