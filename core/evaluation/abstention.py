@@ -50,7 +50,7 @@ def try_limit(connection: sqlite3.Connection, model: Model, aim: float) -> dict[
     """
     if not 0.5 <= aim < 1:
         raise InvalidInput(f"An aim is a share of right answers from 0.5 to below 1. Received: {aim}")
-    if member_ids(model):
+    if len(member_ids(model)) > 1:
         raise InvalidInput(
             f"What one member was validated on another has learnt, so no limit is chosen for an ensemble. "
             f"Received: {model.name}"

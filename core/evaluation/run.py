@@ -253,12 +253,12 @@ def count_seen(connection: sqlite3.Connection, runs: Sequence[Run], cases: Seque
 
 def measurable_cases(connection: sqlite3.Connection, model: Model, cases: Sequence[SnapshotCase]) -> list[SnapshotCase]:
     """Those of the cases that a model is measured on, which may have answered others too: of an ensemble those that no
-    member has learnt, of a single model all.
+    member has learnt, of a single model all, with test-time augmentation too.
 
     Raises:
         InvalidInput: as `leave_learnt_out`.
     """
-    if not member_ids(model):
+    if len(member_ids(model)) < 2:
         return list(cases)
     return leave_learnt_out(connection, runs_learnt(connection, model), cases)
 
@@ -268,7 +268,7 @@ def list_measurable(
 ) -> tuple[int, ...] | None:
     """The cases of a split to which lists beside the numbers of an ensemble are narrowed (`measurable_cases`), none
     where its members have learnt them all; None of a single model, which is measured on every case."""
-    if not member_ids(model):
+    if len(member_ids(model)) < 2:
         return None
     cases = [case for case in list_view(connection, snapshot_id, fold) if case.split == split]
     return tuple(case.case_id for case in _not_learnt(connection, runs_learnt(connection, model), cases))

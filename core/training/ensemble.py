@@ -238,7 +238,7 @@ def with_views(connection: sqlite3.Connection, files: Files, model: Model, *, ac
         )
     ids = [one.id for one in single]
     for known in list_models(connection, model.project):
-        if known.facts.get("views") == views and member_ids(known) == ids:
+        if known.facts.get("views") == views and member_ids(known) == ids and not known.facts.get("point_of"):
             return known
     return make_ensemble(connection, files, model.project, f"{model.name} {VIEWED}", single, views=views, actor=actor)
 
@@ -308,7 +308,7 @@ def join_ensemble(connection: sqlite3.Connection, files: Files, run_id: int, act
             return None
         project, ids = get_run(connection, run_id).project, [model.id for model in members]
         for known in list_models(connection, project):
-            if member_ids(known) == ids and not known.facts.get("views"):
+            if member_ids(known) == ids and not (known.facts.get("views") or known.facts.get("point_of")):
                 return known
         name = _free_name(connection, project, planned["name"])
         return make_ensemble(connection, files, project, name, members, actor=actor)

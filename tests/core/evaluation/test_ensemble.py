@@ -9,7 +9,7 @@ import pytest
 from core.datasets.records import list_snapshot_cases
 from core.errors import Conflict, InvalidInput, NotAllowed
 from core.evaluation.comparison import compare_models
-from core.evaluation.operating import read_scored
+from core.evaluation.operating import freeze_point, read_scored
 from core.evaluation.predictor import open_predictor, predict_cases
 from core.evaluation.records import find_evaluation, find_predictions, store_predictions
 from core.evaluation.run import evaluate_model, list_measurable
@@ -267,3 +267,10 @@ def test_test_time_augmentation_is_a_model_of_its_own(connection, files, snapsho
     one, other = (find_predictions(connection, model.id, cases) for model in (pair[0], moved))
     assert one != other
     np.testing.assert_allclose(list(one.values()), list(other.values()), atol=0.1)
+    # whether it helps, and from where on it decides, is found out on validation as of the plain model
+    chosen = evaluate(moved, snapshot, "validation")
+    assert chosen["n_cases"] == len(list_snapshot_cases(connection, snapshot.id, split="validation"))
+    assert list_measurable(connection, moved, snapshot.id, "validation", None) is None
+    point = freeze_point(connection, moved, "pneumonia", 0.3, actor=actor)
+    assert point.facts["views"] == moved.facts["views"]
+    assert with_views(connection, files, pair[0], actor=actor) == moved  # and not the other point of it
