@@ -101,11 +101,13 @@ def describe_thresholds(result: Mapping[str, Any]) -> str:
     chosen = result.get("thresholds") or {}
     if not chosen:
         return ""
-    told = ", ".join(f"{name} from {_threshold(one['value'])} on" for name, one in chosen.items())
-    first = next(iter(chosen.values()))
+    said = {name: f"{name} from {_threshold(one['value'])} on" for name, one in chosen.items()}
     # Of painted structures the rule is the best Dice, which stands beside them.
-    by = f"; rule: {rule}" if (rule := tell_rule(first)) else ""
-    return f"Threshold: {told}{by}."
+    rules = {name: tell_rule(one) for name, one in chosen.items()}
+    if len(set(rules.values())) > 1:  # somebody moved one of them
+        return f"Threshold: {', '.join(f'{said[name]} ({rules[name]})' for name in said)}."
+    rule = next(iter(rules.values()))
+    return f"Threshold: {', '.join(said.values())}{f'; rule: {rule}' if rule else ''}."
 
 
 def _threshold(value: float) -> str:

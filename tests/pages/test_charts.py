@@ -78,6 +78,17 @@ def test_a_threshold_that_is_not_a_half_does_not_read_as_one() -> None:
     assert said == [f"Threshold: ill from {value} on." for value in ("0.500", "0.49981", "0.300")]
 
 
+def test_a_threshold_that_somebody_moved_is_told_beside_those_that_stayed():
+    stayed = {"value": 0.4, "rule": "as found", "n": 1200}
+    assert describe_thresholds({"thresholds": {"ill": stayed, "old": {**stayed, "value": 0.3}}}) == (
+        "Threshold: ill from 0.400 on, old from 0.300 on; rule: as found, n = 1,200."
+    )
+    moved = {"value": 0.3, "rule": "chosen by anna on validation", "n": 1200}
+    assert describe_thresholds({"thresholds": {"ill": stayed, "old": moved}}) == (
+        "Threshold: ill from 0.400 on (as found, n = 1,200), old from 0.300 on (chosen by anna on validation, n = 1,200)."
+    )
+
+
 def test_quantities_of_painted_structures_are_said_to_three_figures() -> None:
     assert (say_metric("hd95_mm", 19.2481), say_metric("dice", 0.2254)) == ("19.2", "0.225")
 
