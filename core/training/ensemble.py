@@ -49,6 +49,7 @@ NO_FILE = "An ensemble has no file of its own; download those of its members."
 MOST_MEMBERS = 50
 HALF = 0.5
 UNSAID = "chosen on its own validation split"
+OWN_RULE = "by a rule of its own, on its own validation split"
 VIEWED = "with test-time augmentation"
 
 # Shares of the side to the right and down, degrees of a turn and in what proportions, 1 where mirrored.
@@ -140,7 +141,11 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     combined: dict[str, Any] = {}
     chosen = [part.get("thresholds") or {} for part in parts]
-    if names := {name: one[name].get("rule", UNSAID) for one in chosen for name in one}:
+    rules: dict[str, set[str]] = {}
+    for of_member in chosen:
+        for name, threshold in of_member.items():
+            rules.setdefault(name, set()).add(threshold.get("rule", UNSAID))
+    if names := {name: said.pop() if len(said) == 1 else OWN_RULE for name, said in rules.items()}:
         combined["thresholds"] = {
             name: {
                 "value": float(np.mean([one[name]["value"] if name in one else HALF for one in chosen])),

@@ -175,6 +175,8 @@ def test_thresholds_are_averaged_and_the_widest_interval_stands() -> None:
         "thresholds": {"a": {"value": 0.4, "rule": "the mean of 2 members' thresholds, each by a rule", "n": 30}},
         "exclusive": False,
     }
+    moved = [parts[0], {"thresholds": {"a": {"value": 0.6, "rule": "chosen by anna", "n": 20}}}]
+    assert "each by a rule of its own" in combine_calibrations(moved)["thresholds"]["a"]["rule"]
     alone = combine_calibrations(parts[:1])["thresholds"]  # of one model with test-time augmentation
     assert alone == {
         "a": {"value": 0.2, "rule": "that of the model without test-time augmentation, by a rule", "n": 10}
