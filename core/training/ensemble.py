@@ -81,7 +81,8 @@ def make_ensemble(
         for member in members
     ]
     facts = _question(members[0])
-    facts |= {"members": named, "calibration": combine_calibrations([member.calibration for member in members])}
+    calibration = combine_calibrations([member.calibration for member in members], same_cases=alike)
+    facts |= {"members": named, "calibration": calibration}
     facts |= {"learnt_singles": all(map(learnt_singles, members))}
     facts |= {"views": [dict(view) for view in views]} if views else {}
     listed = json.dumps({"ensemble": named, "views": facts.get("views", [])}, sort_keys=True).encode()
@@ -134,10 +135,14 @@ def _question(model: Model) -> dict[str, Any]:
     return {"input": model.facts.get("input"), "task": model.task, **task.describe_schema(task.schema_of(model.facts))}
 
 
-def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def combine_calibrations(parts: Sequence[Mapping[str, Any]], *, same_cases: bool = False) -> dict[str, Any]:
     """The mean of the members' thresholds (one half where one chose none), the widest interval, exclusive if all are.
 
     Temperatures are left out: they are in the members' own answers.
+
+    Args:
+        same_cases: all members have one validation split, as those have that differ in their seed; its cases are
+            counted once.
     """
     combined: dict[str, Any] = {}
     chosen = [part.get("thresholds") or {} for part in parts]
@@ -152,7 +157,7 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "rule": f"the mean of {len(parts)} members' thresholds, each {rule}"
                 if len(parts) > 1
                 else f"that of the model without test-time augmentation, {rule}",
-                **_counted(name, chosen),
+                **_counted(name, chosen, same_cases=same_cases),
             }
             for name, rule in names.items()
         }
@@ -167,9 +172,10 @@ def combine_calibrations(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return combined
 
 
-def _counted(name: str, chosen: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _counted(name: str, chosen: Sequence[Mapping[str, Any]], *, same_cases: bool) -> dict[str, int]:
     """On how many cases the members chose; nothing where they do not say so, as of painted structures."""
-    n = sum(int(one[name].get("n", 0)) for one in chosen if name in one)
+    counts = [int(one[name].get("n", 0)) for one in chosen if name in one]
+    n = max(counts) if same_cases else sum(counts)
     return {"n": n} if n else {}
 
 

@@ -92,7 +92,15 @@ def test_a_case_that_a_member_has_learnt_is_never_measured(
     assert f"{len(test) - len(unseen)} of {len(test)} cases are left out" in str(result["warnings"])
     learnt = [case.case_id for case in cases if case not in unseen]
     assert find_predictions(connection, mixed.id, learnt) == {}
-    seeds = join("seeds of fold 1", [folds[1], add_brightness_model(project, snapshot, fold=1)])
+    for model in (folds[1], folds[2]):
+        found = {"thresholds": {"pneumonia": {"value": 0.4, "rule": "by a rule", "n": 8}}}
+        set_model_fact(connection, model.id, "calibration", found)
+    seeded = add_brightness_model(project, snapshot, fold=1)
+    set_model_fact(connection, seeded.id, "calibration", found)
+    one, of_other_fold, other = (get_model(connection, None, model.id) for model in (folds[1], folds[2], seeded))
+    seeds = join("seeds of fold 1", [one, other])
+    assert seeds.calibration["thresholds"]["pneumonia"]["n"] == 8, "the same validation cases"
+    assert join("two folds", [one, of_other_fold]).calibration["thresholds"]["pneumonia"]["n"] == 16
     assert evaluate(seeds, snapshot)["n_cases"] == sum(case.fold == 1 for case in cases)
 
 
@@ -175,6 +183,7 @@ def test_thresholds_are_averaged_and_the_widest_interval_stands() -> None:
         "thresholds": {"a": {"value": 0.4, "rule": "the mean of 2 members' thresholds, each by a rule", "n": 30}},
         "exclusive": False,
     }
+    assert combine_calibrations(parts, same_cases=True)["thresholds"]["a"]["n"] == 20
     moved = [parts[0], {"thresholds": {"a": {"value": 0.6, "rule": "chosen by anna", "n": 20}}}]
     assert "each by a rule of its own" in combine_calibrations(moved)["thresholds"]["a"]["rule"]
     alone = combine_calibrations(parts[:1])["thresholds"]  # of one model with test-time augmentation
