@@ -1,5 +1,6 @@
 """One training run on screen: its job, its curves while they grow, its log. Heights never change."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -121,8 +122,17 @@ def _draw_ending(run: Run, job: Job, model: Model | None) -> None:
         f'<div class="rr-said">{escape(why)}. The best weights, of epoch {left["best_epoch"]} of {left["epochs"]}, '
         "are kept as "
         f'<a href="{places.address("models", project=run.project, model=left["model_id"])}" target="_self">'
-        f"{escape(str(left['model']))}</a>.{amiss}</div>"
+        f"{escape(str(left['model']))}</a>.{_say_ensemble(left)}{amiss}</div>"
     )
+
+
+def _say_ensemble(left: Mapping[str, Any]) -> str:
+    """What became of the ensemble that it was the last member of."""
+    if "ensemble" in left:
+        return f" It was the last of the ensemble {escape(str(left['ensemble']))}, which is there now."
+    if "no_ensemble" in left:
+        return f' <b class="rr-amiss">The ensemble was not made: {escape(str(left["no_ensemble"]))}</b>'
+    return ""
 
 
 def _unit_of(schema: Regression) -> str:

@@ -125,6 +125,8 @@ def _tell_models(results: list[dict[str, Any]], *, as_json: bool) -> None:
             lines.append(result["repetition"]["sentence"])
         if "ensemble" in result:
             lines.append(f"Ensemble {result['ensemble']} is the mean of them.")
+        if "no_ensemble" in result:
+            lines.append(f"The ensemble was not made: {result['no_ensemble']}")
     answer(results[0] if len(results) == 1 else {"models": results}, "\n".join(lines), as_json=as_json)
 
 

@@ -85,14 +85,15 @@ def run(context: "JobContext") -> Mapping[str, Any]:
 
 
 def _join_ensemble(context: "JobContext", run_id: int) -> dict[str, Any]:
-    """The ensemble that was asked for with this run and others, once all of them have left their models."""
+    """The ensemble that was asked for with this run and others, once all of them have left their models; or why there
+    is none of them."""
     from core.training.ensemble import join_ensemble
 
     try:
         made = join_ensemble(context.connection, context.files, run_id, context.actor)
     except CoreError as error:  # the model is made and good
         log.warning("The ensemble was not made: %s", error)
-        return {}
+        return {"no_ensemble": str(error)}
     if made is None:
         return {}
     log.info("Ensemble %s is there", made.name)

@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from core.cli.modelling import _metric_lines
+from core.jobs.bodies import train
+from core.jobs.context import JobContext
+from core.jobs.records import add_job
+from core.progress import Silent
+from core.settings import Settings
 from core.store.audit import Actor
+from core.store.files import Files
+from core.training.ensemble import plan_ensemble
 from core.training.recipe import change_recipe, named_recipe
-from core.training.records import add_model, add_run, get_model, get_run, list_runs
+from core.training.records import add_model, add_run, get_model, get_run, list_runs, set_model_fact
 
 Run = Callable[..., Any]
 FACTS = {
@@ -55,6 +62,30 @@ def test_trainings_are_planned_to_become_one(run: Run, connection: sqlite3.Conne
     run(*asked, "--all-folds", "--ensemble", "taken", code=1)
     run(*asked, "--ensemble", "of one", code=2)
     assert len(list_runs(connection, planted.project.id)) == 3
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_last_training_makes_the_ensemble_also_when_it_was_stopped_or_says_why_not(
+    connection: sqlite3.Connection, files: Files, settings: Settings, planted: Any, names: list[str], actor: Actor,
+    monkeypatch: pytest.MonkeyPatch, *, stopped: bool,
+) -> None:  # fmt: skip
+    class Asked(Silent):
+        def should_stop(self) -> bool:
+            return stopped
+
+    members = [get_model(connection, planted.project.id, name) for name in names]
+    plan_ensemble(connection, "mean", [get_run(connection, member.run) for member in members])
+    left = {"model": members[1].name, "model_id": members[1].id}
+    monkeypatch.setattr("core.training.run.run_training", lambda *_: left)
+    monkeypatch.setattr("core.training.device.list_devices", list)
+    monkeypatch.setattr("core.training.device.device_named", lambda *_: None)
+    monkeypatch.setattr(train, "_check_explanations", lambda *_: None)
+    job = add_job(connection, "train", {"run": members[1].run}, project=planted.project.id, actor=actor)
+    context = JobContext(connection, files, settings, job, settings.home, "cpu", actor, Asked())
+    set_model_fact(connection, members[0].id, "input", {"size": 8})
+    assert "differ in input" in train.run(context)["no_ensemble"]
+    set_model_fact(connection, members[0].id, "input", members[1].facts["input"])
+    assert train.run(context) == {**left, "ensemble": "mean"}
 
 
 def test_the_members_numbers_and_their_spread_are_one_line() -> None:
