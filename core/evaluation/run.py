@@ -24,6 +24,8 @@ from core.evaluation.records import (
     store_measured,
     store_predictions,
 )
+from core.images.records import get_cases
+from core.images.render import refuse_window
 from core.measures.bands import bands_of
 from core.measures.classified import predict_classes
 from core.measures.regression import spread_of
@@ -127,7 +129,8 @@ def evaluate_model(
         **beside,
         "seen_in_training": seen,
         "warnings": _warnings(snapshot, split, seen, len(cases), asked - len(cases))
-        + (warn_of_projections(connection, cases) if task.PAINTS else []),
+        + (warn_of_projections(connection, cases) if task.PAINTS else [])
+        + _warn_of_window(connection, model, cases),
         **_describe_members(connection, model, schema, cases, targets),
     }
     with writing(connection):
@@ -341,6 +344,20 @@ def _warnings(snapshot: Snapshot, split: str, seen: int, n_cases: int, left_out:
     if split != "test":
         told.append(f"The model was made with the {split} split: these numbers flatter it; the test split does not.")
     return [*told, *warnings_of(snapshot)]
+
+
+def _warn_of_window(connection: sqlite3.Connection, model: Model, cases: Sequence[SnapshotCase]) -> list[str]:
+    """That a window in Hounsfield units is laid over images that have none, of which `predict` says nothing: their
+    greys mean something else to the model. Its own training refuses them, another snapshot may hold some."""
+    window, refused = (model.facts.get("input") or {}).get("window", ""), []
+    for case in get_cases(connection, [one.case_id for one in cases]):
+        try:
+            refuse_window(window, case.modality, case.dtype)
+        except InvalidInput as error:
+            refused.append(str(error))
+    if not refused:
+        return []
+    return [f"{len(refused)} of these {len(cases)} cases are no images that the model is asked about. {refused[0]}"]
 
 
 def warnings_of(snapshot: Snapshot) -> list[str]:

@@ -16,6 +16,7 @@ from core.progress import Silent
 from core.projects.records import add_project
 from core.projects.schema import make_classification
 from core.training.recipe import change_recipe, named_recipe
+from core.training.records import set_model_fact
 from core.training.request import request_training
 
 SIZE = 32
@@ -190,3 +191,14 @@ def test_stopping_stores_nothing(connection, evaluate, model, snapshot):
     with pytest.raises(Stopped):
         evaluate(model, snapshot, progress=Hurried())
     assert list_evaluations(connection, model_id=model.id) == []
+
+
+def test_images_that_the_window_of_a_model_is_not_for_are_told_beside_its_numbers(
+    connection, evaluate, model, snapshot
+):
+    assert not any("Hounsfield" in one for one in evaluate(model, snapshot)["warnings"])
+    tested = list_snapshot_cases(connection, snapshot.id, split="test")
+    set_model_fact(connection, model.id, "input", {**model.facts["input"], "window": "lung"})
+    connection.execute("UPDATE cases SET modality = iif(id = ?, 'MR', 'CT')", (tested[0].case_id,))
+    (told,) = [one for one in evaluate(model, snapshot)["warnings"] if "Hounsfield" in one]
+    assert told.startswith(f"1 of these {len(tested)} cases are no images that the model is asked about.")
