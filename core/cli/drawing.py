@@ -13,7 +13,7 @@ from core.jobs.bodies.generate import FOLDER
 from core.jobs.context import job_folder
 from core.projects.records import get_project
 from core.training.drawn import Wanted
-from core.training.keeping import keep_drawn
+from core.training.keeping import demand_room, keep_drawn
 
 
 def generate(
@@ -37,6 +37,8 @@ def generate(
         raise typer.BadParameter("Say where the images go: --out DIR, or --into PROJECT, or both.")
     with entered(home) as door:
         target = get_project(door.connection, into) if into else None
+        if target:
+            demand_room(door.connection, target, name, door.actor)  # before minutes are spent on drawing
         drawer = model_named(door, project, model)
         wanted = Wanted(name, sex or None, age)
         job = ask_drawing(door.connection, drawer, wanted, n=n, seed=seed, actor=door.actor)

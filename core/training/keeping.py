@@ -51,11 +51,9 @@ def keep_drawn(
         InvalidInput: the project has no such class, or nothing was drawn there.
         NotAllowed: the actor may not import into the project.
     """
-    demand_of(connection, actor, "import", into.id)
     document = _read(folder)
     name = document["wanted"]["class"]
-    if not takes_drawn(connection, into, name):
-        raise InvalidInput(f"Keep images in a project that has their class. Received: {name} for {into.name}")
+    demand_room(connection, into, name, actor)
     rows = [row for row in document["images"] if places is None or row["place"] in places]
     if not rows:
         raise InvalidInput(f"Choose at least one image to keep. Received: {list(places or [])}")
@@ -65,7 +63,12 @@ def keep_drawn(
         for one in new:
             known = find_same_source(connection, into.id, one.source)
             ids.append(known[0].id if known else insert_case(connection, one).id)
-        told = {"images": len(ids), "class": name, "model": document["model"], "model_hash": document["model_hash"]}
+        told = {
+            "images": len(ids),
+            "class": document["wanted"]["class"],
+            "model": document["model"],
+            "model_hash": document["model_hash"],
+        }
         add_audit(connection, actor, "keep synthetic images", f"project {into.id}", **told)
     return ids
 
@@ -76,6 +79,18 @@ def takes_drawn(connection: sqlite3.Connection, into: Project, name: str) -> boo
     if not isinstance(into.schema, Classification):
         return False
     return present_names(connection, into).get(name) in [label.name for label in into.schema.offered]
+
+
+def demand_room(connection: sqlite3.Connection, into: Project, name: str, actor: Actor) -> None:
+    """Refuse a project into which drawn images of a class cannot be kept, also before they are drawn.
+
+    Raises:
+        InvalidInput: the project has no such class.
+        NotAllowed: the actor may not import into it.
+    """
+    demand_of(connection, actor, "import", into.id)
+    if not takes_drawn(connection, into, name):
+        raise InvalidInput(f"Keep images in a project that has their class. Received: {name} for {into.name}")
 
 
 def _read(folder: Path) -> dict[str, Any]:
