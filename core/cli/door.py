@@ -142,6 +142,22 @@ def wait_and_tell(door: Door, job: Job) -> dict[str, Any]:
     return dict(ended.result)
 
 
+def demand_place(target: Path, *, folder: bool = False) -> None:
+    """Refuse a place that is taken, before the work is done that would be written there.
+
+    Args:
+        folder: files go into it.
+
+    Raises:
+        InvalidInput: a folder lies where a file shall be, or a file where a folder shall be.
+    """
+    if target.exists() and target.is_dir() != folder:
+        there = "file" if folder else "folder"
+        raise InvalidInput(
+            f"It cannot be written there (a {there} has this name); name another place. Received: {target}"
+        )
+
+
 @contextmanager
 def written_to(target: Path) -> Iterator[None]:
     """Say in a sentence why a file cannot be written where somebody asked for it, most often for a folder of its name.

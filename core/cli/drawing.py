@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, entered, model_named, wait_and_tell, written_to
+from core.cli.door import HomeOption, JsonOption, answer, demand_place, entered, model_named, wait_and_tell, written_to
 from core.jobs.asking import ask_drawing
 from core.jobs.bodies.generate import FOLDER
 from core.jobs.context import job_folder
@@ -35,6 +35,8 @@ def generate(
     """
     if not (out or into):
         raise typer.BadParameter("Say where the images go: --out DIR, or --into PROJECT, or both.")
+    if out:
+        demand_place(out, folder=True)
     with entered(home) as door:
         target = get_project(door.connection, into) if into else None
         if target:

@@ -15,6 +15,7 @@ from core.cli.door import (
     answer,
     ask_model,
     case_named,
+    demand_place,
     entered,
     estimate_text,
     model_named,
@@ -41,6 +42,7 @@ from core.measures.metrics import predictive_values
 from core.progress import Silent
 from core.projects.records import get_project
 from core.reviews.meetings import Review, note_shown
+from core.tasks import task_module
 from core.training.ensemble import with_views
 from core.training.recipe import recipe_to_json
 from core.training.records import Model, get_run, list_models
@@ -316,7 +318,12 @@ def predict(
     if csv and not cases:
         raise typer.BadParameter("--csv belongs to --cases; of files --json prints the answers.")
     with entered(home) as door:
-        trained = _answering(door, model_or_production(door, project, model), tta=tta)
+        named = model_or_production(door, project, model)
+        if csv:
+            demand_place(csv)
+        if paths and task_module(named.task).PAINTS:
+            demand_place(out, folder=True)
+        trained = _answering(door, named, tta=tta)
         if not paths:
             answer_cases(door, trained, cases, csv, as_json=as_json)
             return
@@ -407,6 +414,7 @@ def explain(
 
     Of a volume: one frame, and the planes through its middle row and column.
     """
+    demand_place(out)
     with entered(home) as door:
         trained = model_named(door, project, model)
         seen = case_named(door, trained.project, case)

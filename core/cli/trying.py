@@ -6,7 +6,17 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import HomeOption, JsonOption, answer, entered, estimate_text, tell, wait_and_tell, written_to
+from core.cli.door import (
+    HomeOption,
+    JsonOption,
+    answer,
+    demand_place,
+    entered,
+    estimate_text,
+    tell,
+    wait_and_tell,
+    written_to,
+)
 from core.cli.training import settle_recipe
 from core.datasets.records import get_snapshot
 from core.errors import InvalidInput, NotFound
@@ -38,6 +48,7 @@ def augmented(
     as_json: JsonOption = False,
 ) -> None:
     """Draw some training images as they enter the network, and each several times augmented."""
+    demand_place(out)
     with entered(home) as door:
         found = get_project(door.connection, project)
         frozen = get_snapshot(door.connection, found.id, snapshot)
