@@ -2,14 +2,15 @@
 
 import streamlit as st
 
+from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.cross_validation import describe_folds, list_fold_models
 from core.jobs.asking_folds import ask_cross_validation, folds_arguments
 from core.jobs.records import Job, find_job
 from core.projects.schema import Regression
 from core.tasks import TrainableSchema
-from core.training.records import Model
-from dashboard import evaluation_view, jobs_panel, messages, once, quantity_view, session
+from core.training.records import Model, get_run
+from dashboard import evaluation_view, jobs_panel, messages, once, quantity_view, session, wording
 
 
 def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> None:
@@ -28,6 +29,7 @@ def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> Non
         job = find_job(session.db(), "evaluate", arguments, states=("done",))
         if job:
             _draw_pooled(job, schema)
+            _tell_erased(job, model)
         jobs_panel.draw_failed(find_job(session.db(), "evaluate", arguments, states=jobs_panel.EVERY))
         if st.button(
             "Measure all folds again" if job else "Measure all folds together",
@@ -51,3 +53,15 @@ def _draw_pooled(job: Job, schema: TrainableSchema) -> None:
     st.caption(f"{evaluation_view.describe_sample(result, test_uses=None)} {describe_folds(result['folds'])}.")
     for warning in result["warnings"]:
         st.warning(warning, icon=":material/warning:")
+
+
+def _tell_erased(job: Job, model: Model) -> None:
+    """That cases were erased since, as an evaluation says it of its own."""
+    cases = list_snapshot_cases(session.db(), get_run(session.db(), model.run).snapshot)
+    gone = (job.result or {})["n_cases"] - sum(case.fold is not None for case in cases)
+    if gone > 0:
+        were = f"{wording.count(gone, 'of these cases was', 'of these cases were')} erased since"
+        st.warning(
+            f"{were}; the numbers still count what was erased. Measure again to measure what is left.",
+            icon=":material/warning:",
+        )

@@ -126,6 +126,12 @@ def test_all_folds_are_measured_together_once_each_has_a_model(
     text = said(open_page("evaluate", project=project.id, model=second.id))
     assert f"{len(cases)} cases of {len(cases) // 2} patients." in text
     assert "balanced accuracy of each fold by itself: fold 0: 1.000" in text
+    assert "erased since" not in text
+    forget_two = "DELETE FROM snapshot_cases WHERE case_id IN (?, ?)"
+    connection.execute(forget_two, (cases[0].case_id, cases[1].case_id))
+    connection.commit()
+    text = said(open_page("evaluate", project=project.id, model=second.id))
+    assert "2 of these cases were erased since; the numbers still count what was erased." in text
 
 
 def test_subgroups_are_shown_with_n_and_small_ones_greyed(open_page: OpenPage, project: Project, model: Model) -> None:
