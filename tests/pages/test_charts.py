@@ -85,7 +85,8 @@ def test_a_threshold_that_somebody_moved_is_told_beside_those_that_stayed():
     )
     moved = {"value": 0.3, "rule": "chosen by anna on validation", "n": 1200}
     assert describe_thresholds({"thresholds": {"ill": stayed, "old": moved}}) == (
-        "Threshold: ill from 0.400 on (as found, n = 1,200), old from 0.300 on (chosen by anna on validation, n = 1,200)."
+        "Threshold: ill from 0.400 on (as found, n = 1,200), "
+        "old from 0.300 on (chosen by anna on validation, n = 1,200)."
     )
 
 
