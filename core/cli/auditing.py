@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.door import HomeOption, JsonOption, answer, entered, tell, written_to
+from core.cli.door import LARGEST, HomeOption, JsonOption, answer, entered, tell, written_to
 from core.labels.said import say_answers
 from core.store.audit import (
     NOTHING_SAID,
@@ -55,7 +55,7 @@ def list_rows(
     via: ViaOption = "",
     since: SinceOption = "",
     until: UntilOption = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="At most so many, the newest first.")] = 50,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from core.cli.door import Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
+from core.cli.door import LARGEST, Door, HomeOption, JsonOption, answer, case_named, entered, tell, wait_and_tell
 from core.errors import InvalidInput, NotFound
 from core.images.import_files import MERE, read_report
 from core.images.label_table import map_columns, read_label_table
@@ -234,8 +234,12 @@ def import_images(
     hold_odd: Annotated[
         bool, typer.Option("--hold-odd", help="Let series wait in which something is odd, until --accept.")
     ] = False,
-    accept: Annotated[int | None, typer.Option(help="Bring in what waits from this import, by its job.")] = None,
-    again: Annotated[int | None, typer.Option(help="Try again what this import refused, by its job.")] = None,
+    accept: Annotated[
+        int | None, typer.Option(help="Bring in what waits from this import, by its job.", min=1, max=LARGEST)
+    ] = None,
+    again: Annotated[
+        int | None, typer.Option(help="Try again what this import refused, by its job.", min=1, max=LARGEST)
+    ] = None,
     leave_out: Annotated[str, typer.Option(help="Series that stay out, by their numbers: 2,5")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,

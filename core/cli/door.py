@@ -28,6 +28,7 @@ from core.training.records import Model, get_model
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Where Readroom keeps everything [default: $READROOM_HOME].")
 ]
+LARGEST = 2**63 - 1  # of the whole numbers that SQLite can look up
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import Door, HomeOption, JsonOption, answer, entered, tell, written_to
+from core.cli.door import LARGEST, Door, HomeOption, JsonOption, answer, entered, tell, written_to
 from core.datasets.freeze import export_snapshot
 from core.datasets.records import get_snapshot
 from core.errors import CoreError, InvalidInput, NotFound
@@ -47,7 +47,7 @@ def export(
     history: Annotated[
         bool, typer.Option("--history", help="Labels: also the answers that were replaced or withdrawn.")
     ] = False,
-    review: Annotated[int, typer.Option(help="Report: of which review.")] = 0,
+    review: Annotated[int, typer.Option(help="Report: of which review.", min=0, max=LARGEST)] = 0,
     reader: Annotated[str, typer.Option(help="Masks of this reader only [default: of all].")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from core.cli.collection import ProjectArgument
-from core.cli.door import Door, HomeOption, JsonOption, answer, entered, wait_and_tell
+from core.cli.door import LARGEST, Door, HomeOption, JsonOption, answer, entered, wait_and_tell
 from core.datasets.records import get_snapshot
 from core.jobs.correcting import ask_retraining, list_followed
 from core.progress import Silent
@@ -41,7 +41,7 @@ from core.reviews.operating_point import describe_operating_point
 from core.tasks import trainable_schema
 from core.training.records import get_model, get_run
 
-ReviewArgument = Annotated[int, typer.Argument(help="The review's number.")]
+ReviewArgument = Annotated[int, typer.Argument(help="The review's number.", min=1, max=LARGEST)]
 CriterionOption = Annotated[
     list[str] | None,
     typer.Option("--criterion", help='Such as "sensitivity of pneumonia at least 0.90, lower bound at least 0.85".'),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from core.cli.door import Door, HomeOption, JsonOption, answer, become, entered, tell
+from core.cli.door import LARGEST, Door, HomeOption, JsonOption, answer, become, entered, tell
 from core.errors import InvalidInput, NotAllowed
 from core.jobs.records import Job, get_job, list_jobs, request_stop
 from core.jobs.records import resume_job as queue_again
@@ -22,7 +22,7 @@ from core.settings import Settings, load_settings
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 
-JobArgument = Annotated[int, typer.Argument(help="The job's number.")]
+JobArgument = Annotated[int, typer.Argument(help="The job's number.", min=1, max=LARGEST)]
 
 
 def up(

@@ -257,6 +257,8 @@ def test_a_command_called_wrongly_ends_with_2(run: Run) -> None:
         run("snapshot", "Chest", "first", "--seed", seed, code=2)
     run("import", "Chest", code=2)
     run("import", "Chest", ".", "--columns", "path=file", code=2)
+    for words in (("jobs", "show"), ("jobs", "stop"), ("review", "show", "Chest"), ("import", "Chest", "--again")):
+        run(*words, "9" * 25, code=2)
     run("frobnicate", code=2)
 
 
