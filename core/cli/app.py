@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
@@ -147,8 +148,16 @@ def main() -> None:
     try:
         app()
     except CoreError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(1)
+        _refuse(str(error))
+    except UnicodeEncodeError as error:  # bytes of the shell that are no text: the database cannot even look them up
+        if not any("\udc80" <= letter <= "\udcff" for letter in error.object):
+            raise
+        _refuse(f"Names here are text in UTF-8, and this is none. Received: {error.object!a}")
+
+
+def _refuse(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -230,6 +230,7 @@ def test_exports_are_written_whole(run: Run, imported: Any, tmp_path: Path) -> N
         (("project", "create", "X", "--task", "segmentation"), "at least one structure"),
         (("project", "create", "X", "--classes", "a,b", "--low", "3"), "belong to a regression"),
         (("jobs", "show", "7"), "There is no job 7."),
+        (("import", "caf\udce9", "."), "Names here are text in UTF-8, and this is none. Received: 'caf\\udce9'"),
         (("demo", "--dataset", "mnist"), "one of phantoms, pneumoniamnist"),
         (("restore", "/nowhere"), "There is no backup in"),
     ],
