@@ -223,3 +223,22 @@ def test_intervals_that_simulation_found_too_narrow_say_so(n, apart, said):
     assert said in found.metrics["calibration_slope"].note
     assert bool(found.metrics["calibration_slope"].note) == bool(said)
     assert bool(found.per_class["b"]["auc"].note) == (apart > 4)
+
+
+def test_intervals_near_one_of_several_images_a_patient_say_how_often_they_hold() -> None:
+    random = np.random.default_rng(0)
+    truth = np.arange(400) // 2 % 2
+    ill = 1 / (1 + np.exp(-(5.0 * (truth - 0.5) + random.normal(size=400))))
+    found = measure_classification(
+        np.eye(2, dtype=int)[truth], np.stack([1 - ill, ill], 1), [str(k // 2) for k in range(400)], classes=["a", "b"],
+        resamples=FEW,
+    )  # fmt: skip
+    for name, held in {
+        "auc": "74 to 86 %",
+        "log_loss": "74 to 86 %",
+        "kappa": "89 to 90 %",
+        "brier": "89 to 90 %",
+    }.items():
+        assert f"several images of a patient such an interval held the true value in {held}" in found.metrics[name].note
+    assert "several images" in found.per_class["b"]["auc"].note
+    assert "near 1" not in found.metrics["accuracy"].note
