@@ -19,7 +19,7 @@ from core.store.audit import Actor
 from core.store.locks import take_lock
 from core.training.recipe import named_recipe
 from core.training.records import Model, add_model, add_run
-from dashboard import session
+from dashboard import run_view, session
 from dashboard.jobs_panel import KIND_WORDS
 from tests.pages.conftest import OpenPage, said
 
@@ -141,3 +141,11 @@ def test_a_worker_that_does_not_run_is_said_with_the_remedy(
         assert "not running" not in said(app)
     finally:
         lock.release()
+
+
+def test_a_run_says_what_became_of_the_ensemble_that_it_was_the_last_of() -> None:
+    assert "the last of the ensemble a &lt; b" in run_view._say_ensemble({"ensemble": "a < b"})
+    assert "The ensemble was not made: They see other windows." in run_view._say_ensemble(
+        {"no_ensemble": "They see other windows."}
+    )
+    assert run_view._say_ensemble({}) == ""

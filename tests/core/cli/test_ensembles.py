@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.cli.modelling import _metric_lines
+from core.cli.training import _tell_models
 from core.jobs.bodies import train
 from core.jobs.context import JobContext
 from core.jobs.records import add_job
@@ -97,3 +98,20 @@ def test_the_members_numbers_and_their_spread_are_one_line() -> None:
     assert _metric_lines(result).splitlines()[-1] == (
         "members, auc: a: 0.900, b: undefined; they are 0.031 apart on a case (mean standard deviation, n = 6)"
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "sentence"),
+    [
+        ({"ensemble": "all 2"}, "Ensemble all 2 is the mean of them."),
+        ({"no_ensemble": "They see other windows."}, "The ensemble was not made: They see other windows."),
+        ({}, ""),
+    ],
+)
+def test_the_last_of_several_trainings_says_what_became_of_their_ensemble(
+    left: dict[str, str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _tell_models([{"model": "seed 1", "seconds": 9.0, "epochs": 3, **left}], as_json=False)
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "Model seed 1 trained in 9 s, 3 epochs."
+    assert rest == ([sentence] if sentence else [])

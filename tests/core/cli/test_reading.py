@@ -43,6 +43,9 @@ def test_a_segmentation_is_made_labelled_and_its_masks_exported(run: Run, tmp_pa
     assert (np.load(array) == mask).all()
     refused = run("export", "Abdomen", "masks", "--out", str(tmp_path / "out"), code=1)
     assert "empty folder" in str(refused.exception)
+    below_a_file = tmp_path / "in" / "a.png" / "masks"
+    refused = run("export", "Abdomen", "masks", "--out", str(below_a_file), code=1)
+    assert f"name another place. Received: {below_a_file}" in str(refused.exception)
     refused = run("snapshot", "Abdomen", "first", code=1)
     assert "3 splits need at least 3 patients" in str(refused.exception)
 
