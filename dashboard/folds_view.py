@@ -5,12 +5,13 @@ import streamlit as st
 from core.datasets.records import list_snapshot_cases
 from core.errors import InvalidInput
 from core.evaluation.cross_validation import describe_folds, list_fold_models
+from core.evaluation.records import say_erased
 from core.jobs.asking_folds import ask_cross_validation, folds_arguments
 from core.jobs.records import Job, find_job
 from core.projects.schema import Regression
 from core.tasks import TrainableSchema
 from core.training.records import Model, get_run
-from dashboard import evaluation_view, jobs_panel, messages, once, quantity_view, session, wording
+from dashboard import evaluation_view, jobs_panel, messages, once, quantity_view, session
 
 
 def draw_folds(model: Model, schema: TrainableSchema, *, may_start: bool) -> None:
@@ -60,8 +61,4 @@ def _tell_erased(job: Job, model: Model) -> None:
     cases = list_snapshot_cases(session.db(), get_run(session.db(), model.run).snapshot)
     gone = (job.result or {})["n_cases"] - sum(case.fold is not None for case in cases)
     if gone > 0:
-        were = f"{wording.count(gone, 'of these cases was', 'of these cases were')} erased since"
-        st.warning(
-            f"{were}; the numbers still count what was erased. Measure again to measure what is left.",
-            icon=":material/warning:",
-        )
+        st.warning(say_erased(gone, "these", "Measure"), icon=":material/warning:")

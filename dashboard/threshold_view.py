@@ -9,6 +9,7 @@ import streamlit as st
 from core.datasets.records import Snapshot
 from core.errors import CoreError
 from core.evaluation.operating import Scored, classes_with_threshold, freeze_point, frozen_thresholds
+from core.measures.calibration import tell_rule
 from core.measures.thresholds import DECISIONS, AtThreshold, DecisionCurve, at_threshold, decision_curve, sweep
 from core.projects.records import Project
 from core.projects.schema import Classification
@@ -137,7 +138,7 @@ def _draw_frozen(
     project: Project, model: Model, of_class: str, chosen: float, frozen: float, split: str, *, may_move: bool, key: str
 ) -> None:
     said = (model.calibration.get("thresholds") or {}).get(of_class)
-    rule = f"{said['rule']} (n = {said['n']:,})" if said else "nothing was chosen, so one half"
+    rule = tell_rule(said) if said else "nothing was chosen, so one half"
     if not may_move:
         st.caption(
             f"Shown at the frozen point alone: {frozen:.3f}, {rule}. Only validation of its own snapshot may move it."

@@ -153,10 +153,7 @@ def demand_place(target: Path, *, folder: bool = False) -> None:
         InvalidInput: a folder lies where a file shall be, or a file where a folder shall be.
     """
     if target.exists() and target.is_dir() != folder:
-        there = "file" if folder else "folder"
-        raise InvalidInput(
-            f"It cannot be written there (a {there} has this name); name another place. Received: {target}"
-        )
+        raise _not_there(f"a {'file' if folder else 'folder'} has this name", target)
 
 
 @contextmanager
@@ -172,9 +169,11 @@ def written_to(target: Path) -> Iterator[None]:
         cause = error if isinstance(error, OSError) else error.__cause__
         if not isinstance(cause, OSError):
             raise
-        raise InvalidInput(
-            f"It cannot be written there ({cause.strerror or cause}); name another place. Received: {target}"
-        ) from error
+        raise _not_there(cause.strerror or str(cause), target) from error
+
+
+def _not_there(why: str, target: Path) -> InvalidInput:
+    return InvalidInput(f"It cannot be written there ({why}); name another place. Received: {target}")
 
 
 def become(module: str, options: list[str]) -> NoReturn:

@@ -9,7 +9,7 @@ from core.datasets.records import Candidate, Snapshot, SnapshotCase, list_snapsh
 from core.errors import InvalidInput
 from core.images.records import set_of_synthetic
 from core.progress import Progress
-from core.projects.changes import present_names
+from core.projects.changes import offered_names
 from core.projects.records import Project
 from core.projects.schema import Classification
 from core.store.files import Files
@@ -27,7 +27,7 @@ def take_synthetic(connection: sqlite3.Connection, project: Project, wanted: int
         raise InvalidInput(f"Synthetic images help to train a classification. Received: {project.name}, {project.task}")
     if folds:
         raise InvalidInput(f"Synthetic images belong to no fold; freeze them with a split. Received: {folds} folds")
-    there = list_synthetic(connection, project.id, _names_of_offered(connection, project, project.schema))
+    there = list_synthetic(connection, project.id, offered_names(connection, project))
     if not 0 < wanted <= len(there):
         raise InvalidInput(
             f"Draw images into project {project.name} first (readroom generate … --into): it has {len(there):,} of its "
@@ -39,17 +39,10 @@ def take_synthetic(connection: sqlite3.Connection, project: Project, wanted: int
 def same_synthetic(connection: sqlite3.Connection, project: Project, earlier: Snapshot) -> list[Candidate]:
     """The drawn images of an earlier snapshot that are there still."""
     taken = set_of_synthetic(connection, [case.case_id for case in list_snapshot_cases(connection, earlier.id)])
-    if not taken or not isinstance(project.schema, Classification):
+    if not taken:
         return []
-    there = list_synthetic(connection, project.id, _names_of_offered(connection, project, project.schema))
+    there = list_synthetic(connection, project.id, offered_names(connection, project))
     return [one for one in there if one.case_id in taken]
-
-
-def _names_of_offered(connection: sqlite3.Connection, project: Project, schema: Classification) -> dict[str, str]:
-    """Every name that a class on offer ever had, with today's: a drawn image keeps the one that it was drawn under. A
-    snapshot has no retired classes, so none of those."""
-    offered = {label.name for label in schema.offered}
-    return {name: today for name, today in present_names(connection, project).items() if today in offered}
 
 
 def add_synthetic(

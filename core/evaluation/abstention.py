@@ -25,7 +25,7 @@ from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.tasks import regression
 from core.tasks.classification import schema_of, thresholds_of
-from core.training.ensemble import member_ids, runs_behind
+from core.training.ensemble import joins_several, runs_behind
 from core.training.records import Model, get_run
 from core.training.request import cases_of_run
 
@@ -50,7 +50,7 @@ def try_limit(connection: sqlite3.Connection, model: Model, aim: float) -> dict[
     """
     if not 0.5 <= aim < 1:
         raise InvalidInput(f"An aim is a share of right answers from 0.5 to below 1. Received: {aim}")
-    if len(member_ids(model)) > 1:
+    if joins_several(model):
         raise InvalidInput(
             f"What one member was validated on another has learnt, so no limit is chosen for an ensemble. "
             f"Received: {model.name}"

@@ -37,10 +37,7 @@ class Evaluation:
     @property
     def loss(self) -> str:
         """What was erased since it was made, as a sentence; "" where nothing was."""
-        if not self.erased_cases:
-            return ""
-        cases = "1 of its cases was" if self.erased_cases == 1 else f"{self.erased_cases:,} of its cases were"
-        return f"{cases} erased since; the numbers still count what was erased. Evaluate again to measure what is left."
+        return say_erased(self.erased_cases, "its", "Evaluate") if self.erased_cases else ""
 
 
 @dataclass(frozen=True)
@@ -290,6 +287,12 @@ def list_evaluated(connection: sqlite3.Connection, snapshot_id: int, split: str)
         "SELECT DISTINCT model FROM evaluations WHERE snapshot = ? AND split = ? ORDER BY model", (snapshot_id, split)
     )
     return [row["model"] for row in rows]
+
+
+def say_erased(number: int, whose: str, again: str) -> str:
+    """`2 of its cases were erased since; ...`: of numbers that were measured before."""
+    cases = f"1 of {whose} cases was" if number == 1 else f"{number:,} of {whose} cases were"
+    return f"{cases} erased since; the numbers still count what was erased. {again} again to measure what is left."
 
 
 def say_times(number: int) -> str:

@@ -25,7 +25,7 @@ from core.evaluation.records import (
     store_predictions,
 )
 from core.images.records import get_cases
-from core.images.render import refuse_window
+from core.images.render import PRESETS, refuse_window
 from core.measures.bands import bands_of
 from core.measures.classified import predict_classes
 from core.measures.regression import spread_of
@@ -37,7 +37,7 @@ from core.store.database import writing
 from core.store.files import Files
 from core.tasks import TrainableSchema, module_of, trainable_schema
 from core.tasks.classification import thresholds_of
-from core.training.ensemble import member_ids, runs_learnt
+from core.training.ensemble import joins_several, member_ids, runs_learnt
 from core.training.records import Model, Run, get_model, get_run
 from core.training.request import cases_of_run
 
@@ -261,7 +261,7 @@ def measurable_cases(connection: sqlite3.Connection, model: Model, cases: Sequen
     Raises:
         InvalidInput: as `leave_learnt_out`.
     """
-    if len(member_ids(model)) < 2:
+    if not joins_several(model):
         return list(cases)
     return leave_learnt_out(connection, runs_learnt(connection, model), cases)
 
@@ -271,7 +271,7 @@ def list_measurable(
 ) -> tuple[int, ...] | None:
     """The cases of a split to which lists beside the numbers of an ensemble are narrowed (`measurable_cases`), none
     where its members have learnt them all; None of a single model, which is measured on every case."""
-    if len(member_ids(model)) < 2:
+    if not joins_several(model):
         return None
     cases = [case for case in list_view(connection, snapshot_id, fold) if case.split == split]
     return tuple(case.case_id for case in _not_learnt(connection, runs_learnt(connection, model), cases))
@@ -350,6 +350,8 @@ def _warn_of_window(connection: sqlite3.Connection, model: Model, cases: Sequenc
     """That a window in Hounsfield units is laid over images that have none, of which `predict` says nothing: their
     greys mean something else to the model. Its own training refuses them, another snapshot may hold some."""
     window, refused = (model.facts.get("input") or {}).get("window", ""), []
+    if window not in PRESETS:  # thousands of cases need not be read for it
+        return []
     for case in get_cases(connection, [one.case_id for one in cases]):
         try:
             refuse_window(window, case.modality, case.dtype)

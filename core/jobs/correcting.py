@@ -17,7 +17,7 @@ from core.reviews.renewing import find_renewed
 from core.store.audit import Actor
 from core.store.files import Files
 from core.training.recipe import with_batch
-from core.training.records import Model, Run, get_run, get_run_of_weights, list_runs
+from core.training.records import Model, Run, free_name, get_run, get_run_of_weights, list_runs
 from core.training.repeat import trained_batch
 
 
@@ -128,8 +128,4 @@ def list_followed(connection: sqlite3.Connection, review: Review) -> list[Follow
 
 def _free(name: str, taken: set[str]) -> str:
     """`first, corrected`, then `first, corrected 2`, ..."""
-    base = name.partition(", corrected")[0] + ", corrected"
-    number = 1
-    while (found := base if number == 1 else f"{base} {number}") in taken:
-        number += 1
-    return found
+    return free_name(name.partition(", corrected")[0] + ", corrected", taken)

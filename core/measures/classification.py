@@ -135,15 +135,16 @@ def measure_classification(
     matrix = cases.matrix(np.ones((1, len(targets))))[0]
     support = targets.sum(axis=0)
     numbers = number_patients(patients)
-    several = len(set(patients)) < len(targets)
+    n_patients = len(set(patients))
+    several = n_patients < len(targets)
     lone = [fewest_patients(column == 1, numbers) == 1 for column in targets.T]
     return ClassificationMeasures(
         classes=tuple(classes),
         n_cases=len(targets),
-        n_patients=len(set(patients)),
+        n_patients=n_patients,
         metrics=_cautioned(
             _overall(found, intervals, shares, averaged, classes),
-            len(set(patients)),
+            n_patients,
             several=several,
             lone=any(lone),
             among=MEANS,
@@ -151,7 +152,7 @@ def measure_classification(
         per_class={
             name: _cautioned(
                 {metric: _estimate(metric, f"{metric}/{k}", found, intervals, shares) for metric in PER_CLASS},
-                len(set(patients)),
+                n_patients,
                 several=several,
                 lone=lone[k],
                 among=PER_CLASS,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.measures.estimates import Estimate, estimate_of, estimates_json
-from core.measures.intervals import LEVEL, Interval, number_patients, percentile_interval
+from core.measures.intervals import LEVEL, none_of, number_patients, percentile_interval
 from core.measures.shares import share_of
 
 FRECHET_RESAMPLES = 200  # each takes two decompositions
@@ -151,8 +151,7 @@ def _frechet(real: np.ndarray, drawn: np.ndarray, patients: Sequence[str], seed:
         "images."
     )
     if len(groups) < 2:
-        one = Interval(None, None, 0, f"An interval over patients needs at least two patients. Received: {len(groups)}")
-        return estimate_of(found, one, undefined=TOO_FEW, note=note)
+        return estimate_of(found, none_of(len(groups)), undefined=TOO_FEW, note=note)
     values = np.array(
         [
             frechet_distance(

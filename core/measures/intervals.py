@@ -42,13 +42,17 @@ def patient_bootstrap(
     patient_of_case = number_patients(patients)
     n_patients, n_cases = int(patient_of_case.max(initial=-1)) + 1, len(patient_of_case)
     if n_patients < 2:
-        reason = f"An interval over patients needs at least two patients. Received: {n_patients}"
-        return {name: Interval(None, None, 0, reason) for name in measure(np.ones((1, n_cases)))}
+        return {name: none_of(n_patients) for name in measure(np.ones((1, n_cases)))}
     values: dict[str, list[np.ndarray]] = {}
     for weights in draw_in_chunks(patient_of_case, resamples=resamples, seed=seed):
         for name, found in measure(weights).items():
             values.setdefault(name, []).append(found)
     return {name: percentile_interval(np.concatenate(found), level) for name, found in values.items()}
+
+
+def none_of(n_patients: int) -> Interval:
+    """In place of an interval over so few patients that none can be drawn."""
+    return Interval(None, None, 0, f"An interval over patients needs at least two patients. Received: {n_patients}")
 
 
 def draw_in_chunks(patient_of_case: np.ndarray, *, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:

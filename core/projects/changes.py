@@ -176,6 +176,14 @@ def present_names(connection: sqlite3.Connection, project: Project) -> dict[str,
     return names
 
 
+def offered_names(connection: sqlite3.Connection, project: Project) -> dict[str, str]:
+    """Of the classes on offer every name that they ever had, with the name of today: of a retired class none."""
+    if not isinstance(project.schema, Classification):
+        return {}
+    offered = {label.name for label in project.schema.offered}
+    return {name: today for name, today in present_names(connection, project).items() if today in offered}
+
+
 def under_present_names(value: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """An answer with its classes or structures called as they are today; unknown names stay as they are."""
     return {

@@ -12,7 +12,6 @@ ensemble has no validation split of its own.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ from core.training.records import (
     add_model,
     add_run,
     find_model_of_run,
+    free_name,
     get_model,
     get_run,
     get_run_of_weights,
@@ -190,6 +190,11 @@ def member_ids(model: Model) -> list[int]:
     return [int(member["id"]) for member in model.facts.get("members", ())]
 
 
+def joins_several(model: Model) -> bool:
+    """Whether it is the mean of several models; one with test-time augmentation alone is not."""
+    return len(member_ids(model)) > 1
+
+
 def runs_behind(connection: sqlite3.Connection, model: Model) -> list[Run]:
     """The trainings that a model stands on: its own, or those of its members."""
     models = [get_model(connection, None, number) for number in member_ids(model)] or [model]
@@ -247,10 +252,8 @@ def with_views(connection: sqlite3.Connection, files: Files, model: Model, *, ac
             f"Test-time augmentation moves images as training did, and this recipe neither shifted, turned nor "
             f"mirrored any. Received: {model.name}"
         )
-    ids = [one.id for one in single]
-    for known in list_models(connection, model.project):
-        if known.facts.get("views") == views and member_ids(known) == ids and not known.facts.get("point_of"):
-            return known
+    if known := _find_made(connection, model.project, single, views):
+        return known
     return make_ensemble(connection, files, model.project, f"{model.name} {VIEWED}", single, views=views, actor=actor)
 
 
@@ -317,16 +320,21 @@ def join_ensemble(connection: sqlite3.Connection, files: Files, run_id: int, act
         members = [model for model in models if model]
         if len(members) < len(models):
             return None
-        project, ids = get_run(connection, run_id).project, [model.id for model in members]
-        for known in list_models(connection, project):
-            if member_ids(known) == ids and not (known.facts.get("views") or known.facts.get("point_of")):
-                return known
-        name = _free_name(connection, project, planned["name"])
+        project = get_run(connection, run_id).project
+        if known := _find_made(connection, project, members):
+            return known
+        # Nothing has kept the name since it was asked for.
+        name = free_name(planned["name"], {run.name for run in list_runs(connection, project)})
         return make_ensemble(connection, files, project, name, members, actor=actor)
 
 
-def _free_name(connection: sqlite3.Connection, project: int, name: str) -> str:
-    """The name itself; followed by a number where somebody has taken it since it was asked for."""
-    taken = {run.name for run in list_runs(connection, project)}
-    names = chain([name], (f"{name} {number}" for number in count(2)))
-    return next(one for one in names if one not in taken)
+def _find_made(
+    connection: sqlite3.Connection, project: int, members: Sequence[Model], views: Sequence[View] = ()
+) -> Model | None:
+    """What `make_ensemble` has made of these members before; no later operating point of it."""
+    ids = [member.id for member in members]
+    for known in list_models(connection, project):
+        same = member_ids(known) == ids and known.facts.get("views", []) == list(views)
+        if same and not known.facts.get("point_of"):
+            return known
+    return None

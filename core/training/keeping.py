@@ -20,9 +20,8 @@ from core.images.records import NewCase, find_same_source, insert_case
 from core.images.synthetic_mark import SYNTHETIC
 from core.images.thumbnails import thumbnail_of
 from core.people.roles import demand_of
-from core.projects.changes import present_names
+from core.projects.changes import offered_names
 from core.projects.records import Project
-from core.projects.schema import Classification
 from core.store.audit import Actor, add_audit
 from core.store.database import writing
 from core.store.files import Files
@@ -63,12 +62,7 @@ def keep_drawn(
         for one in new:
             known = find_same_source(connection, into.id, one.source)
             ids.append(known[0].id if known else insert_case(connection, one).id)
-        told = {
-            "images": len(ids),
-            "class": document["wanted"]["class"],
-            "model": document["model"],
-            "model_hash": document["model_hash"],
-        }
+        told = {"images": len(ids), "class": name, "model": document["model"], "model_hash": document["model_hash"]}
         add_audit(connection, actor, "keep synthetic images", f"project {into.id}", **told)
     return ids
 
@@ -76,9 +70,7 @@ def keep_drawn(
 def takes_drawn(connection: sqlite3.Connection, into: Project, name: str) -> bool:
     """Whether a project has the class on offer that an image was drawn for, whatever it is called by now: a model draws
     under the names that it has learnt."""
-    if not isinstance(into.schema, Classification):
-        return False
-    return present_names(connection, into).get(name) in [label.name for label in into.schema.offered]
+    return name in offered_names(connection, into)
 
 
 def demand_room(connection: sqlite3.Connection, into: Project, name: str, actor: Actor) -> None:

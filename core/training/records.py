@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 from core.clock import utc_now
@@ -87,7 +88,7 @@ def add_run(
     if name is not None and (not name.strip() or name.strip().isdecimal()):
         raise InvalidInput(f"A model needs a name that is not a number. Received: {name!r}")
     with writing(connection):
-        chosen = name.strip() if name is not None else _free_name(connection, project, recipe.network)
+        chosen = name.strip() if name is not None else _next_name(connection, project, recipe.network)
         if connection.execute("SELECT 1 FROM runs WHERE project = ? AND name = ?", (project, chosen)).fetchone():
             raise Conflict(f"Choose another name: this project has a run of that name. Received: {chosen}")
         row = connection.execute(
@@ -112,7 +113,13 @@ def add_run(
     return get_run(connection, row["id"])
 
 
-def _free_name(connection: sqlite3.Connection, project: int, network: str) -> str:
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name itself where it is free, else `NAME 2`, `NAME 3` and so on."""
+    numbered = (f"{name} {number}" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in taken)
+
+
+def _next_name(connection: sqlite3.Connection, project: int, network: str) -> str:
     taken = {row["name"] for row in connection.execute("SELECT name FROM runs WHERE project = ?", (project,))}
     number = len(taken) + 1
     while f"{network} {number}" in taken:
