@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.datasets.freeze import freeze_snapshot
-from core.datasets.records import list_snapshot_cases
+from core.datasets.records import Snapshot, list_snapshot_cases
 from core.evaluation.records import add_evaluation, store_predictions
 from core.images.records import NewCase, insert_case
 from core.labels.records import NewLabel, add_label, new_event
@@ -35,20 +35,25 @@ def validated(connection: sqlite3.Connection, files: Files, project: Project, ca
         file_bytes=10, facts={"task": "classification", "classes": list(CLASSES), "multi_label": False}, seconds=2.0,
         actor=actor,
     )  # fmt: skip
+    answer_and_evaluate(connection, model, frozen, 0.3, 0.35, actor)
+    return model
+
+
+def answer_and_evaluate(
+    connection: sqlite3.Connection, model: Model, frozen: Snapshot, slope: float, start: float, actor: Actor
+) -> None:
+    """On validation and on test the model scores a class `start`, and `slope` more where a case is of it."""
     for split in ("validation", "test"):
         some = list_snapshot_cases(connection, frozen.id, split=split)
         targets = encode_targets(frozen.schema, [case.value for case in some]).astype(int)  # type: ignore[arg-type]
-        scores = targets * 0.3 + 0.35
-        store_predictions(
-            connection, model, frozen.schema,  # type: ignore[arg-type]
-            {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)},
-        )  # fmt: skip
+        scores = targets * slope + start
+        told = {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)}
+        store_predictions(connection, model, frozen.schema, told)  # type: ignore[arg-type]
         measured = measure_classification(
-            targets, scores, [case.patient for case in some], classes=CLASSES, resamples=20
+            targets, scores, [case.patient for case in some], classes=model.facts["classes"], resamples=20
         ).to_json()
         result = {"task": "classification", "split": split, "warnings": [], "test_uses": 1, **measured}
         add_evaluation(connection, model_id=model.id, snapshot_id=frozen.id, split=split, result=result, actor=actor)
-    return model
 
 
 def test_a_threshold_is_moved_on_validation_and_frozen(
@@ -120,17 +125,7 @@ def three_classes(connection: sqlite3.Connection, files: Files, actor: Actor) ->
         file_bytes=10, facts={"task": "classification", "classes": list(names), "multi_label": False}, seconds=2.0,
         actor=actor,
     )  # fmt: skip
-    for split in ("validation", "test"):
-        some = list_snapshot_cases(connection, frozen.id, split=split)
-        targets = encode_targets(frozen.schema, [case.value for case in some]).astype(int)  # type: ignore[arg-type]
-        scores = targets * 0.4 + 0.2
-        told = {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)}
-        store_predictions(connection, model, frozen.schema, told)  # type: ignore[arg-type]
-        measured = measure_classification(
-            targets, scores, [case.patient for case in some], classes=names, resamples=20
-        ).to_json()
-        result = {"task": "classification", "split": split, "warnings": [], "test_uses": 1, **measured}
-        add_evaluation(connection, model_id=model.id, snapshot_id=frozen.id, split=split, result=result, actor=actor)
+    answer_and_evaluate(connection, model, frozen, 0.4, 0.2, actor)
     return model
 
 
@@ -170,18 +165,9 @@ def test_another_snapshot_has_numbers_of_its_own_and_moves_nothing(
         connection, files, project, "again", ratios=(0.4, 0.3, 0.3), seed=1, actor=actor, progress=Silent()
     )
     for split in ("validation", "test"):
-        some = list_snapshot_cases(connection, other.id, split=split)
         own = list_snapshot_cases(connection, get_run(connection, validated.run).snapshot, split=split)
-        assert len(some) == len(own)
-        targets = encode_targets(other.schema, [case.value for case in some]).astype(int)  # type: ignore[arg-type]
-        scores = targets * -0.3 + 0.65
-        wrong = {case.case_id: row.tolist() for case, row in zip(some, scores, strict=True)}
-        store_predictions(connection, validated, other.schema, wrong)  # type: ignore[arg-type]
-        measured = measure_classification(
-            targets, scores, [case.patient for case in some], classes=CLASSES, resamples=20
-        ).to_json()
-        result = {"task": "classification", "split": split, "warnings": [], "test_uses": 1, **measured}
-        add_evaluation(connection, model_id=validated.id, snapshot_id=other.id, split=split, result=result, actor=actor)
+        assert len(list_snapshot_cases(connection, other.id, split=split)) == len(own)
+    answer_and_evaluate(connection, validated, other, -0.3, 0.65, actor)
 
     def opened(split: str, **of: int) -> AppTest:
         app = open_page("evaluate", project=project.id, model=validated.id, split=split, **of)

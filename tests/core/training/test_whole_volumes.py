@@ -1,7 +1,7 @@
 """Networks that see volumes whole: a ball on the left or on the right, and how large it is."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,25 +93,39 @@ def test_the_side_of_a_ball_is_learnt_measured_and_offered_as_a_draft(
     explained_as_volumes(connection, files, model, snapshot, actor, tmp_path)
 
 
+@pytest.fixture
+def freeze_in_turn(connection: sqlite3.Connection, files: Files, actor: Actor, make_case: Callable[..., Case]):
+    """A project of cases without spacing, of one class and of the other in turn, and a snapshot of them; of three axes
+    a volume, of two a single image."""
+
+    def make(name: str, classes: list[str], pixels: Sequence[np.ndarray]) -> tuple[Project, Snapshot]:
+        ensure_user(connection, actor.name)
+        project = add_project(
+            connection, name=name, task="classification", schema=make_classification(classes), actor=actor
+        )
+        for at, one in enumerate(pixels):
+            known = {"frames": len(one) if one.ndim == 3 else 1, "spacing_mm": None}
+            case = make_case(f"{at}.dcm", pixels=one, into=project, **known)
+            answer = {"classes": [classes[at % 2]]}
+            add_label(connection, NewLabel(new_event(), case.id, actor.name, answer), actor)
+        options: dict[str, Any] = {"ratios": (0.5, 0.25, 0.25), "actor": actor, "progress": Silent()}
+        return project, freeze_snapshot(connection, files, project, "first", allow_leaks="drawn alike", **options)
+
+    return make
+
+
 def test_a_cine_without_spacing_is_told_by_what_happens_in_it_and_not_by_any_frame(
-    connection: sqlite3.Connection, files: Files, settings: Settings, make_case: Callable[..., Case], train_on: Any,
-    actor: Actor,
-) -> None:  # fmt: skip
-    ensure_user(connection, actor.name)
-    schema = make_classification(["opens", "closes"])
-    project = add_project(connection, name="Valves", task="classification", schema=schema, actor=actor)
-    random = np.random.default_rng(0)
+    connection: sqlite3.Connection, files: Files, settings: Settings, freeze_in_turn: Any, train_on: Any, actor: Actor
+) -> None:
+    random, cines = np.random.default_rng(0), []
     for at in range(32):
         frames = 8 + at % 5
         wide = np.linspace(2, 9, frames)[:: -1 if at % 2 else 1, None, None]  # the same frames, forwards or backwards
         gap = np.abs(np.arange(20) - 9.5)[None, None, :] < wide
-        cine = (random.integers(0, 40, (frames, 16, 20)) + 200 * gap).astype(np.uint8)
-        case = make_case(f"{at}.dcm", pixels=cine, into=project, frames=frames, spacing_mm=None)
-        assert case.slice_spacing_mm is None
-        answer = {"classes": ["closes" if at % 2 else "opens"]}
-        add_label(connection, NewLabel(new_event(), case.id, actor.name, answer), actor)
-    options: dict[str, Any] = {"ratios": (0.5, 0.25, 0.25), "actor": actor, "progress": Silent()}
-    snapshot = freeze_snapshot(connection, files, project, "first", allow_leaks="drawn alike", **options)
+        cines.append((random.integers(0, 40, (frames, 16, 20)) + 200 * gap).astype(np.uint8))
+    project, snapshot = freeze_in_turn("Valves", ["opens", "closes"], cines)
+    for one in list_snapshot_cases(connection, snapshot.id):
+        assert get_case(connection, one.case_id).slice_spacing_mm is None
     model = train_on(project, snapshot, change_recipe(named_recipe("cnn3d"), SMALL))
     assert model.facts["input"]["spacing_mm"] is None
     result = evaluate_model(connection, files, settings, model.id, snapshot.id, "test", actor, Silent())
@@ -121,22 +135,15 @@ def test_a_cine_without_spacing_is_told_by_what_happens_in_it_and_not_by_any_fra
 
 @pytest.mark.parametrize("singles", [6, 0])
 def test_single_images_are_asked_about_where_they_were_learnt_too(
-    connection: sqlite3.Connection, files: Files, settings: Settings, make_case: Callable[..., Case], train_on: Any,
-    actor: Actor, tmp_path: Path, singles: int,
+    connection: sqlite3.Connection, files: Files, settings: Settings, make_case: Callable[..., Case],
+    freeze_in_turn: Any, train_on: Any, actor: Actor, tmp_path: Path, singles: int,
 ) -> None:  # fmt: skip
-    ensure_user(connection, actor.name)
-    schema = make_classification(["dark", "light"])
-    project = add_project(connection, name="Mixed", task="classification", schema=schema, actor=actor)
     random = np.random.default_rng(0)
-    for at in range(18):
-        frames = 1 if at < singles else 6
-        pixels = (random.integers(0, 40, (6, 16, 20)) + 200 * (at % 2)).astype(np.uint8)
-        case = make_case(f"{at}.dcm", pixels=pixels[0] if frames == 1 else pixels, into=project, frames=frames)
-        answer = {"classes": ["light" if at % 2 else "dark"]}
-        add_label(connection, NewLabel(new_event(), case.id, actor.name, answer), actor)
+    pixels = [(random.integers(0, 40, (6, 16, 20)) + 200 * (at % 2)).astype(np.uint8) for at in range(18)]
+    project, snapshot = freeze_in_turn(
+        "Mixed", ["dark", "light"], [one[0] for one in pixels[:singles]] + pixels[singles:]
+    )
     later = make_case("later.png", into=project)
-    options: dict[str, Any] = {"ratios": (0.5, 0.25, 0.25), "actor": actor, "progress": Silent()}
-    snapshot = freeze_snapshot(connection, files, project, "first", allow_leaks="drawn alike", **options)
     model = train_on(
         project, snapshot, change_recipe(named_recipe("cnn3d"), {**SMALL, "epochs": 1, "flip": "left-right"})
     )
