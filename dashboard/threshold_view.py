@@ -91,7 +91,7 @@ def _draw_point(
 ) -> None:
     k = seen.classes.index(of_class)
     positive, scores = seen.targets[:, k] == 1, seen.scores[:, k]
-    left, middle = st.columns(2, gap="medium")
+    left, middle = st.columns([6, 5] if may_move else 2, gap="medium")  # three beside one another: whiskers whole
     key = f"{model.id}_{split}_{of_class}"
     with left:
         chosen = 0.5 if frozen is None else frozen
